@@ -1,0 +1,194 @@
+"""The artifact: what the CDN sends, decoded and checked (spec/decisioning.md §1, §2.4, §2.5).
+
+Rules are checked one by one and kept undecoded as far as possible: a rule that is not of the artifact's shape is set
+aside with its reason and the others stand. What is decoded of a rule is decided by who needs it: the
+compiler its condition, the first visitor who gets it its consequence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from targetry.errors import ArtifactError, ArtifactVersionError
+
+MAJOR_VERSION = 1
+DEFAULT_GLOBAL_MBOX = "target-global-mbox"
+
+T = TypeVar("T")
+
+_MAGIC_LENGTH = 8
+_KEY_LENGTH = 32
+
+
+class ArtifactRules(msgspec.Struct):
+    """`rules`: location name → rules in priority order, each still JSON text."""
+
+    mboxes: dict[str, list[msgspec.Raw]] = {}
+    views: dict[str, list[msgspec.Raw]] = {}
+
+
+class Artifact(msgspec.Struct, rename="camel"):
+    """The artifact's document. `meta` goes into the trace as it is."""
+
+    version: str | None = None
+    global_mbox: str = DEFAULT_GLOBAL_MBOX
+    geo_targeting_enabled: bool = False
+    response_tokens: list[str] = []
+    remote_mboxes: list[str] = []
+    local_mboxes: list[str] = []
+    remote_views: list[str] = []
+    local_views: list[str] = []
+    meta: dict[str, Any] = {}
+    rules: ArtifactRules = msgspec.field(default_factory=ArtifactRules)
+
+
+class RuleDocument(msgspec.Struct, rename="camel"):
+    """One rule; `condition` and `consequence` are JSON text that was checked to be JSON."""
+
+    condition: msgspec.Raw
+    consequence: msgspec.Raw
+    meta: dict[str, Any]
+    rule_key: str | int | None = None
+    activity_id: int | str | None = None
+    property_tokens: list[str] | None = None
+
+
+class OptionDocument(msgspec.Struct, rename="camel"):
+    """One entry of `consequence.options`; default content has neither `type` nor `content`."""
+
+    type: str | None = None
+    content: Any = None
+    event_token: str | None = None
+    response_tokens: dict[str, Any] | None = None
+
+
+class MetricDocument(msgspec.Struct, rename="camel"):
+    """One entry of `consequence.metrics`."""
+
+    type: str | None = None
+    selector: str | None = None
+    event_token: str | None = None
+
+
+class AnalyticsDocument(msgspec.Struct):
+    """`consequence.analytics`."""
+
+    payload: dict[str, Any] | None = None
+
+
+class ConsequenceDocument(msgspec.Struct):
+    """What a visitor gets when the condition holds."""
+
+    name: str | None = None
+    options: list[OptionDocument] | None = None
+    metrics: list[MetricDocument] | None = None
+    analytics: AnalyticsDocument | None = None
+
+
+_ARTIFACT = msgspec.json.Decoder(Artifact)
+_RULE = msgspec.json.Decoder(RuleDocument)
+_CONSEQUENCE = msgspec.json.Decoder(ConsequenceDocument)
+_ANY = msgspec.json.Decoder()
+
+
+def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: str | None = None) -> bytes:
+    """The JSON text of an artifact.
+
+    `source` is JSON text, the obfuscated form (`rules.bin`, told by its first bytes; it needs `organization_id`), or
+    the parsed document, which is left alone. Raises `ArtifactError`.
+    """
+    if isinstance(source, Mapping):
+        return _text_of(source)
+    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else bytes(source)
+    return reveal(data, organization_id or "") if is_obfuscated(data) else data
+
+
+def read_artifact(text: bytes) -> Artifact:
+    """Decode and check an artifact's JSON text; its rules stay undecoded.
+
+    Raises `ArtifactError`, or `ArtifactVersionError` for a document of another major version than 1.
+    """
+    artifact = _decode(_ARTIFACT, text, "the artifact")
+    _check_version(artifact.version)
+    return artifact
+
+
+def read_rule(raw: msgspec.Raw) -> RuleDocument:
+    """Decode one rule. Raises `ArtifactError`."""
+    return _decode(_RULE, raw, "the rule")
+
+
+def read_consequence(raw: msgspec.Raw) -> ConsequenceDocument:
+    """Decode what a rule gives. Raises `ArtifactError`."""
+    return _decode(_CONSEQUENCE, raw, "the consequence")
+
+
+def read_json(text: bytes | msgspec.Raw) -> Any:
+    """Decode what may be any JSON: a condition, or an artifact as it is. Raises `ArtifactError`."""
+    return _decode(_ANY, text, "the JSON")
+
+
+def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: str) -> T:
+    try:
+        return decoder.decode(data)
+    except RecursionError as error:
+        raise ArtifactError(f"{what} is nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise ArtifactError(f"{what} is not of the expected shape: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{what} is not JSON: {error}") from error
+
+
+def _text_of(document: Mapping[str, Any]) -> bytes:
+    """The document as JSON text, so that later changes to the caller's dict do not reach the rules."""
+    try:
+        return msgspec.json.encode(document)
+    except RecursionError as error:
+        raise ArtifactError("the artifact is nested too deeply") from error
+    except (TypeError, ValueError, OverflowError):
+        return _text_of_odd_values(document)
+
+
+def _text_of_odd_values(document: Mapping[str, Any]) -> bytes:
+    """As `_text_of`, for what only the standard library writes: lone surrogates, integers beyond 64 bits."""
+    try:
+        return json.dumps(document, check_circular=True).encode()
+    except RecursionError as error:
+        raise ArtifactError("the artifact is nested too deeply") from error
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"the artifact holds what is not JSON: {error}") from error
+
+
+def _check_version(version: str | None) -> None:
+    major = (version or "").split(".")[0]
+    if major.lstrip("0") != str(MAJOR_VERSION):
+        raise ArtifactVersionError(
+            f"The decisioning artifact version ({version}) is not supported. "
+            f"This library is compatible with this major version: {MAJOR_VERSION}"
+        )
+
+
+def is_obfuscated(data: bytes) -> bool:
+    """Whether the bytes are a `rules.bin`: an upper-case prefix, a colon and a three-digit version."""
+    prefix, colon, version = data[:_MAGIC_LENGTH].partition(b":")
+    return bool(colon) and prefix.isalpha() and prefix.isupper() and len(version) == 3 and version.isdigit()
+
+
+def reveal(data: bytes, organization_id: str) -> bytes:
+    """The JSON text inside an obfuscated artifact (spec/decisioning.md §2.4). Raises `ArtifactError`."""
+    if int(data[_MAGIC_LENGTH - 3 : _MAGIC_LENGTH]) != MAJOR_VERSION:
+        raise ArtifactError("Invalid Artifact")
+    if len(data) < _MAGIC_LENGTH + _KEY_LENGTH:
+        raise ArtifactError("Invalid Artifact")
+    key = organization_id.encode("utf-8", "surrogatepass") + data[_MAGIC_LENGTH : _MAGIC_LENGTH + _KEY_LENGTH]
+    hidden = data[_MAGIC_LENGTH + _KEY_LENGTH :]
+    stream = (key * (len(hidden) // len(key) + 1))[: len(hidden)]
+    mask = int.from_bytes(stream, "little") ^ int.from_bytes(hidden, "little")
+    revealed = mask.to_bytes(len(hidden), "little")
+    if not revealed.lstrip().startswith(b"{"):
+        raise ArtifactError("Unable to read artifact JSON")
+    return revealed

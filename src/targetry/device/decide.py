@@ -1,0 +1,257 @@
+"""RuleSet + request → response and impressions (spec/decisioning.md §7 to §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from targetry.models import (
+    Context,
+    DeliveryRequest,
+    DeliveryResponse,
+    ExecuteRequest,
+    ExecuteResponse,
+    MboxRequest,
+    MboxResponse,
+    Metric,
+    MetricType,
+    Notification,
+    NotificationMbox,
+    Option,
+    PageLoadResponse,
+    PrefetchMboxResponse,
+    PrefetchRequest,
+    PrefetchResponse,
+    RequestDetails,
+    View,
+    ViewRequest,
+    VisitorId,
+)
+
+from .facts import Facts, RequestFacts, visitor_of
+from .personalize import Template
+from .remote import remote_dependency
+from .ruleset import Rule, RuleSet
+from .select import Problem, Selector
+from .trace import Tracer, TraceSource
+
+_NO_CONTEXT = Context()
+
+Matches = Selector | Tracer
+
+
+class Decision(msgspec.Struct):
+    """What was decided on device.
+
+    `notifications` are the impressions that are to be reported, `problems` the rules that could not be evaluated.
+    """
+
+    response: DeliveryResponse
+    notifications: list[Notification]
+    remote_mboxes: list[str]
+    remote_views: list[str]
+    problems: list[Problem]
+
+
+def decide(
+    rules: RuleSet,
+    request: DeliveryRequest,
+    *,
+    client_code: str,
+    now_ms: int,
+    new_id: Callable[[], str],
+    trace: TraceSource | None = None,
+) -> Decision:
+    """Decide every location of a prepared request that the rules know; the request is only read.
+
+    `now_ms` (epoch, ms) is the clock of time rules and notifications; `new_id` gives the notifications' ids. A
+    `trace` is written into the response when `request.trace` is there too. Never raises for any artifact.
+    """
+    context = request.context or _NO_CONTEXT
+    facts = RequestFacts(context, visitor_of(request.id), client_code, now_ms)
+    problems: list[Problem] = []
+    token = request._property.token if request._property is not None else None
+
+    def matches(mode: str) -> Matches:
+        if trace is None or request.trace is None:
+            return Selector(token, problems)
+        return Tracer(rules, request, mode, trace, problems)
+
+    notifications: list[Notification] = []
+    executed = prefetched = None
+    if request.execute is not None:
+        execution = _Execute(rules, facts, matches("execute"), new_id)
+        executed = execution.respond(request.execute)
+        notifications = execution.notifications
+    if request.prefetch is not None:
+        prefetched = _Prefetch(rules, facts, matches("prefetch")).respond(request.prefetch)
+    mboxes, views = remote_dependency(rules, request)
+    response = DeliveryResponse(
+        status=206 if mboxes or views else 200,
+        request_id=request.request_id,
+        id=replace(request.id) if request.id is not None else VisitorId(),
+        client=client_code,
+        execute=executed,
+        prefetch=prefetched,
+    )
+    return Decision(response, notifications, mboxes, views, problems)
+
+
+Answer = TypeVar("Answer", MboxResponse, PrefetchMboxResponse)
+
+
+class _Mode(Generic[Answer]):
+    """What `execute` and `prefetch` have in common: which rules match, and in which order they answer."""
+
+    answer: type[Answer]
+
+    def __init__(self, rules: RuleSet, facts: RequestFacts, matches: Matches) -> None:
+        self._rules = rules
+        self._request = facts
+        self._geo = facts.context.geo
+        self._matches = matches
+        self._tracer = matches if isinstance(matches, Tracer) else None
+
+    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+        raise NotImplementedError
+
+    def _metrics(self, template: Template) -> list[Metric]:
+        raise NotImplementedError
+
+    def _mboxes(self, asked: Iterable[MboxRequest] | None) -> list[Answer] | None:
+        if not asked:
+            return None
+        answers: list[Answer] = []
+        for details in asked:
+            name = details.name
+            facts = Facts(self._request, details, name)
+            location = self._rules.mbox(name or "")
+            if name == self._rules.global_mbox:
+                answers += [
+                    self._given(rule, facts, details) for rule in self._matches.every(location, facts)
+                ]
+                continue
+            rule = self._matches.first(location, facts)
+            if rule is not None:
+                answers.append(self._given(rule, facts, details))
+            else:
+                answers.append(
+                    self.answer(details.index, name, None, None, None, self._traced(facts, "mbox"))
+                )
+        return answers
+
+    def _given(self, rule: Rule, facts: Facts, details: MboxRequest) -> Answer:
+        template = self._rules.template(rule)
+        return self.answer(
+            details.index,
+            template.name or details.name,
+            self._options(rule, template, facts),
+            self._metrics(template) or None,  # D-20
+            template.analytics_response(),
+            self._traced(facts, "mbox"),
+        )
+
+    def _page_load(self, details: RequestDetails | None) -> PageLoadResponse | None:
+        """All that matches on the global mbox, as one: the last metric of a token and the last trace stand."""
+        if details is None:
+            return None
+        facts = Facts(self._request, details, self._rules.global_mbox)
+        options: list[Option] = []
+        metrics: dict[str | None, Metric] = {}
+        response = PageLoadResponse(options=options)
+        for rule in self._matches.every(self._rules.mbox(self._rules.global_mbox), facts):
+            template = self._rules.template(rule)
+            options += self._options(rule, template, facts)
+            metrics |= {metric.event_token: metric for metric in self._metrics(template)}
+            response.analytics = template.analytics_response() or response.analytics
+            response.trace = self._traced(facts, "mbox")
+        response.metrics = list(metrics.values()) or None
+        return response
+
+    def _traced(self, facts: Facts, location_type: str) -> dict[str, Any] | None:
+        return None if self._tracer is None else self._tracer.document(facts, location_type)
+
+
+class _Execute(_Mode[MboxResponse]):
+    """Content now; each rule that matches is an impression."""
+
+    answer = MboxResponse
+
+    def __init__(
+        self, rules: RuleSet, facts: RequestFacts, matches: Matches, new_id: Callable[[], str]
+    ) -> None:
+        super().__init__(rules, facts, matches)
+        self.notifications: list[Notification] = []
+        self._new_id = new_id
+        self._notified: set[tuple[str | None, str]] = set()
+
+    def respond(self, asked: ExecuteRequest) -> ExecuteResponse:
+        mboxes = self._mboxes(asked.mboxes)
+        return ExecuteResponse(self._page_load(asked.page_load), mboxes)
+
+    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+        self._notify(rule, template)
+        return template.executed(facts, self._geo)
+
+    def _metrics(self, template: Template) -> list[Metric]:
+        return template.clicks()
+
+    def _notify(self, rule: Rule, template: Template) -> None:
+        """Note an impression, once per location name and event token in this request (§9)."""
+        tokens = []
+        for token in template.event_tokens:
+            key = (template.name, token)
+            if key not in self._notified:
+                self._notified.add(key)
+                tokens.append(token)
+        if not tokens:
+            return
+        notification = Notification(
+            id=self._new_id(),
+            impression_id=self._new_id(),
+            type=MetricType.DISPLAY,
+            timestamp=self._request.now_ms,
+            tokens=tokens,
+            mbox=NotificationMbox(template.name),
+        )
+        self.notifications.append(notification)
+        if self._tracer is not None:
+            self._tracer.notified(rule, notification)
+
+
+class _Prefetch(_Mode[PrefetchMboxResponse]):
+    """Content for later, with the event tokens to notify with."""
+
+    answer = PrefetchMboxResponse
+
+    def respond(self, asked: PrefetchRequest) -> PrefetchResponse:
+        mboxes = self._mboxes(asked.mboxes)
+        page_load = self._page_load(asked.page_load)
+        views = [view for details in asked.views for view in self._views(details)] if asked.views else None
+        return PrefetchResponse(views, page_load, mboxes)
+
+    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+        return template.prefetched(facts, self._geo)
+
+    def _metrics(self, template: Template) -> list[Metric]:
+        return []
+
+    def _views(self, details: ViewRequest) -> list[View]:
+        """The views that match, one per name; an activity gives several rules, and so may a view."""
+        facts = Facts(self._request, details, details.name)
+        views: dict[str | None, View] = {}
+        for rule in self._matches.every(self._rules.view(details.name), facts):
+            template = self._rules.template(rule)
+            options, metrics = template.prefetched(facts, self._geo), template.every_metric()
+            view = views.get(template.name)
+            if view is None:
+                analytics, trace = template.analytics_response(), self._traced(facts, "view")
+                views[template.name] = View(template.name, None, options, metrics, analytics, None, trace)
+                continue
+            view.options = [*(view.options or ()), *options]
+            view.metrics = [*(view.metrics or ()), *metrics]
+            view.analytics = view.analytics or template.analytics_response()
+        return list(views.values())

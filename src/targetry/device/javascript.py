@@ -1,0 +1,262 @@
+"""JavaScript's coercions over JSON values, as the operators of json-logic-js rest on them.
+
+The artifact's conditions were written for engines in JavaScript, so `"5" == 5`, the text of a number and
+the order of two strings follow ECMAScript. Where Adobe's SDKs disagree about it, the cells of
+spec/decisioning.md §5 decide: null and `""` are in no order with anything but their own kind.
+
+JSON values are None, bool, int, float, str, list and dict; `UNDEFINED` stands for an operand that is missing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final, final
+
+
+@final
+class Undefined:
+    """The type of `UNDEFINED`."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+
+UNDEFINED: Final = Undefined()
+
+_SPACE = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_RADIX = {"0x": 16, "0X": 16, "0o": 8, "0O": 8, "0b": 2, "0B": 2}
+_INFINITIES = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
+_NUMBER_TYPES = (int, float)
+_EXACT = 2**53
+
+
+def truthy(value: Any) -> bool:
+    """As json-logic-js: false, 0, NaN, "", null and the empty array are falsy; `{}` and "0" are not."""
+    if value:
+        return bool(value == value)  # NaN is the one value that differs from itself
+    return value == {} and type(value) is dict
+
+
+def to_number(value: Any) -> float:
+    """`Number(value)`."""
+    kind = type(value)
+    if kind is float:
+        return float(value)
+    if kind is int or kind is bool:
+        return _double(value)
+    if kind is str:
+        return _number_of_text(value)
+    if value is None:
+        return 0.0
+    if value is UNDEFINED:
+        return math.nan
+    return _number_of_text(to_text(value))
+
+
+def _double(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _number_of_text(text: str) -> float:
+    text = text.strip(_SPACE)
+    if not text:
+        return 0.0
+    if _DECIMAL.fullmatch(text):
+        return float(text)
+    radix = _RADIX.get(text[:2])
+    if radix is not None:
+        return _number_in_radix(text[2:], radix)
+    return _INFINITIES.get(text, math.nan)
+
+
+def _number_in_radix(digits: str, radix: int) -> float:
+    if not digits.isascii() or not digits.isalnum() or len(digits) > 1100:
+        return math.nan
+    try:
+        return _double(int(digits, radix))
+    except ValueError:
+        return math.nan
+
+
+def parse_float(value: Any) -> float:
+    """`parseFloat(value)`: the number that the text of the value starts with."""
+    if type(value) in _NUMBER_TYPES:
+        return to_number(value)
+    text = to_text(value).lstrip(_SPACE)
+    match = _DECIMAL.match(text)
+    if match:
+        return float(match.group())
+    for name, number in _INFINITIES.items():
+        if text.startswith(name):
+            return number
+    return math.nan
+
+
+def to_text(value: Any) -> str:
+    """`String(value)`."""
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind in _NUMBER_TYPES:
+        return _text_of_number(value)
+    if kind is list:
+        return ",".join("" if item is None or item is UNDEFINED else to_text(item) for item in value)
+    if value is None:
+        return "null"
+    return "undefined" if value is UNDEFINED else "[object Object]"
+
+
+def _text_of_number(value: float) -> str:
+    if type(value) is int and -_EXACT <= value <= _EXACT:
+        return str(value)
+    number = to_number(value)
+    if number != number:
+        return "NaN"
+    if math.isinf(number):
+        return "Infinity" if number > 0 else "-Infinity"
+    if number == 0:
+        return "0"
+    sign = "-" if number < 0 else ""
+    return sign + _layout(*_shortest(abs(number)))
+
+
+def _shortest(number: float) -> tuple[str, int]:
+    """The shortest digits that give the number back, and the place of the decimal point before them."""
+    mantissa, _, exponent = repr(number).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    return digits.rstrip("0"), point
+
+
+def _layout(digits: str, point: int) -> str:
+    if len(digits) <= point <= 21:
+        return digits + "0" * (point - len(digits))
+    if 0 < point <= 21:
+        return f"{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return "0." + "0" * -point + digits
+    exponent = point - 1
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{fraction}e{'+' if exponent > 0 else '-'}{abs(exponent)}"
+
+
+def strict_equal(left: Any, right: Any) -> bool:
+    """`left === right`; two arrays or objects are equal only when they are the same one."""
+    kind, other = type(left), type(right)
+    if kind in _NUMBER_TYPES:
+        return other in _NUMBER_TYPES and bool(left == right)
+    if kind is not other:
+        return False
+    if kind is list or kind is dict:
+        return left is right
+    return bool(left == right)
+
+
+def loose_equal(left: Any, right: Any) -> bool:
+    """`left == right`."""
+    kind, other = type(left), type(right)
+    if kind is other and kind is str:
+        return bool(left == right)
+    if left is None or left is UNDEFINED:
+        return right is None or right is UNDEFINED
+    if right is None or right is UNDEFINED:
+        return False
+    if kind is list or kind is dict:
+        if other is list or other is dict:
+            return left is right
+        return loose_equal(to_text(left), right)
+    if other is list or other is dict:
+        return loose_equal(left, to_text(right))
+    return to_number(left) == to_number(right)
+
+
+def less(left: Any, right: Any) -> bool:
+    """`left < right`, but null and a `""` beside a number are in no order (spec/decisioning.md §5)."""
+    pair = _comparable(left, right)
+    return pair is not None and pair[0] < pair[1]
+
+
+def less_equal(left: Any, right: Any) -> bool:
+    """`left <= right`, with the exceptions of `less`."""
+    pair = _comparable(left, right)
+    return pair is not None and pair[0] <= pair[1]
+
+
+def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
+    if left is None or right is None:
+        return None
+    if type(left) in (list, dict):
+        left = to_text(left)
+    elif left == "":
+        return (left, right) if type(right) is str else None
+    if type(right) in (list, dict):
+        right = to_text(right)
+    elif right == "":
+        return (left, right) if type(left) is str else None
+    if type(left) is str and type(right) is str:
+        return _order_key(left), _order_key(right)
+    return to_number(left), to_number(right)
+
+
+def _order_key(text: str) -> bytes:
+    """Strings are ordered by UTF-16 code unit, which is not Python's order beyond the BMP."""
+    return text.encode("utf-16-be", "surrogatepass")
+
+
+def member(value: Any, name: str) -> Any:
+    """`value[name]` of a JSON value: own keys, indexes and `length`; `UNDEFINED` for everything else."""
+    kind = type(value)
+    if kind is dict:
+        return value.get(name, UNDEFINED)
+    if kind is not list and kind is not str:
+        return UNDEFINED
+    units = value if kind is list or value.isascii() else _units(value)
+    if name == "length":
+        return len(units)
+    index = _index(name)
+    return units[index] if index is not None and index < len(units) else UNDEFINED
+
+
+def _index(name: str) -> int | None:
+    """Only the canonical spelling of an index counts: `1`, not `01`."""
+    if not name.isascii() or not name.isdigit() or len(name) > 9:
+        return None
+    return int(name) if name[0] != "0" or name == "0" else None
+
+
+def _units(text: str) -> list[str]:
+    coded = text.encode("utf-16-le", "surrogatepass")
+    return [coded[i : i + 2].decode("utf-16-le", "surrogatepass") for i in range(0, len(coded), 2)]
+
+
+def substring(text: str, start: int, length: int | None) -> str:
+    """`text.substr(start, length)`, counted in UTF-16 code units; `length` None means to the end."""
+    coded = text.encode("utf-16-le", "surrogatepass")
+    units = len(coded) // 2
+    begin = max(units + start, 0) if start < 0 else min(start, units)
+    end = units if length is None else min(begin + max(length, 0), units)
+    return coded[2 * begin : 2 * end].decode("utf-16-le", "surrogatepass")
+
+
+def text_length(text: str) -> int:
+    """`text.length`: UTF-16 code units."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def to_integer(value: Any) -> int:
+    """The integer that string functions make of an argument: NaN is 0, infinities saturate."""
+    number = to_number(value)
+    if number != number:
+        return 0
+    return int(max(-_EXACT, min(_EXACT, number)))

@@ -1,0 +1,313 @@
+"""Artifact → RuleSet: the compiler's front.
+
+A rule's condition is a window of the activity's allocation and an audience. Both are taken apart here: the window
+becomes two numbers, and audiences with the same text become one function, so that the experiences of an
+activity, and activities with a common audience, share one answer. Rules are indexed by location and, within it, kept in
+the artifact's order as runs of rules with the same audience.
+
+A rule that cannot be used is quarantined: it never matches, and its location counts as remote.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from targetry.errors import ArtifactError
+
+from .artifact import Artifact, RuleDocument, artifact_text, read_artifact, read_consequence, read_json, read_rule
+from .logic import Condition, LogicError, compile_logic
+from .personalize import Template
+
+_LOWEST, _HIGHEST = 0.0, 99.99  # the ends of the allocation's scale
+_ALLOCATION = ({"var": "allocation"}, {"var": ["allocation"]})
+
+
+class Quarantined(NamedTuple):
+    """A rule that never matches. `location_type` is `mbox` or `view`, `position` its place in the location's list."""
+
+    location_type: str
+    location: str
+    position: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"rule {self.position} of {self.location_type} {self.location!r}: {self.reason}"
+
+
+class Rule:
+    """One (experience, location, offer) of an activity, compiled.
+
+    It matches when `audience` (None: everybody) holds, the allocation is in `low`..`high` (where `windowed`), and
+    `test` holds, the part of the condition that asks for the allocation in any other way.
+    """
+
+    __slots__ = (
+        "activity_id",
+        "audience",
+        "high",
+        "key",
+        "low",
+        "raw",
+        "template",
+        "test",
+        "tokens",
+        "windowed",
+    )
+
+    def __init__(
+        self, raw: msgspec.Raw, key: str, activity_id: str, tokens: frozenset[str], window: Window
+    ) -> None:
+        self.raw = raw
+        self.key = key
+        self.activity_id = activity_id
+        self.tokens = tokens
+        self.low, self.high = window
+        self.windowed = window.low > _LOWEST or window.high < _HIGHEST
+        self.audience: Condition | None = None
+        self.test: Condition | None = None
+        self.template: Template | None = None  # made for the first visitor who gets it
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return read_rule(self.raw).meta
+
+    @property
+    def condition(self) -> Any:
+        """The condition as the artifact has it."""
+        return read_json(read_rule(self.raw).condition)
+
+
+class Window(NamedTuple):
+    """The allocations, both ends included, that a condition admits."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+
+class Run(NamedTuple):
+    """Neighbouring rules with one audience."""
+
+    audience: Condition | None
+    rules: tuple[Rule, ...]
+
+
+class Location:
+    """The rules of one mbox or view."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
+        self._everywhere = _runs(rule for rule in self.rules if not rule.tokens)
+        self._by_token = {
+            token: _runs(rule for rule in self.rules if not rule.tokens or token in rule.tokens)
+            for token in self._tokens
+        }
+
+    def runs(self, property_token: str | None) -> tuple[Run, ...]:
+        """The rules that a request with this property token may get (spec/decisioning.md §7)."""
+        if property_token is None:
+            return self._everywhere
+        return self._by_token.get(property_token, self._everywhere)
+
+
+def _runs(rules: Iterable[Rule]) -> tuple[Run, ...]:
+    runs: list[tuple[Condition | None, list[Rule]]] = []
+    for rule in rules:
+        if runs and runs[-1][0] is rule.audience:
+            runs[-1][1].append(rule)
+        else:
+            runs.append((rule.audience, [rule]))
+    return tuple(Run(audience, tuple(together)) for audience, together in runs)
+
+
+_NOWHERE: Final = Location(())
+
+
+class RuleSet:
+    """A compiled artifact. Immutable in use: a new artifact is a new RuleSet."""
+
+    def __init__(
+        self,
+        text: bytes,
+        artifact: Artifact,
+        mboxes: dict[str, Location],
+        views: dict[str, Location],
+        quarantined: tuple[Quarantined, ...],
+    ) -> None:
+        self._text = text
+        self.version = artifact.version or ""
+        self.global_mbox = artifact.global_mbox
+        self.geo_targeting_enabled = artifact.geo_targeting_enabled
+        self.meta = artifact.meta
+        self.response_tokens = frozenset(artifact.response_tokens)
+        self.mboxes = mboxes
+        self.views = views
+        self.all_views = Location(rule for location in views.values() for rule in location.rules)
+        self.quarantined = quarantined
+        self.local_mboxes = frozenset(artifact.local_mboxes)
+        self.local_views = frozenset(artifact.local_views)
+        self.remote_mboxes = _with_quarantined(artifact.remote_mboxes, "mbox", quarantined)
+        self.remote_views = _with_quarantined(artifact.remote_views, "view", quarantined)
+
+    @property
+    def generated_at(self) -> str | None:
+        """When the artifact was made, as it says itself."""
+        value = self.meta.get("generatedAt")
+        return value if isinstance(value, str) else None
+
+    def document(self) -> dict[str, Any]:
+        """The artifact as it came, as a new dict."""
+        document: dict[str, Any] = read_json(self._text)
+        return document
+
+    def mbox(self, name: str) -> Location:
+        return self.mboxes.get(name, _NOWHERE)
+
+    def view(self, name: str | None) -> Location:
+        """The rules of one view; those of all views when no name is given."""
+        return self.views.get(name, _NOWHERE) if name else self.all_views
+
+    def template(self, rule: Rule) -> Template:
+        """What the rule gives, prepared. Two threads may prepare it at once; both results are the same."""
+        template = rule.template
+        if template is None:
+            document = read_rule(rule.raw)
+            consequence = read_consequence(document.consequence)
+            template = rule.template = Template(consequence, document.meta, self.response_tokens)
+        return template
+
+
+def _with_quarantined(
+    names: list[str], location_type: str, quarantined: tuple[Quarantined, ...]
+) -> dict[str, None]:
+    """An ordered set."""
+    hit = (rule.location for rule in quarantined if rule.location_type == location_type)
+    return dict.fromkeys([*names, *hit])
+
+
+def compile_artifact(
+    source: bytes | str | Mapping[str, Any], *, organization_id: str | None = None
+) -> RuleSet:
+    """Decode, check and compile an artifact; `source` is what `artifact_text` takes.
+
+    Rules that cannot be used are in `RuleSet.quarantined`. Raises `ArtifactError` when the artifact as a whole cannot be.
+    """
+    text = artifact_text(source, organization_id=organization_id)
+    artifact = read_artifact(text)
+    compiler = _Compiler()
+    mboxes = compiler.locations("mbox", artifact.rules.mboxes)
+    views = compiler.locations("view", artifact.rules.views)
+    return RuleSet(text, artifact, mboxes, views, tuple(compiler.quarantined))
+
+
+class _Compiler:
+    def __init__(self) -> None:
+        self.quarantined: list[Quarantined] = []
+        self._conditions: dict[bytes, tuple[Window, Condition | None, Condition | None]] = {}
+        self._audiences: dict[bytes, Condition] = {}
+
+    def locations(self, location_type: str, rules: dict[str, list[msgspec.Raw]]) -> dict[str, Location]:
+        return {name: Location(self._usable(location_type, name, raws)) for name, raws in rules.items()}
+
+    def _usable(self, location_type: str, name: str, raws: list[msgspec.Raw]) -> Iterable[Rule]:
+        for position, raw in enumerate(raws):
+            try:
+                yield self._rule(raw)
+            except (ArtifactError, LogicError) as error:
+                self.quarantined.append(Quarantined(location_type, name, position, str(error)))
+
+    def _rule(self, raw: msgspec.Raw) -> Rule:
+        document = read_rule(raw)
+        read_consequence(document.consequence)
+        window, audience, test = self._condition(document.condition)
+        activity_id = _activity_id(document)
+        key = document.rule_key if document.rule_key is not None else activity_id
+        rule = Rule(raw, str(key), activity_id or "", frozenset(document.property_tokens or ()), window)
+        rule.audience, rule.test = audience, test
+        if not activity_id and (rule.windowed or test is not None):
+            raise ArtifactError("the rule splits by allocation, but its meta has no `activity.id`")
+        return rule
+
+    def _condition(self, raw: msgspec.Raw) -> tuple[Window, Condition | None, Condition | None]:
+        text = bytes(raw)
+        known = self._conditions.get(text)
+        if known is None:
+            known = self._conditions[text] = self._split_condition(read_json(raw))
+        return known
+
+    def _split_condition(self, tree: Any) -> tuple[Window, Condition | None, Condition | None]:
+        window, others = split_window(tree)
+        if not others:
+            return window, None, None
+        rest = others[0] if len(others) == 1 else {"and": others}
+        compiled = compile_logic(rest)
+        if compiled.needs_allocation:
+            return window, None, compiled.evaluate
+        text = msgspec.json.encode(rest)
+        return window, self._audiences.setdefault(text, compiled.evaluate), None
+
+
+def _activity_id(document: RuleDocument) -> str:
+    """The bucketing key's part (spec/decisioning.md §6): the meta's word counts before the rule's own."""
+    value = document.meta.get("activity.id", document.activity_id)
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+
+
+def split_window(tree: Any) -> tuple[Window, list[Any]]:
+    """Take a condition apart into the allocations that it admits and what else it asks for."""
+    window, others = Window(), []
+    for part in _conjuncts(tree):
+        bounds = _bounds(part)
+        if bounds is None:
+            others.append(part)
+        else:
+            window = Window(max(window.low, bounds.low), min(window.high, bounds.high))
+    return window, others
+
+
+def _conjuncts(tree: Any) -> Iterable[Any]:
+    """The operands of nested `and`s, in their order; `true` is none."""
+    pending = [tree]
+    while pending:
+        part = pending.pop()
+        operands = part.get("and") if isinstance(part, dict) and len(part) == 1 else None
+        if operands:
+            pending.extend(reversed(operands) if isinstance(operands, list) else [operands])
+        elif part is not True:
+            yield part
+
+
+def _bounds(part: Any) -> Window | None:
+    """The window of one comparison of the allocation with numbers."""
+    if not isinstance(part, dict) or len(part) != 1:
+        return None
+    ((operator, operands),) = part.items()
+    if operator not in _SIDES or not isinstance(operands, list) or len(operands) not in _SIDES[operator]:
+        return None
+    if operands[1] in _ALLOCATION and all(_is_number(bound) for bound in operands[::2]):
+        low, high = operands[0], operands[2] if len(operands) == 3 else math.inf
+    elif len(operands) == 2 and operands[0] in _ALLOCATION and _is_number(operands[1]):
+        low, high = -math.inf, operands[1]
+    else:
+        return None
+    return _oriented(operator, low, high)
+
+
+_SIDES = {"<": (2, 3), "<=": (2, 3), ">": (2,), ">=": (2,)}
+"""Comparison → how many operands of it make a window."""
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e300
+
+
+def _oriented(operator: str, low: float, high: float) -> Window:
+    if operator in (">", ">="):
+        low, high = high if high != math.inf else -math.inf, low if low != -math.inf else math.inf
+    if operator in ("<", ">"):
+        low, high = math.nextafter(low, math.inf), math.nextafter(high, -math.inf)
+    return Window(float(low), float(high))

@@ -1,0 +1,153 @@
+"""Why: the trace document, and the plain road that writes it (spec/decisioning.md §11).
+
+A request with a trace walks the rules one by one in the artifact's order, asks each for its whole condition, and
+writes down what it met. Campaigns and targets accumulate over the locations of one mode; each
+response carries the state at its time. The shape is that of Adobe's Node SDK (D-26).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from targetry.models import DeliveryRequest, Notification, VisitorId
+
+from .facts import Facts
+from .ruleset import Location, Rule, RuleSet
+from .select import Problem
+
+
+class TraceSource(msgspec.Struct, frozen=True):
+    """What the trace tells that is not in the request or the rules: `artifact` says how the artifact was got."""
+
+    session_id: str
+    client_code: str
+    artifact: Mapping[str, Any]
+
+
+class Tracer:
+    """A selector that records, for one mode (`execute` or `prefetch`) of one request."""
+
+    def __init__(
+        self,
+        rules: RuleSet,
+        request: DeliveryRequest,
+        mode: str,
+        source: TraceSource,
+        problems: list[Problem],
+    ) -> None:
+        self._rules = rules
+        self._request = request
+        self._mode = mode
+        self._source = source
+        self._problems = problems
+        self._token = request._property.token if request._property is not None else None
+        self._campaigns: dict[Any, dict[str, Any]] = {}
+        self._targets: dict[Any, dict[str, Any]] = {}
+
+    def first(self, location: Location, facts: Facts) -> Rule | None:
+        """The first rule that matches."""
+        return next(self.every(location, facts), None)
+
+    def every(self, location: Location, facts: Facts) -> Iterator[Rule]:
+        """All rules that match, the first of each rule key only."""
+        matched: set[str] = set()
+        for rule in location.rules:
+            if rule.tokens and self._token not in rule.tokens:
+                continue
+            if rule.key not in matched and self._evaluate(rule, facts):
+                matched.add(rule.key)
+                yield rule
+
+    def _evaluate(self, rule: Rule, facts: Facts) -> bool:
+        allocation = facts.request.allocation(rule.activity_id)
+        try:
+            holds = (
+                rule.low <= allocation <= rule.high
+                and (rule.audience is None or bool(rule.audience(facts, None)))
+                and (rule.test is None or bool(rule.test(facts, allocation)))
+            )
+        except Exception as error:  # as on the fast road
+            self._problems.append(Problem(rule, error))
+            holds = False
+        self._record(rule, facts, allocation, holds)
+        return holds
+
+    def _record(self, rule: Rule, facts: Facts, allocation: float, holds: bool) -> None:
+        meta = rule.meta
+        activity_id = meta.get("activity.id")
+        target = self._targets.get(activity_id)
+        if target is None:
+            target = self._targets[activity_id] = _target(meta, facts.as_dict(allocation))
+        side = "matched" if holds else "unmatched"
+        segments = target[f"{side}SegmentIds"]
+        segments += [segment for segment in meta.get("audience.ids") or [] if segment not in segments]
+        target[f"{side}RuleConditions"].append(rule.condition)
+        if holds:
+            self._campaigns.setdefault(activity_id, self._campaign(meta))
+
+    def _campaign(self, meta: dict[str, Any]) -> dict[str, Any]:
+        offer = meta.get("offer.id")
+        campaign = {
+            "id": meta.get("activity.id"),
+            "campaignType": meta.get("activity.type"),
+            "branchId": meta.get("experience.id"),
+            "offers": [] if offer is None else [offer],
+            "environment": self._rules.meta.get("environment"),
+        }
+        return campaign | ({"notifications": []} if self._mode == "execute" else {})
+
+    def notified(self, rule: Rule, notification: Notification) -> None:
+        """Note the impression that a matched rule led to."""
+        campaign = self._campaigns[rule.meta.get("activity.id")]
+        campaign["notifications"].append(msgspec.to_builtins(notification))
+
+    def document(self, facts: Facts, location_type: str) -> dict[str, Any]:
+        """The trace of a location, as things stand now."""
+        details = msgspec.to_builtins(facts.details)
+        if facts.name is not None:
+            details = {"name": facts.name} | details
+        context = self._request.context
+        address = context.address if context is not None else None
+        return {
+            "clientCode": self._source.client_code,
+            "artifact": {**self._source.artifact, **self._rules.meta},
+            "profile": {"visitorId": _profile(self._request.id)},
+            "request": {
+                "sessionId": self._source.session_id,
+                "pageURL": address.url if address is not None else None,
+                "host": facts.request.page.domain,
+                location_type: {**details, "type": self._mode},
+            },
+            "campaigns": [_state(campaign) for campaign in self._campaigns.values()],
+            "evaluatedCampaignTargets": [_state(target) for target in self._targets.values()],
+        }
+
+
+def _target(meta: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "context": context,
+        "campaignId": meta.get("activity.id"),
+        "campaignType": meta.get("activity.type"),
+        "matchedSegmentIds": [],
+        "unmatchedSegmentIds": [],
+        "matchedRuleConditions": [],
+        "unmatchedRuleConditions": [],
+    }
+
+
+def _state(record: dict[str, Any]) -> dict[str, Any]:
+    """A record that what is met later does not change."""
+    return {key: list(value) if type(value) is list else value for key, value in record.items()}
+
+
+def _profile(visitor_id: VisitorId | None) -> dict[str, Any]:
+    profile: dict[str, Any] = msgspec.to_builtins(visitor_id) if visitor_id is not None else {}
+    if visitor_id is not None and visitor_id.tnt_id:
+        bare, _, location = visitor_id.tnt_id.partition(".")
+        profile["tntId"] = bare
+        if location:
+            profile["profileLocation"] = location
+    return profile

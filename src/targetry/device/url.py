@@ -1,0 +1,163 @@
+"""The parts of an address that audiences ask about (spec/decisioning.md §4.2).
+
+The addresses met here are not all URLs: they come from `host + path`, from browsers, from app deep links
+and from scripts. So the split never fails and is looser than a standard one:
+
+* The slashes after a scheme are optional: `http:foo.com/a` and `mailto:a@foo.com` have the host `foo.com`.
+* No scheme is needed: `foo.com/a` is host and path, and `localhost:3000/`, a name with one to five digits
+  behind it, is a host with its port rather than the scheme `localhost`.
+* A dot makes it a host (`foo.com:8080`) unless `://` follows (`com.example.app://open`).
+* User info and port belong to no part.
+
+A host is then cut at its public suffix. Only a well-formed DNS name has one; for anything else (an address
+in numbers, a single label, an unknown ending, a suffix on its own, an underscore) `domain` is the host
+exactly as written, its capitals and trailing dot included, and `subdomain` and `topLevelDomain` are empty.
+In a host that is partly in punycode, all is shown in punycode but the suffix, which is shown decoded.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+_LONGEST_CACHED = 4096  # characters; longer addresses are rare and would make the cache's size unpredictable
+_LONGEST_HOST = 255
+_LONGEST_LABEL = 63
+_LONGEST_PORT = 5
+_PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
+_ACE = "xn--"  # how a label that is not ASCII is spelled in ASCII
+
+
+class UrlParts:
+    """The parts of one address, named as rules name them, each with its lower-case twin `<name>_lc`.
+
+    Shared between requests: not to be changed.
+    """
+
+    __slots__ = (*_PARTS, *(f"{part}_lc" for part in _PARTS))
+
+    def __init__(
+        self, url: str, path: str, query: str, fragment: str, subdomain: str, domain: str, suffix: str
+    ) -> None:
+        self.url = url
+        self.path = path
+        self.query = query
+        self.fragment = fragment
+        self.subdomain = subdomain
+        self.domain = domain
+        self.topLevelDomain = suffix
+        self.url_lc = url.lower()
+        self.path_lc = path.lower()
+        self.query_lc = query.lower()
+        self.fragment_lc = fragment.lower()
+        self.subdomain_lc = subdomain.lower()
+        self.domain_lc = domain.lower()
+        self.topLevelDomain_lc = suffix.lower()
+
+    def as_dict(self) -> dict[str, str]:
+        """A new dict of the fourteen parts, in the order in which a trace shows them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __repr__(self) -> str:
+        return f"UrlParts({self.url!r})"
+
+
+def parse_url(url: str | None) -> UrlParts:
+    """The parts of `url`; all of them empty when there is none. Takes any text and never raises."""
+    if not isinstance(url, str):
+        return _NO_URL
+    return _parse(url) if len(url) > _LONGEST_CACHED else _parse_cached(url)
+
+
+def _parse(url: str) -> UrlParts:
+    rest, _, fragment = url.partition("#")
+    rest, _, query = rest.partition("?")
+    authority, slash, path = _without_scheme(rest).partition("/")
+    subdomain, domain, suffix = _cut_host(_host(authority))
+    return UrlParts(url, slash + path, query, fragment, subdomain, domain, suffix)
+
+
+_parse_cached = lru_cache(maxsize=1024)(_parse)
+_NO_URL = UrlParts("", "", "", "", "", "", "")
+
+
+def _without_scheme(text: str) -> str:
+    scheme, colon, rest = text.partition(":")
+    if not colon or not _is_scheme(scheme, rest):
+        rest = text
+    return rest.removeprefix("//")
+
+
+def _is_scheme(name: str, rest: str) -> bool:
+    if not name or "/" in name or name[0] == "[":
+        return False
+    if rest.startswith("//"):
+        return True
+    return "." not in name and not _is_port(rest[: _LONGEST_PORT + 1].partition("/")[0])
+
+
+def _is_port(text: str) -> bool:
+    return len(text) <= _LONGEST_PORT and text.isascii() and text.isdecimal()
+
+
+def _host(authority: str) -> str:
+    host = authority.rpartition("@")[2]
+    # The colons in brackets are those of an IPv6 address.
+    port = host.find(":", host.rfind("]") + 1 if host.startswith("[") else 0)
+    return host if port < 0 else host[:port]
+
+
+def _cut_host(host: str) -> tuple[str, str, str]:
+    """`host` as (subdomain without one leading `www`, registrable domain, public suffix)."""
+    labels = host.lower().removesuffix(".").split(".") if len(host) <= _LONGEST_HOST + 1 else []
+    if len(labels) < 2 or not _is_dns_name(labels):
+        return "", host, ""
+    suffix = _suffixes().publicsuffix(".".join(map(_decoded, labels))) or ""
+    own = len(labels) - suffix.count(".") - 2  # where the registrable domain begins
+    if not suffix or own < 0:
+        return "", host, ""
+    if any(label.startswith(_ACE) for label in labels):
+        labels = [_encoded(label) for label in labels]
+    first = 1 if labels[0] == "www" and own else 0
+    return ".".join(labels[first:own]), ".".join(labels[own:]), suffix
+
+
+def _is_dns_name(labels: list[str]) -> bool:
+    length = len(labels) - 1
+    for label in labels:
+        encoded = _encoded(label)
+        if not 0 < len(encoded) <= _LONGEST_LABEL or encoded[0] == "-" or encoded[-1] == "-":
+            return False
+        if not encoded.replace("-", "").isalnum():
+            return False
+        length += len(encoded)
+    return length <= _LONGEST_HOST
+
+
+def _encoded(label: str) -> str:
+    if label.isascii() or len(label) > _LONGEST_LABEL:
+        return label
+    return _ACE + label.encode("punycode").decode("ascii")
+
+
+def _decoded(label: str) -> str:
+    if not label.startswith(_ACE):
+        return label
+    try:
+        return label[len(_ACE) :].encode("ascii").decode("punycode")
+    except UnicodeError:
+        return label
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    """The list, read when the first host asks for it.
+
+    Two threads may both read it, which does no harm; a lock that a fork leaves locked would.
+    """
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList(accept_unknown=False, accept_encoded_idn=False)

@@ -1,0 +1,162 @@
+"""Which browser and platform a visitor has, in the words that audiences use (spec/decisioning.md §4.1).
+
+The tables are ordered, and the order is part of the answer: browsers claim to be each other. Edge also says
+Chrome and Safari, an Android WebView says `Version/4.0 Chrome/…` and counts as Safari, Chrome says Safari,
+and Internet Explorer 11 says only that it is like Gecko. In the same way an iPhone says `Mac OS X`, and
+Android says `Linux`. What is not in the tables (Firefox with something after its version, Chrome on iOS,
+bots) is `unknown`, however well known it is elsewhere: the rules were made for these names.
+
+A browser is found by where its version stands. Three rows also want a second mark behind the version, with at
+least one character between. Only ASCII text can match, in any case of its letters; platforms are
+case-sensitive.
+
+Each user agent is new once and may be hostile, so no pattern can backtrack over what it has read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+_LONGEST_CACHED = 2048  # characters, of all that is known about one client
+_LONGEST_READ = 32_768  # characters; the headers that servers let through are shorter
+
+
+class Client(NamedTuple):
+    """A visitor's browser, its major version (-1: not known) and platform."""
+
+    browser: str
+    version: int
+    platform: str
+
+
+class _Browser(NamedTuple):
+    name: str
+    sign: str  # without it there is no need to look closer
+    version: re.Pattern[str]  # its group is the version's leading digits
+    behind: re.Pattern[str] | None = None
+
+
+def _ascii(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.ASCII)
+
+
+_DIGITS = r"(?=[\w.])(\d*+)"
+_VERSION = _ascii(rf"version/{_DIGITS}")
+
+_BROWSERS = (
+    _Browser("edge", "edg", _ascii(rf"edg(?:e|ios|a|)/{_DIGITS}")),
+    _Browser("mobile safari", "safari", _VERSION, _ascii(r"mobile/\w++\ssafari")),
+    _Browser("safari", "safari", _VERSION, _ascii("safari")),
+    _Browser("chrome", "chrome/", _ascii(rf"chrome/v?{_DIGITS}")),
+    _Browser("firefox", "firefox/", _ascii(r"firefox/(?=[\w.-])(\d*+)[\w.-]*+\Z")),
+    _Browser("ie", "ie", _ascii(rf"ie(?:(?<=msie)|(?<=\(ie))\s{_DIGITS}")),
+    # Only the last `rv` counts, and one look from the first `trident` tells whether there is any.
+    _Browser("ie", "trident", _ascii(rf"trident(?s:.+rv[:\s]{_DIGITS})?"), _ascii(r"like\sgecko")),
+)  # fmt: skip
+
+_BRANDS = tuple(
+    (name, re.compile(rf'{name}";v="([\d.]+)"', re.ASCII)) for name in ("chrome", "edge", "safari", "firefox")
+)
+
+
+def _any_of(*marks: str) -> Callable[[str], bool]:
+    return lambda text: any(mark in text for mark in marks)
+
+
+def _android(text: str) -> bool:
+    return "Android " in text and _ANDROID.search(text) is not None
+
+
+_ANDROID = re.compile(r"Android [0-9.]++;")
+
+_PLATFORMS = (
+    (_any_of("iPhone", "iPad", "iPod"), "iOS"),
+    (_android, "Android"),
+    (_any_of(" Linux "), "Linux"),
+    (_any_of("FreeBSD", "OpenBSD", "CrOS"), "Unix"),
+    (_any_of("(Windows ", " Windows "), "Windows"),
+    (_any_of("Macintosh;"), "Mac OS"),
+)
+
+# What rules call a platform, where it is not what the client calls it.
+_RULE_NAMES = {"Windows": "windows", "Macintosh": "mac", "Mac OS": "mac", "macOS": "mac", "Linux": "linux"}
+
+
+def client_of(
+    user_agent: str | None,
+    platform_hint: str | None = None,
+    brands_full: str | None = None,
+    brands_major: str | None = None,
+) -> Client:
+    """The client that sent `user_agent`; its client hints, where there are any, know better.
+
+    `platform_hint` is the hints' `platform`; `brands_full` and `brands_major` are `browserUAWithFullVersion`
+    and `browserUAWithMajorVersion`, lists such as `"Chromium";v="119", "Google Chrome";v="119"`.
+    """
+    text = user_agent or ""
+    brands = brands_full or brands_major or ""
+    if platform_hint is None and not brands:
+        return _of_text(text) if len(text) > _LONGEST_CACHED else _of_text_cached(text)
+    if len(text) + len(brands) + len(platform_hint or "") > _LONGEST_CACHED:
+        return _hinted(text, platform_hint, brands)
+    return _hinted_cached(text, platform_hint, brands)
+
+
+def _of_text(text: str) -> Client:
+    read = text[:_LONGEST_READ]
+    return Client(*_browser(_plain(read)), _platform(read))
+
+
+def _hinted(text: str, platform_hint: str | None, brands: str) -> Client:
+    client = _of_text(text)
+    browser, version = _brand(_plain(brands[:_LONGEST_READ]))
+    return Client(
+        client.browser if browser == "unknown" else browser,
+        client.version if version < 0 else version,
+        client.platform if platform_hint is None else _RULE_NAMES.get(platform_hint, platform_hint),
+    )
+
+
+_of_text_cached = lru_cache(maxsize=4096)(_of_text)
+_hinted_cached = lru_cache(maxsize=4096)(_hinted)
+
+
+def _plain(text: str) -> str:
+    if not text.isascii():
+        text = text.replace("\xa0", " ").encode("ascii", "replace").decode("ascii")
+    return text.lower()
+
+
+def _browser(text: str) -> tuple[str, int]:
+    for name, sign, version, behind in _BROWSERS:
+        if sign not in text:
+            continue
+        found = version.search(text)
+        if found is None or found[1] is None:
+            continue
+        if behind is None or behind.search(text, found.start(1) + 2):
+            return name, _major(found[1])
+    return "unknown", -1
+
+
+def _brand(brands: str) -> tuple[str, int]:
+    for name, version in _BRANDS:
+        if found := version.search(brands):
+            return name, _major(found[1].partition(".")[0])
+    return "unknown", -1
+
+
+def _major(digits: str) -> int:
+    if len(digits) < 16:
+        return int(digits) if digits else -1
+    return int(float(digits[:300]))  # more than a JavaScript number tells apart, and bounded
+
+
+def _platform(text: str) -> str:
+    for matches, platform in _PLATFORMS:
+        if matches(text):
+            return _RULE_NAMES.get(platform, platform)
+    return "unknown"
