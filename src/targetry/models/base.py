@@ -1,0 +1,103 @@
+"""What every model can do (spec/models.md §1)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn, Self
+
+import msgspec
+
+from .class_data import AttributeMap, OpenApiTypes
+from .constraint import ConstraintError, root_of
+from .reading import read
+from .scalars import Manner, type_name
+from .writing import plain, write
+
+
+# No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's time.
+class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    """An object of the Delivery API: snake_case attributes, camelCase on the wire, unset fields left out.
+
+    Every field may be left out and is None then. Construction and assignment check nothing; a request is
+    checked when it enters the SDK. Two models are equal when they are of one class and hold equal values.
+    """
+
+    attribute_map = AttributeMap()
+    openapi_types = OpenApiTypes()
+    discriminator: ClassVar[None] = None
+
+    _manner: ClassVar[Manner] = Manner()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes by their Python names in order of declaration, None included, models as dicts."""
+        return {name: plain(getattr(self, name, None)) for name in self.__struct_fields__}
+
+    def to_str(self) -> str:
+        from pprint import pformat  # costs a millisecond to import, and is for people only
+
+        return pformat(self.to_dict())
+
+    def __repr__(self) -> str:
+        return self.to_str()
+
+    def to_json(self) -> str:
+        """Return the JSON text that goes over the wire: camelCase, None left out, times in ISO 8601.
+
+        Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign objects.
+        """
+        return write(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read the wire's JSON text. Unknown keys are ignored, limits are not checked.
+
+        Raises ConstraintError (a ValueError) with the path of what does not fit, or where it is no JSON.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):
+            return read(_parse(text, root_of(cls)), cls, root_of(cls), cls._manner)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """Read a mapping with the names of the wire. Models and free JSON (`Option.content`) in it are not copied.
+
+        Raises ConstraintError (a ValueError) with the path of what does not fit.
+        """
+        if type(mapping) is dict:
+            try:
+                return msgspec.convert(mapping, cls)
+            except Exception:  # a mapping inside may raise anything; the patient way finds its place
+                pass
+        elif isinstance(mapping, msgspec.Struct):
+            raise ConstraintError(root_of(cls), f"must be a mapping, not {type_name(mapping)}")
+        return read(mapping, cls, root_of(cls), cls._manner)
+
+
+def _parse(text: str | bytes, path: str) -> Any:
+    if not isinstance(text, str | bytes | bytearray | memoryview):
+        raise ConstraintError(path, f"must be JSON text, not {type_name(text)}")
+    try:
+        source = text if isinstance(text, str) else bytes(text).decode()
+        return json.loads(source, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ConstraintError(path, "is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ConstraintError(path, f"is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise ConstraintError(path, f"is not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:
+        raise ConstraintError(path, "holds a number that is not finite or out of range") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(digits)
+    return number

@@ -1,0 +1,62 @@
+"""The limits that the Delivery API's OpenAPI document states, as annotations, and the error of a value outside them.
+
+The annotations are read twice: by msgspec, which checks a whole request in one C call, and by `reading.py`,
+which finds the wrong field and says what is wrong with it. `extra={"type": ...}` is the type's name in the
+official `openapi_types`, where it cannot be told from the annotation.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct
+
+
+class ConstraintError(ValueError):
+    """A field of a model does not hold what it must.
+
+    `path` names the field by its Python attributes (`request.execute.mboxes[1].name`), `reason` says what is wrong.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def root_of(model: type[Struct]) -> str:
+    """How a path calls the model that it starts from: `request`, `response`, `mbox_request`."""
+    return _WORD_START.sub("_", model.__name__).lower().removeprefix("delivery_")
+
+
+# JSON has no NaN and no infinity; a range is the one check of msgspec that refuses both.
+Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+NonNegative = Annotated[float, Meta(ge=0, le=sys.float_info.max)]
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Ordinal = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+Text12 = Annotated[str, Meta(max_length=12)]
+Text50 = Annotated[str, Meta(max_length=50)]
+Text128 = Annotated[str, Meta(max_length=128)]
+Text250 = Annotated[str, Meta(max_length=250)]
+Text512 = Annotated[str, Meta(max_length=512)]
+Text4096 = Annotated[str, Meta(max_length=4096)]
+
+if TYPE_CHECKING:
+    # A checker would refuse a variable of type `dict[str, str]` where values of more types are allowed.
+    Parameters = dict[str, Any]
+else:
+    ParameterName = Annotated[str, Meta(min_length=1, max_length=128)]
+    ParameterValue = Annotated[str, Meta(max_length=5000)] | Int64 | Number | bool | None
+    Parameters = Annotated[
+        dict[ParameterName, ParameterValue], Meta(max_length=50, extra={"type": "dict(str, str)"})
+    ]

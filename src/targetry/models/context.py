@@ -1,0 +1,100 @@
+"""Where and on what the visitor is: `Context` and its parts."""
+
+from __future__ import annotations
+
+from msgspec import field
+
+from .base import Model
+from .constraint import Number, Text12, Text50, Text128, Text250, Text4096
+from .enums import ChannelTypeValue, DeviceTypeValue, MobilePlatformTypeValue, ScreenOrientationTypeValue
+
+
+class MobilePlatform(Model):
+    """Needed when the channel is mobile. `device_type` and `platform_type` are required."""
+
+    device_name: str | None = None
+    device_type: DeviceTypeValue | None = None
+    platform_type: MobilePlatformTypeValue | None = None
+    version: Text128 | None = None
+
+
+class Application(Model):
+    id: Text250 | None = None
+    name: Text250 | None = None
+    version: Text128 | None = None
+
+
+class Screen(Model):
+    width: Number | None = None
+    height: Number | None = None
+    color_depth: Number | None = None
+    pixel_ratio: Number | None = None
+    orientation: ScreenOrientationTypeValue | None = None
+
+
+class Window(Model):
+    width: Number | None = None
+    height: Number | None = None
+
+
+class Browser(Model):
+    """`language` has the form of an Accept-Language header."""
+
+    host: str | None = None
+    language: str | None = None
+    web_gl_renderer: str | None = field(default=None, name="webGLRenderer")
+
+
+class Address(Model):
+    """The current URL and the one before it."""
+
+    url: Text4096 | None = None
+    referring_url: Text4096 | None = None
+
+
+class Geo(Model):
+    """Where the visitor is. On the wire `country_code` has 2 letters (ISO 3166-1) and `state_code` 1 to 3."""
+
+    ip_address: str | None = None
+    latitude: Number | None = None
+    longitude: Number | None = None
+    country_code: str | None = None
+    state_code: str | None = None
+    city: Text50 | None = None
+    zip: Text12 | None = None
+
+
+class ClientHints(Model):
+    """Values of the `Sec-CH-UA…` headers; they take the place of the user agent.
+
+    `browser_ua_with_major_version` is `Sec-CH-UA`, `browser_ua_with_full_version` is `Sec-CH-UA-Full-Version-List`.
+    """
+
+    mobile: bool | None = None
+    model: str | None = None
+    platform: str | None = None
+    platform_version: str | None = None
+    browser_ua_with_major_version: str | None = field(default=None, name="browserUAWithMajorVersion")
+    browser_ua_with_full_version: str | None = field(default=None, name="browserUAWithFullVersion")
+    architecture: str | None = None
+    bitness: str | None = None
+
+
+class Context(Model):
+    """`channel` is required. The HTTP User-Agent is ignored by the API: the visitor's goes in `user_agent`.
+
+    `beacon` asks for an empty answer (204). False is what the API takes for unset, so False is not sent.
+    """
+
+    channel: ChannelTypeValue | None = None
+    mobile_platform: MobilePlatform | None = None
+    application: Application | None = None
+    screen: Screen | None = None
+    window: Window | None = None
+    browser: Browser | None = None
+    address: Address | None = None
+    geo: Geo | None = None
+    time_offset_in_minutes: Number | None = None
+    user_agent: str | None = None
+    beacon: bool | None = False
+    client_hints: ClientHints | None = None

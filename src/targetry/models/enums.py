@@ -1,0 +1,103 @@
+"""The words that some fields are limited to (spec/models.md §2).
+
+Members are strings in every respect: `ChannelType.WEB == "web"`, and they print, hash and serialise as it.
+`<Enum>Value` is the annotation of a request field: the member or its plain string, one of the listed ones.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
+
+
+class AuthenticatedState(StrEnum):
+    UNKNOWN = "unknown"
+    AUTHENTICATED = "authenticated"
+    LOGGED_OUT = "logged_out"
+
+
+class ChannelType(StrEnum):
+    MOBILE = "mobile"
+    WEB = "web"
+
+
+class DecisioningMethod(StrEnum):
+    SERVER_SIDE = "server-side"
+    ON_DEVICE = "on-device"
+    HYBRID = "hybrid"
+
+
+class DeviceType(StrEnum):
+    PHONE = "phone"
+    TABLET = "tablet"
+
+
+class ExecutionMode(StrEnum):
+    EDGE = "edge"
+    LOCAL = "local"
+
+
+class LoggingType(StrEnum):
+    SERVER_SIDE = "server_side"
+    CLIENT_SIDE = "client_side"
+
+
+class MetricType(StrEnum):
+    CLICK = "click"
+    DISPLAY = "display"
+
+
+class MobilePlatformType(StrEnum):
+    ANDROID = "android"
+    IOS = "ios"
+
+
+class OptionType(StrEnum):
+    HTML = "html"
+    JSON = "json"
+    REDIRECT = "redirect"
+    DYNAMIC = "dynamic"
+    ACTIONS = "actions"
+
+
+class ScreenOrientationType(StrEnum):
+    PORTRAIT = "portrait"
+    LANDSCAPE = "landscape"
+
+
+if TYPE_CHECKING:
+    AuthenticatedStateValue: TypeAlias = (
+        AuthenticatedState | Literal["unknown", "authenticated", "logged_out"]
+    )
+    ChannelTypeValue: TypeAlias = ChannelType | Literal["mobile", "web"]
+    DecisioningMethodValue: TypeAlias = DecisioningMethod | Literal["server-side", "on-device", "hybrid"]
+    DeviceTypeValue: TypeAlias = DeviceType | Literal["phone", "tablet"]
+    ExecutionModeValue: TypeAlias = ExecutionMode | Literal["edge", "local"]
+    LoggingTypeValue: TypeAlias = LoggingType | Literal["server_side", "client_side"]
+    MetricTypeValue: TypeAlias = MetricType | Literal["click", "display"]
+    MobilePlatformTypeValue: TypeAlias = MobilePlatformType | Literal["android", "ios"]
+    ScreenOrientationTypeValue: TypeAlias = ScreenOrientationType | Literal["portrait", "landscape"]
+
+    # What answers hold: a server may send words that this version does not know.
+    AnsweredMetricType: TypeAlias = MetricType | str
+    AnsweredOptionType: TypeAlias = OptionType | str
+else:
+
+    def _one_of(enum: type[StrEnum]) -> Any:
+        # msgspec joins no enum with a literal of strings, so at run time a field knows the plain strings only.
+        return Annotated[Literal[*(member.value for member in enum)], Meta(extra={"type": enum.__name__})]
+
+    AuthenticatedStateValue = _one_of(AuthenticatedState)
+    ChannelTypeValue = _one_of(ChannelType)
+    DecisioningMethodValue = _one_of(DecisioningMethod)
+    DeviceTypeValue = _one_of(DeviceType)
+    ExecutionModeValue = _one_of(ExecutionMode)
+    LoggingTypeValue = _one_of(LoggingType)
+    MetricTypeValue = _one_of(MetricType)
+    MobilePlatformTypeValue = _one_of(MobilePlatformType)
+    ScreenOrientationTypeValue = _one_of(ScreenOrientationType)
+
+    AnsweredMetricType = Annotated[str, Meta(extra={"type": "MetricType"})]
+    AnsweredOptionType = Annotated[str, Meta(extra={"type": "OptionType"})]

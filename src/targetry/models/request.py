@@ -1,0 +1,120 @@
+"""`DeliveryRequest`: what is sent to the Delivery API, or decided on device."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from .base import Model
+from .constraint import Int32, Int64, Ordinal, Text128, Text512
+from .context import Context
+from .details import Details, RequestDetails
+from .enums import LoggingTypeValue
+from .notification import Notification
+from .telemetry import Telemetry
+from .visitor import VisitorId
+
+
+class MboxRequest(Details):
+    """`index` ties the answer to the request; without one it is the mbox's position in its list."""
+
+    index: Int32 | None = None
+    name: str | None = None
+
+
+class ViewRequest(Details):
+    """Without a `name`, every view is asked for."""
+
+    name: Text128 | None = None
+    key: Text512 | None = None
+
+
+class ExecuteRequest(Model):
+    """Decided now, and counted as an impression now."""
+
+    page_load: RequestDetails | None = None
+    mboxes: list[MboxRequest] | None = None
+
+
+class PrefetchRequest(Model):
+    """Decided now; counted when a notification says that it was displayed."""
+
+    views: list[ViewRequest] | None = None
+    page_load: RequestDetails | None = None
+    mboxes: list[MboxRequest] | None = None
+
+
+class ModelProperty(Model):
+    """The property (`at_property`) that limits which activities take part. `token` is required."""
+
+    token: str | None = None
+
+
+class Trace(Model):
+    """Asks for a trace. `authorization_token`, from the Target UI, is required on the wire."""
+
+    authorization_token: str | None = None
+    usage: dict[str, str] | None = None
+
+
+class QAModePreviewIndex(Model):
+    """Both count from 1."""
+
+    activity_index: Ordinal | None = None
+    experience_index: Ordinal | None = None
+
+
+class QAMode(Model):
+    token: str | None = None
+    listed_activities_only: bool | None = None
+    evaluate_as_true_audience_ids: list[Int64] | None = None
+    evaluate_as_false_audience_ids: list[Int64] | None = None
+    preview_indexes: list[QAModePreviewIndex] | None = None
+
+
+class Preview(Model):
+    token: str | None = None
+
+
+class AudienceManager(Model):
+    """`location_hint` is the DCS region."""
+
+    location_hint: Ordinal | None = None
+    blob: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
+
+
+class AnalyticsRequest(Model):
+    """The tracking servers are domains without a scheme."""
+
+    supplemental_data_id: Annotated[str, Meta(min_length=33, max_length=33)] | None = None
+    logging: LoggingTypeValue | None = None
+    tracking_server: str | None = None
+    tracking_server_secure: str | None = None
+
+
+class ExperienceCloud(Model):
+    audience_manager: AudienceManager | None = None
+    analytics: AnalyticsRequest | None = None
+
+
+class DeliveryRequest(Model):
+    """`context` may be left out: the SDK sends one with the channel web then.
+
+    A second request with the same `impression_id` counts no second impression.
+    """
+
+    request_id: Text128 | None = None
+    impression_id: Text128 | None = None
+    id: VisitorId | None = None
+    environment_id: Int64 | None = None
+    _property: ModelProperty | None = field(default=None, name="property")
+    trace: Trace | None = None
+    context: Context | None = None
+    experience_cloud: ExperienceCloud | None = None
+    execute: ExecuteRequest | None = None
+    prefetch: PrefetchRequest | None = None
+    telemetry: Telemetry | None = None
+    notifications: list[Notification] | None = None
+    qa_mode: QAMode | None = None
+    preview: Preview | None = None

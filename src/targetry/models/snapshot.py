@@ -1,0 +1,156 @@
+"""The door of the SDK: a caller's request becomes a checked copy that nobody else holds.
+
+The usual case takes two calls into msgspec, to MessagePack and back to models: that copies everything mutable and
+checks types and limits, faster than by way of dicts. That the copy equals the request is the proof that nothing was
+taken for something else on the way (a `Context` for an `Address`, a `UUID` for its text). Whatever fails is read by
+`reading.py`, which accepts a little more and knows the path of what it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import convert, msgpack
+
+from .base import Model
+from .constraint import ConstraintError
+from .context import Geo
+from .details import Details
+from .ip_address import is_ip_address
+from .reading import read
+from .request import DeliveryRequest, PrefetchRequest
+from .scalars import Manner, shown
+from .visitor import CustomerId
+
+__all__ = ["LEFT_TO_PREPARE", "WIRE_ONLY", "ConstraintError", "snapshot"]
+
+# Limits of the OpenAPI document that are not enforced here, and why.
+LEFT_TO_PREPARE = {
+    "DeliveryRequest.context": "filled when the request is prepared",
+    "MboxRequest.index": "filled with the position when the request is prepared",
+    "MboxRequest.mbox": "the document means `name`; an mbox without one is dropped and logged",
+    "Notification.id": "a notification without one is dropped and logged",
+    "Notification.type": "a notification with another one is dropped and logged",
+    "Notification.timestamp": "a notification without one is dropped and logged",
+}
+WIRE_ONLY = {
+    "Geo.countryCode": "rules compare names of any length on device",
+    "Geo.stateCode": "rules compare names of any length on device",
+    "Trace.authorizationToken": "the device asks nobody for leave to trace",
+}
+
+_CHECKED = Manner(constraints=True)
+_pack = msgpack.Encoder().encode
+_unpack = msgpack.Decoder(DeliveryRequest).decode
+
+
+def snapshot(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> DeliveryRequest:
+    """Return an independent copy of `request`, a model or a mapping with the wire's names, after checking it.
+
+    With `wire`, also the limits that matter to the Delivery API only. Raises ConstraintError with the path of
+    a field that is wrong. A time with an offset becomes the same instant in UTC.
+    """
+    try:
+        model = convert(request, DeliveryRequest) if type(request) is dict else request
+        copy = _unpack(_pack(model))
+        exact = copy == model
+    except Exception:  # whatever it is, the patient way finds its place
+        exact = False
+    if not exact:
+        copy = read(request, DeliveryRequest, "request", _CHECKED)
+    _check_parts(copy)
+    if wire:
+        _check_wire(copy)
+    return copy
+
+
+def _check_parts(request: DeliveryRequest) -> None:
+    """What annotations cannot say: required fields, the form of the IP address, blank names.
+
+    Every request comes by here, so a call is made only for a part that is there.
+    """
+    if (context := request.context) is not None:
+        if context.channel is None:
+            raise ConstraintError("request.context.channel", "is required")
+        if context.mobile_platform is not None:
+            _require(
+                context.mobile_platform, "request.context.mobile_platform", "device_type", "platform_type"
+            )
+        geo = context.geo
+        if geo is not None and geo.ip_address is not None and not is_ip_address(geo.ip_address):
+            reason = f"must be an IPv4 or IPv6 address, not {shown(geo.ip_address)}"
+            raise ConstraintError("request.context.geo.ip_address", reason)
+    if (visitor := request.id) is not None and visitor.customer_ids is not None:
+        _check_customer_ids(visitor.customer_ids)
+    if request._property is not None:
+        _require(request._property, "request._property", "token")
+    if (execute := request.execute) is not None:
+        if execute.page_load is not None:
+            _check_names((execute.page_load,), "request.execute.page_load")
+        if execute.mboxes is not None:
+            _check_names(execute.mboxes, "request.execute.mboxes[{}]")
+    if request.prefetch is not None:
+        _check_prefetch(request.prefetch)
+    if request.notifications is not None:
+        _check_names(request.notifications, "request.notifications[{}]")
+
+
+def _check_customer_ids(customer_ids: list[CustomerId]) -> None:
+    for index, customer_id in enumerate(customer_ids):
+        path = f"request.id.customer_ids[{index}]"
+        _require(customer_id, path, "id", "integration_code", "authenticated_state")
+
+
+def _check_prefetch(prefetch: PrefetchRequest) -> None:
+    if prefetch.page_load is not None:
+        _check_names((prefetch.page_load,), "request.prefetch.page_load")
+    _check_names(prefetch.views or (), "request.prefetch.views[{}]")
+    _check_names(prefetch.mboxes or (), "request.prefetch.mboxes[{}]")
+
+
+def _check_names(locations: Sequence[Details], path: str) -> None:
+    """`path` has a `{}` where the index goes; it is only filled in for an error."""
+    for location in locations:
+        if (given := location.parameters) is not None:
+            for name in given:
+                if name.isspace():
+                    raise _blank_name(locations, path)
+        if (given := location.profile_parameters) is not None:
+            for name in given:
+                if name.isspace():
+                    raise _blank_name(locations, path)
+
+
+def _blank_name(locations: Sequence[Details], path: str) -> ConstraintError:
+    blanks = (
+        f"{path.format(index)}.{field}[{shown(name)}]"
+        for index, location in enumerate(locations)
+        for field in ("parameters", "profile_parameters")
+        for name in getattr(location, field) or ()
+        if name.isspace()
+    )
+    return ConstraintError(next(blanks), "the name must not be blank")
+
+
+def _check_wire(request: DeliveryRequest) -> None:
+    if request.trace is not None:
+        _require(request.trace, "request.trace", "authorization_token")
+    if (context := request.context) is not None and (geo := context.geo) is not None:
+        _check_codes(geo)
+
+
+def _check_codes(geo: Geo) -> None:
+    country, state = geo.country_code, geo.state_code
+    if country is not None and len(country) != 2:
+        reason = f"must have exactly 2 characters, has {len(country)}"
+        raise ConstraintError("request.context.geo.country_code", reason)
+    if state is not None and not 1 <= len(state) <= 3:
+        reason = f"must have 1 to 3 characters, has {len(state)}"
+        raise ConstraintError("request.context.geo.state_code", reason)
+
+
+def _require(model: Model, path: str, *fields: str) -> None:
+    for field in fields:
+        if getattr(model, field) is None:
+            raise ConstraintError(f"{path}.{field}", "is required")

@@ -1,0 +1,75 @@
+"""Drop-in use: classes, positional order, JSON keys and type names of the official package (spec/models.md §3, §6)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import targetry.models as models
+from models.strategies import MODELS
+
+SIGNATURES = json.loads(Path(__file__).with_name("signatures.json").read_text())
+
+
+def test_every_class_of_the_table_is_there_and_no_other():
+    assert [model.__name__ for model in MODELS] == sorted(SIGNATURES)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_positional_order_is_that_of_the_table(name):
+    assert list(getattr(models, name).__struct_fields__) == [row[0] for row in SIGNATURES[name]]
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_attribute_map_gives_the_json_keys(name):
+    assert getattr(models, name).attribute_map == {row[0]: row[1] for row in SIGNATURES[name]}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_openapi_types_gives_the_type_texts(name):
+    assert getattr(models, name).openapi_types == {row[0]: row[2] for row in SIGNATURES[name]}
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_field_may_be_left_out(model):
+    defaults = {"beacon": False} if model is models.Context else {}
+    assert {name: value for name, value in model().to_dict().items() if value is not None} == defaults
+
+
+def test_class_data_can_be_asked_of_an_instance_too():
+    page = models.NotificationPageLoad()
+    assert (page.attribute_map, page.openapi_types, page.discriminator) == (
+        {"state": "state"},
+        {"state": "str"},
+        None,
+    )
+
+
+def test_the_caller_may_change_what_attribute_map_returns():
+    models.Preview.attribute_map.clear()
+    models.Preview.openapi_types.clear()
+    assert models.Preview.attribute_map == {"token": "token"}
+    assert models.Preview.openapi_types == {"token": "str"}
+
+
+def test_all_names_every_public_class_once():
+    assert len(models.__all__) == len(set(models.__all__))
+    assert set(SIGNATURES) <= set(models.__all__)
+
+
+@pytest.mark.parametrize("name", models.__all__)
+def test_all_names_only_what_is_there(name):
+    assert getattr(models, name).__module__.startswith("targetry.models")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("MboxRequest", "RequestDetails"),
+        ("ViewRequest", "RequestDetails"),
+        ("Notification", "RequestDetails"),
+        ("PrefetchMboxResponse", "MboxResponse"),
+    ],
+)
+def test_no_model_is_an_instance_of_another(one, other):
+    assert not isinstance(getattr(models, one)(), getattr(models, other))
