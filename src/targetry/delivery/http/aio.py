@@ -1,0 +1,169 @@
+"""The default transport for asyncio. The twin of `blocking`: same options, same answers, same errors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from targetry.delivery.http.attempt import Attempt, deadline_after
+from targetry.delivery.http.kept import Kept, KeptConnections
+from targetry.delivery.http.routes import HttpOptions, Routes, checked_options
+from targetry.delivery.transport import HttpRequest, HttpResponse
+from targetry.errors import ClosedError
+
+if TYPE_CHECKING:
+    import httpcore2
+
+    from targetry.delivery.http.exchange import Prepared
+    from targetry.delivery.http.resolver import Lookup
+
+
+class AsyncHttpTransport:
+    """`HttpTransport` for asyncio, for any number of tasks; an `AsyncTransport`.
+
+    May be used from several event loops, at once or one after the other; each has connections of its own, up to
+    `max_connections`, and those of a loop that was closed are dropped. Arguments and errors are those of `HttpTransport`.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_connections: int = 100,
+        keepalive_seconds: float = 20.0,
+        ca_bundle: str | os.PathLike[str] | None = None,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        http2: bool = False,
+        lookup: Lookup | None = None,
+    ) -> None:
+        self._options = checked_options(
+            max_connections=max_connections,
+            keepalive_seconds=keepalive_seconds,
+            ca_bundle=ca_bundle,
+            proxy=proxy,
+            trust_env=trust_env,
+            http2=http2,
+            lookup=lookup,
+        )
+        self._by_loop: dict[asyncio.AbstractEventLoop, _Here] = {}
+        self._shared: _Shared | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"AsyncHttpTransport({self._options})"
+
+    async def send(
+        self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None
+    ) -> HttpResponse:
+        """See `AsyncTransport.send`. When a kept connection turns out to be dead, the request is sent once more on a new one."""
+        ends_at = deadline_after(timeout)
+        here = self._here()
+        exchange = here.exchange
+        prepared = exchange.Prepared(request)
+        attempt = Attempt(ends_at)
+        try:
+            async with asyncio.timeout(attempt.left()), here.turns:
+                kept = here.kept.take(prepared.origin)
+                try:
+                    return await here.ask(prepared, attempt, kept, max_bytes)
+                except Exception as error:
+                    if not exchange.was_stale(error, attempt):
+                        raise
+                here.kept.forget(prepared.origin)
+                attempt = Attempt(ends_at)
+                here.kept.room_for_one()
+                return await here.ask(prepared, attempt, None, max_bytes)
+        except Exception as error:
+            raise exchange.failure(error, attempt, prepared.shown_origin, timeout) from error
+
+    async def aclose(self) -> None:
+        """See `AsyncTransport.aclose`. Closes the connections of all loops."""
+        self._closed = True
+        for here in list(self._by_loop.values()):
+            here.leave()
+
+    def _here(self) -> _Here:
+        """What the running loop has."""
+        if self._closed:
+            raise ClosedError("the transport was closed")
+        loop = asyncio.get_running_loop()
+        here = self._by_loop.get(loop)
+        return here if here is not None and here.shared.pid == os.getpid() else self._arrive(loop)
+
+    def _arrive(self, loop: asyncio.AbstractEventLoop) -> _Here:
+        pid = os.getpid()
+        for other, here in list(self._by_loop.items()):
+            if other.is_closed() or here.shared.pid != pid:
+                here.leave()
+                self._by_loop.pop(other, None)
+        if self._shared is None or self._shared.pid != pid:
+            self._shared = _Shared(pid, self._options)
+        here = self._by_loop[loop] = _Here(self._shared, self._options)
+        return here
+
+
+class _Shared:
+    """What the loops of one process share: certificates, proxies, host names being looked up."""
+
+    def __init__(self, pid: int, options: HttpOptions) -> None:
+        import httpcore2
+
+        from targetry.delivery.http.async_sockets import AsyncNetwork
+
+        self.pid = pid
+        self.routes: Routes[httpcore2.AsyncConnectionInterface] = Routes(
+            options, httpcore2.AsyncConnectionPool, AsyncNetwork
+        )
+
+
+class _Here:
+    """What belongs to one event loop."""
+
+    def __init__(self, shared: _Shared, options: HttpOptions) -> None:
+        from targetry.delivery.http import exchange
+
+        self.shared = shared
+        self.exchange = exchange
+        self.kept: KeptConnections[httpcore2.AsyncConnectionInterface] = KeptConnections(
+            options.max_connections, options.keepalive_seconds
+        )
+        self.turns = asyncio.Semaphore(options.max_connections)
+
+    def leave(self) -> None:
+        """Drop the idle connections: of this process with those in use to follow, of a parent only our copies."""
+        if self.shared.pid == os.getpid():
+            self.kept.close()
+        else:
+            self.kept.abandon()
+
+    async def ask(
+        self,
+        prepared: Prepared,
+        attempt: Attempt,
+        kept: Kept[httpcore2.AsyncConnectionInterface] | None,
+        max_bytes: int | None,
+    ) -> HttpResponse:
+        """Ask on the connection that was kept, or else on a new one; afterwards keep it, if that can be."""
+        connection = None if kept is None else kept.connection
+        try:
+            if connection is None:
+                attempt.doing = "preparing a connection"
+                connection = self.shared.routes.open(prepared.origin)
+            response = await connection.handle_async_request(prepared.request(attempt))
+            try:
+                answer = self.exchange.Answer(response, max_bytes)
+                async with aclosing(response.aiter_stream()) as pieces:
+                    async for piece in pieces:
+                        answer.feed(piece)
+            finally:
+                await response.aclose()
+            return answer.response()
+        finally:
+            if connection is not None and attempt.opened is not None:
+                kept = Kept(connection, attempt.opened)
+            if kept is None:
+                self.kept.lose(None)
+            else:
+                self.kept.give(prepared.origin, kept)

@@ -1,0 +1,163 @@
+"""The sockets under httpcore2 for an event loop. The asyncio twin of `sockets`.
+
+No read or write here has a timeout of its own: the caller puts one around the whole, and cancellation ends whatever
+is waited for. The sockets are ours rather than the loop's transports, so they can be closed when the loop is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import httpcore2
+
+from targetry.delivery.http.attempt import Attempt, attempt_of
+from targetry.delivery.http.resolver import Address, Resolver
+from targetry.delivery.http.sockets import is_readable
+from targetry.delivery.http.tls import Steps, T, TlsSession
+
+_CHUNK = 64 * 1024
+
+
+class AsyncNetwork(httpcore2.AsyncNetworkBackend):
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> AsyncStream:
+        attempt = attempt_of(timeout)
+        attempt.doing = f"looking up {host}"
+        addresses = await self._resolver.addresses_async(host, port)
+        attempt.doing = f"connecting to {host}:{port}"
+        stream = AsyncStream(await _connected(addresses, attempt))
+        attempt.opened = stream
+        return stream
+
+
+async def _connected(addresses: Sequence[Address], attempt: Attempt) -> socket.socket:
+    """Connect to the first address that answers. Each gets an equal share of what time is left."""
+    loop = asyncio.get_running_loop()
+    for remaining in range(len(addresses), 0, -1):
+        family, kind, protocol, _, address = addresses[-remaining]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            async with asyncio.timeout(attempt.left() / remaining):
+                await loop.sock_connect(sock, address)
+        except BaseException as error:
+            sock.close()
+            if remaining > 1 and isinstance(error, OSError):
+                continue
+            raise
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+    raise OSError("its name has no address")
+
+
+class AsyncStream(httpcore2.AsyncNetworkStream):
+    """One TCP connection."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._loop.sock_recv(self._sock, max_bytes)
+        if data:
+            attempt_of(timeout).heard = True
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            return
+        attempt = attempt_of(timeout)
+        attempt.doing = "sending the request"
+        try:
+            await self._loop.sock_sendall(self._sock, buffer)
+        except OSError as error:
+            raise httpcore2.WriteError(error) from error
+        attempt.doing = "waiting for the answer"
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> AsyncTlsStream:
+        return await secured(self, ssl_context, server_hostname, attempt_of(timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.has_something_to_read() if info == "is_readable" else None
+
+    def has_something_to_read(self) -> bool:
+        return is_readable(self._sock)
+
+    def drop(self) -> None:
+        self._sock.close()
+
+    async def aclose(self) -> None:
+        self._sock.close()
+
+
+async def secured(
+    lower: httpcore2.AsyncNetworkStream, context: ssl.SSLContext, hostname: str | None, attempt: Attempt
+) -> AsyncTlsStream:
+    """Put TLS on `lower`; when that fails, close it."""
+    try:
+        stream = AsyncTlsStream(lower, TlsSession(context, hostname))
+        await stream.handshake(attempt)
+    except BaseException:
+        await lower.aclose()
+        raise
+    return stream
+
+
+class AsyncTlsStream(httpcore2.AsyncNetworkStream):
+    """TLS over a stream, which may have TLS itself."""
+
+    def __init__(self, lower: httpcore2.AsyncNetworkStream, session: TlsSession) -> None:
+        self._lower = lower
+        self._session = session
+
+    async def handshake(self, attempt: Attempt) -> None:
+        await self._run(self._session.handshake(), attempt, doing="agreeing on TLS")
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._run(self._session.read(max_bytes), timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if buffer:
+            await self._run(self._session.write(buffer), timeout)
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> AsyncTlsStream:
+        return await secured(self, ssl_context, server_hostname, attempt_of(timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._session.object if info == "ssl_object" else self._lower.get_extra_info(info)
+
+    async def aclose(self) -> None:
+        await self._lower.aclose()
+
+    async def _run(self, steps: Steps[T], timeout: float | None, doing: str | None = None) -> T:
+        received: bytes | None = None
+        try:
+            while True:
+                outgoing = steps.send(received)
+                received = None
+                if outgoing is None:
+                    received = await self._lower.read(_CHUNK, timeout)
+                else:
+                    await self._lower.write(outgoing, timeout)
+                if doing:
+                    attempt_of(timeout).doing = doing
+        except StopIteration as done:
+            result: T = done.value
+            return result

@@ -1,0 +1,172 @@
+"""Which way to a host: directly or through a proxy, with which certificates, with which protocol.
+
+The options of the two transports are checked here, and what follows from them is made when it is first needed: reading
+the platform's certificates alone takes longer than some processes live.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from targetry.delivery.http.kept import Connection, Origin
+from targetry.delivery.http.proxies import NoWayError, Proxy, ProxyTable, parse_proxy
+from targetry.errors import OptionError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from targetry.delivery.http.resolver import Lookup, Resolver
+
+C_co = TypeVar("C_co", bound=Connection, covariant=True)
+
+
+class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `HttpTransport` and `AsyncHttpTransport` can be told; see there."""
+
+    max_connections: int
+    keepalive_seconds: float
+    ca_bundle: str | os.PathLike[str] | None
+    proxy: Proxy | None
+    trust_env: bool
+    http2: bool
+    lookup: Lookup | None
+
+    def __str__(self) -> str:
+        proxy = "" if self.proxy is None else f", proxy='{self.proxy}'"
+        return f"max_connections={self.max_connections}{proxy}"
+
+
+def checked_options(
+    *,
+    max_connections: int = 100,
+    keepalive_seconds: float = 20.0,
+    ca_bundle: str | os.PathLike[str] | None = None,
+    proxy: str | None = None,
+    trust_env: bool = True,
+    http2: bool = False,
+    lookup: Lookup | None = None,
+) -> HttpOptions:
+    """Raises `OptionError`, with the name of the option as its path."""
+    if max_connections < 1:
+        raise OptionError("max_connections", "must be at least 1")
+    if keepalive_seconds < 0:
+        raise OptionError("keepalive_seconds", "must not be negative")
+    if http2 and find_spec("h2") is None:
+        raise OptionError("http2", "needs the package h2")
+    if ca_bundle is not None:
+        _own_authorities(ca_bundle)
+    return HttpOptions(
+        max_connections=max_connections,
+        keepalive_seconds=keepalive_seconds,
+        ca_bundle=ca_bundle,
+        proxy=None if proxy is None else _checked_proxy(proxy),
+        trust_env=trust_env,
+        http2=http2,
+        lookup=lookup,
+    )
+
+
+def _checked_proxy(text: str) -> Proxy:
+    try:
+        return _usable(parse_proxy(text))
+    except NoWayError as error:
+        raise OptionError("proxy", str(error)) from None
+
+
+def _usable(proxy: Proxy) -> Proxy:
+    if proxy.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise NoWayError(f"{proxy.scheme} needs the package socksio")
+    return proxy
+
+
+def _own_authorities(ca_bundle: str | os.PathLike[str]) -> ssl.SSLContext:
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=ca_bundle)
+    except OSError as error:  # ssl.SSLError is one
+        reason = (
+            "is not a file of certificates in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        )
+        raise OptionError("ca_bundle", f"{os.fspath(ca_bundle)!r}: {reason}") from error
+
+
+def tls_context(options: HttpOptions) -> ssl.SSLContext:
+    """Certificates and host names are always checked: against `ca_bundle`, else what the platform trusts.
+
+    Raises `NoWayError` when there are no certificates to check against.
+    """
+    import httpx2
+
+    try:
+        if options.ca_bundle is not None:
+            return _own_authorities(options.ca_bundle)
+        return httpx2.create_ssl_context(trust_env=options.trust_env)
+    except (OSError, OptionError) as error:
+        raise NoWayError(f"the certificates to trust cannot be read: {error}") from error
+
+
+class Factory(Protocol[C_co]):
+    """A connection pool of httpcore2, used for nothing but this."""
+
+    def create_connection(self, origin: Any) -> C_co: ...
+
+
+class Routes(Generic[C_co]):
+    """Opens connections. One for a process; `make_factory` is httpcore2's `ConnectionPool` or its async twin."""
+
+    def __init__(
+        self,
+        options: HttpOptions,
+        make_factory: Callable[..., Factory[C_co]],
+        make_network: Callable[[Resolver], Any],
+    ) -> None:
+        from targetry.delivery.http.resolver import Resolver, system_lookup
+
+        self._options = options
+        self._make_factory = make_factory
+        self._network = make_network(Resolver(options.lookup or system_lookup))
+        self._factories: dict[tuple[str, Proxy | None], Factory[C_co]] = {}
+        self._proxies: ProxyTable | None = None
+
+    def open(self, origin: Origin) -> C_co:
+        """A connection that connects when it is first used. Raises `NoWayError`."""
+        import httpcore2
+
+        scheme, host, port = origin
+        proxy = self._proxy_for(origin)
+        factory = self._factories.get((scheme, proxy))
+        if factory is None:
+            factory = self._factories[scheme, proxy] = self._factory(scheme, proxy)
+        return factory.create_connection(httpcore2.Origin(scheme.encode(), host.encode(), port))
+
+    def _proxy_for(self, origin: Origin) -> Proxy | None:
+        if self._options.proxy is not None or not self._options.trust_env:
+            return self._options.proxy
+        if self._proxies is None:
+            self._proxies = ProxyTable.of_environment()
+        proxy = self._proxies.proxy_for(*origin)
+        return None if proxy is None else _usable(proxy)
+
+    def _factory(self, scheme: str, proxy: Proxy | None) -> Factory[C_co]:
+        return self._make_factory(
+            ssl_context=tls_context(self._options) if scheme == "https" else None,
+            proxy=None if proxy is None else self._proxy_of_httpcore(proxy),
+            http2=self._options.http2,
+            network_backend=self._network,
+        )
+
+    def _proxy_of_httpcore(self, proxy: Proxy) -> Any:
+        import httpcore2
+
+        pair = [(part or "").encode("utf-8", "surrogatepass") for part in (proxy.user, proxy.password)]
+        return httpcore2.Proxy(
+            str(proxy),
+            auth=(pair[0], pair[1]) if any(pair) else None,
+            ssl_context=tls_context(self._options) if proxy.scheme == "https" else None,
+        )

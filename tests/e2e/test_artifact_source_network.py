@@ -1,0 +1,166 @@
+"""An artifact source over real sockets: whatever the network brings, the rules in use stay, and a mended source is found.
+
+RELIABILITY F1, F4 and F5, as seen from the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from background_fakes import Lines, Listener, Rules, compile_rules
+from servers.faulty import (
+    HANG,
+    Behaviour,
+    Close,
+    FaultyServer,
+    Received,
+    Steps,
+    answer,
+    drip,
+    garbage,
+    gzip_answer,
+    gzip_bomb,
+    half,
+    html_answer,
+)
+from targetry.background.artifact_source import ArtifactSource
+from targetry.background.geo import GeoLookup
+from targetry.delivery.http import HttpTransport
+from targetry.models import Geo
+
+V1, V2 = b"v1 2026-01-01T00:00:00Z", b"v2 2026-02-01T00:00:00Z"
+MAX_BYTES = 1_000_000
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    server = FaultyServer(answer(200, V1))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def transport() -> Iterator[HttpTransport]:
+    transport = HttpTransport(trust_env=False)
+    yield transport
+    transport.close()
+
+
+def source_of(
+    server: FaultyServer, transport: HttpTransport, told: Listener, cache_dir: Path | None = None
+) -> ArtifactSource[Rules]:
+    return ArtifactSource[Rules](
+        transport=transport,
+        url=f"http://127.0.0.1:{server.port}/acme/production/v1/rules.json",
+        compile=compile_rules,
+        emit=told,
+        log=Lines(),
+        interval_s=3600,
+        max_bytes=MAX_BYTES,
+        timeout_s=0.3,
+        cache_dir=cache_dir,
+        random=lambda: 0.5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (HANG, "timeout"),
+        (drip(answer(200, V2 * 100), 0.05), "timeout"),
+        (half(answer(200, V2), Close()), "connection"),
+        (half(answer(200, V2), Close(reset=True)), "connection"),
+        (half(gzip_answer(V2 * 100), Close()), "connection"),
+        (garbage(), "connection"),
+        (gzip_bomb(32 << 20), "too_large"),
+        (answer(200, b"v" * (MAX_BYTES + 1)), "too_large"),
+        (html_answer(200), "invalid"),
+        (answer(200, b""), "invalid"),
+        (answer(503), "status_503"),
+        (answer(302, headers={"Location": "/elsewhere"}), "status_302"),
+    ],
+    ids=[
+        "silence",
+        "slow drip",
+        "cut short",
+        "reset",
+        "packed and cut short",
+        "no HTTP",
+        "gzip bomb",
+        "too large",
+        "a portal's page",
+        "empty",
+        "503",
+        "redirect",
+    ],
+)
+def test_a_fault_leaves_the_rules_and_its_end_is_found(
+    behaviour: Behaviour, reason: str, server: FaultyServer, transport: HttpTransport
+) -> None:
+    told = Listener()
+    source = source_of(server, transport, told)
+    source.start()
+    assert source.wait_ready(10)
+    server.script(behaviour)
+    source.poll_now()
+    told.wait_for("artifact_download_failed")
+    assert source.stats().failures == {reason: 1}
+    assert source.current is not None
+    assert source.current.name == "v1"
+    server.script(answer(200, V2))
+    source.poll_now()
+    told.wait_for("artifact_download_succeeded", 2)
+    assert source.close(10)
+    assert source.current.name == "v2"
+
+
+def test_a_source_that_is_out_of_order_at_the_start_is_found_when_it_is_back(
+    server: FaultyServer, transport: HttpTransport
+) -> None:
+    told = Listener()
+    server.script(garbage(), answer(503), answer(200, V1))
+    source = source_of(server, transport, told)
+    source.start()
+    told.wait_for("artifact_download_succeeded")
+    assert source.close(10)
+    assert told.names.count("artifact_download_failed") == 2
+
+
+def test_an_unchanged_artifact_is_not_sent_again_not_even_after_a_restart(
+    server: FaultyServer, transport: HttpTransport, tmp_path: Path
+) -> None:
+    def with_etag(received: Received) -> Steps:
+        if received.headers.get("if-none-match") == '"1"':
+            return answer(304, headers={"ETag": '"1"'})
+        return answer(200, V1, {"ETag": '"1"'})
+
+    server.script(with_etag)
+    for start in (1, 2):
+        source = source_of(server, transport, Listener(), tmp_path)
+        source.start()
+        assert source.wait_ready(10)
+        server.wait_until(lambda start=start: len(server.requests) == start)
+        assert source.close(10)
+    assert [received.headers.get("if-none-match") for received in server.requests] == [None, '"1"']
+
+
+def test_a_lookup_keeps_the_callers_geo_when_the_service_hangs(
+    server: FaultyServer, transport: HttpTransport
+) -> None:
+    server.script(HANG, answer(200, b'{"x-geo-city": "ROME"}'))
+    told = Listener()
+    lookup = GeoLookup(
+        transport=transport,
+        url=f"http://127.0.0.1:{server.port}/v1/geo",
+        emit=told,
+        log=Lines(),
+        timeout_s=0.2,
+        negative_ttl_s=0,
+    )
+    geo = Geo(ip_address="12.21.1.40")
+    assert lookup.resolve(geo, enabled=True) is geo
+    assert told.names == ["geo_lookup_failed"]
+    assert lookup.resolve(geo, enabled=True) == Geo(ip_address="12.21.1.40", city="ROME")
+    assert server.requests[0].headers["x-forwarded-for"] == "12.21.1.40"

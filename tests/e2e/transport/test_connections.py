@@ -1,0 +1,116 @@
+"""Which connections are kept, used again and replaced: over real sockets, blocking and with asyncio."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from servers.clients import Connect, Serve, get, post
+from servers.faulty import (
+    Behaviour,
+    Close,
+    answer,
+    gzip_answer,
+    half,
+    json_answer,
+    then_close,
+)
+from targetry.errors import ClosedError, TransportError
+
+_OK = json_answer({"status": 200})
+
+
+def test_calls_after_each_other_share_one_connection(connect: Connect, serve: Serve) -> None:
+    client, server = connect(), serve(_OK, gzip_answer(b"x"), answer(404, b"y"), answer(204), _OK)
+    for _ in range(20):
+        client.send(post(server.url))
+    assert (len(server.requests), server.connections) == (20, 1)
+
+
+def test_a_connection_idle_for_too_long_is_not_used_again(connect: Connect, serve: Serve) -> None:
+    client, server = connect(keepalive_seconds=0.0), serve(_OK)
+    client.send(get(server.url))
+    client.send(get(server.url))
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "options"),
+    [
+        pytest.param(then_close(_OK), {}, id="at-once"),
+        pytest.param(_OK, {"idle_seconds": 0.05}, id="after-a-while"),
+    ],
+)
+def test_a_connection_that_the_server_closed_while_idle_is_replaced(
+    connect: Connect, serve: Serve, behaviour: Behaviour, options: dict[str, float]
+) -> None:
+    client, server = connect(), serve(behaviour, **options)
+    for _ in range(3):
+        client.send(post(server.url))
+        server.wait_until(lambda: server.open_connections == 0)
+    assert (len(server.requests), server.connections) == (3, 3)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_kept_connection_closed_under_the_request_is_replaced_without_anybody_noticing(
+    connect: Connect, serve: Serve, reset: bool
+) -> None:
+    client, server = connect(), serve(_OK, (Close(reset),), _OK)
+    client.send(post(server.url))
+    assert client.send(post(server.url, b"second")).status == 200
+    assert [received.connection for received in server.requests] == [1, 1, 2]
+    assert server.requests[2].body == b"second"
+
+
+def test_the_second_try_is_the_last(connect: Connect, serve: Serve) -> None:
+    client, server = connect(), serve(_OK, (Close(),))
+    client.send(post(server.url))
+    with pytest.raises(TransportError, match="cut short"):
+        client.send(post(server.url))
+    assert len(server.requests) == 3
+
+
+def test_a_request_whose_answer_had_begun_is_not_sent_again(connect: Connect, serve: Serve) -> None:
+    client, server = connect(), serve(_OK, half(_OK, Close()))
+    client.send(post(server.url))
+    with pytest.raises(TransportError, match="cut short"):
+        client.send(post(server.url))
+    assert len(server.requests) == 2
+
+
+def test_a_request_on_a_new_connection_is_not_sent_again(connect: Connect, serve: Serve) -> None:
+    server = serve((Close(),), _OK)
+    with pytest.raises(TransportError):
+        connect().send(post(server.url))
+    assert len(server.requests) == 1
+
+
+def test_a_connection_is_usable_after_an_answer_that_was_refused_for_its_content(
+    connect: Connect, serve: Serve
+) -> None:
+    client, server = (
+        connect(),
+        serve(answer(200, gzip.compress(b"x")[:-4], {"Content-Encoding": "gzip"}), _OK),
+    )
+    with pytest.raises(TransportError):
+        client.send(get(server.url))
+    client.send(get(server.url))
+    assert server.connections == 1
+
+
+def test_idle_connections_to_other_hosts_make_room(connect: Connect, serve: Serve) -> None:
+    client, servers = connect(max_connections=2), [serve(_OK) for _ in range(4)]
+    for server in servers * 2:
+        assert client.send(get(server.url)).status == 200
+    servers[0].wait_until(lambda: sum(server.open_connections for server in servers) <= 2)
+
+
+def test_a_closed_transport_says_so_and_may_be_closed_again(connect: Connect, serve: Serve) -> None:
+    client, server = connect(), serve(_OK)
+    client.send(get(server.url))
+    client.close()
+    client.close()
+    server.wait_until(lambda: server.open_connections == 0)
+    with pytest.raises(ClosedError):
+        client.send(get(server.url))

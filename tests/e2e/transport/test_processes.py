@@ -1,0 +1,226 @@
+"""Forks, and the end of a process with requests under way. Each scenario is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from servers.certificates import Authority
+from servers.clients import Serve
+from servers.faulty import HANG, FaultyServer, Steps, json_answer
+
+_OK = json_answer({"status": 200})
+_PRELUDE = """
+import asyncio, os, sys, threading
+from contextlib import closing
+from targetry.delivery.http import AsyncHttpTransport, HttpTransport
+from targetry.delivery.transport import HttpRequest
+from targetry.errors import TransportError
+
+url, bundle = sys.argv[1], sys.argv[2] or None
+options = {"trust_env": False, "ca_bundle": bundle}
+
+def request(who):
+    return HttpRequest("GET", f"{url}/{who}", {})
+
+def in_child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+"""
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@pytest.fixture
+def run(serve: Serve, authority: Authority) -> Callable[..., FaultyServer]:
+    """Runs a script with a server to talk to, and fails when it does; the server is given back."""
+
+    def run(script: str, *, tls: bool = False) -> FaultyServer:
+        server = serve(_OK, tls=authority.server("localhost") if tls else None)
+        server.on("/hang", HANG)
+        server.on("/when-it-hangs", lambda received: _ok_when_it_hangs(server))
+        arguments = [server.url, str(authority.bundle) if tls else ""]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-W", "error", "-c", _PRELUDE + script, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stderr) == (0, "")
+        return server
+
+    return run
+
+
+Run = Callable[..., FaultyServer]
+
+
+def _ok_when_it_hangs(server: FaultyServer) -> Steps:
+    server.wait_until(lambda: any(received.path == "/hang" for received in server.requests))
+    return _OK
+
+
+def askers(server: FaultyServer) -> list[tuple[str, int]]:
+    return [(received.path[1:], received.connection) for received in server.requests]
+
+
+@needs_fork
+def test_a_transport_made_before_a_fork_works_in_both_processes(run: Run) -> None:
+    server = run(
+        """
+transport = HttpTransport(**options)
+in_child(lambda: transport.send(request("child"), timeout=10))
+transport.send(request("parent"), timeout=10)
+transport.close()
+"""
+    )
+    assert askers(server) == [("child", 1), ("parent", 2)]
+
+
+@needs_fork
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_child_has_connections_of_its_own_and_leaves_those_of_its_parent_alone(run: Run, tls: bool) -> None:
+    server = run(
+        """
+transport = HttpTransport(**options)
+transport.send(request("parent"), timeout=10)
+
+def child():
+    transport.send(request("child"), timeout=10)
+    in_child(lambda: transport.send(request("grandchild"), timeout=10))
+    transport.send(request("child"), timeout=10)
+    transport.close()
+
+in_child(child)
+in_child(transport.close)
+transport.send(request("parent"), timeout=10)
+transport.close()
+""",
+        tls=tls,
+    )
+    assert askers(server) == [("parent", 1), ("child", 2), ("grandchild", 3), ("child", 2), ("parent", 1)]
+
+
+@needs_fork
+def test_a_fork_while_another_thread_asks_blocks_nobody(run: Run) -> None:
+    """Even though that thread holds the only connection, and in the child will never give it back."""
+    server = run(
+        """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads, in newer Pythons
+transport = HttpTransport(max_connections=1, **options)
+
+def hang():
+    try:
+        transport.send(request("hang"), timeout=2)
+    except TransportError:
+        pass
+
+thread = threading.Thread(target=hang)
+thread.start()
+with closing(HttpTransport(**options)) as other:
+    other.send(request("when-it-hangs"), timeout=10)
+for _ in range(5):
+    in_child(lambda: transport.send(request("child"), timeout=10))
+thread.join()
+transport.send(request("parent"), timeout=10)
+transport.close()
+"""
+    )
+    assert [who for who, _ in askers(server)][2:] == [*["child"] * 5, "parent"]
+
+
+@needs_fork
+def test_asyncio_works_in_a_child_that_was_forked_after_first_use(run: Run) -> None:
+    server = run(
+        """
+transport = AsyncHttpTransport(**options)
+with asyncio.Runner() as runner:
+    runner.run(transport.send(request("parent"), timeout=10))
+    in_child(lambda: asyncio.run(transport.send(request("child"), timeout=10)))
+    runner.run(transport.send(request("parent"), timeout=10))
+    runner.run(transport.aclose())
+"""
+    )
+    assert askers(server) == [("parent", 1), ("child", 2), ("parent", 1)]
+
+
+def test_an_interrupted_request_gives_its_connection_up(run: Run) -> None:
+    run(
+        """
+import signal
+
+class Interrupted(BaseException):
+    pass
+
+def interrupt(number, frame):
+    raise Interrupted
+
+signal.signal(signal.SIGALRM, interrupt)
+transport = HttpTransport(max_connections=1, **options)
+for _ in range(3):
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        transport.send(request("hang"), timeout=60)
+    except Interrupted:
+        pass
+transport.send(request("after"), timeout=5)
+transport.close()
+"""
+    )
+
+
+def test_a_process_ends_with_requests_of_daemon_threads_under_way(run: Run) -> None:
+    run(
+        """
+transport = HttpTransport(**options)
+for _ in range(8):
+    threading.Thread(target=transport.send, args=[request("hang")], kwargs={"timeout": 600}, daemon=True).start()
+transport.send(request("when-it-hangs"), timeout=10)
+"""
+    )
+
+
+def test_a_process_ends_with_requests_of_tasks_under_way(run: Run) -> None:
+    run(
+        """
+transport = AsyncHttpTransport(**options)
+
+async def main():
+    main.tasks = [asyncio.create_task(transport.send(request("hang"), timeout=600)) for _ in range(8)]
+    await transport.send(request("when-it-hangs"), timeout=10)
+    await transport.aclose()
+
+asyncio.run(main())
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "HttpTransport(**options).send(question, timeout=0.1)",
+        "asyncio.run(AsyncHttpTransport(**options).send(question, timeout=0.1))",
+    ],
+    ids=["blocking", "asyncio"],
+)
+def test_a_process_ends_while_a_name_server_still_does_not_answer(run: Run, call: str) -> None:
+    run(
+        f"""
+options["lookup"] = lambda host, port: threading.Event().wait(600)
+question = HttpRequest("GET", "http://acme.example", {{}})
+try:
+    {call}
+except TimeoutError:
+    sys.exit(0)
+sys.exit("no DeadlineError")
+"""
+    )

@@ -1,0 +1,24 @@
+"""A certificate authority that nobody trusts, unless told to; made anew for each run."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import trustme
+
+
+class Authority:
+    """`server("localhost")` is what a server needs, `bundle` the PEM file for its clients."""
+
+    def __init__(self, directory: Path) -> None:
+        self._authority = trustme.CA()
+        self.bundle = directory / "authority.pem"
+        self._authority.cert_pem.write_to_path(self.bundle)
+
+    def server(self, *names: str, protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
+        """A context for a server that goes by these names; `protocols` are offered to the client (ALPN)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(*names).configure_cert(context)
+        context.set_alpn_protocols(list(protocols))
+        return context

@@ -1,0 +1,67 @@
+"""Either default transport, seen as a blocking one, so that a scenario is written once and runs with both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from servers.faulty import FaultyServer
+from targetry.delivery.http import AsyncHttpTransport, HttpTransport
+from targetry.delivery.transport import HttpRequest, HttpResponse
+
+
+class Client(Protocol):
+    transport: HttpTransport | AsyncHttpTransport
+
+    def send(
+        self, request: HttpRequest, *, timeout: float = 10, max_bytes: int | None = None
+    ) -> HttpResponse: ...
+    def close(self) -> None: ...
+    def finish(self) -> None: ...
+
+
+Connect = Callable[..., Client]
+Serve = Callable[..., FaultyServer]
+
+
+class Blocking:
+    def __init__(self, **options: Any) -> None:
+        self.transport = HttpTransport(**options)
+
+    def send(
+        self, request: HttpRequest, *, timeout: float = 10, max_bytes: int | None = None
+    ) -> HttpResponse:
+        return self.transport.send(request, timeout=timeout, max_bytes=max_bytes)
+
+    def close(self) -> None:
+        self.transport.close()
+
+    finish = close
+
+
+class Looped:
+    def __init__(self, **options: Any) -> None:
+        self.transport = AsyncHttpTransport(**options)
+        self._runner = asyncio.Runner()
+
+    def send(
+        self, request: HttpRequest, *, timeout: float = 10, max_bytes: int | None = None
+    ) -> HttpResponse:
+        return self._runner.run(self.transport.send(request, timeout=timeout, max_bytes=max_bytes))
+
+    def close(self) -> None:
+        """With a loop of its own: closing must not depend on the loop that was used."""
+        asyncio.run(self.transport.aclose())
+
+    def finish(self) -> None:
+        self.close()
+        self._runner.close()
+
+
+def get(url: str, **headers: str) -> HttpRequest:
+    return HttpRequest("GET", url, headers)
+
+
+def post(url: str, body: bytes = b'{"id":1}') -> HttpRequest:
+    return HttpRequest("POST", url, {"content-type": "application/json"}, body)
