@@ -1,0 +1,141 @@
+"""Where requests go: edge clusters, and the URLs of the Delivery API, the artifact and the geo lookup.
+
+Clusters reach us in a visitor's cookies and end up in a host name. So only letters and digits count as one:
+`x@10.0.0.1/` must not choose where the server sends its requests (spec/delivery.md §3 to §5).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import quote, quote_plus, urlsplit
+
+EDGE_CLUSTER_PREFIX = "mboxedge"
+HOST = "tt.omtrdc.net"
+
+CDN_HOST = "assets.adobetarget.com"
+CDN_HOST_STAGING = "assets.staging.adobetarget.com"
+
+_CDN_HOSTS = {  # cdn_environment → host
+    "production": CDN_HOST,
+    "staging": CDN_HOST_STAGING,
+    "development": CDN_HOST_STAGING,
+}
+_LONGEST_CLUSTER = 32
+
+
+def delivery_url(
+    client: str,
+    organization_id: str,
+    session_id: str,
+    *,
+    cluster: str | None = None,
+    server_domain: str | None = None,
+    secure: bool = True,
+    version: str | None = None,
+) -> str:
+    """The URL that a Delivery API request is posted to.
+
+    A known cluster decides the host, else `server_domain` (which may carry a port), else the client code.
+    Empty texts count as absent. `secure=False` means plain HTTP.
+    """
+    host = f"{EDGE_CLUSTER_PREFIX}{cluster}.{HOST}" if cluster else server_domain or f"{client}.{HOST}"
+    scheme = "http" if secure is False else "https"
+    organization = _in_query(organization_id)
+    session = session_id if _is_plain(session_id) else _encoded(session_id)
+    url = f"{scheme}://{host}/rest/v1/delivery?imsOrgId={organization}&sessionId={session}"
+    return f"{url}&version={_in_query(version)}" if version else url
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text, such as a UUID, stands in a query as it is."""
+    return text.isascii() and text.replace("-", "").isalnum()
+
+
+def _encoded(text: str) -> str:
+    return quote_plus(text, errors="replace")
+
+
+_in_query = lru_cache(maxsize=64)(_encoded)  # for what is the same on every call of a client
+
+
+def artifact_url(
+    client: str,
+    *,
+    environment: str | None = None,
+    property_token: str | None = None,
+    cdn_environment: str | None = None,
+    cdn_base_path: str | None = None,
+    artifact_location: str | None = None,
+    artifact_format: str | None = None,
+) -> str:
+    """Where the rule artifact lies: `artifact_location` itself, or its place on the CDN (spec/decisioning.md §2.1).
+
+    `environment` may have any name and is lower-cased (spec/divergences.md D-10). `artifact_format` is `json`
+    (the default) or `bin`.
+    """
+    if artifact_location:
+        return artifact_location
+    segments = [client, (environment or "production").lower(), "v1"]
+    if property_token:
+        segments.append(property_token)
+    segments.append("rules.bin" if artifact_format == "bin" else "rules.json")
+    path = "/".join(quote(segment, safe="", errors="replace") for segment in segments)
+    return f"{_cdn(cdn_environment, cdn_base_path)}/{path}"
+
+
+def geo_url(*, cdn_environment: str | None = None, cdn_base_path: str | None = None) -> str:
+    """Where an IP address is turned into a place (spec/decisioning.md §3)."""
+    return f"{_cdn(cdn_environment, cdn_base_path)}/v1/geo"
+
+
+def is_adobe_cdn(url: str) -> bool:
+    """Whether a URL lies on Adobe's CDN, which is not to be polled more often than every 5 minutes (D-52)."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host.rstrip(".").endswith(".adobetarget.com")
+
+
+def is_custom_domain(server_domain: str | None) -> bool:
+    """Whether `server_domain` is a host of one's own, which no learned hint may displace (D-27)."""
+    if not server_domain:
+        return False
+    host = server_domain.partition(":")[0].rstrip(".").lower()
+    return host != HOST and not host.endswith("." + HOST)
+
+
+def valid_cluster(cluster: str | None) -> str | None:
+    """The cluster, or nothing when it cannot be one."""
+    if not cluster or len(cluster) > _LONGEST_CLUSTER:
+        return None
+    return cluster if cluster.isascii() and cluster.isalnum() else None
+
+
+def cluster_of_device_id(device_id: str | None) -> str | None:
+    """The cluster in the profile location of a device id: `35` of `abc.35_0`."""
+    if not device_id:
+        return None
+    location = device_id.split(".")
+    if len(location) != 2:
+        return None
+    numbers = location[1].split("_")
+    return valid_cluster(numbers[0]) if len(numbers) == 2 else None
+
+
+def cluster_of_edge_host(edge_host: str | None) -> str | None:
+    """The cluster in the host name of an edge: `35` of `mboxedge35.tt.omtrdc.net`; only digits are learned."""
+    if not edge_host:
+        return None
+    labels = edge_host.split(".")
+    if len(labels) != 4 or not labels[0].startswith(EDGE_CLUSTER_PREFIX):
+        return None
+    cluster = valid_cluster(labels[0].removeprefix(EDGE_CLUSTER_PREFIX))
+    return cluster if cluster is not None and cluster.isdigit() else None
+
+
+def _cdn(cdn_environment: str | None, cdn_base_path: str | None) -> str:
+    if not cdn_base_path:
+        return "https://" + _CDN_HOSTS.get((cdn_environment or "").lower(), CDN_HOST)
+    base = cdn_base_path.rstrip("/")
+    return base if "://" in base else "https://" + base

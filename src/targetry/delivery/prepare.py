@@ -1,0 +1,319 @@
+"""The caller's request, filled with what cookies, visitor and configuration say (spec/delivery.md §2, §5 to §7).
+
+`prepare` works on the client's own snapshot of the request and edits it in place: no object of the caller's is
+touched. It runs on every call, mostly with nothing to fix; so each step first looks whether there is anything to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from targetry.delivery.cookies import NO_COOKIE, TargetCookie, parse_target_cookie
+from targetry.delivery.hosts import cluster_of_device_id, valid_cluster
+from targetry.errors import OptionError
+from targetry.messages import MESSAGES, property_token_mismatch
+from targetry.models import (
+    AnalyticsRequest,
+    AudienceManager,
+    ChannelType,
+    Context,
+    CustomerId,
+    DeliveryRequest,
+    ExperienceCloud,
+    LoggingType,
+    MboxRequest,
+    MetricType,
+    ModelProperty,
+    Notification,
+    VisitorId,
+)
+from targetry.visitor import (
+    DEFAULT_CONSUMER_ID,
+    CustomerIdsInput,
+    Visitor,
+    VisitorLike,
+    customer_ids_of_state,
+    parse_customer_ids,
+)
+
+_WEB = ChannelType.WEB
+_CHANNELS = frozenset({ChannelType.WEB, ChannelType.MOBILE})
+_SERVER_SIDE = LoggingType.SERVER_SIDE
+_NOTIFIABLE = frozenset({MetricType.CLICK, MetricType.DISPLAY})
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+_LONGEST_BLOB = 1024
+_LONGEST_ID = 128
+_NOT_IN_A_SESSION_ID = frozenset(" ?/")
+
+_PROPERTY_MISMATCH = property_token_mismatch("%s", "%s")
+_MBOX_INVALID = MESSAGES["MBOX_INVALID"] + "\n%r"
+_NOTIFICATION_INVALID = MESSAGES["NOTIFICATION_INVALID"] + "\n%r"
+_HINT_INVALID = "Location hint %r cannot be an edge cluster, going on without it."
+_IDS_HELD_BACK = (
+    "Customer ids without a tntId, thirdPartyId or marketingCloudVisitorId are refused by the API: held back."
+)
+
+
+class Log(Protocol):
+    """What is asked of a logger: each method takes a text with %-placeholders, and its arguments."""
+
+    def debug(self, message: str, /, *args: object) -> object: ...
+    def warning(self, message: str, /, *args: object) -> object: ...
+    def error(self, message: str, /, *args: object) -> object: ...
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A request that is ready to be sent or decided, and what the envelope must know about how it came to be.
+
+    `cluster` is where the request is routed. `routed_by_cookie` tells that this is the visitor's own cluster (of
+    the target cookie or the hint cookie), so the answer must not become other visitors' default.
+    """
+
+    request: DeliveryRequest
+    session_id: str
+    cluster: str | None = None
+    routed_by_cookie: bool = False
+    visitor: VisitorLike | None = None
+
+
+def prepare(
+    request: DeliveryRequest,
+    *,
+    target_cookie: str | None = None,
+    session_id: str | None = None,
+    location_hint: str | None = None,
+    sticky_hint: str | None = None,
+    environment_id: int | None = None,
+    property_token: str | None = None,
+    visitor: VisitorLike | None = None,
+    consumer_id: str | None = None,
+    customer_ids: CustomerIdsInput | None = None,
+    wire: bool,
+    now: float,
+    new_id: Callable[[], str],
+    timezone_offset: int,
+    log: Log,
+) -> Prepared:
+    """Fill the request in place.
+
+    `location_hint` is the call's own, `sticky_hint` the client's (configured or learned). `timezone_offset` is the
+    server's, in minutes east. `wire=False` prepares for an on-device decision, which cannot do without a visitor id.
+    The visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
+    """
+    cookie = _usable(parse_target_cookie(target_cookie, now)) if target_cookie else NO_COOKIE
+    cluster, routed_by_cookie = _route(cookie.device_id, location_hint, sticky_hint, log)
+    values = visitor.get_visitor_values() if visitor is not None else None
+
+    if not request.request_id:
+        request.request_id = new_id()
+    if request.environment_id is None:
+        request.environment_id = environment_id
+    _fill_id(request, cookie.device_id, visitor, values, customer_ids)
+    if not wire:
+        ensure_visitor_id(request, cluster, new_id)
+    elif request.id is not None and request.id.customer_ids:
+        _hold_back_lone_customer_ids(request, request.id, log)
+    _fill_property(request, property_token, log)
+    _fill_context(request, timezone_offset)
+    _filter_parts(request, log)
+    analytics = _fill_experience_cloud(request, values)
+    if analytics.supplemental_data_id:
+        _check_sdid(analytics.supplemental_data_id)
+    elif visitor is not None:
+        analytics.supplemental_data_id = visitor.get_supplemental_data_id(consumer_id or DEFAULT_CONSUMER_ID)
+    return Prepared(request, cookie.session_id or session_id or new_id(), cluster, routed_by_cookie, visitor)
+
+
+def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Callable[[], str]) -> None:
+    """Give a request a tnt id when it has none of the ids that visitors are bucketed by (spec/decisioning.md §6).
+
+    Customer ids do not count: without the server nobody knows which visitor they mean.
+    """
+    visitor_id = request.id
+    if visitor_id is None:
+        visitor_id = request.id = VisitorId()
+    elif visitor_id.tnt_id or visitor_id.marketing_cloud_visitor_id or visitor_id.third_party_id:
+        return
+    visitor_id.tnt_id = f"{new_id()}.{cluster}_0" if cluster else new_id()
+
+
+def _usable(cookie: TargetCookie) -> TargetCookie:
+    """The ids that the API takes: what a browser has garbled must not fail this visitor's every call."""
+    session_id, device_id = cookie
+    if session_id and (
+        len(session_id) > _LONGEST_ID
+        or not session_id.isprintable()
+        or not _NOT_IN_A_SESSION_ID.isdisjoint(session_id)
+    ):
+        session_id = None
+    if device_id and len(device_id) > _LONGEST_ID:
+        device_id = None
+    return TargetCookie(session_id, device_id)
+
+
+def _route(
+    device_id: str | None, location_hint: str | None, sticky_hint: str | None, log: Log
+) -> tuple[str | None, bool]:
+    if device_id and (cluster := cluster_of_device_id(device_id)):
+        return cluster, True
+    if location_hint:
+        if cluster := valid_cluster(location_hint):
+            return cluster, True
+        log.debug(_HINT_INVALID, location_hint)
+    return (valid_cluster(sticky_hint) if sticky_hint else None), False
+
+
+def _fill_id(
+    request: DeliveryRequest,
+    device_id: str | None,
+    visitor: VisitorLike | None,
+    values: Mapping[str, str] | None,
+    customer_ids: CustomerIdsInput | None,
+) -> None:
+    visitor_id = request.id
+    if visitor_id is None:
+        if device_id is None and visitor is None and customer_ids is None:
+            return
+        visitor_id = VisitorId()
+    visitor_id.tnt_id = visitor_id.tnt_id or device_id
+    if values and not visitor_id.marketing_cloud_visitor_id:
+        visitor_id.marketing_cloud_visitor_id = values.get("MCMID") or None
+    known = _known_customer_ids(visitor, customer_ids)
+    visitor_id.customer_ids = known + (visitor_id.customer_ids or []) or None
+    request.id = visitor_id if _has_other_id(visitor_id) or visitor_id.customer_ids else None
+
+
+def _known_customer_ids(
+    visitor: VisitorLike | None, customer_ids: CustomerIdsInput | None
+) -> list[CustomerId]:
+    """The call's customer ids, else the visitor's; a visitor of ours then has the call's in its state too."""
+    if customer_ids is None:
+        return customer_ids_of_state(visitor.get_state()) if visitor is not None else []
+    known = parse_customer_ids(customer_ids)
+    if isinstance(visitor, Visitor):
+        visitor.set_customer_ids(known)
+    return known
+
+
+def _has_other_id(visitor_id: VisitorId) -> bool:
+    return bool(visitor_id.tnt_id or visitor_id.marketing_cloud_visitor_id or visitor_id.third_party_id)
+
+
+def _hold_back_lone_customer_ids(request: DeliveryRequest, visitor_id: VisitorId, log: Log) -> None:
+    if not _has_other_id(visitor_id):
+        request.id = None
+        log.warning(_IDS_HELD_BACK)
+
+
+def _fill_property(request: DeliveryRequest, property_token: str | None, log: Log) -> None:
+    own = request._property
+    if own is None or not own.token:
+        request._property = ModelProperty(token=property_token) if property_token else None
+    elif own.token != property_token:
+        log.debug(_PROPERTY_MISMATCH, own.token, property_token)
+
+
+def _fill_context(request: DeliveryRequest, timezone_offset: int) -> None:
+    context = request.context
+    if context is None:
+        context = request.context = Context(channel=_WEB)
+    elif context.channel not in _CHANNELS:
+        context.channel = _WEB
+    if context.time_offset_in_minutes is None:
+        context.time_offset_in_minutes = timezone_offset
+
+
+def _filter_parts(request: DeliveryRequest, log: Log) -> None:
+    execute = request.execute
+    if execute is not None:
+        if execute.mboxes is not None:
+            execute.mboxes = _numbered(execute.mboxes, log)
+        if execute.mboxes is None and execute.page_load is None:
+            request.execute = None
+    prefetch = request.prefetch
+    if prefetch is not None:
+        if prefetch.mboxes is not None:
+            prefetch.mboxes = _numbered(prefetch.mboxes, log)
+        if not prefetch.views:
+            prefetch.views = None
+        if prefetch.mboxes is None and prefetch.views is None and prefetch.page_load is None:
+            request.prefetch = None
+    if request.notifications is not None:
+        request.notifications = _valid_notifications(request.notifications, log)
+
+
+def _numbered(mboxes: list[MboxRequest], log: Log) -> list[MboxRequest] | None:
+    """The mboxes that have a name; one without an index gets its place among them, from 0 (D-09)."""
+    place = 0
+    for mbox in mboxes:
+        if not mbox.name:
+            return _numbered(_named(mboxes, log), log)
+        if mbox.index is None:
+            mbox.index = place
+        place += 1
+    return mboxes if place else None
+
+
+def _named(mboxes: list[MboxRequest], log: Log) -> list[MboxRequest]:
+    named = []
+    for mbox in mboxes:
+        if mbox.name:
+            named.append(mbox)
+        else:
+            log.error(_MBOX_INVALID, mbox)
+    return named
+
+
+def _valid_notifications(notifications: list[Notification], log: Log) -> list[Notification] | None:
+    """The notifications with an id, a timestamp and a type that the API knows (D-43)."""
+    valid = []
+    for notification in notifications:
+        if _is_valid(notification):
+            valid.append(notification)
+        else:
+            log.error(_NOTIFICATION_INVALID, notification)
+    return valid or None
+
+
+def _is_valid(notification: Notification) -> bool:
+    identity: Any = notification.id
+    timestamp: Any = notification.timestamp
+    if not identity or not isinstance(identity, str):
+        return False
+    return type(timestamp) is int and notification.type in _NOTIFIABLE
+
+
+def _fill_experience_cloud(request: DeliveryRequest, values: Mapping[str, str] | None) -> AnalyticsRequest:
+    cloud = request.experience_cloud
+    if cloud is None:
+        cloud = request.experience_cloud = ExperienceCloud()
+    manager = cloud.audience_manager
+    if manager is None or (manager.location_hint is None and not manager.blob):
+        cloud.audience_manager = _audience_manager(values) if values else None
+    analytics = cloud.analytics
+    if analytics is None:
+        analytics = cloud.analytics = AnalyticsRequest(logging=_SERVER_SIDE)
+    elif not analytics.logging:
+        analytics.logging = _SERVER_SIDE
+    return analytics
+
+
+def _audience_manager(values: Mapping[str, str]) -> AudienceManager | None:
+    """Region and blob of the visitor, when both are there and both are such as the API takes (D-31)."""
+    region, blob = values.get("MCAAMLH"), values.get("MCAAMB")
+    if not region or not blob or len(blob) > _LONGEST_BLOB:
+        return None
+    try:
+        location_hint = int(region)
+    except (TypeError, ValueError):
+        return None
+    return AudienceManager(location_hint=location_hint, blob=blob) if location_hint >= 1 else None
+
+
+def _check_sdid(sdid: str) -> None:
+    if len(sdid) != 33 or sdid[16] != "-" or not _HEX_DIGITS.issuperset(sdid[:16] + sdid[17:]):
+        path = "request.experience_cloud.analytics.supplemental_data_id"
+        raise OptionError(path, "must be 16 hexadecimal digits, a hyphen, and 16 more")

@@ -1,0 +1,319 @@
+"""The ECID visitor on a server: one object for one end user's page request (spec/visitor.md).
+
+It reads the AMCV cookie that the browser wrote, holds customer ids, hands out supplemental data ids (SDIDs) and
+gives its state for the page. It does no I/O and makes no ECID. What a visitor sent never raises; what the
+application passes in is checked, with the path of the wrong field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from secrets import randbits
+from threading import Lock
+from typing import Any, Protocol, TypeAlias, cast
+from urllib.parse import quote, unquote
+
+from msgspec import UNSET, UnsetType
+
+from targetry.errors import OptionError
+from targetry.models import AuthenticatedState, CustomerId
+
+DEFAULT_CONSUMER_ID = "target-global-mbox"
+
+CustomerIdsInput: TypeAlias = Mapping[str, Any] | Sequence[CustomerId]
+
+_AMCV_FIELDS = frozenset({"MCMID", "MCAAMB", "MCAAMLH"})
+_LONGEST_COOKIE = 8 * 1024
+_LONGEST_ID = 128  # of an ECID and of a customer id
+_LONGEST_INTEGRATION_CODE = 50
+_MOST_CUSTOMER_IDS = 50
+
+
+class AuthState(IntEnum):
+    """Authentication states of a customer id as the ID service counts them."""
+
+    UNKNOWN = 0
+    AUTHENTICATED = 1
+    LOGGED_OUT = 2
+
+
+_AUTHENTICATED_STATES = {  # authState → authenticatedState of the Delivery API
+    AuthState.UNKNOWN: AuthenticatedState.UNKNOWN,
+    AuthState.AUTHENTICATED: AuthenticatedState.AUTHENTICATED,
+    AuthState.LOGGED_OUT: AuthenticatedState.LOGGED_OUT,
+}
+_AUTH_STATES = {str(value): int(key) for key, value in _AUTHENTICATED_STATES.items()}
+
+_STATE_KEYS = {  # how the 1.1.0 package spells a state's keys → how the page's JavaScript does
+    "customer_ids": "customerIDs",
+    "auth_state": "authState",
+    "supplemental_data_id_current": "supplementalDataIDCurrent",
+    "supplemental_data_id_current_consumed": "supplementalDataIDCurrentConsumed",
+    "supplemental_data_id_last": "supplementalDataIDLast",
+    "supplemental_data_id_last_consumed": "supplementalDataIDLastConsumed",
+}
+_SCRIPT_ESCAPES = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
+
+
+def generate_sdid() -> str:
+    """A new supplemental data id: 16 upper-case hexadecimal digits, a hyphen, 16 more."""
+    return f"{randbits(63):016X}-{randbits(63):016X}"
+
+
+class VisitorLike(Protocol):
+    """What the option `visitor` must offer."""
+
+    def get_visitor_values(self) -> Mapping[str, str]:
+        """Up to three texts: `MCMID` (the ECID), `MCAAMLH` and `MCAAMB` (Audience Manager's region and blob)."""
+
+    def get_state(self) -> Mapping[str, Any]:
+        """The state for the page: organization id → `customerIDs` and `sdid`."""
+
+    def get_supplemental_data_id(self, consumer_id: str) -> str:
+        """The SDID for one consumer."""
+
+
+class Visitor:
+    """A visitor known by an AMCV cookie and customer ids. Safe to share between threads.
+
+    Raises `TypeError` when the cookie is neither text nor `None`, and `OptionError` for a wrong organization id
+    or wrong customer ids.
+    """
+
+    __slots__ = ("_consumed", "_customer_ids", "_lock", "_new_sdid", "_organization_id", "_sdid", "_values")
+
+    def __init__(
+        self,
+        organization_id: str,
+        amcv_cookie: str | None = None,
+        customer_ids: CustomerIdsInput | None = None,
+        *,
+        sdid_factory: Callable[[], str] = generate_sdid,
+    ) -> None:
+        if not organization_id or not isinstance(organization_id, str):
+            raise OptionError("organization_id", "must be a text that is not empty")
+        self._organization_id = organization_id
+        self._values = parse_amcv(amcv_cookie)
+        self._customer_ids: dict[str, dict[str, Any]] | None = None
+        self._new_sdid = sdid_factory
+        self._sdid: str | None = None
+        self._consumed: dict[str, bool] = {}
+        self._lock = Lock()
+        if customer_ids is not None:
+            self.set_customer_ids(customer_ids)
+
+    def __repr__(self) -> str:
+        return f"Visitor(organization_id={self._organization_id!r})"
+
+    def get_cookie_name(self) -> str:
+        return cookie_name(self._organization_id)
+
+    def get_visitor_values(self) -> dict[str, str]:
+        """`MCMID`, `MCAAMB` and `MCAAMLH` as far as the cookie has them."""
+        return dict(self._values)
+
+    def set_customer_ids(self, customer_ids: CustomerIdsInput) -> None:
+        """Replace the customer ids, given in either form of spec/visitor.md §4."""
+        ids: dict[str, dict[str, Any]] = {}
+        for customer_id in parse_customer_ids(customer_ids):
+            state = _AUTH_STATES[str(customer_id.authenticated_state)]
+            ids[str(customer_id.integration_code)] = {"id": customer_id.id, "authState": state}
+        self._customer_ids = ids
+
+    def get_supplemental_data_id(self, consumer_id: str | None = DEFAULT_CONSUMER_ID) -> str:
+        """The current SDID; a consumer that has had it already opens a new one, shared by whoever asks next."""
+        consumer = f"payload:{consumer_id or DEFAULT_CONSUMER_ID}"
+        with self._lock:
+            if self._sdid is None or consumer in self._consumed:
+                self._sdid = self._new_sdid()
+                self._consumed = {}
+            self._consumed[consumer] = True
+            return self._sdid
+
+    def get_state(self) -> dict[str, Any]:
+        """A copy of the state, in the spelling that `Visitor.getInstance(org, {serverState})` reads on the page."""
+        state: dict[str, Any] = {}
+        with self._lock:
+            if self._customer_ids is not None:
+                state["customerIDs"] = {code: dict(entry) for code, entry in self._customer_ids.items()}
+            if self._sdid is not None:
+                state["sdid"] = {
+                    "supplementalDataIDCurrent": self._sdid,
+                    "supplementalDataIDCurrentConsumed": dict(self._consumed),
+                    "supplementalDataIDLastConsumed": {},
+                }
+        return {self._organization_id: state}
+
+
+def visitor_for(
+    organization_id: str,
+    *,
+    visitor: object | None = None,
+    visitor_cookie: str | UnsetType | None = UNSET,
+    customer_ids: CustomerIdsInput | None = None,
+    consumer_id: str | None = None,
+) -> VisitorLike | None:
+    """The visitor that a call is about, by its options (spec/visitor.md §3, "Which visitor").
+
+    A given visitor wins; customer ids of the call replace its own when the request is prepared. `visitor_cookie=None` still asks for a
+    visitor (a first visit has no cookie and yet needs its SDID), while an option that is absent (`UNSET`) does not.
+    """
+    if visitor is not None:
+        return check_visitor(visitor)
+    if visitor_cookie is UNSET and customer_ids is None and consumer_id is None:
+        return None
+    return Visitor(organization_id, None if visitor_cookie is UNSET else visitor_cookie, customer_ids)
+
+
+def check_visitor(visitor: object) -> VisitorLike:
+    """Refuse, with an `OptionError`, an object that lacks one of the methods we call."""
+    for method in ("get_visitor_values", "get_state", "get_supplemental_data_id"):
+        if not callable(getattr(visitor, method, None)):
+            raise OptionError("visitor", f"has no method {method}()")
+    return cast(VisitorLike, visitor)
+
+
+def cookie_name(organization_id: str, *, encoded: bool = False) -> str:
+    """The AMCV cookie's name, as it is or percent-encoded; browsers mostly hold it encoded, so look for both."""
+    return "AMCV_" + (quote(organization_id, safe="") if encoded else organization_id)
+
+
+def parse_amcv(value: str | None) -> dict[str, str]:
+    """Read `MCMID`, `MCAAMB` and `MCAAMLH` out of an AMCV cookie; whatever is unreadable is absent (§2).
+
+    Raises `TypeError` when the value is neither text nor `None`.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, str):
+        raise TypeError(f"visitor_cookie: must be a str or None, not {type(value).__name__}")
+    if len(value) > _LONGEST_COOKIE:
+        return {}
+    tokens = unquote(value).encode("utf-8", "replace").decode("utf-8").split("|")
+    if _is_digest(tokens[0], odd=len(tokens) % 2 == 1):
+        del tokens[0]
+    fields = {}
+    for key, text in zip(tokens[::2], tokens[1::2], strict=False):
+        name = key.partition("-")[0]
+        if name in _AMCV_FIELDS:
+            fields[name] = text
+    return {name: text for name, text in fields.items() if _is_present(name, text)}
+
+
+def parse_customer_ids(value: object, path: str = "customer_ids") -> list[CustomerId]:
+    """Customer ids in either accepted form (§4) as a new list of the Delivery API's `CustomerId`.
+
+    Entries without an id are left out. Raises `OptionError` with the path of what is wrong.
+    """
+    if isinstance(value, Mapping):
+        found = [_from_entry(code, entry, f"{path}.{code}") for code, entry in value.items() if entry]
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        found = [_from_model(item, f"{path}[{n}]") for n, item in enumerate(value) if item is not None]
+    else:
+        raise OptionError(path, "must be a list of CustomerId or a mapping from integration code to id")
+    ids = [customer_id for customer_id in found if customer_id is not None]
+    if len(ids) > _MOST_CUSTOMER_IDS:
+        raise OptionError(path, f"must not hold more than {_MOST_CUSTOMER_IDS} ids")
+    return ids
+
+
+def customer_ids_of_state(state: object) -> list[CustomerId]:
+    """The customer ids in a visitor's state, of its first organization, in either spelling (§5)."""
+    if not isinstance(state, Mapping):
+        return []
+    first = next(iter(state.values()), None)
+    if not isinstance(first, Mapping):
+        return []
+    ids = first.get("customerIDs") or first.get("customer_ids")
+    return parse_customer_ids(ids, "visitor.customer_ids") if ids else []
+
+
+def visitor_state_json(state: Mapping[str, Any] | None) -> str:
+    """A visitor's state as JSON that is safe inside `<script>`, in JavaScript's spelling from either (§5).
+
+    Raises `OptionError` when the state is not JSON.
+    """
+    try:
+        text = json.dumps({org: _respelled(entry) for org, entry in (state or {}).items()}, allow_nan=False)
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise OptionError("visitor_state", f"cannot be written as JSON ({error})") from error
+    return text.translate(_SCRIPT_ESCAPES)  # the line separators are escaped already, as all but ASCII is
+
+
+def _is_digest(token: str, *, odd: bool) -> bool:
+    """Whether the cookie's first token is the digest before the pairs: a number, or its like where pairs need it."""
+    digits = token.replace("-", "")
+    if digits:
+        return digits.isascii() and digits.isdigit() and (odd or token.removeprefix("-").isdigit())
+    return odd
+
+
+def _is_present(name: str, text: str) -> bool:
+    if not text or text == "NONE":
+        return False
+    return name != "MCMID" or (text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID)
+
+
+def _from_entry(code: object, entry: object, path: str) -> CustomerId | None:
+    if not isinstance(code, str) or not code:
+        raise OptionError(path, "must be named by an integration code that is not empty")
+    if not isinstance(entry, Mapping):
+        return _customer_id(code, entry, AuthenticatedState.UNKNOWN, path, path)
+    state = _authenticated_state(entry.get("authState", entry.get("auth_state")), f"{path}.authState")
+    return _customer_id(code, entry.get("id"), state, path, f"{path}.id")
+
+
+def _from_model(item: object, path: str) -> CustomerId | None:
+    if not isinstance(item, CustomerId):
+        raise OptionError(path, f"must be a CustomerId, not {type(item).__name__}")
+    state = item.authenticated_state or AuthenticatedState.UNKNOWN
+    if state not in _AUTH_STATES:
+        raise OptionError(f"{path}.authenticated_state", f"must be one of {', '.join(_AUTH_STATES)}")
+    if not item.integration_code or not isinstance(item.integration_code, str):
+        raise OptionError(f"{path}.integration_code", "must be a text that is not empty")
+    code_path = f"{path}.integration_code"
+    return _customer_id(item.integration_code, item.id, AuthenticatedState(state), code_path, f"{path}.id")
+
+
+def _authenticated_state(value: object, path: str) -> AuthenticatedState:
+    if value is None:
+        return AuthenticatedState.UNKNOWN
+    if isinstance(value, str) and value in ("0", "1", "2"):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value in (0, 1, 2):
+        return _AUTHENTICATED_STATES[AuthState(value)]
+    raise OptionError(path, "must be 0 (unknown), 1 (authenticated) or 2 (logged out)")
+
+
+def _customer_id(
+    code: str, value: object, state: AuthenticatedState, code_path: str, id_path: str
+) -> CustomerId | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise OptionError(id_path, f"must be a str, not {type(value).__name__}")
+    if len(value) > _LONGEST_ID:
+        raise OptionError(id_path, f"must not be longer than {_LONGEST_ID} characters")
+    if len(code) > _LONGEST_INTEGRATION_CODE:
+        raise OptionError(
+            code_path, f"the integration code must not be longer than {_LONGEST_INTEGRATION_CODE} characters"
+        )
+    return CustomerId(id=value, integration_code=code, authenticated_state=state)
+
+
+def _respelled(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One organization's state in JavaScript's spelling; integration codes and consumers are names, not spelling."""
+    state = {_STATE_KEYS.get(key, key): value for key, value in entry.items()}
+    if isinstance(ids := state.get("customerIDs"), Mapping):
+        state["customerIDs"] = {code: _renamed(value) for code, value in ids.items()}
+    if "sdid" in state:
+        state["sdid"] = _renamed(state["sdid"])
+    return state
+
+
+def _renamed(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {_STATE_KEYS.get(key, key): inner for key, inner in value.items()}

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
+from targetry.delivery.prepare import Prepared
+from targetry.models import (
+    AnalyticsPayload,
+    AnalyticsResponse,
+    DeliveryRequest,
+    DeliveryResponse,
+    ExecuteRequest,
+    ExecuteResponse,
+    MboxRequest,
+    MboxResponse,
+    Metric,
+    NotificationResponse,
+    Option,
+    PageLoadResponse,
+    PrefetchMboxResponse,
+    PrefetchResponse,
+    View,
+    VisitorId,
+)
+
+NOW = 1_600_000_000.25
+
+COPIES = pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r)), lambda r: r.copy()],
+    ids=["copy", "deepcopy", "pickle", "method"],
+)
+
+
+def enveloped(response: DeliveryResponse | None = None, **options: Any) -> TargetDeliveryResponse:
+    """An envelope around a response, of a call with session `s` and no cluster unless given."""
+    prepared = Prepared(DeliveryRequest(request_id="r"), "s", options.pop("cluster", None))
+    given = {"method": "on-device", "now": NOW}
+    return envelope(prepared, response or DeliveryResponse(status=200), **(given | options))
+
+
+def analytics(name: str) -> AnalyticsResponse:
+    return AnalyticsResponse(payload=AnalyticsPayload(pe="tnt", tnta=name))
+
+
+def place(name: str) -> dict[str, Any]:
+    """The fields that the envelope collects, each telling where it was."""
+    options = [
+        Option(response_tokens={"at": f"{name}-1"}),
+        Option(),
+        Option(response_tokens={"at": f"{name}-2"}),
+    ]
+    return {"analytics": analytics(name), "trace": {"at": name}, "options": options}
+
+
+def full_response() -> DeliveryResponse:
+    return DeliveryResponse(
+        status=200,
+        execute=ExecuteResponse(
+            page_load=PageLoadResponse(**place("execute.pageLoad")),
+            mboxes=[MboxResponse(**place("execute.mboxes[0]")), MboxResponse(**place("execute.mboxes[1]"))],
+        ),
+        prefetch=PrefetchResponse(
+            page_load=PageLoadResponse(**place("prefetch.pageLoad")),
+            mboxes=[PrefetchMboxResponse(**place("prefetch.mboxes[0]"))],
+            views=[View(**place("prefetch.views[0]"))],
+            metrics=[Metric(analytics=analytics("prefetch.metrics[0]"))],
+        ),
+        notifications=[NotificationResponse(id="n", trace={"at": "notifications[0]"})],
+    )
+
+
+DOCUMENTED_ORDER = [
+    "execute.pageLoad",
+    "execute.mboxes[0]",
+    "execute.mboxes[1]",
+    "prefetch.pageLoad",
+    "prefetch.views[0]",
+    "prefetch.mboxes[0]",
+]
+
+
+def test_an_empty_answer_has_the_keys_that_are_always_there() -> None:
+    result = enveloped(DeliveryResponse())
+
+    assert result == {
+        "visitor_state": None,
+        "request": DeliveryRequest(request_id="r"),
+        "response": DeliveryResponse(),
+        "target_cookie": {
+            "name": "mbox",
+            "value": "session#s#1600001861",
+            "max_age": 1860,
+            "maxAge": 1860,
+        },
+        "meta": {"decisioning_method": "on-device", "remote_mboxes": [], "remote_views": []},
+    }
+
+
+def test_what_the_locations_hold_is_listed_in_the_documented_order() -> None:
+    result = enveloped(full_response())
+
+    assert [one.payload.tnta for one in result["analytics_details"]] == DOCUMENTED_ORDER
+    assert [one["at"] for one in result["trace"]] == DOCUMENTED_ORDER
+    assert [one["at"] for one in result["response_tokens"]] == [
+        f"{name}-{n}" for name in DOCUMENTED_ORDER for n in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        DeliveryResponse(execute=ExecuteResponse()),
+        DeliveryResponse(prefetch=PrefetchResponse()),
+        DeliveryResponse(execute=ExecuteResponse(mboxes=[MboxResponse(trace={}, options=[])])),
+        DeliveryResponse(
+            execute=ExecuteResponse(mboxes=[MboxResponse(options=[Option(response_tokens={})])])
+        ),
+    ],
+    ids=["execute", "prefetch", "mbox", "option"],
+)
+def test_lists_with_nothing_in_them_are_absent(response: DeliveryResponse) -> None:
+    result = enveloped(response)
+
+    assert not result.keys() & {"analytics_details", "trace", "response_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("visitor_id", "value", "max_age"),
+    [
+        (None, "session#s#1600001861", 1860),
+        (VisitorId(third_party_id="t"), "session#s#1600001861", 1860),
+        (VisitorId(tnt_id="d.35_0"), "session#s#1600001861|PC#d.35_0#1663244801", 63244800),
+    ],
+)
+def test_the_target_cookie_carries_the_session_and_the_answered_tnt_id(
+    visitor_id: VisitorId | None, value: str, max_age: int
+) -> None:
+    cookie = enveloped(DeliveryResponse(id=visitor_id))["target_cookie"]
+
+    assert (cookie["value"], cookie["max_age"]) == (value, max_age)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "edge_host", "expected"),
+    [
+        ("28", "mboxedge35.tt.omtrdc.net", "28"),
+        ("28", None, "28"),
+        (None, "mboxedge35.tt.omtrdc.net", "35"),
+    ],
+)
+def test_the_hint_cookie_names_the_requests_cluster_or_else_the_answers(
+    cluster: str | None, edge_host: str | None, expected: str
+) -> None:
+    cookie = enveloped(DeliveryResponse(edge_host=edge_host), cluster=cluster)["target_location_hint_cookie"]
+
+    assert cookie == {"name": "mboxEdgeCluster", "value": expected, "max_age": 1860, "maxAge": 1860}
+
+
+@pytest.mark.parametrize("edge_host", [None, "localhost:8080", "acme.tt.omtrdc.net"])
+def test_without_a_cluster_there_is_no_hint_cookie(edge_host: str | None) -> None:
+    assert "target_location_hint_cookie" not in enveloped(DeliveryResponse(edge_host=edge_host))
+
+
+def test_meta_tells_the_method_and_what_needs_the_server() -> None:
+    result = enveloped(method="hybrid", remote_mboxes=("b", "a"), remote_views=("v",))
+
+    assert result["meta"] == {
+        "decisioning_method": "hybrid",
+        "remote_mboxes": ["b", "a"],
+        "remote_views": ["v"],
+    }
+
+
+def test_meta_has_room_for_more() -> None:
+    result = enveloped()
+    result["meta"]["stale"] = True
+
+    assert result.meta is not None
+    assert result.meta["stale"] is True
+
+
+def test_the_visitors_state_is_passed_on() -> None:
+    assert enveloped(visitor_state={"org": {}})["visitor_state"] == {"org": {}}
+
+
+# Sticky hint
+
+
+@pytest.mark.parametrize(
+    ("cluster", "by_cookie", "edge_host", "server_domain", "expected"),
+    [
+        (None, False, "mboxedge35.tt.omtrdc.net", None, "35"),
+        ("28", False, "mboxedge35.tt.omtrdc.net", None, "35"),
+        (None, False, "mboxedge35.tt.omtrdc.net", "acme.tt.omtrdc.net", "35"),
+        ("28", True, "mboxedge35.tt.omtrdc.net", None, None),
+        (None, False, "mboxedge35.tt.omtrdc.net", "target.acme.com", None),
+        (None, False, "acme.tt.omtrdc.net", None, None),
+        (None, False, None, None, None),
+    ],
+    ids=["first", "moved", "Target's domain", "visitor's cookie", "own domain", "no cluster", "on device"],
+)
+def test_a_hint_is_learned_from_answers_that_concern_all_visitors(
+    cluster: str | None,
+    by_cookie: bool,
+    edge_host: str | None,
+    server_domain: str | None,
+    expected: str | None,
+) -> None:
+    prepared = Prepared(DeliveryRequest(), "s", cluster, by_cookie)
+
+    assert learned_hint(prepared, DeliveryResponse(edge_host=edge_host), server_domain) == expected
+
+
+# The class
+
+
+def test_unknown_keyword_arguments_are_dropped() -> None:
+    assert TargetDeliveryResponse(meta={}, bogus=1, keys=2) == {"meta": {}}
+
+
+def test_other_keys_are_refused() -> None:
+    result = enveloped()
+    before = dict(result)
+
+    attempts: list[Callable[[], object]] = [
+        lambda: result.__setitem__("bogus", 1),
+        lambda: result.update({"bogus": 1}),
+        lambda: result.update(bogus=1),
+        lambda: result.setdefault("bogus", 1),
+    ]
+    for attempt in attempts:
+        with pytest.raises(KeyError, match="bogus"):
+            attempt()
+    assert result == before
+
+
+def test_documented_keys_can_be_set() -> None:
+    result = TargetDeliveryResponse()
+    result["meta"] = {"a": 1}
+    result.update({"trace": []}, response_tokens=[])
+
+    assert result.setdefault("visitor_state", {"b": 2}) == {"b": 2}
+    assert result == {"meta": {"a": 1}, "trace": [], "response_tokens": [], "visitor_state": {"b": 2}}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "visitor_state",
+        "request",
+        "response",
+        "target_cookie",
+        "target_location_hint_cookie",
+        "analytics_details",
+        "trace",
+        "response_tokens",
+        "meta",
+    ],
+)
+def test_each_key_is_an_attribute(key: str) -> None:
+    result = enveloped(full_response(), cluster="28", visitor_state={"org": {}})
+
+    assert getattr(result, key) is result[key]
+    assert getattr(TargetDeliveryResponse(), key) is None
+
+
+@pytest.mark.parametrize("name", DeliveryResponse.__struct_fields__)
+def test_each_attribute_of_the_response_is_an_attribute(name: str) -> None:
+    result = TargetDeliveryResponse(response=DeliveryResponse(**{name: "something"}))
+
+    assert getattr(result, name) == "something"
+    assert getattr(TargetDeliveryResponse(), name) is None
+
+
+def test_attributes_are_read_only() -> None:
+    with pytest.raises(AttributeError):
+        enveloped().meta = {}  # type: ignore[assignment,misc]
+
+
+@pytest.mark.parametrize("form", ["to_dict", "to_str", "to_json"])
+def test_the_forms_of_the_response_are_at_hand(form: str) -> None:
+    response = full_response()
+
+    assert getattr(enveloped(response), form)() == getattr(response, form)()
+
+
+@COPIES
+def test_a_copy_is_a_result_again(copied: Callable[[TargetDeliveryResponse], TargetDeliveryResponse]) -> None:
+    result = enveloped(full_response(), cluster="28")
+    other = copied(result)
+
+    assert type(other) is TargetDeliveryResponse
+    assert other == result
+    assert other is not result
+
+
+def test_server_state_is_request_and_response_in_wire_form() -> None:
+    request = DeliveryRequest(request_id="r", execute=ExecuteRequest(mboxes=[MboxRequest(index=0, name="a")]))
+    response = DeliveryResponse(
+        status=200, edge_host="e", execute=ExecuteResponse(mboxes=[MboxResponse(name="a")])
+    )
+    result = envelope(Prepared(request, "s"), response, method="server-side", now=NOW)
+
+    assert result.get_server_state() == {
+        "request": {"requestId": "r", "execute": {"mboxes": [{"index": 0, "name": "a"}]}},
+        "response": {"status": 200, "edgeHost": "e", "execute": {"mboxes": [{"name": "a"}]}},
+    }

@@ -1,0 +1,667 @@
+from __future__ import annotations
+
+import copy
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from targetry.delivery.prepare import Prepared, ensure_visitor_id, prepare
+from targetry.errors import OptionError
+from targetry.models import (
+    Address,
+    AnalyticsRequest,
+    AudienceManager,
+    Context,
+    CustomerId,
+    DeliveryRequest,
+    ExecuteRequest,
+    ExperienceCloud,
+    MboxRequest,
+    ModelProperty,
+    Notification,
+    PrefetchRequest,
+    RequestDetails,
+    Trace,
+    ViewRequest,
+    VisitorId,
+    snapshot,
+)
+from targetry.visitor import Visitor
+
+NOW = 1_600_000_000.25
+LATER = 1_600_000_500
+ORG = "0DD934B85278256B0A490D44@AdobeOrg"
+ECID = "20250794242226839061607285880759069379"
+SDID = "0123456789ABCDEF-0123456789abcdef"
+AMCV = f"MCMID|{ECID}|MCAAMLH-1555968000|9|MCAAMB-1555968000|blob"
+
+
+class Log:
+    """Keeps what is logged: (level, text)."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def debug(self, message: str, *args: object) -> None:
+        self.lines.append(("debug", message % args))
+
+    def error(self, message: str, *args: object) -> None:
+        self.lines.append(("error", message % args))
+
+    def warning(self, message: str, *args: object) -> None:
+        self.lines.append(("warning", message % args))
+
+
+def prepared(request: DeliveryRequest | None = None, **options: Any) -> Prepared:
+    """Prepare a request with ids `id1`, `id2`, … and no options but those that a test is about."""
+    numbers = count(1)
+    given_options = {
+        "wire": True,
+        "now": NOW,
+        "new_id": lambda: f"id{next(numbers)}",
+        "timezone_offset": 60,
+        "log": Log(),
+    }
+    return prepare(request or DeliveryRequest(), **(given_options | options))
+
+
+def mboxes(*names: str | None, **fields: Any) -> list[MboxRequest]:
+    return [MboxRequest(name=name, **fields) for name in names]
+
+
+# Session, cluster
+
+
+@pytest.mark.parametrize(
+    ("cookie", "option", "expected"),
+    [
+        (f"session#c1#{LATER}", "o1", "c1"),
+        (f"session#{'c' * 129}#{LATER}", "o1", "o1"),
+        (f"session#c%201#{LATER}", "o1", "o1"),
+        (f"session#c%2F1#{LATER}", "o1", "o1"),
+        (f"session#c%0A1#{LATER}", "o1", "o1"),
+        ("session#c1#1", "o1", "o1"),
+        (None, "o1", "o1"),
+        (None, None, "id2"),
+        (None, "", "id2"),
+        ("nonsense", None, "id2"),
+    ],
+    ids=[
+        "cookie first",
+        "too long",
+        "blank",
+        "slash",
+        "control",
+        "expired cookie",
+        "option",
+        "new",
+        "empty option",
+        "broken cookie",
+    ],
+)
+def test_the_session_id_is_the_cookies_then_the_options_then_a_new_one(
+    cookie: str | None, option: str | None, expected: str
+) -> None:
+    assert prepared(target_cookie=cookie, session_id=option).session_id == expected
+
+
+ROUTES = [
+    ("nothing known", None, None, None, (None, False)),
+    ("sticky", None, None, "28", ("28", False)),
+    ("hint before sticky", None, "31", "28", ("31", True)),
+    ("device id before hint", f"PC#d.35_0#{LATER}", "31", "28", ("35", True)),
+    ("device id without a cluster", f"PC#d#{LATER}", "31", "28", ("31", True)),
+    ("device id without a cluster, sticky", f"PC#d#{LATER}", None, "28", ("28", False)),
+    ("expired device id", "PC#d.35_0#1", None, "28", ("28", False)),
+    ("empty hint", None, "", "28", ("28", False)),
+    ("hint that is no cluster", None, "x@evil/", "28", ("28", False)),
+    ("device id that leads elsewhere", f"PC#d.x%40evil%2F_0#{LATER}", None, None, (None, False)),
+    ("sticky hint that is no cluster", None, None, "a.b", (None, False)),
+]
+
+
+@pytest.mark.parametrize(
+    ("cookie", "hint", "sticky", "expected"), [row[1:] for row in ROUTES], ids=[row[0] for row in ROUTES]
+)
+def test_a_request_is_routed_by_the_visitor_before_the_client(
+    cookie: str | None, hint: str | None, sticky: str | None, expected: tuple[str | None, bool]
+) -> None:
+    result = prepared(target_cookie=cookie, location_hint=hint, sticky_hint=sticky)
+
+    assert (result.cluster, result.routed_by_cookie) == expected
+
+
+def test_a_tnt_id_of_the_request_does_not_route() -> None:
+    request = DeliveryRequest(id=VisitorId(tnt_id="d.35_0"))
+
+    assert prepared(request).cluster is None
+
+
+def test_a_hint_that_is_no_cluster_is_told() -> None:
+    log = Log()
+    prepared(location_hint="x@evil/", log=log)
+
+    assert [level for level, _ in log.lines] == ["debug"]
+    assert "'x@evil/'" in log.lines[0][1]
+
+
+# Request id, environment, property, context
+
+
+@pytest.mark.parametrize(("own", "expected"), [("r1", "r1"), (None, "id1"), ("", "id1")])
+def test_the_request_keeps_its_id_or_gets_one(own: str | None, expected: str) -> None:
+    assert prepared(DeliveryRequest(request_id=own)).request.request_id == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "option", "expected"), [(5, 7, 5), (0, 7, 0), (None, 7, 7), (None, None, None)]
+)
+def test_the_environment_of_the_request_goes_before_the_clients(
+    own: int | None, option: int | None, expected: int | None
+) -> None:
+    request = DeliveryRequest(environment_id=own)
+
+    assert prepared(request, environment_id=option).request.environment_id == expected
+
+
+PROPERTIES = [
+    ("request's", ModelProperty(token="r"), "r", ModelProperty(token="r"), []),
+    ("client's", None, "c", ModelProperty(token="c"), []),
+    ("client's, request's empty", ModelProperty(token=""), "c", ModelProperty(token="c"), []),
+    ("none", None, None, None, []),
+    ("none, request's empty", ModelProperty(token=""), None, None, []),
+    ("none, client's empty", None, "", None, []),
+    (
+        "request's over client's",
+        ModelProperty(token="r"),
+        "c",
+        ModelProperty(token="r"),
+        [
+            (
+                "debug",
+                "The property token specified in the request 'r' does not match the one specified in the config 'c'.",
+            )
+        ],
+    ),
+    (
+        "request's, client without",
+        ModelProperty(token="r"),
+        None,
+        ModelProperty(token="r"),
+        [
+            (
+                "debug",
+                "The property token specified in the request 'r' does not match the one specified in the config 'None'.",
+            )
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("own", "option", "expected", "lines"),
+    [row[1:] for row in PROPERTIES],
+    ids=[row[0] for row in PROPERTIES],
+)
+def test_the_property_is_the_requests_then_the_clients(
+    own: ModelProperty | None,
+    option: str | None,
+    expected: ModelProperty | None,
+    lines: list[tuple[str, str]],
+) -> None:
+    log = Log()
+    request = prepared(DeliveryRequest(_property=own), property_token=option, log=log).request
+
+    assert request._property == expected
+    assert log.lines == lines
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"), [("web", "web"), ("mobile", "mobile"), (None, "web"), ("tv", "web"), ("", "web")]
+)
+def test_a_channel_that_is_neither_web_nor_mobile_becomes_web(own: Any, expected: str) -> None:
+    context = prepared(DeliveryRequest(context=Context(channel=own))).request.context
+
+    assert context is not None
+    assert context.channel == expected
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 60), (0, 0), (-300.0, -300.0)])
+def test_the_time_offset_is_filled_only_when_absent(own: float | None, expected: float) -> None:
+    request = DeliveryRequest(context=Context(channel="web", time_offset_in_minutes=own))
+    context = prepared(request).request.context
+
+    assert context is not None
+    assert context.time_offset_in_minutes == expected
+
+
+def test_a_missing_context_is_that_of_a_web_page() -> None:
+    assert prepared().request.context == Context(channel="web", time_offset_in_minutes=60)
+
+
+def test_the_rest_of_the_context_is_untouched() -> None:
+    request = DeliveryRequest(context=Context(channel="web", address=Address(url="http://a"), user_agent="u"))
+    context = prepared(request).request.context
+
+    assert context is not None
+    assert (context.address, context.user_agent) == (Address(url="http://a"), "u")
+
+
+# Execute, prefetch, notifications
+
+
+def test_mboxes_without_an_index_get_their_place() -> None:
+    request = DeliveryRequest(
+        execute=ExecuteRequest(mboxes=mboxes("a", "b")), prefetch=PrefetchRequest(mboxes=mboxes("c"))
+    )
+    result = prepared(request).request
+
+    assert [(m.index, m.name) for m in result.execute.mboxes] == [(0, "a"), (1, "b")]
+    assert [(m.index, m.name) for m in result.prefetch.mboxes] == [(0, "c")]
+
+
+def test_an_index_that_is_there_stays() -> None:
+    request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(index=7, name="a"), *mboxes("b")]))
+
+    assert [m.index for m in prepared(request).request.execute.mboxes] == [7, 1]
+
+
+def test_mboxes_without_a_name_are_dropped_and_told_and_not_counted() -> None:
+    log = Log()
+    request = DeliveryRequest(execute=ExecuteRequest(mboxes=mboxes("a", "", None, "b")))
+    result = prepared(request, log=log).request
+
+    assert [(m.index, m.name) for m in result.execute.mboxes] == [(0, "a"), (1, "b")]
+    assert [level for level, _ in log.lines] == ["error", "error"]
+    assert all(text.startswith("Mbox validation failed for: \n") for _, text in log.lines)
+
+
+PARTS = [
+    ("nothing in execute", ExecuteRequest(), None, None, None),
+    ("empty list", ExecuteRequest(mboxes=[]), None, None, None),
+    ("no valid mbox", ExecuteRequest(mboxes=mboxes("")), None, None, None),
+    (
+        "page load and no valid mbox",
+        ExecuteRequest(page_load=RequestDetails(), mboxes=mboxes("")),
+        None,
+        ExecuteRequest(page_load=RequestDetails()),
+        None,
+    ),
+    ("nothing in prefetch", None, PrefetchRequest(), None, None),
+    ("empty lists", None, PrefetchRequest(mboxes=[], views=[]), None, None),
+    ("views", None, PrefetchRequest(views=[ViewRequest()]), None, PrefetchRequest(views=[ViewRequest()])),
+    (
+        "page load",
+        None,
+        PrefetchRequest(page_load=RequestDetails()),
+        None,
+        PrefetchRequest(page_load=RequestDetails()),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("execute", "prefetch", "kept_execute", "kept_prefetch"),
+    [row[1:] for row in PARTS],
+    ids=[row[0] for row in PARTS],
+)
+def test_a_part_that_asks_for_nothing_is_dropped(
+    execute: ExecuteRequest | None,
+    prefetch: PrefetchRequest | None,
+    kept_execute: ExecuteRequest | None,
+    kept_prefetch: PrefetchRequest | None,
+) -> None:
+    result = prepared(
+        DeliveryRequest(execute=copy.deepcopy(execute), prefetch=copy.deepcopy(prefetch))
+    ).request
+
+    assert (result.execute, result.prefetch) == (kept_execute, kept_prefetch)
+
+
+NOTIFICATIONS = [
+    ("display", {}, True),
+    ("click", {"type": "click"}, True),
+    ("no id", {"id": None}, False),
+    ("empty id", {"id": ""}, False),
+    ("id that is no text", {"id": 5}, False),
+    ("no timestamp", {"timestamp": None}, False),
+    ("timestamp as text", {"timestamp": "12"}, False),
+    ("timestamp with a fraction", {"timestamp": 12.5}, False),
+    ("truth as timestamp", {"timestamp": True}, False),
+    ("timestamp zero", {"timestamp": 0}, True),
+    ("no type", {"type": None}, False),
+    ("unknown type", {"type": "hover"}, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"), [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS]
+)
+def test_an_invalid_notification_is_dropped_and_told(fields: dict[str, Any], kept: bool) -> None:
+    log = Log()
+    notification = Notification(**({"id": "n", "timestamp": 12, "type": "display"} | fields))
+    result = prepared(DeliveryRequest(notifications=[notification]), log=log).request
+
+    assert result.notifications == ([notification] if kept else None)
+    expected = [] if kept else [("error", f"Notification validation failed for: \n{notification!r}")]
+    assert log.lines == expected
+
+
+def test_no_notifications_are_left_out() -> None:
+    assert prepared(DeliveryRequest(notifications=[])).request.notifications is None
+
+
+def test_other_parts_are_untouched() -> None:
+    request = DeliveryRequest(impression_id="i", trace=Trace(authorization_token="t"))
+    result = prepared(request).request
+
+    assert (result.impression_id, result.trace) == ("i", Trace(authorization_token="t"))
+
+
+# Ids
+
+
+def test_an_empty_id_is_left_out() -> None:
+    assert prepared(DeliveryRequest(id=VisitorId())).request.id is None
+    assert prepared(DeliveryRequest(id=VisitorId(tnt_id="", customer_ids=[]))).request.id is None
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (None, VisitorId(tnt_id="d.35_0")),
+        (VisitorId(tnt_id="mine"), VisitorId(tnt_id="mine")),
+        (VisitorId(tnt_id=""), VisitorId(tnt_id="d.35_0")),
+        (VisitorId(third_party_id="t"), VisitorId(tnt_id="d.35_0", third_party_id="t")),
+    ],
+    ids=["no id", "own tnt id", "empty tnt id", "other id"],
+)
+def test_the_tnt_id_is_the_requests_then_the_cookies(own: VisitorId | None, expected: VisitorId) -> None:
+    assert prepared(DeliveryRequest(id=own), target_cookie=f"PC#d.35_0#{LATER}").request.id == expected
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, ECID), ("", ECID), ("mine", "mine")])
+def test_the_ecid_is_the_requests_then_the_visitors(own: str | None, expected: str) -> None:
+    request = DeliveryRequest(id=VisitorId(marketing_cloud_visitor_id=own))
+    result = prepared(request, visitor=Visitor(ORG, AMCV)).request
+
+    assert result.id == VisitorId(marketing_cloud_visitor_id=expected)
+
+
+def test_a_device_id_longer_than_the_api_takes_is_as_none() -> None:
+    assert prepared(target_cookie=f"PC#{'d' * 124}.35_0#{LATER}").request.id is None
+
+
+def customer_ids(*ids: str) -> list[CustomerId]:
+    return [CustomerId(id=one, integration_code="u" + one, authenticated_state="unknown") for one in ids]
+
+
+def test_customer_ids_of_the_visitor_precede_those_of_the_request() -> None:
+    request = DeliveryRequest(id=VisitorId(tnt_id="t", customer_ids=customer_ids("2")))
+    result = prepared(request, visitor=Visitor(ORG, None, {"u1": "1"})).request
+
+    assert result.id == VisitorId(tnt_id="t", customer_ids=customer_ids("1", "2"))
+
+
+@pytest.mark.parametrize("given_ids", [{"u3": "3"}, customer_ids("3")], ids=["mapping", "list"])
+def test_customer_ids_of_the_call_replace_those_of_the_visitor(given_ids: Any) -> None:
+    request = DeliveryRequest(id=VisitorId(tnt_id="t", customer_ids=customer_ids("2")))
+    visitor = Visitor(ORG, None, {"u1": "1"})
+    result = prepared(request, visitor=visitor, customer_ids=given_ids).request
+
+    assert result.id == VisitorId(tnt_id="t", customer_ids=customer_ids("3", "2"))
+    assert visitor.get_state()[ORG]["customerIDs"] == {"u3": {"id": "3", "authState": 0}}
+
+
+@pytest.mark.parametrize(
+    ("given_ids", "path"),
+    [
+        ([CustomerId(id=5, integration_code="u")], "customer_ids[0].id"),
+        ({"k": {"id": "1", "authState": 7}}, "customer_ids.k.authState"),
+    ],
+)
+def test_a_wrong_customer_id_is_an_error_with_its_path(given_ids: Any, path: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        prepared(customer_ids=given_ids)
+
+    assert caught.value.path == path
+
+
+def test_lone_customer_ids_are_held_back_from_the_api_and_told() -> None:
+    log = Log()
+    visitor = Visitor(ORG, None, {"u1": "1"})
+    result = prepared(DeliveryRequest(id=VisitorId(customer_ids=customer_ids("2"))), visitor=visitor, log=log)
+
+    assert result.request.id is None
+    assert [level for level, _ in log.lines] == ["warning"]
+    assert visitor.get_state()[ORG]["customerIDs"] == {"u1": {"id": "1", "authState": 0}}
+
+
+@pytest.mark.parametrize("other", ["tnt_id", "third_party_id", "marketing_cloud_visitor_id"])
+def test_customer_ids_with_another_id_are_sent(other: str) -> None:
+    log = Log()
+    request = DeliveryRequest(id=VisitorId(**{other: "x"}))
+    result = prepared(request, customer_ids={"u1": "1"}, log=log).request
+
+    assert result.id.customer_ids == customer_ids("1")
+    assert log.lines == []
+
+
+# On device
+
+
+def test_on_device_a_visitor_without_an_id_gets_a_tnt_id() -> None:
+    assert prepared(wire=False).request.id == VisitorId(tnt_id="id2")
+
+
+def test_a_generated_tnt_id_names_the_cluster() -> None:
+    assert prepared(wire=False, sticky_hint="28").request.id == VisitorId(tnt_id="id2.28_0")
+
+
+def test_lone_customer_ids_stay_on_device_and_get_a_tnt_id() -> None:
+    result = prepared(wire=False, customer_ids={"u1": "1"}).request
+
+    assert result.id == VisitorId(tnt_id="id2", customer_ids=customer_ids("1"))
+
+
+@pytest.mark.parametrize("known", ["tnt_id", "third_party_id", "marketing_cloud_visitor_id"])
+def test_an_id_that_buckets_is_enough(known: str) -> None:
+    request = DeliveryRequest(id=VisitorId(**{known: "x"}))
+    ensure_visitor_id(request, "28", lambda: "new")
+
+    assert request.id == VisitorId(**{known: "x"})
+
+
+def test_the_cookies_device_id_is_enough() -> None:
+    result = prepared(wire=False, target_cookie=f"PC#d#{LATER}").request
+
+    assert result.id == VisitorId(tnt_id="d")
+
+
+# Experience Cloud
+
+
+def analytics_of(result: Prepared) -> AnalyticsRequest:
+    assert result.request.experience_cloud is not None
+    assert result.request.experience_cloud.analytics is not None
+    return result.request.experience_cloud.analytics
+
+
+def with_analytics(**fields: Any) -> DeliveryRequest:
+    return DeliveryRequest(experience_cloud=ExperienceCloud(analytics=AnalyticsRequest(**fields)))
+
+
+def test_analytics_are_logged_by_the_server_unless_asked_otherwise() -> None:
+    assert analytics_of(prepared()) == AnalyticsRequest(logging="server_side")
+    assert analytics_of(prepared(with_analytics(tracking_server="t"))) == AnalyticsRequest(
+        logging="server_side", tracking_server="t"
+    )
+    assert analytics_of(prepared(with_analytics(logging="client_side"))).logging == "client_side"
+
+
+class Counting(Visitor):
+    """A visitor that keeps who asked for an SDID."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.asked: list[object] = []
+
+    def get_supplemental_data_id(self, consumer_id: str | None = "not given") -> str:
+        self.asked.append(consumer_id)
+        return SDID
+
+
+@pytest.mark.parametrize(
+    ("consumer_id", "asked"), [(None, "target-global-mbox"), ("", "target-global-mbox"), ("first", "first")]
+)
+def test_the_visitor_is_asked_once_for_the_consumers_sdid(consumer_id: str | None, asked: str) -> None:
+    visitor = Counting(ORG)
+    result = prepared(visitor=visitor, consumer_id=consumer_id)
+
+    assert analytics_of(result).supplemental_data_id == SDID
+    assert visitor.asked == [asked]
+
+
+def test_the_callers_sdid_is_kept_and_the_visitor_not_asked() -> None:
+    visitor = Counting(ORG)
+    own = "FEDCBA9876543210-FEDCBA9876543210"
+    result = prepared(with_analytics(supplemental_data_id=own), visitor=visitor)
+
+    assert analytics_of(result).supplemental_data_id == own
+    assert visitor.asked == []
+
+
+def test_without_a_visitor_the_callers_sdid_is_kept() -> None:
+    assert analytics_of(prepared(with_analytics(supplemental_data_id=SDID))).supplemental_data_id == SDID
+
+
+@pytest.mark.parametrize(
+    "sdid", [SDID[:-1], SDID + "0", SDID.replace("-", "0"), "G" + SDID[1:], "-" + SDID[1:], "é" + SDID[1:]]
+)
+def test_a_wrong_sdid_is_an_error_and_the_visitor_not_asked(sdid: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        prepared(with_analytics(supplemental_data_id=sdid), visitor=(visitor := Counting(ORG)))
+
+    assert caught.value.path == "request.experience_cloud.analytics.supplemental_data_id"
+    assert visitor.asked == []
+
+
+def test_an_error_comes_before_the_visitor_is_asked() -> None:
+    visitor = Counting(ORG)
+    with pytest.raises(OptionError):
+        prepared(visitor=visitor, customer_ids={"k": 5})
+
+    assert visitor.asked == []
+
+
+PAIR = AudienceManager(location_hint=9, blob="blob")
+
+AUDIENCE_MANAGERS = [
+    ("visitor's pair", None, AMCV, PAIR),
+    ("visitor's pair in place of an empty one", AudienceManager(), AMCV, PAIR),
+    (
+        "caller's pair",
+        AudienceManager(location_hint=3, blob="b"),
+        AMCV,
+        AudienceManager(location_hint=3, blob="b"),
+    ),
+    ("caller's hint alone", AudienceManager(location_hint=3), AMCV, AudienceManager(location_hint=3)),
+    ("caller's blob alone", AudienceManager(blob="b"), AMCV, AudienceManager(blob="b")),
+    ("visitor's region alone", None, "MCAAMLH|9", None),
+    ("visitor's blob alone", None, "MCAAMB|b", None),
+    ("region that is no number", None, "MCAAMLH|x|MCAAMB|b", None),
+    ("region zero", None, "MCAAMLH|0|MCAAMB|b", None),
+    ("blob too long", None, f"MCAAMLH|9|MCAAMB|{'b' * 1025}", None),
+    ("no cookie", None, None, None),
+    ("nothing in an empty one", AudienceManager(), None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("own", "cookie", "expected"),
+    [row[1:] for row in AUDIENCE_MANAGERS],
+    ids=[row[0] for row in AUDIENCE_MANAGERS],
+)
+def test_audience_manager_is_the_callers_then_the_visitors_pair(
+    own: AudienceManager | None, cookie: str | None, expected: AudienceManager | None
+) -> None:
+    request = DeliveryRequest(experience_cloud=ExperienceCloud(audience_manager=copy.deepcopy(own)))
+    result = prepared(request, visitor=Visitor(ORG, cookie)).request
+
+    assert result.experience_cloud.audience_manager == expected
+
+
+class EmptyVisitor:
+    """A foreign visitor that knows nothing, in the least helpful way."""
+
+    def get_visitor_values(self) -> Any:
+        return None
+
+    def get_state(self) -> Any:
+        return None
+
+    def get_supplemental_data_id(self, consumer_id: str) -> Any:
+        return None
+
+
+def test_a_visitor_that_knows_nothing_changes_nothing() -> None:
+    without = prepared().request
+
+    assert prepared(visitor=EmptyVisitor()).request == without
+
+
+def test_the_visitor_is_handed_on() -> None:
+    visitor = Visitor(ORG)
+
+    assert prepared(visitor=visitor).visitor is visitor
+
+
+# The whole
+
+
+def rich_request() -> DeliveryRequest:
+    return DeliveryRequest(
+        id=VisitorId(third_party_id="t", customer_ids=customer_ids("2")),
+        context=Context(channel="web"),
+        experience_cloud=ExperienceCloud(analytics=AnalyticsRequest(tracking_server="t")),
+        execute=ExecuteRequest(page_load=RequestDetails(), mboxes=mboxes("a", "", "b")),
+        prefetch=PrefetchRequest(mboxes=mboxes("c"), views=[ViewRequest(name="v")]),
+        notifications=[Notification(id="n", timestamp=1, type="click"), Notification(id="")],
+    )
+
+
+@pytest.mark.parametrize("wire", [True, False])
+def test_the_callers_request_is_untouched(wire: bool) -> None:
+    request = rich_request()
+    before = copy.deepcopy(request)
+    prepared(
+        snapshot(request, wire=wire),
+        wire=wire,
+        target_cookie=f"session#s#{LATER}|PC#d.35_0#{LATER}",
+        visitor=Visitor(ORG, AMCV),
+        customer_ids={"u1": "1"},
+        environment_id=5,
+        property_token="p",
+    )
+
+    assert request == before
+
+
+def test_one_request_serves_two_visitors() -> None:
+    request = rich_request()
+    first = prepared(snapshot(request, wire=True), target_cookie=f"PC#first#{LATER}")
+    second = prepared(snapshot(request, wire=True), target_cookie=f"PC#second#{LATER}")
+
+    assert (first.request.id.tnt_id, second.request.id.tnt_id) == ("first", "second")
+
+
+@settings(deadline=None, max_examples=50)
+@given(cookie=st.text(alphabet=st.characters()), hint=st.text(alphabet=st.characters(), max_size=8))
+def test_nothing_that_a_visitor_sends_raises(cookie: str, hint: str) -> None:
+    result = prepared(target_cookie=cookie, location_hint=hint, visitor=Visitor(ORG, cookie))
+
+    assert result.cluster is None or result.cluster.isalnum()
+    assert result.session_id
