@@ -1,0 +1,1 @@
+"""What goes on beside the calls: polling, notifications, geo lookups. Threads live here and nowhere else."""

@@ -1,0 +1,249 @@
+"""Where the rules come from: the artifact, downloaded, compiled, kept current, and kept on disk for a bad day.
+
+One `ArtifactSource` per client that decides on device. `current` never waits, and once it holds something it
+always will. Failures are counted, told as events, logged once a minute, and asked again; nothing raises into the
+application. The times are in `backoff`, one attempt in `artifact_fetch`, what is made of it in `artifact_refresh`.
+
+Only the worker's turns write the state, one at a time, so there is no lock between a decision and its rules. In a forked
+child there is no worker until the child first asks for `current`; it then goes on from what its parent had.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Generic
+
+import msgspec
+
+from targetry.background.artifact_refresh import ArtifactRefresh, Emit, Rules
+from targetry.background.backoff import PollSchedule
+from targetry.background.disk_cache import DiskCache
+from targetry.background.forks import watch_forks
+from targetry.background.limited_log import LimitedLog, Log
+from targetry.background.repeating import Repeating
+from targetry.delivery.transport import Transport
+
+DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
+DEFAULT_TIMEOUT_S: Final = 30.0
+
+# A start without artifact is waited for until so many attempts, or so much time, were in vain.
+_FIRST_ROUND_ATTEMPTS = 4
+_FIRST_ROUND_S = 15.0
+
+
+class ArtifactStats(msgspec.Struct, frozen=True):
+    """The state of an artifact source at one moment, for traces and metrics.
+
+    `origin` is where the rules in use came from (`payload`, `disk`, `network`; None while there are none).
+    `retrieval_count`: the payload or disk copy at the start, then each 200. `last_retrieved`: epoch seconds.
+    `age_s`: since the rules were last known to be the latest. `stale`: that is more than two polling intervals
+    ago, or they came from disk and were not confirmed yet. `failures`: failed attempts by reason.
+    """
+
+    location: str
+    origin: str | None
+    retrieval_count: int
+    last_retrieved: float | None
+    age_s: float | None
+    stale: bool
+    polling_interval_s: float
+    polling_halted: bool
+    attempts: int
+    not_modified: int
+    failures: dict[str, int]
+    last_error: str | None
+    log_lines_suppressed: int
+
+
+class ArtifactSource(Generic[Rules]):
+    """Downloads the artifact at `url`, compiles it, and goes on doing so every `interval_s` seconds.
+
+    `compile` turns the artifact's bytes into rules, or raises `ArtifactError`; `parse` turns them into the
+    dict that the event `artifact_download_succeeded` shows, when a handler looks at it. With `interval_s` 0 one
+    success is enough. `initial` are rules to begin with instead of a download (option `artifact_payload`).
+    `maximum_wait_s` bounds `wait_ready`. `cache_dir` is a folder for the last good copy; processes may share it.
+    `on_ready` is called once, when there are rules: by `start` if there is an `initial`, else by the worker's thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        url: str,
+        compile: Callable[[bytes], Rules],
+        emit: Emit,
+        log: Log,
+        interval_s: float,
+        parse: Callable[[bytes], Any] = msgspec.json.decode,
+        initial: Rules | None = None,
+        maximum_wait_s: float | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        on_ready: Callable[[], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._url = url
+        self._initial = initial
+        self._maximum_wait_s = maximum_wait_s
+        self._on_ready = on_ready
+        self._log = LimitedLog(log, clock)
+        self._schedule = PollSchedule(interval_s, random)
+        disk = None
+        if cache_dir is not None:
+            disk = DiskCache(cache_dir, url, max_bytes=max_bytes, warn=self._log.warning)
+        self._refresh = ArtifactRefresh[Rules](
+            transport=transport,
+            url=url,
+            compile=compile,
+            parse=parse,
+            emit=emit,
+            log=self._log,
+            schedule=self._schedule,
+            disk=disk,
+            max_bytes=max_bytes,
+            timeout_s=timeout_s,
+            on_ready=self._ready,
+            clock=clock,
+            now=now,
+        )
+        self._clock = clock
+        self._started_at: float | None = None
+        self._halted = self._closed = self._asleep = self._force = False
+        self._settled = threading.Event()  # rules are there, or not worth waiting for
+        self._worker = Repeating("targetry-artifact", self._step)
+        watch_forks(self)
+
+    def start(self) -> None:
+        """Begin: with the first download, or with the first poll if there was an `initial`. Once; later calls do nothing."""
+        if self._started_at is not None or self._closed:
+            return
+        self._started_at = self._clock()
+        delay_s: float | None = 0.0
+        if self._initial is not None:
+            self._refresh.begin_with(self._initial)
+            delay_s = self._schedule.after_success(first=True)
+        self._arm(delay_s)
+
+    @property
+    def current(self) -> Rules | None:
+        """The rules to decide by; None until there are some. Takes no lock and never waits."""
+        if self._asleep:
+            self._awake()
+        return self._refresh.current
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the rules in use may no longer be the latest, as `ArtifactStats.stale` says."""
+        return self._refresh.freshness.stale
+
+    def wait_ready(self, timeout_s: float | None = None) -> bool:
+        """Wait until there are rules; whether there are.
+
+        At most `timeout_s` seconds, or `maximum_wait_s` where that is None. In any case no longer than the first round of
+        attempts: when the artifact is refused, unusable, or four attempts or 15 s were in vain, there is no point in
+        holding up a start. The source goes on trying.
+        """
+        if self._asleep:
+            self._awake()
+        self._settled.wait(self._maximum_wait_s if timeout_s is None else timeout_s)
+        return self._refresh.current is not None
+
+    def poll_now(self, *, force: bool = False) -> None:
+        """Ask now instead of at the next poll, also while polling is halted; does not wait for the answer.
+
+        `force` takes even an artifact that was generated before the one in use.
+        """
+        if self._started_at is None or self._closed:
+            return
+        self._asleep = False
+        self._force = self._force or force
+        self._worker.schedule(0)
+
+    def stop_polling(self) -> None:
+        """Ask no more until `resume_polling` or `poll_now`; the rules in use stay."""
+        self._halted = True
+        self._worker.cancel()
+        self._settled.set()
+
+    def resume_polling(self) -> None:
+        """Undo `stop_polling`; without one it does nothing, so there never are two timers (B-58)."""
+        if not self._halted or self._closed:
+            return
+        self._halted = False
+        if self._started_at is not None:
+            self._arm(0.0 if self._refresh.freshness.overdue else self._schedule.after_success())
+
+    def close(self, timeout_s: float = 2.0) -> bool:
+        """End the thread; `current` stays as it is. Waits at most `timeout_s` for an attempt under way, and says whether
+        all has ended. May be called twice, and from a handler of an event."""
+        self._closed = True
+        self._asleep = False
+        self._refresh.abandoned = True
+        self._settled.set()
+        return self._worker.close(timeout_s)
+
+    def stats(self) -> ArtifactStats:
+        """How things stand now."""
+        refresh, tally, freshness = self._refresh, self._refresh.tally, self._refresh.freshness
+        return ArtifactStats(
+            location=self._url,
+            origin=refresh.origin,
+            retrieval_count=tally.retrievals,
+            last_retrieved=tally.last_retrieved,
+            age_s=freshness.age_s,
+            stale=freshness.stale,
+            polling_interval_s=self._schedule.interval_s,
+            polling_halted=self._halted,
+            attempts=tally.attempts,
+            not_modified=tally.not_modified,
+            failures=tally.failures.copy(),
+            last_error=tally.last_error,
+            log_lines_suppressed=self._log.suppressed,
+        )
+
+    def after_fork(self) -> None:
+        """In a child: a fresh lock, and no worker until someone asks for rules (RELIABILITY 6)."""
+        self._worker.after_fork()
+        settled, self._settled = self._settled, threading.Event()
+        if settled.is_set():
+            self._settled.set()
+        self._asleep = self._started_at is not None and not self._closed
+
+    def _awake(self) -> None:
+        self._asleep = False
+        if not self._halted:
+            overdue = not self._refresh.freshness.confirmed
+            self._arm(0.0 if overdue else self._schedule.after_success(first=True))
+
+    def _arm(self, delay_s: float | None) -> None:
+        if delay_s is not None and not self._worker.schedule(delay_s):
+            self._settled.set()  # there will be no attempt to wait for
+
+    def _step(self) -> float | None:
+        force, self._force = self._force, False
+        delay_s = self._refresh.turn(force=force)
+        if self._is_settled():
+            self._settled.set()
+        return None if self._halted else delay_s
+
+    def _is_settled(self) -> bool:
+        if self._refresh.current is not None:
+            return True
+        in_vain = self._refresh.tally.attempts >= _FIRST_ROUND_ATTEMPTS or self._refresh.retry_is_pointless
+        return in_vain or self._clock() - (self._started_at or 0.0) >= _FIRST_ROUND_S
+
+    def _ready(self) -> None:
+        self._settled.set()
+        if self._on_ready is None:
+            return
+        try:
+            self._on_ready()
+        except Exception as error:  # the client's, and through it perhaps the user's
+            self._log.error("on-ready", "The callback of a ready artifact failed: %s", error)

@@ -1,0 +1,306 @@
+"""Reports in the background what was shown: decisions made on the device, and what the application asks to send later.
+
+`Notifier.offer` is called on the path of a decision, so it only puts the delivery into the `outbox`. Threads, started when
+there is something to do and gone when there has been nothing for a while, carry it to the Delivery API (`courier`), at a
+pace that suits the endpoint (`throttle`). More than one call is under way when one after the other is too slow for
+the distance. Each delivery stays one call: the API refuses a whole call for one wrong token, so calls are not merged.
+
+What is promised: memory is bounded, by count and bytes; everything is in the books (`ledger`), dropped or not; a process may
+end at any time, and waits at most two seconds for its notifications; a forked child begins with nothing and sends nothing
+of its parent's; with a spool, what is pending outlives the process, and is then sent at least once, with the same ids.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from targetry.background.bell import Bell
+from targetry.background.courier import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, Courier, Emit
+from targetry.background.forks import watch_forks
+from targetry.background.ledger import NotifierStats
+from targetry.background.limited_log import LimitedLog, Log
+from targetry.background.outbox import Delivery, Outbox
+from targetry.background.scribe import Scribe
+from targetry.background.spooled_outbox import SpooledOutbox
+from targetry.background.throttle import RetryPolicy, Throttle
+from targetry.delivery.transport import Transport
+
+__all__ = [
+    "NOTIFICATION_FAILED",
+    "NOTIFICATION_SPOOL_FAILED",
+    "Delivery",
+    "Notifier",
+    "NotifierStats",
+    "RetryPolicy",
+]
+
+DEFAULT_QUEUE_LIMIT: Final = 10_000
+DEFAULT_QUEUE_BYTES: Final = 32 * 1024 * 1024
+DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
+
+_EXIT_S = 1.7  # for the notifiers of a process together, when it ends
+_GRACE_S = 0.2  # for threads to leave, once there is nothing more to do
+_PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more courier
+_AFTER_SURPRISE_S = 1.0
+
+
+class Notifier:
+    """Sends deliveries with `transport`, which it shares and does not close; `timeout_s` bounds each call.
+
+    `headers` go with every call. At most `queue_limit` deliveries, and about `queue_bytes`, wait in memory; then the newest
+    are refused. At most `max_in_flight` calls are made at once.
+
+    `spool_path` is a folder for what is pending, which processes may share; a delivery is safe there once the
+    scribe has written it, usually within a millisecond, and not yet when `offer` returns. It takes up to `spool_bytes`, and
+    `queue_limit` then bounds only what is in memory. What dead processes have left in the folder is sent too.
+
+    Events: `notification_failed` (`reason`, `count`, `error`, `notification_ids`) for all that is dropped; those
+    refused untried are told together, at most once a second, with at most the ids of a hundred deliveries.
+    `send_notification_error` (`notification`, `error`) for each delivery that was given up. `notification_spool_failed`
+    (`error`). Handlers run in the notifier's threads. One that blocks keeps one call from being made, and no decision.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        emit: Emit,
+        log: Log,
+        queue_limit: int = DEFAULT_QUEUE_LIMIT,
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        max_in_flight: int = 8,
+        policy: RetryPolicy | None = None,
+        idle_s: float = 30.0,
+        spool_path: str | os.PathLike[str] | None = None,
+        spool_bytes: int = DEFAULT_SPOOL_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        random: Callable[[], float] = random.random,
+        wait: Callable[[Bell, float], bool] = Bell.wait,
+    ) -> None:
+        self._transport = transport
+        self._headers = dict(headers)
+        self._timeout_s = timeout_s
+        self._emit = emit
+        self._log = log
+        self._queue_limit = queue_limit
+        self._queue_bytes = queue_bytes
+        self._max_in_flight = max_in_flight
+        self._policy = policy or RetryPolicy()
+        self._idle_s = idle_s
+        self._spool = None if spool_path is None else Path(spool_path)
+        self._spool_bytes = spool_bytes
+        self._clock = clock
+        self._now = now
+        self._random = random
+        self._wait = wait
+        self._closed = False
+        self._begin()
+        _notifiers.add(self)
+        watch_forks(self)
+        if isinstance(self._outbox, SpooledOutbox) and self._spool is not None and _has_files(self._spool):
+            self._outbox.opening = True
+            self._staff(self._outbox)
+
+    def offer(self, delivery: Delivery) -> bool:
+        """Send it in the background, or count it as dropped. Takes microseconds, never blocks, never raises.
+
+        False if it was refused. True promises nothing: what becomes of it is in `stats` and told by events. May be called
+        from any thread, from a signal handler, and after `close` (it is then dropped as `closed`).
+        """
+        if self._pid != os.getpid():
+            self.after_fork()
+        outbox = self._outbox
+        accepted = outbox.offer(delivery)
+        if not outbox.staffed:
+            self._staff(outbox)
+        return accepted
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until nothing is pending, at most `timeout` seconds; whether that was reached.
+
+        A wait after failures is cut short, unless it was the server that asked for it.
+        """
+        outbox = self._current()
+        outbox.throttle.hurry()
+        outbox.bell.ring()
+        self._staff(outbox)
+        return outbox.wait_until(outbox.is_empty, timeout)
+
+    def close(self, timeout: float) -> None:
+        """Send what is pending, for at most `timeout` seconds, and end. May be called twice, and from a handler.
+
+        What is pending then is dropped as `closed`, calls under way included; or stays in the spool, and pending in the
+        books. Raises nothing.
+        """
+        self._closed = True
+        outbox = self._current()
+        outbox.shut = True
+        outbox.deadline = self._clock() + timeout
+        self._drain(outbox, timeout)
+        outbox.end()
+        self._courier.last_words() if outbox.deserted else outbox.wait_until(
+            lambda: outbox.deserted, _GRACE_S
+        )
+        outbox.abandon()
+
+    def stats(self) -> NotifierStats:
+        """The books as they are now. Takes no lock."""
+        state = self._current().ledger.state
+        return msgspec.structs.replace(state, dropped=dict(state.dropped))
+
+    def after_fork(self) -> None:
+        """In a child: nothing pending, nothing counted, no thread; all that is the parent's."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        outbox_type = Outbox if self._spool is None else SpooledOutbox
+        outbox = outbox_type(
+            limit=self._queue_limit,
+            max_bytes=self._queue_bytes,
+            throttle=Throttle(self._policy, self._random),
+            clock=self._clock,
+        )
+        outbox.shut = outbox.ended = self._closed
+        self._limited_log = LimitedLog(self._log, self._clock)
+        self._courier = Courier(
+            outbox,
+            self._transport,
+            headers=self._headers,
+            timeout_s=self._timeout_s,
+            emit=self._emit,
+            log=self._limited_log,
+            clock=self._clock,
+            now=self._now,
+        )
+        self._outbox = outbox
+
+    def _current(self) -> Outbox:
+        if self._pid != os.getpid():
+            self.after_fork()
+        return self._outbox
+
+    def _drain(self, outbox: Outbox, timeout: float) -> None:
+        if timeout <= 0 or outbox.ended:
+            return
+        outbox.throttle.hurry()
+        outbox.bell.ring()
+        self._staff(outbox)
+        if not outbox.deserted:  # or no thread could be had: nothing to wait for
+            outbox.wait_until(outbox.is_empty, timeout)
+
+    # Threads
+
+    def _staff(self, outbox: Outbox) -> None:
+        """Have somebody look after the outbox. Whoever is hiring looks again afterwards, so nobody needs to wait for him."""
+        while outbox.has_work and not outbox.staffed and outbox.hiring.acquire(False):
+            try:
+                if not self._hire_missing(outbox):
+                    return
+            finally:
+                outbox.hiring.release()
+
+    def _hire_missing(self, outbox: Outbox) -> bool:
+        if isinstance(outbox, SpooledOutbox) and not outbox.scribes and not self._hire_scribe(outbox):
+            return False
+        return bool(outbox.crew) or self._hire_courier(outbox)
+
+    def _hire_courier(self, outbox: Outbox) -> bool:
+        courier = self._courier
+        return courier.outbox is outbox and _start(
+            "targetry-notifier", outbox, outbox.crew, lambda token: self._serve(courier, token)
+        )
+
+    def _hire_scribe(self, outbox: SpooledOutbox) -> bool:
+        assert self._spool is not None
+        scribe = Scribe(
+            outbox,
+            self._spool,
+            max_bytes=self._spool_bytes,
+            idle_s=self._idle_s,
+            clock=self._clock,
+            now=self._now,
+        )
+
+        def work(token: object) -> None:
+            scribe.run(token)
+            self._staff(outbox)
+
+        return _start("targetry-spool", outbox, outbox.scribes, work)
+
+    def _serve(self, courier: Courier, token: object) -> None:
+        outbox = courier.outbox
+        try:
+            while (
+                self._outbox is outbox and not outbox.ended
+            ):  # a fork in a handler gives the child another one
+                if not self._take_turn(courier) and outbox.retire(outbox.crew, token):
+                    break
+            if outbox.ended:
+                outbox.sweep()
+                courier.last_words()
+        finally:
+            outbox.leave(outbox.crew, token)
+        self._staff(outbox)
+
+    def _take_turn(self, courier: Courier) -> bool:
+        """False: there was nothing to do for a long time."""
+        outbox = courier.outbox
+        try:
+            wait = courier.turn()
+        except Exception as error:  # whatever it is, there are others to be sent
+            self._limited_log.error("surprise", "The notifier goes on after %r", error)
+            wait = _AFTER_SURPRISE_S
+        if wait is None:
+            return self._wait(outbox.bell, self._idle_s)
+        if wait > 0:
+            self._wait(outbox.bell, wait)
+        elif len(outbox.crew) < self._max_in_flight and outbox.is_behind(self._clock(), _PATIENCE_S):
+            self._hire_courier(outbox)
+        return True
+
+
+def _start(name: str, outbox: Outbox, crew: set[object], work: Callable[[object], None]) -> bool:
+    """Have a thread do `work`, in which it stays a member of `crew`. False: there is no thread to be had."""
+    token = object()
+    crew.add(token)
+    try:
+        threading.Thread(target=work, args=(token,), name=name, daemon=True).start()
+    except RuntimeError:  # a limit was reached, or the interpreter is going down
+        outbox.leave(crew, token)
+        return False
+    return True
+
+
+def _has_files(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(".lock") for entry in entries)
+    except OSError:
+        return False
+
+
+# Of the module, since the interpreter calls one function at its end; being weak, it keeps no notifier alive.
+_notifiers: weakref.WeakSet[Notifier] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    deadline = time.monotonic() + _EXIT_S
+    for notifier in list(_notifiers):
+        notifier.close(max(0.0, deadline - time.monotonic()))
+
+
+atexit.register(_close_all)

@@ -1,0 +1,118 @@
+"""When the next call to the Delivery API may be made. Pure: the caller brings time and random numbers.
+
+The endpoint is one, so the wait is one, whoever's call failed: exponential, full jitter, capped; `Retry-After` is
+obeyed up to a cap. After 401, 403 and 404, which say that the configuration is wrong and not this one call, waits are minutes,
+doubling to an hour, never for ever. While in doubt, one call at a time goes out to see.
+
+Retries are also paid for. There are ten tokens; a retry takes one, a success gives a tenth back, and so does each
+tenth of a second: with few calls there would never be enough successes to pay for a retry that is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+_MOST_DOUBLINGS = 20
+_JITTER = 0.1
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Times in seconds. A delivery is given up once it is older than `max_age_s`, or has failed `max_strikes` times with
+    another one getting through since its failure before: an outage is nobody's fault and strikes nobody twice."""
+
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 30.0
+    longest_retry_after_s: float = 600.0
+    first_denied_wait_s: float = 60.0
+    longest_denied_wait_s: float = 3600.0
+    budget: float = 10.0
+    budget_per_success: float = 0.1
+    budget_per_s: float = 1.0
+    max_age_s: float = 86_400.0
+    max_strikes: int = 10
+
+
+class Throttle:
+    """Not thread-safe: it is used under the outbox's lock. All times are of one monotonic clock."""
+
+    def __init__(self, policy: RetryPolicy, random: Callable[[], float]) -> None:
+        self.policy = policy
+        self._random = random
+        self._failures = 0  # in a row
+        self._denials = 0
+        self._resume_at = float("-inf")
+        self._ordered = (
+            False  # the wait was asked for by the server, or is for its answer to a wrong configuration
+        )
+        self._failed_at = float("-inf")
+        self._tokens = policy.budget
+        self._counted_at: float | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last news of the endpoint is bad."""
+        return bool(self._failures or self._denials)
+
+    def wait(self, now: float) -> float:
+        """Seconds until any call may be made."""
+        return max(0.0, self._resume_at - now)
+
+    def wait_for_retry(self, now: float) -> float:
+        """Seconds until the budget pays for a retry, if nothing succeeds meanwhile."""
+        self._refill(now)
+        missing = 1.0 - self._tokens
+        return missing / self.policy.budget_per_s if missing > 1e-9 else 0.0
+
+    def pay(self, now: float) -> None:
+        self._refill(now)
+        self._tokens = max(0.0, self._tokens - 1.0)
+
+    def succeeded(self, started: float) -> None:
+        """A call that began at `started` went through."""
+        self._tokens = min(self.policy.budget, self._tokens + self.policy.budget_per_success)
+        if started < self._failed_at:
+            return  # older than the bad news
+        self._failures = self._denials = 0
+        self._resume_at = float("-inf")
+
+    def failed(self, started: float, now: float, retry_after: float | None = None) -> None:
+        """It failed, in a way that a repetition may not. `retry_after`: seconds that the server asked for."""
+        if started >= self._failed_at:  # else it is the same outage, met by several calls at once
+            policy = self.policy
+            bound = policy.first_wait_s * 2**self._failures
+            self._failures = min(self._failures + 1, _MOST_DOUBLINGS)
+            self._pause(now, self._random() * min(bound, policy.longest_wait_s))
+        if retry_after is not None:
+            asked = min(retry_after, self.policy.longest_retry_after_s)
+            self._pause(
+                now, asked * (1 + _JITTER * self._random()), ordered=True
+            )  # a fleet hears the same number
+
+    def denied(self, started: float, now: float) -> None:
+        """The API does not know us, or not there."""
+        if started < self._failed_at:
+            return
+        policy = self.policy
+        bound = min(policy.first_denied_wait_s * 2**self._denials, policy.longest_denied_wait_s)
+        self._denials = min(self._denials + 1, _MOST_DOUBLINGS)
+        self._pause(now, bound * (1 - 0.5 * self._random()), ordered=True)
+
+    def hurry(self) -> None:
+        """Wait no more, unless it was the server that asked for it."""
+        if not self._ordered:
+            self._resume_at = float("-inf")
+
+    def _pause(self, now: float, seconds: float, *, ordered: bool = False) -> None:
+        self._failed_at = now
+        if now >= self._resume_at:
+            self._ordered = False
+        self._ordered = self._ordered or ordered
+        self._resume_at = max(self._resume_at, now + seconds)
+
+    def _refill(self, now: float) -> None:
+        if self._counted_at is not None:
+            earned = (now - self._counted_at) * self.policy.budget_per_s
+            self._tokens = min(self.policy.budget, self._tokens + earned)
+        self._counted_at = now

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from targetry.background.disk_cache import DiskCache, SavedArtifact
+
+URL = "https://assets.adobetarget.com/acme/production/v1/rules.json"
+
+
+class Warnings(list[str]):
+    def __call__(self, kind: str, text: str) -> None:
+        self.append(f"{kind}: {text}")
+
+
+@pytest.fixture
+def warnings() -> Warnings:
+    return Warnings()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, warnings: Warnings) -> DiskCache:
+    return DiskCache(tmp_path / "made" / "when needed", URL, max_bytes=1000, warn=warnings)
+
+
+@given(st.binary(max_size=300), st.none() | st.text(max_size=20), st.floats(0, 4e9))
+@settings(max_examples=30, deadline=None)
+def test_what_was_saved_is_loaded(body: bytes, etag: str | None, saved_at: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cache = DiskCache(folder, URL, max_bytes=1000, warn=Warnings())
+        assert cache.save(body, etag, saved_at)
+        assert cache.load() == SavedArtifact(body, etag, saved_at)
+
+
+def test_a_later_copy_replaces_the_earlier_and_leaves_nothing_else(cache: DiskCache) -> None:
+    cache.save(b"first", None, 1)
+    cache.save(b"second", None, 2)
+    assert cache.load() == SavedArtifact(b"second", None, 2)
+    assert list(cache.path.parent.iterdir()) == [cache.path]
+
+
+def test_a_missing_copy_is_nothing_to_warn_about(cache: DiskCache, warnings: Warnings) -> None:
+    assert cache.load() is None
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda content: content[:-1], "damaged"),
+        (lambda content: content + b"x", "damaged"),
+        (lambda content: content.replace(b"body", b"b0dy"), "damaged"),
+        (lambda content: b"", "it is not one"),
+        (lambda content: content[content.index(b"\n") + 1 :], "it is not one"),
+        (lambda content: b"\xff" + content, "it is not one"),
+        (lambda content: b"[" * 70_000, "it is not one"),
+        (lambda content: content.replace(b'"format":1', b'"format":2'), "format 2, not 1"),
+        (lambda content: content.replace(b"acme", b"evil"), "another URL"),
+    ],
+    ids=[
+        "cut",
+        "longer",
+        "changed",
+        "empty",
+        "no header",
+        "not text",
+        "endless header",
+        "newer format",
+        "other URL",
+    ],
+)
+def test_a_copy_that_is_not_what_it_says_is_ignored(
+    damage: object, why: str, cache: DiskCache, warnings: Warnings
+) -> None:
+    cache.save(b"the body", "e", 1)
+    cache.path.write_bytes(damage(cache.path.read_bytes()))  # type: ignore[operator]
+    assert cache.load() is None
+    assert len(warnings) == 1
+    assert why in warnings[0]
+
+
+def test_a_copy_beyond_the_size_limit_is_ignored(tmp_path: Path, warnings: Warnings) -> None:
+    DiskCache(tmp_path, URL, max_bytes=1000, warn=warnings).save(b"x" * 1000, None, 1)
+    assert DiskCache(tmp_path, URL, max_bytes=999, warn=warnings).load() is None
+    assert "larger than 999 bytes" in warnings[0]
+
+
+def test_urls_have_copies_of_their_own(tmp_path: Path, warnings: Warnings) -> None:
+    ours = DiskCache(tmp_path, URL, max_bytes=1000, warn=warnings)
+    theirs = DiskCache(tmp_path, URL + "?v=2", max_bytes=1000, warn=warnings)
+    ours.save(b"ours", None, 1)
+    theirs.save(b"theirs", None, 1)
+    assert [ours.load(), theirs.load()] == [
+        SavedArtifact(b"ours", None, 1),
+        SavedArtifact(b"theirs", None, 1),
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_only_the_user_may_read_the_copy(cache: DiskCache) -> None:
+    cache.save(b"body", None, 1)
+    assert cache.path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_copy_of_another_user_is_ignored(cache: DiskCache, warnings: Warnings) -> None:
+    cache.save(b"body", None, 1)
+    os.chown(cache.path, 12345, -1)
+    assert cache.load() is None
+    assert "another user" in warnings[0]
+
+
+def test_a_folder_that_cannot_be_written_is_told_once_until_it_can(
+    tmp_path: Path, warnings: Warnings
+) -> None:
+    in_the_way = tmp_path / "folder"
+    in_the_way.write_text("a file")
+    cache = DiskCache(in_the_way, URL, max_bytes=1000, warn=warnings)
+    assert [cache.save(b"1", None, 1), cache.save(b"2", None, 2)] == [False, False]
+    assert len(warnings) == 1
+    in_the_way.unlink()
+    assert cache.save(b"3", None, 3)
+    assert cache.load() == SavedArtifact(b"3", None, 3)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+def test_a_full_disk_leaves_the_old_copy_and_no_litter(cache: DiskCache, warnings: Warnings) -> None:
+    cache.save(b"old", None, 1)
+    script = (
+        "import resource, signal, sys; from targetry.background.disk_cache import DiskCache\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
+        "told = []\n"
+        "cache = DiskCache(sys.argv[1], sys.argv[2], max_bytes=10**6, warn=lambda *text: told.append(text))\n"
+        "assert not cache.save(b'x' * 100_000, None, 2) and len(told) == 1, told"
+    )
+    subprocess.run([sys.executable, "-c", script, cache.path.parent, URL], check=True, env=_environment())
+    assert cache.load() == SavedArtifact(b"old", None, 1)
+    assert list(cache.path.parent.iterdir()) == [cache.path]
+
+
+def test_a_copy_that_cannot_be_read_is_told(cache: DiskCache, warnings: Warnings) -> None:
+    cache.path.mkdir(parents=True)
+    assert cache.load() is None
+    assert "cannot be read" in warnings[0]
+
+
+def test_a_folder_with_an_impossible_name_is_told(warnings: Warnings) -> None:
+    cache = DiskCache("a\0b", URL, max_bytes=1000, warn=warnings)
+    assert cache.load() is None
+    assert not cache.save(b"body", None, 1)
+    assert len(warnings) == 2
+
+
+def test_what_killed_writers_left_is_swept_up(cache: DiskCache) -> None:
+    cache.save(b"body", None, 1)
+    old, young = (cache.path.with_name(f".{cache.path.name}-{name}") for name in ("old", "young"))
+    for left in (old, young):
+        left.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    cache.save(b"body", None, 2)
+    assert [old.exists(), young.exists()] == [False, True]
+
+
+def test_a_refused_artifact_is_kept_beside_the_good_one(cache: DiskCache) -> None:
+    cache.save(b"good", None, 1)
+    assert cache.keep_refused(b"bad")
+    assert cache.refused_path.read_bytes() == b"bad"
+    assert cache.load() == SavedArtifact(b"good", None, 1)
+
+
+def test_two_processes_on_one_folder_never_see_half_a_copy(cache: DiskCache, warnings: Warnings) -> None:
+    """RELIABILITY F12; the full number of trials is a matter of patience."""
+    writer = (
+        "import itertools, sys; from targetry.background.disk_cache import DiskCache\n"
+        "cache = DiskCache(sys.argv[1], sys.argv[2], max_bytes=10**6, warn=print)\n"
+        "for turn in itertools.count(): cache.save(bytes([turn % 256]) * (1000 + turn * 37 % 5000), str(turn), turn)"
+    )
+    cache = DiskCache(cache.path.parent, URL, max_bytes=10**6, warn=warnings)
+    seen: dict[str | None, SavedArtifact] = {}
+    give_up = time.monotonic() + 20
+    with subprocess.Popen(
+        [sys.executable, "-c", writer, cache.path.parent, URL], env=_environment()
+    ) as process:
+        while len(seen) < 50 and time.monotonic() < give_up:
+            if (saved := cache.load()) is not None:
+                seen[saved.etag] = saved
+        process.kill()
+    assert len(seen) == 50
+    assert all(set(saved.body) == {int(saved.saved_at) % 256} for saved in seen.values())
+    assert warnings == []
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
