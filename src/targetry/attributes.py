@@ -1,0 +1,97 @@
+"""Feature flags and the like, read out of JSON offers: `get_attributes` (spec/client.md §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from targetry.errors import AttributeNotFoundError, OptionError
+from targetry.messages import attribute_not_exist
+from targetry.models import DeliveryRequest, DeliveryResponse, ExecuteRequest, MboxRequest, OptionType
+
+_MISSING: Final = object()
+
+
+class AttributesProvider:
+    """The keys of all JSON offers in one answer of `get_offers`, by mbox.
+
+    `offers_response` is that answer and `indexed` the attributes: mbox name → key → value. Where several offers of
+    an mbox have the same key, the last wins, and execute wins over prefetch (D-55). An mbox without a JSON object
+    among its offers is not there at all.
+    """
+
+    def __init__(self, offers_response: Mapping[str, Any]) -> None:
+        self.offers_response = offers_response
+        self.indexed = _indexed(offers_response.get("response"))
+
+    def get_value(self, mbox_name: str, key: str, default: Any = _MISSING) -> Any:
+        """One attribute. Without it: `default` if one was given, else `AttributeNotFoundError` (D-41)."""
+        try:
+            return self.indexed[mbox_name][key]
+        except KeyError:
+            if default is not _MISSING:
+                return default
+        raise AttributeNotFoundError(attribute_not_exist(key, mbox_name))
+
+    def as_object(self, mbox_name: str | None = None) -> dict[str, Any] | None:
+        """The attributes of one mbox (`None` if it has none), or without argument a dict of all mboxes.
+
+        New dicts each time, as in the Node SDK, so changing them changes nothing here; values that are themselves
+        lists or dicts are those of the answer.
+        """
+        if mbox_name is None:
+            return {name: dict(attributes) for name, attributes in self.indexed.items()}
+        attributes = self.indexed.get(mbox_name)
+        return None if attributes is None else dict(attributes)
+
+    def get_response(self) -> Mapping[str, Any]:
+        """The answer of `get_offers`, the very object that the provider was made from."""
+        return self.offers_response
+
+    def __repr__(self) -> str:
+        return f"AttributesProvider({list(self.indexed)})"
+
+
+def with_mboxes(request: DeliveryRequest | None, mbox_names: Iterable[str]) -> DeliveryRequest:
+    """A request that also asks for these mboxes, in `execute`, unless it asks for them already.
+
+    The given request is not touched; the new one shares the parts that are the same. A name listed twice is
+    asked for once (the official package asks, and counts an impression, twice). Indexes go on from the highest in
+    execute, where an mbox without one counts as its position (D-09); after none at all they begin with 1.
+    """
+    request = DeliveryRequest() if request is None else request
+    execute = request.execute or ExecuteRequest()
+    mboxes = execute.mboxes or []
+    prefetched = (request.prefetch and request.prefetch.mboxes) or []
+    known = {mbox.name for mbox in chain(prefetched, mboxes)}
+    names = [name for name in dict.fromkeys(mbox_names) if name not in known]
+    if not names:
+        return request
+    highest = max((n if mbox.index is None else mbox.index for n, mbox in enumerate(mboxes)), default=0)
+    added = [MboxRequest(index=n, name=name) for n, name in enumerate(names, highest + 1)]
+    return replace(request, execute=replace(execute, mboxes=[*mboxes, *added]))
+
+
+def checked_names(mbox_names: object) -> Sequence[str]:
+    """The names given to `get_attributes`; `OptionError` unless they are a list or the like of texts that are not empty."""
+    if isinstance(mbox_names, (str, bytes)) or not isinstance(mbox_names, Iterable):
+        raise OptionError("mbox_names", f"must be a list of mbox names, not {type(mbox_names).__name__}")
+    names = list(mbox_names)
+    for n, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            raise OptionError(f"mbox_names[{n}]", "must be a str that is not empty")
+    return names
+
+
+def _indexed(response: DeliveryResponse | None) -> dict[str, dict[str, Any]]:
+    indexed: dict[str, dict[str, Any]] = {}
+    parts = (response.prefetch, response.execute) if response else ()
+    for mbox in chain.from_iterable((part and part.mboxes) or () for part in parts):
+        for option in mbox.options or ():
+            content = option.content
+            if mbox.name and option.type == OptionType.JSON and isinstance(content, dict) and content:
+                indexed.setdefault(mbox.name, {}).update(content)
+    return indexed

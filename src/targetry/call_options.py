@@ -1,0 +1,198 @@
+"""The options of one call, checked (spec/client.md §7 to §9).
+
+The common call, a `DeliveryRequest` and a session id in a dict, is on the way of every decision: it costs a few dict
+look-ups beside the copy of the request. Everything rarer is behind one comparison of lengths.
+
+The official checks come in the official order, with its texts. The caller's options and request are never changed,
+and nothing of the request that we go on with is shared with the caller (spec/divergences.md B-10, B-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from targetry import checks
+from targetry.attributes import checked_names, with_mboxes
+from targetry.checks import Check, falsy, is_given, nearest, warn
+from targetry.errors import OptionError
+from targetry.messages import MESSAGES
+from targetry.models import ConstraintError, CustomerId, DecisioningMethod, DeliveryRequest, snapshot
+from targetry.options import decisioning_method, merged
+from targetry.visitor import VisitorLike, check_visitor, parse_customer_ids
+
+_SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
+
+
+class OfferOptions(msgspec.Struct, eq=False):
+    """What one call was asked to do. `request` is a copy of its own; `visitor_cookie` is `UNSET` where absent."""
+
+    request: DeliveryRequest
+    decisioning_method: DecisioningMethod
+    session_id: str | None = None
+    target_cookie: str | None = None
+    target_location_hint: str | None = None
+    consumer_id: str | None = None
+    customer_ids: list[CustomerId] | None = None
+    visitor: VisitorLike | None = None
+    visitor_cookie: str | UnsetType | None = UNSET
+    callback: Callable[[Any], Any] | None = None
+    err_callback: Callable[[BaseException], Any] | None = None
+
+    def __repr__(self) -> str:
+        """Which options were given; what they hold is a visitor's."""
+        given = [name for name in self.__struct_fields__ if getattr(self, name) not in (None, UNSET)]
+        return f"OfferOptions({', '.join(given)})"
+
+
+def offer_options(
+    options: Mapping[str, Any] | None, keywords: Mapping[str, Any], default_method: DecisioningMethod
+) -> OfferOptions:
+    """Check the options of `get_offers`; `default_method` is the client's.
+
+    Raises `OptionError`, with the path of the wrong field (`request.execute.mboxes[1].name`), or `TypeError` for
+    a keyword that is no option.
+    """
+    given = options if not keywords and type(options) is dict else _given("get_offers", options, keywords)
+    if not given:
+        raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
+    return _offer_options("get_offers", given, default_method, ())
+
+
+def attribute_options(
+    mbox_names: object,
+    options: Mapping[str, Any] | None,
+    keywords: Mapping[str, Any],
+    default_method: DecisioningMethod,
+) -> OfferOptions:
+    """Check the arguments of `get_attributes`; the request that comes back asks for the mboxes too.
+
+    As `offer_options`, except that the request, or all options, may be absent (B-10).
+    """
+    names = checked_names(mbox_names)
+    given = _given("get_attributes", options, keywords)
+    if given.get("request") is None and given.get("events") is None:
+        given = {**given, "request": DeliveryRequest()}
+    return _offer_options("get_attributes", given, default_method, names)
+
+
+def notification_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> OfferOptions:
+    """Check the options of `send_notifications`, which always asks the server. Raises as `offer_options` does."""
+    given = _given("send_notifications", options, keywords)
+    if not given:
+        raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
+    request = _copied(_request(given), wire=True)
+    if not request.notifications and not request.telemetry:
+        raise OptionError("request.notifications", "is required", MESSAGES["NOTIFICATIONS_REQUIRED"])
+    offer = OfferOptions(request, _SERVER_SIDE)
+    _add_rest(offer, "send_notifications", given)
+    _method(given, _SERVER_SIDE)  # checked, but it changes nothing
+    return offer
+
+
+def _offer_options(
+    call: str, given: Mapping[str, Any], default_method: DecisioningMethod, mbox_names: Sequence[str]
+) -> OfferOptions:
+    request = given.get("request")
+    if type(request) is not DeliveryRequest or "events" in given:
+        request = _request(given)
+    method = _method(given, default_method) if "decisioning_method" in given else default_method
+    wire = method is _SERVER_SIDE  # hybrid may stay here; what the wire wants is checked again before sending
+    request = _copied(request, wire)
+    if mbox_names:
+        request = _copied(with_mboxes(request, mbox_names), wire)
+    _check_fields(request)
+    session_id = given.get("session_id")
+    if type(session_id) is not str or not session_id:
+        session_id = None
+    offer = OfferOptions(request, method, session_id)
+    if len(given) > (1 if session_id is None else 2):
+        _add_rest(offer, call, given)
+    return offer
+
+
+def _given(call: str, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+    return merged(call, options, keywords, _KNOWN)
+
+
+def _request(given: Mapping[str, Any]) -> DeliveryRequest | Mapping[str, Any]:
+    """The request, under its name or under the one that a page of the documentation gives it (D-02)."""
+    request, events = given.get("request"), given.get("events")
+    if isinstance(events, DeliveryRequest):
+        if request is not None:
+            raise OptionError("events", "means the same as request: give one of them")
+        return events
+    if isinstance(request, DeliveryRequest) or (isinstance(request, Mapping) and request):
+        return request
+    raise OptionError("request", "must be a DeliveryRequest", MESSAGES["REQUEST_REQUIRED"])
+
+
+def _method(given: Mapping[str, Any], default: DecisioningMethod) -> DecisioningMethod:
+    method = given.get("decisioning_method")
+    return default if falsy(method) else decisioning_method("decisioning_method", method)
+
+
+def _copied(request: DeliveryRequest | Mapping[str, Any], wire: bool) -> DeliveryRequest:
+    try:
+        return snapshot(request, wire=wire)
+    except ConstraintError as error:
+        raise OptionError(error.path, error.reason) from error
+
+
+def _check_fields(request: DeliveryRequest) -> None:
+    execute, prefetch = request.execute, request.prefetch
+    if execute is not None and execute.page_load is None and not execute.mboxes:
+        raise OptionError("request.execute", "must ask for something", MESSAGES["EXECUTE_FIELDS_REQUIRED"])
+    if prefetch is not None and not (prefetch.page_load or prefetch.mboxes or prefetch.views):
+        raise OptionError("request.prefetch", "must ask for something", MESSAGES["PREFETCH_FIELDS_REQUIRED"])
+
+
+def _add_rest(offer: OfferOptions, call: str, given: Mapping[str, Any]) -> None:
+    """Check and add the options that the common call does not have."""
+    callback = given.get("callback")
+    if not falsy(callback) and not callable(callback):
+        raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
+    for name, value in given.items():
+        if (check := _CHECKS.get(name)) is None:
+            _tell_ignored(call, name, value)
+        elif is_given(value):
+            setattr(offer, name, check(name, value))
+        elif name == "visitor_cookie":
+            offer.visitor_cookie = None  # no cookie yet, which is not the same as not having been told
+
+
+def _tell_ignored(call: str, name: str, value: object) -> None:
+    if name == "config" and value is not None:
+        warn(f"{call}() ignores the option 'config': make another client for another configuration")
+    elif name not in _KNOWN or (name == "events" and not isinstance(value, (DeliveryRequest, NoneType))):
+        warn(f"{call}() ignores the unknown option {name!r}{nearest(name, _KNOWN)}")
+
+
+def _callback(path: str, value: Any) -> Callable[..., Any] | None:
+    return None if falsy(value) and not callable(value) else checks.function(path, value)
+
+
+def _visitor(path: str, value: Any) -> VisitorLike:
+    return check_visitor(value)
+
+
+def _customer_ids(path: str, value: Any) -> list[CustomerId]:
+    return parse_customer_ids(value, path)
+
+
+_CHECKS: Final[dict[str, Check]] = {
+    "session_id": checks.any_text,
+    "target_cookie": checks.any_text,
+    "target_location_hint": checks.any_text,
+    "consumer_id": checks.any_text,
+    "customer_ids": _customer_ids,
+    "visitor": _visitor,
+    "visitor_cookie": checks.any_text,
+    "callback": _callback,
+    "err_callback": _callback,
+}
+_KNOWN: Final = ("request", "decisioning_method", *_CHECKS, "events", "config")

@@ -1,0 +1,227 @@
+"""Checks of single values at the door: what each kind of option accepts, and the form in which it is kept.
+
+Every check takes the option's name, for the error, and the value as the caller gave it; it returns the value to keep
+or raises `OptionError` with that name as its path. Only values that were given (`is_given`) get here. Nothing is
+opened, resolved or asked; a path need not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from targetry.errors import OptionError, TargetryWarning
+
+Check = Callable[[str, Any], Any]
+
+# Waiting functions of operating systems count milliseconds in 32 bits; about 24 days.
+LONGEST_MS = 2**31 - 1
+
+_NOT_IN_A_HOST = frozenset(" /\\?#@%")
+_PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
+
+
+def warn(text: str) -> None:
+    """Warn at the line outside this package that led here."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("targetry."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, TargetryWarning, stacklevel=level)
+
+
+def is_given(value: object) -> bool:
+    """Whether an option was given: `None` and the empty text mean that it was not (spec/divergences.md B-46)."""
+    return value is not None and not (isinstance(value, str) and not value)
+
+
+def falsy(value: object) -> bool:
+    """`not value`, also for objects that refuse to say: they are something."""
+    try:
+        return not value
+    except Exception:
+        return False
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """`; did you mean '…'?` where something known is near, else nothing."""
+    matches = get_close_matches(str(name).lower(), known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def text(path: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type(path, "a str", value)
+    if not value.isprintable():
+        raise OptionError(path, "must not hold control characters or lone surrogates")
+    return value
+
+
+def any_text(path: str, value: Any) -> str:
+    """Text that a visitor may have had a hand in: what it holds is for its parser to judge."""
+    if not isinstance(value, str):
+        raise _wrong_type(path, "a str", value)
+    return value
+
+
+def host(path: str, value: Any) -> str:
+    """A host name, perhaps with a port."""
+    if not _NOT_IN_A_HOST.isdisjoint(text(path, value)):
+        raise OptionError(path, "must be a bare host name, without scheme, path or credentials")
+    return str(value)
+
+
+def client_code(path: str, value: Any) -> str:
+    """It becomes a label of a host name and a segment of a path."""
+    if ":" in host(path, value):
+        raise OptionError(path, "must be a client code, without a port")
+    return str(value)
+
+
+def base_path(path: str, value: Any) -> str:
+    """A host, perhaps with a port, a path after it, and `http://` or `https://` before it."""
+    scheme, separator, rest = text(path, value).rpartition("://")
+    if separator and scheme.lower() not in ("http", "https"):
+        raise OptionError(path, "must be a host, or begin with http:// or https://")
+    host(path, rest.partition("/")[0])
+    if "?" in rest or "#" in rest:
+        raise OptionError(path, "must not have a query or a fragment")
+    return str(value)
+
+
+def positive_ms(path: str, value: Any) -> float:
+    number = _number(path, value)
+    if not 0 < number <= LONGEST_MS:
+        raise OptionError(path, f"must be more than 0 and at most {LONGEST_MS} ms")
+    return number
+
+
+def interval_ms(path: str, value: Any) -> float:
+    """Milliseconds, or 0 (with the official package also `False`) for never."""
+    number = 0 if value is False else _number(path, value)
+    if not 0 <= number <= LONGEST_MS:
+        raise OptionError(path, f"must be between 0 and {LONGEST_MS} ms")
+    return number
+
+
+def count(path: str, value: Any) -> int:
+    if whole_number(path, value) < 1:
+        raise OptionError(path, "must be at least 1")
+    return int(value)
+
+
+def whole_number(path: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(path, "an int", value)
+    if not -(2**63) <= value < 2**63:
+        raise OptionError(path, "must fit into 64 bits")
+    return value
+
+
+def boolean(path: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(path, "True or False", value)
+    return value
+
+
+def secure(path: str, value: Any) -> bool:
+    """Only `False` itself means plain HTTP, as in the official package; its look-alikes earn a warning."""
+    if not isinstance(value, bool):
+        warn(f"{path}: {value!r} leaves HTTPS on; write False for plain HTTP")
+    return value is not False
+
+
+def file_path(path: str, value: Any) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        raise _wrong_type(path, "a str or os.PathLike", value)
+    name = os.fsdecode(value)
+    if not name or "\0" in name:
+        raise OptionError(path, "must be a path that is not empty and holds no NUL")
+    return Path(name)
+
+
+def location(path: str, value: Any) -> str | Path:
+    """An http(s) URL, kept as it is, or a file, by path or `file://` URL, kept as a `Path`."""
+    if not isinstance(value, str) or not ("://" in value or value.lower().startswith("file:")):
+        return file_path(path, value)
+    url = _url(path, value)
+    if url.scheme in ("http", "https") and url.hostname:
+        return value
+    if url.scheme == "file" and url.hostname in (None, "localhost"):
+        return file_path(path, _path_of_url(url))
+    raise OptionError(path, "must be an http://, https:// or file:/// URL, or a path")
+
+
+def proxy(path: str, value: Any) -> str:
+    """A proxy's URL. It may hold a password, so no message here repeats it."""
+    url = _url(path, value)
+    if url.scheme not in _PROXY_SCHEMES or not url.hostname:
+        raise OptionError(path, "must be a URL like http://user:password@host:port")
+    return str(value)
+
+
+def payload(path: str, value: Any) -> Mapping[str, Any] | bytes | str:
+    if not isinstance(value, (Mapping, bytes, str)):
+        raise _wrong_type(path, "a dict, bytes or str", value)
+    return value
+
+
+def function(path: str, value: Any) -> Callable[..., Any]:
+    if not callable(value):
+        raise _wrong_type(path, "callable", value)
+    result: Callable[..., Any] = value
+    return result
+
+
+def one_of(*accepted: str) -> Check:
+    def check(path: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in accepted:
+            raise OptionError(path, f"must be one of {', '.join(accepted)}")
+        return value
+
+    return check
+
+
+def having(*methods: str) -> Check:
+    """An object with these methods. A class is refused: what was meant is an instance of it."""
+
+    def check(path: str, value: Any) -> Any:
+        if isinstance(value, type):
+            raise OptionError(path, f"must be an instance, not the class {value.__name__}")
+        for method in methods:
+            if not callable(getattr(value, method, None)):
+                raise OptionError(path, f"has no method {method}()")
+        return value
+
+    return check
+
+
+def _number(path: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong_type(path, "a number of milliseconds", value)
+    return value
+
+
+def _url(path: str, value: Any) -> SplitResult:
+    given = text(path, value)
+    try:
+        url = urlsplit(given)
+        _ = url.port  # reading it is what checks it
+    except ValueError as error:
+        raise OptionError(path, "is not a URL") from error
+    return url
+
+
+def _path_of_url(url: SplitResult) -> str:
+    path = unquote(url.path)
+    # file:///C:/rules.json has a slash before the drive
+    return path[1:] if os.name == "nt" and path[2:3] == ":" else path
+
+
+def _wrong_type(path: str, wanted: str, value: object) -> OptionError:
+    return OptionError(path, f"must be {wanted}, not {type(value).__name__}")

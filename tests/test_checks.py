@@ -1,0 +1,93 @@
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from targetry import checks
+from targetry.errors import OptionError, TargetryWarning
+
+LOCATIONS = {
+    "https": ("https://cdn.example/rules.json?v=1", "https://cdn.example/rules.json?v=1"),
+    "http with port": ("http://127.0.0.1:8080/rules.json", "http://127.0.0.1:8080/rules.json"),
+    "upper case": ("HTTPS://cdn.example/rules.json", "HTTPS://cdn.example/rules.json"),
+    "path": ("rules.json", Path("rules.json")),
+    "PathLike": (Path("/srv/rules.bin"), Path("/srv/rules.bin")),
+    "file URL": ("file:///srv/my%20rules.json", Path("/srv/my rules.json")),
+    "file URL of this host": ("file://localhost/srv/rules.json", Path("/srv/rules.json")),
+    "file URL in short": ("file:/srv/rules.json", Path("/srv/rules.json")),
+}
+
+
+@pytest.mark.parametrize(("value", "kept"), LOCATIONS.values(), ids=LOCATIONS)
+def test_a_location_is_kept_as_url_or_as_path(value: Any, kept: str | Path) -> None:
+    assert checks.location("artifact_location", value) == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["s3://bucket/rules.json", "https:///rules.json", "http://[::1/x", "file://far.example/x", "a\0b", 3, "file:"],
+)
+def test_a_location_that_is_neither_is_refused(value: Any) -> None:
+    with pytest.raises(OptionError, match="^artifact_location: "):
+        checks.location("artifact_location", value)
+
+
+@given(st.text(min_size=1) | st.builds("{}://{}".format, st.sampled_from(["http", "file", "x"]), st.text()))
+def test_any_text_is_a_location_or_an_option_error(value: str) -> None:
+    try:
+        kept = checks.location("artifact_location", value)
+    except OptionError:
+        return
+    assert isinstance(kept, Path) or kept == value
+
+
+@given(st.text() | st.builds("http://{}@{}".format, st.text(), st.text()))
+def test_a_refused_proxy_is_never_repeated_in_the_error(value: str) -> None:
+    try:
+        checks.proxy("proxy", f"socks9://user:pa55w0rd@{value}")
+    except OptionError as error:
+        assert "pa55w0rd" not in str(error)
+    else:
+        raise AssertionError("socks9 is no scheme")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("organizationId", "; did you mean 'organization_id'?"), ("zzz", ""), (3, "")],
+    ids=["near", "far", "not text"],
+)
+def test_the_nearest_known_name_is_suggested(name: object, hint: str) -> None:
+    assert checks.nearest(name, ["client", "organization_id"]) == hint
+
+
+def test_a_warning_points_at_the_line_outside_the_package() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        checks.secure("secure", 0)
+    assert (caught[0].category, caught[0].filename) == (TargetryWarning, __file__)
+
+
+class Undecided:
+    def __bool__(self) -> bool:
+        raise TypeError("neither true nor false")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, True), ("", True), (0, True), ({}, True), ("x", False), (Undecided(), False)],
+    ids=["None", "empty text", "zero", "empty dict", "text", "undecided"],
+)
+def test_what_refuses_to_be_true_or_false_counts_as_something(value: object, expected: bool) -> None:
+    assert checks.falsy(value) is expected
+
+
+def test_a_path_given_as_bytes_by_a_path_like_is_decoded() -> None:
+    class BytesPath(os.PathLike[bytes]):
+        def __fspath__(self) -> bytes:
+            return b"/srv/rules.json"
+
+    assert checks.file_path("ca_bundle", BytesPath()) == Path("/srv/rules.json")

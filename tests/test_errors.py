@@ -1,0 +1,87 @@
+import pickle
+
+import pytest
+
+from targetry import errors
+from targetry.errors import (
+    ApiException,
+    ArtifactError,
+    ArtifactVersionError,
+    AttributeNotFoundError,
+    ClosedError,
+    DeadlineError,
+    NotReadyError,
+    OpenApiException,
+    OptionError,
+    TargetError,
+    TargetryWarning,
+    TransportError,
+)
+
+EVERY_ERROR = [
+    OptionError("request.execute", "must ask for something", "Either pageLoad or mboxes is required in execute"),
+    ArtifactError("not JSON"),
+    ArtifactVersionError("2 is not 1"),
+    NotReadyError("not yet"),
+    ClosedError("closed"),
+    AttributeNotFoundError("no such attribute"),
+    ApiException(400, "Bad Request", '{"message": "no"}', {"content-type": "application/json"}),
+    TransportError(reason="refused"),
+    DeadlineError(reason="too late"),
+]
+
+CAUGHT_AS = {
+    OptionError: ValueError,
+    ArtifactVersionError: ArtifactError,
+    AttributeNotFoundError: LookupError,
+    ApiException: OpenApiException,
+    TransportError: ApiException,
+    DeadlineError: (TransportError, TimeoutError),
+}
+
+
+def test_every_error_of_the_module_is_in_the_table_of_these_tests() -> None:
+    defined = {
+        value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, BaseException)
+    }
+    assert defined - {TargetError, OpenApiException, TargetryWarning} == {type(error) for error in EVERY_ERROR}
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
+def test_every_error_is_a_target_error(error: Exception) -> None:
+    assert isinstance(error, TargetError)
+
+
+@pytest.mark.parametrize(("error", "bases"), CAUGHT_AS.items(), ids=lambda item: getattr(item, "__name__", ""))
+def test_an_error_is_also_caught_as_the_kind_that_python_has_for_it(error: type, bases: type) -> None:
+    for base in bases if isinstance(bases, tuple) else (bases,):
+        assert issubclass(error, base)
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
+def test_an_error_survives_the_way_to_another_process(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+def test_an_option_error_says_where_and_why() -> None:
+    error = OptionError("request.execute.mboxes[1].name", "is too long")
+    assert (error.path, error.reason) == ("request.execute.mboxes[1].name", "is too long")
+    assert str(error) == "request.execute.mboxes[1].name: is too long"
+
+
+def test_an_official_text_is_the_whole_text() -> None:
+    assert str(OptionError("client", "is required", "Client is required")) == "Client is required"
+
+
+def test_an_api_exception_shows_the_answer_as_the_official_one_does() -> None:
+    error = ApiException(404, "Not Found", "gone", {"server": "edge"})
+    assert str(error) == (
+        "(404)\nReason: Not Found\nHTTP response headers: {'server': 'edge'}\nHTTP response body: gone\n"
+    )
+
+
+def test_without_an_answer_the_status_is_zero() -> None:
+    error = TransportError(reason="refused")
+    assert (error.status, error.reason, error.body, error.headers) == (0, "refused", None, None)
+    assert str(error) == "(0)\nReason: refused\n"

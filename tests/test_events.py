@@ -1,0 +1,342 @@
+import asyncio
+import functools
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from targetry.errors import OptionError
+from targetry.events import Event, Events, Lazy
+
+
+class Log:
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+
+    def error(self, message: str, /) -> None:
+        self.errors.append(message)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+class Recorder:
+    """Handlers of every shape, and what they were called with."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def without_argument(self) -> None:
+        self.calls.append("nothing")
+
+    def with_event(self, event: Event) -> None:
+        self.calls.append(event)
+
+    def with_default(self, event: Event | None = None) -> None:
+        self.calls.append(event)
+
+    def with_any(self, *args: Any, **kwargs: Any) -> None:
+        self.calls.extend(args)
+
+    def with_option(self, event: Event, *, verbose: bool = False) -> None:
+        self.calls.append(event)
+
+    async def coroutine(self, event: Event) -> None:
+        await asyncio.sleep(0)
+        self.calls.append(event)
+
+    async def coroutine_without_argument(self) -> None:
+        self.calls.append("nothing")
+
+    def __call__(self, event: Event) -> None:
+        self.calls.append(event)
+
+    def with_two(self, event: Event, more: Any) -> None:
+        raise AssertionError("never called")
+
+    def with_required_keyword(self, *, event: Event) -> None:
+        raise AssertionError("never called")
+
+
+TAKES_EVENT: dict[str, Callable[[Recorder], Callable[..., Any]]] = {
+    "method": lambda r: r.with_event,
+    "default": lambda r: r.with_default,
+    "any": lambda r: r.with_any,
+    "keyword option": lambda r: r.with_option,
+    "coroutine": lambda r: r.coroutine,
+    "callable object": lambda r: r,
+    "partial": lambda r: functools.partial(r.with_option, verbose=True),
+    "lambda": lambda r: lambda event: r.with_event(event),
+    "lambda giving a coroutine": lambda r: lambda event: r.coroutine(event),
+    "builtin": lambda r: r.calls.append,
+}
+TAKES_NOTHING: dict[str, Callable[[Recorder], Callable[..., Any]]] = {
+    "method": lambda r: r.without_argument,
+    "coroutine": lambda r: r.coroutine_without_argument,
+    "partial": lambda r: functools.partial(r.calls.append, "nothing"),
+    "lambda": lambda r: lambda: r.calls.append("nothing"),
+}
+REFUSED: dict[str, Callable[[Recorder], Any]] = {
+    "not callable": lambda r: "on_ready",
+    "None": lambda r: None,
+    "two arguments": lambda r: r.with_two,
+    "required keyword": lambda r: r.with_required_keyword,
+}
+
+
+@pytest.mark.parametrize("handler", TAKES_EVENT.values(), ids=TAKES_EVENT)
+def test_a_handler_that_can_take_the_event_gets_it(handler: Callable[..., Any], log: Log) -> None:
+    recorder = Recorder()
+    Events({"client_ready": handler(recorder)}, log).emit("client_ready", extra=1)
+    assert recorder.calls == [{"type": "client_ready", "extra": 1}]
+    assert log.errors == []
+
+
+@pytest.mark.parametrize("handler", TAKES_NOTHING.values(), ids=TAKES_NOTHING)
+def test_a_handler_without_parameters_is_called_without_the_event(handler: Callable[..., Any], log: Log) -> None:
+    recorder = Recorder()
+    Events({"client_ready": handler(recorder)}, log).emit("client_ready")
+    assert recorder.calls == ["nothing"]
+    assert log.errors == []
+
+
+def test_a_callable_whose_signature_cannot_be_read_gets_the_event(log: Log) -> None:
+    received: dict[str, Any] = {}
+    Events({"client_ready": received.update}, log).emit("client_ready")
+    assert received == {"type": "client_ready"}
+
+
+def test_a_method_of_an_object_that_cannot_be_copied_is_a_handler_like_any_other(log: Log) -> None:
+    ready = threading.Event()
+    Events({"client_ready": ready.set}, log).emit("client_ready")
+    assert ready.is_set()
+
+
+@pytest.mark.parametrize("handler", REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_called_is_refused_at_the_door(handler: Callable[..., Any], log: Log) -> None:
+    with pytest.raises(OptionError) as caught:
+        Events({"client_ready": handler(Recorder())}, log)
+    assert caught.value.path == "events.client_ready"
+
+
+def test_only_the_handlers_of_the_event_are_called_in_the_order_of_subscription(log: Log) -> None:
+    calls: list[str] = []
+    events = Events(None, log)
+    events.subscribe("a", lambda: calls.append("first"))
+    events.subscribe("b", lambda: calls.append("other"))
+    events.subscribe("a", lambda: calls.append("second"))
+    events.emit("a")
+    assert calls == ["first", "second"]
+
+
+@given(st.lists(st.one_of(st.just("subscribe"), st.integers(0, 20))))
+def test_ids_are_never_reused_and_exactly_the_live_handlers_are_called(steps: list[Any]) -> None:
+    events, live, every_id, calls = Events(None, Log()), {}, [], []
+    for number, step in enumerate(steps):
+        if step == "subscribe":
+            new = events.subscribe("a", functools.partial(lambda n, event: calls.append(n), number))
+            assert new not in every_id
+            every_id.append(new)
+            live[new] = number
+        elif step < len(every_id):
+            events.unsubscribe(every_id[step])
+            live.pop(every_id[step], None)
+    events.emit("a")
+    assert calls == list(live.values())
+
+
+def test_unsubscribing_what_is_not_subscribed_is_harmless(log: Log) -> None:
+    Events(None, log).unsubscribe("client_ready:7")
+
+
+class Broken(Exception):
+    pass
+
+
+FAILURES = {
+    "exception": Broken("no"),
+    "sys.exit": SystemExit(1),
+    "cancelled": asyncio.CancelledError(),
+    "endless recursion": RecursionError("too deep"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_failing_handler_is_logged_and_counted_and_harms_no_other(failure: BaseException, log: Log) -> None:
+    recorder = Recorder()
+
+    def on_ready(event: Event) -> None:
+        raise failure
+
+    events = Events({"client_ready": on_ready}, log)
+    events.subscribe("client_ready", recorder.with_event)
+    events.emit("client_ready")
+    assert len(recorder.calls) == 1
+    assert events.failures == 1
+    assert "on_ready" in log.errors[0]
+    assert "client_ready" in log.errors[0]
+    assert type(failure).__name__ in log.errors[0]
+
+
+def test_a_failing_coroutine_handler_is_logged_and_counted(log: Log) -> None:
+    async def on_ready() -> None:
+        raise Broken("no")
+
+    events = Events({"client_ready": on_ready}, log)
+    events.emit("client_ready")
+    assert events.failures == 1
+    assert "on_ready" in log.errors[0]
+
+
+def test_a_logger_that_fails_is_no_harm_either() -> None:
+    class BrokenLog:
+        def error(self, message: str, /) -> None:
+            raise Broken(message)
+
+    events = Events({"client_ready": lambda: 1 / 0}, BrokenLog())
+    events.emit("client_ready")
+    assert events.failures == 1
+
+
+def test_an_interrupt_of_the_user_goes_through(log: Log) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Events({"client_ready": interrupted}, log).emit("client_ready")
+
+
+def test_a_handler_may_subscribe_unsubscribe_and_emit(log: Log) -> None:
+    calls: list[str] = []
+    events = Events(None, log)
+
+    def once() -> None:
+        events.unsubscribe(own_id)
+        events.subscribe("a", lambda: calls.append("later"))
+        events.emit("b")
+
+    own_id = events.subscribe("a", once)
+    events.subscribe("b", lambda: calls.append("inner"))
+    events.emit("a")
+    events.emit("a")
+    assert calls == ["inner", "later"]
+    assert log.errors == []
+
+
+def test_one_handler_cannot_spoil_the_event_of_the_next(log: Log) -> None:
+    recorder = Recorder()
+    events = Events({"a": lambda event: event.clear()}, log)
+    events.subscribe("a", recorder.with_event)
+    events.emit("a", extra=1)
+    assert recorder.calls == [{"type": "a", "extra": 1}]
+
+
+def test_in_a_running_loop_a_coroutine_handler_becomes_a_task_there(log: Log) -> None:
+    async def main() -> list[Any]:
+        seen: list[Any] = []
+
+        async def on_ready() -> None:
+            seen.append(asyncio.get_running_loop())
+
+        Events({"client_ready": on_ready}, log).emit("client_ready")
+        assert seen == []  # emit does not wait for it
+        await asyncio.sleep(0)
+        assert seen == [asyncio.get_running_loop()]
+        return seen
+
+    assert asyncio.run(main())
+
+
+def test_a_task_that_fails_is_logged_and_counted(log: Log) -> None:
+    async def main() -> Events:
+        async def on_ready() -> None:
+            raise Broken("no")
+
+        events = Events({"client_ready": on_ready}, log)
+        events.emit("client_ready")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return events
+
+    assert asyncio.run(main()).failures == 1
+    assert "on_ready" in log.errors[0]
+
+
+def test_a_task_that_ends_with_its_loop_is_no_failure(log: Log) -> None:
+    async def main() -> Events:
+        events = Events({"client_ready": lambda: asyncio.Event().wait()}, log)
+        events.emit("client_ready")
+        await asyncio.sleep(0)
+        return events
+
+    assert asyncio.run(main()).failures == 0
+
+
+def test_driving_a_coroutine_leaves_the_loop_of_the_thread_as_it_was(log: Log) -> None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        Events({"client_ready": lambda: asyncio.sleep(0)}, log).emit("client_ready")
+        assert asyncio.get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def test_an_event_is_read_by_key_and_by_attribute() -> None:
+    event = Event(type="artifact_download_failed", artifact_location="https://cdn.example/rules.json")
+    assert event["artifact_location"] == event.artifact_location == "https://cdn.example/rules.json"
+
+
+def test_what_an_event_does_not_have_is_an_attribute_error_that_says_what_it_has() -> None:
+    with pytest.raises(AttributeError, match="'client_ready' has no 'artifact'; it has type"):
+        _ = Event(type="client_ready").artifact
+
+
+READINGS: dict[str, Callable[[Event], Any]] = {
+    "key": lambda e: e["payload"],
+    "attribute": lambda e: e.payload,
+    "get": lambda e: e.get("payload"),
+    "setdefault": lambda e: e.setdefault("payload", None),
+    "pop": lambda e: e.pop("payload"),
+    "popitem": lambda e: e.popitem()[1],
+    "values": lambda e: list(e.values())[-1],
+    "items": lambda e: list(e.items())[-1][1],
+    "copy": lambda e: e.copy()["payload"],
+    "dict": lambda e: dict(e)["payload"],
+    "unpacking": lambda e: {**e}["payload"],
+    "keywords": lambda e: (lambda **kwargs: kwargs)(**e)["payload"],
+    "union": lambda e: (e | {})["payload"],
+    "union into": lambda e: ({} | e)["payload"],
+    "json": lambda e: json.loads(json.dumps(e))["payload"],
+    "equality": lambda e: {"rules": 1} if e == {"type": "a", "payload": {"rules": 1}} else None,
+    "inequality": lambda e: None if e != {"type": "a", "payload": {"rules": 1}} else {"rules": 1},
+}
+
+
+@pytest.mark.parametrize("read", READINGS.values(), ids=READINGS)
+def test_a_lazy_value_is_never_seen_from_outside(read: Callable[[Event], Any]) -> None:
+    assert read(Event(type="a", payload=Lazy(lambda: {"rules": 1}))) == {"rules": 1}
+
+
+def test_a_lazy_value_is_not_computed_before_it_is_looked_at(log: Log) -> None:
+    computed: list[str] = []
+    seen: list[str] = []
+    events = Events({"a": lambda event: seen.append(f"{event.where} {event!r}")}, log)
+    events.emit("a", where="there", payload=Lazy(lambda: computed.append("now")))
+    assert computed == []
+    assert seen == ["there Event({'type': 'a', 'where': 'there', 'payload': Ellipsis})"]
+
+
+def test_a_lazy_value_is_computed_once_for_all_handlers(log: Log) -> None:
+    computed: list[str] = []
+    events = Events({"a": lambda event: event.payload}, log)
+    events.subscribe("a", lambda event: (event.payload, event.payload))
+    events.emit("a", payload=Lazy(lambda: computed.append("now")))
+    assert computed == ["now"]
