@@ -31,26 +31,46 @@ from targetry.models import (
     VisitorId,
 )
 
-from .facts import Facts, RequestFacts, visitor_of
+from .facts import Facts, Problem, RequestFacts, visitor_of
 from .personalize import Template
 from .remote import remote_dependency
-from .ruleset import Rule, RuleSet
-from .select import Problem, Selector
+from .ruleset import Location, Rule, RuleSet
+from .select import all_matches, first_match
 from .trace import Tracer, TraceSource
 
 _NO_CONTEXT = Context()
 
-Matches = Selector | Tracer
+
+class Impression(msgspec.Struct):
+    """Content of one rule that was shown: location name, event tokens, epoch ms."""
+
+    name: str | None
+    tokens: list[str]
+    timestamp: int
+    _notification: Notification | None = None
+
+    def notification(self, new_id: Callable[[], str]) -> Notification:
+        """The notification that reports it (§9); made once, so its ids stay the same."""
+        if self._notification is None:
+            self._notification = Notification(
+                id=new_id(),
+                impression_id=new_id(),
+                type=MetricType.DISPLAY,
+                timestamp=self.timestamp,
+                tokens=self.tokens,
+                mbox=NotificationMbox(self.name),
+            )
+        return self._notification
 
 
 class Decision(msgspec.Struct):
     """What was decided on device.
 
-    `notifications` are the impressions that are to be reported, `problems` the rules that could not be evaluated.
+    `impressions` are to be reported, `problems` are the rules that could not be evaluated.
     """
 
     response: DeliveryResponse
-    notifications: list[Notification]
+    impressions: list[Impression]
     remote_mboxes: list[str]
     remote_views: list[str]
     problems: list[Problem]
@@ -67,27 +87,23 @@ def decide(
 ) -> Decision:
     """Decide every location of a prepared request that the rules know; the request is only read.
 
-    `now_ms` (epoch, ms) is the clock of time rules and notifications; `new_id` gives the notifications' ids. A
+    `now_ms` (epoch, ms) is the clock of time rules and impressions; `new_id` gives ids to the notifications in a trace. A
     `trace` is written into the response when `request.trace` is there too. Never raises for any artifact.
     """
-    context = request.context or _NO_CONTEXT
-    facts = RequestFacts(context, visitor_of(request.id), client_code, now_ms)
-    problems: list[Problem] = []
+    facts = RequestFacts(request.context or _NO_CONTEXT, visitor_of(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
-
-    def matches(mode: str) -> Matches:
-        if trace is None or request.trace is None:
-            return Selector(token, problems)
-        return Tracer(rules, request, mode, trace, problems)
-
-    notifications: list[Notification] = []
+    if request.trace is None:
+        trace = None
+    impressions: list[Impression] = []
     executed = prefetched = None
     if request.execute is not None:
-        execution = _Execute(rules, facts, matches("execute"), new_id)
+        tracer = None if trace is None else Tracer(rules, request, "execute", trace)
+        execution = _Execute(rules, facts, token, tracer, new_id)
         executed = execution.respond(request.execute)
-        notifications = execution.notifications
+        impressions = execution.impressions
     if request.prefetch is not None:
-        prefetched = _Prefetch(rules, facts, matches("prefetch")).respond(request.prefetch)
+        tracer = None if trace is None else Tracer(rules, request, "prefetch", trace)
+        prefetched = _Prefetch(rules, facts, token, tracer).respond(request.prefetch)
     mboxes, views = remote_dependency(rules, request)
     response = DeliveryResponse(
         status=206 if mboxes or views else 200,
@@ -97,7 +113,7 @@ def decide(
         execute=executed,
         prefetch=prefetched,
     )
-    return Decision(response, notifications, mboxes, views, problems)
+    return Decision(response, impressions, mboxes, views, facts.problems)
 
 
 Answer = TypeVar("Answer", MboxResponse, PrefetchMboxResponse)
@@ -108,12 +124,24 @@ class _Mode(Generic[Answer]):
 
     answer: type[Answer]
 
-    def __init__(self, rules: RuleSet, facts: RequestFacts, matches: Matches) -> None:
+    def __init__(
+        self, rules: RuleSet, facts: RequestFacts, property_token: str | None, tracer: Tracer | None
+    ) -> None:
         self._rules = rules
         self._request = facts
         self._geo = facts.context.geo
-        self._matches = matches
-        self._tracer = matches if isinstance(matches, Tracer) else None
+        self._property_token = property_token
+        self._tracer = tracer
+
+    def _first(self, location: Location, facts: Facts) -> Rule | None:
+        if self._tracer is not None:
+            return self._tracer.first(location, facts)
+        return first_match(location.runs(self._property_token), facts)
+
+    def _every(self, location: Location, facts: Facts) -> Iterable[Rule]:
+        if self._tracer is not None:
+            return self._tracer.every(location, facts)
+        return all_matches(location.runs(self._property_token), facts)
 
     def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
         raise NotImplementedError
@@ -130,11 +158,9 @@ class _Mode(Generic[Answer]):
             facts = Facts(self._request, details, name)
             location = self._rules.mbox(name or "")
             if name == self._rules.global_mbox:
-                answers += [
-                    self._given(rule, facts, details) for rule in self._matches.every(location, facts)
-                ]
+                answers += [self._given(rule, facts, details) for rule in self._every(location, facts)]
                 continue
-            rule = self._matches.first(location, facts)
+            rule = self._first(location, facts)
             if rule is not None:
                 answers.append(self._given(rule, facts, details))
             else:
@@ -144,14 +170,14 @@ class _Mode(Generic[Answer]):
         return answers
 
     def _given(self, rule: Rule, facts: Facts, details: MboxRequest) -> Answer:
-        template = self._rules.template(rule)
+        template = rule.template or self._rules.template(rule)
         return self.answer(
             details.index,
             template.name or details.name,
             self._options(rule, template, facts),
-            self._metrics(template) or None,  # D-20
-            template.analytics_response(),
-            self._traced(facts, "mbox"),
+            (self._metrics(template) or None) if template.metrics else None,  # D-20
+            None if template.analytics is None else template.analytics_response(),
+            None if self._tracer is None else self._tracer.document(facts, "mbox"),
         )
 
     def _page_load(self, details: RequestDetails | None) -> PageLoadResponse | None:
@@ -162,7 +188,7 @@ class _Mode(Generic[Answer]):
         options: list[Option] = []
         metrics: dict[str | None, Metric] = {}
         response = PageLoadResponse(options=options)
-        for rule in self._matches.every(self._rules.mbox(self._rules.global_mbox), facts):
+        for rule in self._every(self._rules.mbox(self._rules.global_mbox), facts):
             template = self._rules.template(rule)
             options += self._options(rule, template, facts)
             metrics |= {metric.event_token: metric for metric in self._metrics(template)}
@@ -181,10 +207,15 @@ class _Execute(_Mode[MboxResponse]):
     answer = MboxResponse
 
     def __init__(
-        self, rules: RuleSet, facts: RequestFacts, matches: Matches, new_id: Callable[[], str]
+        self,
+        rules: RuleSet,
+        facts: RequestFacts,
+        property_token: str | None,
+        tracer: Tracer | None,
+        new_id: Callable[[], str],
     ) -> None:
-        super().__init__(rules, facts, matches)
-        self.notifications: list[Notification] = []
+        super().__init__(rules, facts, property_token, tracer)
+        self.impressions: list[Impression] = []
         self._new_id = new_id
         self._notified: set[tuple[str | None, str]] = set()
 
@@ -209,17 +240,10 @@ class _Execute(_Mode[MboxResponse]):
                 tokens.append(token)
         if not tokens:
             return
-        notification = Notification(
-            id=self._new_id(),
-            impression_id=self._new_id(),
-            type=MetricType.DISPLAY,
-            timestamp=self._request.now_ms,
-            tokens=tokens,
-            mbox=NotificationMbox(template.name),
-        )
-        self.notifications.append(notification)
+        impression = Impression(template.name, tokens, self._request.now_ms)
+        self.impressions.append(impression)
         if self._tracer is not None:
-            self._tracer.notified(rule, notification)
+            self._tracer.notified(rule, impression.notification(self._new_id))
 
 
 class _Prefetch(_Mode[PrefetchMboxResponse]):
@@ -243,7 +267,7 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         """The views that match, one per name; an activity gives several rules, and so may a view."""
         facts = Facts(self._request, details, details.name)
         views: dict[str | None, View] = {}
-        for rule in self._matches.every(self._rules.view(details.name), facts):
+        for rule in self._every(self._rules.view(details.name), facts):
             template = self._rules.template(rule)
             options, metrics = template.prefetched(facts, self._geo), template.every_metric()
             view = views.get(template.name)

@@ -8,11 +8,11 @@ and parameters; compiled conditions read them by attribute.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from targetry.models import Context, Geo, MboxRequest, RequestDetails, ViewRequest, VisitorId
 
-from .allocation import allocation
+from .allocation import bucket
 from .logic import LOCALE
 from .operations import EvaluationError
 from .url import UrlParts, parse_url
@@ -47,10 +47,18 @@ class _Lazy(Generic[T]):
         return value
 
 
+class Problem(NamedTuple):
+    """A rule of an activity that could not be evaluated, and so was skipped (D-18)."""
+
+    activity_id: str
+    error: Exception
+
+
 class RequestFacts:
     """The facts that all locations of one request share.
 
-    `client_code` and `visitor` are parts of the bucketing key, `now_ms` is the clock to decide by.
+    `client_code` and `visitor` are parts of the bucketing key, `now_ms` is the clock to decide by. `problems` collects
+    what went wrong with rules.
     """
 
     def __init__(self, context: Context, visitor: str, client_code: str, now_ms: int) -> None:
@@ -58,13 +66,14 @@ class RequestFacts:
         self.visitor = visitor
         self.client_code = client_code
         self.now_ms = now_ms
+        self.problems: list[Problem] = []
         self._allocations: dict[str, float] = {}
 
     def allocation(self, activity_id: str) -> float:
         """Where the visitor falls in an activity, 0.00 to 99.99."""
         value = self._allocations.get(activity_id)
         if value is None:
-            value = self._allocations[activity_id] = allocation(self.client_code, activity_id, self.visitor)
+            value = self._allocations[activity_id] = bucket(self.client_code, activity_id, self.visitor) / 100
         return value
 
     @_Lazy
@@ -113,7 +122,6 @@ class Facts:
         self.request = request
         self.details = details
         self.name = name
-        self.current_timestamp = request.now_ms
         self.answers: dict[Any, bool] = {}
         """What each audience met so far has answered here: activities share them."""
 
@@ -124,22 +132,6 @@ class Facts:
         self._work_left -= steps
         if self._work_left < 0:
             raise EvaluationError("more work than a decision may cost")
-
-    @_Lazy
-    def user(self) -> Client:
-        return self.request.user
-
-    @_Lazy
-    def geo(self) -> dict[str, Any]:
-        return self.request.geo
-
-    @_Lazy
-    def current_time(self) -> str:
-        return self.request.current_time
-
-    @_Lazy
-    def current_day(self) -> int:
-        return self.request.current_day
 
     @_Lazy
     def page(self) -> UrlParts:
@@ -160,11 +152,11 @@ class Facts:
 
     def as_dict(self, allocation: float | None) -> dict[str, Any]:
         """The rule context as a whole: the data of a `var` without a known path, and a part of the trace."""
-        user = self.user
+        request, user = self.request, self.request.user
         context: dict[str, Any] = {
-            "current_timestamp": self.current_timestamp,
-            "current_time": self.current_time,
-            "current_day": self.current_day,
+            "current_timestamp": request.now_ms,
+            "current_time": request.current_time,
+            "current_day": request.current_day,
             "user": {
                 "browserType": user.browser,
                 "platform": user.platform,
@@ -173,7 +165,7 @@ class Facts:
             },
             "page": self.page.as_dict(),
             "referring": self.referring.as_dict(),
-            "geo": dict(self.geo),
+            "geo": dict(request.geo),
             "mbox": _copied(self.mbox),
         }
         if allocation is not None:

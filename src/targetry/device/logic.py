@@ -235,8 +235,8 @@ class _Writer:
         known = _KNOWN_FACTS.get(path)
         if known is not None:
             return known[0](), known[1]
-        if head in ("mbox", "geo") and rest:
-            named = _attribute(_name("facts"), head)
+        if head in _NAMED_FACTS and rest:
+            named = _NAMED_FACTS[head]()
             if "." in rest:
                 return _call("walk", named, ast.Constant(rest), self.value(default)), "any"
             return ast.Call(_attribute(named, "get"), [ast.Constant(rest), self.value(default)], []), "any"
@@ -381,15 +381,18 @@ def _fact(*attributes: str) -> Callable[[], ast.expr]:
     return expression
 
 
+_NAMED_FACTS = {"mbox": _fact("mbox"), "geo": _fact("request", "geo")}
+"""Facts with names that the request gives: any may be missing, and of any type."""
+
 _URL_PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
 _KNOWN_FACTS: Mapping[str, tuple[Callable[[], ast.expr], str]] = {
-    "current_timestamp": (_fact("current_timestamp"), "number"),
-    "current_time": (_fact("current_time"), "ascii"),
-    "current_day": (_fact("current_day"), "number"),
+    "current_timestamp": (_fact("request", "now_ms"), "number"),
+    "current_time": (_fact("request", "current_time"), "ascii"),
+    "current_day": (_fact("request", "current_day"), "number"),
     "user.locale": (lambda: ast.Constant(LOCALE), "ascii"),
-    "user.browserType": (_fact("user", "browser"), "text"),
-    "user.browserVersion": (_fact("user", "version"), "number"),
-    "user.platform": (_fact("user", "platform"), "text"),
+    "user.browserType": (_fact("request", "user", "browser"), "text"),
+    "user.browserVersion": (_fact("request", "user", "version"), "number"),
+    "user.platform": (_fact("request", "user", "platform"), "text"),
     **{
         f"{page}.{part}{case}": (_fact(page, part + case), "text")
         for page in ("page", "referring")

@@ -107,43 +107,32 @@ class Template:
 
     def executed(self, facts: Facts, geo: Geo | None) -> list[Option]:
         """The options that an execute request gets: no event tokens, nothing blank."""
-        tokens = self._response_tokens(geo)
         return [
-            Option(
-                option.type,
-                option.shared if option.render is None else option.render(facts),
-                None,
-                tokens.copy(),
-            )
-            for option in self.execute
+            Option(type_, shared if render is None else render(facts), None, self._response_tokens(geo))
+            for type_, shared, render, _, _ in self.execute
         ]
 
     def prefetched(self, facts: Facts, geo: Geo | None) -> list[Option]:
         """The options that a prefetch request gets, with the event tokens to notify with."""
-        tokens = self._response_tokens(geo)
         return [
             Option(
-                option.type,
-                option.shared if option.render is None else option.render(facts),
-                option.event_token,
-                tokens.copy(),
+                type_, shared if render is None else render(facts), event_token, self._response_tokens(geo)
             )
-            for option in self.prefetch
+            for type_, shared, render, event_token, _ in self.prefetch
         ]
 
     def _response_tokens(self, geo: Geo | None) -> dict[str, Any]:
-        if geo is None or not self.geo_tokens:
-            return self.tokens
         tokens = self.tokens.copy()
-        for name, attribute in self.geo_tokens:
-            value = getattr(geo, attribute)
-            if value:
-                tokens[name] = value
+        if geo is not None:
+            for name, attribute in self.geo_tokens:
+                value = getattr(geo, attribute)
+                if value:
+                    tokens[name] = value
         return tokens
 
     def clicks(self) -> list[Metric]:
         """The metrics that an execute request gets."""
-        return _metrics(self.click_metrics)
+        return _metrics(self.click_metrics) if self.click_metrics else []
 
     def every_metric(self) -> list[Metric]:
         """The metrics of a view."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from targetry.models import DeliveryRequest
+from targetry.models import DeliveryRequest, MboxRequest, RequestDetails, ViewRequest
 
 from .ruleset import RuleSet
 
@@ -19,36 +18,33 @@ class RemoteDependency(NamedTuple):
 
 def remote_dependency(rules: RuleSet, request: DeliveryRequest) -> RemoteDependency:
     """Name the requested locations with activities that are remote, or that the artifact does not know."""
-    return RemoteDependency(_remote_mboxes(rules, request), _remote_views(rules, request))
+    mboxes: list[str] = []
+    views: list[str] = []
+    prefetch, execute = request.prefetch, request.execute
+    if prefetch is not None:
+        _add_remote_mboxes(rules, prefetch.mboxes, prefetch.page_load, mboxes)
+        if prefetch.views:
+            views = _remote_views(rules, prefetch.views)
+    if execute is not None:
+        _add_remote_mboxes(rules, execute.mboxes, execute.page_load, mboxes)
+    return RemoteDependency(mboxes, views)
 
 
-def _remote_mboxes(rules: RuleSet, request: DeliveryRequest) -> list[str]:
-    remote, local = rules.remote_mboxes, rules.local_mboxes
-    return _unique(
-        name for name in _requested_mboxes(rules, request) if name in remote or name not in local
-    )  # fmt: skip
+def _add_remote_mboxes(
+    rules: RuleSet, mboxes: list[MboxRequest] | None, page_load: RequestDetails | None, remote: list[str]
+) -> None:
+    for mbox in mboxes or ():
+        name = mbox.name
+        if name and (name in rules.remote_mboxes or name not in rules.local_mboxes) and name not in remote:
+            remote.append(name)
+    if page_load is not None:  # D-11
+        name = rules.global_mbox
+        if (name in rules.remote_mboxes or name not in rules.local_mboxes) and name not in remote:
+            remote.append(name)
 
 
-def _requested_mboxes(rules: RuleSet, request: DeliveryRequest) -> Iterator[str]:
-    for part in (request.prefetch, request.execute):
-        if part is None:
-            continue
-        for mbox in part.mboxes or ():
-            if mbox.name:
-                yield mbox.name
-        if part.page_load is not None:  # D-11
-            yield rules.global_mbox
-
-
-def _remote_views(rules: RuleSet, request: DeliveryRequest) -> list[str]:
-    views = request.prefetch.views if request.prefetch is not None else None
-    if not views:
-        return []
+def _remote_views(rules: RuleSet, views: list[ViewRequest]) -> list[str]:
     remote, local = rules.remote_views, rules.local_views
     named = [view.name for view in views if view.name]
     every = remote if len(named) < len(views) else ()  # D-38: a view without a name means all of them
-    return _unique([*every, *(name for name in named if name in remote or name not in local)])
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys([*every, *(name for name in named if name in remote or name not in local)]))

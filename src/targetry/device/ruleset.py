@@ -18,7 +18,15 @@ import msgspec
 
 from targetry.errors import ArtifactError
 
-from .artifact import Artifact, RuleDocument, artifact_text, read_artifact, read_consequence, read_json, read_rule
+from .artifact import (
+    Artifact,
+    RuleDocument,
+    artifact_text,
+    read_artifact,
+    read_consequence,
+    read_json,
+    read_rule,
+)
 from .logic import Condition, LogicError, compile_logic
 from .personalize import Template
 

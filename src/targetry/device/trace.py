@@ -14,9 +14,8 @@ import msgspec
 
 from targetry.models import DeliveryRequest, Notification, VisitorId
 
-from .facts import Facts
+from .facts import Facts, Problem
 from .ruleset import Location, Rule, RuleSet
-from .select import Problem
 
 
 class TraceSource(msgspec.Struct, frozen=True):
@@ -28,7 +27,7 @@ class TraceSource(msgspec.Struct, frozen=True):
 
 
 class Tracer:
-    """A selector that records, for one mode (`execute` or `prefetch`) of one request."""
+    """Selects rules as `select.py` does and records why, for one mode (`execute` or `prefetch`) of one request."""
 
     def __init__(
         self,
@@ -36,13 +35,11 @@ class Tracer:
         request: DeliveryRequest,
         mode: str,
         source: TraceSource,
-        problems: list[Problem],
     ) -> None:
         self._rules = rules
         self._request = request
         self._mode = mode
         self._source = source
-        self._problems = problems
         self._token = request._property.token if request._property is not None else None
         self._campaigns: dict[Any, dict[str, Any]] = {}
         self._targets: dict[Any, dict[str, Any]] = {}
@@ -70,7 +67,7 @@ class Tracer:
                 and (rule.test is None or bool(rule.test(facts, allocation)))
             )
         except Exception as error:  # as on the fast road
-            self._problems.append(Problem(rule, error))
+            facts.request.problems.append(Problem(rule.activity_id, error))
             holds = False
         self._record(rule, facts, allocation, holds)
         return holds

@@ -1,0 +1,64 @@
+"""Targetry: the open Python SDK for Adobe Target's server-side API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import models
+from .attributes import AttributesProvider
+from .client import TargetClient
+from .delivery.envelope import TargetDeliveryResponse
+from .errors import (
+    ApiException,
+    ArtifactError,
+    ArtifactVersionError,
+    AttributeNotFoundError,
+    ClosedError,
+    DeadlineError,
+    NotReadyError,
+    OpenApiException,
+    OptionError,
+    TargetError,
+    TargetryWarning,
+    TransportError,
+)
+from .models import *  # noqa: F403
+from .version import __version__
+from .visitor import AuthState, Visitor, VisitorLike, visitor_state_json
+
+if TYPE_CHECKING:
+    from .aio import AsyncTargetClient
+
+__all__ = [
+    "ApiException",
+    "ArtifactError",
+    "ArtifactVersionError",
+    "AsyncTargetClient",
+    "AttributeNotFoundError",
+    "AttributesProvider",
+    "AuthState",
+    "ClosedError",
+    "DeadlineError",
+    "NotReadyError",
+    "OpenApiException",
+    "OptionError",
+    "TargetClient",
+    "TargetDeliveryResponse",
+    "TargetError",
+    "TargetryWarning",
+    "TransportError",
+    "Visitor",
+    "VisitorLike",
+    "__version__",
+    "visitor_state_json",
+]
+__all__ += models.__all__
+
+
+def __getattr__(name: str) -> object:
+    """`AsyncTargetClient` brings asyncio with it, so it waits until somebody asks for it."""
+    if name != "AsyncTargetClient":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .aio import AsyncTargetClient
+
+    return AsyncTargetClient

@@ -1,0 +1,130 @@
+"""`AsyncTargetClient`: the asyncio skin over the road that every call takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from .attributes import AttributesProvider
+from .call_options import OfferOptions, attribute_options, notification_options, offer_options
+from .delivery.envelope import TargetDeliveryResponse
+from .delivery.http import AsyncHttpTransport
+from .delivery.transport import AsyncTransport, HttpResponse
+from .errors import ApiException, OptionError
+from .face import ClientFace
+from .machinery import CLOSE_TIMEOUT_S
+from .options import client_options
+from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
+
+
+class AsyncTargetClient(ClientFace):
+    """`TargetClient` for asyncio: the same options, results and errors, with `await`.
+
+    May be used from several event loops. On-device decisions wait for nothing but the place of an IP address, where
+    the artifact wants it. There are no callbacks: whoever awaits has the result.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        """Not for callers: use `await AsyncTargetClient.create`."""
+        super().__init__(options)
+        checked = self._machinery.options
+        self._own_transport = checked.async_transport is None
+        self._transport: AsyncTransport = checked.async_transport or AsyncHttpTransport(
+            max_connections=checked.max_connections,
+            ca_bundle=checked.ca_bundle,
+            proxy=checked.proxy,
+            trust_env=checked.trust_env,
+        )
+        self._geo = self._machinery.async_geo(self._transport)
+
+    @classmethod
+    async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
+        """As `TargetClient.create`; compiles and waits for the first artifact beside the event loop."""
+        checked = client_options(options, keywords)
+        client = await asyncio.to_thread(cls, {"internal": checked})
+        try:
+            await asyncio.to_thread(client._machinery.open)
+        except asyncio.CancelledError:
+            client._machinery.close(0)
+            raise
+        return client
+
+    async def get_offers(
+        self, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> TargetDeliveryResponse:
+        """As `TargetClient.get_offers`, without the callbacks."""
+        self._check_open()
+        return await self._offers(_without_callbacks(offer_options(options, keywords, self._method)))
+
+    async def get_attributes(
+        self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> AttributesProvider:
+        """As `TargetClient.get_attributes`, without the callbacks."""
+        self._check_open()
+        offer = _without_callbacks(attribute_options(mbox_names, options, keywords, self._method))
+        return AttributesProvider(await self._offers(offer))
+
+    async def send_notifications(
+        self, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> TargetDeliveryResponse:
+        """As `TargetClient.send_notifications`, without the callbacks."""
+        self._check_open()
+        return await self._offers(_without_callbacks(notification_options(options, keywords)))
+
+    async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
+        """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
+        return await asyncio.to_thread(self._machinery.flush, timeout)
+
+    async def aclose(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """As `TargetClient.close`."""
+        await asyncio.to_thread(self._machinery.close, timeout)
+        if self._own_transport:
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _offers(self, offer: OfferOptions) -> TargetDeliveryResponse:
+        road = self._road
+        call = road.begin(offer)
+        if not call.is_local:
+            return await self._ask(call)
+        address = call.address_to_find
+        if address is not None and self._geo is not None:
+            call.place(await self._geo.resolve(address, enabled=True))
+        return road.decide(call)
+
+    async def _ask(self, call: Call) -> TargetDeliveryResponse:
+        conversation = self._road.converse(call)
+        attempt = next(conversation)
+        while True:
+            outcome = await self._send(attempt)
+            try:
+                attempt = conversation.send(outcome)
+            except StopIteration as end:
+                result: TargetDeliveryResponse = end.value
+                return result
+
+    async def _send(self, attempt: Attempt) -> HttpResponse | ApiException:
+        if attempt.pause_s:
+            await asyncio.sleep(attempt.pause_s)
+        try:
+            return await self._transport.send(
+                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
+            )
+        except Exception as error:
+            return foreign(error)
+
+
+def _without_callbacks(offer: OfferOptions) -> OfferOptions:
+    for name in ("callback", "err_callback"):
+        if getattr(offer, name) is not None:
+            raise OptionError(name, "is for TargetClient: await the call instead")
+    return offer

@@ -1,0 +1,149 @@
+"""`TargetClient`: the sync skin over the road that every call takes (spec/client.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from .attributes import AttributesProvider
+from .call_options import OfferOptions, attribute_options, notification_options, offer_options
+from .callbacks import CallbackPool
+from .delivery.envelope import TargetDeliveryResponse
+from .delivery.transport import HttpResponse
+from .errors import ApiException
+from .face import ClientFace
+from .machinery import CLOSE_TIMEOUT_S
+from .options import client_options
+from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import AsyncResult
+
+T = TypeVar("T")
+
+
+class TargetClient(ClientFace):
+    """Asks Adobe Target, or decides for it on device, which offers a visitor gets.
+
+    Made by `create`, used by any number of threads, and closed when it is no longer needed (`with`, or `close()`).
+    A client that was made before a fork works in the child.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        """Not for callers: use `TargetClient.create`."""
+        super().__init__(options)
+        self._callbacks = CallbackPool(self._machinery.log)
+        self._geo = self._machinery.geo()
+
+    @classmethod
+    def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
+        """Make a client from the options of `targetry.options.CLIENT_OPTIONS`, a dict or keyword arguments.
+
+        An on-device or hybrid client waits here for its first artifact, at most `maximum_wait_ready` ms; it is
+        returned in any case. `client_ready` is told a moment after this has returned.
+        Raises `OptionError`, and `ArtifactError` for an `artifact_payload` or a file that cannot be used.
+        (Adobe: "Initialize SDK", Python.)
+        """
+        checked = client_options(options, keywords)
+        client = cls({"internal": checked})
+        client._machinery.open()
+        return client
+
+    def get_offers(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+        """Get the offers of a visitor (Adobe: "Get Offers", Python).
+
+        Options, as a dict or keyword arguments: `request` (a `DeliveryRequest`, or its wire JSON as a dict),
+        `session_id`, `target_cookie`, `target_location_hint`, `decisioning_method`, `consumer_id`, `customer_ids`,
+        `visitor`, `visitor_cookie`, `callback`, `err_callback`.
+
+        Returns a `TargetDeliveryResponse`; with a `callback`, at once, an `AsyncResult` of it.
+        Raises `OptionError` with the path of the wrong field, `NotReadyError` on device without an artifact, `ApiException`
+        (`TransportError`, `DeadlineError`) within `timeout` ms when the Delivery API is asked, `ClosedError`.
+        """
+        self._check_open()
+        offer = offer_options(options, keywords, self._method)
+        if offer.callback is None:
+            return self._offers(offer)
+        return self._later(offer, lambda: self._offers(offer))
+
+    def get_attributes(
+        self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> Any:
+        """Get the JSON offers of mboxes as key-value pairs (Adobe: "Get Attributes", Python).
+
+        The options are those of `get_offers`, all of them optional. Returns an `AttributesProvider`; with a
+        `callback` an `AsyncResult` of it. Raises as `get_offers` does.
+        """
+        self._check_open()
+        offer = attribute_options(mbox_names, options, keywords, self._method)
+        if offer.callback is None:
+            return AttributesProvider(self._offers(offer))
+        return self._later(offer, lambda: AttributesProvider(self._offers(offer)))
+
+    def send_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+        """Report displays and clicks (Adobe: "Send Notifications", Python); always asks the Delivery API.
+
+        Options and results as for `get_offers`; `request.notifications` is required.
+        """
+        self._check_open()
+        offer = notification_options(options, keywords)
+        if offer.callback is None:
+            return self._offers(offer)
+        return self._later(offer, lambda: self._offers(offer))
+
+    def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
+        """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
+        return self._machinery.flush(timeout)
+
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Stop polling, send what impressions are left within `timeout` seconds, and close the connections.
+
+        May be called twice; calls of other kinds raise `ClosedError` afterwards.
+        """
+        self._callbacks.close()
+        self._machinery.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _later(self, offer: OfferOptions, call: Callable[[], T]) -> AsyncResult[T]:
+        assert offer.callback is not None
+        return self._callbacks.submit(call, offer.callback, offer.err_callback)
+
+    def _offers(self, offer: OfferOptions) -> TargetDeliveryResponse:
+        road = self._road
+        call = road.begin(offer)
+        if not call.is_local:
+            return self._ask(call)
+        address = call.address_to_find
+        if address is not None and self._geo is not None:
+            call.place(self._geo.resolve(address, enabled=True))
+        return road.decide(call)
+
+    def _ask(self, call: Call) -> TargetDeliveryResponse:
+        conversation = self._road.converse(call)
+        attempt = next(conversation)
+        while True:
+            outcome = self._send(attempt)
+            try:
+                attempt = conversation.send(outcome)
+            except StopIteration as end:
+                result: TargetDeliveryResponse = end.value
+                return result
+
+    def _send(self, attempt: Attempt) -> HttpResponse | ApiException:
+        if attempt.pause_s:
+            time.sleep(attempt.pause_s)
+        try:
+            return self._machinery.transport.send(
+                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
+            )
+        except Exception as error:
+            return foreign(error)

@@ -1,0 +1,65 @@
+"""What `TargetClient` and `AsyncTargetClient` show alike: the client's parts and books, none of which waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from msgspec.structs import asdict
+
+from .decisioning_engine import DecisioningEngine
+from .delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
+from .errors import ClosedError, OptionError
+from .machinery import ClientStats, Machinery
+from .messages import MESSAGES
+from .options import ClientOptions
+from .visitor import AuthState, cookie_name
+
+
+class ClientFace:
+    """A client without its calls. Made by the `create` of its subclasses."""
+
+    AuthState: ClassVar = AuthState
+    TargetCookieName: ClassVar[str] = TARGET_COOKIE
+    TargetLocationHintCookieName: ClassVar[str] = LOCATION_HINT_COOKIE
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        """Not for callers: use `create`."""
+        checked = options.get("internal") if isinstance(options, Mapping) else None
+        if not isinstance(checked, ClientOptions):
+            raise OptionError("options", "are for create", MESSAGES["PRIVATE_CONSTRUCTOR"])
+        self._machinery = Machinery(checked)
+        self._road = self._machinery.road
+        self._method = checked.decisioning_method
+
+    @staticmethod
+    def get_visitor_cookie_name(organization_id: str, encoded: bool = False) -> str:
+        """Name of the AMCV cookie; `encoded` as browsers mostly send it (spec/visitor.md §2)."""
+        return cookie_name(organization_id, encoded=encoded)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The options of this client, those left out with their defaults; a new dict each time."""
+        return asdict(self._machinery.options)
+
+    @property
+    def logger(self) -> Any:
+        """Where this client logs to."""
+        return self._machinery.log.logger
+
+    @property
+    def decisioning_engine(self) -> DecisioningEngine | None:
+        """The on-device engine; None for a server-side client."""
+        return self._machinery.engine
+
+    def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
+        """Tell an event to its handlers."""
+        self._machinery.events.emit(event_name, **(payload or {}))
+
+    def stats(self) -> ClientStats:
+        """The books of this client: notifications, artifact, geo lookups."""
+        return self._machinery.stats()
+
+    def _check_open(self) -> None:
+        if self._machinery.is_closed:
+            raise ClosedError("the client is closed")

@@ -1,0 +1,176 @@
+"""What a client is made of besides its skin: log, events, engine, geo, notifier, and the road that uses them.
+
+The sync and the asyncio client have the same machinery. Background work, the artifact's and the notifications', is
+done by threads over a sync transport in both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Final
+
+import msgspec
+
+from .background.artifact_source import ArtifactStats
+from .background.geo import AsyncGeoLookup, GeoLookup
+from .background.geo_database import AsyncGeoDatabase, GeoDatabase
+from .background.notifier import Notifier, NotifierStats
+from .background.place_cache import GeoStats
+from .decisioning_engine import DecisioningEngine
+from .delivery.hosts import geo_url
+from .delivery.http import HttpTransport
+from .delivery.transport import AsyncTransport, Transport
+from .events import CLIENT_READY, Events
+from .logs import Log
+from .models import DecisioningMethod
+from .options import ClientOptions
+from .road import SDK_HEADERS, Impressions, Road
+
+_READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned and its result been assigned
+
+
+CLOSE_TIMEOUT_S: Final = 2.0
+
+
+class ClientStats(msgspec.Struct, frozen=True):
+    """What a client has done so far.
+
+    `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact` and `geo` are None where
+    the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones,
+    `handler_failures` the event handlers that raised.
+    """
+
+    notifications: NotifierStats
+    artifact: ArtifactStats | None
+    geo: GeoStats | None
+    telemetry_dropped: int
+    handler_failures: int
+
+
+class Machinery:
+    """Made from checked options; `open` starts it, `close` stops it."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self.options = options
+        self.log = Log(options.logger)
+        self.events = Events(options.events, self.log)
+        self._own_transport = options.transport is None
+        self.transport: Transport = options.transport or HttpTransport(
+            max_connections=options.max_connections,
+            ca_bundle=options.ca_bundle,
+            proxy=options.proxy,
+            trust_env=options.trust_env,
+        )
+        self.notifier = Notifier(
+            self.transport,
+            headers=SDK_HEADERS,
+            timeout_s=options.timeout / 1000,
+            queue_limit=options.notification_queue_limit,
+            emit=self.events.emit,
+            log=self.log,
+            spool_path=options.notification_spool,
+        )
+        self.engine = (
+            self._engine() if options.decisioning_method is not DecisioningMethod.SERVER_SIDE else None
+        )
+        self.road = Road(options, engine=self.engine, log=self.log, report=self._report)
+        self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
+        self.is_closed = False
+        self._closed = threading.Event()  # wakes who waits to tell `client_ready`
+        self._opened_at = 0.0
+
+    def _engine(self) -> DecisioningEngine:
+        return DecisioningEngine(
+            self.options,
+            transport=self.transport,
+            events=self.events,
+            log=self.log,
+            telemetry=lambda: self.road.telemetry,
+            on_ready=self._tell_ready,
+        )
+
+    def geo(self) -> GeoLookup | GeoDatabase | None:
+        """What finds the place of an IP address; None where nothing is decided on device."""
+        if self.engine is None:
+            return None
+        self._geo = self._geo_database() or GeoLookup(transport=self.transport, **self._geo_arguments())
+        return self._geo
+
+    def async_geo(self, transport: AsyncTransport) -> AsyncGeoLookup | AsyncGeoDatabase | None:
+        """As `geo`, for a client that awaits."""
+        if self.engine is None:
+            return None
+        database = self._geo_database()
+        lookup = AsyncGeoLookup(transport=transport, **self._geo_arguments())
+        self._geo = AsyncGeoDatabase(database) if database is not None else lookup
+        return self._geo
+
+    def _geo_database(self) -> GeoDatabase | None:
+        path = self.options.geo_database
+        return None if path is None else GeoDatabase.open(path, self.events.emit)
+
+    def _geo_arguments(self) -> dict[str, Any]:
+        options = self.options
+        return {
+            "url": geo_url(cdn_environment=options.cdn_environment, cdn_base_path=options.cdn_base_path),
+            "emit": self.events.emit,
+            "log": self.log,
+            "timeout_s": min(options.geo_timeout, options.timeout) / 1000,
+        }
+
+    def open(self) -> None:
+        """Start, and wait for the first rules as long as the options say."""
+        self._opened_at = time.monotonic()
+        if self.engine is None:
+            self._tell_ready()
+            return
+        self.engine.start()
+        self.engine.wait_ready()
+        self._opened_at = time.monotonic()
+
+    def flush(self, timeout: float) -> bool:
+        return self.notifier.flush(timeout)
+
+    def stats(self) -> ClientStats:
+        return ClientStats(
+            notifications=self.notifier.stats(),
+            artifact=self.engine.stats() if self.engine is not None else None,
+            geo=self._geo.stats() if isinstance(self._geo, GeoLookup | AsyncGeoLookup) else None,
+            telemetry_dropped=self.road.telemetry.dropped,
+            handler_failures=self.events.failures,
+        )
+
+    def close(self, timeout: float) -> None:
+        """Stop everything within `timeout` seconds; may be called twice."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._closed.set()
+        deadline = time.monotonic() + timeout
+        if self.engine is not None:
+            self.engine.close(min(timeout, 0.5))
+        self.notifier.close(max(0.0, deadline - time.monotonic()))
+        if self._geo is not None:
+            self._geo.close()
+        if self._own_transport:
+            self.transport.close()
+
+    def _report(self, impressions: Impressions) -> None:
+        function = self.options.send_notification_func
+        if function is None:
+            self.notifier.offer(impressions)
+            return
+        try:
+            function({"request": impressions.request, "visitor": impressions.visitor})
+        except Exception as error:  # the user's function must not harm the user's decision
+            self.log.error("send_notification_func failed: %r", error)
+
+    def _tell_ready(self) -> None:
+        """Tell `client_ready` from a thread of its own, a moment after `create` has returned (D-05)."""
+        if self.options.events is not None and CLIENT_READY in self.options.events:
+            threading.Thread(target=self._emit_ready, name="targetry-client-ready", daemon=True).start()
+
+    def _emit_ready(self) -> None:
+        if not self._closed.wait(_READY_DELAY_S):
+            self.events.emit(CLIENT_READY)

@@ -1,0 +1,362 @@
+"""The one road of every call: options → prepare → decide → envelope → hand back.
+
+Everything that `TargetClient` and `AsyncTargetClient` have in common is here. They differ in how they wait: for
+the network, which `converse` asks them for step by step, and for the place of an IP address. What is read of the
+world, clock and random ids, is read here and handed down.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Generator
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import UNSET
+
+from .call_options import OfferOptions
+from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
+from .delivery.hosts import delivery_url
+from .delivery.prepare import Prepared, prepare
+from .delivery.retry import RetryBudget, pause_s
+from .delivery.telemetry import TelemetryStore, call_entry
+from .delivery.transport import HttpRequest, HttpResponse
+from .device.decide import Decision, decide
+from .device.remote import RemoteDependency, remote_dependency
+from .device.ruleset import RuleSet
+from .device.trace import TraceSource
+from .errors import ApiException, ClosedError, NotReadyError, OptionError, TransportError
+from .ids import new_id
+from .logs import Log
+from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
+from .models import ConstraintError, DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, snapshot
+from .options import ClientOptions
+from .version import __version__
+from .visitor import Visitor
+
+_SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
+_ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
+_NOTHING_REMOTE: Final = RemoteDependency([], [])
+SDK_HEADERS: Final = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "X-EXC-SDK": "AdobeTargetPython",
+    "X-EXC-SDK-Version": __version__,
+}
+MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
+
+
+class Engine(Protocol):
+    """What the road asks of the on-device engine's keeper."""
+
+    @property
+    def rules(self) -> RuleSet | None:
+        """The rules to decide by; None until there are some."""
+        ...
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the rules may no longer be the latest."""
+        ...
+
+    def trace(self) -> dict[str, Any]:
+        """How the artifact was got, for traces."""
+        ...
+
+
+class Impressions:
+    """The report of one decision, posted to `url`; `count` notifications are in its `request`.
+
+    Both are made when they are first asked for, which is when the report is sent: the decision does not wait for it.
+    """
+
+    __slots__ = ("_decision", "_prepared", "_request", "_road", "count", "visitor")
+
+    def __init__(self, road: Road, prepared: Prepared, decision: Decision) -> None:
+        self._road = road
+        self._prepared = prepared
+        self._decision = decision
+        self._request: DeliveryRequest | None = None
+        self.count = len(decision.impressions)
+        self.visitor = prepared.visitor
+
+    @property
+    def url(self) -> str:
+        return self._road.url(self._prepared)
+
+    @property
+    def request(self) -> DeliveryRequest:
+        """Of the same visitor, session, cluster, property and environment as the decision (D-25)."""
+        if self._request is None:
+            decided = self._prepared.request
+            self._request = DeliveryRequest(
+                request_id=new_id(),
+                id=decided.id,
+                environment_id=decided.environment_id,
+                _property=decided._property,
+                context=decided.context,
+                experience_cloud=decided.experience_cloud,
+                notifications=[impression.notification(new_id) for impression in self._decision.impressions],
+            )
+            self._road.telemetry.attach(self._request)
+        return self._request
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A step of a conversation: after `pause_s` seconds send `request`, within `timeout_s` seconds."""
+
+    request: HttpRequest
+    timeout_s: float
+    pause_s: float = 0.0
+
+
+Conversation = Generator[Attempt, "HttpResponse | ApiException", TargetDeliveryResponse]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A call on its way: prepared, and with the rules that it keeps to its end."""
+
+    prepared: Prepared
+    rules: RuleSet | None
+    is_local: bool
+    remote: RemoteDependency
+    started: float
+
+    @property
+    def address_to_find(self) -> Geo | None:
+        """The visitor's IP address, where the rules ask for its place."""
+        context = self.prepared.request.context
+        if context is None or context.geo is None or context.geo.ip_address is None:
+            return None
+        return context.geo if self.rules is not None and self.rules.geo_targeting_enabled else None
+
+    def place(self, geo: Geo | None) -> None:
+        """Decide by this place."""
+        if self.prepared.request.context is not None:
+            self.prepared.request.context.geo = geo
+
+
+class Road:
+    """The road of one client. `report` takes over the impressions of on-device decisions and must not block."""
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        *,
+        engine: Engine | None,
+        log: Log,
+        report: Callable[[Impressions], object],
+    ) -> None:
+        self.sticky_hint = options.target_location_hint
+        self.telemetry = TelemetryStore(enabled=options.telemetry_enabled)
+        self._options = options
+        self._engine = engine
+        self._log = log
+        self._report = report
+        self._budget = RetryBudget()
+        self._timeout_s = options.timeout / 1000
+
+    # prepare
+
+    def begin(self, offer: OfferOptions) -> Call:
+        """Choose who decides, and prepare the request for it.
+
+        Raises `OptionError`, or `NotReadyError` when the device is to decide and has no rules.
+        """
+        started = time.perf_counter()
+        method = offer.decisioning_method
+        rules = self._engine.rules if self._engine is not None else None
+        request = offer.request
+        remote = _NOTHING_REMOTE
+        is_local = method is not _SERVER_SIDE and rules is not None
+        if rules is not None and method is not _ON_DEVICE:
+            remote = remote_dependency(rules, request)
+            is_local = is_local and not (remote.mboxes or remote.views)
+        elif rules is None and method is _ON_DEVICE:
+            raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
+        if not is_local and method is not _SERVER_SIDE:
+            request = _fit_for_the_wire(request)
+        return Call(self._prepare(offer, request, wire=not is_local), rules, is_local, remote, started)
+
+    def _prepare(self, offer: OfferOptions, request: DeliveryRequest, *, wire: bool) -> Prepared:
+        options = self._options
+        visitor, customer_ids = offer.visitor, offer.customer_ids
+        if visitor is None and (
+            offer.visitor_cookie is not UNSET or customer_ids is not None or offer.consumer_id is not None
+        ):
+            cookie = None if offer.visitor_cookie is UNSET else offer.visitor_cookie
+            visitor, customer_ids = Visitor(options.organization_id, cookie, customer_ids), None
+        now = time.time()
+        return prepare(
+            request,
+            target_cookie=offer.target_cookie,
+            session_id=offer.session_id,
+            location_hint=offer.target_location_hint,
+            sticky_hint=self.sticky_hint,
+            environment_id=options.environment_id,
+            property_token=options.property_token,
+            visitor=visitor,
+            consumer_id=offer.consumer_id,
+            customer_ids=customer_ids,
+            wire=wire,
+            now=now,
+            new_id=new_id,
+            timezone_offset=time.localtime(now).tm_gmtoff // 60,
+            log=self._log,
+        )
+
+    # decide here
+
+    def decide(self, call: Call) -> TargetDeliveryResponse:
+        """Decide on device and hand the impressions over."""
+        prepared, rules = call.prepared, call.rules
+        assert rules is not None
+        request = prepared.request
+        now = time.time()
+        trace = None
+        if request.trace is not None and self._engine is not None:
+            trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
+        decision = decide(
+            rules,
+            request,
+            client_code=self._options.client,
+            now_ms=int(now * 1000),
+            new_id=new_id,
+            trace=trace,
+        )
+        if decision.problems:
+            self._tell_problems(decision)
+        self._measure(call, decision.response, _ON_DEVICE, now)
+        if decision.impressions:
+            self._report(Impressions(self, prepared, decision))
+        return self._envelope(
+            call, decision.response, _ON_DEVICE, decision.remote_mboxes, decision.remote_views, now
+        )
+
+    def _tell_problems(self, decision: Decision) -> None:
+        for problem in decision.problems:
+            self._log.error("A rule of activity %s is skipped: %r", problem.activity_id, problem.error)
+
+    # decide at the edge
+
+    def converse(self, call: Call) -> Conversation:
+        """Ask the Delivery API: yields attempts, is sent what came of each, returns the result.
+
+        Raises `ApiException` (`TransportError`, `DeadlineError`).
+        """
+        deadline = call.started + self._timeout_s
+        request = self._http_request(call)
+        pause, tries = 0.0, 0
+        while True:
+            left = deadline - time.perf_counter() - pause
+            outcome = yield Attempt(request, max(left, 0.001), pause)
+            read = self._read(outcome) if isinstance(outcome, HttpResponse) else outcome
+            if isinstance(read, DeliveryResponse):
+                self._budget.earn()
+                return self._arrived(call, read)
+            tries += 1
+            again = pause_s(read, tries, deadline - time.perf_counter(), random.random())
+            if again is None or not self._budget.spend():
+                raise read
+            pause = again
+
+    def _http_request(self, call: Call) -> HttpRequest:
+        prepared = call.prepared
+        self.telemetry.attach(prepared.request)
+        try:
+            body = prepared.request.to_json()
+        except ValueError as error:
+            raise OptionError("request", f"cannot be written as JSON: {error}") from error
+        url = self.url(prepared)
+        if self._log.wants_debug:
+            self._log.debug("%s POST %s %s", MESSAGES["REQUEST_SENT"], url.partition("/rest/")[0], body)
+        return HttpRequest("POST", url, {**SDK_HEADERS, "X-Request-Id": new_id()}, body.encode())
+
+    def _read(self, answer: HttpResponse) -> DeliveryResponse | ApiException:
+        if answer.status == 204:
+            return DeliveryResponse()
+        text = answer.body.decode("utf-8", "replace")
+        if not 200 <= answer.status < 300:
+            return ApiException(answer.status, answer.reason, text, answer.headers)
+        if self._log.wants_debug:
+            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], text)
+        try:
+            return DeliveryResponse.from_json(answer.body)
+        except ValueError as error:
+            reason = f"the answer is not a Delivery API response: {error}"
+            return ApiException(answer.status, reason, text, answer.headers)
+
+    def _arrived(self, call: Call, response: DeliveryResponse) -> TargetDeliveryResponse:
+        now = time.time()
+        hint = learned_hint(call.prepared, response, self._options.server_domain)
+        if hint is not None:
+            self.sticky_hint = hint
+        self._measure(call, response, _SERVER_SIDE, now)
+        return self._envelope(call, response, _SERVER_SIDE, call.remote.mboxes, call.remote.views, now)
+
+    # hand back
+
+    def _envelope(
+        self,
+        call: Call,
+        response: DeliveryResponse,
+        method: DecisioningMethod,
+        remote_mboxes: list[str],
+        remote_views: list[str],
+        now: float,
+    ) -> TargetDeliveryResponse:
+        visitor = call.prepared.visitor
+        result = envelope(
+            call.prepared,
+            response,
+            method=method.value,
+            now=now,
+            remote_mboxes=remote_mboxes,
+            remote_views=remote_views,
+            visitor_state=visitor.get_state() if visitor is not None else None,
+        )
+        if method is _ON_DEVICE and self._engine is not None and self._engine.is_stale:
+            result["meta"]["stale"] = True
+        return result
+
+    def _measure(self, call: Call, response: DeliveryResponse, method: DecisioningMethod, now: float) -> None:
+        if not self.telemetry.enabled:
+            return
+        took = (time.perf_counter() - call.started) * 1000
+        entry = call_entry(
+            call.prepared.request, response, method=method, timestamp=int(now * 1000), execution_ms=took
+        )
+        self.telemetry.add(entry)
+
+    def url(self, prepared: Prepared) -> str:
+        """Where a prepared request is posted to."""
+        options = self._options
+        return delivery_url(
+            options.client,
+            options.organization_id,
+            prepared.session_id,
+            cluster=prepared.cluster,
+            server_domain=options.server_domain,
+            secure=options.secure,
+            version=options.version,
+        )
+
+
+def foreign(error: Exception) -> ApiException:
+    """The failure of a transport as one of ours; a user's own transport may raise anything."""
+    if isinstance(error, ApiException):
+        return error
+    if isinstance(error, ClosedError):
+        raise error
+    translated = TransportError(reason=f"the transport failed: {error!r}")
+    translated.__cause__ = error
+    return translated
+
+
+def _fit_for_the_wire(request: DeliveryRequest) -> DeliveryRequest:
+    """Check what only the Delivery API minds."""
+    try:
+        return snapshot(request, wire=True)
+    except ConstraintError as error:
+        raise OptionError(error.path, error.reason) from error
