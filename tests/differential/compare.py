@@ -1,0 +1,254 @@
+"""Where two engines' answers to a question differ, when what is meant to differ is set aside.
+
+`DIVERGENCES` is all that is set aside. Each row names its ids in spec/divergences.md, says what Targetry does otherwise than
+the Node SDK and why, and puts it right for the comparison: by asking Node another question, or by editing its answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+Question = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class Divergence(NamedTuple):
+    """`ask` edits (a copy of) the question for Node; `read` edits Node's answer, given the original question and our answer."""
+
+    ids: str
+    reason: str
+    ask: Callable[[Question], None] | None = None
+    read: Callable[[Question, Answer, Answer], None] | None = None
+
+
+# ── D-14 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _capital_geo(question: Question) -> None:
+    geo = question["request"].get("context", {}).get("geo") or {}
+    for key in ("city", "countryCode", "stateCode"):
+        if key in geo:
+            geo[key] = geo[key].upper()
+
+
+def _raw_geo_tokens(question: Question, answer: Answer, ours: Answer) -> None:
+    geo = question["request"].get("context", {}).get("geo") or {}
+    raw = {"geo.city": geo.get("city"), "geo.country": geo.get("countryCode"), "geo.state": geo.get("stateCode")}
+    for tokens in _all_of(answer, "responseTokens"):
+        tokens.update({name: raw[name] for name in raw if name in tokens})
+
+
+# ── D-48 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _no_clashing_parameters(question: Question) -> None:
+    for parameters in _all_of(question["request"], "parameters"):
+        nested = {name for name in parameters if _is_dotted(name)}
+        for name in list(parameters):
+            if any(other.startswith(f"{name}.") for other in nested):
+                del parameters[name]
+
+
+def _is_dotted(name: str) -> bool:
+    return "." in name and ".." not in name and not name.startswith(".") and not name.endswith(".")
+
+
+# ── D-49 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_ORDERINGS = ("<", "<=", ">", ">=")
+
+
+def _guarded(condition: Any) -> Any:
+    """The condition for json-logic-js, so that null is in no order, and an empty text not with numbers."""
+    if isinstance(condition, list):
+        return [_guarded(part) for part in condition]
+    if not isinstance(condition, dict):
+        return condition
+    guarded = {name: _guarded(part) for name, part in condition.items()}
+    if len(guarded) != 1:
+        return condition
+    ((operator, operands),) = guarded.items()
+    if operator not in _ORDERINGS or not isinstance(operands, list):
+        return guarded
+    pairs = list(zip(operands, operands[1:], strict=False))
+    return {"and": [*({"!==": [operand, None]} for operand in operands), *map(_not_blank_and_number, pairs), guarded]}
+
+
+def _not_blank_and_number(pair: tuple[Any, Any]) -> Any:
+    left, right = pair
+    return {"and": [_unless_blank(left, right), _unless_blank(right, left)]}
+
+
+def _unless_blank(blank: Any, other: Any) -> Any:
+    """True unless `blank` is an empty text and `other` is no text."""
+    return {"or": [{"!==": [blank, ""]}, {"===": [{"cat": [other]}, other]}]}
+
+
+def _guard_orderings(question: Question) -> None:
+    for rule in _rules_of(question):
+        rule["condition"] = _for_node(rule["condition"])
+
+
+def _for_node(condition: Any) -> Any:
+    """Node itself takes an empty list for a match."""
+    return {"!!": [_guarded(condition)]}
+
+
+def _unguard_traces(question: Question, answer: Answer, ours: Answer) -> None:
+    known = {_text(_for_node(rule["condition"])): rule["condition"] for rule in _rules_of(question)}
+    for trace in _all_of(answer, "trace"):
+        for target in trace["evaluatedCampaignTargets"]:
+            for side in ("matchedRuleConditions", "unmatchedRuleConditions"):
+                target[side] = [known.get(_text(condition), condition) for condition in target[side]]
+
+
+# ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _macros_as_node_knows_them(question: Question) -> None:
+    for rule in _rules_of(question):
+        text = json.dumps(rule["consequence"], ensure_ascii=False)
+        text = text.replace("${view.name}", "${location.name}").replace("${Campaign.Name}", "${campaign.Name}")
+        rule["consequence"] = json.loads(text)
+
+
+def _drop_live_traces(question: Question, answer: Answer, ours: Answer) -> None:
+    for one in (answer, ours):
+        for mbox in _mboxes_of(one):
+            if "options" not in mbox and "trace" in mbox:
+                mbox["trace"] = {**mbox["trace"], "campaigns": None, "evaluatedCampaignTargets": None}
+
+
+def _mboxes_of(answer: Answer) -> Iterator[dict[str, Any]]:
+    for mode in ("execute", "prefetch"):
+        yield from answer["response"].get(mode, {}).get("mboxes", ())
+
+
+def _drop_referring(question: Question, answer: Answer, ours: Answer) -> None:
+    asked = [question["request"].get(mode) for mode in ("execute", "prefetch")]
+    if not list(_all_of(asked, "address")):
+        return
+    for one in (answer, ours):
+        for context in _all_of(one, "context"):
+            context.pop("referring", None)
+
+
+def _drop_artifact_clock(question: Question, answer: Answer, ours: Answer) -> None:
+    for trace in _all_of(answer, "trace"):
+        trace["artifact"].pop("artifactLastRetrieved", None)
+
+
+DIVERGENCES: tuple[Divergence, ...] = (
+    Divergence("D-14", "places are compared in capitals; response tokens have them as given", _capital_geo, _raw_geo_tokens),
+    Divergence("D-48", "a nested parameter wins over a plain one of its name, which Node cannot take", _no_clashing_parameters),
+    Divergence("D-49, §5", "null is in no order with anything, an empty text in none with numbers; an empty list is no match", _guard_orderings, _unguard_traces),
+    Divergence(
+        "D-17",
+        "Node takes the page of a location's own address for the referring one too; cases whose rules ask for it have both the same",
+        None,
+        _drop_referring,
+    ),
+    Divergence("D-23", "`view.name` is known, and macros of any case", _macros_as_node_knows_them),
+    Divergence("§11", "Node gives a location without a match a trace that goes on growing", None, _drop_live_traces),
+    Divergence("D-26", "when the artifact came depends on the process, not on the decision", None, _drop_artifact_clock),
+)
+
+
+def for_node(question: Question) -> Question:
+    """The question to put to Node instead."""
+    asked = copy.deepcopy(question)
+    for divergence in DIVERGENCES:
+        if divergence.ask is not None:
+            divergence.ask(asked)
+    return asked
+
+
+def for_targetry(question: Question, node: Answer) -> Question:
+    """The question to put to Targetry: a visitor without an id has the one that Node drew."""
+    known = question["request"].get("id") or {}
+    if "error" in node or any(known.get(key) for key in ("tntId", "marketingCloudVisitorId", "thirdPartyId")):
+        return question
+    visitor = {**known, "tntId": node["response"]["id"]["tntId"]}
+    return {**question, "request": {**question["request"], "id": visitor}}
+
+
+def differences(question: Question, node: Answer, ours: Answer) -> list[str]:
+    """How `ours` differs from Node's answer to `for_node(question)`; empty when they agree."""
+    if "error" in node or "error" in ours:
+        pair = node.get("error"), ours.get("error")
+        return [] if None not in pair else [f"error: node {pair[0]!r}, ours {pair[1]!r}"]
+    node, ours = copy.deepcopy(node), copy.deepcopy(ours)
+    for divergence in DIVERGENCES:
+        if divergence.read is not None:
+            divergence.read(question, node, ours)
+    return list(_unequal(_comparable(node), _comparable(ours), ""))
+
+
+def _comparable(answer: Answer) -> dict[str, Any]:
+    sent = [one["body"] for one in answer["sent"]]
+    return {
+        "response": answer["response"],
+        "remoteMboxes": sorted(answer["meta"]["remoteMboxes"]),
+        "remoteViews": sorted(answer["meta"]["remoteViews"]),
+        "notified": [_without_ids(body.get("notifications")) for body in sent],
+        "notified for": [body.get("id") for body in sent],
+    }
+
+
+def _without_ids(tree: Any) -> Any:
+    """Notifications with a placeholder for their random ids."""
+    return [{**one, "id": "…", "impressionId": "…"} if _has_ids(one) else one for one in tree]
+
+
+def _has_ids(notification: Mapping[str, Any]) -> bool:
+    return all(isinstance(notification.get(key), str) and notification[key] for key in ("id", "impressionId"))
+
+
+def _unequal(node: Any, ours: Any, path: str) -> Iterator[str]:
+    if isinstance(node, dict) and isinstance(ours, dict):
+        for key in sorted({*node, *ours}):
+            if key in node and key in ours:
+                yield from _unequal(node[key], ours[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}: node {_shown(node, key)}, ours {_shown(ours, key)}"
+    elif isinstance(node, list) and isinstance(ours, list) and len(node) == len(ours):
+        for i, (left, right) in enumerate(zip(node, ours, strict=True)):
+            yield from _unequal(left, right, f"{path}[{i}]")
+    elif _plain(path, node) != _plain(path, ours):
+        yield f"{path}: node {_text(node)}, ours {_text(ours)}"
+
+
+def _plain(path: str, value: Any) -> Any:
+    """Values that JSON tells apart and Python does not, told apart; random ids of traced notifications not."""
+    if path.endswith((".id", ".impressionId")) and ".notifications[" in path:
+        return bool(value)
+    return (isinstance(value, bool), value)
+
+
+def _shown(tree: Mapping[str, Any], key: str) -> str:
+    return _text(tree[key]) if key in tree else "absent"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _rules_of(question: Question) -> Iterator[dict[str, Any]]:
+    for place in question["artifact"]["rules"].values():
+        for rules in place.values():
+            yield from rules
+
+
+def _all_of(tree: Any, key: str) -> Iterator[Any]:
+    """Every value that is called `key`, wherever it is."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            if name == key and isinstance(value, dict):
+                yield value
+            yield from _all_of(value, key)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _all_of(value, key)

@@ -1,0 +1,78 @@
+"""Compare Targetry with the Node SDK on random cases, as many as wanted.
+
+    python tests/differential/run.py --seed 1 --cases 20000
+
+Prints each kind of difference once, with a small question that shows it; exits 1 when there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "src")]
+
+from differential.cases import cases
+from differential.compare import differences, for_node, for_targetry
+from differential.engine import Targetry
+from differential.node import NodeProgram, missing
+from differential.shrink import shrunk
+
+
+def disagreements(node: NodeProgram, question: dict[str, Any]) -> list[str]:
+    """How the two engines differ on one question."""
+    answer = node.ask(for_node(question))
+    return differences(question, answer, Targetry().ask(for_targetry(question, answer)))
+
+
+def kind(difference: str) -> str:
+    """Differences of one kind differ in indexes only."""
+    return re.sub(r"\[\d+\]", "[]", difference.partition(": ")[0])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--most", type=int, default=10, help="stop after so many kinds of differences")
+    parser.add_argument("--ignore", default="^$", help="a pattern of kinds that are known already")
+    chosen = parser.parse_args(arguments)
+    if reason := missing("decide.cjs"):
+        sys.exit(reason)
+    seen: dict[str, int] = {}
+    with NodeProgram("decide.cjs") as node:
+        for number, question in enumerate(cases(chosen.seed, chosen.cases)):
+            if sys.stderr.isatty() and number % 100 == 0:
+                print(f"\r{number} of {chosen.cases}", end="", file=sys.stderr)
+            for difference in disagreements(node, question):
+                name = kind(difference)
+                if name not in seen and not re.search(chosen.ignore, name):
+                    seen |= dict.fromkeys(_show(node, number, question, name), 0)
+                if name in seen:
+                    seen[name] += 1
+            if len(seen) >= chosen.most:
+                break
+    for name, count in seen.items():
+        print(f"{count:6} × {name}")
+    print(f"{number + 1} cases, {len(seen)} kinds of differences")
+    return 1 if seen else 0
+
+
+def _show(node: NodeProgram, number: int, question: dict[str, Any], name: str) -> list[str]:
+    """Print a small question with this kind of difference; all kinds that it shows."""
+    small = shrunk(question, lambda candidate: name in map(kind, disagreements(node, candidate)))
+    found = disagreements(node, small)
+    print(f"── case {number}: {name}")
+    for difference in found:
+        print(f"   {difference[:400]}")
+    print(f"   {json.dumps(small, ensure_ascii=False)}\n", flush=True)
+    return [name, *map(kind, found)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
