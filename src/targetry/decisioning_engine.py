@@ -158,10 +158,12 @@ class DecisioningEngine:
         return self._compile(body)
 
     def _measured(self, response: HttpResponse, took_ms: float) -> None:
-        entry = artifact_entry(
-            timestamp=int(time.time() * 1000), execution_ms=took_ms, response_size=len(response.body)
-        )
-        self._telemetry().add(entry)
+        store = self._telemetry()
+        if store.enabled:  # D-51
+            timestamp = int(time.time() * 1000)
+            store.add(
+                artifact_entry(timestamp=timestamp, execution_ms=took_ms, response_size=len(response.body))
+            )
 
 
 class _Measured:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from .background.artifact_source import ArtifactStats
-from .background.geo import AsyncGeoLookup, GeoLookup
-from .background.geo_database import AsyncGeoDatabase, GeoDatabase
+from .background.geo import GeoLookup, Lookup
+from .background.geo_database import GeoDatabase
 from .background.notifier import Notifier, NotifierStats
 from .background.place_cache import GeoStats
 from .decisioning_engine import DecisioningEngine
@@ -29,6 +29,9 @@ from .road import SDK_HEADERS, Impressions, Road
 
 _READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned and its result been assigned
 
+
+if TYPE_CHECKING:
+    from .background.geo_aio import AsyncGeoDatabase, AsyncGeoLookup
 
 CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -101,6 +104,8 @@ class Machinery:
         """As `geo`, for a client that awaits."""
         if self.engine is None:
             return None
+        from .background.geo_aio import AsyncGeoDatabase, AsyncGeoLookup
+
         database = self._geo_database()
         lookup = AsyncGeoLookup(transport=transport, **self._geo_arguments())
         self._geo = AsyncGeoDatabase(database) if database is not None else lookup
@@ -136,7 +141,7 @@ class Machinery:
         return ClientStats(
             notifications=self.notifier.stats(),
             artifact=self.engine.stats() if self.engine is not None else None,
-            geo=self._geo.stats() if isinstance(self._geo, GeoLookup | AsyncGeoLookup) else None,
+            geo=self._geo.stats() if isinstance(self._geo, Lookup) else None,
             telemetry_dropped=self.road.telemetry.dropped,
             handler_failures=self.events.failures,
         )

@@ -13,14 +13,13 @@ from collections.abc import Callable, Generator
 from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import UNSET
 
 from .call_options import OfferOptions
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import delivery_url
 from .delivery.prepare import Prepared, prepare
 from .delivery.retry import RetryBudget, pause_s
-from .delivery.telemetry import TelemetryStore, call_entry
+from .delivery.telemetry import Measurement, TelemetryStore
 from .delivery.transport import HttpRequest, HttpResponse
 from .device.decide import Decision, decide
 from .device.remote import RemoteDependency, remote_dependency
@@ -33,7 +32,7 @@ from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
 from .models import ConstraintError, DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, snapshot
 from .options import ClientOptions
 from .version import __version__
-from .visitor import Visitor
+from .visitor import visitor_for
 
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
@@ -181,12 +180,13 @@ class Road:
 
     def _prepare(self, offer: OfferOptions, request: DeliveryRequest, *, wire: bool) -> Prepared:
         options = self._options
-        visitor, customer_ids = offer.visitor, offer.customer_ids
-        if visitor is None and (
-            offer.visitor_cookie is not UNSET or customer_ids is not None or offer.consumer_id is not None
-        ):
-            cookie = None if offer.visitor_cookie is UNSET else offer.visitor_cookie
-            visitor, customer_ids = Visitor(options.organization_id, cookie, customer_ids), None
+        visitor = visitor_for(
+            options.organization_id,
+            visitor=offer.visitor,
+            visitor_cookie=offer.visitor_cookie,
+            customer_ids=offer.customer_ids,
+            consumer_id=offer.consumer_id,
+        )
         now = time.time()
         return prepare(
             request,
@@ -198,7 +198,7 @@ class Road:
             property_token=options.property_token,
             visitor=visitor,
             consumer_id=offer.consumer_id,
-            customer_ids=customer_ids,
+            customer_ids=offer.customer_ids,
             wire=wire,
             now=now,
             new_id=new_id,
@@ -321,13 +321,9 @@ class Road:
         return result
 
     def _measure(self, call: Call, response: DeliveryResponse, method: DecisioningMethod, now: float) -> None:
-        if not self.telemetry.enabled:
-            return
-        took = (time.perf_counter() - call.started) * 1000
-        entry = call_entry(
-            call.prepared.request, response, method=method, timestamp=int(now * 1000), execution_ms=took
-        )
-        self.telemetry.add(entry)
+        if self.telemetry.enabled:
+            took = (time.perf_counter() - call.started) * 1000
+            self.telemetry.add(Measurement(call.prepared.request, response, method, int(now * 1000), took))
 
     def url(self, prepared: Prepared) -> str:
         """Where a prepared request is posted to."""

@@ -97,7 +97,9 @@ def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:
     assert isinstance(error["error"], ApiException)
     assert (error["error"].status, error["error"].body) == (400, "no such token")
     assert error["notification"] is one.request
-    assert desk.lines.errors == ["Notifications were dropped, so far: 2 rejected. Last error: 400 Bad Request"]
+    assert desk.lines.errors == [
+        "Notifications were dropped, so far: 2 rejected. Last error: 400 Bad Request"
+    ]
 
 
 def test_telemetry_that_is_given_up_is_not_told() -> None:

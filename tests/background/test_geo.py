@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from background_fakes import REFUSED, Answer, AsyncNetwork, Clock, Lines, Listener, Network, answer
-from targetry.background.geo import AsyncGeoLookup, GeoLookup, merge, needs_lookup
+from targetry.background.geo import GeoLookup, merge, needs_lookup
+from targetry.background.geo_aio import AsyncGeoLookup
 from targetry.background.place import Place
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.errors import ApiException

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from background_fakes import Listener
 from mmdb import mmdb
-from targetry.background.geo_database import AsyncGeoDatabase, GeoDatabase, place_of_record
+from targetry.background.geo_aio import AsyncGeoDatabase
+from targetry.background.geo_database import GeoDatabase, place_of_record
 from targetry.background.place import Place
 from targetry.errors import OptionError
 from targetry.models import Geo

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from notifier_kit import balanced
 from targetry.background.ledger import Ledger, NotifierStats, Reason
 
-REASONS: list[Reason] = ["queue_full", "rejected", "expired", "unprocessed", "invalid", "closed", "spool_lost"]
+REASONS: list[Reason] = [
+    "queue_full",
+    "rejected",
+    "expired",
+    "unprocessed",
+    "invalid",
+    "closed",
+    "spool_lost",
+]
 counts = st.integers(0, 5)
 reasons = st.sampled_from(REASONS)
 steps = st.one_of(

@@ -42,7 +42,9 @@ def test_a_delivery_under_way_still_takes_its_room() -> None:
 
 def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() -> None:
     desk = Desk()
-    with desk.outbox._holding:  # a signal handler that interrupts an offer finds it like this, in its own thread
+    with (
+        desk.outbox._holding
+    ):  # a signal handler that interrupts an offer finds it like this, in its own thread
         assert desk.offer(delivery("a")) == [True]
         assert desk.stats.accepted == 0
     assert desk.stats.pending == 1
@@ -136,7 +138,9 @@ def test_waiting_ends_when_the_last_one_is_settled() -> None:
     desk = Desk()
     desk.offer(delivery(), delivery())
     done: list[bool] = []
-    waiter = threading.Thread(target=lambda: done.append(desk.outbox.wait_until(desk.outbox.is_empty, LONG_S)))
+    waiter = threading.Thread(
+        target=lambda: done.append(desk.outbox.wait_until(desk.outbox.is_empty, LONG_S))
+    )
     waiter.start()
     desk.work()
     waiter.join(LONG_S)

@@ -254,7 +254,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def test_rows_of_a_process_that_was_killed_are_all_there(folder: Folder) -> None:
     process = start(
-        folder, "spool = spool_with(b'a', b'b'); spool.remove([1]); print('written', flush=True); sys.stdin.read()"
+        folder,
+        "spool = spool_with(b'a', b'b'); spool.remove([1]); print('written', flush=True); sys.stdin.read()",
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"written\n"
@@ -303,5 +304,5 @@ def test_a_child_has_a_file_of_its_own(folder: Folder) -> None:
         """,
     )
     out, _ = process.communicate(timeout=30)
-    assert out == b"[b\"parent's\"]\n"
+    assert out == b'[b"parent\'s"]\n'
     assert sorted(bodies(folder.open())) == [b"child's", b"parent's"]

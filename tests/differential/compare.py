@@ -110,9 +110,17 @@ def _unguard_traces(question: Question, answer: Answer, ours: Answer) -> None:
 
 def _macros_as_node_knows_them(question: Question) -> None:
     for rule in _rules_of(question):
-        text = json.dumps(rule["consequence"], ensure_ascii=False)
-        text = text.replace("${view.name}", "${location.name}").replace("${Campaign.Name}", "${campaign.Name}")
-        rule["consequence"] = json.loads(text)
+        for option in rule["consequence"]["options"]:
+            content = option.get("content")
+            if option.get("type") == "html" and isinstance(content, str):
+                option["content"] = _in_lower_case(content)
+            for action in content if option.get("type") == "actions" and isinstance(content, list) else ():
+                if isinstance(action.get("content"), str):
+                    action["content"] = _in_lower_case(action["content"])
+
+
+def _in_lower_case(text: str) -> str:
+    return text.replace("${view.name}", "${location.name}").replace("${Campaign.name}", "${campaign.name}")
 
 
 def _drop_live_traces(question: Question, answer: Answer, ours: Answer) -> None:
@@ -120,6 +128,9 @@ def _drop_live_traces(question: Question, answer: Answer, ours: Answer) -> None:
         for mbox in _mboxes_of(one):
             if "options" not in mbox and "trace" in mbox:
                 mbox["trace"] = {**mbox["trace"], "campaigns": None, "evaluatedCampaignTargets": None}
+        for page_load in _all_of(one, "pageLoad"):
+            if "trace" in page_load:
+                page_load["trace"] = {**page_load["trace"], "evaluatedCampaignTargets": None}
 
 
 def _mboxes_of(answer: Answer) -> Iterator[dict[str, Any]]:
@@ -152,7 +163,7 @@ DIVERGENCES: tuple[Divergence, ...] = (
         _drop_referring,
     ),
     Divergence("D-23", "`view.name` is known, and macros of any case", _macros_as_node_knows_them),
-    Divergence("§11", "Node gives a location without a match a trace that goes on growing", None, _drop_live_traces),
+    Divergence("§11", "Node's traces of a pageLoad and of a mbox without a match go on growing after it", None, _drop_live_traces),
     Divergence("D-26", "when the artifact came depends on the process, not on the decision", None, _drop_artifact_clock),
 )
 
@@ -233,7 +244,16 @@ def _shown(tree: Mapping[str, Any], key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return json.dumps(_as_javascript(value), ensure_ascii=False, sort_keys=True)
+
+
+def _as_javascript(value: Any) -> Any:
+    """JavaScript writes 35.0 as 35."""
+    if isinstance(value, dict):
+        return {key: _as_javascript(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_javascript(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _rules_of(question: Question) -> Iterator[dict[str, Any]]:

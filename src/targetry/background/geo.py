@@ -7,8 +7,6 @@ does not answer. A lookup never raises: without an answer the caller's geo is us
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import random
 import time
 from collections.abc import Callable
@@ -20,7 +18,7 @@ from targetry.background.backoff import retry_after_s
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.place import Place, place_of_answer
 from targetry.background.place_cache import Flight, GeoStats, PlaceCache
-from targetry.delivery.transport import AsyncTransport, HttpRequest, HttpResponse, Transport, shown_url
+from targetry.delivery.transport import HttpRequest, HttpResponse, Transport, shown_url
 from targetry.errors import ApiException
 from targetry.events import GEO_LOCATION_UPDATED
 from targetry.models import Geo
@@ -30,10 +28,10 @@ UNKNOWN_IP_ADDRESS: Final = "unknownIpAddress"  # asks for the place that the re
 GEO_LOOKUP_FAILED: Final = "geo_lookup_failed"
 DEFAULT_TIMEOUT_S: Final = 1.0
 
-_GIVEN_UP = TimeoutError(
+GIVEN_UP = TimeoutError(
     "the lookup was given up"
 )  # what waits for it learns when the one who asked is torn away
-_MAX_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 _TTL_S = 3600.0
 _NEGATIVE_TTL_S = 30.0
 _MAX_ENTRIES = 10_000
@@ -84,7 +82,7 @@ def merge(geo: Geo, place: Place | None) -> Geo:
     )
 
 
-class _Lookup(Generic[AnyTransport]):
+class Lookup(Generic[AnyTransport]):
     """All of a lookup but the exchange of bytes, which is where the twins differ."""
 
     def __init__(
@@ -161,7 +159,7 @@ class _Lookup(Generic[AnyTransport]):
         self._emit(GEO_LOOKUP_FAILED, ip_address=ip, url=self._url, error=error)
 
 
-class GeoLookup(_Lookup[Transport]):
+class GeoLookup(Lookup[Transport]):
     """Asks Target's edge, in the caller's thread; a caller waits for at most `timeout_s` seconds."""
 
     def resolve(self, geo: Geo | None, *, enabled: bool) -> Geo | None:
@@ -184,49 +182,10 @@ class GeoLookup(_Lookup[Transport]):
             return None
 
     def _ask(self, ip: str, flight: Flight) -> None:
-        outcome: HttpResponse | Exception = _GIVEN_UP
+        outcome: HttpResponse | Exception = GIVEN_UP
         try:
-            outcome = self._transport.send(self._request(ip), timeout=self._timeout_s, max_bytes=_MAX_BYTES)
+            outcome = self._transport.send(self._request(ip), timeout=self._timeout_s, max_bytes=MAX_BYTES)
         except Exception as error:  # the transport may be the user's own, and raise anything
-            outcome = error
-        finally:
-            self._learn(ip, flight, outcome)
-
-
-class AsyncGeoLookup(_Lookup[AsyncTransport]):
-    """As `GeoLookup`, in the caller's event loop. A caller who is cancelled does not take the answer from the others."""
-
-    @functools.cached_property
-    def _tasks(self) -> set[asyncio.Task[None]]:
-        return set()  # the loop itself keeps only weak references
-
-    async def resolve(self, geo: Geo | None, *, enabled: bool) -> Geo | None:
-        """As `GeoLookup.resolve`."""
-        if geo is None or not enabled:
-            return geo
-        ip = needs_lookup(geo, enabled)
-        return merge(geo, None if ip is None else await self.find(ip))
-
-    async def find(self, ip: str) -> Place | None:
-        """As `GeoLookup.find`."""
-        turn = self._places.begin(ip)
-        if turn.flight is None:
-            return turn.place
-        if turn.leads:
-            task = asyncio.create_task(self._ask(ip, turn.flight), name="targetry geo lookup")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(turn.flight), self._timeout_s)
-        except TimeoutError:
-            return None
-
-    async def _ask(self, ip: str, flight: Flight) -> None:
-        outcome: HttpResponse | Exception = _GIVEN_UP
-        try:
-            request = self._request(ip)
-            outcome = await self._transport.send(request, timeout=self._timeout_s, max_bytes=_MAX_BYTES)
-        except Exception as error:
             outcome = error
         finally:
             self._learn(ip, flight, outcome)

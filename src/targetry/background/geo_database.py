@@ -73,20 +73,6 @@ class GeoDatabase:
         self._reader.close()
 
 
-class AsyncGeoDatabase:
-    """`GeoDatabase` where `AsyncGeoLookup` is expected; it waits for nothing."""
-
-    def __init__(self, database: GeoDatabase) -> None:
-        self._database = database
-
-    async def resolve(self, geo: Geo | None, *, enabled: bool) -> Geo | None:
-        """As `GeoDatabase.resolve`."""
-        return self._database.resolve(geo, enabled=enabled)
-
-    def close(self) -> None:
-        self._database.close()
-
-
 def place_of_record(record: object) -> Place:
     """The place in a record of a city database; what it does not have is None."""
     subdivisions = _at(record, "subdivisions")

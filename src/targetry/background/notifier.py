@@ -134,6 +134,8 @@ class Notifier:
         A wait after failures is cut short, unless it was the server that asked for it.
         """
         outbox = self._current()
+        if not outbox.is_reachable():
+            return False
         outbox.throttle.hurry()
         outbox.bell.ring()
         self._staff(outbox)
@@ -143,12 +145,15 @@ class Notifier:
         """Send what is pending, for at most `timeout` seconds, and end. May be called twice, and from a handler.
 
         What is pending then is dropped as `closed`, calls under way included; or stays in the spool, and pending in the
-        books. Raises nothing.
+        books. Raises nothing. In a signal handler that interrupted an offer it cannot wait, and leaves it to the threads to
+        come to an end in that time; calling it again, as is done when the process ends, waits for that.
         """
         self._closed = True
         outbox = self._current()
         outbox.shut = True
         outbox.deadline = self._clock() + timeout
+        if not outbox.is_reachable():
+            return
         self._drain(outbox, timeout)
         outbox.end()
         self._courier.last_words() if outbox.deserted else outbox.wait_until(
@@ -264,6 +269,12 @@ class Notifier:
         except Exception as error:  # whatever it is, there are others to be sent
             self._limited_log.error("surprise", "The notifier goes on after %r", error)
             wait = _AFTER_SURPRISE_S
+        if outbox.deadline is not None:  # nobody may be waiting for it
+            left = outbox.deadline - self._clock()
+            if left <= 0:
+                outbox.end()
+                return True
+            wait = left if wait is None else min(wait, left)
         if wait is None:
             return self._wait(outbox.bell, self._idle_s)
         if wait > 0:

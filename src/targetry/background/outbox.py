@@ -310,6 +310,14 @@ class Outbox:
             self._tell_waiters()
             return True
 
+    def is_reachable(self) -> bool:
+        """Whether the lock can be had. It cannot in a signal handler that interrupted its holder, for as long as it runs."""
+        if not self._lock.acquire(timeout=_LONGEST_LOCK_WAIT_S):
+            return False
+        self._lock.release()
+        self.admit()
+        return True
+
     def is_empty(self) -> bool:
         if not self._lock.acquire(timeout=_LONGEST_LOCK_WAIT_S):
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 from targetry.models import (
     DecisioningMethod,
@@ -22,55 +22,58 @@ ARTIFACT_DOWNLOAD: Final = "ArtifactDownload"
 _EDGE, _LOCAL = ExecutionMode.EDGE, ExecutionMode.LOCAL
 
 
+class Measurement(NamedTuple):
+    """One call, measured: becomes an entry when a request takes it along, off the path of the call."""
+
+    request: DeliveryRequest
+    response: DeliveryResponse
+    method: DecisioningMethod
+    timestamp_ms: int
+    execution_ms: float
+
+    def entry(self) -> TelemetryEntry:
+        """The entry; `method` is the one actually used."""
+        request, response = self.request, self.response
+        return TelemetryEntry(
+            request_id=request.request_id,
+            timestamp=self.timestamp_ms,
+            execution=round(self.execution_ms, 2),
+            features=_features(request, self.method),
+            mode=_EDGE if response.edge_host else _LOCAL,
+            telemetry_server_token=response.telemetry_server_token,
+        )
+
+
 class TelemetryStore:
-    """The entries that wait. At most 1,000: the oldest make room, and `dropped` counts them."""
+    """What waits to be sent. At most 1,000: the oldest make room, and `dropped` counts them."""
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
         self.dropped = 0
-        self._entries: deque[TelemetryEntry] = deque(maxlen=MAX_ENTRIES)
+        self._waiting: deque[Measurement | TelemetryEntry] = deque(maxlen=MAX_ENTRIES)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._waiting)
 
-    def add(self, entry: TelemetryEntry) -> None:
-        if not self.enabled:
-            return
-        if len(self._entries) == MAX_ENTRIES:
+    def add(self, entry: Measurement | TelemetryEntry) -> None:
+        """Keep it; only for a store that is `enabled`."""
+        if len(self._waiting) == MAX_ENTRIES:
             self.dropped += 1
-        self._entries.append(entry)
+        self._waiting.append(entry)
 
     def attach(self, request: DeliveryRequest) -> None:
         """Hand all entries over to a request that is about to be sent, behind those that it has."""
         taken: list[TelemetryEntry] = []
-        entries = self._entries
-        while entries:
+        waiting = self._waiting
+        while waiting:
             try:
-                taken.append(entries.popleft())
+                first = waiting.popleft()
             except IndexError:  # another thread took the last one
                 break
+            taken.append(first.entry() if isinstance(first, Measurement) else first)
         if taken:
             own = request.telemetry.entries if request.telemetry is not None else None
             request.telemetry = Telemetry([*(own or ()), *taken])
-
-
-def call_entry(
-    request: DeliveryRequest,
-    response: DeliveryResponse,
-    *,
-    method: DecisioningMethod,
-    timestamp: int,
-    execution_ms: float,
-) -> TelemetryEntry:
-    """The entry of one call; `method` is the one actually used, `timestamp` epoch ms."""
-    return TelemetryEntry(
-        request_id=request.request_id,
-        timestamp=timestamp,
-        execution=round(execution_ms, 2),
-        features=_features(request, method),
-        mode=_EDGE if response.edge_host else _LOCAL,
-        telemetry_server_token=response.telemetry_server_token,
-    )
 
 
 def artifact_entry(*, timestamp: int, execution_ms: float, response_size: int) -> TelemetryEntry:
