@@ -12,9 +12,10 @@ import msgspec
 
 from background_fakes import Clock, Lines, Listener, answer
 from targetry.background.courier import Courier
+from targetry.background.entry import Delivery
 from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog
-from targetry.background.outbox import Delivery, Outbox
+from targetry.background.outbox import Outbox
 from targetry.background.throttle import RetryPolicy, Throttle
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.models import DeliveryRequest, MetricType, Notification

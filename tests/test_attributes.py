@@ -22,10 +22,14 @@ from targetry.models import (
 
 
 def mbox(name: str | None, *contents: Any) -> MboxResponse:
-    return MboxResponse(name=name, options=[Option(type=OptionType.JSON, content=content) for content in contents])
+    return MboxResponse(
+        name=name, options=[Option(type=OptionType.JSON, content=content) for content in contents]
+    )
 
 
-def provider(*execute: MboxResponse, prefetch: list[PrefetchMboxResponse] | None = None) -> AttributesProvider:
+def provider(
+    *execute: MboxResponse, prefetch: list[PrefetchMboxResponse] | None = None
+) -> AttributesProvider:
     response = DeliveryResponse(execute=ExecuteResponse(mboxes=list(execute)))
     if prefetch is not None:
         response.prefetch = PrefetchResponse(mboxes=prefetch)
@@ -74,7 +78,9 @@ NOTHING_TO_INDEX = {
     "scalar": DeliveryResponse(execute=ExecuteResponse(mboxes=[mbox("home", 42)])),
     "empty object": DeliveryResponse(execute=ExecuteResponse(mboxes=[mbox("home", {})])),
     "not JSON": DeliveryResponse(
-        execute=ExecuteResponse(mboxes=[MboxResponse(name="home", options=[Option(type="html", content="<b>")])])
+        execute=ExecuteResponse(
+            mboxes=[MboxResponse(name="home", options=[Option(type="html", content="<b>")])]
+        )
     ),
 }
 
@@ -188,6 +194,8 @@ def test_names_that_are_no_list_of_texts_are_refused(names: object, path: str) -
     assert caught.value.path == path
 
 
-@pytest.mark.parametrize("names", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}], ids=lambda names: type(names).__name__)
+@pytest.mark.parametrize(
+    "names", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}], ids=lambda names: type(names).__name__
+)
 def test_anything_that_yields_names_will_do(names: object) -> None:
     assert checked_names(names) == ["a", "b"]

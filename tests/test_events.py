@@ -99,7 +99,9 @@ def test_a_handler_that_can_take_the_event_gets_it(handler: Callable[..., Any], 
 
 
 @pytest.mark.parametrize("handler", TAKES_NOTHING.values(), ids=TAKES_NOTHING)
-def test_a_handler_without_parameters_is_called_without_the_event(handler: Callable[..., Any], log: Log) -> None:
+def test_a_handler_without_parameters_is_called_without_the_event(
+    handler: Callable[..., Any], log: Log
+) -> None:
     recorder = Recorder()
     Events({"client_ready": handler(recorder)}, log).emit("client_ready")
     assert recorder.calls == ["nothing"]
@@ -155,12 +157,12 @@ def test_unsubscribing_what_is_not_subscribed_is_harmless(log: Log) -> None:
     Events(None, log).unsubscribe("client_ready:7")
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     pass
 
 
 FAILURES = {
-    "exception": Broken("no"),
+    "exception": BrokenError("no"),
     "sys.exit": SystemExit(1),
     "cancelled": asyncio.CancelledError(),
     "endless recursion": RecursionError("too deep"),
@@ -186,7 +188,7 @@ def test_a_failing_handler_is_logged_and_counted_and_harms_no_other(failure: Bas
 
 def test_a_failing_coroutine_handler_is_logged_and_counted(log: Log) -> None:
     async def on_ready() -> None:
-        raise Broken("no")
+        raise BrokenError("no")
 
     events = Events({"client_ready": on_ready}, log)
     events.emit("client_ready")
@@ -197,7 +199,7 @@ def test_a_failing_coroutine_handler_is_logged_and_counted(log: Log) -> None:
 def test_a_logger_that_fails_is_no_harm_either() -> None:
     class BrokenLog:
         def error(self, message: str, /) -> None:
-            raise Broken(message)
+            raise BrokenError(message)
 
     events = Events({"client_ready": lambda: 1 / 0}, BrokenLog())
     events.emit("client_ready")
@@ -256,7 +258,7 @@ def test_in_a_running_loop_a_coroutine_handler_becomes_a_task_there(log: Log) ->
 def test_a_task_that_fails_is_logged_and_counted(log: Log) -> None:
     async def main() -> Events:
         async def on_ready() -> None:
-            raise Broken("no")
+            raise BrokenError("no")
 
         events = Events({"client_ready": on_ready}, log)
         events.emit("client_ready")

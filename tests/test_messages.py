@@ -2,8 +2,14 @@ from targetry.messages import MESSAGES, attribute_not_exist, property_token_mism
 
 
 def test_texts_keep_the_spaces_that_callers_match_on() -> None:
-    assert "Method.  Must be set to one of: hybrid,on-device,server-side" in MESSAGES["DECISIONING_METHOD_INVALID"]
-    assert [key for key, text in MESSAGES.items() if text.endswith(": ")] == ["MBOX_INVALID", "NOTIFICATION_INVALID"]
+    assert (
+        "Method.  Must be set to one of: hybrid,on-device,server-side"
+        in MESSAGES["DECISIONING_METHOD_INVALID"]
+    )
+    assert [key for key, text in MESSAGES.items() if text.endswith(": ")] == [
+        "MBOX_INVALID",
+        "NOTIFICATION_INVALID",
+    ]
 
 
 def test_a_missing_attribute_is_named_with_its_mbox() -> None:
@@ -11,7 +17,5 @@ def test_a_missing_attribute_is_named_with_its_mbox() -> None:
 
 
 def test_a_property_mismatch_names_both_tokens() -> None:
-    expected = (
-        "The property token specified in the request 'a' does not match the one specified in the config 'None'."
-    )
+    expected = "The property token specified in the request 'a' does not match the one specified in the config 'None'."
     assert property_token_mismatch("a", None) == expected

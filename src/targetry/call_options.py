@@ -104,7 +104,7 @@ def _offer_options(
     wire = method is _SERVER_SIDE  # hybrid may stay here; what the wire wants is checked again before sending
     request = _copied(request, wire)
     if mbox_names:
-        request = _copied(with_mboxes(request, mbox_names), wire)
+        request = with_mboxes(request, mbox_names)
     _check_fields(request)
     session_id = given.get("session_id")
     if type(session_id) is not str or not session_id:

@@ -102,8 +102,7 @@ def positive_ms(path: str, value: Any) -> float:
 
 
 def interval_ms(path: str, value: Any) -> float:
-    """Milliseconds, or 0 (with the official package also `False`) for never."""
-    number = 0 if value is False else _number(path, value)
+    number = _number(path, value)
     if not 0 <= number <= LONGEST_MS:
         raise OptionError(path, f"must be between 0 and {LONGEST_MS} ms")
     return number

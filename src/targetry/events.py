@@ -11,16 +11,18 @@ thread drives it to its end on a loop of its own.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import itertools
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from targetry.errors import OptionError
+
+if TYPE_CHECKING:
+    import asyncio
 
 CLIENT_READY: Final = "client_ready"
 ARTIFACT_DOWNLOAD_SUCCEEDED: Final = "artifact_download_succeeded"
@@ -37,10 +39,6 @@ EVENT_NAMES: Final = (
 )
 
 Handler = Callable[..., Any]
-
-# A handler runs in threads that must outlive it: `sys.exit()` there, or a coroutine that cancels itself, is its
-# failure and not the thread's end. KeyboardInterrupt is the user's and goes through.
-_HANDLER_FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
 
 
 class ErrorLog(Protocol):
@@ -198,10 +196,14 @@ class Events:
                 result = subscription.handler()
             if inspect.isawaitable(result):
                 self._run(subscription, result)
-        except _HANDLER_FAILURES as error:
+        except BaseException as error:
+            if not _is_failure(error):
+                raise
             self._failed(subscription, error)
 
     def _run(self, subscription: _Subscription, awaitable: Awaitable[Any]) -> None:
+        import asyncio  # only for those whose handlers await
+
         async def wait() -> None:
             await awaitable
 
@@ -228,5 +230,18 @@ class Events:
             name = getattr(handler, "__qualname__", None) or repr(handler)
             trace = "".join(traceback.format_exception(error))
             self._log.error(f"Handler {name} of event {subscription.name} failed:\n{trace}")
-        except _HANDLER_FAILURES:
+        except Exception:
             pass  # the logger is the user's too; the count has already been taken
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Whether an exception is the handler's own, and not somebody's wish to end this thread.
+
+    A handler runs in threads that must outlive it, so `sys.exit()` there, or a coroutine that cancels itself, is
+    its failure. KeyboardInterrupt is the user's and goes through.
+    """
+    if isinstance(error, (Exception, SystemExit)):
+        return True
+    import asyncio
+
+    return isinstance(error, asyncio.CancelledError)

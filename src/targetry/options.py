@@ -149,6 +149,10 @@ def _timeout(path: str, value: Any) -> float:
     return checks.positive_ms(path, value)
 
 
+def _polling_interval(path: str, value: Any) -> float:
+    return 0 if value is False else checks.interval_ms(path, value)  # both switch polling off in 1.1.0
+
+
 def _maximum_wait(path: str, value: Any) -> float | None:
     if type(value) in (int, float) and value == -1:  # the official package's constant for "no bound"
         return None
@@ -224,7 +228,7 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
     "logger": (_A_LOGGER, "object with debug() and error()", "Default: `logging.getLogger('adobe.target')`."),
     "events": (_events, "dict of event name → callable", "Who is told what; spec/client.md §5."),
     "polling_interval": (
-        checks.interval_ms,
+        _polling_interval,
         "ms; 0 for never",
         "Between looks for a new artifact; at least 5 minutes on Adobe's CDN, 1 second elsewhere.",
     ),

@@ -36,6 +36,8 @@ from .visitor import visitor_for
 
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
+_SERVER_SIDE_NAME: Final = _SERVER_SIDE.value
+_ON_DEVICE_NAME: Final = _ON_DEVICE.value
 _NOTHING_REMOTE: Final = RemoteDependency([], [])
 SDK_HEADERS: Final = {
     "Content-Type": "application/json",
@@ -227,12 +229,10 @@ class Road:
         )
         if decision.problems:
             self._tell_problems(decision)
-        self._measure(call, decision.response, _ON_DEVICE, now)
+        self._measure(call, decision.response, now)
         if decision.impressions:
             self._report(Impressions(self, prepared, decision))
-        return self._envelope(
-            call, decision.response, _ON_DEVICE, decision.remote_mboxes, decision.remote_views, now
-        )
+        return self._envelope(call, decision.response, decision.remote_mboxes, decision.remote_views, now)
 
     def _tell_problems(self, decision: Decision) -> None:
         for problem in decision.problems:
@@ -292,8 +292,8 @@ class Road:
         hint = learned_hint(call.prepared, response, self._options.server_domain)
         if hint is not None:
             self.sticky_hint = hint
-        self._measure(call, response, _SERVER_SIDE, now)
-        return self._envelope(call, response, _SERVER_SIDE, call.remote.mboxes, call.remote.views, now)
+        self._measure(call, response, now)
+        return self._envelope(call, response, call.remote.mboxes, call.remote.views, now)
 
     # hand back
 
@@ -301,7 +301,6 @@ class Road:
         self,
         call: Call,
         response: DeliveryResponse,
-        method: DecisioningMethod,
         remote_mboxes: list[str],
         remote_views: list[str],
         now: float,
@@ -310,19 +309,20 @@ class Road:
         result = envelope(
             call.prepared,
             response,
-            method=method.value,
+            method=_ON_DEVICE_NAME if call.is_local else _SERVER_SIDE_NAME,
             now=now,
             remote_mboxes=remote_mboxes,
             remote_views=remote_views,
             visitor_state=visitor.get_state() if visitor is not None else None,
         )
-        if method is _ON_DEVICE and self._engine is not None and self._engine.is_stale:
+        if call.is_local and self._engine is not None and self._engine.is_stale:
             result["meta"]["stale"] = True
         return result
 
-    def _measure(self, call: Call, response: DeliveryResponse, method: DecisioningMethod, now: float) -> None:
+    def _measure(self, call: Call, response: DeliveryResponse, now: float) -> None:
         if self.telemetry.enabled:
             took = (time.perf_counter() - call.started) * 1000
+            method = _ON_DEVICE if call.is_local else _SERVER_SIDE
             self.telemetry.add(Measurement(call.prepared.request, response, method, int(now * 1000), took))
 
     def url(self, prepared: Prepared) -> str:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from background_fakes import answer
 from notifier_kit import OK, URL, Desk, Replies, Reply, balanced, delivery, ids_in, telemetry_only
-from targetry.background.outbox import Delivery, Entry
+from targetry.background.entry import Delivery, Entry
 from targetry.background.throttle import RetryPolicy
 from targetry.delivery.transport import HttpRequest
 from targetry.errors import ApiException, DeadlineError, TransportError
@@ -135,7 +135,7 @@ def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
 )
 def test_retry_after_is_obeyed(headers: dict[str, str], waited: float) -> None:
     numbers = iter([1.0, 0.0, 1.0])
-    desk = Desk(Replies(answer(503, **headers), OK), random=lambda: next(numbers))
+    desk = Desk(Replies(answer(503, b"", "", **headers), OK), random=lambda: next(numbers))
     desk.offer(delivery())
     assert desk.work() == pytest.approx(waited)
 

@@ -315,7 +315,15 @@ def test_a_handler_that_raises_does_not_end_the_thread(make: Kit) -> None:
 )
 def test_the_books_add_up_at_every_moment(limit: int, offerers: int, calls: list[str], seed: int) -> None:
     numbers = random.Random(seed)
-    replies = [OK, OK, answer(503), answer(400), REFUSED, answer(500), answer(200, b'{"notifications":[]}')]
+    replies: list[Reply] = [
+        OK,
+        OK,
+        answer(503),
+        answer(400),
+        REFUSED,
+        answer(500),
+        answer(200, b'{"notifications":[]}'),
+    ]
     lock = threading.Lock()
 
     def reply(request: HttpRequest) -> Reply:
@@ -481,6 +489,26 @@ def test_a_process_that_ends_sends_what_is_pending(server: FaultyServer) -> None
         server.url,
     )
     assert received(server) == [f"{n:02}" for n in range(20)]
+
+
+def test_a_forked_process_of_multiprocessing_that_ends_sends_what_is_pending(server: FaultyServer) -> None:
+    run(
+        """
+        import multiprocessing
+        notifier = notifier_with(HttpTransport())
+
+        def work():
+            for n in range(5):
+                notifier.offer(delivery(str(n), url=URL))
+
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        """,
+        server.url,
+    )
+    assert received(server) == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("how", ["", "os.kill(os.getpid(), signal.SIGTERM)"])

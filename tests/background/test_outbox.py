@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from notifier_kit import LONG_S, Desk, balanced, delivery, telemetry_only
-from targetry.background.outbox import Delivery, Entry
+from targetry.background.entry import Delivery, Entry
 from targetry.models import DeliveryRequest, Notification
 
 
@@ -90,7 +90,7 @@ def test_offers_from_many_threads_are_all_in_the_books() -> None:
     "notification",
     [
         Notification(id="a", tokens=[None]),  # type: ignore[list-item]
-        Notification(id="a", parameters={"p": 1}),  # type: ignore[dict-item]
+        Notification(id="a", parameters={"p": 1}),
         Notification(id="a", tokens=7),  # type: ignore[arg-type]
         None,
     ],

@@ -21,7 +21,7 @@ TOKENS = (
 )
 MACROS = (
     *("${campaign.name}", "${activity.id}", "${recipe.id}", "${experience.name}", "${offer.name}", "${option.id}"),
-    *("${mbox.name}", "${name}", "${index}", "${user}", "${mbox.plan}", "${profile.mbox.plan}", "${a.b.activity.name}"),
+    *("${mbox.name}", "${name}", "${index}", "${Plan}", "${mbox.plan}", "${profile.mbox.plan}", "${a.b.activity.name}"),
     *("${nope}", "${}", "${mbox.}", "${location.name}", "${user.tier}", "${mbox.user.tier}", "$ {plan}", "${plan", "${größe}"),
     *("${n}", "${activity.type}", "${campaign.recipe.id}", "${mbox}", "${mbox.mbox.plan}", "${view.name}", "${Campaign.name}"),
 )

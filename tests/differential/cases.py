@@ -237,7 +237,8 @@ class _Request:
 def _asked_parameters(artifact: Mapping[str, Any]) -> list[str]:
     """Names of the parameters that the artifact's conditions ask for."""
     found = [value for key, value in _leaves(artifact["rules"]) if key == "var" and isinstance(value, str)]
-    return sorted({path[5:].removesuffix("_lc") for path in found if path.startswith("mbox.") and len(path) > 5})
+    names = {path[5:].removesuffix("_lc") for path in found if path.startswith("mbox.")}
+    return sorted(name for name in names if name and not name.endswith(".length"))
 
 
 def _wanted_values(artifact: Mapping[str, Any]) -> list[str]:

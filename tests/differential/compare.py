@@ -61,20 +61,24 @@ def _is_dotted(name: str) -> bool:
 _ORDERINGS = ("<", "<=", ">", ">=")
 
 
-def _guarded(condition: Any) -> Any:
-    """The condition for json-logic-js, so that null is in no order, and an empty text not with numbers."""
+def guarded(condition: Any) -> Any:
+    """The rule for json-logic-js that answers as spec/decisioning.md §5 wants it.
+
+    Null is in no order with anything, an empty text in none with numbers, and only a text is in a text.
+    """
     if isinstance(condition, list):
-        return [_guarded(part) for part in condition]
-    if not isinstance(condition, dict):
+        return [guarded(part) for part in condition]
+    if not isinstance(condition, dict) or len(condition) != 1:
         return condition
-    guarded = {name: _guarded(part) for name, part in condition.items()}
-    if len(guarded) != 1:
-        return condition
-    ((operator, operands),) = guarded.items()
-    if operator not in _ORDERINGS or not isinstance(operands, list):
-        return guarded
-    pairs = list(zip(operands, operands[1:], strict=False))
-    return {"and": [*({"!==": [operand, None]} for operand in operands), *map(_not_blank_and_number, pairs), guarded]}
+    ((operator, operands),) = condition.items()
+    operands = guarded(operands)
+    rule = {operator: operands}
+    if operator in _ORDERINGS and isinstance(operands, list):
+        pairs = zip(operands, operands[1:], strict=False)
+        return {"and": [*({"!==": [operand, None]} for operand in operands), *map(_not_blank_and_number, pairs), rule]}
+    if operator == "in" and isinstance(operands, list) and len(operands) == 2:
+        return {"and": [{"or": [{"!": [_is_text(operands[1])]}, _is_text(operands[0])]}, rule]}
+    return rule
 
 
 def _not_blank_and_number(pair: tuple[Any, Any]) -> Any:
@@ -83,8 +87,16 @@ def _not_blank_and_number(pair: tuple[Any, Any]) -> Any:
 
 
 def _unless_blank(blank: Any, other: Any) -> Any:
-    """True unless `blank` is an empty text and `other` is no text."""
-    return {"or": [{"!==": [blank, ""]}, {"===": [{"cat": [other]}, other]}]}
+    """True unless `blank` is an empty text and `other` a number or a truth value."""
+    return {"or": [{"!==": [blank, ""]}, {"!": [{"or": [_is_number(other), {"===": [other, True]}, {"===": [other, False]}]}]}]}
+
+
+def _is_number(value: Any) -> Any:
+    return {"===": [{"+": [value]}, value]}
+
+
+def _is_text(value: Any) -> Any:
+    return {"===": [{"cat": [value]}, value]}
 
 
 def _guard_orderings(question: Question) -> None:
@@ -94,7 +106,7 @@ def _guard_orderings(question: Question) -> None:
 
 def _for_node(condition: Any) -> Any:
     """Node itself takes an empty list for a match."""
-    return {"!!": [_guarded(condition)]}
+    return {"!!": [guarded(condition)]}
 
 
 def _unguard_traces(question: Question, answer: Answer, ours: Answer) -> None:
@@ -155,7 +167,7 @@ def _drop_artifact_clock(question: Question, answer: Answer, ours: Answer) -> No
 DIVERGENCES: tuple[Divergence, ...] = (
     Divergence("D-14", "places are compared in capitals; response tokens have them as given", _capital_geo, _raw_geo_tokens),
     Divergence("D-48", "a nested parameter wins over a plain one of its name, which Node cannot take", _no_clashing_parameters),
-    Divergence("D-49, §5", "null is in no order with anything, an empty text in none with numbers; an empty list is no match", _guard_orderings, _unguard_traces),
+    Divergence("D-49, §5", "null is in no order with anything, an empty text in none with numbers; only a text is in a text; an empty list is no match", _guard_orderings, _unguard_traces),
     Divergence(
         "D-17",
         "Node takes the page of a location's own address for the referring one too; cases whose rules ask for it have both the same",

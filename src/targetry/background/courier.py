@@ -14,9 +14,10 @@ from typing import Any, Final, assert_never
 
 from targetry.background.answer import Meaning, meaning_of, notification_ids, only, unprocessed
 from targetry.background.backoff import retry_after_s
+from targetry.background.entry import Delivery, Entry
 from targetry.background.ledger import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
 from targetry.background.limited_log import LimitedLog
-from targetry.background.outbox import Delivery, Entry, Outbox
+from targetry.background.outbox import Outbox
 from targetry.delivery.transport import HttpRequest, HttpResponse, Transport
 from targetry.errors import ApiException, TargetError, TransportError
 from targetry.events import SEND_NOTIFICATION_ERROR, Lazy

@@ -19,6 +19,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from multiprocessing import util
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +27,11 @@ import msgspec
 
 from targetry.background.bell import Bell
 from targetry.background.courier import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, Courier, Emit
+from targetry.background.entry import Delivery
 from targetry.background.forks import watch_forks
 from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog, Log
-from targetry.background.outbox import Delivery, Outbox
+from targetry.background.outbox import Outbox
 from targetry.background.scribe import Scribe
 from targetry.background.spooled_outbox import SpooledOutbox
 from targetry.background.throttle import RetryPolicy, Throttle
@@ -50,7 +52,8 @@ DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
 
 _EXIT_S = 1.7  # for the notifiers of a process together, when it ends
 _GRACE_S = 0.2  # for threads to leave, once there is nothing more to do
-_PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more courier
+_PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more courier,
+_SLOW_CALL_S = 0.005  # if calls are so long that couriers spend their time waiting
 _AFTER_SURPRISE_S = 1.0
 
 
@@ -80,7 +83,7 @@ class Notifier:
         log: Log,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         queue_bytes: int = DEFAULT_QUEUE_BYTES,
-        max_in_flight: int = 8,
+        max_in_flight: int = 16,
         policy: RetryPolicy | None = None,
         idle_s: float = 30.0,
         spool_path: str | os.PathLike[str] | None = None,
@@ -152,13 +155,12 @@ class Notifier:
         outbox = self._current()
         outbox.shut = True
         outbox.deadline = self._clock() + timeout
-        if not outbox.is_reachable():
+        if not outbox.is_reachable() or not self._drain(outbox, timeout):
             return
-        self._drain(outbox, timeout)
         outbox.end()
-        self._courier.last_words() if outbox.deserted else outbox.wait_until(
-            lambda: outbox.deserted, _GRACE_S
-        )
+        if outbox.deserted:
+            self._courier.last_words()
+        outbox.wait_until(lambda: outbox.deserted, _GRACE_S)
         outbox.abandon()
 
     def stats(self) -> NotifierStats:
@@ -198,20 +200,23 @@ class Notifier:
             self.after_fork()
         return self._outbox
 
-    def _drain(self, outbox: Outbox, timeout: float) -> None:
+    def _drain(self, outbox: Outbox, timeout: float) -> bool:
+        """Wait until nothing is pending. False if that is not possible here: this thread was interrupted while hiring."""
         if timeout <= 0 or outbox.ended:
-            return
+            return True
         outbox.throttle.hurry()
         outbox.bell.ring()
-        self._staff(outbox)
-        if not outbox.deserted:  # or no thread could be had: nothing to wait for
-            outbox.wait_until(outbox.is_empty, timeout)
+        self._staff(outbox, patience_s=_GRACE_S)
+        if outbox.deserted:  # or there is no thread to be had, and nothing to wait for
+            return not outbox.hiring.locked()
+        outbox.wait_until(outbox.is_empty, timeout)
+        return True
 
     # Threads
 
-    def _staff(self, outbox: Outbox) -> None:
+    def _staff(self, outbox: Outbox, patience_s: float = 0.0) -> None:
         """Have somebody look after the outbox. Whoever is hiring looks again afterwards, so nobody needs to wait for him."""
-        while outbox.has_work and not outbox.staffed and outbox.hiring.acquire(False):
+        while outbox.has_work and not outbox.staffed and outbox.hiring.acquire(timeout=patience_s):
             try:
                 if not self._hire_missing(outbox):
                     return
@@ -228,6 +233,10 @@ class Notifier:
         return courier.outbox is outbox and _start(
             "targetry-notifier", outbox, outbox.crew, lambda token: self._serve(courier, token)
         )
+
+    def _hire_one_more(self, outbox: Outbox) -> None:
+        if len(outbox.crew) < self._max_in_flight:
+            self._hire_courier(outbox)
 
     def _hire_scribe(self, outbox: SpooledOutbox) -> bool:
         assert self._spool is not None
@@ -249,9 +258,8 @@ class Notifier:
     def _serve(self, courier: Courier, token: object) -> None:
         outbox = courier.outbox
         try:
-            while (
-                self._outbox is outbox and not outbox.ended
-            ):  # a fork in a handler gives the child another one
+            # A handler may have forked; in the child the outbox is another one, and this thread is not its courier.
+            while self._outbox is outbox and not outbox.ended:
                 if not self._take_turn(courier) and outbox.retire(outbox.crew, token):
                     break
             if outbox.ended:
@@ -263,7 +271,7 @@ class Notifier:
 
     def _take_turn(self, courier: Courier) -> bool:
         """False: there was nothing to do for a long time."""
-        outbox = courier.outbox
+        outbox, began = courier.outbox, self._clock()
         try:
             wait = courier.turn()
         except Exception as error:  # whatever it is, there are others to be sent
@@ -279,8 +287,8 @@ class Notifier:
             return self._wait(outbox.bell, self._idle_s)
         if wait > 0:
             self._wait(outbox.bell, wait)
-        elif len(outbox.crew) < self._max_in_flight and outbox.is_behind(self._clock(), _PATIENCE_S):
-            self._hire_courier(outbox)
+        elif self._clock() - began > _SLOW_CALL_S and outbox.is_behind(self._clock(), _PATIENCE_S):
+            self._hire_one_more(outbox)
         return True
 
 
@@ -314,4 +322,10 @@ def _close_all() -> None:
         notifier.close(max(0.0, deadline - time.monotonic()))
 
 
+def _close_all_in_forked_process(_: object) -> None:
+    util.Finalize(None, _close_all, exitpriority=0)
+
+
 atexit.register(_close_all)
+# Processes that multiprocessing forks end without calling what is registered there.
+util.register_after_fork(_notifiers, _close_all_in_forked_process)

@@ -13,68 +13,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
-from typing import TYPE_CHECKING
-
-import msgspec
 
 from targetry.background.bell import Bell
+from targetry.background.entry import Delivery, Entry, Refused, weight
 from targetry.background.ledger import CLOSED, QUEUE_FULL, Ledger, Reason
 from targetry.background.throttle import Throttle
 
-if TYPE_CHECKING:
-    from targetry.models import DeliveryRequest
-
 _MOST_SAMPLES = 100  # of refused deliveries, whose ids are told; the count is always exact
 _LONGEST_LOCK_WAIT_S = 0.2
-_WEIGHT = 2048  # of a delivery without its notifications: ids, context, URL
-_WEIGHT_OF_NOTIFICATION = 512
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """One call of the Delivery API that is to be made.
-
-    `url` and `request` are complete; the request is the notifier's from then on, and is written as JSON later. `count` is
-    the number of notifications in it, 0 when it holds telemetry only.
-    """
-
-    url: str
-    request: DeliveryRequest
-    count: int
-
-
-class Entry(msgspec.Struct, eq=False):
-    """A delivery on its way. `born`: seconds on the monotonic clock; `size`: bytes, a guess until it is written.
-
-    `row` is its place on disk, if it has one. `seen`: how many deliveries had got through when this one last failed.
-    """
-
-    url: str
-    request: DeliveryRequest | None
-    count: int
-    size: int
-    born: float
-    body: bytes | None = None
-    row: int | None = None
-    request_id: str | None = None
-    strikes: int = 0
-    seen: int = -1
-    settled: bool = False
-
-    def encode(self) -> Exception | None:
-        """Have a `body`; what is wrong, if it cannot be."""
-        if self.body is None and self.request is not None:
-            try:
-                self.body = self.request.to_json().encode()
-            except Exception as error:  # of msgspec, or of objects that do not belong in a request
-                return error
-        return None
-
-
-class Refused(msgspec.Struct):
-    """Notifications that were dropped untried: how many, and some of their deliveries."""
-
-    count: int = 0
-    samples: list[Delivery | Entry] = []
 
 
 class Outbox:
@@ -152,7 +98,7 @@ class Outbox:
     def _take_in(self, delivery: Delivery) -> bool:
         if self.shut:
             return self._refuse(CLOSED, delivery)
-        size = _weight(delivery)
+        size = weight(delivery)
         if self._held >= self._limit or self._bytes + size > self._max_bytes:
             return self._refuse(QUEUE_FULL, delivery)
         self.ledger.accept(delivery.count)
@@ -395,18 +341,3 @@ class _Holding:
         self._outbox._lock.release()
         if self._outbox._door:
             self._outbox.admit()
-
-
-def _weight(delivery: Delivery) -> int:
-    """About how many bytes it takes. Tokens and parameters are measured: they are what may be large."""
-    weight = _WEIGHT + _WEIGHT_OF_NOTIFICATION * delivery.count
-    try:
-        for notification in delivery.request.notifications or ():
-            for token in notification.tokens or ():
-                weight += len(token)
-            for parameters in (notification.parameters, notification.profile_parameters):
-                if parameters:
-                    weight += sum(len(name) + len(value) for name, value in parameters.items())
-    except (TypeError, AttributeError):  # not what it should be; the one who writes it as JSON will say so
-        return weight
-    return weight

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from targetry.background.outbox import Entry
+from targetry.background.entry import Entry
 from targetry.background.spool import Spool, SpooledDelivery, SpoolError
 from targetry.background.spooled_outbox import SpooledOutbox
 

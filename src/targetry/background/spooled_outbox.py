@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from targetry.background.bell import Bell
+from targetry.background.entry import Entry, Refused
 from targetry.background.ledger import SPOOL_LOST
-from targetry.background.outbox import Entry, Outbox, Refused
+from targetry.background.outbox import Outbox
 from targetry.background.throttle import Throttle
 
 

@@ -192,7 +192,6 @@ class _Mode(Generic[Answer]):
             template = self._rules.template(rule)
             options += self._options(rule, template, facts)
             metrics |= {metric.event_token: metric for metric in self._metrics(template)}
-            response.analytics = template.analytics_response() or response.analytics
             response.trace = self._traced(facts, "mbox")
         response.metrics = list(metrics.values()) or None
         return response
@@ -252,10 +251,9 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
     answer = PrefetchMboxResponse
 
     def respond(self, asked: PrefetchRequest) -> PrefetchResponse:
-        mboxes = self._mboxes(asked.mboxes)
-        page_load = self._page_load(asked.page_load)
+        mboxes = self._mboxes(asked.mboxes)  # in the order in which traces accumulate
         views = [view for details in asked.views for view in self._views(details)] if asked.views else None
-        return PrefetchResponse(views, page_load, mboxes)
+        return PrefetchResponse(views, self._page_load(asked.page_load), mboxes)
 
     def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
         return template.prefetched(facts, self._geo)
@@ -264,7 +262,7 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         return []
 
     def _views(self, details: ViewRequest) -> list[View]:
-        """The views that match, one per name; an activity gives several rules, and so may a view."""
+        """The views that match, one per name: options and metrics add up, analytics and trace are the first's."""
         facts = Facts(self._request, details, details.name)
         views: dict[str | None, View] = {}
         for rule in self._every(self._rules.view(details.name), facts):
@@ -277,5 +275,4 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
                 continue
             view.options = [*(view.options or ()), *options]
             view.metrics = [*(view.metrics or ()), *metrics]
-            view.analytics = view.analytics or template.analytics_response()
         return list(views.values())

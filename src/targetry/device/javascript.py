@@ -78,7 +78,7 @@ def _number_of_text(text: str) -> float:
 
 
 def _number_in_radix(digits: str, radix: int) -> float:
-    if not digits.isascii() or not digits.isalnum() or len(digits) > 1100:
+    if not digits.isascii() or not digits.isalnum():
         return math.nan
     try:
         return _double(int(digits, radix))
@@ -89,7 +89,7 @@ def _number_in_radix(digits: str, radix: int) -> float:
 def parse_float(value: Any) -> float:
     """`parseFloat(value)`: the number that the text of the value starts with."""
     if type(value) in _NUMBER_TYPES:
-        return to_number(value)
+        return to_number(value) + 0.0  # the text of -0 is "0"
     text = to_text(value).lstrip(_SPACE)
     match = _DECIMAL.match(text)
     if match:
@@ -155,7 +155,7 @@ def strict_equal(left: Any, right: Any) -> bool:
     """`left === right`; two arrays or objects are equal only when they are the same one."""
     kind, other = type(left), type(right)
     if kind in _NUMBER_TYPES:
-        return other in _NUMBER_TYPES and bool(left == right)
+        return other in _NUMBER_TYPES and (left == right or to_number(left) == to_number(right))
     if kind is not other:
         return False
     if kind is list or kind is dict:
@@ -196,14 +196,12 @@ def less_equal(left: Any, right: Any) -> bool:
 def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
     if left is None or right is None:
         return None
+    if (left == "" or right == "") and not (type(left) is str and type(right) is str):
+        return None
     if type(left) in (list, dict):
         left = to_text(left)
-    elif left == "":
-        return (left, right) if type(right) is str else None
     if type(right) in (list, dict):
         right = to_text(right)
-    elif right == "":
-        return (left, right) if type(left) is str else None
     if type(left) is str and type(right) is str:
         return _order_key(left), _order_key(right)
     return to_number(left), to_number(right)

@@ -126,7 +126,7 @@ class Template:
         if geo is not None:
             for name, attribute in self.geo_tokens:
                 value = getattr(geo, attribute)
-                if value:
+                if value is not None:
                     tokens[name] = value
         return tokens
 

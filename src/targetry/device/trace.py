@@ -106,16 +106,15 @@ class Tracer:
         details = msgspec.to_builtins(facts.details)
         if facts.name is not None:
             details = {"name": facts.name} | details
-        context = self._request.context
-        address = context.address if context is not None else None
+        page = facts.request.page
         return {
             "clientCode": self._source.client_code,
             "artifact": {**self._source.artifact, **self._rules.meta},
             "profile": {"visitorId": _profile(self._request.id)},
             "request": {
                 "sessionId": self._source.session_id,
-                "pageURL": address.url if address is not None else None,
-                "host": facts.request.page.domain,
+                "pageURL": page.url,
+                "host": page.domain,
                 location_type: {**details, "type": self._mode},
             },
             "campaigns": [_state(campaign) for campaign in self._campaigns.values()],
@@ -143,8 +142,7 @@ def _state(record: dict[str, Any]) -> dict[str, Any]:
 def _profile(visitor_id: VisitorId | None) -> dict[str, Any]:
     profile: dict[str, Any] = msgspec.to_builtins(visitor_id) if visitor_id is not None else {}
     if visitor_id is not None and visitor_id.tnt_id:
-        bare, _, location = visitor_id.tnt_id.partition(".")
-        profile["tntId"] = bare
-        if location:
-            profile["profileLocation"] = location
+        profile["tntId"], *location = visitor_id.tnt_id.split(".")
+        if location and location[0]:
+            profile["profileLocation"] = location[0]
     return profile

@@ -1,0 +1,333 @@
+"""On-device decisions: Targetry beside Adobe's SDKs, all in one run.
+
+    scripts/bench device
+
+Prints a table and writes it to benchmarks/RESULTS.md. Each contestant runs in a process and an environment of its own and answers
+the same requests with the same artifacts; that the answers are the same is checked, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from scenarios import Scenario, large_artifact, scenarios
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent
+ENVIRONMENTS = CHECKOUT / ".envs"
+OFFICIAL_PYTHON = ENVIRONMENTS / "official" / "bin" / "python"
+NODE_MODULES = ENVIRONMENTS / "node" / "node_modules"
+RESULTS = HERE / "RESULTS.md"
+SLOW_GOALS = {"flat": 1.2, "ready": 1.0, "memory": 4.0, "import": 80.0}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    name: str
+    command: list[str]
+    python: str | None = None  # for imports
+    module: str | None = None
+
+
+def contestants() -> list[Contestant]:
+    """Targetry first, then those whose environment is there."""
+    found = [Contestant("Targetry", [sys.executable, str(HERE / "run_targetry.py")], sys.executable, "targetry")]
+    if OFFICIAL_PYTHON.exists():
+        official = str(OFFICIAL_PYTHON)
+        found.append(Contestant("Python 1.1.0", [official, str(HERE / "run_official.py")], official, "target_python_sdk"))
+    if shutil.which("node") and (NODE_MODULES / "@adobe" / "target-nodejs-sdk").is_dir():
+        found.append(Contestant("Node 2.4.3", ["node", "--expose-gc", str(HERE / "run_node.cjs")]))
+    return found
+
+
+class Running:
+    """A contestant's process."""
+
+    def __init__(self, contestant: Contestant) -> None:
+        self.contestant = contestant
+        self._process = subprocess.Popen(
+            contestant.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if not os.environ.get("BENCH_DEBUG") else None,
+            text=True,
+            env={**os.environ, "NODE_PATH": str(NODE_MODULES), "PYTHONDONTWRITEBYTECODE": "", "PYTHONWARNINGS": "ignore"},
+        )
+
+    def ask(self, command: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.contestant.name} died; run again with BENCH_DEBUG=1 to see why")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Progress:
+    """Says what is going on, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._tty = sys.stderr.isatty()
+
+    def __call__(self, text: str) -> None:
+        if self._tty:
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+# ── decisions ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def decisions(chosen: list[Scenario], seconds: float, folder: Path, progress: Progress) -> dict[str, dict[str, Any]]:
+    """Scenario → contestant → timing."""
+    rows: dict[str, dict[str, Any]] = {}
+    for scenario in chosen:
+        path = folder / "artifact.json"
+        path.write_text(json.dumps(scenario.artifact), "utf-8")
+        command = {"do": "decide", "artifact": str(path), "requests": _requests(scenario), "rounds": 2, "seconds": seconds}
+        row: dict[str, Any] = {}
+        for contestant in contestants():
+            progress(f"{scenario.name}: {contestant.name}")
+            running = Running(contestant)
+            try:
+                row[contestant.name] = running.ask(command)
+            finally:
+                running.close()
+        _check_same(scenario, row)
+        rows[scenario.name] = row
+    return rows
+
+
+def _requests(scenario: Scenario) -> list[dict[str, Any]]:
+    if not scenario.vary:
+        return [scenario.request]
+    context = scenario.request["context"]
+    agents = (f"{context['userAgent']} Build/{number}" for number in range(400))
+    return [{**scenario.request, "context": {**context, "userAgent": agent}} for agent in agents]
+
+
+def _check_same(scenario: Scenario, row: dict[str, Any]) -> None:
+    contents = {name: _contents(answer.pop("response")) for name, answer in row.items()}
+    expected = contents["Targetry"]
+    if not expected:
+        raise RuntimeError(f"{scenario.name}: nothing was delivered")
+    for name, found in contents.items():
+        if found != expected:
+            raise RuntimeError(f"{scenario.name}: {name} delivers something else than Targetry")
+
+
+def _contents(tree: Any) -> list[str]:
+    """What was delivered, in any order."""
+    if isinstance(tree, list):
+        return sorted(content for item in tree for content in _contents(item))
+    if not isinstance(tree, dict):
+        return []
+    own = [json.dumps(tree["content"], sort_keys=True)] if "content" in tree and "responseTokens" in tree else []
+    return sorted(own + [content for value in tree.values() if not own for content in _contents(value)])
+
+
+# ── loading and importing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def loads(folder: Path, progress: Progress, tries: int) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The size of a large artifact's JSON, and what each contestant needs to have it ready."""
+    path = folder / "large.json"
+    text = large_artifact()
+    path.write_bytes(text)
+    rows: dict[str, dict[str, Any]] = {}
+    for contestant in contestants():
+        progress(f"10 MB artifact: {contestant.name}")
+        answers = [_fresh(contestant, {"do": "load", "artifact": str(path), "traced": False}) for _ in range(tries)]
+        best = min(answers, key=lambda answer: answer["seconds"])
+        best["resident_mb"] = sorted(answer["resident_mb"] for answer in answers)[len(answers) // 2]
+        best["traced_mb"] = _fresh(contestant, {"do": "load", "artifact": str(path), "traced": True})["traced_mb"]
+        rows[contestant.name] = best
+    return len(text), rows
+
+
+def _fresh(contestant: Contestant, command: dict[str, Any]) -> dict[str, Any]:
+    running = Running(contestant)
+    try:
+        return running.ask(command)
+    finally:
+        running.close()
+
+
+def imports(progress: Progress, tries: int) -> dict[str, float]:
+    """Milliseconds that an import adds to starting Python."""
+    found: dict[str, float] = {}
+    for contestant in contestants():
+        if contestant.python is None or contestant.module is None:
+            continue
+        progress(f"import {contestant.module}")
+        with_it = min(_start_ms(contestant.python, f"import {contestant.module}") for _ in range(tries))
+        without = min(_start_ms(contestant.python, "pass") for _ in range(tries))
+        found[contestant.name] = with_it - without
+    return found
+
+
+def _start_ms(python: str, code: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([python, "-W", "ignore", "-c", code], check=True, capture_output=True)
+    return (time.perf_counter() - started) * 1000
+
+
+# ── the report ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def report(
+    rows: dict[str, dict[str, Any]],
+    chosen: list[Scenario],
+    size: int,
+    loaded: dict[str, dict[str, Any]],
+    imported: dict[str, float],
+) -> str:
+    """All tables as Markdown."""
+    return "\n\n".join(
+        (
+            "# On-device decisions",
+            f"Made by `scripts/bench device` on {_machine()}.",
+            "Microseconds of one `get_offers` call: the best batch, in brackets the middle one. The factor is how many times as long as\n"
+            "Targetry the others take (best batches). ✓ and ✗ say whether the goal is met.",
+            _decision_table(rows, chosen),
+            _flatness(rows),
+            f"## A {size / 1e6:.1f} MB artifact, from file to ready",
+            _load_table(size, loaded),
+            "## Import, added to the start of Python",
+            _import_table(imported),
+        )
+    )
+
+
+def _machine() -> str:
+    return (
+        f"{_cpu()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, Node {_node_version()}, "
+        f"Targetry {version('targetry')}, {datetime.now(UTC):%Y-%m-%d}"
+    )
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _node_version() -> str:
+    if not shutil.which("node"):
+        return "absent"
+    return subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _decision_table(rows: dict[str, dict[str, Any]], chosen: list[Scenario]) -> str:
+    names = [contestant.name for contestant in contestants()]
+    table = [["", "goal", *names]]
+    for scenario in chosen:
+        row = rows[scenario.name]
+        ours = row["Targetry"]["best_us"]
+        goal = "" if scenario.goal_us is None else f"≤ {scenario.goal_us:,.0f} {_mark(ours <= scenario.goal_us)}"
+        others = [f"{_timing(row[name])} {row[name]['best_us'] / ours:.1f}×" for name in names[1:]]
+        table.append([scenario.name, goal, _timing(row["Targetry"]), *others])
+    return _markdown(table)
+
+
+def _flatness(rows: dict[str, dict[str, Any]]) -> str:
+    sizes = [row["Targetry"]["best_us"] for name, row in rows.items() if name.endswith("activities") and " of " in name]
+    if len(sizes) < 2:
+        return ""
+    factor = max(sizes) / min(sizes)
+    return f"Over the sizes of the artifact: {factor:.2f}× from the fastest to the slowest, goal ≤ {SLOW_GOALS['flat']}× {_mark(factor <= SLOW_GOALS['flat'])}."
+
+
+def _load_table(size: int, loaded: dict[str, dict[str, Any]]) -> str:
+    table = [["", "goal", *loaded]]
+    ours = loaded["Targetry"]
+    ready = _mark(ours["seconds"] <= SLOW_GOALS["ready"])
+    table.append(["seconds", f"≤ {SLOW_GOALS['ready']:.0f} {ready}", *(f"{answer['seconds']:.2f}" for answer in loaded.values())])
+    fits = _mark(ours["resident_mb"] * 1e6 <= SLOW_GOALS["memory"] * size)
+    factors = (f"{answer['resident_mb']:.0f} MB, {answer['resident_mb'] * 1e6 / size:.1f}×" for answer in loaded.values())
+    table.append(["resident memory, of the JSON's size", f"≤ {SLOW_GOALS['memory']:.0f}× {fits}", *factors])
+    traced = (f"{mb:.0f} MB, {mb * 1e6 / size:.1f}×" if (mb := answer["traced_mb"]) is not None else "" for answer in loaded.values())
+    table.append(["Python objects (tracemalloc)", "", *traced])
+    return _markdown(table)
+
+
+def _import_table(imported: dict[str, float]) -> str:
+    ours = imported["Targetry"]
+    goal = f"≤ {SLOW_GOALS['import']:.0f} {_mark(ours <= SLOW_GOALS['import'])}"
+    cells = [f"{ms:.0f}" + ("" if name == "Targetry" else f" {ms / ours:.1f}×") for name, ms in imported.items()]
+    return _markdown([["", "goal", *imported], ["milliseconds", goal, *cells]])
+
+
+def _timing(answer: dict[str, Any]) -> str:
+    return f"{_us(answer['best_us'])} ({_us(answer['median_us'])})"
+
+
+def _us(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _mark(met: bool) -> str:
+    return "✓" if met else "✗"
+
+
+def _markdown(table: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in table]
+    rule = "| " + " | ".join("-" * width for width in widths) + " |"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each decision and contestant")
+    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: writes no results")
+    parser.add_argument("--only", default="", help="scenarios whose name has this text; writes no results")
+    given = parser.parse_args()
+    progress = Progress()
+    chosen = [scenario for scenario in scenarios() if given.only in scenario.name]
+    seconds = 0.2 if given.quick else given.seconds
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = decisions(chosen, seconds, folder, progress)
+        if given.only:
+            progress("")
+            print(_decision_table(rows, chosen))
+            return
+        tries = 1 if given.quick else 5
+        size, loaded = loads(folder, progress, tries)
+        imported = imports(progress, 3 * tries)
+    progress("")
+    text = report(rows, chosen, size, loaded, imported)
+    print(text)
+    if not given.quick:
+        RESULTS.write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""How long one call takes. Only the standard library, so that every contestant measures alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+BATCH_S = 0.001  # long for a clock, short for the scheduler and for threads that wait for the interpreter
+
+
+class Timing(NamedTuple):
+    """Microseconds of one call: the best batch, which is the code's own time, and the middle one, which has the noise."""
+
+    best_us: float
+    median_us: float
+    calls: int
+
+
+def measure(call: Callable[[], object], *, seconds: float, between: Callable[[], object] | None = None) -> Timing:
+    """Call for about `seconds`, in batches of at least a millisecond.
+
+    `between` batches, untimed, background work may be finished. Garbage collection is on: users have it on.
+    """
+    once = _timed(call, 1)
+    call()
+    size = max(1, round(BATCH_S / max(min(once, _timed(call, 1)), 1e-7)))
+    batches: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(batches) < 3:
+        if between is not None:
+            between()
+        batches.append(_timed(call, size) / size * 1e6)
+    return Timing(min(batches), statistics.median(batches), len(batches) * size)
+
+
+def _timed(call: Callable[[], object], size: int) -> float:
+    started = time.perf_counter()
+    for _ in range(size):
+        call()
+    return time.perf_counter() - started

@@ -1,0 +1,64 @@
+"""The official Python SDK as a contestant. Runs with the Python of `.envs/official`; see `run_targetry.py`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from measure import measure
+from run_targetry import OPTIONS, main, measure_each
+
+
+def _client(payload: dict[str, Any]) -> Any:
+    from target_python_sdk import TargetClient
+
+    client = TargetClient.create({**OPTIONS, "artifact_payload": payload})
+    # The thread of each notification then ends at once instead of asking the network.
+    client.decisioning_engine.config.send_notification_func = lambda options: None
+    return client
+
+
+def decide(command: dict[str, Any]) -> dict[str, Any]:
+    from delivery_api_client import ApiClient
+
+    api = ApiClient()
+    client = _client(json.loads(Path(command["artifact"]).read_bytes()))
+    texts = [json.dumps(request) for request in command["requests"]]
+    requests = [api.deserialize(SimpleNamespace(data=text), "DeliveryRequest") for text in texts]
+    turn = iter(requests * command["rounds"])
+
+    def same() -> Any:
+        return client.get_offers({"request": requests[0], "session_id": "s"})
+
+    def next_one() -> Any:
+        return client.get_offers({"request": next(turn), "session_id": "s"})
+
+    response = api.sanitize_for_serialization(same()["response"])
+    timing = measure_each(next_one, len(requests)) if len(requests) > 1 else measure(same, seconds=command["seconds"])
+    return {**timing._asdict(), "response": response}
+
+
+def load(command: dict[str, Any]) -> dict[str, Any]:
+    import tracemalloc
+
+    from memory import resident_mb
+
+    _client({"version": "1.0.0", "rules": {"mboxes": {}, "views": {}}})
+    if command["traced"]:
+        tracemalloc.start()
+    before = resident_mb()
+    started = time.perf_counter()
+    client = _client(json.loads(Path(command["artifact"]).read_bytes()))
+    seconds = time.perf_counter() - started
+    after = resident_mb()
+    traced = tracemalloc.get_traced_memory()[0] / 1e6 if command["traced"] else None
+    return {"seconds": seconds, "resident_mb": after - before, "traced_mb": traced, "ready": client.decisioning_engine.is_ready()}
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(5000)
+    main({"decide": decide, "load": load})

@@ -1,0 +1,68 @@
+"""Write the reference pages that are made from the code: `python docs/generate.py`. A test holds them to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import targetry.errors
+from targetry.options import CLIENT_OPTIONS, REQUIRED
+
+HERE = Path(__file__).parent
+
+_OPTIONS_HEAD = """# Options of a client
+
+Of `TargetClient.create` and `AsyncTargetClient.create`, as one dict, as keyword arguments, or both. Durations are
+milliseconds. What is wrong raises `OptionError` with the option as `path`; a key of the dict that is not known is a
+`TargetryWarning` that names the nearest one.
+
+| Option | Accepts | Default | Meaning |
+| --- | --- | --- | --- |
+"""
+
+_ERRORS_HEAD = """# Errors
+
+All derive from `TargetError`, and `TargetError` from `Exception`, so code that catches `Exception` goes on working.
+
+```text
+"""
+
+
+def options_page() -> str:
+    rows = [
+        f"| `{name}` | {option.accepts.replace('|', '/')} | {_default(option.default)} | {option.meaning} |"
+        for name, option in CLIENT_OPTIONS.items()
+    ]
+    return _OPTIONS_HEAD + "\n".join(rows) + "\n"
+
+
+def errors_page() -> str:
+    """The tree of the module's docstring, then what each class says of itself."""
+    paragraphs = (targetry.errors.__doc__ or "").split("\n\n")
+    tree = "\n".join(
+        line.removeprefix("    ") for part in paragraphs[1:3] for line in [*part.splitlines(), ""]
+    )
+    classes = [value for value in vars(targetry.errors).values() if isinstance(value, type)]
+    described = [
+        f"## {one.__name__}\n\n{_plain(one.__doc__)}"
+        for one in classes
+        if one.__module__ == "targetry.errors"
+    ]
+    return _ERRORS_HEAD + tree.rstrip() + "\n```\n\n" + "\n\n".join(described) + "\n"
+
+
+def _default(value: object) -> str:
+    if value is REQUIRED:
+        return "required"
+    return "-" if value is None else f"`{value}`"
+
+
+def _plain(docstring: str | None) -> str:
+    return "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
+
+
+PAGES: dict[str, Callable[[], str]] = {"options.md": options_page, "errors.md": errors_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), "utf-8")

@@ -1,0 +1,3 @@
+"""The official place of `Action`."""
+
+from targetry.models import Action as Action

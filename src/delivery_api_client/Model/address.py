@@ -1,0 +1,3 @@
+"""The official place of `Address`."""
+
+from targetry.models import Address as Address

@@ -1,0 +1,3 @@
+"""The official place of `AnalyticsPayload`."""
+
+from targetry.models import AnalyticsPayload as AnalyticsPayload

@@ -1,0 +1,3 @@
+"""The official place of `AnalyticsRequest`."""
+
+from targetry.models import AnalyticsRequest as AnalyticsRequest

@@ -1,0 +1,3 @@
+"""The official place of `AnalyticsResponse`."""
+
+from targetry.models import AnalyticsResponse as AnalyticsResponse

@@ -1,0 +1,3 @@
+"""The official place of `Application`."""
+
+from targetry.models import Application as Application

@@ -1,0 +1,3 @@
+"""The official place of `AudienceManager`."""
+
+from targetry.models import AudienceManager as AudienceManager

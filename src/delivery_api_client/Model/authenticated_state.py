@@ -1,0 +1,3 @@
+"""The official place of `AuthenticatedState`."""
+
+from targetry.models import AuthenticatedState as AuthenticatedState

@@ -1,0 +1,3 @@
+"""The official place of `Browser`."""
+
+from targetry.models import Browser as Browser

@@ -1,0 +1,3 @@
+"""The official place of `ChannelType`."""
+
+from targetry.models import ChannelType as ChannelType

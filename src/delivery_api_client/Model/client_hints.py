@@ -1,0 +1,3 @@
+"""The official place of `ClientHints`."""
+
+from targetry.models import ClientHints as ClientHints

@@ -1,0 +1,3 @@
+"""The official place of `Context`."""
+
+from targetry.models import Context as Context

@@ -1,0 +1,3 @@
+"""The official place of `CustomerId`."""
+
+from targetry.models import CustomerId as CustomerId

@@ -1,0 +1,3 @@
+"""The official place of `DecisioningMethod`."""
+
+from targetry.models import DecisioningMethod as DecisioningMethod

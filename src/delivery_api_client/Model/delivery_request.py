@@ -1,0 +1,3 @@
+"""The official place of `DeliveryRequest`."""
+
+from targetry.models import DeliveryRequest as DeliveryRequest

@@ -1,0 +1,3 @@
+"""The official place of `DeliveryResponse`."""
+
+from targetry.models import DeliveryResponse as DeliveryResponse

@@ -1,0 +1,3 @@
+"""The official place of `DeviceType`."""
+
+from targetry.models import DeviceType as DeviceType

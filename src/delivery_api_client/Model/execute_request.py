@@ -1,0 +1,3 @@
+"""The official place of `ExecuteRequest`."""
+
+from targetry.models import ExecuteRequest as ExecuteRequest

@@ -1,0 +1,3 @@
+"""The official place of `ExecuteResponse`."""
+
+from targetry.models import ExecuteResponse as ExecuteResponse

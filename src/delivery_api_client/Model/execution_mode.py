@@ -1,0 +1,3 @@
+"""The official place of `ExecutionMode`."""
+
+from targetry.models import ExecutionMode as ExecutionMode

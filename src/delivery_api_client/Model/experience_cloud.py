@@ -1,0 +1,3 @@
+"""The official place of `ExperienceCloud`."""
+
+from targetry.models import ExperienceCloud as ExperienceCloud

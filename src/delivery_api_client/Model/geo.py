@@ -1,0 +1,3 @@
+"""The official place of `Geo`."""
+
+from targetry.models import Geo as Geo

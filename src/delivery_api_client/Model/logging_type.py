@@ -1,0 +1,3 @@
+"""The official place of `LoggingType`."""
+
+from targetry.models import LoggingType as LoggingType

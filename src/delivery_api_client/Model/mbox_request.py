@@ -1,0 +1,3 @@
+"""The official place of `MboxRequest`."""
+
+from targetry.models import MboxRequest as MboxRequest

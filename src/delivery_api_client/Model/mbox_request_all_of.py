@@ -1,0 +1,3 @@
+"""The official place of `MboxRequestAllOf`."""
+
+from targetry.models import MboxRequestAllOf as MboxRequestAllOf

@@ -1,0 +1,3 @@
+"""The official place of `MboxResponse`."""
+
+from targetry.models import MboxResponse as MboxResponse

@@ -1,0 +1,3 @@
+"""The official place of `Metric`."""
+
+from targetry.models import Metric as Metric

@@ -1,0 +1,3 @@
+"""The official place of `MetricType`."""
+
+from targetry.models import MetricType as MetricType

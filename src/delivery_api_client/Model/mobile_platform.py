@@ -1,0 +1,3 @@
+"""The official place of `MobilePlatform`."""
+
+from targetry.models import MobilePlatform as MobilePlatform

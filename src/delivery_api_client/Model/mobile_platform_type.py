@@ -1,0 +1,3 @@
+"""The official place of `MobilePlatformType`."""
+
+from targetry.models import MobilePlatformType as MobilePlatformType

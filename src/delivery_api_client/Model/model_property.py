@@ -1,0 +1,3 @@
+"""The official place of `ModelProperty`."""
+
+from targetry.models import ModelProperty as ModelProperty

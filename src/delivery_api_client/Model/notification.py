@@ -1,0 +1,3 @@
+"""The official place of `Notification`."""
+
+from targetry.models import Notification as Notification

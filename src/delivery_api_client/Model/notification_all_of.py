@@ -1,0 +1,3 @@
+"""The official place of `NotificationAllOf`."""
+
+from targetry.models import NotificationAllOf as NotificationAllOf

@@ -1,0 +1,3 @@
+"""The official place of `NotificationMbox`."""
+
+from targetry.models import NotificationMbox as NotificationMbox

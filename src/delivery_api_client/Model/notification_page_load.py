@@ -1,0 +1,3 @@
+"""The official place of `NotificationPageLoad`."""
+
+from targetry.models import NotificationPageLoad as NotificationPageLoad

@@ -1,0 +1,3 @@
+"""The official place of `NotificationResponse`."""
+
+from targetry.models import NotificationResponse as NotificationResponse

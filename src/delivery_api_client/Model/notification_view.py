@@ -1,0 +1,3 @@
+"""The official place of `NotificationView`."""
+
+from targetry.models import NotificationView as NotificationView

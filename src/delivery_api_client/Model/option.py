@@ -1,0 +1,3 @@
+"""The official place of `Option`."""
+
+from targetry.models import Option as Option

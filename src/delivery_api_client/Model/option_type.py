@@ -1,0 +1,3 @@
+"""The official place of `OptionType`."""
+
+from targetry.models import OptionType as OptionType

@@ -1,0 +1,3 @@
+"""The official place of `Order`."""
+
+from targetry.models import Order as Order

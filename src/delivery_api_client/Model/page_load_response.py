@@ -1,0 +1,3 @@
+"""The official place of `PageLoadResponse`."""
+
+from targetry.models import PageLoadResponse as PageLoadResponse

@@ -1,0 +1,3 @@
+"""The official place of `PrefetchMboxResponse`."""
+
+from targetry.models import PrefetchMboxResponse as PrefetchMboxResponse

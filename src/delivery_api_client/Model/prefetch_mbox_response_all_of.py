@@ -1,0 +1,3 @@
+"""The official place of `PrefetchMboxResponseAllOf`."""
+
+from targetry.models import PrefetchMboxResponseAllOf as PrefetchMboxResponseAllOf

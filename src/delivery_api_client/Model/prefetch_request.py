@@ -1,0 +1,3 @@
+"""The official place of `PrefetchRequest`."""
+
+from targetry.models import PrefetchRequest as PrefetchRequest

@@ -1,0 +1,3 @@
+"""The official place of `PrefetchResponse`."""
+
+from targetry.models import PrefetchResponse as PrefetchResponse

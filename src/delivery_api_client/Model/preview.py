@@ -1,0 +1,3 @@
+"""The official place of `Preview`."""
+
+from targetry.models import Preview as Preview

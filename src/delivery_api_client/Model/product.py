@@ -1,0 +1,3 @@
+"""The official place of `Product`."""
+
+from targetry.models import Product as Product

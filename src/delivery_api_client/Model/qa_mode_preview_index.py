@@ -1,0 +1,3 @@
+"""The official place of `QAModePreviewIndex`."""
+
+from targetry.models import QAModePreviewIndex as QAModePreviewIndex

@@ -1,0 +1,3 @@
+"""The official place of `RequestDetails`."""
+
+from targetry.models import RequestDetails as RequestDetails

@@ -1,0 +1,3 @@
+"""The official place of `Screen`."""
+
+from targetry.models import Screen as Screen

@@ -1,0 +1,3 @@
+"""The official place of `ScreenOrientationType`."""
+
+from targetry.models import ScreenOrientationType as ScreenOrientationType

@@ -1,0 +1,3 @@
+"""The official place of `Telemetry`."""
+
+from targetry.models import Telemetry as Telemetry

@@ -1,0 +1,3 @@
+"""The official place of `TelemetryEntry`."""
+
+from targetry.models import TelemetryEntry as TelemetryEntry

@@ -1,0 +1,3 @@
+"""The official place of `TelemetryFeatures`."""
+
+from targetry.models import TelemetryFeatures as TelemetryFeatures

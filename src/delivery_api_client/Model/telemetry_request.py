@@ -1,0 +1,3 @@
+"""The official place of `TelemetryRequest`."""
+
+from targetry.models import TelemetryRequest as TelemetryRequest

@@ -1,0 +1,3 @@
+"""The official place of `Trace`."""
+
+from targetry.models import Trace as Trace

@@ -1,0 +1,3 @@
+"""The official place of `UnexpectedError`."""
+
+from targetry.models import UnexpectedError as UnexpectedError

@@ -1,0 +1,3 @@
+"""The official place of `View`."""
+
+from targetry.models import View as View

@@ -1,0 +1,3 @@
+"""The official place of `ViewRequest`."""
+
+from targetry.models import ViewRequest as ViewRequest

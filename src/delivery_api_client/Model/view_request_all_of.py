@@ -1,0 +1,3 @@
+"""The official place of `ViewRequestAllOf`."""
+
+from targetry.models import ViewRequestAllOf as ViewRequestAllOf

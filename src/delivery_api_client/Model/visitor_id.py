@@ -1,0 +1,3 @@
+"""The official place of `VisitorId`."""
+
+from targetry.models import VisitorId as VisitorId

@@ -1,0 +1,3 @@
+"""The official place of `Window`."""
+
+from targetry.models import Window as Window

@@ -1,0 +1,763 @@
+"""JSON Logic, compiled: spec/decisioning.md §5 and §4, against a plain interpreter."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import math
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import json_logic
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from device import interpreter
+from device_kit import facts
+from targetry.device.facts import Facts
+from targetry.device.javascript import UNDEFINED
+from targetry.device.logic import MAX_DEPTH, MAX_NODES, LogicError, compile_logic
+from targetry.device.operations import EvaluationError
+from targetry.models import Geo
+
+NAN, INF = math.nan, math.inf
+PLACE = Geo(country_code="us", city="Zürich", latitude=37.75)
+ALLOCATION = 48.44
+DATA: dict[str, Any] = {
+    "t": "gold",
+    "u": "Größe",
+    "e": "",
+    "n": 42,
+    "f": 0.5,
+    "digits": "42",
+    "big": 2**53 + 1,
+    "yes": True,
+    "no": False,
+    "null": None,
+    "nan": NAN,
+    "inf": INF,
+    "list": [1, "2", None, [3]],
+    "words": ["gold", "silver"],
+    "rows": [{"a": 1, "b": "x"}, {"a": 2}, {"b": None}],
+    "a.b": "Nested",
+    "emoji": "a\U0001f600b",
+    "lone": "\ud801x",
+}
+
+
+def value_of(tree: Any, of: Facts | None = None, allocation: float | None = ALLOCATION) -> Any:
+    of = of or facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
+    return compile_logic(tree, as_truth=False).evaluate(of, allocation)
+
+
+def plain(value: Any) -> Any:
+    """A value in a form in which two are equal only when JavaScript could not tell them apart, but for -0."""
+    if value is UNDEFINED or value is interpreter.NOTHING:
+        return "undefined", None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "number", interpreter.text(value)
+    if isinstance(value, list):
+        return "list", [plain(item) for item in value]
+    if isinstance(value, dict):
+        return "object", {key: plain(item) for key, item in value.items()}
+    return type(value).__name__, value
+
+
+def var(path: Any) -> dict[str, Any]:
+    return {"var": path}
+
+
+# ── operators one by one ───────────────────────────────────────────────────────────────────────────────────────
+
+ITEM = {"var": ""}
+CASES: list[tuple[Any, Any]] = [
+    # literals
+    (True, True),
+    (None, None),
+    (5, 5),
+    ("a", "a"),
+    ([1, {"var": "mbox.n"}], [1, 42]),
+    ({}, {}),
+    ({"a": 1, "b": {"var": "mbox.n"}}, {"a": 1, "b": {"var": "mbox.n"}}),
+    # var
+    ({"var": "mbox.t"}, "gold"),
+    ({"var": ["mbox.t"]}, "gold"),
+    ({"var": "mbox.nope"}, None),
+    ({"var": ["mbox.nope", "default"]}, "default"),
+    ({"var": ["mbox.nope", {"var": "mbox.n"}]}, 42),
+    ({"var": ["mbox.null", "default"]}, None),
+    ({"var": ["mbox.null.x", "default"]}, "default"),
+    ({"var": ["mbox.t.x", "default"]}, "default"),
+    ({"var": ["nope.x", "default"]}, "default"),
+    ({"var": "mbox.list.1"}, "2"),
+    ({"var": "mbox.list.3.0"}, 3),
+    ({"var": "mbox.list.9"}, None),
+    ({"var": "mbox.list.length"}, 4),
+    ({"var": "mbox.t.length"}, 4),
+    ({"var": "mbox.t.0"}, "g"),
+    ({"var": "mbox.emoji.length"}, 4),
+    ({"var": "mbox.a.b"}, "Nested"),
+    ({"var": "mbox.a.b_lc"}, "nested"),
+    ({"var": {"cat": ["mbox.", "t"]}}, "gold"),
+    ({"var": [{"cat": ["mbox.", "nope"]}, 7]}, 7),
+    ({"var": [{"cat": ["mbox.nope", ".x"]}, 7]}, 7),
+    ({"map": [[{"a": 1}], {"var": "a"}]}, [1]),
+    ({"map": [["ab"], {"var": 1}]}, ["b"]),
+    ({"map": [["ab"], {"var": 1.0}]}, ["b"]),
+    ({"map": [[None], {"var": ["a", 3]}]}, [3]),
+    ({"map": [[{"true": 4}], {"var": True}]}, [4]),
+    # equality: the operators' own tables are in test_javascript.py
+    ({"==": ["5", 5]}, True),
+    ({"==": [{"var": "mbox.nope"}, "None"]}, False),
+    ({"==": [{"var": "mbox.nope"}, None]}, True),
+    ({"==": [None, ""]}, False),
+    ({"==": [None, 0]}, False),
+    ({"==": [True, "1"]}, True),
+    ({"==": []}, True),
+    ({"==": [None]}, True),
+    ({"==": [0]}, False),
+    ({"!=": ["5", 5]}, False),
+    ({"!=": ["5", 6]}, True),
+    ({"!=": [1]}, True),
+    ({"===": ["5", 5]}, False),
+    ({"===": [5, 5.0]}, True),
+    ({"===": []}, True),
+    ({"===": [None]}, False),
+    ({"!==": ["5", 5]}, True),
+    ({"!==": [5, 5.0]}, False),
+    # order
+    ({"<": [1, 2]}, True),
+    ({"<": [2, 2]}, False),
+    ({"<": ["10", "9"]}, True),
+    ({"<": ["10", 9]}, False),
+    ({"<": [1]}, False),
+    ({"<": []}, False),
+    ({"<": [1, 2, 3]}, True),
+    ({"<": [1, 2, 2]}, False),
+    ({"<": [1, 1, 2]}, False),
+    ({"<": [1, 2, None]}, False),
+    ({"<=": [1, 1, 1]}, True),
+    ({"<=": [1, 3, 2]}, False),
+    ({"<=": ["0000", {"var": "current_time"}, "2359"]}, True),
+    ({"<=": ["0900", {"var": "current_time"}, "2359"]}, False),
+    ({"<=": [1, 2, 3, 0]}, True),
+    ({">": [2, 1]}, True),
+    ({">": [2, 2]}, False),
+    ({">": [3, 2, 5]}, True),
+    ({">": [1]}, False),
+    ({">=": [2, 2]}, True),
+    ({">=": [1, 2]}, False),
+    ({">=": []}, False),
+    ({">": [{"var": "geo.latitude"}, "37.70"]}, True),
+    ({"<": [{"var": "geo.latitude"}, "37.70"]}, False),
+    ({">": [{"var": "geo.longitude"}, -200]}, False),
+    # logic
+    ({"and": [1, "a"]}, "a"),
+    ({"and": [1, 0, "a"]}, 0),
+    ({"and": [[], 1]}, []),
+    ({"and": []}, UNDEFINED),
+    ({"or": [0, "", "a", "b"]}, "a"),
+    ({"or": [0, ""]}, ""),
+    ({"or": [[], {}]}, {}),
+    ({"or": []}, UNDEFINED),
+    ({"!": [True]}, False),
+    ({"!": 0}, True),
+    ({"!": [[]]}, True),
+    ({"!": ["0"]}, False),
+    ({"!": []}, True),
+    ({"!!": [[]]}, False),
+    ({"!!": [{}]}, True),
+    ({"!!": ["0"]}, True),
+    ({"!!": []}, False),
+    ({"if": [True, "yes", "no"]}, "yes"),
+    ({"if": [[], "yes", "no"]}, "no"),
+    ({"if": [0, 1, "", 2, "x", 3, 4]}, 3),
+    ({"if": [0, 1, "", 2, 4]}, 4),
+    ({"if": [0, 1]}, None),
+    ({"if": [5]}, 5),
+    ({"if": []}, None),
+    ({"?:": [True, "yes", "no"]}, "yes"),
+    # data
+    ({"missing": ["mbox.t", "mbox.nope", "mbox.e", "mbox.null", "mbox.no"]}, ["mbox.nope", "mbox.e", "mbox.null"]),
+    ({"missing": [["mbox.t", "mbox.nope"], "mbox.e"]}, ["mbox.nope"]),
+    ({"missing": "mbox.nope"}, ["mbox.nope"]),
+    ({"missing": []}, []),
+    ({"missing": [None]}, []),
+    ({"map": [[[1]], {"missing": [0, 1]}]}, [[1]]),
+    ({"missing_some": [1, ["mbox.t", "mbox.nope"]]}, []),
+    ({"missing_some": [2, ["mbox.t", "mbox.nope"]]}, ["mbox.nope"]),
+    ({"missing_some": ["2", ["mbox.t", "mbox.n", "mbox.nope"]]}, []),
+    ({"missing_some": [None, ["mbox.nope"]]}, []),
+    ({"missing_some": [1, "mbox.nope"]}, []),
+    # loops
+    ({"map": [{"var": "mbox.words"}, {"cat": [ITEM, "!"]}]}, ["gold!", "silver!"]),
+    ({"map": [{"var": "mbox.rows"}, {"var": ["a", 0]}]}, [1, 2, 0]),
+    ({"map": ["no list", ITEM]}, []),
+    ({"map": [None, ITEM]}, []),
+    ({"map": [[1, 2], 7]}, [7, 7]),
+    ({"map": [[1, 2]]}, [UNDEFINED, UNDEFINED]),
+    ({"map": [[[1, 2], [3]], {"map": [ITEM, {"*": [ITEM, 2]}]}]}, [[2, 4], [6]]),
+    ({"filter": [[1, 2, 3, 4], {">": [ITEM, 2]}]}, [3, 4]),
+    ({"filter": [[1, 2], []]}, []),
+    ({"filter": [{"a": 1, "b": 2}, True]}, []),
+    ({"all": [[1, 2], {">": [ITEM, 0]}]}, True),
+    ({"all": [[1, 2], {">": [ITEM, 1]}]}, False),
+    ({"all": [[], True]}, False),
+    ({"all": ["no list", True]}, False),
+    ({"none": [[1, 2], {">": [ITEM, 2]}]}, True),
+    ({"none": [[1, 2], {">": [ITEM, 1]}]}, False),
+    ({"none": [[], True]}, True),
+    ({"some": [[1, 2], {">": [ITEM, 1]}]}, True),
+    ({"some": [[1, 2], {">": [ITEM, 2]}]}, False),
+    ({"some": [[], True]}, False),
+    ({"some": [["gold"], {"==": [ITEM, {"var": "mbox.t"}]}]}, False),
+    ({"reduce": [[1, 2, 3], {"+": [{"var": "current"}, {"var": "accumulator"}]}, 10]}, 16),
+    ({"reduce": [[1, 2], {"cat": [{"var": "accumulator"}, {"var": "current"}]}]}, "12"),
+    ({"reduce": [None, 1, 7]}, 7),
+    ({"reduce": [[], 1]}, None),
+    ({"reduce": [[1], {"var": "accumulator"}, {"var": "mbox.n"}]}, 42),
+    ({"reduce": [[1]]}, UNDEFINED),
+    # texts and lists
+    ({"in": ["ol", "gold"]}, True),
+    ({"in": ["x", "gold"]}, False),
+    ({"in": ["", "gold"]}, True),
+    ({"in": ["", ""]}, False),
+    ({"in": [4, "42"]}, False),
+    ({"in": [None, "null"]}, False),
+    ({"in": [4, [1, 4.0]]}, True),
+    ({"in": ["4", [1, 4]]}, False),
+    ({"in": [None, [None]]}, True),
+    ({"in": [[1], [[1]]]}, False),
+    ({"in": [NAN, [NAN]]}, False),
+    ({"in": ["a", {"a": 1, "b": 2}]}, False),
+    ({"in": ["a", None]}, False),
+    ({"in": ["a"]}, False),
+    ({"in": [2**53, {"merge": [{"var": "mbox.big"}]}]}, True),
+    ({"cat": ["a", 1, None, True, 1.5, [1, [2]], {}]}, "a1true1.51,2[object Object]"),
+    ({"cat": []}, ""),
+    ({"cat": [{"if": []}, {"and": []}]}, ""),
+    ({"substr": ["jsonlogic", 4]}, "logic"),
+    ({"substr": ["jsonlogic", -5]}, "logic"),
+    ({"substr": ["jsonlogic", 1, 3]}, "son"),
+    ({"substr": ["jsonlogic", 4, -2]}, "log"),
+    ({"substr": ["jsonlogic", 4, -9]}, ""),
+    ({"substr": ["jsonlogic", 4, None]}, ""),
+    ({"substr": ["jsonlogic", 4, NAN]}, ""),
+    ({"substr": ["jsonlogic", 0, 1.9]}, "j"),
+    ({"substr": ["jsonlogic", 0, -1.5]}, "jsonlog"),
+    ({"substr": ["jsonlogic", 0, "2"]}, "js"),
+    ({"substr": ["jsonlogic", 0, "-2"]}, ""),
+    ({"substr": ["jsonlogic"]}, "jsonlogic"),
+    ({"substr": [12345, 1, 2]}, "23"),
+    ({"substr": [None, 0, 2]}, "nu"),
+    ({"substr": []}, "undefined"),
+    ({"substr": [{"var": "mbox.emoji"}, 1, -1]}, "\U0001f600"),
+    ({"merge": [1, [2, [3]], None, []]}, [1, 2, [3], None]),
+    ({"merge": []}, []),
+    ({"log": ["a", "b"]}, "a"),
+    ({"log": []}, UNDEFINED),
+    # arithmetic
+    ({"+": [1, "2", "3px"]}, 6),
+    ({"+": "7.5"}, 7.5),
+    ({"+": []}, 0),
+    ({"+": [1, None]}, NAN),
+    ({"*": [2, "3", "4px"]}, 24),
+    ({"*": ["3px"]}, "3px"),
+    ({"-": [5, "2"]}, 3),
+    ({"-": ["5"]}, -5),
+    ({"-": [5, "2px"]}, NAN),
+    ({"-": [5, None]}, 5),
+    ({"-": []}, NAN),
+    ({"/": [7, 2]}, 3.5),
+    ({"/": ["7", "2"]}, 3.5),
+    ({"/": [1, 0]}, INF),
+    ({"/": [-1, 0]}, -INF),
+    ({"/": [1, {"-": [0]}]}, -INF),
+    ({"/": [-1, {"-": [0]}]}, INF),
+    ({"/": [0, 0]}, NAN),
+    ({"/": [NAN, 0]}, NAN),
+    ({"/": [INF, 0]}, INF),
+    ({"/": [1, NAN]}, NAN),
+    ({"/": [1]}, NAN),
+    ({"/": [1e308, 1e-308]}, INF),
+    ({"%": [7, 3]}, 1),
+    ({"%": [-7, 3]}, -1),
+    ({"%": [7, -3]}, 1),
+    ({"%": [5.5, 2]}, 1.5),
+    ({"%": [7, 0]}, NAN),
+    ({"%": [7, NAN]}, NAN),
+    ({"%": [INF, 3]}, NAN),
+    ({"%": [7, INF]}, 7),
+    ({"min": [3, "1", 2]}, 1),
+    ({"max": [3, "10", 2]}, 10),
+    ({"min": [1, "a"]}, NAN),
+    ({"max": ["a", 1]}, NAN),
+    ({"min": []}, INF),
+    ({"max": []}, -INF),
+    ({"max": [None, -1]}, 0),
+]
+
+
+def name_of(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) < 60 else f"{text[:50]}…"
+
+
+@pytest.mark.parametrize(("tree", "value"), CASES, ids=name_of)
+def test_an_operator_gives_what_json_logic_js_gives(tree: Any, value: Any) -> None:
+    assert plain(value_of(tree)) == plain(value)
+
+
+@pytest.mark.parametrize("tree", [tree for tree, _ in CASES], ids=name_of)
+def test_the_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -> None:
+    of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
+    expected = interpreter.apply(tree, of.as_dict(ALLOCATION))
+    assert plain(value_of(tree)) == plain(expected)
+    assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is interpreter.truthy(expected)
+
+
+@pytest.mark.parametrize("operator", ["var", "!", "!!", "+", "-", "cat", "log", "merge", "missing", "max", "if", "and", "or"])
+def test_an_operand_that_is_no_list_counts_as_a_list_of_it(operator: str) -> None:
+    assert plain(value_of({operator: "mbox.n"})) == plain(value_of({operator: ["mbox.n"]}))
+
+
+# ── facts, whose kind the compiler knows, in every comparison ──────────────────────────────────────────────────
+
+TYPED_FACTS = [
+    "page.url",
+    "page.path",
+    "page.path_lc",
+    "page.query",
+    "page.fragment",
+    "page.domain",
+    "page.subdomain_lc",
+    "page.topLevelDomain",
+    "referring.url",
+    "user.browserType",
+    "user.browserVersion",
+    "user.platform",
+    "user.locale",
+    "geo.country",
+    "geo.region",
+    "geo.city",
+    "geo.latitude",
+    "geo.longitude",
+    "current_timestamp",
+    "current_time",
+    "current_day",
+    "allocation",
+    *(f"mbox.{name}" for name in DATA),
+    "mbox.t_lc",
+    "mbox.nope",
+]
+UNTYPED_FACTS = ["page", "user", "geo", "mbox", "nope", "page.nope", "page.url.length", "user.platform.0", "geo.city.length"]
+COMPARISONS = ["==", "!=", "===", "!==", "<", "<=", ">", ">=", "in"]
+LITERALS = ["gold", "/A/b", "0801", "4", "", "Größe", "\ufb00", 4, 48.44, 0, -1, 2**53 + 1, NAN, True, False, None, [], {}]
+
+
+@pytest.mark.parametrize("path", [*TYPED_FACTS, *UNTYPED_FACTS, "mbox.", "", None, 0, "__class__", "page.__class__"])
+def test_a_path_finds_what_the_rule_context_holds_there(path: Any) -> None:
+    of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
+    expected = interpreter.apply({"var": [path, "default"]}, of.as_dict(ALLOCATION))
+    assert plain(value_of({"var": [path, "default"]}, of)) == plain(expected)
+    assert plain(value_of({"var": path}, of)) == plain(interpreter.apply({"var": path}, of.as_dict(ALLOCATION)))
+
+
+@pytest.mark.parametrize("operator", COMPARISONS)
+def test_a_fact_compares_with_every_literal_both_ways(operator: str) -> None:
+    of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
+    data = of.as_dict(ALLOCATION)
+    for path, literal in itertools.product([*TYPED_FACTS, "mbox"], LITERALS):
+        for tree in ({operator: [var(path), literal]}, {operator: [literal, var(path)]}):
+            expected = interpreter.apply(tree, data)
+            assert value_of(tree, of) is expected, tree
+            assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is expected, tree
+
+
+KINDS: list[Any] = [
+    "gold",  # a literal of ASCII
+    "Größe",  # one that is not
+    "",
+    4,
+    True,
+    None,
+    {"var": "page.path"},
+    {"var": "current_time"},
+    {"var": "current_day"},
+    {"var": "mbox.u"},
+    {"var": "mbox.digits"},
+    {"var": "mbox.f"},
+    {"var": "mbox.nan"},
+    {"var": "mbox.nope"},
+    {"!": [True]},
+    {"cat": ["go", "ld"]},
+]
+
+
+@pytest.mark.parametrize("operator", COMPARISONS)
+def test_every_kind_of_operand_compares_with_every_other(operator: str) -> None:
+    of = facts(DATA, url="http://example.org/gold", geo=PLACE)
+    data = of.as_dict(ALLOCATION)
+    for pair in itertools.product(KINDS, repeat=2):
+        tree = {operator: list(pair)}
+        assert value_of(tree, of) is interpreter.apply(tree, data), tree
+
+
+BETWEEN: list[Any] = ["", "gold", "ä", 4, None, {"var": "page.path"}, {"var": "current_day"}, {"var": "mbox.digits"}, {"var": "mbox.f"}]
+
+
+@pytest.mark.parametrize("operator", ["<", "<="])
+def test_every_kind_of_operand_stands_between_every_two_others(operator: str) -> None:
+    of = facts(DATA, url="http://example.org/gold", geo=PLACE)
+    data = of.as_dict(ALLOCATION)
+    for three in itertools.product(BETWEEN, repeat=3):
+        tree = {operator: list(three)}
+        assert value_of(tree, of) is interpreter.apply(tree, data), tree
+
+
+@given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
+@example("a\U0001f600", "a\uffff")
+@example("\U0001f600", "\ufb00")
+@example("", "a")
+def test_texts_are_ordered_alike_whatever_the_compiler_knows_of_them(left: str, right: str) -> None:
+    of = facts({"left": left, "right": right})
+    for operator in COMPARISONS:
+        trees = [
+            {operator: [left, right]},
+            {operator: [var("mbox.left"), right]},
+            {operator: [left, var("mbox.right")]},
+            {operator: [var("mbox.left"), var("mbox.right")]},
+        ]
+        answers = {value_of(tree, of) for tree in trees}
+        assert answers == {interpreter.apply({operator: [left, right]}, None)}, operator
+
+
+def test_the_allocation_is_asked_for_only_where_the_condition_names_it() -> None:
+    named = [
+        {"<": [var("allocation"), 50]},
+        {"<": [var(["allocation", 1]), 50]},
+        {"and": [{"or": [var("mbox.t"), var("allocation")]}]},
+        var(""),
+        var({"cat": ["allo", "cation"]}),
+        {"missing": ["allocation"]},
+        {"some": [var("mbox.list"), {"==": [var(""), 1]}, 1]},
+    ]
+    needs = [compile_logic(tree).needs_allocation for tree in named]
+    assert needs == [True, True, True, True, True, True, False]
+    assert not compile_logic({"==": [var("page.path"), var("mbox.t")]}).needs_allocation
+
+
+# ── random trees ───────────────────────────────────────────────────────────────────────────────────────────────
+
+texts = st.sampled_from(["", "gold", "Gold", "42", " 4.2 ", "1e3", "ä", "\U0001f600", "\ud801", "true", "null"]) | st.text(
+    st.characters(exclude_categories=()), max_size=4
+)
+numbers = st.sampled_from([0, 1, -1, 42, 0.5, 1e308, -1e308, 2**53 + 1, 10**400, NAN, INF, -INF]) | st.integers(-9, 9)
+scalars = st.none() | st.booleans() | numbers | texts
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+parameters = st.fixed_dictionaries({name: json_values for name in "tuvw"})
+paths = st.sampled_from(
+    [
+        *("mbox.t", "mbox.u", "mbox.v", "mbox.w", "mbox.t_lc", "mbox.t.a", "mbox.u.0", "mbox.v.length", "mbox.nope"),
+        *("page.url", "page.domain_lc", "user.browserType", "user.browserVersion", "geo.city", "geo.latitude", "geo.region"),
+        *("current_day", "current_time", "current_timestamp", "allocation"),
+        *("", "current", "accumulator", "accumulator.current", "a", "b", "0", "1", "length"),
+    ]
+)
+variables = st.builds(lambda path: {"var": path}, paths) | st.builds(
+    lambda path, default: {"var": [path, default]}, paths, scalars
+)
+
+
+def operations(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    def of(*names: str, least: int = 0, most: int = 3) -> st.SearchStrategy[Any]:
+        operands = st.lists(inner, min_size=least, max_size=most)
+        return st.builds(lambda name, values: {name: values}, st.sampled_from(names), operands)
+
+    def loops(*names: str) -> st.SearchStrategy[Any]:
+        items = st.lists(inner, max_size=3) | st.sampled_from([var("mbox.t"), var("mbox.u"), var("")])
+        return st.builds(lambda name, values, logic: {name: [values, logic]}, st.sampled_from(names), items, inner)
+
+    def folds(values: Any, logic: Any, start: Any) -> Any:
+        return {"reduce": [values, logic, start]}
+
+    some_paths = st.lists(paths, max_size=3)
+    return st.one_of(
+        st.lists(inner, max_size=3),
+        of("and", "or", "if", "?:", most=5),
+        of("==", "!=", "===", "!==", "<", "<=", ">", ">=", "in", least=2),
+        of("!", "!!", "cat", "merge", "log", "min", "max", "+", "-", "%"),
+        of("*", least=1),
+        of("substr", least=1),
+        loops("map", "filter", "all", "none", "some"),
+        st.builds(folds, st.lists(inner, max_size=3), inner, inner),
+        st.builds(lambda top, bottom: {"/": [top, bottom]}, inner, st.sampled_from([3, -0.5, "4", 1e308])),
+        st.builds(lambda names: {"missing": names}, some_paths),
+        st.builds(lambda needed, names: {"missing_some": [needed, names]}, st.integers(0, 3), some_paths),
+    )
+
+
+trees = st.recursive(scalars | variables | variables, operations, max_leaves=10)
+
+
+@settings(max_examples=400)
+@given(trees, parameters, st.floats(0, 99.99))
+@example({"==": [{"var": "mbox.t"}, {"var": "mbox.t"}]}, {"t": [1]}, 0.0)
+def test_a_compiled_condition_gives_what_the_interpreter_gives(
+    tree: Any, of_mbox: dict[str, Any], allocation: float
+) -> None:
+    of = facts(of_mbox, url="https://www.shop.example.co.uk/A?q=1", geo=PLACE)
+    data = of.as_dict(allocation)
+    data["mbox"] = of.mbox  # the same lists and objects, for ===
+    try:
+        value = value_of(tree, of, allocation)
+    except EvaluationError:
+        assume(False)
+    expected = interpreter.apply(tree, data)
+    assert plain(value) == plain(expected)
+    truth = compile_logic(tree).evaluate(facts(of_mbox, url="https://www.shop.example.co.uk/A?q=1", geo=PLACE), allocation)
+    assert bool(truth) is interpreter.truthy(expected)
+
+
+comparable_scalars = st.booleans() | st.integers(-9, 9) | st.text("abc", min_size=1, max_size=3)
+
+
+@settings(max_examples=60)
+@given(
+    st.recursive(
+        comparable_scalars | st.sampled_from([var("mbox.t"), var("mbox.n"), var("mbox.list.0")]),
+        lambda inner: st.one_of(
+            st.builds(lambda name, a, b: {name: [a, b]}, st.sampled_from(["===", "!==", "and", "or"]), inner, inner),
+            st.builds(lambda name, a: {name: [a]}, st.sampled_from(["!", "!!"]), inner),
+            st.builds(lambda a, b, c: {"if": [a, b, c]}, inner, inner, inner),
+            st.builds(lambda a: {"map": [[1, 2], a]}, inner),
+            st.builds(lambda a: {"merge": [a, a]}, inner),
+        ),
+        max_leaves=6,
+    )
+)
+def test_another_library_agrees_where_json_logic_has_no_javascript_in_it(tree: Any) -> None:
+    of = facts(DATA, geo=PLACE)
+    assert plain(value_of(tree, of)) == plain(json_logic.jsonLogic(tree, of.as_dict(ALLOCATION)))
+
+
+# ── bounds ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "tree", [{"unknown": 1}, {"method": [1, "real"]}, {"": 1}, {"and": [True, {"nope": []}]}, {"map": [[], {"nope": 1}]}]
+)
+def test_an_unknown_operator_is_not_compiled(tree: Any) -> None:
+    with pytest.raises(LogicError, match="unknown operator"):
+        compile_logic(tree)
+
+
+@pytest.mark.parametrize("name", ["constant", "literal", "list", "path", "add", "truthy", "walk", "eval", "__import__"])
+def test_the_compilers_own_words_are_no_operators(name: str) -> None:
+    with pytest.raises(LogicError, match="unknown operator"):
+        compile_logic({name: ["mbox.t"]})
+
+
+def nested(depth: int, operator: str = "!", leaf: Any = True) -> Any:
+    tree = leaf
+    for _ in range(depth):
+        tree = {operator: [tree]}
+    return tree
+
+
+@pytest.mark.parametrize("operator", ["!", "and", "cat", "merge", "log"])
+def test_a_condition_may_be_as_deep_as_the_bound_and_no_deeper(operator: str) -> None:
+    deepest = nested(MAX_DEPTH, operator, "a")
+    assert plain(value_of(deepest)) == plain(interpreter.apply(deepest, None))
+    with pytest.raises(LogicError, match=f"deeper than {MAX_DEPTH}"):
+        compile_logic(nested(MAX_DEPTH + 1, operator))
+
+
+def test_lists_count_as_depth_too() -> None:
+    tree: Any = []
+    for _ in range(MAX_DEPTH + 1):
+        tree = [tree]
+    with pytest.raises(LogicError, match="deeper than"):
+        compile_logic(tree)
+
+
+def test_depth_that_would_use_up_the_stack_is_a_logic_error() -> None:
+    with pytest.raises(LogicError, match="deep"):
+        compile_logic(nested(50_000))
+
+
+def test_a_condition_may_have_as_many_nodes_as_the_bound_and_no_more() -> None:
+    most = {"in": [var("mbox.t"), ["gold", *["x"] * (MAX_NODES - 5)]]}
+    assert value_of(most) is True
+    with pytest.raises(LogicError, match=f"more than {MAX_NODES} nodes"):
+        compile_logic({"in": [var("mbox.t"), ["x"] * (MAX_NODES - 1)]})
+
+
+@pytest.mark.parametrize("operator", ["and", "or"])
+def test_a_long_list_of_conditions_is_no_depth(operator: str) -> None:
+    wide = {operator: [{"==": [var("mbox.n"), i]} for i in range(2000)]}
+    of = facts(DATA)
+    assert bool(compile_logic(wide).evaluate(of, None)) is interpreter.truthy(interpreter.apply(wide, of.as_dict(None)))
+
+
+def doubling(times: int, grow: Any, start: Any) -> Any:
+    return {"reduce": [list(range(times)), grow, start]}
+
+
+ACCUMULATOR = {"var": "accumulator"}
+COSTLY = {
+    "a text that doubles": doubling(64, {"cat": [ACCUMULATOR, ACCUMULATOR]}, "x"),
+    "a list that doubles": doubling(64, {"merge": [ACCUMULATOR, ACCUMULATOR]}, [1]),
+    "a list of itself": doubling(64, {"merge": [[ACCUMULATOR, ACCUMULATOR]]}, [1]),
+    "loops in loops": {"map": [list(range(99)), {"map": [list(range(99)), {"map": [list(range(99)), 1]}]}]},
+    "filters in filters": {"filter": [list(range(99)), {"filter": [list(range(99)), {"filter": [list(range(99)), 1]}]}]},
+    "searches in loops": {"map": [list(range(999)), {"in": ["x", list(range(999))]}]},
+    "cuts of a long text": {"map": [list(range(999)), {"substr": [{"var": ""}, 1]}]},
+    "an empty product": {"*": []},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in COSTLY if name not in ("a list of itself", "cuts of a long text")])
+def test_a_condition_that_asks_for_too_much_work_is_stopped(name: str) -> None:
+    with pytest.raises(EvaluationError):
+        value_of(COSTLY[name])
+
+
+def test_the_text_of_a_list_that_holds_itself_twice_over_is_stopped() -> None:
+    tree = {"cat": [doubling(64, [ACCUMULATOR, ACCUMULATOR], [1])]}
+    with pytest.raises(Exception, match=r".") as caught:
+        value_of(tree)
+    assert isinstance(caught.value, EvaluationError | RecursionError)
+
+
+def test_cuts_of_a_long_text_in_a_loop_are_stopped() -> None:
+    of = facts({"long": "x" * 50_000, "many": list(range(5000))})
+    long = {"reduce": [var("mbox.many"), {"cat": [{"substr": [ACCUMULATOR, 1]}, "y"]}, var("mbox.long")]}
+    with pytest.raises(EvaluationError):
+        value_of(long, of)
+
+
+def test_the_work_of_all_conditions_of_a_location_is_counted_together() -> None:
+    of = facts()
+    tree = {"map": [list(range(1000)), {"in": [1, list(range(50))]}]}
+    calls = 0
+    with pytest.raises(EvaluationError):
+        for calls in range(1000):  # noqa: B007
+            value_of(tree, of)
+    assert 1 <= calls < 10
+    value_of(tree, facts())
+
+
+# ── nothing of the artifact runs ───────────────────────────────────────────────────────────────────────────────
+
+HOSTILE = [
+    "__class__",
+    "__class__.__mro__",
+    "__import__('os').system('x')",
+    "mbox.__class__.__subclasses__",
+    "mbox.t.__class__",
+    "mbox.t.upper",
+    "page.__dict__",
+    "user.__init__.__globals__",
+    "geo.items",
+    "facts",
+    "facts.request",
+    "UNDEFINED",
+    "walk",
+    "literal_0",
+    "allocation.real",
+    "current_day.bit_length",
+    "constructor",
+    "__proto__",
+    "mbox.list.append",
+    "mbox.\ud800",
+    "mbox.\0",
+    "mbox.'\"\\{}",
+    "\n",
+]
+
+
+@pytest.mark.parametrize("path", HOSTILE, ids=ascii)
+def test_a_path_reaches_data_and_nothing_behind_it(path: str) -> None:
+    of = facts(DATA, url="http://example.org/", geo=PLACE)
+    assert value_of({"var": path}, of) is None
+    assert value_of({"var": [path, "default"]}, of) == "default"
+    assert value_of({"var": {"cat": [path]}}, of) is None
+    assert value_of({"map": [[DATA, "text", 5, [1]], {"var": path}]}, of) == [None] * 4
+    assert value_of({"missing": [path]}, of) == [path]
+
+
+@pytest.mark.parametrize("key", ["mbox", "__class__", "page.url", "get", "\ud800", "", "a.b.c"])
+def test_a_parameter_may_have_any_name(key: str) -> None:
+    of = facts({key: "poison"})
+    found = value_of({"var": "mbox"}, of)
+    assert found == of.as_dict(None)["mbox"]
+    assert value_of({"var": "page.url"}, of) == ""
+
+
+def code_objects(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from code_objects(constant)
+
+
+def test_code_holds_no_text_of_the_artifact_but_paths_as_constants() -> None:
+    tree = {
+        "and": [
+            {"==": [var("mbox.secretPath"), "secretText"]},
+            {"in": [var(["mbox.secretOther", "secretDefault"]), ["secretItem", {"secretKey": 1, "secretKey2": 2}]]},
+            {"some": [["secretItem"], {"==": [var("secretInner"), "secretText"]}]},
+            {"cat": ["secretText", 987654321]},
+        ]
+    }
+    function: Any = compile_logic(tree).evaluate
+    names: set[str] = set()
+    constants: set[Any] = set()
+    for code in code_objects(function.__code__):
+        names |= {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars, code.co_name, code.co_filename}
+        constants |= {constant for constant in code.co_consts if not isinstance(constant, types.CodeType | tuple)}
+    assert not [name for name in names if "secret" in name.lower()]
+    assert {c for c in constants if isinstance(c, str) and "secret" in c} <= {"secretPath", "secretOther", "secretInner"}
+    assert 987654321 not in constants
+
+
+def test_code_sees_no_builtins_and_cannot_import() -> None:
+    function: Any = compile_logic({"map": [[1], {"cat": ["a", var("")]}]}).evaluate
+    assert function.__globals__["__builtins__"] == {}
+    known = {*function.__globals__} - {"bool", "str", "type"}
+    assert not known & set(dir(builtins)) - {"__builtins__"}
+    for code in code_objects(function.__code__):
+        assert not {"__import__", "eval", "exec", "compile", "open", "getattr"} & set(code.co_names)
+
+
+def test_two_conditions_of_one_shape_share_their_code_but_not_their_literals() -> None:
+    first: Any = compile_logic({"==": [var("mbox.t"), "one"]}).evaluate
+    second: Any = compile_logic({"==": [var("mbox.t"), "two"]}).evaluate
+    of = facts({"t": "one"})
+    assert first.__code__ is second.__code__
+    assert (bool(first(of, None)), bool(second(of, None))) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, True), (0, False), (1, 1.0), ("1", 1), ("", None), ("ascii", "größe"), (0.0, -0.0), ([], {}), (NAN, 1.0)],
+)
+def test_literals_that_python_takes_for_equal_or_of_one_shape_stay_apart(one: Any, other: Any) -> None:
+    trees = [{"===": [literal, operand]} for literal in (one, other) for operand in (one, other, var("mbox.x"))]
+    of = facts({"x": one})
+    for tree in [*trees, *reversed(trees)]:
+        assert value_of(tree, of) is interpreter.apply(tree, of.as_dict(None)), tree
+
+
+def test_compiling_leaves_the_tree_alone() -> None:
+    tree = {"and": [{"in": ["a", ["a", {"x": 1, "y": [2]}]]}, {"==": [var("mbox.t"), 10**30]}]}
+    before = repr(tree)
+    value_of(tree)
+    assert repr(tree) == before

@@ -1,0 +1,65 @@
+"""Rules mean what json-logic-js says they mean, with the exceptions of spec/decisioning.md §5."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from differential.compare import guarded
+from differential.node import NodeProgram, missing
+from differential.rules import data, rule
+
+from targetry.device.facts import Facts, RequestFacts
+from targetry.device.javascript import UNDEFINED
+from targetry.device.logic import compile_logic
+from targetry.models import Context, MboxRequest
+
+reason = missing("logic.cjs")
+pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeProgram]:
+    with NodeProgram("logic.cjs") as program:
+        yield program
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_rules_give_what_json_logic_js_gives(node: NodeProgram, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(1000):
+        tree, given = rule(rng), data(rng)
+        facts = _facts(given)
+        theirs = node.ask({"rule": guarded(tree), "data": {"mbox": facts.mbox}})
+        assert "error" not in theirs
+        shown = f"seed {seed}: {json.dumps(tree)} of {json.dumps(given)}"
+        value = compile_logic(tree, as_truth=False).evaluate(facts, 1.0)
+        assert _comparable(_portable(value)) == _comparable(theirs.get("result")), shown
+        assert bool(compile_logic(tree).evaluate(facts, 1.0)) == theirs["truthy"], shown
+
+
+def _facts(parameters: dict[str, Any]) -> Facts:
+    details = MboxRequest(name="hero", parameters=parameters)
+    return Facts(RequestFacts(Context(), "visitor", "acme", 0), details, "hero")
+
+
+def _portable(value: Any) -> Any:
+    """As `logic.cjs` writes what JSON cannot hold."""
+    if value is UNDEFINED:
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"number": "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"}
+    return [_portable(item) for item in value] if isinstance(value, list) else value
+
+
+def _comparable(value: Any) -> Any:
+    """Values with their JSON types, which Python's `==` does not tell apart."""
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _comparable(item) for key, item in value.items()}
+    return (type(value) is bool, value)

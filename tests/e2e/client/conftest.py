@@ -1,0 +1,61 @@
+"""A Target to ask, and clients of either kind that ask it; all of it is closed when the test is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from e2e.client.listener import Listener
+from e2e.client.skins import Blocking, Looped, Skin
+from e2e.client.target import CLIENT, ORGANIZATION, Target
+
+Connect = Callable[..., Skin]
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Target() as target:
+        yield target
+
+
+@pytest.fixture
+def told() -> Listener:
+    return Listener()
+
+
+@pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
+def connect(request: pytest.FixtureRequest, target: Target) -> Iterator[Connect]:
+    """Makes clients that ask `target`, unless told otherwise."""
+    made: list[Skin] = []
+
+    def new(**options: Any) -> Skin:
+        made.append(request.param(**{**reach(target), **options}))
+        return made[-1]
+
+    yield new
+    for skin in made:
+        skin.finish()
+
+
+@pytest.fixture
+def on_device(connect: Connect, target: Target) -> Connect:
+    """Makes clients that decide on device, by the artifact that `target` has."""
+
+    def new(**options: Any) -> Skin:
+        return connect(**{"decisioning_method": "on-device", "cdn_base_path": target.url, **options})
+
+    return new
+
+
+def reach(target: Target) -> dict[str, Any]:
+    """The options of a client that asks this Target and nobody else."""
+    return {
+        "client": CLIENT,
+        "organization_id": ORGANIZATION,
+        "server_domain": target.host,
+        "secure": False,
+        "trust_env": False,
+        "timeout": 10_000,
+    }

@@ -1,0 +1,38 @@
+"""Handlers of a client's events that remember what they were told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from targetry.events import EVENT_NAMES, Event
+
+
+class Listener:
+    """`handlers` is the option `events`; `times` and `last` ask what came."""
+
+    def __init__(self, *more: str) -> None:
+        self.events: list[Event] = []
+        self.handlers: dict[str, Callable[[Event], None]] = dict.fromkeys((*EVENT_NAMES, *more), self._hear)
+        self._changed = threading.Condition()
+
+    @property
+    def names(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    def times(self, name: str) -> int:
+        return self.names.count(name)
+
+    def last(self, name: str) -> Any:
+        return next(event for event in reversed(self.events) if event["type"] == name)
+
+    def wait_for(self, name: str, times: int = 1) -> None:
+        with self._changed:
+            came = self._changed.wait_for(lambda: self.times(name) >= times, 10)
+        assert came, f"{name} was not told {times} times, only {self.names}"
+
+    def _hear(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()

@@ -1,0 +1,81 @@
+"""Either client, seen as a blocking one, so that a scenario is written once and runs with both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from targetry import AsyncTargetClient, TargetClient, TargetDeliveryResponse
+from targetry.attributes import AttributesProvider
+
+
+class Skin(Protocol):
+    client: TargetClient | AsyncTargetClient
+
+    def __init__(self, **options: Any) -> None: ...
+    def get_offers(self, **options: Any) -> TargetDeliveryResponse: ...
+    def get_attributes(self, names: Iterable[str], **options: Any) -> AttributesProvider: ...
+    def send_notifications(self, **options: Any) -> TargetDeliveryResponse: ...
+    def flush(self, timeout: float = 10) -> bool: ...
+    def close(self, timeout: float = 2) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Blocking:
+    client: TargetClient
+
+    def __init__(self, **options: Any) -> None:
+        self.client = TargetClient.create(options)
+
+    def get_offers(self, **options: Any) -> TargetDeliveryResponse:
+        result: TargetDeliveryResponse = self.client.get_offers(options)
+        return result
+
+    def get_attributes(self, names: Iterable[str], **options: Any) -> AttributesProvider:
+        result: AttributesProvider = self.client.get_attributes(names, options)
+        return result
+
+    def send_notifications(self, **options: Any) -> TargetDeliveryResponse:
+        result: TargetDeliveryResponse = self.client.send_notifications(options)
+        return result
+
+    def flush(self, timeout: float = 10) -> bool:
+        return self.client.flush(timeout)
+
+    def close(self, timeout: float = 2) -> None:
+        self.client.close(timeout)
+
+    def finish(self) -> None:
+        self.close()
+
+
+class Looped:
+    client: AsyncTargetClient
+
+    def __init__(self, **options: Any) -> None:
+        self._runner = asyncio.Runner()
+        try:
+            self.client = self._runner.run(AsyncTargetClient.create(options))
+        except BaseException:
+            self._runner.close()
+            raise
+
+    def get_offers(self, **options: Any) -> TargetDeliveryResponse:
+        return self._runner.run(self.client.get_offers(options))
+
+    def get_attributes(self, names: Iterable[str], **options: Any) -> AttributesProvider:
+        return self._runner.run(self.client.get_attributes(names, options))
+
+    def send_notifications(self, **options: Any) -> TargetDeliveryResponse:
+        return self._runner.run(self.client.send_notifications(options))
+
+    def flush(self, timeout: float = 10) -> bool:
+        return self._runner.run(self.client.flush(timeout))
+
+    def close(self, timeout: float = 2) -> None:
+        self._runner.run(self.client.aclose(timeout))
+
+    def finish(self) -> None:
+        self.close()
+        self._runner.close()

@@ -1,0 +1,222 @@
+"""Which host is asked, and what a client learns about it (spec/delivery.md §3 and §5, divergences D-27 and B-51).
+
+Edge clusters are hosts of Adobe's, so the clients here go through a proxy: the server that is told the whole URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from e2e.client.conftest import Connect
+from e2e.client.skins import Skin
+from e2e.client.target import EDGE_HOST, Target, response_to
+from servers.faulty import Received, Steps, answer, json_answer
+from servers.threaded import unused_port
+from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TransportError
+
+HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+FAR = 4_000_000_000  # an expiry that is far away
+COOKIE_44 = f"session#s1#{FAR}|PC#abc.44_0#{FAR}"
+
+Through = Callable[..., Skin]
+
+
+@pytest.fixture
+def through_proxy(connect: Connect, target: Target) -> Through:
+    def new(**options: Any) -> Skin:
+        return connect(**{"server_domain": None, "proxy": target.url, **options})
+
+    return new
+
+
+def hosts(target: Target) -> list[str]:
+    return [received.target.partition("/rest/")[0] for received in target.requests]
+
+
+def edge(host: str | None) -> Callable[[Received], Steps]:
+    return lambda received: json_answer({**response_to(received.json()), "edgeHost": host})
+
+
+@pytest.mark.parametrize(
+    ("options", "call", "host"),
+    [
+        ({}, {}, "http://acme.tt.omtrdc.net"),
+        ({"server_domain": "target.acme.example"}, {}, "http://target.acme.example"),
+        ({"server_domain": "target.acme.example:8080"}, {}, "http://target.acme.example:8080"),
+        ({"target_location_hint": "28"}, {}, "http://mboxedge28.tt.omtrdc.net"),
+        (
+            {"target_location_hint": "28", "server_domain": "own.example"},
+            {},
+            "http://mboxedge28.tt.omtrdc.net",
+        ),
+        ({"target_location_hint": "28"}, {"target_location_hint": "35"}, "http://mboxedge35.tt.omtrdc.net"),
+        (
+            {"server_domain": "own.example"},
+            {"target_location_hint": "35"},
+            "http://mboxedge35.tt.omtrdc.net",
+        ),
+        (
+            {"target_location_hint": "28"},
+            {"target_location_hint": "35", "target_cookie": COOKIE_44},
+            "http://mboxedge44.tt.omtrdc.net",
+        ),
+        ({"server_domain": ""}, {"target_location_hint": ""}, "http://acme.tt.omtrdc.net"),
+        ({}, {"target_location_hint": "x@10.0.0.1/"}, "http://acme.tt.omtrdc.net"),
+        (
+            {},
+            {"target_cookie": f"PC#abc.35@evil_0#{FAR}"},
+            "http://acme.tt.omtrdc.net",
+        ),
+    ],
+    ids=[
+        "client code",
+        "own domain",
+        "own domain with port",
+        "configured hint",
+        "configured hint before own domain",
+        "hint of the call",
+        "hint of the call before own domain",
+        "cookie before all hints",
+        "empty texts",
+        "hint that is no cluster",
+        "cookie that is no cluster",
+    ],
+)
+def test_the_host_is_chosen_by_cookie_hint_domain_and_client_code(
+    options: dict[str, Any], call: dict[str, Any], host: str, through_proxy: Through, target: Target
+) -> None:
+    through_proxy(**options).get_offers(request=HERO, **call)
+    assert hosts(target) == [host]
+
+
+@pytest.mark.parametrize("secure", [True, 0], ids=["True", "0"])
+@pytest.mark.filterwarnings("ignore:secure")
+def test_all_but_false_is_https(secure: Any, through_proxy: Through, target: Target) -> None:
+    target.script(answer(403))
+    with pytest.raises(TransportError, match="proxy"):
+        through_proxy(secure=secure).get_offers(request=HERO)
+    assert [(received.method, received.target) for received in target.requests] == [
+        ("CONNECT", "acme.tt.omtrdc.net:443")
+    ]
+
+
+def test_the_first_answers_cluster_is_asked_from_then_on(through_proxy: Through, target: Target) -> None:
+    client = through_proxy()
+    first = client.get_offers(request=HERO)
+    client.get_offers(request=HERO)
+    assert hosts(target) == ["http://acme.tt.omtrdc.net", "http://mboxedge35.tt.omtrdc.net"]
+    assert first.target_location_hint_cookie == {
+        "name": "mboxEdgeCluster",
+        "value": "35",
+        "max_age": 1860,
+        "maxAge": 1860,
+    }
+
+
+def test_a_cluster_that_moves_is_followed(through_proxy: Through, target: Target) -> None:
+    target.script(edge(EDGE_HOST), edge("mboxedge41.tt.omtrdc.net"))
+    client = through_proxy()
+    for _ in range(3):
+        client.get_offers(request=HERO)
+    assert hosts(target)[1:] == ["http://mboxedge35.tt.omtrdc.net", "http://mboxedge41.tt.omtrdc.net"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [{"target_cookie": COOKIE_44}, {"target_location_hint": "44"}],
+    ids=["target cookie", "hint cookie"],
+)
+def test_one_visitors_cluster_is_not_everybodys(
+    call: dict[str, Any], through_proxy: Through, target: Target
+) -> None:
+    target.script(edge("mboxedge44.tt.omtrdc.net"))
+    client = through_proxy()
+    result = client.get_offers(request=HERO, **call)
+    client.get_offers(request=HERO)
+    assert hosts(target) == ["http://mboxedge44.tt.omtrdc.net", "http://acme.tt.omtrdc.net"]
+    assert result["target_location_hint_cookie"]["value"] == "44"
+
+
+@pytest.mark.parametrize(
+    "host", [None, "", "acme.tt.omtrdc.net", "mboxedge35x.tt.omtrdc.net", "mboxedge35.evil", "edge35.a.b.c"]
+)
+def test_a_host_that_is_no_edge_teaches_nothing(
+    host: str | None, through_proxy: Through, target: Target
+) -> None:
+    target.script(edge(host))
+    client = through_proxy()
+    result = client.get_offers(request=HERO)
+    client.get_offers(request=HERO)
+    assert hosts(target) == ["http://acme.tt.omtrdc.net"] * 2
+    assert "target_location_hint_cookie" not in result
+
+
+def test_a_domain_of_ones_own_is_not_left_for_a_learned_cluster(
+    through_proxy: Through, target: Target
+) -> None:
+    client = through_proxy(server_domain="target.acme.example")
+    result = client.get_offers(request=HERO)
+    client.get_offers(request=HERO)
+    client.get_offers(request=HERO, target_cookie=COOKIE_44)
+    assert hosts(target) == ["http://target.acme.example"] * 2 + ["http://mboxedge44.tt.omtrdc.net"]
+    assert result["target_location_hint_cookie"]["value"] == "35"
+
+
+def test_a_domain_of_adobes_is_left_for_the_learned_cluster(through_proxy: Through, target: Target) -> None:
+    client = through_proxy(server_domain="other.tt.omtrdc.net")
+    client.get_offers(request=HERO)
+    client.get_offers(request=HERO)
+    assert hosts(target) == ["http://other.tt.omtrdc.net", "http://mboxedge35.tt.omtrdc.net"]
+
+
+def test_a_configured_hint_is_replaced_by_what_the_answers_say(
+    through_proxy: Through, target: Target
+) -> None:
+    client = through_proxy(target_location_hint="28")
+    client.get_offers(request=HERO)
+    client.get_offers(request=HERO)
+    assert hosts(target) == ["http://mboxedge28.tt.omtrdc.net", "http://mboxedge35.tt.omtrdc.net"]
+
+
+def test_two_clients_learn_apart(through_proxy: Through, target: Target) -> None:
+    one, other = through_proxy(), through_proxy(client="other")
+    one.get_offers(request=HERO)
+    other.get_offers(request=HERO)
+    one.get_offers(request=HERO)
+    assert hosts(target) == [
+        "http://acme.tt.omtrdc.net",
+        "http://other.tt.omtrdc.net",
+        "http://mboxedge35.tt.omtrdc.net",
+    ]
+
+
+def test_nothing_is_learnt_from_a_failure(through_proxy: Through, target: Target) -> None:
+    target.script(json_answer({"edgeHost": EDGE_HOST}, 400), edge(None))
+    client = through_proxy()
+    with pytest.raises(Exception, match="400"):
+        client.get_offers(request=HERO)
+    client.get_offers(request=HERO)
+    assert hosts(target) == ["http://acme.tt.omtrdc.net"] * 2
+
+
+def test_notifications_go_to_the_learned_cluster_too(through_proxy: Through, target: Target) -> None:
+    client = through_proxy()
+    client.get_offers(request=HERO)
+    notification = {"id": "n", "timestamp": 1, "type": "click"}
+    client.send_notifications(request={"notifications": [notification]})
+    assert hosts(target)[1] == "http://mboxedge35.tt.omtrdc.net"
+
+
+def test_the_environments_proxy_is_used_only_when_the_environment_is_trusted(
+    connect: Connect, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    connect(trust_env=False).get_offers(request=HERO)
+    with pytest.raises(TransportError):
+        connect(trust_env=True, timeout=200).get_offers(request=HERO)
+    assert len(target.requests) == 1

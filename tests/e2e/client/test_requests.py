@@ -1,0 +1,244 @@
+"""What the Delivery API is asked: the line, the headers and the body, field by field (spec/delivery.md §2 and §3)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+
+from e2e.client.conftest import Connect
+from e2e.client.target import ORGANIZATION, Target, query_of
+from targetry import (
+    AnalyticsRequest,
+    AudienceManager,
+    ChannelType,
+    Context,
+    CustomerId,
+    DeliveryRequest,
+    ExecuteRequest,
+    ExperienceCloud,
+    Geo,
+    LoggingType,
+    MboxRequest,
+    MetricType,
+    ModelProperty,
+    Notification,
+    OptionError,
+    Order,
+    PrefetchRequest,
+    RequestDetails,
+    Trace,
+    ViewRequest,
+    VisitorId,
+    __version__,
+)
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+HERO_MBOX = MboxRequest(name="hero")
+HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[HERO_MBOX]))
+
+
+def test_a_plain_request_is_sent_with_all_that_it_needs(connect: Connect, target: Target) -> None:
+    connect().get_offers(request=HERO, session_id="s1")
+    received = target.requests[0]
+    assert (received.method, received.path) == ("POST", "/rest/v1/delivery")
+    assert received.target.endswith("?imsOrgId=0DD934B85278256B0A490D44%40AdobeOrg&sessionId=s1")
+    body = received.json()
+    assert UUID.fullmatch(body.pop("requestId"))
+    assert body == {
+        "context": {"channel": "web", "timeOffsetInMinutes": time.localtime().tm_gmtoff // 60},
+        "experienceCloud": {"analytics": {"logging": "server_side"}},
+        "execute": {"mboxes": [{"index": 0, "name": "hero"}]},
+    }
+
+
+def test_the_headers_name_the_sdk_and_the_request(connect: Connect, target: Target) -> None:
+    client = connect()
+    client.get_offers(request=HERO)
+    client.get_offers(request=HERO)
+    first, second = (received.headers for received in target.requests)
+    assert first["content-type"] == first["accept"] == "application/json"
+    assert first["x-exc-sdk"] == "AdobeTargetPython"
+    assert first["x-exc-sdk-version"] == __version__
+    assert first["host"] == target.host
+    assert UUID.fullmatch(first["x-request-id"])
+    assert first["x-request-id"] != second["x-request-id"]
+
+
+def test_every_call_uses_the_same_connection(connect: Connect, target: Target) -> None:
+    client = connect()
+    for _ in range(5):
+        client.get_offers(request=HERO)
+    assert target.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "call", "expected"),
+    [
+        ({}, {"session_id": "a b@c"}, {"imsOrgId": ORGANIZATION, "sessionId": "a b@c"}),
+        (
+            {"version": "2.11&x=1"},
+            {"session_id": "s"},
+            {"imsOrgId": ORGANIZATION, "sessionId": "s", "version": "2.11&x=1"},
+        ),
+        (
+            {"organization_id": "A+B C@AdobeOrg"},
+            {"session_id": "s"},
+            {"imsOrgId": "A+B C@AdobeOrg", "sessionId": "s"},
+        ),
+    ],
+    ids=["session id", "version", "organization"],
+)
+def test_what_stands_in_the_query_is_encoded(
+    options: dict[str, Any], call: dict[str, Any], expected: dict[str, str], connect: Connect, target: Target
+) -> None:
+    connect(**options).get_offers(request=HERO, **call)
+    assert query_of(target.requests[0]) == expected
+
+
+FULL = DeliveryRequest(
+    request_id="r-1",
+    impression_id="i-1",
+    id=VisitorId(tnt_id="t-1", third_party_id="tp", marketing_cloud_visitor_id="123"),
+    environment_id=7,
+    _property=ModelProperty(token="own"),
+    trace=Trace(authorization_token="secret"),
+    context=Context(
+        channel=ChannelType.MOBILE,
+        geo=Geo(ip_address="12.21.1.40"),
+        time_offset_in_minutes=-480,
+        user_agent="Mozilla/5.0 größe",
+        beacon=True,
+    ),
+    experience_cloud=ExperienceCloud(
+        audience_manager=AudienceManager(location_hint=9, blob="blob"),
+        analytics=AnalyticsRequest(
+            logging=LoggingType.CLIENT_SIDE, supplemental_data_id="0123456789ABCDEF-0123456789ABCDEF"
+        ),
+    ),
+    execute=ExecuteRequest(
+        page_load=RequestDetails(parameters={"a": "", "b": "\U0001f600"}),
+        mboxes=[MboxRequest(index=5, name="m", order=Order(id="o", total=1.5))],
+    ),
+    prefetch=PrefetchRequest(views=[ViewRequest(name="home")], mboxes=[MboxRequest(name="p")]),
+    notifications=[Notification(id="n", timestamp=1, type=MetricType.CLICK, tokens=["t"])],
+)
+FULL_BODY = {
+    "requestId": "r-1",
+    "impressionId": "i-1",
+    "id": {"tntId": "t-1", "thirdPartyId": "tp", "marketingCloudVisitorId": "123"},
+    "environmentId": 7,
+    "property": {"token": "own"},
+    "trace": {"authorizationToken": "secret"},
+    "context": {
+        "channel": "mobile",
+        "geo": {"ipAddress": "12.21.1.40"},
+        "timeOffsetInMinutes": -480,
+        "userAgent": "Mozilla/5.0 größe",
+        "beacon": True,
+    },
+    "experienceCloud": {
+        "audienceManager": {"locationHint": 9, "blob": "blob"},
+        "analytics": {"logging": "client_side", "supplementalDataId": "0123456789ABCDEF-0123456789ABCDEF"},
+    },
+    "execute": {
+        "pageLoad": {"parameters": {"a": "", "b": "\U0001f600"}},
+        "mboxes": [{"index": 5, "name": "m", "order": {"id": "o", "total": 1.5}}],
+    },
+    "prefetch": {"views": [{"name": "home"}], "mboxes": [{"index": 0, "name": "p"}]},
+    "notifications": [{"id": "n", "timestamp": 1, "type": "click", "tokens": ["t"]}],
+}
+
+
+@pytest.mark.parametrize("form", ["model", "wire"])
+def test_what_the_caller_says_is_sent_as_he_says_it(form: str, connect: Connect, target: Target) -> None:
+    client = connect(environment_id=1, property_token="configured", telemetry_enabled=False)
+    before = FULL.to_json()
+    client.get_offers(request=FULL if form == "model" else json.loads(before))
+    assert target.bodies == [FULL_BODY]
+    assert FULL.to_json() == before
+
+
+def test_what_the_caller_leaves_out_is_filled_from_the_options(connect: Connect, target: Target) -> None:
+    connect(environment_id=1, property_token="configured").get_offers(request=HERO)
+    assert target.bodies[0]["environmentId"] == 1
+    assert target.bodies[0]["property"] == {"token": "configured"}
+    assert DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")])) == HERO
+
+
+def test_the_result_holds_what_was_sent(connect: Connect, target: Target) -> None:
+    result = connect().get_offers(request=HERO)
+    assert result.request is not None
+    assert json.loads(result.request.to_json()) == target.bodies[0]
+
+
+def test_notifications_that_are_none_are_left_out(connect: Connect, target: Target) -> None:
+    good = Notification(id="n1", timestamp=1, type=MetricType.DISPLAY)
+    bad = [
+        Notification(timestamp=1, type=MetricType.DISPLAY),
+        Notification(id="n2", timestamp="soon", type=MetricType.DISPLAY),  # type: ignore[arg-type]
+        Notification(id="n3", timestamp=1, type="hover"),  # type: ignore[arg-type]
+    ]
+    result = connect().send_notifications(request=DeliveryRequest(notifications=[bad[0], good, *bad[1:]]))
+    assert target.notifications == [{"id": "n1", "timestamp": 1, "type": "display"}]
+    assert [one.id for one in result.notifications or ()] == ["n1"]
+
+
+def test_get_attributes_asks_for_the_mboxes_and_reads_their_keys(connect: Connect, target: Target) -> None:
+    client = connect()
+    attributes = client.get_attributes(["hero", "flags"], request=HERO, session_id="s1")
+    assert target.bodies[0]["execute"]["mboxes"] == [
+        {"index": 0, "name": "hero"},
+        {"index": 1, "name": "flags"},
+    ]
+    assert query_of(target.requests[0])["sessionId"] == "s1"
+    assert attributes.get_value("flags", "title") == "remote flags"
+    client.get_attributes(["other"])
+    assert target.bodies[1]["execute"]["mboxes"] == [{"index": 1, "name": "other"}]
+
+
+CUSTOMERS = [CustomerId(id="c", integration_code="crm", authenticated_state="authenticated")]
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        ({}, "options"),
+        ({"request": DeliveryRequest(execute=ExecuteRequest())}, "request.execute"),
+        ({"request": DeliveryRequest(prefetch=PrefetchRequest())}, "request.prefetch"),
+        (
+            {"request": DeliveryRequest(execute=ExecuteRequest(mboxes=[HERO_MBOX, MboxRequest(index="x")]))},  # type: ignore[arg-type]
+            "request.execute.mboxes[1].index",
+        ),
+        (
+            {
+                "request": DeliveryRequest(
+                    context=Context(channel=ChannelType.WEB, geo=Geo(country_code="ITA"))
+                )
+            },
+            "request.context.geo.country_code",
+        ),
+        ({"request": HERO, "decisioning_method": "remote"}, "decisioning_method"),
+        ({"request": HERO, "session_id": 5}, "session_id"),
+        ({"request": HERO, "customer_ids": [*CUSTOMERS, "c"]}, "customer_ids[1]"),
+        ({"request": HERO, "visitor": object()}, "visitor"),
+        ({"request": HERO, "visitor_cookie": 1}, "visitor_cookie"),
+    ],
+)
+def test_a_mistake_of_the_caller_is_told_before_anything_is_sent(
+    call: dict[str, Any], path: str, connect: Connect, target: Target
+) -> None:
+    with pytest.raises(OptionError) as caught:
+        connect().get_offers(**call)
+    assert caught.value.path == path
+    assert target.requests == []
+
+
+def test_a_lone_surrogate_arrives_as_json_escapes_it(connect: Connect, target: Target) -> None:
+    """File names and broken cookies bring them; UTF-8 has no bytes for it."""
+    mbox = MboxRequest(name="hero", parameters={"a": "\ud800"})
+    connect().get_offers(request=DeliveryRequest(execute=ExecuteRequest(mboxes=[mbox])))
+    assert rb'"\ud800"' in target.requests[0].body

@@ -1,0 +1,129 @@
+"""What is asked again, how often, and that it never takes longer than the call may (RELIABILITY 3 and 4, D-29)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from e2e.client.conftest import Connect
+from e2e.client.target import DELIVERY, Target
+from servers.faulty import HANG, Behaviour, Close, answer, half, json_answer
+from servers.threaded import unused_port
+from targetry import ApiException, DeadlineError, DeliveryRequest, ExecuteRequest, MboxRequest, TransportError
+
+HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+OK = json_answer({"status": 200})
+BAD = answer(503, headers={"Retry-After": "0"})
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_gateway_that_reached_nobody_is_asked_twice_more(
+    status: int, connect: Connect, target: Target
+) -> None:
+    target.on(DELIVERY, answer(status), answer(status), OK)
+    assert connect().get_offers(request=HERO)["response"].status == 200
+    assert len(target.requests) == 3
+
+
+def test_after_three_attempts_the_last_answer_is_the_error(connect: Connect, target: Target) -> None:
+    target.on(DELIVERY, answer(502), answer(504), answer(503, b"busy"), OK)
+    with pytest.raises(ApiException) as caught:
+        connect().get_offers(request=HERO)
+    assert (caught.value.status, caught.value.body) == (503, "busy")
+    assert len(target.requests) == 3
+
+
+def test_the_same_request_is_sent_again_with_the_same_ids(connect: Connect, target: Target) -> None:
+    target.on(DELIVERY, BAD, OK)
+    connect().get_offers(request=HERO)
+    first, second = target.requests
+    assert first.body == second.body
+    assert first.headers["x-request-id"] == second.headers["x-request-id"]
+    assert first.target == second.target
+
+
+def test_a_second_that_was_asked_for_is_waited(connect: Connect, target: Target) -> None:
+    target.on(DELIVERY, answer(503, headers={"Retry-After": "1"}), OK)
+    started = time.monotonic()
+    connect().get_offers(request=HERO)
+    assert time.monotonic() - started >= 1
+
+
+def test_a_wait_that_is_longer_than_the_call_may_last_is_not_begun(connect: Connect, target: Target) -> None:
+    target.on(DELIVERY, answer(503, headers={"Retry-After": "3600"}), OK)
+    started = time.monotonic()
+    with pytest.raises(ApiException, match="503"):
+        connect(timeout=5000).get_offers(request=HERO)
+    assert time.monotonic() - started < 4
+    assert len(target.requests) == 1
+
+
+def test_a_connection_that_was_refused_is_tried_again_within_the_time(connect: Connect) -> None:
+    client = connect(server_domain=f"127.0.0.1:{unused_port()}", timeout=5000)
+    with pytest.raises(TransportError, match="refused") as caught:
+        client.get_offers(request=HERO)
+    assert not isinstance(caught.value, DeadlineError)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [half(OK, Close()), half(OK, Close(reset=True)), (Close(),), HANG],
+    ids=["cut short", "reset", "closed", "silence"],
+)
+def test_what_may_have_been_processed_is_not_asked_again(
+    behaviour: Behaviour, connect: Connect, target: Target
+) -> None:
+    target.on(DELIVERY, behaviour)
+    with pytest.raises(TransportError):
+        connect(timeout=200).get_offers(request=HERO)
+    assert len(target.requests) == 1
+
+
+def test_a_kept_connection_that_the_server_closed_meanwhile_is_replaced(
+    connect: Connect, target: Target
+) -> None:
+    client = connect()
+    target.on(DELIVERY, (*OK, Close()), OK)
+    client.get_offers(request=HERO)
+    assert client.get_offers(request=HERO)["response"].status == 200
+    assert target.connections == 2
+
+
+def test_a_service_in_trouble_is_not_asked_three_times_as_much(connect: Connect, target: Target) -> None:
+    """Ten retries in advance, then one for ten successes."""
+    target.on(DELIVERY, BAD)
+    client = connect(timeout=60_000)
+    calls = 12
+    for _ in range(calls):
+        with pytest.raises(ApiException, match="503"):
+            client.get_offers(request=HERO)
+    assert len(target.requests) == calls + 10
+
+
+def test_successes_pay_for_retries(connect: Connect, target: Target) -> None:
+    target.on(DELIVERY, BAD)
+    client = connect(timeout=60_000)
+    for _ in range(6):
+        with pytest.raises(ApiException):
+            client.get_offers(request=HERO)
+    target.on(DELIVERY, OK)
+    for _ in range(11):
+        client.get_offers(request=HERO)
+    target.on(DELIVERY, BAD, OK)
+    assert client.get_offers(request=HERO)["response"].status == 200
+
+
+def test_all_attempts_together_take_no_longer_than_the_timeout(connect: Connect, target: Target) -> None:
+    target.on(DELIVERY, BAD, BAD, HANG)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        connect(timeout=250).get_offers(request=HERO)
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("timeout", [1, 50])
+def test_a_short_timeout_is_kept(timeout: int, connect: Connect, target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    with pytest.raises(DeadlineError):
+        connect(timeout=timeout).get_offers(request=HERO)
