@@ -44,10 +44,16 @@ class Contestant:
 
 def contestants() -> list[Contestant]:
     """Targetry first, then those whose environment is there."""
-    found = [Contestant("Targetry", [sys.executable, str(HERE / "run_targetry.py")], sys.executable, "targetry")]
+    found = [
+        Contestant("Targetry", [sys.executable, str(HERE / "run_targetry.py")], sys.executable, "targetry")
+    ]
     if OFFICIAL_PYTHON.exists():
         official = str(OFFICIAL_PYTHON)
-        found.append(Contestant("Python 1.1.0", [official, str(HERE / "run_official.py")], official, "target_python_sdk"))
+        found.append(
+            Contestant(
+                "Python 1.1.0", [official, str(HERE / "run_official.py")], official, "target_python_sdk"
+            )
+        )
     if shutil.which("node") and (NODE_MODULES / "@adobe" / "target-nodejs-sdk").is_dir():
         found.append(Contestant("Node 2.4.3", ["node", "--expose-gc", str(HERE / "run_node.cjs")]))
     return found
@@ -64,7 +70,12 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if not os.environ.get("BENCH_DEBUG") else None,
             text=True,
-            env={**os.environ, "NODE_PATH": str(NODE_MODULES), "PYTHONDONTWRITEBYTECODE": "", "PYTHONWARNINGS": "ignore"},
+            env={
+                **os.environ,
+                "NODE_PATH": str(NODE_MODULES),
+                "PYTHONDONTWRITEBYTECODE": "",
+                "PYTHONWARNINGS": "ignore",
+            },
         )
 
     def ask(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -102,13 +113,21 @@ class Progress:
 # ── decisions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def decisions(chosen: list[Scenario], seconds: float, folder: Path, progress: Progress) -> dict[str, dict[str, Any]]:
+def decisions(
+    chosen: list[Scenario], seconds: float, folder: Path, progress: Progress
+) -> dict[str, dict[str, Any]]:
     """Scenario → contestant → timing."""
     rows: dict[str, dict[str, Any]] = {}
     for scenario in chosen:
         path = folder / "artifact.json"
         path.write_text(json.dumps(scenario.artifact), "utf-8")
-        command = {"do": "decide", "artifact": str(path), "requests": _requests(scenario), "rounds": 2, "seconds": seconds}
+        command = {
+            "do": "decide",
+            "artifact": str(path),
+            "requests": _requests(scenario),
+            "rounds": 2,
+            "seconds": seconds,
+        }
         row: dict[str, Any] = {}
         for contestant in contestants():
             progress(f"{scenario.name}: {contestant.name}")
@@ -146,7 +165,11 @@ def _contents(tree: Any) -> list[str]:
         return sorted(content for item in tree for content in _contents(item))
     if not isinstance(tree, dict):
         return []
-    own = [json.dumps(tree["content"], sort_keys=True)] if "content" in tree and "responseTokens" in tree else []
+    own = (
+        [json.dumps(tree["content"], sort_keys=True)]
+        if "content" in tree and "responseTokens" in tree
+        else []
+    )
     return sorted(own + [content for value in tree.values() if not own for content in _contents(value)])
 
 
@@ -161,10 +184,14 @@ def loads(folder: Path, progress: Progress, tries: int) -> tuple[int, dict[str, 
     rows: dict[str, dict[str, Any]] = {}
     for contestant in contestants():
         progress(f"10 MB artifact: {contestant.name}")
-        answers = [_fresh(contestant, {"do": "load", "artifact": str(path), "traced": False}) for _ in range(tries)]
+        answers = [
+            _fresh(contestant, {"do": "load", "artifact": str(path), "traced": False}) for _ in range(tries)
+        ]
         best = min(answers, key=lambda answer: answer["seconds"])
         best["resident_mb"] = sorted(answer["resident_mb"] for answer in answers)[len(answers) // 2]
-        best["traced_mb"] = _fresh(contestant, {"do": "load", "artifact": str(path), "traced": True})["traced_mb"]
+        best["traced_mb"] = _fresh(contestant, {"do": "load", "artifact": str(path), "traced": True})[
+            "traced_mb"
+        ]
         rows[contestant.name] = best
     return len(text), rows
 
@@ -250,14 +277,20 @@ def _decision_table(rows: dict[str, dict[str, Any]], chosen: list[Scenario]) -> 
     for scenario in chosen:
         row = rows[scenario.name]
         ours = row["Targetry"]["best_us"]
-        goal = "" if scenario.goal_us is None else f"≤ {scenario.goal_us:,.0f} {_mark(ours <= scenario.goal_us)}"
+        goal = (
+            "" if scenario.goal_us is None else f"≤ {scenario.goal_us:,.0f} {_mark(ours <= scenario.goal_us)}"
+        )
         others = [f"{_timing(row[name])} {row[name]['best_us'] / ours:.1f}×" for name in names[1:]]
         table.append([scenario.name, goal, _timing(row["Targetry"]), *others])
     return _markdown(table)
 
 
 def _flatness(rows: dict[str, dict[str, Any]]) -> str:
-    sizes = [row["Targetry"]["best_us"] for name, row in rows.items() if name.endswith("activities") and " of " in name]
+    sizes = [
+        row["Targetry"]["best_us"]
+        for name, row in rows.items()
+        if name.endswith("activities") and " of " in name
+    ]
     if len(sizes) < 2:
         return ""
     factor = max(sizes) / min(sizes)
@@ -268,11 +301,23 @@ def _load_table(size: int, loaded: dict[str, dict[str, Any]]) -> str:
     table = [["", "goal", *loaded]]
     ours = loaded["Targetry"]
     ready = _mark(ours["seconds"] <= SLOW_GOALS["ready"])
-    table.append(["seconds", f"≤ {SLOW_GOALS['ready']:.0f} {ready}", *(f"{answer['seconds']:.2f}" for answer in loaded.values())])
+    table.append(
+        [
+            "seconds",
+            f"≤ {SLOW_GOALS['ready']:.0f} {ready}",
+            *(f"{answer['seconds']:.2f}" for answer in loaded.values()),
+        ]
+    )
     fits = _mark(ours["resident_mb"] * 1e6 <= SLOW_GOALS["memory"] * size)
-    factors = (f"{answer['resident_mb']:.0f} MB, {answer['resident_mb'] * 1e6 / size:.1f}×" for answer in loaded.values())
+    factors = (
+        f"{answer['resident_mb']:.0f} MB, {answer['resident_mb'] * 1e6 / size:.1f}×"
+        for answer in loaded.values()
+    )
     table.append(["resident memory, of the JSON's size", f"≤ {SLOW_GOALS['memory']:.0f}× {fits}", *factors])
-    traced = (f"{mb:.0f} MB, {mb * 1e6 / size:.1f}×" if (mb := answer["traced_mb"]) is not None else "" for answer in loaded.values())
+    traced = (
+        f"{mb:.0f} MB, {mb * 1e6 / size:.1f}×" if (mb := answer["traced_mb"]) is not None else ""
+        for answer in loaded.values()
+    )
     table.append(["Python objects (tracemalloc)", "", *traced])
     return _markdown(table)
 
@@ -280,7 +325,9 @@ def _load_table(size: int, loaded: dict[str, dict[str, Any]]) -> str:
 def _import_table(imported: dict[str, float]) -> str:
     ours = imported["Targetry"]
     goal = f"≤ {SLOW_GOALS['import']:.0f} {_mark(ours <= SLOW_GOALS['import'])}"
-    cells = [f"{ms:.0f}" + ("" if name == "Targetry" else f" {ms / ours:.1f}×") for name, ms in imported.items()]
+    cells = [
+        f"{ms:.0f}" + ("" if name == "Targetry" else f" {ms / ours:.1f}×") for name, ms in imported.items()
+    ]
     return _markdown([["", "goal", *imported], ["milliseconds", goal, *cells]])
 
 
@@ -298,7 +345,10 @@ def _mark(met: bool) -> str:
 
 def _markdown(table: list[list[str]]) -> str:
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in table]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in table
+    ]
     rule = "| " + " | ".join("-" * width for width in widths) + " |"
     return "\n".join([lines[0], rule, *lines[1:]])
 

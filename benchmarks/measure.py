@@ -18,7 +18,9 @@ class Timing(NamedTuple):
     calls: int
 
 
-def measure(call: Callable[[], object], *, seconds: float, between: Callable[[], object] | None = None) -> Timing:
+def measure(
+    call: Callable[[], object], *, seconds: float, between: Callable[[], object] | None = None
+) -> Timing:
     """Call for about `seconds`, in batches of at least a millisecond.
 
     `between` batches, untimed, background work may be finished. Garbage collection is on: users have it on.

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,20 +18,37 @@ from measure import measure
 from run_targetry import OPTIONS, main, measure_each
 
 
-def _client(payload: dict[str, Any]) -> Any:
+def _client(path: Path) -> Any:
+    """A client that has downloaded its artifact, as in production: one given as an option is copied by every call."""
     from target_python_sdk import TargetClient
 
-    client = TargetClient.create({**OPTIONS, "artifact_payload": payload})
+    with _served(path) as location:
+        client: Any = TargetClient.create({**OPTIONS, "artifact_location": location})
     # The thread of each notification then ends at once instead of asking the network.
     client.decisioning_engine.config.send_notification_func = lambda options: None
     return client
+
+
+@contextmanager
+def _served(path: Path) -> Iterator[str]:
+    """The file's address on a server of our own."""
+    handler = partial(_Quiet, directory=str(path.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{path.name}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
 
 
 def decide(command: dict[str, Any]) -> dict[str, Any]:
     from delivery_api_client import ApiClient
 
     api = ApiClient()
-    client = _client(json.loads(Path(command["artifact"]).read_bytes()))
+    client = _client(Path(command["artifact"]))
     texts = [json.dumps(request) for request in command["requests"]]
     requests = [api.deserialize(SimpleNamespace(data=text), "DeliveryRequest") for text in texts]
     turn = iter(requests * command["rounds"])
@@ -38,7 +60,11 @@ def decide(command: dict[str, Any]) -> dict[str, Any]:
         return client.get_offers({"request": next(turn), "session_id": "s"})
 
     response = api.sanitize_for_serialization(same()["response"])
-    timing = measure_each(next_one, len(requests)) if len(requests) > 1 else measure(same, seconds=command["seconds"])
+    timing = (
+        measure_each(next_one, len(requests))
+        if len(requests) > 1
+        else measure(same, seconds=command["seconds"])
+    )
     return {**timing._asdict(), "response": response}
 
 
@@ -47,16 +73,23 @@ def load(command: dict[str, Any]) -> dict[str, Any]:
 
     from memory import resident_mb
 
-    _client({"version": "1.0.0", "rules": {"mboxes": {}, "views": {}}})
+    small = Path(command["artifact"]).with_name("small.json")
+    small.write_text(json.dumps({"version": "1.0.0", "rules": {"mboxes": {}, "views": {}}}))
+    _client(small)
     if command["traced"]:
         tracemalloc.start()
     before = resident_mb()
     started = time.perf_counter()
-    client = _client(json.loads(Path(command["artifact"]).read_bytes()))
+    client = _client(Path(command["artifact"]))
     seconds = time.perf_counter() - started
     after = resident_mb()
     traced = tracemalloc.get_traced_memory()[0] / 1e6 if command["traced"] else None
-    return {"seconds": seconds, "resident_mb": after - before, "traced_mb": traced, "ready": client.decisioning_engine.is_ready()}
+    return {
+        "seconds": seconds,
+        "resident_mb": after - before,
+        "traced_mb": traced,
+        "ready": client.decisioning_engine.is_ready(),
+    }
 
 
 if __name__ == "__main__":

@@ -58,7 +58,6 @@ def load(command: dict[str, Any]) -> dict[str, Any]:
     import tracemalloc
 
     from memory import resident_mb
-
     from targetry import TargetClient
 
     path = Path(command["artifact"])

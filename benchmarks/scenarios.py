@@ -34,16 +34,29 @@ def scenarios() -> list[Scenario]:
     return [
         Scenario("execute one mbox, with notification", one_mbox, request(execute={"mboxes": [hero]}), 15),
         Scenario("prefetch one mbox, parameter rule", with_rule, request(prefetch={"mboxes": [gold]}), 10),
-        Scenario("prefetch all views, 40 KB artifact", views_artifact(), request(prefetch={"views": [views_details()]}), 40),
+        Scenario(
+            "prefetch all views, 40 KB artifact",
+            views_artifact(),
+            request(prefetch={"views": [views_details()]}),
+            40,
+        ),
         Scenario("browser rule, user agent seen before", by_browser, request(prefetch={"mboxes": [hero]})),
-        Scenario("browser rule, user agent never seen", by_browser, request(prefetch={"mboxes": [hero]}), 1000, vary=True),
+        Scenario(
+            "browser rule, user agent never seen",
+            by_browser,
+            request(prefetch={"mboxes": [hero]}),
+            1000,
+            vary=True,
+        ),
         *(one_of_many(count) for count in (10, 100, 1_000, 10_000)),
         Scenario("pageLoad, 1,000 activities", page_artifact(1_000), request(execute={"pageLoad": {}}), 1000),
     ]
 
 
 def one_of_many(count: int) -> Scenario:
-    many = artifact([activity(n, f"mbox-{n}", {"==": ["gold", {"var": "mbox.plan"}]}) for n in range(1, count + 1)])
+    many = artifact(
+        [activity(n, f"mbox-{n}", {"==": ["gold", {"var": "mbox.plan"}]}) for n in range(1, count + 1)]
+    )
     asked = {"name": f"mbox-{count // 2}", "index": 1, "parameters": {"plan": "gold"}}
     return Scenario(f"prefetch one mbox of {count:,} activities", many, request(prefetch={"mboxes": [asked]}))
 
@@ -51,12 +64,21 @@ def one_of_many(count: int) -> Scenario:
 def request(**modes: Any) -> dict[str, Any]:
     """A request of one visitor; its geo is complete, so that no SDK asks the network for it."""
     return {
-        "id": {"tntId": "338e3c1e51f7416a8e1ccba4f81acea0.28_0", "marketingCloudVisitorId": "07327024324407615852294135870030620007"},
+        "id": {
+            "tntId": "338e3c1e51f7416a8e1ccba4f81acea0.28_0",
+            "marketingCloudVisitorId": "07327024324407615852294135870030620007",
+        },
         "context": {
             "channel": "web",
             "address": {"url": "https://www.shop.example.com/section/7/?q=1"},
             "userAgent": CHROME,
-            "geo": {"city": "SAN FRANCISCO", "countryCode": "US", "stateCode": "CA", "latitude": 37.75, "longitude": -122.4},
+            "geo": {
+                "city": "SAN FRANCISCO",
+                "countryCode": "US",
+                "stateCode": "CA",
+                "latitude": 37.75,
+                "longitude": -122.4,
+            },
         },
         **modes,
     }
@@ -70,10 +92,21 @@ def artifact(activities: list[list[dict[str, Any]]], *, views: bool = False) -> 
             places.setdefault(rule["consequence"]["name"], []).append(rule)
     return {
         "version": "1.0.0",
-        "meta": {"clientCode": "acme", "environment": "production", "generatedAt": "2026-01-01T00:00:00.000Z"},
+        "meta": {
+            "clientCode": "acme",
+            "environment": "production",
+            "generatedAt": "2026-01-01T00:00:00.000Z",
+        },
         "globalMbox": GLOBAL_MBOX,
         "geoTargetingEnabled": True,
-        "responseTokens": ["activity.id", "activity.name", "experience.id", "experience.name", "geo.city", "offer.id"],
+        "responseTokens": [
+            "activity.id",
+            "activity.name",
+            "experience.id",
+            "experience.name",
+            "geo.city",
+            "offer.id",
+        ],
         "remoteMboxes": [],
         "remoteViews": [],
         "localMboxes": [] if views else list(places),
@@ -82,12 +115,16 @@ def artifact(activities: list[list[dict[str, Any]]], *, views: bool = False) -> 
     }
 
 
-def activity(number: int, place: str, audience: Any = True, *, location_type: str = "mbox", size: int = 60) -> list[dict[str, Any]]:
+def activity(
+    number: int, place: str, audience: Any = True, *, location_type: str = "mbox", size: int = 60
+) -> list[dict[str, Any]]:
     """The rules of an A/B test with two experiences."""
     return [_rule(number, place, experience, audience, location_type, size) for experience in (0, 1)]
 
 
-def _rule(number: int, place: str, experience: int, audience: Any, location_type: str, size: int) -> dict[str, Any]:
+def _rule(
+    number: int, place: str, experience: int, audience: Any, location_type: str, size: int
+) -> dict[str, Any]:
     low, high = (("<=", 0), (">=", 50)) if experience == 0 else (("<", 50), (">=", 100))
     window = {"and": [{low[0]: [low[1], {"var": "allocation"}]}, {high[0]: [high[1], {"var": "allocation"}]}]}
     return {
@@ -119,7 +156,12 @@ def _option(number: int, experience: int, location_type: str, size: int) -> dict
     token = f"{number:x}-{experience}-2qipfsIHvVzTQxHolz2IpSCnQ9Y9OaLL2gsdrWQTvE54PwSz67rmXWmSnkXpSSS2Q=="
     text = f"<div>{'Buy now. ' * (size // 9)}</div>"
     if location_type == "view":
-        action = {"type": "insertBefore", "selector": "#a > P:nth-of-type(1)", "cssSelector": "#a > P:nth-of-type(1)", "content": text}
+        action = {
+            "type": "insertBefore",
+            "selector": "#a > P:nth-of-type(1)",
+            "cssSelector": "#a > P:nth-of-type(1)",
+            "content": text,
+        }
         return {"type": "actions", "content": [action], "eventToken": token}
     return {"type": "html", "content": text, "eventToken": token}
 
@@ -130,22 +172,40 @@ def views_artifact() -> dict[str, Any]:
     if path.is_file():
         loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return loaded
-    place = {"and": [{"==": ["local-target-test", {"var": "page.domain"}]}, {"==": ["/", {"var": "page.path"}]}]}
+    place = {
+        "and": [{"==": ["local-target-test", {"var": "page.domain"}]}, {"==": ["/", {"var": "page.path"}]}]
+    }
     audience = {"and": [{"==": ["correct", {"var": "mbox.jason"}]}, place]}
-    return artifact([activity(n, ("contact", "home")[n % 3 > 0], audience, location_type="view", size=600) for n in range(1, 12)], views=True)
+    return artifact(
+        [
+            activity(n, ("contact", "home")[n % 3 > 0], audience, location_type="view", size=600)
+            for n in range(1, 12)
+        ],
+        views=True,
+    )
 
 
 def views_details() -> dict[str, Any]:
-    return {"parameters": {"jason": "correct", "greg": "correct"}, "address": {"url": "http://local-target-test/"}}
+    return {
+        "parameters": {"jason": "correct", "greg": "correct"},
+        "address": {"url": "http://local-target-test/"},
+    }
 
 
 def page_artifact(count: int) -> dict[str, Any]:
     """Activities on the global mbox with an audience each; one in twenty is for everybody."""
-    return artifact([activity(n, GLOBAL_MBOX, True if n % 20 == 0 else _section(n)) for n in range(1, count + 1)])
+    return artifact(
+        [activity(n, GLOBAL_MBOX, True if n % 20 == 0 else _section(n)) for n in range(1, count + 1)]
+    )
 
 
 def _section(number: int) -> dict[str, Any]:
-    return {"and": [{"in": [f"/section/{number}/", {"var": "page.url_lc"}]}, {"==": [{"var": "user.browserType"}, "chrome"]}]}
+    return {
+        "and": [
+            {"in": [f"/section/{number}/", {"var": "page.url_lc"}]},
+            {"==": [{"var": "user.browserType"}, "chrome"]},
+        ]
+    }
 
 
 def large_artifact() -> bytes:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from .lazy_import import importing
 from .logs import Log
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class CallbackPool:
             self._lock, self._pool, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
             if self._pool is None:
-                from multiprocessing.pool import ThreadPool  # 20 ms that few programs need
+                with importing():
+                    from multiprocessing.pool import ThreadPool  # 20 ms that few programs need
 
                 self._pool = ThreadPool(_THREADS)
             return self._pool

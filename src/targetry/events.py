@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from targetry.errors import OptionError
+from targetry.lazy_import import importing
 
 if TYPE_CHECKING:
     import asyncio
@@ -202,7 +203,8 @@ class Events:
             self._failed(subscription, error)
 
     def _run(self, subscription: _Subscription, awaitable: Awaitable[Any]) -> None:
-        import asyncio  # only for those whose handlers await
+        with importing():
+            import asyncio  # only for those whose handlers await
 
         async def wait() -> None:
             await awaitable

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .background.artifact_source import ArtifactStats
+from .background.forks import watch_forks
 from .background.geo import GeoLookup, Lookup
 from .background.geo_database import GeoDatabase
 from .background.notifier import Notifier, NotifierStats
@@ -65,6 +66,10 @@ class Machinery:
             proxy=options.proxy,
             trust_env=options.trust_env,
         )
+        decides = options.decisioning_method is not DecisioningMethod.SERVER_SIDE
+        self.engine = self._engine() if decides else None
+        self._database = self._geo_database() if decides else None
+        # After all that may refuse the options: with a spool it is at work at once.
         self.notifier = Notifier(
             self.transport,
             headers=SDK_HEADERS,
@@ -74,14 +79,11 @@ class Machinery:
             log=self.log,
             spool_path=options.notification_spool,
         )
-        self.engine = (
-            self._engine() if options.decisioning_method is not DecisioningMethod.SERVER_SIDE else None
-        )
         self.road = Road(options, engine=self.engine, log=self.log, report=self._report)
         self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
         self.is_closed = False
         self._closed = threading.Event()  # wakes who waits to tell `client_ready`
-        self._opened_at = 0.0
+        watch_forks(self)
 
     def _engine(self) -> DecisioningEngine:
         return DecisioningEngine(
@@ -97,7 +99,7 @@ class Machinery:
         """What finds the place of an IP address; None where nothing is decided on device."""
         if self.engine is None:
             return None
-        self._geo = self._geo_database() or GeoLookup(transport=self.transport, **self._geo_arguments())
+        self._geo = self._database or GeoLookup(transport=self.transport, **self._geo_arguments())
         return self._geo
 
     def async_geo(self, transport: AsyncTransport) -> AsyncGeoLookup | AsyncGeoDatabase | None:
@@ -106,7 +108,7 @@ class Machinery:
             return None
         from .background.geo_aio import AsyncGeoDatabase, AsyncGeoLookup
 
-        database = self._geo_database()
+        database = self._database
         lookup = AsyncGeoLookup(transport=transport, **self._geo_arguments())
         self._geo = AsyncGeoDatabase(database) if database is not None else lookup
         return self._geo
@@ -126,13 +128,15 @@ class Machinery:
 
     def open(self) -> None:
         """Start, and wait for the first rules as long as the options say."""
-        self._opened_at = time.monotonic()
         if self.engine is None:
             self._tell_ready()
             return
         self.engine.start()
         self.engine.wait_ready()
-        self._opened_at = time.monotonic()
+
+    def after_fork(self) -> None:
+        """In a child: the telemetry that waits is the parent's, who tells it."""
+        self.road.telemetry.forget()
 
     def flush(self, timeout: float) -> bool:
         return self.notifier.flush(timeout)

@@ -384,3 +384,50 @@ def test_the_body_is_json_of_the_wire() -> None:
     body = msgspec.json.decode(desk.api.requests[0].body or b"")
     assert body["requestId"] == "r-a"
     assert body["notifications"][0]["impressionId"] == "i-a"
+
+
+class Lazy:
+    """A report of a decision: what is sent is made when it is first asked for."""
+
+    count = 1
+
+    def __init__(self, fails: bool = False) -> None:
+        self.made = 0
+        self._fails = fails
+
+    @property
+    def url(self) -> str:
+        return URL
+
+    @property
+    def request(self) -> DeliveryRequest:
+        self.made += 1
+        if self._fails:
+            raise ValueError("cannot be made")
+        return delivery(f"lazy {self.made}").request
+
+
+def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() -> None:
+    desk, lazy = Desk(Replies(DOWN, OK)), Lazy()
+    desk.outbox.offer(lazy)
+    assert lazy.made == 0
+    desk.work()
+    assert [ids_in(request.body) for request in desk.api.requests] == [["lazy 1"], ["lazy 1"]]
+
+
+def test_what_cannot_be_made_is_given_up() -> None:
+    desk = Desk()
+    desk.outbox.offer(Lazy(fails=True))
+    desk.work()
+    assert desk.stats.dropped == {"invalid": 1}
+    assert desk.events("notification_failed")[0]["notification_ids"] == []
+
+
+def test_what_is_refused_or_never_tried_is_not_made_for_its_ids() -> None:
+    desk, lazies = Desk(limit=1), [Lazy(), Lazy()]
+    for lazy in lazies:
+        desk.outbox.offer(lazy)
+    desk.outbox.end()
+    desk.courier.last_words()
+    assert desk.stats.dropped == {"queue_full": 1, "closed": 1}
+    assert [lazy.made for lazy in lazies] == [0, 0]

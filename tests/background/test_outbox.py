@@ -97,11 +97,15 @@ def test_offers_from_many_threads_are_all_in_the_books() -> None:
     ids=["token", "parameter", "tokens", "notification"],
 )
 def test_an_offer_of_something_odd_does_not_raise(notification: Notification) -> None:
-    desk = Desk()
-    assert desk.offer(Delivery("u", DeliveryRequest(notifications=[notification]), 1)) == [True]
+    desk = Desk(limit=1)
+    odd = Delivery("u", DeliveryRequest(notifications=[notification]), 1)
+    assert desk.offer(odd, odd) == [True, False]
     desk.work()
     assert balanced(desk.stats)
     assert desk.stats.pending == 0
+    assert {"reason": "queue_full", "count": 1} in [
+        {"reason": told["reason"], "count": told["count"]} for told in desk.events("notification_failed")
+    ]
 
 
 def test_nothing_is_accepted_after_the_end() -> None:

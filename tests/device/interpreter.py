@@ -27,7 +27,7 @@ _WHITE = "\t\n\v\f\r\ufeff\u2028\u2029" + "".join(
 )
 
 
-class LogicFault(Exception):
+class InterpreterError(Exception):
     """What is an exception in JavaScript too."""
 
 
@@ -46,7 +46,7 @@ def apply(logic: Any, data: Any) -> Any:
         return _WITH_DATA[operator](data, *values)
     if operator in _OPERATORS:
         return _OPERATORS[operator](*values)
-    raise LogicFault(f"unknown operator {operator}")
+    raise InterpreterError(f"unknown operator {operator}")
 
 
 def truthy(value: Any) -> bool:
@@ -216,16 +216,15 @@ def _loosely_equal(a: Any = NOTHING, b: Any = NOTHING) -> bool:
 
 
 def _in_order(a: Any, b: Any, compare: Callable[[Any, Any], bool]) -> bool:
-    """Unlike in JavaScript null is in no order, and the empty text only with texts."""
+    """Unlike in JavaScript null is in no order, and the empty text only with what is compared as a text."""
     if a is None or b is None:
         return False
-    if (a == "" and not isinstance(b, str)) or (b == "" and not isinstance(a, str)):
-        return False
+    blank = "" in (a, b)
     a = text(a) if _is_container(a) else a
     b = text(b) if _is_container(b) else b
     if isinstance(a, str) and isinstance(b, str):
         return compare(_units(a), _units(b))
-    return compare(number(a), number(b))
+    return not blank and compare(number(a), number(b))
 
 
 def _less(a: Any = NOTHING, b: Any = NOTHING, c: Any = NOTHING, *_: Any) -> bool:
@@ -270,7 +269,7 @@ def _add(*values: Any) -> float:
 
 def _multiply(*values: Any) -> Any:
     if not values:
-        raise LogicFault("reduce of an empty array with no initial value")
+        raise InterpreterError("reduce of an empty array with no initial value")
     product, *others = values
     for value in others:
         product = leading_number(product) * leading_number(value)

@@ -351,7 +351,7 @@ ORDER = [
     ("", 1, False, False),
     ("", -1, False, False),
     ("", True, False, False),
-    ("", [1], False, False),
+    ("", [1], True, False),
 ]
 
 
@@ -384,8 +384,8 @@ def test_order_is_that_of_javascript_where_the_spec_does_not_say_otherwise(
         ("", 0, False),
         ("", False, False),
         ("", None, False),
-        ("", [], False),
-        ([], "", False),
+        ("", [], True),
+        ([], "", True),
         (UNDEFINED, UNDEFINED, False),
         ("abc", 5, False),
         (1, 2, True),

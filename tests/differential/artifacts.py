@@ -10,9 +10,40 @@ MBOXES = ("hero", "cart", "footer banner", "größe", "mbox.with.dots", "empty")
 VIEWS = ("home", "checkout", "Über uns")
 PROPERTIES = ("a1b2", "c3d4")
 GLOBAL_MBOX = "target-global-mbox"
-TEXTS = ("gold", "Gold", "silver", "", "42", "1e3", "0", "42.0", " 7 ", "x", "Straße", "日本", "\U0001f600", "true", "null", "0x1f")
+TEXTS = (
+    "gold",
+    "Gold",
+    "silver",
+    "",
+    "42",
+    "1e3",
+    "0",
+    "42.0",
+    " 7 ",
+    "x",
+    "Straße",
+    "日本",
+    "\U0001f600",
+    "true",
+    "null",
+    "0x1f",
+)
 NUMBERS = (0, 1, 42, 1000, -1, 0.5, 99.99)
-PARAMETERS = ("plan", "Plan", "n", "user.tier", "user.id.kind", "a..b", ".lead", "trail.", "größe", "plan_lc", "index", "user", "42")
+PARAMETERS = (
+    "plan",
+    "Plan",
+    "n",
+    "user.tier",
+    "user.id.kind",
+    "a..b",
+    ".lead",
+    "trail.",
+    "größe",
+    "plan_lc",
+    "index",
+    "user",
+    "42",
+)
 TOKENS = (
     *("activity.id", "activity.name", "activity.type", "experience.id", "experience.name"),
     *("location.id", "location.name", "location.type", "offer.id", "offer.name", "option.id", "option.name"),
@@ -20,10 +51,43 @@ TOKENS = (
     *("profile.score", "company.name"),
 )
 MACROS = (
-    *("${campaign.name}", "${activity.id}", "${recipe.id}", "${experience.name}", "${offer.name}", "${option.id}"),
-    *("${mbox.name}", "${name}", "${index}", "${Plan}", "${mbox.plan}", "${profile.mbox.plan}", "${a.b.activity.name}"),
-    *("${nope}", "${}", "${mbox.}", "${location.name}", "${user.tier}", "${mbox.user.tier}", "$ {plan}", "${plan", "${größe}"),
-    *("${n}", "${activity.type}", "${campaign.recipe.id}", "${mbox}", "${mbox.mbox.plan}", "${view.name}", "${Campaign.name}"),
+    *(
+        "${campaign.name}",
+        "${activity.id}",
+        "${recipe.id}",
+        "${experience.name}",
+        "${offer.name}",
+        "${option.id}",
+    ),
+    *(
+        "${mbox.name}",
+        "${name}",
+        "${index}",
+        "${Plan}",
+        "${mbox.plan}",
+        "${profile.mbox.plan}",
+        "${a.b.activity.name}",
+    ),
+    *(
+        "${nope}",
+        "${}",
+        "${mbox.}",
+        "${location.name}",
+        "${user.tier}",
+        "${mbox.user.tier}",
+        "$ {plan}",
+        "${plan",
+        "${größe}",
+    ),
+    *(
+        "${n}",
+        "${activity.type}",
+        "${campaign.recipe.id}",
+        "${mbox}",
+        "${mbox.mbox.plan}",
+        "${view.name}",
+        "${Campaign.name}",
+    ),
 )
 
 Rng = random.Random
@@ -38,7 +102,11 @@ def artifact(rng: Rng) -> dict[str, Any]:
     mboxes, views = [*MBOXES, GLOBAL_MBOX], list(VIEWS)
     made: dict[str, Any] = {
         "version": rng.choice(("1.0.0", "1.0", "1")),
-        "meta": {"clientCode": "acme", "environment": rng.choice(("production", "staging")), "generatedAt": "2026-01-01T00:00:00.000Z"},
+        "meta": {
+            "clientCode": "acme",
+            "environment": rng.choice(("production", "staging")),
+            "generatedAt": "2026-01-01T00:00:00.000Z",
+        },
         "globalMbox": GLOBAL_MBOX,
         "geoTargetingEnabled": rng.random() < 0.5,
         "responseTokens": rng.sample(TOKENS, rng.randint(0, len(TOKENS))),
@@ -88,19 +156,29 @@ class _Maker:
         if kind == "landing":
             return [None] * experiences
         rng = self.rng
-        cuts = sorted(rng.choice((rng.randint(1, 99), round(rng.uniform(0, 100), 2))) for _ in range(experiences - 1))
+        cuts = sorted(
+            rng.choice((rng.randint(1, 99), round(rng.uniform(0, 100), 2))) for _ in range(experiences - 1)
+        )
         bounds = [0, *cuts, rng.choice((100, 100, 80))]
         windows = []
         for i in range(experiences):
             lower = "<=" if i == 0 else "<"
             low, high = {lower: [bounds[i], _var("allocation")]}, {">=": [bounds[i + 1], _var("allocation")]}
-            windows.append({"and": [low, high]} if rng.random() < 0.9 else {"<=": [bounds[i], _var("allocation"), bounds[i + 1]]})
+            windows.append(
+                {"and": [low, high]}
+                if rng.random() < 0.9
+                else {"<=": [bounds[i], _var("allocation"), bounds[i + 1]]}
+            )
         return windows
 
-    def _rule(self, kind: str, place: str, name: str, experience: int, window: Any, audience: Any) -> dict[str, Any]:
+    def _rule(
+        self, kind: str, place: str, name: str, experience: int, window: Any, audience: Any
+    ) -> dict[str, Any]:
         rng, number = self.rng, self.number
         parts = [part for part in (window, audience) if part is not None]
-        condition = parts[0] if len(parts) == 1 else {"and": parts} if rng.random() < 0.9 else {"and": parts[::-1]}
+        condition = (
+            parts[0] if len(parts) == 1 else {"and": parts} if rng.random() < 0.9 else {"and": parts[::-1]}
+        )
         rule = {
             "ruleKey": str(number) if rng.random() < 0.8 else f"{number}-{experience}",
             "activityId": number,
@@ -143,7 +221,9 @@ class _Maker:
 
     def _option(self) -> dict[str, Any]:
         rng = self.rng
-        kind = rng.choice(("html", "html", "json", "json", "redirect", "dynamic", "actions", "actions", "default"))
+        kind = rng.choice(
+            ("html", "html", "json", "json", "redirect", "dynamic", "actions", "actions", "default")
+        )
         option: dict[str, Any] = {} if kind == "default" else {"type": kind, "content": self._content(kind)}
         if rng.random() < 0.9:
             option["eventToken"] = self._token()
@@ -154,7 +234,21 @@ class _Maker:
     def _content(self, kind: str) -> Any:
         rng = self.rng
         if kind == "json":
-            return rng.choice(({"plan": "gold", "n": {"deep": [1, 2.5, None]}}, {}, [], [1, {"a": 2}], 42, 0, True, False, "text", "", "${name}"))
+            return rng.choice(
+                (
+                    {"plan": "gold", "n": {"deep": [1, 2.5, None]}},
+                    {},
+                    [],
+                    [1, {"a": 2}],
+                    42,
+                    0,
+                    True,
+                    False,
+                    "text",
+                    "",
+                    "${name}",
+                )
+            )
         if kind == "actions":
             return [self._action() for _ in range(rng.randint(0, 3))]
         if kind == "html":
@@ -163,8 +257,14 @@ class _Maker:
 
     def _action(self) -> dict[str, Any]:
         rng = self.rng
-        content = rng.choice((self._text(), {"background-color": "rgba(1, 2, 3, 1)", "note": "${name}"}, "", None))
-        action = {"type": rng.choice(("setHtml", "setStyle", "insertBefore", "customCode")), "selector": "#a > P:nth-of-type(1)", "cssSelector": "#a"}
+        content = rng.choice(
+            (self._text(), {"background-color": "rgba(1, 2, 3, 1)", "note": "${name}"}, "", None)
+        )
+        action = {
+            "type": rng.choice(("setHtml", "setStyle", "insertBefore", "customCode")),
+            "selector": "#a > P:nth-of-type(1)",
+            "cssSelector": "#a",
+        }
         return action if content is None else {**action, "content": content}
 
     def _text(self) -> str:
@@ -184,7 +284,16 @@ class _Maker:
         if depth < 2 and rng.random() < 0.35:
             joined = [self.condition(depth + 1) for _ in range(rng.randint(1, 3))]
             return {"!": joined[:1]} if rng.random() < 0.2 else {rng.choice(("and", "or")): joined}
-        kinds: tuple[Callable[[Rng], Any], ...] = (_parameter, _parameter, _parameter, _time, _place, _page, _browser, _odd)
+        kinds: tuple[Callable[[Rng], Any], ...] = (
+            _parameter,
+            _parameter,
+            _parameter,
+            _time,
+            _place,
+            _page,
+            _browser,
+            _odd,
+        )
         return rng.choice(kinds)(rng)
 
 
@@ -199,12 +308,21 @@ def _either_way(rng: Rng, operator: str, left: Any, right: Any) -> Any:
 def _parameter(rng: Rng) -> Any:
     name = rng.choice(PARAMETERS)
     path = f"mbox.{name}" if rng.random() < 0.7 else f"mbox.{name}_lc"
-    operator = rng.choice(("==", "==", "!=", "in", "in-list", "<", "<=", ">", ">=", "between", "exists", "starts", "ends"))
+    operator = rng.choice(
+        ("==", "==", "!=", "in", "in-list", "<", "<=", ">", ">=", "between", "exists", "starts", "ends")
+    )
     value: Any = rng.choice(TEXTS) if rng.random() < 0.7 else rng.choice(NUMBERS)
     if operator == "between":
         return {"<=": [rng.choice(NUMBERS), _var(path), rng.choice((*NUMBERS, *TEXTS))]}
     if operator == "exists":
-        return rng.choice(({"!!": [_var(path)]}, {"!": [_var(path)]}, {"!=": [_var(path), None]}, {"==": [_var(path), None]}))
+        return rng.choice(
+            (
+                {"!!": [_var(path)]},
+                {"!": [_var(path)]},
+                {"!=": [_var(path), None]},
+                {"==": [_var(path), None]},
+            )
+        )
     if operator == "in-list":
         return {"in": [_var(path), [*rng.sample(TEXTS, 3), 42]]}
     if operator == "in":
@@ -219,22 +337,29 @@ def _parameter(rng: Rng) -> Any:
 def _time(rng: Rng) -> Any:
     kind = rng.choice(("time", "day", "timestamp", "week"))
     if kind == "time":
-        start, end = sorted((f"{rng.randint(0, 23):02d}{rng.randint(0, 59):02d}" for _ in range(2)))
+        start, end = sorted(f"{rng.randint(0, 23):02d}{rng.randint(0, 59):02d}" for _ in range(2))
         return {"<=": [start, _var("current_time"), end]}
     if kind == "day":
         return {"or": [{"==": [str(day), _var("current_day")]} for day in rng.sample(range(1, 8), 3)]}
     if kind == "week":
         return {"in": [_var("current_day"), rng.choice(([1, 2, 3, 4, 5], ["1", "2", "3"], "12345"))]}
-    start = rng.randint(1_500_000_000_000, 1_900_000_000_000)
-    return {"<=": [start, _var("current_timestamp"), start + rng.randint(0, 200_000_000_000)]}
+    since = rng.randint(1_500_000_000_000, 1_900_000_000_000)
+    return {"<=": [since, _var("current_timestamp"), since + rng.randint(0, 200_000_000_000)]}
 
 
 def _place(rng: Rng) -> Any:
     """Names in capitals, as in artifacts."""
     part = rng.choice(("country", "region", "city", "latitude", "longitude"))
     if part in ("latitude", "longitude"):
-        return {rng.choice(("<", "<=", ">", ">=")): [rng.choice(("37.70", "0", 37.7, -122.5)), _var(f"geo.{part}")]}
-    name = rng.choice(("US", "UNITED STATES", "CA", "CALIFORNIA", "SAN FRANCISCO", "SANFRANCISCO", "ZÜRICH", "FR"))
+        return {
+            rng.choice(("<", "<=", ">", ">=")): [
+                rng.choice(("37.70", "0", 37.7, -122.5)),
+                _var(f"geo.{part}"),
+            ]
+        }
+    name = rng.choice(
+        ("US", "UNITED STATES", "CA", "CALIFORNIA", "SAN FRANCISCO", "SANFRANCISCO", "ZÜRICH", "FR")
+    )
     return _either_way(rng, "==", name, _var(f"geo.{part}"))
 
 
@@ -242,15 +367,49 @@ def _page(rng: Rng) -> Any:
     where = rng.choice(("page", "page", "page", "referring"))
     part = rng.choice(("url", "path", "query", "fragment", "domain", "subdomain", "topLevelDomain"))
     path = f"{where}.{part}{rng.choice(('', '_lc'))}"
-    value = rng.choice(("home", "/home", "foo.com", "foo.co.uk", "shop", "co.uk", "com", "Q=1", "q=1", "", "local-target-test", "/"))
+    value = rng.choice(
+        (
+            "home",
+            "/home",
+            "foo.com",
+            "foo.co.uk",
+            "shop",
+            "co.uk",
+            "com",
+            "Q=1",
+            "q=1",
+            "",
+            "local-target-test",
+            "/",
+        )
+    )
     return {rng.choice(("in", "==", "!=")): [value, _var(path)]}
 
 
 def _browser(rng: Rng) -> Any:
     part = rng.choice(("browserType", "platform", "browserVersion", "locale"))
     if part == "browserVersion":
-        return {rng.choice(("<", "<=", ">", ">=", "==")): [rng.choice((17, "73", 100, "-1")), _var("user.browserVersion")]}
-    names = ("chrome", "safari", "mobile safari", "firefox", "edge", "ie", "unknown", "windows", "mac", "linux", "Android", "iOS", "en")
+        return {
+            rng.choice(("<", "<=", ">", ">=", "==")): [
+                rng.choice((17, "73", 100, "-1")),
+                _var("user.browserVersion"),
+            ]
+        }
+    names = (
+        "chrome",
+        "safari",
+        "mobile safari",
+        "firefox",
+        "edge",
+        "ie",
+        "unknown",
+        "windows",
+        "mac",
+        "linux",
+        "Android",
+        "iOS",
+        "en",
+    )
     return _either_way(rng, "==", rng.choice(names), _var(f"user.{part}"))
 
 

@@ -38,8 +38,8 @@ USER_AGENTS = (
     "",
     "Größe/1.0 \U0001f600 Chrome/1",
 )
-_PLATFORM_HINTS = ("Windows", "macOS", "Linux", "Android", "Chrome OS", "")
-_BRAND_HINTS = (
+PLATFORM_HINTS = ("Windows", "macOS", "Linux", "Android", "Chrome OS", "")
+BRAND_HINTS = (
     '"Chromium";v="119", "Google Chrome";v="119", "Not?A_Brand";v="24"',
     '"Microsoft Edge";v="117.0.1", "Chromium";v="119.0.2"',
     '"Safari";v="16.5"',
@@ -73,8 +73,15 @@ _IDS = (
 )
 _ECIDS = ("07327024324407615852294135870030620007", "12345")
 _CUSTOMER_IDS = [{"id": "crm-7", "integrationCode": "crm", "authenticatedState": "authenticated"}]
-_CLOCKS = (1_585_098_300_000, 1_700_000_000_123, 1_751_328_000_000, 1_767_225_599_999, 1_600_000_000_001, 1_613_100_000_000)
-_ODD_VALUES: tuple[Any, ...] = ("Gold", "GOLD", "gold", "x" * 200)
+_CLOCKS = (
+    1_585_098_300_000,
+    1_700_000_000_123,
+    1_751_328_000_000,
+    1_767_225_599_999,
+    1_600_000_000_001,
+    1_613_100_000_000,
+)
+_ODD_VALUES: tuple[Any, ...] = ("GOLD", "x" * 200, 42, 0, 1.5, 1e21, -0.0, True, False)
 
 
 def cases(seed: int, count: int, *, requests_per_artifact: int = 10) -> Iterator[Question]:
@@ -93,7 +100,9 @@ def question(rng: Rng, artifact: Mapping[str, Any]) -> Question:
         "artifact": artifact,
         "request": _Request(rng, artifact).build(),
         "sessionId": f"session-{rng.randint(1, 99)}",
-        "now": rng.choice(_CLOCKS) if rng.random() < 0.5 else rng.randint(1_500_000_000_000, 1_900_000_000_000),
+        "now": rng.choice(_CLOCKS)
+        if rng.random() < 0.5
+        else rng.randint(1_500_000_000_000, 1_900_000_000_000),
         "conf": {"client": rng.choice(("acme", "someClientId", "größe"))},
     }
 
@@ -129,7 +138,9 @@ class _Request:
         rng = self.rng
         visitor: dict[str, Any] = {}
         if rng.random() < 0.7:
-            visitor["tntId"] = rng.choice((*_IDS, f"{rng.getrandbits(64):x}", f"{rng.getrandbits(64):x}.35_0"))
+            visitor["tntId"] = rng.choice(
+                (*_IDS, f"{rng.getrandbits(64):x}", f"{rng.getrandbits(64):x}.35_0")
+            )
         if rng.random() < 0.3:
             visitor["marketingCloudVisitorId"] = rng.choice((*_ECIDS, str(rng.getrandbits(100))))
         if rng.random() < 0.2:
@@ -155,10 +166,10 @@ class _Request:
         rng = self.rng
         hints: dict[str, Any] = {"mobile": rng.random() < 0.5}
         if rng.random() < 0.7:
-            hints["platform"] = rng.choice(_PLATFORM_HINTS)
+            hints["platform"] = rng.choice(PLATFORM_HINTS)
         for key in ("browserUAWithMajorVersion", "browserUAWithFullVersion"):
             if rng.random() < 0.5:
-                hints[key] = rng.choice(_BRAND_HINTS)
+                hints[key] = rng.choice(BRAND_HINTS)
         return hints
 
     def _geo(self) -> dict[str, Any]:
@@ -243,7 +254,9 @@ def _asked_parameters(artifact: Mapping[str, Any]) -> list[str]:
 
 def _wanted_values(artifact: Mapping[str, Any]) -> list[str]:
     """What conditions compare with: values that may hit."""
-    compared = {str(value) for key, value in _leaves(artifact["rules"]) if key == "" and isinstance(value, str)}
+    compared = {
+        str(value) for key, value in _leaves(artifact["rules"]) if key == "" and isinstance(value, str)
+    }
     return sorted(value for value in compared if len(value) < 30) or ["gold"]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 Question = dict[str, Any]
@@ -30,13 +31,17 @@ class Divergence(NamedTuple):
 def _capital_geo(question: Question) -> None:
     geo = question["request"].get("context", {}).get("geo") or {}
     for key in ("city", "countryCode", "stateCode"):
-        if key in geo:
+        if geo.get(key) is not None:
             geo[key] = geo[key].upper()
 
 
 def _raw_geo_tokens(question: Question, answer: Answer, ours: Answer) -> None:
     geo = question["request"].get("context", {}).get("geo") or {}
-    raw = {"geo.city": geo.get("city"), "geo.country": geo.get("countryCode"), "geo.state": geo.get("stateCode")}
+    raw = {
+        "geo.city": geo.get("city"),
+        "geo.country": geo.get("countryCode"),
+        "geo.state": geo.get("stateCode"),
+    }
     for tokens in _all_of(answer, "responseTokens"):
         tokens.update({name: raw[name] for name in raw if name in tokens})
 
@@ -74,8 +79,14 @@ def guarded(condition: Any) -> Any:
     operands = guarded(operands)
     rule = {operator: operands}
     if operator in _ORDERINGS and isinstance(operands, list):
-        pairs = zip(operands, operands[1:], strict=False)
-        return {"and": [*({"!==": [operand, None]} for operand in operands), *map(_not_blank_and_number, pairs), rule]}
+        pairs = pairwise(operands)
+        return {
+            "and": [
+                *({"!==": [operand, None]} for operand in operands),
+                *map(_not_blank_and_number, pairs),
+                rule,
+            ]
+        }
     if operator == "in" and isinstance(operands, list) and len(operands) == 2:
         return {"and": [{"or": [{"!": [_is_text(operands[1])]}, _is_text(operands[0])]}, rule]}
     return rule
@@ -88,7 +99,12 @@ def _not_blank_and_number(pair: tuple[Any, Any]) -> Any:
 
 def _unless_blank(blank: Any, other: Any) -> Any:
     """True unless `blank` is an empty text and `other` a number or a truth value."""
-    return {"or": [{"!==": [blank, ""]}, {"!": [{"or": [_is_number(other), {"===": [other, True]}, {"===": [other, False]}]}]}]}
+    return {
+        "or": [
+            {"!==": [blank, ""]},
+            {"!": [{"or": [_is_number(other), {"===": [other, True]}, {"===": [other, False]}]}]},
+        ]
+    }
 
 
 def _is_number(value: Any) -> Any:
@@ -165,9 +181,23 @@ def _drop_artifact_clock(question: Question, answer: Answer, ours: Answer) -> No
 
 
 DIVERGENCES: tuple[Divergence, ...] = (
-    Divergence("D-14", "places are compared in capitals; response tokens have them as given", _capital_geo, _raw_geo_tokens),
-    Divergence("D-48", "a nested parameter wins over a plain one of its name, which Node cannot take", _no_clashing_parameters),
-    Divergence("D-49, §5", "null is in no order with anything, an empty text in none with numbers; only a text is in a text; an empty list is no match", _guard_orderings, _unguard_traces),
+    Divergence(
+        "D-14",
+        "places are compared in capitals; response tokens have them as given",
+        _capital_geo,
+        _raw_geo_tokens,
+    ),
+    Divergence(
+        "D-48",
+        "a nested parameter wins over a plain one of its name, which Node cannot take",
+        _no_clashing_parameters,
+    ),
+    Divergence(
+        "D-49, §5",
+        "null is in no order with anything, an empty text in none with numbers; only a text is in a text; an empty list is no match",
+        _guard_orderings,
+        _unguard_traces,
+    ),
     Divergence(
         "D-17",
         "Node takes the page of a location's own address for the referring one too; cases whose rules ask for it have both the same",
@@ -175,8 +205,18 @@ DIVERGENCES: tuple[Divergence, ...] = (
         _drop_referring,
     ),
     Divergence("D-23", "`view.name` is known, and macros of any case", _macros_as_node_knows_them),
-    Divergence("§11", "Node's traces of a pageLoad and of a mbox without a match go on growing after it", None, _drop_live_traces),
-    Divergence("D-26", "when the artifact came depends on the process, not on the decision", None, _drop_artifact_clock),
+    Divergence(
+        "§11",
+        "Node's traces of a pageLoad and of a mbox without a match go on growing after it",
+        None,
+        _drop_live_traces,
+    ),
+    Divergence(
+        "D-26",
+        "when the artifact came depends on the process, not on the decision",
+        None,
+        _drop_artifact_clock,
+    ),
 )
 
 

@@ -10,16 +10,19 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from targetry import TargetClient
 from targetry.delivery.prepare import prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.device.trace import TraceSource
 from targetry.models import ConstraintError, DeliveryRequest, snapshot
+from targetry.testing import FakeTransport
 
 
 class _NoLog:
     def debug(self, message: str, /, *args: object) -> None: ...
     def error(self, message: str, /, *args: object) -> None: ...
+    def warning(self, message: str, /, *args: object) -> None: ...
 
 
 class Targetry:
@@ -69,6 +72,32 @@ class Targetry:
         if known is None:
             known = self._compiled[id(artifact)] = artifact, compile_artifact(artifact)
         return known[1]
+
+
+class TargetryClient:
+    """Answers through the public client, which decides by the real clock: a question's is ignored."""
+
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        sent: list[DeliveryRequest] = []
+        client = TargetClient.create(
+            client=question["conf"]["client"],
+            organization_id="ABC@AdobeOrg",
+            decisioning_method="on-device",
+            artifact_payload=question["artifact"],
+            polling_interval=0,
+            telemetry_enabled=False,
+            target_location_hint="28",
+            transport=FakeTransport(),
+            send_notification_func=lambda options: sent.append(options["request"]),
+        )
+        with client:
+            result = client.get_offers(request=question["request"], session_id=question["sessionId"])
+        meta = result["meta"]
+        return {
+            "response": json.loads(result["response"].to_json()),
+            "meta": {"remoteMboxes": meta["remote_mboxes"], "remoteViews": meta["remote_views"]},
+            "sent": [{"body": json.loads(report.to_json())} for report in sent],
+        }
 
 
 def _artifact_trace(rules: RuleSet) -> dict[str, Any]:

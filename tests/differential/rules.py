@@ -9,9 +9,51 @@ Rng = random.Random
 
 _SCALARS: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 42, 1.5, -0.5, 1e21, 1e-7, 2**53, 100000),
-    *("", "0", "1", "42", "42.0", "1e3", " 7 ", "0x1f", "abc", "ABC", "b", "null", "true", "NaN", "Infinity", "-5", "é", "\U0001f600z", "\ufb01", "5x"),
+    *(
+        "",
+        "0",
+        "1",
+        "42",
+        "42.0",
+        "1e3",
+        " 7 ",
+        "0x1f",
+        "abc",
+        "ABC",
+        "b",
+        "null",
+        "true",
+        "NaN",
+        "Infinity",
+        "-5",
+        "é",
+        "\U0001f600z",
+        "\ufb01",
+        "5x",
+    ),
 )
-_PATHS = ("n", "s", "t", "list", "list.0", "list.1.a", "obj", "obj.a", "obj.a.b", "s.length", "list.length", "s.0", "s.9", "list.9", "nope", "nope.deeper", "list.01", "s_lc", "zero", "yes")
+_PATHS = (
+    "n",
+    "s",
+    "t",
+    "list",
+    "list.0",
+    "list.1.a",
+    "obj",
+    "obj.a",
+    "obj.a.b",
+    "s.length",
+    "list.length",
+    "s.0",
+    "s.9",
+    "list.9",
+    "nope",
+    "nope.deeper",
+    "list.01",
+    "s_lc",
+    "zero",
+    "yes",
+)
 _LOGIC = ("and", "or", "!", "!!", "if", "?:")
 _COMPARE = ("==", "===", "!=", "!==", "<", "<=", ">", ">=")
 _ARITHMETIC = ("+", "-", "*", "/", "%", "min", "max")
@@ -48,7 +90,11 @@ def rule(rng: Rng, depth: int = 0, *, inside: bool = False) -> Any:
     operands = [rule(rng, depth + 1, inside=inside) for _ in range(rng.randint(low, high))]
     if operator == "substr":
         operands[1:] = [rng.choice((0, 1, 2, 5, -1, -2, -9)) for _ in operands[1:]]
-    return {operator: operands[0] if len(operands) == 1 and rng.random() < 0.3 and not isinstance(operands[0], list) else operands}
+    return {
+        operator: operands[0]
+        if len(operands) == 1 and rng.random() < 0.3 and not isinstance(operands[0], list)
+        else operands
+    }
 
 
 def data(rng: Rng) -> dict[str, Any]:
@@ -65,12 +111,21 @@ def data(rng: Rng) -> dict[str, Any]:
 
 
 def _item(rng: Rng) -> Any:
-    return rng.choice((rng.choice(_SCALARS), {"a": rng.choice(_SCALARS)}, [rng.choice(_SCALARS)], rng.randint(0, 9)))
+    return rng.choice(
+        (rng.choice(_SCALARS), {"a": rng.choice(_SCALARS)}, [rng.choice(_SCALARS)], rng.randint(0, 9))
+    )
 
 
 def _literal(rng: Rng, depth: int, inside: bool) -> Any:
     if depth < 4 and rng.random() < 0.15:
-        return rng.choice(([], {}, {"a": 1, "b": 2}, [rule(rng, depth + 1, inside=inside) for _ in range(rng.randint(1, 3))]))
+        return rng.choice(
+            (
+                [],
+                {},
+                {"a": 1, "b": 2},
+                [rule(rng, depth + 1, inside=inside) for _ in range(rng.randint(1, 3))],
+            )
+        )
     return rng.choice(_SCALARS)
 
 
@@ -92,14 +147,22 @@ def _path(rng: Rng, depth: int, inside: bool) -> Any:
 
 
 def _loop(rng: Rng, operator: str, depth: int, inside: bool) -> Any:
-    over = rng.choice(({"var": _name(rng, inside)}, {"var": "mbox.list"}, rule(rng, depth + 1, inside=inside)))
+    over = rng.choice(
+        ({"var": _name(rng, inside)}, {"var": "mbox.list"}, rule(rng, depth + 1, inside=inside))
+    )
     if operator != "reduce":
         return {operator: [over, rule(rng, depth + 1, inside=True)]}
     step = rng.choice(
         (
             {"+": [{"var": "current"}, {"var": "accumulator"}]},
             {"cat": [{"var": "accumulator"}, {"var": "current"}]},
-            {"if": [{"<": [{"var": "current"}, {"var": "accumulator"}]}, {"var": "current"}, {"var": "accumulator"}]},
+            {
+                "if": [
+                    {"<": [{"var": "current"}, {"var": "accumulator"}]},
+                    {"var": "current"},
+                    {"var": "accumulator"},
+                ]
+            },
         )
     )
     return {"reduce": [over, step, *([rng.choice(_SCALARS)] if rng.random() < 0.8 else [])]}

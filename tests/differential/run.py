@@ -1,6 +1,6 @@
 """Compare Targetry with the Node SDK on random cases, as many as wanted.
 
-    python tests/differential/run.py --seed 1 --cases 20000
+    PYTHONPATH=tests .venv/bin/python -m differential.run --seed 1 --cases 20000
 
 Prints each kind of difference once, with a small question that shows it; exits 1 when there is any.
 """
@@ -11,11 +11,7 @@ import argparse
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "src")]
 
 from differential.cases import cases
 from differential.compare import differences, for_node, for_targetry
@@ -48,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     with NodeProgram("decide.cjs") as node:
         for number, question in enumerate(cases(chosen.seed, chosen.cases)):
             if sys.stderr.isatty() and number % 100 == 0:
-                print(f"\r{number} of {chosen.cases}", end="", file=sys.stderr)
+                sys.stderr.write(f"\r{number} of {chosen.cases}")
             for difference in disagreements(node, question):
                 name = kind(difference)
                 if name not in seen and not re.search(chosen.ignore, name):
@@ -58,19 +54,24 @@ def main(arguments: list[str] | None = None) -> int:
             if len(seen) >= chosen.most:
                 break
     for name, count in seen.items():
-        print(f"{count:6} × {name}")
-    print(f"{number + 1} cases, {len(seen)} kinds of differences")
+        _say(f"{count:6} × {name}")
+    _say(f"{number + 1} cases, {len(seen)} kinds of differences")
     return 1 if seen else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _show(node: NodeProgram, number: int, question: dict[str, Any], name: str) -> list[str]:
     """Print a small question with this kind of difference; all kinds that it shows."""
     small = shrunk(question, lambda candidate: name in map(kind, disagreements(node, candidate)))
     found = disagreements(node, small)
-    print(f"── case {number}: {name}")
+    _say(f"── case {number}: {name}")
     for difference in found:
-        print(f"   {difference[:400]}")
-    print(f"   {json.dumps(small, ensure_ascii=False)}\n", flush=True)
+        _say(f"   {difference[:400]}")
+    _say(f"   {json.dumps(small, ensure_ascii=False)}\n")
     return [name, *map(kind, found)]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 Path = tuple[str | int, ...]
 
 
-def shrunk(question: dict[str, Any], fails: Callable[[dict[str, Any]], bool], *, tries: int = 2000) -> dict[str, Any]:
+def shrunk(
+    question: dict[str, Any], fails: Callable[[dict[str, Any]], bool], *, tries: int = 2000
+) -> dict[str, Any]:
     """The smallest question found that still fails, by leaving out one key or item after another."""
     best = question
     progress = True
@@ -28,7 +30,18 @@ def shrunk(question: dict[str, Any], fails: Callable[[dict[str, Any]], bool], *,
 # What every question has; without it there would be differences that no real question shows.
 _ALWAYS = frozenset(
     {
-        *("artifact", "version", "rules", "mboxes", "views", "request", "requestId", "context", "channel", "sessionId"),
+        *(
+            "artifact",
+            "version",
+            "rules",
+            "mboxes",
+            "views",
+            "request",
+            "requestId",
+            "context",
+            "channel",
+            "sessionId",
+        ),
         *("now", "conf", "client", "ruleKey", "condition", "consequence", "name", "options", "metrics"),
     }
 )

@@ -44,7 +44,7 @@ def suite_cases() -> Iterator[SuiteCase]:
 
 def _case(name: str, suite: dict[str, Any], case: dict[str, Any]) -> SuiteCase:
     question = {
-        "artifact": artifact(case.get("artifact", suite.get("artifact"))),
+        "artifact": artifact(case.get("artifact") or suite["artifact"]),
         "conf": {**suite.get("conf", {}), **case.get("conf", {})},
         "request": case["input"]["request"],
         "sessionId": case["input"].get("sessionId"),
@@ -61,7 +61,13 @@ def _epoch_ms(date: dict[str, int] | None) -> int | None:
     if date is None:
         return None
     when = datetime(
-        date["year"], date["month"] + 1, date["date"], date["hours"], date["minutes"], date.get("seconds", 0), tzinfo=UTC
+        date["year"],
+        date["month"] + 1,
+        date["date"],
+        date["hours"],
+        date["minutes"],
+        date.get("seconds", 0),
+        tzinfo=UTC,
     )
     return int(when.timestamp() * 1000)
 

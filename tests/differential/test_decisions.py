@@ -1,17 +1,20 @@
 """The same artifact, visitor and clock give the same answer as Adobe's Node SDK.
 
-A few hundred seeded cases; `python tests/differential/run.py` compares as many as wanted and makes what it finds small.
+A few hundred seeded cases; `python -m differential.run` compares as many as wanted and makes what it finds small.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+
 from differential.cases import cases
 from differential.compare import differences, for_node, for_targetry
-from differential.engine import Targetry
+from differential.engine import Targetry, TargetryClient
 from differential.node import NodeProgram, missing
 
 reason = missing("decide.cjs")
@@ -32,3 +35,24 @@ def test_decides_as_the_node_sdk_does(node: NodeProgram, seed: int) -> None:
         ours = targetry.ask(for_targetry(question, answer))
         found = differences(question, answer, ours)
         assert not found, f"seed {seed}: {found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
+
+
+def test_the_client_decides_as_the_node_sdk_does(node: NodeProgram) -> None:
+    asked = 0
+    for question in cases(6, 200):
+        if "current_" in json.dumps(question["artifact"]) or "trace" in question["request"]:
+            continue  # the client has the real clock
+        asked += 1
+        question["now"] = int(time.time() * 1000)
+        answer = node.ask(for_node(question))
+        ours = TargetryClient().ask(for_targetry(question, answer))
+        for notification in _notifications(ours):
+            assert 0 <= notification["timestamp"] - question["now"] < 60_000
+            notification["timestamp"] = question["now"]
+        found = differences(question, answer, ours)
+        assert not found, f"{found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
+    assert asked > 50
+
+
+def _notifications(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [notification for sent in answer["sent"] for notification in sent["body"]["notifications"]]

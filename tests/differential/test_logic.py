@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from differential.compare import guarded
 from differential.node import NodeProgram, missing
 from differential.rules import data, rule
-
 from targetry.device.facts import Facts, RequestFacts
 from targetry.device.javascript import UNDEFINED
 from targetry.device.logic import compile_logic

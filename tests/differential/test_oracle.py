@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from differential.node import NodeProgram, missing
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
 

@@ -1,5 +1,4 @@
 """The models of the Delivery API, each in a module of its own too: `delivery_api_client.Model.mbox_request`."""
-# ruff: noqa: N999  the official name
 
 from targetry.models import (
     Action,

@@ -14,7 +14,7 @@ from typing import Any, Final, assert_never
 
 from targetry.background.answer import Meaning, meaning_of, notification_ids, only, unprocessed
 from targetry.background.backoff import retry_after_s
-from targetry.background.entry import Delivery, Entry
+from targetry.background.entry import Deliverable, Delivery, Entry
 from targetry.background.ledger import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
 from targetry.background.limited_log import LimitedLog
 from targetry.background.outbox import Outbox
@@ -89,10 +89,10 @@ class Courier:
 
     def _try(self, entry: Entry, started: float) -> None:
         policy = self.outbox.throttle.policy
-        if started - entry.born > policy.max_age_s:
-            return self._give_up(entry, EXPIRED, self._too_old())
         if (wrong := entry.encode()) is not None:
             return self._give_up(entry, INVALID, wrong)
+        if started - entry.born > policy.max_age_s:
+            return self._give_up(entry, EXPIRED, self._too_old())
         try:
             answer = self._send(entry)
         except Exception as error:  # TransportError; but a transport may be the user's own
@@ -208,11 +208,18 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _ids(source: Delivery | Entry) -> list[str]:
-    request = source.request
-    if request is None:
-        return notification_ids(source.body or b"") if isinstance(source, Entry) else []
-    return [one.id for one in request.notifications or () if one.id is not None]
+def _ids(source: Deliverable | Entry) -> list[str]:
+    """The ids of its notifications; none if they have not been made yet, and then they never will be."""
+    if isinstance(source, Entry):
+        if source.body is not None:
+            return notification_ids(source.body)
+        return [] if source.source is None else _ids(source.source)
+    if not isinstance(source, Delivery):
+        return []
+    try:
+        return [one.id for one in source.request.notifications or () if one.id is not None]
+    except (TypeError, AttributeError):  # not what it should be
+        return []
 
 
 def _request(entry: Entry) -> Any:

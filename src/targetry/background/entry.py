@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -13,12 +13,25 @@ _WEIGHT = 2048  # of a delivery without its notifications: ids, context, URL
 _WEIGHT_OF_NOTIFICATION = 512
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Deliverable(Protocol):
     """One call of the Delivery API that is to be made.
 
-    `url` and `request` are complete; the request is the notifier's from then on, and is written as JSON later. `count` is
-    the number of notifications in it, 0 when it holds telemetry only.
+    `count` is the number of notifications in it, 0 when it holds telemetry only; it is read at once. `url` and `request` may
+    be properties that make them: they are read later, once, by one of the notifier's threads. The request is the notifier's.
     """
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def request(self) -> DeliveryRequest: ...
+
+    @property
+    def count(self) -> int: ...
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A `Deliverable` that is complete."""
 
     url: str
     request: DeliveryRequest
@@ -31,11 +44,12 @@ class Entry(msgspec.Struct, eq=False):
     `row` is its place on disk, if it has one. `seen`: how many deliveries had got through when this one last failed.
     """
 
-    url: str
-    request: DeliveryRequest | None
+    source: Deliverable | None
     count: int
     size: int
     born: float
+    url: str = ""
+    request: DeliveryRequest | None = None
     body: bytes | None = None
     row: int | None = None
     request_id: str | None = None
@@ -44,12 +58,14 @@ class Entry(msgspec.Struct, eq=False):
     settled: bool = False
 
     def encode(self) -> Exception | None:
-        """Have a `body`; what is wrong, if it cannot be."""
-        if self.body is None and self.request is not None:
+        """Have `url` and `body`; what is wrong, if that cannot be."""
+        if self.body is None and self.source is not None:
             try:
+                self.url, self.request = self.source.url, self.source.request
                 self.body = self.request.to_json().encode()
-            except Exception as error:  # of msgspec, or of objects that do not belong in a request
+            except Exception as error:  # of msgspec, or of what does not belong in a request
                 return error
+            self.source = None
         return None
 
 
@@ -57,14 +73,16 @@ class Refused(msgspec.Struct):
     """Notifications that were dropped untried: how many, and some of their deliveries."""
 
     count: int = 0
-    samples: list[Delivery | Entry] = []
+    samples: list[Deliverable | Entry] = []
 
 
-def weight(delivery: Delivery) -> int:
-    """About how many bytes it takes. Tokens and parameters are measured: they are what may be large."""
-    size = _WEIGHT + _WEIGHT_OF_NOTIFICATION * delivery.count
+def weight(source: Deliverable) -> int:
+    """About how many bytes it takes. In a complete one, tokens and parameters are measured: they are what may be large."""
+    size = _WEIGHT + _WEIGHT_OF_NOTIFICATION * source.count
+    if not isinstance(source, Delivery):
+        return size
     try:
-        for notification in delivery.request.notifications or ():
+        for notification in source.request.notifications or ():
             for token in notification.tokens or ():
                 size += len(token)
             for parameters in (notification.parameters, notification.profile_parameters):

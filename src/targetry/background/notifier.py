@@ -27,7 +27,7 @@ import msgspec
 
 from targetry.background.bell import Bell
 from targetry.background.courier import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, Courier, Emit
-from targetry.background.entry import Delivery
+from targetry.background.entry import Deliverable, Delivery
 from targetry.background.forks import watch_forks
 from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog, Log
@@ -40,6 +40,7 @@ from targetry.delivery.transport import Transport
 __all__ = [
     "NOTIFICATION_FAILED",
     "NOTIFICATION_SPOOL_FAILED",
+    "Deliverable",
     "Delivery",
     "Notifier",
     "NotifierStats",
@@ -117,9 +118,10 @@ class Notifier:
             self._outbox.opening = True
             self._staff(self._outbox)
 
-    def offer(self, delivery: Delivery) -> bool:
+    def offer(self, delivery: Deliverable) -> bool:
         """Send it in the background, or count it as dropped. Takes microseconds, never blocks, never raises.
 
+        Its `url` and `request` are not looked at here, unless it is a `Delivery`, which has them ready.
         False if it was refused. True promises nothing: what becomes of it is in `stats` and told by events. May be called
         from any thread, from a signal handler, and after `close` (it is then dropped as `closed`).
         """

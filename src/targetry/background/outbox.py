@@ -15,7 +15,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from targetry.background.bell import Bell
-from targetry.background.entry import Delivery, Entry, Refused, weight
+from targetry.background.entry import Deliverable, Entry, Refused, weight
 from targetry.background.ledger import CLOSED, QUEUE_FULL, Ledger, Reason
 from targetry.background.throttle import Throttle
 
@@ -45,7 +45,7 @@ class Outbox:
         self._clock = clock
         self._lock = Lock()
         self._holding = _Holding(self)
-        self._door: deque[Delivery] = deque()
+        self._door: deque[Deliverable] = deque()
         self._ready: deque[Entry] = deque()
         self._failed: deque[Entry] = deque()
         self._flights: set[Entry] = set()
@@ -57,7 +57,7 @@ class Outbox:
 
     # Offering: any thread, any time
 
-    def offer(self, delivery: Delivery) -> bool:
+    def offer(self, delivery: Deliverable) -> bool:
         """Take it, or count it as dropped. Takes microseconds, never waits or raises. False: it was refused."""
         if not self._lock.acquire(False):
             self._door.append(delivery)
@@ -95,7 +95,7 @@ class Outbox:
         """Whether nobody does, not even in part."""
         return not self.crew
 
-    def _take_in(self, delivery: Delivery) -> bool:
+    def _take_in(self, delivery: Deliverable) -> bool:
         if self.shut:
             return self._refuse(CLOSED, delivery)
         size = weight(delivery)
@@ -105,7 +105,7 @@ class Outbox:
         self._held += 1
         self._bytes += size
         self.size += 1
-        self._place(Entry(delivery.url, delivery.request, delivery.count, size, self._clock()))
+        self._place(Entry(delivery, delivery.count, size, self._clock()))
         return True
 
     def _place(self, entry: Entry) -> None:
@@ -113,12 +113,12 @@ class Outbox:
         if len(self._ready) == 1 or not self.throttle.in_doubt:  # else those who wait, wait for a time
             self.bell.ring()
 
-    def _refuse(self, reason: Reason, delivery: Delivery) -> bool:
+    def _refuse(self, reason: Reason, delivery: Deliverable) -> bool:
         self.ledger.refuse(reason, delivery.count)
         self._note(reason, delivery)
         return False
 
-    def _note(self, reason: Reason, source: Delivery | Entry) -> None:
+    def _note(self, reason: Reason, source: Deliverable | Entry) -> None:
         if not source.count:
             return
         refused = self._refused.get(reason)

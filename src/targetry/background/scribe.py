@@ -134,4 +134,4 @@ class Scribe:
 
 
 def _entry(one: SpooledDelivery, born: float) -> Entry:
-    return Entry(one.url, None, one.count, len(one.body), born, body=one.body, row=one.id)
+    return Entry(None, one.count, len(one.body), born, url=one.url, body=one.body, row=one.id)

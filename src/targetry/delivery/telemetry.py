@@ -61,6 +61,11 @@ class TelemetryStore:
             self.dropped += 1
         self._waiting.append(entry)
 
+    def forget(self) -> None:
+        """Nothing waits any more, and nothing was dropped."""
+        self._waiting.clear()
+        self.dropped = 0
+
     def attach(self, request: DeliveryRequest) -> None:
         """Hand all entries over to a request that is about to be sent, behind those that it has."""
         taken: list[TelemetryEntry] = []

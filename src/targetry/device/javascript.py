@@ -33,6 +33,11 @@ _RADIX = {"0x": 16, "0X": 16, "0o": 8, "0O": 8, "0b": 2, "0B": 2}
 _INFINITIES = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
 _NUMBER_TYPES = (int, float)
 _EXACT = 2**53
+_MAX_ITEMS = 10_000  # in the text of a list
+
+
+class EvaluationError(Exception):
+    """A condition asked for too much; its rule is skipped (spec/divergences.md D-18)."""
 
 
 def truthy(value: Any) -> bool:
@@ -110,10 +115,25 @@ def to_text(value: Any) -> str:
     if kind in _NUMBER_TYPES:
         return _text_of_number(value)
     if kind is list:
-        return ",".join("" if item is None or item is UNDEFINED else to_text(item) for item in value)
+        return _text_of_list(value, [_MAX_ITEMS])
     if value is None:
         return "null"
     return "undefined" if value is UNDEFINED else "[object Object]"
+
+
+def _text_of_list(items: list[Any], left: list[int]) -> str:
+    """`left` holds how many items there may still be: a list can hold another twice, and that one a third twice."""
+    left[0] -= len(items)
+    if left[0] < 0:
+        raise EvaluationError(f"the text of a list with more than {_MAX_ITEMS} items")
+    return ",".join(
+        _text_of_list(item, left)
+        if type(item) is list
+        else ""
+        if item is None or item is UNDEFINED
+        else to_text(item)
+        for item in items
+    )
 
 
 def _text_of_number(value: float) -> str:
@@ -196,15 +216,16 @@ def less_equal(left: Any, right: Any) -> bool:
 def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
     if left is None or right is None:
         return None
-    if (left == "" or right == "") and not (type(left) is str and type(right) is str):
+    first, second = _primitive(left), _primitive(right)
+    if type(first) is str and type(second) is str:
+        return _order_key(first), _order_key(second)
+    if left == "" or right == "":
         return None
-    if type(left) in (list, dict):
-        left = to_text(left)
-    if type(right) in (list, dict):
-        right = to_text(right)
-    if type(left) is str and type(right) is str:
-        return _order_key(left), _order_key(right)
-    return to_number(left), to_number(right)
+    return to_number(first), to_number(second)
+
+
+def _primitive(value: Any) -> Any:
+    return to_text(value) if type(value) in (list, dict) else value
 
 
 def _order_key(text: str) -> bytes:

@@ -352,11 +352,16 @@ class _Writer:
         inner = _Writer(self._notes, item=True)
         logic = inner.operand(operands, 1)
         body = ast.Lambda(_arguments(["item"]), logic)
-        return _call(function, _name("facts"), self.operand(operands, 0), body, *more), "any"
+        cost = ast.Constant(_nodes(operands[1]) if len(operands) > 1 else 1)
+        return _call(function, _name("facts"), self.operand(operands, 0), body, cost, *more), "any"
 
     def reduction(self, *operands: Shape) -> Emitted:
         start = self.value(operands[2]) if len(operands) > 2 else ast.Constant(None)
         return self.loop("reduce_list", operands, start)
+
+
+def _nodes(shape: Shape) -> int:
+    return 1 + sum(_nodes(part) for part in shape if isinstance(part, tuple))
 
 
 def _directly_ordered(kinds: list[str]) -> bool:

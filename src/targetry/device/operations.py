@@ -25,6 +25,7 @@ from .javascript import (
     to_text,
     truthy,
 )
+from .javascript import EvaluationError as EvaluationError
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -45,13 +46,10 @@ __all__ = [
 ]
 
 MAX_LENGTH = 1_000_000
+_LONG = 8192  # a text that no request brings
 
 Operator = Callable[["Facts", list[Any]], Any]
 Item = Callable[[Any], Any]
-
-
-class EvaluationError(Exception):
-    """A condition asked for too much; its rule is skipped (spec/divergences.md D-18)."""
 
 
 def _argument(values: list[Any], position: int) -> Any:
@@ -98,40 +96,42 @@ def missing_some(data: Any, values: list[Any]) -> list[Any]:
 
 
 # ── loops ──────────────────────────────────────────────────────────────────────────────────────────────────────
+#
+# `cost` is how many nodes the logic has: what one item costs.
 
 
-def _items(facts: Facts, values: Any) -> list[Any]:
+def _items(facts: Facts, values: Any, cost: int) -> list[Any]:
     if type(values) is not list:
         return []
-    facts.spend(len(values) + 1)
+    facts.spend(len(values) * cost + 1)
     return values
 
 
-def map_list(facts: Facts, values: Any, logic: Item) -> list[Any]:
-    return [logic(item) for item in _items(facts, values)]
+def map_list(facts: Facts, values: Any, logic: Item, cost: int) -> list[Any]:
+    return [logic(item) for item in _items(facts, values, cost)]
 
 
-def filter_list(facts: Facts, values: Any, logic: Item) -> list[Any]:
-    return [item for item in _items(facts, values) if truthy(logic(item))]
+def filter_list(facts: Facts, values: Any, logic: Item, cost: int) -> list[Any]:
+    return [item for item in _items(facts, values, cost) if truthy(logic(item))]
 
 
-def all_list(facts: Facts, values: Any, logic: Item) -> bool:
+def all_list(facts: Facts, values: Any, logic: Item, cost: int) -> bool:
     """False of nothing, unlike Python's `all`."""
-    items = _items(facts, values)
+    items = _items(facts, values, cost)
     return bool(items) and all(truthy(logic(item)) for item in items)
 
 
-def some_list(facts: Facts, values: Any, logic: Item) -> bool:
-    return any(truthy(logic(item)) for item in _items(facts, values))
+def some_list(facts: Facts, values: Any, logic: Item, cost: int) -> bool:
+    return any(truthy(logic(item)) for item in _items(facts, values, cost))
 
 
-def none_list(facts: Facts, values: Any, logic: Item) -> bool:
-    return not some_list(facts, values, logic)
+def none_list(facts: Facts, values: Any, logic: Item, cost: int) -> bool:
+    return not some_list(facts, values, logic, cost)
 
 
-def reduce_list(facts: Facts, values: Any, logic: Item, start: Any) -> Any:
+def reduce_list(facts: Facts, values: Any, logic: Item, cost: int, start: Any) -> Any:
     result = start
-    for item in _items(facts, values):
+    for item in _items(facts, values, cost):
         result = logic({"current": item, "accumulator": result})
     return result
 
@@ -143,6 +143,8 @@ def contains(facts: Facts, values: list[Any]) -> bool:
     """`in`: a text in a text, or a value in a list; a number is never in a text (spec/decisioning.md §5)."""
     needle, haystack = _argument(values, 0), _argument(values, 1)
     if type(haystack) is str:
+        if len(haystack) > _LONG:
+            facts.spend(len(haystack) // 64)
         return bool(haystack) and type(needle) is str and needle in haystack
     if type(haystack) is list:
         facts.spend(len(haystack))
@@ -168,7 +170,10 @@ def substring_of(facts: Facts, values: list[Any]) -> str:
     if to_number(length) >= 0 or to_number(length) != to_number(length):
         return substring(text, start, to_integer(length))
     rest = substring(text, start, None)
-    return substring(rest, 0, text_length(rest) + to_integer(length))
+    count = text_length(rest)
+    if type(length) in (int, float):
+        return substring(rest, 0, to_integer(count + to_number(length)))
+    return substring(rest, 0, to_integer(f"{count}{to_text(length)}"))  # JavaScript's + of a text
 
 
 def merge(facts: Facts, values: list[Any]) -> list[Any]:

@@ -20,6 +20,8 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from targetry.lazy_import import importing
+
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
@@ -158,6 +160,7 @@ def _suffixes() -> PublicSuffixList:
 
     Two threads may both read it, which does no harm; a lock that a fork leaves locked would.
     """
-    from publicsuffixlist import PublicSuffixList
+    with importing():
+        from publicsuffixlist import PublicSuffixList
 
     return PublicSuffixList(accept_unknown=False, accept_encoded_idn=False)

@@ -13,6 +13,9 @@ from e2e.client.target import CLIENT, ORGANIZATION, Target
 
 Connect = Callable[..., Skin]
 
+# For what both clients leave to the same thread, and takes a while.
+sync_only = pytest.mark.parametrize("connect", [Blocking], indirect=True, ids=["sync"])
+
 
 @pytest.fixture
 def target() -> Iterator[Target]:

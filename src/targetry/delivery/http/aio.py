@@ -12,6 +12,7 @@ from targetry.delivery.http.kept import Kept, KeptConnections
 from targetry.delivery.http.routes import HttpOptions, Routes, checked_options
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.errors import ClosedError
+from targetry.lazy_import import importing
 
 if TYPE_CHECKING:
     import httpcore2
@@ -108,9 +109,10 @@ class _Shared:
     """What the loops of one process share: certificates, proxies, host names being looked up."""
 
     def __init__(self, pid: int, options: HttpOptions) -> None:
-        import httpcore2
+        with importing():
+            import httpcore2
 
-        from targetry.delivery.http.async_sockets import AsyncNetwork
+            from targetry.delivery.http.async_sockets import AsyncNetwork
 
         self.pid = pid
         self.routes: Routes[httpcore2.AsyncConnectionInterface] = Routes(
@@ -122,7 +124,8 @@ class _Here:
     """What belongs to one event loop."""
 
     def __init__(self, shared: _Shared, options: HttpOptions) -> None:
-        from targetry.delivery.http import exchange
+        with importing():
+            from targetry.delivery.http import exchange
 
         self.shared = shared
         self.exchange = exchange

@@ -11,6 +11,7 @@ from targetry.delivery.http.kept import Kept, KeptConnections
 from targetry.delivery.http.routes import HttpOptions, Routes, checked_options
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.errors import ClosedError
+from targetry.lazy_import import importing
 
 if TYPE_CHECKING:
     import httpcore2
@@ -118,10 +119,11 @@ class _Here:
     """What belongs to one process: a child must neither use nor disturb the connections of its parent."""
 
     def __init__(self, options: HttpOptions) -> None:
-        import httpcore2
+        with importing():
+            import httpcore2
 
-        from targetry.delivery.http import exchange
-        from targetry.delivery.http.sockets import Network
+            from targetry.delivery.http import exchange
+            from targetry.delivery.http.sockets import Network
 
         self.exchange = exchange
         self.routes: Routes[httpcore2.ConnectionInterface] = Routes(

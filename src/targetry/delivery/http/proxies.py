@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from targetry.lazy_import import importing
+
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -61,7 +63,8 @@ class ProxyTable:
     @classmethod
     def of_environment(cls) -> ProxyTable:
         """From `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (or lower-case), or the system's settings."""
-        from urllib.request import getproxies  # takes long to import, and most never need it
+        with importing():
+            from urllib.request import getproxies  # takes long to import, and most never need it
 
         found = getproxies()
         return cls(found, found.get("no", ""))
@@ -90,7 +93,8 @@ def _covers(entry: str, host: str, port: int) -> bool:
 
 
 def _in_network(host: str, network: str) -> bool:
-    import ipaddress  # as in `of_environment`
+    with importing():
+        import ipaddress  # as in `of_environment`
 
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)

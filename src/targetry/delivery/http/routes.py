@@ -16,6 +16,7 @@ import msgspec
 from targetry.delivery.http.kept import Connection, Origin
 from targetry.delivery.http.proxies import NoWayError, Proxy, ProxyTable, parse_proxy
 from targetry.errors import OptionError
+from targetry.lazy_import import importing
 
 if TYPE_CHECKING:
     import ssl
@@ -101,7 +102,8 @@ def tls_context(options: HttpOptions) -> ssl.SSLContext:
 
     Raises `NoWayError` when there are no certificates to check against.
     """
-    import httpx2
+    with importing():
+        import httpx2
 
     try:
         if options.ca_bundle is not None:
@@ -126,7 +128,8 @@ class Routes(Generic[C_co]):
         make_factory: Callable[..., Factory[C_co]],
         make_network: Callable[[Resolver], Any],
     ) -> None:
-        from targetry.delivery.http.resolver import Resolver, system_lookup
+        with importing():
+            from targetry.delivery.http.resolver import Resolver, system_lookup
 
         self._options = options
         self._make_factory = make_factory

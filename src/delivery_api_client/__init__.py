@@ -1,0 +1,19 @@
+"""The official import name of the Delivery API's models, here for `targetry.models`, with the bare client of the API."""
+
+from delivery_api_client import Model
+from delivery_api_client.Model import *  # noqa: F403
+from targetry.errors import ApiException, OpenApiException
+from targetry.official.api_client import ApiClient, Configuration, DeliveryApi
+from targetry.official.api_errors import ApiKeyError, ApiTypeError, ApiValueError
+
+__all__ = [
+    "ApiClient",
+    "ApiException",
+    "ApiKeyError",
+    "ApiTypeError",
+    "ApiValueError",
+    "Configuration",
+    "DeliveryApi",
+    "OpenApiException",
+]
+__all__ += Model.__all__

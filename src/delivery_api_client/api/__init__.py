@@ -1,0 +1,3 @@
+"""The operations of the API."""
+
+from targetry.official.api_client import DeliveryApi as DeliveryApi

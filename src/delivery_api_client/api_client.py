@@ -1,0 +1,3 @@
+"""The official place of `ApiClient`."""
+
+from targetry.official.api_client import ApiClient as ApiClient

@@ -1,0 +1,7 @@
+"""The official place of the API's exceptions."""
+
+from targetry.errors import ApiException as ApiException
+from targetry.errors import OpenApiException as OpenApiException
+from targetry.official.api_errors import ApiKeyError as ApiKeyError
+from targetry.official.api_errors import ApiTypeError as ApiTypeError
+from targetry.official.api_errors import ApiValueError as ApiValueError

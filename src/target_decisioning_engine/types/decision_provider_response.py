@@ -1,0 +1,3 @@
+"""The official place of `DecisionProviderResponse`."""
+
+from targetry.standalone import DecisionProviderResponse as DecisionProviderResponse

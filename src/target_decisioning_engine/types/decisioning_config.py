@@ -1,0 +1,3 @@
+"""The official place of `DecisioningConfig`."""
+
+from targetry.standalone import DecisioningConfig as DecisioningConfig

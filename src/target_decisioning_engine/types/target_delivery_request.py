@@ -1,0 +1,3 @@
+"""The official place of `TargetDeliveryRequest`."""
+
+from targetry.standalone import TargetDeliveryRequest as TargetDeliveryRequest

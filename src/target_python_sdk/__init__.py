@@ -1,0 +1,15 @@
+"""The official import name of Adobe Target's Python SDK, here for `targetry`: programs written for 1.1.0 keep their imports."""
+
+from targetry import AttributesProvider as AttributesProvider
+from targetry import TargetClient as TargetClient
+from targetry.events import CLIENT_READY as CLIENT_READY
+from targetry.messages import MESSAGES as MESSAGES
+from targetry.models import DecisioningMethod as DecisioningMethod
+from targetry.official.events import EventProvider as EventProvider
+from targetry.official.requests import EMPTY_REQUEST as EMPTY_REQUEST
+from targetry.standalone import DecisioningConfig as DecisioningConfig
+from targetry.standalone import TargetDecisioningEngine as TargetDecisioningEngine
+
+CLIENT_READY_DELAY = 0.1  # seconds
+DEFAULT_TIMEOUT = 3000  # milliseconds
+DEFAULT_OPTS = {"internal": True, "decisioning_method": "server-side"}

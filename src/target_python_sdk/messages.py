@@ -1,0 +1,3 @@
+"""The texts of the client's errors and log lines."""
+
+from targetry.messages import MESSAGES as MESSAGES

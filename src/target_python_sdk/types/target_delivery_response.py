@@ -1,0 +1,3 @@
+"""The official place of `TargetDeliveryResponse`."""
+
+from targetry import TargetDeliveryResponse as TargetDeliveryResponse

@@ -1,0 +1,3 @@
+"""The official place of `AttributesProvider`."""
+
+from targetry import AttributesProvider as AttributesProvider

@@ -1,0 +1,153 @@
+"""The commands: what they take, and whom they call. Nothing is worked out here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from targetry.errors import OptionError, TargetError
+from targetry.version import __version__
+
+from .answer import ask, open_client, read_source, rules_of
+from .artifact import print_summary, print_summary_json
+from .demo import print_demo
+from .explain import print_explanation, print_explanation_json
+from .offers import print_offers, print_offers_json
+from .output import TableOrJson, TextOrJson, print_error
+from .question import OrganizationId, Question, asking
+from .summary import summary
+
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+class _Commands(TyperGroup):
+    """Tells the user what went wrong, in place of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OptionError as error:  # the request's fields are the command's arguments
+            raise typer.BadParameter(str(error)) from error
+        except TargetError as error:
+            print_error(str(error))
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings=_CONTEXT,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"targetry {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _targetry(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Adobe Target's on-device decisions on the command line: no account, no network.
+
+    \b
+    [bold]Examples[/]
+      targetry demo
+      targetry offers --mbox hero --tnt-id 3f9c
+      targetry explain --mbox delivery-note --geo country=DE
+      targetry artifact
+    """
+
+
+_Table = Annotated[TableOrJson, typer.Option("--output", "-o", help="How to print it.")]
+_Text = Annotated[TextOrJson, typer.Option("--output", "-o", help="How to print it.")]
+
+
+@app.command()
+@asking
+def offers(question: Question, output: _Table = TableOrJson.TABLE) -> None:
+    """Get the offers of a visitor, decided here, by an artifact.
+
+    \b
+    [bold]Examples[/]
+      targetry offers --mbox hero --mbox checkout-flags
+      targetry offers --mbox hero --tnt-id 3f9c -o json
+      targetry offers --page-load --url https://acme.example/
+      targetry offers --mbox delivery-note --geo country=US,region=CA
+      targetry offers --mbox greeting -p member.tier=gold -p user=Ada
+      targetry offers --mbox promo --time 2026-11-27T18:00
+      targetry offers --view '*' --tnt-id 3f9c
+    """
+    answer = ask(question)
+    if output is TableOrJson.JSON:
+        print_offers_json(answer)
+    else:
+        print_offers(answer)
+
+
+@app.command()
+@asking
+def explain(question: Question, output: _Text = TextOrJson.TEXT) -> None:
+    """Tell why: each rule of a location, the value of every part of its condition, and which one decided.
+
+    \b
+    [bold]Examples[/]
+      targetry explain --mbox delivery-note --geo country=DE
+      targetry explain --mbox hero --tnt-id 3f9c
+      targetry explain --mbox promo --time 2026-12-04T20:15
+      targetry explain --page-load --url https://acme.example/ -o json
+    """
+    answer = ask(question)
+    if output is TextOrJson.JSON:
+        print_explanation_json(answer)
+    else:
+        print_explanation(answer)
+
+
+@app.command()
+def artifact(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A rules.json or rules.bin; '-' is stdin. Default: the shop that comes with Targetry.",
+            show_default=False,
+        ),
+    ] = None,
+    organization_id: OrganizationId = None,
+    output: _Text = TextOrJson.TEXT,
+) -> None:
+    """Show what an artifact holds: activities, their split and audiences, what is remote, what cannot be used.
+
+    \b
+    [bold]Examples[/]
+      targetry artifact
+      targetry artifact -o json
+    """
+    source = read_source(file, organization_id=organization_id)
+    with open_client(source) as client:
+        told = summary(rules_of(client))
+    if output is TextOrJson.JSON:
+        print_summary_json(told)
+    else:
+        print_summary(source.name, told)
+
+
+@app.command()
+def demo() -> None:
+    """Show Targetry at work: offers for a few visitors, the split over 10,000, the time that a decision takes.
+
+    \b
+    [bold]Examples[/]
+      targetry demo
+    """
+    print_demo()

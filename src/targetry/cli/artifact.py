@@ -1,0 +1,107 @@
+"""`targetry artifact`: what an artifact holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .heading import shown_time
+from .output import console, print_json, shortened, visible
+from .summary import ActivitySummary, ExperienceSummary, Summary
+
+_TYPES = {"ab": "A/B", "landing": "experience targeting"}
+
+
+def print_summary(name: str, summary: Summary) -> None:
+    out = console()
+    out.print(_heading(name, summary))
+    out.print(Text(_counts(summary), "dim"))
+    for activity in summary.activities:
+        out.print()
+        _print_activity(out, activity)
+    _print_remote(out, summary)
+    _print_quarantined(out, summary)
+
+
+def print_summary_json(summary: Summary) -> None:
+    print_json(summary)
+
+
+def _heading(name: str, summary: Summary) -> Text:
+    facts = [f"version {summary.version}"]
+    facts += [f"client {summary.client_code}"] if summary.client_code else []
+    facts += [summary.environment] if summary.environment else []
+    facts += [f"generated {_time(summary.generated_at)}"] if summary.generated_at else []
+    return Text.assemble((visible(name), "bold"), *(f" · {visible(fact)}" for fact in facts))
+
+
+def _time(text: str) -> str:
+    try:
+        return shown_time(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return text
+
+
+def _counts(summary: Summary) -> str:
+    return " · ".join(
+        (
+            _count(len(summary.activities), "activity", "activities"),
+            _count(len(summary.locations), "location", "locations"),
+            _count(summary.rules, "rule", "rules"),
+            "geo targeting" if summary.geo_targeting_enabled else "no geo targeting",
+        )
+    )
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
+
+
+def _print_activity(out: Console, activity: ActivitySummary) -> None:
+    kind = _TYPES.get(activity.type or "", activity.type or "unknown type")
+    name = activity.name if activity.name is not None else "an activity without a name"
+    out.print(Text.assemble((shortened(name), "bold"), f" · {kind} · {activity.id}"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    is_split = activity.type == "ab" or any(one.share != 100 for one in activity.experiences)
+    if is_split:
+        table.add_column("Share", justify="right", no_wrap=True)
+    table.add_column("Experience", max_width=26)
+    table.add_column("Audience", ratio=1)
+    table.add_column("Location", overflow="fold")
+    for one in activity.experiences:
+        table.add_row(*(Text(shortened(cell)) for cell in _cells(one, is_split)))
+    out.print(table)
+
+
+def _cells(experience: ExperienceSummary, is_split: bool) -> Iterator[str]:
+    if is_split:
+        yield f"{experience.share:g} %"
+    yield experience.name if experience.name is not None else str(experience.id)
+    tokens = experience.property_tokens
+    yield experience.audience + (f"\nof property {', '.join(tokens)}" if tokens else "")
+    yield "\n".join(experience.locations)
+
+
+def _print_remote(out: Console, summary: Summary) -> None:
+    remote = [location for location in summary.locations if location.is_remote]
+    if not remote:
+        return
+    out.print()
+    out.print(Text("Only the Delivery API decides", "bold"))
+    for location in remote:
+        also = f", though {_count(location.rules, 'rule is', 'rules are')} here" if location.rules else ""
+        out.print(Text(shortened(f"  {location.type} {location.name}{also}")))
+
+
+def _print_quarantined(out: Console, summary: Summary) -> None:
+    if not summary.quarantined:
+        return
+    out.print()
+    out.print(Text("Not used", "bold red"))
+    for rule in summary.quarantined:
+        out.print(Text(shortened(f"  {rule.location}, rule {rule.position}: {rule.reason}")))

@@ -1,0 +1,191 @@
+"""`targetry demo`: the sample shop at work."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from statistics import median
+from typing import Final, NamedTuple
+
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from targetry import TargetClient
+from targetry.models import (
+    Context,
+    DeliveryRequest,
+    ExecuteRequest,
+    Geo,
+    MboxRequest,
+    MboxResponse,
+    Option,
+    VisitorId,
+)
+
+from .answer import open_client, read_source, rules_of
+from .output import console
+from .summary import ActivitySummary, summary
+
+VISITORS: Final = 10_000
+_MBOXES: Final = ("hero", "delivery-note", "checkout-flags")
+_SPLIT: Final = "hero"
+_TIMED: Final = 2_000
+_BAR: Final = 30
+
+
+class Visitor(NamedTuple):
+    name: str
+    with_what: str
+    user_agent: str
+    country: str
+
+
+_PEOPLE: Final = (
+    Visitor(
+        "Ada",
+        "Firefox, Germany",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:119.0) Gecko/20100101 Firefox/119.0",
+        "DE",
+    ),
+    Visitor(
+        "Bianca",
+        "Chrome, United States",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Safari/537.36",
+        "US",
+    ),
+    Visitor(
+        "Chiyo",
+        "Safari, Japan",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.1 Safari/605.1.15",
+        "JP",
+    ),
+    Visitor(
+        "Davi",
+        "Chrome, Brazil",
+        "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Mobile Safari/537.36",
+        "BR",
+    ),
+)
+
+
+class Share(NamedTuple):
+    """How many percent of the visitors were to get an experience, and did."""
+
+    experience: str
+    asked: float
+    got: float
+
+
+def visitor_ids(number: int) -> Iterator[str]:
+    """The same ids every time."""
+    return (f"visitor-{i:05d}" for i in range(number))
+
+
+def split(client: TargetClient, ids: Iterable[str]) -> list[Share]:
+    """Ask for the hero for each visitor, and count who got which experience."""
+    counts: Counter[str] = Counter()
+    for visitor in ids:
+        result = client.get_offers({"request": _request(visitor)})
+        counts[_experience(result["response"].execute.mboxes[0])] += 1
+    total = counts.total()
+    return [
+        Share(str(one.name), one.share, 100 * counts[str(one.name)] / total)
+        for one in _hero(client).experiences
+    ]
+
+
+def print_demo() -> None:
+    out = console()
+    with open_client(read_source(None)) as client:
+        _print_offers(out, client)
+        ids = track(
+            visitor_ids(VISITORS),
+            "Asking",
+            total=VISITORS,
+            console=console(stderr=True),
+            transient=True,
+            disable=not out.is_terminal,
+        )
+        _print_split(out, _hero(client), split(client, ids))
+        _print_time(out, _seconds_per_decision(client))
+    out.print(Text("\nNext: targetry explain --mbox delivery-note --geo country=DE", "dim"))
+
+
+def _print_offers(out: Console, client: TargetClient) -> None:
+    out.print(Text("What four visitors of a sample shop get, decided on this machine", "bold"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("Visitor")
+    for name in _MBOXES:
+        table.add_column(name)
+    for person in _PEOPLE:
+        table.add_row(f"{person.name}: {person.with_what}", *_offers(client, person))
+    out.print(table)
+
+
+def _offers(client: TargetClient, person: Visitor) -> Iterator[str]:
+    request = DeliveryRequest(
+        id=VisitorId(tnt_id=person.name),
+        context=Context(channel="web", user_agent=person.user_agent, geo=Geo(country_code=person.country)),
+        execute=ExecuteRequest(mboxes=[MboxRequest(name=name) for name in _MBOXES]),
+    )
+    for mbox in client.get_offers({"request": request})["response"].execute.mboxes:
+        yield _experience(mbox)
+
+
+def _experience(mbox: MboxResponse) -> str:
+    """The sample's offers all say, in a response token, of which experience they are."""
+    option = (mbox.options or [Option()])[0]
+    return str((option.response_tokens or {})["experience.name"])
+
+
+def _request(visitor: str) -> DeliveryRequest:
+    return DeliveryRequest(
+        id=VisitorId(tnt_id=visitor),
+        context=Context(channel="web"),
+        execute=ExecuteRequest(mboxes=[MboxRequest(name=_SPLIT)]),
+    )
+
+
+def _hero(client: TargetClient) -> ActivitySummary:
+    activities = summary(rules_of(client)).activities
+    return next(one for one in activities if f"mbox {_SPLIT}" in one.experiences[0].locations)
+
+
+def _print_split(out: Console, activity: ActivitySummary, shares: list[Share]) -> None:
+    out.print()
+    out.print(Text.assemble((f"The split of “{activity.name}” over {VISITORS:,} visitors", "bold")))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("Experience")
+    table.add_column("Asked", justify="right")
+    table.add_column("Got", justify="right")
+    table.add_column("")
+    for share in shares:
+        bar = "█" * round(share.got * _BAR / 100)
+        table.add_row(share.experience, f"{share.asked:.1f} %", f"{share.got:.1f} %", Text(bar, "cyan"))
+    out.print(table)
+
+
+def _seconds_per_decision(client: TargetClient) -> float:
+    """Of a whole call of `get_offers`, the median."""
+    took = []
+    for visitor in visitor_ids(_TIMED):
+        request = _request(visitor)
+        started = time.perf_counter()
+        client.get_offers({"request": request})
+        took.append(time.perf_counter() - started)
+    return median(took)
+
+
+def _print_time(out: Console, seconds: float) -> None:
+    out.print()
+    out.print(
+        Text.assemble(
+            "A call of get_offers took ",
+            (f"{seconds * 1e6:.1f} µs", "bold"),
+            f" (median of {_TIMED:,}), about {float(f'{1 / seconds:.2g}'):,.0f} a second.",
+        )
+    )

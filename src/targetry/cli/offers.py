@@ -1,0 +1,86 @@
+"""`targetry offers`: what a visitor gets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from targetry.models import MboxResponse, Option, PageLoadResponse, PrefetchMboxResponse, View
+
+from .answer import Answer
+from .heading import heading
+from .output import compact, console, print_json, print_notes, shortened
+
+_Part = MboxResponse | PrefetchMboxResponse | PageLoadResponse | View
+
+
+def print_offers(answer: Answer) -> None:
+    """One row for each option."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, leading=1)
+    table.add_column("Location", max_width=18, overflow="fold")
+    table.add_column("Activity › experience", max_width=24)
+    table.add_column("Offer", overflow="fold", ratio=1)
+    for location, part in _parts(answer):
+        for experience, offer in _rows(part):
+            table.add_row(Text(shortened(location)), Text(shortened(experience)), offer)
+    out = console()
+    out.print(heading(answer.client, answer.request, answer.now_ms))
+    out.print()
+    out.print(table)
+    print_notes(answer.notes)
+
+
+def print_offers_json(answer: Answer) -> None:
+    """The response as the Delivery API would write it, and who decided."""
+    print_json({"response": json.loads(answer.response.to_json()), "meta": answer.meta})
+
+
+def _parts(answer: Answer) -> Iterator[tuple[str, _Part]]:
+    """The locations of the response with what they are called in the table."""
+    for mode, parts in (("", answer.response.execute), ("prefetch ", answer.response.prefetch)):
+        if parts is None:
+            continue
+        for mbox in parts.mboxes or ():
+            yield f"{mode}{mbox.name}", mbox
+        if parts.page_load is not None:
+            yield f"{mode}page load", parts.page_load
+    prefetch = answer.response.prefetch
+    for view in (prefetch.views if prefetch is not None else None) or ():
+        yield f"view {view.name}", view
+
+
+def _rows(part: _Part) -> Iterator[tuple[str, Text]]:
+    if not part.options:
+        is_blank = part.options is not None and not isinstance(part, PageLoadResponse)
+        yield "", Text("default content" if is_blank else "nothing", "dim")
+    for option in part.options or ():
+        yield _experience(option), _offer(option)
+
+
+def _experience(option: Option) -> str:
+    """As far as the artifact's response tokens tell."""
+    tokens = option.response_tokens or {}
+    names = (tokens.get(f"{word}.name", tokens.get(f"{word}.id")) for word in ("activity", "experience"))
+    return " › ".join(str(name) for name in names if name is not None)
+
+
+def _offer(option: Option) -> Text:
+    if option.type is None and option.content is None:
+        return Text("default content", "dim")
+    if option.type == "actions" and isinstance(option.content, list):
+        return Text("\n".join(_action(action) for action in option.content))
+    content = option.content if isinstance(option.content, str) else compact(option.content)
+    return Text(shortened(content))
+
+
+def _action(action: Any) -> str:
+    if not isinstance(action, dict):
+        return shortened(compact(action))
+    content = action.get("content")
+    content = content if isinstance(content, str) else compact(content)
+    return shortened(f"{action.get('type')} {action.get('selector')}: {content}")

@@ -1,0 +1,222 @@
+"""The arguments that `offers` and `explain` share, and the request that they make."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, get_type_hints
+
+import msgspec
+import typer
+
+from targetry.models import (
+    Address,
+    ChannelType,
+    Context,
+    DeliveryRequest,
+    ExecuteRequest,
+    Geo,
+    MboxRequest,
+    ModelProperty,
+    PrefetchRequest,
+    RequestDetails,
+    ViewRequest,
+    VisitorId,
+)
+
+
+def _asked(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(
+        *names, help=help, metavar=metavar, show_default=False, rich_help_panel="What is asked for"
+    )
+
+
+def _visitor(*names: str, help: str, metavar: str) -> Any:
+    return typer.Option(
+        *names, help=help, metavar=metavar, show_default=False, rich_help_panel="Who is asking"
+    )
+
+
+def _basis(*names: str, help: str, metavar: str) -> Any:
+    return typer.Option(
+        *names, help=help, metavar=metavar, show_default=False, rich_help_panel="What is decided by"
+    )
+
+
+ArtifactFile = Annotated[
+    Path | None,
+    _basis(
+        "--artifact",
+        "-a",
+        metavar="FILE",
+        help="A rules.json or rules.bin; '-' is stdin. Default: the shop that comes with Targetry.",
+    ),
+]
+OrganizationId = Annotated[
+    str | None,
+    _basis("--organization-id", metavar="ID", help="The …@AdobeOrg that a rules.bin is read with."),
+]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One field for each argument, as it was given."""
+
+    mbox: Annotated[list[str] | None, _asked("--mbox", "-m", metavar="NAME", help="An mbox; repeatable.")] = (
+        None
+    )
+    page_load: Annotated[bool, _asked("--page-load", help="The offers of the page itself.")] = False
+    view: Annotated[
+        list[str] | None, _asked("--view", metavar="NAME", help="A view, '*' for every one; repeatable.")
+    ] = None
+    prefetch: Annotated[
+        bool, _asked("--prefetch", help="Prefetch mboxes and page load; views always are.")
+    ] = False
+
+    tnt_id: Annotated[str | None, _visitor("--tnt-id", metavar="ID", help="Target's id of the visitor.")] = (
+        None
+    )
+    third_party_id: Annotated[
+        str | None, _visitor("--third-party-id", metavar="ID", help="Your own id of the visitor.")
+    ] = None
+    ecid: Annotated[str | None, _visitor("--ecid", metavar="ID", help="The Experience Cloud id.")] = None
+    param: Annotated[
+        list[str] | None, _visitor("--param", "-p", metavar="NAME=VALUE", help="A parameter; repeatable.")
+    ] = None
+    url: Annotated[str | None, _visitor("--url", metavar="URL", help="The page.")] = None
+    referrer: Annotated[str | None, _visitor("--referrer", metavar="URL", help="The page before.")] = None
+    user_agent: Annotated[
+        str | None, _visitor("--user-agent", metavar="TEXT", help="The browser's User-Agent.")
+    ] = None
+    geo: Annotated[
+        list[str] | None,
+        _visitor(
+            "--geo", metavar="NAME=VALUE,…", help="The place: country, region, city, latitude, longitude."
+        ),
+    ] = None
+    property_token: Annotated[
+        str | None, _visitor("--property", metavar="TOKEN", help="The token of the property.")
+    ] = None
+
+    artifact: ArtifactFile = None
+    organization_id: OrganizationId = None
+    client: Annotated[
+        str | None, _basis("--client", metavar="CODE", help="The client code. Default: as the artifact says.")
+    ] = None
+    time: Annotated[
+        str | None, _basis("--time", metavar="ISO", help="When, in UTC if it has no offset. Default: now.")
+    ] = None
+
+    def now_ms(self) -> int | None:
+        """The time to decide at, epoch ms; None for now. Raises `BadParameter`."""
+        return None if self.time is None else _epoch_ms(self.time)
+
+    def request(self) -> DeliveryRequest:
+        """What to decide. Raises `BadParameter`."""
+        if not (self.mbox or self.page_load or self.view):
+            raise typer.BadParameter("nothing is asked for: give --mbox NAME, --page-load or --view NAME")
+        if "" in (self.mbox or ()) or "" in (self.view or ()):
+            raise typer.BadParameter("the name of an mbox or a view is not empty")
+        parameters = dict(_pair("--param", text) for text in self.param or ()) or None
+        mboxes = [MboxRequest(name=name, parameters=parameters) for name in self.mbox or ()] or None
+        page_load = RequestDetails(parameters=parameters) if self.page_load else None
+        views = [ViewRequest(name=_view(name), parameters=parameters) for name in self.view or ()] or None
+        execute = prefetch = None
+        if self.prefetch:
+            prefetch = PrefetchRequest(views, page_load, mboxes)
+        else:
+            execute = ExecuteRequest(page_load, mboxes) if mboxes or page_load else None
+            prefetch = PrefetchRequest(views) if views else None
+        token = ModelProperty(self.property_token) if self.property_token else None
+        return DeliveryRequest(
+            id=self._visitor_id(),
+            _property=token,
+            context=self._context(),
+            execute=execute,
+            prefetch=prefetch,
+        )
+
+    def _visitor_id(self) -> VisitorId | None:
+        given = VisitorId(
+            tnt_id=self.tnt_id, third_party_id=self.third_party_id, marketing_cloud_visitor_id=self.ecid
+        )
+        return given if given != VisitorId() else None
+
+    def _context(self) -> Context:
+        return Context(
+            channel=ChannelType.WEB,
+            address=Address(self.url, self.referrer) if self.url or self.referrer else None,
+            user_agent=self.user_agent,
+            geo=_place(self.geo) if self.geo else None,
+        )
+
+
+def asking(command: Callable[[Question, Any], None]) -> Callable[..., None]:
+    """Make a command of a function of a `Question` and an `output`: its arguments are the question's, and `--output`."""
+
+    def run(*, output: Any, **given: Any) -> None:
+        command(Question(**given), output)
+
+    hints = get_type_hints(Question, include_extras=True)
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Question)}
+    output = inspect.signature(command, eval_str=True).parameters["output"]
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hint)
+        for name, hint in hints.items()
+    ]
+    parameters.append(output.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
+    return run
+
+
+def _view(name: str) -> str | None:
+    return None if name == "*" else name
+
+
+_PLACE_FIELDS: Final = {
+    "country": "country_code",
+    "region": "state_code",
+    "city": "city",
+    "latitude": "latitude",
+    "longitude": "longitude",
+}
+
+
+def _place(texts: list[str]) -> Geo:
+    geo = Geo()
+    for text in ",".join(texts).split(","):
+        name, value = _pair("--geo", text)
+        field = _PLACE_FIELDS.get(name)
+        if field is None:
+            raise _bad("--geo", f"there is no {name!r}, only {', '.join(_PLACE_FIELDS)}")
+        setattr(geo, field, _degrees(name, value) if name in ("latitude", "longitude") else value)
+    return geo
+
+
+def _degrees(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise _bad("--geo", f"the {name} must be a number, not {text!r}") from None
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise _bad(option, f"must be NAME=VALUE, not {text!r}")
+    return name.strip(), value
+
+
+def _epoch_ms(text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text)
+        return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise _bad("--time", f"must be a time such as 2026-11-27T18:00, not {text!r}") from None
+
+
+def _bad(option: str, reason: str) -> typer.BadParameter:
+    return typer.BadParameter(reason, param_hint=f"'{option}'")

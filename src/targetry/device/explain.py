@@ -1,0 +1,261 @@
+"""Why a visitor gets what he gets: for each location that a request asks for, each rule and what became of it.
+
+Which rules match is asked of `select.py`, the road of every decision, so an explanation cannot disagree with it; what is
+worked out here is only why the others did not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from targetry.models import Context, DeliveryRequest, RequestDetails
+
+from .condition_tree import Node, condition_tree
+from .facts import Details, Facts, RequestFacts, visitor_of
+from .remote import RemoteDependency, remote_dependency
+from .ruleset import Location, Rule, RuleSet
+from .select import all_matches, first_match
+
+_NO_CONTEXT = Context()
+
+
+class Verdict(StrEnum):
+    """What became of a rule."""
+
+    MATCHED = "matched"
+    CONDITION = "condition"
+    ALLOCATION = "allocation"
+    PROPERTY = "property"
+    RULE_KEY = "rule-key"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+    NOT_REACHED = "not-reached"
+
+
+class RuleExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
+    """One rule of a location: `position` is its place in the artifact's list for `location`.
+
+    `allocation` (percent) and `window`, both ends included, are there where the condition asks for the allocation; `condition`
+    where the rule was met, which a rule of another property, say, is not.
+    """
+
+    location: str
+    position: int
+    verdict: Verdict
+    reason: str
+    rule_key: str | None = None
+    meta: dict[str, Any] = {}
+    property_tokens: list[str] = []
+    allocation: float | None = None
+    window: tuple[float, float] | None = None
+    condition: Node | None = None
+
+
+class LocationExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
+    """One location asked for. `mode` is `execute` or `prefetch`, `type` is `mbox`, `pageLoad` or `view`.
+
+    A view without a name is every view. `is_remote`: it holds, or may hold, activities that only the Delivery API decides.
+    """
+
+    mode: str
+    type: str
+    name: str | None
+    is_remote: bool
+    rules: list[RuleExplanation]
+    parameters: dict[str, Any] = {}
+
+    @property
+    def matched(self) -> list[RuleExplanation]:
+        """The rules whose content is given, in the order in which it is given."""
+        return [rule for rule in self.rules if rule.verdict is Verdict.MATCHED]
+
+
+class Explanation(msgspec.Struct, rename="camel"):
+    """`visitor` is the id that allocations come from; `context` is what rules may ask for everywhere in the request."""
+
+    client_code: str
+    visitor: str
+    property_token: str | None
+    now_ms: int
+    context: dict[str, Any]
+    locations: list[LocationExplanation]
+
+
+def explain(rules: RuleSet, request: DeliveryRequest, *, client_code: str, now_ms: int) -> Explanation:
+    """Explain what `decide` answers to the same arguments. The request is prepared, as `decide` wants it; never raises."""
+    facts = RequestFacts(request.context or _NO_CONTEXT, visitor_of(request.id), client_code, now_ms)
+    token = request._property.token if request._property is not None else None
+    context = Facts(facts, RequestDetails(), None).as_dict(None)
+    del context["mbox"]
+    explainer = _Explainer(rules, facts, token, remote_dependency(rules, request))
+    locations = list(explainer.locations(request))
+    return Explanation(client_code, facts.visitor, token, now_ms, context, locations)
+
+
+class _Explainer:
+    def __init__(
+        self, rules: RuleSet, facts: RequestFacts, token: str | None, remote: RemoteDependency
+    ) -> None:
+        self._rules = rules
+        self._request = facts
+        self._token = token
+        self._remote = remote
+
+    def locations(self, request: DeliveryRequest) -> Iterator[LocationExplanation]:
+        """What is executed first; mboxes before the pageLoad before views."""
+        for mode, asked in (("execute", request.execute), ("prefetch", request.prefetch)):
+            if asked is None:
+                continue
+            for mbox in asked.mboxes or ():
+                yield self._mbox(mode, "mbox", mbox.name or "", mbox)
+            if asked.page_load is not None:
+                yield self._mbox(mode, "pageLoad", self._rules.global_mbox, asked.page_load)
+        if request.prefetch is not None:
+            for view in request.prefetch.views or ():
+                yield self._view(view.name or None, view)
+
+    def _mbox(self, mode: str, kind: str, name: str, details: Details) -> LocationExplanation:
+        first_only = kind == "mbox" and name != self._rules.global_mbox
+        location = self._rules.mbox(name)
+        rules = self._explained(details, name, location, _placed(self._rules, "mbox", [name]), first_only)
+        return LocationExplanation(
+            mode, kind, name, name in self._remote.mboxes, rules, details.parameters or {}
+        )
+
+    def _view(self, name: str | None, details: Details) -> LocationExplanation:
+        names = list(self._rules.views) if name is None else [name]
+        location = self._rules.view(name)
+        rules = self._explained(details, name, location, _placed(self._rules, "view", names), False)
+        is_remote = bool(self._remote.views) if name is None else name in self._remote.views
+        return LocationExplanation("prefetch", "view", name, is_remote, rules, details.parameters or {})
+
+    def _explained(
+        self,
+        details: Details,
+        name: str | None,
+        location: Location,
+        placed: Iterator[_Placed],
+        first_only: bool,
+    ) -> list[RuleExplanation]:
+        facts, runs = Facts(self._request, details, name), location.runs(self._token)
+        if first_only:
+            first = first_match(runs, facts)
+            matches = [first] if first is not None else []
+        else:
+            matches = list(all_matches(runs, facts))
+        meeting = _Meeting(facts, self._token, matches, first_only)
+        return [meeting.explained(one) for one in placed]
+
+
+class _Placed(NamedTuple):
+    """A place in the artifact's list for a location. A rule that is quarantined has a `fault` and its text as parsed."""
+
+    location: str
+    position: int
+    rule: Rule | None
+    fault: str = ""
+    parsed: Any = None
+
+
+def _placed(rules: RuleSet, kind: str, names: list[str]) -> Iterator[_Placed]:
+    """The rules of locations in the artifact's order, those that are quarantined among them."""
+    faults = {
+        (one.location, one.position): one.reason for one in rules.quarantined if one.location_type == kind
+    }
+    parsed = rules.document()["rules"]["mboxes" if kind == "mbox" else "views"] if faults else {}
+    known = rules.mboxes if kind == "mbox" else rules.views
+    for name in names:
+        usable = list(known[name].rules) if name in known else []
+        for position in range(len(usable) + sum(where == name for where, _ in faults)):
+            fault = faults.get((name, position))
+            if fault is None:
+                yield _Placed(name, position, usable.pop(0))
+            else:
+                yield _Placed(name, position, None, fault, parsed[name][position])
+
+
+class _Meeting:
+    """The rules of one location asked for, met one after the other."""
+
+    def __init__(self, facts: Facts, token: str | None, matches: list[Rule], first_only: bool) -> None:
+        self._facts = facts
+        self._token = token
+        self._matches = set(matches)
+        self._first_only = first_only
+        self._keys: set[str] = set()
+        self._is_over = False
+
+    def explained(self, placed: _Placed) -> RuleExplanation:
+        rule = placed.rule
+        if rule is None:
+            meta = placed.parsed.get("meta") if isinstance(placed.parsed, dict) else None
+            meta = meta if isinstance(meta, dict) else {}
+            return RuleExplanation(
+                placed.location, placed.position, Verdict.QUARANTINED, placed.fault, meta=meta
+            )
+        verdict, reason = self._verdict(rule)
+        explained = RuleExplanation(
+            placed.location, placed.position, verdict, reason, rule.key, rule.meta, sorted(rule.tokens)
+        )
+        if verdict not in _NOT_MET:
+            self._add_condition(rule, explained)
+        return explained
+
+    def _verdict(self, rule: Rule) -> tuple[Verdict, str]:
+        if self._is_over:
+            return Verdict.NOT_REACHED, "an earlier rule decided"
+        if rule.tokens and self._token not in rule.tokens:
+            has = f"is of property {self._token}" if self._token else "names no property"
+            return Verdict.PROPERTY, f"only for {_properties(rule)}, and the request {has}"
+        if rule in self._matches:
+            self._keys.add(rule.key)
+            self._is_over = self._first_only
+            return Verdict.MATCHED, "its content is given"
+        if rule.key in self._keys:
+            return Verdict.RULE_KEY, f"an earlier rule of the key {rule.key} matched"
+        return self._why_not(rule)
+
+    def _why_not(self, rule: Rule) -> tuple[Verdict, str]:
+        try:
+            if rule.audience is not None and not rule.audience(self._fresh(), None):
+                return Verdict.CONDITION, "its condition does not hold"
+            allocation = self._allocation(rule)
+            if allocation is not None and not rule.low <= allocation <= rule.high:
+                low, high = shown_window(rule.low, rule.high)
+                return Verdict.ALLOCATION, f"the allocation {allocation:g} is not in {low:g} to {high:g}"
+            if rule.test is not None and not rule.test(self._fresh(), allocation):
+                return Verdict.CONDITION, "its condition does not hold"
+        except Exception as error:  # as in a decision
+            return Verdict.FAILED, f"its condition cannot be evaluated: {error}"
+        return Verdict.FAILED, "earlier rules have used up the work that a decision may cost"
+
+    def _add_condition(self, rule: Rule, explained: RuleExplanation) -> None:
+        allocation = explained.allocation = self._allocation(rule)
+        if rule.windowed:
+            explained.window = shown_window(rule.low, rule.high)
+        explained.condition = condition_tree(rule.condition, self._fresh, allocation)
+
+    def _allocation(self, rule: Rule) -> float | None:
+        """The visitor's, where the rule asks for it."""
+        asks = rule.windowed or rule.test is not None
+        return self._facts.request.allocation(rule.activity_id) if asks else None
+
+    def _fresh(self) -> Facts:
+        """The location's facts with all of the work that they may cost ahead of them."""
+        return Facts(self._facts.request, self._facts.details, self._facts.name)
+
+
+_NOT_MET = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_KEY})
+
+
+def shown_window(low: float, high: float) -> tuple[float, float]:
+    """A rule's window on the scale from 0 to 100, without the hair's breadth by which `<` differs from `<=`."""
+    return max(0.0, round(low, 4)), min(100.0, round(high, 4))
+
+
+def _properties(rule: Rule) -> str:
+    return ("property " if len(rule.tokens) == 1 else "properties ") + ", ".join(sorted(rule.tokens))

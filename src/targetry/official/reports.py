@@ -1,0 +1,92 @@
+"""Impressions on their way to a function of the user's, `send_notification_func` of a standalone engine."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from targetry.background.forks import watch_forks
+from targetry.background.limited_log import LimitedLog
+from targetry.background.repeating import Repeating
+from targetry.errors import OptionError
+from targetry.logs import Log
+
+_MOST_WAITING: Final = 10_000  # a function that does not keep up loses the newest
+_EXIT_S: Final = 1.7
+
+
+class Reports:
+    """Hands impressions over one by one, in a thread of its own: the function may wait for the network.
+
+    A function that raises is logged. In a forked child nothing is left of what waited in its parent.
+    """
+
+    def __init__(self, function: Callable[[dict[str, Any]], Any] | None) -> None:
+        if function is not None and not callable(function):
+            raise OptionError("send_notification_func", f"must be callable, not {type(function).__name__}")
+        self._function = function
+        self._log = LimitedLog(Log())
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._taken = threading.Condition()
+        self._closed = False
+        self._worker = Repeating("targetry-reports", self._step)
+        watch_forks(self)
+        _all_reports.add(self)
+
+    def __call__(self, impressions: dict[str, Any]) -> None:
+        if self._function is None:
+            return
+        if len(self._waiting) >= _MOST_WAITING:
+            self._log.error("full", "send_notification_func does not keep up: impressions are dropped")
+            return
+        self._waiting.append(impressions)
+        self._worker.schedule(0)
+
+    def close(self, timeout_s: float) -> None:
+        """Wait until all is handed over, for at most `timeout_s` seconds. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        deadline = time.monotonic() + timeout_s
+        if self._waiting and not self._worker.schedule(0):  # the interpreter is ending and gives no thread
+            self._step()
+        with self._taken:
+            self._taken.wait_for(lambda: not self._waiting, timeout_s)
+        self._worker.close(max(0.0, deadline - time.monotonic()))
+
+    def after_fork(self) -> None:
+        self._waiting.clear()
+        self._taken = threading.Condition()
+        self._worker.after_fork()
+
+    def _step(self) -> None:
+        while self._waiting:
+            impressions = self._waiting.popleft()
+            with self._taken:
+                self._taken.notify_all()
+            self._hand_over(impressions)
+
+    def _hand_over(self, impressions: dict[str, Any]) -> None:
+        assert self._function is not None
+        try:
+            self._function(impressions)
+        except Exception as error:  # it is the user's, and others are waiting
+            self._log.error("function", "send_notification_func failed: %r", error)
+
+
+# Of the module, since the interpreter calls one function at its end; being weak, it keeps no engine alive.
+_all_reports: weakref.WeakSet[Reports] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    deadline = time.monotonic() + _EXIT_S
+    for reports in list(_all_reports):
+        reports.close(max(0.0, deadline - time.monotonic()))
+
+
+atexit.register(_close_all)

@@ -1,0 +1,581 @@
+"""What the artifact may hold, spec/decisioning.md §1, §2.4, §2.5; what else it holds, and what becomes of that."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import sys
+from collections.abc import Mapping
+from itertools import cycle
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from device_kit import artifact, asked, contents, decided, mboxes_of, rule
+from targetry.device.artifact import (
+    artifact_text,
+    is_obfuscated,
+    read_artifact,
+    read_consequence,
+    read_json,
+    read_rule,
+    reveal,
+)
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.errors import ArtifactError, ArtifactVersionError, TargetError
+
+ORGANIZATION = "0DD934B85278256B0A490D44@AdobeOrg"
+KEY = "0123456789abcdefghijklmnopqrstuv"
+HELLO = mboxes_of(rule(content="hello"))
+
+
+def text_of(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != name}
+
+
+# ── the document as a whole ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        HELLO,
+        MappingProxyType(HELLO),
+        json.dumps(HELLO),
+        text_of(HELLO),
+        bytearray(text_of(HELLO)),
+        b" \r\n\t" + text_of(HELLO) + b"\n",
+        json.dumps(HELLO, indent=2),
+    ],
+    ids=["dict", "mapping", "text", "bytes", "bytearray", "spaces", "indented"],
+)
+def test_an_artifact_is_a_mapping_or_its_json(source: Any) -> None:
+    assert contents(decided(compile_artifact(source), asked("hero"))) == ["hello"]
+
+
+DEFAULTS = {
+    "globalMbox": ("global_mbox", "target-global-mbox"),
+    "geoTargetingEnabled": ("geo_targeting_enabled", False),
+    "responseTokens": ("response_tokens", frozenset()),
+    "remoteMboxes": ("remote_mboxes", {}),
+    "localMboxes": ("local_mboxes", frozenset()),
+    "remoteViews": ("remote_views", {}),
+    "localViews": ("local_views", frozenset()),
+    "meta": ("meta", {}),
+    "rules": ("mboxes", {}),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_field_that_is_absent_has_its_default(name: str) -> None:
+    rules = compile_artifact(without(HELLO, name))
+    attribute, default = DEFAULTS[name]
+    assert getattr(rules, attribute) == default
+
+
+def test_the_least_artifact_is_its_version() -> None:
+    rules = compile_artifact({"version": "1"})
+    assert contents(decided(rules, asked())) if False else rules.version == "1"
+    decision = decided(rules, asked("hero"))
+    assert decision.response.status == 206
+    assert decision.remote_mboxes == ["hero"]
+
+
+def test_unknown_fields_and_old_names_are_left_alone() -> None:
+    document = {**HELLO, "hasGeoTargeting": True, "targetAdminActivityUrls": ["x"], "future": {"a": [1, None]}}
+    rules = compile_artifact(document)
+    assert rules.geo_targeting_enabled is False
+    assert rules.document() == document
+
+
+def test_the_document_is_given_back_as_it_came_and_anew_each_time() -> None:
+    rules = compile_artifact(text_of(HELLO))
+    first = rules.document()
+    first["rules"]["mboxes"].clear()
+    assert rules.document() == HELLO
+
+
+def test_what_the_artifact_says_of_itself_can_be_read() -> None:
+    rules = compile_artifact({**HELLO, "meta": {"generatedAt": "2026-01-01T00:00:00Z"}})
+    assert rules.generated_at == "2026-01-01T00:00:00Z"
+    assert compile_artifact(HELLO).generated_at is None
+    assert compile_artifact({**HELLO, "meta": {"generatedAt": 5}}).generated_at is None
+
+
+VERSIONS = {
+    "1": True,
+    "1.0": True,
+    "1.0.0": True,
+    "1.99.7": True,
+    "1.x": True,
+    "01.0": True,
+    "001": True,
+    "": False,
+    "0": False,
+    "0.1": False,
+    "2": False,
+    "2.0.0": False,
+    "10.0": False,
+    "11": False,
+    "v1": False,
+    "1a": False,
+    "-1": False,
+    "٠١": False,
+    ".1": False,
+}
+
+
+@pytest.mark.parametrize(("version", "is_ours"), VERSIONS.items())
+def test_the_major_version_has_to_be_one(version: str, is_ours: bool) -> None:
+    document = {**HELLO, "version": version}
+    if is_ours:
+        assert compile_artifact(document).version == version
+        return
+    with pytest.raises(ArtifactVersionError) as caught:
+        compile_artifact(document)
+    assert str(caught.value) == (
+        f"The decisioning artifact version ({version}) is not supported. "
+        "This library is compatible with this major version: 1"
+    )
+
+
+@pytest.mark.parametrize("document", [without(HELLO, "version"), {**HELLO, "version": None}])
+def test_an_artifact_without_a_version_is_not_ours(document: Any) -> None:
+    with pytest.raises(ArtifactVersionError):
+        compile_artifact(document)
+
+
+@pytest.mark.parametrize("version", [1, 1.0, True, ["1"], {"1": 1}])
+def test_a_version_that_is_no_text_is_an_error(version: Any) -> None:
+    with pytest.raises(ArtifactError, match="version"):
+        compile_artifact({**HELLO, "version": version})
+
+
+NOT_JSON = {
+    "nothing": b"",
+    "spaces": b"  \n",
+    "text": b"rules",
+    "html": b"<!doctype html><html></html>",
+    "nul": b"\0" * 40,
+    "no UTF-8": b'{"version": "1\xff"}',
+    "UTF-16": '{"version": "1"}'.encode("utf-16"),
+    "two documents": b'{"version": "1"}{"version": "1"}',
+    "a trailing comma": b'{"version": "1",}',
+    "single quotes": b"{'version': '1'}",
+    "NaN": b'{"version": "1", "meta": {"a": NaN}}',
+    "infinity": b'{"version": "1", "meta": {"a": Infinity}}',
+    "a comment": b'{"version": "1" /* one */}',
+    "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00",
+}
+
+
+@pytest.mark.parametrize("data", NOT_JSON.values(), ids=NOT_JSON.keys())
+def test_what_is_not_json_is_refused_with_a_reason(data: bytes) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        compile_artifact(data)
+    assert caught.value.reason
+
+
+@pytest.mark.parametrize("document", ["1", '"1.0"', "null", "true", "[]", '[{"version": "1"}]'])
+def test_json_that_is_no_object_is_refused(document: str) -> None:
+    with pytest.raises(ArtifactError, match="shape"):
+        compile_artifact(document)
+
+
+def test_an_artifact_that_is_cut_anywhere_is_refused() -> None:
+    data = text_of(HELLO)
+    for end in range(len(data)):
+        with pytest.raises(ArtifactError):
+            compile_artifact(data[:end])
+
+
+WRONG = {
+    "globalMbox": [None, 5, [], {}],
+    "geoTargetingEnabled": [None, "true", 1, []],
+    "responseTokens": [None, "a", {}, [1], [None]],
+    "remoteMboxes": [None, "a", {}, [1]],
+    "localMboxes": [None, "a", {}, [["a"]]],
+    "remoteViews": [None, "a", {}, [{}]],
+    "localViews": [None, "a", {}, [True]],
+    "meta": [None, "a", []],
+    "rules": [
+        *(None, "a", []),
+        *({"mboxes": []}, {"mboxes": None}, {"mboxes": {"hero": {}}}, {"mboxes": {"hero": None}}),
+        *({"views": []}, {"views": {"home": "x"}}),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+def test_a_field_of_a_wrong_type_is_refused_and_named(name: str, value: Any) -> None:
+    for source in ({**HELLO, name: value}, text_of({**HELLO, name: value})):
+        with pytest.raises(ArtifactError, match=rf"\$\.{name}"):
+            compile_artifact(source)
+
+
+def deep(levels: int) -> Any:
+    tree: Any = []
+    for _ in range(levels):
+        tree = [tree]
+    return tree
+
+
+@pytest.mark.parametrize("place", ["meta", "condition", "content", "unknown"])
+def test_an_artifact_nested_ten_thousand_deep_is_refused_or_works_but_never_breaks(place: str) -> None:
+    levels = 10_000
+    text = "[" * levels + "]" * levels
+    parts = {
+        "meta": ('"meta": {"a": DEEP}', ""),
+        "condition": ("", '"condition": DEEP'),
+        "content": ("", '"consequence": {"options": [{"type": "json", "content": DEEP}]}'),
+        "unknown": ('"future": DEEP', ""),
+    }
+    top, inner = parts[place]
+    base = without(HELLO, "meta") if top else HELLO
+    made = json.dumps(base)
+    if top:
+        made = "{" + top + ", " + made[1:]
+    else:
+        name = inner.partition(":")[0].strip('"')
+        document = json.loads(made)
+        document["rules"]["mboxes"]["hero"][0].pop(name)
+        made = json.dumps(document).replace('[{"ruleKey"', "[{" + inner + ', "ruleKey"')
+    source = made.replace("DEEP", text).encode()
+    with pytest.raises(ArtifactError):
+        compiled = compile_artifact(source)
+        assert compiled.quarantined
+        raise ArtifactError(compiled.quarantined[0].reason)
+
+
+def test_a_dict_nested_ten_thousand_deep_is_refused() -> None:
+    limit = sys.getrecursionlimit()
+    with pytest.raises(ArtifactError, match="deep"):
+        compile_artifact({**HELLO, "meta": {"a": deep(10_000)}})
+    assert sys.getrecursionlimit() == limit
+
+
+def test_a_dict_that_holds_itself_is_refused() -> None:
+    document = copy.deepcopy(HELLO)
+    document["meta"]["self"] = document
+    with pytest.raises(ArtifactError):
+        compile_artifact(document)
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, 1j, lambda: None], ids=["object", "set", "complex", "function"])
+def test_a_dict_that_holds_what_is_not_json_is_refused(value: Any) -> None:
+    with pytest.raises(ArtifactError):
+        compile_artifact({**HELLO, "meta": {"a": value}} if not isinstance(value, set) else {**HELLO, "globalMbox": value})
+
+
+def test_odd_values_in_a_dict_are_taken_where_nobody_reads_them() -> None:
+    document = {**HELLO, "meta": {"lone": "\ud800", "big": 10**30, "nan": math.nan}}
+    rules = compile_artifact(document)
+    assert contents(decided(rules, asked("hero"))) == ["hello"]
+
+
+def test_lone_surrogates_in_a_dict_reach_the_visitor() -> None:
+    rules = compile_artifact(mboxes_of(rule(content="a\ud800b", condition={"!=": ["\udc00", "x"]})))
+    assert contents(decided(rules, asked("hero"))) == ["a\ud800b"]
+
+
+def test_escaped_surrogates_in_json_text_reach_the_visitor_or_are_refused() -> None:
+    source = text_of(mboxes_of(rule(content="a\ud83d\ude00b")))
+    assert contents(decided(compile_artifact(source), asked("hero"))) == ["a\U0001f600b"]
+    lone = text_of(mboxes_of(rule(content="a\ud800b")))
+    try:
+        assert contents(decided(compile_artifact(lone), asked("hero"))) == ["a\ud800b"]
+    except ArtifactError as error:
+        assert "surrogate" in error.reason.lower() or "JSON" in error.reason
+
+
+def test_the_callers_document_is_neither_changed_nor_looked_at_again() -> None:
+    document = copy.deepcopy(HELLO)
+    rules = compile_artifact(document)
+    assert document == HELLO
+    document["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]["content"] = "changed"
+    document["remoteMboxes"].append("hero")
+    decision = decided(rules, asked("hero"))
+    assert (contents(decision), decision.remote_mboxes) == (["hello"], [])
+
+
+# ── rules ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def bad(name: str, value: Any) -> dict[str, Any]:
+    return {**rule(), name: value}
+
+
+def in_consequence(name: str, value: Any) -> dict[str, Any]:
+    made = rule()
+    made["consequence"][name] = value
+    return made
+
+
+BAD_RULES: dict[str, Any] = {
+    "no object": 5,
+    "null": None,
+    "a list": [],
+    "empty": {},
+    "no condition": without(rule(), "condition"),
+    "no consequence": without(rule(), "consequence"),
+    "no meta": without(rule(), "meta"),
+    "meta a list": bad("meta", []),
+    "meta null": bad("meta", None),
+    "consequence a list": bad("consequence", []),
+    "consequence null": bad("consequence", None),
+    "ruleKey a list": bad("ruleKey", []),
+    "activityId a list": bad("activityId", [1]),
+    "propertyTokens a text": bad("propertyTokens", "a"),
+    "propertyTokens of numbers": bad("propertyTokens", [1]),
+    "name a number": in_consequence("name", 5),
+    "options an object": in_consequence("options", {}),
+    "options of texts": in_consequence("options", ["a"]),
+    "an option's type a number": in_consequence("options", [{"type": 5}]),
+    "an option's token a number": in_consequence("options", [{"eventToken": 5}]),
+    "an option's tokens a list": in_consequence("options", [{"responseTokens": []}]),
+    "metrics an object": in_consequence("metrics", {}),
+    "a metric's type a list": in_consequence("metrics", [{"type": []}]),
+    "a metric's selector a number": in_consequence("metrics", [{"selector": 5}]),
+    "analytics a list": in_consequence("analytics", []),
+    "analytics' payload a text": in_consequence("analytics", {"payload": "x"}),
+    "an unknown operator": rule(condition={"method": ["x", "upper"]}),
+    "an unknown operator inside": rule(condition={"and": [True, {"or": [{"nope": 1}]}]}),
+    "too deep": rule(condition=deep(200)),
+    "too many nodes": rule(condition=[0] * 20_001),
+    "a split without an activity": rule(condition={"<": [{"var": "allocation"}, 50]}, activityId=None, meta={}),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RULES)
+def test_a_rule_that_cannot_be_used_is_set_aside_and_the_others_stand(name: str) -> None:
+    good = rule(2, content="good")
+    document = artifact({"hero": [good, BAD_RULES[name], rule(3, content="never")], "cart": [rule(4, content="cart")]})
+    for source in (document, text_of(document)):
+        rules = compile_artifact(source)
+        (quarantined,) = rules.quarantined
+        assert quarantined[:3] == ("mbox", "hero", 1)
+        assert quarantined.reason
+        assert str(quarantined).startswith("rule 1 of mbox 'hero': ")
+        decision = decided(rules, asked("hero", "cart"))
+        assert contents(decision) == ["good", "cart"]
+        assert decision.remote_mboxes == ["hero"]
+        assert decision.response.status == 206
+
+
+def test_a_bad_rule_alone_leaves_its_location_to_the_server() -> None:
+    decision = decided(mboxes_of(BAD_RULES["an unknown operator"]), asked("hero"))
+    assert decision.response.execute is not None
+    assert contents(decision) == []
+    assert decision.remote_mboxes == ["hero"]
+
+
+def test_a_bad_rule_of_a_view_makes_the_view_remote_and_no_mbox_of_its_name() -> None:
+    document = artifact({"home": [rule(name="home")]}, {"home": [{}, rule(name="home")], "cart": [rule(name="cart")]})
+    rules = compile_artifact(document)
+    assert [(one.location_type, one.location, one.position) for one in rules.quarantined] == [("view", "home", 0)]
+    request = asked("home", prefetch={"views": [{"name": "home"}, {"name": "cart"}]})
+    decision = decided(rules, request)
+    assert (decision.remote_mboxes, decision.remote_views) == ([], ["home"])
+
+
+def test_a_remote_location_with_bad_rules_is_named_once() -> None:
+    rules = compile_artifact(artifact({"hero": [{}, {}]}, remoteMboxes=["cart", "hero"]))
+    assert list(rules.remote_mboxes) == ["cart", "hero"]
+    assert [one.position for one in rules.quarantined] == [0, 1]
+
+
+LENIENT: dict[str, dict[str, Any]] = {
+    "a ruleKey that is a number": bad("ruleKey", 5),
+    "no ruleKey": without(rule(), "ruleKey"),
+    "no activityId": without(rule(), "activityId"),
+    "an activityId that is a text": bad("activityId", "1"),
+    "no tokens": bad("propertyTokens", None),
+    "a seed": bad("seed", "x"),
+    "an unknown member": bad("future", [1]),
+    "meta with unknown members": bad("meta", {"activity.id": 1, "other": {"a": 1}}),
+    "meta without an audience": bad("meta", {"activity.id": 1}),
+    "no meta at all in it": bad("meta", {}),
+    "an unknown option type": in_consequence("options", [{"type": "future", "content": "hello"}]),
+    "an option with unknown members": in_consequence("options", [{"type": "html", "content": "hello", "x": 1}]),
+    "no metrics": in_consequence("metrics", None),
+    "an unknown metric type": in_consequence("metrics", [{"type": "hover", "x": 1}]),
+}
+
+
+@pytest.mark.parametrize("name", LENIENT)
+def test_a_rule_may_lack_or_hold_more_than_is_needed(name: str) -> None:
+    rules = compile_artifact(mboxes_of(LENIENT[name]))
+    assert rules.quarantined == ()
+    assert contents(decided(rules, asked("hero"))) == ["hello"]
+
+
+@pytest.mark.parametrize("condition", [1, "yes", {}, {"a": 1, "b": 2}, [0], {"!": [False]}])
+def test_a_condition_may_be_any_json_that_is_truthy(condition: Any) -> None:
+    assert contents(decided(mboxes_of(rule(condition=condition)), asked("hero"))) == ["hello"]
+
+
+@pytest.mark.parametrize("condition", [0, "", None, False, [], {"!": [True]}])
+def test_a_condition_may_be_any_json_that_is_falsy(condition: Any) -> None:
+    rules = compile_artifact(mboxes_of(rule(condition=condition)))
+    assert rules.quarantined == ()
+    assert contents(decided(rules, asked("hero"))) == []
+
+
+def test_a_consequence_may_be_empty() -> None:
+    decision = decided(mboxes_of(rule(consequence={})), asked("hero"))
+    assert decision.response.execute is not None
+    (mbox,) = decision.response.execute.mboxes or ()
+    assert (mbox.name, mbox.options, mbox.metrics) == ("hero", [], None)
+
+
+poison = st.sampled_from(["__class__", "__import__", "$ref", "version", "rules", "", "\0", "a" * 300, "hero"]) | st.text(max_size=5)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=()), max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(poison, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(anything, st.sampled_from(["document", "rules", "rule", "condition", "consequence", "option", "meta", *DEFAULTS]))
+def test_whatever_stands_in_an_artifact_is_refused_set_aside_or_works(value: Any, place: str) -> None:
+    document = copy.deepcopy(HELLO)
+    first = document["rules"]["mboxes"]["hero"][0]
+    if place == "document":
+        document = value
+    elif place == "rules":
+        document["rules"]["mboxes"] = value
+    elif place == "rule":
+        document["rules"]["mboxes"]["hero"].insert(0, value)
+    elif place in ("condition", "consequence", "meta"):
+        first[place] = value
+    elif place == "option":
+        first["consequence"]["options"] = [value]
+    else:
+        document[place] = value
+    if not isinstance(document, dict):
+        return
+    try:
+        rules = compile_artifact(document)
+    except ArtifactError:
+        return
+    decided(rules, asked("hero"))
+    decided(rules, asked("hero", mode="prefetch", trace={}), traced=True)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_bytes_that_were_damaged_are_refused_or_work(data: st.DataObject) -> None:
+    source = bytearray(text_of(HELLO))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(source) - 1))
+        source[at] = data.draw(st.integers(0, 255))
+    try:
+        rules = compile_artifact(bytes(source), organization_id=ORGANIZATION)
+    except ArtifactError:
+        return
+    decided(rules, asked("hero"))
+
+
+# ── rules.bin ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def obfuscated(text: bytes, organization: str = ORGANIZATION, key: str = KEY, magic: str = "ATOD:001") -> bytes:
+    """By the letter of spec/decisioning.md §2.4."""
+    stream = cycle((organization + key).encode())
+    return magic.encode() + key.encode() + bytes(byte ^ mask for byte, mask in zip(text, stream, strict=False))
+
+
+def test_an_obfuscated_artifact_is_read_with_the_organizations_id() -> None:
+    rules = compile_artifact(obfuscated(text_of(HELLO)), organization_id=ORGANIZATION)
+    assert contents(decided(rules, asked("hero"))) == ["hello"]
+    assert rules.document() == HELLO
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=50), max_size=5),
+    st.text(min_size=1, max_size=40),
+    st.binary(min_size=32, max_size=32).filter(lambda key: key.isascii()) | st.just(KEY.encode()),
+)
+def test_what_was_obfuscated_is_revealed(document: dict[str, str], organization: str, key: bytes) -> None:
+    text = text_of(document)
+    hidden = obfuscated(text, organization, key.decode())
+    assert is_obfuscated(hidden)
+    assert reveal(hidden, organization) == text
+    assert artifact_text(hidden, organization_id=organization) == text
+
+
+@given(st.binary(max_size=300))
+@example(b"ATOD:001" + b"k" * 32)
+@example(b"ATOD:001" + b"k" * 31)
+@example(b"ATOD:001")
+@example(b"ATOD:002" + b"k" * 40)
+def test_what_is_no_obfuscated_artifact_is_an_artifact_error(junk: bytes) -> None:
+    for data in (junk, b"ATOD:001" + junk, b"ATOD:001" + KEY.encode() + junk):
+        with pytest.raises(ArtifactError):
+            compile_artifact(data, organization_id=ORGANIZATION)
+
+
+@pytest.mark.parametrize("magic", ["ATOD:000", "ATOD:002", "ATOD:010", "ATOD:100"])
+def test_an_obfuscated_artifact_of_another_version_is_invalid(magic: str) -> None:
+    with pytest.raises(ArtifactError, match="^Invalid Artifact$"):
+        compile_artifact(obfuscated(text_of(HELLO), magic=magic), organization_id=ORGANIZATION)
+
+
+@pytest.mark.parametrize("length", [8, 9, 39])
+def test_an_obfuscated_artifact_that_ends_in_its_head_is_invalid(length: int) -> None:
+    with pytest.raises(ArtifactError, match="^Invalid Artifact$"):
+        compile_artifact(obfuscated(text_of(HELLO))[:length], organization_id=ORGANIZATION)
+
+
+@pytest.mark.parametrize("organization", ["", None, "another@AdobeOrg"])
+def test_the_wrong_organization_cannot_read_it(organization: str | None) -> None:
+    with pytest.raises(ArtifactError, match="^Unable to read artifact JSON$"):
+        compile_artifact(obfuscated(text_of(HELLO)), organization_id=organization)
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (b"ATOD:001xyz", True),
+        (b"ABCD:999", True),
+        (b"atod:001", False),
+        (b"AT0D:001", False),
+        (b"ATOD;001", False),
+        (b"ATOD:01x", False),
+        (b"ATOD:01", False),
+        (b":0010000", False),
+        (b"", False),
+        (b'{"version', False),
+    ],
+)
+def test_the_head_tells_an_obfuscated_artifact(data: bytes, answer: bool) -> None:
+    assert is_obfuscated(data) is answer
+
+
+# ── the parts' own readers ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_errors_of_the_parts_say_which_part_it_is() -> None:
+    for read, what in [(read_rule, "the rule"), (read_consequence, "the consequence")]:
+        with pytest.raises(ArtifactError, match=f"{what} is not of the expected shape"):
+            read(msgspec.Raw(b"5"))
+    with pytest.raises(ArtifactError, match="the JSON is not JSON"):
+        read_json(b"{")
+    with pytest.raises(ArtifactError, match="the artifact is not JSON"):
+        read_artifact(b"{")
+    with pytest.raises(ArtifactError, match="the JSON is nested too deeply"):
+        read_json(b"[" * 100_000)
+
+
+def test_an_artifact_error_is_one_of_ours_and_no_value_error() -> None:
+    assert issubclass(ArtifactError, TargetError)
+    assert isinstance(compile_artifact(HELLO), RuleSet)

@@ -1,0 +1,464 @@
+"""On device, with the artifact from a server: got, kept current, kept on disk, and survived (spec/decisioning.md §2)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.client.conftest import Connect, sync_only
+from e2e.client.listener import Listener
+from e2e.client.skins import Skin
+from e2e.client.target import ARTIFACT, CLIENT, ORGANIZATION, Target, artifact, artifact_answer
+from servers.faulty import HANG, Behaviour, Close, Pause, answer, html_answer
+from targetry import (
+    ArtifactError,
+    ArtifactVersionError,
+    DeliveryRequest,
+    ExecuteRequest,
+    MboxRequest,
+    NotReadyError,
+    OptionError,
+    PrefetchRequest,
+    RequestDetails,
+    Trace,
+    ViewRequest,
+)
+
+HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+LOOK = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))  # reports nothing
+OLD = artifact("old", generated_at="2025-01-01T00:00:00Z")
+GOOD = answer(200, json.dumps(artifact()).encode())
+NEW = artifact("new", generated_at="2026-06-01T00:00:00Z")
+
+
+def title(client: Skin) -> str:
+    (mbox,) = client.get_offers(request=LOOK)["response"].prefetch.mboxes
+    return str(mbox.options[0].content["title"])
+
+
+def stats(client: Skin) -> Any:
+    return client.client.stats().artifact
+
+
+def obfuscated(document: dict[str, Any], organization: str = ORGANIZATION) -> bytes:
+    key = b"0123456789abcdefghijklmnopqrstuv"
+    mask = itertools.cycle(organization.encode() + key)
+    return b"ATOD:001" + key + bytes(a ^ b for a, b in zip(json.dumps(document).encode(), mask, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({}, "/acme/production/v1/rules.json"),
+        ({"environment": "Staging"}, "/acme/staging/v1/rules.json"),
+        ({"property_token": "p/1"}, "/acme/production/v1/p%2F1/rules.json"),
+        ({"client": "other"}, "/other/production/v1/rules.json"),
+    ],
+    ids=["plain", "environment", "property", "client"],
+)
+def test_the_artifact_lies_where_client_environment_and_property_say(
+    options: dict[str, Any], path: str, on_device: Connect, target: Target
+) -> None:
+    target.on(path, artifact_answer(artifact()))
+    client = on_device(**options)
+    assert title(client) == "first"
+    assert [(received.method, received.target) for received in target.requests] == [("GET", path)]
+
+
+@pytest.mark.parametrize("suffix", ["", "/"])
+def test_a_base_path_may_have_a_path(suffix: str, on_device: Connect, target: Target) -> None:
+    target.on(f"/cdn{ARTIFACT}", artifact_answer(artifact()))
+    assert title(on_device(cdn_base_path=f"{target.url}/cdn{suffix}")) == "first"
+
+
+def test_the_location_may_be_any_url(on_device: Connect, target: Target) -> None:
+    target.on("/mine", artifact_answer(NEW))
+    assert title(on_device(artifact_location=f"{target.url}/mine?signed=1", cdn_base_path=None)) == "new"
+    assert target.requests[0].target == "/mine?signed=1"
+
+
+def test_a_decision_asks_nobody(on_device: Connect, target: Target) -> None:
+    client = on_device()
+    for _ in range(20):
+        client.get_offers(request=LOOK)
+    assert len(target.requests) == 1
+
+
+def test_a_decision_is_an_answer_like_the_edges(on_device: Connect, target: Target) -> None:
+    client = on_device(
+        target_location_hint="28", artifact_payload=artifact(), polling_interval=0, proxy=target.url
+    )
+    result = client.get_offers(request=HERO, session_id="s1")
+    response = result["response"]
+    assert result["meta"] == {"decisioning_method": "on-device", "remote_mboxes": [], "remote_views": []}
+    assert response.status == 200
+    assert response.client == CLIENT
+    assert response.edge_host is None
+    assert response.id.tnt_id.endswith(".28_0")
+    assert response.request_id == result["request"].request_id
+    assert result["response_tokens"] == [{"activity.id": 1, "activity.decisioningMethod": "on-device"}]
+    assert result["target_cookie"]["value"].startswith("session#s1#")
+    assert f"|PC#{response.id.tnt_id}#" in result["target_cookie"]["value"]
+    assert result["target_location_hint_cookie"]["value"] == "28"
+
+
+def test_pages_and_views_are_decided_too(on_device: Connect) -> None:
+    request = DeliveryRequest(
+        execute=ExecuteRequest(page_load=RequestDetails()),
+        prefetch=PrefetchRequest(views=[ViewRequest(name="home")]),
+    )
+    response = on_device().get_offers(request=request)["response"]
+    assert response.execute.page_load.options[0].content == {"title": "page"}
+    assert response.prefetch.views[0].options[0].content == {"title": "view"}
+
+
+def test_a_trace_tells_how_the_artifact_was_got(on_device: Connect, target: Target) -> None:
+    request = DeliveryRequest(trace=Trace(authorization_token="t"), execute=HERO.execute)
+    (trace,) = on_device().get_offers(request=request)["trace"]
+    assert trace["artifact"]["artifactLocation"] == f"{target.url}{ARTIFACT}"
+    assert trace["artifact"]["artifactVersion"] == "1.0.0"
+    assert trace["artifact"]["artifactRetrievalCount"] == 1
+    assert trace["artifact"]["pollingInterval"] == 300_000
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("/acme/production/v1/rules.bin", {"artifact_format": "bin"}),
+        ("/rules.bin", {"artifact_location": "{url}/rules.bin"}),
+        (ARTIFACT, {}),
+    ],
+    ids=["by format", "by name", "by its first bytes"],
+)
+def test_an_obfuscated_artifact_is_read(
+    path: str, options: dict[str, str], on_device: Connect, target: Target
+) -> None:
+    target.on(ARTIFACT, answer(404))
+    target.on(path, answer(200, obfuscated(NEW)))
+    options = {name: value.format(url=target.url) for name, value in options.items()}
+    assert title(on_device(**options)) == "new"
+
+
+def test_another_organizations_obfuscated_artifact_is_refused(
+    on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on(ARTIFACT, answer(200, obfuscated(NEW, "other@AdobeOrg")))
+    client = on_device(events=told.handlers)
+    with pytest.raises(NotReadyError):
+        title(client)
+    assert isinstance(told.last("artifact_download_failed").error, ArtifactError)
+
+
+def test_events_come_in_their_order_and_ready_last(
+    on_device: Connect, target: Target, told: Listener
+) -> None:
+    headers = {"X-Geo-City": "ROME", "X-Geo-Latitude": "41.9"}
+    target.on(ARTIFACT, artifact_answer(artifact(), headers))
+    on_device(events=told.handlers)
+    told.wait_for("client_ready")
+    assert told.names == ["artifact_download_succeeded", "geo_location_updated", "client_ready"]
+    succeeded = told.last("artifact_download_succeeded")
+    assert succeeded.artifact_location == f"{target.url}{ARTIFACT}"
+    assert succeeded.artifact_payload == artifact()
+    geo = told.last("geo_location_updated").geo_context
+    assert (geo["city"], geo["latitude"], geo["countryCode"]) == ("ROME", 41.9, None)
+
+
+def test_ready_is_told_after_create_has_returned(on_device: Connect, target: Target) -> None:
+    clients: list[Skin] = []
+    seen: list[int] = []
+    told = Listener()
+
+    def on_ready() -> None:
+        seen.append(len(clients))
+        told.handlers["client_ready"]({"type": "client_ready"})  # type: ignore[arg-type]
+
+    clients.append(on_device(events={"client_ready": on_ready}))
+    told.wait_for("client_ready")
+    assert seen == [1]
+
+
+def test_a_server_side_client_is_ready_too_and_asks_nobody(
+    connect: Connect, target: Target, told: Listener
+) -> None:
+    connect(events=told.handlers)
+    told.wait_for("client_ready")
+    assert told.names == ["client_ready"]
+    assert target.requests == []
+
+
+@sync_only
+def test_an_artifact_that_has_not_changed_is_not_sent_again(on_device: Connect, target: Target) -> None:
+    client = on_device(polling_interval=1000)
+    target.wait_for(2, ARTIFACT)
+    target.wait_until(lambda: stats(client).not_modified >= 1)
+    assert target.asked(ARTIFACT)[0].headers.get("if-none-match") is None
+    assert target.asked(ARTIFACT)[1].headers["if-none-match"].startswith('"')
+    assert stats(client).retrieval_count == 1
+    assert title(client) == "first"
+
+
+@sync_only
+def test_what_is_no_artifact_leaves_the_rules_until_a_good_one_comes(
+    on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on(ARTIFACT, artifact_answer(artifact()), html_answer(200), artifact_answer(NEW))
+    client = on_device(polling_interval=1000, events=told.handlers)
+    told.wait_for("artifact_download_failed")
+    assert title(client) == "first"
+    told.wait_for("artifact_download_succeeded", 2)
+    assert title(client) == "new"
+    assert stats(client).failures == {"invalid": 1}
+    assert told.times("client_ready") == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ((Close(reset=True),), "connection"),
+        (answer(500), "status_500"),
+        (answer(503), "status_503"),
+        (answer(429), "status_429"),
+    ],
+    ids=["reset", "500", "503", "429"],
+)
+def test_a_source_that_is_down_at_the_start_is_found_when_it_is_back(
+    behaviour: Behaviour, reason: str, on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on(ARTIFACT, behaviour)
+    client = on_device(events=told.handlers, maximum_wait_ready=1)
+    with pytest.raises(NotReadyError, match="Unable to fulfill request; decisioning engine not ready"):
+        client.get_offers(request=HERO)
+    told.wait_for("artifact_download_failed")
+    assert told.times("client_ready") == 0
+    target.on(ARTIFACT, artifact_answer(artifact()))
+    told.wait_for("client_ready")
+    assert title(client) == "first"
+    assert stats(client).failures[reason] >= 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason", "error"),
+    [
+        (answer(403), "status_403", "not authorized"),
+        (answer(404), "status_404", "Non-200 status code response from artifact request: 404"),
+        (answer(200, b"{"), "invalid", "not JSON"),
+        (answer(200, b"{}"), "version", "version"),
+        (answer(200, json.dumps(artifact(version="2.0")).encode()), "version", "version"),
+        (html_answer(200), "invalid", "not JSON"),
+        (answer(200, b"[" * 200_000), "invalid", ""),
+        (answer(200, b" " * 20_000), "too_large", "larger"),
+    ],
+    ids=["403", "404", "broken", "empty", "version 2", "HTML", "deep", "too large"],
+)
+def test_what_a_moment_will_not_mend_does_not_hold_up_the_start(
+    behaviour: Behaviour, reason: str, error: str, on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on(ARTIFACT, behaviour)
+    started = time.monotonic()
+    client = on_device(events=told.handlers, artifact_max_bytes=10_000 if reason == "too_large" else 1 << 20)
+    assert time.monotonic() - started < 5
+    with pytest.raises(NotReadyError):
+        title(client)
+    assert stats(client).failures == {reason: 1}
+    failed = told.last("artifact_download_failed")
+    assert failed.artifact_location == f"{target.url}{ARTIFACT}"
+    assert isinstance(failed.error, ArtifactVersionError if reason == "version" else ArtifactError)
+    assert error in str(failed.error)
+
+
+@sync_only
+def test_the_start_waits_no_longer_than_it_may(on_device: Connect, target: Target, told: Listener) -> None:
+    target.on(ARTIFACT, (Pause(0.3), *GOOD))
+    client = on_device(maximum_wait_ready=20, events=told.handlers)
+    with pytest.raises(NotReadyError):
+        title(client)
+    told.wait_for("client_ready")
+    assert title(client) == "first"
+
+
+def test_the_start_waits_for_a_slow_artifact(on_device: Connect, target: Target) -> None:
+    target.on(ARTIFACT, (Pause(0.2), *GOOD))
+    assert title(on_device()) == "first"
+
+
+@sync_only
+def test_a_copy_on_disk_is_decided_by_until_the_source_is_back(
+    on_device: Connect, target: Target, tmp_path: Path
+) -> None:
+    told = Listener()
+    options = {
+        "artifact_cache_dir": tmp_path / "cache",
+        "polling_interval": 1000,
+        "events": told.handlers,
+    }
+    first = on_device(**options)
+    assert "stale" not in first.get_offers(request=LOOK)["meta"]
+    first.close()
+    target.on(ARTIFACT, answer(503))
+    second = on_device(**options)
+    assert title(second) == "first"
+    assert second.get_offers(request=LOOK)["meta"]["stale"] is True
+    assert stats(second).origin == "disk"
+    target.on(ARTIFACT, artifact_answer(NEW))
+    told.wait_for("artifact_download_succeeded", 2)
+    assert second.get_offers(request=LOOK)["meta"].get("stale") is None
+    assert title(second) == "new"
+
+
+def test_a_copy_on_disk_is_asked_about_with_its_etag(
+    on_device: Connect, target: Target, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        client = on_device(artifact_cache_dir=tmp_path)
+        assert title(client) == "first"
+        client.close()
+    assert [received.headers.get("if-none-match") is not None for received in target.asked(ARTIFACT)] == [
+        False,
+        True,
+    ]
+
+
+def test_a_damaged_copy_is_the_same_as_none(on_device: Connect, target: Target, tmp_path: Path) -> None:
+    on_device(artifact_cache_dir=tmp_path).close()
+    (copy,) = tmp_path.glob("*.artifact")
+    copy.write_bytes(copy.read_bytes()[:-1])
+    target.on(ARTIFACT, answer(404))
+    with pytest.raises(NotReadyError):
+        title(on_device(artifact_cache_dir=tmp_path))
+
+
+@sync_only
+def test_an_artifact_made_before_the_one_in_use_is_refused(
+    on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on(ARTIFACT, artifact_answer(OLD))
+    client = on_device(artifact_payload=NEW, polling_interval=1000, events=told.handlers)
+    told.wait_for("artifact_download_failed")
+    assert title(client) == "new"
+    assert stats(client).failures["older"] >= 1
+
+
+@sync_only
+def test_a_payload_is_decided_by_until_a_newer_artifact_comes(
+    on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on(ARTIFACT, artifact_answer(NEW))
+    client = on_device(artifact_payload=artifact(), polling_interval=1000, events=told.handlers)
+    assert title(client) == "first"
+    told.wait_for("artifact_download_succeeded")
+    assert title(client) == "new"
+
+
+@pytest.mark.parametrize(
+    "payload", [artifact(), json.dumps(artifact()), json.dumps(artifact()).encode(), obfuscated(artifact())]
+)
+def test_a_payload_may_have_any_form(payload: Any, on_device: Connect, target: Target) -> None:
+    client = on_device(artifact_payload=payload, polling_interval=0)
+    assert title(client) == "first"
+    assert target.requests == []
+
+
+@sync_only
+def test_a_file_is_read_and_read_again_when_it_has_changed(
+    on_device: Connect, target: Target, tmp_path: Path, told: Listener
+) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(artifact()))
+    client = on_device(artifact_location=file, polling_interval=1000, events=told.handlers)
+    assert title(client) == "first"
+    file.write_text(json.dumps(NEW))
+    told.wait_for("artifact_download_succeeded")
+    assert title(client) == "new"
+    assert target.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"artifact_payload": {}}, ArtifactVersionError),
+        ({"artifact_payload": "{"}, ArtifactError),
+        ({"artifact_location": "/does/not/exist.json"}, OptionError),
+    ],
+    ids=["no version", "no JSON", "no file"],
+)
+def test_an_artifact_of_the_callers_own_that_cannot_be_used_is_his_mistake(
+    options: dict[str, Any], error: type[Exception], on_device: Connect
+) -> None:
+    with pytest.raises(error):
+        on_device(**options)
+
+
+@sync_only
+def test_polling_can_be_stopped_and_resumed(on_device: Connect, target: Target) -> None:
+    client = on_device(polling_interval=1000)
+    engine = client.client.decisioning_engine
+    assert engine is not None
+    engine.stop_polling()
+    assert stats(client).polling_halted
+    asked = len(target.asked(ARTIFACT))
+    engine.resume_polling()
+    target.wait_for(asked + 1, ARTIFACT)
+    assert not stats(client).polling_halted
+
+
+def test_no_polling_means_none(on_device: Connect, target: Target) -> None:
+    client = on_device(polling_interval=0)
+    assert stats(client).polling_interval_s == 0
+    assert title(client) == "first"
+    assert not any(thread.name == "targetry-artifact" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize(("given", "kept_s"), [(300, 1.0), (1500, 1.5), (300_000, 300.0)])
+def test_ones_own_server_may_be_asked_every_second(given: int, kept_s: float, on_device: Connect) -> None:
+    assert stats(on_device(polling_interval=given)).polling_interval_s == kept_s
+
+
+def test_adobes_cdn_is_asked_every_five_minutes_at_most(on_device: Connect) -> None:
+    client = on_device(cdn_base_path=None, artifact_payload=artifact(), polling_interval=1000)
+    assert stats(client).polling_interval_s == 300.0
+
+
+@sync_only
+def test_a_hanging_source_does_not_hold_up_the_close(on_device: Connect, target: Target) -> None:
+    target.on(ARTIFACT, HANG)
+    client = on_device(maximum_wait_ready=1)
+    target.wait_for(1, ARTIFACT)
+    started = time.monotonic()
+    client.close()
+    assert time.monotonic() - started < 2
+
+
+def test_a_rule_that_cannot_be_used_makes_its_place_remote(on_device: Connect, target: Target) -> None:
+    broken = artifact()
+    broken["rules"]["mboxes"]["hero"][0]["condition"] = {"launch": ["missiles"]}
+    target.on(ARTIFACT, artifact_answer(broken))
+    result = on_device(decisioning_method="hybrid").get_offers(request=HERO)
+    assert result["meta"]["remote_mboxes"] == ["hero"]
+    assert result["response"].execute.mboxes[0].options[0].content == {"title": "remote hero"}
+
+
+def test_the_download_is_told_as_telemetry(on_device: Connect, target: Target) -> None:
+    client = on_device()
+    client.get_offers(request=HERO)
+    assert client.flush()
+    first, second = target.bodies[0]["telemetry"]["entries"]
+    size = len(json.dumps(artifact()).encode())
+    assert first["requestId"] == "ArtifactDownload"
+    assert first["request"] == {"responseSize": size}
+    assert "mode" not in first
+    assert second["mode"] == "local"
+    assert second["features"] == {"decisioningMethod": "on-device", "executeMboxCount": 1}
+
+
+def test_who_opts_out_is_not_told_about_downloads_either(on_device: Connect, target: Target) -> None:
+    client = on_device(telemetry_enabled=False)
+    client.get_offers(request=HERO)
+    assert client.flush()
+    assert "telemetry" not in target.bodies[0]

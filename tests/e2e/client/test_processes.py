@@ -1,0 +1,472 @@
+"""Forks, and the end of a process, with live clients. Each scenario is a process of its own (RELIABILITY F8 and F9)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer
+from servers.faulty import HANG, answer
+
+_PRELUDE = """
+import asyncio, logging, os, signal, sys, threading, time
+from targetry import AsyncTargetClient, TargetClient, TargetError
+from targetry.models import DeliveryRequest, ExecuteRequest, MboxRequest
+
+logging.getLogger("adobe.target").addHandler(logging.NullHandler())
+host = sys.argv[1]
+options = {
+    "client": "acme", "organization_id": "A@AdobeOrg", "server_domain": host, "secure": False,
+    "trust_env": False, "timeout": 5000, "cdn_base_path": f"http://{host}",
+}
+on_device = {**options, "decisioning_method": "on-device"}
+
+def hero(session):
+    mboxes = [MboxRequest(name="hero")]
+    return {"request": DeliveryRequest(execute=ExecuteRequest(mboxes=mboxes)), "session_id": session}
+
+def in_child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            sys.stderr.flush()
+            os._exit(0)
+        except BaseException as error:
+            sys.stderr.write(repr(error))
+            sys.stderr.flush()
+        finally:
+            os._exit(1)
+    return pid
+
+def wait_for(*pids):
+    for pid in pids:
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0, status
+"""
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+Run = Callable[..., float]
+
+
+# Newer Pythons warn of forks with threads.
+_WARNINGS = ("-W", "error", "-W", "ignore::DeprecationWarning")
+
+
+def start(target: Target, script: str, *flags: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, *_WARNINGS, *flags, "-c", _PRELUDE + script, target.host]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def run(target: Target) -> Run:
+    """Runs a script to its end, which must be a good one; returns how long that took."""
+
+    def run(script: str, *flags: str) -> float:
+        started = time.monotonic()
+        process = start(target, script, *flags)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+        assert (process.returncode, errors) == (0, "")
+        return time.monotonic() - started
+
+    return run
+
+
+def sessions(target: Target) -> list[str]:
+    return [received.target.rpartition("=")[2] for received in target.asked()]
+
+
+def connections(target: Target) -> dict[str, set[int]]:
+    """Session → the connections on which it came."""
+    found: dict[str, set[int]] = {}
+    for received in target.asked():
+        found.setdefault(received.target.rpartition("=")[2], set()).add(received.connection)
+    return found
+
+
+@needs_fork
+def test_a_client_works_in_the_children_of_a_fork_before_and_after_its_first_use(
+    run: Run, target: Target
+) -> None:
+    run(
+        """
+client = TargetClient.create(options)
+wait_for(in_child(lambda: client.get_offers(hero("before"))))
+client.get_offers(hero("parent"))
+def child():
+    client.get_offers(hero("child"))
+    wait_for(in_child(lambda: client.get_offers(hero("grandchild"))))
+    client.get_offers(hero("child"))
+    client.close()
+wait_for(in_child(child))
+client.get_offers(hero("parent"))
+client.close()
+"""
+    )
+    assert sorted(sessions(target)) == ["before", "child", "child", "grandchild", "parent", "parent"]
+    used = connections(target)
+    assert all(len(numbers) == 1 for numbers in used.values())
+    assert len(set.union(*used.values())) == 4
+
+
+@needs_fork
+def test_a_child_that_closes_the_client_does_not_close_its_parents(run: Run, target: Target) -> None:
+    run(
+        """
+client = TargetClient.create(on_device, polling_interval=1000)
+client.get_offers(hero("parent"))
+wait_for(in_child(client.close))
+client.get_offers(hero("parent"))
+assert client.flush(10)
+client.get_offers(hero("parent"), decisioning_method="server-side")
+client.close()
+"""
+    )
+    assert sessions(target) == ["parent"] * 3
+
+
+@needs_fork
+def test_each_process_reports_its_own_decisions_once(run: Run, target: Target) -> None:
+    """As with gunicorn's preload: the parent has decided already, and its reports may be under way."""
+    run(
+        """
+client = TargetClient.create(on_device)
+for _ in range(10):
+    client.get_offers(hero("parent"))
+
+def work(name):
+    for _ in range(5):
+        client.get_offers(hero(name))
+    stats = client.stats().notifications
+    assert stats.accepted == 5, stats
+    client.close(10)
+    stats = client.stats().notifications
+    assert (stats.sent, stats.pending, stats.dropped) == (5, 0, {}), stats
+
+wait_for(*[in_child(lambda: work(f"child{n}")) for n in range(4)])
+client.close(10)
+assert client.stats().notifications.sent == 10
+"""
+    )
+    ids = [one["id"] for one in target.notifications]
+    assert len(ids) == len(set(ids)) == 30
+    assert sorted(set(sessions(target))) == ["child0", "child1", "child2", "child3", "parent"]
+
+
+@needs_fork
+def test_telemetry_that_waits_is_told_by_the_parent_alone(run: Run, target: Target) -> None:
+    run(
+        """
+client = TargetClient.create(options)
+client.get_offers(hero("parent"))
+wait_for(in_child(lambda: client.get_offers(hero("child"))))
+client.get_offers(hero("parent"))
+client.close()
+"""
+    )
+    first, child, second = target.bodies
+    assert "telemetry" not in first
+    assert "telemetry" not in child
+    assert [entry["requestId"] for entry in second["telemetry"]["entries"]] == [first["requestId"]]
+
+
+@needs_fork
+def test_a_child_keeps_its_artifact_current_by_itself(run: Run, target: Target) -> None:
+    run(
+        """
+client = TargetClient.create(on_device, polling_interval=1000)
+def child():
+    before = client.stats().artifact.attempts
+    deadline = time.monotonic() + 10
+    while client.stats().artifact.attempts == before and time.monotonic() < deadline:
+        client.get_offers(hero("child"))
+        time.sleep(0.01)
+    assert client.stats().artifact.attempts > before
+    client.close()
+wait_for(in_child(child))
+client.close()
+"""
+    )
+    assert len(target.asked(ARTIFACT)) >= 2
+
+
+@needs_fork
+def test_a_fork_in_the_middle_of_everything_blocks_nobody(run: Run, target: Target) -> None:
+    """Threads that hold every lock there is, while others decide, ask, call back and fork."""
+    run(
+        """
+client = TargetClient.create(on_device, polling_interval=1000)
+over = threading.Event()
+def decide():
+    while not over.is_set():
+        client.get_offers(hero("parent"))
+def ask():
+    while not over.is_set():
+        client.get_offers(hero("parent"), decisioning_method="server-side")
+def call_back():
+    while not over.is_set():
+        client.get_offers(hero("parent"), callback=lambda _: None).get(10)
+threads = [threading.Thread(target=work) for work in (decide, ask, call_back)]
+for thread in threads:
+    thread.start()
+def child():
+    client.get_offers(hero("child"))
+    client.get_offers(hero("child"), decisioning_method="server-side")
+    client.get_offers(hero("child"), callback=lambda _: None).get(10)
+    client.stats()
+    client.close(10)
+    assert client.stats().notifications.sent == 2, client.stats()
+wait_for(*[in_child(child) for _ in range(8)])
+over.set()
+for thread in threads:
+    thread.join()
+client.close(10)
+"""
+    )
+    ids = [one["id"] for one in target.notifications]
+    assert len(ids) == len(set(ids))
+    assert sessions(target).count("child") == 8 * 3
+
+
+@needs_fork
+def test_an_asyncio_client_works_in_the_child_of_a_fork(run: Run, target: Target) -> None:
+    run(
+        """
+async def use(name):
+    await client.get_offers(hero(name))
+    await client.get_offers(hero(name), decisioning_method="server-side")
+    assert await client.flush(10)
+
+with asyncio.Runner() as runner:
+    client = runner.run(AsyncTargetClient.create(on_device))
+    runner.run(use("parent"))
+    def child():
+        async def all_of_it():
+            await use("child")
+            await client.aclose()
+        asyncio.run(all_of_it())
+    wait_for(in_child(child))
+    runner.run(use("parent"))
+    runner.run(client.aclose())
+"""
+    )
+    used = connections(target)
+    assert not used["child"] & used["parent"]
+    assert len(sessions(target)) == 6
+
+
+@needs_fork
+def test_multiprocessing_can_fork_and_spawn_with_a_live_client(run: Run, target: Target) -> None:
+    run(
+        """
+import multiprocessing
+client = TargetClient.create(options)
+client.get_offers(hero("parent"))
+
+def child(connection):
+    connection.send(client.get_offers(hero("child"))["response"].status)
+
+ours, theirs = multiprocessing.Pipe()
+process = multiprocessing.get_context("fork").Process(target=child, args=[theirs])
+process.start()
+assert ours.recv() == 200
+process.join()
+assert process.exitcode == 0
+# What a spawned process is given must be pickled: results and errors can be, a client says that it cannot.
+context = multiprocessing.get_context("spawn")
+result = client.get_offers(hero("parent"))
+process = context.Process(target=len, args=[result])
+process.start()
+process.join()
+assert process.exitcode == 0
+try:
+    context.Process(target=print, args=[client]).start()
+except TypeError:
+    pass
+else:
+    sys.exit("a client was pickled")
+client.close()
+"""
+    )
+    assert sessions(target) == ["parent", "child", "parent"]
+
+
+# The end of a process
+
+
+def test_a_process_that_forgets_to_close_still_sends_its_reports(run: Run, target: Target) -> None:
+    took = run(
+        """
+client = TargetClient.create(on_device, polling_interval=1000)
+for n in range(20):
+    client.get_offers(hero(f"s{n}"))
+""",
+        *("-W", "ignore::ResourceWarning"),  # that the client was not closed
+    )
+    assert len(target.notifications) == 20
+    assert took < 5
+
+
+HANGING = {
+    "threads": """
+client = TargetClient.create(options)
+def ask():
+    try:
+        client.get_offers(hero("s"))
+    except TargetError:
+        pass
+for _ in range(8):
+    threading.Thread(target=ask, daemon=True).start()
+""",
+    "callbacks": """
+client = TargetClient.create(options)
+for _ in range(40):
+    client.get_offers(hero("s"), callback=print, err_callback=print)
+""",
+    "closed with callbacks": """
+client = TargetClient.create(options)
+for _ in range(40):
+    client.get_offers(hero("s"), callback=len, err_callback=type)
+client.close()
+""",
+    "reports": """
+client = TargetClient.create(on_device)
+for _ in range(40):
+    client.get_offers(hero("s"))
+""",
+    "tasks": """
+async def main():
+    global client, tasks
+    client = await AsyncTargetClient.create(options)
+    tasks = [asyncio.create_task(client.get_offers(hero("s"))) for _ in range(8)]
+    await asyncio.sleep(0.1)
+asyncio.run(main())
+""",
+    "sys.exit in a thread": """
+client = TargetClient.create(on_device)
+def leave():
+    client.get_offers(hero("s"))
+    sys.exit(3)
+thread = threading.Thread(target=leave)
+thread.start()
+thread.join()
+""",
+    "handlers": """
+client = TargetClient.create(on_device, events={
+    "client_ready": lambda _: time.sleep(600),
+    "send_notification_error": lambda _: time.sleep(600),
+})
+time.sleep(0.2)
+client.get_offers(hero("s"))
+""",
+}
+
+
+@pytest.mark.parametrize("script", HANGING.values(), ids=HANGING)
+def test_a_process_ends_whatever_is_under_way(script: str, run: Run, target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    assert run(script) < 2 + 5
+
+
+def test_a_process_ends_while_its_artifact_does_not_come(run: Run, target: Target) -> None:
+    target.on(ARTIFACT, HANG)
+    assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n") < 5
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)],
+    ids=["TERM", "INT"],
+)
+def test_a_signal_ends_a_process_that_waits_for_an_answer(
+    number: signal.Signals, code: int, target: Target
+) -> None:
+    target.on(DELIVERY, HANG)
+    process = start(
+        target,
+        """
+client = TargetClient.create({**options, "timeout": 60_000})
+client.get_offers(hero("s"))
+""",
+    )
+    try:
+        target.wait_for(1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    assert number is signal.SIGTERM or errors.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_a_drain_on_sigterm_sends_what_is_pending(target: Target) -> None:
+    target.on(ARTIFACT, artifact_answer(artifact()))
+    process = start(
+        target,
+        """
+client = TargetClient.create(on_device)
+def stop(number, frame):
+    client.close(5)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+while True:
+    client.get_offers(hero("s"))
+    time.sleep(0.005)
+""",
+    )
+    try:
+        target.wait_for(3)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (0, "")
+    ids = [one["id"] for one in target.notifications]
+    assert len(ids) == len(set(ids)) >= 3
+
+
+def test_importing_starts_nothing(run: Run) -> None:
+    run(
+        """
+import targetry
+assert threading.active_count() == 1
+client = TargetClient.create(options)
+assert threading.active_count() == 1
+client.close()
+"""
+    )
+
+
+def test_a_client_that_was_refused_leaves_no_thread(run: Run, target: Target) -> None:
+    target.on(DELIVERY, answer(503))
+    run(
+        """
+import tempfile
+from targetry import OptionError
+with tempfile.TemporaryDirectory() as folder:
+    first = TargetClient.create(on_device, notification_spool=folder)
+    first.get_offers(hero("s"))
+    first.close(0.2)
+    for wrong in ({"artifact_location": "/nowhere/rules.json"}, {"artifact_payload": "{"}, {"geo_database": "/nowhere"}):
+        try:
+            TargetClient.create(on_device, notification_spool=folder, **wrong)
+        except (OptionError, TargetError):
+            pass
+        else:
+            sys.exit("no error")
+    assert threading.active_count() == 1, threading.enumerate()
+"""
+    )

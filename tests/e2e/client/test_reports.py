@@ -1,0 +1,324 @@
+"""Decisions made on device are reported: the right impressions, to the right place, and all of them are in the books.
+
+spec/decisioning.md §9, D-25; RELIABILITY 5, F7.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.client.conftest import Connect, sync_only
+from e2e.client.listener import Listener
+from e2e.client.skins import Skin
+from e2e.client.target import DELIVERY, ORGANIZATION, Target, artifact, offers, query_of
+from servers.faulty import HANG, Behaviour, Close, answer, html_answer, json_answer
+from targetry import (
+    ApiException,
+    AuthenticatedState,
+    CustomerId,
+    DeliveryRequest,
+    ExecuteRequest,
+    MboxRequest,
+    ModelProperty,
+    PrefetchRequest,
+    RequestDetails,
+    VisitorId,
+)
+
+HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+BUSY = answer(503, headers={"Retry-After": "0"})
+FAR = 4_000_000_000
+LEFT = 0.05  # seconds that a close has in which nothing can be sent anyway
+
+
+@pytest.fixture
+def decider(on_device: Connect) -> Connect:
+    """Clients that have brought their rules, so all that the server is asked is reports."""
+
+    def new(**options: Any) -> Skin:
+        return on_device(**{"artifact_payload": artifact(), "polling_interval": 0, **options})
+
+    return new
+
+
+def books(client: Skin) -> Any:
+    """The ledger, which must add up whenever it is looked at."""
+    stats = client.client.stats().notifications
+    assert stats.accepted == stats.sent + stats.pending + sum(stats.dropped.values())
+    return stats
+
+
+def test_an_impression_is_reported_as_the_documentation_has_it(decider: Connect, target: Target) -> None:
+    client = decider(telemetry_enabled=False)
+    before = int(time.time() * 1000)
+    result = client.get_offers(request=HERO, session_id="s1")
+    assert client.flush()
+    (received,) = target.requests
+    body = received.json()
+    (notification,) = body.pop("notifications")
+    assert notification.pop("id") != notification.pop("impressionId")
+    assert before <= notification.pop("timestamp") <= time.time() * 1000
+    assert notification == {"type": "display", "mbox": {"name": "hero"}, "tokens": ["token-hero-1"]}
+    assert body.pop("requestId") != result["request"].request_id
+    assert body == {
+        "id": {"tntId": result["response"].id.tnt_id},
+        "context": {
+            "channel": "web",
+            "timeOffsetInMinutes": result["request"].context.time_offset_in_minutes,
+        },
+        "experienceCloud": {"analytics": {"logging": "server_side"}},
+    }
+    assert (received.method, received.path) == ("POST", "/rest/v1/delivery")
+    assert query_of(received) == {"imsOrgId": ORGANIZATION, "sessionId": "s1"}
+    assert received.headers["x-exc-sdk"] == "AdobeTargetPython"
+    assert received.headers["content-type"] == "application/json"
+    assert len(received.headers["x-request-id"]) == 36
+
+
+def test_a_report_goes_with_the_decisions_session_cluster_property_environment_and_ids(
+    decider: Connect, target: Target
+) -> None:
+    client = decider(server_domain=None, proxy=target.url, environment_id=5, version="2.11")
+    customer = CustomerId(
+        id="c", integration_code="crm", authenticated_state=AuthenticatedState.AUTHENTICATED
+    )
+    request = DeliveryRequest(
+        id=VisitorId(tnt_id="abc.28_0", customer_ids=[customer]),
+        _property=ModelProperty(token="own"),
+        execute=HERO.execute,
+    )
+    cookie = f"session#cookie-session#{FAR}|PC#other.28_0#{FAR}"
+    result = client.get_offers(request=request, target_cookie=cookie, visitor_cookie=None)
+    assert client.flush()
+    (received,) = target.requests
+    body = received.json()
+    assert received.target.startswith("http://mboxedge28.tt.omtrdc.net/rest/v1/delivery?")
+    assert query_of(received)["sessionId"] == "cookie-session"
+    assert query_of(received)["version"] == "2.11"
+    assert body["property"] == {"token": "own"}
+    assert body["environmentId"] == 5
+    assert body["id"]["tntId"] == "abc.28_0"
+    assert body["id"]["customerIds"][0]["id"] == "c"
+    sdid = result["visitor_state"][ORGANIZATION]["sdid"]["supplementalDataIDCurrent"]
+    assert body["experienceCloud"]["analytics"]["supplementalDataId"] == sdid
+
+
+@pytest.mark.parametrize(
+    ("request_", "tokens"),
+    [
+        (HERO, [["token-hero-1"]]),
+        (
+            DeliveryRequest(execute=ExecuteRequest(page_load=RequestDetails())),
+            [["token-target-global-mbox-3"]],
+        ),
+        (
+            DeliveryRequest(
+                execute=ExecuteRequest(mboxes=[MboxRequest(name="hero"), MboxRequest(name="hero")])
+            ),
+            [["token-hero-1"]],
+        ),
+        (DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="roman")])), []),
+        (DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="nowhere")])), []),
+        (DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")])), []),
+    ],
+    ids=["mbox", "page", "the same mbox twice", "nothing matched", "unknown mbox", "prefetch"],
+)
+def test_what_was_shown_is_reported_and_nothing_else(
+    request_: DeliveryRequest, tokens: list[list[str]], decider: Connect, target: Target
+) -> None:
+    client = decider()
+    client.get_offers(request=request_)
+    assert client.flush()
+    assert [one["tokens"] for one in target.notifications] == tokens
+    assert books(client).sent == len(tokens)
+
+
+def test_hybrid_reports_only_what_was_decided_here(decider: Connect, target: Target) -> None:
+    client = decider(decisioning_method="hybrid")
+    client.get_offers(request=HERO)
+    client.get_offers(request=DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="far")])))
+    assert client.flush()
+    assert len(target.notifications) == 1
+    assert books(client).accepted == 1
+
+
+def test_close_sends_what_is_left(decider: Connect, target: Target) -> None:
+    client = decider()
+    for _ in range(20):
+        client.get_offers(request=HERO)
+    client.close()
+    assert len({one["id"] for one in target.notifications}) == 20
+    assert books(client).sent == 20
+
+
+def test_all_reports_are_sent_once_whatever_thread_they_come_from(target: Target, decider: Connect) -> None:
+    clients = [decider() for _ in range(3)]
+
+    def decide(client: Skin) -> None:
+        for _ in range(30):
+            client.get_offers(request=HERO)
+
+    threads = [threading.Thread(target=decide, args=[client]) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(client.flush() for client in clients)
+    ids = [one["id"] for one in target.notifications]
+    assert len(ids) == len(set(ids)) == 90
+    assert [books(client).sent for client in clients] == [30, 30, 30]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        BUSY,
+        answer(500),
+        answer(429, headers={"Retry-After": "0"}),
+        (Close(reset=True),),
+        (Close(),),
+        html_answer(200),
+    ],
+    ids=["503", "500", "429", "reset", "closed", "HTML"],
+)
+def test_a_fault_that_passes_costs_no_report(fault: Behaviour, decider: Connect, target: Target) -> None:
+    target.on(DELIVERY, fault, offers)
+    client = decider()
+    client.get_offers(request=HERO)
+    target.wait_for(1)
+    assert client.flush()
+    first, second = target.bodies
+    assert first["notifications"] == second["notifications"]
+    assert first["requestId"] == second["requestId"]
+    assert (books(client).sent, books(client).retries) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413])
+def test_a_report_that_is_refused_is_counted_and_told(
+    status: int, decider: Connect, target: Target, told: Listener
+) -> None:
+    target.on(DELIVERY, answer(status, b"no"))
+    client = decider(events=told.handlers)
+    client.get_offers(request=HERO)
+    told.wait_for("send_notification_error")
+    event = told.last("send_notification_error")
+    assert isinstance(event.error, ApiException)
+    assert event.error.status == status
+    assert event.notification.notifications[0].tokens == ["token-hero-1"]
+    assert books(client).dropped == {"rejected": 1}
+    assert len(target.requests) == 1
+
+
+@pytest.mark.filterwarnings("ignore:events. there is no event 'notification_failed'")
+def test_a_queue_that_is_full_drops_the_newest_and_says_so(decider: Connect, target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    told = Listener("notification_failed")
+    client = decider(notification_queue_limit=5, events=told.handlers)
+    started = time.monotonic()
+    for _ in range(50):
+        client.get_offers(request=HERO)
+    assert time.monotonic() - started < 3
+    stats = books(client)
+    assert (stats.accepted, stats.pending, stats.dropped) == (50, 5, {"queue_full": 45})
+    client.close(LEFT)
+    assert books(client).dropped == {"queue_full": 45, "closed": 5}
+    assert books(client).pending == 0
+    target.stop()
+    told.wait_for("notification_failed", 2)
+    failed = [event for event in told.events if event["type"] == "notification_failed"]
+    assert sum(event["count"] for event in failed) == 50
+
+
+def test_a_flush_that_cannot_succeed_says_so_in_time(decider: Connect, target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    client = decider()
+    client.get_offers(request=HERO)
+    started = time.monotonic()
+    assert client.flush(0.1) is False
+    assert time.monotonic() - started < 2
+    assert books(client).pending == 1
+    client.close(LEFT)
+
+
+def test_a_close_that_cannot_send_takes_its_time_and_no_more(decider: Connect, target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    client = decider()
+    client.get_offers(request=HERO)
+    started = time.monotonic()
+    client.close(0.2)
+    assert time.monotonic() - started < 2
+    assert books(client).dropped == {"closed": 1}
+
+
+def test_an_answer_without_their_ids_is_asked_again(decider: Connect, target: Target) -> None:
+    target.on(DELIVERY, json_answer({"notifications": []}), offers)
+    client = decider()
+    client.get_offers(request=HERO)
+    target.wait_for(1)
+    assert client.flush()
+    assert len(target.requests) == 2
+    assert books(client).sent == 1
+
+
+@sync_only
+def test_a_spool_keeps_what_one_process_could_not_send_for_the_next(
+    decider: Connect, target: Target, tmp_path: Path
+) -> None:
+    target.on(DELIVERY, answer(503, headers={"Retry-After": "600"}))
+    first = decider(notification_spool=tmp_path / "spool", notification_queue_limit=4)
+    for _ in range(20):
+        first.get_offers(request=HERO)
+    assert not first.flush(0.05)
+    first.close(0.2)
+    lost = sum(books(first).dropped.values())
+    assert books(first).pending == 20 - lost
+    asked = len(target.requests)
+    target.on(DELIVERY, offers)
+    second = decider(notification_spool=tmp_path / "spool")
+    target.wait_for(asked + 20 - lost)
+    assert second.flush()
+    assert books(second).recovered == books(second).sent == 20 - lost
+    sent = [one["id"] for body in target.bodies[asked:] for one in body["notifications"]]
+    assert len(set(sent)) == 20 - lost
+
+
+@sync_only
+@pytest.mark.parametrize("spool", ["/proc/nowhere", "{file}/below"], ids=["no such place", "below a file"])
+def test_a_spool_that_cannot_be_written_is_done_without(
+    spool: str, decider: Connect, target: Target, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    client = decider(notification_spool=spool.format(file=file))
+    client.get_offers(request=HERO)
+    assert client.flush()
+    assert books(client).sent == 1
+
+
+def test_a_function_of_the_callers_own_gets_the_reports_instead(decider: Connect, target: Target) -> None:
+    reports: list[dict[str, Any]] = []
+    client = decider(send_notification_func=reports.append)
+    client.get_offers(request=HERO, visitor_cookie=None)
+    assert client.flush()
+    (report,) = reports
+    assert set(report) == {"request", "visitor"}
+    assert report["request"].notifications[0].tokens == ["token-hero-1"]
+    assert report["visitor"].get_state()[ORGANIZATION]["sdid"]
+    assert target.requests == []
+    assert books(client).accepted == 0
+
+
+def test_a_function_of_the_callers_own_that_fails_harms_no_decision(
+    decider: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("no")
+
+    client = decider(send_notification_func=broken)
+    assert client.get_offers(request=HERO)["response"].status == 200
+    assert "send_notification_func failed: RuntimeError('no')" in caplog.messages
