@@ -29,14 +29,22 @@ CLIENT_READY: Final = "client_ready"
 ARTIFACT_DOWNLOAD_SUCCEEDED: Final = "artifact_download_succeeded"
 ARTIFACT_DOWNLOAD_FAILED: Final = "artifact_download_failed"
 GEO_LOCATION_UPDATED: Final = "geo_location_updated"
+ARTIFACT_STALE: Final = "artifact_stale"
+GEO_LOOKUP_FAILED: Final = "geo_lookup_failed"
 SEND_NOTIFICATION_ERROR: Final = "send_notification_error"
+NOTIFICATION_FAILED: Final = "notification_failed"
+NOTIFICATION_SPOOL_FAILED: Final = "notification_spool_failed"
 
 EVENT_NAMES: Final = (
     CLIENT_READY,
     ARTIFACT_DOWNLOAD_SUCCEEDED,
     ARTIFACT_DOWNLOAD_FAILED,
     GEO_LOCATION_UPDATED,
+    ARTIFACT_STALE,
+    GEO_LOOKUP_FAILED,
     SEND_NOTIFICATION_ERROR,
+    NOTIFICATION_FAILED,
+    NOTIFICATION_SPOOL_FAILED,
 )
 
 Handler = Callable[..., Any]

@@ -274,7 +274,7 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
         "int",
         "Notifications waiting at most; more are dropped and counted.",
     ),
-    "notification_spool": (checks.file_path, "path", "Keeps unsent notifications on disk."),
+    "notification_spool": (checks.file_path, "path of a folder", "Keeps unsent notifications on disk."),
     "send_notification_func": (
         checks.function,
         'callable, given {"request": DeliveryRequest, "visitor": …}',

@@ -49,14 +49,15 @@ def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     "source",
     [
         HELLO,
-        MappingProxyType(HELLO),
+        MappingProxyType({**HELLO, "meta": MappingProxyType({"a": 1})}),
+        MappingProxyType({**HELLO, "meta": MappingProxyType({"a": 10**400})}),
         json.dumps(HELLO),
         text_of(HELLO),
         bytearray(text_of(HELLO)),
         b" \r\n\t" + text_of(HELLO) + b"\n",
         json.dumps(HELLO, indent=2),
     ],
-    ids=["dict", "mapping", "text", "bytes", "bytearray", "spaces", "indented"],
+    ids=["dict", "mapping", "odd mapping", "text", "bytes", "bytearray", "spaces", "indented"],
 )
 def test_an_artifact_is_a_mapping_or_its_json(source: Any) -> None:
     assert contents(decided(compile_artifact(source), asked("hero"))) == ["hello"]
@@ -84,7 +85,7 @@ def test_a_field_that_is_absent_has_its_default(name: str) -> None:
 
 def test_the_least_artifact_is_its_version() -> None:
     rules = compile_artifact({"version": "1"})
-    assert contents(decided(rules, asked())) if False else rules.version == "1"
+    assert rules.version == "1"
     decision = decided(rules, asked("hero"))
     assert decision.response.status == 206
     assert decision.remote_mboxes == ["hero"]
@@ -270,31 +271,30 @@ def test_a_dict_that_holds_itself_is_refused() -> None:
         compile_artifact(document)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, 1j, lambda: None], ids=["object", "set", "complex", "function"])
+@pytest.mark.parametrize("value", [object(), 1j, lambda: None, {b"": 1}], ids=["object", "complex", "function", "bytes as key"])
 def test_a_dict_that_holds_what_is_not_json_is_refused(value: Any) -> None:
     with pytest.raises(ArtifactError):
-        compile_artifact({**HELLO, "meta": {"a": value}} if not isinstance(value, set) else {**HELLO, "globalMbox": value})
+        compile_artifact({**HELLO, "meta": {"a": value}})
 
 
-def test_odd_values_in_a_dict_are_taken_where_nobody_reads_them() -> None:
-    document = {**HELLO, "meta": {"lone": "\ud800", "big": 10**30, "nan": math.nan}}
-    rules = compile_artifact(document)
+@pytest.mark.parametrize("value", [10**30, -(10**400), math.nan, math.inf, [math.nan, 10**30]])
+def test_numbers_that_json_hardly_knows_do_no_harm_where_nobody_reads_them(value: Any) -> None:
+    rules = compile_artifact({**HELLO, "meta": {"a": value}})
     assert contents(decided(rules, asked("hero"))) == ["hello"]
 
 
-def test_lone_surrogates_in_a_dict_reach_the_visitor() -> None:
-    rules = compile_artifact(mboxes_of(rule(content="a\ud800b", condition={"!=": ["\udc00", "x"]})))
-    assert contents(decided(rules, asked("hero"))) == ["a\ud800b"]
+@pytest.mark.parametrize("value", ["\ud800", "a\udc00", "\ude00\ud83d"], ids=ascii)
+def test_a_lone_surrogate_is_refused_wherever_it_stands(value: str) -> None:
+    for document in ({**HELLO, "meta": {"a": value}}, mboxes_of(rule(content=value))):
+        for source in (document, text_of(document)):
+            with pytest.raises(ArtifactError, match="not JSON"):
+                compile_artifact(source)
 
 
-def test_escaped_surrogates_in_json_text_reach_the_visitor_or_are_refused() -> None:
-    source = text_of(mboxes_of(rule(content="a\ud83d\ude00b")))
+def test_a_pair_of_surrogates_is_one_character() -> None:
+    source = text_of(mboxes_of(rule(content="a\U0001f600b")))
+    assert b"\\ud83d\\ude00" in source
     assert contents(decided(compile_artifact(source), asked("hero"))) == ["a\U0001f600b"]
-    lone = text_of(mboxes_of(rule(content="a\ud800b")))
-    try:
-        assert contents(decided(compile_artifact(lone), asked("hero"))) == ["a\ud800b"]
-    except ArtifactError as error:
-        assert "surrogate" in error.reason.lower() or "JSON" in error.reason
 
 
 def test_the_callers_document_is_neither_changed_nor_looked_at_again() -> None:

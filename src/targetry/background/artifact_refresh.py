@@ -10,7 +10,7 @@ import datetime
 import functools
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -25,11 +25,10 @@ from targetry.errors import ArtifactError, ArtifactVersionError
 from targetry.events import (
     ARTIFACT_DOWNLOAD_FAILED,
     ARTIFACT_DOWNLOAD_SUCCEEDED,
+    ARTIFACT_STALE,
     GEO_LOCATION_UPDATED,
     Lazy,
 )
-
-ARTIFACT_STALE: Final = "artifact_stale"
 
 Emit = Callable[..., None]
 Rules = TypeVar("Rules")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from targetry.background.answer import Meaning, meaning_of, notification_ids, only, unprocessed
 from targetry.background.backoff import retry_after_s
@@ -20,11 +20,8 @@ from targetry.background.limited_log import LimitedLog
 from targetry.background.outbox import Outbox
 from targetry.delivery.transport import HttpRequest, HttpResponse, Transport
 from targetry.errors import ApiException, TargetError, TransportError
-from targetry.events import SEND_NOTIFICATION_ERROR, Lazy
+from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, Lazy
 from targetry.models import DeliveryRequest
-
-NOTIFICATION_FAILED: Final = "notification_failed"
-NOTIFICATION_SPOOL_FAILED: Final = "notification_spool_failed"
 
 Emit = Callable[..., None]
 

@@ -20,12 +20,11 @@ from targetry.background.place import Place, place_of_answer
 from targetry.background.place_cache import Flight, GeoStats, PlaceCache
 from targetry.delivery.transport import HttpRequest, HttpResponse, Transport, shown_url
 from targetry.errors import ApiException
-from targetry.events import GEO_LOCATION_UPDATED
+from targetry.events import GEO_LOCATION_UPDATED, GEO_LOOKUP_FAILED
 from targetry.models import Geo
 from targetry.models.ip_address import is_ip_address
 
 UNKNOWN_IP_ADDRESS: Final = "unknownIpAddress"  # asks for the place that the request itself comes from
-GEO_LOOKUP_FAILED: Final = "geo_lookup_failed"
 DEFAULT_TIMEOUT_S: Final = 1.0
 
 GIVEN_UP = TimeoutError(

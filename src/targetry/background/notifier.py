@@ -26,7 +26,7 @@ from typing import Final
 import msgspec
 
 from targetry.background.bell import Bell
-from targetry.background.courier import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, Courier, Emit
+from targetry.background.courier import Courier, Emit
 from targetry.background.entry import Deliverable, Delivery
 from targetry.background.forks import watch_forks
 from targetry.background.ledger import NotifierStats
@@ -38,8 +38,6 @@ from targetry.background.throttle import RetryPolicy, Throttle
 from targetry.delivery.transport import Transport
 
 __all__ = [
-    "NOTIFICATION_FAILED",
-    "NOTIFICATION_SPOOL_FAILED",
     "Deliverable",
     "Delivery",
     "Notifier",

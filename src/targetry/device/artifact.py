@@ -146,7 +146,7 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: s
 def _text_of(document: Mapping[str, Any]) -> bytes:
     """The document as JSON text, so that later changes to the caller's dict do not reach the rules."""
     try:
-        return msgspec.json.encode(document)
+        return msgspec.json.encode(document, enc_hook=_as_dict)
     except RecursionError as error:
         raise ArtifactError("the artifact is nested too deeply") from error
     except (TypeError, ValueError, OverflowError):
@@ -156,11 +156,17 @@ def _text_of(document: Mapping[str, Any]) -> bytes:
 def _text_of_odd_values(document: Mapping[str, Any]) -> bytes:
     """As `_text_of`, for what only the standard library writes: lone surrogates, integers beyond 64 bits."""
     try:
-        return json.dumps(document, check_circular=True).encode()
+        return json.dumps(document, default=_as_dict).encode()
     except RecursionError as error:
         raise ArtifactError("the artifact is nested too deeply") from error
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"the artifact holds what is not JSON: {error}") from error
+
+
+def _as_dict(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _check_version(version: str | None) -> None:
@@ -189,6 +195,8 @@ def reveal(data: bytes, organization_id: str) -> bytes:
     stream = (key * (len(hidden) // len(key) + 1))[: len(hidden)]
     mask = int.from_bytes(stream, "little") ^ int.from_bytes(hidden, "little")
     revealed = mask.to_bytes(len(hidden), "little")
-    if not revealed.lstrip().startswith(b"{"):
-        raise ArtifactError("Unable to read artifact JSON")
+    try:
+        msgspec.json.decode(revealed, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ArtifactError("Unable to read artifact JSON") from error
     return revealed

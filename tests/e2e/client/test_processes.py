@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer
+from e2e.client.target import ARTIFACT, DELIVERY, Target
 from servers.faulty import HANG, answer
 
 _PRELUDE = """
@@ -56,16 +57,21 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 Run = Callable[..., float]
 
 
-# Newer Pythons warn of forks with threads.
+# DeprecationWarning: newer Pythons warn of forks with threads.
 _WARNINGS = ("-W", "error", "-W", "ignore::DeprecationWarning")
+UNCLOSED = ("-W", "ignore::ResourceWarning")  # of sockets and threads of a client that nobody closed
 
 
-def start(target: Target, script: str, *flags: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def started(target: Target, script: str, *flags: str) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, *_WARNINGS, *flags, "-c", _PRELUDE + script, target.host]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -73,14 +79,11 @@ def run(target: Target) -> Run:
     """Runs a script to its end, which must be a good one; returns how long that took."""
 
     def run(script: str, *flags: str) -> float:
-        started = time.monotonic()
-        process = start(target, script, *flags)
-        try:
+        began = time.monotonic()
+        with started(target, script, *flags) as process:
             _, errors = process.communicate(timeout=30)
-        finally:
-            process.kill()
         assert (process.returncode, errors) == (0, "")
-        return time.monotonic() - started
+        return time.monotonic() - began
 
     return run
 
@@ -314,7 +317,7 @@ client = TargetClient.create(on_device, polling_interval=1000)
 for n in range(20):
     client.get_offers(hero(f"s{n}"))
 """,
-        *("-W", "ignore::ResourceWarning"),  # that the client was not closed
+        *UNCLOSED,
     )
     assert len(target.notifications) == 20
     assert took < 5
@@ -358,19 +361,19 @@ asyncio.run(main())
     "sys.exit in a thread": """
 client = TargetClient.create(on_device)
 def leave():
-    client.get_offers(hero("s"))
+    client.stats()
     sys.exit(3)
 thread = threading.Thread(target=leave)
 thread.start()
 thread.join()
 """,
     "handlers": """
-client = TargetClient.create(on_device, events={
-    "client_ready": lambda _: time.sleep(600),
-    "send_notification_error": lambda _: time.sleep(600),
-})
-time.sleep(0.2)
-client.get_offers(hero("s"))
+called = threading.Event()
+def block():
+    called.set()
+    time.sleep(600)
+client = TargetClient.create(options, events={"client_ready": block})
+called.wait(10)
 """,
 }
 
@@ -378,12 +381,27 @@ client.get_offers(hero("s"))
 @pytest.mark.parametrize("script", HANGING.values(), ids=HANGING)
 def test_a_process_ends_whatever_is_under_way(script: str, run: Run, target: Target) -> None:
     target.on(DELIVERY, HANG)
-    assert run(script) < 2 + 5
+    assert run(script, *UNCLOSED) < 2 + 5
+
+
+def test_a_process_ends_while_a_handler_keeps_the_reports_from_being_sent(run: Run, target: Target) -> None:
+    target.on(DELIVERY, answer(400))
+    script = """
+called = threading.Event()
+def block(event):
+    called.set()
+    time.sleep(600)
+client = TargetClient.create(on_device, events={"send_notification_error": block})
+client.get_offers(hero("s"))
+called.wait(10)
+client.get_offers(hero("s"))
+"""
+    assert run(script, *UNCLOSED) < 2 + 5
 
 
 def test_a_process_ends_while_its_artifact_does_not_come(run: Run, target: Target) -> None:
     target.on(ARTIFACT, HANG)
-    assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n") < 5
+    assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n", *UNCLOSED) < 5
 
 
 @pytest.mark.parametrize(
@@ -395,28 +413,20 @@ def test_a_signal_ends_a_process_that_waits_for_an_answer(
     number: signal.Signals, code: int, target: Target
 ) -> None:
     target.on(DELIVERY, HANG)
-    process = start(
-        target,
-        """
+    script = """
 client = TargetClient.create({**options, "timeout": 60_000})
 client.get_offers(hero("s"))
-""",
-    )
-    try:
+"""
+    with started(target, script) as process:
         target.wait_for(1)
         process.send_signal(number)
         _, errors = process.communicate(timeout=10)
-    finally:
-        process.kill()
     assert process.returncode == code
     assert number is signal.SIGTERM or errors.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_a_drain_on_sigterm_sends_what_is_pending(target: Target) -> None:
-    target.on(ARTIFACT, artifact_answer(artifact()))
-    process = start(
-        target,
-        """
+    script = """
 client = TargetClient.create(on_device)
 def stop(number, frame):
     client.close(5)
@@ -425,14 +435,11 @@ signal.signal(signal.SIGTERM, stop)
 while True:
     client.get_offers(hero("s"))
     time.sleep(0.005)
-""",
-    )
-    try:
+"""
+    with started(target, script) as process:
         target.wait_for(3)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=10)
-    finally:
-        process.kill()
     assert (process.returncode, errors) == (0, "")
     ids = [one["id"] for one in target.notifications]
     assert len(ids) == len(set(ids)) >= 3
