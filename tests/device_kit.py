@@ -53,7 +53,10 @@ def rule(
     **more: Any,
 ) -> dict[str, Any]:
     """A rule with one option; `more` replaces or adds members."""
-    consequence = {"name": name, "options": [{"type": kind, "content": content, "eventToken": f"token-{activity}"}]}
+    consequence = {
+        "name": name,
+        "options": [{"type": kind, "content": content, "eventToken": f"token-{activity}"}],
+    }
     meta = {
         "activity.id": activity,
         "activity.name": f"Activity {activity}",
@@ -107,7 +110,11 @@ def asked(*names: str, mode: str = "execute", **more: Any) -> DeliveryRequest:
 
 
 def decided(
-    rules: RuleSet | Mapping[str, Any], request: DeliveryRequest, *, now_ms: int = NOW_MS, traced: bool = False
+    rules: RuleSet | Mapping[str, Any],
+    request: DeliveryRequest,
+    *,
+    now_ms: int = NOW_MS,
+    traced: bool = False,
 ) -> Decision:
     if not isinstance(rules, RuleSet):
         rules = compile_artifact(rules)

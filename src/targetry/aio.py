@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from .attributes import AttributesProvider
 from .call_options import OfferOptions, attribute_options, notification_options, offer_options
@@ -15,8 +15,10 @@ from .delivery.transport import AsyncTransport, HttpResponse
 from .errors import ApiException, OptionError
 from .face import ClientFace
 from .machinery import CLOSE_TIMEOUT_S
-from .options import client_options
+from .options import ClientOptions, client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
+
+Client = TypeVar("Client", bound="AsyncTargetClient")
 
 
 class AsyncTargetClient(ClientFace):
@@ -42,14 +44,12 @@ class AsyncTargetClient(ClientFace):
     @classmethod
     async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
         """As `TargetClient.create`; compiles and waits for the first artifact beside the event loop."""
-        checked = client_options(options, keywords)
-        client = await asyncio.to_thread(cls, {"internal": checked})
+        start = _Start(cls, client_options(options, keywords))
         try:
-            await asyncio.to_thread(client._machinery.open)
+            return await asyncio.to_thread(start.run)
         except asyncio.CancelledError:
-            client._machinery.close(0)
+            start.give_up()
             raise
-        return client
 
     async def get_offers(
         self, options: Mapping[str, Any] | None = None, **keywords: Any
@@ -79,9 +79,11 @@ class AsyncTargetClient(ClientFace):
 
     async def aclose(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """As `TargetClient.close`."""
-        await asyncio.to_thread(self._machinery.close, timeout)
-        if self._own_transport:
-            await self._transport.aclose()
+        try:
+            await asyncio.to_thread(self._machinery.close, timeout)
+        finally:  # also when this task is cancelled meanwhile
+            if self._own_transport:
+                await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,6 +123,30 @@ class AsyncTargetClient(ClientFace):
             )
         except Exception as error:
             return foreign(error)
+
+
+class _Start(Generic[Client]):
+    """The making and opening of a client in another thread, which cannot be cancelled but can be given up."""
+
+    def __init__(self, kind: type[Client], options: ClientOptions) -> None:
+        self._kind = kind
+        self._options = options
+        self._client: Client | None = None
+        self._given_up = False
+
+    def run(self) -> Client:
+        client = self._client = self._kind({"internal": self._options})
+        if self._given_up:
+            client._machinery.close(0)
+        else:
+            client._machinery.open()
+        return client
+
+    def give_up(self) -> None:
+        """Have nobody's client closed: here if it is there already, else by the thread."""
+        self._given_up = True
+        if self._client is not None:
+            self._client._machinery.close(0)
 
 
 def _without_callbacks(offer: OfferOptions) -> OfferOptions:

@@ -43,6 +43,12 @@ class OfferOptions(msgspec.Struct, eq=False):
     callback: Callable[[Any], Any] | None = None
     err_callback: Callable[[BaseException], Any] | None = None
 
+    @property
+    def names_visitor(self) -> bool:
+        """Whether an option asks for a visitor to be made (spec/visitor.md §3)."""
+        cookie_told = self.visitor_cookie is not UNSET
+        return cookie_told or self.customer_ids is not None or self.consumer_id is not None
+
     def __repr__(self) -> str:
         """Which options were given; what they hold is a visitor's."""
         given = [name for name in self.__struct_fields__ if getattr(self, name) not in (None, UNSET)]
@@ -102,7 +108,10 @@ def _offer_options(
         request = _request(given)
     method = _method(given, default_method) if "decisioning_method" in given else default_method
     wire = method is _SERVER_SIDE  # hybrid may stay here; what the wire wants is checked again before sending
-    request = _copied(request, wire)
+    try:
+        request = snapshot(request, wire=wire)
+    except ConstraintError as error:
+        raise OptionError(error.path, error.reason) from error
     if mbox_names:
         request = with_mboxes(request, mbox_names)
     _check_fields(request)

@@ -19,7 +19,7 @@ from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import delivery_url
 from .delivery.prepare import Prepared, prepare
 from .delivery.retry import RetryBudget, pause_s
-from .delivery.telemetry import Measurement, TelemetryStore
+from .delivery.telemetry import TelemetryStore, measured
 from .delivery.transport import HttpRequest, HttpResponse
 from .device.decide import Decision, decide
 from .device.remote import RemoteDependency, remote_dependency
@@ -45,6 +45,7 @@ SDK_HEADERS: Final = {
     "X-EXC-SDK": "AdobeTargetPython",
     "X-EXC-SDK-Version": __version__,
 }
+_QUARTER_S: Final = 900.0
 MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -157,6 +158,8 @@ class Road:
         self._report = report
         self._budget = RetryBudget()
         self._timeout_s = options.timeout / 1000
+        self._offset_minutes = 0
+        self._offset_until = 0.0
 
     # prepare
 
@@ -182,14 +185,17 @@ class Road:
 
     def _prepare(self, offer: OfferOptions, request: DeliveryRequest, *, wire: bool) -> Prepared:
         options = self._options
-        visitor = visitor_for(
-            options.organization_id,
-            visitor=offer.visitor,
-            visitor_cookie=offer.visitor_cookie,
-            customer_ids=offer.customer_ids,
-            consumer_id=offer.consumer_id,
-        )
+        visitor = offer.visitor
+        if visitor is None and offer.names_visitor:
+            visitor = visitor_for(
+                options.organization_id,
+                visitor_cookie=offer.visitor_cookie,
+                customer_ids=offer.customer_ids,
+                consumer_id=offer.consumer_id,
+            )
         now = time.time()
+        if now >= self._offset_until:
+            self._look_up_offset(now)
         return prepare(
             request,
             target_cookie=offer.target_cookie,
@@ -204,9 +210,14 @@ class Road:
             wire=wire,
             now=now,
             new_id=new_id,
-            timezone_offset=time.localtime(now).tm_gmtoff // 60,
+            timezone_offset=self._offset_minutes,
             log=self._log,
         )
+
+    def _look_up_offset(self, now: float) -> None:
+        """The server's distance from UTC; it changes at quarters of an hour only."""
+        self._offset_minutes = time.localtime(now).tm_gmtoff // 60
+        self._offset_until = now - now % _QUARTER_S + _QUARTER_S
 
     # decide here
 
@@ -323,7 +334,7 @@ class Road:
         if self.telemetry.enabled:
             took = (time.perf_counter() - call.started) * 1000
             method = _ON_DEVICE if call.is_local else _SERVER_SIDE
-            self.telemetry.add(Measurement(call.prepared.request, response, method, int(now * 1000), took))
+            self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
 
     def url(self, prepared: Prepared) -> str:
         """Where a prepared request is posted to."""

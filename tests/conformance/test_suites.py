@@ -17,7 +17,9 @@ from targetry.logs import Log
 from targetry.models import DeliveryRequest, snapshot
 from targetry.testing import FakeTransport, HttpRequest, HttpResponse, answer
 
-pytestmark = pytest.mark.skipif(not SUITES.is_dir(), reason="../shared/conformance is not beside the checkout")
+pytestmark = pytest.mark.skipif(
+    not SUITES.is_dir(), reason="../shared/conformance is not beside the checkout"
+)
 
 CASES = list(suite_cases()) if SUITES.is_dir() else []
 ON_THE_CLOCK = [case for case in CASES if case.question["now"] is None]

@@ -92,7 +92,12 @@ def test_the_least_artifact_is_its_version() -> None:
 
 
 def test_unknown_fields_and_old_names_are_left_alone() -> None:
-    document = {**HELLO, "hasGeoTargeting": True, "targetAdminActivityUrls": ["x"], "future": {"a": [1, None]}}
+    document = {
+        **HELLO,
+        "hasGeoTargeting": True,
+        "targetAdminActivityUrls": ["x"],
+        "future": {"a": [1, None]},
+    }
     rules = compile_artifact(document)
     assert rules.geo_targeting_enabled is False
     assert rules.document() == document
@@ -230,31 +235,28 @@ def deep(levels: int) -> Any:
     return tree
 
 
-@pytest.mark.parametrize("place", ["meta", "condition", "content", "unknown"])
-def test_an_artifact_nested_ten_thousand_deep_is_refused_or_works_but_never_breaks(place: str) -> None:
-    levels = 10_000
-    text = "[" * levels + "]" * levels
-    parts = {
-        "meta": ('"meta": {"a": DEEP}', ""),
-        "condition": ("", '"condition": DEEP'),
-        "content": ("", '"consequence": {"options": [{"type": "json", "content": DEEP}]}'),
-        "unknown": ('"future": DEEP', ""),
-    }
-    top, inner = parts[place]
-    base = without(HELLO, "meta") if top else HELLO
-    made = json.dumps(base)
-    if top:
-        made = "{" + top + ", " + made[1:]
-    else:
-        name = inner.partition(":")[0].strip('"')
-        document = json.loads(made)
-        document["rules"]["mboxes"]["hero"][0].pop(name)
-        made = json.dumps(document).replace('[{"ruleKey"', "[{" + inner + ', "ruleKey"')
-    source = made.replace("DEEP", text).encode()
-    with pytest.raises(ArtifactError):
-        compiled = compile_artifact(source)
-        assert compiled.quarantined
-        raise ArtifactError(compiled.quarantined[0].reason)
+def faults(source: Any) -> list[str]:
+    """Why the artifact, or rules of it, cannot be used."""
+    try:
+        return [one.reason for one in compile_artifact(source).quarantined]
+    except ArtifactError as error:
+        return [error.reason]
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"!":', '{"and":['])
+@pytest.mark.parametrize("place", ["meta", "future", "condition", "consequence", "content"])
+def test_json_nested_ten_thousand_deep_is_refused_and_does_not_break_the_interpreter(
+    place: str, opening: str
+) -> None:
+    closing = opening.replace("[", "]").replace("{", "}").translate({ord(c): None for c in '"a!nd:'})[::-1]
+    document: dict[str, Any] = mboxes_of(rule(content="DEEP")) if place == "content" else copy.deepcopy(HELLO)
+    if place in ("condition", "consequence"):
+        document["rules"]["mboxes"]["hero"][0][place] = "DEEP"
+    elif place != "content":
+        document[place] = {"a": "DEEP"}
+    text = json.dumps(document).replace('"DEEP"', opening * 10_000 + "1" + closing * 10_000)
+    (fault,) = faults(text)
+    assert "deep" in fault
 
 
 def test_a_dict_nested_ten_thousand_deep_is_refused() -> None:
@@ -271,7 +273,7 @@ def test_a_dict_that_holds_itself_is_refused() -> None:
         compile_artifact(document)
 
 
-@pytest.mark.parametrize("value", [object(), 1j, lambda: None, {b"": 1}], ids=["object", "complex", "function", "bytes as key"])
+@pytest.mark.parametrize("value", [object(), 1j, lambda: None], ids=["object", "complex", "function"])
 def test_a_dict_that_holds_what_is_not_json_is_refused(value: Any) -> None:
     with pytest.raises(ArtifactError):
         compile_artifact({**HELLO, "meta": {"a": value}})
@@ -351,14 +353,18 @@ BAD_RULES: dict[str, Any] = {
     "an unknown operator inside": rule(condition={"and": [True, {"or": [{"nope": 1}]}]}),
     "too deep": rule(condition=deep(200)),
     "too many nodes": rule(condition=[0] * 20_001),
-    "a split without an activity": rule(condition={"<": [{"var": "allocation"}, 50]}, activityId=None, meta={}),
+    "a split without an activity": rule(
+        condition={"<": [{"var": "allocation"}, 50]}, activityId=None, meta={}
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BAD_RULES)
 def test_a_rule_that_cannot_be_used_is_set_aside_and_the_others_stand(name: str) -> None:
     good = rule(2, content="good")
-    document = artifact({"hero": [good, BAD_RULES[name], rule(3, content="never")], "cart": [rule(4, content="cart")]})
+    document = artifact(
+        {"hero": [good, BAD_RULES[name], rule(3, content="never")], "cart": [rule(4, content="cart")]}
+    )
     for source in (document, text_of(document)):
         rules = compile_artifact(source)
         (quarantined,) = rules.quarantined
@@ -379,9 +385,13 @@ def test_a_bad_rule_alone_leaves_its_location_to_the_server() -> None:
 
 
 def test_a_bad_rule_of_a_view_makes_the_view_remote_and_no_mbox_of_its_name() -> None:
-    document = artifact({"home": [rule(name="home")]}, {"home": [{}, rule(name="home")], "cart": [rule(name="cart")]})
+    document = artifact(
+        {"home": [rule(name="home")]}, {"home": [{}, rule(name="home")], "cart": [rule(name="cart")]}
+    )
     rules = compile_artifact(document)
-    assert [(one.location_type, one.location, one.position) for one in rules.quarantined] == [("view", "home", 0)]
+    assert [(one.location_type, one.location, one.position) for one in rules.quarantined] == [
+        ("view", "home", 0)
+    ]
     request = asked("home", prefetch={"views": [{"name": "home"}, {"name": "cart"}]})
     decision = decided(rules, request)
     assert (decision.remote_mboxes, decision.remote_views) == ([], ["home"])
@@ -405,7 +415,9 @@ LENIENT: dict[str, dict[str, Any]] = {
     "meta without an audience": bad("meta", {"activity.id": 1}),
     "no meta at all in it": bad("meta", {}),
     "an unknown option type": in_consequence("options", [{"type": "future", "content": "hello"}]),
-    "an option with unknown members": in_consequence("options", [{"type": "html", "content": "hello", "x": 1}]),
+    "an option with unknown members": in_consequence(
+        "options", [{"type": "html", "content": "hello", "x": 1}]
+    ),
     "no metrics": in_consequence("metrics", None),
     "an unknown metric type": in_consequence("metrics", [{"type": "hover", "x": 1}]),
 }
@@ -437,15 +449,24 @@ def test_a_consequence_may_be_empty() -> None:
     assert (mbox.name, mbox.options, mbox.metrics) == ("hero", [], None)
 
 
-poison = st.sampled_from(["__class__", "__import__", "$ref", "version", "rules", "", "\0", "a" * 300, "hero"]) | st.text(max_size=5)
+poison = st.sampled_from(
+    ["__class__", "__import__", "$ref", "version", "rules", "", "\0", "a" * 300, "hero"]
+) | st.text(max_size=5)
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=()), max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=()), max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(poison, inner, max_size=4),
     max_leaves=12,
 )
 
 
-@given(anything, st.sampled_from(["document", "rules", "rule", "condition", "consequence", "option", "meta", *DEFAULTS]))
+@given(
+    anything,
+    st.sampled_from(["document", "rules", "rule", "condition", "consequence", "option", "meta", *DEFAULTS]),
+)
 def test_whatever_stands_in_an_artifact_is_refused_set_aside_or_works(value: Any, place: str) -> None:
     document = copy.deepcopy(HELLO)
     first = document["rules"]["mboxes"]["hero"][0]
@@ -488,10 +509,14 @@ def test_bytes_that_were_damaged_are_refused_or_work(data: st.DataObject) -> Non
 # ── rules.bin ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def obfuscated(text: bytes, organization: str = ORGANIZATION, key: str = KEY, magic: str = "ATOD:001") -> bytes:
+def obfuscated(
+    text: bytes, organization: str = ORGANIZATION, key: str = KEY, magic: str = "ATOD:001"
+) -> bytes:
     """By the letter of spec/decisioning.md §2.4."""
     stream = cycle((organization + key).encode())
-    return magic.encode() + key.encode() + bytes(byte ^ mask for byte, mask in zip(text, stream, strict=False))
+    return (
+        magic.encode() + key.encode() + bytes(byte ^ mask for byte, mask in zip(text, stream, strict=False))
+    )
 
 
 def test_an_obfuscated_artifact_is_read_with_the_organizations_id() -> None:
@@ -526,19 +551,19 @@ def test_what_is_no_obfuscated_artifact_is_an_artifact_error(junk: bytes) -> Non
 
 @pytest.mark.parametrize("magic", ["ATOD:000", "ATOD:002", "ATOD:010", "ATOD:100"])
 def test_an_obfuscated_artifact_of_another_version_is_invalid(magic: str) -> None:
-    with pytest.raises(ArtifactError, match="^Invalid Artifact$"):
+    with pytest.raises(ArtifactError, match=r"^Invalid Artifact$"):
         compile_artifact(obfuscated(text_of(HELLO), magic=magic), organization_id=ORGANIZATION)
 
 
 @pytest.mark.parametrize("length", [8, 9, 39])
 def test_an_obfuscated_artifact_that_ends_in_its_head_is_invalid(length: int) -> None:
-    with pytest.raises(ArtifactError, match="^Invalid Artifact$"):
+    with pytest.raises(ArtifactError, match=r"^Invalid Artifact$"):
         compile_artifact(obfuscated(text_of(HELLO))[:length], organization_id=ORGANIZATION)
 
 
 @pytest.mark.parametrize("organization", ["", None, "another@AdobeOrg"])
 def test_the_wrong_organization_cannot_read_it(organization: str | None) -> None:
-    with pytest.raises(ArtifactError, match="^Unable to read artifact JSON$"):
+    with pytest.raises(ArtifactError, match=r"^Unable to read artifact JSON$"):
         compile_artifact(obfuscated(text_of(HELLO)), organization_id=organization)
 
 

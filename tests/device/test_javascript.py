@@ -18,11 +18,19 @@ NAN, INF = math.nan, math.inf
 LIST: list[Any] = [1]
 OBJECT = {"a": 1}
 
-numbers = st.floats() | st.integers() | st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, 10**21, 10**400, -(10**400)])
-texts = st.text(st.characters(exclude_categories=())) | st.text("0123456789.eE+-xob \n\ufeffInfity", max_size=12)
+numbers = (
+    st.floats()
+    | st.integers()
+    | st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, 10**21, 10**400, -(10**400)])
+)
+texts = st.text(st.characters(exclude_categories=())) | st.text(
+    "0123456789.eE+-xob \n\ufeffInfity", max_size=12
+)
 scalars = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2), max_leaves=5
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=5,
 )
 
 
@@ -309,7 +317,9 @@ EQUALITY = [
 
 
 @pytest.mark.parametrize(("left", "right", "loosely", "strictly"), EQUALITY, ids=shown)
-def test_equality_is_that_of_javascript_and_symmetric(left: Any, right: Any, loosely: bool, strictly: bool) -> None:
+def test_equality_is_that_of_javascript_and_symmetric(
+    left: Any, right: Any, loosely: bool, strictly: bool
+) -> None:
     assert javascript.loose_equal(left, right) is loosely
     assert javascript.loose_equal(right, left) is loosely
     assert javascript.strict_equal(left, right) is strictly
@@ -449,7 +459,9 @@ def test_comparisons_agree_with_the_interpreter(left: Any, right: Any) -> None:
         (1.5, "is_integer", UNDEFINED),
     ],
 )
-def test_a_member_is_an_own_key_an_index_or_a_length_and_nothing_of_pythons(value: Any, name: str, member: Any) -> None:
+def test_a_member_is_an_own_key_an_index_or_a_length_and_nothing_of_pythons(
+    value: Any, name: str, member: Any
+) -> None:
     assert javascript.member(value, name) == member
 
 
@@ -478,7 +490,9 @@ def test_a_substring_is_cut_in_utf_16_units(text: str, start: int, length: int |
     assert javascript.substring(text, start, length) == part
 
 
-@pytest.mark.parametrize(("text", "length"), [("", 0), ("abc", 3), ("ä", 1), ("\U0001f600", 2), ("\ud83d", 1)])
+@pytest.mark.parametrize(
+    ("text", "length"), [("", 0), ("abc", 3), ("ä", 1), ("\U0001f600", 2), ("\ud83d", 1)]
+)
 def test_the_length_of_a_text_is_counted_in_utf_16_units(text: str, length: int) -> None:
     assert javascript.text_length(text) == length
 

@@ -180,7 +180,10 @@ CASES: list[tuple[Any, Any]] = [
     ({"if": []}, None),
     ({"?:": [True, "yes", "no"]}, "yes"),
     # data
-    ({"missing": ["mbox.t", "mbox.nope", "mbox.e", "mbox.null", "mbox.no"]}, ["mbox.nope", "mbox.e", "mbox.null"]),
+    (
+        {"missing": ["mbox.t", "mbox.nope", "mbox.e", "mbox.null", "mbox.no"]},
+        ["mbox.nope", "mbox.e", "mbox.null"],
+    ),
     ({"missing": [["mbox.t", "mbox.nope"], "mbox.e"]}, ["mbox.nope"]),
     ({"missing": "mbox.nope"}, ["mbox.nope"]),
     ({"missing": []}, []),
@@ -318,7 +321,9 @@ def test_the_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -
     assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is interpreter.truthy(expected)
 
 
-@pytest.mark.parametrize("operator", ["var", "!", "!!", "+", "-", "cat", "log", "merge", "missing", "max", "if", "and", "or"])
+@pytest.mark.parametrize(
+    "operator", ["var", "!", "!!", "+", "-", "cat", "log", "merge", "missing", "max", "if", "and", "or"]
+)
 def test_an_operand_that_is_no_list_counts_as_a_list_of_it(operator: str) -> None:
     assert plain(value_of({operator: "mbox.n"})) == plain(value_of({operator: ["mbox.n"]}))
 
@@ -352,17 +357,50 @@ TYPED_FACTS = [
     "mbox.t_lc",
     "mbox.nope",
 ]
-UNTYPED_FACTS = ["page", "user", "geo", "mbox", "nope", "page.nope", "page.url.length", "user.platform.0", "geo.city.length"]
+UNTYPED_FACTS = [
+    "page",
+    "user",
+    "geo",
+    "mbox",
+    "nope",
+    "page.nope",
+    "page.url.length",
+    "user.platform.0",
+    "geo.city.length",
+]
 COMPARISONS = ["==", "!=", "===", "!==", "<", "<=", ">", ">=", "in"]
-LITERALS = ["gold", "/A/b", "0801", "4", "", "Größe", "\ufb00", 4, 48.44, 0, -1, 2**53 + 1, NAN, True, False, None, [], {}]
+LITERALS = [
+    "gold",
+    "/A/b",
+    "0801",
+    "4",
+    "",
+    "Größe",
+    "\ufb00",
+    4,
+    48.44,
+    0,
+    -1,
+    2**53 + 1,
+    NAN,
+    True,
+    False,
+    None,
+    [],
+    {},
+]
 
 
-@pytest.mark.parametrize("path", [*TYPED_FACTS, *UNTYPED_FACTS, "mbox.", "", None, 0, "__class__", "page.__class__"])
+@pytest.mark.parametrize(
+    "path", [*TYPED_FACTS, *UNTYPED_FACTS, "mbox.", "", None, 0, "__class__", "page.__class__"]
+)
 def test_a_path_finds_what_the_rule_context_holds_there(path: Any) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
     expected = interpreter.apply({"var": [path, "default"]}, of.as_dict(ALLOCATION))
     assert plain(value_of({"var": [path, "default"]}, of)) == plain(expected)
-    assert plain(value_of({"var": path}, of)) == plain(interpreter.apply({"var": path}, of.as_dict(ALLOCATION)))
+    assert plain(value_of({"var": path}, of)) == plain(
+        interpreter.apply({"var": path}, of.as_dict(ALLOCATION))
+    )
 
 
 @pytest.mark.parametrize("operator", COMPARISONS)
@@ -405,7 +443,17 @@ def test_every_kind_of_operand_compares_with_every_other(operator: str) -> None:
         assert value_of(tree, of) is interpreter.apply(tree, data), tree
 
 
-BETWEEN: list[Any] = ["", "gold", "ä", 4, None, {"var": "page.path"}, {"var": "current_day"}, {"var": "mbox.digits"}, {"var": "mbox.f"}]
+BETWEEN: list[Any] = [
+    "",
+    "gold",
+    "ä",
+    4,
+    None,
+    {"var": "page.path"},
+    {"var": "current_day"},
+    {"var": "mbox.digits"},
+    {"var": "mbox.f"},
+]
 
 
 @pytest.mark.parametrize("operator", ["<", "<="])
@@ -451,10 +499,12 @@ def test_the_allocation_is_asked_for_only_where_the_condition_names_it() -> None
 
 # ── random trees ───────────────────────────────────────────────────────────────────────────────────────────────
 
-texts = st.sampled_from(["", "gold", "Gold", "42", " 4.2 ", "1e3", "ä", "\U0001f600", "\ud801", "true", "null"]) | st.text(
-    st.characters(exclude_categories=()), max_size=4
-)
-numbers = st.sampled_from([0, 1, -1, 42, 0.5, 1e308, -1e308, 2**53 + 1, 10**400, NAN, INF, -INF]) | st.integers(-9, 9)
+texts = st.sampled_from(
+    ["", "gold", "Gold", "42", " 4.2 ", "1e3", "ä", "\U0001f600", "\ud801", "true", "null"]
+) | st.text(st.characters(exclude_categories=()), max_size=4)
+numbers = st.sampled_from(
+    [0, 1, -1, 42, 0.5, 1e308, -1e308, 2**53 + 1, 10**400, NAN, INF, -INF]
+) | st.integers(-9, 9)
 scalars = st.none() | st.booleans() | numbers | texts
 json_values = st.recursive(
     scalars,
@@ -464,8 +514,26 @@ json_values = st.recursive(
 parameters = st.fixed_dictionaries(dict.fromkeys("tuvw", json_values))
 paths = st.sampled_from(
     [
-        *("mbox.t", "mbox.u", "mbox.v", "mbox.w", "mbox.t_lc", "mbox.t.a", "mbox.u.0", "mbox.v.length", "mbox.nope"),
-        *("page.url", "page.domain_lc", "user.browserType", "user.browserVersion", "geo.city", "geo.latitude", "geo.region"),
+        *(
+            "mbox.t",
+            "mbox.u",
+            "mbox.v",
+            "mbox.w",
+            "mbox.t_lc",
+            "mbox.t.a",
+            "mbox.u.0",
+            "mbox.v.length",
+            "mbox.nope",
+        ),
+        *(
+            "page.url",
+            "page.domain_lc",
+            "user.browserType",
+            "user.browserVersion",
+            "geo.city",
+            "geo.latitude",
+            "geo.region",
+        ),
         *("current_day", "current_time", "current_timestamp", "allocation"),
         *("", "current", "accumulator", "accumulator.current", "a", "b", "0", "1", "length"),
     ]
@@ -482,7 +550,9 @@ def operations(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
     def loops(*names: str) -> st.SearchStrategy[Any]:
         items = st.lists(inner, max_size=3) | st.sampled_from([var("mbox.t"), var("mbox.u"), var("")])
-        return st.builds(lambda name, values, logic: {name: [values, logic]}, st.sampled_from(names), items, inner)
+        return st.builds(
+            lambda name, values, logic: {name: [values, logic]}, st.sampled_from(names), items, inner
+        )
 
     def folds(values: Any, logic: Any, start: Any) -> Any:
         return {"reduce": [values, logic, start]}
@@ -521,7 +591,9 @@ def test_a_compiled_condition_gives_what_the_interpreter_gives(
         assume(False)
     expected = interpreter.apply(tree, data)
     assert plain(value) == plain(expected)
-    truth = compile_logic(tree).evaluate(facts(of_mbox, url="https://www.shop.example.co.uk/A?q=1", geo=PLACE), allocation)
+    truth = compile_logic(tree).evaluate(
+        facts(of_mbox, url="https://www.shop.example.co.uk/A?q=1", geo=PLACE), allocation
+    )
     assert bool(truth) is interpreter.truthy(expected)
 
 
@@ -533,7 +605,9 @@ comparable_scalars = st.booleans() | st.integers(-9, 9) | st.text("abc", min_siz
     st.recursive(
         comparable_scalars | st.sampled_from([var("mbox.t"), var("mbox.n"), var("mbox.list.0")]),
         lambda inner: st.one_of(
-            st.builds(lambda name, a, b: {name: [a, b]}, st.sampled_from(["===", "!==", "and", "or"]), inner, inner),
+            st.builds(
+                lambda name, a, b: {name: [a, b]}, st.sampled_from(["===", "!==", "and", "or"]), inner, inner
+            ),
             st.builds(lambda name, a: {name: [a]}, st.sampled_from(["!", "!!"]), inner),
             st.builds(lambda a, b, c: {"if": [a, b, c]}, inner, inner, inner),
             st.builds(lambda a: {"map": [[1, 2], a]}, inner),
@@ -551,14 +625,23 @@ def test_another_library_agrees_where_json_logic_has_no_javascript_in_it(tree: A
 
 
 @pytest.mark.parametrize(
-    "tree", [{"unknown": 1}, {"method": [1, "real"]}, {"": 1}, {"and": [True, {"nope": []}]}, {"map": [[], {"nope": 1}]}]
+    "tree",
+    [
+        {"unknown": 1},
+        {"method": [1, "real"]},
+        {"": 1},
+        {"and": [True, {"nope": []}]},
+        {"map": [[], {"nope": 1}]},
+    ],
 )
 def test_an_unknown_operator_is_not_compiled(tree: Any) -> None:
     with pytest.raises(LogicError, match="unknown operator"):
         compile_logic(tree)
 
 
-@pytest.mark.parametrize("name", ["constant", "literal", "list", "path", "add", "truthy", "walk", "eval", "__import__"])
+@pytest.mark.parametrize(
+    "name", ["constant", "literal", "list", "path", "add", "truthy", "walk", "eval", "__import__"]
+)
 def test_the_compilers_own_words_are_no_operators(name: str) -> None:
     with pytest.raises(LogicError, match="unknown operator"):
         compile_logic({name: ["mbox.t"]})
@@ -603,7 +686,9 @@ def test_a_condition_may_have_as_many_nodes_as_the_bound_and_no_more() -> None:
 def test_a_long_list_of_conditions_is_no_depth(operator: str) -> None:
     wide = {operator: [{"==": [var("mbox.n"), i]} for i in range(2000)]}
     of = facts(DATA)
-    assert bool(compile_logic(wide).evaluate(of, None)) is interpreter.truthy(interpreter.apply(wide, of.as_dict(None)))
+    assert bool(compile_logic(wide).evaluate(of, None)) is interpreter.truthy(
+        interpreter.apply(wide, of.as_dict(None))
+    )
 
 
 def doubling(times: int, grow: Any, start: Any) -> Any:
@@ -616,14 +701,18 @@ COSTLY = {
     "a list that doubles": doubling(64, {"merge": [ACCUMULATOR, ACCUMULATOR]}, [1]),
     "a list of itself": doubling(64, {"merge": [[ACCUMULATOR, ACCUMULATOR]]}, [1]),
     "loops in loops": {"map": [list(range(99)), {"map": [list(range(99)), {"map": [list(range(99)), 1]}]}]},
-    "filters in filters": {"filter": [list(range(99)), {"filter": [list(range(99)), {"filter": [list(range(99)), 1]}]}]},
+    "filters in filters": {
+        "filter": [list(range(99)), {"filter": [list(range(99)), {"filter": [list(range(99)), 1]}]}]
+    },
     "searches in loops": {"map": [list(range(999)), {"in": ["x", list(range(999))]}]},
     "cuts of a long text": {"map": [list(range(999)), {"substr": [{"var": ""}, 1]}]},
     "an empty product": {"*": []},
 }
 
 
-@pytest.mark.parametrize("name", [name for name in COSTLY if name not in ("a list of itself", "cuts of a long text")])
+@pytest.mark.parametrize(
+    "name", [name for name in COSTLY if name not in ("a list of itself", "cuts of a long text")]
+)
 def test_a_condition_that_asks_for_too_much_work_is_stopped(name: str) -> None:
     with pytest.raises(EvaluationError):
         value_of(COSTLY[name])
@@ -715,7 +804,12 @@ def test_code_holds_no_text_of_the_artifact_but_paths_as_constants() -> None:
     tree = {
         "and": [
             {"==": [var("mbox.secretPath"), "secretText"]},
-            {"in": [var(["mbox.secretOther", "secretDefault"]), ["secretItem", {"secretKey": 1, "secretKey2": 2}]]},
+            {
+                "in": [
+                    var(["mbox.secretOther", "secretDefault"]),
+                    ["secretItem", {"secretKey": 1, "secretKey2": 2}],
+                ]
+            },
             {"some": [["secretItem"], {"==": [var("secretInner"), "secretText"]}]},
             {"cat": ["secretText", 987654321]},
         ]
@@ -724,10 +818,23 @@ def test_code_holds_no_text_of_the_artifact_but_paths_as_constants() -> None:
     names: set[str] = set()
     constants: set[Any] = set()
     for code in code_objects(function.__code__):
-        names |= {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars, code.co_name, code.co_filename}
-        constants |= {constant for constant in code.co_consts if not isinstance(constant, types.CodeType | tuple)}
+        names |= {
+            *code.co_names,
+            *code.co_varnames,
+            *code.co_freevars,
+            *code.co_cellvars,
+            code.co_name,
+            code.co_filename,
+        }
+        constants |= {
+            constant for constant in code.co_consts if not isinstance(constant, types.CodeType | tuple)
+        }
     assert not [name for name in names if "secret" in name.lower()]
-    assert {c for c in constants if isinstance(c, str) and "secret" in c} <= {"secretPath", "secretOther", "secretInner"}
+    assert {c for c in constants if isinstance(c, str) and "secret" in c} <= {
+        "secretPath",
+        "secretOther",
+        "secretInner",
+    }
     assert 987654321 not in constants
 
 
@@ -750,10 +857,22 @@ def test_two_conditions_of_one_shape_share_their_code_but_not_their_literals() -
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(1, True), (0, False), (1, 1.0), ("1", 1), ("", None), ("ascii", "größe"), (0.0, -0.0), ([], {}), (NAN, 1.0)],
+    [
+        (1, True),
+        (0, False),
+        (1, 1.0),
+        ("1", 1),
+        ("", None),
+        ("ascii", "größe"),
+        (0.0, -0.0),
+        ([], {}),
+        (NAN, 1.0),
+    ],
 )
 def test_literals_that_python_takes_for_equal_or_of_one_shape_stay_apart(one: Any, other: Any) -> None:
-    trees = [{"===": [literal, operand]} for literal in (one, other) for operand in (one, other, var("mbox.x"))]
+    trees = [
+        {"===": [literal, operand]} for literal in (one, other) for operand in (one, other, var("mbox.x"))
+    ]
     of = facts({"x": one})
     for tree in [*trees, *reversed(trees)]:
         assert value_of(tree, of) is interpreter.apply(tree, of.as_dict(None)), tree

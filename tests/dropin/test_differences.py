@@ -10,6 +10,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -100,7 +101,7 @@ def contents(mbox: Any) -> list[Any]:
 
 
 def test_a_member_of_the_enum_is_a_method_for_the_client_too() -> None:
-    with Device(samples.shop(), method=DecisioningMethod.ON_DEVICE) as device:  # type: ignore[arg-type]
+    with Device(samples.shop(), method=DecisioningMethod.ON_DEVICE) as device:
         assert device.client.decisioning_engine is not None
 
 
@@ -397,6 +398,29 @@ def test_a_decision_does_not_look_at_what_the_client_was_given(device: Callable[
     made = device(payload)
     payload["rules"]["mboxes"]["hero"].clear()
     assert contents(made.hero()) == ["hello"]
+
+
+def test_analytics_may_have_keys_that_nobody_knows(device: Callable[..., Device]) -> None:
+    one = rule()
+    one["consequence"]["analytics"] = {"payload": {"pe": "tnt", "tnta": "1:0:0", "new": "x"}}
+    payload = device(mboxes_of(one)).hero().analytics.payload
+    assert (payload.pe, payload.tnta) == ("tnt", "1:0:0")
+
+
+def test_nothing_is_kept_of_the_visitors_that_were_decided_for(device: Callable[..., Device]) -> None:
+    halves = [rule(1, window(0, 50), content="a"), rule(1, window(50, 100), content="b", experience=1)]
+    made = device(mboxes_of(*halves), send_notification_func=lambda report: None)
+    for n in range(200):
+        made.hero(f"early-{n}")
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for n in range(2_000):
+            made.hero(f"visitor-{n}")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2_000 * 50  # 1.1.0 keeps some hundred bytes for each visitor and activity
 
 
 # impressions and notifications

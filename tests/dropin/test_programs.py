@@ -362,6 +362,11 @@ def test_events_are_told_to_handlers_of_either_form(shop: Shop, closing: Closing
     assert told == [f"artifact_download_succeeded from {shop.artifact_url}", "1.0.0", "on-device"]
 
 
+def test_creating_a_client_asks_for_the_artifact_and_nothing_else(shop: Shop, closing: Closing) -> None:
+    closing(TargetClient.create(shop.on_device))
+    assert [received.path for received in shop.requests] == [ARTIFACT_PATH]
+
+
 def test_a_failed_download_is_told_and_the_client_is_there(shop: Shop, closing: Closing) -> None:
     shop.on(ARTIFACT_PATH, html_answer(403))
     failures: list[Any] = []

@@ -196,15 +196,15 @@ def learned_hint(
 
 def _collect(
     page_load: PageLoadResponse | None,
-    places: Sequence[MboxResponse | PrefetchMboxResponse | View] | None,
+    places: Sequence[PageLoadResponse | MboxResponse | PrefetchMboxResponse | View] | None,
     analytics: list[AnalyticsResponse],
     traces: list[dict[str, Any]],
     tokens: list[dict[str, Any]],
 ) -> None:
     """Add what one part of the answer holds, its page load before its mboxes or views."""
-    for place in (page_load, *(places or ())):
-        if place is None:
-            continue
+    if page_load is not None:
+        places = (page_load, *(places or ()))
+    for place in places or ():
         if place.analytics is not None:
             analytics.append(place.analytics)
         if place.trace:

@@ -104,7 +104,9 @@ def prepare(
     The visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
     """
     cookie = _usable(parse_target_cookie(target_cookie, now)) if target_cookie else NO_COOKIE
-    cluster, routed_by_cookie = _route(cookie.device_id, location_hint, sticky_hint, log)
+    cluster, routed_by_cookie = None, False
+    if cookie.device_id or location_hint or sticky_hint:
+        cluster, routed_by_cookie = _route(cookie.device_id, location_hint, sticky_hint, log)
     values = visitor.get_visitor_values() if visitor is not None else None
 
     if not request.request_id:
@@ -116,7 +118,8 @@ def prepare(
         ensure_visitor_id(request, cluster, new_id)
     elif request.id is not None and request.id.customer_ids:
         _hold_back_lone_customer_ids(request, request.id, log)
-    _fill_property(request, property_token, log)
+    if property_token or request._property is not None:
+        _fill_property(request, property_token, log)
     _fill_context(request, timezone_offset)
     _filter_parts(request, log)
     analytics = _fill_experience_cloud(request, values)

@@ -23,25 +23,64 @@ _EDGE, _LOCAL = ExecutionMode.EDGE, ExecutionMode.LOCAL
 
 
 class Measurement(NamedTuple):
-    """One call, measured: becomes an entry when a request takes it along, off the path of the call."""
+    """One call, measured: becomes an entry when a request takes it along, off the path of the call.
 
-    request: DeliveryRequest
-    response: DeliveryResponse
-    method: DecisioningMethod
+    It holds counts and not what was counted: a thousand may wait, and answers may be large. `execute` is whether a page was
+    asked for and how many mboxes; `prefetch` also how many views.
+    """
+
+    request_id: str | None
     timestamp_ms: int
     execution_ms: float
+    method: DecisioningMethod
+    mode: ExecutionMode
+    token: str | None
+    execute: tuple[bool, int] | None
+    prefetch: tuple[bool, int, int] | None
 
     def entry(self) -> TelemetryEntry:
         """The entry; `method` is the one actually used."""
-        request, response = self.request, self.response
+        features = TelemetryFeatures(self.method)
+        if self.execute is not None:
+            page_load, mboxes = self.execute
+            features.execute_page_load = page_load or None
+            features.execute_mbox_count = mboxes or None
+        if self.prefetch is not None:
+            page_load, mboxes, views = self.prefetch
+            features.prefetch_page_load = page_load or None
+            features.prefetch_mbox_count = mboxes or None
+            features.prefetch_view_count = views or None
         return TelemetryEntry(
-            request_id=request.request_id,
+            request_id=self.request_id,
             timestamp=self.timestamp_ms,
             execution=round(self.execution_ms, 2),
-            features=_features(request, self.method),
-            mode=_EDGE if response.edge_host else _LOCAL,
-            telemetry_server_token=response.telemetry_server_token,
+            features=features,
+            mode=self.mode,
+            telemetry_server_token=self.token,
         )
+
+
+def measured(
+    request: DeliveryRequest,
+    response: DeliveryResponse,
+    method: DecisioningMethod,
+    timestamp_ms: int,
+    execution_ms: float,
+) -> Measurement:
+    """What there is to tell about a call."""
+    execute, prefetch = request.execute, request.prefetch
+    return Measurement(
+        request.request_id,
+        timestamp_ms,
+        execution_ms,
+        method,
+        _EDGE if response.edge_host else _LOCAL,
+        response.telemetry_server_token,
+        None if execute is None else (execute.page_load is not None, len(execute.mboxes or ())),
+        None
+        if prefetch is None
+        else (prefetch.page_load is not None, len(prefetch.mboxes or ()), len(prefetch.views or ())),
+    )
 
 
 class TelemetryStore:
@@ -89,16 +128,3 @@ def artifact_entry(*, timestamp: int, execution_ms: float, response_size: int) -
         execution=round(execution_ms, 2),
         request=TelemetryRequest(response_size=response_size),
     )
-
-
-def _features(request: DeliveryRequest, method: DecisioningMethod) -> TelemetryFeatures:
-    features = TelemetryFeatures(method)
-    execute, prefetch = request.execute, request.prefetch
-    if execute is not None:
-        features.execute_page_load = execute.page_load is not None or None
-        features.execute_mbox_count = len(execute.mboxes or ()) or None
-    if prefetch is not None:
-        features.prefetch_page_load = prefetch.page_load is not None or None
-        features.prefetch_mbox_count = len(prefetch.mboxes or ()) or None
-        features.prefetch_view_count = len(prefetch.views or ()) or None
-    return features

@@ -6,6 +6,7 @@ worked out here is only why the others did not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -235,13 +236,13 @@ class _Meeting:
 
     def _add_condition(self, rule: Rule, explained: RuleExplanation) -> None:
         allocation = explained.allocation = self._allocation(rule)
-        if rule.windowed:
+        if _has_window(rule):
             explained.window = shown_window(rule.low, rule.high)
         explained.condition = condition_tree(rule.condition, self._fresh, allocation)
 
     def _allocation(self, rule: Rule) -> float | None:
         """The visitor's, where the rule asks for it."""
-        asks = rule.windowed or rule.test is not None
+        asks = _has_window(rule) or rule.test is not None
         return self._facts.request.allocation(rule.activity_id) if asks else None
 
     def _fresh(self) -> Facts:
@@ -250,6 +251,11 @@ class _Meeting:
 
 
 _NOT_MET = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_KEY})
+
+
+def _has_window(rule: Rule) -> bool:
+    """Also for one that leaves nobody out."""
+    return rule.low != -math.inf or rule.high != math.inf
 
 
 def shown_window(low: float, high: float) -> tuple[float, float]:

@@ -15,6 +15,7 @@ import msgspec
 from targetry.models import DeliveryRequest, Notification, VisitorId
 
 from .facts import Facts, Problem
+from .logic import Condition
 from .ruleset import Location, Rule, RuleSet
 
 
@@ -63,7 +64,7 @@ class Tracer:
         try:
             holds = (
                 rule.low <= allocation <= rule.high
-                and (rule.audience is None or bool(rule.audience(facts, None)))
+                and (rule.audience is None or self._asked(rule.audience, facts))
                 and (rule.test is None or bool(rule.test(facts, allocation)))
             )
         except Exception as error:  # as on the fast road
@@ -71,6 +72,13 @@ class Tracer:
             holds = False
         self._record(rule, facts, allocation, holds)
         return holds
+
+    def _asked(self, audience: Condition, facts: Facts) -> bool:
+        """What an audience answers, asked once: on the fast road its work is paid once too."""
+        answer = facts.answers.get(audience)
+        if answer is None:
+            answer = facts.answers[audience] = bool(audience(facts, None))
+        return answer
 
     def _record(self, rule: Rule, facts: Facts, allocation: float, holds: bool) -> None:
         meta = rule.meta

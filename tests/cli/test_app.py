@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cli_kit import run, shown, written
+from device_kit import mboxes_of, rule
+from targetry import __version__
+from targetry.cli.app import app
+
+COMMANDS = ("offers", "explain", "artifact", "demo")
+EXAMPLE = re.compile(r"^ +(targetry .*?) *$", re.MULTILINE)
+
+
+def examples() -> list[str]:
+    pages = [shown("--help"), *(shown(command, "--help") for command in COMMANDS)]
+    return list(dict.fromkeys(example for page in pages for example in EXAMPLE.findall(page)))
+
+
+def test_these_are_all_commands() -> None:
+    registered = [
+        command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands
+    ]
+
+    assert registered == list(COMMANDS)
+
+
+def test_the_version_is_told() -> None:
+    assert shown("--version") == f"targetry {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_explains_itself_with_examples(command: str) -> None:
+    page = shown(command, "--help", width=80)
+
+    assert f"targetry {command}" in "".join(EXAMPLE.findall(page))
+    assert shown(command, "-h", width=80) == page
+
+
+@pytest.mark.parametrize("command", ["offers", "explain"])
+def test_every_argument_is_explained(command: str) -> None:
+    rows = [line.strip("│ ") for line in shown(command, "--help", width=160).splitlines() if "--" in line]
+
+    explained = [row for row in rows if row.startswith("--") and re.search(r" {2,}[A-Z'].*[.\]]$", row)]
+    assert len(explained) == len([row for row in rows if row.startswith("--")]) == 19
+
+
+@pytest.mark.parametrize("example", examples())
+def test_an_example_of_the_help_does_what_it_says(example: str) -> None:
+    _, *arguments = shlex.split(example)
+    result = run(*arguments)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout
+    assert result.stderr == ""
+
+
+def test_nothing_at_all_shows_the_help() -> None:
+    result = run()
+
+    assert result.exit_code == 2
+    assert "Usage: targetry" in result.output or "Usage: root" in result.output
+
+
+MISTAKES = {
+    "nothing asked for": (
+        ["offers"],
+        2,
+        "nothing is asked for: give --mbox NAME, --page-load or --view NAME",
+    ),
+    "an empty name": (["offers", "--mbox", ""], 2, "the name of an mbox or a view is not empty"),
+    "an unknown command": (["offer"], 2, "No such command 'offer'"),
+    "an unknown option": (["offers", "--mbx", "hero"], 2, "No such option"),
+    "an unknown form": (["offers", "--mbox", "hero", "-o", "yaml"], 2, "'yaml' is not one of"),
+    "a parameter without value": (["explain", "--mbox", "hero", "-p", "x"], 2, "must be NAME=VALUE, not 'x'"),
+    "a parameter without name": (["offers", "--mbox", "hero", "-p", "=x"], 2, "must be NAME=VALUE, not '=x'"),
+    "a place without value": (["offers", "--mbox", "hero", "--geo", "DE"], 2, "must be NAME=VALUE, not 'DE'"),
+    "an unknown part of a place": (
+        ["offers", "--mbox", "hero", "--geo", "planet=earth"],
+        2,
+        "there is no 'planet'",
+    ),
+    "a place off the map": (
+        ["offers", "--mbox", "hero", "--geo", "latitude=north"],
+        2,
+        "the latitude must be a number",
+    ),
+    "a place that is no number": (
+        ["offers", "--mbox", "hero", "--geo", "latitude=nan"],
+        2,
+        "geo.latitude: must be a finite number",
+    ),
+    "a time that is none": (["explain", "--mbox", "hero", "--time", "noon"], 2, "must be a time such as"),
+    "a URL that is too long": (
+        ["offers", "--mbox", "hero", "--url", "x" * 5000],
+        2,
+        "address.url: must have at most 4096",
+    ),
+    "a client code that is none": (
+        ["offers", "--mbox", "hero", "--client", "a b"],
+        2,
+        "client: must be a bare host name",
+    ),
+    "no such file": (["artifact", "nowhere.json"], 1, "error: nowhere.json: No such file or directory"),
+    "a folder": (["offers", "--mbox", "hero", "-a", "."], 1, "error: .: Is a directory"),
+    "a name that no file has": (["artifact", "a\0b"], 1, "embedded null byte"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "exit_code", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told(arguments: list[str], exit_code: int, message: str) -> None:
+    result = run(*arguments, width=250)
+
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+BAD_ARTIFACTS = {
+    "no JSON": (b"{", "is not JSON"),
+    "nothing": (b"", "is not JSON"),
+    "no UTF-8": (b'{"version": "\xff"}', "is not JSON"),
+    "another version": (b'{"version": "2.0"}', "version (2.0) is not supported"),
+    "another shape": (b'{"version": "1.0", "rules": []}', "is not of the expected shape"),
+    "too deep": (b'{"version": "1.0", "meta": ' + b"[" * 100_000, "is nested too deeply"),
+    "obfuscated": (b"ATOD:001" + bytes(40), "--organization-id is needed"),
+}
+
+
+@pytest.mark.parametrize(
+    "command", [["artifact"], ["offers", "--mbox", "hero", "-a"], ["explain", "--mbox", "hero", "-a"]]
+)
+@pytest.mark.parametrize(("content", "message"), BAD_ARTIFACTS.values(), ids=BAD_ARTIFACTS)
+def test_an_artifact_that_cannot_be_used_is_told(
+    tmp_path: Path, command: list[str], content: bytes, message: str
+) -> None:
+    path = tmp_path / "rules.json"
+    path.write_bytes(content)
+    result = run(*command, path)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {path}: ")
+    assert message in result.stderr
+
+
+def test_an_artifact_comes_from_stdin_too() -> None:
+    result = run("artifact", "-", stdin=b'{"version": "1.0"}')
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("stdin · version 1.0\n")
+
+
+def test_an_obfuscated_artifact_is_read_with_the_organization_id(tmp_path: Path) -> None:
+    key = b"0123456789abcdef0123456789abcdef"
+    text = written(tmp_path, mboxes_of(rule())).read_bytes()
+    stream = b"ABC@AdobeOrg" + key
+    hidden = bytes(byte ^ stream[i % len(stream)] for i, byte in enumerate(text))
+    path = tmp_path / "rules.bin"
+    path.write_bytes(b"ATOD:001" + key + hidden)
+
+    assert "Activity 1" in shown("artifact", path, "--organization-id", "ABC@AdobeOrg")
+    assert run("artifact", path, "--organization-id", "another").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["offers", "--mbox", "hero"], ["explain", "--mbox", "hero"], ["artifact"], ["demo"]]
+)
+def test_a_pipe_gets_no_colours(arguments: list[str]) -> None:
+    assert "\x1b" not in shown(*arguments)
+
+
+def test_colours_that_are_asked_for_are_given() -> None:
+    assert "\x1b[" in run("artifact", FORCE_COLOR="1").stdout
+    assert "\x1b[3" not in run("artifact", FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize(
+    "arguments",
+    [["offers", "--page-load", "--view", "*"], ["explain", "--mbox", "promo"], ["artifact"], ["demo"]],
+)
+def test_no_line_is_wider_than_what_it_is_shown_on(arguments: list[str], width: int) -> None:
+    assert max(len(line) for line in shown(*arguments, width=width).splitlines()) <= width

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli_kit import shown, told, written
+from device_kit import artifact, mboxes_of, rule, window
+from differential.suites import SUITES
+
+
+def test_the_sample_shop_is_shown() -> None:
+    text = shown("artifact")
+
+    assert text.startswith(
+        "the sample shop · version 1.0.0 · client acme · production · generated Mon 2026-11-02 09:14 UTC\n"
+        "9 activities · 10 locations · 23 rules · geo targeting\n"
+    )
+    assert "Hero: autumn sale · A/B · 482910\n" in text
+    assert " 50 %   Everyday        everybody   mbox hero\n" in text
+    assert 'United States            country is "UNITED STATES" or "US"' in text
+    assert text.endswith("Only the Delivery API decides\n  mbox recommendations\n")
+
+
+def test_json_is_the_same_in_full() -> None:
+    summary = told("artifact")
+
+    hero = summary["activities"][0]
+    assert (summary["clientCode"], summary["rules"], summary["quarantined"]) == ("acme", 23, [])
+    assert (hero["id"], hero["type"]) == (482910, "ab")
+    assert [(one["name"], one["share"]) for one in hero["experiences"]] == [
+        ("Everyday", 50),
+        ("Autumn sale", 30),
+        ("Free delivery", 20),
+    ]
+    assert [one["name"] for one in summary["locations"] if one["isRemote"]] == ["recommendations"]
+
+
+def test_an_experience_of_several_rules_is_shown_once_with_all_of_its_locations(tmp_path: Path) -> None:
+    document = artifact(
+        {
+            "hero": [rule(1, window(0, 50)), rule(1, window(50, 100), experience=1)],
+            "cart": [rule(1, window(0, 50))],
+        }
+    )
+    (activity,) = told("artifact", written(tmp_path, document))["activities"]
+
+    assert [(one["id"], one["share"], one["locations"]) for one in activity["experiences"]] == [
+        (0, 50, ["mbox hero", "mbox cart"]),
+        (1, 50, ["mbox hero"]),
+    ]
+
+
+def test_a_rule_of_a_property_names_it(tmp_path: Path) -> None:
+    text = shown("artifact", written(tmp_path, mboxes_of(rule(1, propertyTokens=["p", "q"]))))
+
+    assert "of property p, q" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "share"), [(0, 33.34, "33.34 %"), (50, 50, "0 %"), (99, 300, "1 %"), (0, 100, "100 %")]
+)
+def test_a_share_is_the_width_of_the_window(tmp_path: Path, low: float, high: float, share: str) -> None:
+    assert f"{share}   Experience 0" in shown(
+        "artifact", written(tmp_path, mboxes_of(rule(1, window(low, high))))
+    )
+
+
+def test_locations_that_the_delivery_api_must_decide_are_named(tmp_path: Path) -> None:
+    document = mboxes_of(rule(), remoteMboxes=["hero", "footer"], localMboxes=["hero"], remoteViews=["home"])
+    text = shown("artifact", written(tmp_path, document))
+
+    assert text.endswith(
+        "Only the Delivery API decides\n  mbox hero, though 1 rule is here\n  mbox footer\n  view home\n"
+    )
+
+
+def test_rules_that_are_not_used_are_named_with_the_reason(tmp_path: Path) -> None:
+    path = written(tmp_path, mboxes_of(rule(), rule(2, {"guess": 1})))
+
+    assert shown("artifact", path).endswith("Not used\n  mbox hero, rule 1: unknown operator 'guess'\n")
+    assert told("artifact", path)["quarantined"] == [
+        {"location": "mbox hero", "position": 1, "reason": "unknown operator 'guess'"}
+    ]
+
+
+def test_an_artifact_that_tells_little_is_shown_with_little(tmp_path: Path) -> None:
+    made = rule(1, meta={"activity.id": 1}, consequence={})
+    path = written(tmp_path, {"version": "1", "rules": {"mboxes": {"hero": [made]}}})
+    text = shown("artifact", path, width=300)
+
+    assert text.startswith(f"{path} · version 1\n1 activity · 1 location · 1 rule · no geo targeting\n")
+    assert "an activity without a name · unknown type · 1\n" in text
+
+
+@pytest.mark.skipif(not SUITES.is_dir(), reason="../shared/conformance is not beside the checkout")
+def test_every_real_artifact_is_shown() -> None:
+    for path in sorted((SUITES / "artifacts").glob("*.json")):
+        activities = told("artifact", path)["activities"]
+        assert activities
+        assert "{" not in "".join(
+            one["audience"] for activity in activities for one in activity["experiences"]
+        )
+        assert shown("artifact", path)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_kit import run, shown, told, written
+from device_kit import artifact, mboxes_of, rule
+from targetry.cli.expression import expression
+from targetry.device.condition_tree import Node
+
+
+def test_the_tree_shows_which_rule_decided_and_why_not_the_others() -> None:
+    text = shown(
+        "explain", "--mbox", "delivery-note", "--geo", "country=AT", "--tnt-id", "ada", "--time", "2026-12-04"
+    )
+
+    assert text == (
+        "visitor ada\n"
+        "client acme · Fri 2026-12-04 00:00 UTC · browser unknown · platform unknown · country AT\n"
+        "\n"
+        "mbox delivery-note (execute): Delivery note by country and browser › German-speaking Europe\n"
+        "├── ✗ rule 0: Delivery note by country and browser › United States\n"
+        "│   ├── its condition does not hold\n"
+        "│   └── ✗ or\n"
+        '│       ├── ✗ "UNITED STATES" == geo.country ("AT")\n'
+        '│       └── ✗ "US" == geo.country ("AT")\n'
+        "├── ✓ rule 1: Delivery note by country and browser › German-speaking Europe\n"
+        "│   ├── matched\n"
+        "│   └── ✓ or\n"
+        '│       ├── ✗ "GERMANY" == geo.country ("AT")\n'
+        '│       ├── ✗ "DE" == geo.country ("AT")\n'
+        '│       ├── ✗ "AUSTRIA" == geo.country ("AT")\n'
+        '│       ├── ✓ "AT" == geo.country ("AT")\n'
+        '│       ├── ✗ "SWITZERLAND" == geo.country ("AT")\n'
+        '│       └── ✗ "CH" == geo.country ("AT")\n'
+        "└── rules 2 to 3: not reached\n"
+    )
+
+
+def test_the_allocation_is_shown_with_the_window() -> None:
+    text = shown("explain", "--mbox", "hero", "--tnt-id", "ada")
+
+    assert "the allocation 96.93 is not in 0 to 50" in text
+    assert "matched: the allocation 96.93 is in 80 to 100" in text
+
+
+def test_milliseconds_are_shown_as_dates() -> None:
+    text = shown("explain", "--mbox", "promo", "--time", "2026-11-25", width=160)
+
+    assert (
+        "✓ Mon 2026-11-23 00:00 UTC <= current_timestamp (Wed 2026-11-25 00:00 UTC) <= Mon 2026-11-30 00:00 UTC"
+        in text
+    )
+
+
+def test_a_rule_for_everybody_says_so() -> None:
+    assert "matched: it is for everybody" in shown("explain", "--view", "confirmation")
+
+
+def test_every_view_shows_where_its_rules_are() -> None:
+    text = shown("explain", "--view", "*", "--tnt-id", "ada")
+
+    assert "every view (prefetch): Cart: delivery promise › " in text
+    assert "rule 0: Confirmation: what comes next › Everybody" in text
+    assert "confirmation rule 0" in text
+
+
+def test_a_location_without_rules_says_so() -> None:
+    result = run("explain", "--mbox", "heroo")
+
+    assert "mbox heroo (execute): no rules\n" in result.stdout
+    assert result.stderr == "note: mbox 'heroo' is not in the artifact; did you mean 'hero'?\n"
+
+
+def test_a_quarantined_rule_shows_its_fault(tmp_path: Path) -> None:
+    text = shown("explain", "-a", written(tmp_path, mboxes_of(rule(1, {"guess": 1}))), "--mbox", "hero")
+
+    assert "✗ rule 0: Activity 1 › Experience 0\n    └── unknown operator 'guess'\n" in text
+
+
+def test_names_of_an_artifact_cannot_command_the_terminal(tmp_path: Path) -> None:
+    made = rule()
+    made["meta"]["activity.name"] = "\x1b[2J[red]"
+    path = written(tmp_path, artifact({"he\x1bro": [made]}))
+
+    text = shown("explain", "-a", path, "--mbox", "he\x1bro")
+    assert "\x1b" not in text
+    assert "\\x1b[2J[red] › Experience 0" in text
+
+
+def test_json_holds_the_values_of_the_tree() -> None:
+    answer = told("explain", "--mbox", "greeting", "-p", "member.tier=Silver", "--tnt-id", "ada")
+
+    (location,) = answer["locations"]
+    gold, silver = location["rules"]
+    assert (answer["visitor"], location["parameters"]) == ("ada", {"member.tier": "Silver"})
+    assert (gold["verdict"], silver["verdict"]) == ("condition", "matched")
+    assert silver["condition"] == {
+        "operator": "==",
+        "value": True,
+        "operands": [
+            {"value": "silver"},
+            {"operator": "var", "name": "mbox.member.tier_lc", "value": "silver"},
+        ],
+    }
+
+
+def literal(value: Any) -> Node:
+    return Node(value=value)
+
+
+def fact(name: str, value: Any) -> Node:
+    return Node("var", name, value)
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        (literal("a"), '"a"'),
+        (fact("mbox.n", 3), "mbox.n (3)"),
+        (fact("mbox.n", None), "mbox.n (not set)"),
+        (Node("var", "item"), "item"),
+        (Node("var", "", {"a": 1}), 'all data ({"a": 1})'),
+        (Node("var", "mbox.n", 1, [literal(1)]), "mbox.n (1), else 1"),
+        (Node("==", value=True, operands=[literal(1), fact("mbox.n", 1)]), "1 == mbox.n (1)"),
+        (Node("<", value=True, operands=[literal(1), fact("mbox.n", 2), literal(3)]), "1 < mbox.n (2) < 3"),
+        (Node("!", value=True, operands=[fact("mbox.n", 0)]), "! mbox.n (0)"),
+        (Node("missing", value=[], operands=[literal("a"), literal("b")]), 'missing "a", "b"'),
+        (Node(value=[1, 2], operands=[literal(1), fact("mbox.n", 2)]), "[1, mbox.n (2)]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_part_is_one_line(node: Node, text: str) -> None:
+    assert expression(node) == text
+
+
+def test_a_part_that_is_no_question_shows_its_value(tmp_path: Path) -> None:
+    condition = {"==": [{"+": [{"var": "mbox.n"}, 1]}, 4]}
+    path = written(tmp_path, mboxes_of(rule(1, condition)))
+
+    assert '    └── ✓ ==\n        ├── · mbox.n ("3") + 1 is 4\n        └── · 4\n' in shown(
+        "explain", "-a", path, "--mbox", "hero", "-p", "n=3"
+    )
+
+
+def test_a_loop_shows_its_logic_without_values(tmp_path: Path) -> None:
+    condition = {"some": [[1, 2], {">": [{"var": ""}, 1]}]}
+    text = shown("explain", "-a", written(tmp_path, mboxes_of(rule(1, condition))), "--mbox", "hero")
+
+    assert "✓ some\n        ├── · [1, 2]\n        └── · all data > 1\n" in text

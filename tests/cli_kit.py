@@ -1,0 +1,39 @@
+"""What tests of the command share: running it in this process, at a given width."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from targetry.cli.app import app
+
+
+def run(*arguments: str | Path, width: int = 100, stdin: bytes | None = None, **environment: str) -> Result:
+    """Run `targetry` as from a pipe."""
+    env = {"COLUMNS": str(width), "NO_COLOR": None, "FORCE_COLOR": None, **environment}
+    return CliRunner(env=env).invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def shown(*arguments: str | Path, width: int = 100) -> str:
+    """What a successful run prints."""
+    result = run(*arguments, width=width)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def told(*arguments: str | Path) -> Any:
+    """What a successful run with `-o json` prints, and it prints nothing else."""
+    result = run(*arguments, "-o", "json")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def written(folder: Path, document: Any, name: str = "rules.json") -> Path:
+    """The artifact in a file."""
+    path = folder / name
+    path.write_text(json.dumps(document), "utf-8")
+    return path

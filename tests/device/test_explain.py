@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device_kit import CLIENT, NOBODY, NOW_MS, artifact, asked, decided, mboxes_of, numbered, rule, window
+from differential import artifacts
+from differential.cases import question
+from differential.suites import SUITES
+from differential.suites import artifact as suite_artifact
+from targetry import samples
+from targetry.delivery.prepare import ensure_visitor_id
+from targetry.device.allocation import allocation
+from targetry.device.decide import decide
+from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.models import ConstraintError, DeliveryRequest, snapshot
+
+GLOBAL = "target-global-mbox"
+IS_GERMAN = {"==": ["DE", {"var": "geo.country"}]}
+
+
+def explained(document: Mapping[str, Any], request: DeliveryRequest) -> Explanation:
+    return explain(compile_artifact(document), request, client_code=CLIENT, now_ms=NOW_MS)
+
+
+def one_location(document: Mapping[str, Any], request: DeliveryRequest) -> LocationExplanation:
+    (location,) = explained(document, request).locations
+    return location
+
+
+def verdicts(rules: list[RuleExplanation]) -> list[str]:
+    return [rule.verdict.value for rule in rules]
+
+
+# ── which rule decided, and why not the others ─────────────────────────────────────────────────────────────────
+
+
+def test_the_first_rule_that_matches_decides_and_the_rest_is_not_reached() -> None:
+    location = one_location(mboxes_of(rule(1, NOBODY), rule(2), rule(3)), asked("hero"))
+
+    assert verdicts(location.rules) == ["condition", "matched", "not-reached"]
+    assert [rule.meta["activity.id"] for rule in location.matched] == [2]
+
+
+def test_a_rule_that_was_met_shows_its_condition_with_values() -> None:
+    location = one_location(
+        mboxes_of(rule(1, IS_GERMAN)), asked("hero", context={"channel": "web", "geo": {"countryCode": "AT"}})
+    )
+
+    (met,) = location.rules
+    assert met.condition is not None
+    assert [(part.name, part.value) for part in met.condition.operands] == [
+        (None, "DE"),
+        ("geo.country", "AT"),
+    ]
+
+
+def test_a_visitor_outside_of_the_window_is_told_his_allocation_and_the_range() -> None:
+    here = allocation(CLIENT, 1, "visitor")
+    location = one_location(mboxes_of(rule(1, window(here, 100)), rule(1, window(0, here))), asked("hero"))
+
+    outside, inside = location.rules
+    assert (outside.verdict, outside.allocation, outside.window) == (Verdict.ALLOCATION, here, (here, 100))
+    assert outside.reason == f"the allocation {here:g} is not in {here:g} to 100"
+    assert (inside.verdict, inside.allocation, inside.window) == (Verdict.MATCHED, here, (0, here))
+
+
+def test_where_audience_and_window_both_fail_it_is_the_audience() -> None:
+    nowhere = {"and": [{"<": [200, {"var": "allocation"}]}, IS_GERMAN]}
+    location = one_location(mboxes_of(rule(1, nowhere)), asked("hero"))
+
+    assert verdicts(location.rules) == ["condition"]
+
+
+@pytest.mark.parametrize(
+    ("token", "verdict", "reason"),
+    [
+        (None, "property", "only for property a, and the request names no property"),
+        ("b", "property", "only for property a, and the request is of property b"),
+        ("a", "matched", "its content is given"),
+    ],
+    ids=["no property", "another one", "its own"],
+)
+def test_a_rule_of_a_property(token: str | None, verdict: str, reason: str) -> None:
+    more: dict[str, Any] = {"property": {"token": token}} if token else {}
+    location = one_location(mboxes_of(rule(1, propertyTokens=["a"])), asked("hero", **more))
+
+    (met,) = location.rules
+    assert (met.verdict, met.reason, met.property_tokens) == (verdict, reason, ["a"])
+    assert (met.condition is None) is (verdict == "property")
+
+
+def test_on_the_global_mbox_one_rule_of_each_key_matches() -> None:
+    document = mboxes_of(rule(1), rule(2), rule(1), rule(3), mbox=GLOBAL)
+
+    assert verdicts(one_location(document, asked(GLOBAL)).rules) == [
+        "matched",
+        "matched",
+        "rule-key",
+        "matched",
+    ]
+
+
+def test_a_page_load_is_explained_by_the_rules_of_the_global_mbox() -> None:
+    location = one_location(mboxes_of(rule(1), rule(2), mbox=GLOBAL), asked(execute={"pageLoad": {}}))
+
+    assert (location.type, location.name, verdicts(location.rules)) == ("pageLoad", GLOBAL, ["matched"] * 2)
+
+
+def test_a_quarantined_rule_stands_in_its_place_with_its_fault() -> None:
+    rules = [rule(1, NOBODY), rule(2, {"guess": []}), 7, rule(3)]
+    location = one_location(artifact({"hero": rules}), asked("hero"))
+
+    assert verdicts(location.rules) == ["condition", "quarantined", "quarantined", "matched"]
+    assert [rule.position for rule in location.rules] == [0, 1, 2, 3]
+    assert location.rules[1].reason == "unknown operator 'guess'"
+    assert location.rules[1].meta["activity.id"] == 2
+    assert location.rules[2].meta == {}
+    assert location.is_remote
+
+
+def test_a_rule_that_cannot_be_evaluated_says_so() -> None:
+    doubled: Any = "x" * 1_000
+    for _ in range(11):
+        doubled = {"cat": [doubled, doubled]}
+    location = one_location(mboxes_of(rule(1, {"==": [doubled, ""]}), rule(2)), asked("hero"))
+
+    failed, second = location.rules
+    assert failed.verdict is Verdict.FAILED
+    assert failed.reason.startswith("its condition cannot be evaluated: ")
+    assert second.verdict is Verdict.MATCHED
+
+
+def test_a_rule_that_earlier_ones_left_no_work_for_says_so() -> None:
+    numbers = list(range(3))
+    for _ in range(4):
+        numbers = numbers * 9
+
+    def busy(answer: int) -> dict[str, Any]:
+        return {"some": [numbers, {"==": [{"var": ""}, answer]}]}
+
+    rules = [rule(number, busy(-number)) for number in range(1, 12)] + [rule(20, busy(0))]
+    location = one_location(mboxes_of(*rules), asked("hero"))
+
+    assert "failed" in verdicts(location.rules)
+    assert "earlier rules have used up the work that a decision may cost" in [
+        one.reason for one in location.rules
+    ]
+
+
+# ── which locations ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_locations_come_executed_first_and_by_kind() -> None:
+    request = asked(
+        execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]},
+        prefetch={"views": [{"name": "home"}, {}], "mboxes": [{"index": 0, "name": "hero"}]},
+    )
+    told = explained(artifact({"hero": [rule()]}, {"home": [rule(name="home")]}), request)
+
+    assert [(location.mode, location.type, location.name) for location in told.locations] == [
+        ("execute", "mbox", "hero"),
+        ("execute", "pageLoad", GLOBAL),
+        ("prefetch", "mbox", "hero"),
+        ("prefetch", "view", "home"),
+        ("prefetch", "view", None),
+    ]
+
+
+def test_a_view_without_a_name_is_every_view() -> None:
+    document = artifact(
+        views={"home": [rule(1, name="home")], "cart": [rule(2, NOBODY, name="cart"), rule(1, name="cart")]}
+    )
+    location = one_location(document, asked(prefetch={"views": [{}]}))
+
+    assert [(one.location, one.position, one.verdict.value) for one in location.rules] == [
+        ("home", 0, "matched"),
+        ("cart", 0, "condition"),
+        ("cart", 1, "rule-key"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_remote"),
+    [("hero", False), ("footer", True), ("unknown", True)],
+    ids=["local", "remote", "unknown"],
+)
+def test_a_location_tells_whether_it_is_remote(name: str, is_remote: bool) -> None:
+    document = mboxes_of(rule(), localMboxes=["hero", "footer"], remoteMboxes=["footer"])
+
+    assert one_location(document, asked(name)).is_remote is is_remote
+
+
+def test_a_location_without_rules_has_none_to_tell_of() -> None:
+    assert one_location(mboxes_of(rule()), asked("unknown")).rules == []
+
+
+# ── the whole ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_it_tells_what_decisions_rest_on() -> None:
+    request = asked("hero", property={"token": "p"}, context={"channel": "web", "geo": {"countryCode": "de"}})
+    told = explained(mboxes_of(rule()), request)
+
+    assert (told.visitor, told.client_code, told.property_token, told.now_ms) == (
+        "visitor",
+        CLIENT,
+        "p",
+        NOW_MS,
+    )
+    assert told.context["geo"] == {"country": "DE"}
+    assert "mbox" not in told.context
+
+
+def test_a_location_tells_its_parameters() -> None:
+    request = asked(execute={"mboxes": [{"index": 0, "name": "hero", "parameters": {"plan": "gold"}}]})
+
+    assert one_location(mboxes_of(rule()), request).parameters == {"plan": "gold"}
+
+
+def test_it_is_json_in_the_words_of_the_wire() -> None:
+    told = msgspec.to_builtins(explained(mboxes_of(rule(1, window(0, 100))), asked("hero")))
+
+    (location,) = told["locations"]
+    (met,) = location["rules"]
+    assert set(told) == {"clientCode", "visitor", "propertyToken", "nowMs", "context", "locations"}
+    assert met["ruleKey"] == "1"
+    assert met["verdict"] == "matched"
+    assert met["condition"]["operands"][0] == {
+        "operator": "<=",
+        "value": True,
+        "operands": [{"value": 0}, {"operator": "var", "name": "allocation", "value": met["allocation"]}],
+    }
+
+
+# ── an explanation and a decision are one ──────────────────────────────────────────────────────────────────────
+
+
+def marked(document: dict[str, Any]) -> dict[str, Any]:
+    """Each rule gives its own place as its content."""
+    for kind, locations in document["rules"].items():
+        for name, rules in locations.items():
+            for position, one in enumerate(rules):
+                if isinstance(one, dict):
+                    content = f"{kind} {name} {position}"
+                    options = [{"type": "json", "content": content, "eventToken": content}]
+                    one["consequence"] = {"name": name, "options": options, "metrics": []}
+    return document
+
+
+def decided_places(rules: RuleSet, request: DeliveryRequest, now_ms: int) -> list[list[Any]]:
+    """The places of the rules that decided: of all mboxes, the pageLoads and the views of each mode."""
+    response = decide(rules, request, client_code=CLIENT, now_ms=now_ms, new_id=numbered()).response
+    places = []
+    for answer in (response.execute, response.prefetch):
+        mboxes = [
+            option.content for mbox in (answer and answer.mboxes) or () for option in mbox.options or ()
+        ]
+        page_load = answer.page_load if answer is not None else None
+        places += [mboxes, [option.content for option in (page_load.options if page_load else None) or ()]]
+    views = response.prefetch.views if response.prefetch is not None else None
+    return [*places, sorted(option.content for view in views or () for option in view.options or ())]
+
+
+def explained_places(told: Explanation) -> list[list[Any]]:
+    def of(kind: str, *modes: str) -> Iterator[str]:
+        for location in told.locations:
+            if location.type == kind and location.mode in modes:
+                places = "views" if kind == "view" else "mboxes"
+                yield from (f"{places} {one.location} {one.position}" for one in location.matched)
+
+    by_mode = [list(of(kind, mode)) for mode in ("execute", "prefetch") for kind in ("mbox", "pageLoad")]
+    return [*by_mode, sorted(of("view", "prefetch"))]
+
+
+def agree(document: dict[str, Any], seed: int) -> None:
+    rng = random.Random(seed)
+    asked = question(rng, document)
+    try:
+        request = snapshot(asked["request"], wire=False)
+    except ConstraintError:
+        return
+    ensure_visitor_id(request, None, lambda: f"visitor-{seed}")
+    rules = compile_artifact(marked(document))
+
+    told = explain(rules, request, client_code=CLIENT, now_ms=asked["now"])
+
+    assert explained_places(told) == decided_places(rules, request, asked["now"])
+    for location in told.locations:
+        for one in location.rules:
+            if one.condition is not None and one.verdict is not Verdict.FAILED:
+                matched = one.verdict is Verdict.MATCHED
+                assert bool(one.condition.value or one.condition.value == {}) is matched, one
+
+
+REAL: dict[str, Callable[[], dict[str, Any]]] = {"the sample shop": samples.shop}
+if SUITES.is_dir():
+    for path in sorted((SUITES / "artifacts").glob("*.json")):
+        REAL[path.stem] = lambda name=path.stem: suite_artifact(name)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("load", REAL.values(), ids=REAL)
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32))
+def test_the_rules_that_decided_are_those_of_the_decision(
+    load: Callable[[], dict[str, Any]], seed: int
+) -> None:
+    agree(load(), seed)
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 2**32))
+def test_they_are_for_any_artifact(seed: int) -> None:
+    agree(artifacts.artifact(random.Random(seed)), seed)
+
+
+def test_an_explanation_changes_nothing_of_the_request() -> None:
+    document, request = mboxes_of(rule(1, IS_GERMAN)), asked("hero")
+    before = request.to_json()
+    explained(document, request)
+
+    assert request.to_json() == before
+    assert decided(document, request).response.execute is not None

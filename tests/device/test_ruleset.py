@@ -1,0 +1,285 @@
+"""The compiler's front: windows of the allocation, audiences, locations. spec/decisioning.md §1, §5, §7."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from device import interpreter
+from device_kit import NOBODY, artifact, asked, contents, decided, facts, mboxes_of, rule, window
+from targetry.device.allocation import bucket
+from targetry.device.logic import compile_logic
+from targetry.device.ruleset import RuleSet, compile_artifact, split_window
+from targetry.models import DeliveryRequest
+
+ALLOCATION = {"var": "allocation"}
+
+
+def admitted(condition: Any, allocation: float) -> bool:
+    """Whether the split condition holds, of a visitor for whom everything but the allocation is true."""
+    low_high, others = split_window(condition)
+    of = facts()
+    return low_high.low <= allocation <= low_high.high and all(
+        compile_logic(part).evaluate(of, allocation) for part in others
+    )
+
+
+# ── windows ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+EDGES = [0, 0.0, 0.01, 12.5, 33.33, 33.34, 50, 66.67, 99.98, 99.99, 100]
+WINDOWS: list[Any] = [
+    *({operator: [edge, ALLOCATION]} for operator in ("<", "<=", ">", ">=") for edge in EDGES),
+    *({operator: [ALLOCATION, edge]} for operator in ("<", "<=", ">", ">=") for edge in EDGES),
+    *({"<=": [low, ALLOCATION, high]} for low, high in itertools.combinations(EDGES, 2)),
+    *({"<": [low, ALLOCATION, high]} for low, high in itertools.combinations(EDGES, 2)),
+    *(window(low, high) for low, high in itertools.combinations(EDGES, 2)),
+]
+
+
+@pytest.mark.parametrize("condition", WINDOWS, ids=str)
+def test_a_window_admits_the_allocations_that_its_condition_holds_for(condition: Any) -> None:
+    around = {round(edge * 100) + step for edge in EDGES for step in (-1, 0, 1)}
+    for bucket_ in sorted(around & set(range(10_000))):
+        allocation = bucket_ / 100
+        expected = interpreter.truthy(interpreter.apply(condition, {"allocation": allocation}))
+        assert admitted(condition, allocation) is expected, allocation
+
+
+@pytest.mark.parametrize("condition", WINDOWS, ids=str)
+def test_a_comparison_of_the_allocation_with_numbers_is_all_window(condition: Any) -> None:
+    assert split_window(condition)[1] == []
+
+
+bounds = st.one_of(
+    st.floats(-5, 105),
+    st.integers(-5, 105),
+    st.integers(0, 10_000).map(lambda hundredths: hundredths / 100),
+    st.sampled_from(
+        [
+            "50",
+            "50.0",
+            None,
+            True,
+            math.nan,
+            math.inf,
+            1e308,
+            -1e308,
+            10**400,
+            [50],
+            ALLOCATION,
+            {"var": "mbox.n"},
+        ]
+    ),
+)
+allocations = st.sampled_from(
+    [ALLOCATION, {"var": ["allocation"]}, {"var": ["allocation", 5]}, {"var": "mbox.n"}]
+)
+comparisons = st.builds(
+    lambda operator, operands: {operator: operands},
+    st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
+    st.permutations([1, 2, 3]).flatmap(lambda _: st.lists(bounds | allocations, min_size=1, max_size=4)),
+)
+conditions = st.recursive(
+    comparisons | st.booleans() | st.sampled_from([0, "", None, [], {}, "x"]),
+    lambda inner: (
+        st.builds(lambda parts: {"and": parts}, st.lists(inner, max_size=3) | inner)
+        | st.builds(lambda parts: {"or": parts}, st.lists(inner, min_size=1, max_size=2))
+        | st.builds(lambda part: {"!": [part]}, inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(conditions, st.integers(0, 9999))
+@example({"and": []}, 0)
+@example({"and": [True, {"and": [{"<": [10, ALLOCATION]}, True]}]}, 1000)
+@example({"and": {"<": [10, ALLOCATION]}}, 1001)
+@example({"<=": [50, ALLOCATION, 20]}, 3000)
+@example({">=": [50, ALLOCATION, 20]}, 3000)
+@example({"<": [ALLOCATION, 50, 60]}, 3000)
+def test_a_condition_taken_apart_holds_where_the_whole_holds(condition: Any, hundredths: int) -> None:
+    allocation = hundredths / 100
+    data = {"allocation": allocation, "mbox": {}}
+    assert admitted(condition, allocation) is interpreter.truthy(interpreter.apply(condition, data))
+
+
+@given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(0, 9999))
+def test_experiences_share_out_all_visitors_without_gap_or_overlap(first: int, second: int, at: int) -> None:
+    low, high = sorted((first, second))
+    windows = [window(a / 100, b / 100) for a, b in [(0, low), (low, high), (high, 10_000)]]
+    assert [admitted(one, at / 100) for one in windows].count(True) == 1
+
+
+def test_visitors_fall_where_their_bucket_says() -> None:
+    cuts = [0, 12.5, 33.33, 66.67, 100]
+    rules = compile_artifact(
+        mboxes_of(
+            *(
+                rule(77, window(low, high), content=str(low), experience=i)
+                for i, (low, high) in enumerate(itertools.pairwise(cuts))
+            )
+        )
+    )
+    for number in range(300):
+        request = asked("hero", id={"tntId": f"v{number}.28_0"})
+        at = bucket("acme", 77, f"v{number}") / 100
+        expected = next(str(low) for low, high in itertools.pairwise(cuts) if at <= high)
+        assert contents(decided(rules, request)) == [expected]
+
+
+# ── the bucketing key ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def halves(**more: Any) -> RuleSet:
+    """The visitor `visitor` falls into A of activity 1 and B of activity 2."""
+    return compile_artifact(
+        mboxes_of(rule(1, window(0, 50), content="A", **more), rule(1, window(50, 100), content="B", **more))
+    )
+
+
+def side(activity: Any) -> str:
+    return "A" if bucket("acme", activity, "visitor") <= 5000 else "B"
+
+
+ONE, OTHER = (next(n for n in range(1, 99) if side(n) == wanted) for wanted in "AB")
+
+
+@pytest.mark.parametrize(
+    ("meta", "activity_id", "activity"),
+    [
+        ({"activity.id": ONE}, OTHER, ONE),
+        ({"activity.id": OTHER}, ONE, OTHER),
+        ({"activity.id": str(ONE)}, OTHER, ONE),
+        ({}, ONE, ONE),
+        ({}, OTHER, OTHER),
+        ({}, str(OTHER), OTHER),
+    ],
+)
+def test_the_meta_names_the_activity_before_the_rule_does(meta: Any, activity_id: Any, activity: int) -> None:
+    rules = halves(meta=meta, activityId=activity_id)
+    assert contents(decided(rules, asked("hero"))) == [side(activity)]
+
+
+@pytest.mark.parametrize(
+    "meta", [{"activity.id": True}, {"activity.id": None}, {"activity.id": 1.5}, {"activity.id": ""}]
+)
+def test_an_activity_that_has_no_usable_id_cannot_split_its_visitors(meta: Any) -> None:
+    rules = halves(meta=meta, activityId=None)
+    assert len(rules.quarantined) == 2
+    assert "activity.id" in rules.quarantined[0].reason
+
+
+def test_an_activity_without_an_id_may_be_for_everybody() -> None:
+    rules = compile_artifact(mboxes_of(rule(meta={}, activityId=None, ruleKey=None)))
+    assert contents(decided(rules, asked("hero"))) == ["hello"]
+
+
+# ── locations ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_rule_that_holds_wins() -> None:
+    rules = mboxes_of(rule(1, NOBODY, content="a"), rule(2, content="b"), rule(3, content="c"))
+    assert contents(decided(rules, asked("hero"))) == ["b"]
+
+
+def with_token(*tokens: str) -> DeliveryRequest:
+    return asked("hero", property={"token": tokens[0]}) if tokens else asked("hero")
+
+
+@pytest.mark.parametrize(
+    ("token", "given"),
+    [((), "anywhere"), (("one",), "one"), (("two",), "both"), (("three",), "anywhere")],
+)
+def test_a_rule_for_properties_is_only_for_them(token: tuple[str, ...], given: str) -> None:
+    rules = mboxes_of(
+        rule(1, content="one", propertyTokens=["one"]),
+        rule(2, content="both", propertyTokens=["one", "two"]),
+        rule(3, content="anywhere"),
+        rule(4, content="late", propertyTokens=[]),
+    )
+    assert contents(decided(rules, with_token(*token))) == [given]
+
+
+def test_rules_with_and_without_properties_keep_their_order() -> None:
+    rules = mboxes_of(
+        rule(1, content="anywhere", propertyTokens=[]),
+        rule(2, content="one", propertyTokens=["one"]),
+    )
+    assert contents(decided(rules, with_token("one"))) == ["anywhere"]
+
+
+# ── audiences are shared ───────────────────────────────────────────────────────────────────────────────────────
+
+
+# More than half of the work that a location may do: who asks twice for it has a problem.
+COSTLY = {"some": [[0] * 55, {"in": [1, [0] * 1000]}]}
+
+
+def test_experiences_of_an_activity_ask_their_audience_once() -> None:
+    split = [
+        rule(1, {"and": [window(low, low + 10), COSTLY]}, content=str(low), experience=low)
+        for low in range(0, 100, 10)
+    ]
+    rules = compile_artifact(mboxes_of(*split, rule(2, content="all")))
+    decision = decided(rules, asked("hero"))
+    assert decision.problems == []
+    assert contents(decision) == ["all"]
+
+
+def test_activities_with_the_same_audience_ask_it_once_wherever_they_stand() -> None:
+    activities = [rule(n, COSTLY if n % 2 else {"==": [1, n + 1]}) for n in range(1, 20)]
+    decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
+    assert decision.problems == []
+    assert contents(decision) == ["all"]
+
+
+def test_different_audiences_are_asked_each() -> None:
+    activities = [rule(n, {"and": [{"<": [0, n]}, COSTLY]}) for n in range(1, 4)]
+    decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
+    assert decision.problems
+    assert contents(decision) == ["all"]
+
+
+def test_each_location_has_work_of_its_own() -> None:
+    document = artifact({f"m{n}": [rule(n, COSTLY), rule(n + 50, content=str(n))] for n in range(4)})
+    decision = decided(document, asked(*(f"m{n}" for n in range(4))))
+    assert decision.problems == []
+    assert contents(decision) == [str(n) for n in range(4)]
+
+
+def test_audiences_that_differ_only_in_their_literals_are_different() -> None:
+    rules = mboxes_of(
+        rule(1, {"==": [{"var": "mbox.plan"}, "gold"]}, content="gold"),
+        rule(2, {"==": [{"var": "mbox.plan"}, "silver"]}, content="silver"),
+        rule(3, {"==": [{"var": "mbox.plan"}, 1]}, content="one"),
+        rule(4, {"==": [{"var": "mbox.plan"}, True]}, content="true"),
+    )
+    for plan, content in [("gold", "gold"), ("silver", "silver"), ("1", "one"), ("", None)]:
+        request = asked(execute={"mboxes": [{"name": "hero", "parameters": {"plan": plan}}]})
+        assert contents(decided(rules, request)) == ([content] if content else [])
+
+
+def test_an_audience_is_asked_anew_for_each_location() -> None:
+    rules = compile_artifact(mboxes_of(rule(1, {"==": [{"var": "mbox.plan"}, "gold"]})))
+    mboxes = [{"name": "hero", "parameters": {"plan": plan}} for plan in ("gold", "silver", "gold")]
+    decision = decided(rules, asked(execute={"mboxes": mboxes}))
+    assert decision.response.execute is not None
+    assert [bool(mbox.options) for mbox in decision.response.execute.mboxes or ()] == [True, False, True]
+
+
+def test_equal_audiences_of_different_windows_do_not_mix() -> None:
+    gold = {"==": [{"var": "mbox.plan"}, "gold"]}
+    rules = compile_artifact(
+        mboxes_of(
+            rule(ONE, {"and": [window(50, 100), gold]}, content="B"),
+            rule(ONE, {"and": [gold, window(0, 50)]}, content="A"),
+            rule(OTHER, {"and": [gold, {"or": [{"<": [ALLOCATION, 50]}]}]}, content="other A"),
+        )
+    )
+    request = asked(execute={"mboxes": [{"name": "hero", "parameters": {"plan": "gold"}}]})
+    assert contents(decided(rules, request)) == ["A"]

@@ -1,0 +1,130 @@
+"""A program that lives long: no thread, socket, file or memory is left behind, and threads do not get in each other's way.
+
+At a scale that takes no time; `tests/soak` has the same for an hour (RELIABILITY L4, L10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.client import lasting
+from e2e.client.conftest import reach
+from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
+from e2e.client.target import DELIVERY, Target, artifact
+from servers.faulty import HANG
+from targetry import TargetClient
+
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
+
+Scenario = Callable[[Target, Path], None]
+CYCLES: dict[str, Scenario] = {
+    "server-side": lambda target, _: lasting.server_side(target),
+    "on-device": lambda target, _: lasting.on_device(target),
+    "on-device with a cache": lasting.on_device,
+    "spooled": lasting.spooled,
+    "callbacks": lambda target, _: lasting.with_callbacks(target),
+    "refused": lambda target, _: lasting.refused(target),
+    "asyncio": lambda target, _: asyncio.run(lasting.awaited(target)),
+}
+
+
+@needs_proc
+@pytest.mark.parametrize("scenario", CYCLES.values(), ids=CYCLES)
+def test_clients_that_come_and_go_leave_nothing_behind(
+    scenario: Scenario, target: Target, tmp_path: Path
+) -> None:
+    scenario(target, tmp_path)  # what is made once is made now
+
+    def work() -> None:
+        for _ in range(30):
+            scenario(target, tmp_path)
+
+    assert left_behind(work, target) == (0, set())
+
+
+@needs_proc
+def test_calls_that_are_cancelled_leave_nothing_behind(target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    asyncio.run(lasting.cancelled(target))
+    assert left_behind(lambda: asyncio.run(lasting.cancelled(target)), target) == (0, set())
+
+
+@needs_proc
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_clients_that_are_forgotten_end_their_threads(target: Target) -> None:
+    """Without `close`; that is worth a warning, and no more than that."""
+
+    def forget() -> None:
+        options = {**reach(target), "decisioning_method": "on-device", "cdn_base_path": target.url}
+        TargetClient.create(options, polling_interval=1000, telemetry_enabled=False)
+
+    forget()
+
+    def work() -> None:
+        for _ in range(5):
+            forget()
+
+    assert left_behind(work, target)[1] == set()
+
+
+@pytest.fixture
+def decider(target: Target) -> Iterator[TargetClient]:
+    options = {**reach(target), "decisioning_method": "on-device", "artifact_payload": artifact()}
+    with TargetClient.create(options, polling_interval=0) as client:
+        yield client
+
+
+def test_decisions_leave_no_memory_behind(decider: TargetClient) -> None:
+    def decide(number: int) -> Any:
+        return decider.get_offers({"request": LOOK, "session_id": f"s{number}"})
+
+    assert growth(decide, 20_000) < 200_000
+
+
+def test_questions_leave_no_memory_behind(target: Target) -> None:
+    with TargetClient.create(reach(target)) as client:
+
+        def ask(number: int) -> Any:
+            target.requests.clear()
+            return client.get_offers({"request": HERO, "session_id": f"s{number}"})
+
+        assert growth(ask, 800) < 100_000
+
+
+def test_64_threads_share_a_client(target: Target) -> None:
+    wrong, sent = hammered(target, threads=64, calls=12)
+    assert wrong == 0
+    assert sent == 64 * 9 == len({one["id"] for one in target.notifications})
+    assert target.connections <= 16 + 1
+
+
+def test_threads_that_close_a_client_at_once_close_it_once(target: Target) -> None:
+    options = {**reach(target), "decisioning_method": "on-device", "artifact_payload": artifact()}
+    client = TargetClient.create(options, polling_interval=0)
+    for _ in range(20):
+        client.get_offers(request=HERO)
+    together = threading.Barrier(8)
+    failures: list[BaseException] = []
+
+    def close() -> None:
+        together.wait(10)
+        try:
+            client.close(10)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=close) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert client.stats().notifications.sent == 20
