@@ -104,8 +104,9 @@ class DecisioningEngine:
         rules = self._source.current
         if rules is None:
             raise ArtifactError("The decisioning artifact is not available")
-        mboxes, views = remote_dependency(rules, request)
-        return {"remote_needed": bool(mboxes or views), "remote_mboxes": mboxes, "remote_views": views}
+        remote = remote_dependency(rules, request)
+        needed = bool(remote.mboxes or remote.views)
+        return {"remote_needed": needed, "remote_mboxes": remote.mboxes, "remote_views": remote.views}
 
     def stop_polling(self) -> None:
         """Ask for no new artifact until `resume_polling`."""

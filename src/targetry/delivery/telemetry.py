@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from targetry.models import (
     DecisioningMethod,
@@ -22,7 +24,7 @@ ARTIFACT_DOWNLOAD: Final = "ArtifactDownload"
 _EDGE, _LOCAL = ExecutionMode.EDGE, ExecutionMode.LOCAL
 
 
-class Measurement(NamedTuple):
+class Measurement(msgspec.Struct, frozen=True, gc=False):
     """One call, measured: becomes an entry when a request takes it along, off the path of the call.
 
     It holds counts and not what was counted: a thousand may wait, and answers may be large. `execute` is whether a page was

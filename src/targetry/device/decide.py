@@ -103,17 +103,17 @@ def decide(
         impressions = execution.impressions
     if request.prefetch is not None:
         tracer = None if trace is None else Tracer(rules, request, "prefetch", trace)
-        prefetched = _Prefetch(rules, facts, token, tracer).respond(request.prefetch)
-    mboxes, views = remote_dependency(rules, request)
+        prefetched = _Prefetch(rules, facts, token, tracer, new_id).respond(request.prefetch)
+    remote = remote_dependency(rules, request)
     response = DeliveryResponse(
-        status=206 if mboxes or views else 200,
+        status=206 if remote.mboxes or remote.views else 200,
         request_id=request.request_id,
         id=replace(request.id) if request.id is not None else VisitorId(),
         client=client_code,
         execute=executed,
         prefetch=prefetched,
     )
-    return Decision(response, impressions, mboxes, views, facts.problems)
+    return Decision(response, impressions, remote.mboxes, remote.views, facts.problems)
 
 
 Answer = TypeVar("Answer", MboxResponse, PrefetchMboxResponse)
@@ -125,13 +125,19 @@ class _Mode(Generic[Answer]):
     answer: type[Answer]
 
     def __init__(
-        self, rules: RuleSet, facts: RequestFacts, property_token: str | None, tracer: Tracer | None
+        self,
+        rules: RuleSet,
+        facts: RequestFacts,
+        property_token: str | None,
+        tracer: Tracer | None,
+        new_id: Callable[[], str],
     ) -> None:
         self._rules = rules
         self._request = facts
         self._geo = facts.context.geo
         self._property_token = property_token
         self._tracer = tracer
+        self._new_id = new_id
 
     def _first(self, location: Location, facts: Facts) -> Rule | None:
         if self._tracer is not None:
@@ -205,20 +211,9 @@ class _Execute(_Mode[MboxResponse]):
 
     answer = MboxResponse
 
-    def __init__(
-        self,
-        rules: RuleSet,
-        facts: RequestFacts,
-        property_token: str | None,
-        tracer: Tracer | None,
-        new_id: Callable[[], str],
-    ) -> None:
-        super().__init__(rules, facts, property_token, tracer)
-        self.impressions: list[Impression] = []
-        self._new_id = new_id
-        self._notified: set[tuple[str | None, str]] = set()
-
     def respond(self, asked: ExecuteRequest) -> ExecuteResponse:
+        self.impressions: list[Impression] = []
+        self._notified: set[tuple[str | None, str]] = set()
         mboxes = self._mboxes(asked.mboxes)
         return ExecuteResponse(self._page_load(asked.page_load), mboxes)
 

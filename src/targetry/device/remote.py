@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from targetry.models import DeliveryRequest, MboxRequest, RequestDetails, ViewRequest
 
 from .ruleset import RuleSet
 
 
-class RemoteDependency(NamedTuple):
+class RemoteDependency(msgspec.Struct, frozen=True):
     """The locations that the Delivery API has to decide, in the order in which they are asked for."""
 
     mboxes: list[str]
