@@ -104,11 +104,20 @@ def test_who_stops_reading_is_not_told_of_a_broken_pipe(arguments: list[str]) ->
     assert done.returncode == 1
 
 
+def _heed_ctrl_c() -> None:
+    """What a shell starts in the background does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
 def test_ctrl_c_ends_it_quietly() -> None:
     command = [sys.executable, "-m", "targetry", "artifact", "/dev/stdin"]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_heed_ctrl_c,
     ) as process:
         assert process.stdin is not None
         process.stdin.write(b"{" * 200_000)  # more than a pipe holds: the command is reading

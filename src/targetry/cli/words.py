@@ -44,6 +44,8 @@ _COMPARISONS: Final = {
 
 def in_words(conditions: list[Any]) -> str:
     """What all of the conditions together ask for."""
+    if len(conditions) == 1:
+        return _words(conditions[0])
     return " and ".join(_grouped(condition) for condition in conditions) or EVERYBODY
 
 

@@ -131,8 +131,10 @@ def _fits(tree: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     """The value as JavaScript writes it as JSON."""
-    if value is UNDEFINED or (type(value) is float and not math.isfinite(value)):
+    if value is UNDEFINED:
         return None
+    if type(value) is float:
+        return (int(value) if value.is_integer() else value) if math.isfinite(value) else None
     if type(value) is list:
         return [_plain(item) for item in value]
     if type(value) is dict:
