@@ -154,7 +154,7 @@ SCENARIOS: dict[str, Scenario] = {
     "hybrid here": device(Call({"request": HERO}), decisioning_method="hybrid"),
     "hybrid there": device(Call({"request": execute("far")}), decisioning_method="hybrid"),
     "hybrid, wrong for the wire": device(
-        Call({"request": execute("far", context=Context(channel="web", geo=Geo(country_code="ITA")))}),  # type: ignore[arg-type]
+        Call({"request": execute("far", context=Context(channel="web", geo=Geo(country_code="ITA")))}),
         decisioning_method="hybrid",
     ),
 }
@@ -187,7 +187,7 @@ def leveled(value: Any, target: Target) -> Any:
     return re.sub(r"#\d{10}(?=$|\|)", "#expiry", text)
 
 
-def outcome(make: type[Skin], scenario: Scenario) -> tuple[list[Any], list[Any]]:
+def outcome(make: Callable[..., Skin], scenario: Scenario) -> tuple[list[Any], list[Any]]:
     """What came of each call, and what the server was asked."""
     with Target() as target:
         for path, behaviours in scenario.server.items():

@@ -165,7 +165,7 @@ def test_an_obfuscated_artifact_is_read_with_the_organization_id(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["offers", "--mbox", "hero"], ["explain", "--mbox", "hero"], ["artifact"], ["demo"]]
+    "arguments", [["offers", "--mbox", "hero"], ["explain", "--mbox", "hero"], ["artifact"]]
 )
 def test_a_pipe_gets_no_colours(arguments: list[str]) -> None:
     assert "\x1b" not in shown(*arguments)
@@ -179,7 +179,7 @@ def test_colours_that_are_asked_for_are_given() -> None:
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize(
     "arguments",
-    [["offers", "--page-load", "--view", "*"], ["explain", "--mbox", "promo"], ["artifact"], ["demo"]],
+    [["offers", "--page-load", "--view", "*"], ["explain", "--mbox", "promo"], ["artifact"]],
 )
 def test_no_line_is_wider_than_what_it_is_shown_on(arguments: list[str], width: int) -> None:
     assert max(len(line) for line in shown(*arguments, width=width).splitlines()) <= width

@@ -2,22 +2,35 @@ from __future__ import annotations
 
 import re
 
-from cli_kit import run, shown
+import pytest
+from typer.testing import Result
+
+from cli_kit import run
 from targetry.cli.answer import open_client, read_source
 from targetry.cli.demo import VISITORS, split, visitor_ids
 
 
-def test_the_demo_shows_offers_the_split_and_the_time() -> None:
-    text = shown("demo")
-
-    assert re.search("Ada: Firefox, Germany +Free delivery +German-speaking Europe +Checkout of today", text)
-    assert "The split of “Hero: autumn sale” over 10,000 visitors" in text
-    assert re.search(r"Everyday +50\.0 % +50\.\d %   █+", text)
-    assert re.search(r"get_offers took \d+\.\d µs \(median of 2,000\), about [\d,]+ a second\.", text)
+@pytest.fixture(scope="module")
+def demo() -> Result:
+    return run("demo", width=100)
 
 
-def test_a_pipe_gets_no_progress() -> None:
-    assert run("demo").stderr == ""
+def test_the_demo_shows_offers_the_split_and_the_time(demo: Result) -> None:
+    assert demo.exit_code == 0
+    assert re.search(
+        "Ada: Firefox, Germany +Free delivery +German-speaking Europe +Checkout of today", demo.stdout
+    )
+    assert "The split of “Hero: autumn sale” over 10,000 visitors" in demo.stdout
+    assert re.search(r"Everyday +50\.0 % +50\.\d %   █+", demo.stdout)
+    assert re.search(
+        r"get_offers took [\d,]+\.\d µs \(median of 2,000\), about [\d,]+ a second\.", demo.stdout
+    )
+
+
+def test_a_pipe_gets_neither_progress_nor_colours_nor_long_lines(demo: Result) -> None:
+    assert demo.stderr == ""
+    assert "\x1b" not in demo.stdout
+    assert max(len(line) for line in demo.stdout.splitlines()) <= 100
 
 
 def test_the_split_is_what_the_artifact_asks_for() -> None:

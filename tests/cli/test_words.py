@@ -22,7 +22,7 @@ WORDS: list[tuple[Any, str]] = [
     (CHROME, 'browser is "chrome"'),
     (GERMAN, 'country is "DE"'),
     ({"!=": [var("geo.region"), "CA"]}, 'region is not "CA"'),
-    ({"or": [GERMAN, {"==": ["AT", var("geo.country")]}]}, 'country is "DE" or "AT"'),
+    ({"or": [GERMAN, {"==": ["AT", var("geo.country")]}]}, 'country is one of "DE", "AT"'),
     ({"or": [GERMAN, CHROME]}, 'country is "DE" or browser is "chrome"'),
     (
         {"and": [CHROME, {"or": [GERMAN, CHROME]}]},
@@ -35,7 +35,7 @@ WORDS: list[tuple[Any, str]] = [
     ({"!": [GERMAN]}, 'not (country is "DE")'),
     ({"!": GERMAN}, 'not (country is "DE")'),
     ({"in": ["bar", var("page.url_lc")]}, 'URL contains "bar"'),
-    ({"in": [var("mbox.plan"), ["a", "b"]]}, 'parameter plan is "a" or "b"'),
+    ({"in": [var("mbox.plan"), ["a", "b"]]}, 'parameter plan is one of "a", "b"'),
     ({"==": ["/", var("page.path")]}, 'path is "/"'),
     ({"==": ["com", var("page.topLevelDomain_lc")]}, 'top-level domain is "com"'),
     ({"==": ["x.example", var("referring.domain")]}, 'referring domain is "x.example"'),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -21,6 +21,7 @@ from targetry.models import DeliveryRequest, DeliveryResponse
 from .question import Question
 
 _MOST_BYTES: Final = 64 * 1024 * 1024  # as the client has it for what it downloads
+_PIECE: Final = 1024 * 1024
 _NOBODY: Final = "targetry"
 _DASH: Final = Path("-")
 _STDIN: Final = "stdin"
@@ -84,16 +85,21 @@ def read_source(
 def _read(path: Path, name: str) -> bytes:
     try:
         if path == _DASH:
-            data = sys.stdin.buffer.read(_MOST_BYTES + 1)
-        else:
-            with path.open("rb") as file:
-                data = file.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SourceError(f"{name}: {reason}") from error
-    if len(data) > _MOST_BYTES:
-        raise SourceError(f"{name}: larger than {_MOST_BYTES // 1024 // 1024} MiB")
-    return data
+            return _read_all(sys.stdin.buffer, name)
+        with path.open("rb") as file:
+            return _read_all(file, name)
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror or error}") from error
+
+
+def _read_all(file: BinaryIO, name: str) -> bytes:
+    """Piece by piece: between them Ctrl-C is heeded, and an endless pipe refused."""
+    data = bytearray()
+    while piece := file.read1(_PIECE):  # type: ignore[attr-defined]  # which every binary file has but its protocol lacks
+        data += piece
+        if len(data) > _MOST_BYTES:
+            raise SourceError(f"{name}: larger than {_MOST_BYTES // 1024 // 1024} MiB")
+    return bytes(data)
 
 
 def open_client(source: Source, logger: Any = None) -> TargetClient:

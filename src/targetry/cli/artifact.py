@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from rich import box
@@ -66,25 +65,33 @@ def _print_activity(out: Console, activity: ActivitySummary) -> None:
     kind = _TYPES.get(activity.type or "", activity.type or "unknown type")
     name = activity.name if activity.name is not None else "an activity without a name"
     out.print(Text.assemble((shortened(name), "bold"), f" · {kind} · {activity.id}"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    audiences = {_audience(one) for one in activity.experiences}
     is_split = activity.type == "ab" or any(one.share != 100 for one in activity.experiences)
+    if len(audiences) == 1:
+        out.print(Text(f"for {shortened(audiences.pop())}"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     if is_split:
         table.add_column("Share", justify="right", no_wrap=True)
     table.add_column("Experience", max_width=26)
-    table.add_column("Audience", ratio=1)
+    if audiences:
+        table.add_column("Audience", ratio=1, overflow="fold")
     table.add_column("Location", overflow="fold")
     for one in activity.experiences:
-        table.add_row(*(Text(shortened(cell)) for cell in _cells(one, is_split)))
+        share = [f"{one.share:g} %"] if is_split else []
+        audience = [_audience(one)] if audiences else []
+        cells = [
+            *share,
+            one.name if one.name is not None else str(one.id),
+            *audience,
+            "\n".join(one.locations),
+        ]
+        table.add_row(*(Text(shortened(cell)) for cell in cells))
     out.print(table)
 
 
-def _cells(experience: ExperienceSummary, is_split: bool) -> Iterator[str]:
-    if is_split:
-        yield f"{experience.share:g} %"
-    yield experience.name if experience.name is not None else str(experience.id)
-    tokens = experience.property_tokens
-    yield experience.audience + (f"\nof property {', '.join(tokens)}" if tokens else "")
-    yield "\n".join(experience.locations)
+def _audience(experience: ExperienceSummary) -> str:
+    tokens = ", ".join(experience.property_tokens)
+    return f"{experience.audience}, of property {tokens}" if tokens else experience.audience
 
 
 def _print_remote(out: Console, summary: Summary) -> None:

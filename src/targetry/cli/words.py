@@ -86,7 +86,11 @@ def _either(operator: str, operands: list[Any]) -> str | None:
     values = [
         _shown(subject, value) for operand in operands for value in _operands(operand) if not _path(value)
     ]
-    return f"{_subject(subject)} is {' or '.join(values)}"
+    return _one_of(subject, values)
+
+
+def _one_of(path: str, values: list[str]) -> str:
+    return f"{_subject(path)} is {'one of ' if len(values) > 1 else ''}{', '.join(values) or 'nothing'}"
 
 
 def _shared_subject(tree: Any) -> str | None:
@@ -128,7 +132,7 @@ def _contains(_: str, operands: list[Any]) -> str | None:
     if path := _path(haystack):
         return f"{_subject(path)} contains {_shown(path, needle)}"
     if (path := _path(needle)) and isinstance(haystack, list):
-        return f"{_subject(path)} is {' or '.join(_shown(path, value) for value in haystack)}"
+        return _one_of(path, [_shown(path, value) for value in haystack])
     return None
 
 

@@ -50,6 +50,8 @@ _GEO_TOKENS = {
 }
 _METHOD_TOKEN = "activity.decisioningMethod"
 
+_FIELDS = frozenset({"index", "key"})  # of a location, besides its name
+
 _MACRO = re.compile(r"\$\{([A-Za-z0-9_.]*)\}")
 _OLD_WORDS = (
     (re.compile("campaign", re.IGNORECASE), "activity"),
@@ -254,17 +256,13 @@ def macro_key(name: str) -> str:
 def _known_value(key: str, meta: dict[str, Any]) -> Any:
     if key == "view.name":  # D-23
         key = "location.name"
-    value = meta.get(key, UNDEFINED)
-    return UNDEFINED if value is None else value
+    return meta.get(key, UNDEFINED)
 
 
 def _value_here(key: str, macro: str, facts: Facts) -> str:
     """What the location or its parameters say; the macro itself when nobody knows it."""
-    value: Any = None
-    if key == "name":
-        value = facts.name
-    elif key in ("index", "key"):
-        value = getattr(facts.details, key, None)
-    if value is None:
-        value = (facts.details.parameters or {}).get(key)
-    return macro if value is None else to_text(value)
+    field = facts.name if key == "name" else getattr(facts.details, key, None) if key in _FIELDS else None
+    if field is not None:
+        return to_text(field)
+    value = (facts.details.parameters or {}).get(key, UNDEFINED)
+    return macro if value is UNDEFINED else to_text(value)

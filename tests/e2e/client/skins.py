@@ -11,9 +11,8 @@ from targetry.attributes import AttributesProvider
 
 
 class Skin(Protocol):
-    client: TargetClient | AsyncTargetClient
-
-    def __init__(self, **options: Any) -> None: ...
+    @property
+    def client(self) -> TargetClient | AsyncTargetClient: ...
     def get_offers(self, **options: Any) -> TargetDeliveryResponse: ...
     def get_attributes(self, names: Iterable[str], **options: Any) -> AttributesProvider: ...
     def send_notifications(self, **options: Any) -> TargetDeliveryResponse: ...
@@ -23,8 +22,6 @@ class Skin(Protocol):
 
 
 class Blocking:
-    client: TargetClient
-
     def __init__(self, **options: Any) -> None:
         self.client = TargetClient.create(options)
 
@@ -51,8 +48,6 @@ class Blocking:
 
 
 class Looped:
-    client: AsyncTargetClient
-
     def __init__(self, **options: Any) -> None:
         self._runner = asyncio.Runner()
         try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from servers.faulty import Behaviour, FaultyServer, Received, Steps, answer, json_answer
+from servers.faulty import FaultyServer, Received, Steps, answer, json_answer
 
 CLIENT = "acme"
 ORGANIZATION = "0DD934B85278256B0A490D44@AdobeOrg"
@@ -77,7 +77,9 @@ def artifact(
     }
 
 
-def artifact_answer(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Behaviour:
+def artifact_answer(
+    document: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Callable[[Received], Steps]:
     """Given to who does not have it, by its `ETag`."""
     body = json.dumps(document).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:8]}"'

@@ -66,8 +66,8 @@ UNCLOSED = ("-W", "ignore::ResourceWarning")  # of sockets and threads of a clie
 def started(target: Target, script: str, *flags: str) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, *_WARNINGS, *flags, "-c", _PRELUDE + script, target.host]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:

@@ -61,7 +61,7 @@ def test_an_answer_comes_back_in_its_envelope(connect: Connect, target: Target) 
     assert json.loads(result.to_json()) == response_to(target.bodies[0])
     assert result.execute is not None
     assert result.execute.mboxes is not None
-    assert result.execute.mboxes[0].options[0].content == {"title": "remote hero"}  # type: ignore[index]
+    assert result.execute.mboxes[0].options[0].content == {"title": "remote hero"}
     assert (result.status, result.client) == (200, CLIENT)
 
 

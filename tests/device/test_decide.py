@@ -1,0 +1,536 @@
+"""What a request gets of an artifact: spec/decisioning.md §7 to §9, as wire JSON."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from device_kit import NOBODY, NOW_MS, artifact, asked, contents, decided, mboxes_of, numbered, rule
+from targetry.device.ruleset import compile_artifact
+from targetry.models import (
+    DeliveryRequest,
+    MboxResponse,
+    MetricType,
+    Option,
+    PageLoadResponse,
+    PrefetchMboxResponse,
+    View,
+    VisitorId,
+)
+
+GLOBAL = "target-global-mbox"
+TOKENS = {"activity.decisioningMethod": "on-device"}
+CLICK = {"type": "click", "selector": "#a", "eventToken": "click-1"}
+DISPLAY = {"type": "display", "eventToken": "display-1"}
+
+
+def offer(*options: dict[str, Any], metrics: Any = None, name: str | None = "hero", **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"options": list(options), **more}
+    if name is not None:
+        made["name"] = name
+    if metrics is not None:
+        made["metrics"] = metrics
+    return made
+
+
+def giving(consequence: dict[str, Any], activity: int = 1, **more: Any) -> dict[str, Any]:
+    return rule(activity, **{"consequence": consequence, **more})
+
+
+def html(content: Any = "hi", token: str | None = "t1") -> dict[str, Any]:
+    return {"type": "html", "content": content} | ({"eventToken": token} if token else {})
+
+
+def wire(document: Any, request: DeliveryRequest, mode: str) -> Any:
+    """What the response holds under `execute` or `prefetch`."""
+    return json.loads(decided(document, request).response.to_json()).get(mode)
+
+
+def answered(content: Any = "hi", **more: Any) -> dict[str, Any]:
+    return {"type": "html", "content": content, "responseTokens": TOKENS, **more}
+
+
+# ── an mbox ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+EVERY_OPTION = [
+    html("both"),
+    {"type": "html", "content": "", "eventToken": "t2"},
+    {"type": "json", "content": {}, "eventToken": "t3"},
+    {"type": "html", "eventToken": "t4"},
+    {"content": "no type", "eventToken": "t5"},
+    {"eventToken": "default content"},
+]
+
+
+def test_execute_gives_content_without_tokens_and_no_default_content() -> None:
+    document = mboxes_of(giving(offer(*EVERY_OPTION)))
+    assert wire(document, asked("hero"), "execute") == {
+        "mboxes": [
+            {
+                "index": 0,
+                "name": "hero",
+                "options": [
+                    answered("both"),
+                    answered(""),
+                    {"type": "json", "content": {}, "responseTokens": TOKENS},
+                    {"type": "html", "responseTokens": TOKENS},
+                    {"content": "no type", "responseTokens": TOKENS},
+                ],
+            }
+        ]
+    }
+
+
+def test_prefetch_gives_tokens_and_default_content() -> None:
+    document = mboxes_of(giving(offer(*EVERY_OPTION)))
+    assert wire(document, asked("hero", mode="prefetch"), "prefetch") == {
+        "mboxes": [
+            {
+                "index": 0,
+                "name": "hero",
+                "options": [
+                    answered("both", eventToken="t1"),
+                    answered("", eventToken="t2"),
+                    {"type": "json", "content": {}, "responseTokens": TOKENS, "eventToken": "t3"},
+                    {"type": "html", "responseTokens": TOKENS, "eventToken": "t4"},
+                    {"content": "no type", "responseTokens": TOKENS, "eventToken": "t5"},
+                    {"responseTokens": TOKENS, "eventToken": "default content"},
+                ],
+            }
+        ]
+    }
+
+
+@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+def test_an_mbox_without_a_match_has_its_name_and_index_only(mode: str) -> None:
+    document = mboxes_of(rule(condition=NOBODY))
+    block = {mode: {"mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]}}
+    assert wire(document, asked(**block), mode) == {
+        "mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]
+    }
+
+
+def test_an_mbox_that_matches_default_content_only_has_no_options() -> None:
+    document = mboxes_of(giving(offer({"eventToken": "t"})))
+    assert wire(document, asked("hero"), "execute") == {"mboxes": [{"index": 0, "name": "hero", "options": []}]}
+
+
+def test_mboxes_answer_in_the_order_in_which_they_are_asked_and_as_often() -> None:
+    document = artifact({name: [rule(content=name, name=name)] for name in "abc"})
+    request = asked("c", "a", "c", "x", "b")
+    names = [(mbox["index"], mbox["name"]) for mbox in wire(document, request, "execute")["mboxes"]]
+    assert names == [(0, "c"), (1, "a"), (2, "c"), (3, "x"), (4, "b")]
+    assert contents(decided(document, request)) == ["c", "a", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "kept"),
+    [
+        (None, None),
+        ([], None),
+        ([DISPLAY], None),
+        ([CLICK], [CLICK]),
+        ([DISPLAY, CLICK, {"type": "hover"}, {"eventToken": "x"}], [CLICK]),
+        ([CLICK, CLICK], [CLICK, CLICK]),
+    ],
+)
+def test_execute_keeps_click_metrics_only(metrics: Any, kept: Any) -> None:
+    (mbox,) = wire(mboxes_of(giving(offer(html(), metrics=metrics))), asked("hero"), "execute")["mboxes"]
+    assert mbox.get("metrics") == kept
+
+
+def test_prefetch_of_an_mbox_gives_no_metrics() -> None:
+    document = mboxes_of(giving(offer(html(), metrics=[CLICK, DISPLAY])))
+    (mbox,) = wire(document, asked("hero", mode="prefetch"), "prefetch")["mboxes"]
+    assert "metrics" not in mbox
+
+
+@pytest.mark.parametrize(
+    ("options", "metrics", "tokens"),
+    [
+        ([html(token=None)], [DISPLAY], ["display-1"]),
+        ([html(token="own")], [DISPLAY], ["own"]),
+        ([html(token="")], [DISPLAY], ["display-1"]),
+        ([html(token=None)], [CLICK], [None]),
+        ([html(token=None)], [CLICK, DISPLAY], [None]),
+        ([html(token=None), html(token=None)], [CLICK, DISPLAY], [None, "display-1"]),
+        ([html(token=None), html(token=None)], [DISPLAY], ["display-1", None]),
+        ([html(token=None)], [{"type": "display"}], [None]),
+        ([html(token=None)], None, [None]),
+    ],
+)
+def test_a_prefetched_option_without_a_token_takes_that_of_the_display_metric_at_its_place(
+    options: Any, metrics: Any, tokens: Any
+) -> None:
+    document = mboxes_of(giving(offer(*options, metrics=metrics)))
+    (mbox,) = wire(document, asked("hero", mode="prefetch"), "prefetch")["mboxes"]
+    assert [option.get("eventToken") for option in mbox["options"]] == tokens
+
+
+@pytest.mark.parametrize(
+    ("analytics", "given"),
+    [
+        (None, None),
+        ({}, None),
+        ({"payload": {"pe": "tnt", "tnta": "1:0:0|2"}}, {"payload": {"pe": "tnt", "tnta": "1:0:0|2"}}),
+        ({"payload": {"tnta": "x", "future": 1}}, {"payload": {"tnta": "x"}}),
+    ],
+)
+@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+def test_the_analytics_payload_is_passed_on(mode: str, analytics: Any, given: Any) -> None:
+    document = mboxes_of(giving(offer(html(), **({"analytics": analytics} if analytics is not None else {}))))
+    (mbox,) = wire(document, asked("hero", mode=mode), mode)["mboxes"]
+    assert mbox.get("analytics") == given
+
+
+def test_an_mbox_is_called_by_the_consequence_and_for_want_of_that_as_it_was_asked() -> None:
+    document = artifact({"hero": [giving(offer(html(), name="HERO"))], "cart": [giving(offer(html(), name=None))]})
+    assert [mbox["name"] for mbox in wire(document, asked("hero", "cart"), "execute")["mboxes"]] == ["HERO", "cart"]
+
+
+# ── the global mbox ────────────────────────────────────────────────────────────────────────────────────────────
+
+ON_EVERY_PAGE = [
+    giving(offer(html("a", "ta"), metrics=[CLICK, DISPLAY], name=GLOBAL), 1),
+    rule(2, NOBODY, name=GLOBAL),
+    giving(offer(html("b", "tb"), {"eventToken": "default"}, name=GLOBAL), 3),
+    giving(offer(html("again", "tc"), name=GLOBAL), 4, ruleKey="1"),
+    giving(offer(html("c", "td"), metrics=[CLICK | {"selector": "#b"}], name=GLOBAL), 5),
+]
+
+
+@pytest.mark.parametrize("name", [GLOBAL, "my-global"])
+def test_the_global_mbox_by_name_gives_each_activity_that_matches_as_an_answer(name: str) -> None:
+    document = mboxes_of(*ON_EVERY_PAGE, mbox=name, globalMbox=name)
+    decision = decided(document, asked(name))
+    assert contents(decision) == ["a", "b", "c"]
+    assert decision.response.execute is not None
+    mboxes = decision.response.execute.mboxes or []
+    assert [(mbox.index, mbox.name) for mbox in mboxes] == [(0, GLOBAL)] * 3
+
+
+def test_a_mbox_that_is_called_as_the_default_is_ordinary_where_the_artifact_names_another() -> None:
+    document = mboxes_of(*ON_EVERY_PAGE, mbox=GLOBAL, globalMbox="my-global")
+    assert contents(decided(document, asked(GLOBAL))) == ["a"]
+
+
+@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+def test_the_global_mbox_by_name_without_a_match_has_no_answer(mode: str) -> None:
+    document = mboxes_of(rule(condition=NOBODY), mbox=GLOBAL)
+    assert wire(document, asked(GLOBAL, mode=mode), mode) == {"mboxes": []}
+    assert [mbox["name"] for mbox in wire(document, asked(GLOBAL, "x", mode=mode), mode)["mboxes"]] == ["x"]
+
+
+def page_load(mode: str, **details: Any) -> DeliveryRequest:
+    return asked(**{mode: {"pageLoad": details}})
+
+
+def test_a_page_load_joins_what_matches_on_the_global_mbox() -> None:
+    document = mboxes_of(*ON_EVERY_PAGE, mbox=GLOBAL)
+    assert wire(document, page_load("execute"), "execute") == {
+        "pageLoad": {
+            "options": [answered("a"), answered("b"), answered("c")],
+            "metrics": [CLICK | {"selector": "#b"}],  # one of a token, the last
+        }
+    }
+    assert wire(document, page_load("prefetch"), "prefetch") == {
+        "pageLoad": {
+            "options": [
+                answered("a", eventToken="ta"),
+                answered("b", eventToken="tb"),
+                {"responseTokens": TOKENS, "eventToken": "default"},
+                answered("c", eventToken="td"),
+            ]
+        }
+    }
+
+
+def test_metrics_of_a_page_load_keep_their_order() -> None:
+    metrics = [{"type": "click", "eventToken": token} for token in ("z", "a", "m")]
+    document = mboxes_of(giving(offer(html(), metrics=metrics), 1), giving(offer(html(), metrics=metrics[1:]), 2), mbox=GLOBAL)
+    assert wire(document, page_load("execute"), "execute")["pageLoad"]["metrics"] == metrics
+
+
+@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+def test_a_page_load_without_a_match_has_no_options(mode: str) -> None:
+    for document in (mboxes_of(rule(condition=NOBODY), mbox=GLOBAL), artifact()):
+        assert wire(document, page_load(mode), mode) == {"pageLoad": {"options": []}}
+
+
+@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+def test_a_page_load_is_not_computed_where_it_is_not_asked_for(mode: str) -> None:
+    document = artifact({GLOBAL: ON_EVERY_PAGE, "hero": [rule()]})
+    decision = decided(document, asked("hero", mode=mode))
+    assert "pageLoad" not in wire(document, asked("hero", mode=mode), mode)
+    assert [impression.name for impression in decision.impressions] == (["hero"] if mode == "execute" else [])
+
+
+def test_a_page_load_decides_by_its_own_address_and_parameters() -> None:
+    document = mboxes_of(
+        rule(1, {"==": [{"var": "page.domain"}, "own.com"]}, content="address"),
+        rule(2, {"==": [{"var": "mbox.plan"}, "gold"]}, content="parameters"),
+        mbox=GLOBAL,
+    )
+    options = wire(document, page_load("execute", address={"url": "http://own.com/"}, parameters={"plan": "gold"}), "execute")
+    assert [option["content"] for option in options["pageLoad"]["options"]] == ["address", "parameters"]
+    assert wire(document, page_load("execute"), "execute") == {"pageLoad": {"options": []}}
+
+
+def test_both_modes_are_answered_at_once() -> None:
+    document = artifact({"hero": [rule()], GLOBAL: [rule(2, name=GLOBAL, content="all")]}, {"home": [rule(3, name="home")]})
+    request = asked(
+        "hero", prefetch={"mboxes": [{"index": 3, "name": "hero"}], "pageLoad": {}, "views": [{"name": "home"}]}
+    )
+    answer = json.loads(decided(document, request).response.to_json())
+    assert set(answer["execute"]) == {"mboxes"}
+    assert set(answer["prefetch"]) == {"mboxes", "pageLoad", "views"}
+
+
+def test_a_request_for_nothing_gets_nothing() -> None:
+    answer = json.loads(decided(mboxes_of(rule()), asked()).response.to_json())
+    assert answer == {"status": 200, "requestId": "r", "id": {"tntId": "visitor"}, "client": "acme"}
+
+
+# ── views ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def views(*names: str | None) -> DeliveryRequest:
+    return asked(prefetch={"views": [{"name": name} if name else {} for name in names]})
+
+
+AT_HOME = [
+    giving(offer(html("h1", "th1"), metrics=[CLICK], name="home"), 1),
+    rule(2, NOBODY, name="home"),
+    giving(offer(html("h2", "th2"), metrics=[DISPLAY], name="home", analytics={"payload": {"pe": "tnt"}}), 3),
+    giving(offer(html("again"), name="home"), 4, ruleKey="1"),
+]
+AT_CART = [giving(offer({"eventToken": "default"}, name="cart"), 5, ruleKey="1")]
+OF_VIEWS = artifact(views={"home": AT_HOME, "cart": AT_CART, "empty": [rule(6, NOBODY, name="empty")]})
+
+HOME = {
+    "name": "home",
+    "options": [answered("h1", eventToken="th1"), answered("h2", eventToken="th2")],
+    "metrics": [CLICK, DISPLAY],
+}
+CART = {"name": "cart", "options": [{"responseTokens": TOKENS, "eventToken": "default"}], "metrics": []}
+
+
+@pytest.mark.parametrize(
+    ("request_", "given"),
+    [
+        (views("home"), [HOME]),
+        (views("cart"), [CART]),
+        (views("home", "cart"), [HOME, CART]),
+        (views("cart", "home"), [CART, HOME]),
+        (views("home", "home"), [HOME, HOME]),
+        (views("empty"), []),
+        (views("unknown"), []),
+        (views(None), [HOME]),  # the cart's rule has the key of one that matched already
+        (views("cart", None), [CART, HOME]),
+    ],
+)
+def test_views_answer_one_for_each_name_with_what_matches_joined(request_: DeliveryRequest, given: Any) -> None:
+    assert wire(OF_VIEWS, request_, "prefetch") == {"views": given}
+
+
+def test_all_views_answer_in_the_order_of_the_artifact() -> None:
+    document = artifact(views={"z": [rule(1, name="z")], "a": [rule(2, name="a")], "m": [rule(3, name="m")]})
+    assert [view["name"] for view in wire(document, views(None), "prefetch")["views"]] == ["z", "a", "m"]
+
+
+def test_a_view_has_the_analytics_of_its_first_match() -> None:
+    first = giving(offer(html(), name="home", analytics={"payload": {"pe": "first"}}), 1)
+    other = giving(offer(html(), name="home", analytics={"payload": {"pe": "other"}}), 2)
+    (view,) = wire(artifact(views={"home": [first, other]}), views("home"), "prefetch")["views"]
+    assert view["analytics"] == {"payload": {"pe": "first"}}
+
+
+def test_views_are_only_for_their_property() -> None:
+    document = artifact(views={"home": [rule(1, name="home", propertyTokens=["p"]), rule(2, name="home", content="open")]})
+    with_token = asked(prefetch={"views": [{"name": "home"}, {}]}, property={"token": "p"})
+    answers = wire(document, with_token, "prefetch")["views"]
+    assert [[option["content"] for option in view["options"]] for view in answers] == [["hello", "open"]] * 2
+    assert wire(document, views("home"), "prefetch")["views"][0]["options"] == [answered("open", eventToken="token-2")]
+
+
+def test_view_rules_and_mbox_rules_of_one_name_do_not_meet() -> None:
+    document = artifact({"home": [rule(1, content="mbox", name="home")]}, {"home": [rule(2, content="view", name="home")]})
+    request = asked(prefetch={"mboxes": [{"index": 0, "name": "home"}], "views": [{"name": "home"}]})
+    answer = wire(document, request, "prefetch")
+    assert answer["mboxes"][0]["options"][0]["content"] == "mbox"
+    assert answer["views"][0]["options"][0]["content"] == "view"
+
+
+def test_a_view_decides_by_its_own_address_and_parameters() -> None:
+    document = artifact(
+        views={
+            "home": [
+                rule(1, {"==": [{"var": "page.domain"}, "own.com"]}, content="address", name="home"),
+                rule(2, {"==": [{"var": "mbox.plan"}, "gold"]}, content="parameters", name="home"),
+            ]
+        }
+    )
+    view = {"name": "home", "address": {"url": "http://own.com/"}, "parameters": {"plan": "gold"}}
+    (answer,) = wire(document, asked(prefetch={"views": [view]}), "prefetch")["views"]
+    assert [option["content"] for option in answer["options"]] == ["address", "parameters"]
+
+
+# ── the envelope of the answer ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_answer_is_of_the_official_classes() -> None:
+    document = artifact({"hero": [rule()], GLOBAL: [rule(name=GLOBAL)]}, {"home": [rule(name="home")]})
+    request = asked(
+        execute={"mboxes": [{"name": "hero", "index": 0}], "pageLoad": {}},
+        prefetch={"mboxes": [{"name": "hero", "index": 0}], "views": [{"name": "home"}]},
+    )
+    response = decided(document, request).response
+    assert response.execute is not None
+    assert response.prefetch is not None
+    assert type((response.execute.mboxes or [])[0]) is MboxResponse
+    assert type(response.execute.page_load) is PageLoadResponse
+    assert type((response.prefetch.mboxes or [])[0]) is PrefetchMboxResponse
+    assert type((response.prefetch.views or [])[0]) is View
+    assert type(((response.prefetch.views or [])[0].options or [])[0]) is Option
+
+
+def test_actions_are_plain_json_with_all_their_keys() -> None:
+    actions = [{"type": "setStyle", "selector": "#a", "cssSelector": "#a", "content": {"color": "red"}, "future": [1]}]
+    document = mboxes_of(rule(content=actions, kind="actions"))
+    assert contents(decided(document, asked("hero"))) == [actions]
+
+
+def test_the_answer_names_request_visitor_and_client() -> None:
+    visitor = {"tntId": "t.28_0", "marketingCloudVisitorId": "m"}
+    request = asked("hero", requestId="mine", id=visitor)
+    answer = json.loads(decided(mboxes_of(rule()), request).response.to_json())
+    assert (answer["requestId"], answer["id"], answer["client"]) == ("mine", visitor, "acme")
+    assert "edgeHost" not in answer
+
+
+def test_a_visitor_without_an_id_is_answered_too() -> None:
+    request = DeliveryRequest.from_dict({"execute": {"mboxes": [{"index": 0, "name": "hero"}]}})
+    decision = decided(mboxes_of(rule()), request)
+    assert decision.response.id == VisitorId()
+    assert contents(decision) == ["hello"]
+
+
+@pytest.mark.parametrize("id_", [None, {}, {"customerIds": []}])
+def test_visitors_without_an_id_share_one_place_in_an_activity(id_: Any) -> None:
+    document = mboxes_of(rule(condition={"<": [{"var": "allocation"}, 101]}))
+    assert contents(decided(document, asked("hero", id=id_))) == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("lists", "status"),
+    [({}, 200), ({"remoteMboxes": ["hero"]}, 206), ({"localMboxes": []}, 206), ({"remoteMboxes": ["other"]}, 200)],
+)
+def test_the_status_says_whether_the_server_knows_more(lists: Any, status: int) -> None:
+    decision = decided(mboxes_of(rule(), **lists), asked("hero"))
+    assert decision.response.status == status
+    assert decision.remote_mboxes == (["hero"] if status == 206 else [])
+    assert contents(decision) == ["hello"]
+
+
+# ── impressions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def notified(document: Any, request: DeliveryRequest) -> list[tuple[str | None, list[str]]]:
+    return [(impression.name, impression.tokens) for impression in decided(document, request).impressions]
+
+
+def test_an_impression_is_notified_once_with_its_ids_and_clock() -> None:
+    (impression,) = decided(mboxes_of(rule()), asked("hero")).impressions
+    new_id = numbered()
+    notification = impression.notification(new_id)
+    assert json.loads(notification.to_json()) == {
+        "id": "id-1",
+        "impressionId": "id-2",
+        "type": "display",
+        "timestamp": NOW_MS,
+        "mbox": {"name": "hero"},
+        "tokens": ["token-1"],
+    }
+    assert notification.type == MetricType.DISPLAY
+    assert impression.notification(new_id) is notification
+
+
+@pytest.mark.parametrize(
+    ("options", "tokens"),
+    [
+        ([html(token="a"), html(token="b")], [["a", "b"]]),
+        ([html(token="a"), html(token="a")], [["a"]]),
+        ([html(token="a"), {"eventToken": "default"}], [["a", "default"]]),
+        ([{"eventToken": "default"}], [["default"]]),
+        ([html(token=None)], []),
+        ([html(token="")], []),
+        ([], []),
+    ],
+)
+def test_all_tokens_of_a_rule_are_one_impression(options: Any, tokens: Any) -> None:
+    document = mboxes_of(giving(offer(*options, metrics=[DISPLAY])))
+    assert [of for _, of in notified(document, asked("hero"))] == tokens
+
+
+def test_a_token_is_notified_once_for_a_name_in_a_request() -> None:
+    first = giving(offer(html(token="a"), html(token="b"), name="hero"))
+    second = giving(offer(html(token="b"), html(token="c"), name="hero"))
+    other = giving(offer(html(token="b"), name="cart"))
+    document = artifact({"one": [first], "two": [second], "three": [other]})
+    request = asked("one", "one", "two", "three")
+    assert notified(document, request) == [("hero", ["a", "b"]), ("hero", ["c"]), ("cart", ["b"])]
+
+
+def test_execute_notifies_mboxes_before_the_page_load_whose_name_is_the_global_mbox() -> None:
+    document = artifact({"hero": [rule()], GLOBAL: ON_EVERY_PAGE})
+    request = asked(execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]})
+    assert notified(document, request) == [
+        ("hero", ["token-1"]),
+        (GLOBAL, ["ta"]),
+        (GLOBAL, ["tb", "default"]),
+        (GLOBAL, ["td"]),
+    ]
+
+
+def test_nothing_is_notified_of_what_is_prefetched_or_does_not_match() -> None:
+    assert notified(OF_VIEWS, views("home")) == []
+    assert notified(mboxes_of(rule()), asked("hero", mode="prefetch")) == []
+    assert notified(mboxes_of(rule(condition=NOBODY)), asked("hero")) == []
+
+
+def test_the_next_decision_notifies_anew() -> None:
+    rules = compile_artifact(mboxes_of(rule()))
+    assert notified(rules, asked("hero")) == notified(rules, asked("hero")) == [("hero", ["token-1"])]
+
+
+# ── problems ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_rule_that_fails_is_skipped_and_told() -> None:
+    document = mboxes_of(rule(5, {"*": []}), rule(6, content="next"))
+    decision = decided(document, asked("hero"))
+    assert contents(decision) == ["next"]
+    ((activity, error),) = decision.problems
+    assert (activity, "without operands" in str(error)) == ("5", True)
+
+
+def test_a_deep_list_that_is_built_in_a_loop_cannot_break_a_decision() -> None:
+    grow = {"reduce": [list(range(900)), [{"var": "accumulator"}, {"var": "accumulator"}], []]}
+    for condition in ({"==": [grow, "x"]}, {"cat": [grow]}, {"+": [grow]}, {"<": [grow, 1]}, {"in": [grow, [grow]]}, grow):
+        decision = decided(mboxes_of(rule(1, {"!": [condition]}), rule(2, content="next")), asked("hero"))
+        assert contents(decision) in (["next"], ["hello"])
+
+
+def test_nothing_of_the_request_is_changed() -> None:
+    document = artifact({"hero": [rule()], GLOBAL: ON_EVERY_PAGE}, {"home": AT_HOME})
+    request = asked(
+        execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero", "parameters": {"a.b": "C"}}]},
+        prefetch={"views": [{}], "mboxes": [{"index": 1, "name": "hero"}]},
+        context={"channel": "web", "geo": {"city": "rome"}, "userAgent": "x", "address": {"url": "http://a.b/"}},
+    )
+    before = copy.deepcopy(request)
+    decided(document, request)
+    assert request == before

@@ -1,0 +1,526 @@
+"""Every option does something: what is observed with it is what its documentation says, and without it something else.
+
+So a test here fails when its option is ignored, and another fails when an option has no test (RELIABILITY B9).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.client.conftest import reach
+from e2e.client.skins import Blocking, Looped
+from e2e.client.target import (
+    ARTIFACT,
+    DELIVERY,
+    GEO,
+    ORGANIZATION,
+    PLACE,
+    Target,
+    artifact,
+    artifact_answer,
+    query_of,
+)
+from mmdb import mmdb
+from servers.certificates import Authority
+from servers.faulty import HANG, Pause, Received, Steps, answer, json_answer
+from targetry import (
+    ApiException,
+    ChannelType,
+    Context,
+    DeliveryRequest,
+    ExecuteRequest,
+    Geo,
+    MboxRequest,
+    NotReadyError,
+    PrefetchRequest,
+)
+from targetry.call_options import OfferOptions
+from targetry.options import CLIENT_OPTIONS
+from targetry.testing import AsyncFakeTransport, FakeTransport
+from targetry.testing import answer as fake_answer
+
+HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+LOOK = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))
+ROMAN = DeliveryRequest(
+    context=Context(channel=ChannelType.WEB, geo=Geo(ip_address="12.21.1.40")),
+    prefetch=PrefetchRequest(mboxes=[MboxRequest(name="roman")]),
+)
+FAR = 4_000_000_000
+RULES: dict[str, Any] = {
+    "decisioning_method": "on-device",
+    "artifact_payload": artifact(),
+    "polling_interval": 0,
+}
+LOCATED: dict[str, Any] = {**RULES, "artifact_payload": artifact(geoTargetingEnabled=True)}
+
+
+@dataclass
+class World:
+    """What an observation may look at. `options` are those of the client, the one in question among them, or not."""
+
+    target: Target
+    folder: Path
+    options: dict[str, Any]
+
+    @contextlib.contextmanager
+    def client(self, make: Callable[..., Any] = Blocking, **more: Any) -> Iterator[Any]:
+        skin = make(**{**reach(self.target), **more, **self.options})
+        try:
+            yield skin
+        finally:
+            skin.finish()
+
+    @property
+    def on_device(self) -> dict[str, Any]:
+        return {"decisioning_method": "on-device", "cdn_base_path": self.target.url}
+
+    @property
+    def proxied(self) -> dict[str, Any]:
+        """Through the target as a proxy, which is told the whole URL; nothing leaves this machine."""
+        return {"proxy": self.target.url, "server_domain": None}
+
+
+Observe = Callable[[World], Any]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """`given` may be a function of the world; `otherwise` is for options that cannot be left out."""
+
+    observe: Observe
+    given: Any
+    expected: Any
+    otherwise: Any = field(default=None)
+
+
+# Observations
+
+
+def line(world: World, **more: Any) -> str:
+    """The first line that a proxy is told, of a call or of a start."""
+    world.target.script(answer(404))
+    with world.client(**{**world.proxied, **more}) as skin:
+        with contextlib.suppress(ApiException, NotReadyError):
+            skin.get_offers(request=LOOK)
+        world.target.wait_until(lambda: bool(world.target.requests))
+    received = world.target.requests[0]
+    return f"{received.method} {received.target.partition('?')[0]}"
+
+
+def artifact_line(world: World) -> str:
+    return line(world, decisioning_method="on-device", maximum_wait_ready=1)
+
+
+def asked_path(world: World) -> str:
+    world.target.script(answer(404))
+    with world.client(**world.on_device):
+        return world.target.requests[0].target
+
+
+def body(world: World) -> dict[str, Any]:
+    with world.client() as skin:
+        skin.get_offers(request=HERO)
+    return world.target.bodies[0]
+
+
+def query(world: World) -> dict[str, str]:
+    with world.client() as skin:
+        skin.get_offers(request=HERO, session_id="s")
+    return query_of(world.target.requests[0])
+
+
+def method_used(world: World) -> str:
+    with world.client(artifact_payload=artifact(), polling_interval=0) as skin:
+        return str(skin.get_offers(request=LOOK)["meta"]["decisioning_method"])
+
+
+def title(world: World) -> str:
+    with world.client(**world.on_device, polling_interval=0) as skin:
+        return str(skin.get_offers(request=LOOK)["response"].prefetch.mboxes[0].options[0].content["title"])
+
+
+def comes_in_time(world: World) -> bool:
+    world.target.on(DELIVERY, (Pause(0.25), *json_answer({"status": 200})))
+    with world.client(timeout=None) as skin:
+        try:
+            skin.get_offers(request=HERO)
+        except TimeoutError:
+            return False
+        return True
+
+
+def second_call_tells_of_the_first(world: World) -> bool:
+    with world.client() as skin:
+        skin.get_offers(request=HERO)
+        skin.get_offers(request=HERO)
+    return "telemetry" in world.target.bodies[1]
+
+
+class Logger:
+    def __init__(self) -> None:
+        self.debugs: list[str] = []
+        self.errors: list[str] = []
+
+    def debug(self, message: str) -> None:
+        self.debugs.append(message)
+
+    def error(self, message: str) -> None:
+        self.errors.append(message)
+
+
+LOGGER = Logger()
+
+
+def logged(world: World) -> tuple[bool, bool]:
+    LOGGER.debugs.clear()
+    LOGGER.errors.clear()
+    with world.client(**RULES) as skin:
+        skin.get_offers(request=HERO, decisioning_method="server-side")
+        world.target.on(DELIVERY, answer(400))
+        skin.get_offers(request=HERO)
+        skin.flush()
+    return any("Request sent" in text for text in LOGGER.debugs), any(
+        "dropped" in text for text in LOGGER.errors
+    )
+
+
+READY = threading.Event()
+
+
+def told_ready(world: World) -> bool:
+    READY.clear()
+    with world.client():
+        return READY.wait(10 if world.options else 0.2)
+
+
+def polls(world: World) -> bool:
+    polled = threading.Event()
+    give = artifact_answer(artifact())
+
+    def count(received: Received) -> Steps:
+        if world.target.asked(ARTIFACT)[1:]:
+            polled.set()
+        return give(received)
+
+    world.target.on(ARTIFACT, count)
+    with world.client(**world.on_device):
+        return polled.wait(1.3)
+
+
+def ready_at_once(world: World) -> bool:
+    document = answer(200, json.dumps(artifact()).encode())
+    world.target.on(ARTIFACT, (Pause(0.3), *document))
+    with world.client(**world.on_device) as skin:
+        return bool(skin.client.decisioning_engine.is_ready())
+
+
+def files_kept(world: World) -> list[str]:
+    with world.client(**world.on_device):
+        pass
+    return sorted({path.suffix for path in world.folder.rglob("*") if path.is_file()})
+
+
+def artifact_failures(world: World) -> dict[str, int]:
+    with world.client(**world.on_device) as skin:
+        return dict(skin.client.stats().artifact.failures)
+
+
+def roman(world: World) -> tuple[bool, int]:
+    with world.client(**{**LOCATED, "cdn_base_path": world.target.url}) as skin:
+        found = bool(skin.get_offers(request=ROMAN)["response"].prefetch.mboxes[0].options)
+    return found, len(world.target.asked(GEO))
+
+
+def roman_when_it_takes_long(world: World) -> bool:
+    world.target.on(GEO, (Pause(0.2), *json_answer(PLACE)))
+    return roman(world)[0]
+
+
+SYNC_FAKE = FakeTransport(by=lambda _: fake_answer({"status": 299}))
+ASYNC_FAKE = AsyncFakeTransport(by=lambda _: fake_answer({"status": 299}))
+
+
+def status(world: World) -> int:
+    with world.client() as skin:
+        return int(skin.get_offers(request=HERO)["response"].status)
+
+
+def status_awaited(world: World) -> int:
+    with world.client(Looped) as skin:
+        return int(skin.get_offers(request=HERO)["response"].status)
+
+
+def through_a_proxy(world: World) -> bool:
+    with world.client() as skin:
+        skin.get_offers(request=HERO)
+    return world.target.requests[0].target.startswith("http://")
+
+
+def trusts(world: World) -> bool:
+    authority = Authority(world.folder)
+    world.options = dict.fromkeys(world.options, authority.bundle)
+    with Target(tls=authority.server("localhost")) as secure:
+        where: dict[str, Any] = {"secure": True, "server_domain": f"localhost:{secure.port}", "timeout": 5000}
+        with world.client(**where) as skin:
+            try:
+                skin.get_offers(request=HERO)
+            except ApiException:
+                return False
+            return True
+
+
+def heeds_the_environment(world: World) -> bool:
+    before = dict(os.environ)
+    os.environ.update(http_proxy=world.target.url, no_proxy="", NO_PROXY="")
+    try:
+        with Target() as other, world.client(trust_env=True, server_domain=other.host) as skin:
+            skin.get_offers(request=HERO)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return bool(world.target.requests)
+
+
+def connections_of_two_calls(world: World) -> int:
+    world.target.on(DELIVERY, (Pause(0.1), *json_answer({"status": 200})))
+    with world.client() as skin:
+        calls = [skin.client.get_offers(request=HERO, callback=lambda _: None) for _ in range(2)]
+        for call in calls:
+            call.get(10)
+    return world.target.connections
+
+
+def dropped(world: World) -> dict[str, int]:
+    world.target.on(DELIVERY, HANG)
+    with world.client(**RULES) as skin:
+        for _ in range(5):
+            skin.get_offers(request=HERO)
+        found = dict(skin.client.stats().notifications.dropped)
+        skin.close(0.01)
+    return found
+
+
+def pending_after_close(world: World) -> int:
+    world.target.on(DELIVERY, answer(503, headers={"Retry-After": "600"}))
+    with world.client(**RULES) as skin:
+        skin.get_offers(request=HERO)
+        skin.flush(0.1)
+        skin.close(0.1)
+        return int(skin.client.stats().notifications.pending)
+
+
+REPORTS: list[Any] = []
+
+
+def reported_to(world: World) -> tuple[int, int]:
+    REPORTS.clear()
+    with world.client(**RULES) as skin:
+        skin.get_offers(request=HERO)
+        skin.flush()
+    return len(REPORTS), len(world.target.notifications)
+
+
+def database(world: World) -> Path:
+    record = {"city": {"names": {"en": "Rome"}}, "country": {"iso_code": "IT"}}
+    file = world.folder / "city.mmdb"
+    file.write_bytes(mmdb({"12.21.0.0/16": record}))
+    return file
+
+
+CLIENT_ACTS: dict[str, Acts] = {
+    "client": Acts(line, "other", "POST http://other.tt.omtrdc.net/rest/v1/delivery", otherwise="acme"),
+    "organization_id": Acts(
+        lambda world: query(world)["imsOrgId"], "B@AdobeOrg", "B@AdobeOrg", otherwise="A@AdobeOrg"
+    ),
+    "decisioning_method": Acts(method_used, "on-device", "on-device"),
+    "timeout": Acts(comes_in_time, 50, False),
+    "server_domain": Acts(
+        lambda world: line(world, server_domain="acme.tt.omtrdc.net"),
+        "own.example:81",
+        "POST http://own.example:81/rest/v1/delivery",
+    ),
+    "secure": Acts(
+        lambda world: line(world, secure=True), False, "POST http://acme.tt.omtrdc.net/rest/v1/delivery"
+    ),
+    "target_location_hint": Acts(line, "28", "POST http://mboxedge28.tt.omtrdc.net/rest/v1/delivery"),
+    "environment_id": Acts(lambda world: body(world).get("environmentId"), 7, 7),
+    "property_token": Acts(lambda world: body(world).get("property"), "p", {"token": "p"}),
+    "version": Acts(lambda world: query(world).get("version"), "2.11", "2.11"),
+    "telemetry_enabled": Acts(second_call_tells_of_the_first, False, False),
+    "logger": Acts(logged, LOGGER, (True, True)),
+    "events": Acts(told_ready, {"client_ready": READY.set}, True),
+    "polling_interval": Acts(polls, 1000, True),
+    "maximum_wait_ready": Acts(ready_at_once, 20, False),
+    "artifact_location": Acts(asked_path, lambda world: f"{world.target.url}/mine.json", "/mine.json"),
+    "artifact_payload": Acts(title, artifact("brought"), "brought"),
+    "artifact_format": Acts(asked_path, "bin", "/acme/production/v1/rules.bin"),
+    "artifact_cache_dir": Acts(files_kept, lambda world: world.folder / "cache", [".artifact"]),
+    "artifact_max_bytes": Acts(artifact_failures, 100, {"too_large": 1}),
+    "environment": Acts(asked_path, "staging", "/acme/staging/v1/rules.json"),
+    "cdn_environment": Acts(artifact_line, "staging", "CONNECT assets.staging.adobetarget.com:443"),
+    "cdn_base_path": Acts(
+        artifact_line, "http://own.example/cdn", "GET http://own.example/cdn/acme/production/v1/rules.json"
+    ),
+    "geo_database": Acts(roman, database, (True, 0)),
+    "geo_timeout": Acts(roman_when_it_takes_long, 20, False),
+    "transport": Acts(status, SYNC_FAKE, 299),
+    "async_transport": Acts(status_awaited, ASYNC_FAKE, 299),
+    "proxy": Acts(through_a_proxy, lambda world: world.target.url, True),
+    "ca_bundle": Acts(trusts, None, True),
+    "trust_env": Acts(heeds_the_environment, False, False),
+    "max_connections": Acts(connections_of_two_calls, 1, 1),
+    "notification_queue_limit": Acts(dropped, 2, {"queue_full": 3}),
+    "notification_spool": Acts(pending_after_close, lambda world: world.folder / "spool", 1),
+    "send_notification_func": Acts(reported_to, REPORTS.append, (1, 0)),
+}
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Target() as target:
+        yield target
+
+
+def world_of(target: Target, folder: Path, name: str, given: Any) -> World:
+    world = World(target, folder, {})
+    if given is not None or name == "ca_bundle":
+        is_function_of_world = callable(given) and getattr(given, "__module__", None) == __name__
+        world.options = {name: given(world) if is_function_of_world else given}
+    return world
+
+
+@pytest.mark.parametrize(("name", "acts"), CLIENT_ACTS.items(), ids=CLIENT_ACTS)
+def test_an_option_of_the_client_acts(name: str, acts: Acts, target: Target, tmp_path: Path) -> None:
+    assert acts.observe(world_of(target, tmp_path, name, acts.given)) == acts.expected
+
+
+@pytest.mark.parametrize(("name", "acts"), CLIENT_ACTS.items(), ids=CLIENT_ACTS)
+def test_without_an_option_of_the_client_it_is_otherwise(
+    name: str, acts: Acts, target: Target, tmp_path: Path
+) -> None:
+    world = World(target, tmp_path, {} if acts.otherwise is None else {name: acts.otherwise})
+    assert acts.observe(world) != acts.expected
+
+
+def test_every_option_of_the_client_is_in_the_table() -> None:
+    assert set(CLIENT_ACTS) == set(CLIENT_OPTIONS)
+
+
+# Options of a call
+
+
+class OwnVisitor:
+    def get_visitor_values(self) -> dict[str, str]:
+        return {"MCMID": "123"}
+
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def get_supplemental_data_id(self, consumer_id: str) -> str:
+        return "0123456789ABCDEF-0123456789ABCDEF"
+
+
+def call(world: World, **more: Any) -> Any:
+    """`world.options` are those of the call here."""
+    skin = Blocking(**{**reach(world.target), **more})
+    try:
+        given = {"request": HERO, **world.options}
+        return skin.client.get_offers({name: value for name, value in given.items() if value is not None})
+    finally:
+        skin.finish()
+
+
+def sent(world: World) -> dict[str, Any]:
+    call(world)
+    return world.target.bodies[0]
+
+
+def sent_session(world: World) -> str:
+    call(world)
+    return query_of(world.target.requests[0])["sessionId"]
+
+
+def consumers(world: World) -> Any:
+    state = call(world)["visitor_state"]
+    return state and list(state[ORGANIZATION]["sdid"]["supplementalDataIDCurrentConsumed"])
+
+
+def known_customers(world: World) -> Any:
+    state = call(world)["visitor_state"]
+    return state and state[ORGANIZATION].get("customerIDs")
+
+
+CALLED: list[Any] = []
+
+
+def called(world: World) -> list[str]:
+    CALLED.clear()
+    skin = Blocking(**reach(world.target))
+    pending = skin.client.get_offers({"request": HERO, **world.options})
+    if world.options:
+        pending.wait(10)
+    skin.finish()
+    return [type(one).__name__ for one in CALLED]
+
+
+def err_called(world: World) -> list[str]:
+    CALLED.clear()
+    world.target.on(DELIVERY, answer(400))
+    skin = Blocking(**reach(world.target))
+    skin.client.get_offers({"request": HERO, "callback": print, **world.options}).wait(10)
+    skin.finish()
+    return [type(one).__name__ for one in CALLED]
+
+
+CALL_ACTS: dict[str, Acts] = {
+    "request": Acts(
+        lambda world: sorted(sent(world).get("execute", {})),
+        DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="flags")])),
+        ["mboxes"],
+        otherwise=DeliveryRequest(),
+    ),
+    "decisioning_method": Acts(
+        lambda world: call(world, **RULES)["meta"]["decisioning_method"], "server-side", "server-side"
+    ),
+    "session_id": Acts(sent_session, "mine", "mine"),
+    "target_cookie": Acts(lambda world: sent(world).get("id"), f"PC#abc#{FAR}", {"tntId": "abc"}),
+    "target_location_hint": Acts(
+        lambda world: call(world, **world.proxied) and world.target.requests[0].target.partition("/rest")[0],
+        "28",
+        "http://mboxedge28.tt.omtrdc.net",
+    ),
+    "consumer_id": Acts(consumers, "mine", ["payload:mine"]),
+    "customer_ids": Acts(known_customers, {"crm": "c1"}, {"crm": {"id": "c1", "authState": 0}}),
+    "visitor": Acts(lambda world: sent(world).get("id"), OwnVisitor(), {"marketingCloudVisitorId": "123"}),
+    "visitor_cookie": Acts(
+        lambda world: sent(world).get("id"), "MCMID|456", {"marketingCloudVisitorId": "456"}
+    ),
+    "callback": Acts(called, CALLED.append, ["TargetDeliveryResponse"]),
+    "err_callback": Acts(err_called, CALLED.append, ["ApiException"]),
+}
+
+
+@pytest.mark.parametrize(("name", "acts"), CALL_ACTS.items(), ids=CALL_ACTS)
+def test_an_option_of_a_call_acts(name: str, acts: Acts, target: Target, tmp_path: Path) -> None:
+    assert acts.observe(World(target, tmp_path, {name: acts.given})) == acts.expected
+
+
+@pytest.mark.parametrize(("name", "acts"), CALL_ACTS.items(), ids=CALL_ACTS)
+def test_without_an_option_of_a_call_it_is_otherwise(
+    name: str, acts: Acts, target: Target, tmp_path: Path
+) -> None:
+    world = World(target, tmp_path, {} if acts.otherwise is None else {name: acts.otherwise})
+    assert acts.observe(world) != acts.expected
+
+
+def test_every_option_of_a_call_is_in_the_table() -> None:
+    assert set(CALL_ACTS) == set(OfferOptions.__struct_fields__)
