@@ -46,7 +46,7 @@ def traces(document: Any, request: DeliveryRequest) -> list[Any]:
 
 def test_the_document_of_an_executed_mbox_is_complete() -> None:
     document = mboxes_of(
-        rule(1, SILVER, meta=audience(7, 5, **{"experience.id": 1})),
+        rule(1, SILVER, meta=audience(7, 5, 7, **{"experience.id": 1})),
         rule(1, GOLD, meta=audience(5, 6)),
         meta={"clientCode": "acme", "environment": "staging", "generatedAt": "2026-01-01"},
     )

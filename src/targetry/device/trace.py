@@ -42,8 +42,8 @@ class Tracer:
         self._mode = mode
         self._source = source
         self._token = request._property.token if request._property is not None else None
-        self._campaigns: dict[Any, dict[str, Any]] = {}
-        self._targets: dict[Any, dict[str, Any]] = {}
+        self._campaigns: dict[str, dict[str, Any]] = {}
+        self._targets: dict[str, dict[str, Any]] = {}
 
     def first(self, location: Location, facts: Facts) -> Rule | None:
         """The first rule that matches."""
@@ -82,16 +82,17 @@ class Tracer:
 
     def _record(self, rule: Rule, facts: Facts, allocation: float, holds: bool) -> None:
         meta = rule.meta
-        activity_id = meta.get("activity.id")
-        target = self._targets.get(activity_id)
+        target = self._targets.get(rule.activity_id)
         if target is None:
-            target = self._targets[activity_id] = _target(meta, facts.as_dict(allocation))
+            target = self._targets[rule.activity_id] = _target(meta, facts.as_dict(allocation))
         side = "matched" if holds else "unmatched"
-        segments = target[f"{side}SegmentIds"]
-        segments += [segment for segment in meta.get("audience.ids") or [] if segment not in segments]
+        segments, ids = target[f"{side}SegmentIds"], meta.get("audience.ids")
+        for segment in ids if isinstance(ids, list) else ():
+            if segment not in segments:
+                segments.append(segment)
         target[f"{side}RuleConditions"].append(rule.condition)
         if holds:
-            self._campaigns.setdefault(activity_id, self._campaign(meta))
+            self._campaigns.setdefault(rule.activity_id, self._campaign(meta))
 
     def _campaign(self, meta: dict[str, Any]) -> dict[str, Any]:
         offer = meta.get("offer.id")
@@ -106,7 +107,7 @@ class Tracer:
 
     def notified(self, rule: Rule, notification: Notification) -> None:
         """Note the impression that a matched rule led to."""
-        campaign = self._campaigns[rule.meta.get("activity.id")]
+        campaign = self._campaigns[rule.activity_id]
         campaign["notifications"].append(msgspec.to_builtins(notification))
 
     def document(self, facts: Facts, location_type: str) -> dict[str, Any]:
@@ -117,7 +118,7 @@ class Tracer:
         page = facts.request.page
         return {
             "clientCode": self._source.client_code,
-            "artifact": {**self._source.artifact, **self._rules.meta},
+            "artifact": {**self._source.artifact, **msgspec.to_builtins(self._rules.meta)},
             "profile": {"visitorId": _profile(self._request.id)},
             "request": {
                 "sessionId": self._source.session_id,
