@@ -39,7 +39,7 @@ from targetry.testing import answer as fake_answer
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 LOOK = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))
 CLICK = {"notifications": [{"id": "n", "timestamp": 1, "type": "click"}]}
-OWN = ("targetry-artifact", "targetry-notifier", "targetry-spool", "targetry-client-ready")
+BEFORE: set[threading.Thread] = set()
 
 
 @pytest.fixture
@@ -58,8 +58,16 @@ def downloading(target: Target, **options: Any) -> dict[str, Any]:
     return {**reach(target), "decisioning_method": "on-device", "cdn_base_path": target.url, **options}
 
 
+@pytest.fixture(autouse=True)
+def before() -> None:
+    """Threads that tests before this one may have left."""
+    BEFORE.clear()
+    BEFORE.update(threading.enumerate())
+
+
 def own_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(OWN)]
+    started = (thread for thread in threading.enumerate() if thread not in BEFORE)
+    return [thread.name for thread in started if thread.name.startswith("targetry")]
 
 
 def no_thread_is_left() -> bool:
@@ -271,7 +279,7 @@ def test_a_close_that_is_cancelled_closes_the_connections_all_the_same(target: T
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.to_thread(target.wait_until, lambda: target.open_connections == 1)
+        await asyncio.to_thread(target.wait_until, lambda: target.open_connections == 0)
         with pytest.raises(ClosedError):
             await client.get_offers(request=HERO)
 

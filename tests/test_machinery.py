@@ -24,7 +24,6 @@ from targetry.models import DeliveryRequest, ExecuteRequest, Geo, MboxRequest
 from targetry.options import client_options
 from targetry.testing import AsyncFakeTransport, FakeTransport, answer
 
-HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 DEVICE = {"decisioning_method": "on-device", "artifact_payload": artifact(), "polling_interval": 0}
 
 
@@ -42,13 +41,33 @@ def machinery_of(**options: Any) -> Machinery:
     return Machinery(client_options(given, {}))
 
 
-def decide(machinery: Machinery) -> None:
+def decide(machinery: Machinery, mbox: str = "hero") -> None:
+    machinery.open()
+    request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name=mbox)]))
     road = machinery.road
-    road.decide(road.begin(offer_options({"request": HERO}, {}, machinery.options.decisioning_method)))
+    road.decide(road.begin(offer_options({"request": request}, {}, machinery.options.decisioning_method)))
 
 
-def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("targetry")}
+class Threads:
+    """Those that were started since; tests before this one may have left some."""
+
+    def __init__(self) -> None:
+        self._before = set(threading.enumerate())
+
+    def now(self) -> set[threading.Thread]:
+        return {one for one in threading.enumerate() if one not in self._before}
+
+    def at_last(self) -> set[threading.Thread]:
+        """Those that do not end, although they were told to."""
+        deadline = time.monotonic() + 10
+        while self.now() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return self.now()
+
+
+@pytest.fixture
+def threads() -> Threads:
+    return Threads()
 
 
 # Parts
@@ -105,7 +124,7 @@ def test_a_database_is_closed_with_the_client(tmp_path: Path) -> None:
     ids=["payload", "file", "database"],
 )
 def test_options_that_are_refused_start_nothing(
-    wrong: dict[str, Any], error: type[Exception], tmp_path: Path
+    wrong: dict[str, Any], error: type[Exception], tmp_path: Path, threads: Threads
 ) -> None:
     """Even with unsent reports on disk, which a client sets about as soon as it is made."""
     refuse = FakeTransport(by=lambda _: TransportError(reason="down"))
@@ -114,13 +133,10 @@ def test_options_that_are_refused_start_nothing(
     first.flush(0.05)
     first.close(1)
     assert first.stats().notifications.pending == 1
-    deadline = time.monotonic() + 10
-    while threads() and time.monotonic() < deadline:
-        time.sleep(0.005)  # those that were told to end are still ending
-    before = threads()
+    assert threads.at_last() == set()
     with pytest.raises(error):
         machinery_of(**{**DEVICE, "notification_spool": tmp_path, "transport": refuse, **wrong})
-    assert threads() == before == set()
+    assert threads.now() == set()
 
 
 # Events
@@ -136,21 +152,19 @@ def test_ready_is_told_once_a_moment_after_the_start() -> None:
     assert told.names == ["client_ready"]
 
 
-def test_ready_is_not_told_of_a_client_that_was_closed_at_once() -> None:
+def test_ready_is_not_told_of_a_client_that_was_closed_at_once(threads: Threads) -> None:
     told = Listener()
     machinery = machinery_of(events=told.handlers)
     machinery.open()
     machinery.close(1)
-    deadline = time.monotonic() + 10
-    while threads() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    assert threads.at_last() == set()
     assert told.events == []
 
 
-def test_where_nobody_listens_there_is_no_thread_to_tell() -> None:
+def test_where_nobody_listens_there_is_no_thread_to_tell(threads: Threads) -> None:
     machinery = machinery_of()
     machinery.open()
-    assert "targetry-client-ready" not in threads()
+    assert threads.now() == set()
     machinery.close(1)
 
 
@@ -182,21 +196,17 @@ def test_reports_are_sent_with_the_clients_transport_timeout_and_headers() -> No
 
 def test_a_child_process_begins_without_its_parents_telemetry() -> None:
     machinery = machinery_of(**DEVICE, send_notification_func=lambda _: None)
-    decide(machinery)
-    look = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="roman")]))
-    road = machinery.road
-    road.decide(road.begin(offer_options({"request": look}, {}, machinery.options.decisioning_method)))
-    assert machinery.stats().telemetry_dropped == 0
-    assert len(road.telemetry) == 1
+    decide(machinery, "roman")  # nothing is shown, so nothing is reported, and the measurement waits
+    assert len(machinery.road.telemetry) == 1
     machinery.after_fork()
-    assert len(road.telemetry) == 0
+    assert len(machinery.road.telemetry) == 0
     machinery.close(1)
 
 
 # The end
 
 
-def test_closing_ends_everything_and_may_be_done_twice() -> None:
+def test_closing_ends_everything_and_may_be_done_twice(threads: Threads) -> None:
     transport = FakeTransport(by=lambda _: answer(status=503))
     machinery = machinery_of(
         decisioning_method="on-device",
@@ -210,10 +220,7 @@ def test_closing_ends_everything_and_may_be_done_twice() -> None:
     machinery.close(1)
     assert machinery.is_closed
     assert not transport.closed  # it is the caller's
-    deadline = time.monotonic() + 10
-    while threads() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert threads() == set()
+    assert threads.at_last() == set()
 
 
 def test_a_transport_of_its_own_is_closed_with_the_client() -> None:

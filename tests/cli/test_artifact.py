@@ -17,8 +17,10 @@ def test_the_sample_shop_is_shown() -> None:
         "9 activities · 10 locations · 23 rules · geo targeting\n"
     )
     assert "Hero: autumn sale · A/B · 482910\n" in text
-    assert " 50 %   Everyday        everybody   mbox hero\n" in text
-    assert 'United States            country is "UNITED STATES" or "US"' in text
+    assert "for everybody\nShare   Experience      Location \n" in text
+    assert " 50 %   Everyday        mbox hero\n" in text
+    assert 'where path is one of "/", "/index.html"\n' in text
+    assert 'United States            country is one of "UNITED STATES", "US"' in text
     assert text.endswith("Only the Delivery API decides\n  mbox recommendations\n")
 
 

@@ -597,24 +597,27 @@ def test_a_compiled_condition_gives_what_the_interpreter_gives(
     assert bool(truth) is interpreter.truthy(expected)
 
 
-comparable_scalars = st.booleans() | st.integers(-9, 9) | st.text("abc", min_size=1, max_size=3)
+scalar_trees = st.recursive(
+    st.booleans()
+    | st.integers(-9, 9)
+    | st.text("abc", min_size=1, max_size=3)
+    | st.sampled_from([var("mbox.t"), var("mbox.n"), var("mbox.list.0")]),
+    lambda inner: st.one_of(
+        st.builds(
+            lambda name, a, b: {name: [a, b]}, st.sampled_from(["===", "!==", "and", "or"]), inner, inner
+        ),
+        st.builds(lambda name, a: {name: [a]}, st.sampled_from(["!", "!!"]), inner),
+        st.builds(lambda a, b, c: {"if": [a, b, c]}, inner, inner, inner),
+    ),
+    max_leaves=6,
+)
 
 
 @settings(max_examples=60)
 @given(
-    st.recursive(
-        comparable_scalars | st.sampled_from([var("mbox.t"), var("mbox.n"), var("mbox.list.0")]),
-        lambda inner: st.one_of(
-            st.builds(
-                lambda name, a, b: {name: [a, b]}, st.sampled_from(["===", "!==", "and", "or"]), inner, inner
-            ),
-            st.builds(lambda name, a: {name: [a]}, st.sampled_from(["!", "!!"]), inner),
-            st.builds(lambda a, b, c: {"if": [a, b, c]}, inner, inner, inner),
-            st.builds(lambda a: {"map": [[1, 2], a]}, inner),
-            st.builds(lambda a: {"merge": [a, a]}, inner),
-        ),
-        max_leaves=6,
-    )
+    scalar_trees
+    | st.builds(lambda a: {"map": [[1, 2], a]}, scalar_trees)
+    | st.builds(lambda a, b: {"merge": [a, [b]]}, scalar_trees, scalar_trees)
 )
 def test_another_library_agrees_where_json_logic_has_no_javascript_in_it(tree: Any) -> None:
     of = facts(DATA, geo=PLACE)

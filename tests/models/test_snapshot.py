@@ -477,3 +477,12 @@ def test_the_error_is_a_value_error_and_survives_pickle():
     error = pickle.loads(pickle.dumps(ConstraintError("request.id", "is wrong")))
     assert isinstance(error, ValueError)
     assert (error.path, error.reason, str(error)) == ("request.id", "is wrong", "request.id: is wrong")
+
+
+def test_the_literal_for_an_unknown_address_is_for_the_device_only() -> None:
+    request = DeliveryRequest(context=Context(channel="web", geo=Geo(ip_address="unknownIpAddress")))
+    assert snapshot(request, wire=False) == request
+    with pytest.raises(
+        ConstraintError, match=r"request\.context\.geo\.ip_address: must be an IPv4 or IPv6 address"
+    ):
+        snapshot(request, wire=True)

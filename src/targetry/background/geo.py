@@ -22,9 +22,8 @@ from targetry.delivery.transport import HttpRequest, HttpResponse, Transport, sh
 from targetry.errors import ApiException
 from targetry.events import GEO_LOCATION_UPDATED, GEO_LOOKUP_FAILED
 from targetry.models import Geo
-from targetry.models.ip_address import is_ip_address
+from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 
-UNKNOWN_IP_ADDRESS: Final = "unknownIpAddress"  # asks for the place that the request itself comes from
 DEFAULT_TIMEOUT_S: Final = 1.0
 
 GIVEN_UP = TimeoutError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 
 __all__ = ["main"]
@@ -12,9 +11,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command with the process's arguments, and end the process: 0 done, 1 cannot be done, 2 wrong usage, 130 Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a terminal or a pipe that lacks a character still gets the others
+        if isinstance(stream, io.TextIOWrapper):  # where a character cannot be shown, the others still are
             stream.reconfigure(errors="backslashreplace")
     try:
         from .app import app
@@ -22,11 +19,3 @@ def main() -> None:
         app(prog_name="targetry")
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        _stop_writing()
-        sys.exit(1)
-
-
-def _stop_writing() -> None:
-    """Who read our output is gone: what is left in the buffer must not be complained about at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,6 +12,7 @@ from rich.text import Text
 from .heading import shown_time
 from .output import console, print_json, shortened, visible
 from .summary import ActivitySummary, ExperienceSummary, Summary
+from .words import EVERYBODY
 
 _TYPES = {"ab": "A/B", "landing": "experience targeting"}
 
@@ -66,27 +67,30 @@ def _print_activity(out: Console, activity: ActivitySummary) -> None:
     name = activity.name if activity.name is not None else "an activity without a name"
     out.print(Text.assemble((shortened(name), "bold"), f" · {kind} · {activity.id}"))
     audiences = {_audience(one) for one in activity.experiences}
-    is_split = activity.type == "ab" or any(one.share != 100 for one in activity.experiences)
     if len(audiences) == 1:
-        out.print(Text(f"for {shortened(audiences.pop())}"))
+        audience = audiences.pop()
+        out.print(
+            Text(shortened(f"for {audience}" if audience.startswith(EVERYBODY) else f"where {audience}"))
+        )
+    out.print(_experiences(activity, with_audience=bool(audiences)))
+
+
+def _experiences(activity: ActivitySummary, *, with_audience: bool) -> Table:
+    with_share = activity.type == "ab" or any(one.share != 100 for one in activity.experiences)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    if is_split:
+    if with_share:
         table.add_column("Share", justify="right", no_wrap=True)
     table.add_column("Experience", max_width=26)
-    if audiences:
+    if with_audience:
         table.add_column("Audience", ratio=1, overflow="fold")
     table.add_column("Location", overflow="fold")
     for one in activity.experiences:
-        share = [f"{one.share:g} %"] if is_split else []
-        audience = [_audience(one)] if audiences else []
-        cells = [
-            *share,
-            one.name if one.name is not None else str(one.id),
-            *audience,
-            "\n".join(one.locations),
-        ]
+        cells = [f"{one.share:g} %"] if with_share else []
+        cells.append(one.name if one.name is not None else str(one.id))
+        cells += [_audience(one)] if with_audience else []
+        cells.append("\n".join(one.locations))
         table.add_row(*(Text(shortened(cell)) for cell in cells))
-    out.print(table)
+    return table
 
 
 def _audience(experience: ExperienceSummary) -> str:

@@ -102,17 +102,16 @@ def print_demo() -> None:
     out = console()
     with open_client(read_source(None)) as client:
         _print_offers(out, client)
-        ids = track(
-            visitor_ids(VISITORS),
-            "Asking",
-            total=VISITORS,
-            console=console(stderr=True),
-            transient=True,
-            disable=not out.is_terminal,
-        )
-        _print_split(out, _hero(client), split(client, ids))
+        _print_split(out, _hero(client), split(client, _with_progress(out, visitor_ids(VISITORS))))
         _print_time(out, _seconds_per_decision(client))
     out.print(Text("\nNext: targetry explain --mbox delivery-note --geo country=DE", "dim"))
+
+
+def _with_progress(out: Console, ids: Iterator[str]) -> Iterable[str]:
+    """Shown to somebody who waits, and to nobody else."""
+    screen = console(stderr=True)
+    is_watched = out.is_terminal and screen.is_terminal
+    return track(ids, "Asking", total=VISITORS, console=screen, transient=True, disable=not is_watched)
 
 
 def _print_offers(out: Console, client: TargetClient) -> None:
@@ -157,7 +156,7 @@ def _hero(client: TargetClient) -> ActivitySummary:
 
 def _print_split(out: Console, activity: ActivitySummary, shares: list[Share]) -> None:
     out.print()
-    out.print(Text.assemble((f"The split of “{activity.name}” over {VISITORS:,} visitors", "bold")))
+    out.print(Text(f"The split of “{activity.name}” over {VISITORS:,} visitors", "bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("Experience")
     table.add_column("Asked", justify="right")

@@ -170,11 +170,12 @@ def _placed(rules: RuleSet, kind: str, names: list[str]) -> Iterator[_Placed]:
     parsed = rules.document()["rules"]["mboxes" if kind == "mbox" else "views"] if faults else {}
     known = rules.mboxes if kind == "mbox" else rules.views
     for name in names:
-        usable = list(known[name].rules) if name in known else []
+        usable = known[name].rules if name in known else ()
+        rest = iter(usable)
         for position in range(len(usable) + sum(where == name for where, _ in faults)):
             fault = faults.get((name, position))
             if fault is None:
-                yield _Placed(name, position, usable.pop(0))
+                yield _Placed(name, position, next(rest))
             else:
                 yield _Placed(name, position, None, fault, parsed[name][position])
 

@@ -6,6 +6,9 @@ a place passes here.
 
 from __future__ import annotations
 
+UNKNOWN_IP_ADDRESS = "unknownIpAddress"
+"""On device, asks for the place that the lookup itself comes from (spec/decisioning.md §3)."""
+
 _OCTETS = frozenset(map(str, range(256)))
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 

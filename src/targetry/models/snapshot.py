@@ -17,7 +17,7 @@ from .base import Model
 from .constraint import ConstraintError
 from .context import Geo
 from .details import Details
-from .ip_address import is_ip_address
+from .ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 from .reading import read
 from .request import DeliveryRequest, PrefetchRequest
 from .scalars import Manner, shown
@@ -37,6 +37,7 @@ LEFT_TO_PREPARE = {
 WIRE_ONLY = {
     "Geo.countryCode": "rules compare names of any length on device",
     "Geo.stateCode": "rules compare names of any length on device",
+    "Geo.ipAddress": "the literal for an unknown address is an order to the geo lookup",
     "Trace.authorizationToken": "the device asks nobody for leave to trace",
 }
 
@@ -77,10 +78,9 @@ def _check_parts(request: DeliveryRequest) -> None:
             _require(
                 context.mobile_platform, "request.context.mobile_platform", "device_type", "platform_type"
             )
-        geo = context.geo
-        if geo is not None and geo.ip_address is not None and not is_ip_address(geo.ip_address):
-            reason = f"must be an IPv4 or IPv6 address, not {shown(geo.ip_address)}"
-            raise ConstraintError("request.context.geo.ip_address", reason)
+        ip_address = context.geo.ip_address if context.geo is not None else None
+        if ip_address is not None and not is_ip_address(ip_address) and ip_address != UNKNOWN_IP_ADDRESS:
+            raise _no_ip_address(ip_address)
     if (visitor := request.id) is not None and visitor.customer_ids is not None:
         _check_customer_ids(visitor.customer_ids)
     if request._property is not None:
@@ -137,10 +137,17 @@ def _check_wire(request: DeliveryRequest) -> None:
     if request.trace is not None:
         _require(request.trace, "request.trace", "authorization_token")
     if (context := request.context) is not None and (geo := context.geo) is not None:
-        _check_codes(geo)
+        _check_place(geo)
 
 
-def _check_codes(geo: Geo) -> None:
+def _no_ip_address(text: str) -> ConstraintError:
+    reason = f"must be an IPv4 or IPv6 address, not {shown(text)}"
+    return ConstraintError("request.context.geo.ip_address", reason)
+
+
+def _check_place(geo: Geo) -> None:
+    if geo.ip_address == UNKNOWN_IP_ADDRESS:
+        raise _no_ip_address(geo.ip_address)
     country, state = geo.country_code, geo.state_code
     if country is not None and len(country) != 2:
         reason = f"must have exactly 2 characters, has {len(country)}"
