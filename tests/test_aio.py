@@ -270,7 +270,7 @@ def test_a_close_that_is_cancelled_closes_the_connections_all_the_same(target: T
     target.on(DELIVERY, json_answer({"status": 200}), HANG)
 
     async def main() -> None:
-        client = await AsyncTargetClient.create(local(target))
+        client = await AsyncTargetClient.create(local(target, timeout=300))
         await client.get_offers(request=HERO, decisioning_method="server-side")
         await client.get_offers(request=HERO)
         await asyncio.to_thread(target.wait_for, 2)

@@ -377,6 +377,15 @@ def test_any_other_error_becomes_ours_with_its_cause() -> None:
     assert not error.unsent
 
 
+@pytest.mark.parametrize("answered", [None, b"{}", object(), {"status": 200}])
+def test_a_transport_that_gives_no_response_is_told_so(answered: Any) -> None:
+    road = road_of()
+    error, attempts = talk(road, road.begin(offer()), answered)
+    assert type(error) is TransportError
+    assert "not an HttpResponse" in (error.reason or "")
+    assert len(attempts) == 1
+
+
 def test_a_closed_transport_is_a_closed_client() -> None:
     with pytest.raises(ClosedError):
         foreign(ClosedError("closed"))

@@ -262,7 +262,7 @@ class Road:
         while True:
             left = deadline - time.perf_counter() - pause
             outcome = yield Attempt(request, max(left, 0.001), pause)
-            read = self._read(outcome) if isinstance(outcome, HttpResponse) else outcome
+            read = self._read(outcome)
             if isinstance(read, DeliveryResponse):
                 self._budget.earn()
                 return self._arrived(call, read)
@@ -284,19 +284,22 @@ class Road:
             self._log.debug("%s POST %s %s", MESSAGES["REQUEST_SENT"], url.partition("/rest/")[0], body)
         return HttpRequest("POST", url, {**SDK_HEADERS, "X-Request-Id": new_id()}, body.encode())
 
-    def _read(self, answer: HttpResponse) -> DeliveryResponse | ApiException:
+    def _read(self, answer: object) -> DeliveryResponse | ApiException:
+        if isinstance(answer, ApiException):
+            return answer
+        if not isinstance(answer, HttpResponse):  # of a user's own transport
+            return TransportError(reason=f"the transport gave {type(answer).__name__}, not an HttpResponse")
         if answer.status == 204:
             return DeliveryResponse()
-        text = answer.body.decode("utf-8", "replace")
         if not 200 <= answer.status < 300:
-            return ApiException(answer.status, answer.reason, text, answer.headers)
+            return ApiException(answer.status, answer.reason, _text(answer), answer.headers)
         if self._log.wants_debug:
-            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], text)
+            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], _text(answer))
         try:
             return DeliveryResponse.from_json(answer.body)
         except ValueError as error:
             reason = f"the answer is not a Delivery API response: {error}"
-            return ApiException(answer.status, reason, text, answer.headers)
+            return ApiException(answer.status, reason, _text(answer), answer.headers)
 
     def _arrived(self, call: Call, response: DeliveryResponse) -> TargetDeliveryResponse:
         now = time.time()
@@ -348,6 +351,10 @@ class Road:
             secure=options.secure,
             version=options.version,
         )
+
+
+def _text(answer: HttpResponse) -> str:
+    return answer.body.decode("utf-8", "replace")
 
 
 def foreign(error: Exception) -> ApiException:

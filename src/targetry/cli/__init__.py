@@ -15,7 +15,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         from .app import app
-
+    except ModuleNotFoundError as error:
+        if error.name not in ("rich", "typer"):
+            raise
+        sys.exit(f"The command needs the package {error.name}: pip install 'targetry[cli]'")
+    try:
         app(prog_name="targetry")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,0 +1,253 @@
+"""The scenarios of `tests/e2e/client/test_lasting` and their faults, at a scale that shows slow leaks and rare races.
+
+    TARGETRY_SOAK=1 pytest tests/soak                     # some minutes
+    TARGETRY_SOAK=10 pytest tests/soak -k decisions       # ten times as long
+
+RELIABILITY F8, F14, L4 and L10; each test prints its number with `-s`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.client import lasting
+from e2e.client.conftest import reach
+from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
+from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer, offers
+from servers.faulty import HANG, Behaviour, Close, answer, half, html_answer, json_answer
+from targetry import ApiException, AsyncTargetClient, TargetClient
+
+SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Target() as target:
+        yield target
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def say(what: str, number: object) -> None:
+    sys.stdout.write(f"\n{what}: {number}\n")
+
+
+CYCLES: dict[str, Callable[[Target, Path], None]] = {
+    "server-side": lambda target, _: lasting.server_side(target),
+    "on-device": lambda target, _: lasting.on_device(target),
+    "on-device with a cache": lasting.on_device,
+    "spooled": lasting.spooled,
+    "callbacks": lambda target, _: lasting.with_callbacks(target),
+    "asyncio": lambda target, _: asyncio.run(lasting.awaited(target)),
+}
+
+
+@pytest.mark.parametrize("scenario", CYCLES.values(), ids=CYCLES)
+def test_10000_clients_that_come_and_go_leave_nothing_behind(
+    scenario: Callable[[Target, Path], None], target: Target, tmp_path: Path
+) -> None:
+    """10,000 of them together: those with a disk are fewer."""
+    times = SCALE * (300 if scenario in (lasting.spooled, lasting.on_device) else 2350)
+    scenario(target, tmp_path)
+    grown: list[int] = []
+
+    def work() -> None:
+        for number in range(times):
+            scenario(target, tmp_path)
+            target.requests.clear()
+            if number in (times // 2, times - 1):
+                grown.append(resident())
+
+    assert left_behind(work, target) == (0, set())
+    say("bytes grown in the second half", grown[1] - grown[0])
+    assert grown[1] - grown[0] < 4 * MIB
+
+
+def test_200000_decisions_leave_no_memory_behind() -> None:
+    options = {"client": "acme", "organization_id": "A@AdobeOrg", "decisioning_method": "on-device"}
+    with TargetClient.create(options, artifact_payload=artifact(), polling_interval=0) as client:
+
+        def decide(number: int) -> Any:
+            return client.get_offers({"request": LOOK, "session_id": f"s{number}"})
+
+        grown = growth(decide, 200_000 * SCALE)
+    say("bytes grown in 100,000 decisions", grown)
+    assert grown < 200_000
+
+
+def test_decisions_and_reports_under_faults_keep_their_books(target: Target) -> None:
+    """The artifact changes all the time, one answer in twenty is a fault, and nothing is lost, doubled or left behind."""
+    faults: list[Behaviour] = [
+        answer(500),
+        answer(503, headers={"Retry-After": "0"}),
+        (Close(),),
+        (Close(reset=True),),
+        half(json_answer({"status": 200}), Close()),
+        html_answer(200),
+    ]
+    chance = random.Random(1)
+
+    def flaky(received: Any) -> Any:
+        if chance.random() < 0.05:
+            fault = chance.choice(faults)
+            return fault(received) if callable(fault) else fault
+        return offers(received)
+
+    target.on(DELIVERY, flaky)
+    versions = [
+        artifact_answer(artifact(f"v{n}", generated_at=f"2026-01-{n + 1:02d}T00:00:00Z")) for n in range(28)
+    ]
+    target.on(ARTIFACT, *versions)
+    options = {
+        **reach(target),
+        "decisioning_method": "on-device",
+        "cdn_base_path": target.url,
+        "polling_interval": 1000,
+    }
+    deadline = time.monotonic() + 30 * SCALE
+    counts = {"decided": 0, "asked": 0, "failed": 0}
+    with TargetClient.create(options, notification_queue_limit=100_000) as client:
+        lock = threading.Lock()
+
+        def work() -> None:
+            mine = dict.fromkeys(counts, 0)
+            while time.monotonic() < deadline:
+                client.get_offers({"request": HERO})
+                mine["decided"] += 1
+                if mine["decided"] % 20 == 0:
+                    try:
+                        client.get_offers({"request": HERO, "decisioning_method": "server-side"})
+                        mine["asked"] += 1
+                    except ApiException:
+                        mine["failed"] += 1
+                time.sleep(0.002)
+            with lock:
+                for name, number in mine.items():
+                    counts[name] += number
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert client.flush(60)
+        stats = client.stats()
+    say("counts", counts)
+    notifications = stats.notifications
+    assert (
+        notifications.accepted
+        == counts["decided"]
+        == notifications.sent + sum(notifications.dropped.values())
+    )
+    assert notifications.dropped == {}
+    received = {one["id"] for one in target.notifications}
+    assert len(received) == counts["decided"]
+    assert stats.artifact is not None
+    assert stats.artifact.retrieval_count > 5
+
+
+def test_1000_threads_worth_of_calls_on_one_client(target: Target) -> None:
+    wrong, sent = hammered(target, threads=64, calls=160 * SCALE)
+    say("impressions", sent)
+    assert wrong == 0
+    assert target.connections <= 17
+
+
+def test_calls_that_are_cancelled_at_every_moment_leave_nothing_behind(target: Target) -> None:
+    """Ten thousand of them, each at another point of its way."""
+    target.on(DELIVERY, offers)
+    chance = random.Random(2)
+
+    async def main() -> None:
+        async with await AsyncTargetClient.create(reach(target), max_connections=8) as client:
+            for _ in range(100 * SCALE):
+                tasks = [asyncio.create_task(client.get_offers(request=HERO)) for _ in range(100)]
+                await asyncio.sleep(chance.random() * 0.02)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                target.requests.clear()
+            result = await client.get_offers(request=HERO)
+            assert result["response"].status == 200
+
+    asyncio.run(main())
+    assert left_behind(lambda: asyncio.run(main()), target) == (0, set())
+
+
+_FORKS = """
+import os, sys, threading
+from targetry import TargetClient
+from targetry.models import DeliveryRequest, ExecuteRequest, MboxRequest
+host, times = sys.argv[1], int(sys.argv[2])
+client = TargetClient.create(
+    client="acme", organization_id="A@AdobeOrg", server_domain=host, secure=False, trust_env=False, timeout=10_000,
+    cdn_base_path=f"http://{host}", decisioning_method="on-device", polling_interval=1000,
+)
+request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+over = threading.Event()
+def work():
+    while not over.is_set():
+        client.get_offers(request=request, session_id="parent")
+        client.get_offers(request=request, session_id="asked", decisioning_method="server-side")
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for _ in range(times):
+    pid = os.fork()
+    if pid == 0:
+        client.get_offers(request=request, session_id="child")
+        client.get_offers(request=request, session_id="asked", decisioning_method="server-side")
+        client.close(10)
+        os._exit(0 if client.stats().notifications.sent == 1 else 3)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status:
+        print("child:", status, flush=True)
+        os._exit(1)
+over.set()
+for thread in threads:
+    thread.join()
+client.close(30)
+stats = client.stats().notifications
+assert stats.accepted == stats.sent, stats
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_1000_forks_during_calls_polls_and_reports_block_nobody(target: Target) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    times = 1000 * SCALE
+    command = [sys.executable, "-W", "ignore", "-c", _FORKS, target.host, str(times)]
+    subprocess.run(command, env=environment, check=True, timeout=600 * SCALE)
+    ids = [one["id"] for one in target.notifications]
+    assert len(ids) == len(set(ids))
+    assert sum("sessionId=child" in received.target for received in target.requests) == times
+
+
+def test_a_hanging_endpoint_costs_bounded_memory(target: Target) -> None:
+    """RELIABILITY F7: 200,000 decisions whose reports nobody takes."""
+    target.on(DELIVERY, HANG)
+    options = {**reach(target), "decisioning_method": "on-device", "artifact_payload": artifact()}
+    with TargetClient.create(options, polling_interval=0, notification_queue_limit=1000) as client:
+        grown = growth(lambda _: client.get_offers(request=HERO), 200_000 * SCALE)
+        stats = client.stats().notifications
+        assert stats.pending == 1000
+        assert stats.accepted == stats.pending + stats.dropped["queue_full"]
+        client.close(0)
+    say("bytes grown in 100,000 decisions", grown)
+    assert grown < MIB
