@@ -214,6 +214,9 @@ def _actions_renderer(actions: list[Any], meta: dict[str, Any]) -> Render:
         )
         plan.append((action, flat, fill))
 
+    if all(flat and fill is None for _, flat, fill in plan):
+        return lambda _: [action.copy() for action in actions]
+
     def render(facts: Facts) -> list[Any]:
         rendered = []
         for action, flat, fill in plan:
