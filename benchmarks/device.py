@@ -11,40 +11,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from report import keep, machine, mark, markdown, us
+from running import (
+    ENVIRONMENT,
+    HERE,
+    NODE_MODULES,
+    OFFICIAL_PYTHON,
+    Contestant,
+    Progress,
+    Running,
+    fresh,
+)
 from scenarios import Scenario, large_artifact, scenarios
 
-HERE = Path(__file__).resolve().parent
-CHECKOUT = HERE.parent
-ENVIRONMENTS = CHECKOUT / ".envs"
-OFFICIAL_PYTHON = ENVIRONMENTS / "official" / "bin" / "python"
-NODE_MODULES = ENVIRONMENTS / "node" / "node_modules"
-RESULTS = HERE / "RESULTS.md"
-_ENVIRONMENT = {
-    **os.environ,
-    "NODE_PATH": str(NODE_MODULES),
-    "PYTHONDONTWRITEBYTECODE": "",  # imports are measured as they are the second time
-    "PYTHONWARNINGS": "ignore",
-}
 SLOW_GOALS = {"flat": 1.2, "ready": 1.0, "memory": 4.0, "import": 80.0}
-
-
-@dataclass(frozen=True)
-class Contestant:
-    name: str
-    command: list[str]
-    python: str | None = None  # for imports
-    module: str | None = None
 
 
 def contestants() -> list[Contestant]:
@@ -62,52 +49,6 @@ def contestants() -> list[Contestant]:
     if shutil.which("node") and (NODE_MODULES / "@adobe" / "target-nodejs-sdk").is_dir():
         found.append(Contestant("Node 2.4.3", ["node", "--expose-gc", str(HERE / "run_node.cjs")]))
     return found
-
-
-class Running:
-    """A contestant's process."""
-
-    def __init__(self, contestant: Contestant) -> None:
-        self.contestant = contestant
-        self._process = subprocess.Popen(
-            contestant.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not os.environ.get("BENCH_DEBUG") else None,
-            text=True,
-            env=_ENVIRONMENT,
-        )
-
-    def ask(self, command: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.contestant.name} died; run again with BENCH_DEBUG=1 to see why")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-class Progress:
-    """Says what is going on, on a terminal only."""
-
-    def __init__(self) -> None:
-        self._tty = sys.stderr.isatty()
-
-    def __call__(self, text: str) -> None:
-        if self._tty:
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 # ── decisions ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,23 +126,15 @@ def loads(folder: Path, progress: Progress, tries: int) -> tuple[int, dict[str, 
     for contestant in contestants():
         progress(f"10 MB artifact: {contestant.name}")
         answers = [
-            _fresh(contestant, {"do": "load", "artifact": str(path), "traced": False}) for _ in range(tries)
+            fresh(contestant, {"do": "load", "artifact": str(path), "traced": False}) for _ in range(tries)
         ]
         best = min(answers, key=lambda answer: answer["seconds"])
         best["resident_mb"] = sorted(answer["resident_mb"] for answer in answers)[len(answers) // 2]
-        best["traced_mb"] = _fresh(contestant, {"do": "load", "artifact": str(path), "traced": True})[
+        best["traced_mb"] = fresh(contestant, {"do": "load", "artifact": str(path), "traced": True})[
             "traced_mb"
         ]
         rows[contestant.name] = best
     return len(text), rows
-
-
-def _fresh(contestant: Contestant, command: dict[str, Any]) -> dict[str, Any]:
-    running = Running(contestant)
-    try:
-        return running.ask(command)
-    finally:
-        running.close()
 
 
 def imports(progress: Progress, tries: int) -> dict[str, float]:
@@ -219,7 +152,7 @@ def imports(progress: Progress, tries: int) -> dict[str, float]:
 
 def _start_ms(python: str, code: str) -> float:
     """Processor time: what else runs on the machine does not count."""
-    with subprocess.Popen([python, "-W", "ignore", "-c", code], env=_ENVIRONMENT) as process:
+    with subprocess.Popen([python, "-W", "ignore", "-c", code], env=ENVIRONMENT) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -241,7 +174,7 @@ def report(
     return "\n\n".join(
         (
             "# On-device decisions",
-            f"Made by `scripts/bench device` on {_machine()}.",
+            f"Made by `scripts/bench device` on {machine('Node ' + _node_version())}.",
             "Microseconds of one `get_offers` call: the best batch, in brackets the middle one. The factor is how many times as long as\n"
             "Targetry the others take (best batches). ✓ and ✗ say whether the goal is met.",
             _decision_table(rows, chosen),
@@ -252,21 +185,6 @@ def report(
             _import_table(imported),
         )
     )
-
-
-def _machine() -> str:
-    return (
-        f"{_cpu()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, Node {_node_version()}, "
-        f"Targetry {version('targetry')}, {datetime.now(UTC):%Y-%m-%d}"
-    )
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _node_version() -> str:
@@ -282,11 +200,11 @@ def _decision_table(rows: dict[str, dict[str, Any]], chosen: list[Scenario]) -> 
         row = rows[scenario.name]
         ours = row["Targetry"]["best_us"]
         goal = (
-            "" if scenario.goal_us is None else f"≤ {scenario.goal_us:,.0f} {_mark(ours <= scenario.goal_us)}"
+            "" if scenario.goal_us is None else f"≤ {scenario.goal_us:,.0f} {mark(ours <= scenario.goal_us)}"
         )
         others = [f"{_timing(row[name])} {row[name]['best_us'] / ours:.1f}×" for name in names[1:]]
         table.append([scenario.name, goal, _timing(row["Targetry"]), *others])
-    return _markdown(table)
+    return markdown(table)
 
 
 def _flatness(rows: dict[str, dict[str, Any]]) -> str:
@@ -298,13 +216,13 @@ def _flatness(rows: dict[str, dict[str, Any]]) -> str:
     if len(sizes) < 2:
         return ""
     factor = max(sizes) / min(sizes)
-    return f"Over the sizes of the artifact: {factor:.2f}× from the fastest to the slowest, goal ≤ {SLOW_GOALS['flat']}× {_mark(factor <= SLOW_GOALS['flat'])}."
+    return f"Over the sizes of the artifact: {factor:.2f}× from the fastest to the slowest, goal ≤ {SLOW_GOALS['flat']}× {mark(factor <= SLOW_GOALS['flat'])}."
 
 
 def _load_table(size: int, loaded: dict[str, dict[str, Any]]) -> str:
     table = [["", "goal", *loaded]]
     ours = loaded["Targetry"]
-    ready = _mark(ours["seconds"] <= SLOW_GOALS["ready"])
+    ready = mark(ours["seconds"] <= SLOW_GOALS["ready"])
     table.append(
         [
             "seconds",
@@ -312,7 +230,7 @@ def _load_table(size: int, loaded: dict[str, dict[str, Any]]) -> str:
             *(f"{answer['seconds']:.2f}" for answer in loaded.values()),
         ]
     )
-    fits = _mark(ours["resident_mb"] * 1e6 <= SLOW_GOALS["memory"] * size)
+    fits = mark(ours["resident_mb"] * 1e6 <= SLOW_GOALS["memory"] * size)
     factors = (
         f"{answer['resident_mb']:.0f} MB, {answer['resident_mb'] * 1e6 / size:.1f}×"
         for answer in loaded.values()
@@ -323,38 +241,20 @@ def _load_table(size: int, loaded: dict[str, dict[str, Any]]) -> str:
         for answer in loaded.values()
     )
     table.append(["Python objects (tracemalloc)", "", *traced])
-    return _markdown(table)
+    return markdown(table)
 
 
 def _import_table(imported: dict[str, float]) -> str:
     ours = imported["Targetry"]
-    goal = f"≤ {SLOW_GOALS['import']:.0f} {_mark(ours <= SLOW_GOALS['import'])}"
+    goal = f"≤ {SLOW_GOALS['import']:.0f} {mark(ours <= SLOW_GOALS['import'])}"
     cells = [
         f"{ms:.0f}" + ("" if name == "Targetry" else f" {ms / ours:.1f}×") for name, ms in imported.items()
     ]
-    return _markdown([["", "goal", *imported], ["milliseconds of processor time", goal, *cells]])
+    return markdown([["", "goal", *imported], ["milliseconds of processor time", goal, *cells]])
 
 
 def _timing(answer: dict[str, Any]) -> str:
-    return f"{_us(answer['best_us'])} ({_us(answer['median_us'])})"
-
-
-def _us(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def _mark(met: bool) -> str:
-    return "✓" if met else "✗"
-
-
-def _markdown(table: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in table
-    ]
-    rule = "| " + " | ".join("-" * width for width in widths) + " |"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    return f"{us(answer['best_us'])} ({us(answer['median_us'])})"
 
 
 def main() -> None:
@@ -380,7 +280,7 @@ def main() -> None:
     text = report(rows, chosen, size, loaded, imported)
     print(text)
     if not given.quick:
-        RESULTS.write_text(text + "\n", "utf-8")
+        keep(text)
 
 
 if __name__ == "__main__":

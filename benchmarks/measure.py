@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 BATCH_S = 0.001  # long for a clock, short for the scheduler and for threads that wait for the interpreter
 
@@ -42,3 +42,36 @@ def _timed(call: Callable[[], object], size: int) -> float:
     for _ in range(size):
         call()
     return time.perf_counter() - started
+
+
+def by_turns(calls: dict[str, Callable[[], object]], command: dict[str, Any]) -> dict[str, Any]:
+    """A `Timing` of each in processor time of this process: a server that is waited for does not count.
+
+    `command` has the `size` of a batch and the `seconds` for all. By turns, so that what else happens on the machine
+    happens to all of them.
+    """
+    size = command["size"]
+    batches: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        for _ in range(size // 4):
+            call()
+    end = time.perf_counter() + command["seconds"]
+    while time.perf_counter() < end or not all(batches.values()):
+        for name, call in calls.items():
+            batches[name].append(_processor_time(call, size) / size * 1e6)
+    return {
+        name: Timing(min(found), statistics.median(found), len(found) * size)._asdict()
+        for name, found in batches.items()
+    }
+
+
+def _processor_time(call: Callable[[], object], size: int) -> float:
+    started = time.process_time()
+    for _ in range(size):
+        call()
+    return time.process_time() - started
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

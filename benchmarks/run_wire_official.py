@@ -6,16 +6,19 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from measure import by_turns
 from run_targetry import main
-from run_wire import asked, by_turns, options
+from run_wire import asked, options
 
 
 def sequential(command: dict[str, Any]) -> dict[str, Any]:
-    from delivery_api_client import ApiClient
+    from delivery_api_client import ApiClient, Configuration
     from target_python_sdk import TargetClient
 
+    # The first host that a process of this SDK hears of is the one that all its requests go to.
+    api = ApiClient(Configuration(host=f"http://127.0.0.1:{command['port']}"))
     client = TargetClient.create(options(command["port"]))
-    asking = ApiClient().deserialize(SimpleNamespace(data=json.dumps(asked())), "DeliveryRequest")
+    asking = api.deserialize(SimpleNamespace(data=json.dumps(asked())), "DeliveryRequest")
     call_options = {"request": asking, "session_id": "s"}
     answer = client.get_offers(call_options)["response"]
     timings = by_turns({"get_offers": lambda: client.get_offers(call_options)}, command)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from functools import partial
 from typing import Any
 
 SLOW_S = 0.05
@@ -94,7 +95,7 @@ def _counts() -> dict[str, Any]:
 async def main() -> None:
     loop = asyncio.get_running_loop()
     servers = [
-        await loop.create_server(lambda delay=delay: Answering(delay), "127.0.0.1", 0, backlog=2048)
+        await loop.create_server(partial(Answering, delay), "127.0.0.1", 0, backlog=2048)
         for delay in (0.0, SLOW_S)
     ]
     at_once, slow = (server.sockets[0].getsockname()[1] for server in servers)

@@ -131,7 +131,7 @@ def test_options_that_are_refused_start_nothing(
     first = machinery_of(**DEVICE, notification_spool=tmp_path, transport=refuse)
     decide(first)
     first.flush(0.05)
-    first.close(1)
+    first.close(0.05)
     assert first.stats().notifications.pending == 1
     assert threads.at_last() == set()
     with pytest.raises(error):

@@ -14,15 +14,19 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.errors import ClosedError
 
-__all__ = ["Asked", "AsyncFakeTransport", "FakeTransport", "HttpRequest", "HttpResponse", "answer"]
+if TYPE_CHECKING:
+    from targetry.edge.local import LocalEdge
+
+__all__ = ["Asked", "AsyncFakeTransport", "FakeTransport", "HttpRequest", "HttpResponse", "answer", "edge"]
 
 Scripted = HttpResponse | Exception
 Answerer = Callable[[HttpRequest], "Scripted | Awaitable[Scripted]"]
@@ -37,6 +41,19 @@ def answer(body: Any = b"", *, status: int = 200, headers: Mapping[str, str] | N
         body = msgspec.json.encode(body)
         names.setdefault("content-type", "application/json")
     return HttpResponse(status, HTTPStatus(status).phrase, names, body)
+
+
+def edge(artifact: Any = None, **options: Any) -> AbstractContextManager[LocalEdge]:
+    """A local edge on a free port, for the length of a `with`; arguments are those of `targetry.edge.local.edge`.
+
+        with edge() as here, TargetClient.create(here.client_options()) as client:
+            client.get_offers(request=request)
+
+    Needs the extra `targetry[edge]`. With pytest, `from targetry.edge.fixtures import target_edge` is the same as a fixture.
+    """
+    from targetry.edge.local import edge as local_edge
+
+    return local_edge(artifact, **options)
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -27,7 +27,9 @@ CLICK = {"type": "click", "selector": "#a", "eventToken": "click-1"}
 DISPLAY = {"type": "display", "eventToken": "display-1"}
 
 
-def offer(*options: dict[str, Any], metrics: Any = None, name: str | None = "hero", **more: Any) -> dict[str, Any]:
+def offer(
+    *options: dict[str, Any], metrics: Any = None, name: str | None = "hero", **more: Any
+) -> dict[str, Any]:
     made: dict[str, Any] = {"options": list(options), **more}
     if name is not None:
         made["name"] = name
@@ -115,7 +117,9 @@ def test_an_mbox_without_a_match_has_its_name_and_index_only(mode: str) -> None:
 
 def test_an_mbox_that_matches_default_content_only_has_no_options() -> None:
     document = mboxes_of(giving(offer({"eventToken": "t"})))
-    assert wire(document, asked("hero"), "execute") == {"mboxes": [{"index": 0, "name": "hero", "options": []}]}
+    assert wire(document, asked("hero"), "execute") == {
+        "mboxes": [{"index": 0, "name": "hero", "options": []}]
+    }
 
 
 def test_mboxes_answer_in_the_order_in_which_they_are_asked_and_as_often() -> None:
@@ -187,8 +191,13 @@ def test_the_analytics_payload_is_passed_on(mode: str, analytics: Any, given: An
 
 
 def test_an_mbox_is_called_by_the_consequence_and_for_want_of_that_as_it_was_asked() -> None:
-    document = artifact({"hero": [giving(offer(html(), name="HERO"))], "cart": [giving(offer(html(), name=None))]})
-    assert [mbox["name"] for mbox in wire(document, asked("hero", "cart"), "execute")["mboxes"]] == ["HERO", "cart"]
+    document = artifact(
+        {"hero": [giving(offer(html(), name="HERO"))], "cart": [giving(offer(html(), name=None))]}
+    )
+    assert [mbox["name"] for mbox in wire(document, asked("hero", "cart"), "execute")["mboxes"]] == [
+        "HERO",
+        "cart",
+    ]
 
 
 # ── the global mbox ────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,7 +259,9 @@ def test_a_page_load_joins_what_matches_on_the_global_mbox() -> None:
 
 def test_metrics_of_a_page_load_keep_their_order() -> None:
     metrics = [{"type": "click", "eventToken": token} for token in ("z", "a", "m")]
-    document = mboxes_of(giving(offer(html(), metrics=metrics), 1), giving(offer(html(), metrics=metrics[1:]), 2), mbox=GLOBAL)
+    document = mboxes_of(
+        giving(offer(html(), metrics=metrics), 1), giving(offer(html(), metrics=metrics[1:]), 2), mbox=GLOBAL
+    )
     assert wire(document, page_load("execute"), "execute")["pageLoad"]["metrics"] == metrics
 
 
@@ -274,15 +285,22 @@ def test_a_page_load_decides_by_its_own_address_and_parameters() -> None:
         rule(2, {"==": [{"var": "mbox.plan"}, "gold"]}, content="parameters"),
         mbox=GLOBAL,
     )
-    options = wire(document, page_load("execute", address={"url": "http://own.com/"}, parameters={"plan": "gold"}), "execute")
+    options = wire(
+        document,
+        page_load("execute", address={"url": "http://own.com/"}, parameters={"plan": "gold"}),
+        "execute",
+    )
     assert [option["content"] for option in options["pageLoad"]["options"]] == ["address", "parameters"]
     assert wire(document, page_load("execute"), "execute") == {"pageLoad": {"options": []}}
 
 
 def test_both_modes_are_answered_at_once() -> None:
-    document = artifact({"hero": [rule()], GLOBAL: [rule(2, name=GLOBAL, content="all")]}, {"home": [rule(3, name="home")]})
+    document = artifact(
+        {"hero": [rule()], GLOBAL: [rule(2, name=GLOBAL, content="all")]}, {"home": [rule(3, name="home")]}
+    )
     request = asked(
-        "hero", prefetch={"mboxes": [{"index": 3, "name": "hero"}], "pageLoad": {}, "views": [{"name": "home"}]}
+        "hero",
+        prefetch={"mboxes": [{"index": 3, "name": "hero"}], "pageLoad": {}, "views": [{"name": "home"}]},
     )
     answer = json.loads(decided(document, request).response.to_json())
     assert set(answer["execute"]) == {"mboxes"}
@@ -332,7 +350,9 @@ CART = {"name": "cart", "options": [{"responseTokens": TOKENS, "eventToken": "de
         (views("cart", None), [CART, HOME]),
     ],
 )
-def test_views_answer_one_for_each_name_with_what_matches_joined(request_: DeliveryRequest, given: Any) -> None:
+def test_views_answer_one_for_each_name_with_what_matches_joined(
+    request_: DeliveryRequest, given: Any
+) -> None:
     assert wire(OF_VIEWS, request_, "prefetch") == {"views": given}
 
 
@@ -349,15 +369,21 @@ def test_a_view_has_the_analytics_of_its_first_match() -> None:
 
 
 def test_views_are_only_for_their_property() -> None:
-    document = artifact(views={"home": [rule(1, name="home", propertyTokens=["p"]), rule(2, name="home", content="open")]})
+    document = artifact(
+        views={"home": [rule(1, name="home", propertyTokens=["p"]), rule(2, name="home", content="open")]}
+    )
     with_token = asked(prefetch={"views": [{"name": "home"}, {}]}, property={"token": "p"})
     answers = wire(document, with_token, "prefetch")["views"]
     assert [[option["content"] for option in view["options"]] for view in answers] == [["hello", "open"]] * 2
-    assert wire(document, views("home"), "prefetch")["views"][0]["options"] == [answered("open", eventToken="token-2")]
+    assert wire(document, views("home"), "prefetch")["views"][0]["options"] == [
+        answered("open", eventToken="token-2")
+    ]
 
 
 def test_view_rules_and_mbox_rules_of_one_name_do_not_meet() -> None:
-    document = artifact({"home": [rule(1, content="mbox", name="home")]}, {"home": [rule(2, content="view", name="home")]})
+    document = artifact(
+        {"home": [rule(1, content="mbox", name="home")]}, {"home": [rule(2, content="view", name="home")]}
+    )
     request = asked(prefetch={"mboxes": [{"index": 0, "name": "home"}], "views": [{"name": "home"}]})
     answer = wire(document, request, "prefetch")
     assert answer["mboxes"][0]["options"][0]["content"] == "mbox"
@@ -398,7 +424,15 @@ def test_the_answer_is_of_the_official_classes() -> None:
 
 
 def test_actions_are_plain_json_with_all_their_keys() -> None:
-    actions = [{"type": "setStyle", "selector": "#a", "cssSelector": "#a", "content": {"color": "red"}, "future": [1]}]
+    actions = [
+        {
+            "type": "setStyle",
+            "selector": "#a",
+            "cssSelector": "#a",
+            "content": {"color": "red"},
+            "future": [1],
+        }
+    ]
     document = mboxes_of(rule(content=actions, kind="actions"))
     assert contents(decided(document, asked("hero"))) == [actions]
 
@@ -426,7 +460,12 @@ def test_visitors_without_an_id_share_one_place_in_an_activity(id_: Any) -> None
 
 @pytest.mark.parametrize(
     ("lists", "status"),
-    [({}, 200), ({"remoteMboxes": ["hero"]}, 206), ({"localMboxes": []}, 206), ({"remoteMboxes": ["other"]}, 200)],
+    [
+        ({}, 200),
+        ({"remoteMboxes": ["hero"]}, 206),
+        ({"localMboxes": []}, 206),
+        ({"remoteMboxes": ["other"]}, 200),
+    ],
 )
 def test_the_status_says_whether_the_server_knows_more(lists: Any, status: int) -> None:
     decision = decided(mboxes_of(rule(), **lists), asked("hero"))
@@ -519,7 +558,14 @@ def test_a_rule_that_fails_is_skipped_and_told() -> None:
 
 def test_a_deep_list_that_is_built_in_a_loop_cannot_break_a_decision() -> None:
     grow = {"reduce": [list(range(900)), [{"var": "accumulator"}, {"var": "accumulator"}], []]}
-    for condition in ({"==": [grow, "x"]}, {"cat": [grow]}, {"+": [grow]}, {"<": [grow, 1]}, {"in": [grow, [grow]]}, grow):
+    for condition in (
+        {"==": [grow, "x"]},
+        {"cat": [grow]},
+        {"+": [grow]},
+        {"<": [grow, 1]},
+        {"in": [grow, [grow]]},
+        grow,
+    ):
         decision = decided(mboxes_of(rule(1, {"!": [condition]}), rule(2, content="next")), asked("hero"))
         assert contents(decision) in (["next"], ["hello"])
 
@@ -529,7 +575,12 @@ def test_nothing_of_the_request_is_changed() -> None:
     request = asked(
         execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero", "parameters": {"a.b": "C"}}]},
         prefetch={"views": [{}], "mboxes": [{"index": 1, "name": "hero"}]},
-        context={"channel": "web", "geo": {"city": "rome"}, "userAgent": "x", "address": {"url": "http://a.b/"}},
+        context={
+            "channel": "web",
+            "geo": {"city": "rome"},
+            "userAgent": "x",
+            "address": {"url": "http://a.b/"},
+        },
     )
     before = copy.deepcopy(request)
     decided(document, request)

@@ -20,7 +20,9 @@ URL = "http://www.foo.co.uk/A/b?x=Y#Z"
 
 
 def of(context: Context, details: MboxRequest | None = None) -> dict[str, Any]:
-    return Facts(RequestFacts(context, "visitor", CLIENT, NOW_MS), details or MboxRequest(name="hero"), "hero").as_dict(1.5)
+    return Facts(
+        RequestFacts(context, "visitor", CLIENT, NOW_MS), details or MboxRequest(name="hero"), "hero"
+    ).as_dict(1.5)
 
 
 def test_the_rule_context_is_complete() -> None:
@@ -28,7 +30,14 @@ def test_the_rule_context_is_complete() -> None:
         channel="web",
         user_agent=SAFARI,
         address=Address(url=URL),
-        geo=Geo(country_code="us", state_code="ca", city="San Francisco", latitude=37.75, longitude=-122.4, zip="94100"),
+        geo=Geo(
+            country_code="us",
+            state_code="ca",
+            city="San Francisco",
+            latitude=37.75,
+            longitude=-122.4,
+            zip="94100",
+        ),
     )
     empty = dict.fromkeys(PARTS | {f"{part}_lc" for part in PARTS}, "")
     page = {"url": URL, "path": "/A/b", "query": "x=Y", "fragment": "Z"}
@@ -41,7 +50,13 @@ def test_the_rule_context_is_complete() -> None:
         "user": {"browserType": "safari", "platform": "mac", "locale": "en", "browserVersion": 13},
         "page": page | {f"{part}_lc": value.lower() for part, value in page.items()},
         "referring": empty,
-        "geo": {"country": "US", "region": "CA", "city": "SAN FRANCISCO", "latitude": 37.75, "longitude": -122.4},
+        "geo": {
+            "country": "US",
+            "region": "CA",
+            "city": "SAN FRANCISCO",
+            "latitude": 37.75,
+            "longitude": -122.4,
+        },
         "mbox": {"A": "Foo", "A_lc": "foo", "n": 1, "a": {"b": "Bar", "b_lc": "bar"}},
         "allocation": 1.5,
     }
@@ -52,7 +67,12 @@ def test_a_context_that_says_nothing_has_empty_facts() -> None:
     assert context["geo"] == {}
     assert context["mbox"] == {}
     assert set(context["page"].values()) == set(context["referring"].values()) == {""}
-    assert context["user"] == {"browserType": "unknown", "platform": "unknown", "locale": "en", "browserVersion": -1}
+    assert context["user"] == {
+        "browserType": "unknown",
+        "platform": "unknown",
+        "locale": "en",
+        "browserVersion": -1,
+    }
 
 
 def test_the_allocation_is_there_only_when_it_is_known() -> None:
@@ -76,12 +96,17 @@ CLOCKS = [
 @pytest.mark.parametrize(("now_ms", "time", "day"), CLOCKS)
 def test_time_and_day_are_of_the_clock_in_utc(now_ms: int, time: str, day: int) -> None:
     context = facts(now_ms=now_ms).as_dict(None)
-    assert (context["current_timestamp"], context["current_time"], context["current_day"]) == (now_ms, time, day)
+    assert (context["current_timestamp"], context["current_time"], context["current_day"]) == (
+        now_ms,
+        time,
+        day,
+    )
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
-def test_time_and_day_agree_with_the_calendar(when: datetime) -> None:
-    context = facts(now_ms=int(when.timestamp() * 1000)).as_dict(None)
+@given(st.integers(0, 2**43))
+def test_time_and_day_agree_with_the_calendar(now_ms: int) -> None:
+    context = facts(now_ms=now_ms).as_dict(None)
+    when = datetime.fromtimestamp(now_ms // 1000, UTC)
     assert context["current_time"] == when.strftime("%H%M")
     assert context["current_day"] == when.isoweekday()
 
@@ -97,12 +122,16 @@ HINTS = ClientHints(platform="Windows", browser_ua_with_full_version='"Microsoft
         (Context(user_agent=SAFARI, client_hints=HINTS), ("edge", "windows", 117)),
         (Context(client_hints=HINTS), ("edge", "windows", 117)),
         (
-            Context(user_agent=SAFARI, client_hints=ClientHints(browser_ua_with_major_version='"Chrome";v="9"')),
+            Context(
+                user_agent=SAFARI, client_hints=ClientHints(browser_ua_with_major_version='"Chrome";v="9"')
+            ),
             ("chrome", "mac", 9),
         ),
     ],
 )
-def test_the_browser_is_read_from_the_user_agent_and_its_hints(context: Context, user: tuple[str, str, int]) -> None:
+def test_the_browser_is_read_from_the_user_agent_and_its_hints(
+    context: Context, user: tuple[str, str, int]
+) -> None:
     facts_of_user = of(context)["user"]
     assert (facts_of_user["browserType"], facts_of_user["platform"], facts_of_user["browserVersion"]) == user
 
@@ -145,12 +174,17 @@ def test_a_locations_own_address_comes_before_the_contexts(
         (Geo(ip_address="1.2.3.4", zip="1"), {}),
         (Geo(city="san francisco"), {"city": "SAN FRANCISCO"}),
         (Geo(city=""), {"city": ""}),
-        (Geo(country_code="de", state_code="bayern", city="Würzburg"), {"country": "DE", "region": "BAYERN", "city": "WÜRZBURG"}),
+        (
+            Geo(country_code="de", state_code="bayern", city="Würzburg"),
+            {"country": "DE", "region": "BAYERN", "city": "WÜRZBURG"},
+        ),
         (Geo(city="straße"), {"city": "STRASSE"}),
         (Geo(latitude=0.0, longitude=0), {"latitude": 0.0, "longitude": 0}),
     ],
 )
-def test_a_place_is_named_in_capitals_and_only_as_far_as_it_is_known(geo: Geo | None, named: dict[str, Any]) -> None:
+def test_a_place_is_named_in_capitals_and_only_as_far_as_it_is_known(
+    geo: Geo | None, named: dict[str, Any]
+) -> None:
     assert geo_facts(geo) == named
 
 
@@ -162,7 +196,10 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"a": "x"}, {"a": "x", "a_lc": "x"}),
     ({"a": ""}, {"a": "", "a_lc": ""}),
     ({"a": 1, "b": 1.5, "c": True, "d": None}, {"a": 1, "b": 1.5, "c": True, "d": None}),
-    ({"A": "Foo", "a.b": "Bar", "n": 1}, {"A": "Foo", "A_lc": "foo", "n": 1, "a": {"b": "Bar", "b_lc": "bar"}}),
+    (
+        {"A": "Foo", "a.b": "Bar", "n": 1},
+        {"A": "Foo", "A_lc": "foo", "n": 1, "a": {"b": "Bar", "b_lc": "bar"}},
+    ),
     ({"a.b.c": "X", "a.b.d": 1}, {"a": {"b": {"c": "X", "c_lc": "x", "d": 1}}}),
     ({"a..b": "X"}, {"a..b": "X", "a..b_lc": "x"}),
     ({".a": "X"}, {".a": "X", ".a_lc": "x"}),
@@ -200,7 +237,9 @@ values = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 
 @given(st.dictionaries(names, values, max_size=6))
 @example({"a": "X", "a.b": "Y", "a.b.c": "Z"})
-def test_every_parameter_is_found_where_its_dots_say_unless_something_stands_in_its_way(parameters: dict[str, Any]) -> None:
+def test_every_parameter_is_found_where_its_dots_say_unless_something_stands_in_its_way(
+    parameters: dict[str, Any],
+) -> None:
     named = parameter_facts(parameters)
     for name, value in parameters.items():
         dotted = "." in name and ".." not in name and name[0] != "." and name[-1] != "."
@@ -252,7 +291,9 @@ CRM = [CustomerId(id="crm", integration_code="x", authenticated_state="authentic
         (VisitorId(customer_ids=CRM), ""),
     ],
 )
-def test_a_visitor_is_known_by_ecid_then_tnt_id_then_third_party_id(visitor_id: VisitorId | None, visitor: str) -> None:
+def test_a_visitor_is_known_by_ecid_then_tnt_id_then_third_party_id(
+    visitor_id: VisitorId | None, visitor: str
+) -> None:
     assert visitor_of(visitor_id) == visitor
 
 

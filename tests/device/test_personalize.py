@@ -29,7 +29,13 @@ META = {
     "option.name": "Offer3",
     "audience.ids": [],
 }
-GEO = {"city": "San Francisco", "countryCode": "us", "stateCode": "ca", "latitude": 37.75, "longitude": -122.4}
+GEO = {
+    "city": "San Francisco",
+    "countryCode": "us",
+    "stateCode": "ca",
+    "latitude": 37.75,
+    "longitude": -122.4,
+}
 GEO_TOKENS = {
     "geo.city": "San Francisco",
     "geo.country": "us",
@@ -45,7 +51,9 @@ METHOD = {"activity.decisioningMethod": "on-device"}
 
 def tokens(listed: list[str], meta: dict[str, Any] = META, geo: Any = None, mode: str = "execute") -> Any:
     document = mboxes_of(rule(meta=meta), responseTokens=listed)
-    request = asked("hero", mode=mode, context={"channel": "web", **({"geo": geo} if geo is not None else {})})
+    request = asked(
+        "hero", mode=mode, context={"channel": "web", **({"geo": geo} if geo is not None else {})}
+    )
     answer = json.loads(decided(document, request).response.to_json())
     return answer[mode]["mboxes"][0]["options"][0]["responseTokens"]
 
@@ -63,14 +71,18 @@ def test_a_token_of_the_meta_is_given_where_it_is_listed_and_there(name: str) ->
 
 @pytest.mark.parametrize("name", GEO_TOKENS)
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_a_token_of_the_place_is_given_as_the_caller_wrote_it_where_it_is_listed(name: str, mode: str) -> None:
+def test_a_token_of_the_place_is_given_as_the_caller_wrote_it_where_it_is_listed(
+    name: str, mode: str
+) -> None:
     assert tokens([name], geo=GEO, mode=mode) == METHOD | {name: GEO_TOKENS[name]}
     assert tokens([], geo=GEO, mode=mode) == METHOD
     assert tokens([name], geo={"zip": "1"}, mode=mode) == METHOD
     assert tokens([name], mode=mode) == METHOD
 
 
-@pytest.mark.parametrize("listed", [["audience.ids"], ["profile.x", "company.name"], ["geo.zip", "geo.region"], [""], ["activity"]])
+@pytest.mark.parametrize(
+    "listed", [["audience.ids"], ["profile.x", "company.name"], ["geo.zip", "geo.region"], [""], ["activity"]]
+)
 def test_other_tokens_are_not_known_on_device(listed: list[str]) -> None:
     assert tokens(listed, META | {"company.name": "acme"}, GEO) == METHOD
 
@@ -81,15 +93,22 @@ def test_the_method_cannot_be_overruled_by_the_meta() -> None:
 
 
 def test_every_option_has_tokens_in_place_of_the_rules_own() -> None:
-    options = [{"type": "html", "content": "a", "responseTokens": {"stale": True}}, {"type": "json", "content": {}}]
-    document = mboxes_of(rule(meta=META, consequence={"name": "hero", "options": options}), responseTokens=["offer.id"])
+    options = [
+        {"type": "html", "content": "a", "responseTokens": {"stale": True}},
+        {"type": "json", "content": {}},
+    ]
+    document = mboxes_of(
+        rule(meta=META, consequence={"name": "hero", "options": options}), responseTokens=["offer.id"]
+    )
     (mbox,) = decided(document, asked("hero")).response.execute.mboxes  # type: ignore[union-attr, misc]
     assert [option.response_tokens for option in mbox.options or ()] == [METHOD | {"offer.id": 631991}] * 2
 
 
 def test_options_of_views_and_of_a_page_load_have_tokens() -> None:
     place = rule(meta=META, name="home")
-    document = artifact({"target-global-mbox": [place]}, {"home": [place]}, responseTokens=["activity.id", "geo.city"])
+    document = artifact(
+        {"target-global-mbox": [place]}, {"home": [place]}, responseTokens=["activity.id", "geo.city"]
+    )
     request = asked(prefetch={"views": [{}], "pageLoad": {}}, context={"channel": "web", "geo": GEO})
     prefetch = json.loads(decided(document, request).response.to_json())["prefetch"]
     for part in (*prefetch["views"], prefetch["pageLoad"]):
@@ -188,7 +207,9 @@ def filled(text: Any, kind: str = "html", request: DeliveryRequest | None = None
 
 
 @pytest.mark.parametrize(("macro", "value"), MACROS.items())
-def test_a_macro_is_filled_with_what_the_activity_the_location_or_a_parameter_says(macro: str, value: str) -> None:
+def test_a_macro_is_filled_with_what_the_activity_the_location_or_a_parameter_says(
+    macro: str, value: str
+) -> None:
     assert filled(macro) == value
     assert filled(f"a {macro} b{macro}{macro}") == f"a {value} b{value}{value}"
 
@@ -212,7 +233,16 @@ def test_what_a_macro_is_filled_with_is_not_filled_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(True, "true"), (1.0, "1"), (1e21, "1e+21"), ([1, [2]], "1,2"), ({}, "[object Object]"), (0, "0"), ("", "")]
+    ("value", "text"),
+    [
+        (True, "true"),
+        (1.0, "1"),
+        (1e21, "1e+21"),
+        ([1, [2]], "1,2"),
+        ({}, "[object Object]"),
+        (0, "0"),
+        ("", ""),
+    ],
 )
 def test_values_of_the_activity_are_written_as_javascript_writes_them(value: Any, text: str) -> None:
     assert filled("${activity.x}", meta=META | {"activity.x": value}) == text
@@ -257,7 +287,10 @@ def test_a_page_load_is_called_as_the_global_mbox_and_a_view_as_itself() -> None
     document = artifact({"everywhere": [place]}, {"home": [place]}, globalMbox="everywhere")
     parameters = {"user": "Ada"}
     request = asked(
-        prefetch={"pageLoad": {"parameters": parameters}, "views": [{"name": "home", "key": "k", "parameters": parameters}]}
+        prefetch={
+            "pageLoad": {"parameters": parameters},
+            "views": [{"name": "home", "key": "k", "parameters": parameters}],
+        }
     )
     prefetch = decided(document, request).response.prefetch
     assert prefetch is not None
@@ -314,7 +347,23 @@ def filled_by_hand(text: str, values: dict[str, str]) -> str:
     return result
 
 
-pieces = st.sampled_from(["${user}", "${mbox.user}", "${b.user}", "${user.mbox}", "${name}", "${", "}", "$", "{", "user", "ä", ".", " "])
+pieces = st.sampled_from(
+    [
+        "${user}",
+        "${mbox.user}",
+        "${b.user}",
+        "${user.mbox}",
+        "${name}",
+        "${",
+        "}",
+        "$",
+        "{",
+        "user",
+        "ä",
+        ".",
+        " ",
+    ]
+)
 
 
 @given(st.lists(pieces, max_size=8).map("".join), st.text(st.characters(exclude_categories=()), max_size=5))

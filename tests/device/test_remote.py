@@ -37,7 +37,11 @@ CASES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "mboxes that are both": ({"execute": mboxes("both")}, ["both"], []),
     "unknown mboxes": ({"execute": mboxes("u2", "l1", "u1")}, ["u2", "u1"], []),
     "prefetched mboxes": ({"prefetch": mboxes("r1", "u")}, ["r1", "u"], []),
-    "both modes": ({"execute": mboxes("r1", "u"), "prefetch": mboxes("u", "r2", "r1")}, ["u", "r2", "r1"], []),
+    "both modes": (
+        {"execute": mboxes("r1", "u"), "prefetch": mboxes("u", "r2", "r1")},
+        ["u", "r2", "r1"],
+        [],
+    ),
     "an mbox asked twice": ({"execute": mboxes("u", "u")}, ["u"], []),
     "mboxes without a name": ({"execute": mboxes(None, "", "r1")}, ["r1"], []),
     "an empty list of mboxes": ({"execute": mboxes()}, [], []),
@@ -89,7 +93,9 @@ lists = st.lists(names, max_size=4)
 
 @given(remote=lists, local=lists, executed=lists, prefetched=lists)
 def test_the_formula_of_the_spec_holds(remote: Any, local: Any, executed: Any, prefetched: Any) -> None:
-    rules = compile_artifact(artifact(remoteMboxes=remote, localMboxes=local, remoteViews=remote, localViews=local))
+    rules = compile_artifact(
+        artifact(remoteMboxes=remote, localMboxes=local, remoteViews=remote, localViews=local)
+    )
     request = asked(execute=mboxes(*executed), prefetch=mboxes(*prefetched) | views(*prefetched))
     needed = remote_dependency(rules, request)
     asked_for = set(executed) | set(prefetched)

@@ -16,9 +16,8 @@ from device import interpreter
 from device_kit import CLIENT, asked, contents, decided, facts, mboxes_of, rule, window
 from differential.artifacts import artifact as random_artifact
 from differential.cases import question
-from differential.suites import SUITES
+from differential.suites import SUITES, artifact_names
 from differential.suites import artifact as real_artifact
-from differential.suites import artifact_names
 from targetry.device.allocation import bucket
 from targetry.device.decide import Decision
 from targetry.device.facts import Facts, RequestFacts, visitor_of
@@ -61,7 +60,10 @@ def numbered_contents(document: Document) -> tuple[Document, list[Document]]:
     rules = [one for places in document["rules"].values() for rules in places.values() for one in rules]
     for position, one in enumerate(rules):
         name = one["consequence"].get("name")
-        one["consequence"] = {"name": name, "options": [{"type": "json", "content": position, "eventToken": "t"}]}
+        one["consequence"] = {
+            "name": name,
+            "options": [{"type": "json", "content": position, "eventToken": "t"}],
+        }
     return document, rules
 
 
@@ -96,10 +98,17 @@ def by_the_letter(
         found = matches(rules["mboxes"].get(mbox.name, ()), Facts(requested, mbox, mbox.name))
         yield "mbox", given(found) if mbox.name == everywhere else given(found)[:1]
     if block.page_load is not None:
-        yield "pageLoad", given(matches(rules["mboxes"].get(everywhere, ()), Facts(requested, block.page_load, everywhere)))
-    for view in (getattr(block, "views", None) or ()):
+        yield (
+            "pageLoad",
+            given(
+                matches(rules["mboxes"].get(everywhere, ()), Facts(requested, block.page_load, everywhere))
+            ),
+        )
+    for view in getattr(block, "views", None) or ():
         of_all = [one for of_view in rules["views"].values() for one in of_view]
-        found = matches(rules["views"].get(view.name, ()) if view.name else of_all, Facts(requested, view, view.name))
+        found = matches(
+            rules["views"].get(view.name, ()) if view.name else of_all, Facts(requested, view, view.name)
+        )
         by_name: dict[Any, list[int]] = {}
         for one in found:
             by_name.setdefault(one["consequence"]["name"], []).extend(given([one]))
@@ -110,7 +119,11 @@ def engines_choice(decision: Decision, mode: str) -> list[int]:
     block = getattr(decision.response, mode)
     if block is None:
         return []
-    parts = [*(block.mboxes or ()), *([block.page_load] if block.page_load else ()), *(getattr(block, "views", None) or ())]
+    parts = [
+        *(block.mboxes or ()),
+        *([block.page_load] if block.page_load else ()),
+        *(getattr(block, "views", None) or ()),
+    ]
     return [option.content for part in parts for option in part.options or ()]
 
 
@@ -183,7 +196,9 @@ def test_the_rules_of_other_locations_change_nothing(seed: int, shuffle: random.
     before = answer(decided(document, request, now_ms=now_ms))
     others = random_artifact(random.Random(seed + 1))
     changed = copy.deepcopy(document)
-    asked_for = {mbox.name for block in (request.execute, request.prefetch) if block for mbox in block.mboxes or ()}
+    asked_for = {
+        mbox.name for block in (request.execute, request.prefetch) if block for mbox in block.mboxes or ()
+    }
     asked_for |= {document.get("globalMbox", "target-global-mbox")}
     for name, rules in others["rules"]["mboxes"].items():
         if name not in asked_for:
@@ -197,9 +212,13 @@ def test_the_rules_of_other_locations_change_nothing(seed: int, shuffle: random.
 
 @settings(max_examples=60)
 @given(seeds, st.randoms())
-def test_the_order_of_experiences_that_exclude_each_other_changes_nothing(seed: int, shuffle: random.Random) -> None:
+def test_the_order_of_experiences_that_exclude_each_other_changes_nothing(
+    seed: int, shuffle: random.Random
+) -> None:
     audience = {"==": [{"var": "user.browserType"}, "safari"]} if seed % 2 else True
-    split = [rule(1, {"and": [window(low, low + 25), audience]}, content=str(low)) for low in range(0, 100, 25)]
+    split = [
+        rule(1, {"and": [window(low, low + 25), audience]}, content=str(low)) for low in range(0, 100, 25)
+    ]
     request = asked("hero", id={"tntId": str(seed)})
     before = contents(decided(mboxes_of(*split), request))
     shuffle.shuffle(split)
@@ -271,7 +290,12 @@ def spoil_json(value: Any) -> None:
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_a_nested_offer_is_everybodys_own(mode: str) -> None:
     offer = {"a": [1, {"b": [2]}], "c": {"d": {}}, "e": []}
-    actions = [{"type": "setStyle", "content": {"color": {"deep": "red"}}}, {"type": "setHtml", "content": "${name}"}, 5, [1]]
+    actions = [
+        {"type": "setStyle", "content": {"color": {"deep": "red"}}},
+        {"type": "setHtml", "content": "${name}"},
+        5,
+        [1],
+    ]
     document = mboxes_of(rule(1, content=offer, kind="json"), mbox="json")
     document["rules"]["mboxes"]["actions"] = [rule(2, content=actions, kind="actions")]
     rules = compile_artifact(document)

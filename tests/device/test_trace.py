@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from device_kit import CLIENT, NOBODY, NOW_MS, artifact, asked, contents, decided, facts, mboxes_of, numbered, rule
+from device_kit import (
+    CLIENT,
+    NOBODY,
+    NOW_MS,
+    artifact,
+    asked,
+    contents,
+    decided,
+    facts,
+    mboxes_of,
+    numbered,
+    rule,
+)
 from targetry.device.decide import Decision, decide
 from targetry.device.ruleset import compile_artifact
 from targetry.device.trace import TraceSource
@@ -21,7 +33,13 @@ GLOBAL = "target-global-mbox"
 
 
 def audience(*ids: int, **more: Any) -> dict[str, Any]:
-    meta = {"activity.id": 1, "activity.type": "ab", "experience.id": 0, "offer.id": 9, "audience.ids": list(ids)}
+    meta = {
+        "activity.id": 1,
+        "activity.type": "ab",
+        "experience.id": 0,
+        "offer.id": 9,
+        "audience.ids": list(ids),
+    }
     return meta | more
 
 
@@ -29,7 +47,12 @@ def traced(document: Any, request: DeliveryRequest) -> Decision:
     if request.trace is None:
         request = DeliveryRequest.from_dict({**json.loads(request.to_json()), "trace": {}})
     return decide(
-        compile_artifact(document), request, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered(), trace=SOURCE
+        compile_artifact(document),
+        request,
+        client_code=CLIENT,
+        now_ms=NOW_MS,
+        new_id=numbered(),
+        trace=SOURCE,
     )
 
 
@@ -39,7 +62,11 @@ def traces(document: Any, request: DeliveryRequest) -> list[Any]:
     found = []
     for mode in ("execute", "prefetch"):
         block = response.get(mode, {})
-        parts = [*block.get("mboxes", ()), *([block["pageLoad"]] if "pageLoad" in block else ()), *block.get("views", ())]
+        parts = [
+            *block.get("mboxes", ()),
+            *([block["pageLoad"]] if "pageLoad" in block else ()),
+            *block.get("views", ()),
+        ]
         found += [part.get("trace") for part in parts]
     return found
 
@@ -133,7 +160,10 @@ def test_an_mbox_that_matches_nothing_has_a_trace_that_says_what_was_met() -> No
     (trace,) = traces(mboxes_of(rule(1, NOBODY), rule(2, GOLD)), asked("hero"))
     assert trace["campaigns"] == []
     assert [target["campaignId"] for target in trace["evaluatedCampaignTargets"]] == [1, 2]
-    assert [target["unmatchedRuleConditions"] for target in trace["evaluatedCampaignTargets"]] == [[False], [GOLD]]
+    assert [target["unmatchedRuleConditions"] for target in trace["evaluatedCampaignTargets"]] == [
+        [False],
+        [GOLD],
+    ]
     (trace,) = traces(artifact(), asked("hero"))
     assert (trace["campaigns"], trace["evaluatedCampaignTargets"]) == ([], [])
 
@@ -151,7 +181,9 @@ def test_campaigns_and_targets_accumulate_over_the_locations_of_a_mode() -> None
     one, two, three = traces(document, asked("a", "b", "a"))
     campaigns = [[campaign["id"] for campaign in trace["campaigns"]] for trace in (one, two, three)]
     assert campaigns == [[1], [1, 3], [1, 3]]
-    targets = [[target["campaignId"] for target in trace["evaluatedCampaignTargets"]] for trace in (one, two, three)]
+    targets = [
+        [target["campaignId"] for target in trace["evaluatedCampaignTargets"]] for trace in (one, two, three)
+    ]
     assert targets == [[1], [1, 2, 3], [1, 2, 3]]
     assert two["evaluatedCampaignTargets"][0]["matchedRuleConditions"] == [True]
     assert two["evaluatedCampaignTargets"][0]["unmatchedRuleConditions"] == [False]
@@ -189,7 +221,9 @@ def test_a_page_load_is_traced_as_the_global_mbox_and_carries_the_last_state() -
 
 
 def test_a_view_is_traced_as_a_view() -> None:
-    document = artifact(views={"home": [rule(1, name="home"), rule(2, name="home")], "cart": [rule(3, name="cart")]})
+    document = artifact(
+        views={"home": [rule(1, name="home"), rule(2, name="home")], "cart": [rule(3, name="cart")]}
+    )
     home, cart = traces(document, asked(prefetch={"views": [{"name": "home", "key": "k"}, {"name": "cart"}]}))
     assert home["request"]["view"] == {"name": "home", "key": "k", "type": "prefetch"}
     assert "mbox" not in home["request"]
@@ -276,7 +310,9 @@ def test_a_trace_is_written_only_where_the_request_and_the_caller_want_one() -> 
     rules, request = compile_artifact(mboxes_of(rule())), asked("hero")
     wanting = asked("hero", trace={})
     for asked_for, source in [(request, SOURCE), (wanting, None), (request, None)]:
-        decision = decide(rules, asked_for, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered(), trace=source)
+        decision = decide(
+            rules, asked_for, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered(), trace=source
+        )
         assert "trace" not in decision.response.to_json()
     decision = decide(rules, wanting, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered(), trace=SOURCE)
     assert '"trace"' in decision.response.to_json()

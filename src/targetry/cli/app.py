@@ -14,6 +14,7 @@ from targetry.version import __version__
 from .answer import ask, open_client, read_source, rules_of
 from .artifact import print_summary, print_summary_json
 from .demo import print_demo
+from .edge import edge
 from .explain import print_explanation, print_explanation_json
 from .offers import print_offers, print_offers_json
 from .output import TableOrJson, TextOrJson, print_error
@@ -66,6 +67,7 @@ def _targetry(
       targetry offers --mbox hero --tnt-id 3f9c
       targetry explain --mbox delivery-note --geo country=DE
       targetry artifact
+      targetry edge
     """
 
 
@@ -151,3 +153,6 @@ def demo() -> None:
       targetry demo
     """
     print_demo()
+
+
+app.command()(edge)

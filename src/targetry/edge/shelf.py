@@ -36,7 +36,8 @@ class Served:
         self.environment = (_text(meta.get("environment")) or "").lower()
         self.organization_id = organization_id or _text(meta.get("organizationId"))
         self.tokens = TokenIndex(self.rules)
-        self.etag = f'"{hashlib.sha256(self.text).hexdigest()[:32]}"'
+        # Weak: the same artifact has one tag, gzipped or not.
+        self.etag = f'W/"{hashlib.sha256(self.text).hexdigest()[:32]}"'
 
     @cached_property
     def zipped(self) -> bytes:

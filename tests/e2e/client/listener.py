@@ -12,9 +12,9 @@ from targetry.events import EVENT_NAMES, Event
 class Listener:
     """`handlers` is the option `events`; `times` and `last` ask what came."""
 
-    def __init__(self, *more: str) -> None:
+    def __init__(self) -> None:
         self.events: list[Event] = []
-        self.handlers: dict[str, Callable[[Event], None]] = dict.fromkeys((*EVENT_NAMES, *more), self._hear)
+        self.handlers: dict[str, Callable[[Event], None]] = dict.fromkeys(EVENT_NAMES, self._hear)
         self._changed = threading.Condition()
 
     @property

@@ -150,6 +150,11 @@ class Target(FaultyServer):
     def notifications(self) -> list[dict[str, Any]]:
         return [one for body in self.bodies for one in body.get("notifications", ())]
 
+    def forget(self) -> None:
+        """What was asked, and the threads of connections that are over, so that a long run does not grow by them."""
+        self.requests.clear()
+        self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
+
     def wait_for(self, count: int, path: str = DELIVERY) -> None:
         self.wait_until(lambda: len(self.asked(path)) >= count)
 

@@ -94,6 +94,16 @@ def test_who_says_where_he_is_or_nothing_useful_is_not_looked_up(
     assert target.requests == []
 
 
+def test_the_literal_for_an_unknown_address_asks_for_the_place_of_the_request(
+    located: Connect, target: Target
+) -> None:
+    client = located()
+    result = client.get_offers(request=at(Geo(ip_address="unknownIpAddress")))
+    assert result["response"].prefetch.mboxes[0].options[0].content == {"title": "ave"}
+    assert result["request"].context.geo.ip_address is None
+    assert "x-forwarded-for" not in target.requests[0].headers
+
+
 @pytest.mark.parametrize(
     "address", ["not an address", "10.0.0.1\r\nX: y", "10.0.0.1, 10.0.0.2", "10.0.0.256"]
 )

@@ -6,8 +6,11 @@ At a scale that takes no time; `tests/soak` has the same for an hour (RELIABILIT
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +90,31 @@ def test_decisions_leave_no_memory_behind(decider: TargetClient) -> None:
         return decider.get_offers({"request": LOOK, "session_id": f"s{number}"})
 
     assert growth(decide, 20_000) < 200_000
+
+
+def test_large_offers_are_not_kept(target: Target) -> None:
+    """Not even for the telemetry that waits for the next request to the edge."""
+    rules = artifact()
+    offer = rules["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]
+    offer["content"] = {"items": ["x" * 50 for _ in range(400)]}
+    options = {**reach(target), "decisioning_method": "on-device", "artifact_payload": rules}
+    with TargetClient.create(options, polling_interval=0) as client:
+        assert growth(lambda _: client.get_offers(request=LOOK), 800) < 500_000
+
+
+def test_a_client_that_was_closed_is_collected(target: Target) -> None:
+    def use() -> weakref.ref[Any]:
+        options = {**reach(target), "decisioning_method": "hybrid", "cdn_base_path": target.url}
+        with TargetClient.create(options, polling_interval=1000, events={"client_ready": print}) as client:
+            client.get_offers(request=HERO)
+            client.get_offers(request=HERO, callback=lambda _: None).get(10)
+            return weakref.ref(client._machinery)
+
+    clients = [use() for _ in range(5)]
+    deadline = time.monotonic() + 10
+    while any(client() is not None for client in clients) and time.monotonic() < deadline:
+        gc.collect()  # threads that were told to end may still hold on to theirs
+    assert [client() for client in clients] == [None] * 5
 
 
 def test_questions_leave_no_memory_behind(target: Target) -> None:

@@ -218,6 +218,7 @@ def test_what_is_no_artifact_leaves_the_rules_until_a_good_one_comes(
     assert told.times("client_ready") == 1
 
 
+@sync_only
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
@@ -243,6 +244,7 @@ def test_a_source_that_is_down_at_the_start_is_found_when_it_is_back(
     assert stats(client).failures[reason] >= 1
 
 
+@sync_only
 @pytest.mark.parametrize(
     ("behaviour", "reason", "error"),
     [
@@ -310,6 +312,17 @@ def test_a_copy_on_disk_is_decided_by_until_the_source_is_back(
     told.wait_for("artifact_download_succeeded", 2)
     assert second.get_offers(request=LOOK)["meta"].get("stale") is None
     assert title(second) == "new"
+
+
+@sync_only
+def test_rules_that_were_not_confirmed_for_long_are_stale_and_decide_all_the_same(
+    on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on(ARTIFACT, artifact_answer(artifact()), answer(500))
+    client = on_device(polling_interval=1000, events=told.handlers)
+    told.wait_for("artifact_stale")
+    assert client.get_offers(request=LOOK)["meta"]["stale"] is True
+    assert title(client) == "first"
 
 
 def test_a_copy_on_disk_is_asked_about_with_its_etag(

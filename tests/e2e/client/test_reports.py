@@ -214,10 +214,10 @@ def test_a_report_that_is_refused_is_counted_and_told(
     assert len(target.requests) == 1
 
 
-@pytest.mark.filterwarnings("ignore:events. there is no event 'notification_failed'")
-def test_a_queue_that_is_full_drops_the_newest_and_says_so(decider: Connect, target: Target) -> None:
+def test_a_queue_that_is_full_drops_the_newest_and_says_so(
+    decider: Connect, target: Target, told: Listener
+) -> None:
     target.on(DELIVERY, HANG)
-    told = Listener("notification_failed")
     client = decider(notification_queue_limit=5, events=told.handlers)
     started = time.monotonic()
     for _ in range(50):

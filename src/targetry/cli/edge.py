@@ -1,0 +1,137 @@
+"""`targetry edge`: run the local edge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+from rich.text import Text
+
+from targetry.errors import OptionError
+
+from .output import console
+
+if TYPE_CHECKING:
+    from targetry.edge.server import EdgeServer
+
+_ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
+
+
+def _option(*names: str, env: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, envvar=f"TARGETRY_EDGE_{env}", help=help, metavar=metavar, show_envvar=True)
+
+
+def edge(
+    artifacts: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[ARTIFACT]...",
+            envvar="TARGETRY_EDGE_ARTIFACTS",
+            help="rules.json or rules.bin files; read again when they change. Default: the shop that comes with Targetry.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[
+        str, _option("--host", env="HOST", help="The address to listen on.", metavar="ADDRESS")
+    ] = "127.0.0.1",
+    port: Annotated[int, _option("--port", env="PORT", help="0: any that is free.", metavar="N")] = 8080,
+    data: Annotated[
+        Path | None,
+        _option(
+            "--data",
+            env="DATA",
+            help="Folder to record impressions, clicks and orders in. Default: they are not recorded.",
+            metavar="DIR",
+        ),
+    ] = None,
+    client: Annotated[
+        str | None,
+        _option("--client", env="CLIENT", help="Client code. Default: the artifact's own.", metavar="CODE"),
+    ] = None,
+    organization_id: Annotated[
+        str | None,
+        _option(
+            "--organization-id",
+            env="ORGANIZATION_ID",
+            help="The …@AdobeOrg to read and to give out a rules.bin with.",
+            metavar="ID",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        _option(
+            "--cluster",
+            env="CLUSTER",
+            help="Give out tnt ids and an edge host of this cluster. SDKs then go to mboxedge<N>.tt.omtrdc.net, so only where that name leads here.",
+            metavar="N",
+        ),
+    ] = None,
+    geo_database: Annotated[
+        Path | None,
+        _option(
+            "--geo-database",
+            env="GEO_DATABASE",
+            help="A MaxMind database with cities, for the places of IP addresses.",
+            metavar="FILE",
+        ),
+    ] = None,
+    log: Annotated[
+        Literal["human", "json"], _option("--log", env="LOG", help="How to log, on stderr.")
+    ] = "human",
+    allow_remote: Annotated[
+        bool,
+        _option("--allow-remote", env="ALLOW_REMOTE", help="Listen where other machines can reach it."),
+    ] = False,
+) -> None:
+    """Run a local edge: a server that Target SDKs of any language can talk to, without an account.
+
+    \b
+    [bold]Examples[/]
+      targetry edge
+      targetry edge rules.json --port 9000 --data ./ledger
+      targetry edge rules.json --client acme --log json
+    """
+    try:
+        from targetry.edge.log_lines import start_logging
+        from targetry.edge.server import EdgeOptions, EdgeServer
+    except ImportError as error:
+        reason = f"needs the package {error.name}: pip install 'targetry[edge]'"
+        raise OptionError("edge", reason) from None
+    start_logging(log)
+    server = EdgeServer.open(
+        EdgeOptions(
+            artifacts=artifacts or (),
+            host=host,
+            port=port,
+            data=data,
+            client=client,
+            organization_id=organization_id,
+            cluster=cluster,
+            geo_database=geo_database,
+            allow_remote=allow_remote,
+        )
+    )
+    print_invitation(server, organization_id or _ORGANIZATION, is_recording=data is not None)
+    server.run()
+
+
+def print_invitation(server: EdgeServer, organization_id: str, *, is_recording: bool) -> None:
+    """The address, and the lines of Python that lead a client there."""
+    out = console()
+    kept = "recorded" if is_recording else "not recorded (option --data)"
+    out.print(Text.assemble("Edge of ", (", ".join(server.clients), "bold"), " at ", (server.url, "bold")))
+    out.print(Text(f"Impressions, clicks and orders are {kept}. Ctrl-C stops it.\n", "dim"))
+    out.print(Text(client_lines(server.url, server.clients[0], organization_id)), soft_wrap=True)
+    out.file.flush()
+
+
+def client_lines(url: str, client: str, organization_id: str) -> str:
+    """Python that asks the edge at `url`."""
+    return (
+        "from targetry import TargetClient\n\n"
+        "client = TargetClient.create(\n"
+        f"    client={client!r}, organization_id={organization_id!r},\n"
+        f"    server_domain={url.removeprefix('http://')!r}, secure=False, cdn_base_path={url!r},\n"
+        ")\n"
+    )

@@ -1,0 +1,212 @@
+"""`targetry report`: what came of the activities that an edge decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from targetry.edge.ledger import DEFAULT_FOLDER, Reader
+from targetry.edge.report import ActivityReport, ExperienceReport, Report, make_report
+from targetry.edge.report_plot import MOST_ACTIVITIES, SUFFIXES, write_plot
+from targetry.edge.significance import Interval
+
+from .heading import shown_time
+from .output import TableOrJson, console, print_json, print_notes, shortened
+
+_TYPES: Final = {"ab": "A/B", "landing": "experience targeting"}
+
+
+def _drawable(path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"must end in {' or '.join(SUFFIXES)}, not {str(path)!r}")
+    return path
+
+
+def report(
+    data: Annotated[
+        Path,
+        typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
+    ] = DEFAULT_FOLDER,
+    output: Annotated[
+        TableOrJson, typer.Option("--output", "-o", help="How to print it.")
+    ] = TableOrJson.TABLE,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw the rates too, into a .png or .svg.",
+            show_default=False,
+            callback=_drawable,
+        ),
+    ] = None,
+) -> None:
+    """Report what visitors of each experience did: conversions, orders, lift against the first, and how sure that is.
+
+    \b
+    [bold]Examples[/]
+      targetry report
+      targetry report -o json
+      targetry report --plot rates.png
+    """
+    with Reader.open(data) as reader:
+        made = make_report(reader.events(), reader.activities())
+    if plot is not None:
+        write_plot(made, plot)
+    if output is TableOrJson.JSON:
+        print_json(made)
+    else:
+        print_report(made)
+    print_notes(_about_plot(made, plot))
+
+
+def print_report(report: Report) -> None:
+    """One table for each activity that has visitors; the others are named."""
+    out = console()
+    visited = [activity for activity in report.activities if activity.visitors]
+    for number, activity in enumerate(visited):
+        if number:
+            out.print()
+        _print_activity(out, activity)
+    _print_unvisited(out, [one for one in report.activities if not one.visitors], after=bool(visited))
+
+
+def _about_plot(report: Report, plot: Path | None) -> list[str]:
+    visited = sum(1 for activity in report.activities if activity.visitors)
+    if plot is None or visited <= MOST_ACTIVITIES:
+        return []
+    return [f"{plot} shows the {MOST_ACTIVITIES} most visited of {visited} activities"]
+
+
+def _print_activity(out: Console, activity: ActivityReport) -> None:
+    kind = [_TYPES.get(activity.type, activity.type)] if activity.type else []
+    facts = [*kind, activity.id] if activity.name is not None else kind
+    out.print(
+        Text.assemble(
+            (shortened(_name(activity)), "bold"), "".join(f" · {shortened(fact)}" for fact in facts)
+        )
+    )
+    out.print(Text(_counts(activity), "dim"))
+    out.print(_table(activity))
+    _print_split(out, activity)
+    _print_odd_visitors(out, activity)
+
+
+def _name(activity: ActivityReport) -> str:
+    return activity.name if activity.name is not None else f"activity {activity.id}"
+
+
+def _counts(activity: ActivityReport) -> str:
+    facts = [_count(activity.visitors, "visitor"), _count(activity.impressions, "impression")]
+    facts.append(_count(activity.conversions, "conversion"))
+    if activity.orders:
+        facts += [_count(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
+    return " · ".join(facts)
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def _table(activity: ActivityReport) -> Table:
+    is_compared = any(one.lift for one in activity.experiences)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("Experience", min_width=10, max_width=30, overflow="fold")
+    for heading in ("Converted", "Rate", *(("Lift", "p-value") if is_compared else ())):
+        table.add_column(heading, justify="right")
+    if activity.orders:
+        table.add_column("Orders", justify="right")
+    for one in activity.experiences:
+        cells = [Text(shortened(one.name if one.name is not None else f"experience {one.id}"))]
+        cells += [_two_lines(f"{one.conversions:,}", f"of {one.visitors:,}"), _rate(one)]
+        cells += _lift(one, is_control=one is activity.experiences[0]) if is_compared else []
+        cells += [_two_lines(f"{one.orders:,}", f"{one.revenue:,.2f}")] if activity.orders else []
+        table.add_row(*cells)
+    return table
+
+
+def _rate(one: ExperienceReport) -> Text:
+    if one.rate is None:
+        return Text("–")
+    return _with_interval(f"{100 * one.rate.value:.2f} %", one.rate.interval, "{:.2f}")
+
+
+def _lift(one: ExperienceReport, *, is_control: bool) -> list[Text]:
+    if one.lift is None:
+        return [Text("control" if is_control else "–", "dim"), Text("")]
+    value, p_value = one.lift.value, one.lift.p_value
+    shown = _with_interval(f"{100 * value:+.1f} %", one.lift.interval, "{:+.1f}")
+    is_sure = one.lift.interval is not None and p_value < 0.05
+    return [shown, Text(_probability(p_value), ("green" if value > 0 else "red") if is_sure else "")]
+
+
+def _with_interval(text: str, interval: Interval | None, form: str) -> Text:
+    if interval is None:
+        return Text(text)
+    low, high = (form.format(100 * end) for end in (interval.low, interval.high))
+    return _two_lines(text, f"{low}…{high}")
+
+
+def _two_lines(first: str, second: str) -> Text:
+    return Text.assemble(first, (f"\n{second}", "dim"))
+
+
+def _probability(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
+
+
+def _compared(value: float) -> str:
+    shown = _probability(value)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def _print_split(out: Console, activity: ActivityReport) -> None:
+    ratio = activity.sample_ratio
+    if ratio is None:
+        return
+    since = f", since {shown_time(activity.shares_since_ms)}" if activity.shares_since_ms else ""
+    if not ratio.is_mismatch:
+        out.print(Text(f"split as asked for (p {_compared(ratio.p_value)}){since}", "dim"))
+        return
+    got = " / ".join(f"{number:,}" for number in ratio.observed)
+    expected = " / ".join(f"{number:,.0f}" for number in ratio.expected)
+    out.print(Text.assemble(("not split as asked for", "bold red"), f"{since}: {got} visitors where"))
+    out.print(
+        Text(f"  {expected} were due (p {_compared(ratio.p_value)}). Find out why before trusting a rate.")
+    )
+
+
+def _print_odd_visitors(out: Console, activity: ActivityReport) -> None:
+    if activity.switched:
+        out.print(
+            Text(
+                f"{_count(activity.switched, 'visitor')} saw more than one experience, and count for the first",
+                "dim",
+            )
+        )
+    if activity.outside:
+        out.print(
+            Text(
+                f"{_count(activity.outside, 'visitor')} clicked or ordered with no impression before it",
+                "dim",
+            )
+        )
+
+
+def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: bool) -> None:
+    if not activities:
+        if not after:
+            out.print("nothing was recorded yet")
+        return
+    if after:
+        out.print()
+    out.print(Text("No visitors yet", "bold"))
+    for activity in activities:
+        out.print(Text(f"  {shortened(_name(activity))}"))
+        _print_odd_visitors(out, activity)

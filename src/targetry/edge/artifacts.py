@@ -1,0 +1,169 @@
+"""The edge's artifacts: files, read again when they change.
+
+A file is looked at twice a second: asking for its identity costs microseconds, and works for whatever replaces files (editors,
+renames, links, network drives). What cannot be used is refused with the reason, and the last good one stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from targetry.errors import ArtifactError
+
+from .shelf import Served, Shelf
+
+LOOK_EVERY_S: Final = 0.5
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+_Identity = tuple[int, int, int]
+
+
+class ArtifactState(msgspec.Struct, frozen=True, rename="camel"):
+    """One file: what is served of it, and why its latest contents are not, where they are not. `loaded_at`: epoch seconds."""
+
+    name: str
+    client: str
+    environment: str
+    generated_at: str | None
+    loaded_at: float
+    refused: str | None
+
+
+class Artifacts:
+    """Keeps a shelf of artifact files current. `shelf` is replaced as a whole and may be read by any thread."""
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        client: str | None = None,
+        organization_id: str | None = None,
+        log: logging.Logger | None = None,
+        on_change: Callable[[Shelf], object] | None = None,
+    ) -> None:
+        """Read all files; `on_change` is called with each new shelf, beginning with the first.
+
+        Raises `ArtifactError` when one cannot be used: an edge does not start with half of its rules.
+        """
+        self._client = client
+        self._organization_id = organization_id
+        self._log = log or logging.getLogger("targetry.edge")
+        self._on_change = on_change
+        self._files = [_File(Path(path)) for path in paths]
+        for file in self._files:
+            try:
+                file.served = self._read(file)
+            except ArtifactError as error:
+                raise ArtifactError(f"{file.path}: {error}") from error
+        self.reloads = self.refusals = 0
+        self.shelf = self._changed()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self) -> None:
+        """Look for changes until `close`, in a thread."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="targetry-edge-artifacts", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking; the shelf stays. May be called twice."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(2.0)
+
+    def refresh(self) -> bool:
+        """Look once, and read what changed; whether the shelf is a new one. Never raises."""
+        changed = [file for file in self._files if _identity(file.path) not in (file.identity, None)]
+        loaded = [self._reload(file) for file in changed]
+        if not any(loaded):
+            return False
+        self.shelf = self._changed()
+        return True
+
+    def states(self) -> list[ArtifactState]:
+        """How things stand with each file."""
+        return [
+            ArtifactState(
+                one.name, one.client, one.environment, one.rules.generated_at, file.loaded_at, file.refused
+            )
+            for file in self._files
+            if (one := file.served) is not None
+        ]
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_S):
+            self.refresh()
+
+    def _reload(self, file: _File) -> bool:
+        try:
+            file.served = self._read(file)
+        except Exception as error:  # a compiler's fault in one file must not end the watch over all
+            self.refusals += 1
+            file.refused = str(error) or repr(error)
+            self._log.error("artifact %s is refused, the last good one stays: %s", file.path, file.refused)
+            return False
+        self.reloads += 1
+        self._log.info("artifact %s was reloaded", file.path)
+        return True
+
+    def _read(self, file: _File) -> Served:
+        file.identity = _identity(file.path)
+        served = Served(
+            str(file.path),
+            _bytes_of(file.path),
+            client=self._client,
+            organization_id=self._organization_id,
+        )
+        for quarantined in served.rules.quarantined:
+            self._log.warning("a rule of %s is not used: %s", file.path, quarantined)
+        file.refused, file.loaded_at = None, time.time()
+        return served
+
+    def _changed(self) -> Shelf:
+        shelf = Shelf(file.served for file in self._files if file.served is not None)
+        try:
+            if self._on_change is not None:
+                self._on_change(shelf)
+        except Exception as error:  # what is told of the rules must not keep them from being used
+            self._log.error("the new artifacts could not be told: %s", error)
+        return shelf
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.identity: _Identity | None = None
+        self.served: Served | None = None
+        self.refused: str | None = None
+        self.loaded_at = 0.0
+
+
+def _identity(path: Path) -> _Identity | None:
+    """None while there is no such file, as between two renames."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise ArtifactError("there is no such file")
+        with path.open("rb") as file:
+            source = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot be read: {error}") from error
+    if len(source) > MAX_BYTES:
+        raise ArtifactError(f"is larger than {MAX_BYTES} bytes")
+    return source

@@ -1,0 +1,64 @@
+"""Bodies of requests: bounded in size and time, unzipped where they are gzip (RELIABILITY B7)."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from .refusal import Refused
+
+MAX_BODY: Final = 1_000_000
+BODY_TIMEOUT_S: Final = 10.0
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+
+async def read_body(request: Request, *, limit: int = MAX_BODY, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
+    """The body, at most `limit` bytes before and after unzipping, within `timeout_s` seconds.
+
+    Raises `Refused` (400, 408, 413, 415).
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", ""):
+        raise Refused(415, f"content-encoding {encoding!r} is not supported; supported: gzip")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(timeout_s):
+            body = await _received(request, limit)
+    except TimeoutError:
+        raise Refused(408, f"the body did not arrive within {timeout_s:g} s") from None
+    except ClientDisconnect:
+        raise Refused(400, "the client went away before the end of its body") from None
+    return unzipped(body, limit) if encoding == "gzip" else body
+
+
+async def _received(request: Request, limit: int) -> bytes:
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > limit:
+            raise _too_large(limit)
+    return bytes(received)
+
+
+def unzipped(body: bytes, limit: int) -> bytes:
+    """Undo gzip, producing no more than `limit` bytes. Raises `Refused`."""
+    unzip = zlib.decompressobj(_GZIP)
+    try:
+        text = unzip.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Refused(400, f"the body is not gzip: {error}") from None
+    if len(text) > limit:
+        raise _too_large(limit)
+    if not unzip.eof:
+        raise Refused(400, "the body is not gzip: it ends too early")
+    return text
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(413, f"the body is larger than {limit:,} bytes")

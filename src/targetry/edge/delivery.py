@@ -1,0 +1,143 @@
+"""`POST /rest/v1/delivery` as a function: query and body in; status, body and what is to be recorded out.
+
+The same engine decides that decides on device, so a visitor has the same experience wherever he is decided. What is
+different from a decision on device: there is nobody further away to ask, so the status is always 200 and a location
+without rules is answered without content; and tokens in `notifications` are traced back to their experiences.
+
+A visitor without an id gets a tnt id. It carries a cluster (`<uuid>.<cluster>_0`), and the answer an `edgeHost`, only where the edge was given
+one: an SDK sends the visitor's next requests to `mboxedge<cluster>.tt.omtrdc.net`, which is Adobe's and not here (spec/delivery.md
+§3 and §5, D-27). A visitor who is known by another id gets no tnt id, since from then on it would be the one that he is
+bucketed by (spec/decisioning.md §6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from targetry.background.geo import merge, needs_lookup
+from targetry.background.place import Place
+from targetry.delivery.prepare import ensure_visitor_id
+from targetry.device.decide import Decision, decide
+from targetry.device.facts import Problem
+from targetry.device.trace import TraceSource
+from targetry.models import DeliveryRequest, DeliveryResponse, NotificationResponse, Option
+
+from .event import Event
+from .occurrences import occurrences
+from .question import Query, read_query, read_request
+from .refusal import Refused, error_body
+from .shelf import Served, Shelf
+
+FindPlace = Callable[[str], Place | None]
+"""The place of an IP address; None when it is not known. Must not raise."""
+
+_METHOD_TOKEN: Final = "activity.decisioningMethod"
+_SERVER_SIDE: Final = "server-side"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What to answer, what to record first, and what to tell the operator.
+
+    `notifications` and `telemetry` are counts, `problems` the rules that could not be evaluated.
+    """
+
+    status: int
+    body: bytes = b""
+    events: Sequence[Event] = ()
+    notifications: int = 0
+    telemetry: int = 0
+    problems: Sequence[Problem] = ()
+
+
+def deliver(
+    body: bytes,
+    query: str,
+    *,
+    shelf: Shelf,
+    now_ms: int,
+    new_id: Callable[[], str],
+    cluster: str | None = None,
+    find_place: FindPlace | None = None,
+) -> Answer:
+    """Answer one request; a request that is wrong is answered with 400 and where it is wrong. Never raises.
+
+    `now_ms` (epoch, ms) is the clock of time rules and impressions, `cluster` the one of tnt ids and `edgeHost`.
+    """
+    try:
+        asked = read_query(query)
+        served = shelf.of_query(asked.client, asked.organization_id)
+        request = read_request(body)
+    except Refused as refused:
+        return Answer(refused.status, error_body(refused.status, refused.message))
+    request.request_id = request.request_id or new_id()
+    ensure_visitor_id(request, cluster, new_id)
+    if find_place is not None:
+        _find_place(request, served, find_place)
+    decision = decide(
+        served.rules,
+        request,
+        client_code=served.client,
+        now_ms=now_ms,
+        new_id=new_id,
+        trace=_trace(served, asked) if request.trace is not None else None,
+    )
+    response = decision.response
+    _finish(response, request, cluster)
+    events = occurrences(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
+    return _answer(request, response, decision, events)
+
+
+def _find_place(request: DeliveryRequest, served: Served, find_place: FindPlace) -> None:
+    """Where the rules ask for a place and only an IP address is given, look it up (spec/decisioning.md §3)."""
+    context = request.context
+    if context is None or context.geo is None:
+        return
+    address = needs_lookup(context.geo, served.rules.geo_targeting_enabled)
+    if address is not None:
+        context.geo = merge(context.geo, find_place(address))
+
+
+def _trace(served: Served, asked: Query) -> TraceSource:
+    artifact = {"artifactLocation": served.name, "artifactVersion": served.rules.version}
+    return TraceSource(asked.session_id, served.client, artifact)
+
+
+def _finish(response: DeliveryResponse, request: DeliveryRequest, cluster: str | None) -> None:
+    response.status = 200
+    response.edge_host = f"mboxedge{cluster}.tt.omtrdc.net" if cluster else None
+    if request.notifications:
+        response.notifications = [NotificationResponse(one.id) for one in request.notifications]
+    for option in _options(response):
+        if option.response_tokens is not None:
+            option.response_tokens[_METHOD_TOKEN] = _SERVER_SIDE
+
+
+def _options(response: DeliveryResponse) -> Iterator[Option]:
+    """All options; each has its own response tokens."""
+    for mode in (response.execute, response.prefetch):
+        if mode is not None:
+            yield from (option for mbox in mode.mboxes or () for option in mbox.options or ())
+            if mode.page_load is not None:
+                yield from mode.page_load.options or ()
+    if response.prefetch is not None:
+        yield from (option for view in response.prefetch.views or () for option in view.options or ())
+
+
+def _answer(
+    request: DeliveryRequest, response: DeliveryResponse, decision: Decision, events: Sequence[Event]
+) -> Answer:
+    is_beacon = request.context is not None and request.context.beacon is True
+    entries = request.telemetry.entries if request.telemetry is not None else None
+    return Answer(
+        204 if is_beacon else 200,
+        b"" if is_beacon else _encode(response),
+        events,
+        len(request.notifications or ()),
+        len(entries or ()),
+        decision.problems,
+    )

@@ -1,0 +1,207 @@
+"""The ledger's file: one SQLite database in a folder, opened, checked, and replaced when it is damaged.
+
+Processes may share a folder. They open the file one after the other, so that two that find it damaged do not both replace
+it: what the first has begun, the second finds good.
+
+A damaged file is renamed to `ledger-<n>.corrupt`, with its journal and with the reason in a text file beside it; nothing
+is thrown away. Up to 64 MiB the whole file is checked at the start, which takes a fraction of a second; beyond that
+only what opening it touches. A file of another application, or of a later version, is refused and left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import quote
+
+from targetry.background.claim import Claim
+
+from .ledger_error import (
+    CORRUPT,
+    FOREIGN,
+    LOCKED,
+    LedgerError,
+    LedgerVersionError,
+    NoLedgerError,
+    ledger_error,
+    translated,
+)
+
+FILE_NAME: Final = "ledger.db"
+_LOCK_NAME: Final = "ledger.opening"
+_FORMAT: Final = 1
+_APPLICATION: Final = 0x54524759  # tells our files from those of others
+_CHECKED_BYTES: Final = 64 * 1024 * 1024
+_JOURNAL_BYTES: Final = 64 * 1024 * 1024  # what a journal that grew is cut back to
+_PAUSE_S: Final = 0.01
+_TAKEN: Final = (BlockingIOError, FileNotFoundError) + ((PermissionError,) if sys.platform == "win32" else ())
+_COMPANIONS: Final = ("-wal", "-shm")
+_SCHEMA: Final = (
+    """
+    CREATE TABLE event (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, visitor TEXT NOT NULL,
+        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL, location TEXT NOT NULL, token TEXT NOT NULL,
+        timestamp_ms INTEGER NOT NULL, session_id TEXT NOT NULL, order_id TEXT, order_total REAL
+    )
+    """,
+    """
+    CREATE TABLE activity (
+        id TEXT PRIMARY KEY NOT NULL, name TEXT, type TEXT, shares_since_ms INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE experience (
+        activity_id TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, share REAL,
+        PRIMARY KEY (activity_id, id)
+    )
+    """,
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+# What fails on a damaged file that is too large to be checked: the newest row, and the way to it by its id.
+_PROBE: Final = "SELECT count(*) FROM event WHERE id = (SELECT id FROM event ORDER BY seq DESC LIMIT 1)"
+
+Sync = Literal["FULL", "NORMAL"]
+Warn = Callable[[str], None]
+
+
+def open_for_writing(folder: Path, sync: Sync, busy_timeout: float, warn: Warn) -> sqlite3.Connection:
+    """A connection that one thread at a time may use. Raises `LedgerError`."""
+    path = folder / FILE_NAME
+    with translated(path):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _alone(folder, path, busy_timeout):
+            try:
+                return _prepared(path, sync, busy_timeout)
+            except (sqlite3.Error, LedgerError) as error:
+                found = ledger_error(path, error)
+                if found.reason != CORRUPT:
+                    raise
+                kept = _set_aside(path, str(found))
+                warn(f"{found}; it is kept as {kept.name}, and a new ledger is begun")
+                return _prepared(path, sync, busy_timeout)
+
+
+def open_for_reading(folder: Path, busy_timeout: float) -> sqlite3.Connection:
+    """A connection that sees the ledger as it is now, whatever is recorded meanwhile. Raises `LedgerError`."""
+    path = folder / FILE_NAME
+    with translated(path):
+        if not path.is_file():
+            raise NoLedgerError("missing", f"there is no ledger in {folder}")
+        try:
+            return _snapshot(path, "mode=ro", busy_timeout)
+        except sqlite3.OperationalError:
+            if _has_journal(path):
+                raise
+            # A folder that may not be written to, where nobody can be recording either.
+            return _snapshot(path, "immutable=1", busy_timeout)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, path: Path, timeout: float) -> Iterator[None]:
+    claim = _claim(folder / _LOCK_NAME, path, time.monotonic() + timeout)
+    try:
+        yield
+    finally:
+        claim.remove()
+
+
+def _claim(lock: Path, path: Path, deadline: float) -> Claim:
+    while True:
+        try:
+            return Claim(lock)
+        except _TAKEN as error:
+            if time.monotonic() >= deadline:
+                raise LedgerError(
+                    LOCKED, f"the ledger {path}: another process is busy with opening it"
+                ) from error
+        time.sleep(_PAUSE_S)
+
+
+def _prepared(path: Path, sync: Sync, busy_timeout: float) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds what visitors did
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    try:
+        _check_format(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {sync}")
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        _make_tables(connection)
+        _check_content(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != _APPLICATION:
+        raise LedgerError(FOREIGN, f"{path} is a database of another application")
+    if version > _FORMAT:
+        raise LedgerVersionError(
+            FOREIGN,
+            f"the ledger {path} is of format {version}, and this version of Targetry knows formats up to {_FORMAT}: "
+            "use a later version, or another folder",
+        )
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA user_version").fetchone() == (_FORMAT,):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _check_content(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute(_PROBE).fetchone()
+    if path.stat().st_size > _CHECKED_BYTES:
+        return
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise LedgerError(CORRUPT, f"the ledger {path}: its content is damaged ({found})")
+
+
+def _set_aside(path: Path, reason: str) -> Path:
+    number = 1
+    while (kept := path.with_name(f"ledger-{number}.corrupt")).exists():
+        number += 1
+    path.rename(kept)
+    for companion in _COMPANIONS:  # beside the file, under the names by which SQLite finds them
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{companion}").rename(f"{kept}{companion}")
+    with contextlib.suppress(OSError):
+        kept.with_name(f"{kept.name}.txt").write_text(f"{reason}\n", "utf-8")
+    return kept
+
+
+def _snapshot(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.absolute()))}?{mode}"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _check_format(connection, path)
+        connection.execute("BEGIN")
+        connection.execute(_PROBE).fetchone()  # the first read fixes what is seen
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _has_journal(path: Path) -> bool:
+    try:
+        return Path(f"{path}-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,215 @@
+"""The edge on a port: its parts put together, started, and stopped without losing what is under way (RELIABILITY 7)."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+
+from targetry.background.geo_database import GeoDatabase
+from targetry.delivery.hosts import valid_cluster
+from targetry.errors import OptionError
+from targetry.samples import shop_path
+
+from .activities import activities_of
+from .app import Edge, edge_app
+from .artifacts import Artifacts
+from .connections import BoundedProtocol
+from .ledger import Ledger
+from .shelf import Shelf
+
+DRAIN_S: Final = 10
+_BACKLOG: Final = 1024
+_KEEP_ALIVE_S: Final = 30
+
+Path = str | os.PathLike[str]
+
+
+class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What an edge is started with. No `artifacts`: the sample shop. `port` 0: any that is free. `data`: the ledger's folder,
+    without which nothing is recorded. `client`: the client code, instead of the artifacts' own."""
+
+    artifacts: Sequence[Path] = ()
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data: Path | None = None
+    client: str | None = None
+    organization_id: str | None = None
+    cluster: str | None = None
+    geo_database: Path | None = None
+    allow_remote: bool = False
+
+
+class EdgeServer:
+    """An edge that holds its port. Made by `EdgeServer.open`, runs in `run`, ends after `stop` or a signal."""
+
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        *,
+        clients: Sequence[str],
+        on_start: Callable[[], object],
+        on_close: Callable[[], object],
+        protocol: type[BoundedProtocol] = BoundedProtocol,
+    ) -> None:
+        """`clients`: the client codes that are served. `on_start` is called when `run` is, `on_close` after the last request."""
+        self.clients = clients
+        self._on_start = on_start
+        self._on_close = on_close
+        self._listener = listener
+        self.host, self.port = listener.getsockname()[:2]
+        config = uvicorn.Config(
+            app,
+            http=protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+        self._server = uvicorn.Server(config)
+
+    @classmethod
+    def open(cls, options: EdgeOptions, *, log: logging.Logger | None = None) -> EdgeServer:
+        """Take the port, read the artifacts, open the ledger. Raises `OptionError`, `ArtifactError`, `LedgerError`."""
+        check(options)
+        log = log or logging.getLogger("targetry.edge")
+        with contextlib.ExitStack() as undo:
+            listener = undo.enter_context(contextlib.closing(listen(options.host, options.port)))
+            ledger = None
+            if options.data is not None:
+                ledger = undo.enter_context(contextlib.closing(Ledger.open(options.data, warn=log.warning)))
+            places = None
+            if options.geo_database is not None:
+                places = undo.enter_context(
+                    contextlib.closing(GeoDatabase.open(options.geo_database, _no_event))
+                )
+            artifacts = Artifacts(
+                options.artifacts or [shop_path()],
+                client=options.client,
+                organization_id=options.organization_id,
+                log=log,
+                on_change=_describing(ledger) if ledger is not None else None,
+            )
+            undo.callback(artifacts.close)
+            edge = Edge(
+                artifacts,
+                ledger=ledger,
+                find_place=places.find if places is not None else None,
+                cluster=options.cluster,
+                log=log,
+            )
+            parts = contextlib.ExitStack()
+            for part in (ledger, places):
+                if part is not None:
+                    parts.callback(part.close)
+            parts.callback(artifacts.close)
+            server = cls(
+                edge_app(edge, log=log),
+                listener,
+                clients=artifacts.shelf.clients,
+                on_start=artifacts.watch,
+                on_close=parts.close,
+            )
+            undo.pop_all()
+            return server
+
+    @property
+    def url(self) -> str:
+        """Where it is reached from this machine."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def run(self) -> None:
+        """Serve until `stop`, SIGTERM or SIGINT; requests under way have 10 s to end. The parts are closed then."""
+        self._on_start()
+        try:
+            with _quiet_end():
+                self._server.run(sockets=[self._listener])
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give back what `open` took, where `run` has not done so already. May be called twice."""
+        self._listener.close()
+        self._on_close()
+
+    def stop(self) -> None:
+        """Make `run` end soon; from any thread."""
+        self._server.should_exit = True
+
+
+@contextlib.contextmanager
+def _quiet_end() -> Iterator[None]:
+    """uvicorn raises a signal again when all is done; that is to end `run`, not the process. Threads get no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def check(options: EdgeOptions) -> None:
+    """Raises `OptionError` with the option's name."""
+    if not options.allow_remote and not is_loopback(options.host):
+        reason = f"{options.host!r} can be reached from other machines, and an edge asks nobody who he is"
+        raise OptionError("host", f"{reason}; --allow-remote says that this is meant")
+    if not 0 <= options.port <= 65535:
+        raise OptionError("port", f"must be 0 to 65535, not {options.port}")
+    if options.cluster is not None and not (valid_cluster(options.cluster) and options.cluster.isdigit()):
+        raise OptionError("cluster", f"must be digits, as the 35 of mboxedge35, not {options.cluster!r}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port; 0 is any that is free. Raises `OptionError`."""
+    try:
+        ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # The protocol is named since asyncio sets TCP_NODELAY only then; without, every answer waits 40 ms for an ACK.
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise OptionError(
+            "port", f"{host}:{port} cannot be listened on: {error.strerror or error}"
+        ) from error
+    return listener
+
+
+def _describing(ledger: Ledger) -> Callable[[Shelf], None]:
+    """The ledger learns what the activities are called."""
+    return lambda shelf: ledger.describe(
+        [one for served in shelf.served for one in activities_of(served.rules)]
+    )
+
+
+def _no_event(name: str, /, **payload: Any) -> None:
+    """Nobody listens to the events of lookups here."""

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from ledger_kit import ACTIVITY, event, outcome
+from targetry.cli.app import app
+from targetry.cli.report import report
+from targetry.edge.event import Activity, Event, Experience
+from targetry.edge.ledger import Ledger
+
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+
+shell = typer.Typer(cls=app.info.cls, add_completion=False, pretty_exceptions_enable=False)
+shell.callback()(lambda: None)
+shell.command()(report)
+
+
+def run(*arguments: str | Path, width: int = 80, **environment: str) -> Result:
+    env = {"COLUMNS": str(width), "NO_COLOR": None, "FORCE_COLOR": None, **environment}
+    return CliRunner(env=env).invoke(shell, ["report", *map(str, arguments)])
+
+
+def shown(*arguments: str | Path, width: int = 80) -> str:
+    result = run(*arguments, width=width)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return "\n".join(line.rstrip() for line in result.stdout.splitlines()) + "\n"
+
+
+def kept(folder: Path, events: Sequence[Event], *activities: Activity) -> Path:
+    with Ledger.open(folder, sync="NORMAL") as ledger:
+        ledger.describe(activities, now_ms=1000)
+        ledger.record(events)
+    return folder
+
+
+SPLIT = [*outcome("0", 1000, 100), *outcome("1", 1000, 130)]
+ORDER = event(
+    "o", "order", "1-1-1", at=3000, activity_id="", experience_id="", order_id="A", order_total=1234.5
+)
+
+
+def test_an_activity_is_shown_with_all_that_is_known(tmp_path: Path) -> None:
+    kept(tmp_path, [*SPLIT, ORDER], ACTIVITY)
+
+    assert shown("--data", tmp_path, width=90) == (
+        "Hero · A/B · 1\n"
+        "2,000 visitors · 2,000 impressions · 230 conversions · 1 order · revenue 1,234.50\n"
+        "Experience   Converted          Rate         Lift   p-value     Orders\n"
+        "──────────────────────────────────────────────────────────────────────\n"
+        "A                  100       10.00 %      control                    0\n"
+        "              of 1,000    8.29…12.02                              0.00\n"
+        "B                  130       13.00 %      +30.0 %    0.0355          1\n"
+        "              of 1,000   11.06…15.23   +1.7…+66.2             1,234.50\n"
+        "split as asked for (p = 1.0000)\n"
+    )
+
+
+def test_json_is_the_same_in_full(tmp_path: Path) -> None:
+    made = json.loads(shown("-d", kept(tmp_path, SPLIT, ACTIVITY), "-o", "json"))
+
+    (activity,) = made["activities"]
+    assert made["confidence"] == 0.95
+    assert (activity["id"], activity["visitors"], activity["sampleRatio"]["isMismatch"]) == ("1", 2000, False)
+    assert [one["conversions"] for one in activity["experiences"]] == [100, 130]
+    assert activity["experiences"][1]["lift"]["value"] == pytest.approx(0.3)
+
+
+def test_a_split_that_is_another_is_told(tmp_path: Path) -> None:
+    text = shown("-d", kept(tmp_path, [*outcome("0", 600, 9), *outcome("1", 400, 9)], ACTIVITY))
+
+    assert "not split as asked for: 600 / 400 visitors where\n  500 / 500 were due (p < 0.0001)." in text
+
+
+def test_a_split_is_that_since_its_shares_were_changed(tmp_path: Path) -> None:
+    kept(tmp_path, SPLIT, ACTIVITY)
+    changed = (Experience("0", "A", 60.0), Experience("1", "B", 40.0))
+    kept(
+        tmp_path,
+        [event("late", visitor="late", at=2000)],
+        msgspec.structs.replace(ACTIVITY, experiences=changed),
+    )
+
+    assert ", since Thu 1970-01-01 00:00 UTC" in shown("-d", tmp_path)
+
+
+def test_odd_visitors_are_told(tmp_path: Path) -> None:
+    switched = [event("a"), event("b", at=2000, experience_id="1")]
+    text = shown("-d", kept(tmp_path, [*switched, event("c", "click", "bob")], ACTIVITY))
+
+    assert "1 visitor saw more than one experience, and count" in text
+    assert "1 visitor clicked or ordered with no impression before it\n" in text
+
+
+def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
+    made = Activity("1", "Notes", "landing", (Experience("0", "US"), Experience("1")))
+    text = shown("-d", kept(tmp_path, SPLIT, made))
+
+    assert text.startswith("Notes · experience targeting · 1\n")
+    assert "experience 1" in text
+    assert "Lift" not in text
+    assert "split" not in text
+
+
+def test_activities_that_nobody_visited_are_named(tmp_path: Path) -> None:
+    other = Activity("2", "Cart", "ab", ACTIVITY.experiences)
+
+    assert shown("-d", kept(tmp_path, SPLIT, ACTIVITY, other)).endswith("\n\nNo visitors yet\n  Cart\n")
+
+
+def test_an_activity_without_a_name_is_called_by_its_id(tmp_path: Path) -> None:
+    text = shown("-d", kept(tmp_path, [event("a")]))
+
+    assert text.startswith("activity 1\n1 visitor · 1 impression · 0 conversions\n")
+    assert "experience 0" in text
+
+
+def test_an_empty_ledger_has_nothing_to_tell(tmp_path: Path) -> None:
+    assert shown("-d", kept(tmp_path, [])) == "nothing was recorded yet\n"
+
+
+def test_names_are_no_commands_for_a_terminal(tmp_path: Path) -> None:
+    made = Activity("1", "[red]\x1b[2J", "ab", (Experience("0", "\x1b]0;x\x07"),))
+    text = shown("-d", kept(tmp_path, outcome("0", 3, 1), made))
+
+    assert "\x1b" not in text
+    assert "[red]\\x1b[2J" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_no_line_is_wider_than_what_it_is_shown_on(tmp_path: Path, width: int) -> None:
+    text = shown("-d", kept(tmp_path, [*SPLIT, ORDER], ACTIVITY), width=width)
+
+    assert max(map(len, text.splitlines())) <= width
+
+
+SIGNATURES = {"rates.png": b"\x89PNG\r\n", "rates.SVG": b"<?xml"}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_rates_are_drawn(tmp_path: Path, name: str) -> None:
+    odd = Activity("2", "50 $ off $x^$ 日本\n", "ab", (Experience("0", "_" * 200),))
+    kept(tmp_path, [*SPLIT, *outcome("0", 3, 0, "2"), *outcome("9", 3, 3, "2")], ACTIVITY, odd)
+    shown("-d", tmp_path, "--plot", tmp_path / name)
+
+    assert (tmp_path / name).read_bytes().startswith(SIGNATURES[name])
+
+
+def test_a_drawing_says_what_the_table_says_and_is_the_same_each_time(tmp_path: Path) -> None:
+    kept(tmp_path, SPLIT, ACTIVITY)
+    for name in ("a.svg", "b.svg"):
+        shown("-d", tmp_path, "--plot", tmp_path / name, "-o", "json")
+    drawn = (tmp_path / "a.svg").read_text("utf-8")
+
+    assert all(f">{text}<" in drawn for text in ("Hero", "A", "130 of 1,000"))
+    assert drawn == (tmp_path / "b.svg").read_text("utf-8")
+
+
+def test_of_very_many_activities_the_most_visited_are_drawn(tmp_path: Path) -> None:
+    events = [one for n in range(1, 23) for one in outcome("0", n, 1, str(n))]
+    path = tmp_path / "rates.svg"
+    result = run("-d", kept(tmp_path, events), "--plot", path, width=200)
+
+    assert result.stderr == f"note: {path} shows the 20 most visited of 22 activities\n"
+    drawn = path.read_text("utf-8")
+    assert ">activity 3<" in drawn
+    assert ">activity 2<" not in drawn
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    kept(tmp_path / "data", SPLIT)
+    kept(tmp_path / "empty", [])
+    plot, nowhere = tmp_path / "rates.pdf", tmp_path / "nowhere" / "rates.png"
+    cases: list[tuple[list[str | Path], int, str]] = [
+        (["-d", tmp_path / "nothing"], 1, f"error: there is no ledger in {tmp_path / 'nothing'}\n"),
+        (["-d", tmp_path / "data", "--plot", plot], 2, "must end in .png or .svg, not"),
+        (["-d", tmp_path / "data", "--plot", nowhere], 1, f"error: {nowhere}: No such file or directory\n"),
+        (["-d", tmp_path / "empty", "--plot", tmp_path / "a.png"], 1, "error: there is nothing to plot"),
+        (["-d", tmp_path / "data", "-o", "yaml"], 2, "'yaml' is not one of"),
+    ]
+    for arguments, exit_code, message in cases:
+        result = run(*arguments, width=300)
+        assert (result.exit_code, result.stdout) == (exit_code, "")
+        assert message in result.stderr
+
+
+@pytest.mark.parametrize("missing", ["scipy", "matplotlib"])
+def test_without_the_extra_one_is_told_what_to_install(tmp_path: Path, missing: str) -> None:
+    kept(tmp_path, SPLIT, ACTIVITY)
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from targetry.cli.report import report\n"
+        "from targetry.cli.output import TableOrJson\n"
+        "from targetry.errors import TargetError\n"
+        "from pathlib import Path\n"
+        "folder = Path(sys.argv[1])\n"
+        "try: report(folder, TableOrJson.JSON, folder / 'rates.png')\n"
+        "except TargetError as error: print(error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == f"this needs the package {missing}: pip install 'targetry[report]'\n"

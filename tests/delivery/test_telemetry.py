@@ -1,0 +1,153 @@
+"""Telemetry entries: spec/decisioning.md §10, divergences D-24 and D-51."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from targetry.delivery.telemetry import (
+    ARTIFACT_DOWNLOAD,
+    MAX_ENTRIES,
+    TelemetryStore,
+    artifact_entry,
+    measured,
+)
+from targetry.models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Telemetry, TelemetryEntry
+
+
+def entry(number: int) -> TelemetryEntry:
+    return TelemetryEntry(request_id=str(number))
+
+
+def attached(store: TelemetryStore, request: DeliveryRequest | None = None) -> list[str | None] | None:
+    """The ids of the entries that a request takes along; None where it has no telemetry."""
+    request = request or DeliveryRequest()
+    store.attach(request)
+    if request.telemetry is None:
+        return None
+    return [one.request_id for one in request.telemetry.entries or ()]
+
+
+def test_entries_wait_for_the_next_request_and_go_with_it_once() -> None:
+    store = TelemetryStore(enabled=True)
+    store.add(entry(1))
+    store.add(entry(2))
+    assert len(store) == 2
+    assert attached(store) == ["1", "2"]
+    assert len(store) == 0
+    assert attached(store) is None
+
+
+def test_a_request_keeps_the_entries_that_it_has() -> None:
+    store = TelemetryStore(enabled=True)
+    store.add(entry(2))
+    own = Telemetry([entry(1)])
+    request = DeliveryRequest(telemetry=own)
+    assert attached(store, request) == ["1", "2"]
+    assert own == Telemetry([entry(1)])  # which may be the caller's
+    assert attached(store, DeliveryRequest(telemetry=own)) == ["1"]
+    store.add(entry(3))
+    assert attached(store, DeliveryRequest(telemetry=Telemetry())) == ["3"]
+
+
+def test_what_waits_can_be_forgotten() -> None:
+    store = TelemetryStore(enabled=True)
+    for number in range(MAX_ENTRIES + 1):
+        store.add(entry(number))
+    store.forget()
+    assert (len(store), store.dropped) == (0, 0)
+    assert attached(store) is None
+
+
+def test_the_oldest_entries_make_room_and_are_counted() -> None:
+    store = TelemetryStore(enabled=True)
+    for number in range(MAX_ENTRIES + 3):
+        store.add(entry(number))
+    assert MAX_ENTRIES == 1000
+    assert (len(store), store.dropped) == (MAX_ENTRIES, 3)
+    ids = attached(store)
+    assert ids is not None
+    assert (ids[0], ids[-1]) == ("3", str(MAX_ENTRIES + 2))
+
+
+def test_each_entry_goes_with_one_request_whoever_takes_it() -> None:
+    store = TelemetryStore(enabled=True)
+    for number in range(MAX_ENTRIES):
+        store.add(entry(number))
+    taken: list[Any] = []
+
+    def take() -> None:
+        taken.extend(attached(store) or ())
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(taken, key=int) == [str(number) for number in range(MAX_ENTRIES)]
+
+
+FEATURES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"execute": {"mboxes": [{"name": "a"}]}}, {"executeMboxCount": 1}),
+    (
+        {"execute": {"mboxes": [{"name": "a"}, {"name": "b"}], "pageLoad": {}}},
+        {"executeMboxCount": 2, "executePageLoad": True},
+    ),
+    ({"execute": {"pageLoad": {}}}, {"executePageLoad": True}),
+    ({"execute": {"mboxes": []}}, {}),
+    ({"prefetch": {"mboxes": [{"name": "a"}]}}, {"prefetchMboxCount": 1}),
+    ({"prefetch": {"pageLoad": {}}}, {"prefetchPageLoad": True}),
+    ({"prefetch": {"views": [{}, {"name": "x"}]}}, {"prefetchViewCount": 2}),
+    (
+        {"execute": {"pageLoad": {}}, "prefetch": {"pageLoad": {}, "views": [{}], "mboxes": [{"name": "a"}]}},
+        {"executePageLoad": True, "prefetchPageLoad": True, "prefetchViewCount": 1, "prefetchMboxCount": 1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "features"), FEATURES)
+@pytest.mark.parametrize("method", list(DecisioningMethod))
+def test_a_calls_entry_counts_what_was_asked_for(
+    request_: dict[str, Any], features: dict[str, Any], method: DecisioningMethod
+) -> None:
+    request = DeliveryRequest.from_dict({"requestId": "mine", **request_})
+    measurement = measured(request, DeliveryResponse(), method, 1_585_098_300_000, 1.23456)
+    request.request_id = "another"
+    assert json.loads(measurement.entry().to_json()) == {
+        "requestId": "mine",
+        "timestamp": 1585098300000,
+        "mode": "local",
+        "execution": 1.23,
+        "features": {"decisioningMethod": method.value, **features},
+    }
+
+
+def test_an_answer_of_an_edge_is_marked_and_its_token_goes_back() -> None:
+    response = DeliveryResponse(edge_host="mboxedge28.tt.omtrdc.net", telemetry_server_token="TST")
+    measurement = measured(DeliveryRequest(), response, DecisioningMethod.SERVER_SIDE, 1, 2.0)
+    wire = json.loads(measurement.entry().to_json())
+    assert (wire["mode"], wire["telemetryServerToken"]) == ("edge", "TST")
+
+
+def test_a_measured_call_becomes_an_entry_when_a_request_takes_it_along() -> None:
+    store = TelemetryStore(enabled=True)
+    store.add(entry(1))
+    store.add(
+        measured(DeliveryRequest(request_id="2"), DeliveryResponse(), DecisioningMethod.ON_DEVICE, 1, 2.0)
+    )
+    assert attached(store) == ["1", "2"]
+
+
+def test_a_download_of_the_artifact_has_an_entry_of_its_own() -> None:
+    made = artifact_entry(timestamp=1, execution_ms=12.3456, response_size=1234)
+    assert json.loads(made.to_json()) == {
+        "requestId": "ArtifactDownload",
+        "timestamp": 1,
+        "execution": 12.35,
+        "request": {"responseSize": 1234},
+    }
+    assert ARTIFACT_DOWNLOAD == "ArtifactDownload"

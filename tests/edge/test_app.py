@@ -1,0 +1,263 @@
+"""The app without a port: HTTP around the core."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_kit import HERO, QUERY, experience, web_client
+from targetry.background.place import Place
+from targetry.device.artifact import reveal
+from targetry.edge.event import Event
+from targetry.edge.local import ORGANIZATION, MemoryLedger
+from targetry.samples import shop, shop_path
+
+DELIVERY = f"/rest/v1/delivery?{QUERY}"
+RULES = "/acme/production/v1/rules.json"
+ROME = Place(latitude=41.9, longitude=12.5, country_code="IT", state_code="62", city="ROME")
+TOKYO = Place(country_code="JP", city="東京")
+NOTIFICATION = {
+    "context": {"channel": "web"},
+    "notifications": [{"id": "n", "type": "display", "timestamp": 1}],
+}
+
+
+class BrokenLedger:
+    def record(self, events: Sequence[Event]) -> list[bool]:
+        raise OSError("the disk is gone")
+
+    def close(self) -> None: ...
+
+
+def test_an_offer_is_answered_as_json() -> None:
+    answer = web_client().post(DELIVERY, json=HERO)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert experience(answer.json()["execute"]["mboxes"][0]) == "Everyday"
+
+
+def test_events_are_recorded_once_however_often_they_are_sent() -> None:
+    ledger = MemoryLedger()
+    client = web_client(ledger)
+    for _ in range(3):
+        client.post(DELIVERY, json={**HERO, "requestId": "r"})
+    assert [event.kind for event in ledger.events] == ["impression"]
+    text = client.get("/metrics").text
+    assert 'targetry_edge_events_total{kind="impression",outcome="recorded"} 1.0' in text
+    assert 'targetry_edge_events_total{kind="impression",outcome="seen"} 2.0' in text
+
+
+def test_offers_are_given_though_they_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    client = web_client(BrokenLedger())
+    assert client.post(DELIVERY, json=HERO).status_code == 200
+    assert "the disk is gone" in caplog.text
+    assert 'targetry_edge_events_total{kind="impression",outcome="lost"} 1.0' in client.get("/metrics").text
+
+
+def test_a_notification_that_cannot_be_recorded_is_to_be_sent_again() -> None:
+    answer = web_client(BrokenLedger()).post(DELIVERY, json=NOTIFICATION)
+    assert answer.status_code == 503
+    assert answer.json()["status"] == 503
+
+
+def test_a_gzipped_body_is_read() -> None:
+    body = gzip.compress(json.dumps(HERO).encode())
+    assert web_client().post(DELIVERY, content=body, headers={"content-encoding": "gzip"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (b"x" * 1_000_001, "identity", 413),
+        (gzip.compress(b" " * 20_000_000), "gzip", 413),
+        (b"not gzip", "gzip", 400),
+        (gzip.compress(b"{}")[:-4], "gzip", 400),
+        (b"{}", "br", 415),
+    ],
+    ids=["too large", "gzip bomb", "no gzip", "cut short", "unknown encoding"],
+)
+def test_a_body_that_cannot_be_read_is_refused(body: bytes, encoding: str, status: int) -> None:
+    answer = web_client().post(DELIVERY, content=body, headers={"content-encoding": encoding})
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+
+
+def test_a_body_of_undeclared_length_is_bounded_too() -> None:
+    answer = web_client().post(DELIVERY, content=(b"x" * 100_000 for _ in range(11)))
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", DELIVERY, 405),
+        ("DELETE", RULES, 405),
+        ("OPTIONS", DELIVERY, 405),
+        ("GET", "/", 404),
+        ("GET", "/acme/production/v1/other.json", 404),
+        ("GET", "/other/production/v1/rules.json", 404),
+        ("GET", "/acme/staging/v1/rules.json", 404),
+    ],
+)
+def test_errors_are_json(method: str, path: str, status: int) -> None:
+    answer = web_client().request(method, path)
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert answer.json()["message"]
+
+
+def test_a_client_that_is_not_served_is_told_who_is() -> None:
+    message = web_client().get("/other/production/v1/rules.json").json()["message"]
+    assert message == "client 'other' is not served here; served: acme (option --client)"
+
+
+@pytest.mark.parametrize("path", [RULES, "/acme/Production/v1/some-property/rules.json"])
+def test_the_artifact_is_given_as_it_came(path: str) -> None:
+    answer = web_client().get(path, headers={"accept-encoding": "identity"})
+    assert answer.content == shop_path().read_bytes()
+    assert "content-encoding" not in answer.headers
+
+
+def test_the_artifact_is_gzipped_for_who_takes_it() -> None:
+    answer = web_client().get(RULES)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.json() == shop()
+
+
+@pytest.mark.parametrize("known", ["{}", '"other", {}', "*"])
+def test_an_artifact_that_is_known_is_not_sent_again(known: str) -> None:
+    client = web_client()
+    etag = client.get(RULES).headers["etag"]
+    for tag in (etag, etag.removeprefix("W/")):
+        answer = client.get(RULES, headers={"if-none-match": known.format(tag)})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+    assert client.get(RULES, headers={"if-none-match": '"other"'}).status_code == 200
+
+
+def test_head_has_the_headers_only() -> None:
+    answer = web_client().head(RULES)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["etag"]
+
+
+def test_rules_bin_can_be_revealed_by_its_organization() -> None:
+    client = web_client()
+    answer = client.get("/acme/production/v1/rules.bin")
+    assert reveal(answer.content, ORGANIZATION) == shop_path().read_bytes()
+    assert answer.headers["etag"] != client.get(RULES).headers["etag"]
+
+
+def test_a_place_is_told_in_body_and_headers() -> None:
+    client = web_client(find_place={"203.0.113.7": ROME}.get)
+    answer = client.get("/v1/geo", headers={"x-forwarded-for": "203.0.113.7, 10.0.0.1"})
+    place = {
+        "x-forwarded-for": "203.0.113.7",
+        "x-geo-latitude": 41.9,
+        "x-geo-longitude": 12.5,
+        "x-geo-country-code": "IT",
+        "x-geo-region-code": "62",
+        "x-geo-city": "ROME",
+    }
+    assert answer.json() == place
+    assert {name: answer.headers[name] for name in place} == {
+        name: str(value) for name, value in place.items()
+    }
+
+
+def test_artifacts_tell_the_place_of_who_asks() -> None:
+    client = web_client(find_place={"203.0.113.7": ROME}.get)
+    assert client.get(RULES, headers={"x-forwarded-for": "203.0.113.7"}).headers["x-geo-city"] == "ROME"
+
+
+def test_what_no_header_can_say_is_in_the_body() -> None:
+    answer = web_client(find_place={"203.0.113.7": TOKYO}.get).get(
+        "/v1/geo", headers={"x-forwarded-for": "203.0.113.7"}
+    )
+    assert answer.json()["x-geo-city"] == "東京"
+    assert "x-geo-city" not in answer.headers
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "999.1.1.1", "203.0.113.9"])
+def test_a_place_that_is_not_known_is_not_told(address: str) -> None:
+    answer = web_client(find_place={}.get).get("/v1/geo", headers={"x-forwarded-for": address})
+    assert answer.status_code == 200
+    assert not any(name.startswith("x-geo") for name in answer.json())
+
+
+def test_health_and_readiness() -> None:
+    client = web_client()
+    assert client.get("/healthz").json() == {"status": "ok"}
+    ready = client.get("/readyz").json()
+    assert (ready["status"], ready["artifacts"][0]["client"]) == ("ready", "acme")
+
+
+def test_requests_are_counted_by_route_and_status() -> None:
+    client = web_client()
+    client.post(DELIVERY, json=HERO)
+    client.post(DELIVERY, content=b"junk")
+    client.get("/nowhere")
+    text = client.get("/metrics").text
+    assert 'targetry_edge_requests_total{route="delivery",status="200"} 1.0' in text
+    assert 'targetry_edge_requests_total{route="delivery",status="400"} 1.0' in text
+    assert 'targetry_edge_requests_total{route="other",status="404"} 1.0' in text
+
+
+def test_a_page_of_any_origin_may_ask_with_credentials() -> None:
+    headers = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    asked = web_client().options(
+        DELIVERY, headers={**headers, "access-control-request-headers": "content-type"}
+    )
+    assert asked.status_code == 200
+    assert asked.headers["access-control-allow-headers"] == "content-type"
+    answer = web_client().post(DELIVERY, json=HERO, headers=headers)
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+    assert answer.headers["access-control-allow-credentials"] == "true"
+
+
+def test_an_error_of_ours_is_a_500_with_its_cause_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> float:
+        raise ZeroDivisionError("the clock stands still")
+
+    answer = web_client(now=broken).post(DELIVERY, json=HERO)
+    assert (answer.status_code, answer.json()["status"]) == (500, 500)
+    assert "the clock stands still" in caplog.text
+
+
+def test_a_request_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "targetry.edge"):
+        web_client().post(DELIVERY, json=HERO)
+    (record,) = [record for record in caplog.records if record.name == "targetry.edge"]
+    fields: dict[str, Any] = record.__dict__["fields"]
+    assert (fields["method"], fields["path"], fields["status"]) == ("POST", "/rest/v1/delivery", 200)
+    assert "sessionId" not in record.getMessage()
+
+
+CLIENT = web_client()
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["GET", "POST", "PUT", "HEAD", "OPTIONS"]),
+    st.sampled_from([DELIVERY, RULES, "/v1/geo", "/%00/%ff/v1/rules.json", "/readyz", "/a//v1/rules.bin"]),
+    st.binary(max_size=200),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "content-encoding",
+                "if-none-match",
+                "x-forwarded-for",
+                "accept-encoding",
+                "content-length",
+                "origin",
+            ]
+        ),
+        st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=20),
+    ),
+)
+def test_no_junk_is_our_fault(method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
+    assert CLIENT.request(method, path, content=body, headers=headers).status_code < 500

@@ -1,0 +1,140 @@
+"""The edge as a process and its command: what it prints, refuses, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from edge_kit import HERO, QUERY
+from targetry.cli.edge import client_lines, edge
+from targetry.edge.ledger import Ledger
+from targetry.edge.server import EdgeOptions, EdgeServer, is_loopback, listen
+from targetry.errors import ArtifactError, OptionError
+
+SRC = Path(__file__).parents[2] / "src"
+RUN = "import typer; from targetry.cli.edge import edge; typer.run(edge)"
+
+
+@contextmanager
+def process(*arguments: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    env = {**os.environ, "PYTHONPATH": str(SRC), "TARGETRY_EDGE_PORT": "0", **environment}
+    command = [sys.executable, "-W", "error", "-c", RUN, *map(str, arguments)]
+    running = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def address(running: subprocess.Popen[str]) -> str:
+    assert running.stdout is not None
+    line = running.stdout.readline()
+    found = re.search(r"http://\S+", line)
+    assert found, line
+    return found[0]
+
+
+def post(url: str) -> int:
+    request = urllib.request.Request(f"{url}/rest/v1/delivery?{QUERY}", json.dumps(HERO).encode())
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return int(answer.status)
+
+
+def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path) -> None:
+    with process("--data", tmp_path / "ledger", TARGETRY_EDGE_LOG="json") as running:
+        assert post(address(running)) == 200
+        running.send_signal(signal.SIGTERM)
+        out, err = running.communicate(timeout=10)
+    assert running.returncode == 0
+    assert "TargetClient.create(" in out
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert [line["status"] for line in lines if "path" in line] == [200]
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        assert [event.kind for event in ledger.events()] == ["impression"]
+        assert "Hero: autumn sale" in [activity.name for activity in ledger.activities()]
+
+
+def test_the_lines_that_it_prints_are_python() -> None:
+    compile(client_lines("http://127.0.0.1:8080", "ac'me", "X@AdobeOrg"), "printed", "exec")
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.0.2.1", False),
+        ("edge.example", False),
+    ],
+)
+def test_what_only_this_machine_reaches(host: str, near: bool) -> None:
+    assert is_loopback(host) is near
+
+
+def test_an_address_that_others_reach_must_be_meant() -> None:
+    with pytest.raises(OptionError, match="--allow-remote"):
+        EdgeServer.open(EdgeOptions(host="0.0.0.0", port=0))
+    server = EdgeServer.open(EdgeOptions(host="0.0.0.0", port=0, allow_remote=True))
+    server.close()
+
+
+@pytest.mark.parametrize("cluster", ["x", "", "3 5", "35.tt.example"])
+def test_a_cluster_is_digits(cluster: str) -> None:
+    with pytest.raises(OptionError, match="cluster"):
+        EdgeServer.open(EdgeOptions(port=0, cluster=cluster))
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    first = EdgeServer.open(EdgeOptions(port=0))
+    with pytest.raises(OptionError, match="cannot be listened on"):
+        EdgeServer.open(EdgeOptions(port=first.port))
+    first.close()
+
+
+def test_a_bad_artifact_gives_the_port_back(tmp_path: Path) -> None:
+    free = EdgeServer.open(EdgeOptions(port=0))
+    free.close()
+    with pytest.raises(ArtifactError):
+        EdgeServer.open(EdgeOptions(port=free.port, artifacts=[tmp_path / "missing.json"]))
+    EdgeServer.open(EdgeOptions(port=free.port)).close()
+
+
+def test_every_option_can_come_from_the_environment() -> None:
+    app = typer.Typer()
+    app.command()(edge)
+    shown = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(app, ["--help"]).output
+    for name in (
+        "HOST",
+        "PORT",
+        "DATA",
+        "CLIENT",
+        "CLUSTER",
+        "LOG",
+        "ALLOW_REMOTE",
+        "ORGANIZATION_ID",
+        "GEO_DATABASE",
+    ):
+        assert f"TARGETRY_EDGE_{name}" in shown
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP, "of which asyncio makes TCP_NODELAY"

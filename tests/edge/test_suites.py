@@ -1,0 +1,56 @@
+"""The cases that Adobe's SDKs share, asked of the edge. They are written for decisions on device, so one thing differs: who decided."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
+from edge_kit import NOW_MS, told
+from targetry.background.place import Place, place_of_answer
+from targetry.edge.shelf import Served, Shelf
+from targetry.testing import answer
+
+reason = None if SUITES.is_dir() else "the suites are not beside the checkout"
+pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
+
+
+def asked(case: SuiteCase) -> dict[str, Any]:
+    """As a server-side SDK would send it."""
+    request = {**case.question["request"]}
+    request["context"] = {"channel": "web", **request.get("context", {})}
+    token = case.question["conf"].get("propertyToken")
+    return request if token is None else {"property": {"token": token}, **request}
+
+
+def place(case: SuiteCase) -> Place | None:
+    geo = case.question["geo"]
+    return None if geo is None else place_of_answer(answer(geo))
+
+
+def as_if_on_device(document: dict[str, Any]) -> dict[str, Any]:
+    text = msgspec.json.encode(document)
+    given, wanted = (b'"activity.decisioningMethod":"%s"' % word for word in (b"server-side", b"on-device"))
+    remade: dict[str, Any] = json.loads(text.replace(given, wanted))
+    return remade
+
+
+CASES = [case for case in suite_cases() if case.response is not None] if SUITES.is_dir() else []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_edge_passes_the_suites(case: SuiteCase) -> None:
+    question = case.question
+    source = json.dumps(question["artifact"]).encode()
+    shelf = Shelf([Served("suite", source, client=question["conf"].get("client", "acme"))])
+    response = told(
+        asked(case),
+        f"imsOrgId=X&sessionId={question['sessionId'] or 'dummy_session'}",
+        shelf=shelf,
+        now_ms=question["now"] or NOW_MS,
+        find_place=lambda address: place(case),
+    )
+    assert shortfall(case.response, as_if_on_device(response)) is None

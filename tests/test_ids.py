@@ -1,0 +1,42 @@
+"""Ids for requests, sessions, visitors and notifications: divergence D-34."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import pytest
+
+from targetry.ids import new_id
+
+
+def test_an_id_is_a_random_uuid_with_dashes() -> None:
+    for _ in range(100):
+        text = new_id()
+        parsed = uuid.UUID(text)
+        assert text == str(parsed)
+        assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
+
+
+def test_ids_differ_in_every_place_that_is_free() -> None:
+    ids = [new_id() for _ in range(500)]
+    assert len(set(ids)) == 500
+    varying = {place for place in range(36) if len({one[place] for one in ids}) > 8}
+    assert varying == set(range(36)) - {8, 13, 14, 18, 19, 23}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_ids_of_a_forked_child_are_its_own() -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, new_id().encode())
+        os._exit(0)
+    own = new_id()
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        theirs = pipe.read().decode()
+    assert len(theirs) == 36
+    assert theirs != own

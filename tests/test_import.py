@@ -1,0 +1,75 @@
+"""`import targetry` stays light: what few programs need comes when it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = [
+    "asyncio",
+    "cryptography",
+    "h2",
+    "html",
+    "http.client",
+    "httpcore2",
+    "httpx2",
+    "idna",
+    "maxminddb",
+    "multiprocessing.pool",
+    "pprint",
+    "publicsuffixlist",
+    "rich",
+    "socksio",
+    "ssl",
+    "targetry.aio",
+    "targetry.cli",
+    "typer",
+    "unittest",
+    "urllib.request",
+    "xml",
+]
+
+
+def loaded_after(program: str) -> set[str]:
+    """Modules that a program has loaded beyond those of an empty one."""
+    ending = "\nimport sys; print(' '.join(sys.modules))"
+    run = [sys.executable, "-I", "-c"]
+    lists = [
+        subprocess.run([*run, text + ending], capture_output=True, text=True, check=True).stdout.split()
+        for text in ("", program)
+    ]
+    return set(lists[1]) - set(lists[0])
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    return loaded_after("import targetry")
+
+
+@pytest.mark.parametrize("module", HEAVY)
+def test_importing_targetry_does_not_import(loaded: set[str], module: str) -> None:
+    assert module not in loaded
+
+
+def test_importing_targetry_imports_targetry(loaded: set[str]) -> None:
+    assert {"targetry", "targetry.client", "targetry.models"} <= loaded
+
+
+def test_the_asyncio_client_is_imported_by_those_who_name_it() -> None:
+    loaded = loaded_after("from targetry import AsyncTargetClient")
+    assert {"targetry.aio", "asyncio"} <= loaded
+
+
+def test_importing_targetry_prints_nothing_and_configures_nothing() -> None:
+    program = (
+        "import logging, sys, threading\n"
+        "import targetry\n"
+        "assert threading.active_count() == 1\n"
+        "assert logging.root.handlers == []\n"
+        "assert logging.getLogger('adobe.target').level == logging.NOTSET\n"
+        "assert logging.getLogger('adobe.target').handlers == []\n"
+    )
+    run = subprocess.run([sys.executable, "-I", "-W", "error", "-c", program], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
