@@ -171,6 +171,11 @@ CASES: list[tuple[Any, Any]] = [
     ({"!!": [{}]}, True),
     ({"!!": ["0"]}, True),
     ({"!!": []}, False),
+    ({"!!": [NAN]}, False),
+    ({"!!": [0.5]}, True),
+    ({"!!": [0]}, False),
+    ({"if": [NAN, 1, 2]}, 2),
+    ({"or": [NAN, 1]}, 1),
     ({"if": [True, "yes", "no"]}, "yes"),
     ({"if": [[], "yes", "no"]}, "no"),
     ({"if": [0, 1, "", 2, "x", 3, 4]}, 3),
@@ -663,6 +668,12 @@ def test_a_condition_may_be_as_deep_as_the_bound_and_no_deeper(operator: str) ->
     assert plain(value_of(deepest)) == plain(interpreter.apply(deepest, None))
     with pytest.raises(LogicError, match=f"deeper than {MAX_DEPTH}"):
         compile_logic(nested(MAX_DEPTH + 1, operator))
+
+
+def test_the_default_of_a_path_counts_as_depth_too() -> None:
+    assert value_of({"var": ["mbox.nope", nested(MAX_DEPTH - 1)]}) is not None
+    with pytest.raises(LogicError, match="deeper than"):
+        compile_logic({"var": ["mbox.nope", nested(MAX_DEPTH)]})
 
 
 def test_lists_count_as_depth_too() -> None:
