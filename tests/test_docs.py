@@ -28,19 +28,19 @@ def test_a_reference_page_is_what_the_generator_writes(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
 
 
-def readme_snippets() -> list[str]:
-    return SNIPPET.findall((ROOT / "README.md").read_text("utf-8"))
+def snippets() -> list[tuple[str, str]]:
+    """Of the pages whose snippets stand on their own; those of docs/migrating.md have a test of theirs."""
+    pages = ("README.md", "docs/edge.md")
+    return [(page, code) for page in pages for code in SNIPPET.findall((ROOT / page).read_text("utf-8"))]
 
 
-@pytest.mark.parametrize("number", range(len(readme_snippets())))
-def test_a_snippet_of_the_readme_runs_and_prints(number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(  # noqa: S102  running them is the test
-        compile(readme_snippets()[number], f"README.md, snippet {number}", "exec"), {"__name__": "__main__"}
-    )
+@pytest.mark.parametrize(("page", "code"), snippets())
+def test_a_snippet_runs_and_prints(page: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(code, page, "exec"), {"__name__": "__main__"})  # noqa: S102  running them is the test
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/migrating.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migrating.md", "docs/edge.md"])
 def test_every_link_between_documents_leads_somewhere(page: str) -> None:
     path = ROOT / page
     missing = [link for link in LINK.findall(path.read_text("utf-8")) if not (path.parent / link).exists()]

@@ -19,6 +19,7 @@ from .explain import print_explanation, print_explanation_json
 from .offers import print_offers, print_offers_json
 from .output import TableOrJson, TextOrJson, print_error
 from .question import OrganizationId, Question, asking
+from .report import report
 from .summary import summary
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -67,7 +68,8 @@ def _targetry(
       targetry offers --mbox hero --tnt-id 3f9c
       targetry explain --mbox delivery-note --geo country=DE
       targetry artifact
-      targetry edge
+      targetry edge --data ledger
+      targetry report --data ledger
     """
 
 
@@ -156,3 +158,4 @@ def demo() -> None:
 
 
 app.command()(edge)
+app.command()(report)
