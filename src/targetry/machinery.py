@@ -82,6 +82,7 @@ class Machinery:
         self.road = Road(options, engine=self.engine, log=self.log, report=self._report)
         self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
         self.is_closed = False
+        self._opened = threading.Event()
         self._closed = threading.Event()  # wakes who waits to tell `client_ready`
         watch_forks(self)
 
@@ -128,11 +129,14 @@ class Machinery:
 
     def open(self) -> None:
         """Start, and wait for the first rules as long as the options say."""
-        if self.engine is None:
-            self._tell_ready()
-            return
-        self.engine.start()
-        self.engine.wait_ready()
+        try:
+            if self.engine is None:
+                self._tell_ready()
+                return
+            self.engine.start()
+            self.engine.wait_ready()
+        finally:
+            self._opened.set()
 
     def after_fork(self) -> None:
         """In a child: the telemetry that waits is the parent's, who tells it."""
@@ -181,5 +185,6 @@ class Machinery:
             threading.Thread(target=self._emit_ready, name="targetry-client-ready", daemon=True).start()
 
     def _emit_ready(self) -> None:
+        self._opened.wait()
         if not self._closed.wait(_READY_DELAY_S):
             self.events.emit(CLIENT_READY)

@@ -27,6 +27,7 @@ from targetry.models import (
 )
 
 from .answer import open_client, read_source, rules_of
+from .demo_edge import print_edge_demo
 from .output import console
 from .summary import ActivitySummary, summary
 
@@ -104,7 +105,8 @@ def print_demo() -> None:
         _print_offers(out, client)
         _print_split(out, _hero(client), split(client, _with_progress(out, visitor_ids(VISITORS))))
         _print_time(out, _seconds_per_decision(client))
-    out.print(Text("\nNext: targetry explain --mbox delivery-note --geo country=DE", "dim"))
+    print_edge_demo(out)
+    out.print(Text("\nNext: targetry explain --mbox delivery-note --geo country=DE, or targetry edge", "dim"))
 
 
 def _with_progress(out: Console, ids: Iterator[str]) -> Iterable[str]:
