@@ -264,7 +264,11 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
     ),
     "geo_timeout": (checks.positive_ms, "ms", "Bounds one geo lookup."),
     "transport": (_A_TRANSPORT, "Transport", "Sends the requests of `TargetClient`."),
-    "async_transport": (_AN_ASYNC_TRANSPORT, "AsyncTransport", "Sends the requests of `AsyncTargetClient`."),
+    "async_transport": (
+        _AN_ASYNC_TRANSPORT,
+        "AsyncTransport",
+        "Sends the calls of `AsyncTargetClient`; its reports and artifacts go by `transport`.",
+    ),
     "proxy": (checks.proxy, "URL", "Proxy of all requests."),
     "ca_bundle": (checks.file_path, "path of a PEM file", "Certificate authorities to trust."),
     "trust_env": (checks.boolean, "bool", "Heed `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and the like."),

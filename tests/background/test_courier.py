@@ -149,7 +149,7 @@ def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
 
 
 def test_while_in_doubt_there_is_one_call_at_a_time() -> None:
-    desk = Desk(DOWN)
+    desk = Desk(DOWN, policy=RetryPolicy(doubt_after=1))
     desk.offer(*(delivery() for _ in range(3)))
     desk.courier.turn()
     desk.clock.advance(0.5)

@@ -10,7 +10,8 @@ from targetry.background.throttle import RetryPolicy, Throttle
 
 
 def throttle(random: float = 1.0, **policy: float) -> Throttle:
-    return Throttle(RetryPolicy(**policy), lambda: random)  # type: ignore[arg-type]
+    """One that doubts at the first failure, unless said."""
+    return Throttle(RetryPolicy(**{"doubt_after": 1} | policy), lambda: random)  # type: ignore[arg-type]
 
 
 def fail(one: Throttle, times: int) -> list[float]:
@@ -25,6 +26,29 @@ def fail(one: Throttle, times: int) -> list[float]:
 
 def test_waits_double_up_to_the_longest() -> None:
     assert fail(throttle(), 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_one_failure_holds_up_only_its_own_repetition() -> None:
+    one = throttle(doubt_after=3)
+    one.failed(0.0, 0.0)
+    assert not one.in_doubt
+    assert one.wait(0.0) == 0
+    assert one.wait_for_retry(0.0) == 0.5
+
+
+def test_failures_between_successes_never_put_the_endpoint_in_doubt() -> None:
+    one = throttle(doubt_after=3)
+    for second in range(1000):
+        one.failed(second, second)
+        one.failed(second + 0.1, second + 0.1)
+        one.succeeded(second + 0.2)
+        assert one.wait(second + 0.2) == 0
+
+
+def test_a_few_failures_in_a_row_hold_up_everybody() -> None:
+    one = throttle(doubt_after=3)
+    assert fail(one, 4) == [0, 0, 2, 4]
+    assert one.in_doubt
 
 
 def test_jitter_reaches_down_to_nothing() -> None:
@@ -66,7 +90,9 @@ def test_calls_that_fail_together_are_one_failure() -> None:
     ids=["at once", "shorter than ours", "longer than ours", "longest", "too long"],
 )
 def test_the_wait_that_the_server_asks_for_is_kept_to_a_limit(asked: float, waited: float) -> None:
-    one = Throttle(RetryPolicy(), iter([1.0, 0.0]).__next__)  # the second is for the server's number
+    one = Throttle(
+        RetryPolicy(doubt_after=1), iter([1.0, 0.0]).__next__
+    )  # the second is for the server's number
     one.failed(0.0, 0.0, retry_after=asked)
     assert one.wait(0.0) == waited
 

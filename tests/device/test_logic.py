@@ -181,6 +181,8 @@ CASES: list[tuple[Any, Any]] = [
     ({"if": [0, 1, "", 2, "x", 3, 4]}, 3),
     ({"if": [0, 1, "", 2, 4]}, 4),
     ({"if": [0, 1]}, None),
+    ({"if": [1, 2]}, 2),
+    ({"if": [0, 1, 2, 3]}, 3),
     ({"if": [5]}, 5),
     ({"if": []}, None),
     ({"?:": [True, "yes", "no"]}, "yes"),
@@ -252,6 +254,8 @@ CASES: list[tuple[Any, Any]] = [
     ({"substr": ["jsonlogic", 4, -2]}, "log"),
     ({"substr": ["jsonlogic", 4, -9]}, ""),
     ({"substr": ["jsonlogic", 4, None]}, ""),
+    ({"substr": ["jsonlogic", 4, 0]}, ""),
+    ({"substr": ["jsonlogic", 4, 0.5]}, ""),
     ({"substr": ["jsonlogic", 4, NAN]}, ""),
     ({"substr": ["jsonlogic", 0, 1.9]}, "j"),
     ({"substr": ["jsonlogic", 0, -1.5]}, "jsonlog"),
@@ -709,7 +713,12 @@ def doubling(times: int, grow: Any, start: Any) -> Any:
     return {"reduce": [list(range(times)), grow, start]}
 
 
+def again_and_again(logic: Any, start: Any) -> Any:
+    return {"reduce": [list(range(900)), logic, start]}
+
+
 ACCUMULATOR = {"var": "accumulator"}
+LONG = doubling(17, {"cat": [ACCUMULATOR, ACCUMULATOR]}, "x")
 COSTLY = {
     "a text that doubles": doubling(64, {"cat": [ACCUMULATOR, ACCUMULATOR]}, "x"),
     "a list that doubles": doubling(64, {"merge": [ACCUMULATOR, ACCUMULATOR]}, [1]),
@@ -720,6 +729,9 @@ COSTLY = {
     },
     "searches in loops": {"map": [list(range(999)), {"in": ["x", list(range(999))]}]},
     "cuts of a long text": {"map": [list(range(999)), {"substr": [{"var": ""}, 1]}]},
+    "searches in a long text": again_and_again({"if": [{"in": ["y", ACCUMULATOR]}, 1, ACCUMULATOR]}, LONG),
+    "copies of a long text": again_and_again({"cat": [ACCUMULATOR]}, LONG),
+    "copies of a long list": again_and_again({"merge": [ACCUMULATOR]}, [0] * 3000),
     "an empty product": {"*": []},
 }
 
@@ -730,6 +742,19 @@ COSTLY = {
 def test_a_condition_that_asks_for_too_much_work_is_stopped(name: str) -> None:
     with pytest.raises(EvaluationError):
         value_of(COSTLY[name])
+
+
+def test_ordinary_work_costs_little() -> None:
+    text, many = "x" * 1000, list(range(1000))
+    for tree in (
+        {"map": [many, {"cat": [ITEM, text]}]},
+        {"map": [many, {"in": ["y", text]}]},
+        {"map": [many, {"substr": [text, 1]}]},
+        {"merge": [many] * 10},
+        {"in": [-1, many]},
+        LONG,
+    ):
+        value_of(tree)
 
 
 def test_the_text_of_a_list_that_holds_itself_twice_over_is_stopped() -> None:

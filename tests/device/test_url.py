@@ -311,3 +311,7 @@ def test_the_suffix_list_is_read_only_when_a_host_needs_it():
 def test_parts_show_their_address():
     assert repr(parse_url("http://foo.com/")) == "UrlParts('http://foo.com/')"
     assert isinstance(parse_url(None), UrlParts)
+
+
+def test_user_info_before_an_address_in_brackets_belongs_to_no_part() -> None:
+    assert parse_url("u@[::1]").domain == "[::1]"

@@ -99,7 +99,7 @@ def test_a_body_of_undeclared_length_is_bounded_too() -> None:
         ("GET", DELIVERY, 405),
         ("DELETE", RULES, 405),
         ("OPTIONS", DELIVERY, 405),
-        ("GET", "/", 404),
+        ("GET", "/nowhere", 404),
         ("GET", "/acme/production/v1/other.json", 404),
         ("GET", "/other/production/v1/rules.json", 404),
         ("GET", "/acme/staging/v1/rules.json", 404),

@@ -1,8 +1,9 @@
 """When the next call to the Delivery API may be made. Pure: the caller brings time and random numbers.
 
-The endpoint is one, so the wait is one, whoever's call failed: exponential, full jitter, capped; `Retry-After` is
-obeyed up to a cap. After 401, 403 and 404, which say that the configuration is wrong and not this one call, waits are minutes,
-doubling to an hour, never for ever. While in doubt, one call at a time goes out to see.
+A call that fails waits before it is repeated: exponential, full jitter, capped. One failure says nothing of the others, so they
+go on; but after a few in a row the endpoint is in doubt, and then the wait is everybody's and one call at a time goes out to
+see. `Retry-After` is everybody's too, obeyed up to a cap. After 401, 403 and 404, which say that the configuration is wrong and not this one call, waits are minutes,
+doubling to an hour, never for ever.
 
 Retries are also paid for. There are ten tokens; a retry takes one, a success gives a tenth back, and so does each
 tenth of a second: with few calls there would never be enough successes to pay for a retry that is due.
@@ -19,9 +20,10 @@ _JITTER = 0.1
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds. A delivery is given up once it is older than `max_age_s`, or has failed `max_strikes` times with
+    """Times in seconds. `doubt_after` failures in a row put the endpoint in doubt. A delivery is given up once it is older than `max_age_s`, or has failed `max_strikes` times with
     another one getting through since its failure before: an outage is nobody's fault and strikes nobody twice."""
 
+    doubt_after: int = 3
     first_wait_s: float = 0.5
     longest_wait_s: float = 30.0
     longest_retry_after_s: float = 600.0
@@ -43,27 +45,28 @@ class Throttle:
         self._failures = 0  # in a row
         self._denials = 0
         self._resume_at = float("-inf")
-        self._ordered = (
-            False  # the wait was asked for by the server, or is for its answer to a wrong configuration
-        )
+        self._repeat_at = float("-inf")
+        # the wait was asked for by the server, or is for its answer to a wrong configuration
+        self._ordered = False
         self._failed_at = float("-inf")
         self._tokens = policy.budget
         self._counted_at: float | None = None
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the last news of the endpoint is bad."""
-        return bool(self._failures or self._denials)
+        """Whether the last news of the endpoint is bad enough to be of more than one call."""
+        return self._failures >= self.policy.doubt_after or bool(self._denials)
 
     def wait(self, now: float) -> float:
         """Seconds until any call may be made."""
         return max(0.0, self._resume_at - now)
 
     def wait_for_retry(self, now: float) -> float:
-        """Seconds until the budget pays for a retry, if nothing succeeds meanwhile."""
+        """Seconds until a failed call may be repeated and the budget pays for it, if nothing succeeds meanwhile."""
         self._refill(now)
         missing = 1.0 - self._tokens
-        return missing / self.policy.budget_per_s if missing > 1e-9 else 0.0
+        paid_in = missing / self.policy.budget_per_s if missing > 1e-9 else 0.0
+        return max(paid_in, self._repeat_at - now)
 
     def pay(self, now: float) -> None:
         self._refill(now)
@@ -82,8 +85,12 @@ class Throttle:
         if started >= self._failed_at:  # else it is the same outage, met by several calls at once
             policy = self.policy
             bound = policy.first_wait_s * 2**self._failures
+            wait = self._random() * min(bound, policy.longest_wait_s)
             self._failures = min(self._failures + 1, _MOST_DOUBLINGS)
-            self._pause(now, self._random() * min(bound, policy.longest_wait_s))
+            self._failed_at = now
+            self._repeat_at = now + wait
+            if self.in_doubt:
+                self._pause(now, wait)
         if retry_after is not None:
             asked = min(retry_after, self.policy.longest_retry_after_s)
             self._pause(
@@ -102,7 +109,7 @@ class Throttle:
     def hurry(self) -> None:
         """Wait no more, unless it was the server that asked for it."""
         if not self._ordered:
-            self._resume_at = float("-inf")
+            self._resume_at = self._repeat_at = float("-inf")
 
     def _pause(self, now: float, seconds: float, *, ordered: bool = False) -> None:
         self._failed_at = now

@@ -232,7 +232,9 @@ def _add_twins(facts: dict[str, Any]) -> None:
     while levels:
         level = levels.pop()
         for name in list(level):
-            value = level[name]  # which may be a twin by now: a name that ends in `_lc` is lower-cased once more
+            value = level[
+                name
+            ]  # which may be a twin by now: a name that ends in `_lc` is lower-cased once more
             if type(value) is str:
                 level[name + "_lc"] = value.lower()
             elif type(value) is dict:

@@ -94,7 +94,7 @@ def _without_scheme(text: str) -> str:
 
 
 def _is_scheme(name: str, rest: str) -> bool:
-    if not name or "/" in name or name[0] == "[":
+    if not name or "/" in name or "[" in name:
         return False
     if rest.startswith("//"):
         return True

@@ -4,6 +4,7 @@ POST /rest/v1/delivery                                       the Delivery API
 GET  /<client>/<environment>/v1[/<property>]/rules.json      the artifact, and rules.bin
 GET  /v1/geo                                                 the place of an address
 GET  /healthz · /readyz · /metrics                           for whoever runs it
+GET  / · /recent · /report.json · /plot.svg                  a page for people, and its parts
 """
 
 from __future__ import annotations
@@ -32,14 +33,18 @@ from .bodies import read_body
 from .delivery import Answer, FindPlace, deliver
 from .event import Event
 from .guard import Guard
+from .ledger_view import LedgerView
 from .metrics import CONTENT_TYPE, Metrics
+from .page import Page
 from .places import geo_headers, geo_values
+from .recent import Recent
 from .refusal import Refused, error_body
 from .shelf import Served, Shelf
 
 _JSON: Final = "application/json"
 _CLOSING: Final = frozenset({408, 413})  # the rest of the body is not waited for
 _SMALLEST_ZIPPED: Final = 1024
+_LOST: Final = "the events could not be recorded; send the request again"
 
 
 class Recorder(Protocol):
@@ -62,7 +67,7 @@ class ArtifactKeeper(Protocol):
 
 
 class Edge:
-    """The endpoints, and what they stand on. `now` is the clock in epoch seconds."""
+    """The endpoints, and what they stand on. `now` is the clock in epoch seconds, `view` what the page shows of the ledger."""
 
     def __init__(
         self,
@@ -74,7 +79,10 @@ class Edge:
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = random_id,
         log: logging.Logger | None = None,
+        view: LedgerView | None = None,
     ) -> None:
+        self._recent = Recent(int(time.time() * 1000))
+        self.page = Page(lambda: artifacts.shelf, artifacts.states, self._recent, view)
         self.metrics = Metrics(artifacts.states, lambda: (artifacts.reloads, artifacts.refusals))
         self._artifacts = artifacts
         self._record = _recording(ledger)
@@ -85,11 +93,13 @@ class Edge:
         self._log = log or logging.getLogger("targetry.edge")
 
     async def delivery(self, request: Request) -> Response:
+        body = await read_body(request)
+        now_ms = int(self._now() * 1000)
         answer = deliver(
-            await read_body(request),
+            body,
             request.url.query,
             shelf=self._artifacts.shelf,
-            now_ms=int(self._now() * 1000),
+            now_ms=now_ms,
             new_id=self._new_id,
             cluster=self._cluster,
             find_place=self._find_place,
@@ -97,8 +107,11 @@ class Edge:
         for problem in answer.problems:
             self.metrics.problems.inc()
             self._log.warning("a rule of activity %s is skipped: %r", problem.activity_id, problem.error)
-        if answer.events and not await self._recorded(answer.events) and answer.notifications:
-            raise Refused(503, "the events could not be recorded; send the request again")
+        is_safe = not answer.events or await self._recorded(answer.events)
+        lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
+        self._recent.add(answer, at_ms=now_ms, size=len(body), refused=lost)
+        if lost is not None:
+            raise lost
         self._count(answer)
         if answer.status == 204:
             return Response(status_code=204)
@@ -172,6 +185,10 @@ def edge_app(edge: Edge, *, log: logging.Logger | None = None) -> Starlette:
             Route("/healthz", edge.healthz),
             Route("/readyz", edge.readyz),
             Route("/metrics", edge.exposition, name="metrics"),
+            Route("/", edge.page.page),
+            Route("/recent", edge.page.recent_requests),
+            Route("/report.json", edge.page.report),
+            Route("/plot.svg", edge.page.plot),
             Route("/{client}/{environment}/v1/{file}", edge.artifact),
             Route("/{client}/{environment}/v1/{property}/{file}", edge.artifact),
         ],

@@ -43,7 +43,8 @@ _encode = msgspec.json.Encoder().encode
 class Answer(msgspec.Struct, frozen=True):
     """What to answer, what to record first, and what to tell the operator.
 
-    `notifications` and `telemetry` are counts, `problems` the rules that could not be evaluated.
+    `notifications` and `telemetry` are counts, `problems` the rules that could not be evaluated. `request` is the one that was
+    decided, with what was found out about it, by the rules of `served`.
     """
 
     status: int
@@ -52,6 +53,8 @@ class Answer(msgspec.Struct, frozen=True):
     notifications: int = 0
     telemetry: int = 0
     problems: Sequence[Problem] = ()
+    request: DeliveryRequest | None = None
+    served: Served | None = None
 
 
 def deliver(
@@ -89,7 +92,7 @@ def deliver(
     response = decision.response
     _finish(response, request, cluster)
     events = occurrences(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
-    return _answer(request, response, decision, events)
+    return _answer(request, response, decision, events, served)
 
 
 def _find_place(request: DeliveryRequest, served: Served, find_place: FindPlace) -> None:
@@ -129,7 +132,11 @@ def _options(response: DeliveryResponse) -> Iterator[Option]:
 
 
 def _answer(
-    request: DeliveryRequest, response: DeliveryResponse, decision: Decision, events: Sequence[Event]
+    request: DeliveryRequest,
+    response: DeliveryResponse,
+    decision: Decision,
+    events: Sequence[Event],
+    served: Served,
 ) -> Answer:
     is_beacon = request.context is not None and request.context.beacon is True
     entries = request.telemetry.entries if request.telemetry is not None else None
@@ -140,4 +147,6 @@ def _answer(
         len(request.notifications or ()),
         len(entries or ()),
         decision.problems,
+        request,
+        served,
     )

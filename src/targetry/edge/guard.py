@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .metrics import Metrics
 from .refusal import error_body
+
+_QUIET: Final = frozenset({"recent_requests"})  # asked every two seconds by each page that is open
 
 
 class Guard:
@@ -45,10 +48,11 @@ class Guard:
         route = getattr(scope.get("endpoint"), "__name__", "other")
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
-        if self._log.isEnabledFor(logging.INFO):
+        level = logging.DEBUG if route in _QUIET else logging.INFO
+        if self._log.isEnabledFor(level):
             milliseconds = round(seconds * 1000, 2)
             fields = {"method": scope["method"], "path": scope["path"], "status": status, "ms": milliseconds}
-            self._log.info("%(method)s %(path)s %(status)s %(ms)s ms", fields, extra={"fields": fields})
+            self._log.log(level, "%(method)s %(path)s %(status)s %(ms)s ms", fields, extra={"fields": fields})
 
 
 async def _internal_error(send: Send) -> None:

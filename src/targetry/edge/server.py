@@ -25,6 +25,7 @@ from .app import Edge, edge_app
 from .artifacts import Artifacts
 from .connections import BoundedProtocol
 from .ledger import Ledger
+from .ledger_view import LedgerView
 from .shelf import Shelf
 
 DRAIN_S: Final = 10
@@ -110,6 +111,7 @@ class EdgeServer:
                 find_place=places.find if places is not None else None,
                 cluster=options.cluster,
                 log=log,
+                view=LedgerView(ledger) if ledger is not None else None,
             )
             parts = contextlib.ExitStack()
             for part in (ledger, places):

@@ -66,6 +66,8 @@ class AsyncHttpTransport:
         attempt = Attempt(ends_at)
         try:
             async with asyncio.timeout(attempt.left()), here.turns:
+                # An answer that is there already is read without waiting: others could starve beside a near server.
+                await asyncio.sleep(0)
                 kept = here.kept.take(prepared.origin)
                 try:
                     return await here.ask(prepared, attempt, kept, max_bytes)

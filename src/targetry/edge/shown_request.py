@@ -1,0 +1,245 @@
+"""A request that was answered, as a page shows it: what was asked for, what was given and why.
+
+The explanation is that of `targetry explain`. Of a huge one only the beginning is shown: `_LINES` for a request altogether.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from targetry.cli.expression import expression, is_leaf, value_text
+from targetry.cli.output import compact
+from targetry.device.condition_tree import Node
+from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
+from targetry.device.facts import visitor_of
+from targetry.models import DeliveryRequest, Notification
+
+from .recent import Seen
+
+_LINES: Final = 300
+_LINES_OF_A_RULE: Final = 40
+_LOCATIONS: Final = 20
+_RULES: Final = 20
+_PARAMETERS: Final = 20
+_DEEPEST: Final = 8
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A part of a condition. `mark`: `yes`, `no`, or `none` for what is neither true nor false."""
+
+    depth: int
+    mark: str
+    text: str
+    value: str
+
+
+class ShownRule(msgspec.Struct, frozen=True):
+    title: str
+    experience: str
+    reason: str
+    is_matched: bool
+    lines: list[Line]
+
+
+class ShownLocation(msgspec.Struct, frozen=True):
+    """`given`: the experiences whose content was given."""
+
+    title: str
+    mode: str
+    is_remote: bool
+    given: list[str]
+    note: str
+    parameters: list[tuple[str, str]]
+    rules: list[ShownRule]
+    more: str
+
+
+class ShownRequest(msgspec.Struct, frozen=True):
+    """`note` is why there is no explanation, where there is none; `sent` are the notifications, by type and location."""
+
+    number: int
+    at_ms: int
+    status: int
+    visitor: str
+    client: str
+    facts: list[str]
+    sent: list[str]
+    locations: list[ShownLocation]
+    more_locations: int
+    note: str
+
+
+def shown_request(seen: Seen) -> ShownRequest:
+    """Explain a request; may take as long as some decisions."""
+    served, request = seen.rules(), seen.request
+    if request is None or served is None:
+        return unexplained(seen, _why_unexplained(seen))
+    explanation = explain(served.rules, request, client_code=served.client, now_ms=seen.at_ms)
+    budget = _Budget(_LINES)
+    return ShownRequest(
+        number=seen.number,
+        at_ms=seen.at_ms,
+        status=seen.status,
+        visitor=explanation.visitor,
+        client=explanation.client_code,
+        facts=_facts(explanation),
+        sent=_sent(request),
+        locations=[_location(one, budget) for one in explanation.locations[:_LOCATIONS]],
+        more_locations=max(0, len(explanation.locations) - _LOCATIONS),
+        note=seen.refusal or "",
+    )
+
+
+def unexplained(seen: Seen, note: str) -> ShownRequest:
+    """What is known without a decision."""
+    request = seen.request
+    visitor, sent = ("", []) if request is None else (visitor_of(request.id), _sent(request))
+    return ShownRequest(seen.number, seen.at_ms, seen.status, visitor, "", [], sent, [], 0, note)
+
+
+def _why_unexplained(seen: Seen) -> str:
+    if seen.refusal is not None:
+        return seen.refusal
+    if seen.request is None:
+        return f"its body of {seen.size:,} bytes is too large to be kept for an explanation"
+    return "the rules that decided it have been replaced"
+
+
+class _Budget:
+    """How many lines may still be shown."""
+
+    def __init__(self, lines: int) -> None:
+        self.left = lines
+
+    def take(self, wanted: int) -> int:
+        taken = max(0, min(wanted, self.left))
+        self.left -= taken
+        return taken
+
+
+def _facts(explanation: Explanation) -> list[str]:
+    """What of the visitor rules go by, as far as it was given."""
+    user, page, geo = (explanation.context[name] for name in ("user", "page", "geo"))
+    version = f" {user['browserVersion']}" if user["browserVersion"] >= 0 else ""
+    facts = [f"browser {user['browserType']}{version}", f"platform {user['platform']}"]
+    facts += [f"page {page['url']}"] if page["url"] else []
+    facts += [f"{name} {value}" for name, value in geo.items()]
+    facts += [f"property {explanation.property_token}"] if explanation.property_token else []
+    return facts
+
+
+def _sent(request: DeliveryRequest) -> list[str]:
+    """`3 × click of hero`"""
+    counted = Counter(_told_of(one) for one in request.notifications or ())
+    return [f"{count} × {what}" if count > 1 else what for what, count in counted.most_common(_LOCATIONS)]
+
+
+def _told_of(notification: Notification) -> str:
+    place = notification.mbox or notification.view
+    name = place.name if place is not None else None
+    return f"{notification.type} of {name}" if name else str(notification.type)
+
+
+def _location(location: LocationExplanation, budget: _Budget) -> ShownLocation:
+    met = [rule for rule in location.rules if rule.verdict is not Verdict.NOT_REACHED]
+    shown = met[: budget.take(min(_RULES, len(met)))]
+    return ShownLocation(
+        title=_title(location),
+        mode=location.mode,
+        is_remote=location.is_remote,
+        given=list(dict.fromkeys(_experience(rule.meta) for rule in location.matched))[:_LOCATIONS],
+        note=_note(location),
+        parameters=[(name, _value(value)) for name, value in [*location.parameters.items()][:_PARAMETERS]],
+        rules=[_rule(rule, location, budget) for rule in shown],
+        more=_more(len(met) - len(shown), len(location.rules) - len(met)),
+    )
+
+
+def _title(location: LocationExplanation) -> str:
+    if location.type == "view":
+        return "every view" if location.name is None else f"view {location.name}"
+    return location.type if location.type == "pageLoad" else location.name or ""
+
+
+def _note(location: LocationExplanation) -> str:
+    if location.is_remote:
+        return "has activities that only Target's own servers decide"
+    return "" if location.rules else "no rules"
+
+
+def _more(unshown: int, unreached: int) -> str:
+    parts = [f"{unshown:,} more not shown"] if unshown else []
+    parts += [f"{unreached:,} not reached, since an earlier rule decided"] if unreached else []
+    return "; ".join(parts)
+
+
+def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _Budget) -> ShownRule:
+    where = f"{rule.location} " if location.name is None else ""
+    return ShownRule(
+        title=f"{where}rule {rule.position}",
+        experience=_experience(rule.meta),
+        reason=_reason(rule),
+        is_matched=rule.verdict is Verdict.MATCHED,
+        lines=_lines(rule.condition, budget),
+    )
+
+
+def _experience(meta: dict[str, Any]) -> str:
+    names = [meta.get(f"{word}.name", meta.get(f"{word}.id")) for word in ("activity", "experience")]
+    return " › ".join(str(name) for name in names if name is not None) or "without a name"
+
+
+def _reason(rule: RuleExplanation) -> str:
+    if rule.verdict is not Verdict.MATCHED:
+        return rule.reason
+    if rule.window is not None:
+        return f"the allocation {rule.allocation:g} is in {rule.window[0]:g} to {rule.window[1]:g}"
+    for_everybody = rule.condition is not None and is_leaf(rule.condition)
+    return "it is for everybody" if for_everybody else "its condition holds"
+
+
+def _lines(condition: Node | None, budget: _Budget) -> list[Line]:
+    if condition is None or (is_leaf(condition) and condition.operator is None):
+        return []
+    allowed = budget.take(_LINES_OF_A_RULE)
+    lines = []
+    for line in _parts(condition):
+        if len(lines) == allowed:
+            lines.append(Line(0, "none", "…", ""))
+            break
+        lines.append(line)
+    budget.left += max(0, allowed - len(lines))
+    return lines
+
+
+def _parts(condition: Node) -> Iterator[Line]:
+    """Part by part, each before its operands; without recursion, since conditions are as deep as they like."""
+    pending = [(0, condition)]
+    while pending:
+        depth, node = pending.pop()
+        on_one_line = not node.more and all(is_leaf(operand) for operand in node.operands)
+        text = expression(node) if on_one_line else (node.operator or "list")
+        yield Line(min(depth, _DEEPEST), _mark(node), text, _told(node))
+        if not on_one_line:
+            pending += [(depth + 1, operand) for operand in reversed(node.operands)]
+        if node.more:
+            yield Line(min(depth + 1, _DEEPEST), "none", f"{node.more:,} more", "")
+
+
+def _mark(node: Node) -> str:
+    return ("yes" if node.value else "no") if isinstance(node.value, bool) else "none"
+
+
+def _told(node: Node) -> str:
+    """The value, where neither the mark nor the expression tells it."""
+    if node.error is not None:
+        return f"cannot be evaluated: {node.error}"
+    return "" if isinstance(node.value, bool) or is_leaf(node) else value_text(node).strip()
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else compact(value)
