@@ -206,7 +206,7 @@ def _lines(condition: Node | None, budget: _Budget) -> list[Line]:
     if condition is None or (is_leaf(condition) and condition.operator is None):
         return []
     allowed = budget.take(_LINES_OF_A_RULE)
-    lines = []
+    lines: list[Line] = []
     for line in _parts(condition):
         if len(lines) == allowed:
             lines.append(Line(0, "none", "…", ""))

