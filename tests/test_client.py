@@ -6,7 +6,7 @@ import base64
 import copy
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from multiprocessing.pool import AsyncResult
 from pathlib import Path
@@ -219,7 +219,8 @@ def test_what_is_wrong_with_the_options_is_said_at_once(more: dict[str, Any], te
 
 
 def test_no_options_are_an_error() -> None:
-    for nothing in (None, {}):
+    nothings: list[Any] = [None, {}]
+    for nothing in nothings:
         with pytest.raises(OptionError, match=MESSAGES["OPTIONS_REQUIRED"]):
             TargetClient.create(nothing)
 
@@ -255,7 +256,7 @@ def obfuscated(document: dict[str, Any]) -> bytes:
     return b"ATOD:001" + key.encode() + hidden
 
 
-PAYLOADS = {
+PAYLOADS: dict[str, Any] = {
     "dict": PLANS,
     "text": json.dumps(PLANS),
     "bytes": json.dumps(PLANS).encode(),
@@ -939,13 +940,14 @@ def test_a_lookup_that_fails_decides_by_what_is_known() -> None:
 def test_a_closed_client_says_so(client: TargetClient) -> None:
     client.close()
     client.close()
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: client.get_offers(request=WIRE),
         lambda: client.get_offers(request=WIRE, callback=print),
         lambda: client.get_attributes(["flags"]),
         lambda: client.send_notifications(request=WIRE),
         lambda: client.get_offers({}),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(ClosedError):
             call()
 

@@ -153,7 +153,7 @@ def test_a_download_is_told_then_ready_then_measured(engines: list[DecisioningEn
     request = DeliveryRequest()
     kept.telemetry.attach(request)
     assert request.telemetry is not None
-    (entry,) = request.telemetry.entries or ()
+    (entry,) = request.telemetry.entries or []
     assert entry.request_id == "ArtifactDownload"
     assert entry.request is not None
     assert entry.request.response_size == len(BODY)

@@ -40,7 +40,9 @@ def test_a_snippet_runs_and_prints(page: str, code: str, capsys: pytest.CaptureF
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migrating.md", "docs/edge.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migrating.md", "docs/edge.md"]
+)
 def test_every_link_between_documents_leads_somewhere(page: str) -> None:
     path = ROOT / page
     missing = [link for link in LINK.findall(path.read_text("utf-8")) if not (path.parent / link).exists()]

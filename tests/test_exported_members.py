@@ -61,7 +61,7 @@ def test_a_star_import_gives_the_face() -> None:
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'targetry' has no attribute 'Nope'"):
-        _ = targetry.Nope  # type: ignore[attr-defined]
+        _ = targetry.Nope
 
 
 def test_every_exception_is_a_child_of_the_root_but_the_models_own() -> None:

@@ -204,7 +204,7 @@ def test_an_artifact_that_is_cut_anywhere_is_refused() -> None:
             compile_artifact(data[:end])
 
 
-WRONG = {
+WRONG: dict[str, list[Any]] = {
     "globalMbox": [None, 5, [], {}],
     "geoTargetingEnabled": [None, "true", 1, []],
     "responseTokens": [None, "a", {}, [1], [None]],
@@ -291,6 +291,11 @@ def test_a_lone_surrogate_is_refused_wherever_it_stands(value: str) -> None:
         for source in (document, text_of(document)):
             with pytest.raises(ArtifactError, match="not JSON"):
                 compile_artifact(source)
+
+
+def test_a_text_with_a_lone_surrogate_in_it_is_refused() -> None:
+    with pytest.raises(ArtifactError, match="not JSON"):
+        compile_artifact(json.dumps({**HELLO, "meta": {"a": "\ud800"}}, ensure_ascii=False))
 
 
 def test_a_pair_of_surrogates_is_one_character() -> None:
@@ -445,7 +450,7 @@ def test_a_condition_may_be_any_json_that_is_falsy(condition: Any) -> None:
 def test_a_consequence_may_be_empty() -> None:
     decision = decided(mboxes_of(rule(consequence={})), asked("hero"))
     assert decision.response.execute is not None
-    (mbox,) = decision.response.execute.mboxes or ()
+    (mbox,) = decision.response.execute.mboxes or []
     assert (mbox.name, mbox.options, mbox.metrics) == ("hero", [], None)
 
 
@@ -468,7 +473,7 @@ anything = st.recursive(
     st.sampled_from(["document", "rules", "rule", "condition", "consequence", "option", "meta", *DEFAULTS]),
 )
 def test_whatever_stands_in_an_artifact_is_refused_set_aside_or_works(value: Any, place: str) -> None:
-    document = copy.deepcopy(HELLO)
+    document: Any = copy.deepcopy(HELLO)
     first = document["rules"]["mboxes"]["hero"][0]
     if place == "document":
         document = value
@@ -561,7 +566,7 @@ def test_an_obfuscated_artifact_that_ends_in_its_head_is_invalid(length: int) ->
         compile_artifact(obfuscated(text_of(HELLO))[:length], organization_id=ORGANIZATION)
 
 
-@pytest.mark.parametrize("organization", ["", None, "another@AdobeOrg"])
+@pytest.mark.parametrize("organization", ["", None, "another@AdobeOrg", "\ud800"], ids=ascii)
 def test_the_wrong_organization_cannot_read_it(organization: str | None) -> None:
     with pytest.raises(ArtifactError, match=r"^Unable to read artifact JSON$"):
         compile_artifact(obfuscated(text_of(HELLO)), organization_id=organization)

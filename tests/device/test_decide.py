@@ -109,7 +109,9 @@ def test_prefetch_gives_tokens_and_default_content() -> None:
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_an_mbox_without_a_match_has_its_name_and_index_only(mode: str) -> None:
     document = mboxes_of(rule(condition=NOBODY))
-    block = {mode: {"mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]}}
+    block: dict[str, Any] = {
+        mode: {"mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]}
+    }
     assert wire(document, asked(**block), mode) == {
         "mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]
     }
@@ -234,7 +236,8 @@ def test_the_global_mbox_by_name_without_a_match_has_no_answer(mode: str) -> Non
 
 
 def page_load(mode: str, **details: Any) -> DeliveryRequest:
-    return asked(**{mode: {"pageLoad": details}})
+    wire: dict[str, Any] = {mode: {"pageLoad": details}}
+    return asked(**wire)
 
 
 def test_a_page_load_joins_what_matches_on_the_global_mbox() -> None:

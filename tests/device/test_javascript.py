@@ -44,7 +44,7 @@ def same_number(left: float, right: float) -> bool:
     return struct.pack("d", left) == struct.pack("d", right) or (left != left and right != right)
 
 
-TO_NUMBER = [
+TO_NUMBER: list[tuple[Any, float]] = [
     (None, 0.0),
     (True, 1.0),
     (False, 0.0),
@@ -121,7 +121,7 @@ def test_to_number_agrees_with_the_interpreter(value: Any) -> None:
     assert same_number(javascript.to_number(value), interpreter.number(value))
 
 
-PARSE_FLOAT = [
+PARSE_FLOAT: list[tuple[Any, float]] = [
     ("12px", 12.0),
     ("  12", 12.0),
     ("-.5e1x", -5.0),
@@ -160,7 +160,7 @@ def test_parse_float_agrees_with_the_interpreter(value: Any) -> None:
     assert same_number(javascript.parse_float(value), interpreter.leading_number(value))
 
 
-TO_TEXT = [
+TO_TEXT: list[tuple[Any, str]] = [
     ("a", "a"),
     (None, "null"),
     (UNDEFINED, "undefined"),

@@ -276,6 +276,22 @@ def test_macros_of_actions_are_in_the_text_of_their_content() -> None:
     assert filled(actions, "actions") == expected
 
 
+@pytest.mark.parametrize(
+    ("actions", "given_"),
+    [
+        ([], []),
+        ([{"content": "Hi ${user}"}], [{"content": "Hi Ada"}]),
+        ([{"content": "${user}"}, {"content": "${index}"}], [{"content": "Ada"}, {"content": "7"}]),
+        ([{"content": "plain"}, {"content": "${user}"}], [{"content": "plain"}, {"content": "Ada"}]),
+        ([{"content": "plain"}, {"selector": "${user}"}], [{"content": "plain"}, {"selector": "${user}"}]),
+        ([{"content": "${user}", "deep": [1]}], [{"content": "Ada", "deep": [1]}]),
+        ([{"content": "plain", "deep": [1]}], [{"content": "plain", "deep": [1]}]),
+    ],
+)
+def test_actions_are_filled_whichever_of_them_have_macros(actions: Any, given_: Any) -> None:
+    assert filled(actions, "actions") == given_
+
+
 @pytest.mark.parametrize("content", ["${user}", {"content": "${user}"}, 5])
 def test_actions_that_are_no_list_are_passed_on(content: Any) -> None:
     assert filled(content, "actions") == content
@@ -295,10 +311,10 @@ def test_a_page_load_is_called_as_the_global_mbox_and_a_view_as_itself() -> None
     prefetch = decided(document, request).response.prefetch
     assert prefetch is not None
     assert prefetch.page_load is not None
-    (option,) = prefetch.page_load.options or ()
+    (option,) = prefetch.page_load.options or []
     assert option.content == "everywhere everywhere home ${key} Ada"
-    (view,) = prefetch.views or ()
-    (option,) = view.options or ()
+    (view,) = prefetch.views or []
+    (option,) = view.options or []
     assert option.content == "home home home k Ada"
 
 

@@ -13,7 +13,7 @@ from targetry.device.remote import remote_dependency
 from targetry.device.ruleset import compile_artifact
 
 GLOBAL = "target-global-mbox"
-LISTS = {
+LISTS: dict[str, Any] = {
     "remoteMboxes": ["r1", "both", "r2"],
     "localMboxes": ["l1", "both", "l2"],
     "remoteViews": ["rv1", "bothv", "rv2"],
@@ -84,7 +84,8 @@ def test_the_server_is_asked_for_what_is_remote_or_unknown_in_the_order_of_the_r
 def test_a_page_load_needs_the_global_mbox_of_the_artifact(lists: dict[str, Any], needed: list[str]) -> None:
     rules = compile_artifact(artifact(**lists))
     for mode in ("execute", "prefetch"):
-        assert remote_dependency(rules, asked(**{mode: {"pageLoad": {}}})).mboxes == needed
+        wire: dict[str, Any] = {mode: {"pageLoad": {}}}
+        assert remote_dependency(rules, asked(**wire)).mboxes == needed
 
 
 names = st.sampled_from(["a", "b", "c", "d"])

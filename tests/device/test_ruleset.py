@@ -38,6 +38,8 @@ WINDOWS: list[Any] = [
     *({"<=": [low, ALLOCATION, high]} for low, high in itertools.combinations(EDGES, 2)),
     *({"<": [low, ALLOCATION, high]} for low, high in itertools.combinations(EDGES, 2)),
     *(window(low, high) for low, high in itertools.combinations(EDGES, 2)),
+    {"<=": [12.5, {"var": ["allocation"]}]},
+    {">": [{"var": ["allocation"]}, 12.5]},
 ]
 
 
@@ -84,7 +86,7 @@ comparisons = st.builds(
     st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
     st.permutations([1, 2, 3]).flatmap(lambda _: st.lists(bounds | allocations, min_size=1, max_size=4)),
 )
-conditions = st.recursive(
+conditions: st.SearchStrategy[Any] = st.recursive(
     comparisons | st.booleans() | st.sampled_from([0, "", None, [], {}, "x"]),
     lambda inner: (
         st.builds(lambda parts: {"and": parts}, st.lists(inner, max_size=3) | inner)

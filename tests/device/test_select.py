@@ -160,7 +160,7 @@ def test_a_traced_decision_is_the_same_decision(seed: int) -> None:
 
 
 def test_a_rule_that_fails_fails_on_both_roads() -> None:
-    failing = {"*": []}
+    failing: dict[str, Any] = {"*": []}
     document = mboxes_of(
         rule(1, failing, content="never"),
         rule(2, {"and": [window(0, 100), failing]}, content="nor this"),
@@ -184,6 +184,36 @@ def test_an_audience_that_costs_much_is_the_same_on_both_roads() -> None:
     assert contents(fast) == [0, 1, 2]
     assert contents(traced) == contents(fast)
     assert traced.problems == fast.problems == []
+
+
+def test_audiences_that_take_turns_are_asked_once_each() -> None:
+    costly = {"!": [{"some": [[0] * 55, {"in": [1, [0] * 1000]}]}]}
+    turns = [rule(n, costly if n % 2 else {"==": [1, 1]}, content=n) for n in range(5)]
+    for name, given_ in [("hero", [0]), ("target-global-mbox", [0, 1, 2, 3, 4])]:
+        decision = decided(mboxes_of(*turns, mbox=name), asked(name))
+        assert contents(decision) == given_
+        assert decision.problems == []
+
+
+AT = bucket(CLIENT, 1, "visitor") / 100
+EDGES = [
+    ({"<=": [AT, {"var": "allocation"}, AT]}, True),
+    ({"<": [AT, {"var": "allocation"}]}, False),
+    ({"<": [{"var": "allocation"}, AT]}, False),
+    ({"<=": [AT, {"var": "allocation"}]}, True),
+    ({"<=": [{"var": "allocation"}, AT]}, True),
+    (window(AT, 100), False),
+    (window(0, AT), True),
+]
+
+
+@pytest.mark.parametrize(("condition", "holds"), EDGES)
+@pytest.mark.parametrize("mbox", ["hero", "target-global-mbox"])
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_visitor_at_the_very_edge_of_a_window(condition: Any, holds: bool, mbox: str, traced: bool) -> None:
+    document = mboxes_of(rule(1, condition), mbox=mbox)
+    request = asked(mbox, trace={}) if traced else asked(mbox)
+    assert bool(contents(decided(document, request, traced=traced))) is holds
 
 
 # ── nothing else has an influence ──────────────────────────────────────────────────────────────────────────────

@@ -150,7 +150,7 @@ def test_the_notification_in_the_trace_is_the_one_that_is_sent() -> None:
     decision = traced(mboxes_of(rule()), asked("hero"))
     (impression,) = decision.impressions
     assert decision.response.execute is not None
-    (mbox,) = decision.response.execute.mboxes or ()
+    (mbox,) = decision.response.execute.mboxes or []
     sent = json.loads(impression.notification(numbered()).to_json())
     assert mbox.trace is not None
     assert mbox.trace["campaigns"][0]["notifications"] == [sent]
@@ -300,7 +300,7 @@ def test_a_trace_of_odd_rules_breaks_no_decision(meta: Any, mode: str) -> None:
 
 
 def test_a_rule_that_fails_counts_as_not_matched() -> None:
-    failing = {"*": []}
+    failing: dict[str, Any] = {"*": []}
     (trace,) = traces(mboxes_of(rule(1, failing)), asked("hero"))
     (target,) = trace["evaluatedCampaignTargets"]
     assert target["unmatchedRuleConditions"] == [failing]
@@ -321,13 +321,13 @@ def test_a_trace_is_written_only_where_the_request_and_the_caller_want_one() -> 
 def test_a_trace_is_plain_json_even_of_times() -> None:
     request = asked("hero", trace={})
     assert request.execute is not None
-    (mbox,) = request.execute.mboxes or ()
+    (mbox,) = request.execute.mboxes or []
     mbox.order = Order.from_dict({"id": "o", "time": "2026-01-01T00:00:00Z"})
     (trace,) = traces(artifact(), request)
     assert trace["request"]["mbox"]["order"] == {"id": "o", "time": "2026-01-01T00:00:00Z"}
     decision = traced(artifact(), request)
     assert decision.response.execute is not None
-    (answer,) = decision.response.execute.mboxes or ()
+    (answer,) = decision.response.execute.mboxes or []
     assert only_json(answer.trace)
 
 

@@ -48,6 +48,15 @@ def address(running: subprocess.Popen[str]) -> str:
     return found[0]
 
 
+def rest_of(running: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it still writes until it ends. `communicate` would lose what a `readline` took in beyond its line."""
+    assert running.stdout is not None
+    assert running.stderr is not None
+    written = running.stdout.read(), running.stderr.read()
+    running.wait(timeout=10)
+    return written
+
+
 def post(url: str) -> int:
     request = urllib.request.Request(f"{url}/rest/v1/delivery?{QUERY}", json.dumps(HERO).encode())
     with urllib.request.urlopen(request, timeout=5) as answer:
@@ -58,7 +67,7 @@ def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path
     with process("--data", tmp_path / "ledger", TARGETRY_EDGE_LOG="json") as running:
         assert post(address(running)) == 200
         running.send_signal(signal.SIGTERM)
-        out, err = running.communicate(timeout=10)
+        out, err = rest_of(running)
     assert running.returncode == 0
     assert "TargetClient.create(" in out
     lines = [json.loads(line) for line in err.splitlines()]

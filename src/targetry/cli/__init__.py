@@ -1,4 +1,5 @@
-"""The command `targetry`: shells around the client and the engine. Nothing imports this package but the command itself."""
+"""The command `targetry`: shells around the client and the engine. Nothing imports this package but the command itself
+and the edge's page, which shows people the same."""
 
 from __future__ import annotations
 
