@@ -848,6 +848,17 @@ def test_notifications_are_sent_by_the_client() -> None:
     assert json.loads(transport.requests[0].body or b"")["notifications"] == notifications
 
 
+def test_notifications_may_be_sent_in_the_background() -> None:
+    told = Told()
+    transport = FakeTransport(by=lambda request: answer({"status": 200}))
+    notifications = [{"id": "n", "timestamp": 1, "type": "click"}]
+    with TargetClient.create(options(transport=transport)) as client:
+        pending = client.send_notifications(request={"notifications": notifications}, callback=told.callback)
+        result = pending.get(LONG_S)
+    assert told.results == [result]
+    assert isinstance(result, TargetDeliveryResponse)
+
+
 def test_a_notification_that_cannot_be_sent_raises() -> None:
     with TargetClient.create(options()) as client, pytest.raises(ApiException, match="nothing is to ask"):
         client.send_notifications(request={"notifications": [{"id": "n", "timestamp": 1, "type": "click"}]})

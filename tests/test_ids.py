@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 
 import pytest
@@ -28,15 +29,26 @@ def test_ids_differ_in_every_place_that_is_free() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_ids_of_a_forked_child_are_its_own() -> None:
+    new_id()  # which may take in random digits for more than one
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writing, new_id().encode())
+        os.write(writing, " ".join(new_id() for _ in range(100)).encode())
         os._exit(0)
-    own = new_id()
+    own = {new_id() for _ in range(100)}
     os.waitpid(child, 0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        theirs = pipe.read().decode()
-    assert len(theirs) == 36
-    assert theirs != own
+        theirs = set(pipe.read().decode().split())
+    assert len(own) == len(theirs) == 100
+    assert not own & theirs
+
+
+def test_threads_get_ids_of_their_own() -> None:
+    taken: list[str] = []
+    threads = [threading.Thread(target=lambda: taken.extend(new_id() for _ in range(500))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(set(taken)) == 2000

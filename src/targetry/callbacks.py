@@ -50,8 +50,9 @@ class CallbackPool:
             self._lock, self._pool, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
             if self._pool is None:
-                with importing():
-                    from multiprocessing.pool import ThreadPool  # 20 ms that few programs need
+                with importing():  # 20 ms that few programs need, and what a pool imports when it is made
+                    from multiprocessing import dummy, queues, synchronize  # noqa: F401
+                    from multiprocessing.pool import ThreadPool
 
                 self._pool = ThreadPool(_THREADS)
             return self._pool

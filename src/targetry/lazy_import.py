@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-_LONGEST_FORK_WAIT_S: Final = 2.0
+_LONGEST_FORK_WAIT_S: Final = 30.0  # a busy interpreter gives an import a small share of its time
 
 _gate = threading.RLock()
 _forking = threading.local()
