@@ -582,7 +582,24 @@ def operations(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-trees = st.recursive(scalars | variables | variables, operations, max_leaves=10)
+LOOPS = ("map", "filter", "reduce", "all", "none", "some")
+
+
+def of_facts(tree: Any) -> Any:
+    """The tree without the rule context as a whole: it is made anew each time, so it is never the same as itself."""
+    if isinstance(tree, list):
+        return [of_facts(part) for part in tree]
+    if not isinstance(tree, dict) or len(tree) != 1:
+        return tree
+    ((operator, operands),) = tree.items()
+    if operator == "var":
+        return {"var": "mbox.t"} if operands == "" or operands[:1] == [""] else tree
+    if operator in LOOPS:  # whose logic is about an item
+        return {operator: [operands[1] if i == 1 else of_facts(part) for i, part in enumerate(operands)]}
+    return {operator: of_facts(operands)}
+
+
+trees = st.recursive(scalars | variables | variables, operations, max_leaves=10).map(of_facts)
 
 
 @settings(max_examples=400)
