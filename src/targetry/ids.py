@@ -5,30 +5,30 @@ from __future__ import annotations
 import os
 from typing import Final
 
-_BYTES: Final = 16
+_DIGITS: Final = 32
 _AT_ONCE: Final = 64
 
-# Random digits for the next ids. Asking the system for each id lets go of the interpreter, in the middle of a
-# decision, and whoever runs in the background takes it for milliseconds.
-_digits: list[str] = []
+# Made many at once: asking the system for each lets go of the interpreter, in the middle of a decision, and whoever runs
+# in the background takes it for milliseconds.
+_ids: list[str] = []
 
 
 def new_id() -> str:
     """A random UUID (version 4) with dashes; quicker than by way of `uuid.UUID`, and different after a fork."""
     try:
-        digits = _digits.pop()
+        return _ids.pop()
     except IndexError:
-        digits = _fetch()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+        return _make()
 
 
-def _fetch() -> str:
-    """Take in digits for many ids; returns those of one."""
-    fetched = os.urandom(_BYTES * _AT_ONCE).hex()
-    first, *others = (fetched[at : at + 2 * _BYTES] for at in range(0, len(fetched), 2 * _BYTES))
-    _digits.extend(others)
+def _make() -> str:
+    """Make many ids; returns one of them and keeps the others."""
+    random = os.urandom(_DIGITS // 2 * _AT_ONCE).hex()
+    digits = (random[at : at + _DIGITS] for at in range(0, len(random), _DIGITS))
+    first, *others = (f"{d[:8]}-{d[8:12]}-4{d[13:16]}-a{d[17:20]}-{d[20:]}" for d in digits)
+    _ids.extend(others)
     return first
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_digits.clear)
+    os.register_at_fork(after_in_child=_ids.clear)

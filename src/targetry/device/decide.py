@@ -31,10 +31,11 @@ from targetry.models import (
     VisitorId,
 )
 
+from . import personalize
 from .facts import Facts, Problem, RequestFacts, visitor_of
 from .personalize import Template
 from .remote import remote_dependency
-from .ruleset import Location, Rule, RuleSet
+from .ruleset import NOWHERE, Location, Rule, RuleSet
 from .select import all_matches, first_match
 from .trace import Tracer, TraceSource
 
@@ -90,28 +91,31 @@ def decide(
     `now_ms` (epoch, ms) is the clock of time rules and impressions; `new_id` gives ids to the notifications in a trace. A
     `trace` is written into the response when `request.trace` is there too. Never raises for any artifact.
     """
-    facts = RequestFacts(request.context or _NO_CONTEXT, visitor_of(request.id), client_code, now_ms)
+    context = request.context or _NO_CONTEXT
+    facts = RequestFacts(context, visitor_of(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
+    geo_tokens = personalize.geo_tokens(context.geo, rules.geo_tokens) if rules.geo_tokens else {}
     if request.trace is None:
         trace = None
     impressions: list[Impression] = []
     executed = prefetched = None
     if request.execute is not None:
         tracer = None if trace is None else Tracer(rules, request, "execute", trace)
-        execution = _Execute(rules, facts, token, tracer, new_id)
+        execution = _Execute(rules, facts, token, geo_tokens, tracer, new_id)
         executed = execution.respond(request.execute)
         impressions = execution.impressions
     if request.prefetch is not None:
         tracer = None if trace is None else Tracer(rules, request, "prefetch", trace)
-        prefetched = _Prefetch(rules, facts, token, tracer, new_id).respond(request.prefetch)
+        prefetched = _Prefetch(rules, facts, token, geo_tokens, tracer, new_id).respond(request.prefetch)
     remote = remote_dependency(rules, request)
     response = DeliveryResponse(
-        status=206 if remote.mboxes or remote.views else 200,
-        request_id=request.request_id,
-        id=replace(request.id) if request.id is not None else VisitorId(),
-        client=client_code,
-        execute=executed,
-        prefetch=prefetched,
+        206 if remote.mboxes or remote.views else 200,
+        request.request_id,
+        replace(request.id) if request.id is not None else VisitorId(),
+        client_code,
+        None,
+        executed,
+        prefetched,
     )
     return Decision(response, impressions, remote.mboxes, remote.views, facts.problems)
 
@@ -129,20 +133,16 @@ class _Mode(Generic[Answer]):
         rules: RuleSet,
         facts: RequestFacts,
         property_token: str | None,
+        geo_tokens: dict[str, Any],
         tracer: Tracer | None,
         new_id: Callable[[], str],
     ) -> None:
         self._rules = rules
         self._request = facts
-        self._geo = facts.context.geo
         self._property_token = property_token
+        self._geo_tokens = geo_tokens
         self._tracer = tracer
         self._new_id = new_id
-
-    def _first(self, location: Location, facts: Facts) -> Rule | None:
-        if self._tracer is not None:
-            return self._tracer.first(location, facts)
-        return first_match(location.runs(self._property_token), facts)
 
     def _every(self, location: Location, facts: Facts) -> Iterable[Rule]:
         if self._tracer is not None:
@@ -155,18 +155,20 @@ class _Mode(Generic[Answer]):
     def _metrics(self, template: Template) -> list[Metric]:
         raise NotImplementedError
 
-    def _mboxes(self, asked: Iterable[MboxRequest] | None) -> list[Answer] | None:
-        if not asked:
-            return None
+    def _mboxes(self, asked: Iterable[MboxRequest]) -> list[Answer]:
+        rules, token, tracer = self._rules, self._property_token, self._tracer
         answers: list[Answer] = []
         for details in asked:
             name = details.name
             facts = Facts(self._request, details, name)
-            location = self._rules.mbox(name or "")
-            if name == self._rules.global_mbox:
+            location = rules.mboxes.get(name or "", NOWHERE)
+            if name == rules.global_mbox:
                 answers += [self._given(rule, facts, details) for rule in self._every(location, facts)]
                 continue
-            rule = self._first(location, facts)
+            if tracer is not None:
+                rule = tracer.first(location, facts)
+            else:
+                rule = first_match(location.everywhere if token is None else location.runs(token), facts)
             if rule is not None:
                 answers.append(self._given(rule, facts, details))
             else:
@@ -186,19 +188,19 @@ class _Mode(Generic[Answer]):
             None if self._tracer is None else self._tracer.document(facts, "mbox"),
         )
 
-    def _page_load(self, details: RequestDetails | None) -> PageLoadResponse | None:
+    def _page_load(self, details: RequestDetails) -> PageLoadResponse:
         """All that matches on the global mbox, as one: the last metric of a token and the last trace stand."""
-        if details is None:
-            return None
         facts = Facts(self._request, details, self._rules.global_mbox)
         options: list[Option] = []
         metrics: dict[str | None, Metric] = {}
         response = PageLoadResponse(options=options)
         for rule in self._every(self._rules.mbox(self._rules.global_mbox), facts):
-            template = self._rules.template(rule)
+            template = rule.template or self._rules.template(rule)
             options += self._options(rule, template, facts)
-            metrics |= {metric.event_token: metric for metric in self._metrics(template)}
-            response.trace = self._traced(facts, "mbox")
+            if template.metrics:
+                metrics |= {metric.event_token: metric for metric in self._metrics(template)}
+            if self._tracer is not None:
+                response.trace = self._tracer.document(facts, "mbox")
         response.metrics = list(metrics.values()) or None
         return response
 
@@ -214,12 +216,12 @@ class _Execute(_Mode[MboxResponse]):
     def respond(self, asked: ExecuteRequest) -> ExecuteResponse:
         self.impressions: list[Impression] = []
         self._notified: set[tuple[str | None, str]] = set()
-        mboxes = self._mboxes(asked.mboxes)
-        return ExecuteResponse(self._page_load(asked.page_load), mboxes)
+        mboxes = self._mboxes(asked.mboxes) if asked.mboxes else None
+        return ExecuteResponse(self._page_load(asked.page_load) if asked.page_load is not None else None, mboxes)
 
     def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
         self._notify(rule, template)
-        return template.executed(facts, self._geo)
+        return template.executed(facts, self._geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return template.clicks()
@@ -246,12 +248,14 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
     answer = PrefetchMboxResponse
 
     def respond(self, asked: PrefetchRequest) -> PrefetchResponse:
-        mboxes = self._mboxes(asked.mboxes)  # in the order in which traces accumulate
+        # In the order in which traces accumulate.
+        mboxes = self._mboxes(asked.mboxes) if asked.mboxes else None
         views = [view for details in asked.views for view in self._views(details)] if asked.views else None
-        return PrefetchResponse(views, self._page_load(asked.page_load), mboxes)
+        page_load = self._page_load(asked.page_load) if asked.page_load is not None else None
+        return PrefetchResponse(views, page_load, mboxes)
 
     def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
-        return template.prefetched(facts, self._geo)
+        return template.prefetched(facts, self._geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return []
@@ -261,8 +265,8 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         facts = Facts(self._request, details, details.name)
         views: dict[str | None, View] = {}
         for rule in self._every(self._rules.view(details.name), facts):
-            template = self._rules.template(rule)
-            options, metrics = template.prefetched(facts, self._geo), template.every_metric()
+            template = rule.template or self._rules.template(rule)
+            options, metrics = template.prefetched(facts, self._geo_tokens), template.every_metric()
             view = views.get(template.name)
             if view is None:
                 analytics, trace = template.analytics_response(), self._traced(facts, "view")

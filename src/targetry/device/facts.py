@@ -43,7 +43,8 @@ class _Lazy(Generic[T]):
     def __get__(self, instance: object | None, owner: type) -> T | _Lazy[T]:
         if instance is None:
             return self
-        value = instance.__dict__[self._name] = self._compute(instance)
+        value = self._compute(instance)
+        setattr(instance, self._name, value)  # by way of `__dict__` it would cost more
         return value
 
 
@@ -202,6 +203,17 @@ def geo_facts(geo: Geo | None) -> dict[str, Any]:
 
 def parameter_facts(parameters: dict[str, Any]) -> dict[str, Any]:
     """Parameters as rules name them (§4.3): dotted names nested, each text with a lower-case twin `_lc`."""
+    facts = parameters.copy()
+    for name in parameters:
+        if "." in name:
+            return _nested_facts(parameters)
+        value = facts[name]  # which may be a twin by now: a name that ends in `_lc` is lower-cased once more
+        if type(value) is str:
+            facts[name + "_lc"] = value.lower()
+    return facts
+
+
+def _nested_facts(parameters: dict[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for name, value in parameters.items():
         if "." in name and _is_dotted(name):
@@ -232,9 +244,7 @@ def _add_twins(facts: dict[str, Any]) -> None:
     while levels:
         level = levels.pop()
         for name in list(level):
-            value = level[
-                name
-            ]  # which may be a twin by now: a name that ends in `_lc` is lower-cased once more
+            value = level[name]  # or a twin, as above
             if type(value) is str:
                 level[name + "_lc"] = value.lower()
             elif type(value) is dict:

@@ -7,7 +7,7 @@ what is left for a decision is to copy it, so that nobody's changes reach the ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from targetry.models import (
@@ -59,6 +59,22 @@ _OLD_WORDS = (
 )
 
 
+def geo_token_attributes(response_tokens: Container[str]) -> tuple[tuple[str, str], ...]:
+    """The response tokens that tell the visitor's place, each with the attribute of `Geo` that it tells."""
+    return tuple((name, attribute) for name, attribute in _GEO_TOKENS.items() if name in response_tokens)
+
+
+def geo_tokens(geo: Geo | None, tokens: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """What `tokens`, of `geo_token_attributes`, tell about this place: the same in every option of a request (§7.1)."""
+    told: dict[str, Any] = {}
+    if geo is not None:
+        for name, attribute in tokens:
+            value = getattr(geo, attribute)
+            if value is not None:
+                told[name] = value
+    return told
+
+
 Render = Callable[["Facts"], Any]
 """Makes content for one location of one request."""
 
@@ -70,7 +86,10 @@ class OptionTemplate(NamedTuple):
     shared: Any
     render: Render | None
     event_token: str | None
-    is_blank: bool
+
+    @property
+    def is_blank(self) -> bool:
+        return self.type is None and self.shared is None and self.render is None  # D-19
 
 
 class Template:
@@ -81,7 +100,6 @@ class Template:
         "click_metrics",
         "event_tokens",
         "execute",
-        "geo_tokens",
         "meta",
         "metrics",
         "name",
@@ -105,32 +123,22 @@ class Template:
         self.analytics = payload
         self.tokens = {_METHOD_TOKEN: DecisioningMethod.ON_DEVICE.value}
         self.tokens |= {name: meta[name] for name in _META_TOKENS if name in response_tokens and name in meta}
-        self.geo_tokens = tuple((name, _GEO_TOKENS[name]) for name in _GEO_TOKENS if name in response_tokens)
 
-    def executed(self, facts: Facts, geo: Geo | None) -> list[Option]:
+    def executed(self, facts: Facts, geo_tokens: dict[str, Any]) -> list[Option]:
         """The options that an execute request gets: no event tokens, nothing blank."""
-        return [
-            Option(type_, shared if render is None else render(facts), None, self._response_tokens(geo))
-            for type_, shared, render, _, _ in self.execute
-        ]
+        options = []
+        for type_, shared, render, _ in self.execute:
+            content = shared if render is None else render(facts)
+            options.append(Option(type_, content, None, self.tokens | geo_tokens))
+        return options
 
-    def prefetched(self, facts: Facts, geo: Geo | None) -> list[Option]:
+    def prefetched(self, facts: Facts, geo_tokens: dict[str, Any]) -> list[Option]:
         """The options that a prefetch request gets, with the event tokens to notify with."""
-        return [
-            Option(
-                type_, shared if render is None else render(facts), event_token, self._response_tokens(geo)
-            )
-            for type_, shared, render, event_token, _ in self.prefetch
-        ]
-
-    def _response_tokens(self, geo: Geo | None) -> dict[str, Any]:
-        tokens = self.tokens.copy()
-        if geo is not None:
-            for name, attribute in self.geo_tokens:
-                value = getattr(geo, attribute)
-                if value is not None:
-                    tokens[name] = value
-        return tokens
+        options = []
+        for type_, shared, render, event_token in self.prefetch:
+            content = shared if render is None else render(facts)
+            options.append(Option(type_, content, event_token, self.tokens | geo_tokens))
+        return options
 
     def clicks(self) -> list[Metric]:
         """The metrics that an execute request gets."""
@@ -158,7 +166,6 @@ def _option(document: OptionDocument, meta: dict[str, Any]) -> OptionTemplate:
         document.content if render is None else None,
         render,
         document.event_token,
-        document.type is None and document.content is None,  # D-19
     )
 
 

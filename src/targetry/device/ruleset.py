@@ -28,7 +28,7 @@ from .artifact import (
     read_rule,
 )
 from .logic import Condition, LogicError, compile_logic
-from .personalize import Template
+from .personalize import Template, geo_token_attributes
 
 _LOWEST, _HIGHEST = 0.0, 99.99  # the ends of the allocation's scale
 _ALLOCATION = ({"var": "allocation"}, {"var": ["allocation"]})
@@ -97,9 +97,14 @@ class Window(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Neighbouring rules with one audience."""
+    """Neighbouring rules of one activity with one audience. `splits`: it depends on the allocation which of them matches.
+
+    Where it does not, any allocation is in the windows of all.
+    """
 
     audience: Condition | None
+    activity_id: str
+    splits: bool
     rules: tuple[Rule, ...]
 
 
@@ -108,31 +113,35 @@ class Location:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
-        self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
-        self._everywhere = _runs(rule for rule in self.rules if not rule.tokens)
+        self.everywhere = _runs(rule for rule in self.rules if not rule.tokens)
         self._by_token = {
             token: _runs(rule for rule in self.rules if not rule.tokens or token in rule.tokens)
-            for token in self._tokens
+            for token in {token for rule in self.rules for token in rule.tokens}
         }
 
     def runs(self, property_token: str | None) -> tuple[Run, ...]:
-        """The rules that a request with this property token may get (spec/decisioning.md §7)."""
+        """The rules that a request with this property token may get (spec/decisioning.md §7); `everywhere` without one."""
         if property_token is None:
-            return self._everywhere
-        return self._by_token.get(property_token, self._everywhere)
+            return self.everywhere
+        return self._by_token.get(property_token, self.everywhere)
 
 
 def _runs(rules: Iterable[Rule]) -> tuple[Run, ...]:
-    runs: list[tuple[Condition | None, list[Rule]]] = []
+    runs: list[list[Rule]] = []
     for rule in rules:
-        if runs and runs[-1][0] is rule.audience:
-            runs[-1][1].append(rule)
+        if runs and (first := runs[-1][0]).audience is rule.audience and first.activity_id == rule.activity_id:
+            runs[-1].append(rule)
         else:
-            runs.append((rule.audience, [rule]))
-    return tuple(Run(audience, tuple(together)) for audience, together in runs)
+            runs.append([rule])
+    return tuple(_run(together) for together in runs)
 
 
-_NOWHERE: Final = Location(())
+def _run(rules: list[Rule]) -> Run:
+    splits = any(rule.windowed for rule in rules)
+    return Run(rules[0].audience, rules[0].activity_id, splits, tuple(rules))
+
+
+NOWHERE: Final = Location(())
 
 
 class RuleSet:
@@ -152,6 +161,7 @@ class RuleSet:
         self.geo_targeting_enabled = artifact.geo_targeting_enabled
         self.meta = artifact.meta
         self.response_tokens = frozenset(artifact.response_tokens)
+        self.geo_tokens = geo_token_attributes(self.response_tokens)
         self.mboxes = mboxes
         self.views = views
         self.all_views = Location(rule for location in views.values() for rule in location.rules)
@@ -160,6 +170,7 @@ class RuleSet:
         self.local_views = frozenset(artifact.local_views)
         self.remote_mboxes = _with_quarantined(artifact.remote_mboxes, "mbox", quarantined)
         self.remote_views = _with_quarantined(artifact.remote_views, "view", quarantined)
+        self.decided_mboxes = self.local_mboxes.difference(self.remote_mboxes)
 
     @property
     def generated_at(self) -> str | None:
@@ -173,11 +184,11 @@ class RuleSet:
         return document
 
     def mbox(self, name: str) -> Location:
-        return self.mboxes.get(name, _NOWHERE)
+        return self.mboxes.get(name, NOWHERE)
 
     def view(self, name: str | None) -> Location:
         """The rules of one view; those of all views when no name is given."""
-        return self.views.get(name, _NOWHERE) if name else self.all_views
+        return self.views.get(name, NOWHERE) if name else self.all_views
 
     def template(self, rule: Rule) -> Template:
         """What the rule gives, prepared. Two threads may prepare it at once; both results are the same."""

@@ -11,21 +11,22 @@ from .facts import Facts, Problem
 from .logic import Condition
 from .ruleset import Rule, Run
 
+_ANY = 0.0  # an allocation
+
 
 def first_match(runs: tuple[Run, ...], facts: Facts) -> Rule | None:
     """The first rule that matches."""
     answers = facts.answers
-    for audience, rules in runs:
+    for audience, activity_id, splits, rules in runs:
         if audience is not None:
             answer = answers.get(audience)
             if answer is None:
-                answer = answers[audience] = _holds(audience, facts, None, rules[0])
+                answer = answers[audience] = _holds(audience, facts, None, activity_id)
             if not answer:
                 continue
+        allocation = facts.request.allocation(activity_id) if splits else _ANY
         for rule in rules:
-            if rule.windowed and not rule.low <= facts.request.allocation(rule.activity_id) <= rule.high:
-                continue
-            if rule.test is None or _passes(rule, facts):
+            if rule.low <= allocation <= rule.high and (rule.test is None or _passes(rule, facts)):
                 return rule
     return None
 
@@ -34,31 +35,32 @@ def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[Rule]:
     """All rules that match, the first of each rule key only."""
     answers = facts.answers
     matched: set[str] = set()
-    for audience, rules in runs:
+    for audience, activity_id, splits, rules in runs:
         if audience is not None:
             answer = answers.get(audience)
             if answer is None:
-                answer = answers[audience] = _holds(audience, facts, None, rules[0])
+                answer = answers[audience] = _holds(audience, facts, None, activity_id)
             if not answer:
                 continue
+        allocation = facts.request.allocation(activity_id) if splits else _ANY
         for rule in rules:
-            if rule.key in matched:
-                continue
-            if rule.windowed and not rule.low <= facts.request.allocation(rule.activity_id) <= rule.high:
-                continue
-            if rule.test is None or _passes(rule, facts):
+            if (
+                rule.low <= allocation <= rule.high
+                and rule.key not in matched
+                and (rule.test is None or _passes(rule, facts))
+            ):
                 matched.add(rule.key)
                 yield rule
 
 
 def _passes(rule: Rule, facts: Facts) -> bool:
     assert rule.test is not None
-    return _holds(rule.test, facts, facts.request.allocation(rule.activity_id), rule)
+    return _holds(rule.test, facts, facts.request.allocation(rule.activity_id), rule.activity_id)
 
 
-def _holds(condition: Condition, facts: Facts, allocation: float | None, rule: Rule) -> bool:
+def _holds(condition: Condition, facts: Facts, allocation: float | None, activity_id: str) -> bool:
     try:
         return bool(condition(facts, allocation))
     except Exception as error:  # the artifact's fault must not be the visitor's
-        facts.request.problems.append(Problem(rule.activity_id, error))
+        facts.request.problems.append(Problem(activity_id, error))
         return False
