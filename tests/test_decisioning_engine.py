@@ -138,7 +138,7 @@ def test_a_payload_is_there_when_it_has_started_and_nobody_is_asked(engines: lis
     assert engine.rules is not None
     assert contents(decided(engine.rules, asked("hero"))) == ["hello"]
     assert kept.transport.requests == []
-    assert not engine.is_stale
+    assert engine.in_use() == (engine.rules, False)
 
 
 def test_a_download_is_told_then_ready_then_measured(engines: list[DecisioningEngine]) -> None:

@@ -49,7 +49,10 @@ BUSY = answer(status=503, headers={"Retry-After": "0"})
 class Engine:
     def __init__(self, rules: RuleSet | None, *, stale: bool = False) -> None:
         self.rules = rules
-        self.is_stale = stale
+        self._stale = stale
+
+    def in_use(self) -> tuple[RuleSet | None, bool]:
+        return self.rules, self._stale
 
     def trace(self) -> dict[str, Any]:
         return {"artifactLocation": "here"}

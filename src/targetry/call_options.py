@@ -43,12 +43,6 @@ class OfferOptions(msgspec.Struct, eq=False):
     callback: Callable[[Any], Any] | None = None
     err_callback: Callable[[BaseException], Any] | None = None
 
-    @property
-    def names_visitor(self) -> bool:
-        """Whether an option asks for a visitor to be made (spec/visitor.md §3)."""
-        cookie_told = self.visitor_cookie is not UNSET
-        return cookie_told or self.customer_ids is not None or self.consumer_id is not None
-
     def __repr__(self) -> str:
         """Which options were given; what they hold is a visitor's."""
         given = [name for name in self.__struct_fields__ if getattr(self, name) not in (None, UNSET)]

@@ -71,6 +71,8 @@ class DecisioningEngine:
             max_bytes=options.artifact_max_bytes,
             on_ready=on_ready,
         )
+        self.in_use: Callable[[], tuple[RuleSet | None, bool]] = self._source.in_use
+        """The rules to decide by, and whether they may no longer be the latest."""
 
     def start(self) -> None:
         """Begin to download or to poll."""
@@ -84,11 +86,6 @@ class DecisioningEngine:
     def rules(self) -> RuleSet | None:
         """The rules to decide by; None until there are some."""
         return self._source.current
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the rules may no longer be the latest."""
-        return self._source.is_stale
 
     def is_ready(self) -> bool:
         """Whether there are rules."""

@@ -13,15 +13,16 @@ from collections.abc import Callable, Generator
 from typing import Any, Final, Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from .call_options import OfferOptions
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
-from .delivery.hosts import delivery_url
-from .delivery.prepare import Prepared, prepare
+from .delivery.hosts import delivery_url, valid_cluster
+from .delivery.prepare import Prepared, Standing, prepare
 from .delivery.retry import RetryBudget, pause_s
 from .delivery.telemetry import TelemetryStore, measured
 from .delivery.transport import HttpRequest, HttpResponse
-from .device.decide import Decision, decide
+from .device.decide import Decision, Impression, decide
 from .device.remote import RemoteDependency, remote_dependency
 from .device.ruleset import RuleSet
 from .device.trace import TraceSource
@@ -32,7 +33,7 @@ from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
 from .models import ConstraintError, DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, snapshot
 from .options import ClientOptions
 from .version import __version__
-from .visitor import visitor_for
+from .visitor import VisitorLike, visitor_for
 
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
@@ -52,14 +53,8 @@ MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 class Engine(Protocol):
     """What the road asks of the on-device engine's keeper."""
 
-    @property
-    def rules(self) -> RuleSet | None:
-        """The rules to decide by; None until there are some."""
-        ...
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the rules may no longer be the latest."""
+    def in_use(self) -> tuple[RuleSet | None, bool]:
+        """The rules to decide by, None until there are some, and whether they may no longer be the latest."""
         ...
 
     def trace(self) -> dict[str, Any]:
@@ -67,31 +62,31 @@ class Engine(Protocol):
         ...
 
 
-class Impressions:
+class Impressions(msgspec.Struct, eq=False):
     """The report of one decision, posted to `url`; `count` notifications are in its `request`.
 
     Both are made when they are first asked for, which is when the report is sent: the decision does not wait for it.
     """
 
-    __slots__ = ("_decision", "_prepared", "_request", "_road", "count", "visitor")
+    road: Road
+    prepared: Prepared
+    impressions: list[Impression]
+    count: int
+    _request: DeliveryRequest | None = None
 
-    def __init__(self, road: Road, prepared: Prepared, decision: Decision) -> None:
-        self._road = road
-        self._prepared = prepared
-        self._decision = decision
-        self._request: DeliveryRequest | None = None
-        self.count = len(decision.impressions)
-        self.visitor = prepared.visitor
+    @property
+    def visitor(self) -> VisitorLike | None:
+        return self.prepared.visitor
 
     @property
     def url(self) -> str:
-        return self._road.url(self._prepared)
+        return self.road.url(self.prepared)
 
     @property
     def request(self) -> DeliveryRequest:
         """Of the same visitor, session, cluster, property and environment as the decision (D-25)."""
         if self._request is None:
-            decided = self._prepared.request
+            decided = self.prepared.request
             self._request = DeliveryRequest(
                 request_id=new_id(),
                 id=decided.id,
@@ -99,9 +94,9 @@ class Impressions:
                 _property=decided._property,
                 context=decided.context,
                 experience_cloud=decided.experience_cloud,
-                notifications=[impression.notification(new_id) for impression in self._decision.impressions],
+                notifications=[impression.notification(new_id) for impression in self.impressions],
             )
-            self._road.telemetry.attach(self._request)
+            self.road.telemetry.attach(self._request)
         return self._request
 
 
@@ -122,6 +117,7 @@ class Call(msgspec.Struct, frozen=True):
     prepared: Prepared
     rules: RuleSet | None
     is_local: bool
+    is_stale: bool
     remote: RemoteDependency
     started: float
 
@@ -150,7 +146,6 @@ class Road:
         log: Log,
         report: Callable[[Impressions], object],
     ) -> None:
-        self.sticky_hint = options.target_location_hint
         self.telemetry = TelemetryStore(enabled=options.telemetry_enabled)
         self._options = options
         self._engine = engine
@@ -158,7 +153,13 @@ class Road:
         self._report = report
         self._budget = RetryBudget()
         self._timeout_s = options.timeout / 1000
-        self._offset_minutes = 0
+        self._standing = Standing(
+            new_id,
+            log,
+            options.environment_id,
+            options.property_token,
+            valid_cluster(options.target_location_hint),
+        )
         self._offset_until = 0.0
 
     # prepare
@@ -170,53 +171,39 @@ class Road:
         """
         started = time.perf_counter()
         method = offer.decisioning_method
-        rules = self._engine.rules if self._engine is not None else None
         request = offer.request
         remote = _NOTHING_REMOTE
-        is_local = method is not _SERVER_SIDE and rules is not None
-        if rules is not None and method is not _ON_DEVICE:
+        rules, is_stale = (None, False) if self._engine is None else self._engine.in_use()
+        is_local = rules is not None and method is not _SERVER_SIDE
+        if rules is None:
+            if method is _ON_DEVICE:
+                raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
+        elif method is not _ON_DEVICE:
             remote = remote_dependency(rules, request)
             is_local = is_local and not (remote.mboxes or remote.views)
-        elif rules is None and method is _ON_DEVICE:
-            raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
         if not is_local and method is not _SERVER_SIDE:
             request = _fit_for_the_wire(request)
-        return Call(self._prepare(offer, request, wire=not is_local), rules, is_local, remote, started)
-
-    def _prepare(self, offer: OfferOptions, request: DeliveryRequest, *, wire: bool) -> Prepared:
-        options = self._options
+        now = time.time()
+        if now >= self._offset_until:
+            self._look_up_offset(now)
         visitor = offer.visitor
-        if visitor is None and offer.names_visitor:
-            visitor = visitor_for(
-                options.organization_id,
+        if visitor is None and (
+            offer.visitor_cookie is not UNSET
+            or offer.customer_ids is not None
+            or offer.consumer_id is not None
+        ):
+            visitor = visitor_for(  # spec/visitor.md §3
+                self._options.organization_id,
                 visitor_cookie=offer.visitor_cookie,
                 customer_ids=offer.customer_ids,
                 consumer_id=offer.consumer_id,
             )
-        now = time.time()
-        if now >= self._offset_until:
-            self._look_up_offset(now)
-        return prepare(
-            request,
-            target_cookie=offer.target_cookie,
-            session_id=offer.session_id,
-            location_hint=offer.target_location_hint,
-            sticky_hint=self.sticky_hint,
-            environment_id=options.environment_id,
-            property_token=options.property_token,
-            visitor=visitor,
-            consumer_id=offer.consumer_id,
-            customer_ids=offer.customer_ids,
-            wire=wire,
-            now=now,
-            new_id=new_id,
-            timezone_offset=self._offset_minutes,
-            log=self._log,
-        )
+        prepared = prepare(request, offer, self._standing, visitor, now, wire=not is_local)
+        return Call(prepared, rules, is_local, is_stale, remote, started)
 
     def _look_up_offset(self, now: float) -> None:
         """The server's distance from UTC; it changes at quarters of an hour only."""
-        self._offset_minutes = time.localtime(now).tm_gmtoff // 60
+        self._standing.timezone_offset = time.localtime(now).tm_gmtoff // 60
         self._offset_until = now - now % _QUARTER_S + _QUARTER_S
 
     # decide here
@@ -230,20 +217,23 @@ class Road:
         trace = None
         if request.trace is not None and self._engine is not None:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
-        decision = decide(
-            rules,
-            request,
-            client_code=self._options.client,
-            now_ms=int(now * 1000),
-            new_id=new_id,
-            trace=trace,
-        )
+        decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace)
         if decision.problems:
             self._tell_problems(decision)
-        self._measure(call, decision.response, now)
-        if decision.impressions:
-            self._report(Impressions(self, prepared, decision))
-        return self._envelope(call, decision.response, decision.remote_mboxes, decision.remote_views, now)
+        response = decision.response
+        if self.telemetry.enabled:
+            self._measure(call, response, now)
+        if impressions := decision.impressions:
+            self._report(Impressions(self, prepared, impressions, len(impressions)))
+        return envelope(
+            prepared,
+            response,
+            _ON_DEVICE_NAME,
+            now,
+            decision.remote_mboxes,
+            decision.remote_views,
+            stale=call.is_stale,
+        )
 
     def _tell_problems(self, decision: Decision) -> None:
         for problem in decision.problems:
@@ -305,39 +295,16 @@ class Road:
         now = time.time()
         hint = learned_hint(call.prepared, response, self._options.server_domain)
         if hint is not None:
-            self.sticky_hint = hint
-        self._measure(call, response, now)
-        return self._envelope(call, response, call.remote.mboxes, call.remote.views, now)
-
-    # hand back
-
-    def _envelope(
-        self,
-        call: Call,
-        response: DeliveryResponse,
-        remote_mboxes: list[str],
-        remote_views: list[str],
-        now: float,
-    ) -> TargetDeliveryResponse:
-        visitor = call.prepared.visitor
-        result = envelope(
-            call.prepared,
-            response,
-            method=_ON_DEVICE_NAME if call.is_local else _SERVER_SIDE_NAME,
-            now=now,
-            remote_mboxes=remote_mboxes,
-            remote_views=remote_views,
-            visitor_state=visitor.get_state() if visitor is not None else None,
-        )
-        if call.is_local and self._engine is not None and self._engine.is_stale:
-            result["meta"]["stale"] = True
-        return result
+            self._standing.sticky_cluster = hint
+        if self.telemetry.enabled:
+            self._measure(call, response, now)
+        remote = call.remote
+        return envelope(call.prepared, response, _SERVER_SIDE_NAME, now, [*remote.mboxes], [*remote.views])
 
     def _measure(self, call: Call, response: DeliveryResponse, now: float) -> None:
-        if self.telemetry.enabled:
-            took = (time.perf_counter() - call.started) * 1000
-            method = _ON_DEVICE if call.is_local else _SERVER_SIDE
-            self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
+        took = (time.perf_counter() - call.started) * 1000
+        method = _ON_DEVICE if call.is_local else _SERVER_SIDE
+        self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
 
     def url(self, prepared: Prepared) -> str:
         """Where a prepared request is posted to."""

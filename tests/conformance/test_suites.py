@@ -10,11 +10,12 @@ import pytest
 from device_kit import numbered
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
 from targetry import TargetClient
-from targetry.delivery.prepare import prepare
+from targetry.call_options import OfferOptions
+from targetry.delivery.prepare import Standing, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import compile_artifact
 from targetry.logs import Log
-from targetry.models import DeliveryRequest, snapshot
+from targetry.models import DecisioningMethod, DeliveryRequest, snapshot
 from targetry.testing import FakeTransport, HttpRequest, HttpResponse, answer
 
 pytestmark = pytest.mark.skipif(
@@ -72,12 +73,11 @@ def test_a_decision_at_a_time_is_what_the_suite_wants(case: SuiteCase) -> None:
     question = case.question
     prepared = prepare(
         snapshot(question["request"], wire=False),
-        session_id=question["sessionId"],
+        OfferOptions(DeliveryRequest(), DecisioningMethod.ON_DEVICE, question["sessionId"]),
+        Standing(numbered(), Log()),
+        None,
+        question["now"] / 1000,
         wire=False,
-        now=question["now"] / 1000,
-        new_id=numbered(),
-        timezone_offset=0,
-        log=Log(),
     )
     decision = decide(
         compile_artifact(question["artifact"]),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from targetry.models import (
     View,
     VisitorId,
 )
+from targetry.visitor import Visitor
 
 NOW = 1_600_000_000.25
 
@@ -37,11 +38,21 @@ COPIES = pytest.mark.parametrize(
 )
 
 
-def enveloped(response: DeliveryResponse | None = None, **options: Any) -> TargetDeliveryResponse:
-    """An envelope around a response, of a call with session `s` and no cluster unless given."""
-    prepared = Prepared(DeliveryRequest(request_id="r"), "s", options.pop("cluster", None))
-    given = {"method": "on-device", "now": NOW}
-    return envelope(prepared, response or DeliveryResponse(status=200), **(given | options))
+def enveloped(
+    response: DeliveryResponse | None = None,
+    *,
+    request: DeliveryRequest | None = None,
+    cluster: str | None = None,
+    visitor: Visitor | None = None,
+    method: str = "on-device",
+    remote_mboxes: Iterable[str] = (),
+    remote_views: Iterable[str] = (),
+    stale: bool = False,
+) -> TargetDeliveryResponse:
+    """An envelope around a response, of a call with session `s`."""
+    prepared = Prepared(request or DeliveryRequest(request_id="r"), "s", cluster, False, visitor)
+    response = response or DeliveryResponse(status=200)
+    return envelope(prepared, response, method, NOW, [*remote_mboxes], [*remote_views], stale=stale)
 
 
 def analytics(name: str) -> AnalyticsResponse:
@@ -177,16 +188,15 @@ def test_meta_tells_the_method_and_what_needs_the_server() -> None:
     }
 
 
-def test_meta_has_room_for_more() -> None:
-    result = enveloped()
-    result["meta"]["stale"] = True
-
-    assert result.meta is not None
-    assert result.meta["stale"] is True
+def test_meta_tells_that_the_rules_may_not_be_the_latest() -> None:
+    assert enveloped(stale=True)["meta"]["stale"] is True
+    assert "stale" not in enveloped(stale=False)["meta"]
 
 
 def test_the_visitors_state_is_passed_on() -> None:
-    assert enveloped(visitor_state={"org": {}})["visitor_state"] == {"org": {}}
+    visitor = Visitor("org")
+
+    assert enveloped(visitor=visitor)["visitor_state"] == visitor.get_state() != {}
 
 
 # Sticky hint
@@ -264,7 +274,7 @@ def test_documented_keys_can_be_set() -> None:
     ],
 )
 def test_each_key_is_an_attribute(key: str) -> None:
-    result = enveloped(full_response(), cluster="28", visitor_state={"org": {}})
+    result = enveloped(full_response(), cluster="28", visitor=Visitor("org"))
 
     assert getattr(result, key) is result[key]
     assert getattr(TargetDeliveryResponse(), key) is None
@@ -305,7 +315,7 @@ def test_server_state_is_request_and_response_in_wire_form() -> None:
     response = DeliveryResponse(
         status=200, edge_host="e", execute=ExecuteResponse(mboxes=[MboxResponse(name="a")])
     )
-    result = envelope(Prepared(request, "s"), response, method="server-side", now=NOW)
+    result = enveloped(response, request=request, method="server-side")
 
     assert result.get_server_state() == {
         "request": {"requestId": "r", "execute": {"mboxes": [{"index": 0, "name": "a"}]}},

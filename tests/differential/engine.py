@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from targetry import TargetClient
-from targetry.delivery.prepare import prepare
+from targetry.call_options import OfferOptions
+from targetry.delivery.prepare import Standing, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.device.trace import TraceSource
-from targetry.models import ConstraintError, DeliveryRequest, snapshot
+from targetry.models import ConstraintError, DecisioningMethod, DeliveryRequest, snapshot
 from targetry.testing import FakeTransport
 
 
@@ -40,13 +41,11 @@ class Targetry:
         now_ms = question["now"]
         prepared = prepare(
             request,
-            session_id=question.get("sessionId"),
-            sticky_hint="28",
+            OfferOptions(request, DecisioningMethod.ON_DEVICE, question.get("sessionId")),
+            Standing(_new_id, _NoLog(), sticky_cluster="28"),
+            None,
+            now_ms / 1000,
             wire=False,
-            now=now_ms / 1000,
-            new_id=_new_id,
-            timezone_offset=0,
-            log=_NoLog(),
         )
         client = question["conf"]["client"]
         decision = decide(

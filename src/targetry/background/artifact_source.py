@@ -138,10 +138,12 @@ class ArtifactSource(Generic[Rules]):
             self._awake()
         return self._refresh.current
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether the rules in use may no longer be the latest, as `ArtifactStats.stale` says."""
-        return self._refresh.freshness.stale
+    def in_use(self) -> tuple[Rules | None, bool]:
+        """`current`, and whether it may no longer be the latest, as `ArtifactStats.stale` says."""
+        if self._asleep:
+            self._awake()
+        refresh = self._refresh
+        return refresh.current, refresh.freshness.stale
 
     def wait_ready(self, timeout_s: float | None = None) -> bool:
         """Wait until there are rules; whether there are.

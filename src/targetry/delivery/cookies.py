@@ -56,13 +56,10 @@ class Cookie(dict[str, Any]):
         return int(self["max_age"])
 
 
-NO_COOKIE = TargetCookie()
-
-
 def parse_target_cookie(value: str | None, now: float) -> TargetCookie:
     """Read the session id and the device id (tnt id) out of an `mbox` cookie; an empty one counts as absent."""
     if not value:
-        return NO_COOKIE
+        return TargetCookie()
     if "#" not in value:
         value = unquote(value)  # some frameworks percent-encode, and do not decode, the value as a whole
     session_id = device_id = None

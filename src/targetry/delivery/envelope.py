@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 import msgspec
@@ -137,36 +137,45 @@ class TargetDeliveryResponse(dict[str, Any]):
 def envelope(
     prepared: Prepared,
     response: DeliveryResponse,
-    *,
     method: str,
     now: float,
-    remote_mboxes: Iterable[str] = (),
-    remote_views: Iterable[str] = (),
-    visitor_state: Mapping[str, Any] | None = None,
+    remote_mboxes: list[str],
+    remote_views: list[str],
+    *,
+    stale: bool = False,
 ) -> TargetDeliveryResponse:
-    """Put an answer into its envelope. `method` is the one actually used; `remote_*` in the order to be shown."""
+    """Put an answer into its envelope. `method` is the one actually used; `remote_*` in the order to be shown.
+
+    `stale`: the rules that decided may no longer be the latest.
+    """
     analytics: list[AnalyticsResponse] = []
     traces: list[dict[str, Any]] = []
     tokens: list[dict[str, Any]] = []
-    execute = response.execute
-    if execute is not None:
-        _collect(execute.page_load, execute.mboxes, analytics, traces, tokens)
-    prefetch = response.prefetch
-    if prefetch is not None:
-        _collect(prefetch.page_load, prefetch.views, analytics, traces, tokens)
-        _collect(None, prefetch.mboxes, analytics, traces, tokens)
+    for part in (response.execute, response.prefetch):
+        if part is None:
+            continue
+        if part.page_load is not None:
+            _collect((part.page_load,), analytics, traces, tokens)
+        if isinstance(part, PrefetchResponse) and part.views:
+            _collect(part.views, analytics, traces, tokens)
+        if part.mboxes:
+            _collect(part.mboxes, analytics, traces, tokens)
 
+    meta: dict[str, Any] = {
+        "decisioning_method": method,
+        "remote_mboxes": remote_mboxes,
+        "remote_views": remote_views,
+    }
+    if stale:
+        meta["stale"] = True
     tnt_id = response.id.tnt_id if response.id is not None else None
+    visitor = prepared.visitor
     values: dict[str, Any] = {
-        "visitor_state": visitor_state,
+        "visitor_state": visitor.get_state() if visitor is not None else None,
         "request": prepared.request,
         "response": response,
         "target_cookie": target_cookie(prepared.session_id, tnt_id, now),
-        "meta": {
-            "decisioning_method": method,
-            "remote_mboxes": list(remote_mboxes),
-            "remote_views": list(remote_views),
-        },
+        "meta": meta,
     }
     if cluster := prepared.cluster or (response.edge_host and cluster_of_edge_host(response.edge_host)):
         values["target_location_hint_cookie"] = location_hint_cookie(cluster)
@@ -195,16 +204,13 @@ def learned_hint(
 
 
 def _collect(
-    page_load: PageLoadResponse | None,
-    places: Sequence[PageLoadResponse | MboxResponse | PrefetchMboxResponse | View] | None,
+    places: Iterable[PageLoadResponse | MboxResponse | PrefetchMboxResponse | View],
     analytics: list[AnalyticsResponse],
     traces: list[dict[str, Any]],
     tokens: list[dict[str, Any]],
 ) -> None:
-    """Add what one part of the answer holds, its page load before its mboxes or views."""
-    if page_load is not None:
-        places = (page_load, *(places or ()))
-    for place in places or ():
+    """Add what one part of the answer holds."""
+    for place in places:
         if place.analytics is not None:
             analytics.append(place.analytics)
         if place.trace:

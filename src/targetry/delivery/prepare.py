@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from targetry.delivery.cookies import NO_COOKIE, TargetCookie, parse_target_cookie
+from targetry.delivery.cookies import TargetCookie, parse_target_cookie
 from targetry.delivery.hosts import cluster_of_device_id, valid_cluster
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES, property_token_mismatch
@@ -22,12 +22,14 @@ from targetry.models import (
     Context,
     CustomerId,
     DeliveryRequest,
+    ExecuteRequest,
     ExperienceCloud,
     LoggingType,
     MboxRequest,
     MetricType,
     ModelProperty,
     Notification,
+    PrefetchRequest,
     VisitorId,
 )
 from targetry.visitor import (
@@ -79,55 +81,83 @@ class Prepared(msgspec.Struct, frozen=True):
     visitor: VisitorLike | None = None
 
 
+class Asked(Protocol):
+    """The options of one call that say for whom it is."""
+
+    @property
+    def target_cookie(self) -> str | None: ...
+    @property
+    def session_id(self) -> str | None: ...
+    @property
+    def target_location_hint(self) -> str | None: ...
+    @property
+    def consumer_id(self) -> str | None: ...
+    @property
+    def customer_ids(self) -> CustomerIdsInput | None: ...
+
+
+class Standing(msgspec.Struct):
+    """What is the same for all calls of a client, for a while.
+
+    `sticky_cluster` is the client's own, configured or learned; `timezone_offset` the server's, in minutes east.
+    """
+
+    new_id: Callable[[], str]
+    log: Log
+    environment_id: int | None = None
+    property_token: str | None = None
+    sticky_cluster: str | None = None
+    timezone_offset: int = 0
+
+
 def prepare(
     request: DeliveryRequest,
-    *,
-    target_cookie: str | None = None,
-    session_id: str | None = None,
-    location_hint: str | None = None,
-    sticky_hint: str | None = None,
-    environment_id: int | None = None,
-    property_token: str | None = None,
-    visitor: VisitorLike | None = None,
-    consumer_id: str | None = None,
-    customer_ids: CustomerIdsInput | None = None,
-    wire: bool,
+    asked: Asked,
+    standing: Standing,
+    visitor: VisitorLike | None,
     now: float,
-    new_id: Callable[[], str],
-    timezone_offset: int,
-    log: Log,
+    *,
+    wire: bool,
 ) -> Prepared:
-    """Fill the request in place.
+    """Fill the request in place. `now` is in epoch seconds.
 
-    `location_hint` is the call's own, `sticky_hint` the client's (configured or learned). `timezone_offset` is the
-    server's, in minutes east. `wire=False` prepares for an on-device decision, which cannot do without a visitor id.
+    `wire=False` prepares for an on-device decision, which cannot do without a visitor id.
     The visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
     """
-    cookie = _usable(parse_target_cookie(target_cookie, now)) if target_cookie else NO_COOKIE
-    cluster, routed_by_cookie = None, False
-    if cookie.device_id or location_hint or sticky_hint:
-        cluster, routed_by_cookie = _route(cookie.device_id, location_hint, sticky_hint, log)
+    new_id, log = standing.new_id, standing.log
+    session_id, device_id = asked.session_id, None
+    if asked.target_cookie:
+        cookie = _usable(parse_target_cookie(asked.target_cookie, now))
+        session_id, device_id = cookie.session_id or session_id, cookie.device_id
+    cluster, routed_by_cookie = standing.sticky_cluster, False
+    if device_id or asked.target_location_hint:
+        cluster, routed_by_cookie = _route(device_id, asked.target_location_hint, cluster, log)
     values = visitor.get_visitor_values() if visitor is not None else None
 
     if not request.request_id:
         request.request_id = new_id()
     if request.environment_id is None:
-        request.environment_id = environment_id
-    _fill_id(request, cookie.device_id, visitor, values, customer_ids)
+        request.environment_id = standing.environment_id
+    if wire or device_id or visitor is not None or asked.customer_ids is not None:
+        _fill_id(request, device_id, visitor, values, asked.customer_ids)
     if not wire:
         ensure_visitor_id(request, cluster, new_id)
     elif request.id is not None and request.id.customer_ids:
         _hold_back_lone_customer_ids(request, request.id, log)
-    if property_token or request._property is not None:
-        _fill_property(request, property_token, log)
-    _fill_context(request, timezone_offset)
-    _filter_parts(request, log)
-    analytics = _fill_experience_cloud(request, values)
-    if analytics.supplemental_data_id:
-        _check_sdid(analytics.supplemental_data_id)
-    elif visitor is not None:
-        analytics.supplemental_data_id = visitor.get_supplemental_data_id(consumer_id or DEFAULT_CONSUMER_ID)
-    return Prepared(request, cookie.session_id or session_id or new_id(), cluster, routed_by_cookie, visitor)
+    if standing.property_token or request._property is not None:
+        _fill_property(request, standing.property_token, log)
+    _fill_context(request, standing.timezone_offset)
+    if request.execute is not None:
+        _filter_execute(request, request.execute, log)
+    if request.prefetch is not None:
+        _filter_prefetch(request, request.prefetch, log)
+    if request.notifications is not None:
+        request.notifications = _valid_notifications(request.notifications, log)
+    if request.experience_cloud is None and visitor is None:
+        request.experience_cloud = ExperienceCloud(analytics=AnalyticsRequest(logging=_SERVER_SIDE))
+    else:
+        _fill_experience_cloud(request, visitor, values, asked.consumer_id)
+    return Prepared(request, session_id or new_id(), cluster, routed_by_cookie, visitor)
 
 
 def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Callable[[], str]) -> None:
@@ -138,9 +168,12 @@ def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Cal
     visitor_id = request.id
     if visitor_id is None:
         visitor_id = request.id = VisitorId()
-    elif visitor_id.tnt_id or visitor_id.marketing_cloud_visitor_id or visitor_id.third_party_id:
-        return
-    visitor_id.tnt_id = f"{new_id()}.{cluster}_0" if cluster else new_id()
+    elif not visitor_id.customer_ids:
+        visitor_id.customer_ids = None
+    if not visitor_id.tnt_id:
+        visitor_id.tnt_id = None
+        if not visitor_id.marketing_cloud_visitor_id and not visitor_id.third_party_id:
+            visitor_id.tnt_id = f"{new_id()}.{cluster}_0" if cluster else new_id()
 
 
 def _usable(cookie: TargetCookie) -> TargetCookie:
@@ -158,7 +191,7 @@ def _usable(cookie: TargetCookie) -> TargetCookie:
 
 
 def _route(
-    device_id: str | None, location_hint: str | None, sticky_hint: str | None, log: Log
+    device_id: str | None, location_hint: str | None, sticky_cluster: str | None, log: Log
 ) -> tuple[str | None, bool]:
     if device_id and (cluster := cluster_of_device_id(device_id)):
         return cluster, True
@@ -166,7 +199,7 @@ def _route(
         if cluster := valid_cluster(location_hint):
             return cluster, True
         log.debug(_HINT_INVALID, location_hint)
-    return (valid_cluster(sticky_hint) if sticky_hint else None), False
+    return sticky_cluster, False
 
 
 def _fill_id(
@@ -176,17 +209,15 @@ def _fill_id(
     values: Mapping[str, str] | None,
     customer_ids: CustomerIdsInput | None,
 ) -> None:
-    visitor_id = request.id
-    if visitor_id is None:
-        if device_id is None and visitor is None and customer_ids is None:
-            return
-        visitor_id = VisitorId()
+    visitor_id = request.id or VisitorId()
     visitor_id.tnt_id = visitor_id.tnt_id or device_id
     if values and not visitor_id.marketing_cloud_visitor_id:
         visitor_id.marketing_cloud_visitor_id = values.get("MCMID") or None
-    known = _known_customer_ids(visitor, customer_ids)
-    visitor_id.customer_ids = known + (visitor_id.customer_ids or []) or None
-    request.id = visitor_id if _has_other_id(visitor_id) or visitor_id.customer_ids else None
+    if visitor is not None or customer_ids is not None:
+        known = _known_customer_ids(visitor, customer_ids)
+        visitor_id.customer_ids = known + (visitor_id.customer_ids or [])
+    visitor_id.customer_ids = visitor_id.customer_ids or None
+    request.id = visitor_id if visitor_id.customer_ids or _has_other_id(visitor_id) else None
 
 
 def _known_customer_ids(
@@ -229,23 +260,20 @@ def _fill_context(request: DeliveryRequest, timezone_offset: int) -> None:
         context.time_offset_in_minutes = timezone_offset
 
 
-def _filter_parts(request: DeliveryRequest, log: Log) -> None:
-    execute = request.execute
-    if execute is not None:
-        if execute.mboxes is not None:
-            execute.mboxes = _numbered(execute.mboxes, log)
-        if execute.mboxes is None and execute.page_load is None:
-            request.execute = None
-    prefetch = request.prefetch
-    if prefetch is not None:
-        if prefetch.mboxes is not None:
-            prefetch.mboxes = _numbered(prefetch.mboxes, log)
-        if not prefetch.views:
-            prefetch.views = None
-        if prefetch.mboxes is None and prefetch.views is None and prefetch.page_load is None:
+def _filter_execute(request: DeliveryRequest, execute: ExecuteRequest, log: Log) -> None:
+    if execute.mboxes is not None:
+        execute.mboxes = _numbered(execute.mboxes, log)
+    if execute.mboxes is None and execute.page_load is None:
+        request.execute = None
+
+
+def _filter_prefetch(request: DeliveryRequest, prefetch: PrefetchRequest, log: Log) -> None:
+    if prefetch.mboxes is not None:
+        prefetch.mboxes = _numbered(prefetch.mboxes, log)
+    if not prefetch.views:
+        prefetch.views = None
+        if prefetch.mboxes is None and prefetch.page_load is None:
             request.prefetch = None
-    if request.notifications is not None:
-        request.notifications = _valid_notifications(request.notifications, log)
 
 
 def _numbered(mboxes: list[MboxRequest], log: Log) -> list[MboxRequest] | None:
@@ -289,7 +317,12 @@ def _is_valid(notification: Notification) -> bool:
     return type(timestamp) is int and notification.type in _NOTIFIABLE
 
 
-def _fill_experience_cloud(request: DeliveryRequest, values: Mapping[str, str] | None) -> AnalyticsRequest:
+def _fill_experience_cloud(
+    request: DeliveryRequest,
+    visitor: VisitorLike | None,
+    values: Mapping[str, str] | None,
+    consumer_id: str | None,
+) -> None:
     cloud = request.experience_cloud
     if cloud is None:
         cloud = request.experience_cloud = ExperienceCloud()
@@ -301,7 +334,10 @@ def _fill_experience_cloud(request: DeliveryRequest, values: Mapping[str, str] |
         analytics = cloud.analytics = AnalyticsRequest(logging=_SERVER_SIDE)
     elif not analytics.logging:
         analytics.logging = _SERVER_SIDE
-    return analytics
+    if analytics.supplemental_data_id:
+        _check_sdid(analytics.supplemental_data_id)
+    elif visitor is not None:
+        analytics.supplemental_data_id = visitor.get_supplemental_data_id(consumer_id or DEFAULT_CONSUMER_ID)
 
 
 def _audience_manager(values: Mapping[str, str]) -> AudienceManager | None:

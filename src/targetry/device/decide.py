@@ -80,7 +80,6 @@ class Decision(msgspec.Struct):
 def decide(
     rules: RuleSet,
     request: DeliveryRequest,
-    *,
     client_code: str,
     now_ms: int,
     new_id: Callable[[], str],
@@ -217,7 +216,9 @@ class _Execute(_Mode[MboxResponse]):
         self.impressions: list[Impression] = []
         self._notified: set[tuple[str | None, str]] = set()
         mboxes = self._mboxes(asked.mboxes) if asked.mboxes else None
-        return ExecuteResponse(self._page_load(asked.page_load) if asked.page_load is not None else None, mboxes)
+        return ExecuteResponse(
+            self._page_load(asked.page_load) if asked.page_load is not None else None, mboxes
+        )
 
     def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
         self._notify(rule, template)

@@ -129,7 +129,11 @@ class Location:
 def _runs(rules: Iterable[Rule]) -> tuple[Run, ...]:
     runs: list[list[Rule]] = []
     for rule in rules:
-        if runs and (first := runs[-1][0]).audience is rule.audience and first.activity_id == rule.activity_id:
+        if (
+            runs
+            and (first := runs[-1][0]).audience is rule.audience
+            and first.activity_id == rule.activity_id
+        ):
             runs[-1].append(rule)
         else:
             runs.append([rule])

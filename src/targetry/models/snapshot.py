@@ -105,8 +105,10 @@ def _check_customer_ids(customer_ids: list[CustomerId]) -> None:
 def _check_prefetch(prefetch: PrefetchRequest) -> None:
     if prefetch.page_load is not None:
         _check_names((prefetch.page_load,), "request.prefetch.page_load")
-    _check_names(prefetch.views or (), "request.prefetch.views[{}]")
-    _check_names(prefetch.mboxes or (), "request.prefetch.mboxes[{}]")
+    if prefetch.views is not None:
+        _check_names(prefetch.views, "request.prefetch.views[{}]")
+    if prefetch.mboxes is not None:
+        _check_names(prefetch.mboxes, "request.prefetch.mboxes[{}]")
 
 
 def _check_names(locations: Sequence[Details], path: str) -> None:
