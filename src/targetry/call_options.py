@@ -50,17 +50,43 @@ class OfferOptions(msgspec.Struct, eq=False):
 
 
 def offer_options(
-    options: Mapping[str, Any] | None, keywords: Mapping[str, Any], default_method: DecisioningMethod
+    options: Mapping[str, Any] | None,
+    keywords: Mapping[str, Any],
+    default_method: DecisioningMethod,
+    call: str = "get_offers",
+    mbox_names: Sequence[str] = (),
 ) -> OfferOptions:
-    """Check the options of `get_offers`; `default_method` is the client's.
+    """Check the options of `get_offers`; `default_method` is the client's. The request then asks for `mbox_names` too.
 
     Raises `OptionError`, with the path of the wrong field (`request.execute.mboxes[1].name`), or `TypeError` for
     a keyword that is no option.
     """
-    given = options if not keywords and type(options) is dict else _given("get_offers", options, keywords)
+    given = options if not keywords and type(options) is dict else _given(call, options, keywords)
     if not given:
         raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
-    return _offer_options("get_offers", given, default_method, ())
+    request = given.get("request")
+    if type(request) is not DeliveryRequest or "events" in given:
+        request = _request(given)
+    method = _method(given, default_method) if "decisioning_method" in given else default_method
+    try:  # hybrid may stay here; what the wire wants is checked again before sending
+        request = snapshot(request, wire=method is _SERVER_SIDE)
+    except ConstraintError as error:
+        raise OptionError(error.path, error.reason) from error
+    if mbox_names:
+        request = with_mboxes(request, mbox_names)
+    if (execute := request.execute) is not None and not execute.mboxes and execute.page_load is None:
+        raise OptionError("request.execute", "must ask for something", MESSAGES["EXECUTE_FIELDS_REQUIRED"])
+    if (prefetch := request.prefetch) is not None and not (
+        prefetch.mboxes or prefetch.views or prefetch.page_load
+    ):
+        raise OptionError("request.prefetch", "must ask for something", MESSAGES["PREFETCH_FIELDS_REQUIRED"])
+    session_id = given.get("session_id")
+    if type(session_id) is not str or not session_id:
+        session_id = None
+    offer = OfferOptions(request, method, session_id)
+    if len(given) > (1 if session_id is None else 2):
+        _add_rest(offer, call, given)
+    return offer
 
 
 def attribute_options(
@@ -77,7 +103,7 @@ def attribute_options(
     given = _given("get_attributes", options, keywords)
     if given.get("request") is None and given.get("events") is None:
         given = {**given, "request": DeliveryRequest()}
-    return _offer_options("get_attributes", given, default_method, names)
+    return offer_options(given, {}, default_method, "get_attributes", names)
 
 
 def notification_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> OfferOptions:
@@ -91,30 +117,6 @@ def notification_options(options: Mapping[str, Any] | None, keywords: Mapping[st
     offer = OfferOptions(request, _SERVER_SIDE)
     _add_rest(offer, "send_notifications", given)
     _method(given, _SERVER_SIDE)  # checked, but it changes nothing
-    return offer
-
-
-def _offer_options(
-    call: str, given: Mapping[str, Any], default_method: DecisioningMethod, mbox_names: Sequence[str]
-) -> OfferOptions:
-    request = given.get("request")
-    if type(request) is not DeliveryRequest or "events" in given:
-        request = _request(given)
-    method = _method(given, default_method) if "decisioning_method" in given else default_method
-    wire = method is _SERVER_SIDE  # hybrid may stay here; what the wire wants is checked again before sending
-    try:
-        request = snapshot(request, wire=wire)
-    except ConstraintError as error:
-        raise OptionError(error.path, error.reason) from error
-    if mbox_names:
-        request = with_mboxes(request, mbox_names)
-    _check_fields(request)
-    session_id = given.get("session_id")
-    if type(session_id) is not str or not session_id:
-        session_id = None
-    offer = OfferOptions(request, method, session_id)
-    if len(given) > (1 if session_id is None else 2):
-        _add_rest(offer, call, given)
     return offer
 
 
@@ -144,14 +146,6 @@ def _copied(request: DeliveryRequest | Mapping[str, Any], wire: bool) -> Deliver
         return snapshot(request, wire=wire)
     except ConstraintError as error:
         raise OptionError(error.path, error.reason) from error
-
-
-def _check_fields(request: DeliveryRequest) -> None:
-    execute, prefetch = request.execute, request.prefetch
-    if execute is not None and execute.page_load is None and not execute.mboxes:
-        raise OptionError("request.execute", "must ask for something", MESSAGES["EXECUTE_FIELDS_REQUIRED"])
-    if prefetch is not None and not (prefetch.page_load or prefetch.mboxes or prefetch.views):
-        raise OptionError("request.prefetch", "must ask for something", MESSAGES["PREFETCH_FIELDS_REQUIRED"])
 
 
 def _add_rest(offer: OfferOptions, call: str, given: Mapping[str, Any]) -> None:

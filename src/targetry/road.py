@@ -119,6 +119,7 @@ class Call(msgspec.Struct, frozen=True):
     is_local: bool
     is_stale: bool
     remote: RemoteDependency
+    now: float
     started: float
 
     @property
@@ -199,7 +200,7 @@ class Road:
                 consumer_id=offer.consumer_id,
             )
         prepared = prepare(request, offer, self._standing, visitor, now, wire=not is_local)
-        return Call(prepared, rules, is_local, is_stale, remote, started)
+        return Call(prepared, rules, is_local, is_stale, remote, now, started)
 
     def _look_up_offset(self, now: float) -> None:
         """The server's distance from UTC; it changes at quarters of an hour only."""
@@ -212,8 +213,7 @@ class Road:
         """Decide on device and hand the impressions over."""
         prepared, rules = call.prepared, call.rules
         assert rules is not None
-        request = prepared.request
-        now = time.time()
+        request, now = prepared.request, call.now
         trace = None
         if request.trace is not None and self._engine is not None:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())

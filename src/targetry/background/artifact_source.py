@@ -143,7 +143,7 @@ class ArtifactSource(Generic[Rules]):
         if self._asleep:
             self._awake()
         refresh = self._refresh
-        return refresh.current, refresh.freshness.stale
+        return refresh.current, refresh.freshness.stale_at < self._clock()
 
     def wait_ready(self, timeout_s: float | None = None) -> bool:
         """Wait until there are rules; whether there are.

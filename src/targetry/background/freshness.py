@@ -18,19 +18,20 @@ class Freshness:
         self._clock = clock
         self._since: float | None = None
         self._age_then = 0.0
-        self._stale_at = math.inf  # asked on every decision, so it is kept ready
+        self.stale_at = math.inf
+        """When the rules become stale, on the clock: asked on every decision, so it is kept ready."""
         self.confirmed = False
 
     def confirm(self) -> None:
         """The source says that these rules are the latest."""
         now = self._clock()
         self._since, self._age_then, self.confirmed = now, 0.0, True
-        self._stale_at = now + (self._interval_s * _STALE_AFTER_INTERVALS or math.inf)
+        self.stale_at = now + (self._interval_s * _STALE_AFTER_INTERVALS or math.inf)
 
     def read_from_disk(self, age_s: float) -> None:
         """The rules were saved `age_s` seconds ago, and nobody has been asked since."""
         self._since, self._age_then, self.confirmed = self._clock(), max(0.0, age_s), False
-        self._stale_at = -math.inf
+        self.stale_at = -math.inf
 
     @property
     def age_s(self) -> float | None:
@@ -47,4 +48,4 @@ class Freshness:
 
     @property
     def stale(self) -> bool:
-        return self._clock() > self._stale_at
+        return self.stale_at < self._clock()

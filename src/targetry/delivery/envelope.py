@@ -151,15 +151,18 @@ def envelope(
     analytics: list[AnalyticsResponse] = []
     traces: list[dict[str, Any]] = []
     tokens: list[dict[str, Any]] = []
-    for part in (response.execute, response.prefetch):
-        if part is None:
-            continue
-        if part.page_load is not None:
-            _collect((part.page_load,), analytics, traces, tokens)
-        if isinstance(part, PrefetchResponse) and part.views:
-            _collect(part.views, analytics, traces, tokens)
-        if part.mboxes:
-            _collect(part.mboxes, analytics, traces, tokens)
+    if (execute := response.execute) is not None:
+        if execute.page_load is not None:
+            _collect((execute.page_load,), analytics, traces, tokens)
+        if execute.mboxes:
+            _collect(execute.mboxes, analytics, traces, tokens)
+    if (prefetch := response.prefetch) is not None:
+        if prefetch.page_load is not None:
+            _collect((prefetch.page_load,), analytics, traces, tokens)
+        if prefetch.views:
+            _collect(prefetch.views, analytics, traces, tokens)
+        if prefetch.mboxes:
+            _collect(prefetch.mboxes, analytics, traces, tokens)
 
     meta: dict[str, Any] = {
         "decisioning_method": method,

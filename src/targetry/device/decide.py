@@ -126,6 +126,8 @@ class _Mode(Generic[Answer]):
     """What `execute` and `prefetch` have in common: which rules match, and in which order they answer."""
 
     answer: type[Answer]
+    options: Callable[[Template, Facts, dict[str, Any]], list[Option]]
+    notifies: bool
 
     def __init__(
         self,
@@ -148,10 +150,10 @@ class _Mode(Generic[Answer]):
             return self._tracer.every(location, facts)
         return all_matches(location.runs(self._property_token), facts)
 
-    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+    def _metrics(self, template: Template) -> list[Metric]:
         raise NotImplementedError
 
-    def _metrics(self, template: Template) -> list[Metric]:
+    def _notify(self, rule: Rule, template: Template) -> None:
         raise NotImplementedError
 
     def _mboxes(self, asked: Iterable[MboxRequest]) -> list[Answer]:
@@ -178,10 +180,12 @@ class _Mode(Generic[Answer]):
 
     def _given(self, rule: Rule, facts: Facts, details: MboxRequest) -> Answer:
         template = rule.template or self._rules.template(rule)
+        if self.notifies:
+            self._notify(rule, template)
         return self.answer(
             details.index,
             template.name or details.name,
-            self._options(rule, template, facts),
+            self.options(template, facts, self._geo_tokens),
             (self._metrics(template) or None) if template.metrics else None,  # D-20
             None if template.analytics is None else template.analytics_response(),
             None if self._tracer is None else self._tracer.document(facts, "mbox"),
@@ -195,7 +199,9 @@ class _Mode(Generic[Answer]):
         response = PageLoadResponse(options=options)
         for rule in self._every(self._rules.mbox(self._rules.global_mbox), facts):
             template = rule.template or self._rules.template(rule)
-            options += self._options(rule, template, facts)
+            if self.notifies:
+                self._notify(rule, template)
+            options += self.options(template, facts, self._geo_tokens)
             if template.metrics:
                 metrics |= {metric.event_token: metric for metric in self._metrics(template)}
             if self._tracer is not None:
@@ -211,6 +217,8 @@ class _Execute(_Mode[MboxResponse]):
     """Content now; each rule that matches is an impression."""
 
     answer = MboxResponse
+    options = staticmethod(Template.executed)
+    notifies = True
 
     def respond(self, asked: ExecuteRequest) -> ExecuteResponse:
         self.impressions: list[Impression] = []
@@ -219,10 +227,6 @@ class _Execute(_Mode[MboxResponse]):
         return ExecuteResponse(
             self._page_load(asked.page_load) if asked.page_load is not None else None, mboxes
         )
-
-    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
-        self._notify(rule, template)
-        return template.executed(facts, self._geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return template.clicks()
@@ -247,6 +251,8 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
     """Content for later, with the event tokens to notify with."""
 
     answer = PrefetchMboxResponse
+    options = staticmethod(Template.prefetched)
+    notifies = False
 
     def respond(self, asked: PrefetchRequest) -> PrefetchResponse:
         # In the order in which traces accumulate.
@@ -254,9 +260,6 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         views = [view for details in asked.views for view in self._views(details)] if asked.views else None
         page_load = self._page_load(asked.page_load) if asked.page_load is not None else None
         return PrefetchResponse(views, page_load, mboxes)
-
-    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
-        return template.prefetched(facts, self._geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return []

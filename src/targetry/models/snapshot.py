@@ -19,7 +19,7 @@ from .context import Geo
 from .details import Details
 from .ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 from .reading import read
-from .request import DeliveryRequest, PrefetchRequest
+from .request import DeliveryRequest
 from .scalars import Manner, shown
 from .visitor import CustomerId
 
@@ -90,8 +90,13 @@ def _check_parts(request: DeliveryRequest) -> None:
             _check_names((execute.page_load,), "request.execute.page_load")
         if execute.mboxes is not None:
             _check_names(execute.mboxes, "request.execute.mboxes[{}]")
-    if request.prefetch is not None:
-        _check_prefetch(request.prefetch)
+    if (prefetch := request.prefetch) is not None:
+        if prefetch.page_load is not None:
+            _check_names((prefetch.page_load,), "request.prefetch.page_load")
+        if prefetch.views is not None:
+            _check_names(prefetch.views, "request.prefetch.views[{}]")
+        if prefetch.mboxes is not None:
+            _check_names(prefetch.mboxes, "request.prefetch.mboxes[{}]")
     if request.notifications is not None:
         _check_names(request.notifications, "request.notifications[{}]")
 
@@ -100,15 +105,6 @@ def _check_customer_ids(customer_ids: list[CustomerId]) -> None:
     for index, customer_id in enumerate(customer_ids):
         path = f"request.id.customer_ids[{index}]"
         _require(customer_id, path, "id", "integration_code", "authenticated_state")
-
-
-def _check_prefetch(prefetch: PrefetchRequest) -> None:
-    if prefetch.page_load is not None:
-        _check_names((prefetch.page_load,), "request.prefetch.page_load")
-    if prefetch.views is not None:
-        _check_names(prefetch.views, "request.prefetch.views[{}]")
-    if prefetch.mboxes is not None:
-        _check_names(prefetch.mboxes, "request.prefetch.mboxes[{}]")
 
 
 def _check_names(locations: Sequence[Details], path: str) -> None:
