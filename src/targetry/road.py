@@ -112,23 +112,19 @@ Conversation = Generator[Attempt, "HttpResponse | ApiException", TargetDeliveryR
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call on its way: prepared, and with the rules that it keeps to its end."""
+    """A call on its way: prepared, and with the rules that it keeps to its end.
+
+    `address_to_find` is the visitor's IP address, where rules are to decide that ask for its place.
+    """
 
     prepared: Prepared
     rules: RuleSet | None
     is_local: bool
     is_stale: bool
     remote: RemoteDependency
+    address_to_find: Geo | None
     now: float
     started: float
-
-    @property
-    def address_to_find(self) -> Geo | None:
-        """The visitor's IP address, where the rules ask for its place."""
-        context = self.prepared.request.context
-        if context is None or context.geo is None or context.geo.ip_address is None:
-            return None
-        return context.geo if self.rules is not None and self.rules.geo_targeting_enabled else None
 
     def place(self, geo: Geo | None) -> None:
         """Decide by this place."""
@@ -200,7 +196,12 @@ class Road:
                 consumer_id=offer.consumer_id,
             )
         prepared = prepare(request, offer, self._standing, visitor, now, wire=not is_local)
-        return Call(prepared, rules, is_local, is_stale, remote, now, started)
+        address = None
+        if is_local and rules is not None and rules.geo_targeting_enabled:
+            context = request.context
+            if context is not None and context.geo is not None and context.geo.ip_address is not None:
+                address = context.geo
+        return Call(prepared, rules, is_local, is_stale, remote, address, now, started)
 
     def _look_up_offset(self, now: float) -> None:
         """The server's distance from UTC; it changes at quarters of an hour only."""

@@ -22,14 +22,12 @@ from targetry.models import (
     Context,
     CustomerId,
     DeliveryRequest,
-    ExecuteRequest,
     ExperienceCloud,
     LoggingType,
     MboxRequest,
     MetricType,
     ModelProperty,
     Notification,
-    PrefetchRequest,
     VisitorId,
 )
 from targetry.visitor import (
@@ -146,11 +144,24 @@ def prepare(
         _hold_back_lone_customer_ids(request, request.id, log)
     if standing.property_token or request._property is not None:
         _fill_property(request, standing.property_token, log)
-    _fill_context(request, standing.timezone_offset)
-    if request.execute is not None:
-        _filter_execute(request, request.execute, log)
-    if request.prefetch is not None:
-        _filter_prefetch(request, request.prefetch, log)
+    context = request.context
+    if context is None:
+        context = request.context = Context(_WEB)
+    elif context.channel not in _CHANNELS:
+        context.channel = _WEB
+    if context.time_offset_in_minutes is None:
+        context.time_offset_in_minutes = standing.timezone_offset
+    if (execute := request.execute) is not None:
+        if execute.mboxes is not None:
+            execute.mboxes = _numbered(execute.mboxes, log)
+        if execute.mboxes is None and execute.page_load is None:
+            request.execute = None
+    if (prefetch := request.prefetch) is not None:
+        if prefetch.mboxes is not None:
+            prefetch.mboxes = _numbered(prefetch.mboxes, log)
+        prefetch.views = prefetch.views or None
+        if prefetch.mboxes is None and prefetch.views is None and prefetch.page_load is None:
+            request.prefetch = None
     if request.notifications is not None:
         request.notifications = _valid_notifications(request.notifications, log)
     if request.experience_cloud is None and visitor is None:
@@ -248,32 +259,6 @@ def _fill_property(request: DeliveryRequest, property_token: str | None, log: Lo
         request._property = ModelProperty(token=property_token) if property_token else None
     elif own.token != property_token:
         log.debug(_PROPERTY_MISMATCH, own.token, property_token)
-
-
-def _fill_context(request: DeliveryRequest, timezone_offset: int) -> None:
-    context = request.context
-    if context is None:
-        context = request.context = Context(channel=_WEB)
-    elif context.channel not in _CHANNELS:
-        context.channel = _WEB
-    if context.time_offset_in_minutes is None:
-        context.time_offset_in_minutes = timezone_offset
-
-
-def _filter_execute(request: DeliveryRequest, execute: ExecuteRequest, log: Log) -> None:
-    if execute.mboxes is not None:
-        execute.mboxes = _numbered(execute.mboxes, log)
-    if execute.mboxes is None and execute.page_load is None:
-        request.execute = None
-
-
-def _filter_prefetch(request: DeliveryRequest, prefetch: PrefetchRequest, log: Log) -> None:
-    if prefetch.mboxes is not None:
-        prefetch.mboxes = _numbered(prefetch.mboxes, log)
-    if not prefetch.views:
-        prefetch.views = None
-        if prefetch.mboxes is None and prefetch.page_load is None:
-            request.prefetch = None
 
 
 def _numbered(mboxes: list[MboxRequest], log: Log) -> list[MboxRequest] | None:

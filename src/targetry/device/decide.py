@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -42,7 +42,7 @@ from .trace import Tracer, TraceSource
 _NO_CONTEXT = Context()
 
 
-class Impression(msgspec.Struct):
+class Impression(msgspec.Struct, gc=False):
     """Content of one rule that was shown: location name, event tokens, epoch ms."""
 
     name: str | None
@@ -64,7 +64,7 @@ class Impression(msgspec.Struct):
         return self._notification
 
 
-class Decision(msgspec.Struct):
+class Decision(msgspec.Struct, gc=False):
     """What was decided on device.
 
     `impressions` are to be reported, `problems` are the rules that could not be evaluated.
@@ -122,46 +122,35 @@ def decide(
 Answer = TypeVar("Answer", MboxResponse, PrefetchMboxResponse)
 
 
-class _Mode(Generic[Answer]):
+class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
     """What `execute` and `prefetch` have in common: which rules match, and in which order they answer."""
 
-    answer: type[Answer]
-    options: Callable[[Template, Facts, dict[str, Any]], list[Option]]
-    notifies: bool
+    answer: ClassVar[Any]
 
-    def __init__(
-        self,
-        rules: RuleSet,
-        facts: RequestFacts,
-        property_token: str | None,
-        geo_tokens: dict[str, Any],
-        tracer: Tracer | None,
-        new_id: Callable[[], str],
-    ) -> None:
-        self._rules = rules
-        self._request = facts
-        self._property_token = property_token
-        self._geo_tokens = geo_tokens
-        self._tracer = tracer
-        self._new_id = new_id
+    rules: RuleSet
+    request: RequestFacts
+    property_token: str | None
+    geo_tokens: dict[str, Any]
+    tracer: Tracer | None
+    new_id: Callable[[], str]
 
     def _every(self, location: Location, facts: Facts) -> Iterable[Rule]:
-        if self._tracer is not None:
-            return self._tracer.every(location, facts)
-        return all_matches(location.runs(self._property_token), facts)
+        if self.tracer is not None:
+            return self.tracer.every(location, facts)
+        return all_matches(location.runs(self.property_token), facts)
 
     def _metrics(self, template: Template) -> list[Metric]:
         raise NotImplementedError
 
-    def _notify(self, rule: Rule, template: Template) -> None:
+    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
         raise NotImplementedError
 
     def _mboxes(self, asked: Iterable[MboxRequest]) -> list[Answer]:
-        rules, token, tracer = self._rules, self._property_token, self._tracer
+        rules, token, tracer = self.rules, self.property_token, self.tracer
         answers: list[Answer] = []
         for details in asked:
             name = details.name
-            facts = Facts(self._request, details, name)
+            facts = Facts(self.request, details, name)
             location = rules.mboxes.get(name or "", NOWHERE)
             if name == rules.global_mbox:
                 answers += [self._given(rule, facts, details) for rule in self._every(location, facts)]
@@ -179,54 +168,54 @@ class _Mode(Generic[Answer]):
         return answers
 
     def _given(self, rule: Rule, facts: Facts, details: MboxRequest) -> Answer:
-        template = rule.template or self._rules.template(rule)
-        if self.notifies:
-            self._notify(rule, template)
-        return self.answer(
+        template = rule.template or self.rules.template(rule)
+        answer: Answer = self.answer(
             details.index,
             template.name or details.name,
-            self.options(template, facts, self._geo_tokens),
+            self._options(rule, template, facts),
             (self._metrics(template) or None) if template.metrics else None,  # D-20
             None if template.analytics is None else template.analytics_response(),
-            None if self._tracer is None else self._tracer.document(facts, "mbox"),
+            None if self.tracer is None else self.tracer.document(facts, "mbox"),
         )
+        return answer
 
     def _page_load(self, details: RequestDetails) -> PageLoadResponse:
         """All that matches on the global mbox, as one: the last metric of a token and the last trace stand."""
-        facts = Facts(self._request, details, self._rules.global_mbox)
+        facts = Facts(self.request, details, self.rules.global_mbox)
         options: list[Option] = []
         metrics: dict[str | None, Metric] = {}
         response = PageLoadResponse(options=options)
-        for rule in self._every(self._rules.mbox(self._rules.global_mbox), facts):
-            template = rule.template or self._rules.template(rule)
-            if self.notifies:
-                self._notify(rule, template)
-            options += self.options(template, facts, self._geo_tokens)
+        for rule in self._every(self.rules.mbox(self.rules.global_mbox), facts):
+            template = rule.template or self.rules.template(rule)
+            options += self._options(rule, template, facts)
             if template.metrics:
                 metrics |= {metric.event_token: metric for metric in self._metrics(template)}
-            if self._tracer is not None:
-                response.trace = self._tracer.document(facts, "mbox")
+            if self.tracer is not None:
+                response.trace = self.tracer.document(facts, "mbox")
         response.metrics = list(metrics.values()) or None
         return response
 
     def _traced(self, facts: Facts, location_type: str) -> dict[str, Any] | None:
-        return None if self._tracer is None else self._tracer.document(facts, location_type)
+        return None if self.tracer is None else self.tracer.document(facts, location_type)
 
 
 class _Execute(_Mode[MboxResponse]):
     """Content now; each rule that matches is an impression."""
 
     answer = MboxResponse
-    options = staticmethod(Template.executed)
-    notifies = True
+
+    impressions: list[Impression] = []
+    notified: set[tuple[str | None, str]] = set()
 
     def respond(self, asked: ExecuteRequest) -> ExecuteResponse:
-        self.impressions: list[Impression] = []
-        self._notified: set[tuple[str | None, str]] = set()
         mboxes = self._mboxes(asked.mboxes) if asked.mboxes else None
         return ExecuteResponse(
             self._page_load(asked.page_load) if asked.page_load is not None else None, mboxes
         )
+
+    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+        self._notify(rule, template)
+        return template.executed(facts, self.geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return template.clicks()
@@ -236,23 +225,21 @@ class _Execute(_Mode[MboxResponse]):
         tokens = []
         for token in template.event_tokens:
             key = (template.name, token)
-            if key not in self._notified:
-                self._notified.add(key)
+            if key not in self.notified:
+                self.notified.add(key)
                 tokens.append(token)
         if not tokens:
             return
-        impression = Impression(template.name, tokens, self._request.now_ms)
+        impression = Impression(template.name, tokens, self.request.now_ms)
         self.impressions.append(impression)
-        if self._tracer is not None:
-            self._tracer.notified(rule, impression.notification(self._new_id))
+        if self.tracer is not None:
+            self.tracer.notified(rule, impression.notification(self.new_id))
 
 
 class _Prefetch(_Mode[PrefetchMboxResponse]):
     """Content for later, with the event tokens to notify with."""
 
     answer = PrefetchMboxResponse
-    options = staticmethod(Template.prefetched)
-    notifies = False
 
     def respond(self, asked: PrefetchRequest) -> PrefetchResponse:
         # In the order in which traces accumulate.
@@ -261,16 +248,19 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         page_load = self._page_load(asked.page_load) if asked.page_load is not None else None
         return PrefetchResponse(views, page_load, mboxes)
 
+    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+        return template.prefetched(facts, self.geo_tokens)
+
     def _metrics(self, template: Template) -> list[Metric]:
         return []
 
     def _views(self, details: ViewRequest) -> list[View]:
         """The views that match, one per name: options and metrics add up, analytics and trace are the first's."""
-        facts = Facts(self._request, details, details.name)
+        facts = Facts(self.request, details, details.name)
         views: dict[str | None, View] = {}
-        for rule in self._every(self._rules.view(details.name), facts):
-            template = rule.template or self._rules.template(rule)
-            options, metrics = template.prefetched(facts, self._geo_tokens), template.every_metric()
+        for rule in self._every(self.rules.view(details.name), facts):
+            template = rule.template or self.rules.template(rule)
+            options, metrics = template.prefetched(facts, self.geo_tokens), template.every_metric()
             view = views.get(template.name)
             if view is None:
                 analytics, trace = template.analytics_response(), self._traced(facts, "view")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
+import msgspec
+
 from targetry.models import Context, Geo, MboxRequest, RequestDetails, ViewRequest, VisitorId
 
 from .allocation import bucket
@@ -55,26 +57,29 @@ class Problem(NamedTuple):
     error: Exception
 
 
-class RequestFacts:
+class RequestFacts(msgspec.Struct, dict=True, eq=False):
     """The facts that all locations of one request share.
 
     `client_code` and `visitor` are parts of the bucketing key, `now_ms` is the clock to decide by. `problems` collects
-    what went wrong with rules.
+    what went wrong with rules, `allocations` keeps those that were asked for by activity.
     """
 
-    def __init__(self, context: Context, visitor: str, client_code: str, now_ms: int) -> None:
-        self.context = context
-        self.visitor = visitor
-        self.client_code = client_code
-        self.now_ms = now_ms
-        self.problems: list[Problem] = []
-        self._allocations: dict[str, float] = {}
+    context: Context
+    visitor: str
+    client_code: str
+    now_ms: int
+    problems: list[Problem] = []
+    allocations: dict[str, float] = {}
+
+    def failed(self, activity_id: str, error: Exception) -> None:
+        """Note what went wrong with a rule; without the traceback, which holds all that the decision held."""
+        self.problems.append(Problem(activity_id, error.with_traceback(None)))
 
     def allocation(self, activity_id: str) -> float:
         """Where the visitor falls in an activity, 0.00 to 99.99."""
-        value = self._allocations.get(activity_id)
+        value = self.allocations.get(activity_id)
         if value is None:
-            value = self._allocations[activity_id] = bucket(self.client_code, activity_id, self.visitor) / 100
+            value = self.allocations[activity_id] = bucket(self.client_code, activity_id, self.visitor) / 100
         return value
 
     @_Lazy
@@ -116,22 +121,22 @@ class RequestFacts:
         return (self.now_ms // _DAY + _EPOCH_WEEKDAY) % 7 + 1
 
 
-class Facts:
-    """The facts of one location of a request; `name` is the mbox's, the global mbox's for a pageLoad."""
+class Facts(msgspec.Struct, dict=True, eq=False):
+    """The facts of one location of a request; `name` is the mbox's, the global mbox's for a pageLoad.
 
-    def __init__(self, request: RequestFacts, details: Details, name: str | None) -> None:
-        self.request = request
-        self.details = details
-        self.name = name
-        self.answers: dict[Any, bool] = {}
-        """What each audience met so far has answered here: activities share them."""
+    `answers`: what each audience met so far has answered here, as activities share them.
+    """
 
-    _work_left = _WORK_PER_LOCATION
+    request: RequestFacts
+    details: Details
+    name: str | None
+    answers: dict[Any, bool] = {}
+    work_left: int = _WORK_PER_LOCATION
 
     def spend(self, steps: int) -> None:
         """Pay for the work of a loop; raises `EvaluationError` when the location's share is used up."""
-        self._work_left -= steps
-        if self._work_left < 0:
+        self.work_left -= steps
+        if self.work_left < 0:
             raise EvaluationError("more work than a decision may cost")
 
     @_Lazy

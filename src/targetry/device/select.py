@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .facts import Facts, Problem
+from .facts import Facts
 from .logic import Condition
 from .ruleset import Rule, Run
 
@@ -62,5 +62,5 @@ def _holds(condition: Condition, facts: Facts, allocation: float | None, activit
     try:
         return bool(condition(facts, allocation))
     except Exception as error:  # the artifact's fault must not be the visitor's
-        facts.request.problems.append(Problem(activity_id, error))
+        facts.request.failed(activity_id, error)
         return False

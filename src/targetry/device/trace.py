@@ -14,7 +14,7 @@ import msgspec
 
 from targetry.models import DeliveryRequest, Notification, VisitorId
 
-from .facts import Facts, Problem
+from .facts import Facts
 from .logic import Condition
 from .ruleset import Location, Rule, RuleSet
 
@@ -68,7 +68,7 @@ class Tracer:
                 and (rule.test is None or bool(rule.test(facts, allocation)))
             )
         except Exception as error:  # as on the fast road
-            facts.request.problems.append(Problem(rule.activity_id, error))
+            facts.request.failed(rule.activity_id, error)
             holds = False
         self._record(rule, facts, allocation, holds)
         return holds
