@@ -127,6 +127,27 @@ def test_the_method_the_rules_and_the_places_say_who_decides(
     assert call.remote.mboxes == remote
 
 
+@pytest.mark.parametrize(("hint", "cluster"), [("28", "28"), ("x@evil/", None), (None, None)])
+def test_a_request_goes_to_the_configured_cluster_if_it_can_be_one(
+    hint: str | None, cluster: str | None
+) -> None:
+    assert road_of(target_location_hint=hint).begin(offer()).prepared.cluster == cluster
+
+
+def test_a_place_is_looked_for_only_where_rules_that_ask_for_it_decide() -> None:
+    here = Context(channel=ChannelType.WEB, geo=Geo(ip_address="127.0.0.1"))
+    asked = DeliveryRequest(context=here, execute=HERO.execute)
+    found = {
+        (rules is GEO_RULES, method): road_of(rules).begin(offer(asked, method)).address_to_find
+        for rules in (RULES, GEO_RULES)
+        for method in ("on-device", "hybrid", "server-side")
+    }
+    assert {key for key, address in found.items() if address is not None} == {
+        (True, "on-device"),
+        (True, "hybrid"),
+    }
+
+
 def test_on_device_without_rules_is_an_error() -> None:
     for engine in (None, Engine(None)):
         with pytest.raises(NotReadyError, match="decisioning engine not ready"):

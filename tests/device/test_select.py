@@ -173,6 +173,8 @@ def test_a_rule_that_fails_fails_on_both_roads() -> None:
     assert [problem.activity_id for problem in fast.problems] == ["1", "3"]
     assert {problem.activity_id for problem in traced.problems} >= {"1", "3"}
     assert all("without operands" in str(problem.error) for problem in fast.problems + traced.problems)
+    # which would keep all that the decision held alive
+    assert all(problem.error.__traceback__ is None for problem in fast.problems + traced.problems)
 
 
 def test_an_audience_that_costs_much_is_the_same_on_both_roads() -> None:
