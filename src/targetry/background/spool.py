@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,11 +25,11 @@ from typing import Final, Self
 import msgspec
 
 from targetry.background.claim import Claim
+from targetry.fork_gate import ForkGate
 
 _FORMAT: Final = 1
 _ROWS_AT_A_TIME: Final = 500
 _BUSY_S: Final = 0.5
-_LONGEST_FORK_WAIT_S: Final = 1.0
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, "
     "url TEXT NOT NULL, body BLOB NOT NULL, count INTEGER NOT NULL, born REAL NOT NULL)"
@@ -61,30 +60,8 @@ class SpooledDelivery(msgspec.Struct, frozen=True):
     id: int = 0
 
 
-# Held while this module is inside SQLite, so that no fork happens just then: SQLite has locks of its own, and
-# in the child they would stay locked.
-_inside = threading.Lock()
-_forking = threading.local()
-
-
-def _before_fork() -> None:
-    _forking.waited = _inside.acquire(timeout=_LONGEST_FORK_WAIT_S)
-
-
-def _after_fork_in_parent() -> None:
-    if _forking.waited:
-        _inside.release()
-
-
-def _after_fork_in_child() -> None:
-    global _inside
-    _inside = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+# SQLite has locks of its own; in a child that was forked while they are held they would stay locked.
+_sqlite: Final = ForkGate(longest_wait_s=1.0)
 
 
 @contextlib.contextmanager
@@ -97,7 +74,7 @@ def _translated() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _in_sqlite() -> Iterator[None]:
-    with _inside, _translated():
+    with _sqlite.shut(), _translated():
         yield
 
 
