@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from .base import Model
 from .composition import (
     MboxRequestAllOf,
@@ -157,3 +159,9 @@ __all__ = [
     "Window",
     "snapshot",
 ]
+
+# msgspec fills a class's table when the class is first read. Other threads, and a child forked meanwhile, would read by a
+# table that is half full, and crash. So all of them are filled while this is imported, which is done by one thread.
+for _model in [value for value in globals().values() if isinstance(value, type) and issubclass(value, Model)]:
+    msgspec.json.Decoder(_model)
+del _model
