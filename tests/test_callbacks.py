@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +16,9 @@ import pytest
 from background_fakes import Lines
 from targetry.callbacks import CallbackPool
 from targetry.logs import Log
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 LONG_S = 10.0  # for what is sure to come
 
@@ -170,8 +175,7 @@ def test_threads_end_after_closing(lines: Lines) -> None:
     assert not [thread for thread in own if thread.is_alive()]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@needs_fork
 def test_a_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
     assert pool.submit(lambda: 1, lambda _: None, None).get(LONG_S) == 1
     pool._lock.acquire()  # as another thread might hold it at that moment
@@ -188,3 +192,24 @@ def test_a_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
     pool._lock.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert pool.submit(lambda: 3, lambda _: None, None).get(LONG_S) == 3
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    "use", [lambda pool: pool.submit(int, str, None), CallbackPool.close], ids=["go on", "close"]
+)
+def test_a_child_lets_the_threads_of_its_parent_go_without_a_word(
+    pool: CallbackPool, use: Callable[[CallbackPool], object]
+) -> None:
+    pool.submit(int, str, None).get(LONG_S)
+    child = os.fork()
+    if child == 0:
+        complaints: list[object] = []
+        sys.unraisablehook = complaints.append
+        try:
+            use(pool)
+            gc.collect()
+        except BaseException as error:
+            complaints.append(error)
+        os._exit(len(complaints))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

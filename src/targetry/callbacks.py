@@ -44,9 +44,13 @@ class CallbackPool:
         pool, self._pool = self._pool, None
         if pool is not None and self._pid == os.getpid():
             pool.close()
+        elif pool is not None:
+            _abandon(pool)
 
     def _threads(self) -> ThreadPool:
         if self._pid != os.getpid():  # the parent's threads are not here, and its lock may be held for ever
+            if self._pool is not None:
+                _abandon(self._pool)
             self._lock, self._pool, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
             if self._pool is None:
@@ -78,3 +82,8 @@ class CallbackPool:
         except Exception as error:
             name = getattr(callback, "__qualname__", None) or repr(callback)
             self._log.error("The callback %s failed: %r", name, error)
+
+
+def _abandon(pool: ThreadPool) -> None:
+    """Have a parent's pool say nothing when it is collected here: it would warn, and write into its parent's pipe."""
+    vars(pool)["_state"] = "CLOSE"
