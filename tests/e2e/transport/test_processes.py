@@ -139,6 +139,38 @@ transport.close()
 
 
 @needs_fork
+def test_the_threads_of_a_child_may_begin_together(run: Run) -> None:
+    server = run(
+        """
+transport = HttpTransport(**options)
+transport.send(request("parent"), timeout=10)
+
+def child():
+    sys.setswitchinterval(1e-6)
+    together, failures = threading.Barrier(8), []
+    def ask():
+        together.wait()
+        try:
+            transport.send(request("child"), timeout=10)
+        except BaseException as error:
+            failures.append(error)
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    transport.close()
+    assert failures == [], failures
+
+for _ in range(10):
+    in_child(child)
+transport.close()
+"""
+    )
+    assert [who for who, _ in askers(server)] == ["parent"] + ["child"] * 80
+
+
+@needs_fork
 def test_asyncio_works_in_a_child_that_was_forked_after_first_use(run: Run) -> None:
     server = run(
         """

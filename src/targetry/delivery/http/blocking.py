@@ -108,9 +108,8 @@ class HttpTransport:
 
     def _arrive(self) -> _Here:
         pid = os.getpid()
-        for parent in [other for other in self._by_process if other != pid]:
-            inherited = self._by_process.pop(parent, None)
-            if inherited is not None:
+        for parent in list(self._by_process):  # a copy: several threads of a child may arrive at once
+            if parent != pid and (inherited := self._by_process.pop(parent, None)) is not None:
                 inherited.kept.abandon()
         return self._by_process.setdefault(pid, _Here(self._options))
 
