@@ -285,17 +285,111 @@ def test_numbers_that_json_hardly_knows_do_no_harm_where_nobody_reads_them(value
     assert contents(decided(rules, asked("hero"))) == ["hello"]
 
 
-@pytest.mark.parametrize("value", ["\ud800", "a\udc00", "\ude00\ud83d"], ids=ascii)
-def test_a_lone_surrogate_is_refused_wherever_it_stands(value: str) -> None:
-    for document in ({**HELLO, "meta": {"a": value}}, mboxes_of(rule(content=value))):
-        for source in (document, text_of(document)):
-            with pytest.raises(ArtifactError, match="not JSON"):
-                compile_artifact(source)
+HALVES = {
+    "a high half": (r"\ud83d", "\ufffd"),
+    "a low half": (r"\ude00", "\ufffd"),
+    "in capitals": (r"\uDBFF", "\ufffd"),
+    "amid a text": (r"cut \ud83d off", "cut \ufffd off"),
+    "the wrong way round": (r"\ude00\ud83d", "\ufffd\ufffd"),
+    "before a pair": (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+    "after a pair": (r"\ud83d\ude00\ude00", "\U0001f600\ufffd"),
+    "before another escape": (r"\ud83d\n\u0041", "\ufffd\nA"),
+    "after a backslash": (r"\\\ud83d", "\\\ufffd"),
+    "split by a backslash": (r"\ud83d\\ude00", "\ufffd\\ude00"),
+    "beside the text of one": (r"\\ud83d \\\\ude00 \ud83d", "\\ud83d \\\\ude00 \ufffd"),
+}
 
 
-def test_a_text_with_a_lone_surrogate_in_it_is_refused() -> None:
+def written(document: Mapping[str, Any], value: str) -> bytes:
+    """The document's text with `value`, as JSON writes it, for each `HALF`."""
+    return text_of(document).replace(b"HALF", value.encode())
+
+
+@pytest.mark.parametrize(("escaped", "value"), HALVES.values(), ids=HALVES.keys())
+def test_half_of_a_surrogate_pair_is_a_replacement_character(escaped: str, value: str) -> None:
+    text = written(mboxes_of(rule(content="HALF")), escaped)
+    assert contents(decided(compile_artifact(text), asked("hero"))) == [value]
+    assert read_json(text)["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]["content"] == value
+
+
+@pytest.mark.parametrize(("escaped", "value"), HALVES.values(), ids=HALVES.keys())
+def test_halves_are_mended_in_documents_and_texts_that_hold_them_unescaped(escaped: str, value: str) -> None:
+    document = mboxes_of(rule(content=json.loads(f'"{escaped}"')))
+    for source in (document, json.dumps(document, ensure_ascii=False), json.dumps(document)):
+        assert contents(decided(compile_artifact(source), asked("hero"))) == [value]
+
+
+WITH_A_HALF: dict[str, dict[str, Any]] = {
+    "the meta": {**HELLO, "meta": {"HALF": "HALF"}},
+    "an unknown field": {**HELLO, "HALF": ["HALF"]},
+    "a name of remote mboxes": {**HELLO, "remoteMboxes": ["HALF"]},
+    "a response token": {**HELLO, "responseTokens": ["HALF"]},
+    "another mbox": artifact({**HELLO["rules"]["mboxes"], "HALF": [rule(2)]}),
+    "a view": artifact(HELLO["rules"]["mboxes"], {"HALF": [rule(2, name="HALF")]}),
+    "a rule's meta": mboxes_of(rule(meta={"activity.id": 1, "activity.name": "HALF", "HALF": 1})),
+    "a rule's key": mboxes_of(rule(ruleKey="HALF")),
+    "a member of a rule": mboxes_of({**rule(), "HALF": "HALF"}),
+    "a condition that holds": mboxes_of(rule(condition={"!=": ["HALF", {"var": "mbox.HALF"}]})),
+    "a condition that fails": mboxes_of(rule(2, {"==": ["HALF", {"var": "mbox.a"}]}), rule()),
+    "an operator": mboxes_of(rule(2, {"HALF": [1]}), rule()),
+    "another property": mboxes_of(rule(2, propertyTokens=["HALF"]), rule()),
+    "an event token": mboxes_of(
+        rule(consequence={"options": [{"type": "html", "content": "hello", "eventToken": "HALF"}]})
+    ),
+}
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["rules.json", "rules.bin"])
+@pytest.mark.parametrize("document", WITH_A_HALF.values(), ids=WITH_A_HALF.keys())
+def test_half_of_a_surrogate_pair_harms_nothing_beside_it(document: dict[str, Any], hidden: bool) -> None:
+    text = written(document, r"cut\ud83d")
+    rules = compile_artifact(obfuscated(text) if hidden else text, organization_id=ORGANIZATION)
+    decision = decided(rules, asked("hero", trace={}), traced=True)
+    assert contents(decision) == ["hello"]
+    assert msgspec.json.encode([msgspec.to_builtins(decision.response), rules.document()])
+
+
+CONTENTS = {
+    "html": ("html", "HALF", "\ufffd"),
+    "html with a macro": ("html", "HALF ${activity.id}", "\ufffd 1"),
+    "json": ("json", {"HALF": ["HALF", {"a": "HALF"}]}, {"\ufffd": ["\ufffd", {"a": "\ufffd"}]}),
+    "a redirect": ("redirect", "https://example.org/HALF", "https://example.org/\ufffd"),
+    "actions": (
+        "actions",
+        [{"type": "setHtml", "content": "HALF"}],
+        [{"type": "setHtml", "content": "\ufffd"}],
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "content", "given"), CONTENTS.values(), ids=CONTENTS.keys())
+def test_content_with_half_of_a_surrogate_pair_can_be_sent(kind: str, content: Any, given: Any) -> None:
+    text = written(mboxes_of(rule(kind=kind, content=content)), r"\ud83d")
+    decision = decided(compile_artifact(text), asked("hero"))
+    assert contents(decision) == [given]
+    assert decision.response.to_json().encode()
+
+
+def test_a_name_with_half_of_a_surrogate_pair_is_asked_for_as_it_arrives_on_the_wire() -> None:
+    document = artifact({"HALF": [rule(name="HALF")]}, {"HALF": [rule(name="HALF")]})
+    rules = compile_artifact(written(document, r"hero\ud83d"))
+    decision = decided(rules, asked("hero\ufffd", prefetch={"views": [{"name": "hero\ufffd"}]}))
+    assert contents(decision) == ["hello"]
+    assert decision.response.prefetch is not None
+    assert [view.name for view in decision.response.prefetch.views or ()] == ["hero\ufffd"]
+
+
+def test_a_fault_beside_half_of_a_surrogate_pair_is_told_as_it_is() -> None:
+    with pytest.raises(ArtifactError, match=r"\$\.globalMbox"):
+        compile_artifact(written({**HELLO, "meta": {"a": "HALF"}, "globalMbox": 5}, r"\ud83d"))
     with pytest.raises(ArtifactError, match="not JSON"):
-        compile_artifact(json.dumps({**HELLO, "meta": {"a": "\ud800"}}, ensure_ascii=False))
+        compile_artifact(rb'{"version": "1", "meta": {"a": "\ud83d" "b"}}')
+
+
+def test_a_mark_of_the_byte_order_before_the_text_is_no_part_of_it() -> None:
+    text = b"\xef\xbb\xbf" + text_of(HELLO)
+    for source in (text, text.decode()):
+        assert contents(decided(compile_artifact(source), asked("hero"))) == ["hello"]
 
 
 def test_a_pair_of_surrogates_is_one_character() -> None:

@@ -3,11 +3,16 @@
 Rules are checked one by one and kept undecoded as far as possible: a rule that is not of the artifact's shape is set
 aside with its reason and the others stand. What is decoded of a rule is decided by who needs it: the
 compiler its condition, the first visitor who gets it its consequence.
+
+JSON may write half of a surrogate pair (`"\\ud83d"`, a text that was cut in the middle of an emoji). Such a half is
+read as U+FFFD, which is what it becomes wherever a text is sent as UTF-8; the rest of the text and of the artifact stands.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -22,6 +27,12 @@ T = TypeVar("T")
 
 _MAGIC_LENGTH = 8
 _KEY_LENGTH = 32
+
+# The escape of a surrogate behind an even number of backslashes, with that of its other half where there is one.
+_SURROGATE = re.compile(
+    rb"""\\ (?<!\\\\) ((?:\\\\)*+) u[dD] (?: [89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2} | ([89a-fA-F][0-9a-fA-F]{2}) )""",
+    re.VERBOSE,
+)
 
 
 class ArtifactRules(msgspec.Struct):
@@ -93,6 +104,7 @@ _ARTIFACT = msgspec.json.Decoder(Artifact)
 _RULE = msgspec.json.Decoder(RuleDocument)
 _CONSEQUENCE = msgspec.json.Decoder(ConsequenceDocument)
 _ANY = msgspec.json.Decoder()
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
 def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: str | None = None) -> bytes:
@@ -103,7 +115,8 @@ def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: s
     """
     if isinstance(source, Mapping):
         return _text_of(source)
-    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else bytes(source)
+    data = _encoded(source) if isinstance(source, str) else bytes(source)
+    data = data.removeprefix(codecs.BOM_UTF8)
     return reveal(data, organization_id or "") if is_obfuscated(data) else data
 
 
@@ -134,13 +147,38 @@ def read_json(text: bytes | msgspec.Raw) -> Any:
 
 def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: str) -> T:
     try:
-        return decoder.decode(data)
+        return _decode_mended(decoder, data)
     except RecursionError as error:
         raise ArtifactError(f"{what} is nested too deeply") from error
     except msgspec.ValidationError as error:
         raise ArtifactError(f"{what} is not of the expected shape: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{what} is not JSON: {error}") from error
+
+
+def _decode_mended(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
+    """Decode, with U+FFFD for halves of surrogate pairs, which msgspec takes for a fault of the whole text."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        text = bytes(data)
+        mended = _SURROGATE.sub(_whole, text)
+        if mended == text:
+            raise
+    return decoder.decode(mended)
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return escape.group() if escape.group(2) is None else escape.group(1) + rb"\ufffd"
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def _text_of(document: Mapping[str, Any]) -> bytes:
@@ -196,7 +234,7 @@ def reveal(data: bytes, organization_id: str) -> bytes:
     mask = int.from_bytes(stream, "little") ^ int.from_bytes(hidden, "little")
     revealed = mask.to_bytes(len(hidden), "little")
     try:
-        msgspec.json.decode(revealed, type=msgspec.Raw)
+        _decode_mended(_RAW, revealed)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ArtifactError("Unable to read artifact JSON") from error
     return revealed
