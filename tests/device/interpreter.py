@@ -414,8 +414,8 @@ def _each(operands: list[Any], data: Any) -> list[Any]:
 
 
 def _filter(operands: list[Any], data: Any) -> list[Any]:
-    kept = zip(_items(operands, data), _each(operands, data), strict=True)
-    return [item for item, wanted in kept if truthy(wanted)]
+    logic = operands[1] if len(operands) > 1 else NOTHING
+    return [item for item in _items(operands, data) if truthy(apply(logic, item))]
 
 
 def _reduce(operands: list[Any], data: Any) -> Any:

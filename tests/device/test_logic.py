@@ -683,7 +683,7 @@ def nested(depth: int, operator: str = "!", leaf: Any = True) -> Any:
     return tree
 
 
-@pytest.mark.parametrize("operator", ["!", "and", "cat", "merge", "log"])
+@pytest.mark.parametrize("operator", ["!", "and", "or", "if", "?:", "cat", "merge", "log"])
 def test_a_condition_may_be_as_deep_as_the_bound_and_no_deeper(operator: str) -> None:
     deepest = nested(MAX_DEPTH, operator, "a")
     assert plain(value_of(deepest)) == plain(interpreter.apply(deepest, None))
@@ -705,6 +705,31 @@ def test_lists_count_as_depth_too() -> None:
         compile_logic(tree)
 
 
+WITH_TWO_OPERANDS = {
+    **{
+        operator: lambda tree, operator=operator: {operator: [tree, True]}
+        for operator in ("and", "==", "in", "<=")
+    },
+    "or": lambda tree: {"or": [False, tree]},
+    "if": lambda tree: {"if": [False, 1, tree]},
+    "then": lambda tree: {"if": [True, tree]},
+    "condition": lambda tree: {"if": [tree, True, False]},
+    "map": lambda tree: {"map": [[], tree]},
+    "reduce": lambda tree: {"reduce": [[], tree, 0]},
+    "over": lambda tree: {"filter": [tree, {"var": ""}]},
+}
+
+
+@pytest.mark.parametrize("wrap", WITH_TWO_OPERANDS.values(), ids=WITH_TWO_OPERANDS.keys())
+def test_the_bound_of_depth_holds_wherever_the_depth_is(wrap: Any) -> None:
+    tree: Any = True
+    for _ in range(MAX_DEPTH):
+        tree = wrap(tree)
+    assert plain(value_of(tree)) == plain(interpreter.apply(tree, facts(DATA).as_dict(None)))
+    with pytest.raises(LogicError, match="deeper than"):
+        compile_logic(wrap(tree))
+
+
 def test_depth_that_would_use_up_the_stack_is_a_logic_error() -> None:
     with pytest.raises(LogicError, match="deep"):
         compile_logic(nested(50_000))
@@ -717,13 +742,71 @@ def test_a_condition_may_have_as_many_nodes_as_the_bound_and_no_more() -> None:
         compile_logic({"in": [var("mbox.t"), ["x"] * (MAX_NODES - 1)]})
 
 
-@pytest.mark.parametrize("operator", ["and", "or"])
-def test_a_long_list_of_conditions_is_no_depth(operator: str) -> None:
-    wide = {operator: [{"==": [var("mbox.n"), i]} for i in range(2000)]}
+WIDE = 1500
+UNEQUAL = [var("mbox.e"), *[{"==": [var("mbox.n"), i]} for i in range(9)]] * (WIDE // 10)
+EQUAL = [var("mbox.n"), *[{"!=": [var("mbox.n"), i]} for i in range(9)]] * (WIDE // 10)
+CHOICES = [part for operand in UNEQUAL for part in (operand, var("mbox.t"))]
+WIDE_TREES: dict[str, Any] = {
+    "or, none holds": {"or": UNEQUAL},
+    "or, the last holds": {"or": [*UNEQUAL, var("mbox.t")]},
+    "or, the first holds": {"or": [var("mbox.t"), *UNEQUAL]},
+    "and, all hold": {"and": [*EQUAL, var("mbox.t")]},
+    "and, the last fails": {"and": [*EQUAL, var("mbox.e")]},
+    "and, the first fails": {"and": [var("mbox.e"), *EQUAL]},
+    "if, none holds": {"if": CHOICES},
+    "if, none holds, with an else": {"if": [*CHOICES, var("mbox.t")]},
+    "if, the last holds": {"if": [*CHOICES, var("mbox.yes"), var("mbox.e"), 1]},
+    "if, the first holds": {"?:": [var("mbox.yes"), var("mbox.e"), *CHOICES]},
+    "cat": {"cat": UNEQUAL},
+    "merge": {"merge": UNEQUAL},
+    "+": {"+": [1, *[var("mbox.n")] * WIDE]},
+    "min": {"min": [var("mbox.n"), *EQUAL]},
+    "max": {"max": [var("mbox.n"), *EQUAL]},
+    "in": {"in": [True, UNEQUAL]},
+    "missing": {"missing": ["mbox.t", *[f"mbox.{i}" for i in range(WIDE)]]},
+    "list": [*UNEQUAL, var("mbox.t")],
+    "some": {"some": [list(range(WIDE)), {"==": [{"var": ""}, WIDE - 1]}]},
+    "the logic of some": {"some": [[1, 2], {"or": [*UNEQUAL, {"==": [{"var": ""}, 2]}]}]},
+}
+
+
+@pytest.mark.parametrize("tree", WIDE_TREES.values(), ids=WIDE_TREES.keys())
+def test_thousands_of_operands_are_no_depth(tree: Any) -> None:
     of = facts(DATA)
-    assert bool(compile_logic(wide).evaluate(of, None)) is interpreter.truthy(
-        interpreter.apply(wide, of.as_dict(None))
+    for whole in (tree, {"cat": ["<", tree, ">"]}):
+        expected = interpreter.apply(whole, of.as_dict(None))
+        assert plain(value_of(whole, of, None)) == plain(expected)
+    expected = interpreter.apply(tree, of.as_dict(None))
+    assert bool(compile_logic(tree).evaluate(facts(DATA), None)) is interpreter.truthy(expected)
+
+
+FAILS = {"*": []}  # an error in JavaScript too
+LAZY: list[tuple[Any, Any]] = [
+    ({"or": [0, "a", FAILS]}, "a"),
+    ({"or": [{"var": "mbox.t"}, FAILS]}, "gold"),
+    ({"or": [[], {"and": [1, "", FAILS]}, "b", FAILS]}, "b"),
+    ({"and": [1, "", FAILS]}, ""),
+    ({"and": [1, [], FAILS, FAILS]}, []),
+    ({"and": [{"or": ["a", FAILS]}, {"var": "mbox.e"}, FAILS]}, ""),
+    ({"if": [1, "a", FAILS]}, "a"),
+    ({"if": [0, FAILS, "b"]}, "b"),
+    ({"if": [0, FAILS, 1, "b", FAILS, FAILS]}, "b"),
+    ({"if": [1, "", FAILS, "b", FAILS]}, ""),
+    ({"if": [1, [], FAILS]}, []),
+    ({"if": [0, FAILS]}, None),
+    ({"if": [0, FAILS, "", FAILS]}, None),
+    ({"?:": [{"if": [1, 0, FAILS]}, FAILS, {"if": [0, FAILS, "c"]}]}, "c"),
+]
+
+
+@pytest.mark.parametrize(("tree", "value"), LAZY, ids=str)
+def test_what_does_not_decide_is_not_evaluated(tree: Any, value: Any) -> None:
+    assert plain(interpreter.apply(tree, facts(DATA).as_dict(None))) == plain(value)
+    assert plain(value_of(tree)) == plain(value)
+    assert plain(value_of({"cat": ["<", tree, ">"]})) == plain(
+        interpreter.apply({"cat": ["<", [value], ">"]}, {})
     )
+    assert bool(compile_logic(tree).evaluate(facts(DATA), None)) is interpreter.truthy(value)
 
 
 def doubling(times: int, grow: Any, start: Any) -> Any:

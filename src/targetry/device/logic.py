@@ -176,6 +176,15 @@ def _compare(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Emitted:
     return ast.Compare(left, [operator], [right]), "truth"
 
 
+def _kept_as(name: str, expression: ast.expr) -> ast.expr:
+    return ast.NamedExpr(ast.Name(name, ast.Store()), expression)
+
+
+def _as_test(expression: ast.expr, kind: str) -> ast.expr:
+    """An expression that `if` takes as json-logic-js would take the value."""
+    return expression if kind != "any" else _call("truthy", expression)
+
+
 class _Notes:
     """What is learnt of a condition while it is written."""
 
@@ -203,17 +212,19 @@ class _Writer:
             operator = ast.And() if shape[0] == "and" else ast.Or()
             operands = [self.truth(operand) for operand in shape[1:]]
             return operands[0] if len(operands) == 1 else ast.BoolOp(operator, operands)
-        expression, kind = self.emit(shape)
-        return expression if kind != "any" else _call("truthy", expression)
+        return _as_test(*self.emit(shape))
 
     def operand(self, shapes: tuple[Shape, ...], position: int) -> ast.expr:
         return self.value(shapes[position]) if position < len(shapes) else _name("UNDEFINED")
 
     def keep(self, expression: ast.expr) -> tuple[ast.expr, ast.expr]:
         """The expression under a new local name, and that name, for what is needed twice."""
+        name = self.new_name()
+        return _kept_as(name, expression), _name(name)
+
+    def new_name(self) -> str:
         self._notes.names += 1
-        name = f"value_{self._notes.names}"
-        return ast.NamedExpr(ast.Name(name, ast.Store()), expression), _name(name)
+        return f"value_{self._notes.names}"
 
     # values
 
@@ -315,20 +326,25 @@ class _Writer:
     # logic
 
     def both(self, *operands: Shape) -> Emitted:
-        return self._chain(operands, stop_when_true=False)
+        return self._chain(ast.And(), operands)
 
     def either(self, *operands: Shape) -> Emitted:
-        return self._chain(operands, stop_when_true=True)
+        return self._chain(ast.Or(), operands)
 
-    def _chain(self, operands: tuple[Shape, ...], stop_when_true: bool) -> Emitted:
+    def _chain(self, operator: ast.boolop, operands: tuple[Shape, ...]) -> Emitted:
+        """The operand that decides: it is kept as each of them is tested, so that a wide chain is not a deep one."""
         if not operands:
             return _name("UNDEFINED"), "any"
-        result = self.value(operands[-1])
-        for operand in reversed(operands[:-1]):
-            kept, name = self.keep(self.value(operand))
-            test = _call("truthy", kept)
-            result = ast.IfExp(test, name, result) if stop_when_true else ast.IfExp(test, result, name)
-        return result, "any"
+        *others, last = operands
+        if not others:
+            return self.emit(last)
+        name = self.new_name()
+        tests: list[ast.expr] = []
+        for operand in others:
+            expression, kind = self.emit(operand)
+            tests.append(_as_test(_kept_as(name, expression), kind))
+        tests.append(_kept_as(name, self.value(last)))
+        return ast.IfExp(ast.BoolOp(operator, tests), _name(name), _name(name)), "any"
 
     def negation(self, *operands: Shape) -> Emitted:
         return ast.UnaryOp(ast.Not(), self.doubt(*operands)[0]), "truth"
@@ -339,12 +355,18 @@ class _Writer:
         return _call("bool", self.truth(operands[0])), "truth"
 
     def choice(self, *operands: Shape) -> Emitted:
+        """The first value whose condition holds, kept when it is found: as in `_chain`."""
         if not operands:
             return ast.Constant(None), "any"
-        result = self.value(operands[-1]) if len(operands) % 2 else ast.Constant(None)
-        for i in reversed(range(0, len(operands) - 1, 2)):
-            result = ast.IfExp(self.truth(operands[i]), self.value(operands[i + 1]), result)
-        return result, "any"
+        if len(operands) == 1:
+            return self.emit(operands[0])
+        name = self.new_name()
+        found: list[ast.expr] = []
+        for condition, value in zip(operands[::2], operands[1::2], strict=False):
+            taken = ast.Tuple([_kept_as(name, self.value(value))], ast.Load())  # is true, whatever is in it
+            found.append(ast.BoolOp(ast.And(), [self.truth(condition), taken]))
+        found.append(_kept_as(name, self.value(operands[-1]) if len(operands) % 2 else ast.Constant(None)))
+        return ast.IfExp(ast.BoolOp(ast.Or(), found), _name(name), _name(name)), "any"
 
     # loops
 
