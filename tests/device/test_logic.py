@@ -506,6 +506,47 @@ def test_the_allocation_is_asked_for_only_where_the_condition_names_it() -> None
     assert not compile_logic({"==": [var("page.path"), var("mbox.t")]}).needs_allocation
 
 
+SAME = [
+    *[
+        (operator, path, path)
+        for operator in ("==", "===", "in")
+        for path in ("", "mbox", "page", "user", "geo", "mbox.obj")
+    ],
+    ("===", "mbox.list", "mbox.list"),
+    ("===", "mbox.obj.inner", {"cat": ["mbox.obj.", "inner"]}),
+    ("===", "mbox.obj", ["mbox.obj", "a default"]),
+    ("===", ["nope", {"var": ""}], ""),
+]
+
+
+@pytest.mark.parametrize(("operator", "one", "other"), SAME, ids=str)
+def test_an_object_or_a_list_is_equal_to_itself(operator: str, one: Any, other: Any) -> None:
+    of = facts({"obj.inner.a": "x", "list": [1]}, geo=PLACE)
+    right = var(other) if operator != "in" else [1, var(other)]
+    for tree, value in (({operator: [var(one), right]}, True), ({"!": {operator: [var(one), right]}}, False)):
+        assert value_of(tree, of) is value
+        assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is value
+
+
+UNEQUAL_PARTS = [
+    (var("mbox"), var("")),
+    (var("mbox.list"), var("mbox.twin")),
+    (var("mbox.list"), [1]),
+    ([1], [1]),
+    ({}, {}),
+    ({"a": 1, "b": 2}, {"a": 1, "b": 2}),
+    (var("geo"), var("page")),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), UNEQUAL_PARTS, ids=str)
+def test_objects_and_lists_that_only_look_alike_are_not_equal(one: Any, other: Any) -> None:
+    of = facts({"list": [1], "twin": [1]}, geo=PLACE)
+    for operator in ("==", "==="):
+        assert value_of({operator: [one, other]}, of) is False
+        assert value_of({operator.replace("==", "!=", 1): [one, other]}, of) is True
+
+
 # ── random trees ───────────────────────────────────────────────────────────────────────────────────────────────
 
 texts = st.sampled_from(
@@ -543,6 +584,7 @@ paths = st.sampled_from(
             "geo.latitude",
             "geo.region",
         ),
+        *("mbox", "page", "user", "geo"),
         *("current_day", "current_time", "current_timestamp", "allocation"),
         *("", "current", "accumulator", "accumulator.current", "a", "b", "0", "1", "length"),
     ]
@@ -582,24 +624,7 @@ def operations(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-LOOPS = ("map", "filter", "reduce", "all", "none", "some")
-
-
-def of_facts(tree: Any) -> Any:
-    """The tree without the rule context as a whole: it is made anew each time, so it is never the same as itself."""
-    if isinstance(tree, list):
-        return [of_facts(part) for part in tree]
-    if not isinstance(tree, dict) or len(tree) != 1:
-        return tree
-    ((operator, operands),) = tree.items()
-    if operator == "var":
-        return {"var": "mbox.t"} if operands == "" or operands[:1] == [""] else tree
-    if operator in LOOPS:  # whose logic is about an item
-        return {operator: [operands[1] if i == 1 else of_facts(part) for i, part in enumerate(operands)]}
-    return {operator: of_facts(operands)}
-
-
-trees = st.recursive(scalars | variables | variables, operations, max_leaves=10).map(of_facts)
+trees = st.recursive(scalars | variables | variables, operations, max_leaves=10)
 
 
 @settings(max_examples=400)

@@ -54,6 +54,7 @@ _PATHS = (
     "zero",
     "yes",
 )
+_WHOLES = ("", "mbox", "user", "page", "geo", "allocation", "current_day", "page.path", "user.locale")
 _LOGIC = ("and", "or", "!", "!!", "if", "?:")
 _COMPARE = ("==", "===", "!=", "!==", "<", "<=", ">", ">=")
 _ARITHMETIC = ("+", "-", "*", "/", "%", "min", "max")
@@ -130,8 +131,9 @@ def _literal(rng: Rng, depth: int, inside: bool) -> Any:
 
 
 def _name(rng: Rng, inside: bool) -> str:
-    name = rng.choice(_PATHS)
-    return rng.choice(("a", "", "0", "length")) if inside and rng.random() < 0.7 else f"mbox.{name}"
+    if inside and rng.random() < 0.7:
+        return rng.choice(("a", "", "0", "length"))
+    return rng.choice(_WHOLES) if rng.random() < 0.15 else f"mbox.{rng.choice(_PATHS)}"
 
 
 def _path(rng: Rng, depth: int, inside: bool) -> Any:

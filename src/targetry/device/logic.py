@@ -61,7 +61,7 @@ def compile_logic(tree: Any, *, as_truth: bool = True) -> Compiled:
         code, needs_allocation = _code(shape, len(reader.literals), as_truth)
     except RecursionError as error:  # the caller's own stack was nearly used up
         raise LogicError("the condition is nested too deeply") from error
-    function = FunctionType(code, _GLOBALS, "condition", tuple(reader.literals))
+    function = FunctionType(code, _GLOBALS, "condition", (*reader.literals, None))
     return Compiled(function, needs_allocation)
 
 
@@ -133,6 +133,7 @@ def _kind_of(value: Any) -> str:
 # ASCII), "text", "number" (never NaN), "truth" (a Python bool), "any".
 
 Emitted = tuple[ast.expr, str]
+_WHOLE = "whole"  # the last argument, which is never given: a local name with None in it
 _TEXTS = frozenset({"ascii", "text"})
 
 
@@ -141,9 +142,9 @@ def _code(shape: Shape, literals: int, as_truth: bool) -> tuple[CodeType, bool]:
     notes = _Notes()
     writer = _Writer(notes)
     value = writer.truth(shape) if as_truth else writer.emit(shape)[0]
-    names = ["facts", "allocation", *(f"literal_{i}" for i in range(literals))]
+    names = ["facts", "allocation", *(f"literal_{i}" for i in range(literals)), _WHOLE]
     function = ast.fix_missing_locations(
-        ast.Expression(ast.Lambda(_arguments(names, defaults=literals), value))
+        ast.Expression(ast.Lambda(_arguments(names, defaults=literals + 1), value))
     )
     compiled = compile(function, "<condition>", "eval")
     code = next(constant for constant in compiled.co_consts if isinstance(constant, CodeType))
@@ -258,7 +259,9 @@ class _Writer:
         return _call("variable", scope, self.value(path), self.value(default)), "any"
 
     def everything(self) -> ast.expr:
-        return ast.Call(_attribute(_name("facts"), "as_dict"), [self.allocation()], [])
+        """The rule context, made once in an evaluation: JavaScript tells objects by their identity."""
+        made = _kept_as(_WHOLE, _call("whole_context", _name("facts"), self.allocation()))
+        return ast.BoolOp(ast.Or(), [_name(_WHOLE), made])
 
     def allocation(self) -> ast.expr:
         self._notes.needs_allocation = True

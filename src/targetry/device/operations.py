@@ -43,6 +43,7 @@ __all__ = [
     "some_list",
     "variable",
     "walk",
+    "whole_context",
 ]
 
 MAX_LENGTH = 1_000_000
@@ -57,6 +58,11 @@ def _argument(values: list[Any], position: int) -> Any:
 
 
 # ── data ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def whole_context(facts: Facts, allocation: float | None) -> dict[str, Any]:
+    """The rule context, with the very parameters that a path into `mbox` finds."""
+    return facts.as_dict(allocation) | {"mbox": facts.mbox}
 
 
 def walk(data: Any, path: str, default: Any) -> Any:
