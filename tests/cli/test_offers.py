@@ -7,7 +7,6 @@ import pytest
 
 from cli_kit import run, shown, told, written
 from device_kit import artifact, mboxes_of, rule
-from targetry.cli.output import visible
 
 
 def test_each_option_is_a_row() -> None:
@@ -166,7 +165,3 @@ def test_every_option_of_a_page_load_is_a_row(tmp_path: Path) -> None:
     text = shown("offers", "-a", written(tmp_path, document), "--page-load")
 
     assert [line.split()[-1] for line in text.splitlines() if "page load" in line] == ["one", "two"]
-
-
-def test_what_a_terminal_would_obey_is_made_visible() -> None:
-    assert visible("a\x1b[2J\u202eb\nc\udcff") == "a\\x1b[2J\\u202eb\nc\\udcff"

@@ -1,5 +1,4 @@
-"""The command `targetry`: shells around the client and the engine. Nothing imports this package but the command itself
-and the edge's page, which shows people the same."""
+"""The command `targetry`: shells around the client and the engine. Nothing imports this package but the command itself."""
 
 from __future__ import annotations
 

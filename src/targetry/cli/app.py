@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from targetry.errors import OptionError, TargetError
 from targetry.version import __version__
+from targetry.wording.summary import summary
 
 from .answer import ask, open_client, read_source, rules_of
 from .artifact import print_summary, print_summary_json
@@ -20,7 +21,6 @@ from .offers import print_offers, print_offers_json
 from .output import TableOrJson, TextOrJson, print_error
 from .question import OrganizationId, Question, asking
 from .report import report
-from .summary import summary
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 

@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .heading import shown_time
-from .output import console, print_json, shortened, visible
-from .summary import ActivitySummary, ExperienceSummary, Summary
-from .words import EVERYBODY
+from targetry.wording.audience import EVERYBODY
+from targetry.wording.figures import counted, shown_time
+from targetry.wording.kinds import kind_in_words
+from targetry.wording.summary import ActivitySummary, ExperienceSummary, Summary
+from targetry.wording.text import shortened, visible
 
-_TYPES = {"ab": "A/B", "landing": "experience targeting"}
+from .output import console, print_json
 
 
 def print_summary(name: str, summary: Summary) -> None:
@@ -50,20 +51,16 @@ def _time(text: str) -> str:
 def _counts(summary: Summary) -> str:
     return " · ".join(
         (
-            _count(len(summary.activities), "activity", "activities"),
-            _count(len(summary.locations), "location", "locations"),
-            _count(summary.rules, "rule", "rules"),
+            counted(len(summary.activities), "activity", "activities"),
+            counted(len(summary.locations), "location"),
+            counted(summary.rules, "rule"),
             "geo targeting" if summary.geo_targeting_enabled else "no geo targeting",
         )
     )
 
 
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
-
-
 def _print_activity(out: Console, activity: ActivitySummary) -> None:
-    kind = _TYPES.get(activity.type or "", activity.type or "unknown type")
+    kind = kind_in_words(activity.type) or "unknown type"
     name = activity.name if activity.name is not None else "an activity without a name"
     out.print(Text.assemble((shortened(name), "bold"), f" · {kind} · {activity.id}"))
     audiences = {_audience(one) for one in activity.experiences}
@@ -105,7 +102,7 @@ def _print_remote(out: Console, summary: Summary) -> None:
     out.print()
     out.print(Text("Only the Delivery API decides", "bold"))
     for location in remote:
-        also = f", though {_count(location.rules, 'rule is', 'rules are')} here" if location.rules else ""
+        also = f", though {counted(location.rules, 'rule is', 'rules are')} here" if location.rules else ""
         out.print(Text(shortened(f"  {location.type} {location.name}{also}")))
 
 

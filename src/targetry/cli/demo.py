@@ -25,11 +25,11 @@ from targetry.models import (
     Option,
     VisitorId,
 )
+from targetry.wording.summary import ActivitySummary, summary
 
 from .answer import open_client, read_source, rules_of
 from .demo_edge import print_edge_demo
 from .output import console
-from .summary import ActivitySummary, summary
 
 VISITORS: Final = 10_000
 _MBOXES: Final = ("hero", "delivery-note", "checkout-flags")

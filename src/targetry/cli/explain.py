@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 
 from rich.text import Text
 from rich.tree import Tree
 
-from targetry.device.condition_tree import Node
 from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
+from targetry.wording.explanation import Part, experience_of, facts_of, parts_of, reason_of
+from targetry.wording.text import shortened
 
 from .answer import Answer
-from .expression import expression, is_leaf, value_text
 from .heading import heading
-from .output import console, print_json, print_notes, shortened
+from .output import console, print_json, print_notes
 
-_MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red")}
-_NO_MARK = ("· ", "dim")
+_MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red"), None: ("· ", "dim")}
 
 
 def print_explanation(answer: Answer) -> None:
     """A tree for each location."""
     explanation = _explanation(answer)
     out = console()
-    out.print(heading(answer.client, answer.request, answer.now_ms, *_seen_by_rules(explanation)))
+    out.print(heading(answer.client, answer.request, answer.now_ms, *facts_of(explanation)))
     for location in explanation.locations:
         out.print()
         out.print(_location_tree(location))
@@ -36,17 +36,6 @@ def print_explanation_json(answer: Answer) -> None:
 
 def _explanation(answer: Answer) -> Explanation:
     return explain(answer.rules, answer.request, client_code=answer.client, now_ms=answer.now_ms)
-
-
-def _seen_by_rules(explanation: Explanation) -> list[str]:
-    """What of the visitor rules go by, as far as it was given."""
-    user, page, geo = (explanation.context[name] for name in ("user", "page", "geo"))
-    version = f" {user['browserVersion']}" if user["browserVersion"] >= 0 else ""
-    facts = [f"browser {user['browserType']}{version}", f"platform {user['platform']}"]
-    facts += [f"page {page['url']}"] if page["url"] else []
-    facts += [f"{name} {value}" for name, value in geo.items()]
-    facts += [f"property {explanation.property_token}"] if explanation.property_token else []
-    return facts
 
 
 def _location_tree(location: LocationExplanation) -> Tree:
@@ -72,9 +61,7 @@ def _title(location: LocationExplanation) -> Text:
 
 
 def _experience(rule: RuleExplanation) -> str:
-    words = ("activity", "experience")
-    names = [rule.meta.get(f"{word}.name", rule.meta.get(f"{word}.id")) for word in words]
-    return shortened(" › ".join(str(name) for name in names if name is not None)) or "without a name"
+    return shortened(experience_of(rule.meta)) or "without a name"
 
 
 def _unreached(rules: list[RuleExplanation]) -> str:
@@ -86,39 +73,19 @@ def _add_rule(tree: Tree, rule: RuleExplanation, where: str) -> None:
     matched = rule.verdict is Verdict.MATCHED
     place = shortened(f"{where} rule {rule.position}: ".lstrip())
     branch = tree.add(Text.assemble(_MARKS[matched], place, (_experience(rule), "bold")))
-    branch.add(Text(shortened(_reason(rule)), "green" if matched else "yellow"))
-    if rule.condition is not None and not (is_leaf(rule.condition) and rule.condition.operator is None):
-        _add_node(branch, rule.condition)
+    reason = f"matched: {reason_of(rule)}" if matched else reason_of(rule)
+    branch.add(Text(shortened(reason), "green" if matched else "yellow"))
+    _add_parts(branch, parts_of(rule.condition))
 
 
-def _reason(rule: RuleExplanation) -> str:
-    if rule.verdict is not Verdict.MATCHED:
-        return rule.reason
-    if rule.window is not None:
-        return f"matched: the allocation {rule.allocation:g} is in {rule.window[0]:g} to {rule.window[1]:g}"
-    for_everybody = rule.condition is not None and is_leaf(rule.condition)
-    return "matched: it is for everybody" if for_everybody else "matched"
+def _add_parts(tree: Tree, parts: Iterable[Part]) -> None:
+    branches = [tree]
+    for part in parts:
+        del branches[part.depth + 1 :]
+        branches.append(branches[-1].add(_line(part)))
 
 
-def _add_node(tree: Tree, node: Node) -> None:
-    """A part of a condition; where an operand is itself an operation, each gets a line of its own."""
-    on_one_line = not node.more and all(is_leaf(operand) for operand in node.operands)
-    text = expression(node) if on_one_line else (node.operator or "list")
-    branch = tree.add(Text.assemble(_mark(node), shortened(text), _value(node)))
-    if not on_one_line:
-        for operand in node.operands:
-            _add_node(branch, operand)
-    if node.more:
-        branch.add(Text(f"{node.more:,} more", "dim"))
-
-
-def _mark(node: Node) -> tuple[str, str]:
-    return _MARKS[node.value] if isinstance(node.value, bool) else _NO_MARK
-
-
-def _value(node: Node) -> tuple[str, str]:
-    """The value, where neither the mark nor the expression tells it."""
-    if node.error is not None:
-        return shortened(f" cannot be evaluated: {node.error}"), "red"
-    told = isinstance(node.value, bool) or is_leaf(node)
-    return ("" if told else shortened(value_text(node))), "cyan"
+def _line(part: Part) -> Text:
+    value = (f" {shortened(part.value)}" if part.value else "", "cyan")
+    error = (f" {shortened(part.error)}" if part.error else "", "red")
+    return Text.assemble(_MARKS[part.holds], shortened(part.text), value, error)

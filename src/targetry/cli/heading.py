@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from rich.text import Text
 
 from targetry.device.facts import visitor_of
 from targetry.models import DeliveryRequest
-
-from .output import shortened
+from targetry.wording.figures import shown_time
+from targetry.wording.text import shortened
 
 
 def heading(client: str, request: DeliveryRequest, now_ms: int, *more: str) -> Text:
@@ -20,11 +18,3 @@ def heading(client: str, request: DeliveryRequest, now_ms: int, *more: str) -> T
         (shortened(visitor_of(request.id)), "bold"),
         ("\n" + shortened(" · ".join(facts)), "dim"),
     )
-
-
-def shown_time(epoch_ms: float) -> str:
-    """`Fri 2026-11-27 18:00 UTC`; the number itself where the calendar does not reach."""
-    try:
-        return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%a %Y-%m-%d %H:%M UTC")
-    except (ValueError, OverflowError, OSError):
-        return f"{epoch_ms:g}"

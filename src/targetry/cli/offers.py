@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry.models import MboxResponse, Option, PageLoadResponse, PrefetchMboxResponse, View
+from targetry.wording.explanation import experience_of
+from targetry.wording.text import compact, shortened
 
 from .answer import Answer
 from .heading import heading
-from .output import compact, console, print_json, print_notes, shortened
+from .output import console, print_json, print_notes
 
 _Part = MboxResponse | PrefetchMboxResponse | PageLoadResponse | View
 
@@ -59,14 +61,7 @@ def _rows(part: _Part) -> Iterator[tuple[str, Text]]:
         is_blank = part.options is not None and not isinstance(part, PageLoadResponse)
         yield "", Text("default content" if is_blank else "nothing", "dim")
     for option in part.options or ():
-        yield _experience(option), _offer(option)
-
-
-def _experience(option: Option) -> str:
-    """As far as the artifact's response tokens tell."""
-    tokens = option.response_tokens or {}
-    names = (tokens.get(f"{word}.name", tokens.get(f"{word}.id")) for word in ("activity", "experience"))
-    return " › ".join(str(name) for name in names if name is not None)
+        yield experience_of(option.response_tokens or {}), _offer(option)
 
 
 def _offer(option: Option) -> Text:

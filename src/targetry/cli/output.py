@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-_SHOWN_CHARACTERS = 400
+from targetry.wording.text import visible
 
 
 class TextOrJson(StrEnum):
@@ -47,24 +47,3 @@ def print_notes(notes: Iterable[str]) -> None:
 
 def print_error(message: str) -> None:
     console(stderr=True).print(Text.assemble(("error: ", "bold red"), visible(message)), soft_wrap=True)
-
-
-def visible(text: str) -> str:
-    """The text without what a terminal would take for commands."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
-
-
-def shortened(text: str) -> str:
-    """The text, or its beginning and how much there is of it."""
-    text = visible(text)
-    if len(text) <= _SHOWN_CHARACTERS:
-        return text
-    return f"{text[:_SHOWN_CHARACTERS]}… ({len(text):,} characters)"
-
-
-def compact(value: Any) -> str:
-    """A JSON value on one line."""
-    return json.dumps(value, ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich import box
@@ -15,11 +15,11 @@ from targetry.edge.ledger import DEFAULT_FOLDER, Reader
 from targetry.edge.report import ActivityReport, ExperienceReport, Report, make_report
 from targetry.edge.report_plot import MOST_ACTIVITIES, SUFFIXES, write_plot
 from targetry.edge.significance import Interval
+from targetry.wording.figures import counted, shown_p_value, shown_time
+from targetry.wording.kinds import kind_in_words
+from targetry.wording.text import shortened
 
-from .heading import shown_time
-from .output import TableOrJson, console, print_json, print_notes, shortened
-
-_TYPES: Final = {"ab": "A/B", "landing": "experience targeting"}
+from .output import TableOrJson, console, print_json, print_notes
 
 
 def _drawable(path: Path | None) -> Path | None:
@@ -85,7 +85,7 @@ def _about_plot(report: Report, plot: Path | None) -> list[str]:
 
 
 def _print_activity(out: Console, activity: ActivityReport) -> None:
-    kind = [_TYPES.get(activity.type, activity.type)] if activity.type else []
+    kind = [kind_in_words(activity.type)] if activity.type else []
     facts = [*kind, activity.id] if activity.name is not None else kind
     out.print(
         Text.assemble(
@@ -103,15 +103,11 @@ def _name(activity: ActivityReport) -> str:
 
 
 def _counts(activity: ActivityReport) -> str:
-    facts = [_count(activity.visitors, "visitor"), _count(activity.impressions, "impression")]
-    facts.append(_count(activity.conversions, "conversion"))
+    facts = [counted(activity.visitors, "visitor"), counted(activity.impressions, "impression")]
+    facts.append(counted(activity.conversions, "conversion"))
     if activity.orders:
-        facts += [_count(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
+        facts += [counted(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
     return " · ".join(facts)
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def _table(activity: ActivityReport) -> Table:
@@ -143,7 +139,7 @@ def _lift(one: ExperienceReport, *, is_control: bool) -> list[Text]:
     value, p_value = one.lift.value, one.lift.p_value
     shown = _with_interval(f"{100 * value:+.1f} %", one.lift.interval, "{:+.1f}")
     is_sure = one.lift.interval is not None and p_value < 0.05
-    return [shown, Text(_probability(p_value), ("green" if value > 0 else "red") if is_sure else "")]
+    return [shown, Text(shown_p_value(p_value), ("green" if value > 0 else "red") if is_sure else "")]
 
 
 def _with_interval(text: str, interval: Interval | None, form: str) -> Text:
@@ -157,12 +153,8 @@ def _two_lines(first: str, second: str) -> Text:
     return Text.assemble(first, (f"\n{second}", "dim"))
 
 
-def _probability(value: float) -> str:
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
-
-
 def _compared(value: float) -> str:
-    shown = _probability(value)
+    shown = shown_p_value(value)
     return shown if shown.startswith("<") else f"= {shown}"
 
 
@@ -186,14 +178,14 @@ def _print_odd_visitors(out: Console, activity: ActivityReport) -> None:
     if activity.switched:
         out.print(
             Text(
-                f"{_count(activity.switched, 'visitor')} saw more than one experience, and count for the first",
+                f"{counted(activity.switched, 'visitor')} saw more than one experience, and count for the first",
                 "dim",
             )
         )
     if activity.outside:
         out.print(
             Text(
-                f"{_count(activity.outside, 'visitor')} clicked or ordered with no impression before it",
+                f"{counted(activity.outside, 'visitor')} clicked or ordered with no impression before it",
                 "dim",
             )
         )

@@ -15,7 +15,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Final, TypeVar
@@ -28,8 +27,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from targetry.cli.heading import shown_time
-from targetry.cli.output import shortened
+from targetry.wording.figures import counted, shown_clock, shown_p_value, shown_time
+from targetry.wording.text import shortened
 
 from .artifacts import ArtifactState
 from .ledger_error import LedgerError
@@ -187,7 +186,9 @@ class _Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        made.filters.update(clock=_clock, count=_count, time=shown_time, percent=_percent, p_value=_p_value)
+        made.filters.update(
+            clock=shown_clock, count=counted, time=shown_time, percent=_percent, p_value=shown_p_value
+        )
         self._page = made.get_template("page.html")
         self._row = made.get_template("request.html")
         self._style, self._script = _text("page.css"), _text("page.js")
@@ -222,23 +223,8 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _clock(epoch_ms: int) -> str:
-    try:
-        return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return str(epoch_ms)
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
-
-
 def _percent(value: float, sign: str = "", places: int = 1) -> str:
     return f"{100 * value:{sign}.{places}f}"
-
-
-def _p_value(value: float) -> str:
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
 def _example(url: str, served: Served) -> str:

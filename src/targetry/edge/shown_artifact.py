@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from targetry.cli.summary import ActivitySummary, LocationSummary, QuarantineSummary, summary
+from targetry.wording.kinds import kind_in_words
+from targetry.wording.summary import ActivitySummary, LocationSummary, QuarantineSummary, summary
 
 from .activities import activities_of
 from .event import Activity
@@ -16,7 +17,6 @@ COLOURS: Final = 8
 _ACTIVITIES: Final = 100
 _EXPERIENCES: Final = 30
 _LOCATIONS: Final = 200
-_KINDS: Final = {"ab": "A/B", "landing": "experience targeting"}
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ def _activity(told: ActivitySummary, known: Activity | None) -> ShownActivity:
     return ShownActivity(
         name=told.name if told.name is not None else f"activity {told.id}",
         id="" if told.id is None else str(told.id),
-        kind=_KINDS.get(told.type or "", told.type or ""),
+        kind=kind_in_words(told.type),
         bar=bar,
         experiences=[
             ShownExperience(

@@ -6,17 +6,16 @@ The explanation is that of `targetry explain`. Of a huge one only the beginning 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
-from targetry.cli.expression import expression, is_leaf, value_text
-from targetry.cli.output import compact
 from targetry.device.condition_tree import Node
-from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
+from targetry.device.explain import LocationExplanation, RuleExplanation, Verdict, explain
 from targetry.device.facts import visitor_of
 from targetry.models import DeliveryRequest, Notification
+from targetry.wording.explanation import experience_of, facts_of, parts_of, reason_of
+from targetry.wording.text import compact
 
 from .recent import Seen
 
@@ -26,6 +25,7 @@ _LOCATIONS: Final = 20
 _RULES: Final = 20
 _PARAMETERS: Final = 20
 _DEEPEST: Final = 8
+_MARKS: Final = {True: "yes", False: "no", None: "none"}
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ def shown_request(seen: Seen) -> ShownRequest:
         status=seen.status,
         visitor=explanation.visitor,
         client=explanation.client_code,
-        facts=_facts(explanation),
+        facts=facts_of(explanation),
         sent=_sent(request),
         locations=[_location(one, budget) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
@@ -119,17 +119,6 @@ class _Budget:
         taken = max(0, min(wanted, self.left))
         self.left -= taken
         return taken
-
-
-def _facts(explanation: Explanation) -> list[str]:
-    """What of the visitor rules go by, as far as it was given."""
-    user, page, geo = (explanation.context[name] for name in ("user", "page", "geo"))
-    version = f" {user['browserVersion']}" if user["browserVersion"] >= 0 else ""
-    facts = [f"browser {user['browserType']}{version}", f"platform {user['platform']}"]
-    facts += [f"page {page['url']}"] if page["url"] else []
-    facts += [f"{name} {value}" for name, value in geo.items()]
-    facts += [f"property {explanation.property_token}"] if explanation.property_token else []
-    return facts
 
 
 def _sent(request: DeliveryRequest) -> list[str]:
@@ -182,63 +171,26 @@ def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _Budget)
     return ShownRule(
         title=f"{where}rule {rule.position}",
         experience=_experience(rule.meta),
-        reason=_reason(rule),
+        reason=reason_of(rule),
         is_matched=rule.verdict is Verdict.MATCHED,
         lines=_lines(rule.condition, budget),
     )
 
 
 def _experience(meta: dict[str, Any]) -> str:
-    names = [meta.get(f"{word}.name", meta.get(f"{word}.id")) for word in ("activity", "experience")]
-    return " › ".join(str(name) for name in names if name is not None) or "without a name"
-
-
-def _reason(rule: RuleExplanation) -> str:
-    if rule.verdict is not Verdict.MATCHED:
-        return rule.reason
-    if rule.window is not None:
-        return f"the allocation {rule.allocation:g} is in {rule.window[0]:g} to {rule.window[1]:g}"
-    for_everybody = rule.condition is not None and is_leaf(rule.condition)
-    return "it is for everybody" if for_everybody else "its condition holds"
+    return experience_of(meta) or "without a name"
 
 
 def _lines(condition: Node | None, budget: _Budget) -> list[Line]:
-    if condition is None or (is_leaf(condition) and condition.operator is None):
-        return []
     allowed = budget.take(_LINES_OF_A_RULE)
     lines: list[Line] = []
-    for line in _parts(condition):
+    for part in parts_of(condition):
         if len(lines) == allowed:
             lines.append(Line(0, "none", "…", ""))
             break
-        lines.append(line)
+        lines.append(Line(min(part.depth, _DEEPEST), _MARKS[part.holds], part.text, part.error or part.value))
     budget.left += max(0, allowed - len(lines))
     return lines
-
-
-def _parts(condition: Node) -> Iterator[Line]:
-    """Part by part, each before its operands; without recursion, since conditions are as deep as they like."""
-    pending = [(0, condition)]
-    while pending:
-        depth, node = pending.pop()
-        on_one_line = not node.more and all(is_leaf(operand) for operand in node.operands)
-        text = expression(node) if on_one_line else (node.operator or "list")
-        yield Line(min(depth, _DEEPEST), _mark(node), text, _told(node))
-        if not on_one_line:
-            pending += [(depth + 1, operand) for operand in reversed(node.operands)]
-        if node.more:
-            yield Line(min(depth + 1, _DEEPEST), "none", f"{node.more:,} more", "")
-
-
-def _mark(node: Node) -> str:
-    return ("yes" if node.value else "no") if isinstance(node.value, bool) else "none"
-
-
-def _told(node: Node) -> str:
-    """The value, where neither the mark nor the expression tells it."""
-    if node.error is not None:
-        return f"cannot be evaluated: {node.error}"
-    return "" if isinstance(node.value, bool) or is_leaf(node) else value_text(node).strip()
 
 
 def _value(value: Any) -> str:

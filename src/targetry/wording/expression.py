@@ -8,8 +8,8 @@ from msgspec import UNSET
 
 from targetry.device.condition_tree import Node
 
-from .heading import shown_time
-from .output import compact
+from .figures import shown_time
+from .text import compact
 
 _BETWEEN: Final = frozenset(
     {"==", "===", "!=", "!==", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%", "and", "or"}
@@ -36,8 +36,8 @@ def expression(node: Node) -> str:
 
 
 def value_text(node: Node) -> str:
-    """` is 42`; nothing where there is no value."""
-    return "" if node.value is UNSET else f" is {compact(node.value)}"
+    """`is 42`; nothing where there is no value."""
+    return "" if node.value is UNSET else f"is {compact(node.value)}"
 
 
 def _leaf(node: Node, by_the_clock: bool) -> str:

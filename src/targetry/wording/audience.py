@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from .heading import shown_time
-from .output import compact
+from .figures import shown_time
+from .text import compact
 
 EVERYBODY: Final = "everybody"
 

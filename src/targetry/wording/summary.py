@@ -10,7 +10,7 @@ import msgspec
 from targetry.device.explain import shown_window
 from targetry.device.ruleset import Rule, RuleSet, split_window
 
-from .words import in_words
+from .audience import in_words
 
 
 class ExperienceSummary(msgspec.Struct, rename="camel"):

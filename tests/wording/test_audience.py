@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry.cli.words import in_words
+from targetry.wording.audience import in_words
 
 
 def var(path: str) -> dict[str, str]:

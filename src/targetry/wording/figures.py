@@ -1,0 +1,32 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def shown_time(epoch_ms: float) -> str:
+    """`Fri 2026-11-27 18:00 UTC`; the number itself where the calendar does not reach."""
+    return _formatted(epoch_ms, "%a %Y-%m-%d %H:%M UTC")
+
+
+def shown_clock(epoch_ms: float) -> str:
+    """`18:00:27`, UTC; the number itself where the calendar does not reach."""
+    return _formatted(epoch_ms, "%H:%M:%S")
+
+
+def _formatted(epoch_ms: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return f"{epoch_ms:g}"
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """`1 rule`, `2,000 rules`. `several`: the plural, where it is not with an s."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def shown_p_value(value: float) -> str:
+    """`0.0312`; `< 0.0001` for what is smaller."""
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
