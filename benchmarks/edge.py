@@ -1,0 +1,163 @@
+"""The edge under load on one core, beside the same server software with a handler that does nothing, all in one run.
+
+    scripts/bench edge
+
+Prints tables and puts them into benchmarks/RESULTS.md. Server and clients are processes of their own on 127.0.0.1, each on a core of
+its own where there are two. The whole takes a minute or two, and each command is bounded in time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_report import report
+from machine import MachineClock
+from report import keep
+from running import HERE, Contestant, Progress, Running, fresh
+
+PATIENCE_S = 60.0
+CONNECTIONS = 32
+STEADY = 0.7  # of what a server can do
+CLIENTS = Contestant("The clients", [sys.executable, str(HERE / "run_edge_clients.py")])
+STAGES = Contestant("The edge's steps", [sys.executable, str(HERE / "run_edge_stages.py")])
+
+
+@dataclass(frozen=True)
+class Plan:
+    rounds: int
+    windows: int
+    seconds: float
+
+
+FULL = Plan(rounds=3, windows=3, seconds=1.5)
+QUICK = Plan(rounds=1, windows=1, seconds=0.7)
+
+
+@dataclass(frozen=True)
+class Server:
+    """`serve` is `nothing` or `edge`."""
+
+    name: str
+    loop: str
+    serve: str
+    is_recording: bool = False
+
+
+class Cores:
+    """One for the server and another for the clients; None where the system has no two or cannot be told."""
+
+    def __init__(self) -> None:
+        usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        self.clients, self.server = (usable[0], usable[-1]) if len(usable) > 1 else (None, None)
+
+
+class Bench:
+    def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._progress = progress
+        self.cores = Cores()
+        self._number = 0
+
+    def measured(self, servers: list[Server]) -> dict[Server, dict[str, Any]]:
+        """Each server by rounds, so that a busy minute of the machine meets them all; of each its best window, the least
+        processor time, and the least p99 at a steady rate."""
+        found: dict[Server, list[dict[str, Any]]] = {server: [] for server in servers}
+        body_bytes = 0
+        for _ in range(self._plan.rounds):
+            for server in servers:
+                answer = self._once(server, body_bytes)
+                body_bytes = answer["body_bytes"]
+                found[server].append(answer)
+        return {server: _best(answers) for server, answers in found.items()}
+
+    def _once(self, server: Server, body_bytes: int) -> dict[str, Any]:
+        self._progress(f"{server.name}, {server.loop}")
+        with Running(self._contestant(server, body_bytes), PATIENCE_S) as running:
+            facts = running.ask({})
+            command = {"port": facts["port"], "connections": CONNECTIONS, "core": self.cores.clients}
+            clock, plan = MachineClock(), self._plan
+            flood = {"do": "flood", "windows": plan.windows, "seconds": plan.seconds, "warm_up_s": 0.5}
+            answer = fresh(CLIENTS, {**command, **flood}, PATIENCE_S)
+            busy, after = clock.busy(), running.ask({})
+            per_s = max(window["per_s"] for window in answer["windows"])
+            steady = {"do": "steady", "rate": STEADY * per_s, "seconds": 2 * plan.seconds}
+            at_ease = fresh(CLIENTS, {**command, **steady}, PATIENCE_S)
+            end = running.ask({})
+        return {
+            **max(answer["windows"], key=lambda window: window["per_s"]),
+            "cpu_us": (after["cpu_s"] - facts["cpu_s"]) / answer["answered"] * 1e6,
+            "body_bytes": answer["body_bytes"],
+            "steady": at_ease,
+            "resident_mb": end["resident_mb"],
+            "busy": busy,
+        }
+
+    def _contestant(self, server: Server, body_bytes: int) -> Contestant:
+        self._number += 1
+        folder = self._folder / str(self._number)
+        folder.mkdir()
+        command = {
+            "serve": server.serve,
+            "loop": server.loop,
+            "core": self.cores.server,
+            "data": str(folder / "ledger") if server.is_recording else None,
+            "log": str(folder / "log"),
+            "body_bytes": body_bytes,
+        }
+        return Contestant(
+            server.name, [sys.executable, str(HERE / "run_edge_server.py"), json.dumps(command)]
+        )
+
+
+def _best(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        **max(answers, key=lambda one: one["per_s"]),
+        "cpu_us": min(one["cpu_us"] for one in answers),
+        "steady": min((one["steady"] for one in answers), key=lambda one: one["p99_ms"]),
+        "resident_mb": max(one["resident_mb"] for one in answers),
+        "busy": min(one["busy"] for one in answers),
+    }
+
+
+def servers() -> list[Server]:
+    """The loop that an edge takes by itself comes first."""
+    loops = ["uvloop", "asyncio"] if importlib.util.find_spec("uvloop") else ["asyncio"]
+    return [
+        server
+        for loop in loops
+        for server in (
+            Server("the edge", loop, "edge"),
+            Server("the edge, recording", loop, "edge", is_recording=True),
+            Server("a handler that does nothing", loop, "nothing"),
+        )
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: writes no results")
+    given = parser.parse_args()
+    plan, progress = QUICK if given.quick else FULL, Progress()
+    with tempfile.TemporaryDirectory(prefix="targetry-bench-") as folder:
+        bench = Bench(plan, Path(folder), progress)
+        found = bench.measured(servers())
+    progress("the edge's steps")
+    steps = fresh(STAGES, {"do": "stages", "seconds": plan.seconds / 2}, PATIENCE_S)
+    progress("")
+    text = report(found, steps, CONNECTIONS, STEADY, are_apart=bench.cores.server is not None)
+    print(text)
+    if not given.quick:
+        keep(text)
+
+
+if __name__ == "__main__":
+    main()

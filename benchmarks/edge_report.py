@@ -1,0 +1,121 @@
+"""What `edge.py` found, as Markdown with the goals beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from report import machine, mark, markdown, us
+
+GOALS = {"of_nothing": 0.5, "per_s": 6_000.0, "p99_ms": 10.0, "resident_mib": 120.0}
+_MIB = 1024 * 1024 / 1e6
+
+
+class Server(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def loop(self) -> str: ...
+    @property
+    def serve(self) -> str: ...
+
+
+def report(
+    found: Mapping[Any, dict[str, Any]],
+    steps: dict[str, float],
+    connections: int,
+    steady: float,
+    *,
+    are_apart: bool,
+) -> str:
+    """All tables as Markdown. `found`: server → what was measured of it."""
+    first = next(iter(found))
+    nothing = {server.loop: measured for server, measured in found.items() if server.serve == "nothing"}
+    apart = (
+        "Server and clients have a core each."
+        if are_apart
+        else "Server and clients share what cores there are."
+    )
+    return "\n\n".join(
+        (
+            "# The edge under load",
+            f"Made by `scripts/bench edge` on {machine()}.",
+            f"`POST /rest/v1/delivery`, one mbox of the sample shop, each request of another visitor, over {connections} kept "
+            f"connections. {apart}\nThe handler that does nothing runs in uvicorn with httptools, as the edge does; it looks at no request "
+            "and answers as many bytes.\nThe edge logs each request into a file, as its command does. ✓ and ✗ say whether the "
+            "goal is met.",
+            _table(found, nothing, steady),
+            f"## Where a request's time goes, {first.loop}",
+            _time_table(found[first], nothing[first.loop], steps),
+            _bounds(found, nothing),
+        )
+    )
+
+
+def _table(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, Any]], steady: float) -> str:
+    per_s, p99, resident = GOALS["per_s"], GOALS["p99_ms"], GOALS["resident_mib"]
+    table = [
+        [
+            "",
+            "loop",
+            f"requests/s (≥ {per_s:,.0f})",
+            f"of nothing's (≥ {GOALS['of_nothing']:.0%}), by processor time",
+            "µs of processor time",
+            "p50, p99 when flooded",
+            f"p50, p99 at {steady:.0%} of it (p99 ≤ {p99:.0f} ms)",
+            f"memory (≤ {resident:.0f} MiB)",
+        ]
+    ]
+    for server, measured in found.items():
+        is_edge = server.serve != "nothing"
+        bare = nothing[server.loop]
+        share, of_time = measured["per_s"] / bare["per_s"], bare["cpu_us"] / measured["cpu_us"]
+        mib = measured["resident_mb"] / _MIB
+        easy = measured["steady"]
+        table.append(
+            [
+                server.name,
+                server.loop,
+                _cell(f"{measured['per_s']:,.0f}", measured["per_s"] >= per_s, is_edge),
+                _cell(f"{share:.0%}, {of_time:.0%}", share >= GOALS["of_nothing"], is_edge),
+                us(measured["cpu_us"]),
+                f"{measured['p50_ms']:.1f}, {measured['p99_ms']:.1f} ms",
+                _cell(f"{easy['p50_ms']:.1f}, {easy['p99_ms']:.1f} ms", easy["p99_ms"] <= p99, is_edge),
+                _cell(f"{mib:.0f} MiB", mib <= resident, is_edge),
+            ]
+        )
+    return markdown(table)
+
+
+def _cell(text: str, met: bool, is_goal: bool) -> str:
+    return f"{text} {mark(met)}" if is_goal else text
+
+
+def _time_table(edge: dict[str, Any], nothing: dict[str, Any], steps: dict[str, float]) -> str:
+    rest = edge["cpu_us"] - nothing["cpu_us"] - steps["deliver"]
+    others = steps["deliver"] - steps["read"] - steps["decide"]
+    return markdown(
+        [
+            ["", "µs"],
+            ["the server software: sockets, HTTP, a task for each request", us(nothing["cpu_us"])],
+            ["reading and checking query and body", us(steps["read"])],
+            ["deciding", us(steps["decide"])],
+            ["events, ids, writing the answer", us(others)],
+            ["limits of connections, metrics, log, list of the page", us(rest)],
+            ["together", us(edge["cpu_us"])],
+        ]
+    )
+
+
+def _bounds(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, Any]]) -> str:
+    """What kept the rates from being higher, and how far the figures may be trusted."""
+    lines = []
+    for server, measured in found.items():
+        of_core = measured["per_s"] * measured["cpu_us"] / 1e6
+        bound = "the server's processor time" if of_core >= 0.9 else "waiting"
+        if bound == "waiting" and measured["busy"] >= 0.9:
+            bound = "a machine that is busy otherwise"
+        lines.append(
+            f"{server.name} ({server.loop}) by {bound} (server {min(of_core, 1):.0%}, clients {measured['share']:.0%} of a core)"
+        )
+    return "Bounded: " + ";\n".join(lines) + "."

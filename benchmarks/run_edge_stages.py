@@ -1,0 +1,53 @@
+"""The edge's own work without a network, by its steps: answers the command of `edge.py`."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from measure import measure
+from run_edge_clients import _question
+from run_targetry import main
+
+
+def stages(command: dict[str, Any]) -> dict[str, Any]:
+    """Step → microseconds, each time of another visitor."""
+    from targetry.device.decide import decide
+    from targetry.edge.delivery import deliver
+    from targetry.edge.question import read_query, read_request
+    from targetry.edge.shelf import Served, Shelf
+    from targetry.ids import new_id
+    from targetry.samples import shop_path
+
+    shelf = Shelf([Served("shop", shop_path().read_bytes())])
+    served = shelf.served[0]
+    questions = [_parts(_question(80, number)) for number in range(1_000)]
+    requests = itertools.cycle([read_request(body) for _, body in questions])
+    asked = itertools.cycle(questions)
+    now_ms = int(time.time() * 1000)
+
+    def read() -> None:
+        query, body = next(asked)
+        read_query(query)
+        read_request(body)
+
+    def decided() -> None:
+        decide(served.rules, next(requests), client_code=served.client, now_ms=now_ms, new_id=new_id)
+
+    def delivered() -> None:
+        query, body = next(asked)
+        deliver(body, query, shelf=shelf, now_ms=now_ms, new_id=new_id)
+
+    steps: dict[str, Callable[[], object]] = {"read": read, "decide": decided, "deliver": delivered}
+    return {name: measure(step, seconds=command["seconds"]).best_us for name, step in steps.items()}
+
+
+def _parts(question: bytes) -> tuple[str, bytes]:
+    head, _, body = question.partition(b"\r\n\r\n")
+    return head.split()[1].partition(b"?")[2].decode(), body
+
+
+if __name__ == "__main__":
+    main({"stages": stages})
