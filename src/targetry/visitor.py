@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from secrets import randbits
+from random import SystemRandom
 from threading import Lock
 from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import quote, unquote
@@ -54,12 +54,13 @@ _STATE_KEYS = {  # how the 1.1.0 package spells a state's keys → how the page'
     "supplemental_data_id_last": "supplementalDataIDLast",
     "supplemental_data_id_last_consumed": "supplementalDataIDLastConsumed",
 }
+_random = SystemRandom()  # as `secrets`, which takes long to import
 _SCRIPT_ESCAPES = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
 
 
 def generate_sdid() -> str:
     """A new supplemental data id: 16 upper-case hexadecimal digits, a hyphen, 16 more."""
-    return f"{randbits(63):016X}-{randbits(63):016X}"
+    return f"{_random.getrandbits(63):016X}-{_random.getrandbits(63):016X}"
 
 
 class VisitorLike(Protocol):

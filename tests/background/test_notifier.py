@@ -521,10 +521,10 @@ def test_a_process_ends_although_nobody_answers(server: FaultyServer) -> None:
         for _ in range(2):
             notifier.offer(delivery(url=URL))
         # Called after the notifier's own, which was registered later.
-        from targetry.background import notifier as module
-        atexit.unregister(module._close_all)
+        from targetry.background.process_end import close_all
+        atexit.unregister(close_all)
         atexit.register(lambda: print(balanced(notifier.stats()), notifier.stats().dropped))
-        atexit.register(module._close_all)
+        atexit.register(close_all)
         os.kill(os.getpid(), signal.SIGTERM)
         """,
         server.url,

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import datetime
 import functools
-import hashlib
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import mmh3
 import msgspec
 
 from targetry.background.artifact_fetch import Downloaded, Failed, NotModified, fetch
 from targetry.background.backoff import Pace, PollSchedule
-from targetry.background.disk_cache import DiskCache
 from targetry.background.freshness import Freshness
 from targetry.background.limited_log import LimitedLog
 from targetry.background.place import place_of_headers
@@ -29,6 +28,9 @@ from targetry.events import (
     GEO_LOCATION_UPDATED,
     Lazy,
 )
+
+if TYPE_CHECKING:
+    from targetry.background.disk_cache import DiskCache
 
 Emit = Callable[..., None]
 Rules = TypeVar("Rules")
@@ -80,7 +82,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._on_ready = on_ready
         self._now = now
         self._etag: str | None = None
-        self._digest: bytes | None = None
+        self._digest: int | None = None
         self._told_stale = False
         self.current: Rules | None = None
         self.origin: str | None = None
@@ -130,7 +132,7 @@ class ArtifactRefresh(Generic[Rules]):
         return self._downloaded(outcome, force)
 
     def _downloaded(self, answer: Downloaded, force: bool) -> float | None:
-        digest = hashlib.sha256(answer.body).digest()
+        digest = mmh3.hash128(answer.body)
         rules = self.current if digest == self._digest else None  # the same bytes need no second compilation
         if rules is None:
             try:
@@ -159,7 +161,7 @@ class ArtifactRefresh(Generic[Rules]):
         except Exception as error:
             self._log.warning("cache-read", "The artifact copy %s is ignored: %s", disk.path, error)
             return
-        self._etag, self._digest = saved.etag, hashlib.sha256(saved.body).digest()
+        self._etag, self._digest = saved.etag, mmh3.hash128(saved.body)
         self._take(rules, "disk", saved.saved_at)
         self.freshness.read_from_disk(self._now() - saved.saved_at)
         self._on_ready()

@@ -21,11 +21,11 @@ import msgspec
 
 from targetry.background.artifact_refresh import ArtifactRefresh, Emit, Rules
 from targetry.background.backoff import PollSchedule
-from targetry.background.disk_cache import DiskCache
 from targetry.background.forks import watch_forks
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.repeating import Repeating
 from targetry.delivery.transport import Transport
+from targetry.lazy_import import importing
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_TIMEOUT_S: Final = 30.0
@@ -97,6 +97,9 @@ class ArtifactSource(Generic[Rules]):
         self._schedule = PollSchedule(interval_s, random)
         disk = None
         if cache_dir is not None:
+            with importing():
+                from targetry.background.disk_cache import DiskCache
+
             disk = DiskCache(cache_dir, url, max_bytes=max_bytes, warn=self._log.warning)
         self._refresh = ArtifactRefresh[Rules](
             transport=transport,

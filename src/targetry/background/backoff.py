@@ -11,10 +11,11 @@ Three paces, by what went wrong (RELIABILITY rules 2 and 3):
 
 from __future__ import annotations
 
-import email.utils
 import enum
 from collections.abc import Callable
 from typing import Final
+
+from targetry.lazy_import import importing
 
 _PASSING_STATUSES: Final = frozenset({304, 408, 425, 429})  # of 3xx and 4xx, those that a moment may change
 _FIRST_RETRY_S = 0.5
@@ -46,6 +47,9 @@ def retry_after_s(value: str | None, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    with importing():  # it takes long, and dates are rare
+        import email.utils
+
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -8,7 +8,6 @@ Handlers of events are called here, outside all locks: one that blocks keeps one
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
@@ -21,6 +20,7 @@ from targetry.background.outbox import Outbox
 from targetry.delivery.transport import HttpRequest, HttpResponse, Transport
 from targetry.errors import ApiException, TargetError, TransportError
 from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, Lazy
+from targetry.ids import new_id
 from targetry.models import DeliveryRequest
 
 Emit = Callable[..., None]
@@ -45,7 +45,7 @@ class Courier:
         log: LimitedLog,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        new_id: Callable[[], str] = new_id,
     ) -> None:
         self.outbox = outbox
         self._transport = transport

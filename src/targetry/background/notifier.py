@@ -12,16 +12,13 @@ of its parent's; with a spool, what is pending outlives the process, and is then
 
 from __future__ import annotations
 
-import atexit
 import os
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
-from multiprocessing import util
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -32,10 +29,13 @@ from targetry.background.forks import watch_forks
 from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.outbox import Outbox
-from targetry.background.scribe import Scribe
-from targetry.background.spooled_outbox import SpooledOutbox
+from targetry.background.process_end import close_at_exit
 from targetry.background.throttle import RetryPolicy, Throttle
 from targetry.delivery.transport import Transport
+from targetry.lazy_import import importing
+
+if TYPE_CHECKING:
+    from targetry.background.spooled_outbox import SpooledOutbox
 
 __all__ = [
     "Deliverable",
@@ -49,7 +49,6 @@ DEFAULT_QUEUE_LIMIT: Final = 10_000
 DEFAULT_QUEUE_BYTES: Final = 32 * 1024 * 1024
 DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
 
-_EXIT_S = 1.7  # for the notifiers of a process together, when it ends
 _GRACE_S = 0.2  # for threads to leave, once there is nothing more to do
 _PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more courier,
 _SLOW_CALL_S = 0.005  # if calls are so long that couriers spend their time waiting
@@ -110,11 +109,10 @@ class Notifier:
         self._wait = wait
         self._closed = False
         self._begin()
-        _notifiers.add(self)
+        close_at_exit(self)
         watch_forks(self)
-        if isinstance(self._outbox, SpooledOutbox) and self._spool is not None and _has_files(self._spool):
-            self._outbox.opening = True
-            self._staff(self._outbox)
+        if self._spool is not None and _has_files(self._spool):
+            self._take_over_leftovers()
 
     def offer(self, delivery: Deliverable) -> bool:
         """Send it in the background, or count it as dropped. Takes microseconds, never blocks, never raises.
@@ -174,8 +172,7 @@ class Notifier:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        outbox_type = Outbox if self._spool is None else SpooledOutbox
-        outbox = outbox_type(
+        outbox = (Outbox if self._spool is None else _spooled_outbox())(
             limit=self._queue_limit,
             max_bytes=self._queue_bytes,
             throttle=Throttle(self._policy, self._random),
@@ -194,6 +191,12 @@ class Notifier:
             now=self._now,
         )
         self._outbox = outbox
+
+    def _take_over_leftovers(self) -> None:
+        outbox = self._outbox
+        assert isinstance(outbox, _spooled_outbox())
+        outbox.opening = True
+        self._staff(outbox)
 
     def _current(self) -> Outbox:
         if self._pid != os.getpid():
@@ -224,7 +227,7 @@ class Notifier:
                 outbox.hiring.release()
 
     def _hire_missing(self, outbox: Outbox) -> bool:
-        if isinstance(outbox, SpooledOutbox) and not outbox.scribes and not self._hire_scribe(outbox):
+        if self._spool is not None and not self._hire_scribe(outbox, self._spool):
             return False
         return bool(outbox.crew) or self._hire_courier(outbox)
 
@@ -238,11 +241,16 @@ class Notifier:
         if len(outbox.crew) < self._max_in_flight:
             self._hire_courier(outbox)
 
-    def _hire_scribe(self, outbox: SpooledOutbox) -> bool:
-        assert self._spool is not None
+    def _hire_scribe(self, outbox: Outbox, folder: Path) -> bool:
+        """Have the outbox's one scribe at work."""
+        from targetry.background.scribe import Scribe
+
+        assert isinstance(outbox, _spooled_outbox())
+        if outbox.scribes:
+            return True
         scribe = Scribe(
             outbox,
-            self._spool,
+            folder,
             max_bytes=self._spool_bytes,
             idle_s=self._idle_s,
             clock=self._clock,
@@ -312,20 +320,10 @@ def _has_files(folder: Path) -> bool:
         return False
 
 
-# Of the module, since the interpreter calls one function at its end; being weak, it keeps no notifier alive.
-_notifiers: weakref.WeakSet[Notifier] = weakref.WeakSet()
+def _spooled_outbox() -> type[SpooledOutbox]:
+    """With SQLite, which only those need who want a spool."""
+    with importing():
+        from targetry.background import scribe  # noqa: F401
+        from targetry.background.spooled_outbox import SpooledOutbox
 
-
-def _close_all() -> None:
-    deadline = time.monotonic() + _EXIT_S
-    for notifier in list(_notifiers):
-        notifier.close(max(0.0, deadline - time.monotonic()))
-
-
-def _close_all_in_forked_process(_: object) -> None:
-    util.Finalize(None, _close_all, exitpriority=0)
-
-
-atexit.register(_close_all)
-# Processes that multiprocessing forks end without calling what is registered there.
-util.register_after_fork(_notifiers, _close_all_in_forked_process)
+    return SpooledOutbox

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -26,6 +25,7 @@ import msgspec
 
 from targetry.background.claim import Claim
 from targetry.fork_gate import ForkGate
+from targetry.ids import new_id
 
 _FORMAT: Final = 1
 _ROWS_AT_A_TIME: Final = 500
@@ -258,7 +258,7 @@ def _leftovers(folder: Path) -> Iterator[Claim]:
 def _new_claim(folder: Path) -> Claim:
     while True:
         try:
-            return Claim(folder / f"{os.getpid()}-{uuid.uuid4().hex[:12]}.lock")
+            return Claim(folder / f"{os.getpid()}-{new_id()[:13]}.lock")
         except (BlockingIOError, FileNotFoundError):
             # Another process took the new file for a leftover, and has removed it by now, or is about to.
             if not folder.is_dir():

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from targetry.background.forks import watch_forks
 from targetry.background.limited_log import LimitedLog
+from targetry.background.process_end import close_at_exit
 from targetry.background.repeating import Repeating
 from targetry.errors import OptionError
 from targetry.logs import Log
 
 _MOST_WAITING: Final = 10_000  # a function that does not keep up loses the newest
-_EXIT_S: Final = 1.7
 
 
 class Reports:
@@ -36,7 +34,7 @@ class Reports:
         self._closed = False
         self._worker = Repeating("targetry-reports", self._step)
         watch_forks(self)
-        _all_reports.add(self)
+        close_at_exit(self)
 
     def __call__(self, impressions: dict[str, Any]) -> None:
         if self._function is None:
@@ -77,16 +75,3 @@ class Reports:
             self._function(impressions)
         except Exception as error:  # it is the user's, and others are waiting
             self._log.error("function", "send_notification_func failed: %r", error)
-
-
-# Of the module, since the interpreter calls one function at its end; being weak, it keeps no engine alive.
-_all_reports: weakref.WeakSet[Reports] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    deadline = time.monotonic() + _EXIT_S
-    for reports in list(_all_reports):
-        reports.close(max(0.0, deadline - time.monotonic()))
-
-
-atexit.register(_close_all)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -63,9 +64,11 @@ UNCLOSED = ("-W", "ignore::ResourceWarning")  # of sockets and threads of a clie
 
 
 @contextlib.contextmanager
-def started(target: Target, script: str, *flags: str) -> Iterator[subprocess.Popen[str]]:
+def started(
+    target: Target, script: str, *flags: str, prelude: str = _PRELUDE
+) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, *_WARNINGS, *flags, "-c", _PRELUDE + script, target.host]
+    command = [sys.executable, *_WARNINGS, *flags, "-c", prelude + script, target.host]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -78,9 +81,9 @@ def started(target: Target, script: str, *flags: str) -> Iterator[subprocess.Pop
 def run(target: Target) -> Run:
     """Runs a script to its end, which must be a good one; returns how long that took."""
 
-    def run(script: str, *flags: str) -> float:
+    def run(script: str, *flags: str, prelude: str = _PRELUDE) -> float:
         began = time.monotonic()
-        with started(target, script, *flags) as process:
+        with started(target, script, *flags, prelude=prelude) as process:
             _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "")
         return time.monotonic() - began
@@ -321,6 +324,32 @@ for n in range(20):
     )
     assert len(target.notifications) == 20
     assert took < 5
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("first", ["parent", "worker"])
+def test_a_worker_of_multiprocessing_that_forgets_to_close_still_sends_its_reports(
+    first: str, method: str, run: Run, target: Target
+) -> None:
+    """Whether its parent has imported Targetry, and used it, or nobody before it has."""
+    parent = """
+from e2e.client.worker import decide
+decide(sys.argv[1], "parent")
+"""
+    worker = f"""
+import multiprocessing, sys
+from e2e.client.worker import decide
+process = multiprocessing.get_context("{method}").Process(target=decide, args=[sys.argv[1], "worker"])
+process.start()
+process.join()
+assert process.exitcode == 0, process.exitcode
+"""
+    run(
+        "import sys" + parent + worker if first == "parent" else worker + parent,
+        *UNCLOSED,
+        prelude="",
+    )
+    assert sorted(sessions(target)) == ["parent"] * 3 + ["worker"] * 3
 
 
 HANGING = {
