@@ -15,6 +15,7 @@ from targetry.errors import ApiException, DeadlineError
 MAX_RETRIES: Final = 2
 
 _FIRST_PAUSE_S = 0.05
+_LEAST_TRY_S = 0.05  # a try that has less only hides why the one before it failed
 _TOKENS = 10.0
 _TOKEN_BACK = 0.1
 _STATUSES = frozenset({502, 503, 504})
@@ -50,7 +51,7 @@ def pause_s(error: ApiException, tries: int, left_s: float, random: float) -> fl
         return None
     asked = _retry_after_s(error.headers or {})
     pause = random * _FIRST_PAUSE_S * 2**tries if asked is None else asked
-    return pause if pause < left_s else None
+    return pause if pause + _LEAST_TRY_S <= left_s else None
 
 
 def _is_repeatable(error: ApiException) -> bool:
