@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from .decisioning_engine import DecisioningEngine
 from .delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
 from .errors import ClosedError, OptionError
+from .forks import notice_fork
 from .machinery import ClientStats, Machinery
 from .messages import MESSAGES
 from .options import ClientOptions
@@ -61,5 +62,6 @@ class ClientFace:
         return self._machinery.stats()
 
     def _check_open(self) -> None:
+        notice_fork()
         if self._machinery.is_closed:
             raise ClosedError("the client is closed")

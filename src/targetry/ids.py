@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from targetry.forks import call_in_children
+
 _DIGITS: Final = 32
 _AT_ONCE: Final = 64
 
@@ -30,5 +32,4 @@ def _make() -> str:
     return first
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_ids.clear)
+call_in_children(_ids.clear)

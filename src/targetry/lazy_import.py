@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Final
 
-from targetry.fork_gate import ForkGate
+from targetry.forks import ForkGate
 
 _gate: Final = ForkGate(longest_wait_s=30.0)  # a busy interpreter gives an import a small share of its time
 

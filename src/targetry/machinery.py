@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .background.artifact_source import ArtifactStats
-from .background.forks import watch_forks
 from .background.geo import GeoLookup, Lookup
 from .background.geo_database import GeoDatabase
 from .background.notifier import Notifier, NotifierStats
@@ -23,6 +22,7 @@ from .delivery.hosts import geo_url
 from .delivery.http import HttpTransport
 from .delivery.transport import AsyncTransport, Transport
 from .events import CLIENT_READY, Events
+from .forks import notice_fork, watch_forks
 from .logs import Log
 from .models import DecisioningMethod
 from .options import ClientOptions
@@ -158,6 +158,7 @@ class Machinery:
         """Stop everything within `timeout` seconds; may be called twice."""
         if self.is_closed:
             return
+        notice_fork()
         self.is_closed = True
         self._closed.set()
         deadline = time.monotonic() + timeout

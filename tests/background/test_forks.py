@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from targetry.background.forks import _watched, watch_forks
+from targetry.forks import _owners, watch_forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -155,13 +155,13 @@ def test_a_child_does_not_wait_for_lookups_that_its_parent_was_making() -> None:
     """)
 
 
-def test_what_is_watched_is_not_kept_alive() -> None:
+def test_what_is_owners_is_not_kept_alive() -> None:
     class Owner:
         def after_fork(self) -> None: ...
 
     owner = Owner()
     watch_forks(owner)
-    assert owner in _watched
+    assert owner in _owners
     gone = weakref.ref(owner)
     del owner
     gc.collect()

@@ -21,10 +21,10 @@ import msgspec
 
 from targetry.background.artifact_refresh import ArtifactRefresh, Emit, Rules
 from targetry.background.backoff import PollSchedule
-from targetry.background.forks import watch_forks
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.repeating import Repeating
 from targetry.delivery.transport import Transport
+from targetry.forks import watch_forks
 from targetry.lazy_import import importing
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024

@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from targetry.forks import call_in_children
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -70,5 +72,4 @@ def _in_child() -> None:
     _open_files.clear()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_in_child)
+call_in_children(_in_child)

@@ -25,13 +25,13 @@ import msgspec
 from targetry.background.bell import Bell
 from targetry.background.courier import Courier, Emit
 from targetry.background.entry import Deliverable, Delivery
-from targetry.background.forks import watch_forks
 from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.outbox import Outbox
 from targetry.background.process_end import close_at_exit
 from targetry.background.throttle import RetryPolicy, Throttle
 from targetry.delivery.transport import Transport
+from targetry.forks import watch_forks
 from targetry.lazy_import import importing
 
 if TYPE_CHECKING:

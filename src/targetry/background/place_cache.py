@@ -14,8 +14,8 @@ from concurrent.futures import Future
 import msgspec
 
 from targetry.background.breaker import Breaker
-from targetry.background.forks import watch_forks
 from targetry.background.place import Place
+from targetry.forks import watch_forks
 
 Flight = Future[Place | None]
 

@@ -13,6 +13,8 @@ import time
 import weakref
 from typing import Any, Final, Protocol
 
+from targetry.forks import call_in_children
+
 _ALL_TOGETHER_S: Final = 1.7
 
 
@@ -58,5 +60,4 @@ def _in_child() -> None:
 
 
 atexit.register(close_all)
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_in_child)
+call_in_children(_in_child)

@@ -24,7 +24,7 @@ from typing import Final, Self
 import msgspec
 
 from targetry.background.claim import Claim
-from targetry.fork_gate import ForkGate
+from targetry.forks import ForkGate
 from targetry.ids import new_id
 
 _FORMAT: Final = 1

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from targetry.background.forks import watch_forks
 from targetry.background.limited_log import LimitedLog
 from targetry.background.process_end import close_at_exit
 from targetry.background.repeating import Repeating
 from targetry.errors import OptionError
+from targetry.forks import watch_forks
 from targetry.logs import Log
 
 _MOST_WAITING: Final = 10_000  # a function that does not keep up loses the newest

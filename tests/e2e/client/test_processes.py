@@ -248,6 +248,32 @@ client.close(10)
 
 
 @needs_fork
+def test_a_fork_that_tells_nobody_is_noticed_by_the_first_call(run: Run, target: Target) -> None:
+    """As uWSGI forks, in C: none of Python's handlers is called. No two processes may give out the same ids."""
+    run(
+        """
+import ctypes
+client = TargetClient.create(options)
+client.get_offers(hero("parent"))
+os.fork = ctypes.PyDLL(None).fork
+def child():
+    client.get_offers(hero("child"))
+    client.get_offers(hero("child"))
+    client.close(10)
+wait_for(in_child(child), in_child(child), in_child(client.close))
+client.get_offers(hero("parent"))
+client.close()
+"""
+    )
+    ids = [body["requestId"] for body in target.bodies]
+    assert len(ids) == len(set(ids)) == 6
+    told = [
+        entry["requestId"] for body in target.bodies for entry in body.get("telemetry", {}).get("entries", ())
+    ]
+    assert len(told) == len(set(told)) == 3
+
+
+@needs_fork
 def test_an_asyncio_client_works_in_the_child_of_a_fork(run: Run, target: Target) -> None:
     run(
         """

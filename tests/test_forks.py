@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 PRELUDE = """
 import os, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
-from targetry.fork_gate import ForkGate
+from targetry.forks import ForkGate, notice_fork
 
 def fork_and_see(look):
     pid = os.fork()
@@ -98,5 +98,38 @@ def test_threads_that_fork_at_once_let_each_other_through() -> None:
             thread.start()
         for thread in threads:
             thread.join()
+        assert is_open()
+    """)
+
+
+def test_a_fork_that_tells_nobody_is_noticed_when_somebody_looks() -> None:
+    run("""
+        import ctypes
+        from targetry import forks
+        os.fork = ctypes.PyDLL(None).fork  # without Python's handlers
+        gate, at_work, over, told = ForkGate(30), threading.Event(), threading.Event(), []
+
+        def work():
+            with gate.shut():
+                at_work.set()
+                over.wait(30)
+
+        class Owner:
+            def after_fork(self):
+                told.append(1)
+
+        def look():
+            for _ in range(2):
+                notice_fork()
+            return told == [1] and is_open()
+
+        owner = Owner()
+        forks.watch_forks(owner)
+        threading.Thread(target=work).start()
+        at_work.wait(30)
+        notice_fork()
+        fork_and_see(look)
+        assert told == []
+        over.set()
         assert is_open()
     """)

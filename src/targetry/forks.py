@@ -1,0 +1,96 @@
+"""Forks: what must be made anew in the child, and what must not be caught half done.
+
+A fork copies memory but only the forking thread: locks held by other threads stay locked for ever in the child, and their work
+is never finished. Whoever owns locks or threads asks here to be told, once, in the child (`watch_forks`). Locks of other
+people's code, of the import system and of SQLite, nobody can make anew, so a fork waits until they are free (`ForkGate`).
+
+Servers written in C may fork without Python's handlers (uWSGI does, unless told otherwise). The first call in such a
+child finds out by itself (`notice_fork`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+
+class ForkAware(Protocol):
+    def after_fork(self) -> None:
+        """Runs in the child before anything else does: replace locks, forget threads. Must not raise."""
+
+
+# The state of this module has to be the module's, since the interpreter has no way to take a fork handler back. Owners
+# are kept weakly, and functions for as long as the process lives.
+_owners: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_functions: list[Callable[[], object]] = []
+_pid = os.getpid()
+_noticing = threading.Lock()
+
+
+def watch_forks(owner: ForkAware) -> None:
+    """Call `owner.after_fork()` in every child forked while `owner` lives."""
+    _owners.add(owner)
+
+
+def call_in_children(function: Callable[[], object]) -> None:
+    """Call `function` in every child, before the owners'."""
+    _functions.append(function)
+
+
+def notice_fork() -> None:
+    """Do what is to be done in a child, if that has not been done yet. Costs a tenth of a microsecond."""
+    if os.getpid() != _pid:
+        with _noticing:
+            if os.getpid() != _pid:
+                _begin_child()
+
+
+class ForkGate:
+    """Keeps forks out of a piece of work. Lives as long as the process."""
+
+    def __init__(self, longest_wait_s: float) -> None:
+        """`longest_wait_s`: after so many seconds a fork goes ahead all the same. A child that might hang is
+        better than a parent that does."""
+        self._longest_wait_s = longest_wait_s
+        self._lock = threading.RLock()
+        self._forking = threading.local()
+        if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+            os.register_at_fork(before=self._before, after_in_parent=self._in_parent)
+        call_in_children(self._in_child)
+
+    def shut(self) -> AbstractContextManager[object]:
+        """No other thread forks inside of `with gate.shut():`, or gets in there. It may nest."""
+        return self._lock
+
+    def _before(self) -> None:
+        self._forking.has_lock = self._lock.acquire(timeout=self._longest_wait_s)
+
+    def _in_parent(self) -> None:
+        if self._forking.has_lock:
+            self._lock.release()
+
+    def _in_child(self) -> None:
+        self._lock = threading.RLock()
+
+
+def _begin_child() -> None:
+    global _pid
+    for function in _functions:
+        function()
+    for owner in list(_owners):
+        owner.after_fork()
+    _pid = os.getpid()
+
+
+def _after_fork() -> None:
+    global _noticing
+    _noticing = threading.Lock()
+    _begin_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
