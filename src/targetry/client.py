@@ -62,8 +62,7 @@ class TargetClient(ClientFace):
         Raises `OptionError` with the path of the wrong field, `NotReadyError` on device without an artifact, `ApiException`
         (`TransportError`, `DeadlineError`) within `timeout` ms when the Delivery API is asked, `ClosedError`.
         """
-        if self._machinery.is_closed:
-            self._check_open()
+        self._check_open()
         offer = offer_options(options, keywords, self._method)
         if offer.callback is None:
             return self._offers(offer)

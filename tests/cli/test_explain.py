@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli_kit import run, shown, told, written
-from device_kit import artifact, mboxes_of, rule
+from device_kit import NOBODY, artifact, mboxes_of, rule
 
 
 def test_the_tree_shows_which_rule_decided_and_why_not_the_others() -> None:
@@ -100,6 +100,24 @@ def test_json_holds_the_values_of_the_tree() -> None:
             {"operator": "var", "name": "mbox.member.tier_lc", "value": "silver"},
         ],
     }
+
+
+def test_what_an_explanation_leaves_out_is_counted(tmp_path: Path) -> None:
+    long_meta = {"activity.id": 1, "activity.name": "Long", "texts": ["x" * 1000] * 990}
+    document = mboxes_of(*[rule(i, NOBODY, meta=long_meta) for i in range(40)], rule(41))
+    text = shown("explain", "-a", written(tmp_path, document), "--mbox", "hero")
+
+    assert text.count("✗ rule ") == 10
+    assert "├── ✓ rule 40: Activity 41 › Experience 0\n" in text
+    assert text.endswith("└── 30 more that did not match, left out\n")
+
+
+def test_where_everything_is_left_out_there_are_rules_all_the_same(tmp_path: Path) -> None:
+    long_meta = {"activity.id": 1, "texts": ["x" * 1000] * 990}
+    document = mboxes_of(*[rule(i, NOBODY, meta=long_meta) for i in range(12)])
+    text = shown("explain", "-a", written(tmp_path, document), "--mbox", "hero", "--mbox", "hero")
+
+    assert text.endswith("mbox hero (execute): nothing matched\n└── 12 more that did not match, left out\n")
 
 
 def test_a_part_that_is_no_question_shows_its_value(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import random
+from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +19,7 @@ from differential.suites import artifact as suite_artifact
 from targetry import samples
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.allocation import allocation
+from targetry.device.allowance import Allowance
 from targetry.device.decide import decide
 from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
 from targetry.device.ruleset import RuleSet, compile_artifact
@@ -149,8 +152,9 @@ def test_a_rule_that_earlier_ones_left_no_work_for_says_so() -> None:
         rules = [rule(number, busy(size, answer=answer)) for number, answer in enumerate(answers)]
         return one_location(mboxes_of(*rules), asked("hero")).rules
 
-    largest = next(size for size in range(450, 0, -10) if verdicts(met(size, False)) == ["condition"])
-    first, second = met(largest, False, True)
+    sizes = range(0, 450, 30)
+    too_large = bisect(sizes, False, key=lambda size: verdicts(met(size, False)) != ["condition"])
+    first, second = met(sizes[too_large - 1], False, True)
 
     assert (first.verdict, second.verdict) == (Verdict.CONDITION, Verdict.FAILED)
     assert second.reason == "earlier rules have used up the work that a decision may cost"
@@ -329,3 +333,85 @@ def test_an_explanation_changes_nothing_of_the_request() -> None:
 
     assert request.to_json() == before
     assert decided(document, request).response.execute is not None
+
+
+# ── how much is told ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def explained_for(left: int, document: Mapping[str, Any], request: DeliveryRequest) -> Explanation:
+    rules = compile_artifact(document)
+    return explain(rules, request, client_code=CLIENT, now_ms=NOW_MS, allowance=Allowance(left))
+
+
+def nobody_of(number: int) -> dict[str, Any]:
+    return rule(number, {"==": [{"var": "mbox.n"}, number]})
+
+
+def test_rules_are_told_until_it_has_cost_enough_and_then_counted() -> None:
+    document = mboxes_of(*map(nobody_of, range(1, 300)))
+    (location,) = explained_for(20_000, document, asked("hero")).locations
+
+    assert 5 < len(location.rules) < 30
+    assert len(location.rules) + location.more == 299
+    assert verdicts(location.rules) == ["condition"] * len(location.rules)
+    assert location.rules[3].condition is not None
+
+
+def test_the_rule_that_decides_is_told_whatever_it_costs() -> None:
+    document = mboxes_of(*map(nobody_of, range(1, 300)), rule(300), rule(301))
+    for left in (0, 1_000, 20_000):
+        (location,) = explained_for(left, document, asked("hero")).locations
+        assert [rule.meta["activity.id"] for rule in location.matched] == [300]
+        assert len(location.rules) + location.more == 301
+        assert location.rules[-1].verdict is Verdict.MATCHED
+
+
+def test_all_locations_share_what_an_explanation_may_cost() -> None:
+    document = mboxes_of(*map(nobody_of, range(1, 30)))
+    first, second = explained_for(20_000, document, asked("hero", "hero")).locations
+
+    assert (len(first.rules) + first.more, len(second.rules) + second.more) == (29, 29)
+    assert (second.rules, second.more) == ([], 29)
+
+
+def test_a_large_location_of_ordinary_rules_is_told_whole() -> None:
+    several = [rule(i, {"and": [window(0, 50), IS_GERMAN]}) for i in range(1, 1001)]
+    location = one_location(mboxes_of(*several, mbox=GLOBAL), asked(GLOBAL))
+
+    assert (len(location.rules), location.more) == (1000, 0)
+    assert all(rule.condition is not None and rule.condition.operands for rule in location.rules)
+
+
+def test_loops_cost_as_much_as_an_explanation_may_and_no_more() -> None:
+    items = {"map": [list(range(400)), {"var": ""}]}
+    looping = {"some": [items, {"some": [items, {"==": [{"var": ""}, -1]}]}]}
+    document = mboxes_of(*[rule(i, looping) for i in range(1, 20)], rule(20))
+    (location,) = explained_for(1_000_000, document, asked("hero")).locations
+
+    assert location.matched[0].meta["activity.id"] == 20
+    assert location.more > 0
+    assert len(location.rules) + location.more == 20
+
+
+def test_of_a_long_meta_the_beginning_is_told() -> None:
+    meta = {"activity.id": 1, "activity.name": "x" * 5000, "experience.name": "E", "many": [1] * 2000}
+    location = one_location(mboxes_of(rule(1, meta=meta)), asked("hero"))
+
+    assert location.rules[0].meta["activity.name"] == "x" * 1000 + "… (5,000 characters)"
+    assert location.rules[0].meta["experience.name"] == "E"
+    assert location.rules[0].meta["many"][-1].endswith("more")
+
+
+@pytest.mark.parametrize(
+    "broken", ['{"meta": {}, "condition": 1e999}', '{"meta": {"activity.name": "A"}, "condition": "\xff"}']
+)
+def test_a_rule_that_cannot_be_read_does_not_stop_the_explanation_of_the_others(broken: str) -> None:
+    text = json.dumps(mboxes_of(rule(1, NOBODY), rule(2))).replace(
+        '"mboxes": {"hero": [', '"mboxes": {"hero": [' + broken + ","
+    )
+    request = asked("hero", prefetch={"views": [{}]})
+    rules = compile_artifact(text.encode("latin-1"))
+    mbox, _ = explain(rules, request, client_code=CLIENT, now_ms=NOW_MS).locations
+
+    assert verdicts(mbox.rules) == ["quarantined", "condition", "matched"]
+    assert mbox.rules[0].meta == {}

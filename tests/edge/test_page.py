@@ -223,6 +223,19 @@ def test_a_huge_explanation_is_cut() -> None:
     assert len(rows) < 100_000
 
 
+def test_rules_that_the_explanation_leaves_out_are_counted_with_those_that_are_not_shown() -> None:
+    document = shop()
+    rule = document["rules"]["mboxes"]["hero"][0]
+    long = {**rule, "condition": False, "meta": {**rule["meta"], "texts": ["x" * 1000] * 999}}
+    document["rules"]["mboxes"]["hero"] = [long] * 40
+    client = web_client(artifact=document)
+    asked(client, {"name": "hero"}, {"name": "hero"})
+    rows = client.get("/recent").text
+    assert "29 more not shown" in rows
+    assert "40 more not shown" in rows
+    assert "no rules" not in rows
+
+
 def test_what_takes_long_is_left_for_another_look() -> None:
     recent = Recent(1)
     recent.add(ask(HERO), at_ms=NOW_MS, size=0)

@@ -48,6 +48,8 @@ def _location_tree(location: LocationExplanation) -> Tree:
             continue
         for rule in rules:
             _add_rule(tree, rule, rule.location if location.name is None else "")
+    if location.more:
+        tree.add(Text(f"{location.more:,} more that did not match, left out", "dim"))
     return tree
 
 
@@ -57,7 +59,8 @@ def _title(location: LocationExplanation) -> Text:
     if location.matched:
         experiences = dict.fromkeys(_experience(rule) for rule in location.matched)
         return title.append("; ".join(experiences), "green")
-    return title.append("nothing matched" if location.rules else "no rules", "yellow")
+    has_rules = location.rules or location.more
+    return title.append("nothing matched" if has_rules else "no rules", "yellow")
 
 
 def _experience(rule: RuleExplanation) -> str:

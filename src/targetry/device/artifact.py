@@ -20,6 +20,8 @@ import msgspec
 
 from targetry.errors import ArtifactError, ArtifactVersionError
 
+from .javascript import well_formed
+
 MAJOR_VERSION = 1
 DEFAULT_GLOBAL_MBOX = "target-global-mbox"
 
@@ -115,7 +117,7 @@ def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: s
     """
     if isinstance(source, Mapping):
         return _text_of(source)
-    data = _encoded(source) if isinstance(source, str) else bytes(source)
+    data = well_formed(source).encode() if isinstance(source, str) else bytes(source)
     data = data.removeprefix(codecs.BOM_UTF8)
     return reveal(data, organization_id or "") if is_obfuscated(data) else data
 
@@ -172,13 +174,6 @@ def _decode_mended(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) 
 
 def _whole(escape: re.Match[bytes]) -> bytes:
     return escape.group() if escape.group(2) is None else escape.group(1) + rb"\ufffd"
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def _text_of(document: Mapping[str, Any]) -> bytes:

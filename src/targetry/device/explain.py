@@ -1,7 +1,8 @@
 """Why a visitor gets what he gets: for each location that a request asks for, each rule and what became of it.
 
 Which rules match is asked of `select.py`, the road of every decision, so an explanation cannot disagree with it; what is
-worked out here is only why the others did not.
+worked out here is only why the others did not. That is paid for from an allowance: when it is used up, conditions and
+rules that did not match are left out, and counted.
 """
 
 from __future__ import annotations
@@ -9,19 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 
+from targetry.errors import ArtifactError
 from targetry.models import Context, DeliveryRequest, RequestDetails
 
+from .allowance import Allowance
 from .condition_tree import Node, condition_tree
+from .excerpt import excerpt
 from .facts import Details, Facts, RequestFacts, visitor_of
 from .remote import RemoteDependency, remote_dependency
 from .ruleset import Location, Rule, RuleSet
 from .select import all_matches, first_match
 
 _NO_CONTEXT = Context()
+_RULE = 500  # what a rule costs besides its meta and its condition
 
 
 class Verdict(StrEnum):
@@ -60,6 +66,7 @@ class LocationExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
     """One location asked for. `mode` is `execute` or `prefetch`, `type` is `mbox`, `pageLoad` or `view`.
 
     A view without a name is every view. `is_remote`: it holds, or may hold, activities that only the Delivery API decides.
+    `more` counts the rules that are left out because the explanation has cost enough; none that matched is.
     """
 
     mode: str
@@ -68,6 +75,7 @@ class LocationExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
     is_remote: bool
     rules: list[RuleExplanation]
     parameters: dict[str, Any] = {}
+    more: int = 0
 
     @property
     def matched(self) -> list[RuleExplanation]:
@@ -86,25 +94,41 @@ class Explanation(msgspec.Struct, rename="camel"):
     locations: list[LocationExplanation]
 
 
-def explain(rules: RuleSet, request: DeliveryRequest, *, client_code: str, now_ms: int) -> Explanation:
-    """Explain what `decide` answers to the same arguments. The request is prepared, as `decide` wants it; never raises."""
+def explain(
+    rules: RuleSet,
+    request: DeliveryRequest,
+    *,
+    client_code: str,
+    now_ms: int,
+    allowance: Allowance | None = None,
+) -> Explanation:
+    """Explain what `decide` answers to the same arguments. The request is prepared, as `decide` wants it; never raises.
+
+    `allowance` is what it may cost besides the decision: by default about two seconds.
+    """
     facts = RequestFacts(request.context or _NO_CONTEXT, visitor_of(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
     context = Facts(facts, RequestDetails(), None).as_dict(None)
     del context["mbox"]
-    explainer = _Explainer(rules, facts, token, remote_dependency(rules, request))
+    explainer = _Explainer(rules, facts, token, remote_dependency(rules, request), allowance or Allowance())
     locations = list(explainer.locations(request))
     return Explanation(client_code, facts.visitor, token, now_ms, context, locations)
 
 
 class _Explainer:
     def __init__(
-        self, rules: RuleSet, facts: RequestFacts, token: str | None, remote: RemoteDependency
+        self,
+        rules: RuleSet,
+        facts: RequestFacts,
+        token: str | None,
+        remote: RemoteDependency,
+        allowance: Allowance,
     ) -> None:
         self._rules = rules
         self._request = facts
         self._token = token
         self._remote = remote
+        self._allowance = allowance
 
     def locations(self, request: DeliveryRequest) -> Iterator[LocationExplanation]:
         """What is executed first; mboxes before the pageLoad before views."""
@@ -122,17 +146,17 @@ class _Explainer:
     def _mbox(self, mode: str, kind: str, name: str, details: Details) -> LocationExplanation:
         first_only = kind == "mbox" and name != self._rules.global_mbox
         location = self._rules.mbox(name)
-        rules = self._explained(details, name, location, _placed(self._rules, "mbox", [name]), first_only)
+        rules, more = self._explained(details, name, location, self._placed("mbox", [name]), first_only)
         return LocationExplanation(
-            mode, kind, name, name in self._remote.mboxes, rules, details.parameters or {}
+            mode, kind, name, name in self._remote.mboxes, rules, details.parameters or {}, more
         )
 
     def _view(self, name: str | None, details: Details) -> LocationExplanation:
         names = list(self._rules.views) if name is None else [name]
         location = self._rules.view(name)
-        rules = self._explained(details, name, location, _placed(self._rules, "view", names), False)
+        rules, more = self._explained(details, name, location, self._placed("view", names), False)
         is_remote = bool(self._remote.views) if name is None else name in self._remote.views
-        return LocationExplanation("prefetch", "view", name, is_remote, rules, details.parameters or {})
+        return LocationExplanation("prefetch", "view", name, is_remote, rules, details.parameters or {}, more)
 
     def _explained(
         self,
@@ -141,15 +165,47 @@ class _Explainer:
         location: Location,
         placed: Iterator[_Placed],
         first_only: bool,
-    ) -> list[RuleExplanation]:
+    ) -> tuple[list[RuleExplanation], int]:
+        """The rules, and how many are left out."""
         facts, runs = Facts(self._request, details, name), location.runs(self._token)
         if first_only:
             first = first_match(runs, facts)
             matches = [first] if first is not None else []
         else:
             matches = list(all_matches(runs, facts))
-        meeting = _Meeting(facts, self._token, matches, first_only)
-        return [meeting.explained(one) for one in placed]
+        meeting = _Meeting(facts, self._token, matches, first_only, self._allowance)
+        rules, more = [], 0
+        for one in placed:
+            if self._allowance.is_used_up and not meeting.is_match(one.rule):
+                more += 1
+            else:
+                rules.append(meeting.explained(one))
+        return rules, more
+
+    def _placed(self, kind: str, names: list[str]) -> Iterator[_Placed]:
+        """The rules of locations in the artifact's order, those that are quarantined among them."""
+        known = self._rules.mboxes if kind == "mbox" else self._rules.views
+        faults = self._faults[kind]
+        for name in names:
+            usable = known[name].rules if name in known else ()
+            rest, here = iter(usable), faults.get(name, {})
+            for position in range(len(usable) + len(here)):
+                fault = here.get(position)
+                yield fault if fault is not None else _Placed(name, position, next(rest))
+
+    @cached_property
+    def _faults(self) -> dict[str, dict[str, dict[int, _Placed]]]:
+        """The rules that are quarantined, by type and name of their location and their place in it."""
+        faults: dict[str, dict[str, dict[int, _Placed]]] = {"mbox": {}, "view": {}}
+        try:
+            parsed = self._rules.document()["rules"] if self._rules.quarantined else {}
+        except ArtifactError:  # a rule that is not JSON takes the others' names with it
+            parsed = {}
+        for kind, name, position, reason in self._rules.quarantined:
+            parts = parsed.get("mboxes" if kind == "mbox" else "views", {})
+            rule = parts[name][position] if name in parts else None
+            faults[kind].setdefault(name, {})[position] = _Placed(name, position, None, reason, rule)
+        return faults
 
 
 class _Placed(NamedTuple):
@@ -162,50 +218,49 @@ class _Placed(NamedTuple):
     parsed: Any = None
 
 
-def _placed(rules: RuleSet, kind: str, names: list[str]) -> Iterator[_Placed]:
-    """The rules of locations in the artifact's order, those that are quarantined among them."""
-    faults = {
-        (one.location, one.position): one.reason for one in rules.quarantined if one.location_type == kind
-    }
-    parsed = rules.document()["rules"]["mboxes" if kind == "mbox" else "views"] if faults else {}
-    known = rules.mboxes if kind == "mbox" else rules.views
-    for name in names:
-        usable = known[name].rules if name in known else ()
-        rest = iter(usable)
-        for position in range(len(usable) + sum(where == name for where, _ in faults)):
-            fault = faults.get((name, position))
-            if fault is None:
-                yield _Placed(name, position, next(rest))
-            else:
-                yield _Placed(name, position, None, fault, parsed[name][position])
-
-
 class _Meeting:
     """The rules of one location asked for, met one after the other."""
 
-    def __init__(self, facts: Facts, token: str | None, matches: list[Rule], first_only: bool) -> None:
+    def __init__(
+        self, facts: Facts, token: str | None, matches: list[Rule], first_only: bool, allowance: Allowance
+    ) -> None:
         self._facts = facts
+        self._allowance = allowance
         self._token = token
         self._matches = set(matches)
         self._first_only = first_only
         self._keys: set[str] = set()
         self._is_over = False
 
+    def is_match(self, rule: Rule | None) -> bool:
+        return rule in self._matches
+
     def explained(self, placed: _Placed) -> RuleExplanation:
         rule = placed.rule
         if rule is None:
             meta = placed.parsed.get("meta") if isinstance(placed.parsed, dict) else None
-            meta = meta if isinstance(meta, dict) else {}
+            meta = self._shown(meta if isinstance(meta, dict) else {})
             return RuleExplanation(
                 placed.location, placed.position, Verdict.QUARANTINED, placed.fault, meta=meta
             )
         verdict, reason = self._verdict(rule)
         explained = RuleExplanation(
-            placed.location, placed.position, verdict, reason, rule.key, rule.meta, sorted(rule.tokens)
+            placed.location,
+            placed.position,
+            verdict,
+            reason,
+            rule.key,
+            self._shown(rule.meta),
+            sorted(rule.tokens),
         )
         if verdict not in _NOT_MET:
             self._add_condition(rule, explained)
         return explained
+
+    def _shown(self, meta: dict[str, Any]) -> dict[str, Any]:
+        self._allowance.spend(_RULE)
+        shown: dict[str, Any] = excerpt(meta, self._allowance)
+        return shown
 
     def _verdict(self, rule: Rule) -> tuple[Verdict, str]:
         if self._is_over:
@@ -239,7 +294,7 @@ class _Meeting:
         allocation = explained.allocation = self._allocation(rule)
         if _has_window(rule):
             explained.window = shown_window(rule.low, rule.high)
-        explained.condition = condition_tree(rule.condition, self._fresh, allocation)
+        explained.condition = condition_tree(rule.condition, self._fresh, allocation, self._allowance)
 
     def _allocation(self, rule: Rule) -> float | None:
         """The visitor's, where the rule asks for it."""
@@ -248,7 +303,21 @@ class _Meeting:
 
     def _fresh(self) -> Facts:
         """The location's facts with all of the work that they may cost ahead of them."""
-        return Facts(self._facts.request, self._facts.details, self._facts.name)
+        return _PaidFacts(self._facts.request, self._facts.details, self._facts.name, self._allowance)
+
+
+class _PaidFacts(Facts):
+    """Facts whose work is paid for twice: as in a decision, and as a part of the explanation."""
+
+    def __init__(
+        self, request: RequestFacts, details: Details, name: str | None, allowance: Allowance
+    ) -> None:
+        super().__init__(request, details, name)
+        self._allowance = allowance
+
+    def spend(self, steps: int) -> None:
+        self._allowance.demand(steps)
+        super().spend(steps)
 
 
 _NOT_MET = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_KEY})

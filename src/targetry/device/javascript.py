@@ -273,6 +273,15 @@ def text_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def well_formed(text: str) -> str:
+    """`text.toWellFormed()`: the text as UTF-8 can hold it, with U+FFFD for halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def to_integer(value: Any) -> int:
     """The integer that string functions make of an argument: NaN is 0, infinities saturate."""
     number = to_number(value)

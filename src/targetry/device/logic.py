@@ -47,6 +47,8 @@ class Compiled(NamedTuple):
 
     evaluate: Condition
     needs_allocation: bool
+    code: CodeType
+    """The same one for conditions that differ in literals only."""
 
 
 def compile_logic(tree: Any, *, as_truth: bool = True) -> Compiled:
@@ -62,7 +64,7 @@ def compile_logic(tree: Any, *, as_truth: bool = True) -> Compiled:
     except RecursionError as error:  # the caller's own stack was nearly used up
         raise LogicError("the condition is nested too deeply") from error
     function = FunctionType(code, _GLOBALS, "condition", (*reader.literals, None))
-    return Compiled(function, needs_allocation)
+    return Compiled(function, needs_allocation, code)
 
 
 class _ShapeReader:

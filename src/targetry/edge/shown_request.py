@@ -144,7 +144,7 @@ def _location(location: LocationExplanation, budget: _Budget) -> ShownLocation:
         note=_note(location),
         parameters=[(name, _value(value)) for name, value in [*location.parameters.items()][:_PARAMETERS]],
         rules=[_rule(rule, location, budget) for rule in shown],
-        more=_more(len(met) - len(shown), len(location.rules) - len(met)),
+        more=_more(len(met) - len(shown) + location.more, len(location.rules) - len(met)),
     )
 
 
@@ -157,7 +157,7 @@ def _title(location: LocationExplanation) -> str:
 def _note(location: LocationExplanation) -> str:
     if location.is_remote:
         return "has activities that only Target's own servers decide"
-    return "" if location.rules else "no rules"
+    return "" if location.rules or location.more else "no rules"
 
 
 def _more(unshown: int, unreached: int) -> str:
