@@ -19,7 +19,7 @@ ARROWS = {
     "wording": {"models", "device"},
     "edge": {"models", "device", "delivery", "background", "wording", "samples"},
 }
-LEAVES = {"errors", "messages", "ids", "logs", "events", "checks", "fork_gate", "lazy_import", "version"}
+LEAVES = {"errors", "messages", "ids", "logs", "events", "checks", "forks", "lazy_import", "version"}
 # guest → the files that may import it
 HOSTS = {
     "cli": {"__main__.py"},

@@ -303,20 +303,17 @@ class _Meeting:
 
     def _fresh(self) -> Facts:
         """The location's facts with all of the work that they may cost ahead of them."""
-        return _PaidFacts(self._facts.request, self._facts.details, self._facts.name, self._allowance)
+        facts = self._facts
+        return _PaidFacts(facts.request, facts.details, facts.name, allowance=self._allowance)
 
 
-class _PaidFacts(Facts):
+class _PaidFacts(Facts, kw_only=True):
     """Facts whose work is paid for twice: as in a decision, and as a part of the explanation."""
 
-    def __init__(
-        self, request: RequestFacts, details: Details, name: str | None, allowance: Allowance
-    ) -> None:
-        super().__init__(request, details, name)
-        self._allowance = allowance
+    allowance: Allowance
 
     def spend(self, steps: int) -> None:
-        self._allowance.demand(steps)
+        self.allowance.demand(steps)
         super().spend(steps)
 
 
