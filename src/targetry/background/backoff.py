@@ -23,6 +23,7 @@ _WITHOUT_RULES_S = 60.0  # longest wait while there is nothing to decide by
 _FIRST_SLOW_S = 60.0
 _LONGEST_S = 3600.0
 _JITTER = 0.1
+_JITTER_WITHOUT_RULES = 0.5  # a fleet that was started together has no polls that have spread it
 _MOST_DOUBLINGS = 20
 
 
@@ -81,21 +82,23 @@ class PollSchedule:
         ceiling = self.interval_s or _WITHOUT_RULES_S
         if not has_rules:
             ceiling = min(ceiling, _WITHOUT_RULES_S)
-        delay = self._delay(pace, ceiling)
+        delay = self._delay(pace, ceiling, has_rules)
         if retry_after is None:
             return delay
         return max(delay, min(retry_after, _LONGEST_S) * (1 + _JITTER * self._random()))
 
-    def _delay(self, pace: Pace, ceiling: float) -> float:
+    def _delay(self, pace: Pace, ceiling: float, has_rules: bool) -> float:
         if pace is Pace.SLOW:
             bound = max(ceiling, _FIRST_SLOW_S) * 2**self._refusals
             self._refusals = min(self._refusals + 1, _MOST_DOUBLINGS)
             return self._jittered(min(bound, max(ceiling, _LONGEST_S)))
         if pace is Pace.POLL:
             return self._jittered(ceiling)
-        bound = _FIRST_RETRY_S * 2**self._retries
+        step: float = _FIRST_RETRY_S * 2**self._retries
         self._retries = min(self._retries + 1, _MOST_DOUBLINGS)
-        return self._random() * bound if bound < ceiling else self._jittered(ceiling)
+        if step < ceiling:
+            return self._random() * step
+        return self._jittered(ceiling, _JITTER if has_rules else _JITTER_WITHOUT_RULES)
 
-    def _jittered(self, seconds: float) -> float:
-        return seconds * (1 - _JITTER * self._random())
+    def _jittered(self, seconds: float, jitter: float = _JITTER) -> float:
+        return seconds * (1 - jitter * self._random())
