@@ -70,7 +70,9 @@ def started(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, *_WARNINGS, *flags, "-c", prelude + script, target.host]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
         try:
             yield process
         finally:
@@ -498,6 +500,38 @@ while True:
     assert (process.returncode, errors) == (0, "")
     ids = [one["id"] for one in target.notifications]
     assert len(ids) == len(set(ids)) >= 3
+
+
+def test_a_process_that_was_frozen_goes_on_where_it_was() -> None:
+    """As on Lambda between two requests: meanwhile its connections were closed, and a poll is overdue."""
+    script = """
+client = TargetClient.create(on_device, polling_interval=1000)
+def use():
+    client.get_offers(hero("s"), decisioning_method="server-side")
+    client.get_offers(hero("s"))
+    assert client.flush(10)
+use()
+print("used", flush=True)
+sys.stdin.readline()
+began = time.monotonic()
+use()
+assert time.monotonic() - began < 5
+client.close()
+"""
+    with Target(idle_seconds=0.2) as target, started(target, script) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        target.wait_until(lambda: target.open_connections == 0)
+        asked = len(target.asked(ARTIFACT))
+        time.sleep(1.5)  # nothing can be seen of a process that does nothing
+        assert len(target.asked(ARTIFACT)) == asked
+        process.send_signal(signal.SIGCONT)
+        _, errors = process.communicate("go on\n", timeout=20)
+        assert (process.returncode, errors) == (0, "")
+        ids = [one["id"] for one in target.notifications]
+        assert len(ids) == len(set(ids)) == 2
+        assert len(target.asked(ARTIFACT)) > asked
 
 
 def test_importing_starts_nothing(run: Run) -> None:
