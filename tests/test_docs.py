@@ -41,11 +41,21 @@ def test_a_snippet_runs_and_prints(page: str, code: str, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migrating.md", "docs/edge.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migrating.md", "docs/edge.md", "tests/README.md"],
 )
 def test_every_link_between_documents_leads_somewhere(page: str) -> None:
     path = ROOT / page
     missing = [link for link in LINK.findall(path.read_text("utf-8")) if not (path.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_test_that_stands_for_a_fault_is_there() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "tests" / "README.md").read_text("utf-8"))
+    assert len(named) > 30
+    missing = [
+        name for path, name in named if f"def {name}(" not in (ROOT / "tests" / path).read_text("utf-8")
+    ]
     assert missing == []
 
 
