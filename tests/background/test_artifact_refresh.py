@@ -31,6 +31,7 @@ class Source:
         self.clock, self.now = Clock(), Clock(1_700_000_000)
         self.told, self.lines = Listener(), Lines()
         self.compiled: list[bytes] = []
+        self.outcomes: list[list[str]] = []
         self.ready_after: list[list[str]] = []
         log = LimitedLog(self.lines, self.clock)
         disk = DiskCache(folder, URL, max_bytes=1000, warn=log.warning) if folder else None
@@ -45,6 +46,7 @@ class Source:
             disk=disk,
             max_bytes=1000,
             timeout_s=5,
+            on_outcome=lambda: self.outcomes.append(self.told.names[:]),
             on_ready=lambda: self.ready_after.append(self.told.names[:]),
             clock=self.clock,
             now=self.now,
@@ -105,6 +107,15 @@ def test_a_download_is_told_then_its_geo_then_that_the_client_is_ready() -> None
         "stateCode": None,
         "city": "Rome",
     }
+
+
+def test_what_became_of_an_attempt_is_clear_before_it_is_told() -> None:
+    source = Source(answer(200, V1), answer(500))
+    source.turn()
+    source.turn()
+    succeeded = ["artifact_download_succeeded", "geo_location_updated"]
+    assert source.outcomes == [[], succeeded]
+    assert source.told.names == [*succeeded, "artifact_download_failed"]
 
 
 def test_ready_is_told_once() -> None:

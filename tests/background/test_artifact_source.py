@@ -261,6 +261,31 @@ def test_a_handler_that_blocks_does_not_hold_up_decisions() -> None:
     assert source.close(10)
 
 
+def test_a_handler_that_blocks_does_not_hold_up_the_start() -> None:
+    blocked, go_on = threading.Event(), threading.Event()
+
+    def block(*_: Any, **__: Any) -> None:
+        blocked.set()
+        assert go_on.wait(10)
+
+    with source_of(Network(answer(200, V1)), block) as source:
+        source.start()
+        assert source.wait_ready()
+        assert blocked.is_set()
+        go_on.set()
+
+
+def test_a_handler_that_blocks_does_not_hold_up_a_start_in_vain() -> None:
+    go_on = threading.Event()
+    with source_of(
+        Network(answer(500)), lambda *_, **__: go_on.wait(10), first_round_s=0.05, timeout_s=0.05
+    ) as source:
+        source.start()
+        assert not source.wait_ready()
+        assert not go_on.is_set()
+        go_on.set()
+
+
 def test_a_callback_that_fails_leaves_the_source_ready() -> None:
     log = Lines()
     with source_of(Network(answer(200, V1)), log=log, on_ready=lambda: 1 / 0) as source:  # type: ignore[misc]

@@ -49,7 +49,11 @@ class Tally(msgspec.Struct):
 
 
 class ArtifactRefresh(Generic[Rules]):
-    """Keeps `current`, the newest usable rules, by a `turn` now and then."""
+    """Keeps `current`, the newest usable rules, by a `turn` now and then.
+
+    `on_outcome` is called when it is clear what became of an attempt, before anybody is told; handlers take their time.
+    `on_ready` is called once, after the first rules were told.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class ArtifactRefresh(Generic[Rules]):
         disk: DiskCache | None,
         max_bytes: int,
         timeout_s: float,
+        on_outcome: Callable[[], object],
         on_ready: Callable[[], object],
         clock: Callable[[], float],
         now: Callable[[], float],
@@ -79,6 +84,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._disk = disk
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._on_outcome = on_outcome
         self._on_ready = on_ready
         self._now = now
         self._etag: str | None = None
@@ -95,6 +101,7 @@ class ArtifactRefresh(Generic[Rules]):
         """Take rules that the user brought."""
         self._take(rules, "payload", self._now())
         self.freshness.confirm()
+        self._on_outcome()
         self._on_ready()
 
     def turn(self, *, force: bool = False) -> float | None:
@@ -145,6 +152,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._etag, self._digest = answer.etag, digest
         self._take(rules, "network", self._now())
         delay = self._succeeded()
+        self._on_outcome()
         self._tell(answer)
         if is_first:
             self._on_ready()
@@ -164,6 +172,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._etag, self._digest = saved.etag, mmh3.hash128(saved.body)
         self._take(rules, "disk", saved.saved_at)
         self.freshness.read_from_disk(self._now() - saved.saved_at)
+        self._on_outcome()
         self._on_ready()
 
     def _take(self, rules: Rules, origin: str, retrieved_at: float) -> None:
@@ -196,6 +205,7 @@ class ArtifactRefresh(Generic[Rules]):
         failures = self.tally.failures
         failures[failure.reason] = failures.get(failure.reason, 0) + 1
         self.tally.last_error = str(failure.error)
+        self._on_outcome()
         self._log.error(failure.reason, "Failed to retrieve artifact: %s", failure.error)
         self._emit(ARTIFACT_DOWNLOAD_FAILED, artifact_location=self._url, error=failure.error)
         self._tell_stale()

@@ -30,9 +30,11 @@ from targetry.lazy_import import importing
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_TIMEOUT_S: Final = 30.0
 
-# A start without artifact is waited for until so many attempts, or so much time, were in vain.
+DEFAULT_FIRST_ROUND_S: Final = 15.0
+
+# A start without artifact is waited for until so many attempts, or `first_round_s`, were in vain.
 _FIRST_ROUND_ATTEMPTS = 4
-_FIRST_ROUND_S = 15.0
+_HANDLERS_S = 0.1  # for handlers to be called before a start has ended
 
 
 class ArtifactStats(msgspec.Struct, frozen=True):
@@ -65,7 +67,7 @@ class ArtifactSource(Generic[Rules]):
     `compile` turns the artifact's bytes into rules, or raises `ArtifactError`; `parse` turns them into the
     dict that the event `artifact_download_succeeded` shows, when a handler looks at it. With `interval_s` 0 one
     success is enough. `initial` are rules to begin with instead of a download (option `artifact_payload`).
-    `maximum_wait_s` bounds `wait_ready`. `cache_dir` is a folder for the last good copy; processes may share it.
+    `maximum_wait_s` bounds `wait_ready`, `first_round_s` how long attempts in vain are waited for. `cache_dir` is a folder for the last good copy; processes may share it.
     `on_ready` is called once, when there are rules: by `start` if there is an `initial`, else by the worker's thread.
     """
 
@@ -84,6 +86,7 @@ class ArtifactSource(Generic[Rules]):
         cache_dir: str | os.PathLike[str] | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        first_round_s: float = DEFAULT_FIRST_ROUND_S,
         on_ready: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -91,7 +94,8 @@ class ArtifactSource(Generic[Rules]):
     ) -> None:
         self._url = url
         self._initial = initial
-        self._maximum_wait_s = maximum_wait_s
+        self._maximum_wait_s = first_round_s + timeout_s if maximum_wait_s is None else maximum_wait_s
+        self._first_round_s = first_round_s
         self._on_ready = on_ready
         self._log = LimitedLog(log, clock)
         self._schedule = PollSchedule(interval_s, random)
@@ -112,6 +116,7 @@ class ArtifactSource(Generic[Rules]):
             disk=disk,
             max_bytes=max_bytes,
             timeout_s=timeout_s,
+            on_outcome=self._outcome,
             on_ready=self._ready,
             clock=clock,
             now=now,
@@ -120,6 +125,7 @@ class ArtifactSource(Generic[Rules]):
         self._started_at: float | None = None
         self._halted = self._closed = self._asleep = self._force = False
         self._settled = threading.Event()  # rules are there, or not worth waiting for
+        self._told = threading.Event()  # and the handlers of that have come to an end
         self._worker = Repeating("targetry-artifact", self._step)
         watch_forks(self)
 
@@ -131,6 +137,7 @@ class ArtifactSource(Generic[Rules]):
         delay_s: float | None = 0.0
         if self._initial is not None:
             self._refresh.begin_with(self._initial)
+            self._settle()
             delay_s = self._schedule.after_success(first=True)
         self._arm(delay_s)
 
@@ -153,11 +160,13 @@ class ArtifactSource(Generic[Rules]):
 
         At most `timeout_s` seconds, or `maximum_wait_s` where that is None. In any case no longer than the first round of
         attempts: when the artifact is refused, unusable, or four attempts or 15 s were in vain, there is no point in
-        holding up a start. The source goes on trying.
+        holding up a start. The source goes on trying. Handlers of its events have mostly returned by then, as in the official
+        package; one that takes its time is not waited for.
         """
         if self._asleep:
             self._awake()
-        self._settled.wait(self._maximum_wait_s if timeout_s is None else timeout_s)
+        if self._settled.wait(self._maximum_wait_s if timeout_s is None else timeout_s):
+            self._told.wait(_HANDLERS_S)
         return self._refresh.current is not None
 
     def poll_now(self, *, force: bool = False) -> None:
@@ -175,7 +184,7 @@ class ArtifactSource(Generic[Rules]):
         """Ask no more until `resume_polling` or `poll_now`; the rules in use stay."""
         self._halted = True
         self._worker.cancel()
-        self._settled.set()
+        self._settle()
 
     def resume_polling(self) -> None:
         """Undo `stop_polling`; without one it does nothing, so there never are two timers (B-58)."""
@@ -191,7 +200,7 @@ class ArtifactSource(Generic[Rules]):
         self._closed = True
         self._asleep = False
         self._refresh.abandoned = True
-        self._settled.set()
+        self._settle()
         return self._worker.close(timeout_s)
 
     def stats(self) -> ArtifactStats:
@@ -216,9 +225,9 @@ class ArtifactSource(Generic[Rules]):
     def after_fork(self) -> None:
         """In a child: a fresh lock, and no worker until someone asks for rules (RELIABILITY 6)."""
         self._worker.after_fork()
-        settled, self._settled = self._settled, threading.Event()
+        settled, self._settled, self._told = self._settled, threading.Event(), threading.Event()
         if settled.is_set():
-            self._settled.set()
+            self._settle()
         self._asleep = self._started_at is not None and not self._closed
 
     def _awake(self) -> None:
@@ -229,23 +238,31 @@ class ArtifactSource(Generic[Rules]):
 
     def _arm(self, delay_s: float | None) -> None:
         if delay_s is not None and not self._worker.schedule(delay_s):
-            self._settled.set()  # there will be no attempt to wait for
+            self._settle()  # there will be no attempt to wait for
 
     def _step(self) -> float | None:
         force, self._force = self._force, False
         delay_s = self._refresh.turn(force=force)
         if self._is_settled():
-            self._settled.set()
+            self._settle()
         return None if self._halted else delay_s
 
     def _is_settled(self) -> bool:
         if self._refresh.current is not None:
             return True
         in_vain = self._refresh.tally.attempts >= _FIRST_ROUND_ATTEMPTS or self._refresh.retry_is_pointless
-        return in_vain or self._clock() - (self._started_at or 0.0) >= _FIRST_ROUND_S
+        return in_vain or self._clock() - (self._started_at or 0.0) >= self._first_round_s
+
+    def _outcome(self) -> None:
+        if self._is_settled():
+            self._settled.set()
+
+    def _settle(self) -> None:
+        self._settled.set()
+        self._told.set()
 
     def _ready(self) -> None:
-        self._settled.set()
+        self._settle()
         if self._on_ready is None:
             return
         try:
