@@ -61,6 +61,22 @@ def test_a_file_that_is_gone_for_a_moment_changes_nothing(tmp_path: Path) -> Non
     assert artifacts.shelf.clients == ("one",)
 
 
+def test_a_file_that_stays_away_is_told_once_and_taken_up_when_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rules.json"
+    artifacts = Artifacts([write(path, titled("one"))])
+    path.rename(tmp_path / "elsewhere")
+    for _ in range(4):
+        assert not artifacts.refresh()
+    assert artifacts.states()[0].refused == "there is no such file any more"
+    assert (artifacts.refusals, caplog.text.count("no such file")) == (1, 1)
+    assert artifacts.shelf.clients == ("one",)
+    (tmp_path / "elsewhere").rename(path)
+    assert artifacts.refresh()
+    assert artifacts.states()[0].refused is None
+
+
 def test_a_change_of_one_file_leaves_the_others(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{name}.json", titled(name)) for name in ("one", "two")]
     artifacts = Artifacts(paths)

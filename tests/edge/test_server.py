@@ -3,64 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from edge_kit import HERO, QUERY
+from edge_process import address, post, process, rest_of
 from targetry.cli.edge import client_lines, edge
 from targetry.edge.ledger import Ledger
 from targetry.edge.server import EdgeOptions, EdgeServer, is_loopback, listen
 from targetry.errors import ArtifactError, OptionError
-
-SRC = Path(__file__).parents[2] / "src"
-RUN = "import typer; from targetry.cli.edge import edge; typer.run(edge)"
-
-
-@contextmanager
-def process(*arguments: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    env = {**os.environ, "PYTHONPATH": str(SRC), "TARGETRY_EDGE_PORT": "0", **environment}
-    command = [sys.executable, "-W", "error", "-c", RUN, *map(str, arguments)]
-    running = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.communicate()
-
-
-def address(running: subprocess.Popen[str]) -> str:
-    assert running.stdout is not None
-    line = running.stdout.readline()
-    found = re.search(r"http://\S+", line)
-    assert found, line
-    return found[0]
-
-
-def rest_of(running: subprocess.Popen[str]) -> tuple[str, str]:
-    """What it still writes until it ends. `communicate` would lose what a `readline` took in beyond its line."""
-    assert running.stdout is not None
-    assert running.stderr is not None
-    written = running.stdout.read(), running.stderr.read()
-    running.wait(timeout=10)
-    return written
-
-
-def post(url: str) -> int:
-    request = urllib.request.Request(f"{url}/rest/v1/delivery?{QUERY}", json.dumps(HERO).encode())
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return int(answer.status)
 
 
 def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path) -> None:

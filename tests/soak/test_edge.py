@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 
 from differential.suites import SUITES
 from openapi_kit import DESCRIPTION, Prober, cases, mutant
+from spoilt_http import check_answers
 from targetry.edge.ledger import Ledger
 from targetry.edge.local import edge
 from targetry.samples import shop
@@ -51,3 +52,9 @@ def test_every_answer_is_one_that_the_description_allows(name: str, tmp_path: Pa
         for seed in range(25_000 * SCALE):
             prober.mutant(mutant(seed, mboxes))
         sys.stdout.write(f"{name}, and mutants: {prober}; {sum(1 for _ in ledger.events()):,} events\n")
+
+
+def test_bytes_that_are_hardly_http_are_answered_or_shown_out() -> None:
+    with edge() as here:
+        good = check_answers(here.host, range(10_000 * SCALE))
+    sys.stdout.write(f"\n{good:,} good requests among the spoilt\n")

@@ -34,6 +34,7 @@ from .delivery import Answer, FindPlace, deliver
 from .event import Event
 from .guard import Guard
 from .ledger_view import LedgerView
+from .lost_events import LostEvents
 from .metrics import CONTENT_TYPE, Metrics
 from .page import Page
 from .places import geo_headers, geo_values
@@ -91,6 +92,7 @@ class Edge:
         self._now = now
         self._new_id = new_id
         self._log = log or logging.getLogger("targetry.edge")
+        self._lost = LostEvents(self._log)
 
     async def delivery(self, request: Request) -> Response:
         body = await read_body(request)
@@ -123,11 +125,12 @@ class Edge:
             return True
         try:
             fresh = await self._record(events)
-        except Exception:
-            self._log.exception("%d events could not be recorded", len(events))
+        except Exception as error:
+            self._lost.note(len(events), error)
             for event in events:
                 self.metrics.events.labels(event.kind, "lost").inc()
             return False
+        self._lost.end()
         for event, is_fresh in zip(events, fresh, strict=True):
             self.metrics.events.labels(event.kind, "recorded" if is_fresh else "seen").inc()
         return True

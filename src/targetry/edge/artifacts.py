@@ -82,8 +82,7 @@ class Artifacts:
 
     def refresh(self) -> bool:
         """Look once, and read what changed; whether the shelf is a new one. Never raises."""
-        changed = [file for file in self._files if _identity(file.path) not in (file.identity, None)]
-        loaded = [self._reload(file) for file in changed]
+        loaded = [self._reload(file) for file in self._files if self._is_changed(file)]
         if not any(loaded):
             return False
         self.shelf = self._changed()
@@ -103,13 +102,27 @@ class Artifacts:
         while not self._stop.wait(LOOK_EVERY_S):
             self.refresh()
 
+    def _is_changed(self, file: _File) -> bool:
+        """Whether there is something to read. A file that is not there at two looks is told: at one it may be being replaced."""
+        identity = _identity(file.path)
+        if identity is not None:
+            was_gone, file.looks_gone = file.looks_gone > 1, 0
+            return was_gone or identity != file.identity
+        file.looks_gone += 1
+        if file.looks_gone == 2:
+            self._refuse(file, "there is no such file any more")
+        return False
+
+    def _refuse(self, file: _File, reason: str) -> None:
+        self.refusals += 1
+        file.refused = reason
+        self._log.error("artifact %s is refused, the last good one stays: %s", file.path, reason)
+
     def _reload(self, file: _File) -> bool:
         try:
             file.served = self._read(file)
         except Exception as error:  # a compiler's fault in one file must not end the watch over all
-            self.refusals += 1
-            file.refused = str(error) or repr(error)
-            self._log.error("artifact %s is refused, the last good one stays: %s", file.path, file.refused)
+            self._refuse(file, str(error) or repr(error))
             return False
         self.reloads += 1
         self._log.info("artifact %s was reloaded", file.path)
@@ -144,6 +157,7 @@ class _File:
         self.identity: _Identity | None = None
         self.served: Served | None = None
         self.refused: str | None = None
+        self.looks_gone = 0
         self.loaded_at = 0.0
 
 

@@ -40,6 +40,7 @@ _APPLICATION: Final = 0x54524759  # tells our files from those of others
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 _JOURNAL_BYTES: Final = 64 * 1024 * 1024  # what a journal that grew is cut back to
 _PAUSE_S: Final = 0.01
+_OPENING_S: Final = 10.0  # for which others, who open it before, are waited for
 _TAKEN: Final = (BlockingIOError, FileNotFoundError) + ((PermissionError,) if sys.platform == "win32" else ())
 _COMPANIONS: Final = ("-wal", "-shm")
 _SCHEMA: Final = (
@@ -76,7 +77,7 @@ def open_for_writing(folder: Path, sync: Sync, busy_timeout: float, warn: Warn) 
     path = folder / FILE_NAME
     with translated(path):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(folder, path, busy_timeout):
+        with _alone(folder, path):
             try:
                 return _prepared(path, sync, busy_timeout)
             except (sqlite3.Error, LedgerError) as error:
@@ -104,8 +105,8 @@ def open_for_reading(folder: Path, busy_timeout: float) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, path: Path, timeout: float) -> Iterator[None]:
-    claim = _claim(folder / _LOCK_NAME, path, time.monotonic() + timeout)
+def _alone(folder: Path, path: Path) -> Iterator[None]:
+    claim = _claim(folder / _LOCK_NAME, path, time.monotonic() + _OPENING_S)
     try:
         yield
     finally:

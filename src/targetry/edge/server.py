@@ -31,6 +31,7 @@ from .shelf import Shelf
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
 _KEEP_ALIVE_S: Final = 30
+_BUSY_S: Final = 1.0  # an SDK waits 3 s for its answer, and a request may come when a turn has just begun
 
 Path = str | os.PathLike[str]
 
@@ -91,7 +92,9 @@ class EdgeServer:
             listener = undo.enter_context(contextlib.closing(listen(options.host, options.port)))
             ledger = None
             if options.data is not None:
-                ledger = undo.enter_context(contextlib.closing(Ledger.open(options.data, warn=log.warning)))
+                ledger = undo.enter_context(
+                    contextlib.closing(Ledger.open(options.data, busy_timeout=_BUSY_S, warn=log.warning))
+                )
             places = None
             if options.geo_database is not None:
                 places = undo.enter_context(
