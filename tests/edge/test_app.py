@@ -169,6 +169,27 @@ def test_a_place_is_told_in_body_and_headers() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("query", "headers", "told"),
+    [
+        ("", {"x-geo-country-code": "JP", "x-geo-city": "Kyoto"}, {"country-code": "JP", "city": "Kyoto"}),
+        ("?x-geo-country-code=JP", {}, {"country-code": "JP"}),
+        ("?x-geo-city=Kyoto", {"x-geo-city": "Nara", "x-geo-region-code": "26"}, {"region-code": "26", "city": "Kyoto"}),
+        ("?x-geo-latitude=35.01&x-geo-longitude=abc", {}, {"latitude": 35.01}),
+        ("?x-geo-latitude=91", {}, {"latitude": 41.9, "longitude": 12.5, "country-code": "IT", "region-code": "62", "city": "ROME"}),
+        ("?x-forwarded-for=203.0.113.9", {}, {}),
+    ],
+    ids=["headers", "query", "both", "one of no use", "none of use", "another address"],
+)  # fmt: skip
+def test_a_place_that_is_said_is_not_looked_up(
+    query: str, headers: dict[str, str], told: dict[str, Any]
+) -> None:
+    client = web_client(find_place={"203.0.113.7": ROME}.get)
+    answer = client.get(f"/v1/geo{query}", headers={"x-forwarded-for": "203.0.113.7", **headers}).json()
+    del answer["x-forwarded-for"]
+    assert answer == {f"x-geo-{name}": value for name, value in told.items()}
+
+
 def test_artifacts_tell_the_place_of_who_asks() -> None:
     client = web_client(find_place={"203.0.113.7": ROME}.get)
     assert client.get(RULES, headers={"x-forwarded-for": "203.0.113.7"}).headers["x-geo-city"] == "ROME"

@@ -116,6 +116,19 @@ def test_an_address_is_looked_up_where_only_it_is_given() -> None:
     )
 
 
+def test_a_request_that_is_silent_about_the_place_is_where_its_address_is() -> None:
+    found = {"find_place": {"203.0.113.7": BERLIN}.get, "address": "203.0.113.7"}
+    delivery_note = {"context": WEB, "execute": {"mboxes": [{"name": "delivery-note"}]}}
+    silent, there = ask(delivery_note, **found), note({"countryCode": "DE"})
+    assert experience(json.loads(silent.body)["execute"]["mboxes"][0]) == there
+    assert silent.request is not None
+    assert silent.request.context.geo.country_code == "DE", "the page tells it"
+    assert note({"countryCode": "JP"}, **found) != there
+    assert note({"ipAddress": "203.0.113.8"}, **found) != there
+    unknown = ask(delivery_note, **{**found, "address": "203.0.113.8"})
+    assert unknown.request.context.geo is None
+
+
 def test_the_client_code_that_is_given_is_the_one_that_buckets() -> None:
     other = shop_shelf(client="other")
     visitors = [hero(id={"tntId": f"visitor-{n}"}) for n in range(30)]

@@ -37,7 +37,7 @@ from .ledger_view import LedgerView
 from .lost_events import LostEvents
 from .metrics import CONTENT_TYPE, Metrics
 from .page import Page
-from .places import geo_headers, geo_values
+from .places import asked_address, geo_headers, geo_values
 from .recent import Recent
 from .refusal import Refused, error_body
 from .shelf import Served, Shelf
@@ -105,6 +105,7 @@ class Edge:
             new_id=self._new_id,
             cluster=self._cluster,
             find_place=self._find_place,
+            address=asked_address(request) if self._find_place is not None else None,
         )
         for problem in answer.problems:
             self.metrics.problems.inc()

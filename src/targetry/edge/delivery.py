@@ -23,7 +23,7 @@ from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import Decision, decide
 from targetry.device.facts import Problem
 from targetry.device.trace import TraceSource
-from targetry.models import DeliveryRequest, DeliveryResponse, NotificationResponse, Option
+from targetry.models import DeliveryRequest, DeliveryResponse, Geo, NotificationResponse, Option
 
 from .event import Event
 from .occurrences import occurrences
@@ -66,10 +66,12 @@ def deliver(
     new_id: Callable[[], str],
     cluster: str | None = None,
     find_place: FindPlace | None = None,
+    address: str | None = None,
 ) -> Answer:
     """Answer one request; a request that is wrong is answered with 400 and where it is wrong. Never raises.
 
-    `now_ms` (epoch, ms) is the clock of time rules and impressions, `cluster` the one of tnt ids and `edgeHost`.
+    `now_ms` (epoch, ms) is the clock of time rules and impressions, `cluster` the one of tnt ids and `edgeHost`,
+    `address` the one that asks, whose place is the visitor's where the request is silent about that.
     """
     try:
         asked = read_query(query)
@@ -80,7 +82,7 @@ def deliver(
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
     if find_place is not None:
-        _find_place(request, served, find_place)
+        _find_place(request, served, find_place, address)
     decision = decide(
         served.rules,
         request,
@@ -95,14 +97,18 @@ def deliver(
     return _answer(request, response, decision, events, served)
 
 
-def _find_place(request: DeliveryRequest, served: Served, find_place: FindPlace) -> None:
-    """Where the rules ask for a place and only an IP address is given, look it up (spec/decisioning.md §3)."""
+def _find_place(request: DeliveryRequest, served: Served, find_place: FindPlace, address: str | None) -> None:
+    """Where the rules ask for a place and no more than an IP address is given, look it up (spec/decisioning.md §3)."""
     context = request.context
-    if context is None or context.geo is None:
+    if context is None:
         return
-    address = needs_lookup(context.geo, served.rules.geo_targeting_enabled)
-    if address is not None:
-        context.geo = merge(context.geo, find_place(address))
+    geo = context.geo if context.geo is not None else Geo(ip_address=address)
+    asked = needs_lookup(geo, served.rules.geo_targeting_enabled)
+    if asked is None:
+        return
+    place = find_place(asked)
+    if context.geo is not None or place is not None:
+        context.geo = merge(geo, place)
 
 
 def _trace(served: Served, asked: Query) -> TraceSource:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from targetry.background.place import Place
+from targetry.background.place import Place, place_of_headers
 from targetry.models.ip_address import is_ip_address
 
 from .delivery import FindPlace
@@ -23,18 +23,32 @@ _FIELDS = {
 
 def asked_address(request: Request) -> str | None:
     """Whose place is asked for: the first address of `x-forwarded-for`, else the one that asks."""
-    forwarded = request.headers.get("x-forwarded-for", "").partition(",")[0].strip()
-    address = forwarded or (request.client.host if request.client is not None else "")
-    return address.partition("%")[0] if is_ip_address(address) else None
+    return _first_address(request.headers.get("x-forwarded-for", "")) or _peer(request)
 
 
 def geo_values(request: Request, find_place: FindPlace | None) -> dict[str, Any]:
-    """The address, and of its place what is known."""
-    address = asked_address(request)
-    if address is None:
-        return {}
-    place = find_place(address) if find_place is not None else None
-    return {"x-forwarded-for": address, **dict(_known(place or Place()))}
+    """The address, and of its place what is known.
+
+    The query says it before the headers do, by the same names; where neither says anything of the place, it is looked up.
+    """
+    said = {**request.headers, **request.query_params}
+    address = _first_address(said.get("x-forwarded-for", "")) or _peer(request)
+    place = place_of_headers(said)
+    if not place.is_known and address is not None and find_place is not None:
+        place = find_place(address) or place
+    return {**({} if address is None else {"x-forwarded-for": address}), **dict(_known(place))}
+
+
+def _first_address(forwarded: str) -> str | None:
+    return _address(forwarded.partition(",")[0].strip())
+
+
+def _peer(request: Request) -> str | None:
+    return None if request.client is None else _address(request.client.host)
+
+
+def _address(text: str) -> str | None:
+    return text.partition("%")[0] if is_ip_address(text) else None
 
 
 def geo_headers(values: dict[str, Any]) -> dict[str, str]:
