@@ -134,6 +134,36 @@ def test_a_refused_request_is_shown_with_its_reason() -> None:
     assert "request.context.channel: must be one of: mobile, web" in rows
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "options", "told"),
+    [
+        ("POST", DELIVERY, {"content": b"{"}, "400 request: is not JSON: Input data was truncated"),
+        ("POST", "/rest/v1/delivery?sessionId=s1", {"json": HERO}, "400 query: imsOrgId or client is required"),
+        ("POST", DELIVERY, {"content": b"x" * 1_000_001}, "413 the body is larger than 1,000,000 bytes"),
+        ("POST", DELIVERY, {"content": b"{}", "headers": {"content-encoding": "br"}}, "415 content-encoding 'br' is not supported; supported: gzip"),
+        ("GET", DELIVERY, {}, "405 GET /rest/v1/delivery: Method Not Allowed"),
+        ("POST", "/rest/v1/deliver", {}, "404 POST /rest/v1/deliver: Not Found"),
+        ("GET", "/shop/production/v1/rules.json", {}, "404 GET /shop/production/v1/rules.json: client 'shop' is not served here; served: acme (option --client)"),
+    ],
+    ids=["no JSON", "no client", "too large", "encoding", "method", "path", "artifact of another"],
+)  # fmt: skip
+def test_what_is_refused_before_a_decision_is_shown_with_its_reason(
+    method: str, path: str, options: dict[str, Any], told: str
+) -> None:
+    client = web_client()
+    client.request(method, path, **options)
+    (row,) = re.findall(r"<summary>.*?</summary>", client.get("/recent").text, re.DOTALL)
+    assert " ".join(Tags(row).text.split()).partition(" ")[2] == told
+
+
+def test_what_is_refused_of_the_page_itself_is_not_shown_on_it() -> None:
+    client = web_client()
+    client.get("/", headers={"origin": "https://evil.example"})
+    client.get("/report.json")
+    client.post("/")
+    assert client.get("/recent").status_code == 204
+
+
 def test_notifications_that_are_lost_are_shown_as_refused() -> None:
     client = web_client(BrokenLedger())
     note = {"id": "n", "type": "click", "timestamp": 1, "mbox": {"name": "hero"}}

@@ -67,6 +67,9 @@ class ArtifactKeeper(Protocol):
     def states(self) -> list[ArtifactState]: ...
 
 
+Respond = Callable[[Request, Exception], Response]
+
+
 class Edge:
     """The endpoints, and what they stand on. `now` is the clock in epoch seconds, `view` what the page shows of the ledger."""
 
@@ -114,7 +117,7 @@ class Edge:
         lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
         self._recent.add(answer, at_ms=now_ms, size=len(body), refused=lost)
         if lost is not None:
-            raise lost
+            return _refused(request, lost)
         self._count(answer)
         if answer.status == 204:
             return Response(status_code=204)
@@ -135,6 +138,22 @@ class Edge:
         for event, is_fresh in zip(events, fresh, strict=True):
             self.metrics.events.labels(event.kind, "recorded" if is_fresh else "seen").inc()
         return True
+
+    def listed(self, respond: Respond) -> Respond:
+        """The same, with the request among the last ones that the page shows; not those for the page itself."""
+
+        def listing(request: Request, error: Exception) -> Response:
+            endpoint = request.scope.get("endpoint")
+            if getattr(endpoint, "__self__", None) is not self.page:
+                told = (
+                    error
+                    if endpoint == self.delivery and isinstance(error, Refused)
+                    else _with_place(request, error)
+                )
+                self._recent.add_refused(told, at_ms=int(self._now() * 1000))
+            return respond(request, error)
+
+        return listing
 
     def _count(self, answer: Answer) -> None:
         if answer.notifications:
@@ -208,7 +227,7 @@ def edge_app(edge: Edge, *, log: logging.Logger | None = None) -> Starlette:
             ),
             Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=4),
         ],
-        exception_handlers={Refused: _refused, HTTPException: _http_error},
+        exception_handlers={Refused: edge.listed(_refused), HTTPException: edge.listed(_http_error)},
     )
 
 
@@ -256,6 +275,15 @@ def _refused(request: Request, error: Exception) -> Response:
 def _http_error(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, in the API's shape."""
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    message = f"{request.method} {request.url.path}: {phrase}"
-    return Response(error_body(error.status_code, message), error.status_code, error.headers, _JSON)
+    told = _with_place(request, error)
+    return Response(error_body(told.status, told.message), told.status, error.headers, _JSON)
+
+
+def _with_place(request: Request, error: Exception) -> Refused:
+    """The refusal, saying of what."""
+    if isinstance(error, HTTPException):
+        status, reason = error.status_code, HTTPStatus(error.status_code).phrase
+    else:
+        assert isinstance(error, Refused)
+        status, reason = error.status, error.message
+    return Refused(status, f"{request.method} {request.url.path}: {reason}")

@@ -21,6 +21,8 @@ from .shelf import Served
 CAPACITY: Final = 50
 LARGEST_KEPT: Final = 32 * 1024  # bytes of a body; decoded, a request takes several times as much
 
+_LONGEST_REFUSAL: Final = 500
+
 
 class Seen:
     """One request. `number` rises; `refusal` is why it was not answered. `request` is as it was decided, None where it was
@@ -35,8 +37,10 @@ class Seen:
         self.size = size
         self.request: DeliveryRequest | None = answer.request if size <= LARGEST_KEPT else None
         self.rules = weakref.ref(answer.served) if answer.served is not None else _gone
-        self.refusal = refused.message if refused is not None else None
-        if answer.status >= 400:
+        self.refusal: str | None = None
+        if refused is not None:
+            self.refusal = refused.message[:_LONGEST_REFUSAL]
+        elif answer.status >= 400:
             self.refusal = _message(answer.body)
         self.row: str | None = None
 
@@ -54,6 +58,10 @@ class Recent:
         self._ring.append(Seen(self._next, at_ms, answer, size, refused))
         self._next += 1
 
+    def add_refused(self, refused: Refused, *, at_ms: int) -> None:
+        """One that was refused before anything was decided."""
+        self.add(Answer(refused.status), at_ms=at_ms, size=0, refused=refused)
+
     def after(self, number: int = 0) -> list[Seen]:
         """Those with a higher number, the latest first."""
         return [one for one in reversed(self._ring.copy()) if one.number > number]
@@ -64,7 +72,7 @@ def _gone() -> Served | None:
 
 
 def _message(body: bytes) -> str:
-    return msgspec.json.decode(body, type=_Refusal).message[:500]
+    return msgspec.json.decode(body, type=_Refusal).message[:_LONGEST_REFUSAL]
 
 
 class _Refusal(msgspec.Struct):
