@@ -126,6 +126,15 @@ def test_a_request_is_shown_with_the_decision_and_why() -> None:
     assert "2 not reached, since an earlier rule decided" in rows
 
 
+def test_what_the_artifact_cannot_decide_is_told_apart_from_what_it_does_not_know() -> None:
+    client = web_client()
+    asked(client, {"name": "recommendations"}, {"name": "heroo"})
+    rows = " ".join(Tags(client.get("/recent").text).text.split())
+    assert "recommendations remote heroo not in the artifact" in rows
+    assert "has activities that only Target's own servers decide" in rows
+    assert "this artifact knows no such location" in rows
+
+
 def test_a_refused_request_is_shown_with_its_reason() -> None:
     client = web_client()
     client.post(DELIVERY, json={"context": {"channel": "tv"}})
@@ -364,6 +373,7 @@ def test_the_report_is_shown_with_its_plot(recorded: TestClient) -> None:
     page = recorded.get("/").text
     assert "+400.0" in page
     assert 'src="plot.svg"' in page
+    assert page.count('<svg class="interval"') == 2, "each rate is drawn beside its number"
 
 
 def test_the_report_is_given_as_json(recorded: TestClient) -> None:

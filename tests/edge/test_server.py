@@ -24,6 +24,7 @@ def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path
         running.send_signal(signal.SIGTERM)
         out, err = rest_of(running)
     assert running.returncode == 0
+    assert "Open it in a browser" in out
     assert "TargetClient.create(" in out
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["status"] for line in lines if "path" in line] == [200]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from targetry.wording.audience import EVERYBODY
-from targetry.wording.figures import counted, shown_time
+from targetry.wording.figures import counted, shown_iso_time
 from targetry.wording.kinds import kind_in_words
 from targetry.wording.summary import ActivitySummary, ExperienceSummary, Summary
 from targetry.wording.text import shortened, visible
@@ -37,15 +35,8 @@ def _heading(name: str, summary: Summary) -> Text:
     facts = [f"version {summary.version}"]
     facts += [f"client {summary.client_code}"] if summary.client_code else []
     facts += [summary.environment] if summary.environment else []
-    facts += [f"generated {_time(summary.generated_at)}"] if summary.generated_at else []
+    facts += [f"generated {shown_iso_time(summary.generated_at)}"] if summary.generated_at else []
     return Text.assemble((visible(name), "bold"), *(f" · {visible(fact)}" for fact in facts))
-
-
-def _time(text: str) -> str:
-    try:
-        return shown_time(datetime.fromisoformat(text).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return text
 
 
 def _counts(summary: Summary) -> str:

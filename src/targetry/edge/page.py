@@ -27,18 +27,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from targetry.wording.figures import counted, shown_clock, shown_p_value, shown_time
+from targetry.wording.figures import counted, shown_clock, shown_iso_time, shown_p_value, shown_time
 from targetry.wording.text import shortened
 
 from .artifacts import ArtifactState
 from .ledger_error import LedgerError
 from .ledger_view import LedgerView, Shown
 from .own_page import check_own
+from .rate_bars import rate_bars
 from .recent import Recent, Seen
 from .refusal import Refused
 from .report_plot import MOST_ACTIVITIES, PlotError, plotted
 from .shelf import Served, Shelf
-from .shown_artifact import ShownArtifact, shown_artifact
+from .shown_artifact import COLOURS, ShownArtifact, shown_artifact
 from .shown_request import shown_request, unexplained
 from .significance import MissingExtraError
 
@@ -141,6 +142,7 @@ class Page:
             problem=problem,
             example=_example(url, served[0]) if served and not seen else "",
             most_reported=MOST_ACTIVITIES,
+            colours=COLOURS,
         )
 
     def _artifact(self, served: Served) -> ShownArtifact:
@@ -187,7 +189,13 @@ class _Templates:
             lstrip_blocks=True,
         )
         made.filters.update(
-            clock=shown_clock, count=counted, time=shown_time, percent=_percent, p_value=shown_p_value
+            clock=shown_clock,
+            count=counted,
+            time=shown_time,
+            iso_time=shown_iso_time,
+            percent=_percent,
+            p_value=shown_p_value,
+            rate_bars=rate_bars,
         )
         self._page = made.get_template("page.html")
         self._row = made.get_template("request.html")

@@ -13,6 +13,7 @@ import msgspec
 from targetry.device.condition_tree import Node
 from targetry.device.explain import LocationExplanation, RuleExplanation, Verdict, explain
 from targetry.device.facts import visitor_of
+from targetry.device.ruleset import RuleSet
 from targetry.models import DeliveryRequest, Notification
 from targetry.wording.explanation import experience_of, facts_of, parts_of, reason_of
 from targetry.wording.text import compact
@@ -46,12 +47,12 @@ class ShownRule(msgspec.Struct, frozen=True):
 
 
 class ShownLocation(msgspec.Struct, frozen=True):
-    """`given`: the experiences whose content was given."""
+    """`given`: the experiences whose content was given; `nothing`: in a word or two, what to say where there is none."""
 
     title: str
     mode: str
-    is_remote: bool
     given: list[str]
+    nothing: str
     note: str
     parameters: list[tuple[str, str]]
     rules: list[ShownRule]
@@ -88,7 +89,7 @@ def shown_request(seen: Seen) -> ShownRequest:
         client=explanation.client_code,
         facts=facts_of(explanation),
         sent=_sent(request),
-        locations=[_location(one, budget) for one in explanation.locations[:_LOCATIONS]],
+        locations=[_location(one, served.rules, budget) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
         note=seen.refusal or "",
     )
@@ -133,15 +134,15 @@ def _told_of(notification: Notification) -> str:
     return f"{notification.type} of {name}" if name else str(notification.type)
 
 
-def _location(location: LocationExplanation, budget: _Budget) -> ShownLocation:
+def _location(location: LocationExplanation, rules: RuleSet, budget: _Budget) -> ShownLocation:
     met = [rule for rule in location.rules if rule.verdict is not Verdict.NOT_REACHED]
     shown = met[: budget.take(min(_RULES, len(met)))]
     return ShownLocation(
         title=_title(location),
         mode=location.mode,
-        is_remote=location.is_remote,
         given=list(dict.fromkeys(_experience(rule.meta) for rule in location.matched))[:_LOCATIONS],
-        note=_note(location),
+        nothing=_nothing(location, rules),
+        note=_note(location, rules),
         parameters=[(name, _value(value)) for name, value in [*location.parameters.items()][:_PARAMETERS]],
         rules=[_rule(rule, location, budget) for rule in shown],
         more=_more(len(met) - len(shown) + location.more, len(location.rules) - len(met)),
@@ -154,10 +155,24 @@ def _title(location: LocationExplanation) -> str:
     return location.type if location.type == "pageLoad" else location.name or ""
 
 
-def _note(location: LocationExplanation) -> str:
-    if location.is_remote:
+def _nothing(location: LocationExplanation, rules: RuleSet) -> str:
+    if _is_remote(location, rules):
+        return "remote"
+    return "not in the artifact" if location.is_remote else "nothing"
+
+
+def _note(location: LocationExplanation, rules: RuleSet) -> str:
+    if _is_remote(location, rules):
         return "has activities that only Target's own servers decide"
+    if location.is_remote:
+        return "this artifact knows no such location"
     return "" if location.rules or location.more else "no rules"
+
+
+def _is_remote(location: LocationExplanation, rules: RuleSet) -> bool:
+    """Whether it is known to be decided elsewhere; one that nobody knows counts as remote, too."""
+    known = rules.remote_views if location.type == "view" else rules.remote_mboxes
+    return bool(known) if location.name is None else location.name in known
 
 
 def _more(unshown: int, unreached: int) -> str:

@@ -10,6 +10,14 @@ def shown_time(epoch_ms: float) -> str:
     return _formatted(epoch_ms, "%a %Y-%m-%d %H:%M UTC")
 
 
+def shown_iso_time(text: str) -> str:
+    """As `shown_time`, of a time as artifacts write it; what is none as it is."""
+    try:
+        return shown_time(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return text
+
+
 def shown_clock(epoch_ms: float) -> str:
     """`18:00:27`, UTC; the number itself where the calendar does not reach."""
     return _formatted(epoch_ms, "%H:%M:%S")
