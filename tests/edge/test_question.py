@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_kit import HERO, QUERY, WEB, ask, told
+from targetry.edge.question import query_fields
 
 NOTIFICATION = {"id": "n", "type": "display", "timestamp": 1}
 
@@ -171,3 +173,11 @@ def test_no_bytes_and_no_query_are_our_fault(body: bytes, query: str) -> None:
 @given(NEAR)
 def test_no_request_that_is_almost_right_is_our_fault(request_: dict[str, Any]) -> None:
     assert ask(request_).status in (200, 400)
+
+
+@given(st.text(st.sampled_from("ab=&%+20C3A9;# \x00é"), max_size=30))
+def test_a_query_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    expected: dict[str, str] = {}
+    for name, value in parse_qsl(text, errors="replace"):
+        expected.setdefault(name, value)
+    assert query_fields(text) == expected
