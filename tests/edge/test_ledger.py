@@ -68,6 +68,17 @@ def test_an_event_is_recorded_once(ledger: Ledger) -> None:
     assert list(ledger.events()) == [event("a"), event("b"), event("c")]
 
 
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 63, 64, 65, 150])
+def test_of_many_that_are_recorded_together_each_is_told_whether_it_was_new(
+    ledger: Ledger, count: int
+) -> None:
+    old = [event(f"e{number}") for number in range(0, count, 3)]
+    ledger.record(old)
+    events = [event(f"e{number}") for number in range(count)]
+    assert ledger.record([*events, *events]) == [number % 3 != 0 for number in range(count)] + [False] * count
+    assert sorted(one.id for one in ledger.events()) == sorted(one.id for one in events)
+
+
 def test_nothing_to_record_is_no_work(ledger: Ledger) -> None:
     ledger.close()
     assert ledger.record([]) == []

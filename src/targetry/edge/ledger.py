@@ -38,9 +38,17 @@ DEFAULT_FOLDER: Final = Path(".targetry")
 _BUSY_S: Final = 5.0
 _FIELDS: Final = Event.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
-_INSERT: Final = (
-    f"INSERT INTO event ({_COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))}) ON CONFLICT (id) DO NOTHING"
-)
+_VALUES: Final = f"({', '.join('?' * len(_FIELDS))})"
+_TOGETHER: Final = (
+    64,
+    8,
+    1,
+)  # rows of one statement: each lets go of the interpreter, and has to wait for it afterwards
+_INSERT: Final = {
+    count: f"INSERT INTO event ({_COLUMNS}) VALUES {', '.join([_VALUES] * count)} ON CONFLICT (id) DO NOTHING"
+    for count in _TOGETHER
+}
+_LATEST: Final = "SELECT id FROM event ORDER BY seq DESC LIMIT ?"
 _EVENTS: Final = f"SELECT {_COLUMNS} FROM event ORDER BY seq"
 _ACTIVITIES: Final = "SELECT id, name, type, shares_since_ms FROM activity ORDER BY rowid"
 _EXPERIENCES: Final = "SELECT id, name, share FROM experience WHERE activity_id = ? ORDER BY position"
@@ -185,8 +193,31 @@ def _rows(events: Sequence[Event]) -> list[_Row]:
     return [msgspec.structs.astuple(event) for event in checked(events)]
 
 
-def _insert(connection: sqlite3.Connection, rows: list[_Row]) -> list[bool]:
-    return [connection.execute(_INSERT, row).rowcount == 1 for row in rows]
+def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
+    """Whether each was new."""
+    news: list[bool] = []
+    start = 0
+    for count in _TOGETHER:
+        while len(rows) - start >= count:
+            news += _insert_together(connection, rows[start : start + count])
+            start += count
+    return news
+
+
+def _insert_together(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
+    inserted = connection.execute(_INSERT[len(rows)], [value for row in rows for value in row]).rowcount
+    if inserted == len(rows):
+        return [True] * inserted
+    latest = {key for (key,) in connection.execute(_LATEST, (inserted,))} if inserted else set()
+    return [_is_taken(latest, row[0]) for row in rows]
+
+
+def _is_taken(keys: set[object], key: object) -> bool:
+    """Whether it was among them; it is not afterwards."""
+    if key not in keys:
+        return False
+    keys.remove(key)
+    return True
 
 
 def _describe(connection: sqlite3.Connection, activities: Sequence[Activity], now_ms: int) -> None:

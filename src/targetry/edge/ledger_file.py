@@ -39,6 +39,9 @@ _FORMAT: Final = 1
 _APPLICATION: Final = 0x54524759  # tells our files from those of others
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 _JOURNAL_BYTES: Final = 64 * 1024 * 1024  # what a journal that grew is cut back to
+_JOURNAL_PAGES: Final = (
+    4000  # after which it is brought into the file: in SQLite's 1000 are the pages of some 500 events
+)
 _PAUSE_S: Final = 0.01
 _OPENING_S: Final = 10.0  # for which others, who open it before, are waited for
 _TAKEN: Final = (BlockingIOError, FileNotFoundError) + ((PermissionError,) if sys.platform == "win32" else ())
@@ -133,6 +136,7 @@ def _prepared(path: Path, sync: Sync, busy_timeout: float) -> sqlite3.Connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {sync}")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_JOURNAL_PAGES}")
         _make_tables(connection)
         _check_content(connection, path)
     except BaseException:
