@@ -40,6 +40,7 @@ from .page import Page
 from .places import asked_address, geo_headers, geo_values
 from .recent import Recent
 from .refusal import Refused, error_body
+from .request_notes import RequestNotes
 from .shelf import Served, Shelf
 
 _JSON: Final = "application/json"
@@ -94,8 +95,9 @@ class Edge:
         self._cluster = cluster
         self._now = now
         self._new_id = new_id
-        self._log = log or logging.getLogger("targetry.edge")
-        self._lost = LostEvents(self._log)
+        self.log = log or logging.getLogger("targetry.edge")
+        self.notes = RequestNotes(self.metrics, self.log)
+        self._lost = LostEvents(self.log)
 
     async def delivery(self, request: Request) -> Response:
         body = await read_body(request)
@@ -112,7 +114,7 @@ class Edge:
         )
         for problem in answer.problems:
             self.metrics.problems.inc()
-            self._log.warning("a rule of activity %s is skipped: %r", problem.activity_id, problem.error)
+            self.log.warning("a rule of activity %s is skipped: %r", problem.activity_id, problem.error)
         is_safe = not answer.events or await self._recorded(answer.events)
         lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
         self._recent.add(answer, at_ms=now_ms, size=len(body), refused=lost)
@@ -196,10 +198,11 @@ class Edge:
         return _json(body, 200 if is_ready else 503)
 
     async def exposition(self, request: Request) -> Response:
+        self.notes.flush()
         return Response(self.metrics.text(), media_type=CONTENT_TYPE)
 
 
-def edge_app(edge: Edge, *, log: logging.Logger | None = None) -> Starlette:
+def edge_app(edge: Edge) -> Starlette:
     """The app of an edge; closing what the edge stands on is its maker's affair."""
     return Starlette(
         routes=[
@@ -216,7 +219,7 @@ def edge_app(edge: Edge, *, log: logging.Logger | None = None) -> Starlette:
             Route("/{client}/{environment}/v1/{property}/{file}", edge.artifact),
         ],
         middleware=[
-            Middleware(Guard, metrics=edge.metrics, log=log or logging.getLogger("targetry.edge")),
+            Middleware(Guard, notes=edge.notes, log=edge.log),
             Middleware(
                 CORSMiddleware,
                 allow_origin_regex=".*",  # at.js asks with credentials, to which `*` is no answer

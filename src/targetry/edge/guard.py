@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .metrics import Metrics
-from .refusal import error_body
-
-_QUIET: Final = frozenset({"recent_requests"})  # asked every two seconds by each page that is open
+from .refusal import INTERNAL_ERROR
+from .request_notes import RequestNotes
 
 
 class Guard:
     """Wraps an ASGI app."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, log: logging.Logger) -> None:
+    def __init__(self, app: ASGIApp, *, notes: RequestNotes, log: logging.Logger) -> None:
         self._app = app
-        self._metrics = metrics
+        self._notes = notes
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,21 +39,13 @@ class Guard:
             if not status:
                 await _internal_error(counted)
         finally:
-            self._note(scope, status, time.perf_counter() - started)
-
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("endpoint"), "__name__", "other")
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
-        level = logging.DEBUG if route in _QUIET else logging.INFO
-        if self._log.isEnabledFor(level):
-            milliseconds = round(seconds * 1000, 2)
-            fields = {"method": scope["method"], "path": scope["path"], "status": status, "ms": milliseconds}
-            self._log.log(level, "%(method)s %(path)s %(status)s %(ms)s ms", fields, extra={"fields": fields})
+            route = getattr(scope.get("endpoint"), "__name__", "other")
+            seconds = time.perf_counter() - started
+            self._notes.note(route, scope["method"], scope["path"], status, seconds)
 
 
 async def _internal_error(send: Send) -> None:
-    headers = [(b"content-type", b"application/json")]
+    length = str(len(INTERNAL_ERROR)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length), (b"vary", b"Origin")]
     await send({"type": "http.response.start", "status": 500, "headers": headers})
-    body = error_body(500, "an internal error; the edge's log has its cause")
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": INTERNAL_ERROR})

@@ -152,11 +152,13 @@ def edge(
     recorder = MemoryLedger() if ledger is None else ledger
     log = logging.getLogger("targetry.edge")
     find_place = None if places is None else dict(places).get
-    app = edge_app(
-        Edge(payload, ledger=recorder, find_place=find_place, cluster=cluster, log=log, now=now), log=log
-    )
+    served = Edge(payload, ledger=recorder, find_place=find_place, cluster=cluster, log=log, now=now)
     server = EdgeServer(
-        app, listen("127.0.0.1", 0), clients=payload.shelf.clients, on_start=_nothing, on_close=_nothing
+        edge_app(served),
+        listen("127.0.0.1", 0),
+        clients=payload.shelf.clients,
+        on_start=_nothing,
+        on_close=served.notes.flush,
     )
     thread = threading.Thread(target=server.run, name="targetry-edge", daemon=True)
     thread.start()

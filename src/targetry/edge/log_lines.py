@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
 import msgspec
@@ -14,10 +17,38 @@ LogFormat = Literal["human", "json"]
 _LOGGERS: Final = ("targetry.edge", "uvicorn.error")
 
 
+RequestLine = tuple[float, str, str, str, int, float]
+"""A request that was answered: when (epoch seconds), route, method, path, status, in how many seconds."""
+
+
+def request_fields(line: RequestLine) -> dict[str, Any]:
+    """What is logged of a request."""
+    _, _, method, path, status, seconds = line
+    return {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
+
+
+def request_text(line: RequestLine) -> str:
+    _, _, method, path, status, seconds = line
+    return f"{method} {path} {status} {round(seconds * 1000, 2)} ms"
+
+
+class Lines:
+    """The lines of many requests as one text, made when somebody wants it."""
+
+    def __init__(self, lines: Sequence[RequestLine]) -> None:
+        self._lines = lines
+
+    def __str__(self) -> str:
+        return "\n".join(map(request_text, self._lines))
+
+
 class JsonLines(logging.Formatter):
     """`time`, `level`, `logger`, `message`; the fields of a request; `error` with the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
+        requests: Sequence[RequestLine] | None = getattr(record, "requests", None)
+        if requests is not None:
+            return "\n".join(self._request(record, one) for one in requests)
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -29,6 +60,16 @@ class JsonLines(logging.Formatter):
             line["error"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()
 
+    def _request(self, record: logging.LogRecord, request: RequestLine) -> str:
+        line = {
+            "time": datetime.fromtimestamp(request[0], UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": request_text(request),
+            **request_fields(request),
+        }
+        return msgspec.json.encode(line).decode()
+
 
 class HumanLines(logging.Formatter):
     """`09:14:27 POST /rest/v1/delivery 200 0.41 ms`; nothing in a line can command a terminal."""
@@ -36,10 +77,27 @@ class HumanLines(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
 
+    def format(self, record: logging.LogRecord) -> str:
+        requests: Sequence[RequestLine] | None = getattr(record, "requests", None)
+        if requests is None:
+            return super().format(record)
+        return "\n".join(f"{_clock(int(one[0]))} {_harmless(request_text(one))}" for one in requests)
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name that logging calls
         line = super().formatMessage(record)
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        return level + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return level + _harmless(line)
+
+
+def _harmless(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+@lru_cache(maxsize=4)
+def _clock(at: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def start_logging(form: LogFormat, stream: TextIO | None = None) -> None:

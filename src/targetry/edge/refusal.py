@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -17,3 +19,6 @@ class Refused(Exception):  # noqa: N818  nothing went wrong here
 def error_body(status: int, message: str) -> bytes:
     """The JSON of an error."""
     return msgspec.json.encode({"status": status, "message": message})
+
+
+INTERNAL_ERROR: Final = error_body(500, "an internal error; the edge's log has its cause")

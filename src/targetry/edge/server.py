@@ -121,8 +121,9 @@ class EdgeServer:
                 if part is not None:
                     parts.callback(part.close)
             parts.callback(artifacts.close)
+            parts.callback(edge.notes.flush)
             server = cls(
-                edge_app(edge, log=log),
+                edge_app(edge),
                 listener,
                 clients=artifacts.shelf.clients,
                 on_start=artifacts.watch,
