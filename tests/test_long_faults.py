@@ -79,9 +79,8 @@ class Client:
     def rules(self) -> RuleSet | None:
         return self.refresh.current
 
-    @property
-    def is_stale(self) -> bool:
-        return self.refresh.freshness.stale
+    def in_use(self) -> tuple[RuleSet | None, bool]:
+        return self.rules, self.refresh.freshness.stale
 
     def trace(self) -> dict[str, Any]:
         return {}
