@@ -160,6 +160,8 @@ class Notifier:
             self._courier.last_words()
         outbox.wait_until(lambda: outbox.deserted, _GRACE_S)
         outbox.abandon()
+        if outbox.has_refused:
+            self._tell_for_those_who_hang(outbox)
 
     def stats(self) -> NotifierStats:
         """The books as they are now. Takes no lock."""
@@ -197,6 +199,20 @@ class Notifier:
         assert isinstance(outbox, _spooled_outbox())
         outbox.opening = True
         self._staff(outbox)
+
+    def _tell_for_those_who_hang(self, outbox: Outbox) -> None:
+        """What was dropped, which the couriers would tell when they leave. Not in this thread: a handler may hang too."""
+        speakers: set[object] = set()
+        courier = self._courier
+
+        def speak(token: object) -> None:
+            try:
+                courier.last_words()
+            finally:
+                outbox.leave(speakers, token)
+
+        if courier.outbox is outbox and _start("targetry-notifier", outbox, speakers, speak):
+            outbox.wait_until(lambda: not speakers, _GRACE_S)
 
     def _current(self) -> Outbox:
         if self._pid != os.getpid():
