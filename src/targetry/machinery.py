@@ -41,8 +41,8 @@ class ClientStats(msgspec.Struct, frozen=True):
     """What a client has done so far.
 
     `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact` and `geo` are None where
-    the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones,
-    `handler_failures` the event handlers that raised.
+    the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones or were in a call that the
+    API refused, `handler_failures` the event handlers that raised.
     """
 
     notifications: NotifierStats

@@ -248,24 +248,34 @@ class Road:
         Raises `ApiException` (`TransportError`, `DeadlineError`).
         """
         deadline = call.started + self._timeout_s
-        request = self._http_request(call)
+        telemetry = self.telemetry.attach(call.prepared.request)
         pause, tries = 0.0, 0
-        while True:
-            left = deadline - time.perf_counter() - pause
-            outcome = yield Attempt(request, max(left, 0.001), pause)
-            read = self._read(outcome)
-            if isinstance(read, DeliveryResponse):
-                self._budget.earn()
-                return self._arrived(call, read)
-            tries += 1
-            again = pause_s(read, tries, deadline - time.perf_counter(), random.random())
-            if again is None or not self._budget.spend():
-                raise read
-            pause = again
+        try:
+            request = self._http_request(call)
+            while True:
+                left = deadline - time.perf_counter() - pause
+                outcome = yield Attempt(request, max(left, 0.001), pause)
+                read = self._read(outcome)
+                if isinstance(read, DeliveryResponse):
+                    telemetry = []
+                    self._budget.earn()
+                    return self._arrived(call, read)
+                tries += 1
+                again = pause_s(read, tries, deadline - time.perf_counter(), random.random())
+                if again is None or not self._budget.spend():
+                    raise read
+                pause = again
+        except ApiException as error:
+            if 400 <= error.status < 500:
+                self.telemetry.lose(telemetry)
+                telemetry = []
+            raise
+        finally:  # also where the caller is cancelled
+            if telemetry:
+                self.telemetry.take_back(telemetry)
 
     def _http_request(self, call: Call) -> HttpRequest:
         prepared = call.prepared
-        self.telemetry.attach(prepared.request)
         try:
             body = prepared.request.to_json()
         except ValueError as error:

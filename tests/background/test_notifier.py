@@ -66,7 +66,9 @@ class Gate:
         self.reply = reply
 
     def __call__(self, request: HttpRequest) -> Reply:
-        assert self.opened.wait(3 * LONG_S)  # longer than a test waits for what the gate must not be needed for
+        assert self.opened.wait(
+            3 * LONG_S
+        )  # longer than a test waits for what the gate must not be needed for
         return self.reply
 
 

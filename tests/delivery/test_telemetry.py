@@ -90,6 +90,20 @@ def test_each_entry_goes_with_one_request_whoever_takes_it() -> None:
     assert sorted(taken, key=int) == [str(number) for number in range(MAX_ENTRIES)]
 
 
+def test_what_comes_back_waits_before_what_came_since_and_the_oldest_make_room() -> None:
+    store = TelemetryStore(enabled=True)
+    for number in range(3):
+        store.add(entry(number))
+    taken = store.attach(DeliveryRequest())
+    for number in range(3, MAX_ENTRIES + 1):
+        store.add(entry(number))
+    store.take_back(taken)
+    assert store.dropped == 1
+    assert attached(store) == [str(number) for number in range(1, MAX_ENTRIES + 1)]
+    store.lose(taken)
+    assert store.dropped == 4
+
+
 FEATURES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {}),
     ({"execute": {"mboxes": [{"name": "a"}]}}, {"executeMboxCount": 1}),

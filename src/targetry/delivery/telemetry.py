@@ -86,7 +86,7 @@ def measured(
 
 
 class TelemetryStore:
-    """What waits to be sent. At most 1,000: the oldest make room, and `dropped` counts them."""
+    """What waits to be sent. At most 1,000: the oldest make room. `dropped` counts those, and what was lost on its way."""
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
@@ -107,8 +107,8 @@ class TelemetryStore:
         self._waiting.clear()
         self.dropped = 0
 
-    def attach(self, request: DeliveryRequest) -> None:
-        """Hand all entries over to a request that is about to be sent, behind those that it has."""
+    def attach(self, request: DeliveryRequest) -> list[TelemetryEntry]:
+        """Hand all entries over to a request that is about to be sent, behind those that it has; returns them."""
         taken: list[TelemetryEntry] = []
         waiting = self._waiting
         while waiting:
@@ -120,6 +120,19 @@ class TelemetryStore:
         if taken:
             own = request.telemetry.entries if request.telemetry is not None else None
             request.telemetry = Telemetry([*(own or ()), *taken])
+        return taken
+
+    def take_back(self, taken: list[TelemetryEntry]) -> None:
+        """The request did not get through: what it took waits for the next one."""
+        for entry in reversed(taken):
+            if len(self._waiting) >= MAX_ENTRIES:
+                self.dropped += 1
+            else:
+                self._waiting.appendleft(entry)
+
+    def lose(self, taken: list[TelemetryEntry]) -> None:
+        """The request was refused, perhaps for what it took: that does not come back."""
+        self.dropped += len(taken)
 
 
 def artifact_entry(*, timestamp: int, execution_ms: float, response_size: int) -> TelemetryEntry:

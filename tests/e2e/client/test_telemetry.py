@@ -9,7 +9,7 @@ import pytest
 
 from e2e.client.conftest import Connect
 from e2e.client.target import DELIVERY, Target, response_to
-from servers.faulty import Received, Steps, answer, json_answer
+from servers.faulty import Close, Received, Steps, answer, json_answer
 from targetry import (
     ApiException,
     DeliveryRequest,
@@ -109,3 +109,36 @@ def test_two_clients_tell_apart(connect: Connect, target: Target) -> None:
     one.get_offers(request=HERO)
     other.get_offers(request=HERO)
     assert all("telemetry" not in body for body in target.bodies)
+
+
+@pytest.mark.parametrize(
+    "fault", [answer(500), (Close(),), json_answer({"id": 7})], ids=["500", "closed", "no answer of the API"]
+)
+def test_what_a_failed_call_took_along_goes_with_the_next(
+    fault: Steps, connect: Connect, target: Target
+) -> None:
+    client = connect()
+    client.get_offers(request=HERO)
+    target.on(DELIVERY, fault)
+    with pytest.raises(ApiException):
+        client.get_offers(request=HERO)
+    target.on(DELIVERY, with_token)
+    client.send_notifications(request=CLICK)
+    assert [entry["requestId"] for entry in entries(target.bodies[-1])] == ["r1"]
+    assert client.client.stats().telemetry_dropped == 0
+    client.send_notifications(request=CLICK)
+    assert [entry["requestId"] for entry in entries(target.bodies[-1])] == [target.bodies[-2]["requestId"]]
+
+
+def test_what_a_refused_call_took_along_is_counted_and_spoils_no_other(
+    connect: Connect, target: Target
+) -> None:
+    client = connect()
+    client.get_offers(request=HERO)
+    target.on(DELIVERY, answer(400))
+    with pytest.raises(ApiException):
+        client.get_offers(request=HERO)
+    target.on(DELIVERY, with_token)
+    client.send_notifications(request=CLICK)
+    assert entries(target.bodies[-1]) == []
+    assert client.client.stats().telemetry_dropped == 1
