@@ -93,6 +93,14 @@ class AsyncTargetClient(ClientFace):
     ) -> None:
         await self.aclose()
 
+    def _let_go(self) -> int:
+        own = (
+            self._transport.let_go()
+            if isinstance(self._transport, AsyncHttpTransport) and self._own_transport
+            else 0
+        )
+        return super()._let_go() + own
+
     async def _offers(self, offer: OfferOptions) -> TargetDeliveryResponse:
         road = self._road
         call = road.begin(offer)

@@ -11,7 +11,9 @@ from .lazy_import import importing
 from .logs import Log
 
 if TYPE_CHECKING:
-    from multiprocessing.pool import AsyncResult, ThreadPool
+    from multiprocessing.pool import AsyncResult
+
+    from .callback_threads import CallbackThreads
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ class CallbackPool:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._lock = threading.Lock()
-        self._pool: ThreadPool | None = None
+        self._pool: CallbackThreads | None = None
         self._pid = os.getpid()
 
     def submit(
@@ -44,21 +46,16 @@ class CallbackPool:
         pool, self._pool = self._pool, None
         if pool is not None and self._pid == os.getpid():
             pool.close()
-        elif pool is not None:
-            _abandon(pool)
 
-    def _threads(self) -> ThreadPool:
+    def _threads(self) -> CallbackThreads:
         if self._pid != os.getpid():  # the parent's threads are not here, and its lock may be held for ever
-            if self._pool is not None:
-                _abandon(self._pool)
             self._lock, self._pool, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
             if self._pool is None:
-                with importing():  # 20 ms that few programs need, and what a pool imports when it is made
-                    from multiprocessing import dummy, queues, synchronize  # noqa: F401
-                    from multiprocessing.pool import ThreadPool
+                with importing():  # 20 ms that few programs need
+                    from .callback_threads import CallbackThreads
 
-                self._pool = ThreadPool(_THREADS)
+                self._pool = CallbackThreads(_THREADS)
             return self._pool
 
     def _run(
@@ -82,8 +79,3 @@ class CallbackPool:
         except Exception as error:
             name = getattr(callback, "__qualname__", None) or repr(callback)
             self._log.error("The callback %s failed: %r", name, error)
-
-
-def _abandon(pool: ThreadPool) -> None:
-    """Have a parent's pool say nothing when it is collected here: it would warn, and write into its parent's pipe."""
-    vars(pool)["_state"] = "CLOSE"

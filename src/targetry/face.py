@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,6 +15,7 @@ from .errors import ClosedError, OptionError
 from .forks import notice_fork
 from .machinery import ClientStats, Machinery
 from .messages import MESSAGES
+from .models import DecisioningMethod
 from .options import ClientOptions
 from .visitor import AuthState, cookie_name
 
@@ -60,6 +63,20 @@ class ClientFace:
     def stats(self) -> ClientStats:
         """The books of this client: notifications, artifact, geo lookups."""
         return self._machinery.stats()
+
+    def _let_go(self) -> int:
+        """Close the connections that nobody uses just now, and return how many there were."""
+        return self._machinery.let_go()
+
+    def __del__(self) -> None:
+        machinery = vars(self).get("_machinery")  # not there when the options were refused
+        if machinery is None or machinery.is_closed:
+            return
+        idle = self._let_go()
+        if idle and self._method is not DecisioningMethod.ON_DEVICE and not sys.is_finalizing():
+            client, kind = machinery.options.client, type(self).__name__
+            text = f"unclosed {kind} of client {client!r}: use it in a with statement, or close it"
+            warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     def _check_open(self) -> None:
         notice_fork()

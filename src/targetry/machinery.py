@@ -17,6 +17,7 @@ from .background.geo import GeoLookup, Lookup
 from .background.geo_database import GeoDatabase
 from .background.notifier import Notifier, NotifierStats
 from .background.place_cache import GeoStats
+from .background.process_end import close_at_exit
 from .decisioning_engine import DecisioningEngine
 from .delivery.hosts import geo_url
 from .delivery.http import HttpTransport
@@ -59,13 +60,10 @@ class Machinery:
         self.options = options
         self.log = Log(options.logger)
         self.events = Events(options.events, self.log)
-        self._own_transport = options.transport is None
-        self.transport: Transport = options.transport or HttpTransport(
-            max_connections=options.max_connections,
-            ca_bundle=options.ca_bundle,
-            proxy=options.proxy,
-            trust_env=options.trust_env,
-        )
+        self._own_transport = None if options.transport is not None else _transport(options)
+        transport = options.transport or self._own_transport
+        assert transport is not None
+        self.transport: Transport = transport
         decides = options.decisioning_method is not DecisioningMethod.SERVER_SIDE
         self.engine = self._engine() if decides else None
         self._database = self._geo_database() if decides else None
@@ -85,6 +83,8 @@ class Machinery:
         self._opened = threading.Event()
         self._closed = threading.Event()  # wakes who waits to tell `client_ready`
         watch_forks(self)
+        if self._own_transport is not None:
+            close_at_exit(self, Machinery._leave)
 
     def _engine(self) -> DecisioningEngine:
         return DecisioningEngine(
@@ -167,8 +167,17 @@ class Machinery:
         self.notifier.close(max(0.0, deadline - time.monotonic()))
         if self._geo is not None:
             self._geo.close()
-        if self._own_transport:
-            self.transport.close()
+        if self._own_transport is not None:
+            self._own_transport.close()
+
+    def let_go(self) -> int:
+        """Close the connections that nobody uses just now, and return how many there were."""
+        return self._own_transport.let_go() if self._own_transport is not None else 0
+
+    def _leave(self, timeout: float) -> None:
+        """The process ends, and what is left of it may still call the client."""
+        self.notifier.close(timeout)
+        self.let_go()
 
     def _report(self, impressions: Impressions) -> None:
         function = self.options.send_notification_func
@@ -189,3 +198,12 @@ class Machinery:
         self._opened.wait()
         if not self._closed.wait(_READY_DELAY_S):
             self.events.emit(CLIENT_READY)
+
+
+def _transport(options: ClientOptions) -> HttpTransport:
+    return HttpTransport(
+        max_connections=options.max_connections,
+        ca_bundle=options.ca_bundle,
+        proxy=options.proxy,
+        trust_env=options.trust_env,
+    )

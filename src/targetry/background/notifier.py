@@ -109,7 +109,7 @@ class Notifier:
         self._wait = wait
         self._closed = False
         self._begin()
-        close_at_exit(self)
+        close_at_exit(self, Notifier.close)
         watch_forks(self)
         if self._spool is not None and _has_files(self._spool):
             self._take_over_leftovers()

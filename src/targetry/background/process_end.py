@@ -11,27 +11,28 @@ import os
 import sys
 import time
 import weakref
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from targetry.forks import call_in_children
+
+Owner = TypeVar("Owner")
 
 _ALL_TOGETHER_S: Final = 1.7
 
 
-class Closable(Protocol):
-    def close(self, timeout: float, /) -> object:
-        """Finish within `timeout` seconds. May be called twice. Must not raise."""
-
-
 # The state of this module has to be the module's, since the interpreter calls one function at its end. Being weak, it
 # keeps nobody alive.
-_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+_open: weakref.WeakKeyDictionary[Any, Callable[[Any, float], object]] = weakref.WeakKeyDictionary()
 _finalized_pid = -1
 
 
-def close_at_exit(owner: Closable) -> None:
-    """Have `owner` closed, if it still lives, when this process ends, or one that is forked from it."""
-    _open.add(owner)
+def close_at_exit(owner: Owner, close: Callable[[Owner, float], object]) -> None:
+    """Have `close(owner, seconds)` called, if `owner` still lives, when this process ends, or one that is forked from it.
+
+    It has so many seconds; it may be called twice, and must not raise.
+    """
+    _open[owner] = close
     process: Any = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
         _ask_multiprocessing()
@@ -40,8 +41,8 @@ def close_at_exit(owner: Closable) -> None:
 def close_all() -> None:
     """What happens at the end."""
     deadline = time.monotonic() + _ALL_TOGETHER_S
-    for owner in list(_open):
-        owner.close(max(0.0, deadline - time.monotonic()))
+    for owner, close in list(_open.items()):
+        close(owner, max(0.0, deadline - time.monotonic()))
 
 
 def _ask_multiprocessing(_: object = None) -> None:

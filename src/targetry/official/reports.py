@@ -34,7 +34,7 @@ class Reports:
         self._closed = False
         self._worker = Repeating("targetry-reports", self._step)
         watch_forks(self)
-        close_at_exit(self)
+        close_at_exit(self, Reports.close)
 
     def __call__(self, impressions: dict[str, Any]) -> None:
         if self._function is None:

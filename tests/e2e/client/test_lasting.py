@@ -60,8 +60,6 @@ def test_calls_that_are_cancelled_leave_nothing_behind(target: Target) -> None:
 
 
 @needs_proc
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_clients_that_are_forgotten_end_their_threads(target: Target) -> None:
     """Without `close`; that is worth a warning, and no more than that."""
 

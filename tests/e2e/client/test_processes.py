@@ -60,7 +60,6 @@ Run = Callable[..., float]
 
 # DeprecationWarning: newer Pythons warn of forks with threads.
 _WARNINGS = ("-W", "error", "-W", "ignore::DeprecationWarning")
-UNCLOSED = ("-W", "ignore::ResourceWarning")  # of sockets and threads of a client that nobody closed
 
 
 @contextlib.contextmanager
@@ -348,7 +347,6 @@ client = TargetClient.create(on_device, polling_interval=1000)
 for n in range(20):
     client.get_offers(hero(f"s{n}"))
 """,
-        *UNCLOSED,
     )
     assert len(target.notifications) == 20
     assert took < 5
@@ -374,7 +372,6 @@ assert process.exitcode == 0, process.exitcode
 """
     run(
         "import sys" + parent + worker if first == "parent" else worker + parent,
-        *UNCLOSED,
         prelude="",
     )
     assert sorted(sessions(target)) == ["parent"] * 3 + ["worker"] * 3
@@ -438,7 +435,7 @@ called.wait(10)
 @pytest.mark.parametrize("script", HANGING.values(), ids=HANGING)
 def test_a_process_ends_whatever_is_under_way(script: str, run: Run, target: Target) -> None:
     target.on(DELIVERY, HANG)
-    assert run(script, *UNCLOSED) < 2 + 5
+    assert run(script) < 2 + 5
 
 
 def test_a_process_ends_while_a_handler_keeps_the_reports_from_being_sent(run: Run, target: Target) -> None:
@@ -453,12 +450,12 @@ client.get_offers(hero("s"))
 called.wait(10)
 client.get_offers(hero("s"))
 """
-    assert run(script, *UNCLOSED) < 2 + 5
+    assert run(script) < 2 + 5
 
 
 def test_a_process_ends_while_its_artifact_does_not_come(run: Run, target: Target) -> None:
     target.on(ARTIFACT, HANG)
-    assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n", *UNCLOSED) < 5
+    assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n") < 5
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,11 @@ class AsyncHttpTransport:
         for here in list(self._by_loop.values()):
             here.leave()
 
+    def let_go(self) -> int:
+        """See `HttpTransport.let_go`. Of all loops."""
+        mine = [here for here in list(self._by_loop.values()) if here.shared.pid == os.getpid()]
+        return sum(here.kept.let_go() for here in mine)
+
     def _here(self) -> _Here:
         """What the running loop has."""
         if self._closed:

@@ -110,6 +110,23 @@ class KeptConnections(Generic[C]):
         with self._lock:
             self.abandon()
 
+    def let_go(self) -> int:
+        """Drop the idle connections and return how many there were. Others may be kept afterwards.
+
+        Never waits: it is called when objects are collected, in whatever thread, perhaps while that holds the lock.
+        """
+        if not self._lock.acquire(blocking=False):
+            return 0
+        try:
+            idle = sum(map(len, self._idle.values()))
+            self.abandon()
+            return idle
+        finally:
+            self._lock.release()
+
+    def __del__(self) -> None:
+        self.abandon()
+
     def abandon(self) -> None:
         """As `close`, for what a parent process or a closed event loop left: its lock may be held for ever."""
         for idle in self._idle.values():

@@ -1,0 +1,85 @@
+"""Clients that nobody closes: their connections are closed all the same, and those who may want to know are told once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from e2e.client.conftest import reach
+from e2e.client.target import Target
+from targetry import AsyncTargetClient, DeliveryRequest, ExecuteRequest, MboxRequest, TargetClient
+
+HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+
+Use = Callable[[dict[str, Any]], None]
+
+
+def ask(options: dict[str, Any]) -> None:
+    client = TargetClient.create(options)
+    client.get_offers(request=HERO)
+    client.get_offers(request=HERO, callback=lambda _: None).get(10)
+    client.flush(10)
+
+
+def ask_with_await(options: dict[str, Any]) -> None:
+    async def use() -> None:
+        client = await AsyncTargetClient.create(options)
+        await client.get_offers(request=HERO)
+        await client.flush(10)
+
+    asyncio.run(use())
+
+
+def create(options: dict[str, Any]) -> None:
+    TargetClient.create(options)
+
+
+def close(options: dict[str, Any]) -> None:
+    with TargetClient.create(options) as client:
+        client.get_offers(request=HERO)
+
+
+def warned(use: Use, target: Target, **options: Any) -> list[str]:
+    """What somebody is told who uses a client, and forgets it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        use({**reach(target), "cdn_base_path": target.url, **options})
+        gc.collect()
+    target.wait_until(lambda: target.open_connections == 0)
+    assert {one.category for one in caught} <= {ResourceWarning}
+    return [str(one.message) for one in caught]
+
+
+@pytest.mark.parametrize("method", ["server-side", "hybrid"])
+@pytest.mark.parametrize(("use", "kind"), [(ask, "TargetClient"), (ask_with_await, "AsyncTargetClient")])
+def test_a_client_with_open_connections_is_told_of_once(
+    use: Use, kind: str, method: str, target: Target
+) -> None:
+    told = f"unclosed {kind} of client 'acme': use it in a with statement, or close it"
+    assert warned(use, target, decisioning_method=method) == [told]
+
+
+@pytest.mark.parametrize("use", [ask, ask_with_await])
+def test_a_client_that_decides_on_device_is_not(use: Use, target: Target) -> None:
+    """`target-python-sdk` has no `close`, and what such a client leaves open it has opened by itself."""
+    assert warned(use, target, decisioning_method="on-device") == []
+
+
+@pytest.mark.parametrize("use", [create, close])
+def test_a_client_that_was_closed_or_has_nothing_open_is_not(use: Use, target: Target) -> None:
+    assert warned(use, target) == []
+
+
+def test_a_client_whose_options_were_refused_is_not(target: Target) -> None:
+    def refused(options: dict[str, Any]) -> None:
+        with pytest.raises(Exception, match="must be"):
+            TargetClient.create({**options, "timeout": "soon"})
+        with pytest.raises(Exception, match="static method"):
+            TargetClient()
+
+    assert warned(refused, target) == []
