@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from .call_options import OfferOptions
+from .delivery.answer import response_of, text_of
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import delivery_url, valid_cluster
 from .delivery.prepare import Prepared, Standing, prepare
@@ -290,17 +291,12 @@ class Road:
             return answer
         if not isinstance(answer, HttpResponse):  # of a user's own transport
             return TransportError(reason=f"the transport gave {type(answer).__name__}, not an HttpResponse")
-        if answer.status == 204:
-            return DeliveryResponse()
-        if not 200 <= answer.status < 300:
-            return ApiException(answer.status, answer.reason, _text(answer), answer.headers)
-        if self._log.wants_debug:
-            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], _text(answer))
+        if self._log.wants_debug and 200 <= answer.status < 300:
+            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], text_of(answer))
         try:
-            return DeliveryResponse.from_json(answer.body)
-        except ValueError as error:
-            reason = f"the answer is not a Delivery API response: {error}"
-            return ApiException(answer.status, reason, _text(answer), answer.headers)
+            return response_of(answer)
+        except ApiException as error:
+            return error
 
     def _arrived(self, call: Call, response: DeliveryResponse) -> TargetDeliveryResponse:
         now = time.time()
@@ -329,10 +325,6 @@ class Road:
             secure=options.secure,
             version=options.version,
         )
-
-
-def _text(answer: HttpResponse) -> str:
-    return answer.body.decode("utf-8", "replace")
 
 
 def foreign(error: Exception) -> ApiException:

@@ -16,9 +16,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from targetry import models
+from targetry.delivery.answer import response_of
 from targetry.delivery.http import HttpTransport
-from targetry.delivery.transport import HttpRequest, HttpResponse, Transport
-from targetry.errors import ApiException
+from targetry.delivery.transport import HttpRequest, Transport
 from targetry.models import ConstraintError, DeliveryRequest, DeliveryResponse, Model
 from targetry.official.api_errors import ApiTypeError, ApiValueError
 from targetry.road import MAX_RESPONSE_BYTES, SDK_HEADERS
@@ -158,20 +158,7 @@ class DeliveryApi:
             timeout=_TIMEOUT_S if _request_timeout is None else _request_timeout,
             max_bytes=MAX_RESPONSE_BYTES,
         )
-        return _response(answer), answer.status, answer.headers
-
-
-def _response(answer: HttpResponse) -> DeliveryResponse:
-    if answer.status == 204:
-        return DeliveryResponse()
-    text = answer.body.decode("utf-8", "replace")
-    if not 200 <= answer.status < 300:
-        raise ApiException(answer.status, answer.reason, text, answer.headers)
-    try:
-        return DeliveryResponse.from_json(answer.body)
-    except ConstraintError as error:
-        reason = f"the answer is not a Delivery API response: {error}"
-        raise ApiException(answer.status, reason, text, answer.headers) from error
+        return response_of(answer), answer.status, answer.headers
 
 
 def _read(value: Any, kind: str | type[Model]) -> Any:
