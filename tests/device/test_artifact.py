@@ -50,7 +50,7 @@ def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     [
         HELLO,
         MappingProxyType({**HELLO, "meta": MappingProxyType({"a": 1})}),
-        MappingProxyType({**HELLO, "meta": MappingProxyType({"a": 10**400})}),
+        MappingProxyType({**HELLO, "meta": MappingProxyType({"a": 10**400, "b": "\ud83d"})}),
         json.dumps(HELLO),
         text_of(HELLO),
         bytearray(text_of(HELLO)),
@@ -133,6 +133,7 @@ VERSIONS = {
     "10.0": False,
     "11": False,
     "v1": False,
+    "X1": False,
     "1a": False,
     "-1": False,
     "٠١": False,
@@ -264,6 +265,11 @@ def test_a_dict_nested_ten_thousand_deep_is_refused() -> None:
     with pytest.raises(ArtifactError, match="deep"):
         compile_artifact({**HELLO, "meta": {"a": deep(10_000)}})
     assert sys.getrecursionlimit() == limit
+
+
+def test_a_dict_with_half_of_a_surrogate_pair_and_nested_ten_thousand_deep_is_refused() -> None:
+    with pytest.raises(ArtifactError, match="deep"):
+        compile_artifact({"future": ["\ud83d", deep(10_000)], **HELLO})
 
 
 def test_a_dict_that_holds_itself_is_refused() -> None:
@@ -646,6 +652,24 @@ def test_what_is_no_obfuscated_artifact_is_an_artifact_error(junk: bytes) -> Non
     for data in (junk, b"ATOD:001" + junk, b"ATOD:001" + KEY.encode() + junk):
         with pytest.raises(ArtifactError):
             compile_artifact(data, organization_id=ORGANIZATION)
+
+
+def test_an_artifact_that_was_obfuscated_for_no_organization_needs_none() -> None:
+    assert artifact_text(obfuscated(text_of(HELLO), organization="")) == text_of(HELLO)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"ATOD:001" + b"k" * 31, "Invalid Artifact"),
+        (b"ATOD:001" + b"k" * 32, "Unable to read artifact JSON"),
+        (b"ATOD:001" + b"k" * 33, "Unable to read artifact JSON"),
+    ],
+    ids=["no whole key", "nothing behind the key", "no JSON behind the key"],
+)
+def test_an_obfuscated_artifact_that_is_cut_off_says_what_it_lacks(data: bytes, reason: str) -> None:
+    with pytest.raises(ArtifactError, match=f"^{reason}$"):
+        compile_artifact(data, organization_id=ORGANIZATION)
 
 
 @pytest.mark.parametrize("magic", ["ATOD:000", "ATOD:002", "ATOD:010", "ATOD:100"])

@@ -211,6 +211,7 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"a.b": "Y", "a": "X"}, {"a": {"b": "Y", "b_lc": "y"}}),
     ({"a.b": "X", "a.b.c": "Y"}, {"a": {"b": {"c": "Y", "c_lc": "y"}}}),
     ({"a.b.c": "Y", "a.b": "X"}, {"a": {"b": {"c": "Y", "c_lc": "y"}}}),
+    ({"a.b.c.d": "Y", "a.b.c": "X"}, {"a": {"b": {"c": {"d": "Y", "d_lc": "y"}}}}),
     ({"İ": "İ"}, {"İ": "İ", "İ_lc": "i̇"}),
 ]
 
@@ -222,6 +223,14 @@ def test_parameters_are_nested_by_their_dots_and_have_lower_case_twins(
     before = dict(parameters)
     assert parameter_facts(parameters) == named
     assert parameters == before
+
+
+def test_a_location_may_take_200_000_steps_and_not_one_more() -> None:
+    of = facts()
+    of.spend(199_999)
+    of.spend(1)
+    with pytest.raises(EvaluationError):
+        of.spend(1)
 
 
 def test_a_name_may_have_thousands_of_dots() -> None:

@@ -88,8 +88,12 @@ TO_NUMBER: list[tuple[Any, float]] = [
     ("nan", NAN),
     ("NaN", NAN),
     ("true", NAN),
+    ("X1", NAN),
+    ("1X", NAN),
     ("0x1f", 31.0),
     ("0XFF", 255.0),
+    ("0O17", 15.0),
+    ("0B11", 3.0),
     ("0b101", 5.0),
     ("0B2", NAN),
     ("0o17", 15.0),
@@ -515,6 +519,24 @@ def test_the_length_of_a_text_is_counted_in_utf_16_units(text: str, length: int)
 )
 def test_to_integer_cuts_the_fraction_and_saturates(value: Any, integer: int) -> None:
     assert javascript.to_integer(value) == integer
+
+
+@pytest.mark.parametrize(
+    ("text", "well_formed"),
+    [
+        ("", ""),
+        ("gold", "gold"),
+        ("a\U0001f600b", "a\U0001f600b"),
+        ("a\ud83d", "a\ufffd"),
+        ("\ude00b", "\ufffdb"),
+        ("\ud83d\ude00", "\U0001f600"),
+        ("\ude00\ud83d", "\ufffd\ufffd"),
+        ("\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+    ],
+    ids=ascii,
+)
+def test_a_well_formed_text_has_no_halves_of_surrogate_pairs(text: str, well_formed: str) -> None:
+    assert javascript.well_formed(text) == well_formed
 
 
 def test_undefined_is_false_and_says_its_name() -> None:

@@ -20,7 +20,7 @@ from targetry.device.facts import Facts
 from targetry.device.javascript import UNDEFINED
 from targetry.device.logic import MAX_DEPTH, MAX_NODES, LogicError, compile_logic
 from targetry.device.operations import EvaluationError
-from targetry.models import Geo
+from targetry.models import Geo, MboxRequest
 
 NAN, INF = math.nan, math.inf
 PLACE = Geo(country_code="us", city="Zürich", latitude=37.75)
@@ -867,6 +867,60 @@ COSTLY = {
 def test_a_condition_that_asks_for_too_much_work_is_stopped(name: str) -> None:
     with pytest.raises(EvaluationError):
         value_of(COSTLY[name])
+
+
+class Counted(Facts):
+    """Facts that tell what was paid."""
+
+    paid = 0
+
+    def spend(self, steps: int) -> None:
+        self.paid += steps
+        super().spend(steps)
+
+
+LONG_TEXT = "x" * 9600
+COSTS: list[tuple[Any, int]] = [
+    ({"==": [var("mbox.t"), {"substr": ["short", 1, 2]}]}, 0),
+    ({"map": [[1, 2, 3], 1]}, 4),
+    ({"map": [[], 1]}, 1),
+    ({"map": ["no list", 1]}, 0),
+    ({"filter": [[1, 2, 3], {"==": [ITEM, 1]}]}, 3 * 3 + 1),
+    ({"reduce": [[1, 2, 3], {"+": [var("current"), var("accumulator"), 1]}, 0]}, 3 * 4 + 1),
+    ({"some": [[1, 2], {"all": [[5, 6, 7], {"!": ITEM}]}]}, (2 * 7 + 1) + 2 * (3 * 2 + 1)),
+    ({"none": [[0, 0], {"var": ["", {"cat": ["a", "b"]}]}]}, 2 * 4 + 1),
+    ({"in": [1, [2] * 70]}, 70),
+    ({"in": ["y", "x" * 8192]}, 0),
+    ({"in": ["y", LONG_TEXT]}, 150),
+    ({"cat": [LONG_TEXT, "y" * 6400]}, 250),
+    ({"substr": [LONG_TEXT, 1, 2]}, 150),
+    ({"merge": [[1, 2], 3, [[4]]]}, 4),
+]
+
+
+@pytest.mark.parametrize(("tree", "steps"), COSTS, ids=name_of)
+def test_loops_and_long_values_are_paid_for(tree: Any, steps: int) -> None:
+    of = Counted(facts(DATA).request, MboxRequest(name="hero", parameters=DATA), "hero")
+    value_of(tree, of)
+    assert of.paid == steps
+
+
+def test_a_text_of_a_million_characters_can_be_made_and_no_longer_one() -> None:
+    of = facts({"half": "x" * 500_000})
+    whole = {"cat": [var("mbox.half"), var("mbox.half")]}
+    assert len(value_of(whole, of)) == 1_000_000
+    with pytest.raises(EvaluationError, match="longer than 1000000"):
+        value_of({"cat": [var("mbox.half"), var("mbox.half"), "x"]}, facts({"half": "x" * 500_000}))
+
+
+def test_a_list_of_ten_thousand_items_has_a_text_and_no_longer_one() -> None:
+    of = facts({"half": [1] * 5_000, "list": [[1] * 4_999]})
+    halves = {"merge": [var("mbox.half"), var("mbox.half")]}
+    assert len(value_of({"cat": [halves]}, of)) == 19_999
+    assert len(value_of({"cat": [{"merge": [var("mbox.half"), var("mbox.list")]}]}, of)) == 19_997
+    for longer in ({"merge": [halves, 1]}, {"merge": [var("mbox.half"), var("mbox.list"), 1]}):
+        with pytest.raises(EvaluationError, match="more than 10000"):
+            value_of({"cat": [longer]}, of)
 
 
 def test_ordinary_work_costs_little() -> None:

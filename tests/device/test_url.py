@@ -109,6 +109,16 @@ HOSTS = {
         ".".join([LABEL_63] * 3 + ["a" * 60, "com"]),
         "",
     ),
+    ".".join([LABEL_63] * 3 + ["a" * 57, "com", ""]): (
+        ".".join([LABEL_63] * 3),
+        "a" * 57 + ".com",
+        "com",
+    ),
+    ".".join([LABEL_63] * 3 + ["a" * 59, "com", ""]): (
+        ".".join([LABEL_63] * 3),
+        "a" * 59 + ".com",
+        "com",
+    ),
     # other scripts
     "BÜCHER.de": ("", "bücher.de", "de"),
     "a.bücher.example.de": ("a.bücher", "example.de", "de"),
@@ -117,6 +127,8 @@ HOSTS = {
     "-é.com": ("", "-é.com", "com"),
     "é" * 57 + ".com": ("", "é" * 57 + ".com", "com"),
     "é" * 58 + ".com": ("", "é" * 58 + ".com", ""),
+    "é" * 63 + ".com": ("", "é" * 63 + ".com", ""),
+    "é" * 64 + ".com": ("", "é" * 64 + ".com", ""),
     "foo。com": ("", "foo。com", ""),
     # punycode: the suffix is shown decoded, the rest in ASCII
     "sub.xn--bcher-kva.de": ("sub", "xn--bcher-kva.de", "de"),
@@ -170,7 +182,10 @@ WHOLE = {
     "localhost": ("localhost", "", "", ""),
     "localhost:3000/": ("localhost", "/", "", ""),
     "localhost:3000?a:b": ("localhost", "", "a:b", ""),
+    "localhost:65535/x": ("localhost", "/x", "", ""),
     "localhost:300000/": ("300000", "/", "", ""),
+    "localhost/a:b/c": ("localhost", "/a:b/c", "", ""),
+    "foo.com:x/y": ("foo.com", "/y", "", ""),
     "user:pw@foo.com/x": ("foo.com", "/x", "", ""),
     "//foo.com/path": ("foo.com", "/path", "", ""),
     "///foo.com/path": ("", "/foo.com/path", "", ""),
@@ -194,6 +209,9 @@ def test_a_host_is_cut_at_its_public_suffix(host):
     parts = parse_url(f"https://{host}/")
 
     assert (parts.subdomain, parts.domain, parts.topLevelDomain) == HOSTS[host]
+    assert (parts.subdomain_lc, parts.domain_lc, parts.topLevelDomain_lc) == tuple(
+        map(str.lower, HOSTS[host])
+    )
 
 
 @pytest.mark.parametrize("url", WHOLE, ids=ascii)

@@ -162,14 +162,8 @@ def _decode_mended(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) 
     """Decode, with U+FFFD for halves of surrogate pairs, which msgspec takes for a fault of the whole text."""
     try:
         return decoder.decode(data)
-    except msgspec.ValidationError:
-        raise
     except msgspec.DecodeError:
-        text = bytes(data)
-        mended = _SURROGATE.sub(_whole, text)
-        if mended == text:
-            raise
-    return decoder.decode(mended)
+        return decoder.decode(_SURROGATE.sub(_whole, bytes(data)))
 
 
 def _whole(escape: re.Match[bytes]) -> bytes:
@@ -187,7 +181,7 @@ def _text_of(document: Mapping[str, Any]) -> bytes:
 
 
 def _text_of_odd_values(document: Mapping[str, Any]) -> bytes:
-    """As `_text_of`, for what only the standard library writes: lone surrogates, integers beyond 64 bits."""
+    """As `_text_of`, for what only the standard library writes: halves of surrogate pairs."""
     try:
         return json.dumps(document, default=_as_dict).encode()
     except RecursionError as error:

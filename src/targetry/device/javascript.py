@@ -44,7 +44,7 @@ def truthy(value: Any) -> bool:
     """As json-logic-js: false, 0, NaN, "", null and the empty array are falsy; `{}` and "0" are not."""
     if value:
         return bool(value == value)  # NaN is the one value that differs from itself
-    return value == {} and type(value) is dict
+    return type(value) is dict
 
 
 def to_number(value: Any) -> float:

@@ -66,12 +66,10 @@ def whole_context(facts: Facts, allocation: float | None) -> dict[str, Any]:
 
 
 def walk(data: Any, path: str, default: Any) -> Any:
-    """The value at a dotted path; `default` where a step is missing or null stands in the way."""
+    """The value at a dotted path; `default` where a step is missing."""
     if path == "":
         return data
     for part in path.split("."):
-        if data is None or data is UNDEFINED:
-            return default
         data = member(data, part)
         if data is UNDEFINED:
             return default
@@ -171,10 +169,8 @@ def substring_of(facts: Facts, values: list[Any]) -> str:
     text, start = to_text(_argument(values, 0)), to_integer(_argument(values, 1))
     length = _argument(values, 2)
     facts.spend(len(text) // 64)
-    if length is UNDEFINED:
-        return substring(text, start, None)
-    if to_number(length) >= 0 or to_number(length) != to_number(length):
-        return substring(text, start, to_integer(length))
+    if not to_number(length) < 0:
+        return substring(text, start, None if length is UNDEFINED else to_integer(length))
     rest = substring(text, start, None)
     count = text_length(rest)
     if type(length) in (int, float):
@@ -189,8 +185,6 @@ def merge(facts: Facts, values: list[Any]) -> list[Any]:
             merged.extend(value)
         else:
             merged.append(value)
-    if len(merged) > MAX_LENGTH:
-        raise EvaluationError(f"a list longer than {MAX_LENGTH} items")
     facts.spend(len(merged))
     return merged
 
@@ -232,7 +226,7 @@ def divide(facts: Facts, values: list[Any]) -> float:
         return left / right
     if not left or left != left or right != right:
         return math.nan
-    return math.copysign(math.inf, math.copysign(1, left) * math.copysign(1, right))
+    return math.copysign(math.inf, left) * math.copysign(1, right)
 
 
 def remainder(facts: Facts, values: list[Any]) -> float:

@@ -1,0 +1,140 @@
+"""Change the rule core a little, in every way that there is, and see whether a test notices.
+
+    scripts/mutate                       # all of the rule core: most of an hour
+    scripts/mutate url logic:200-260     # some modules, some lines
+
+Prints each mutant that lived and, for each module, the share that died. A mutant runs in a process of its own, forked
+where the libraries are loaded; one that takes much longer than the tests do has died too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.abc
+import importlib.machinery
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+
+import hypothesis
+import json_logic  # noqa: F401  a library that tests load, as those below: loaded once, not for each mutant
+import mmh3  # noqa: F401
+import msgspec  # noqa: F401
+import publicsuffixlist  # noqa: F401
+import pytest
+
+from mutation.mutants import Mutant, mutants
+
+ROOT = Path(__file__).parents[2]
+DEVICE = ROOT / "src" / "targetry" / "device"
+TESTS = {
+    "allocation": ["allocation"],
+    "artifact": ["artifact", "ruleset"],
+    "decide": ["decide", "select", "trace"],
+    "facts": ["facts", "decide"],
+    "javascript": ["javascript", "logic"],
+    "logic": ["logic", "ruleset"],
+    "operations": ["logic", "decide"],
+    "select": ["select", "decide"],
+    "url": ["url"],
+}
+"""Module → the tests that are to notice, those that notice most first."""
+
+
+class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Loads one module from a changed tree."""
+
+    def __init__(self, name: str, path: Path, tree: ast.Module) -> None:
+        self._name, self._path, self._tree = name, path, tree
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != self._name:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, origin=str(self._path))
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = str(self._path)
+        exec(compile(self._tree, str(self._path), "exec"), module.__dict__)  # noqa: S102
+
+
+def _tests_pass(module: str, tree: ast.Module) -> bool:
+    """In a child: run the module's tests with the changed tree in its place."""
+    path = DEVICE / f"{module}.py"
+    sys.meta_path.insert(0, _Changed(f"targetry.device.{module}", path, tree))
+    files = [str(ROOT / "tests" / "device" / f"test_{name}.py") for name in TESTS[module]]
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        return pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *files]) == 0
+
+
+def _lives(module: str, tree: ast.Module, seconds: int) -> bool:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(seconds)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        code = 1
+        try:
+            code = 0 if _tests_pass(module, tree) else 1
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _chosen(argument: str) -> Iterator[tuple[str, Mutant]]:
+    module, _, lines = argument.partition(":")
+    first, _, last = lines.partition("-")
+    for mutant in mutants((DEVICE / f"{module}.py").read_text("utf-8")):
+        if not lines or int(first) <= mutant.line <= int(last or first):
+            yield module, mutant
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("modules", nargs="*", metavar="MODULE[:LINES]", default=sorted(TESTS))
+    chosen = parser.parse_args(arguments)
+    os.chdir(ROOT)
+    hypothesis.settings.register_profile(
+        "mutation",
+        database=None,
+        derandomize=True,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    )
+    hypothesis.settings.load_profile("mutation")
+    for argument in chosen.modules:
+        _report(argument)
+    return 0
+
+
+def _report(argument: str) -> None:
+    module = argument.partition(":")[0]
+    began = time.monotonic()
+    unchanged = ast.parse((DEVICE / f"{module}.py").read_text("utf-8"))
+    if not _lives(module, unchanged, 300):
+        sys.exit(f"the tests of {module} fail without a change")
+    seconds = int(3 * (time.monotonic() - began)) + 5
+    tried = lived = 0
+    for _, mutant in _chosen(argument):
+        tried += 1
+        if _lives(module, mutant.tree, seconds):
+            lived += 1
+            _say(f"{module}:{mutant}")
+    _say(
+        f"{module}: {tried - lived} of {tried} mutants died, {100 * (tried - lived) / max(tried, 1):.1f} %\n"
+    )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
