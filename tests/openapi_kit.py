@@ -225,7 +225,7 @@ def _good_request(mboxes: Sequence[str], chance: random.Random) -> dict[str, Any
         "property": {"token": "7a1bd75e-a8a1-4c3c-8e4a-6d2e0c1f0a11"},
         "trace": {"authorizationToken": "t", "usage": {"a": "b"}},
         "experienceCloud": {"analytics": {"logging": "server_side"}, "audienceManager": {"locationHint": 9, "blob": "b"}},
-        "qaMode": {"token": "t", "previewIndexes": [{"activityIndex": 1, "experienceIndex": 1}]},
+        "qaMode": {"token": "482910,482917", "evaluateAsTrueAudienceIds": [1], "previewIndexes": [{"activityIndex": 1, "experienceIndex": 1}]},
         "requestId": "r1",
         "impressionId": "i1",
     }  # fmt: skip

@@ -20,7 +20,6 @@ from targetry.delivery.hosts import valid_cluster
 from targetry.errors import OptionError
 from targetry.samples import shop_path
 
-from .activities import activities_of
 from .app import Edge, edge_app
 from .artifacts import Artifacts
 from .connections import BoundedProtocol
@@ -213,7 +212,7 @@ def listen(host: str, port: int) -> socket.socket:
 def _describing(ledger: Ledger) -> Callable[[Shelf], None]:
     """The ledger learns what the activities are called."""
     return lambda shelf: ledger.describe(
-        [one for served in shelf.served for one in activities_of(served.rules)]
+        [one for served in shelf.served for one in served.activities.values()]
     )
 
 

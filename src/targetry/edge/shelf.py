@@ -11,7 +11,9 @@ from typing import Any, Final
 from targetry.device.artifact import artifact_text
 from targetry.device.ruleset import RuleSet, compile_artifact
 
+from .activities import activities_of
 from .attribution import TokenIndex
+from .event import Activity
 from .obfuscation import obfuscate
 from .refusal import Refused
 
@@ -38,6 +40,11 @@ class Served:
         self.tokens = TokenIndex(self.rules)
         # Weak: the same artifact has one tag, gzipped or not.
         self.etag = f'W/"{hashlib.sha256(self.text).hexdigest()[:32]}"'
+
+    @cached_property
+    def activities(self) -> dict[str, Activity]:
+        """The activities by their ids."""
+        return {one.id: one for one in activities_of(self.rules)}
 
     @cached_property
     def zipped(self) -> bytes:

@@ -9,7 +9,6 @@ import msgspec
 from targetry.wording.kinds import kind_in_words
 from targetry.wording.summary import ActivitySummary, LocationSummary, QuarantineSummary, summary
 
-from .activities import activities_of
 from .event import Activity
 from .shelf import Served
 
@@ -64,14 +63,15 @@ class ShownArtifact(msgspec.Struct, frozen=True):
 def shown_artifact(served: Served) -> ShownArtifact:
     """Goes through all rules, so it is worth keeping."""
     told = summary(served.rules)
-    known = {one.id: one for one in activities_of(served.rules)}
     return ShownArtifact(
         name=served.name,
         client=served.client,
         environment=served.environment,
         generated_at=told.generated_at or "",
         rules=told.rules,
-        activities=[_activity(one, known.get(str(one.id))) for one in told.activities[:_ACTIVITIES]],
+        activities=[
+            _activity(one, served.activities.get(str(one.id))) for one in told.activities[:_ACTIVITIES]
+        ],
         more_activities=max(0, len(told.activities) - _ACTIVITIES),
         locations=told.locations[:_LOCATIONS],
         more_locations=max(0, len(told.locations) - _LOCATIONS),

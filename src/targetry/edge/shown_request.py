@@ -18,6 +18,7 @@ from targetry.models import DeliveryRequest, Notification
 from targetry.wording.explanation import experience_of, facts_of, parts_of, reason_of
 from targetry.wording.text import compact
 
+from .qa_mode import rules_for
 from .recent import Seen
 
 _LINES: Final = 300
@@ -79,7 +80,8 @@ def shown_request(seen: Seen) -> ShownRequest:
     served, request = seen.rules(), seen.request
     if request is None or served is None:
         return unexplained(seen, _why_unexplained(seen))
-    explanation = explain(served.rules, request, client_code=served.client, now_ms=seen.at_ms)
+    rules = rules_for(served, request)
+    explanation = explain(rules, request, client_code=served.client, now_ms=seen.at_ms)
     budget = _Budget(_LINES)
     return ShownRequest(
         number=seen.number,
@@ -87,9 +89,9 @@ def shown_request(seen: Seen) -> ShownRequest:
         status=seen.status,
         visitor=explanation.visitor,
         client=explanation.client_code,
-        facts=facts_of(explanation),
+        facts=[*facts_of(explanation), *(["QA mode: not recorded"] if request.qa_mode is not None else [])],
         sent=_sent(request),
-        locations=[_location(one, served.rules, budget) for one in explanation.locations[:_LOCATIONS]],
+        locations=[_location(one, rules, budget) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
         note=seen.refusal or "",
     )
