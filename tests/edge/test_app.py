@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -238,6 +239,72 @@ def test_a_page_of_any_origin_may_ask_with_credentials() -> None:
     answer = web_client().post(DELIVERY, json=HERO, headers=headers)
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
     assert answer.headers["access-control-allow-credentials"] == "true"
+
+
+@pytest.mark.parametrize("path", [DELIVERY, RULES, "/v1/geo"])
+def test_a_preflight_is_answered_for_whatever_may_be_asked(path: str) -> None:
+    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    answer = web_client().options(path, headers={**asked, "access-control-request-headers": "x-request-id"})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+    assert answer.headers["access-control-allow-headers"] == "x-request-id"
+    assert set(answer.headers["access-control-allow-methods"].split(", ")) == {"GET", "POST"}
+    refused = web_client().options(path, headers={**asked, "access-control-request-method": "DELETE"})
+    assert refused.status_code == 400
+
+
+def test_a_page_may_read_why_it_was_refused() -> None:
+    answer = web_client().post(DELIVERY, content=b"{", headers={"origin": "https://shop.example"})
+    assert answer.status_code == 400
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+def test_a_large_answer_is_gzipped_for_who_takes_it() -> None:
+    mboxes = [{"name": "hero"}] * 10
+    request = {**HERO, "execute": {"mboxes": mboxes}}
+    zipped, plain = (
+        web_client().post(DELIVERY, json=request, headers={"accept-encoding": encoding})
+        for encoding in ("gzip", "identity")
+    )
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert int(zipped.headers["content-length"]) < int(plain.headers["content-length"])
+    assert zipped.json()["execute"] == plain.json()["execute"]
+    small = web_client().post(
+        DELIVERY, json={"context": {"channel": "web"}}, headers={"accept-encoding": "gzip"}
+    )
+    assert "content-encoding" not in small.headers
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain;charset=UTF-8", ""])
+def test_a_body_is_json_whatever_it_calls_itself(kind: str) -> None:
+    """`navigator.sendBeacon` sends plain text, which needs no preflight."""
+    answer = web_client().post(DELIVERY, content=json.dumps(HERO), headers={"content-type": kind})
+    assert answer.status_code == 200
+
+
+def test_a_beacon_is_answered_without_a_body() -> None:
+    answer = web_client().post(DELIVERY, json={**HERO, "context": {"channel": "web", "beacon": True}})
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize("path", [RULES, "/v1/geo", "/healthz", "/readyz", "/metrics", "/"])
+def test_head_tells_what_get_would_without_its_body(path: str) -> None:
+    client = web_client()
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+
+
+def test_a_cluster_is_given_out_with_ids_that_keep_their_bucket() -> None:
+    client = web_client(cluster="35")
+    anonymous = {"context": {"channel": "web"}, "execute": {"mboxes": [{"name": "hero"}]}}
+    first = client.post(DELIVERY, json=anonymous).json()
+    assert re.fullmatch(r"[0-9a-f-]{36}\.35_0", first["id"]["tntId"])
+    assert first["edgeHost"] == "mboxedge35.tt.omtrdc.net"
+    again = client.post(DELIVERY, json={**anonymous, "id": first["id"]}).json()
+    assert again["id"] == first["id"]
+    assert experience(again["execute"]["mboxes"][0]) == experience(first["execute"]["mboxes"][0])
 
 
 def test_an_error_of_ours_is_a_500_with_its_cause_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

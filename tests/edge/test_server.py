@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import urllib.request
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from edge_kit import QUERY
 from edge_process import address, post, process, rest_of
 from targetry.cli.edge import client_lines, edge
 from targetry.edge.ledger import Ledger
@@ -31,6 +33,16 @@ def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path
     with Ledger.open(tmp_path / "ledger") as ledger:
         assert [event.kind for event in ledger.events()] == ["impression"]
         assert "Hero: autumn sale" in [activity.name for activity in ledger.activities()]
+
+
+def test_a_cluster_of_the_command_line_reaches_visitors() -> None:
+    request = {"context": {"channel": "web"}}
+    with process("--cluster", "35") as running:
+        address_of = f"{address(running)}/rest/v1/delivery?{QUERY}"
+        with urllib.request.urlopen(address_of, json.dumps(request).encode(), timeout=5) as answer:
+            told = json.load(answer)
+    assert told["id"]["tntId"].endswith(".35_0")
+    assert told["edgeHost"] == "mboxedge35.tt.omtrdc.net"
 
 
 def test_the_lines_that_it_prints_are_python() -> None:
