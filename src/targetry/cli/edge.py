@@ -119,7 +119,7 @@ def edge(
 def print_invitation(server: EdgeServer, organization_id: str, *, is_recording: bool) -> None:
     """The address, and the lines of Python that lead a client there."""
     out = console()
-    kept = "recorded" if is_recording else "not recorded (option --data)"
+    kept = "recorded" if is_recording else "not recorded (--data DIR)"
     out.print(Text.assemble("Edge of ", (", ".join(server.clients), "bold"), " at ", (server.url, "bold")))
     out.print(Text("Open it in a browser to see what it decides and why.", "dim"))
     out.print(Text(f"Impressions, clicks and orders are {kept}. Ctrl-C stops it.\n", "dim"))
