@@ -1,13 +1,19 @@
-"""What `tests/edge` does to an edge in little, at the scale of RELIABILITY B4.
+"""What `tests/edge` does to an edge in little, at the scale of RELIABILITY B4 and F10.
 
 TARGETRY_SOAK=1 pytest tests/soak/test_edge.py -s        # some 56,000 requests, some minutes
 """
 
 from __future__ import annotations
 
+import http.client
+import itertools
 import json
 import os
+import subprocess
 import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +21,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from differential.suites import SUITES
+from edge_process import Lines, address, post, process, shown
 from openapi_kit import DESCRIPTION, Prober, cases, mutant
 from spoilt_http import check_answers
 from targetry.edge.ledger import Ledger
 from targetry.edge.local import edge
+from targetry.edge.server import listen
 from targetry.samples import shop
 
 SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
@@ -58,3 +66,87 @@ def test_bytes_that_are_hardly_http_are_answered_or_shown_out() -> None:
     with edge() as here:
         good = check_answers(here.host, range(10_000 * SCALE))
     sys.stdout.write(f"\n{good:,} good requests among the spoilt\n")
+
+
+class Balancer:
+    """Three edges with one ledger, of which one is killed again and again; what cannot be asked of one is asked of the next."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._turns = itertools.count()
+        self.ready_s: list[float] = []
+        with ExitStack() as taken:
+            listeners = [taken.enter_context(listen("127.0.0.1", 0)) for _ in range(3)]
+            self.ports = [listener.getsockname()[1] for listener in listeners]
+        self._stacks = [ExitStack() for _ in self.ports]
+        self._running = [self._start(number) for number in range(3)]
+
+    def _start(self, number: int) -> subprocess.Popen[str]:
+        started = time.monotonic()
+        port = {"TARGETRY_EDGE_PORT": str(self.ports[number])}
+        running = self._stacks[number].enter_context(
+            process("--data", self._folder, TARGETRY_EDGE_LOG="json", **port)
+        )
+        address(running)
+        Lines(running)
+        self.ready_s.append(time.monotonic() - started)
+        return running
+
+    def kill(self, number: int) -> None:
+        self._running[number].kill()
+        self._stacks[number].close()
+        self._running[number] = self._start(number)
+
+    def post(self, document: Any) -> int:
+        """The status, or 0 where no edge answers."""
+        for _ in range(3):
+            port = self.ports[next(self._turns) % 3]
+            with suppress(OSError, http.client.HTTPException):
+                return post(f"http://127.0.0.1:{port}", document)
+        return 0
+
+    def close(self) -> None:
+        for stack in self._stacks:
+            stack.close()
+
+
+def test_edges_that_are_killed_all_the_time_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
+    """RELIABILITY F10: 99.9 % of the clients' requests succeed."""
+    balancer = Balancer(tmp_path)
+    acknowledged: list[str] = []
+    failed: list[int] = []
+    deadline = time.monotonic() + 60 * SCALE
+
+    def work(client: int) -> None:
+        number = 0
+        while time.monotonic() < deadline:
+            number += 1
+            status = balancer.post(shown(f"{client}-{number}"))
+            if status == 200:
+                acknowledged.append(f"{client}-{number}")
+            else:
+                failed.append(status)
+            time.sleep(0.005)
+
+    clients = [threading.Thread(target=work, args=(client,)) for client in range(4)]
+    try:
+        for client in clients:
+            client.start()
+        for number in itertools.cycle(range(3)):
+            if time.monotonic() >= deadline:
+                break
+            balancer.kill(number)
+            time.sleep(1)
+    finally:
+        for client in clients:
+            client.join()
+        balancer.close()
+    with Ledger.open(tmp_path, warn=pytest.fail) as ledger:
+        kept = [event.visitor for event in ledger.events()]
+    slowest = max(balancer.ready_s)
+    sys.stdout.write(
+        f"\n{len(acknowledged):,} acknowledged, failed {failed}, {len(balancer.ready_s) - 3} kills, ready after at most {slowest:.2f} s\n"
+    )
+    assert len(kept) == len(set(kept))
+    assert set(acknowledged) <= set(kept)
+    assert len(failed) <= len(acknowledged) / 999
