@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -34,6 +35,7 @@ from .delivery import Answer, FindPlace, deliver
 from .event import Event
 from .guard import Guard
 from .ledger_view import LedgerView
+from .limits import Breaches, Limit, Limits
 from .lost_events import LostEvents
 from .metrics import CONTENT_TYPE, Metrics
 from .page import Page
@@ -44,7 +46,7 @@ from .request_notes import RequestNotes
 from .shelf import Served, Shelf
 
 _JSON: Final = "application/json"
-_CLOSING: Final = frozenset({408, 413})  # the rest of the body is not waited for
+_LIMITS: Final[dict[int, Limit]] = {408: "slow", 413: "body"}  # of a body whose rest is not waited for
 _SMALLEST_ZIPPED: Final = 1024
 _LOST: Final = "the events could not be recorded; send the request again"
 
@@ -85,6 +87,7 @@ class Edge:
         new_id: Callable[[], str] = random_id,
         log: logging.Logger | None = None,
         view: LedgerView | None = None,
+        limits: Limits = Limits(),  # noqa: B008  it is immutable
     ) -> None:
         self._recent = Recent(int(time.time() * 1000))
         self.page = Page(lambda: artifacts.shelf, artifacts.states, self._recent, view)
@@ -98,9 +101,11 @@ class Edge:
         self.log = log or logging.getLogger("targetry.edge")
         self.notes = RequestNotes(self.metrics, self.log)
         self._lost = LostEvents(self.log)
+        self.limits = limits
+        self.breaches = Breaches(limits, self.metrics, self.log)
 
     async def delivery(self, request: Request) -> Response:
-        body = await read_body(request)
+        body = await read_body(request, timeout_s=self.limits.request_s)
         now_ms = int(self._now() * 1000)
         answer = deliver(
             body,
@@ -230,7 +235,10 @@ def edge_app(edge: Edge) -> Starlette:
             ),
             Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=4),
         ],
-        exception_handlers={Refused: edge.listed(_refused), HTTPException: edge.listed(_http_error)},
+        exception_handlers={
+            Refused: edge.listed(partial(_refused, edge.breaches)),
+            HTTPException: edge.listed(_http_error),
+        },
     )
 
 
@@ -269,9 +277,11 @@ def _is_known(request: Request, etag: str) -> bool:
     return "*" in tags or etag.removeprefix("W/") in tags
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def _refused(breaches: Breaches, request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    headers = {"connection": "close"} if error.status in _CLOSING else None
+    if error.status in _LIMITS:
+        breaches.note(_LIMITS[error.status])
+    headers = {"connection": "close"} if error.status in _LIMITS else None
     return Response(error_body(error.status, error.message), error.status, headers, _JSON)
 
 

@@ -8,15 +8,13 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
+from .limits import MAX_BODY_BYTES
 from .refusal import Refused
-
-MAX_BODY: Final = 1_000_000
-BODY_TIMEOUT_S: Final = 10.0
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
-async def read_body(request: Request, *, limit: int = MAX_BODY, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
+async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, timeout_s: float) -> bytes:
     """The body, at most `limit` bytes before and after unzipping, within `timeout_s` seconds.
 
     Raises `Refused` (400, 408, 413, 415).

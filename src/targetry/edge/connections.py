@@ -1,89 +1,254 @@
-"""Connections that ask too much, or nothing, are ended (RELIABILITY B7): the head of a request is bounded in bytes, fields and time.
+"""One connection: HTTP/1.1 as uvicorn speaks it, bounded in size and time (RELIABILITY B7).
 
-uvicorn's own protocol bounds none of the three. Bodies are bounded by `bodies`, which can say so in an answer.
+uvicorn's own protocol bounds neither heads nor times, so this one says where in a request a connection is and since when, and the
+door looks at that. Bodies are bounded by `bodies` as well, which can say so in an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .door import Door
+from .limits import MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_BYTES, Limit
 from .refusal import error_body
 
-MAX_HEAD_BYTES: Final = 64 * 1024
-MAX_FIELDS: Final = 128
-HEAD_TIMEOUT_S: Final = 10.0
-
-_TOO_LARGE: Final = error_body(431, "the request's head is too large")
-_ANSWER: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_TOO_LARGE), _TOO_LARGE)
-)
+IDLE, HEAD, BODY, ANSWER = range(4)  # what of a request is under way
+_LINGER_S: Final = 1.0
 
 
-class _HeadTooLarge(Exception):  # noqa: N818  ends the parser's work, and goes no further
+def _refusal(status: int, message: str) -> bytes:
+    body = error_body(status, message)
+    return (
+        b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+        % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+    )
+
+
+_REFUSALS: Final[dict[Limit, bytes]] = {
+    "not_http": _refusal(400, "this is not HTTP/1.1"),
+    "slow": _refusal(408, "the request did not arrive in time"),
+    "body": _refusal(413, f"the request is larger than {MAX_REQUEST_BYTES:,} bytes"),
+    "head": _refusal(431, f"the head is larger than {MAX_HEAD_BYTES:,} bytes, or has more than {MAX_FIELDS} fields"),
+    "busy": _refusal(503, "there are too many connections; try again"),
+}  # fmt: skip
+
+
+class _TooLarge(Exception):  # noqa: N818  ends the parser's work, and goes no further
+    pass
+
+
+class _NotServed(Exception):  # noqa: N818  as well
     pass
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 of one connection. The time for a head counts from the connection, and from the first byte of later requests."""
+    """A connection; `door` knows it as long as it is there."""
 
-    head_timeout_s = HEAD_TIMEOUT_S
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+    def __init__(self, door: Door, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self._in_head = True
-        self._head_bytes = 0
-        self._deadline: asyncio.TimerHandle | None = None
+        self.since = 0.0
+        self._door = door
+        self._state = IDLE
+        self._received = 0  # bytes of the head, then of the body; those that came with the end of another request are not known
+        self._data = b""
+        self._begun = 0  # requests, in the data at hand
+        self._is_offer = False  # of another protocol
+        self._is_deaf = False
+        self._farewell: bytes | None = None
+        self._unsent = 0
+        self._unsent_since = 0.0
+        self._ends_at: float | None = None
+
+    # What the door asks
+
+    @property
+    def is_waiting(self) -> bool:
+        return not self._owes_an_answer()
+
+    def look(self, now: float) -> None:
+        if self._takes_nothing(now):
+            self._door.breaches.note("unread")
+            self.transport.abort()
+            return
+        if self.transport.is_closing() or self._owes_an_answer():
+            return
+        if self._ends_at is not None:
+            if now >= self._ends_at:
+                self.transport.close()
+            return
+        limits, waited = self._door.limits, now - self.since
+        if self._state == IDLE:
+            if waited >= limits.idle_s:
+                self._door.breaches.note("idle")
+                self.transport.close()
+        elif self.flow.read_paused:  # it is we who do not listen
+            self.since = now
+        elif waited >= limits.request_s * (1 if self._state == HEAD else 2):
+            self._refuse("slow")
+
+    def make_room(self) -> None:
+        self._is_deaf = True
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    # What the event loop says
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._set_deadline()
+        self.since = self.loop.time()
+        if not self._door.enter(self, self.loop):
+            self._is_deaf = True
+            transport.write(_REFUSALS["busy"])
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._clear_deadline()
+        self._door.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._in_head:  # whatever followed a head that is complete by now was not part of it
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse()
+        while data and not self._is_deaf:
+            data = self._fed(data)
+        if data and self._ends_at is not None:
+            self._received += len(data)
+            if self._received > MAX_REQUEST_BYTES:
+                self.transport.abort()
+
+    def _fed(self, data: bytes) -> bytes:
+        """Have it parsed; what is to be parsed then."""
+        was, self._data, self._begun = self._state, data, 0
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._without_offer() + data[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            self._refuse("head" if isinstance(error.__context__, _TooLarge) else "not_http")
+        else:
+            is_all_of_one = self._begun == (1 if was == IDLE else 0)
+            if self._state in (HEAD, BODY) and is_all_of_one:
+                self._count(len(data))
+        return b""
+
+    def _without_offer(self) -> bytes:
+        """The head of a request that offers another protocol, which is not taken, without the offer: the parser would take what
+        follows for the other protocol, but it is the body."""
+        method, self.parser = self.parser.get_method(), httptools.HttpRequestParser(self)
+        self._state = IDLE
+        kept = [(name, value) for name, value in self.headers if name not in (b"upgrade", b"connection")]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            kept.append((b"connection", b"close"))
+        fields = b"".join(b"%b: %b\r\n" % field for field in kept)
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self.url, fields)
+
+    def _count(self, size: int) -> None:
+        self._received += size
+        if self._state == HEAD and self._received > MAX_HEAD_BYTES:
+            self._refuse("head")
+        elif self._received > MAX_REQUEST_BYTES:
+            self._refuse("body")
+
+    # What the parser says
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
-        self._set_deadline()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self.headers) >= MAX_FIELDS:
-            raise _HeadTooLarge
-        super().on_header(name, value)
+        self._state, self.since, self._received = HEAD, self.loop.time(), 0
+        self._begun += 1
+        self._is_offer = False
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._head_bytes = False, 0
-        self._clear_deadline()
+        if len(self.headers) > MAX_FIELDS or (len(self._data) > MAX_HEAD_BYTES and self._is_head_too_large()):
+            raise _TooLarge
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise _NotServed
+            self._is_offer = True
+            return
         super().on_headers_complete()
+        self.cycle.transport = cast("Any", _CyclesTransport(self))
+        self._state, self._received = BODY, 0
 
-    def send_400_response(self, msg: str) -> None:
-        if self._in_head and len(self.headers or ()) >= MAX_FIELDS:
-            self._refuse()
-        else:
-            super().send_400_response(msg)
+    def _is_head_too_large(self) -> bool:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES
 
-    def _refuse(self) -> None:
-        self.transport.write(_ANSWER)
-        self.transport.close()
+    def on_message_complete(self) -> None:
+        if self._is_offer:
+            return
+        self._state = ANSWER
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._state, self.since = IDLE, self.loop.time()
 
-    def _set_deadline(self) -> None:
-        self._clear_deadline()
-        self._deadline = self.loop.call_later(self.head_timeout_s, self.transport.close)
+    # What the app says
 
-    def _clear_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, without its timer: the door has one for all."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        if self._ends_at is not None:
+            return
+        if self._farewell is not None:
+            self.transport.write(self._farewell)
+            self.end()
+            return
+        self.flow.resume_reading()
+        if self._state == ANSWER:
+            self._state, self.since = IDLE, self.loop.time()
+
+    # Ends
+
+    def _refuse(self, limit: Limit) -> None:
+        """Say why, and close; where answers to earlier requests are due, after those."""
+        self._door.breaches.note(limit)
+        self._is_deaf = True
+        if self._owes_an_answer():
+            self._farewell = _REFUSALS[limit]
+            return
+        if self._state != BODY or not self.cycle.response_started:
+            self.transport.write(_REFUSALS[limit])
+        self.end()
+
+    def end(self) -> None:
+        """Close, once the client has had a moment to read what it is told: a socket that is closed with data unread is reset, and the
+        answer lost with it."""
+        self._is_deaf = True
+        if self._state in (IDLE, ANSWER) or self._ends_at is not None or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._ends_at, self._received = self.loop.time() + _LINGER_S, 0
+        self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _owes_an_answer(self) -> bool:
+        """Whether a request that is complete is being answered."""
+        if self.pipeline:
+            return True
+        return self._state != BODY and self.cycle is not None and not self.cycle.response_complete
+
+    def _takes_nothing(self, now: float) -> bool:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent or not unsent:
+            self._unsent, self._unsent_since = unsent, now
+            return False
+        return now - self._unsent_since >= self._door.limits.idle_s
+
+
+class _CyclesTransport:
+    """A connection's transport, as uvicorn's cycle uses it: its `close` is the connection's `end`."""
+
+    __slots__ = ("_connection", "is_closing", "write")
+
+    def __init__(self, connection: BoundedProtocol) -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        self._connection.end()

@@ -24,6 +24,7 @@ from targetry.samples import shop_path
 
 from .app import Edge, Recorder, edge_app
 from .artifacts import ArtifactState
+from .door import Door
 from .event import Event
 from .server import EdgeServer, listen
 from .shelf import Served, Shelf
@@ -159,6 +160,7 @@ def edge(
         clients=payload.shelf.clients,
         on_start=_nothing,
         on_close=served.notes.flush,
+        door=Door(served.limits, served.breaches, served.metrics),
     )
     thread = threading.Thread(target=server.run, name="targetry-edge", daemon=True)
     thread.start()

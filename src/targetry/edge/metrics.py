@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from .artifacts import ArtifactState
@@ -35,6 +42,8 @@ class Metrics:
         self.notifications = self._counter("notifications", "Notifications accepted.")
         self.telemetry = self._counter("telemetry_entries", "Telemetry entries accepted.")
         self.problems = self._counter("rule_problems", "Rules skipped as they could not be evaluated.")
+        self.limits = self._counter("limits", "What was ended at a limit.", "limit")
+        self.connections = Gauge("targetry_edge_connections", "Open connections.", registry=self.registry)
         self.registry.register(_Artifacts(artifacts, tally))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -10,7 +10,8 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import msgspec
 import uvicorn
@@ -23,13 +24,13 @@ from targetry.samples import shop_path
 from .app import Edge, edge_app
 from .artifacts import Artifacts
 from .connections import BoundedProtocol
+from .door import Door
 from .ledger import Ledger
 from .ledger_view import LedgerView
 from .shelf import Shelf
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
-_KEEP_ALIVE_S: Final = 30
 _BUSY_S: Final = 1.0  # an SDK waits 3 s for its answer, and a request may come when a turn has just begun
 
 Path = str | os.PathLike[str]
@@ -61,9 +62,11 @@ class EdgeServer:
         clients: Sequence[str],
         on_start: Callable[[], object],
         on_close: Callable[[], object],
-        protocol: type[BoundedProtocol] = BoundedProtocol,
+        door: Door | None = None,
     ) -> None:
-        """`clients`: the client codes that are served. `on_start` is called when `run` is, `on_close` after the last request."""
+        """`clients`: the client codes that are served. `on_start` is called when `run` is, `on_close` after the last request.
+        `door` has the limits of connections."""
+        protocol = partial(BoundedProtocol, door or Door.usual())
         self.clients = clients
         self._on_start = on_start
         self._on_close = on_close
@@ -71,13 +74,14 @@ class EdgeServer:
         self.host, self.port = listener.getsockname()[:2]
         config = uvicorn.Config(
             app,
-            http=protocol,
+            interface="asgi3",
+            http=cast("Any", protocol),  # it makes what the class would
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
+            proxy_headers=False,  # `places` reads them by itself
             timeout_graceful_shutdown=DRAIN_S,
         )
         self._server = uvicorn.Server(config)
@@ -127,6 +131,7 @@ class EdgeServer:
                 clients=artifacts.shelf.clients,
                 on_start=artifacts.watch,
                 on_close=parts.close,
+                door=Door(edge.limits, edge.breaches, edge.metrics),
             )
             undo.pop_all()
             return server

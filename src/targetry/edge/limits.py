@@ -1,0 +1,76 @@
+"""What connections may take of an edge, and what is told of those that wanted more (RELIABILITY B7 and rule 9)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from .metrics import Metrics
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_FIELDS: Final = 128
+MAX_BODY_BYTES: Final = 1_000_000  # before and after unzipping
+MAX_REQUEST_BYTES: Final = 8 * MAX_BODY_BYTES  # as sent: chunks of one byte each take six
+
+_QUIET_S: Final = 60.0
+
+Limit = Literal["connections", "busy", "idle", "slow", "head", "body", "unread", "not_http"]
+
+# What a line says of each: how many there were, and how the limit is called or set.
+_TEXTS: Final[dict[Limit, str]] = {
+    "connections": "%d connections that had waited longest were closed to make room for others: there may be {connections} (--max-connections)",
+    "busy": "%d connections were turned away with 503: all {connections} are at work (--max-connections)",
+    "idle": "%d connections were closed after {idle_s:g} s without a request (--idle-timeout)",
+    "slow": "%d requests were ended with 408: they had not arrived after {request_s:g} s (--request-timeout)",
+    "head": f"%d requests were refused with 431: their head has more than {MAX_HEAD_BYTES:,} bytes or {MAX_FIELDS} fields",
+    "body": f"%d requests were refused with 413: their body has more than {MAX_BODY_BYTES:,} bytes",
+    "unread": "%d connections were ended: their client took nothing of its answer for {idle_s:g} s (--idle-timeout)",
+    "not_http": "%d connections were ended with 400: what they said was not HTTP",
+}
+_IS_USUAL: Final = frozenset({"idle"})
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """`connections` at a time; `idle_s` without a request, or without taking any of an answer; `request_s` for a head, and for a body."""
+
+    connections: int = 4096
+    idle_s: float = 30.0
+    request_s: float = 10.0
+
+
+class Breaches:
+    """Counts what is ended at a limit, and tells of each limit at most once a minute: at once, and later how often since."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        metrics: Metrics,
+        log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count = metrics.limits
+        self._log = log
+        self._clock = clock
+        self._texts = {name: text.format(**msgspec.structs.asdict(limits)) for name, text in _TEXTS.items()}
+        self._untold: Counter[Limit] = Counter()
+        self._quiet_until: dict[Limit, float] = {}
+
+    def note(self, limit: Limit) -> None:
+        self._count.labels(limit).inc()
+        self._untold[limit] += 1
+        self.tell()
+
+    def tell(self) -> None:
+        """Say what is to be said by now."""
+        if not self._untold:
+            return
+        now = self._clock()
+        for limit in [one for one in self._untold if now >= self._quiet_until.get(one, now)]:
+            level = logging.INFO if limit in _IS_USUAL else logging.WARNING
+            self._log.log(level, self._texts[limit], self._untold.pop(limit))
+            self._quiet_until[limit] = now + _QUIET_S

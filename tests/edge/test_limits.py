@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import logging
+from typing import get_args
+
+import pytest
+
+from targetry.edge.limits import Breaches, Limit, Limits
+from targetry.edge.metrics import Metrics
+
+
+class Told:
+    """Breaches, a clock that is set by hand, and the lines that were logged."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO, "targetry.edge")
+        self.now = 0.0
+        self.metrics = Metrics(list, lambda: (0, 0))
+        log = logging.getLogger("targetry.edge")
+        self.breaches = Breaches(Limits(connections=7), self.metrics, log, lambda: self.now)
+        self._caplog = caplog
+
+    def lines(self) -> list[str]:
+        lines = [record.getMessage() for record in self._caplog.records]
+        self._caplog.clear()
+        return lines
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Told:
+    return Told(caplog)
+
+
+@pytest.mark.parametrize("limit", get_args(Limit))
+def test_each_limit_is_counted_and_has_its_line(told: Told, limit: Limit) -> None:
+    told.breaches.note(limit)
+    (line,) = told.lines()
+    assert line.startswith("1 ")
+    assert "{" not in line
+    assert f'targetry_edge_limits_total{{limit="{limit}"}} 1.0' in told.metrics.text().decode()
+
+
+def test_a_limit_is_told_at_once_and_then_once_a_minute_with_how_often(told: Told) -> None:
+    told.breaches.note("connections")
+    assert told.lines() == [
+        "1 connections that had waited longest were closed to make room for others: there may be 7 (--max-connections)"
+    ]
+    for second in range(1, 59):
+        told.now = second
+        told.breaches.note("connections")
+    assert told.lines() == []
+    told.now = 60
+    told.breaches.tell()
+    assert [line.partition(" ")[0] for line in told.lines()] == ["58"]
+    told.now = 180
+    told.breaches.tell()
+    assert told.lines() == [], "nothing happened since"
+
+
+def test_limits_do_not_silence_each_other(told: Told) -> None:
+    told.breaches.note("head")
+    told.breaches.note("body")
+    assert len(told.lines()) == 2
