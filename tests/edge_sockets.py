@@ -18,6 +18,7 @@ from targetry.edge.door import Door
 from targetry.edge.limits import Limits
 from targetry.edge.local import MemoryLedger, _Payload
 from targetry.edge.server import EdgeServer, listen
+from targetry.edge.shortcut import Shortcut
 from targetry.samples import shop_path
 
 PATIENCE_S = 10.0
@@ -71,6 +72,7 @@ def place(
     *,
     ledger: Any = None,
     artifact: Any = None,
+    has_shortcut: bool = True,
     app: Callable[[Edge], Any] = edge_app,
     **options: Any,
 ) -> Iterator[Place]:
@@ -84,6 +86,7 @@ def place(
         on_start=lambda: None,
         on_close=edge.notes.flush,
         door=Door(edge.limits, edge.breaches, edge.metrics),
+        shortcut=Shortcut(edge) if has_shortcut else None,
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from starlette.applications import Starlette
@@ -32,32 +32,23 @@ from targetry.ids import new_id as random_id
 from .artifacts import ArtifactState
 from .bodies import read_body
 from .delivery import Answer, FindPlace, deliver
-from .event import Event
 from .guard import Guard
 from .ledger_view import LedgerView
 from .limits import Breaches, Limit, Limits
-from .lost_events import LostEvents
 from .metrics import CONTENT_TYPE, Metrics
 from .page import Page
 from .places import asked_address, geo_headers, geo_values
 from .recent import Recent
+from .recording import Recorder, Recording
 from .refusal import Refused, error_body
 from .request_notes import RequestNotes
 from .shelf import Served, Shelf
 
 _JSON: Final = "application/json"
 _LIMITS: Final[dict[int, Limit]] = {408: "slow", 413: "body"}  # of a body whose rest is not waited for
-_SMALLEST_ZIPPED: Final = 1024
+SMALLEST_ZIPPED: Final = 1024  # bytes
+ZIP_LEVEL: Final = 4
 _LOST: Final = "the events could not be recorded; send the request again"
-
-
-class Recorder(Protocol):
-    """Where events go. `record` returns when they are durable; False stands for one that was there before. A coroutine
-    `arecord` of the same meaning is used where there is one."""
-
-    def record(self, events: Sequence[Event], /) -> list[bool]: ...
-
-    def close(self) -> None: ...
 
 
 class ArtifactKeeper(Protocol):
@@ -71,6 +62,14 @@ class ArtifactKeeper(Protocol):
 
 
 Respond = Callable[[Request, Exception], Response]
+
+
+class Decided(NamedTuple):
+    """A delivery request that was decided at `at_ms`; its body had `size` bytes."""
+
+    answer: Answer
+    at_ms: int
+    size: int
 
 
 class Edge:
@@ -93,58 +92,57 @@ class Edge:
         self.page = Page(lambda: artifacts.shelf, artifacts.states, self._recent, view)
         self.metrics = Metrics(artifacts.states, lambda: (artifacts.reloads, artifacts.refusals))
         self._artifacts = artifacts
-        self._record = _recording(ledger)
         self._find_place = find_place
         self._cluster = cluster
         self._now = now
         self._new_id = new_id
         self.log = log or logging.getLogger("targetry.edge")
+        self.recording = Recording(ledger, self.metrics, self.log)
         self.notes = RequestNotes(self.metrics, self.log)
-        self._lost = LostEvents(self.log)
         self.limits = limits
         self.breaches = Breaches(limits, self.metrics, self.log)
 
     async def delivery(self, request: Request) -> Response:
         body = await read_body(request, timeout_s=self.limits.request_s)
+        address = asked_address(request) if self.looks_places_up else None
+        decided = self.decide(request.url.query, body, address)
+        (is_safe,) = await self.recording.are_safe([decided.answer.events])
+        status, text = self.settle(decided, is_safe)
+        return Response(status_code=204) if status == 204 else Response(text, status, media_type=_JSON)
+
+    @property
+    def looks_places_up(self) -> bool:
+        """Whether the address that asks matters to the answer."""
+        return self._find_place is not None
+
+    def decide(self, query: str, body: bytes, address: str | None = None) -> Decided:
+        """What to answer to a delivery request from `address`. Its events are to be recorded before `settle`."""
         now_ms = int(self._now() * 1000)
         answer = deliver(
             body,
-            request.url.query,
+            query,
             shelf=self._artifacts.shelf,
             now_ms=now_ms,
             new_id=self._new_id,
             cluster=self._cluster,
             find_place=self._find_place,
-            address=asked_address(request) if self._find_place is not None else None,
+            address=address,
+            is_recorded=self.recording.is_on,
         )
         for problem in answer.problems:
             self.metrics.problems.inc()
             self.log.warning("a rule of activity %s is skipped: %r", problem.activity_id, problem.error)
-        is_safe = not answer.events or await self._recorded(answer.events)
-        lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
-        self._recent.add(answer, at_ms=now_ms, size=len(body), refused=lost)
-        if lost is not None:
-            return _refused(request, lost)
-        self._count(answer)
-        if answer.status == 204:
-            return Response(status_code=204)
-        return Response(answer.body, answer.status, media_type=_JSON)
+        return Decided(answer, now_ms, len(body))
 
-    async def _recorded(self, events: Sequence[Event]) -> bool:
-        """Whether the events are safe. Where they are not, a visitor still gets his offers, and the operator a reason."""
-        if self._record is None:
-            return True
-        try:
-            fresh = await self._record(events)
-        except Exception as error:
-            self._lost.note(len(events), error)
-            for event in events:
-                self.metrics.events.labels(event.kind, "lost").inc()
-            return False
-        self._lost.end()
-        for event, is_fresh in zip(events, fresh, strict=True):
-            self.metrics.events.labels(event.kind, "recorded" if is_fresh else "seen").inc()
-        return True
+    def settle(self, decided: Decided, is_safe: bool) -> tuple[int, bytes]:
+        """Status and JSON of the answer. `is_safe`: whether what was to be recorded is."""
+        answer, at_ms, size = decided
+        lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
+        self._recent.add(answer, at_ms=at_ms, size=size, refused=lost)
+        if lost is not None:
+            return lost.status, error_body(lost.status, lost.message)
+        self._count(answer)
+        return answer.status, answer.body
 
     def listed(self, respond: Respond) -> Respond:
         """The same, with the request among the last ones that the page shows; not those for the page itself."""
@@ -233,20 +231,13 @@ def edge_app(edge: Edge) -> Starlette:
                 allow_headers=["*"],
                 expose_headers=["etag"],
             ),
-            Middleware(GZipMiddleware, minimum_size=_SMALLEST_ZIPPED, compresslevel=4),
+            Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED, compresslevel=ZIP_LEVEL),
         ],
         exception_handlers={
             Refused: edge.listed(partial(_refused, edge.breaches)),
             HTTPException: edge.listed(_http_error),
         },
     )
-
-
-def _recording(ledger: Recorder | None) -> Callable[[Sequence[Event]], Awaitable[list[bool]]] | None:
-    if ledger is None:
-        return None
-    awaits: Callable[[Sequence[Event]], Awaitable[list[bool]]] | None = getattr(ledger, "arecord", None)
-    return awaits or (lambda events: run_in_threadpool(ledger.record, events))
 
 
 def _json(value: Any, status: int = 200) -> Response:

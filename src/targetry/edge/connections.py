@@ -1,14 +1,14 @@
-"""One connection: HTTP/1.1 as uvicorn speaks it, bounded in size and time (RELIABILITY B7).
+"""One connection: HTTP/1.1 as uvicorn speaks it, bounded in size and time (RELIABILITY B7), with the short way for delivery requests.
 
 uvicorn's own protocol bounds neither heads nor times, so this one says where in a request a connection is and since when, and the
-door looks at that. Bodies are bounded by `bodies` as well, which can say so in an answer.
+door looks at that. Bodies on the long way are bounded by `bodies` as well, which can say so in an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .door import Door
 from .limits import MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_BYTES, Limit
 from .refusal import error_body
+from .shortcut import Exchange, Shortcut
 
 IDLE, HEAD, BODY, ANSWER = range(4)  # what of a request is under way
 _LINGER_S: Final = 1.0
@@ -47,16 +48,21 @@ class _NotServed(Exception):  # noqa: N818  as well
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection; `door` knows it as long as it is there."""
+    """A connection; `door` knows it as long as it is there, `shortcut` answers what is plain."""
 
-    def __init__(self, door: Door, *arguments: Any, **keywords: Any) -> None:
+    # Uvicorn's for the request that came last, or an `Exchange`, which has all that is asked of one.
+    cycle: Any
+
+    def __init__(self, door: Door, shortcut: Shortcut | None, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.since = 0.0
         self._door = door
+        self._shortcut = shortcut
         self._state = IDLE
         self._received = 0  # bytes of the head, then of the body; those that came with the end of another request are not known
         self._data = b""
         self._begun = 0  # requests, in the data at hand
+        self._may_be_short = False  # the next request
         self._is_offer = False  # of another protocol
         self._is_deaf = False
         self._farewell: bytes | None = None
@@ -88,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
         elif self.flow.read_paused:  # it is we who do not listen
             self.since = now
-        elif waited >= limits.request_s * (1 if self._state == HEAD else 2):
+        elif waited >= limits.request_s * (1 if self._state == HEAD or self._is_short() else 2):
             self._refuse("slow")
 
     def make_room(self) -> None:
@@ -113,6 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._may_be_short = True
         while data and not self._is_deaf:
             data = self._fed(data)
         if data and self._ends_at is not None:
@@ -169,22 +176,54 @@ class BoundedProtocol(HttpToolsProtocol):
                 raise _NotServed
             self._is_offer = True
             return
-        super().on_headers_complete()
-        self.cycle.transport = cast("Any", _CyclesTransport(self))
+        exchange = self._exchange()
+        if exchange is not None:
+            self.cycle = exchange
+        else:
+            super().on_headers_complete()
+            self.cycle.transport = _CyclesTransport(self)
         self._state, self._received = BODY, 0
+
+    def _exchange(self) -> Exchange | None:
+        """The request, if it can go the short way: one of those that came together, so that clients take turns."""
+        if self._shortcut is None or not self._may_be_short or self.flow.write_paused:
+            return None
+        self._may_be_short = False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return None
+        return self._shortcut.exchange(self.url, self.headers, self.parser)
 
     def _is_head_too_large(self) -> bool:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES
+
+    def on_body(self, body: bytes) -> None:
+        if self._is_short():
+            self.cycle.take(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._is_offer:
             return
         self._state = ANSWER
+        if self._is_short():
+            assert self._shortcut is not None
+            self._shortcut.answer(self.cycle, self)
+            return
         super().on_message_complete()
         if self.cycle.response_complete:
             self._state, self.since = IDLE, self.loop.time()
 
-    # What the app says
+    # What the ways say
+
+    def reply(self, exchange: Exchange, data: bytes) -> None:
+        exchange.response_complete = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(data)
+        if not exchange.keep_alive:
+            self.end()
+        self.on_response_complete()
 
     def on_response_complete(self) -> None:
         """As uvicorn has it, without its timer: the door has one for all."""
@@ -231,6 +270,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:
             return True
         return self._state != BODY and self.cycle is not None and not self.cycle.response_complete
+
+    def _is_short(self) -> bool:
+        return type(self.cycle) is Exchange
 
     def _takes_nothing(self, now: float) -> bool:
         unsent = self.transport.get_write_buffer_size()

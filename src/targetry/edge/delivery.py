@@ -68,11 +68,13 @@ def deliver(
     cluster: str | None = None,
     find_place: FindPlace | None = None,
     address: str | None = None,
+    is_recorded: bool = True,
 ) -> Answer:
     """Answer one request; a request that is wrong is answered with 400 and where it is wrong. Never raises.
 
     `now_ms` (epoch, ms) is the clock of time rules and impressions, `cluster` the one of tnt ids and `edgeHost`,
-    `address` the one that asks, whose place is the visitor's where the request is silent about that.
+    `address` the one that asks, whose place is the visitor's where the request is silent about that. Where nothing
+    `is_recorded` there are no events.
     """
     try:
         asked = read_query(query)
@@ -95,7 +97,7 @@ def deliver(
     response = decision.response
     _finish(response, request, cluster)
     events: Sequence[Event] = ()
-    if request.qa_mode is None:
+    if is_recorded and request.qa_mode is None:
         events = occurrences(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
     return _answer(request, response, decision, events, served)
 

@@ -22,12 +22,14 @@ from targetry.background.place import Place
 from targetry.errors import ArtifactError, OptionError
 from targetry.samples import shop_path
 
-from .app import Edge, Recorder, edge_app
+from .app import Edge, edge_app
 from .artifacts import ArtifactState
 from .door import Door
 from .event import Event
+from .recording import Recorder
 from .server import EdgeServer, listen
 from .shelf import Served, Shelf
+from .shortcut import Shortcut
 
 ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
 _STOP_S: Final = 5.0
@@ -161,6 +163,7 @@ def edge(
         on_start=_nothing,
         on_close=served.notes.flush,
         door=Door(served.limits, served.breaches, served.metrics),
+        shortcut=Shortcut.to(served),
     )
     thread = threading.Thread(target=server.run, name="targetry-edge", daemon=True)
     thread.start()

@@ -28,6 +28,7 @@ from .door import Door
 from .ledger import Ledger
 from .ledger_view import LedgerView
 from .shelf import Shelf
+from .shortcut import Shortcut
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
@@ -63,10 +64,11 @@ class EdgeServer:
         on_start: Callable[[], object],
         on_close: Callable[[], object],
         door: Door | None = None,
+        shortcut: Shortcut | None = None,
     ) -> None:
         """`clients`: the client codes that are served. `on_start` is called when `run` is, `on_close` after the last request.
-        `door` has the limits of connections."""
-        protocol = partial(BoundedProtocol, door or Door.usual())
+        `door` has the limits of connections, `shortcut` is the way of plain requests past `app`."""
+        protocol = partial(BoundedProtocol, door or Door.usual(), shortcut)
         self.clients = clients
         self._on_start = on_start
         self._on_close = on_close
@@ -132,6 +134,7 @@ class EdgeServer:
                 on_start=artifacts.watch,
                 on_close=parts.close,
                 door=Door(edge.limits, edge.breaches, edge.metrics),
+                shortcut=Shortcut.to(edge),
             )
             undo.pop_all()
             return server
