@@ -30,6 +30,7 @@ from targetry.edge.group_commit import GroupCommit
 from targetry.edge.ledger import Ledger, LedgerError, LedgerVersionError, NoLedgerError, Reader
 from targetry.edge.ledger_file import FILE_NAME
 from targetry.edge.report import make_report
+from targetry.edge.turns import Turns
 from targetry.errors import OptionError
 from targetry.samples import shop
 
@@ -146,7 +147,7 @@ class Writer:
         path = folder / "any.db"
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("CREATE TABLE done (name TEXT)")
-        self.writer = GroupCommit(connection, path)
+        self.writer = GroupCommit(connection, path, Turns(folder, 5.0))
         self.path = path
         self._begun, self._end = threading.Event(), threading.Event()
         self.first = self.writer.submit(self._slow)

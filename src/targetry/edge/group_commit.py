@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from .ledger_error import BUSY, CLOSED, FORKED, LedgerError, ledger_error
+from .turns import Turns
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
@@ -71,11 +72,12 @@ class _Inbox:
 class GroupCommit:
     """Runs writes of any thread in the transactions of one. Takes the connection over."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, turns: Turns) -> None:
         self._inbox = _Inbox()
         self._pid = os.getpid()
+        arguments = (connection, self._inbox, path, turns)
         self._thread = threading.Thread(
-            target=_write_all, args=(connection, self._inbox, path), name="targetry-ledger", daemon=True
+            target=_write_all, args=arguments, name="targetry-ledger", daemon=True
         )
         self._thread.start()
 
@@ -101,18 +103,22 @@ class GroupCommit:
         self._thread.join(_LONGEST_CLOSE_S)
 
 
-def _write_all(connection: sqlite3.Connection, inbox: _Inbox, path: Path) -> None:
+def _write_all(connection: sqlite3.Connection, inbox: _Inbox, path: Path, turns: Turns) -> None:
     while batch := inbox.take():
         _write_together(
-            [work for work in batch if work.done.set_running_or_notify_cancel()], connection, path
+            [work for work in batch if work.done.set_running_or_notify_cancel()], connection, path, turns
         )
     with contextlib.suppress(sqlite3.Error):
         connection.close()
+    turns.tidy()
 
 
-def _write_together(batch: list[_Work[Any]], connection: sqlite3.Connection, path: Path) -> None:
+def _write_together(
+    batch: list[_Work[Any]], connection: sqlite3.Connection, path: Path, turns: Turns
+) -> None:
     try:
-        results = _committed(batch, connection)
+        with turns.turn():
+            results = _committed(batch, connection)
     except Exception as error:  # whatever it is, those who wait must hear of it, and the thread must live
         for work in batch:
             work.done.set_exception(_error_for_one(path, error))

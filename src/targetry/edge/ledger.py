@@ -30,6 +30,7 @@ from .event import Activity, Event, Experience, checked
 from .group_commit import GroupCommit
 from .ledger_error import LedgerError, LedgerVersionError, NoLedgerError, translated
 from .ledger_file import FILE_NAME, Sync, Warn, open_for_reading, open_for_writing
+from .turns import Turns
 
 __all__ = ["DEFAULT_FOLDER", "Activity", "Event", "Experience", "Ledger", "LedgerError", "LedgerVersionError", "NoLedgerError", "Reader"]  # fmt: skip
 
@@ -64,9 +65,9 @@ _ADD_EXPERIENCE: Final = (
 class Ledger:
     """Records events in a folder; made by `Ledger.open`. Its methods may be called from any thread."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, connection: sqlite3.Connection, busy_timeout: float = _BUSY_S) -> None:
         self.folder = folder
-        self._writer = GroupCommit(connection, folder / FILE_NAME)
+        self._writer = GroupCommit(connection, folder / FILE_NAME, Turns(folder, busy_timeout))
 
     @classmethod
     def open(
@@ -84,7 +85,8 @@ class Ledger:
         `LedgerVersionError` for a file of a later version.
         """
         path = Path(folder)
-        return cls(path, open_for_writing(path, sync, busy_timeout, warn or Log().warning))
+        connection = open_for_writing(path, sync, busy_timeout, warn or Log().warning)
+        return cls(path, connection, busy_timeout)
 
     def record(self, events: Sequence[Event]) -> list[bool]:
         """Record events, all or none, and wait until they are on the disk. False: that one was there before.
