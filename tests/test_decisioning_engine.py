@@ -17,7 +17,7 @@ from background_fakes import Lines
 from device_kit import artifact, asked, contents, decided, rule
 from targetry.decisioning_engine import DecisioningEngine
 from targetry.delivery.telemetry import TelemetryStore
-from targetry.errors import ArtifactError, OptionError, TransportError
+from targetry.errors import ArtifactError, OptionError, TargetryWarning, TransportError
 from targetry.events import Events
 from targetry.logs import Log
 from targetry.models import DeliveryRequest
@@ -114,7 +114,7 @@ def test_the_artifact_is_asked_for_where_the_options_say(
         ({"polling_interval": 300_001}, 300_001),
         ({"polling_interval": 600_000}, 600_000),
         ({"polling_interval": 1, "cdn_environment": "staging"}, 300_000),
-        ({"polling_interval": 1, "cdn_base_path": "cdn.example"}, 1000),
+        ({"polling_interval": 1000, "cdn_base_path": "cdn.example"}, 1000),
         ({"polling_interval": 1500, "artifact_location": "https://other.example/x.json"}, 1500),
         ({"polling_interval": 1500, "artifact_location": CDN}, 300_000),
     ],
@@ -125,6 +125,14 @@ def test_adobes_cdn_is_asked_every_five_minutes_at_most_and_others_as_the_caller
     engine = given_payload(engines, **options).engine
     assert engine.trace()["pollingInterval"] == interval_ms
     assert engine.stats().polling_interval_s == interval_ms / 1000
+
+
+def test_an_interval_in_seconds_is_told_where_it_is_not_at_least_five_minutes_anyway(
+    engines: list[DecisioningEngine],
+) -> None:
+    with pytest.warns(TargetryWarning, match="did you mean 300000 instead of 300"):
+        engine = given_payload(engines, polling_interval=300, cdn_base_path="cdn.example").engine
+    assert engine.stats().polling_interval_s == 1
 
 
 # ── rules ──────────────────────────────────────────────────────────────────────────────────────────────────────

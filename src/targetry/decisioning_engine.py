@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from .background.artifact_file import FileTransport
 from .background.artifact_source import ArtifactSource, ArtifactStats
+from .checks import warn
 from .delivery.hosts import artifact_url, is_adobe_cdn
 from .delivery.telemetry import TelemetryStore, artifact_entry
 from .delivery.transport import HttpRequest, HttpResponse, Transport
@@ -198,5 +199,10 @@ def _interval_s(options: ClientOptions, location: str) -> float:
     """The polling interval; 0 is never. Adobe's CDN is not to be asked more than every five minutes (D-52)."""
     if options.polling_interval == 0:
         return 0.0
-    floor = _CDN_FLOOR_S if is_adobe_cdn(location) else _FLOOR_S
-    return max(floor, options.polling_interval / 1000)
+    interval_s = options.polling_interval / 1000
+    if is_adobe_cdn(location):
+        return max(_CDN_FLOOR_S, interval_s)
+    if interval_s < _FLOOR_S:
+        given = options.polling_interval
+        warn(f"polling_interval is in milliseconds: did you mean {given * 1000:g} instead of {given:g}?")
+    return max(_FLOOR_S, interval_s)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from targetry.delivery.transport import AsyncTransport, Transport
 
 _DEFAULT_TIMEOUT_MS: Final = 3000
+_LIKELY_MS: Final = 20  # of less, seconds are meant
 _METHODS: Final = {str(method): method for method in DecisioningMethod}
 
 
@@ -146,7 +147,10 @@ def _method(path: str, value: Any) -> DecisioningMethod:
 def _timeout(path: str, value: Any) -> float:
     if type(value) in (int, float) and value == 0:  # which has always meant the default
         return _DEFAULT_TIMEOUT_MS
-    return checks.positive_ms(path, value)
+    timeout = checks.positive_ms(path, value)
+    if timeout < _LIKELY_MS:
+        warn(f"timeout is in milliseconds: did you mean {timeout * 1000:g} instead of {timeout:g}?")
+    return timeout
 
 
 def _polling_interval(path: str, value: Any) -> float:

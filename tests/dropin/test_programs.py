@@ -481,7 +481,7 @@ def test_options_that_nobody_knows_are_no_error(shop: Shop, closing: Closing) ->
 
 
 def test_options_that_mean_nothing_any_more_are_taken_in_silence(shop: Shop, closing: Closing) -> None:
-    odd = {"polling_interval": 300, "maximum_wait_ready": -1, "internal": True, "artifact_payload": None}
+    odd = {"polling_interval": 300_000, "maximum_wait_ready": -1, "internal": True, "artifact_payload": None}
     closing(TargetClient.create({**shop.on_device, **odd}))
 
 

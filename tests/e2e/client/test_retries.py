@@ -122,7 +122,7 @@ def test_all_attempts_together_take_no_longer_than_the_timeout(connect: Connect,
     assert time.monotonic() - started < 2
 
 
-@pytest.mark.parametrize("timeout", [1, 50])
+@pytest.mark.parametrize("timeout", [20, 50])
 def test_a_short_timeout_is_kept(timeout: int, connect: Connect, target: Target) -> None:
     target.on(DELIVERY, HANG)
     with pytest.raises(DeadlineError):
