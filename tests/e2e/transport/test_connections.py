@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 
 import pytest
 
@@ -16,6 +17,7 @@ from servers.faulty import (
     json_answer,
     then_close,
 )
+from servers.threaded import ThreadedServer
 from targetry.errors import ClosedError, TransportError
 
 _OK = json_answer({"status": 200})
@@ -114,3 +116,26 @@ def test_a_closed_transport_says_so_and_may_be_closed_again(connect: Connect, se
     server.wait_until(lambda: server.open_connections == 0)
     with pytest.raises(ClosedError):
         client.send(get(server.url))
+
+
+class OnePacket(ThreadedServer):
+    """Answers whatever comes first, and remembers it."""
+
+    def __init__(self) -> None:
+        self.came: list[bytes] = []
+        super().__init__()
+
+    def serve(self, sock: socket.socket, number: int) -> None:
+        while data := sock.recv(65536):
+            self.came.append(data)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_head_and_body_go_out_together(connect: Connect) -> None:
+    """Otherwise a proxy in between may hold the body back until the head is acknowledged."""
+    with OnePacket() as server:
+        client = connect()
+        for _ in range(2):
+            assert client.send(post(server.url, b'{"id":1}')).status == 200
+        client.close()
+    assert [data[-8:] for data in server.came] == [b'{"id":1}'] * 2

@@ -7,6 +7,7 @@ is waited for. The sockets are ours rather than the loop's transports, so they c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from targetry.delivery.http.attempt import Attempt, attempt_of
 from targetry.delivery.http.resolver import Address, Resolver
 from targetry.delivery.http.sockets import is_readable
 from targetry.delivery.http.tls import Steps, T, TlsSession
+from targetry.delivery.http.unsent import Unsent
 
 _CHUNK = 64 * 1024
 
@@ -69,23 +71,32 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
+        self._unsent = Unsent()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        attempt = attempt_of(timeout)
+        if self._unsent.size:
+            # As httpcore2 does: where the request does not get through there may be an answer all the same.
+            with contextlib.suppress(httpcore2.WriteError):
+                await self._send(self._unsent.take(), attempt)
         data = await self._loop.sock_recv(self._sock, max_bytes)
         if data:
-            attempt_of(timeout).heard = True
+            attempt.heard = True
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not buffer:
-            return
         attempt = attempt_of(timeout)
-        attempt.doing = "sending the request"
+        attempt.doing = "waiting for the answer"
+        if self._unsent.add(buffer):
+            await self._send(self._unsent.take(), attempt)
+
+    async def _send(self, buffer: bytes, attempt: Attempt) -> None:
+        doing, attempt.doing = attempt.doing, "sending the request"
         try:
             await self._loop.sock_sendall(self._sock, buffer)
         except OSError as error:
             raise httpcore2.WriteError(error) from error
-        attempt.doing = "waiting for the answer"
+        attempt.doing = doing
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

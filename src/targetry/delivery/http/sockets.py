@@ -6,6 +6,7 @@ What goes wrong leaves here as it came (`OSError`, `ssl.SSLError`, `TimeoutError
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
@@ -17,6 +18,7 @@ import httpcore2
 from targetry.delivery.http.attempt import Attempt, attempt_of
 from targetry.delivery.http.resolver import Address, Resolver
 from targetry.delivery.http.tls import Steps, T, TlsSession
+from targetry.delivery.http.unsent import Unsent
 
 _CHUNK = 64 * 1024
 
@@ -65,9 +67,14 @@ class Stream(httpcore2.NetworkStream):
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._unsent = Unsent()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         attempt = attempt_of(timeout)
+        if self._unsent.size:
+            # As httpcore2 does: where the request does not get through there may be an answer all the same.
+            with contextlib.suppress(httpcore2.WriteError):
+                self._send(self._unsent.take(), attempt)
         self._sock.settimeout(attempt.left())
         data = self._sock.recv(max_bytes)
         if data:
@@ -76,7 +83,12 @@ class Stream(httpcore2.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         attempt = attempt_of(timeout)
-        attempt.doing = "sending the request"
+        attempt.doing = "waiting for the answer"
+        if self._unsent.add(buffer):
+            self._send(self._unsent.take(), attempt)
+
+    def _send(self, buffer: bytes, attempt: Attempt) -> None:
+        doing, attempt.doing = attempt.doing, "sending the request"
         left = memoryview(buffer)
         while left:
             self._sock.settimeout(attempt.left())
@@ -86,7 +98,7 @@ class Stream(httpcore2.NetworkStream):
                 raise
             except OSError as error:
                 raise httpcore2.WriteError(error) from error
-        attempt.doing = "waiting for the answer"
+        attempt.doing = doing
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
