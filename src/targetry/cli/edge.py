@@ -83,6 +83,33 @@ def edge(
         bool,
         _option("--allow-remote", env="ALLOW_REMOTE", help="Listen where other machines can reach it."),
     ] = False,
+    max_connections: Annotated[
+        int,
+        _option(
+            "--max-connections",
+            env="MAX_CONNECTIONS",
+            help="How many may be open. When there are more, those go that have waited longest for their client.",
+            metavar="N",
+        ),
+    ] = 4096,
+    idle_timeout: Annotated[
+        float,
+        _option(
+            "--idle-timeout",
+            env="IDLE_TIMEOUT",
+            help="How long a connection may be without a request, or a client take none of its answer.",
+            metavar="SECONDS",
+        ),
+    ] = 30.0,
+    request_timeout: Annotated[
+        float,
+        _option(
+            "--request-timeout",
+            env="REQUEST_TIMEOUT",
+            help="How long a request may take to arrive.",
+            metavar="SECONDS",
+        ),
+    ] = 10.0,
 ) -> None:
     """Run a local edge: a server that Target SDKs of any language can talk to, without an account.
 
@@ -99,19 +126,21 @@ def edge(
         reason = f"needs the package {error.name}: pip install 'targetry[edge]'"
         raise OptionError("edge", reason) from None
     start_logging(log)
-    server = EdgeServer.open(
-        EdgeOptions(
-            artifacts=artifacts or (),
-            host=host,
-            port=port,
-            data=data,
-            client=client,
-            organization_id=organization_id,
-            cluster=cluster,
-            geo_database=geo_database,
-            allow_remote=allow_remote,
-        )
+    options = EdgeOptions(
+        artifacts=artifacts or (),
+        host=host,
+        port=port,
+        data=data,
+        client=client,
+        organization_id=organization_id,
+        cluster=cluster,
+        geo_database=geo_database,
+        allow_remote=allow_remote,
+        max_connections=max_connections,
+        idle_timeout=idle_timeout,
+        request_timeout=request_timeout,
     )
+    server = EdgeServer.open(options)
     print_invitation(server, organization_id or _ORGANIZATION, is_recording=data is not None)
     server.run()
 

@@ -27,19 +27,22 @@ from .connections import BoundedProtocol
 from .door import Door
 from .ledger import Ledger
 from .ledger_view import LedgerView
+from .limits import Limits
+from .open_files import room_for
 from .shelf import Shelf
 from .shortcut import Shortcut
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
 _BUSY_S: Final = 1.0  # an SDK waits 3 s for its answer, and a request may come when a turn has just begun
+_LONGEST_TIMEOUT_S: Final = 86_400
 
 Path = str | os.PathLike[str]
 
 
 class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What an edge is started with. No `artifacts`: the sample shop. `port` 0: any that is free. `data`: the ledger's folder,
-    without which nothing is recorded. `client`: the client code, instead of the artifacts' own."""
+    without which nothing is recorded. `client`: the client code, instead of the artifacts' own. Timeouts are seconds."""
 
     artifacts: Sequence[Path] = ()
     host: str = "127.0.0.1"
@@ -50,6 +53,9 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     geo_database: Path | None = None
     allow_remote: bool = False
+    max_connections: int = 4096
+    idle_timeout: float = 30.0
+    request_timeout: float = 10.0
 
 
 class EdgeServer:
@@ -89,12 +95,18 @@ class EdgeServer:
         self._server = uvicorn.Server(config)
 
     @classmethod
-    def open(cls, options: EdgeOptions, *, log: logging.Logger | None = None) -> EdgeServer:
-        """Take the port, read the artifacts, open the ledger. Raises `OptionError`, `ArtifactError`, `LedgerError`."""
+    def open(
+        cls, options: EdgeOptions, *, listener: socket.socket | None = None, log: logging.Logger | None = None
+    ) -> EdgeServer:
+        """Take the port, unless a socket that listens is given, read the artifacts, open the ledger.
+
+        Raises `OptionError`, `ArtifactError`, `LedgerError`.
+        """
         check(options)
         log = log or logging.getLogger("targetry.edge")
         with contextlib.ExitStack() as undo:
-            listener = undo.enter_context(contextlib.closing(listen(options.host, options.port)))
+            listener = listener or listen(options.host, options.port)
+            undo.callback(listener.close)
             ledger = None
             if options.data is not None:
                 ledger = undo.enter_context(
@@ -120,6 +132,7 @@ class EdgeServer:
                 cluster=options.cluster,
                 log=log,
                 view=LedgerView(ledger) if ledger is not None else None,
+                limits=_limits(options, log),
             )
             parts = contextlib.ExitStack()
             for part in (ledger, places):
@@ -142,8 +155,7 @@ class EdgeServer:
     @property
     def url(self) -> str:
         """Where it is reached from this machine."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
 
     def run(self) -> None:
         """Serve until `stop`, SIGTERM or SIGINT; requests under way have 10 s to end. The parts are closed then."""
@@ -187,6 +199,27 @@ def check(options: EdgeOptions) -> None:
         raise OptionError("port", f"must be 0 to 65535, not {options.port}")
     if options.cluster is not None and not (valid_cluster(options.cluster) and options.cluster.isdigit()):
         raise OptionError("cluster", f"must be digits, as the 35 of mboxedge35, not {options.cluster!r}")
+    if options.max_connections < 1:
+        raise OptionError("max_connections", f"must be 1 or more, not {options.max_connections}")
+    for name in ("idle_timeout", "request_timeout"):
+        if not 0 < getattr(options, name) <= _LONGEST_TIMEOUT_S:
+            reason = f"must be more than 0 and at most {_LONGEST_TIMEOUT_S:,} seconds"
+            raise OptionError(name, f"{reason}, not {getattr(options, name)}")
+
+
+def _limits(options: EdgeOptions, log: logging.Logger) -> Limits:
+    connections = room_for(options.max_connections)
+    if connections < options.max_connections:
+        log.warning(
+            "there may be %d connections, not %d: the system allows no more open files (ulimit -n)",
+            connections,
+            options.max_connections,
+        )
+    return Limits(connections=connections, idle_s=options.idle_timeout, request_s=options.request_timeout)
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -197,14 +230,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Take a port; 0 is any that is free. Raises `OptionError`."""
+def listen(host: str, port: int, *, is_one_of_many: bool = False) -> socket.socket:
+    """Take a port; 0 is any that is free. Raises `OptionError`.
+
+    `is_one_of_many`: others of this user may listen there as well, if they say so too; the system spreads connections over them.
+    """
     try:
         ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         # The protocol is named since asyncio sets TCP_NODELAY only then; without, every answer waits 40 ms for an ACK.
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if is_one_of_many:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
             listener.listen(_BACKLOG)
         except OSError:
