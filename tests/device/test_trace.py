@@ -252,7 +252,7 @@ def test_the_first_experience_of_an_activity_that_matched_is_its_campaign() -> N
         (None, {}),
         ({"tntId": "t"}, {"tntId": "t"}),
         ({"tntId": "t.28_0"}, {"tntId": "t", "profileLocation": "28_0"}),
-        ({"tntId": "t."}, {"tntId": "t"}),
+        ({"tntId": "t."}, {"tntId": "t", "profileLocation": ""}),
         ({"tntId": "a.b.c"}, {"tntId": "a", "profileLocation": "b"}),
         ({"thirdPartyId": "x.y"}, {"thirdPartyId": "x.y"}),
         ({"marketingCloudVisitorId": "m"}, {"marketingCloudVisitorId": "m"}),
@@ -261,6 +261,13 @@ def test_the_first_experience_of_an_activity_that_matched_is_its_campaign() -> N
 def test_the_profile_tells_the_visitors_ids_that_are_set(id_: Any, profile: Any) -> None:
     (trace,) = traces(artifact(), asked("hero", id=id_))
     assert trace["profile"] == {"visitorId": profile}
+
+
+def test_what_the_metas_do_not_say_is_left_out() -> None:
+    (trace,) = traces(mboxes_of(rule(meta={"activity.id": 1}), meta={}), asked("hero", mode="prefetch"))
+    assert trace["campaigns"] == [{"id": 1, "offers": []}]
+    (target,) = trace["evaluatedCampaignTargets"]
+    assert (target["campaignId"], "campaignType" in target) == (1, False)
 
 
 def test_a_page_that_is_not_known_is_empty() -> None:

@@ -10,6 +10,18 @@ MBOXES = ("hero", "cart", "footer banner", "größe", "mbox.with.dots", "empty")
 VIEWS = ("home", "checkout", "Über uns")
 PROPERTIES = ("a1b2", "c3d4")
 GLOBAL_MBOX = "target-global-mbox"
+CLOCKS = (
+    1_585_098_300_000,
+    1_700_000_000_123,
+    1_751_328_000_000,
+    1_767_225_599_999,
+    1_600_000_000_001,
+    1_613_100_000_000,
+    1_709_164_799_999,  # the last moments of a 28th of February before a 29th
+    1_709_251_199_999,
+    1_711_846_800_000,  # clocks go forward in Europe
+)
+"""Moments at which something might turn over, epoch ms."""
 TEXTS = (
     "gold",
     "Gold",
@@ -27,8 +39,19 @@ TEXTS = (
     "true",
     "null",
     "0x1f",
+    "ΑΣ",
+    "İstanbul",
+    "ǅ",
+    "\u2028",
+    "\ufb01",
+    "\ud83d",
+    "a\0b",
+    "-0",
+    "1_000",
+    "٣",
+    "${n}",
 )
-NUMBERS = (0, 1, 42, 1000, -1, 0.5, 99.99)
+NUMBERS = (0, 1, 42, 1000, -1, 0.5, 99.99, 1e21, 1e-7, 2**53)
 PARAMETERS = (
     "plan",
     "Plan",
@@ -43,6 +66,13 @@ PARAMETERS = (
     "index",
     "user",
     "42",
+    "name",
+    "key",
+    "length",
+    "list.0",
+    "ΑΣ",
+    "activity.id",
+    "location.name",
 )
 TOKENS = (
     *("activity.id", "activity.name", "activity.type", "experience.id", "experience.name"),
@@ -107,7 +137,7 @@ def artifact(rng: Rng) -> dict[str, Any]:
             "environment": rng.choice(("production", "staging")),
             "generatedAt": "2026-01-01T00:00:00.000Z",
         },
-        "globalMbox": GLOBAL_MBOX,
+        "globalMbox": rng.choice((*(GLOBAL_MBOX,) * 9, "hero", "global of another name")),
         "geoTargetingEnabled": rng.random() < 0.5,
         "responseTokens": rng.sample(TOKENS, rng.randint(0, len(TOKENS))),
         "remoteMboxes": _some(rng, mboxes, 0.15),
@@ -188,6 +218,8 @@ class _Maker:
         }
         if rng.random() < 0.25:
             rule["propertyTokens"] = rng.sample(PROPERTIES, rng.randint(0, 2))
+        if rng.random() < 0.1:
+            rule |= {"seed": "x", "future": {"a": [1]}}
         return rule
 
     def _meta(self, kind: str, place: str, name: str, experience: int) -> dict[str, Any]:
@@ -203,6 +235,10 @@ class _Maker:
             "location.id": 0,
             "audience.ids": rng.sample(range(100, 120), rng.randint(0, 3)),
         }
+        if rng.random() < 0.1:
+            del meta[rng.choice(("activity.type", "experience.id", "experience.name", "location.id"))]
+        if rng.random() < 0.1:
+            meta |= {"profile.score": 5, "key": "from meta", "n": 0, "location.id": "7"}
         for part in ("offer", "option"):
             if rng.random() < 0.8:
                 meta |= {f"{part}.id": rng.randint(0, 9), f"{part}.name": f"/{part}s/{experience}"}
@@ -211,7 +247,7 @@ class _Maker:
     def _consequence(self, name: str) -> dict[str, Any]:
         rng = self.rng
         made: dict[str, Any] = {
-            "name": name,
+            "name": name if rng.random() < 0.95 else rng.choice((*MBOXES, *VIEWS)),
             "options": [self._option() for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 3)))],
             "metrics": [self._metric() for _ in range(rng.choice((0, 0, 1, 2, 3)))],
         }
@@ -229,6 +265,10 @@ class _Maker:
             option["eventToken"] = self._token()
         if rng.random() < 0.05:
             option["responseTokens"] = {"stale": True}
+        if rng.random() < 0.05:
+            option.pop(
+                rng.choice(("type", "content", "eventToken") if kind != "actions" else ("type",)), None
+            )
         return option
 
     def _content(self, kind: str) -> Any:
@@ -273,6 +313,8 @@ class _Maker:
     def _metric(self) -> dict[str, Any]:
         rng = self.rng
         metric = {"type": rng.choice(("click", "click", "display")), "eventToken": self._token()}
+        if rng.random() < 0.05:
+            del metric[rng.choice(("type", "eventToken"))]
         return metric if rng.random() < 0.5 else {**metric, "selector": "#a"}
 
     def _token(self) -> str:
@@ -338,13 +380,21 @@ def _time(rng: Rng) -> Any:
     kind = rng.choice(("time", "day", "timestamp", "week"))
     if kind == "time":
         start, end = sorted(f"{rng.randint(0, 23):02d}{rng.randint(0, 59):02d}" for _ in range(2))
-        return {"<=": [start, _var("current_time"), end]}
+        hours = {"<=": [start, _var("current_time"), end]}
+        return (
+            {"and": [{"==": [str(rng.randint(1, 7)), _var("current_day")]}, hours]}
+            if rng.random() < 0.5
+            else hours
+        )
     if kind == "day":
         return {"or": [{"==": [str(day), _var("current_day")]} for day in rng.sample(range(1, 8), 3)]}
     if kind == "week":
         return {"in": [_var("current_day"), rng.choice(([1, 2, 3, 4, 5], ["1", "2", "3"], "12345"))]}
-    since = rng.randint(1_500_000_000_000, 1_900_000_000_000)
-    return {"<=": [since, _var("current_timestamp"), since + rng.randint(0, 200_000_000_000)]}
+    since = rng.choice((rng.randint(1_500_000_000_000, 1_900_000_000_000), rng.choice(CLOCKS)))
+    until = rng.choice((since, since + rng.randint(0, 200_000_000_000)))
+    if rng.random() < 0.5:
+        return {"<=": [since, _var("current_timestamp"), until]}
+    return {"and": [{">=": [_var("current_timestamp"), since]}, {"<": [_var("current_timestamp"), until]}]}
 
 
 def _place(rng: Rng) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from differential import artifacts, suites
-from differential.artifacts import GLOBAL_MBOX, PARAMETERS, PROPERTIES, TEXTS, Rng
+from differential.artifacts import CLOCKS, GLOBAL_MBOX, PARAMETERS, PROPERTIES, TEXTS, Rng
 
 Question = dict[str, Any]
 """`artifact`, `request` (wire JSON), `sessionId`, `now` (epoch ms), `conf` (client options, camelCase)."""
@@ -60,6 +60,11 @@ URLS = (
     "http://127.0.0.1:8080/a",
     "http://localhost:3000/",
     "foo.com/path",
+    "https://shop.foo.com.au/%E2%9C%93?utm_source=x&Q=1&q=1#/a/b?c",
+    "HTTPS://WWW.EXAMPLE.ORG:443/Home",
+    "https://xn--bcher-kva.de/home",
+    "app-x://open/home?q=1",
+    "https://foo.com/home" + "/x" * 1000,
     "",
 )
 _IDS = (
@@ -70,18 +75,33 @@ _IDS = (
     "größe",
     "日本.28_0",
     "a.b.c",
+    "a.",
+    "\0",
+    "x" * 128,
+    "\U0010ffff\U00010000",
 )
 _ECIDS = ("07327024324407615852294135870030620007", "12345")
 _CUSTOMER_IDS = [{"id": "crm-7", "integrationCode": "crm", "authenticatedState": "authenticated"}]
-_CLOCKS = (
-    1_585_098_300_000,
-    1_700_000_000_123,
-    1_751_328_000_000,
-    1_767_225_599_999,
-    1_600_000_000_001,
-    1_613_100_000_000,
+_ODD_VALUES: tuple[Any, ...] = (
+    *(
+        "GOLD",
+        "x" * 200,
+        42,
+        0,
+        1.5,
+        1e21,
+        -0.0,
+        True,
+        False,
+        0.1 + 0.2,
+        1e-7,
+        5e-324,
+        2**53,
+        -(2**53),
+        123456789.0,
+    ),
+    *("aΣ", "ΣΑ Σ", "İ", "\U00010400", "a" * 5000, "\u00a042", "4\ufeff2", "-Infinity"),
 )
-_ODD_VALUES: tuple[Any, ...] = ("GOLD", "x" * 200, 42, 0, 1.5, 1e21, -0.0, True, False)
 
 
 def cases(seed: int, count: int, *, requests_per_artifact: int = 10) -> Iterator[Question]:
@@ -100,7 +120,7 @@ def question(rng: Rng, artifact: Mapping[str, Any]) -> Question:
         "artifact": artifact,
         "request": _Request(rng, artifact).build(),
         "sessionId": f"session-{rng.randint(1, 99)}",
-        "now": rng.choice(_CLOCKS)
+        "now": rng.choice(CLOCKS)
         if rng.random() < 0.5
         else rng.randint(1_500_000_000_000, 1_900_000_000_000),
         "conf": {"client": rng.choice(("acme", "someClientId", "größe"))},
@@ -176,7 +196,17 @@ class _Request:
         rng = self.rng
         geo: dict[str, Any] = {}
         choices: dict[str, tuple[Any, ...]] = {
-            "city": ("SAN FRANCISCO", "San Francisco", "sanfrancisco", "ZÜRICH", "Zürich", ""),
+            "city": (
+                "SAN FRANCISCO",
+                "San Francisco",
+                "sanfrancisco",
+                "ZÜRICH",
+                "Zürich",
+                "Straße",
+                "İzmir",
+                "東京",
+                "",
+            ),
             "countryCode": ("US", "us", "FR"),
             "stateCode": ("CA", "ca", "CAL"),
             "latitude": (37.74, 0.0, -10.5, 37),

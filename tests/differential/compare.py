@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from differential.artifacts import GLOBAL_MBOX
+from targetry.device.javascript import well_formed
+
 Question = dict[str, Any]
 Answer = dict[str, Any]
 
@@ -126,11 +129,27 @@ def _for_node(condition: Any) -> Any:
 
 
 def _unguard_traces(question: Question, answer: Answer, ours: Answer) -> None:
-    known = {_text(_for_node(rule["condition"])): rule["condition"] for rule in _rules_of(question)}
+    conditions = [_well_formed(rule["condition"]) for rule in _rules_of(question)]
+    known = {_text(_for_node(condition)): condition for condition in conditions}
     for trace in _all_of(answer, "trace"):
         for target in trace["evaluatedCampaignTargets"]:
             for side in ("matchedRuleConditions", "unmatchedRuleConditions"):
                 target[side] = [known.get(_text(condition), condition) for condition in target[side]]
+
+
+# ── half of a surrogate pair ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _whole_characters(question: Question) -> None:
+    question["artifact"] = _well_formed(question["artifact"])
+
+
+def _well_formed(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {_well_formed(key): _well_formed(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_well_formed(item) for item in tree]
+    return well_formed(tree) if isinstance(tree, str) else tree
 
 
 # ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,6 +168,14 @@ def _macros_as_node_knows_them(question: Question) -> None:
 
 def _in_lower_case(text: str) -> str:
     return text.replace("${view.name}", "${location.name}").replace("${Campaign.name}", "${campaign.name}")
+
+
+def _global_mbox_of_the_artifact(question: Question, answer: Answer, ours: Answer) -> None:
+    if question["artifact"].get("globalMbox", GLOBAL_MBOX) == GLOBAL_MBOX:
+        return
+    if list(_all_of([question["request"].get(mode) for mode in ("execute", "prefetch")], "pageLoad")):
+        answer["meta"]["remoteMboxes"] = ours["meta"]["remoteMboxes"]
+        answer["response"]["status"] = ours["response"]["status"]
 
 
 def _drop_live_traces(question: Question, answer: Answer, ours: Answer) -> None:
@@ -204,6 +231,13 @@ DIVERGENCES: tuple[Divergence, ...] = (
         None,
         _drop_referring,
     ),
+    Divergence(
+        "D-11",
+        "a pageLoad is an activity of the artifact's global mbox, not of `target-global-mbox`",
+        None,
+        _global_mbox_of_the_artifact,
+    ),
+    Divergence("§1", "half of a surrogate pair in an artifact is read as U+FFFD", _whole_characters),
     Divergence("D-23", "`view.name` is known, and macros of any case", _macros_as_node_knows_them),
     Divergence(
         "§11",

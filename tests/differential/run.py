@@ -27,8 +27,12 @@ def disagreements(node: NodeProgram, question: dict[str, Any]) -> list[str]:
 
 
 def kind(difference: str) -> str:
-    """Differences of one kind differ in indexes only."""
-    return re.sub(r"\[\d+\]", "[]", difference.partition(": ")[0])
+    """Differences of one kind differ in indexes only; errors are of one kind when they say the same."""
+    return (
+        difference
+        if difference.startswith("error: ")
+        else re.sub(r"\[\d+\]", "[]", difference.partition(": ")[0])
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if reason := missing("decide.cjs"):
         sys.exit(reason)
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     seen: dict[str, int] = {}
     with NodeProgram("decide.cjs") as node:
         for number, question in enumerate(cases(chosen.seed, chosen.cases)):

@@ -96,13 +96,9 @@ class Tracer:
 
     def _campaign(self, meta: dict[str, Any]) -> dict[str, Any]:
         offer = meta.get("offer.id")
-        campaign = {
-            "id": meta.get("activity.id"),
-            "campaignType": meta.get("activity.type"),
-            "branchId": meta.get("experience.id"),
-            "offers": [] if offer is None else [offer],
-            "environment": self._rules.meta.get("environment"),
-        }
+        campaign = _said(meta, id="activity.id", campaignType="activity.type", branchId="experience.id")
+        campaign["offers"] = [] if offer is None else [offer]
+        campaign |= _said(self._rules.meta, environment="environment")
         return campaign | ({"notifications": []} if self._mode == "execute" else {})
 
     def notified(self, rule: Rule, notification: Notification) -> None:
@@ -134,13 +130,17 @@ class Tracer:
 def _target(meta: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     return {
         "context": context,
-        "campaignId": meta.get("activity.id"),
-        "campaignType": meta.get("activity.type"),
+        **_said(meta, campaignId="activity.id", campaignType="activity.type"),
         "matchedSegmentIds": [],
         "unmatchedSegmentIds": [],
         "matchedRuleConditions": [],
         "unmatchedRuleConditions": [],
     }
+
+
+def _said(meta: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """What a meta says, under the names of the trace; what it does not say is left out."""
+    return {name: meta[key] for name, key in names.items() if key in meta}
 
 
 def _state(record: dict[str, Any]) -> dict[str, Any]:
@@ -152,6 +152,6 @@ def _profile(visitor_id: VisitorId | None) -> dict[str, Any]:
     profile: dict[str, Any] = msgspec.to_builtins(visitor_id) if visitor_id is not None else {}
     if visitor_id is not None and visitor_id.tnt_id:
         profile["tntId"], *location = visitor_id.tnt_id.split(".")
-        if location and location[0]:
+        if location:
             profile["profileLocation"] = location[0]
     return profile
