@@ -109,6 +109,7 @@ def test_every_option_can_come_from_the_environment() -> None:
         "ALLOW_REMOTE",
         "ORGANIZATION_ID",
         "GEO_DATABASE",
+        "WORKERS",
         "MAX_CONNECTIONS",
         "IDLE_TIMEOUT",
         "REQUEST_TIMEOUT",

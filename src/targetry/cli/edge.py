@@ -14,6 +14,7 @@ from .output import console
 
 if TYPE_CHECKING:
     from targetry.edge.server import EdgeServer
+    from targetry.edge.workers import EdgeWorkers
 
 _ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
 
@@ -83,12 +84,18 @@ def edge(
         bool,
         _option("--allow-remote", env="ALLOW_REMOTE", help="Listen where other machines can reach it."),
     ] = False,
+    workers: Annotated[
+        int,
+        _option(
+            "--workers", env="WORKERS", help="Processes that share the port and the ledger.", metavar="N"
+        ),
+    ] = 1,
     max_connections: Annotated[
         int,
         _option(
             "--max-connections",
             env="MAX_CONNECTIONS",
-            help="How many may be open. When there are more, those go that have waited longest for their client.",
+            help="How many may be open, for each worker. When there are more, those go that have waited longest for their client.",
             metavar="N",
         ),
     ] = 4096,
@@ -118,10 +125,12 @@ def edge(
       targetry edge
       targetry edge rules.json --port 9000 --data ./ledger
       targetry edge rules.json --client acme --log json
+      targetry edge --data ./ledger --workers 4
     """
     try:
         from targetry.edge.log_lines import start_logging
         from targetry.edge.server import EdgeOptions, EdgeServer
+        from targetry.edge.workers import EdgeWorkers
     except ImportError as error:
         reason = f"needs the package {error.name}: pip install 'targetry[edge]'"
         raise OptionError("edge", reason) from None
@@ -136,16 +145,17 @@ def edge(
         cluster=cluster,
         geo_database=geo_database,
         allow_remote=allow_remote,
+        workers=workers,
         max_connections=max_connections,
         idle_timeout=idle_timeout,
         request_timeout=request_timeout,
     )
-    server = EdgeServer.open(options)
+    server = EdgeServer.open(options) if workers == 1 else EdgeWorkers.open(options, log)
     print_invitation(server, organization_id or _ORGANIZATION, is_recording=data is not None)
     server.run()
 
 
-def print_invitation(server: EdgeServer, organization_id: str, *, is_recording: bool) -> None:
+def print_invitation(server: EdgeServer | EdgeWorkers, organization_id: str, *, is_recording: bool) -> None:
     """The address, and the lines of Python that lead a client there."""
     out = console()
     kept = "recorded" if is_recording else "not recorded (--data DIR)"

@@ -18,6 +18,7 @@ from .metrics import Metrics
 
 _TOGETHER_S: Final = 0.05
 _MOST_TOGETHER: Final = 1_000
+_LINES: Final = 20  # in one record: what is written at once to a pipe is not mixed with what other processes write, up to 4 KB
 _QUIET: Final = frozenset({"recent_requests"})  # asked every two seconds by each page that is open
 
 
@@ -50,8 +51,8 @@ class RequestNotes:
         if lines:
             self._written = lines[-1][0]
             self._count(lines)
-            self._tell(logging.INFO, [line for line in lines if line[1] not in _QUIET])
-            self._tell(logging.DEBUG, [line for line in lines if line[1] in _QUIET])
+            self._tell_all(logging.INFO, [line for line in lines if line[1] not in _QUIET])
+            self._tell_all(logging.DEBUG, [line for line in lines if line[1] in _QUIET])
 
     def _count(self, lines: Iterable[RequestLine]) -> None:
         answers: Counter[tuple[str, int]] = Counter()
@@ -61,9 +62,12 @@ class RequestNotes:
         for (route, status), count in answers.items():
             self._metrics.requests.labels(route, str(status)).inc(count)
 
+    def _tell_all(self, level: int, lines: list[RequestLine]) -> None:
+        if self._log.isEnabledFor(level):
+            for start in range(0, len(lines), _LINES):
+                self._tell(level, lines[start : start + _LINES])
+
     def _tell(self, level: int, lines: list[RequestLine]) -> None:
-        if not lines or not self._log.isEnabledFor(level):
-            return
         if len(lines) > 1:
             self._log.log(level, "%s", Lines(lines), extra={"requests": lines})
             return

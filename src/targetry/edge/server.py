@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -42,7 +42,8 @@ Path = str | os.PathLike[str]
 
 class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What an edge is started with. No `artifacts`: the sample shop. `port` 0: any that is free. `data`: the ledger's folder,
-    without which nothing is recorded. `client`: the client code, instead of the artifacts' own. Timeouts are seconds."""
+    without which nothing is recorded. `client`: the client code, instead of the artifacts' own. `workers`: processes; the limits of
+    connections are of each of them, times in seconds."""
 
     artifacts: Sequence[Path] = ()
     host: str = "127.0.0.1"
@@ -53,6 +54,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     geo_database: Path | None = None
     allow_remote: bool = False
+    workers: int = 1
     max_connections: int = 4096
     idle_timeout: float = 30.0
     request_timeout: float = 10.0
@@ -69,11 +71,12 @@ class EdgeServer:
         clients: Sequence[str],
         on_start: Callable[[], object],
         on_close: Callable[[], object],
+        on_tick: Callable[[], object] | None = None,
         door: Door | None = None,
         shortcut: Shortcut | None = None,
     ) -> None:
-        """`clients`: the client codes that are served. `on_start` is called when `run` is, `on_close` after the last request.
-        `door` has the limits of connections, `shortcut` is the way of plain requests past `app`."""
+        """`clients`: the client codes that are served. `on_start` is called when `run` is, `on_close` after the last request, `on_tick`
+        by the event loop about once a second. `door` has the limits of connections, `shortcut` is the way of plain requests past `app`."""
         protocol = partial(BoundedProtocol, door or Door.usual(), shortcut)
         self.clients = clients
         self._on_start = on_start
@@ -91,6 +94,8 @@ class EdgeServer:
             server_header=False,
             proxy_headers=False,  # `places` reads them by itself
             timeout_graceful_shutdown=DRAIN_S,
+            callback_notify=None if on_tick is None else _awaitable(on_tick),
+            timeout_notify=1,
         )
         self._server = uvicorn.Server(config)
 
@@ -140,12 +145,18 @@ class EdgeServer:
                     parts.callback(part.close)
             parts.callback(artifacts.close)
             parts.callback(edge.notes.flush)
+
+            def start() -> None:
+                edge.metrics.starts.inc()
+                artifacts.watch()
+
             server = cls(
                 edge_app(edge),
                 listener,
                 clients=artifacts.shelf.clients,
-                on_start=artifacts.watch,
+                on_start=start,
                 on_close=parts.close,
+                on_tick=edge.metrics.sync,
                 door=Door(edge.limits, edge.breaches, edge.metrics),
                 shortcut=Shortcut.to(edge),
             )
@@ -176,6 +187,13 @@ class EdgeServer:
         self._server.should_exit = True
 
 
+def _awaitable(call: Callable[[], object]) -> Callable[[], Awaitable[None]]:
+    async def called() -> None:
+        call()
+
+    return called
+
+
 @contextlib.contextmanager
 def _quiet_end() -> Iterator[None]:
     """uvicorn raises a signal again when all is done; that is to end `run`, not the process. Threads get no signals."""
@@ -199,12 +217,15 @@ def check(options: EdgeOptions) -> None:
         raise OptionError("port", f"must be 0 to 65535, not {options.port}")
     if options.cluster is not None and not (valid_cluster(options.cluster) and options.cluster.isdigit()):
         raise OptionError("cluster", f"must be digits, as the 35 of mboxedge35, not {options.cluster!r}")
-    if options.max_connections < 1:
-        raise OptionError("max_connections", f"must be 1 or more, not {options.max_connections}")
+    for name in ("workers", "max_connections"):
+        if getattr(options, name) < 1:
+            raise OptionError(name, f"must be 1 or more, not {getattr(options, name)}")
     for name in ("idle_timeout", "request_timeout"):
         if not 0 < getattr(options, name) <= _LONGEST_TIMEOUT_S:
             reason = f"must be more than 0 and at most {_LONGEST_TIMEOUT_S:,} seconds"
             raise OptionError(name, f"{reason}, not {getattr(options, name)}")
+    if options.workers > 1 and os.name != "posix":
+        raise OptionError("workers", "several processes cannot share a port on this system")
 
 
 def _limits(options: EdgeOptions, log: logging.Logger) -> Limits:

@@ -1,0 +1,44 @@
+"""`tests/edge/test_workers.py` at the length of RELIABILITY F10.
+
+TARGETRY_SOAK=1 pytest tests/soak/test_edge_workers.py -s        # a minute
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from edge_crowd import Crowd, check_ledger, kill, workers_of
+from edge_process import Lines, address, process
+from edge_sockets import wait_until
+
+SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
+WORKERS = 3
+
+
+def test_workers_that_are_killed_all_the_time_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
+    """The longest pause that a client sees is what a process takes to be there again."""
+    with process("--data", tmp_path, TARGETRY_EDGE_WORKERS=str(WORKERS), TARGETRY_EDGE_LOG="json") as running:
+        url, log = address(running), Lines(running)
+        wait_until(lambda: len(workers_of(running)) == WORKERS)
+        time.sleep(1)
+        crowd = Crowd(url.removeprefix("http://"), size=8)
+        deadline = time.monotonic() + 60 * SCALE
+        kills = 0
+        while time.monotonic() < deadline:
+            kills += 1
+            kill(workers_of(running)[0])
+            wait_until(lambda: len(workers_of(running)) == WORKERS)
+            time.sleep(1.5)
+        crowd.stop()
+        assert len(log.having("SIGKILL")) == kills
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+    sys.stdout.write(
+        f"\n{len(crowd.acknowledged):,} acknowledged, {len(crowd.failed)} failed, {kills} kills, slowest {crowd.slowest_s:.2f} s\n"
+    )
+    assert len(crowd.failed) <= len(crowd.acknowledged) / 999
+    check_ledger(tmp_path, crowd.acknowledged)
