@@ -18,6 +18,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -40,15 +41,9 @@ _BUSY_S: Final = 5.0
 _FIELDS: Final = Event.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
 _VALUES: Final = f"({', '.join('?' * len(_FIELDS))})"
-_TOGETHER: Final = (
-    64,
-    8,
-    1,
-)  # rows of one statement: each lets go of the interpreter, and has to wait for it afterwards
-_INSERT: Final = {
-    count: f"INSERT INTO event ({_COLUMNS}) VALUES {', '.join([_VALUES] * count)} ON CONFLICT (id) DO NOTHING"
-    for count in _TOGETHER
-}
+_MOST_TOGETHER: Final = (
+    64  # rows of one statement: each lets go of the interpreter, and has to wait for it afterwards
+)
 _LATEST: Final = "SELECT id FROM event ORDER BY seq DESC LIMIT ?"
 _EVENTS: Final = f"SELECT {_COLUMNS} FROM event ORDER BY seq"
 _ACTIVITIES: Final = "SELECT id, name, type, shares_since_ms FROM activity ORDER BY rowid"
@@ -197,21 +192,22 @@ def _rows(events: Sequence[Event]) -> list[_Row]:
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
     """Whether each was new."""
-    news: list[bool] = []
-    start = 0
-    for count in _TOGETHER:
-        while len(rows) - start >= count:
-            news += _insert_together(connection, rows[start : start + count])
-            start += count
-    return news
+    starts = range(0, len(rows), _MOST_TOGETHER)
+    return [new for at in starts for new in _insert_together(connection, rows[at : at + _MOST_TOGETHER])]
 
 
 def _insert_together(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
-    inserted = connection.execute(_INSERT[len(rows)], [value for row in rows for value in row]).rowcount
+    inserted = connection.execute(_insertion(len(rows)), [value for row in rows for value in row]).rowcount
     if inserted == len(rows):
         return [True] * inserted
     latest = {key for (key,) in connection.execute(_LATEST, (inserted,))} if inserted else set()
     return [_is_taken(latest, row[0]) for row in rows]
+
+
+@lru_cache(maxsize=_MOST_TOGETHER)  # as the connection keeps what it prepared
+def _insertion(count: int) -> str:
+    values = ", ".join([_VALUES] * count)
+    return f"INSERT INTO event ({_COLUMNS}) VALUES {values} ON CONFLICT (id) DO NOTHING"
 
 
 def _is_taken(keys: set[object], key: object) -> bool:
