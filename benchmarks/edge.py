@@ -14,6 +14,8 @@ import json
 import os
 import sys
 import tempfile
+import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from running import HERE, Contestant, Progress, Running, fresh
 
 PATIENCE_S = 60.0
 CONNECTIONS = 32
+MOST_WORKERS = 4
 STEADY = 0.7  # of what a server can do
 CLIENTS = Contestant("The clients", [sys.executable, str(HERE / "run_edge_clients.py")])
 STAGES = Contestant("The edge's steps", [sys.executable, str(HERE / "run_edge_stages.py")])
@@ -49,14 +52,16 @@ class Server:
     loop: str
     serve: str
     is_recording: bool = False
+    workers: int = 1
 
 
 class Cores:
-    """One for the server and another for the clients; None where the system has no two or cannot be told."""
+    """The first for the clients, the others for servers; none where the system has no two or cannot be told."""
 
     def __init__(self) -> None:
         usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        self.clients, self.server = (usable[0], usable[-1]) if len(usable) > 1 else (None, None)
+        self.clients = usable[0] if len(usable) > 1 else None
+        self.servers = usable[1:]
 
 
 class Bench:
@@ -83,7 +88,9 @@ class Bench:
         self._progress(f"{server.name}, {server.loop}")
         with Running(self._contestant(server, body_bytes), PATIENCE_S) as running:
             facts = running.ask({})
-            command = {"port": facts["port"], "connections": CONNECTIONS, "core": self.cores.clients}
+            wait_for_all(facts["port"], server)
+            connections = CONNECTIONS * server.workers
+            command = {"port": facts["port"], "connections": connections, "core": self.cores.clients}
             clock, plan = MachineClock(), self._plan
             flood = {"do": "flood", "windows": plan.windows, "seconds": plan.seconds, "warm_up_s": 0.5}
             answer = fresh(CLIENTS, {**command, **flood}, PATIENCE_S)
@@ -108,7 +115,8 @@ class Bench:
         command = {
             "serve": server.serve,
             "loop": server.loop,
-            "core": self.cores.server,
+            "cores": self.cores.servers[: server.workers],
+            "workers": server.workers,
             "data": str(folder / "ledger") if server.is_recording else None,
             "log": str(folder / "log"),
             "body_bytes": body_bytes,
@@ -116,6 +124,15 @@ class Bench:
         return Contestant(
             server.name, [sys.executable, str(HERE / "run_edge_server.py"), json.dumps(command)]
         )
+
+
+def wait_for_all(port: int, server: Server) -> None:
+    """Until each worker serves; connections wait for those that do not yet."""
+    while server.workers > 1:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
+            if f"targetry_edge_starts_total {server.workers}.0" in answer.read().decode():
+                return
+        time.sleep(0.1)
 
 
 def _best(answers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -128,10 +145,10 @@ def _best(answers: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def servers() -> list[Server]:
-    """The loop that an edge takes by itself comes first."""
+def servers(cores: int) -> list[Server]:
+    """The loop that an edge takes by itself comes first. Workers need a core each."""
     loops = ["uvloop", "asyncio"] if importlib.util.find_spec("uvloop") else ["asyncio"]
-    return [
+    found = [
         server
         for loop in loops
         for server in (
@@ -140,6 +157,13 @@ def servers() -> list[Server]:
             Server("a handler that does nothing", loop, "nothing"),
         )
     ]
+    workers = min(cores, MOST_WORKERS)
+    if workers > 1:
+        found += [
+            Server(f"the edge, {workers} workers", loops[0], "edge", workers=workers),
+            Server(f"the edge, {workers} workers, recording", loops[0], "edge", True, workers),
+        ]
+    return found
 
 
 def main() -> None:
@@ -149,11 +173,11 @@ def main() -> None:
     plan, progress = QUICK if given.quick else FULL, Progress()
     with tempfile.TemporaryDirectory(prefix="targetry-bench-") as folder:
         bench = Bench(plan, Path(folder), progress)
-        found = bench.measured(servers())
+        found = bench.measured(servers(len(bench.cores.servers)))
     progress("the edge's steps")
     steps = fresh(STAGES, {"do": "stages", "seconds": plan.seconds / 2}, PATIENCE_S)
     progress("")
-    text = report(found, steps, CONNECTIONS, STEADY, are_apart=bench.cores.server is not None)
+    text = report(found, steps, CONNECTIONS, STEADY, are_apart=bench.cores.clients is not None)
     print(text)
     if not given.quick:
         keep(text)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from report import machine, mark, markdown, us
 
-GOALS = {"of_nothing": 0.5, "per_s": 6_000.0, "p99_ms": 10.0, "resident_mib": 120.0}
+GOALS = {"of_nothing": 0.5, "per_s": 6_000.0, "workers_per_s": 5_000.0, "p99_ms": 10.0, "resident_mib": 120.0}
 _MIB = 1024 * 1024 / 1e6
 
 
@@ -18,6 +18,8 @@ class Server(Protocol):
     def loop(self) -> str: ...
     @property
     def serve(self) -> str: ...
+    @property
+    def workers(self) -> int: ...
 
 
 def report(
@@ -36,40 +38,43 @@ def report(
         if are_apart
         else "Server and clients share what cores there are."
     )
+    is_alone = all(server.workers == 1 for server in found)
+    workers = " Several workers are left out: they would need a core each." if is_alone else ""
     return "\n\n".join(
         (
             "# The edge under load",
             f"Made by `scripts/bench edge` on {machine()}.",
             f"`POST /rest/v1/delivery`, one mbox of the sample shop, each request of another visitor, over {connections} kept "
-            f"connections. {apart}\nThe handler that does nothing runs in uvicorn with httptools, as the edge does; it looks at no request "
+            f"connections for each process.\n{apart}{workers} The handler that does nothing runs in uvicorn with httptools, as the edge does; it looks at no request "
             "and answers as many bytes.\nThe edge logs each request into a file, as its command does. ✓ and ✗ say whether the "
             "goal is met.",
             _table(found, nothing, steady),
             f"## Where a request's time goes, {first.loop}",
-            _time_table(found[first], nothing[first.loop], steps),
+            _time_table(found[first], steps),
             _bounds(found, nothing),
         )
     )
 
 
 def _table(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, Any]], steady: float) -> str:
-    per_s, p99, resident = GOALS["per_s"], GOALS["p99_ms"], GOALS["resident_mib"]
+    p99, resident = GOALS["p99_ms"], GOALS["resident_mib"]
     table = [
         [
             "",
             "loop",
-            f"requests/s (≥ {per_s:,.0f})",
-            f"of nothing's (≥ {GOALS['of_nothing']:.0%}), by processor time",
+            f"requests/s (≥ {GOALS['per_s']:,.0f}; with workers ≥ {GOALS['workers_per_s']:,.0f} each)",
+            f"of nothing's (≥ {GOALS['of_nothing']:.0%}) by processor time, by requests/s",
             "µs of processor time",
             "p50, p99 when flooded",
             f"p50, p99 at {steady:.0%} of it (p99 ≤ {p99:.0f} ms)",
-            f"memory (≤ {resident:.0f} MiB)",
+            f"memory of a process (≤ {resident:.0f} MiB)",
         ]
     ]
     for server, measured in found.items():
         is_edge = server.serve != "nothing"
         bare = nothing[server.loop]
         share, of_time = measured["per_s"] / bare["per_s"], bare["cpu_us"] / measured["cpu_us"]
+        per_s = GOALS["per_s"] if server.workers == 1 else GOALS["workers_per_s"] * server.workers
         mib = measured["resident_mb"] / _MIB
         easy = measured["steady"]
         table.append(
@@ -77,7 +82,9 @@ def _table(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, Any
                 server.name,
                 server.loop,
                 _cell(f"{measured['per_s']:,.0f}", measured["per_s"] >= per_s, is_edge),
-                _cell(f"{share:.0%}, {of_time:.0%}", share >= GOALS["of_nothing"], is_edge),
+                _cell(f"{of_time:.0%}, {share:.0%}", of_time >= GOALS["of_nothing"], is_edge)
+                if server.workers == 1
+                else "",
                 us(measured["cpu_us"]),
                 f"{measured['p50_ms']:.1f}, {measured['p99_ms']:.1f} ms",
                 _cell(f"{easy['p50_ms']:.1f}, {easy['p99_ms']:.1f} ms", easy["p99_ms"] <= p99, is_edge),
@@ -91,17 +98,18 @@ def _cell(text: str, met: bool, is_goal: bool) -> str:
     return f"{text} {mark(met)}" if is_goal else text
 
 
-def _time_table(edge: dict[str, Any], nothing: dict[str, Any], steps: dict[str, float]) -> str:
-    rest = edge["cpu_us"] - nothing["cpu_us"] - steps["deliver"]
+def _time_table(edge: dict[str, Any], steps: dict[str, float]) -> str:
     others = steps["deliver"] - steps["read"] - steps["decide"]
     return markdown(
         [
             ["", "µs"],
-            ["the server software: sockets, HTTP, a task for each request", us(nothing["cpu_us"])],
             ["reading and checking query and body", us(steps["read"])],
             ["deciding", us(steps["decide"])],
-            ["events, ids, writing the answer", us(others)],
-            ["limits of connections, metrics, log, list of the page", us(rest)],
+            ["ids, writing the answer", us(others)],
+            [
+                "sockets, HTTP, limits, metrics, log, and that all this is not in the processor's caches",
+                us(edge["cpu_us"] - steps["deliver"]),
+            ],
             ["together", us(edge["cpu_us"])],
         ]
     )
@@ -112,10 +120,10 @@ def _bounds(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, An
     lines = []
     for server, measured in found.items():
         of_core = measured["per_s"] * measured["cpu_us"] / 1e6
-        bound = "the server's processor time" if of_core >= 0.9 else "waiting"
+        bound = "the server's processor time" if of_core >= 0.9 * server.workers else "waiting"
         if bound == "waiting" and measured["busy"] >= 0.9:
             bound = "a machine that is busy otherwise"
         lines.append(
-            f"{server.name} ({server.loop}) by {bound} (server {min(of_core, 1):.0%}, clients {measured['share']:.0%} of a core)"
+            f"{server.name} ({server.loop}) by {bound} (server {min(of_core, server.workers):.0%}, clients {measured['share']:.0%} of a core)"
         )
     return "Bounded: " + ";\n".join(lines) + "."

@@ -38,7 +38,7 @@ def stages(command: dict[str, Any]) -> dict[str, Any]:
 
     def delivered() -> None:
         query, body = next(asked)
-        deliver(body, query, shelf=shelf, now_ms=now_ms, new_id=new_id)
+        deliver(body, query, shelf=shelf, now_ms=now_ms, new_id=new_id, is_recorded=False)
 
     steps: dict[str, Callable[[], object]] = {"read": read, "decide": decided, "deliver": delivered}
     return {name: measure(step, seconds=command["seconds"]).best_us for name, step in steps.items()}
