@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from targetry.edge.limits import Breaches, Limit, Limits
 from targetry.edge.metrics import Metrics
+from targetry.edge.server import EdgeOptions
 
 
 class Told:
@@ -61,3 +64,14 @@ def test_limits_do_not_silence_each_other(told: Told) -> None:
     told.breaches.note("head")
     told.breaches.note("body")
     assert len(told.lines()) == 2
+
+
+def test_the_tour_names_the_options_with_their_defaults() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "edge.md").read_text("utf-8")
+    rows = re.findall(r"^\| `--(\S+) \S+` \| `TARGETRY_EDGE_(\S+)` \| (\S+) \|", page, re.M)
+    defaults = EdgeOptions()
+    assert {name for name, _, _ in rows} == {"workers", "max-connections", "idle-timeout", "request-timeout"}
+    for name, variable, default in rows:
+        field = name.replace("-", "_")
+        assert variable == field.upper()
+        assert float(default) == getattr(defaults, field)
