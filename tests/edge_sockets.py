@@ -25,7 +25,7 @@ PATIENCE_S = 10.0
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-class Place:
+class OpenEdge:
     """A server that runs. `edge` is what it serves."""
 
     def __init__(self, server: EdgeServer, edge: Edge, thread: threading.Thread) -> None:
@@ -67,7 +67,7 @@ class Place:
 
 
 @contextmanager
-def place(
+def open_edge(
     limits: Limits = Limits(),  # noqa: B008  it is immutable
     *,
     ledger: Any = None,
@@ -75,7 +75,7 @@ def place(
     has_shortcut: bool = True,
     app: Callable[[Edge], Any] = edge_app,
     **options: Any,
-) -> Iterator[Place]:
+) -> Iterator[OpenEdge]:
     """An edge of the sample shop on a free port, as long as the `with` block."""
     payload = _Payload(artifact if artifact is not None else shop_path(), None)
     edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), limits=limits, **options)
@@ -91,7 +91,7 @@ def place(
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield Place(server, edge, thread)
+        yield OpenEdge(server, edge, thread)
     finally:
         server.stop()
         thread.join(PATIENCE_S)
@@ -99,10 +99,10 @@ def place(
 
 
 @contextmanager
-def many(place: Place, count: int) -> Iterator[list[socket.socket]]:
+def many(here: OpenEdge, count: int) -> Iterator[list[socket.socket]]:
     """So many connections."""
     with ExitStack() as stack:
-        yield [stack.enter_context(place.connect()) for _ in range(count)]
+        yield [stack.enter_context(here.connect()) for _ in range(count)]
 
 
 def until_closed(connection: socket.socket) -> bytes:

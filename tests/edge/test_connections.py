@@ -15,7 +15,17 @@ import pytest
 from starlette.requests import Request
 
 from edge_kit import HERO, QUERY
-from edge_sockets import HEALTH, Place, many, one_answer, place, post, statuses, until_closed, wait_until
+from edge_sockets import (
+    HEALTH,
+    OpenEdge,
+    many,
+    one_answer,
+    open_edge,
+    post,
+    statuses,
+    until_closed,
+    wait_until,
+)
 from targetry.edge.bodies import read_body
 from targetry.edge.event import Event
 from targetry.edge.limits import MAX_REQUEST_BYTES, Limits
@@ -26,14 +36,14 @@ IMPATIENT = Limits(connections=20, idle_s=0.2, request_s=0.2)
 
 
 @pytest.fixture(scope="module")
-def patient() -> Iterator[Place]:
-    with place() as here:
+def patient() -> Iterator[OpenEdge]:
+    with open_edge() as here:
         yield here
 
 
 @pytest.fixture(scope="module")
-def impatient() -> Iterator[Place]:
-    with place(IMPATIENT) as here:
+def impatient() -> Iterator[OpenEdge]:
+    with open_edge(IMPATIENT) as here:
         yield here
 
 
@@ -86,14 +96,14 @@ CHUNKED = (
     ],
 )
 def test_what_does_not_come_to_its_end_is_ended(
-    impatient: Place, sent: bytes, answers: list[int], limit: str
+    impatient: OpenEdge, sent: bytes, answers: list[int], limit: str
 ) -> None:
     before = impatient.ended(limit)
     assert statuses(impatient.said(sent)) == answers
     assert impatient.ended(limit) == before + 1
 
 
-def test_a_connection_serves_many_requests(patient: Place) -> None:
+def test_a_connection_serves_many_requests(patient: OpenEdge) -> None:
     with patient.connect() as connection:
         for _ in range(5):
             for request in (HEALTH, post()):
@@ -104,7 +114,7 @@ def test_a_connection_serves_many_requests(patient: Place) -> None:
 def test_a_client_that_takes_nothing_of_its_answer_is_ended() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 30_000_000  # more than the system keeps for a socket
-    with place(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
+    with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
         connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: x\r\n\r\n")
         wait_until(lambda: here.ended("unread") and not here.connections())
 
@@ -112,7 +122,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_ended() -> None:
 def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 10_000_000
-    with place(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
+    with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
         connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: x\r\n\r\n")
         answered = bytearray()
         while len(answered) < 10_000_000:
@@ -156,7 +166,7 @@ def room_for(count: int) -> None:
 
 def test_others_are_served_beside_1000_idle_connections_and_slow_ones() -> None:
     room_for(2600)
-    with place() as here, many(here, 1000) as connections:
+    with open_edge() as here, many(here, 1000) as connections:
         for connection in connections[:200]:
             connection.sendall(b"POST /rest/v1/delivery HTTP/1.1\r\nx-slow: ")
         wait_until(lambda: here.connections() == 1000)
@@ -170,7 +180,7 @@ def test_others_are_served_beside_1000_idle_connections_and_slow_ones() -> None:
 
 @pytest.mark.parametrize("sent", [b"", HEALTH[:20], HALF_A_BODY], ids=["idle", "slow heads", "slow bodies"])
 def test_those_that_waited_longest_make_room_for_those_who_come(sent: bytes) -> None:
-    with place(Limits(connections=20)) as here, many(here, 50) as connections:
+    with open_edge(Limits(connections=20)) as here, many(here, 50) as connections:
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.sendall(sent)
@@ -184,7 +194,7 @@ def test_those_that_waited_longest_make_room_for_those_who_come(sent: bytes) -> 
 
 def test_a_connection_whose_request_is_being_answered_stays() -> None:
     ledger = SlowLedger()
-    with place(Limits(connections=3), ledger=ledger) as here, here.connect() as first:
+    with open_edge(Limits(connections=3), ledger=ledger) as here, here.connect() as first:
         first.sendall(post())
         ledger.asked.acquire()
         with many(here, 10):
@@ -195,7 +205,7 @@ def test_a_connection_whose_request_is_being_answered_stays() -> None:
 
 def test_where_all_are_at_work_those_who_come_are_told_503() -> None:
     ledger = SlowLedger()
-    with place(Limits(connections=2), ledger=ledger) as here, many(here, 2) as connections:
+    with open_edge(Limits(connections=2), ledger=ledger) as here, many(here, 2) as connections:
         for connection in connections:
             connection.sendall(post())
             ledger.asked.acquire()
@@ -224,7 +234,7 @@ def test_where_all_are_at_work_those_who_come_are_told_503() -> None:
     ids=["10⁵ fields", "200 fields", "long field", "long path", "1 MB", "5 MB", "1.3 MB in chunks", "1 GB"],
 )
 def test_what_is_too_large_is_answered_and_shown_out(
-    patient: Place, parts: list[bytes], status: int, limit: str
+    patient: OpenEdge, parts: list[bytes], status: int, limit: str
 ) -> None:
     before = patient.ended(limit)
     answered = b""
@@ -238,7 +248,7 @@ def test_what_is_too_large_is_answered_and_shown_out(
     assert patient.is_serving()
 
 
-def test_a_body_of_a_gigabyte_is_not_read(patient: Place) -> None:
+def test_a_body_of_a_gigabyte_is_not_read(patient: OpenEdge) -> None:
     sent = 0
     with patient.connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(
@@ -255,7 +265,7 @@ def test_a_body_of_a_gigabyte_is_not_read(patient: Place) -> None:
     [(b"1;" + b"x" * 100_000, b""), (b"0\r\nx-trailer: ", b"x" * 100_000)],
     ids=["an endless extension", "an endless trailer"],
 )
-def test_what_is_no_body_is_bounded_too(patient: Place, chunk: bytes, rest: bytes) -> None:
+def test_what_is_no_body_is_bounded_too(patient: OpenEdge, chunk: bytes, rest: bytes) -> None:
     before = patient.ended("body")
     with patient.connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(CHUNKED + chunk)
@@ -267,14 +277,14 @@ def test_what_is_no_body_is_bounded_too(patient: Place, chunk: bytes, rest: byte
 # Sense
 
 
-def test_garbage_after_a_request_is_400_after_its_answer(patient: Place) -> None:
+def test_garbage_after_a_request_is_400_after_its_answer(patient: OpenEdge) -> None:
     for request in (HEALTH, post()):
         assert statuses(patient.said(request + b"\x16\x03\x01 garbage\r\n\r\n")) == [200, 400]
 
 
 def test_garbage_behind_a_request_that_takes_long_waits_for_its_answer() -> None:
     ledger = SlowLedger()
-    with place(ledger=ledger) as here, here.connect() as connection:
+    with open_edge(ledger=ledger) as here, here.connect() as connection:
         connection.sendall(post())
         ledger.asked.acquire()
         connection.sendall(b"\x00" * 100)
@@ -295,7 +305,7 @@ def test_garbage_behind_a_request_that_takes_long_waits_for_its_answer() -> None
     ],
     ids=["TLS", "HTTP/2", "two lengths", "a length and chunks", "a broken chunk", "a word"],
 )
-def test_what_is_not_http_is_400(patient: Place, sent: bytes) -> None:
+def test_what_is_not_http_is_400(patient: OpenEdge, sent: bytes) -> None:
     before = patient.ended("not_http")
     answered = patient.said(sent)
     assert statuses(answered) == [400]
@@ -307,7 +317,7 @@ def test_what_is_not_http_is_400(patient: Place, sent: bytes) -> None:
 def test_requests_that_come_at_once_are_answered_in_their_order(recorded: bool) -> None:
     asked = [post({**HERO, "requestId": f"r{number}"}) for number in range(20)]
     mixed = [part for number, one in enumerate(asked) for part in ([HEALTH, one] if number % 3 else [one])]
-    with place() as here:
+    with open_edge() as here:
         if not recorded:
             here.edge.recording._record = None
         last = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
@@ -320,7 +330,7 @@ def test_requests_that_come_at_once_are_answered_in_their_order(recorded: bool) 
     assert told == [f"r{number}" for number in range(20)]
 
 
-def test_a_client_that_sends_many_requests_and_reads_no_answer_is_held_up(patient: Place) -> None:
+def test_a_client_that_sends_many_requests_and_reads_no_answer_is_held_up(patient: OpenEdge) -> None:
     """What it would get is bounded, and others go on."""
     with patient.connect() as connection:
         connection.setblocking(False)
@@ -330,7 +340,7 @@ def test_a_client_that_sends_many_requests_and_reads_no_answer_is_held_up(patien
 
 
 @pytest.mark.parametrize("request_", [HEALTH, post()], ids=["GET", "POST"])
-def test_another_protocol_that_is_offered_is_not_taken(patient: Place, request_: bytes) -> None:
+def test_another_protocol_that_is_offered_is_not_taken(patient: OpenEdge, request_: bytes) -> None:
     head, _, body = request_.partition(b"\r\n\r\n")
     offer = (
         head
@@ -343,7 +353,7 @@ def test_another_protocol_that_is_offered_is_not_taken(patient: Place, request_:
             assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_tunnel_is_not_dug(patient: Place) -> None:
+def test_a_tunnel_is_not_dug(patient: OpenEdge) -> None:
     assert statuses(patient.said(b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n\x16\x03\x01...\r\n\r\n")) == [
         400
     ]
@@ -353,7 +363,7 @@ def test_a_tunnel_is_not_dug(patient: Place) -> None:
 
 
 @pytest.mark.parametrize("sent", [post(), HEALTH], ids=["POST", "GET"])
-def test_who_asks_for_it_is_shown_out_after_the_answer(patient: Place, sent: bytes) -> None:
+def test_who_asks_for_it_is_shown_out_after_the_answer(patient: OpenEdge, sent: bytes) -> None:
     head, _, body = sent.partition(b"\r\n\r\n")
     answered = patient.said(head + b"\r\nconnection: close\r\n\r\n" + body)
     assert statuses(answered) == [200]
@@ -362,7 +372,7 @@ def test_who_asks_for_it_is_shown_out_after_the_answer(patient: Place, sent: byt
 
 def test_a_request_under_way_is_answered_before_the_edge_ends() -> None:
     ledger = SlowLedger()
-    with place(ledger=ledger) as here, here.connect() as connection, here.connect() as idle:
+    with open_edge(ledger=ledger) as here, here.connect() as connection, here.connect() as idle:
         wait_until(lambda: here.connections() == 2)
         connection.sendall(post())
         ledger.asked.acquire()
@@ -375,7 +385,7 @@ def test_a_request_under_way_is_answered_before_the_edge_ends() -> None:
 
 def test_a_client_that_left_before_its_answer_does_no_harm() -> None:
     ledger = SlowLedger()
-    with place(ledger=ledger) as here:
+    with open_edge(ledger=ledger) as here:
         with here.connect() as connection:
             connection.sendall(post())
             ledger.asked.acquire()
@@ -385,7 +395,7 @@ def test_a_client_that_left_before_its_answer_does_no_harm() -> None:
 
 
 def test_a_limit_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "targetry.edge"), place(IMPATIENT) as here:
+    with caplog.at_level(logging.INFO, "targetry.edge"), open_edge(IMPATIENT) as here:
         for _ in range(5):
             assert statuses(here.said(b"junk\r\n\r\n")) == [400]
         assert here.ended("not_http") == 5
@@ -393,7 +403,7 @@ def test_a_limit_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     assert told == ["1 connections were ended with 400: what they said was not HTTP"]
 
 
-def test_answers_do_not_wait_for_acknowledgements(patient: Place) -> None:
+def test_answers_do_not_wait_for_acknowledgements(patient: OpenEdge) -> None:
     with patient.connect() as connection:
         assert connection.family == socket.AF_INET
         for _ in range(3):

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
+import socket
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from edge_process import address, process, rest_of
 from targetry.edge.limits import Breaches, Limit, Limits
 from targetry.edge.metrics import Metrics
 from targetry.edge.server import EdgeOptions
@@ -75,3 +78,25 @@ def test_the_tour_names_the_options_with_their_defaults() -> None:
         field = name.replace("-", "_")
         assert variable == field.upper()
         assert float(default) == getattr(defaults, field)
+
+
+def test_limits_are_those_that_were_asked_for() -> None:
+    limits = {"TARGETRY_EDGE_IDLE_TIMEOUT": "0.2", "TARGETRY_EDGE_MAX_CONNECTIONS": "2"}
+    with process(TARGETRY_EDGE_REQUEST_TIMEOUT="0.3", **limits) as running:
+        found = re.fullmatch(r"http://(.*):(\d+)", address(running))
+        assert found is not None
+        where = (found[1], int(found[2]))
+        with socket.create_connection(where, timeout=5) as idle:
+            assert idle.recv(100) == b""
+        with socket.create_connection(where, timeout=5) as slow:
+            slow.sendall(b"GET / HT")
+            assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+        connections = [socket.create_connection(where, timeout=5) for _ in range(3)]
+        assert connections[0].recv(100) == b"", "the third has its place"
+        for connection in connections:
+            connection.close()
+        running.send_signal(signal.SIGTERM)
+        _, err = rest_of(running)
+    assert [word in err for word in ("--idle-timeout", "--request-timeout", "--max-connections")] == [
+        True
+    ] * 3

@@ -117,28 +117,6 @@ def test_every_option_can_come_from_the_environment() -> None:
         assert f"TARGETRY_EDGE_{name}" in shown
 
 
-def test_limits_are_those_that_were_asked_for(tmp_path: Path) -> None:
-    limits = {"TARGETRY_EDGE_IDLE_TIMEOUT": "0.2", "TARGETRY_EDGE_MAX_CONNECTIONS": "2"}
-    with process(TARGETRY_EDGE_REQUEST_TIMEOUT="0.3", **limits) as running:
-        place = re.fullmatch(r"http://(.*):(\d+)", address(running))
-        assert place is not None
-        where = (place[1], int(place[2]))
-        with socket.create_connection(where, timeout=5) as idle:
-            assert idle.recv(100) == b""
-        with socket.create_connection(where, timeout=5) as slow:
-            slow.sendall(b"GET / HT")
-            assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
-        connections = [socket.create_connection(where, timeout=5) for _ in range(3)]
-        assert connections[0].recv(100) == b"", "the third has its place"
-        for connection in connections:
-            connection.close()
-        running.send_signal(signal.SIGTERM)
-        _, err = rest_of(running)
-    assert [word in err for word in ("--idle-timeout", "--request-timeout", "--max-connections")] == [
-        True
-    ] * 3
-
-
 def test_answers_do_not_wait_for_acknowledgements() -> None:
     with listen("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP, "of which asyncio makes TCP_NODELAY"

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_kit import HERO, NOW_MS, QUERY
-from edge_sockets import Place, one_answer, place, post, wait_until
+from edge_sockets import OpenEdge, one_answer, open_edge, post, wait_until
 from targetry.edge.ledger_error import LedgerError
 from targetry.edge.shortcut import Exchange, Shortcut
 from targetry.samples import shop
@@ -65,21 +65,21 @@ EDGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def twins() -> Iterator[dict[str, tuple[Place, Place]]]:
+def twins() -> Iterator[dict[str, tuple[OpenEdge, OpenEdge]]]:
     """Edges of each kind: one with the short way, and one with the app alone."""
     with ExitStack() as stack:
         yield {
             name: (
-                stack.enter_context(place(artifact=artifact(), **options)),
-                stack.enter_context(place(artifact=artifact(), has_shortcut=False, **options)),
+                stack.enter_context(open_edge(artifact=artifact(), **options)),
+                stack.enter_context(open_edge(artifact=artifact(), has_shortcut=False, **options)),
             )
             for name, options in EDGES.items()
         }
 
 
-def answer(place: Place, request: bytes) -> tuple[str, list[str], bytes]:
+def answer(here: OpenEdge, request: bytes) -> tuple[str, list[str], bytes]:
     """Status line, sorted headers without the date, body."""
-    with place.connect() as connection:
+    with here.connect() as connection:
         connection.sendall(request)
         head, _, body = one_answer(connection).decode("latin-1").partition("\r\n\r\n")
     status, *fields = head.split("\r\n")
@@ -115,7 +115,9 @@ CASES: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize(("kind", "request_"), CASES.values(), ids=CASES)
-def test_both_ways_answer_alike(twins: dict[str, tuple[Place, Place]], kind: str, request_: bytes) -> None:
+def test_both_ways_answer_alike(
+    twins: dict[str, tuple[OpenEdge, OpenEdge]], kind: str, request_: bytes
+) -> None:
     short, long = twins[kind]
     status, headers, body = answer(short, request_)
     assert (status, headers, body) == answer(long, request_)
@@ -126,7 +128,7 @@ def test_both_ways_count_and_record_alike() -> None:
     requests = [post(WITH_ID), post(WITH_ID), post({**SENT, "requestId": "r"}), post(b"junk")]
     counted = []
     for has_shortcut in (True, False):
-        with place(has_shortcut=has_shortcut, now=lambda: NOW_MS / 1000) as here:
+        with open_edge(has_shortcut=has_shortcut, now=lambda: NOW_MS / 1000) as here:
             for request in requests:
                 answer(here, request)
             wait_until(lambda: 'route="delivery",status="400"} 1.0' in here.metrics())
@@ -138,14 +140,14 @@ def test_both_ways_count_and_record_alike() -> None:
 
 
 def test_a_request_is_on_the_page_whichever_way_it_went() -> None:
-    with place() as here:
+    with open_edge() as here:
         answer(here, post(WITH_ID))
         answer(here, post(WITH_ID, "origin: https://shop.example"))
         assert [one.status for one in here.edge._recent.after()] == [200, 200]
 
 
 def test_an_error_of_ours_has_its_cause_in_the_log(
-    twins: dict[str, tuple[Place, Place]], caplog: pytest.LogCaptureFixture
+    twins: dict[str, tuple[OpenEdge, OpenEdge]], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "targetry.edge"):
         assert answer(twins["broken"][0], post(HERO))[0].startswith("HTTP/1.1 500 ")
@@ -228,7 +230,7 @@ def test_requests_that_come_together_are_recorded_together() -> None:
 
         def close(self) -> None: ...
 
-    with place(ledger=Counting()) as here:
+    with open_edge(ledger=Counting()) as here:
         connections = [here.connect() for _ in range(20)]
         wait_until(lambda: here.connections() == 20)
         holds, may_go = threading.Event(), threading.Event()
