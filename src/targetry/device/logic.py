@@ -145,21 +145,19 @@ def _code(shape: Shape, literals: int, as_truth: bool) -> tuple[CodeType, bool]:
     writer = _Writer(notes)
     value = writer.truth(shape) if as_truth else writer.emit(shape)[0]
     names = ["facts", "allocation", *(f"literal_{i}" for i in range(literals)), _WHOLE]
-    function = ast.fix_missing_locations(
-        ast.Expression(ast.Lambda(_arguments(names, defaults=literals + 1), value))
-    )
+    function = ast.fix_missing_locations(ast.Expression(ast.Lambda(_arguments(names), value)))
     compiled = compile(function, "<condition>", "eval")
     code = next(constant for constant in compiled.co_consts if isinstance(constant, CodeType))
     return code, notes.needs_allocation
 
 
-def _arguments(names: list[str], defaults: int = 0) -> ast.arguments:
+def _arguments(names: list[str]) -> ast.arguments:
     return ast.arguments(
         posonlyargs=[],
         args=[ast.arg(name) for name in names],
         kwonlyargs=[],
         kw_defaults=[],
-        defaults=[ast.Constant(None)] * defaults,
+        defaults=[],
     )
 
 
