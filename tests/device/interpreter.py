@@ -364,12 +364,15 @@ def _member(value: Any, name: str) -> Any:
 
 def _missing(data: Any, *values: Any) -> list[Any]:
     names = values[0] if values and isinstance(values[0], list) else values
-    return [name for name in names if _var(data, name) is None or _var(data, name) == ""]
+    found = [(name, _var(data, *name) if isinstance(name, list) else _var(data, name)) for name in names]
+    return [name for name, value in found if value is None or value == ""]
 
 
 def _missing_some(data: Any, needed: Any = NOTHING, names: Any = NOTHING, *_: Any) -> list[Any]:
-    absent = _missing(data, names)
-    return [] if len(names) - len(absent) >= number(needed) else absent
+    if names is None or names is NOTHING:
+        raise InterpreterError("missing_some of nothing")
+    absent = _missing(data, *names) if isinstance(names, list) else _missing(data, names)
+    return [] if number(_member(names, "length")) - len(absent) >= number(needed) else absent
 
 
 _WITH_DATA: dict[str, Callable[..., Any]] = {"var": _var, "missing": _missing, "missing_some": _missing_some}

@@ -150,6 +150,15 @@ CASES: list[tuple[Any, Any]] = [
     ({"<": [1, 2, 2]}, False),
     ({"<": [1, 1, 2]}, False),
     ({"<": [1, 2, None]}, False),
+    ({"<": [1, 2, {"and": []}]}, True),
+    ({"<": [2, 2, {"and": []}]}, False),
+    ({"<": [1, {"and": []}, 2]}, False),
+    ({"<=": [2, 2, {"or": []}]}, True),
+    ({"<=": [3, 2, {"or": []}]}, False),
+    ({"<": [1, 2, {"var": "mbox.n"}]}, True),
+    ({"<": [1, 42, {"var": "mbox.n"}]}, False),
+    ({"<=": [1, 42, {"var": "mbox.n"}]}, True),
+    ({"<=": [1, 43, {"var": "mbox.n"}]}, False),
     ({"<=": [1, 1, 1]}, True),
     ({"<=": [1, 3, 2]}, False),
     ({"<=": ["0000", {"var": "current_time"}, "2359"]}, True),
@@ -225,6 +234,10 @@ CASES: list[tuple[Any, Any]] = [
     ),
     ({"missing": [["mbox.t", "mbox.nope"], "mbox.e"]}, ["mbox.nope"]),
     ({"missing": "mbox.nope"}, ["mbox.nope"]),
+    (
+        {"missing": ["mbox.t", ["mbox.nope"], ["mbox.nope", 7], ["mbox.nope", ""], []]},
+        [["mbox.nope"], ["mbox.nope", ""]],
+    ),
     ({"missing": []}, []),
     ({"missing": [None]}, []),
     ({"map": [[[1]], {"missing": [0, 1]}]}, [[1]]),
@@ -233,6 +246,15 @@ CASES: list[tuple[Any, Any]] = [
     ({"missing_some": ["2", ["mbox.t", "mbox.n", "mbox.nope"]]}, []),
     ({"missing_some": [None, ["mbox.nope"]]}, []),
     ({"missing_some": [1, "mbox.nope"]}, []),
+    ({"missing_some": [3, "abc"]}, ["abc"]),
+    ({"missing_some": [3, "\U0001f600ab"]}, []),
+    ({"missing_some": [0, 7]}, [7]),
+    ({"missing_some": [0, {"a": 1, "b": 2}]}, [{"a": 1, "b": 2}]),
+    ({"missing_some": [1, [["mbox.t", "mbox.nope"]]]}, ["mbox.nope"]),
+    ({"map": [[{"": 5, "a": 1}, {}], {"var": [[]]}]}, [5, None]),
+    ({"map": [[{"": 5, "a": 1}, {}], {"var": [[[]], 7]}]}, [5, 7]),
+    ({"map": [[{"a": 1, "": 0}], {"var": [{"cat": []}]}]}, [{"a": 1, "": 0}]),
+    ({"map": [[{"a": 1, "": 0}], {"var": [{"and": []}]}]}, [{"a": 1, "": 0}]),
     # loops
     ({"map": [{"var": "mbox.words"}, {"cat": [ITEM, "!"]}]}, ["gold!", "silver!"]),
     ({"map": [{"var": "mbox.rows"}, {"var": ["a", 0]}]}, [1, 2, 0]),
@@ -606,7 +628,7 @@ ASKED_FOR: list[tuple[Any, set[str]]] = [
     ({"==": [True, DAY]}, {"loose_equal"}),
     ({"<": ["größe", PATH]}, {"less"}),
     ({"<": [NAN, DAY]}, {"less"}),
-    ({"<": [PATH, "a", var("mbox.t")]}, {"less"}),
+    ({"<": [PATH, "a", var("mbox.t")]}, {"less", "less_or_undefined"}),
     ({">=": [5, var("mbox.n")]}, {"less_equal"}),
     ({"<": [True, DAY]}, {"less"}),
     # of the data, no more than there is to find
@@ -774,6 +796,12 @@ def test_another_library_agrees_where_json_logic_has_no_javascript_in_it(tree: A
 def test_an_unknown_operator_is_not_compiled(tree: Any) -> None:
     with pytest.raises(LogicError, match="unknown operator"):
         compile_logic(tree)
+
+
+@pytest.mark.parametrize("position", [1, 2, 3])
+def test_an_unknown_operator_is_none_wherever_it_stands_behind_a_path(position: int) -> None:
+    with pytest.raises(LogicError, match="unknown operator 'guess'"):
+        compile_logic({"var": ["mbox.t", *[1] * (position - 1), {"guess": []}]})
 
 
 @pytest.mark.parametrize(
@@ -952,6 +980,8 @@ COSTLY = {
     "copies of a long text": again_and_again({"cat": [ACCUMULATOR]}, LONG),
     "copies of a long list": again_and_again({"merge": [ACCUMULATOR]}, [0] * 3000),
     "an empty product": {"*": []},
+    "paths that are nothing": {"missing_some": [1, None]},
+    "no paths": {"missing_some": [1]},
 }
 
 

@@ -34,6 +34,13 @@ MAX_NODES = 20_000
 Shape = tuple[Any, ...]
 LOCALE = "en"
 
+# What is known of a value:
+_ASCII = "ascii"  # it is a text, not empty and all ASCII
+_TEXT = "text"
+_NUMBER = "number"  # it is not NaN
+_TRUTH = "truth"  # it is True or False
+_ANY = "any"
+
 Condition = Callable[["Facts", "float | None"], Any]
 """Called with the facts of a location and the visitor's allocation in the activity."""
 
@@ -93,7 +100,7 @@ class _ShapeReader:
         if operator not in _OPERATOR_NAMES:
             raise LogicError(f"unknown operator {operator!r}")
         if operator == "var" and _is_constant_path(operands):
-            rest = (self.read(operand, depth + 1) for operand in operands[1:2])
+            rest = (self.read(operand, depth + 1) for operand in operands[1:])
             return ("path", _path_text(operands), *rest)
         return (operator, *(self.read(operand, depth + 1) for operand in operands))
 
@@ -123,20 +130,19 @@ def _as_double(value: Any) -> Any:
 
 def _kind_of(value: Any) -> str:
     if isinstance(value, str):
-        return "ascii" if value.isascii() and value else "text"
+        return _ASCII if value.isascii() and value else _TEXT
     if isinstance(value, int | float):
-        return "number" if value == value else "any"
-    return "any"
+        return _NUMBER if value == value else _ANY
+    return _ANY
 
 
 # ── from a shape to code ───────────────────────────────────────────────────────────────────────────────────────
 #
-# An emitter gives an expression and what is known of its value: "ascii" (a text that is not empty and all
-# ASCII), "text", "number" (never NaN), "truth" (a Python bool), "any".
+# An emitter gives an expression and the kind of its value, as far as it is known.
 
 Emitted = tuple[ast.expr, str]
 _WHOLE = "whole"  # the last argument, which is never given: a local name with None in it
-_TEXTS = frozenset({"ascii", "text"})
+_TEXTS = frozenset({_ASCII, _TEXT})
 
 
 @lru_cache(maxsize=4096)
@@ -174,7 +180,7 @@ def _attribute(value: ast.expr, name: str) -> ast.expr:
 
 
 def _compare(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Emitted:
-    return ast.Compare(left, [operator], [right]), "truth"
+    return ast.Compare(left, [operator], [right]), _TRUTH
 
 
 def _kept_as(name: str, expression: ast.expr) -> ast.expr:
@@ -183,7 +189,7 @@ def _kept_as(name: str, expression: ast.expr) -> ast.expr:
 
 def _as_test(expression: ast.expr, kind: str) -> ast.expr:
     """An expression that `if` takes as json-logic-js would take the value."""
-    return expression if kind != "any" else _call("truthy", expression)
+    return expression if kind != _ANY else _call("truthy", expression)
 
 
 class _Notes:
@@ -230,33 +236,33 @@ class _Writer:
     # values
 
     def constant(self, value: Any) -> Emitted:
-        return ast.Constant(value), "truth" if value is not None else "any"
+        return ast.Constant(value), _TRUTH if value is not None else _ANY
 
     def literal(self, number: int, kind: str) -> Emitted:
         return _name(f"literal_{number}"), kind
 
     def list(self, *items: Shape) -> Emitted:
-        return ast.List([self.value(item) for item in items], ast.Load()), "any"
+        return ast.List([self.value(item) for item in items], ast.Load()), _ANY
 
-    def path(self, path: str, default: Shape = ("constant", None)) -> Emitted:
+    def path(self, path: str, default: Shape = ("constant", None), *more: Shape) -> Emitted:
         if self.item:
-            return _call("walk", _name("item"), ast.Constant(path), self.value(default)), "any"
+            return _call("walk", _name("item"), ast.Constant(path), self.value(default)), _ANY
         head, _, rest = path.partition(".")
         if path == "allocation":
-            return self.allocation(), "number"
+            return self.allocation(), _NUMBER
         known = _KNOWN_FACTS.get(path)
         if known is not None:
             return known[0](), known[1]
         if head in _NAMED_FACTS and rest:
             named = _NAMED_FACTS[head]()
             if "." in rest:
-                return _call("walk", named, ast.Constant(rest), self.value(default)), "any"
-            return ast.Call(_attribute(named, "get"), [ast.Constant(rest), self.value(default)], []), "any"
-        return _call("walk", self.everything(), ast.Constant(path), self.value(default)), "any"
+                return _call("walk", named, ast.Constant(rest), self.value(default)), _ANY
+            return ast.Call(_attribute(named, "get"), [ast.Constant(rest), self.value(default)], []), _ANY
+        return _call("walk", self.everything(), ast.Constant(path), self.value(default)), _ANY
 
     def var(self, path: Shape, default: Shape = ("constant", None), *_: Shape) -> Emitted:
         scope = _name("item") if self.item else self.everything()
-        return _call("variable", scope, self.value(path), self.value(default)), "any"
+        return _call("variable", scope, self.value(path), self.value(default)), _ANY
 
     def everything(self) -> ast.expr:
         """The rule context, made once in an evaluation: JavaScript tells objects by their identity."""
@@ -271,27 +277,27 @@ class _Writer:
 
     def equal(self, *operands: Shape) -> Emitted:
         if len(operands) < 2:
-            return _call("loose_equal", self.operand(operands, 0), self.operand(operands, 1)), "truth"
+            return _call("loose_equal", self.operand(operands, 0), self.operand(operands, 1)), _TRUTH
         (left, left_kind), (right, right_kind) = self.emit(operands[0]), self.emit(operands[1])
         kinds = {left_kind, right_kind}
-        if kinds <= _TEXTS or kinds == {"number"}:
+        if kinds <= _TEXTS or kinds == {_NUMBER}:
             return _compare(left, ast.Eq(), right)
-        if kinds == {"any", "ascii"}:
-            text, other = (left, right) if left_kind == "ascii" else (right, left)
+        if kinds == {_ANY, _ASCII}:
+            text, other = (left, right) if left_kind == _ASCII else (right, left)
             kept, name = self.keep(other)
             is_text = ast.Compare(_call("type", kept), [ast.Is()], [_name("str")])
             alike = ast.Compare(name, [ast.Eq()], [text])
-            return ast.IfExp(is_text, alike, _call("loose_equal", name, text)), "truth"
-        return _call("loose_equal", left, right), "truth"
+            return ast.IfExp(is_text, alike, _call("loose_equal", name, text)), _TRUTH
+        return _call("loose_equal", left, right), _TRUTH
 
     def not_equal(self, *operands: Shape) -> Emitted:
-        return ast.UnaryOp(ast.Not(), self.equal(*operands)[0]), "truth"
+        return ast.UnaryOp(ast.Not(), self.equal(*operands)[0]), _TRUTH
 
     def strictly_equal(self, *operands: Shape) -> Emitted:
-        return _call("strict_equal", self.operand(operands, 0), self.operand(operands, 1)), "truth"
+        return _call("strict_equal", self.operand(operands, 0), self.operand(operands, 1)), _TRUTH
 
     def strictly_unequal(self, *operands: Shape) -> Emitted:
-        return ast.UnaryOp(ast.Not(), self.strictly_equal(*operands)[0]), "truth"
+        return ast.UnaryOp(ast.Not(), self.strictly_equal(*operands)[0]), _TRUTH
 
     def less(self, *operands: Shape) -> Emitted:
         return self._in_order("less", ast.Lt(), operands)
@@ -307,24 +313,25 @@ class _Writer:
 
     def _in_order(self, function: str, operator: ast.cmpop, operands: tuple[Shape, ...]) -> Emitted:
         if len(operands) < 2:
-            return ast.Constant(False), "truth"
+            return ast.Constant(False), _TRUTH
         emitted = [self.emit(operand) for operand in operands[:3]]
         if _directly_ordered([kind for _, kind in emitted]):
             first, *others = [expression for expression, _ in emitted]
-            return ast.Compare(first, [operator] * len(others), others), "truth"
+            return ast.Compare(first, [operator] * len(others), others), _TRUTH
         if len(emitted) == 2:
-            return _call(function, emitted[0][0], emitted[1][0]), "truth"
+            return _call(function, emitted[0][0], emitted[1][0]), _TRUTH
         low, middle, high = (expression for expression, _ in emitted)
         kept, name = self.keep(middle)
-        return ast.BoolOp(ast.And(), [_call(function, low, kept), _call(function, name, high)]), "truth"
+        then = _call(f"{function}_or_undefined", name, high)
+        return ast.BoolOp(ast.And(), [_call(function, low, kept), then]), _TRUTH
 
     def _reversed(self, function: str, operator: ast.cmpop, operands: tuple[Shape, ...]) -> Emitted:
         if len(operands) < 2:
-            return ast.Constant(False), "truth"
+            return ast.Constant(False), _TRUTH
         (left, left_kind), (right, right_kind) = self.emit(operands[0]), self.emit(operands[1])
         if _directly_ordered([left_kind, right_kind]):
             return _compare(left, operator, right)
-        return _call(function, right, left), "truth"
+        return _call(function, right, left), _TRUTH
 
     # logic
 
@@ -337,7 +344,7 @@ class _Writer:
     def _chain(self, operator: ast.boolop, operands: tuple[Shape, ...]) -> Emitted:
         """The operand that decides: it is kept as each of them is tested, so that a wide chain is not a deep one."""
         if not operands:
-            return _name("UNDEFINED"), "any"
+            return _name("UNDEFINED"), _ANY
         *others, last = operands
         if not others:
             return self.emit(last)
@@ -347,20 +354,20 @@ class _Writer:
             expression, kind = self.emit(operand)
             tests.append(_as_test(_kept_as(name, expression), kind))
         tests.append(_kept_as(name, self.value(last)))
-        return ast.IfExp(ast.BoolOp(operator, tests), _name(name), _name(name)), "any"
+        return ast.IfExp(ast.BoolOp(operator, tests), _name(name), _name(name)), _ANY
 
     def negation(self, *operands: Shape) -> Emitted:
-        return ast.UnaryOp(ast.Not(), self.doubt(*operands)[0]), "truth"
+        return ast.UnaryOp(ast.Not(), self.doubt(*operands)[0]), _TRUTH
 
     def doubt(self, *operands: Shape) -> Emitted:
         if not operands:
-            return ast.Constant(False), "truth"
-        return _call("bool", self.truth(operands[0])), "truth"
+            return ast.Constant(False), _TRUTH
+        return _call("bool", self.truth(operands[0])), _TRUTH
 
     def choice(self, *operands: Shape) -> Emitted:
         """The first value whose condition holds, kept when it is found: as in `_chain`."""
         if not operands:
-            return ast.Constant(None), "any"
+            return ast.Constant(None), _ANY
         if len(operands) == 1:
             return self.emit(operands[0])
         name = self.new_name()
@@ -369,7 +376,7 @@ class _Writer:
             taken = ast.Tuple([_kept_as(name, self.value(value))], ast.Load())  # is true, whatever is in it
             found.append(ast.BoolOp(ast.And(), [self.truth(condition), taken]))
         found.append(_kept_as(name, self.value(operands[-1]) if len(operands) % 2 else ast.Constant(None)))
-        return ast.IfExp(ast.BoolOp(ast.Or(), found), _name(name), _name(name)), "any"
+        return ast.IfExp(ast.BoolOp(ast.Or(), found), _name(name), _name(name)), _ANY
 
     # loops
 
@@ -378,7 +385,7 @@ class _Writer:
         logic = inner.operand(operands, 1)
         body = ast.Lambda(_arguments(["item"]), logic)
         cost = ast.Constant(_nodes(operands[1]) if len(operands) > 1 else 1)
-        return _call(function, _name("facts"), self.operand(operands, 0), body, cost, *more), "any"
+        return _call(function, _name("facts"), self.operand(operands, 0), body, cost, *more), _ANY
 
     def reduction(self, *operands: Shape) -> Emitted:
         start = self.value(operands[2]) if len(operands) > 2 else ast.Constant(None)
@@ -394,11 +401,11 @@ def _directly_ordered(kinds: list[str]) -> bool:
 
     An ASCII text differs from any other at an ASCII unit or at its end, where both orders agree.
     """
-    if all(kind == "number" for kind in kinds):
+    if all(kind == _NUMBER for kind in kinds):
         return True
     if not all(kind in _TEXTS for kind in kinds):
         return False
-    return all("ascii" in pair for pair in pairwise(kinds))
+    return all(_ASCII in pair for pair in pairwise(kinds))
 
 
 def _fact(*attributes: str) -> Callable[[], ast.expr]:
@@ -416,15 +423,15 @@ _NAMED_FACTS = {"mbox": _fact("mbox"), "geo": _fact("request", "geo")}
 
 _URL_PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
 _KNOWN_FACTS: Mapping[str, tuple[Callable[[], ast.expr], str]] = {
-    "current_timestamp": (_fact("request", "now_ms"), "number"),
-    "current_time": (_fact("request", "current_time"), "ascii"),
-    "current_day": (_fact("request", "current_day"), "number"),
-    "user.locale": (lambda: ast.Constant(LOCALE), "ascii"),
-    "user.browserType": (_fact("request", "user", "browser"), "text"),
-    "user.browserVersion": (_fact("request", "user", "version"), "number"),
-    "user.platform": (_fact("request", "user", "platform"), "text"),
+    "current_timestamp": (_fact("request", "now_ms"), _NUMBER),
+    "current_time": (_fact("request", "current_time"), _ASCII),
+    "current_day": (_fact("request", "current_day"), _NUMBER),
+    "user.locale": (lambda: ast.Constant(LOCALE), _ASCII),
+    "user.browserType": (_fact("request", "user", "browser"), _TEXT),
+    "user.browserVersion": (_fact("request", "user", "version"), _NUMBER),
+    "user.platform": (_fact("request", "user", "platform"), _TEXT),
     **{
-        f"{page}.{part}{case}": (_fact(page, part + case), "text")
+        f"{page}.{part}{case}": (_fact(page, part + case), _TEXT)
         for page in ("page", "referring")
         for part in _URL_PARTS
         for case in ("", "_lc")
@@ -437,7 +444,7 @@ def _eager(function: str) -> Callable[..., Emitted]:
 
     def emit(writer: _Writer, *operands: Shape) -> Emitted:
         values: list[ast.expr] = [writer.value(operand) for operand in operands]
-        return _call(function, _name("facts"), ast.List(values, ast.Load())), "any"
+        return _call(function, _name("facts"), ast.List(values, ast.Load())), _ANY
 
     return emit
 
@@ -452,7 +459,7 @@ def _with_scope(function: str) -> Callable[..., Emitted]:
     def emit(writer: _Writer, *operands: Shape) -> Emitted:
         scope = _name("item") if writer.item else writer.everything()
         values: list[ast.expr] = [writer.value(operand) for operand in operands]
-        return _call(function, scope, ast.List(values, ast.Load())), "any"
+        return _call(function, scope, ast.List(values, ast.Load())), _ANY
 
     return emit
 

@@ -35,6 +35,8 @@ __all__ = [
     "filter_list",
     "less",
     "less_equal",
+    "less_equal_or_undefined",
+    "less_or_undefined",
     "map_list",
     "missing",
     "missing_some",
@@ -78,25 +80,44 @@ def walk(data: Any, path: str, default: Any) -> Any:
 
 def variable(data: Any, path: Any, default: Any) -> Any:
     """`var` with a path that is itself computed."""
-    if path is None or path is UNDEFINED:
+    if path is None or path is UNDEFINED or path == "":
         return data
-    return walk(data, to_text(path), default)
+    if (text := to_text(path)) != "":
+        return walk(data, text, default)
+    found = member(data, "")  # the text of an empty list is the name of a member
+    return default if found is UNDEFINED else found
 
 
 def missing(data: Any, values: list[Any]) -> list[Any]:
-    """The paths that hold nothing: null or an empty text."""
+    """The paths that hold nothing: null or an empty text. A list is a path and what holds where the path holds nothing."""
     paths = values[0] if values and type(values[0]) is list else values
-    return [path for path in paths if variable(data, path, None) in (None, "")]
+    return [path for path in paths if _found(data, path) in (None, "")]
+
+
+def _found(data: Any, path: Any) -> Any:
+    if type(path) is not list:
+        return variable(data, path, None)
+    return variable(data, _argument(path, 0), path[1] if len(path) > 1 else None)
 
 
 def missing_some(data: Any, values: list[Any]) -> list[Any]:
     """`missing`, but nothing when at least so many of the paths are there."""
     paths = _argument(values, 1)
-    if type(paths) is not list:
-        return []
-    absent = missing(data, [paths])
-    enough = less_equal(to_number(_argument(values, 0)), len(paths) - len(absent))
-    return [] if enough else absent
+    if paths is None or paths is UNDEFINED:
+        raise EvaluationError("`missing_some` without paths")
+    absent = missing(data, paths if type(paths) is list else [paths])
+    there = to_number(member(paths, "length")) - len(absent)
+    return [] if there >= to_number(_argument(values, 0)) else absent
+
+
+def less_or_undefined(left: Any, right: Any) -> bool:
+    """`left < right` where the right may be an operand without a value, which is no operand."""
+    return right is UNDEFINED or less(left, right)
+
+
+def less_equal_or_undefined(left: Any, right: Any) -> bool:
+    """`left <= right`, in the same way."""
+    return right is UNDEFINED or less_equal(left, right)
 
 
 # ── loops ──────────────────────────────────────────────────────────────────────────────────────────────────────
