@@ -642,7 +642,7 @@ ASKED_FOR: list[tuple[Any, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("tree", "functions"), ASKED_FOR, ids=name_of)
+@pytest.mark.parametrize(("tree", "functions"), ASKED_FOR, ids=[name_of(tree) for tree, _ in ASKED_FOR])
 def test_a_condition_asks_for_what_it_does_not_know_and_for_nothing_else(
     tree: Any, functions: set[str]
 ) -> None:
