@@ -394,6 +394,14 @@ def test_a_client_that_left_before_its_answer_does_no_harm() -> None:
         assert here.is_serving()
 
 
+@pytest.mark.parametrize("sent", [post(), HEALTH, post() + HEALTH + post()], ids=["POST", "GET", "several"])
+def test_who_says_that_nothing_more_comes_is_answered(patient: OpenEdge, sent: bytes) -> None:
+    with patient.connect() as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(until_closed(connection)) == [200] * sent.count(b" HTTP/1.1\r\n")
+
+
 def test_a_limit_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "targetry.edge"), open_edge(IMPATIENT) as here:
         for _ in range(5):

@@ -127,6 +127,14 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._received > MAX_REQUEST_BYTES:
                 self.transport.abort()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that says no more may still wait for its answer."""
+        if not self._owes_an_answer() or self.transport.is_closing():
+            return False
+        self._is_deaf = True
+        self.cycle.keep_alive = False
+        return True
+
     def _fed(self, data: bytes) -> bytes:
         """Have it parsed; what is to be parsed then."""
         was, self._data, self._begun = self._state, data, 0
