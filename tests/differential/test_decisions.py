@@ -39,7 +39,7 @@ def test_decides_as_the_node_sdk_does(node: NodeProgram, seed: int) -> None:
 
 def test_the_client_decides_as_the_node_sdk_does(node: NodeProgram) -> None:
     asked = 0
-    for question in cases(6, 200):
+    for question in cases(12, 200):
         if "current_" in json.dumps(question["artifact"]) or "trace" in question["request"]:
             continue  # the client has the real clock
         asked += 1
