@@ -22,6 +22,7 @@ from targetry.device.facts import Facts
 from targetry.device.javascript import UNDEFINED
 from targetry.device.logic import MAX_DEPTH, LogicError, compile_logic
 from targetry.device.operations import EvaluationError
+from targetry.device.operations import __all__ as functions
 from targetry.models import Geo, MboxRequest
 
 NAN, INF = math.nan, math.inf
@@ -642,14 +643,50 @@ ASKED_FOR: list[tuple[Any, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("tree", "functions"), ASKED_FOR, ids=[name_of(tree) for tree, _ in ASKED_FOR])
-def test_a_condition_asks_for_what_it_does_not_know_and_for_nothing_else(
-    tree: Any, functions: set[str]
-) -> None:
+@pytest.mark.parametrize(("tree", "needed"), ASKED_FOR, ids=[name_of(tree) for tree, _ in ASKED_FOR])
+def test_a_condition_asks_for_what_it_does_not_know_and_for_nothing_else(tree: Any, needed: set[str]) -> None:
+    assert functions_of(tree) == needed
+
+
+def functions_of(tree: Any) -> set[str]:
+    """The functions that the code of a condition names."""
     named = {name for code in code_objects(compile_logic(tree).code) for name in code.co_names}
-    facts_named = {"facts", "get", "request", "page", "path", "mbox", "geo", "user", "version"}
-    facts_named |= {"now_ms", "current_day", "current_time", "UNDEFINED", "str"}
-    assert named - facts_named == functions
+    return named & {
+        *functions,
+        "truthy",
+        "bool",
+        "type",
+        "loose_equal",
+        "strict_equal",
+        "concatenate",
+    }
+
+
+URL_PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
+KNOWN_TEXTS = [
+    *("current_time", "user.browserType", "user.platform", "user.locale"),
+    *(f"{page}.{part}{case}" for page in ("page", "referring") for part in URL_PARTS for case in ("", "_lc")),
+]
+
+
+@pytest.mark.parametrize("path", KNOWN_TEXTS)
+def test_facts_that_are_always_texts_are_compared_as_such(path: str) -> None:
+    of = facts(url="https://www.shop.example.co.uk/A/b?q=1#top")
+    text = interpreter.apply(var(path), of.as_dict(None))
+    assert type(text) is str
+    for tree in ({"==": [text, var(path)]}, {"<=": ["", var(path)]}, {"and": [var(path), var(path)]}):
+        assert functions_of(tree) <= {"less_equal"}
+        assert bool(compile_logic(tree).evaluate(of, None)) is ("and" not in tree or text != "")
+
+
+@pytest.mark.parametrize("path", ["current_timestamp", "current_day", "user.browserVersion", "allocation"])
+def test_facts_that_are_always_numbers_are_compared_as_such(path: str) -> None:
+    of = facts()
+    number = interpreter.apply(var(path), of.as_dict(48.44))
+    assert type(number) in (int, float)
+    for tree in ({"==": [number, var(path)]}, {"<": [0, var(path), 1e300]}, {"and": [var(path), True]}):
+        assert functions_of(tree) == set()
+        assert compile_logic(tree).evaluate(of, 48.44) is True
 
 
 # ── random trees ───────────────────────────────────────────────────────────────────────────────────────────────
