@@ -407,8 +407,8 @@ def test_a_limit_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
         for _ in range(5):
             assert statuses(here.said(b"junk\r\n\r\n")) == [400]
         assert here.ended("not_http") == 5
-    told = [record.getMessage() for record in caplog.records if "not HTTP" in record.getMessage()]
-    assert told == ["1 connections were ended with 400: what they said was not HTTP"]
+    told = [record.getMessage() for record in caplog.records if "is not HTTP" in record.getMessage()]
+    assert told == ["connections ended with 400 that said what is not HTTP: 1"]
 
 
 def test_answers_do_not_wait_for_acknowledgements(patient: OpenEdge) -> None:

@@ -21,16 +21,16 @@ _QUIET_S: Final = 60.0
 
 Limit = Literal["connections", "busy", "idle", "slow", "head", "body", "unread", "not_http"]
 
-# What a line says of each: how many there were, and how the limit is called or set.
+# What a line says of each, before how many there were.
 _TEXTS: Final[dict[Limit, str]] = {
-    "connections": "%d connections that had waited longest were closed to make room for others: there may be {connections} (--max-connections)",
-    "busy": "%d connections were turned away with 503: all {connections} are at work (--max-connections)",
-    "idle": "%d connections were closed after {idle_s:g} s without a request (--idle-timeout)",
-    "slow": "%d requests were ended with 408: they had not arrived after {request_s:g} s (--request-timeout)",
-    "head": f"%d requests were refused with 431: their head has more than {MAX_HEAD_BYTES:,} bytes or {MAX_FIELDS} fields",
-    "body": f"%d requests were refused with 413: their body has more than {MAX_BODY_BYTES:,} bytes",
-    "unread": "%d connections were ended: their client took nothing of its answer for {idle_s:g} s (--idle-timeout)",
-    "not_http": "%d connections were ended with 400: what they said was not HTTP",
+    "connections": "connections closed that had waited longest, to make room for others, as there may be {connections} (--max-connections)",
+    "busy": "connections turned away with 503, as all {connections} are at work (--max-connections)",
+    "idle": "connections closed after {idle_s:g} s without a request (--idle-timeout)",
+    "slow": "requests ended with 408 that had not arrived after {request_s:g} s (--request-timeout)",
+    "head": f"requests refused with 431 whose head has more than {MAX_HEAD_BYTES:,} bytes or {MAX_FIELDS} fields",
+    "body": f"requests refused with 413 whose body has more than {MAX_BODY_BYTES:,} bytes",
+    "unread": "connections ended whose client took nothing of its answer for {idle_s:g} s (--idle-timeout)",
+    "not_http": "connections ended with 400 that said what is not HTTP",
 }
 _IS_USUAL: Final = frozenset({"idle"})
 
@@ -72,5 +72,5 @@ class Breaches:
         now = self._clock()
         for limit in [one for one in self._untold if now >= self._quiet_until.get(one, now)]:
             level = logging.INFO if limit in _IS_USUAL else logging.WARNING
-            self._log.log(level, self._texts[limit], self._untold.pop(limit))
+            self._log.log(level, "%s: %d", self._texts[limit], self._untold.pop(limit))
             self._quiet_until[limit] = now + _QUIET_S
