@@ -389,8 +389,8 @@ def test_a_client_that_left_before_its_answer_does_no_harm() -> None:
         with here.connect() as connection:
             connection.sendall(post())
             ledger.asked.acquire()
-        wait_until(lambda: here.connections() == 0)
         ledger.may.set()
+        wait_until(lambda: here.connections() == 0)
         assert here.is_serving()
 
 
