@@ -68,10 +68,8 @@ def offer_options(
     if type(request) is not DeliveryRequest or "events" in given:
         request = _request(given)
     method = _method(given, default_method) if "decisioning_method" in given else default_method
-    try:  # hybrid may stay here; what the wire wants is checked again before sending
-        request = snapshot(request, wire=method is _SERVER_SIDE)
-    except ConstraintError as error:
-        raise OptionError(error.path, error.reason) from error
+    # Hybrid may stay here; what the wire wants is checked again before sending.
+    request = checked_copy(request, wire=method is _SERVER_SIDE)
     if mbox_names:
         request = with_mboxes(request, mbox_names)
     if (execute := request.execute) is not None and not execute.mboxes and execute.page_load is None:
@@ -111,7 +109,7 @@ def notification_options(options: Mapping[str, Any] | None, keywords: Mapping[st
     given = _given("send_notifications", options, keywords)
     if not given:
         raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
-    request = _copied(_request(given), wire=True)
+    request = checked_copy(_request(given), wire=True)
     if not request.notifications and not request.telemetry:
         raise OptionError("request.notifications", "is required", MESSAGES["NOTIFICATIONS_REQUIRED"])
     offer = OfferOptions(request, _SERVER_SIDE)
@@ -141,7 +139,8 @@ def _method(given: Mapping[str, Any], default: DecisioningMethod) -> Decisioning
     return default if falsy(method) else decisioning_method("decisioning_method", method)
 
 
-def _copied(request: DeliveryRequest | Mapping[str, Any], wire: bool) -> DeliveryRequest:
+def checked_copy(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> DeliveryRequest:
+    """As `snapshot`, but raises `OptionError`."""
     try:
         return snapshot(request, wire=wire)
     except ConstraintError as error:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import UNSET
 
-from .call_options import OfferOptions
+from .call_options import OfferOptions, checked_copy
 from .delivery.answer import response_of, text_of
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import delivery_url, valid_cluster
@@ -31,7 +31,7 @@ from .errors import ApiException, ClosedError, NotReadyError, OptionError, Trans
 from .ids import new_id
 from .logs import Log
 from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
-from .models import ConstraintError, DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, snapshot
+from .models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo
 from .options import ClientOptions
 from .version import __version__
 from .visitor import VisitorLike, visitor_for
@@ -180,7 +180,7 @@ class Road:
             remote = remote_dependency(rules, request)
             is_local = is_local and not (remote.mboxes or remote.views)
         if not is_local and method is not _SERVER_SIDE:
-            request = _fit_for_the_wire(request)
+            request = checked_copy(request, wire=True)  # what only the Delivery API minds
         now = time.time()
         if now >= self._offset_until:
             self._look_up_offset(now)
@@ -336,11 +336,3 @@ def foreign(error: Exception) -> ApiException:
     translated = TransportError(reason=f"the transport failed: {error!r}")
     translated.__cause__ = error
     return translated
-
-
-def _fit_for_the_wire(request: DeliveryRequest) -> DeliveryRequest:
-    """Check what only the Delivery API minds."""
-    try:
-        return snapshot(request, wire=True)
-    except ConstraintError as error:
-        raise OptionError(error.path, error.reason) from error
