@@ -215,7 +215,7 @@ class _Execute(_Mode[MboxResponse]):
 
     def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
         self._notify(rule, template)
-        return template.executed(facts, self.geo_tokens)
+        return template.options(template.execute, facts, self.geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return template.clicks()
@@ -249,7 +249,7 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         return PrefetchResponse(views, page_load, mboxes)
 
     def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
-        return template.prefetched(facts, self.geo_tokens)
+        return template.options(template.prefetch, facts, self.geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return []
@@ -260,7 +260,10 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         views: dict[str | None, View] = {}
         for rule in self._every(self.rules.view(details.name), facts):
             template = rule.template or self.rules.template(rule)
-            options, metrics = template.prefetched(facts, self.geo_tokens), template.every_metric()
+            options, metrics = (
+                template.options(template.prefetch, facts, self.geo_tokens),
+                template.every_metric(),
+            )
             view = views.get(template.name)
             if view is None:
                 analytics, trace = template.analytics_response(), self._traced(facts, "view")

@@ -93,7 +93,11 @@ class OptionTemplate(NamedTuple):
 
 
 class Template:
-    """What one rule gives."""
+    """What one rule gives.
+
+    `execute` are the options that an execute request gets, without event tokens and without blank ones; `prefetch` those of a
+    prefetch request, with the event tokens to notify with.
+    """
 
     __slots__ = (
         "analytics",
@@ -114,7 +118,7 @@ class Template:
         options = [_option(option, meta) for option in consequence.options or []]
         self.name = consequence.name
         self.meta = meta
-        self.execute = tuple(option for option in options if not option.is_blank)
+        self.execute = tuple(option._replace(event_token=None) for option in options if not option.is_blank)
         self.prefetch = tuple(_with_display_token(options, metrics))
         self.event_tokens = tuple(option.event_token for option in options if option.event_token)
         self.metrics = tuple(metrics)
@@ -124,18 +128,12 @@ class Template:
         self.tokens = {_METHOD_TOKEN: DecisioningMethod.ON_DEVICE.value}
         self.tokens |= {name: meta[name] for name in _META_TOKENS if name in response_tokens and name in meta}
 
-    def executed(self, facts: Facts, geo_tokens: dict[str, Any]) -> list[Option]:
-        """The options that an execute request gets: no event tokens, nothing blank."""
+    def options(
+        self, templates: Iterable[OptionTemplate], facts: Facts, geo_tokens: dict[str, Any]
+    ) -> list[Option]:
+        """The options of `templates`, which are `execute` or `prefetch`, for one location of one request."""
         options = []
-        for type_, shared, render, _ in self.execute:
-            content = shared if render is None else render(facts)
-            options.append(Option(type_, content, None, self.tokens | geo_tokens))
-        return options
-
-    def prefetched(self, facts: Facts, geo_tokens: dict[str, Any]) -> list[Option]:
-        """The options that a prefetch request gets, with the event tokens to notify with."""
-        options = []
-        for type_, shared, render, event_token in self.prefetch:
+        for type_, shared, render, event_token in templates:
             content = shared if render is None else render(facts)
             options.append(Option(type_, content, event_token, self.tokens | geo_tokens))
         return options
