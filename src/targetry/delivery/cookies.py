@@ -77,12 +77,11 @@ def target_cookie(session_id: str, device_id: str | None, now: float) -> Cookie:
     if (session_id + device_id).encode("utf-8", "replace").translate(None, _UNRESERVED):
         session_id, device_id = _encoded(session_id), _encoded(device_id)
     seconds = ceil(now)
-    until, max_age = seconds + SESSION_ID_MAX_AGE, SESSION_ID_MAX_AGE
+    value = f"session#{session_id}#{seconds + SESSION_ID_MAX_AGE}"
+    max_age = SESSION_ID_MAX_AGE
     if device_id:
+        value = f"{value}|PC#{device_id}#{seconds + DEVICE_ID_MAX_AGE}"
         max_age = DEVICE_ID_MAX_AGE
-        value = f"session#{session_id}#{until}|PC#{device_id}#{seconds + max_age}"
-    else:
-        value = f"session#{session_id}#{until}"
     return Cookie(name=TARGET_COOKIE, value=value, max_age=max_age, maxAge=max_age)
 
 

@@ -124,14 +124,13 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
 class Facts(msgspec.Struct, dict=True, eq=False):
     """The facts of one location of a request; `name` is the mbox's, the global mbox's for a pageLoad.
 
-    `answers`: what each audience met so far has answered here, as activities share them. `parameters`: what `mbox` gives.
+    `answers`: what each audience met so far has answered here, as activities share them.
     """
 
     request: RequestFacts
     details: Details
     name: str | None
     answers: dict[Any, bool] = {}
-    parameters: dict[str, Any] | None = None
     work_left: int = _WORK_PER_LOCATION
 
     def spend(self, steps: int) -> None:
@@ -152,12 +151,9 @@ class Facts(msgspec.Struct, dict=True, eq=False):
             return self.request.referring
         return parse_url(address.referring_url)
 
-    @property
+    @_Lazy
     def mbox(self) -> dict[str, Any]:
-        facts = self.parameters
-        if facts is None:
-            facts = self.parameters = parameter_facts(self.details.parameters or {})
-        return facts
+        return parameter_facts(self.details.parameters or {})
 
     def as_dict(self, allocation: float | None) -> dict[str, Any]:
         """The rule context as a whole: the data of a `var` without a known path, and a part of the trace."""
