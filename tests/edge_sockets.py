@@ -14,7 +14,6 @@ from typing import Any
 
 from edge_kit import HERO, QUERY
 from targetry.edge.app import Edge, edge_app
-from targetry.edge.door import Door
 from targetry.edge.limits import Limits
 from targetry.edge.local import MemoryLedger, _Payload
 from targetry.edge.server import EdgeServer, listen
@@ -85,7 +84,7 @@ def open_edge(
         clients=["acme"],
         on_start=lambda: None,
         on_close=edge.notes.flush,
-        door=Door(edge.limits, edge.breaches, edge.metrics),
+        door=edge.door,
         shortcut=Shortcut(edge) if has_shortcut else None,
     )
     thread = threading.Thread(target=server.run, daemon=True)

@@ -32,6 +32,7 @@ from targetry.ids import new_id as random_id
 from .artifacts import ArtifactState
 from .bodies import read_body
 from .delivery import Answer, FindPlace, deliver
+from .door import Door
 from .guard import Guard
 from .ledger_view import LedgerView
 from .limits import Breaches, Limit, Limits
@@ -101,6 +102,7 @@ class Edge:
         self.notes = RequestNotes(self.metrics, self.log)
         self.limits = limits
         self.breaches = Breaches(limits, self.metrics, self.log)
+        self.door = Door(limits, self.breaches, self.metrics)
 
     async def delivery(self, request: Request) -> Response:
         body = await read_body(request, timeout_s=self.limits.request_s)

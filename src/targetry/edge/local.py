@@ -24,7 +24,6 @@ from targetry.samples import shop_path
 
 from .app import Edge, edge_app
 from .artifacts import ArtifactState
-from .door import Door
 from .event import Event
 from .recording import Recorder
 from .server import EdgeServer, listen
@@ -162,7 +161,7 @@ def edge(
         clients=payload.shelf.clients,
         on_start=_nothing,
         on_close=served.notes.flush,
-        door=Door(served.limits, served.breaches, served.metrics),
+        door=served.door,
         shortcut=Shortcut.to(served),
     )
     thread = threading.Thread(target=server.run, name="targetry-edge", daemon=True)

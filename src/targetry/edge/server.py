@@ -157,7 +157,7 @@ class EdgeServer:
                 on_start=start,
                 on_close=parts.close,
                 on_tick=edge.metrics.sync,
-                door=Door(edge.limits, edge.breaches, edge.metrics),
+                door=edge.door,
                 shortcut=Shortcut.to(edge),
             )
             undo.pop_all()
