@@ -48,27 +48,23 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         requests: Sequence[RequestLine] | None = getattr(record, "requests", None)
         if requests is not None:
-            return "\n".join(self._request(record, one) for one in requests)
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
+            lines = (_json_line(record, one[0], request_text(one), request_fields(one)) for one in requests)
+            return "\n".join(lines)
+        fields = dict(getattr(record, "fields", {}))
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+            fields["error"] = self.formatException(record.exc_info)
+        return _json_line(record, record.created, record.getMessage(), fields)
 
-    def _request(self, record: logging.LogRecord, request: RequestLine) -> str:
-        line = {
-            "time": datetime.fromtimestamp(request[0], UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": request_text(request),
-            **request_fields(request),
-        }
-        return msgspec.json.encode(line).decode()
+
+def _json_line(record: logging.LogRecord, at: float, message: str, fields: dict[str, Any]) -> str:
+    line = {
+        "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": message,
+        **fields,
+    }
+    return msgspec.json.encode(line).decode()
 
 
 class HumanLines(logging.Formatter):

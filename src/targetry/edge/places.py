@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -23,7 +23,7 @@ _FIELDS = {
 
 def asked_address(request: Request) -> str | None:
     """Whose place is asked for: the first address of `x-forwarded-for`, else the one that asks."""
-    return _first_address(request.headers.get("x-forwarded-for", "")) or _peer(request)
+    return _address_in(request.headers, request)
 
 
 def geo_values(request: Request, find_place: FindPlace | None) -> dict[str, Any]:
@@ -32,19 +32,18 @@ def geo_values(request: Request, find_place: FindPlace | None) -> dict[str, Any]
     The query says it before the headers do, by the same names; where neither says anything of the place, it is looked up.
     """
     said = {**request.headers, **request.query_params}
-    address = _first_address(said.get("x-forwarded-for", "")) or _peer(request)
+    address = _address_in(said, request)
     place = place_of_headers(said)
     if not place.is_known and address is not None and find_place is not None:
         place = find_place(address) or place
     return {**({} if address is None else {"x-forwarded-for": address}), **dict(_known(place))}
 
 
-def _first_address(forwarded: str) -> str | None:
-    return _address(forwarded.partition(",")[0].strip())
-
-
-def _peer(request: Request) -> str | None:
-    return None if request.client is None else _address(request.client.host)
+def _address_in(said: Mapping[str, str], request: Request) -> str | None:
+    forwarded = _address(said.get("x-forwarded-for", "").partition(",")[0].strip())
+    if forwarded or request.client is None:
+        return forwarded
+    return _address(request.client.host)
 
 
 def _address(text: str) -> str | None:
