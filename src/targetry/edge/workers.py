@@ -130,12 +130,11 @@ class EdgeWorkers:
 
     def _wait(self, seconds: float) -> None:
         """For an end: of one of them, of the pause of one, or of all."""
-        running: dict[object, _Worker] = {}
+        running: dict[int, _Worker] = {}
         for worker in self._workers:
             if worker.process is not None:
                 running[worker.process.sentinel] = worker
-        sentinels = [worker.process.sentinel for worker in self._workers if worker.process is not None]
-        for ready in wait([self._ears, *sentinels], None if seconds == float("inf") else seconds):
+        for ready in wait([self._ears, *running], None if seconds == float("inf") else seconds):
             if ready in running and not self._is_ending:
                 self._note_end(running[ready])
 
