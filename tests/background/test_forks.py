@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
-import textwrap
 import weakref
 
 import pytest
 
+from fork_kit import run_script
 from targetry.forks import _owners, watch_forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -45,10 +43,7 @@ def all_well(pids):
 
 
 def run(script: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(script)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    run_script(PRELUDE, script)
 
 
 def test_a_child_has_its_parents_rules_at_once_and_polls_once_it_is_asked() -> None:
