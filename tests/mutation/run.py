@@ -4,7 +4,8 @@
     scripts/mutate url logic:200-260     # some modules, some lines
 
 Prints each mutant that lived and, for each module, the share that died. A mutant runs in a process of its own, forked
-where the libraries are loaded; one that takes much longer than the tests do has died too.
+where the libraries are loaded, and as many at once as there are processors (--jobs N); one that takes much longer than
+the tests do has died too.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def _tests_pass(module: str, tree: ast.Module) -> bool:
         return pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *files]) == 0
 
 
-def _lives(module: str, tree: ast.Module, seconds: int) -> bool:
+def _try(module: str, tree: ast.Module, seconds: int) -> int:
+    """Start a child that runs the tests for at most so long; gives its id. It ends with 0 when they pass."""
     child = os.fork()
     if child == 0:
         signal.alarm(seconds)
@@ -85,7 +87,7 @@ def _lives(module: str, tree: ast.Module, seconds: int) -> bool:
             code = 0 if _tests_pass(module, tree) else 1
         finally:
             os._exit(code)
-    return os.waitpid(child, 0)[1] == 0
+    return child
 
 
 def _chosen(argument: str) -> Iterator[tuple[str, Mutant]]:
@@ -99,6 +101,7 @@ def _chosen(argument: str) -> Iterator[tuple[str, Mutant]]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE[:LINES]", default=sorted(TESTS))
+    parser.add_argument("--jobs", type=int, metavar="N", default=os.cpu_count() or 1)
     chosen = parser.parse_args(arguments)
     os.chdir(ROOT)
     hypothesis.settings.register_profile(
@@ -109,23 +112,35 @@ def main(arguments: list[str] | None = None) -> int:
     )
     hypothesis.settings.load_profile("mutation")
     for argument in chosen.modules:
-        _report(argument)
+        _report(argument, chosen.jobs)
     return 0
 
 
-def _report(argument: str) -> None:
+def _report(argument: str, jobs: int) -> None:
     module = argument.partition(":")[0]
     began = time.monotonic()
     unchanged = ast.parse((DEVICE / f"{module}.py").read_text("utf-8"))
-    if not _lives(module, unchanged, 300):
+    _try(module, unchanged, 300)
+    if os.wait()[1] != 0:
         sys.exit(f"the tests of {module} fail without a change")
-    seconds = int(3 * (time.monotonic() - began)) + 5
+    seconds = int(3 * jobs * (time.monotonic() - began)) + 5
     tried = lived = 0
+    running: dict[int, Mutant] = {}
+
+    def wait_for_one() -> bool:
+        child, status = os.wait()
+        mutant = running.pop(child)
+        if status == 0:
+            _say(f"{module}:{mutant}")
+        return status == 0
+
     for _, mutant in _chosen(argument):
         tried += 1
-        if _lives(module, mutant.tree, seconds):
-            lived += 1
-            _say(f"{module}:{mutant}")
+        running[_try(module, mutant.tree, seconds)] = mutant
+        if len(running) == jobs:
+            lived += wait_for_one()
+    while running:
+        lived += wait_for_one()
     _say(
         f"{module}: {tried - lived} of {tried} mutants died, {100 * (tried - lived) / max(tried, 1):.1f} %\n"
     )
