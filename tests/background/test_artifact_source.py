@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from background_fakes import REFUSED, Answer, Lines, Listener, Network, Rules, answer, compile_rules
+from other_python import environment
 from targetry.background.artifact_source import ArtifactSource
 from targetry.delivery.transport import HttpRequest, HttpResponse
 
@@ -392,8 +392,7 @@ def test_a_system_without_threads_to_give_is_survived_until_it_has_some() -> Non
             assert threading.active_count() == 2
         assert source.close(10)
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment(), timeout=60)
 
 
 def test_a_start_that_took_long_is_waited_for_no_more() -> None:

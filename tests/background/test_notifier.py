@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from background_fakes import Lines, Listener, answer
 from notifier_kit import LONG_S, OK, Api, Reply, balanced, delivery, ids_in
+from other_python import environment
 from servers.faulty import HANG, FaultyServer, json_answer
 from targetry.background.notifier import Notifier, RetryPolicy
 from targetry.delivery.http import HttpTransport
@@ -466,9 +467,8 @@ def all_well(children):
 
 @contextlib.contextmanager
 def process(script: str, url: str = "", spool: Path | str = "") -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", PRELUDE + textwrap.dedent(script), url, str(spool)]
-    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    running = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
         yield running
     finally:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from other_python import environment
 from targetry.background.claim import Claim
 from targetry.background.spool import Spool, SpooledDelivery, SpoolError
 
@@ -238,10 +239,9 @@ def spool_with(*bodies):
 
 
 def start(folder: Folder, script: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(script), str(folder.path)],
-        env=environment,
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from ledger_kit import ACTIVITY, event, outcome
+from other_python import environment
 from targetry.cli.app import app
 from targetry.cli.report import report
 from targetry.edge.event import Activity, Event, Experience
@@ -208,8 +208,11 @@ def test_without_the_extra_one_is_told_what_to_install(tmp_path: Path, missing: 
         "try: report(folder, TableOrJson.JSON, folder / 'rates.png')\n"
         "except TargetError as error: print(error)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", script, tmp_path], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, tmp_path],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stdout == f"this needs the package {missing}: pip install 'targetry[report]'\n"

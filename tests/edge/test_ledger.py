@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from device_kit import artifact, mboxes_of, rule, window
 from ledger_kit import ACTIVITY, event
+from other_python import environment
 from targetry.device.ruleset import compile_artifact
 from targetry.edge.activities import activities_of
 from targetry.edge.event import Activity, Event, Experience
@@ -491,7 +492,7 @@ folder = Path(sys.argv[1])
 def start(folder: Path, script: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", PRELUDE + textwrap.dedent(script), str(folder)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(),
         stdout=subprocess.PIPE,
         text=True,
     )

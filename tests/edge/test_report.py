@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger_kit import ACTIVITY, event, outcome
+from other_python import environment
 from targetry.edge.event import Activity, Event, Experience
 from targetry.edge.report import ActivityReport, Report, make_report
 from targetry.edge.significance import Sample, lift, rate_interval, sample_ratio
@@ -373,10 +373,9 @@ def test_without_scipy_one_is_told_what_to_install() -> None:
         "try: make_report(outcome('0', 2, 1))\n"
         "except TargetError as error: print(error)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         check=True,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+
+from other_python import environment
 
 _OPTION = {"type": "json", "content": {"a": 1}, "responseTokens": {"a": "b"}}
 _ANSWER = {
@@ -37,8 +38,7 @@ for thread in threads:
 
 
 def test_threads_may_read_the_first_answers_together() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _PROGRAM, json.dumps(_ANSWER)]
     for _ in range(6):  # the interpreter crashed in two of three
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")

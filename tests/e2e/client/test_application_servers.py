@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from e2e.client.target import ARTIFACT, Target, artifact, artifact_answer, query_of
+from other_python import environment
 from servers.threaded import unused_port
 
 WORKERS = 3
@@ -52,9 +53,10 @@ class Site:
     def __init__(self, command: list[str], port: int, target: Target, log: Path) -> None:
         self._port = port
         self._log = log
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TARGET_HOST": target.host}
         with log.open("w") as output:
-            self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                command, env=environment(TARGET_HOST=target.host), stdout=output, stderr=output
+            )
 
     def ask(self, session: str) -> dict[str, Any]:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=LONG_S)

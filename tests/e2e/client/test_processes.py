@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from e2e.client.target import ARTIFACT, DELIVERY, Target
+from other_python import environment
 from servers.faulty import HANG, answer
 
 _PRELUDE = """
@@ -66,11 +67,10 @@ _WARNINGS = ("-W", "error", "-W", "ignore::DeprecationWarning")
 def started(
     target: Target, script: str, *flags: str, prelude: str = _PRELUDE
 ) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, *_WARNINGS, *flags, "-c", prelude + script, target.host]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        command, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
     ) as process:
         try:
             yield process

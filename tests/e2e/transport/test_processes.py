@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from other_python import environment
 from servers.certificates import Authority
 from servers.clients import Serve
 from servers.faulty import HANG, FaultyServer, Steps, json_answer
@@ -51,9 +52,8 @@ def run(serve: Serve, authority: Authority) -> Callable[..., FaultyServer]:
         server.on("/hang", HANG)
         server.on("/when-it-hangs", lambda received: _ok_when_it_hangs(server))
         arguments = [server.url, str(authority.bundle) if tls else ""]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-W", "error", "-c", _PRELUDE + script, *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
         assert (done.returncode, done.stderr) == (0, "")
         return server
 
