@@ -181,12 +181,11 @@ def test_a_fleet_that_starts_without_cdn_is_spread_when_it_is_back() -> None:
     assert fleet.peak(12 * INTERVAL_S) <= 2
 
 
-def test_an_hour_without_endpoint_is_bounded_counted_and_made_up_for() -> None:
-    """F7, with a tenth of its traffic: 20 decisions a second."""
+def check_an_hour_without_endpoint(decisions_per_s: int) -> None:
     desk = Desk(REFUSED, limit=10_000)
     offered = 0
     for _ in range(3600):
-        for _ in range(20):
+        for _ in range(decisions_per_s):
             desk.offer(delivery())
             offered += 1
         desk.work(seconds=1.0)
@@ -199,3 +198,8 @@ def test_an_hour_without_endpoint_is_bounded_counted_and_made_up_for() -> None:
     assert (desk.stats.sent, desk.stats.pending) == (10_000, 0)
     assert set(desk.api.received.values()) == {1}
     assert sum(told["count"] for told in desk.events("notification_failed")) == offered - 10_000
+
+
+def test_an_hour_without_endpoint_is_bounded_counted_and_made_up_for() -> None:
+    """F7, with a tenth of its traffic; with all of it: `soak/test_soak.py`."""
+    check_an_hour_without_endpoint(decisions_per_s=20)

@@ -3,7 +3,7 @@
     TARGETRY_SOAK=1 pytest tests/soak                     # some minutes
     TARGETRY_SOAK=10 pytest tests/soak -k decisions       # ten times as long
 
-RELIABILITY F8, F14, L4 and L10; each test prints its number with `-s`.
+RELIABILITY F7, F8, F12, F14, L4 and L10; each test prints its number with `-s`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,27 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from background_fakes import REFUSED, Lines
 from e2e.client import lasting
 from e2e.client.conftest import reach
 from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
 from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer, offers
+from notifier_kit import OK, delivery, ids_in
+from other_python import environment
 from servers.faulty import HANG, Behaviour, Close, answer, half, html_answer, json_answer
+from shared_folder import LARGEST, read_while_another_writes
 from targetry import ApiException, AsyncTargetClient, TargetClient
+from targetry.background.disk_cache import DiskCache
+from targetry.background.notifier import Notifier
+from targetry.delivery.transport import HttpRequest, HttpResponse
+from test_long_faults import check_an_hour_without_endpoint
 
 SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
 MIB = 1024 * 1024
@@ -230,10 +239,9 @@ assert stats.accepted == stats.sent, stats
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_1000_forks_during_calls_polls_and_reports_block_nobody(target: Target) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     times = 1000 * SCALE
     command = [sys.executable, "-W", "ignore", "-c", _FORKS, target.host, str(times)]
-    subprocess.run(command, env=environment, check=True, timeout=600 * SCALE)
+    subprocess.run(command, env=environment(), check=True, timeout=600 * SCALE)
     ids = [one["id"] for one in target.notifications]
     assert len(ids) == len(set(ids))
     assert sum("sessionId=child" in received.target for received in target.requests) == times
@@ -252,3 +260,63 @@ def test_a_hanging_endpoint_costs_bounded_memory(target: Target) -> None:
         client.close(0)
     say("bytes grown in 100,000 decisions", grown)
     assert grown < MIB
+
+
+def test_an_hour_without_endpoint_at_200_decisions_a_second_is_made_up_for() -> None:
+    """RELIABILITY F7, on a clock that is moved by hand."""
+    check_an_hour_without_endpoint(decisions_per_s=200)
+
+
+class Api:
+    """A transport to an endpoint that is down, then up; it keeps how often it got each notification, and no request."""
+
+    def __init__(self) -> None:
+        self.is_up = False
+        self.received: Counter[str] = Counter()
+        self._counting = threading.Lock()
+
+    def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
+        if not self.is_up:
+            raise REFUSED
+        with self._counting:
+            self.received.update(ids_in(request.body))
+        return OK
+
+    def close(self) -> None: ...
+
+
+def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) -> None:
+    """RELIABILITY F7 with a spool: what 200 decisions a second leave in an hour, and nothing of it is lost or sent twice."""
+    total = 720_000 * SCALE
+    api = Api()
+    notifier = Notifier(
+        api, headers={}, timeout_s=3.0, emit=lambda *_, **__: None, log=Lines(), spool_path=tmp_path
+    )
+    try:
+        before = resident()
+        for number in range(total):
+            notifier.offer(delivery(str(number)))
+            if number % 1000 == 0:
+                threading.Event().wait(0.05)  # for the scribe, which in an hour has more time than it needs
+        grown = resident() - before
+        stats = notifier.stats()
+        assert (stats.accepted, stats.pending, stats.dropped) == (total, total, {})
+        api.is_up = True
+        assert notifier.flush(600 * SCALE)
+        stats = notifier.stats()
+        assert (stats.accepted, stats.sent, stats.dropped) == (total, total, {})
+        assert api.received == Counter(str(number) for number in range(total))
+    finally:
+        notifier.close(0)
+    say("bytes grown while 720,000 deliveries went to the disk", grown)
+    assert grown < 64 * MIB
+
+
+def test_100000_reads_of_a_copy_that_is_replaced_all_the_time_see_no_half_of_one(tmp_path: Path) -> None:
+    """RELIABILITY F12"""
+    told: list[str] = []
+    url = "https://cdn.example/rules.json"
+    cache = DiskCache(tmp_path, url, max_bytes=LARGEST, warn=lambda kind, text: told.append(text))
+    copies = read_while_another_writes(cache, url, reads=100_000 * SCALE, copies=1000, within_s=600 * SCALE)
+    say("copies seen", copies)
+    assert told == []
