@@ -32,6 +32,7 @@ from .ids import new_id
 from .logs import Log
 from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
 from .models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo
+from .models.writing import json_bytes
 from .options import ClientOptions
 from .version import __version__
 from .visitor import VisitorLike, visitor_for
@@ -278,13 +279,15 @@ class Road:
     def _http_request(self, call: Call) -> HttpRequest:
         prepared = call.prepared
         try:
-            body = prepared.request.to_json()
+            body = json_bytes(prepared.request)
         except ValueError as error:
             raise OptionError("request", f"cannot be written as JSON: {error}") from error
         url = self.url(prepared)
         if self._log.wants_debug:
-            self._log.debug("%s POST %s %s", MESSAGES["REQUEST_SENT"], url.partition("/rest/")[0], body)
-        return HttpRequest("POST", url, {**SDK_HEADERS, "X-Request-Id": new_id()}, body.encode())
+            self._log.debug(
+                "%s POST %s %s", MESSAGES["REQUEST_SENT"], url.partition("/rest/")[0], body.decode()
+            )
+        return HttpRequest("POST", url, {**SDK_HEADERS, "X-Request-Id": new_id()}, body)
 
     def _read(self, answer: object) -> DeliveryResponse | ApiException:
         if isinstance(answer, ApiException):

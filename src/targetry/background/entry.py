@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from targetry.models.writing import json_bytes
+
 if TYPE_CHECKING:
     from targetry.models import DeliveryRequest
 
@@ -62,7 +64,7 @@ class Entry(msgspec.Struct, eq=False):
         if self.body is None and self.source is not None:
             try:
                 self.url, self.request = self.source.url, self.source.request
-                self.body = self.request.to_json().encode()
+                self.body = json_bytes(self.request)
             except Exception as error:  # of msgspec, or of what does not belong in a request
                 return error
             self.source = None

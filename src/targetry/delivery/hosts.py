@@ -97,6 +97,7 @@ def is_adobe_cdn(url: str) -> bool:
     return host.rstrip(".").endswith(".adobetarget.com")
 
 
+@lru_cache(maxsize=64)
 def is_custom_domain(server_domain: str | None) -> bool:
     """Whether `server_domain` is a host of one's own, which no learned hint may displace (D-27)."""
     if not server_domain:
@@ -123,6 +124,7 @@ def cluster_of_device_id(device_id: str | None) -> str | None:
     return valid_cluster(numbers[0]) if len(numbers) == 2 else None
 
 
+@lru_cache(maxsize=64)
 def cluster_of_edge_host(edge_host: str | None) -> str | None:
     """The cluster in the host name of an edge: `35` of `mboxedge35.tt.omtrdc.net`; only digits are learned."""
     if not edge_host:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from targetry.models import DeliveryRequest, MboxRequest, RequestDetails, ViewRequest
+from targetry.models import DeliveryRequest, ViewRequest
 
 from .ruleset import RuleSet
 
@@ -20,26 +20,21 @@ def remote_dependency(rules: RuleSet, request: DeliveryRequest) -> RemoteDepende
     """Name the requested locations with activities that are remote, or that the artifact does not know."""
     mboxes: list[str] = []
     views: list[str] = []
-    if (prefetch := request.prefetch) is not None:
-        _add_remote_mboxes(rules, prefetch.mboxes, prefetch.page_load, mboxes)
-        if prefetch.views:
-            views = _remote_views(rules, prefetch.views)
-    if (execute := request.execute) is not None:
-        _add_remote_mboxes(rules, execute.mboxes, execute.page_load, mboxes)
+    decided = rules.decided_mboxes
+    for part in (request.prefetch, request.execute):
+        if part is None:
+            continue
+        for mbox in part.mboxes or ():
+            name = mbox.name
+            if name not in decided and name and name not in mboxes:
+                mboxes.append(name)
+        if part.page_load is not None:  # D-11
+            name = rules.global_mbox
+            if name not in decided and name not in mboxes:
+                mboxes.append(name)
+    if request.prefetch is not None and request.prefetch.views:
+        views = _remote_views(rules, request.prefetch.views)
     return RemoteDependency(mboxes, views)
-
-
-def _add_remote_mboxes(
-    rules: RuleSet, mboxes: list[MboxRequest] | None, page_load: RequestDetails | None, remote: list[str]
-) -> None:
-    for mbox in mboxes or ():
-        name = mbox.name
-        if name not in rules.decided_mboxes and name and name not in remote:
-            remote.append(name)
-    if page_load is not None:  # D-11
-        name = rules.global_mbox
-        if name not in rules.decided_mboxes and name not in remote:
-            remote.append(name)
 
 
 def _remote_views(rules: RuleSet, views: list[ViewRequest]) -> list[str]:

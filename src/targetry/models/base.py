@@ -13,7 +13,7 @@ from .class_data import AttributeMap, OpenApiTypes
 from .constraint import ConstraintError, root_of
 from .reading import read
 from .scalars import Manner, type_name
-from .writing import plain, write
+from .writing import json_bytes, plain
 
 
 # No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's time.
@@ -47,7 +47,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
         Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign objects.
         """
-        return write(self)
+        return json_bytes(self).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -30,15 +30,15 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def write(model: msgspec.Struct) -> str:
-    """Return the JSON text of `model`, with ConstraintError where JSON cannot say what it holds."""
+def json_bytes(model: msgspec.Struct) -> bytes:
+    """Return the JSON text of `model` in UTF-8, with ConstraintError where JSON cannot say what it holds."""
     try:
         text = msgspec.json.encode(model)
         if b"null" not in text:
-            return text.decode()
+            return text
     except Exception:  # whatever it is, the careful way finds its place
         pass
-    return _write_carefully(model, root_of(type(model)))
+    return _write_carefully(model, root_of(type(model))).encode()
 
 
 def _write_carefully(model: msgspec.Struct, path: str) -> str:
