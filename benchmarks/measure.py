@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from operator import truediv
 from typing import Any, NamedTuple
 
 BATCH_S = 0.001  # long for a clock, short for the scheduler and for threads that wait for the interpreter
@@ -48,7 +49,7 @@ def by_turns(calls: dict[str, Callable[[], object]], command: dict[str, Any]) ->
     """A `Timing` of each in processor time of this process: a server that is waited for does not count.
 
     `command` has the `size` of a batch and the `seconds` for all. By turns, so that what else happens on the machine
-    happens to all of them.
+    happens to all of them; `beside` is the middle one of what a turn's batch took, of the last call's batch in the same turn.
     """
     size = command["size"]
     batches: dict[str, list[float]] = {name: [] for name in calls}
@@ -59,8 +60,12 @@ def by_turns(calls: dict[str, Callable[[], object]], command: dict[str, Any]) ->
     while time.perf_counter() < end or not all(batches.values()):
         for name, call in calls.items():
             batches[name].append(_processor_time(call, size) / size * 1e6)
+    *_, last = calls
     return {
-        name: Timing(min(found), statistics.median(found), len(found) * size)._asdict()
+        name: {
+            **Timing(min(found), statistics.median(found), len(found) * size)._asdict(),
+            "beside": statistics.median(map(truediv, found, batches[last])),
+        }
         for name, found in batches.items()
     }
 

@@ -101,11 +101,12 @@ def _timed(answer: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _best(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The best batch of all, the middle one of the middle ones, and the connections of the round that had most of them."""
+    """The best batch of all, the middle ones of the middle ones, and the connections of the round that had most of them."""
     return {
         **max(rounds, key=lambda one: one["connections"]),
         "best_us": min(one["best_us"] for one in rounds),
         "median_us": median(one["median_us"] for one in rounds),
+        "beside": median(one["beside"] for one in rounds),
     }
 
 
