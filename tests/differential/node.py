@@ -19,7 +19,11 @@ from typing import Any, Self
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent.parent
 MODULES = Path(os.environ.get("TARGETRY_NODE_MODULES", CHECKOUT / ".envs" / "node" / "node_modules"))
-PACKAGES = {"decide.cjs": "@adobe/target-nodejs-sdk", "logic.cjs": "json-logic-js"}
+PACKAGES = {
+    "buckets.cjs": "@adobe/target-tools",
+    "decide.cjs": "@adobe/target-nodejs-sdk",
+    "logic.cjs": "json-logic-js",
+}
 
 
 def missing(program: str) -> str | None:
