@@ -22,6 +22,7 @@ from targetry.checks import Check, falsy, is_given, nearest, warn
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES
 from targetry.models import ConstraintError, CustomerId, DecisioningMethod, DeliveryRequest, snapshot
+from targetry.models.scalars import shown
 from targetry.options import decisioning_method, merged
 from targetry.visitor import VisitorLike, check_visitor, parse_customer_ids
 
@@ -165,7 +166,7 @@ def _tell_ignored(call: str, name: str, value: object) -> None:
     if name == "config" and value is not None:
         warn(f"{call}() ignores the option 'config': make another client for another configuration")
     elif name not in _KNOWN or (name == "events" and not isinstance(value, (DeliveryRequest, NoneType))):
-        warn(f"{call}() ignores the unknown option {name!r}{nearest(name, _KNOWN)}")
+        warn(f"{call}() ignores the unknown option {shown(name)}{nearest(name, _KNOWN)}")
 
 
 def _callback(path: str, value: Any) -> Callable[..., Any] | None:

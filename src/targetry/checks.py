@@ -13,15 +13,19 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from targetry.errors import OptionError, TargetryWarning
+from targetry.models.scalars import shown
 
 Check = Callable[[str, Any], Any]
+Copy = TypeVar("Copy")
 
 # Waiting functions of operating systems count milliseconds in 32 bits; about 24 days.
 LONGEST_MS = 2**31 - 1
+
+_LONGEST_NAME = 100  # of what is compared with known names
 
 _NOT_IN_A_HOST = frozenset(" /\\?#@%")
 _PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
@@ -50,8 +54,18 @@ def falsy(value: object) -> bool:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """`; did you mean '…'?` where something known is near, else nothing."""
-    matches = get_close_matches(str(name).lower(), known, n=1)
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        return ""
+    matches = get_close_matches(name.lower(), known, n=1)
     return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def copied(path: str, kind: Callable[[Any], Copy], value: Any) -> Copy:
+    """`kind(value)`, a dict or a list; what the caller has made himself may raise anything when it is read."""
+    try:
+        return kind(value)
+    except Exception as error:
+        raise OptionError(path, f"cannot be read: {type(error).__name__}") from error
 
 
 def text(path: str, value: Any) -> str:
@@ -131,16 +145,20 @@ def boolean(path: str, value: Any) -> bool:
 def secure(path: str, value: Any) -> bool:
     """Only `False` itself means plain HTTP, as in the official package; its look-alikes earn a warning."""
     if not isinstance(value, bool):
-        warn(f"{path}: {value!r} leaves HTTPS on; write False for plain HTTP")
+        warn(f"{path}: {shown(value)} leaves HTTPS on; write False for plain HTTP")
     return value is not False
 
 
 def file_path(path: str, value: Any) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise _wrong_type(path, "a str or os.PathLike", value)
-    name = os.fsdecode(value)
+    name = copied(path, os.fsdecode, value)
     if not name or "\0" in name:
         raise OptionError(path, "must be a path that is not empty and holds no NUL")
+    try:
+        os.fsencode(name)
+    except UnicodeError as error:
+        raise OptionError(path, "must be a path that the file system can have") from error
     return Path(name)
 
 

@@ -24,6 +24,7 @@ from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
+from targetry.models.scalars import shown
 
 if TYPE_CHECKING:
     from targetry.delivery.transport import AsyncTransport, Transport
@@ -93,7 +94,7 @@ def client_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any
     _check_as_official(given)
     for name in given:
         if name not in _KNOWN:
-            warn(f"create() ignores the unknown option {name!r}{nearest(name, _KNOWN)}")
+            warn(f"create() ignores the unknown option {shown(name)}{nearest(name, _KNOWN)}")
     values: dict[str, Any] = {}
     for name, option in CLIENT_OPTIONS.items():
         value = given.get(name)
@@ -113,10 +114,13 @@ def merged(
         return keywords
     if not isinstance(options, Mapping):
         raise OptionError("options", f"must be a mapping, not {type(options).__name__}")
-    for name in options:
+    given = checks.copied("options", dict, options)
+    for name in given:
         if name in keywords:
-            raise TypeError(f"{call}() got option {name!r} twice, in the mapping and as keyword argument")
-    return {**options, **keywords} if keywords else options
+            raise TypeError(
+                f"{call}() got option {shown(name)} twice, in the mapping and as keyword argument"
+            )
+    return {**given, **keywords}
 
 
 def decisioning_method(path: str, value: object) -> DecisioningMethod:
@@ -171,18 +175,21 @@ def _cdn_environment(path: str, value: Any) -> str:
     name = checks.text(path, value).lower()
     if name in ("production", "staging", "development"):
         return name
-    warn(f"{path}: {value!r} is not known, so production is used; the others are staging and development")
+    warn(
+        f"{path}: {shown(value)} is not known, so production is used; the others are staging and development"
+    )
     return "production"
 
 
 def _events(path: str, value: Any) -> dict[str, Handler]:
     if not isinstance(value, Mapping):
         raise OptionError(path, f"must be a mapping from event name to callable, not {type(value).__name__}")
-    for name, handler in value.items():
+    handlers: dict[str, Handler] = checks.copied(path, dict, value)
+    for name, handler in handlers.items():
         takes_event(f"{path}.{name}", handler)
         if name not in EVENT_NAMES:
-            warn(f"{path}: there is no event {name!r}{nearest(name, EVENT_NAMES)}")
-    return dict(value)
+            warn(f"{path}: there is no event {shown(name)}{nearest(name, EVENT_NAMES)}")
+    return handlers
 
 
 def _shown(name: str, value: Any) -> Any:

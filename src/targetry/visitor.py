@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 
 from msgspec import UNSET, UnsetType
 
+from targetry import checks
 from targetry.errors import OptionError
 from targetry.models import AuthenticatedState, CustomerId
 
@@ -93,7 +94,7 @@ class Visitor:
         *,
         sdid_factory: Callable[[], str] = generate_sdid,
     ) -> None:
-        if not organization_id or not isinstance(organization_id, str):
+        if not isinstance(organization_id, str) or not organization_id:
             raise OptionError("organization_id", "must be a text that is not empty")
         self._organization_id = organization_id
         self._values = parse_amcv(amcv_cookie)
@@ -209,9 +210,18 @@ def parse_customer_ids(value: object, path: str = "customer_ids") -> list[Custom
     Entries without an id are left out. Raises `OptionError` with the path of what is wrong.
     """
     if isinstance(value, Mapping):
-        found = [_from_entry(code, entry, f"{path}.{code}") for code, entry in value.items() if entry]
+        entries = checks.copied(path, dict, value)
+        found = [
+            _from_entry(code, entry, f"{path}.{code}")
+            for code, entry in entries.items()
+            if not checks.falsy(entry)
+        ]
     elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        found = [_from_model(item, f"{path}[{n}]") for n, item in enumerate(value) if item is not None]
+        found = [
+            _from_model(item, f"{path}[{n}]")
+            for n, item in enumerate(checks.copied(path, list, value))
+            if item is not None
+        ]
     else:
         raise OptionError(path, "must be a list of CustomerId or a mapping from integration code to id")
     ids = [customer_id for customer_id in found if customer_id is not None]
@@ -262,6 +272,7 @@ def _from_entry(code: object, entry: object, path: str) -> CustomerId | None:
         raise OptionError(path, "must be named by an integration code that is not empty")
     if not isinstance(entry, Mapping):
         return _customer_id(code, entry, AuthenticatedState.UNKNOWN, path, path)
+    entry = checks.copied(path, dict, entry)
     state = _authenticated_state(entry.get("authState", entry.get("auth_state")), f"{path}.authState")
     return _customer_id(code, entry.get("id"), state, path, f"{path}.id")
 
@@ -269,10 +280,10 @@ def _from_entry(code: object, entry: object, path: str) -> CustomerId | None:
 def _from_model(item: object, path: str) -> CustomerId | None:
     if not isinstance(item, CustomerId):
         raise OptionError(path, f"must be a CustomerId, not {type(item).__name__}")
-    state = item.authenticated_state or AuthenticatedState.UNKNOWN
-    if state not in _AUTH_STATES:
+    state = AuthenticatedState.UNKNOWN if checks.falsy(item.authenticated_state) else item.authenticated_state
+    if not isinstance(state, str) or state not in _AUTH_STATES:
         raise OptionError(f"{path}.authenticated_state", f"must be one of {', '.join(_AUTH_STATES)}")
-    if not item.integration_code or not isinstance(item.integration_code, str):
+    if not isinstance(item.integration_code, str) or not item.integration_code:
         raise OptionError(f"{path}.integration_code", "must be a text that is not empty")
     code_path = f"{path}.integration_code"
     return _customer_id(item.integration_code, item.id, AuthenticatedState(state), code_path, f"{path}.id")
@@ -291,10 +302,12 @@ def _authenticated_state(value: object, path: str) -> AuthenticatedState:
 def _customer_id(
     code: str, value: object, state: AuthenticatedState, code_path: str, id_path: str
 ) -> CustomerId | None:
-    if value is None or value == "":
+    if value is None:
         return None
     if not isinstance(value, str):
         raise OptionError(id_path, f"must be a str, not {type(value).__name__}")
+    if not value:
+        return None
     if len(value) > _LONGEST_ID:
         raise OptionError(id_path, f"must not be longer than {_LONGEST_ID} characters")
     if len(code) > _LONGEST_INTEGRATION_CODE:

@@ -176,7 +176,7 @@ def _text_of(document: Mapping[str, Any]) -> bytes:
         return msgspec.json.encode(document, enc_hook=_as_dict)
     except RecursionError as error:
         raise ArtifactError("the artifact is nested too deeply") from error
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # a mapping of the caller's own making may raise anything
         return _text_of_odd_values(document)
 
 
@@ -186,7 +186,7 @@ def _text_of_odd_values(document: Mapping[str, Any]) -> bytes:
         return json.dumps(document, default=_as_dict).encode()
     except RecursionError as error:
         raise ArtifactError("the artifact is nested too deeply") from error
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         raise ArtifactError(f"the artifact holds what is not JSON: {error}") from error
 
 

@@ -13,7 +13,7 @@ from .class_data import AttributeMap, OpenApiTypes
 from .constraint import ConstraintError, root_of
 from .reading import read
 from .scalars import Manner, type_name
-from .writing import json_bytes, plain
+from .writing import json_bytes, plain, shown_whole
 
 
 # No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's time.
@@ -31,16 +31,21 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     _manner: ClassVar[Manner] = Manner()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes by their Python names in order of declaration, None included, models as dicts."""
-        return {name: plain(getattr(self, name, None)) for name in self.__struct_fields__}
+        """Return the attributes by their Python names in order of declaration, None included, models as dicts.
+
+        Raises ConstraintError (a ValueError) for what is nested too deeply, holds itself, or cannot be read.
+        """
+        return plain(self)
 
     def to_str(self) -> str:
-        from pprint import pformat  # costs a millisecond to import, and is for people only
-
-        return pformat(self.to_dict())
+        """Return `to_dict()` as text for people. Raises as it does."""
+        return shown_whole(self)
 
     def __repr__(self) -> str:
-        return self.to_str()
+        try:
+            return self.to_str()
+        except ConstraintError as error:
+            return f"<{type(self).__name__} {error.reason}>"
 
     def to_json(self) -> str:
         """Return the JSON text that goes over the wire: camelCase, None left out, times in ISO 8601.

@@ -15,6 +15,7 @@ from msgspec import inspect as kinds
 from .constraint import ConstraintError
 
 _SHOWN = 40  # characters of a wrong value or a long name that a message repeats
+_HUGE = 10**_SHOWN
 
 
 class Manner(msgspec.Struct, frozen=True):
@@ -118,7 +119,8 @@ def shown(value: object) -> str:
     """`value` as a message shows it: short, and without running code of the value's own."""
     text = _plain_text(value)
     if text is None:
-        return repr(value) if type(value) in (int, float, bool, type(None)) else f"<{type_name(value)}>"
+        is_short = type(value) in (float, bool, type(None)) or (type(value) is int and abs(value) < _HUGE)
+        return repr(value) if is_short else f"<{type_name(value)}>"
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from enum import Enum
 from typing import Any
@@ -19,15 +20,46 @@ from .constraint import ConstraintError, root_of
 from .scalars import shown, type_name
 
 
-def plain(value: Any) -> Any:
-    """`value` with models as dicts of their attributes, None included, and enum members as their values."""
+def plain(model: msgspec.Struct) -> dict[str, Any]:
+    """The attributes of `model`, None included, with models in it as dicts, too, and enum members as their values."""
+    with _translated(model, "read"):
+        return _plain_model(model)
+
+
+def shown_whole(model: msgspec.Struct) -> str:
+    """What is `plain` of it, in lines that can be read."""
+    from pprint import pformat  # costs a millisecond to import
+
+    with _translated(model, "shown"):
+        return pformat(_plain_model(model))
+
+
+def _plain_model(model: msgspec.Struct) -> dict[str, Any]:
+    return {name: _plain(getattr(model, name, None)) for name in model.__struct_fields__}
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        return {name: plain(getattr(value, name, None)) for name in value.__struct_fields__}
+        return _plain_model(value)
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
     return value.value if isinstance(value, Enum) else value
+
+
+@contextmanager
+def _translated(model: msgspec.Struct, done: str) -> Iterator[None]:
+    """Values of the caller's own making may raise anything; `done` is what was to be done with them."""
+    path = root_of(type(model))
+    try:
+        yield
+    except ConstraintError:
+        raise
+    except RecursionError:
+        raise ConstraintError(path, "is nested too deeply, or holds itself") from None
+    except Exception as error:
+        raise ConstraintError(path, f"cannot be {done}: {type(error).__name__}") from error
 
 
 def json_bytes(model: msgspec.Struct) -> bytes:
@@ -38,19 +70,13 @@ def json_bytes(model: msgspec.Struct) -> bytes:
             return text
     except Exception:  # whatever it is, the careful way finds its place
         pass
-    return _write_carefully(model, root_of(type(model))).encode()
+    return _write_carefully(model).encode()
 
 
-def _write_carefully(model: msgspec.Struct, path: str) -> str:
-    try:
+def _write_carefully(model: msgspec.Struct) -> str:
+    with _translated(model, "written as JSON"):
         # Escaped, since a lone surrogate has no UTF-8.
-        return json.dumps(_tree(model, path), separators=(",", ":"))
-    except RecursionError:
-        raise ConstraintError(path, "is nested too deeply, or holds itself") from None
-    except ConstraintError:
-        raise
-    except Exception as error:  # values of the caller's own making may raise anything
-        raise ConstraintError(path, f"cannot be written as JSON: {type(error).__name__}") from error
+        return json.dumps(_tree(model, root_of(type(model))), separators=(",", ":"))
 
 
 def _tree(value: Any, path: str) -> Any:
