@@ -43,6 +43,9 @@ TESTS = {
     "javascript": ["javascript", "logic"],
     "logic": ["logic", "ruleset"],
     "operations": ["logic", "decide"],
+    "personalize": ["personalize", "decide"],
+    "remote": ["remote", "decide"],
+    "ruleset": ["ruleset", "select", "artifact"],
     "select": ["select", "decide"],
     "url": ["url"],
 }
