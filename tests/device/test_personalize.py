@@ -1,7 +1,8 @@
-"""Response tokens and macros: spec/decisioning.md §7.1 and §7.2."""
+"""Response tokens and macros, spec/decisioning.md §7.1 and §7.2, and content that is the caller's own."""
 
 from __future__ import annotations
 
+import copy
 import json
 import string
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from device_kit import artifact, asked, contents, decided, mboxes_of, rule
 from targetry.device.personalize import macro_key
+from targetry.device.ruleset import compile_artifact
 from targetry.models import DeliveryRequest
 
 META = {
@@ -391,3 +393,41 @@ def test_macros_are_found_and_the_text_around_them_stays_as_it_is(text: str, val
     request = asked(execute={"mboxes": [{"name": "hero", "parameters": parameters}]})
     expected = filled_by_hand(text, {**parameters, "name": "hero"})
     assert filled(text, request=request, meta={"activity.id": 1}) == expected
+
+
+# ── content of its own ─────────────────────────────────────────────────────────────────────────────────────────
+
+STRUCTURED = {
+    "an object": ("json", {"a": 1, "b": "x"}),
+    "an object in an object": ("json", {"a": {"b": {"c": 1}}}),
+    "a list in an object": ("json", {"a": 1, "b": [1, [2]]}),
+    "objects in a list": ("json", [{"a": 1}, {"b": [2]}, 3]),
+    "an action": ("actions", [{"type": "setHtml", "selector": "#a", "content": "x"}]),
+    "two actions, one with more in it": ("actions", [{"type": "a"}, {"type": "b", "content": {"c": ["d"]}}]),
+    "an action with a macro": ("actions", [{"type": "a", "content": "${mbox.name}", "more": {"a": ["b"]}}]),
+    "an action that is a list": ("actions", [["a", ["b"]], "c"]),
+}
+
+
+def spoil(value: Any) -> None:
+    """Change every dict and list in it."""
+    for inner in list(value.values()) if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            spoil(inner)
+    if isinstance(value, dict):
+        value["spoilt"] = True
+    else:
+        value.append("spoilt")
+
+
+@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+@pytest.mark.parametrize(("kind", "content"), STRUCTURED.values(), ids=STRUCTURED)
+def test_what_is_done_to_content_that_was_given_out_is_not_seen_again(
+    kind: str, content: Any, mode: str
+) -> None:
+    rules = compile_artifact(mboxes_of(rule(kind=kind, content=content)))
+    request = asked("hero", mode=mode)
+    [first] = contents(decided(rules, request), mode)
+    expected = copy.deepcopy(first)
+    spoil(first)
+    assert contents(decided(rules, request), mode) == [expected]

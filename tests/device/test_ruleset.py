@@ -134,6 +134,32 @@ def test_visitors_fall_where_their_bucket_says() -> None:
         assert contents(decided(rules, request)) == [expected]
 
 
+def visitor_at(*, low: float, high: float) -> str:
+    """One that falls into activity 1 above the one and not above the other place on the scale."""
+    return next(
+        visitor
+        for visitor in map(str, itertools.count())
+        if low < bucket("acme", 1, visitor) / 100 <= high or (low == 0 == bucket("acme", 1, visitor))
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 0.5), (0, 99.5), (0.5, 100), (99.5, 100)])
+def test_a_split_near_an_end_of_the_scale_tells_visitors_apart_beside_a_rule_for_all(
+    low: float, high: float
+) -> None:
+    rules = compile_artifact(mboxes_of(rule(1, window(low, high), content="few"), rule(1, content="all")))
+    outside = (0, low) if low else (high, 100)
+    for (above, to), expected in (((low, high), "few"), (outside, "all")):
+        request = asked("hero", id={"tntId": visitor_at(low=above, high=to)})
+        assert contents(decided(rules, request)) == [expected]
+
+
+def test_a_rule_keeps_the_condition_that_the_artifact_has() -> None:
+    condition = {"and": [window(0, 50), {"==": [{"var": "mbox.a"}, "\u00e4"]}]}
+    [kept] = compile_artifact(mboxes_of(rule(1, condition))).mbox("hero").rules
+    assert kept.condition == condition
+
+
 # ── the bucketing key ──────────────────────────────────────────────────────────────────────────────────────────
 
 
