@@ -11,4 +11,4 @@ settings.register_profile(
 )
 settings.load_profile("targetry")
 # As many as RELIABILITY B6 says, for tests/test_any_input.py: `scripts/test --hypothesis-profile many tests/test_any_input.py`
-settings.register_profile("many", settings.get_profile("targetry"), max_examples=20_000, database=None)
+settings.register_profile("many", settings.get_profile("targetry"), max_examples=25_000, database=None)
