@@ -44,10 +44,10 @@ def deep_list() -> list[Any]:
     return inner
 
 
-def deep_dict(key: str = "a") -> dict[str, Any]:
+def deep_dict() -> dict[str, Any]:
     inner: dict[str, Any] = {}
     for _ in range(DEPTH):
-        inner = {key: inner}
+        inner = {"a": inner}
     return inner
 
 

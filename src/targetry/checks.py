@@ -158,7 +158,7 @@ def file_path(path: str, value: Any) -> Path:
     try:
         os.fsencode(name)
     except UnicodeError as error:
-        raise OptionError(path, "must be a path that the file system can have") from error
+        raise OptionError(path, "must not hold characters that no file name can have") from error
     return Path(name)
 
 
