@@ -31,6 +31,7 @@ from running import (
 )
 from scenarios import Scenario, large_artifact, scenarios
 
+STAGES = Contestant("Targetry's steps", [sys.executable, str(HERE / "run_device_stages.py")])
 SLOW_GOALS = {"flat": 1.2, "ready": 1.0, "memory": 4.0, "import": 80.0}
 
 
@@ -114,6 +115,28 @@ def _contents(tree: Any) -> list[str]:
     return sorted(own + [content for value in tree.values() if not own for content in _contents(value)])
 
 
+def steps(seconds: float, progress: Progress) -> dict[str, float]:
+    """Step of a prefetch → its microseconds."""
+    progress("prefetch one mbox: its steps")
+    scenario = next(one for one in scenarios() if one.name.startswith("prefetch one mbox"))
+    command = {
+        "do": "stages",
+        "artifact": scenario.artifact,
+        "request": scenario.request,
+        "seconds": 3 * seconds,
+    }
+    found = fresh(STAGES, command)
+    return {
+        "checking and copying the request": found["copy"],
+        "the other options, filling in what the request leaves out": found["begin"] - found["copy"],
+        "deciding": found["decide"],
+        "cookies, envelope, and that one step drives the other out of the fastest cache": found["all"]
+        - found["begin"]
+        - found["decide"],
+        "together": found["all"],
+    }
+
+
 # ── loading and importing ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -166,6 +189,7 @@ def _start_ms(python: str, code: str) -> float:
 def report(
     rows: dict[str, dict[str, Any]],
     chosen: list[Scenario],
+    parts: dict[str, float],
     size: int,
     loaded: dict[str, dict[str, Any]],
     imported: dict[str, float],
@@ -179,6 +203,8 @@ def report(
             "Targetry the others take (best batches). ✓ and ✗ say whether the goal is met.",
             _decision_table(rows, chosen),
             _flatness(rows),
+            "## Where the time of prefetching one mbox goes",
+            markdown([["", "µs"], *([name, us(value)] for name, value in parts.items())]),
             f"## A {size / 1e6:.1f} MB artifact, from file to ready",
             _load_table(size, loaded),
             "## Import, added to the start of Python",
@@ -274,10 +300,11 @@ def main() -> None:
             print(_decision_table(rows, chosen))
             return
         tries = 1 if given.quick else 5
+        parts = steps(seconds, progress)
         size, loaded = loads(folder, progress, tries)
         imported = imports(progress, 3 * tries)
     progress("")
-    text = report(rows, chosen, size, loaded, imported)
+    text = report(rows, chosen, parts, size, loaded, imported)
     print(text)
     if not given.quick:
         keep(text)
