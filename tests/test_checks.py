@@ -1,4 +1,5 @@
 import os
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,14 @@ def test_a_path_given_as_bytes_by_a_path_like_is_decoded() -> None:
             return b"/srv/rules.json"
 
     assert checks.file_path("ca_bundle", BytesPath()) == Path("/srv/rules.json")
+
+
+URL_WITH_SLASH_IN_PASSWORD = "http://me:hush/s3cret@host/"
+
+
+@pytest.mark.parametrize("check", [checks.location, checks.proxy], ids=["location", "proxy"])
+def test_refused_url_leaves_no_part_of_it_in_traceback(check: checks.Check) -> None:
+    with pytest.raises(OptionError) as caught:
+        check("option", URL_WITH_SLASH_IN_PASSWORD)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "hush" not in text

@@ -229,8 +229,8 @@ def _url(path: str, value: Any) -> SplitResult:
     try:
         url = urlsplit(given)
         _ = url.port  # reading it is what checks it
-    except ValueError as error:
-        raise OptionError(path, "is not a URL") from error
+    except ValueError:  # its text repeats parts of the URL, perhaps of a password
+        raise OptionError(path, "is not a URL") from None
     return url
 
 

@@ -124,7 +124,7 @@ class DecisioningEngine:
         rules = self._source.current
         retrieved = datetime.fromtimestamp(stats.last_retrieved or time.time(), UTC)
         return {
-            "artifactLocation": _NOT_APPLICABLE if stats.origin == "payload" else self.location,
+            "artifactLocation": _NOT_APPLICABLE if stats.origin == "payload" else stats.location,
             "pollingInterval": int(stats.polling_interval_s * 1000),
             "pollingHalted": stats.polling_halted,
             "artifactVersion": rules.version if rules is not None else "unknown",

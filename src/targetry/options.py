@@ -75,7 +75,9 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         values = ((name, getattr(self, name)) for name in CLIENT_OPTIONS)
         return [
-            (name, _shown(name, value)) for name, value in values if value is not CLIENT_OPTIONS[name].default
+            (name, shown_option(name, value))
+            for name, value in values
+            if value is not CLIENT_OPTIONS[name].default
         ]
 
     def __repr__(self) -> str:
@@ -192,11 +194,16 @@ def _events(path: str, value: Any) -> dict[str, Handler]:
     return handlers
 
 
-def _shown(name: str, value: Any) -> Any:
+def shown_option(name: str, value: Any) -> Any:
+    """Return the value of an option without passwords, queries of signed URLs, and payloads."""
     if name == "artifact_payload":
-        return f"<{type(value).__name__} of {len(value)}>"
+        size = f" of {len(value)}" if isinstance(value, Mapping | bytes | str) else ""
+        return f"<{type(value).__name__}{size}>"
     if name in ("proxy", "artifact_location") and isinstance(value, str):
-        url = urlsplit(value)
+        try:
+            url = urlsplit(value)
+        except ValueError:
+            return "***"
         host = url.netloc.rpartition("@")[2]
         return url._replace(
             netloc=f"***@{host}" if "@" in url.netloc else host, query="", fragment=""
@@ -251,7 +258,8 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
     "artifact_location": (
         checks.location,
         "URL, file:// URL or path",
-        "The artifact, instead of its place on the CDN.",
+        "The artifact, instead of its place on the CDN. Traces, events, logs and `stats()` show a URL without user, "
+        "password, query and fragment; its path is shown, so it must hold no token.",
     ),
     "artifact_payload": (checks.payload, "dict, bytes or str", "The artifact to begin with."),
     "artifact_format": (

@@ -20,6 +20,7 @@ from targetry.machinery import CLOSE_TIMEOUT_S
 from targetry.messages import ARTIFACT_NOT_AVAILABLE
 from targetry.models import CustomerId, DecisioningMethod, DeliveryRequest, DeliveryResponse
 from targetry.official.reports import Reports
+from targetry.options import shown_option
 from targetry.visitor import VisitorLike
 
 _OWN_FIELDS: Final = ("event_emitter", "send_notification_func")
@@ -29,7 +30,7 @@ def ignore_event(event_name: str, payload: Any = None) -> None:
     """The `event_emitter` of a config that has none."""
 
 
-@dataclass
+@dataclass(repr=False)
 class DecisioningConfig:
     """What an engine is made with. Fields are the client options of their names, durations in milliseconds.
 
@@ -54,6 +55,13 @@ class DecisioningConfig:
     def __post_init__(self) -> None:
         if not callable(self.event_emitter):
             self.event_emitter = ignore_event
+
+    def __repr__(self) -> str:
+        """Return the fields that were set, without passwords, queries of signed URLs, and payloads."""
+        fields = (
+            (name, shown_option(name, value)) for name, value in vars(self).items() if value is not None
+        )
+        return f"DecisioningConfig({', '.join(f'{name}={value!r}' for name, value in fields)})"
 
 
 @dataclass

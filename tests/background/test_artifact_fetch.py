@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from background_fakes import REFUSED, Network, answer
@@ -99,3 +101,27 @@ def test_no_answer_is_a_failure_with_its_cause(error: Exception, text: str, reas
     assert isinstance(outcome, Failed)
     assert (str(outcome.error), outcome.reason, outcome.pace) == (text, reason, pace)
     assert outcome.error.__cause__ is error
+
+
+def _chained(message: str, cause: Exception) -> Exception:
+    error = RuntimeError(message)
+    error.__context__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("GET https://me:hush@cdn.example/rules.json?sig=t0ken failed"),
+        TransportError(reason="Max retries exceeded with url: /rules.json?sig=t0ken"),
+        _chained("failed", OSError("no way to https://me:hush@cdn.example/rules.json")),
+    ],
+    ids=["own transport", "query", "in the context"],
+)
+def test_error_of_transport_shows_no_secret_of_url(error: Exception) -> None:
+    url = "https://me:hush@cdn.example/rules.json?sig=t0ken"
+    outcome = fetch(Network(error), url, etag=None, timeout_s=3, max_bytes=10, now=0)
+    assert isinstance(outcome, Failed)
+    text = "".join(traceback.format_exception(outcome.error))
+    assert "hush" not in text
+    assert "t0ken" not in text

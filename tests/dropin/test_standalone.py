@@ -57,6 +57,14 @@ def engine(**fields: Any) -> TargetDecisioningEngine:
     return started
 
 
+def test_repr_of_config_shows_no_secrets() -> None:
+    shown = repr(config(artifact_location="https://me:hush@cdn.example/rules.json?sig=t0ken"))
+    assert "artifact_location='https://***@cdn.example/rules.json'" in shown
+    assert "hush" not in shown
+    assert "t0ken" not in shown
+    assert "hero" not in shown  # nor the payload
+
+
 def test_a_request_is_decided(closing: Closing) -> None:
     decided = closing(engine()).get_offers(TargetDeliveryRequest(request=hero(), session_id="s1"))
     assert isinstance(decided, DecisionProviderResponse)

@@ -5,13 +5,13 @@ Whatever happens comes back as a value. Nothing is remembered here; who calls br
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from targetry.background.backoff import Pace, pace_of_status, retry_after_s
-from targetry.delivery.transport import HttpRequest, HttpResponse, Transport
+from targetry.delivery.transport import HttpRequest, HttpResponse, Transport, hide_secrets
 from targetry.errors import ArtifactError, DeadlineError, TransportError
 
 _TOO_LARGE: Final = " is larger than "  # how a transport says that `max_bytes` were not enough
@@ -59,7 +59,7 @@ def fetch(
             again = HttpRequest("GET", url, {"cache-control": "no-cache"})
             response = transport.send(again, timeout=timeout_s, max_bytes=max_bytes)
     except Exception as error:  # the transport may be the user's own, and raise anything
-        return _unanswered(error)
+        return _unanswered(error, url)
     return read(response, conditional=etag is not None, max_bytes=max_bytes, now=now)
 
 
@@ -82,11 +82,28 @@ def read(response: HttpResponse, *, conditional: bool, max_bytes: int, now: floa
     )
 
 
-def _unanswered(cause: Exception) -> Failed:
+def _unanswered(cause: Exception, url: str) -> Failed:
     text = (cause.reason if isinstance(cause, TransportError) else None) or str(cause) or type(cause).__name__
-    error = ArtifactError(text)
-    error.__cause__ = cause
+    error = ArtifactError(hide_secrets(text, url))
+    if not any(_shows_secrets(link, url) for link in _chain(cause)):  # a traceback shows the whole chain
+        error.__cause__ = cause
     if _TOO_LARGE in text:
         return Failed(error, "too_large", Pace.POLL)
     reason = "timeout" if isinstance(cause, DeadlineError) else "connection"
     return Failed(error, reason, Pace.RETRY)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it was raised from or while handling, as tracebacks do."""
+    pending, seen = [error], set()
+    while pending:
+        link = pending.pop()
+        if id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            pending += [next_one for next_one in (link.__cause__, link.__context__) if next_one is not None]
+
+
+def _shows_secrets(error: BaseException, url: str) -> bool:
+    text = f"{error} {error!r}"
+    return hide_secrets(text, url) != text

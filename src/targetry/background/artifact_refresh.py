@@ -190,7 +190,7 @@ class ArtifactRefresh(Generic[Rules]):
     def _tell(self, answer: Downloaded) -> None:
         self._emit(
             ARTIFACT_DOWNLOAD_SUCCEEDED,
-            artifact_location=self._url,
+            artifact_location=self._shown,
             artifact_payload=Lazy(functools.partial(self._parse, answer.body)),
         )
         self._emit(GEO_LOCATION_UPDATED, geo_context=place_of_headers(answer.headers).to_context())
@@ -207,7 +207,7 @@ class ArtifactRefresh(Generic[Rules]):
         self.tally.last_error = str(failure.error)
         self._on_outcome()
         self._log.error(failure.reason, "Failed to retrieve artifact: %s", failure.error)
-        self._emit(ARTIFACT_DOWNLOAD_FAILED, artifact_location=self._url, error=failure.error)
+        self._emit(ARTIFACT_DOWNLOAD_FAILED, artifact_location=self._shown, error=failure.error)
         self._tell_stale()
         return self._schedule.after_failure(
             failure.pace, has_rules=self.current is not None, retry_after=failure.retry_after_s
@@ -219,7 +219,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._told_stale = True
         age_s = self.freshness.age_s
         self._log.warning("stale", "The artifact in use is stale, %.0f s old: %s", age_s, self._shown)
-        self._emit(ARTIFACT_STALE, artifact_location=self._url, age_s=age_s)
+        self._emit(ARTIFACT_STALE, artifact_location=self._shown, age_s=age_s)
 
 
 def _invalid(error: Exception) -> ArtifactError:

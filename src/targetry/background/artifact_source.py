@@ -23,7 +23,7 @@ from targetry.background.artifact_refresh import ArtifactRefresh, Emit, Rules
 from targetry.background.backoff import PollSchedule
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.repeating import Repeating
-from targetry.delivery.transport import Transport
+from targetry.delivery.transport import Transport, shown_url
 from targetry.forks import watch_forks
 from targetry.lazy_import import importing
 
@@ -40,6 +40,7 @@ _HANDLERS_S = 0.1  # for handlers to be called before a start has ended
 class ArtifactStats(msgspec.Struct, frozen=True):
     """The state of an artifact source at one moment, for traces and metrics.
 
+    `location` has no user, password, query or fragment.
     `origin` is where the rules in use came from (`payload`, `disk`, `network`; None while there are none).
     `retrieval_count`: the payload or disk copy at the start, then each 200. `last_retrieved`: epoch seconds.
     `age_s`: since the rules were last known to be the latest. `stale`: that is more than two polling intervals
@@ -207,7 +208,7 @@ class ArtifactSource(Generic[Rules]):
         """How things stand now."""
         refresh, tally, freshness = self._refresh, self._refresh.tally, self._refresh.freshness
         return ArtifactStats(
-            location=self._url,
+            location=shown_url(self._url),
             origin=refresh.origin,
             retrieval_count=tally.retrievals,
             last_retrieved=tally.last_retrieved,

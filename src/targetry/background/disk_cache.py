@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _LONGEST_HEADER: Final = 64 * 1024
 _ABANDONED_S: Final = 3600.0
 
@@ -36,6 +36,8 @@ class SavedArtifact(msgspec.Struct, frozen=True):
 
 
 class _Header(msgspec.Struct, frozen=True):
+    """The first line of a copy. `url` is the whole URL's SHA-256: the URL of an artifact may hold a password."""
+
     format: int
     url: str
     sha256: str
@@ -51,9 +53,9 @@ class DiskCache:
     """The copy of the artifact at `url` in `folder`, which is made when first written to."""
 
     def __init__(self, folder: str | os.PathLike[str], url: str, *, max_bytes: int, warn: Warn) -> None:
-        name = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self._url = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+        name = self._url[:16]
         self._folder = Path(folder)
-        self._url = url
         self._max_bytes = max_bytes
         self._warn = warn
         self._writable = True

@@ -154,7 +154,7 @@ class Lookup(Generic[AnyTransport]):
             text = f"Exception while fetching geo data at: {url} - error: {why}"
             kind, error = "geo-exception", outcome
         self._log.error(kind, "%s", text)
-        self._emit(GEO_LOOKUP_FAILED, ip_address=ip, url=self._url, error=error)
+        self._emit(GEO_LOOKUP_FAILED, ip_address=ip, url=url, error=error)
 
 
 class GeoLookup(Lookup[Transport]):

@@ -6,9 +6,13 @@ Everything that crosses it is here, and nothing of it knows a socket. The defaul
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+from urllib.parse import unquote, unquote_plus
 
 import msgspec
+
+_SHORTEST_SECRET: Final = 3  # replacing a shorter text would spoil the words of a message
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
@@ -24,6 +28,9 @@ class HttpRequest(msgspec.Struct, frozen=True):
         url = shown_url(self.url)
         size = 0 if self.body is None else len(self.body)
         return f"HttpRequest({self.method} {url}, {size} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("method", self.method), ("url", shown_url(self.url))]
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -85,3 +92,28 @@ def shown_url(url: str) -> str:
         return scheme
     authority, slash, path = rest.partition("/")
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def hide_secrets(text: str, url: str) -> str:
+    """Return `text`, an error's message, with the user, password, query and fragment of `url` masked.
+
+    Clients of other libraries write the URL that they requested into their messages, whole or in parts.
+    """
+    text = text.replace(url, shown_url(url))
+    for secret in sorted(set(_secrets(url)), key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _secrets(url: str) -> Iterator[str]:
+    rest, _, fragment = url.partition("#")
+    rest, _, query = rest.partition("?")
+    user_info, at, _ = rest.partition("://")[2].partition("/")[0].rpartition("@")
+    yield from (fragment, query)
+    for pair in query.split("&"):
+        value = pair.partition("=")[2]
+        yield from (value, unquote_plus(value))
+    if at:
+        user, _, password = user_info.partition(":")
+        yield from (user_info, unquote(user_info), user, unquote(user), password, unquote(password))

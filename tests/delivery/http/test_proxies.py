@@ -45,6 +45,7 @@ def test_no_text_makes_another_error(text: str, password: str) -> None:
 def test_a_proxy_shows_no_user_and_no_password() -> None:
     proxy = Proxy("http", "::1", 3128, "me", "secret")
     assert repr(proxy) == "Proxy('http://[::1]:3128')"
+    assert proxy.__rich_repr__() == [("url", "http://[::1]:3128")]
 
 
 @pytest.mark.parametrize(("scheme", "expected"), [("http", "one"), ("https", "two"), ("ftp", "three")])

@@ -83,6 +83,48 @@ def test_the_location_may_be_any_url(on_device: Connect, target: Target) -> None
     assert target.requests[0].target == "/mine?signed=1"
 
 
+class DebugLog:
+    """A logger that keeps every line."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def debug(self, message: str) -> None:
+        self.lines.append(message)
+
+    error = warning = debug
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_secrets_of_location_appear_nowhere(
+    status: int, on_device: Connect, target: Target, told: Listener
+) -> None:
+    target.on("/mine", artifact_answer(artifact()) if status == 200 else answer(status))
+    log = DebugLog()
+    client = on_device(
+        artifact_location=f"http://me:p4ssw0rd@{target.host}/mine?token=t0ken#fr4gment",
+        cdn_base_path=None,
+        events=told.handlers,
+        logger=log,
+    )
+    request = DeliveryRequest(trace=Trace(authorization_token="t"), execute=HERO.execute)
+    answers = [client.get_offers(request=request)] if status == 200 else []
+    name = "artifact_download_succeeded" if status == 200 else "artifact_download_failed"
+    assert told.last(name)["artifact_location"] == f"{target.url}/mine"
+    options = client.client._machinery.options
+    shown = [
+        *log.lines,
+        *(repr(dict(event)) for event in told.events),
+        *(str(result) + result.to_json() for result in answers),
+        repr(stats(client)),
+        repr(options),
+        repr(client.client),
+    ]
+    assert target.requests[0].target == "/mine?token=t0ken"
+    for secret in ("p4ssw0rd", "t0ken", "fr4gment"):
+        assert [text for text in shown if secret in text] == []
+
+
 def test_a_decision_asks_nobody(on_device: Connect, target: Target) -> None:
     client = on_device()
     for _ in range(20):

@@ -32,6 +32,9 @@ class Proxy(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Proxy({str(self)!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("url", str(self))]
+
 
 def parse_proxy(text: str) -> Proxy:
     """Read `http://user:password@host:port`; user and password are percent-encoded, the scheme defaults to `http`.
