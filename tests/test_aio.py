@@ -341,6 +341,28 @@ def test_a_start_does_not_hold_up_the_loop(target: Target) -> None:
     asyncio.run(main())
 
 
+def test_create_needs_none_of_the_threads_of_the_loop(target: Target) -> None:
+    target.on(ARTIFACT, HANG)
+    go_on = threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, go_on.wait, 10)
+        options = downloading(target, maximum_wait_ready=100)
+        started = time.monotonic()
+        clients = await asyncio.gather(*(AsyncTargetClient.create(options) for _ in range(20)))
+        took_s = time.monotonic() - started
+        go_on.set()
+        await busy
+        await asyncio.gather(*(client.aclose(0.1) for client in clients))
+        assert took_s < 1.5
+
+    asyncio.run(main())
+    target.stop()
+    assert no_thread_is_left()
+
+
 def test_a_flush_and_a_close_do_not_hold_up_the_loop(target: Target) -> None:
     target.on(DELIVERY, HANG)
 

@@ -224,7 +224,7 @@ def test_every_option_is_documented(name: str) -> None:
 def test_the_documented_defaults() -> None:
     options = client_options(NEEDED, {})
     assert options.decisioning_method is DecisioningMethod.SERVER_SIDE
-    assert (options.timeout, options.polling_interval, options.maximum_wait_ready) == (3000, 300_000, None)
+    assert (options.timeout, options.polling_interval, options.maximum_wait_ready) == (3000, 300_000, 10_000)
     assert (options.secure, options.telemetry_enabled) == (True, True)
     assert (options.environment, options.cdn_environment) == ("production", "production")
 

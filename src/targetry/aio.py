@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import contextvars
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -19,6 +22,7 @@ from .options import ClientOptions, client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
 
 Client = TypeVar("Client", bound="AsyncTargetClient")
+T = TypeVar("T")
 
 
 class AsyncTargetClient(ClientFace):
@@ -43,10 +47,10 @@ class AsyncTargetClient(ClientFace):
 
     @classmethod
     async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
-        """As `TargetClient.create`; compiles and waits for the first artifact beside the event loop."""
+        """As `TargetClient.create`; compiles and waits for the first artifact in a thread."""
         start = _Start(cls, client_options(options, keywords))
         try:
-            return await asyncio.to_thread(start.run)
+            return await _run_in_own_thread(start.run)
         except asyncio.CancelledError:
             start.give_up()
             raise
@@ -155,6 +159,22 @@ class _Start(Generic[Client]):
         self._given_up = True
         if self._client is not None:
             self._client._machinery.close(0)
+
+
+def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Run `function` in a daemon thread that is not one of the loop's few, which the application may have filled."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        if outcome.set_running_or_notify_cancel():
+            try:
+                outcome.set_result(function())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="targetry-create", daemon=True).start()
+    return asyncio.wrap_future(outcome)
 
 
 def _without_callbacks(offer: OfferOptions) -> OfferOptions:

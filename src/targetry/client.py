@@ -41,7 +41,7 @@ class TargetClient(ClientFace):
     def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
         """Make a client from the options of `targetry.options.CLIENT_OPTIONS`, a dict or keyword arguments.
 
-        An on-device or hybrid client waits here for its first artifact, at most `maximum_wait_ready` ms; it is
+        An on-device or hybrid client waits here for its first artifact, at most `maximum_wait_ready` ms (10 s); it is
         returned in any case. `client_ready` is told a moment after this has returned.
         Raises `OptionError`, and `ArtifactError` for an `artifact_payload` or a file that cannot be used.
         (Adobe: "Initialize SDK", Python.)

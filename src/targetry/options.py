@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from targetry.delivery.transport import AsyncTransport, Transport
 
 _DEFAULT_TIMEOUT_MS: Final = 3000
+_DEFAULT_WAIT_READY_MS: Final = 10_000
 _LIKELY_MS: Final = 20  # of less, seconds are meant
 _METHODS: Final = {str(method): method for method in DecisioningMethod}
 
@@ -51,7 +52,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     logger: Any = None
     events: Mapping[str, Handler] | None = None
     polling_interval: float = 300_000
-    maximum_wait_ready: float | None = None
+    maximum_wait_ready: float | None = _DEFAULT_WAIT_READY_MS
     artifact_location: str | Path | None = None
     artifact_payload: Mapping[str, Any] | bytes | str | None = None
     artifact_format: str | None = None
@@ -252,8 +253,9 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
     ),
     "maximum_wait_ready": (
         _maximum_wait,
-        "ms; -1 for no bound",
-        "How long `create` waits for the first artifact.",
+        "ms; -1 for no bound of its own",
+        "How long `create` waits for the first artifact. Polling continues after that. -1 waits until the first round "
+        "of attempts is over, which may take 45 s.",
     ),
     "artifact_location": (
         checks.location,

@@ -68,7 +68,8 @@ class ArtifactSource(Generic[Rules]):
     `compile` turns the artifact's bytes into rules, or raises `ArtifactError`; `parse` turns them into the
     dict that the event `artifact_download_succeeded` shows, when a handler looks at it. With `interval_s` 0 one
     success is enough. `initial` are rules to begin with instead of a download (option `artifact_payload`).
-    `maximum_wait_s` bounds `wait_ready`, `first_round_s` how long attempts in vain are waited for. `cache_dir` is a folder for the last good copy; processes may share it.
+    `maximum_wait_s` bounds `wait_ready`; None bounds it by the first round of attempts alone. `cache_dir` is a folder for the
+    last good copy; processes may share it.
     `on_ready` is called once, when there are rules: by `start` if there is an `initial`, else by the worker's thread.
     """
 
@@ -157,17 +158,23 @@ class ArtifactSource(Generic[Rules]):
         return refresh.current, refresh.freshness.stale_at < self._clock()
 
     def wait_ready(self, timeout_s: float | None = None) -> bool:
-        """Wait until there are rules; whether there are.
+        """Wait until there are rules, and return whether there are.
 
-        At most `timeout_s` seconds, or `maximum_wait_s` where that is None. In any case no longer than the first round of
-        attempts: when the artifact is refused, unusable, or four attempts or 15 s were in vain, there is no point in
-        holding up a start. The source goes on trying. Handlers of its events have mostly returned by then, as in the official
-        package; one that takes its time is not waited for.
+        Waits at most `timeout_s` seconds, or `maximum_wait_s` where that is None, whatever the source does. Returns
+        earlier when waiting is pointless: the artifact is refused or unusable, or the first round of attempts is
+        over (after four attempts, or with the first that ends after `first_round_s`). Polling continues in any case.
+        Handlers of the source's events have mostly returned by then; a slow one is not waited for.
         """
         if self._asleep:
             self._awake()
-        if self._settled.wait(self._maximum_wait_s if timeout_s is None else timeout_s):
-            self._told.wait(_HANDLERS_S)
+        wait_s = self._maximum_wait_s if timeout_s is None else timeout_s
+        ends_at = time.monotonic() + wait_s
+        if self._settled.wait(wait_s):
+            self._told.wait(min(_HANDLERS_S, max(0.0, ends_at - time.monotonic())))
+        elif wait_s > 0:
+            self._log.warning(
+                "not-ready", "No artifact within %g s: starting without one; polling continues", wait_s
+            )
         return self._refresh.current is not None
 
     def poll_now(self, *, force: bool = False) -> None:

@@ -15,7 +15,18 @@ from e2e.client.conftest import Connect, sync_only
 from e2e.client.listener import Listener
 from e2e.client.skins import Skin
 from e2e.client.target import ARTIFACT, CLIENT, ORGANIZATION, Target, artifact, artifact_answer
-from servers.faulty import HANG, Behaviour, Close, Pause, answer, html_answer
+from servers.faulty import (
+    HANG,
+    Behaviour,
+    Close,
+    Hang,
+    Pause,
+    Send,
+    answer,
+    drip,
+    html_answer,
+    redirect_to_itself,
+)
 from targetry import (
     ArtifactError,
     ArtifactVersionError,
@@ -325,6 +336,41 @@ def test_the_start_waits_no_longer_than_it_may(on_device: Connect, target: Targe
         title(client)
     told.wait_for("client_ready")
     assert title(client) == "first"
+
+
+UNHELPFUL = {
+    "silent": HANG,
+    "silent and deaf": (Hang(deaf=True),),
+    "dripping": drip(GOOD, every=0.05),
+    "dripping its head": (Send(b"HTTP/1.1 200 OK\r\nx-a: b" * 1000, every=0.05),),
+    "interim answers": (Send(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000, every=0.01, size=25),),
+    "redirects": redirect_to_itself,
+    "endless body": (Send(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 10_000, every=0.01, size=100),),
+}
+
+
+@pytest.mark.parametrize("behaviour", UNHELPFUL.values(), ids=UNHELPFUL)
+def test_create_returns_in_time_from_any_artifact_host(
+    behaviour: Behaviour, on_device: Connect, target: Target
+) -> None:
+    target.on(ARTIFACT, behaviour)
+    started = time.monotonic()
+    client = on_device(decisioning_method="hybrid", maximum_wait_ready=200)
+    assert time.monotonic() - started < 1.5
+    assert client.get_offers(request=HERO)["meta"]["decisioning_method"] == "server-side"
+    with pytest.raises(NotReadyError):
+        client.get_offers(request=HERO, decisioning_method="on-device")
+    started = time.monotonic()
+    client.close()
+    assert time.monotonic() - started < 1.5
+
+
+def test_create_that_gave_up_waiting_logs_it_once(on_device: Connect, target: Target) -> None:
+    target.on(ARTIFACT, HANG)
+    log = DebugLog()
+    on_device(maximum_wait_ready=20, logger=log)
+    waited = [line for line in log.lines if "starting without one" in line]
+    assert waited == ["No artifact within 0.02 s: starting without one; polling continues"]
 
 
 def test_the_start_waits_for_a_slow_artifact(on_device: Connect, target: Target) -> None:
