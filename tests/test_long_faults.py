@@ -18,6 +18,7 @@ from targetry.background.artifact_refresh import ArtifactRefresh
 from targetry.background.backoff import PollSchedule
 from targetry.background.limited_log import LimitedLog
 from targetry.call_options import offer_options
+from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import TransportError
@@ -92,7 +93,8 @@ def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
     cdn, lines = Cdn(clock), Lines()
     client = Client(cdn, random.Random(2).random, lines, compile_artifact)
     options = client_options({"client": "acme", "organization_id": "A@AdobeOrg"}, {})
-    road = Road(options, engine=client, log=Log(), report=lambda _: None)
+    clusters = ClusterDirectory(cdn.clock)
+    road = Road(options, engine=client, log=Log(), report=lambda _: None, clusters=clusters)
 
     def decide() -> bool:
         """Whether there is an answer that says how fresh it is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from e2e.client.target import artifact
 from targetry.call_options import OfferOptions, offer_options
+from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.retry import MAX_RETRIES, RetryBudget, pause_s
 from targetry.delivery.transport import HttpResponse
 from targetry.device.ruleset import RuleSet, compile_artifact
@@ -81,7 +83,8 @@ def road_of(
 ) -> Road:
     given = {"client": "acme", "organization_id": "A@AdobeOrg", **options}
     engine = engine or (Engine(rules) if rules is not None else None)
-    return Road(client_options(given, {}), engine=engine, log=Log(logger), report=report)
+    clusters = ClusterDirectory(time.monotonic)
+    return Road(client_options(given, {}), engine=engine, log=Log(logger), report=report, clusters=clusters)
 
 
 def offer(request: DeliveryRequest = HERO, method: str = "server-side", **more: Any) -> OfferOptions:
@@ -308,6 +311,99 @@ def test_the_budget_is_ten_retries_and_one_for_every_ten_successes() -> None:
     budget.earn()
     budget.earn()  # tenths do not add up to one exactly
     assert budget.spend()
+
+
+COOKIE_44 = "PC#d.44_0#4000000000"
+OWN, EDGE_44 = "acme.tt.omtrdc.net", "mboxedge44.tt.omtrdc.net"
+LATE = DeadlineError(reason="late")
+
+
+def hosts(attempts: list[Attempt]) -> list[str]:
+    return [attempt.request.url.split("/")[2] for attempt in attempts]
+
+
+def ask(road: Road, *outcomes: HttpResponse | ApiException, **options: Any) -> tuple[Any, list[str]]:
+    """Make a call whose cookie names cluster 44; the result or error, and the hosts that were asked."""
+    call = road.begin(offer(HERO, target_cookie=COOKIE_44, **options))
+    result, attempts = talk(road, call, *outcomes)
+    return result, hosts(attempts)
+
+
+UNREACHABLE: dict[str, HttpResponse | ApiException] = {
+    "refused": _unsent,
+    "502": answer(status=502),
+    "503": BUSY,
+    "504": answer(status=504),
+    "403": answer(status=403),
+    "404": answer(status=404),
+}
+
+
+@pytest.mark.parametrize("outcome", UNREACHABLE.values(), ids=UNREACHABLE)
+def test_cluster_that_cannot_be_reached_gives_way_to_the_own_host(
+    outcome: HttpResponse | ApiException,
+) -> None:
+    road = road_of()
+    result, asked = ask(road, outcome, OK)
+    assert result["response"].status == 200
+    assert "target_location_hint_cookie" not in result
+    assert asked == [EDGE_44, OWN]
+    assert ask(road, OK)[1] == [OWN]
+
+
+def test_request_is_the_same_at_the_own_host() -> None:
+    road = road_of()
+    _, attempts = talk(road, road.begin(offer(HERO, target_cookie=COOKIE_44, session_id="s1")), _unsent, OK)
+    first, second = (attempt.request for attempt in attempts)
+    assert (first.body, first.headers) == (second.body, second.headers)
+    assert second.url == first.url.replace(EDGE_44, OWN)
+
+
+@pytest.mark.parametrize(
+    "outcome", [answer(status=400), answer(status=500), TransportError(reason="reset"), LATE]
+)
+def test_request_that_may_have_arrived_is_not_sent_to_another_host(
+    outcome: HttpResponse | ApiException,
+) -> None:
+    assert ask(road_of(), outcome)[1] == [EDGE_44]
+
+
+@pytest.mark.parametrize("outcome", [TransportError(reason="reset"), LATE], ids=["reset", "late"])
+def test_unknown_cluster_without_an_answer_is_not_asked_again(outcome: ApiException) -> None:
+    road = road_of()
+    ask(road, outcome)
+    assert ask(road, OK)[1] == [OWN]
+
+
+def test_cluster_that_answered_once_is_asked_again_after_a_failure() -> None:
+    road = road_of()
+    ask(road, OK)
+    assert ask(road, _unsent, OK)[1] == [EDGE_44, OWN]
+    assert ask(road, OK)[1] == [EDGE_44]
+
+
+def test_forged_clusters_spend_nothing_of_the_retry_budget() -> None:
+    road = road_of()
+    for number in range(100, 200):
+        cookie = f"PC#d.{number}_0#4000000000"
+        call = road.begin(offer(HERO, target_cookie=cookie))
+        is_tried = road._clusters.choose(call.prepared.cluster) is not None
+        talk(road, call, *[_unsent] * is_tried, OK)
+    assert road._budget.tokens == 10
+
+
+def test_failing_own_host_is_retried_within_its_budget_after_a_failing_cluster() -> None:
+    _, asked = ask(road_of(), _unsent, BUSY, BUSY, BUSY)
+    assert asked == [EDGE_44, OWN, OWN, OWN]
+
+
+def test_report_goes_to_the_own_host_when_its_cluster_has_failed() -> None:
+    reports: list[Impressions] = []
+    road = road_of(RULES, report=reports.append, telemetry_enabled=False)
+    road.decide(road.begin(offer(method="on-device", target_cookie=COOKIE_44)))
+    assert EDGE_44 in reports[0].url
+    ask(road, _unsent, OK)
+    assert OWN in reports[0].url
 
 
 def test_a_conversation_that_is_left_half_way_leaves_no_trace() -> None:

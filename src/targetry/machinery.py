@@ -19,6 +19,7 @@ from .background.notifier import Notifier, NotifierStats
 from .background.place_cache import GeoStats
 from .background.process_end import close_at_exit
 from .decisioning_engine import DecisioningEngine
+from .delivery.clusters import ClusterDirectory
 from .delivery.hosts import geo_url
 from .delivery.http import HttpTransport
 from .delivery.transport import AsyncTransport, Transport
@@ -77,7 +78,13 @@ class Machinery:
             log=self.log,
             spool_path=options.notification_spool,
         )
-        self.road = Road(options, engine=self.engine, log=self.log, report=self._report)
+        self.road = Road(
+            options,
+            engine=self.engine,
+            log=self.log,
+            report=self._report,
+            clusters=ClusterDirectory(time.monotonic),
+        )
         self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
         self.is_closed = False
         self._opened = threading.Event()

@@ -17,10 +17,11 @@ from msgspec import UNSET
 
 from .call_options import OfferOptions, checked_copy
 from .delivery.answer import response_of, text_of
+from .delivery.clusters import ClusterDirectory
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
-from .delivery.hosts import delivery_url, valid_cluster
+from .delivery.hosts import DeliveryAddress, operators_cluster
 from .delivery.prepare import Prepared, Standing, prepare
-from .delivery.retry import RetryBudget, pause_s
+from .delivery.retry import RetryBudget, may_ask_own_host, pause_s, was_unreachable
 from .delivery.telemetry import TelemetryStore, measured
 from .delivery.transport import HttpRequest, HttpResponse
 from .device.decide import Decision, Impression, decide
@@ -65,9 +66,9 @@ class Engine(Protocol):
 
 
 class Impressions(msgspec.Struct, eq=False):
-    """The report of one decision, posted to `url`; `count` notifications are in its `request`.
+    """The report of one decision; `count` notifications are in its `request`.
 
-    Both are made when they are first asked for, which is when the report is sent: the decision does not wait for it.
+    That is made when it is first asked for, which is when the report is sent: the decision does not wait for it.
     """
 
     road: Road
@@ -144,6 +145,7 @@ class Road:
         engine: Engine | None,
         log: Log,
         report: Callable[[Impressions], object],
+        clusters: ClusterDirectory,
     ) -> None:
         self.telemetry = TelemetryStore(enabled=options.telemetry_enabled)
         self._options = options
@@ -152,12 +154,18 @@ class Road:
         self._report = report
         self._budget = RetryBudget()
         self._timeout_s = options.timeout / 1000
+        self._clusters = clusters
+        self._address = delivery_address(options)
+        hint = operators_cluster(options.target_location_hint)
+        if hint is not None:
+            clusters.add(hint)
         self._standing = Standing(
             new_id,
             log,
             options.environment_id,
             options.property_token,
-            valid_cluster(options.target_location_hint),
+            hint,
+            cookies_route=self._address.takes_clusters_of_cookies,
         )
         self._offset_until = 0.0
 
@@ -251,17 +259,27 @@ class Road:
         """
         deadline = call.started + self._timeout_s
         telemetry = self.telemetry.attach(call.prepared.request)
+        cluster = self._clusters.choose(call.prepared.cluster)
         pause, tries = 0.0, 0
         try:
-            request = self._http_request(call)
+            request = self._http_request(call, cluster)
             while True:
                 left = deadline - time.perf_counter() - pause
                 outcome = yield Attempt(request, max(left, 0.001), pause)
                 read = self._read(outcome)
                 if isinstance(read, DeliveryResponse):
                     telemetry = []
-                    self._budget.earn()
-                    return self._arrived(call, read)
+                    if cluster is None:
+                        self._budget.earn()
+                    else:
+                        self._clusters.answered(cluster)
+                    return self._arrived(call, read, cluster)
+                if cluster is not None and self._leave_cluster(cluster, read):
+                    cluster, pause = None, 0.0
+                    url = self._address.url(call.prepared.session_id)
+                    request = msgspec.structs.replace(request, url=url)
+                    if time.perf_counter() < deadline:
+                        continue
                 tries += 1
                 again = pause_s(read, tries, deadline - time.perf_counter(), random.random())
                 if again is None or not self._budget.spend():
@@ -276,13 +294,23 @@ class Road:
             if telemetry:
                 self.telemetry.take_back(telemetry)
 
-    def _http_request(self, call: Call) -> HttpRequest:
+    def _leave_cluster(self, cluster: str, error: ApiException) -> bool:
+        """Record a failed call to a cluster. Return whether the client's own host may be asked instead.
+
+        That costs nothing of the retry budget, which is for the client's own host: a cookie must not spend it.
+        """
+        leaves = may_ask_own_host(error, is_known=self._clusters.is_known(cluster))
+        if leaves or error.status == 0:
+            self._clusters.failed(cluster, unreachable=was_unreachable(error))
+        return leaves
+
+    def _http_request(self, call: Call, cluster: str | None) -> HttpRequest:
         prepared = call.prepared
         try:
             body = json_bytes(prepared.request)
         except ValueError as error:
             raise OptionError("request", f"cannot be written as JSON: {error}") from error
-        url = self.url(prepared)
+        url = self._address.url(prepared.session_id, cluster)
         if self._log.wants_debug:
             self._log.debug(
                 "%s POST %s %s", MESSAGES["REQUEST_SENT"], url.partition("/rest/")[0], body.decode()
@@ -301,15 +329,20 @@ class Road:
         except ApiException as error:
             return error
 
-    def _arrived(self, call: Call, response: DeliveryResponse) -> TargetDeliveryResponse:
+    def _arrived(self, call: Call, response: DeliveryResponse, cluster: str | None) -> TargetDeliveryResponse:
+        """Return the result of an answer that came from `cluster`, None for the client's own host."""
         now = time.time()
-        hint = learned_hint(call.prepared, response, self._options.server_domain)
+        prepared = call.prepared
+        hint = learned_hint(prepared, response, self._options.server_domain)
         if hint is not None:
             self._standing.sticky_cluster = hint
+            self._clusters.add(hint)
+        if prepared.cluster != cluster:
+            prepared = msgspec.structs.replace(prepared, cluster=cluster)
         if self.telemetry.enabled:
             self._measure(call, response, now)
         remote = call.remote
-        return envelope(call.prepared, response, _SERVER_SIDE_NAME, now, [*remote.mboxes], [*remote.views])
+        return envelope(prepared, response, _SERVER_SIDE_NAME, now, [*remote.mboxes], [*remote.views])
 
     def _measure(self, call: Call, response: DeliveryResponse, now: float) -> None:
         took = (time.perf_counter() - call.started) * 1000
@@ -317,17 +350,19 @@ class Road:
         self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
 
     def url(self, prepared: Prepared) -> str:
-        """Where a prepared request is posted to."""
-        options = self._options
-        return delivery_url(
-            options.client,
-            options.organization_id,
-            prepared.session_id,
-            cluster=prepared.cluster,
-            server_domain=options.server_domain,
-            secure=options.secure,
-            version=options.version,
-        )
+        """Return where a report of the decision on a prepared request is posted to."""
+        return self._address.url(prepared.session_id, self._clusters.choose(prepared.cluster))
+
+
+def delivery_address(options: ClientOptions) -> DeliveryAddress:
+    """Return where a client with these options posts its requests."""
+    return DeliveryAddress(
+        client=options.client,
+        organization_id=options.organization_id,
+        server_domain=options.server_domain,
+        secure=options.secure,
+        version=options.version,
+    )
 
 
 def foreign(error: Exception) -> ApiException:

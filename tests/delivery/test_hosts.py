@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -7,17 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from targetry.delivery.hosts import (
+    DeliveryAddress,
     artifact_url,
+    cluster_number,
     cluster_of_device_id,
     cluster_of_edge_host,
-    delivery_url,
     geo_url,
     is_adobe_cdn,
     is_custom_domain,
-    valid_cluster,
+    operators_cluster,
 )
 
 any_text = st.text(alphabet=st.characters(), max_size=60)
+
+
+def delivery_url(
+    client: str, organization: str, session_id: str, cluster: str | None = None, **options: Any
+) -> str:
+    return DeliveryAddress(client=client, organization_id=organization, **options).url(session_id, cluster)
 
 
 DELIVERY_HOSTS = [
@@ -214,8 +222,15 @@ def test_a_custom_domain_is_one_that_is_not_targets(server_domain: str | None, e
         ("", None),
         (None, None),
         ("abc.x@2130706433/_0", None),
-        ("abc." + "3" * 33 + "_0", None),
+        ("abc.9_0", "9"),
+        ("abc.101_0", "101"),
+        ("abc.4711_0", None),
+        ("abc.035_0", None),
+        ("abc.0_0", None),
+        ("abc.zz9_0", None),
+        ("abc.+35_0", None),
         ("abc.３５_0", None),
+        ("abc.٣٥_0", None),
     ],
 )
 def test_a_device_id_names_its_cluster(device_id: str | None, expected: str | None) -> None:
@@ -226,6 +241,7 @@ def test_a_device_id_names_its_cluster(device_id: str | None, expected: str | No
     ("edge_host", "expected"),
     [
         ("mboxedge35.tt.omtrdc.net", "35"),
+        ("mboxedge35000.tt.omtrdc.net", None),
         ("foo.tt.omtrdc.net", None),
         ("mboxedge.tt.omtrdc.net", None),
         ("mboxedgeva6.tt.omtrdc.net", None),
@@ -243,14 +259,34 @@ def test_an_edge_host_names_its_cluster(edge_host: str | None, expected: str | N
 
 
 @pytest.mark.parametrize("hint", ["x@evil/", "35.evil.com", "a b", "35\n", "-", "é", "3" * 33, "", None])
-def test_what_cannot_be_part_of_a_host_name_is_no_cluster(hint: str | None) -> None:
-    assert valid_cluster(hint) is None
+def test_a_hint_of_the_operator_must_fit_into_a_host_name(hint: str | None) -> None:
+    assert operators_cluster(hint) is None
 
 
 @settings(deadline=None)
 @given(text=any_text | st.from_regex(r"[a-z]*\.[^.]*_[0-9]*", fullmatch=True))
 def test_no_cookie_can_lead_away_from_targets_hosts(text: str) -> None:
-    for cluster in (cluster_of_device_id(text), valid_cluster(text)):
+    for cluster in (cluster_of_device_id(text), cluster_number(text), operators_cluster(text)):
         host = urlsplit(delivery_url("acme", "org", "s1", cluster=cluster)).hostname
         assert host is not None
         assert host.endswith(".tt.omtrdc.net")
+
+
+@pytest.mark.parametrize(
+    ("server_domain", "secure", "expected"),
+    [
+        (None, True, True),
+        (None, False, True),
+        ("other.tt.omtrdc.net", False, True),
+        ("own.example", True, True),
+        ("own.example", False, False),
+        ("localhost:8080", False, False),
+    ],
+)
+def test_cookies_lead_away_from_a_custom_domain_only_over_https(
+    server_domain: str | None, secure: bool, expected: bool
+) -> None:
+    address = DeliveryAddress(
+        client="acme", organization_id="org", server_domain=server_domain, secure=secure
+    )
+    assert address.takes_clusters_of_cookies is expected

@@ -75,12 +75,19 @@ def prepared(
     environment_id: int | None = None,
     property_token: str | None = None,
     sticky_cluster: str | None = None,
+    cookies_route: bool = True,
     **asked: Any,
 ) -> Prepared:
     """Prepare a request with ids `id1`, `id2`, … and no options but those that a test is about."""
     numbers = count(1)
     standing = Standing(
-        lambda: f"id{next(numbers)}", log or Log(), environment_id, property_token, sticky_cluster, 60
+        lambda: f"id{next(numbers)}",
+        log or Log(),
+        environment_id,
+        property_token,
+        sticky_cluster,
+        60,
+        cookies_route,
     )
     return prepare(request or DeliveryRequest(), Asked(**asked), standing, visitor, NOW, wire=wire)
 
@@ -135,6 +142,8 @@ ROUTES = [
     ("expired device id", "PC#d.35_0#1", None, "28", ("28", False)),
     ("empty hint", None, "", "28", ("28", False)),
     ("hint that is no cluster", None, "x@evil/", "28", ("28", False)),
+    ("hint that is no number", None, "zz9", "28", ("28", False)),
+    ("device id that is no number", f"PC#d.zz9_0#{LATER}", "31", "28", ("31", True)),
     ("device id that leads elsewhere", f"PC#d.x%40evil%2F_0#{LATER}", None, None, (None, False)),
 ]
 
@@ -148,6 +157,16 @@ def test_a_request_is_routed_by_the_visitor_before_the_client(
     result = prepared(target_cookie=cookie, target_location_hint=hint, sticky_cluster=sticky)
 
     assert (result.cluster, result.routed_by_cookie) == expected
+
+
+def test_cookies_do_not_route_where_they_must_not() -> None:
+    result = prepared(
+        target_cookie=f"PC#d.35_0#{LATER}",
+        target_location_hint="31",
+        cookies_route=False,
+    )
+
+    assert (result.cluster, result.routed_by_cookie) == ("31", True)
 
 
 def test_a_tnt_id_of_the_request_does_not_route() -> None:

@@ -1,13 +1,15 @@
 """Where requests go: edge clusters, and the URLs of the Delivery API, the artifact and the geo lookup.
 
-Clusters reach us in a visitor's cookies and end up in a host name. So only letters and digits count as one:
-`x@10.0.0.1/` must not choose where the server sends its requests (spec/delivery.md §3 to §5).
+A cluster comes from a visitor's cookie and becomes part of a host name. So only what Adobe's clusters look like, a
+small number, counts as one: neither `x@10.0.0.1/` nor `zz9` chooses where the server sends its requests.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, urlsplit
+
+import msgspec
 
 EDGE_CLUSTER_PREFIX = "mboxedge"
 HOST = "tt.omtrdc.net"
@@ -20,30 +22,42 @@ _CDN_HOSTS = {  # cdn_environment → host
     "staging": CDN_HOST_STAGING,
     "development": CDN_HOST_STAGING,
 }
-_LONGEST_CLUSTER = 32
+_MAX_CLUSTER_DIGITS = 3
+_MAX_HINT_LENGTH = 32
 
 
-def delivery_url(
-    client: str,
-    organization_id: str,
-    session_id: str,
-    *,
-    cluster: str | None = None,
-    server_domain: str | None = None,
-    secure: bool = True,
-    version: str | None = None,
-) -> str:
-    """The URL that a Delivery API request is posted to.
+class DeliveryAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a client posts its Delivery API requests: its own host, or an edge cluster.
 
-    A known cluster decides the host, else `server_domain` (which may carry a port), else the client code.
-    Empty texts count as absent. `secure=False` means plain HTTP.
+    The own host is `server_domain` (which may carry a port), else that of the client code. Empty texts count as
+    absent. `secure=False` means plain HTTP.
     """
-    host = f"{EDGE_CLUSTER_PREFIX}{cluster}.{HOST}" if cluster else server_domain or f"{client}.{HOST}"
-    scheme = "http" if secure is False else "https"
-    organization = _in_query(organization_id)
-    session = session_id if _is_plain(session_id) else _encoded(session_id)
-    url = f"{scheme}://{host}/rest/v1/delivery?imsOrgId={organization}&sessionId={session}"
-    return f"{url}&version={_in_query(version)}" if version else url
+
+    client: str
+    organization_id: str
+    server_domain: str | None = None
+    secure: bool = True
+    version: str | None = None
+
+    def url(self, session_id: str, cluster: str | None = None) -> str:
+        """Return the URL of a request, at the own host where no cluster is given."""
+        if cluster:
+            host = f"{EDGE_CLUSTER_PREFIX}{cluster}.{HOST}"
+        else:
+            host = self.server_domain or f"{self.client}.{HOST}"
+        scheme = "http" if self.secure is False else "https"
+        organization = _in_query(self.organization_id)
+        session = session_id if _is_plain(session_id) else _encoded(session_id)
+        url = f"{scheme}://{host}/rest/v1/delivery?imsOrgId={organization}&sessionId={session}"
+        return f"{url}&version={_in_query(self.version)}" if self.version else url
+
+    @property
+    def takes_clusters_of_cookies(self) -> bool:
+        """Whether a visitor's cookie may lead away from the own host.
+
+        Not from a custom domain over plain HTTP: there nothing proves that the other host is Adobe's.
+        """
+        return self.secure is not False or not is_custom_domain(self.server_domain)
 
 
 def _is_plain(text: str) -> bool:
@@ -106,11 +120,21 @@ def is_custom_domain(server_domain: str | None) -> bool:
     return host != HOST and not host.endswith("." + HOST)
 
 
-def valid_cluster(cluster: str | None) -> str | None:
-    """The cluster, or nothing when it cannot be one."""
-    if not cluster or len(cluster) > _LONGEST_CLUSTER:
+def cluster_number(text: str | None) -> str | None:
+    """Return `text` if it is an edge cluster as a visitor or the service may name it, else None.
+
+    Adobe's are numbers: 28, 35, 41.
+    """
+    if not text or len(text) > _MAX_CLUSTER_DIGITS or text[0] == "0":
         return None
-    return cluster if cluster.isascii() and cluster.isalnum() else None
+    return text if text.isascii() and text.isdigit() else None
+
+
+def operators_cluster(hint: str | None) -> str | None:
+    """Return the `target_location_hint` of a client if it can be part of a host name, else None."""
+    if not hint or len(hint) > _MAX_HINT_LENGTH:
+        return None
+    return hint if hint.isascii() and hint.isalnum() else None
 
 
 def cluster_of_device_id(device_id: str | None) -> str | None:
@@ -121,19 +145,18 @@ def cluster_of_device_id(device_id: str | None) -> str | None:
     if len(location) != 2:
         return None
     numbers = location[1].split("_")
-    return valid_cluster(numbers[0]) if len(numbers) == 2 else None
+    return cluster_number(numbers[0]) if len(numbers) == 2 else None
 
 
 @lru_cache(maxsize=64)
 def cluster_of_edge_host(edge_host: str | None) -> str | None:
-    """The cluster in the host name of an edge: `35` of `mboxedge35.tt.omtrdc.net`; only digits are learned."""
+    """The cluster in the host name of an edge: `35` of `mboxedge35.tt.omtrdc.net`."""
     if not edge_host:
         return None
     labels = edge_host.split(".")
     if len(labels) != 4 or not labels[0].startswith(EDGE_CLUSTER_PREFIX):
         return None
-    cluster = valid_cluster(labels[0].removeprefix(EDGE_CLUSTER_PREFIX))
-    return cluster if cluster is not None and cluster.isdigit() else None
+    return cluster_number(labels[0].removeprefix(EDGE_CLUSTER_PREFIX))
 
 
 def _cdn(cdn_environment: str | None, cdn_base_path: str | None) -> str:

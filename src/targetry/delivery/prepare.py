@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from targetry.delivery.cookies import TargetCookie, parse_target_cookie
-from targetry.delivery.hosts import cluster_of_device_id, valid_cluster
+from targetry.delivery.hosts import cluster_number, cluster_of_device_id
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES, property_token_mismatch
 from targetry.models import (
@@ -98,6 +98,7 @@ class Standing(msgspec.Struct):
     """What is the same for all calls of a client, for a while.
 
     `sticky_cluster` is the client's own, configured or learned; `timezone_offset` the server's, in minutes east.
+    `cookies_route`: the cluster in a visitor's target cookie decides where the request is sent.
     """
 
     new_id: Callable[[], str]
@@ -106,6 +107,7 @@ class Standing(msgspec.Struct):
     property_token: str | None = None
     sticky_cluster: str | None = None
     timezone_offset: int = 0
+    cookies_route: bool = True
 
 
 def prepare(
@@ -129,7 +131,8 @@ def prepare(
         session_id, device_id = cookie.session_id or session_id, cookie.device_id
     cluster, routed_by_cookie = standing.sticky_cluster, False
     if device_id or asked.target_location_hint:
-        cluster, routed_by_cookie = _route(device_id, asked.target_location_hint, cluster, log)
+        routing_id = device_id if standing.cookies_route else None
+        cluster, routed_by_cookie = _route(routing_id, asked.target_location_hint, cluster, log)
     values = visitor.get_visitor_values() if visitor is not None else None
 
     if not request.request_id:
@@ -207,7 +210,7 @@ def _route(
     if device_id and (cluster := cluster_of_device_id(device_id)):
         return cluster, True
     if location_hint:
-        if cluster := valid_cluster(location_hint):
+        if cluster := cluster_number(location_hint):
             return cluster, True
         log.debug(_HINT_INVALID, location_hint)
     return sticky_cluster, False

@@ -19,6 +19,7 @@ _LEAST_TRY_S = 0.05  # a try that has less only hides why the one before it fail
 _TOKENS = 10.0
 _TOKEN_BACK = 0.1
 _STATUSES = frozenset({502, 503, 504})
+_NOT_SERVED = frozenset({403, 404, 421})
 
 
 class RetryBudget:
@@ -47,17 +48,25 @@ def pause_s(error: ApiException, tries: int, left_s: float, random: float) -> fl
 
     `tries` have failed so far, `left_s` seconds are left of the call's time, `random` is in [0, 1): full jitter.
     """
-    if tries > MAX_RETRIES or not _is_repeatable(error):
+    if tries > MAX_RETRIES or isinstance(error, DeadlineError) or not was_unreachable(error):
         return None
     asked = _retry_after_s(error.headers or {})
     pause = random * _FIRST_PAUSE_S * 2**tries if asked is None else asked
     return pause if pause + _LEAST_TRY_S <= left_s else None
 
 
-def _is_repeatable(error: ApiException) -> bool:
-    if isinstance(error, DeadlineError):
-        return False
+def was_unreachable(error: ApiException) -> bool:
+    """Return whether the request surely did not reach the Delivery API."""
     return error.status in _STATUSES or (error.status == 0 and getattr(error, "unsent", False))
+
+
+def may_ask_own_host(error: ApiException, *, is_known: bool) -> bool:
+    """Return whether a request that failed at an edge cluster may go to the client's own host.
+
+    `is_known`: the cluster has answered before. Of another one, an answer that it does not serve this client
+    means no more than that it may not be a cluster.
+    """
+    return was_unreachable(error) or (not is_known and error.status in _NOT_SERVED)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -17,7 +17,7 @@ import msgspec
 import uvicorn
 
 from targetry.background.geo_database import GeoDatabase
-from targetry.delivery.hosts import valid_cluster
+from targetry.delivery.hosts import cluster_number
 from targetry.errors import OptionError
 from targetry.samples import shop_path
 
@@ -215,7 +215,7 @@ def check(options: EdgeOptions) -> None:
         raise OptionError("host", f"{reason}; --allow-remote says that this is meant")
     if not 0 <= options.port <= 65535:
         raise OptionError("port", f"must be 0 to 65535, not {options.port}")
-    if options.cluster is not None and not (valid_cluster(options.cluster) and options.cluster.isdigit()):
+    if options.cluster is not None and cluster_number(options.cluster) is None:
         raise OptionError("cluster", f"must be digits, as the 35 of mboxedge35, not {options.cluster!r}")
     for name in ("workers", "max_connections"):
         if getattr(options, name) < 1:

@@ -70,6 +70,13 @@ def edge(host: str | None) -> Callable[[Received], Steps]:
             {"target_cookie": f"PC#abc.35@evil_0#{FAR}"},
             "http://acme.tt.omtrdc.net",
         ),
+        ({}, {"target_cookie": f"PC#abc.zz9_0#{FAR}"}, "http://acme.tt.omtrdc.net"),
+        ({}, {"target_location_hint": "zz9"}, "http://acme.tt.omtrdc.net"),
+        (
+            {"server_domain": "own.example"},
+            {"target_cookie": COOKIE_44},
+            "http://own.example",
+        ),
     ],
     ids=[
         "client code",
@@ -83,6 +90,9 @@ def edge(host: str | None) -> Callable[[Received], Steps]:
         "empty texts",
         "hint that is no cluster",
         "cookie that is no cluster",
+        "cookie that is no number",
+        "hint of the call that is no number",
+        "cookie before own domain without TLS",
     ],
 )
 def test_the_host_is_chosen_by_cookie_hint_domain_and_client_code(
@@ -161,7 +171,7 @@ def test_a_domain_of_ones_own_is_not_left_for_a_learned_cluster(
     result = client.get_offers(request=HERO)
     client.get_offers(request=HERO)
     client.get_offers(request=HERO, target_cookie=COOKIE_44)
-    assert hosts(target) == ["http://target.acme.example"] * 2 + ["http://mboxedge44.tt.omtrdc.net"]
+    assert hosts(target) == ["http://target.acme.example"] * 3
     assert result["target_location_hint_cookie"]["value"] == "35"
 
 
@@ -191,6 +201,22 @@ def test_two_clients_learn_apart(through_proxy: Through, target: Target) -> None
         "http://other.tt.omtrdc.net",
         "http://mboxedge35.tt.omtrdc.net",
     ]
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_cluster_that_a_proxy_does_not_reach_gives_way_to_the_own_host(
+    status: int, through_proxy: Through, target: Target
+) -> None:
+    def reply(received: Received) -> Steps:
+        if "mboxedge" in received.target:
+            return json_answer({}, status)
+        return json_answer(response_to(received.json()))
+
+    target.script(reply)
+    client = through_proxy()
+    for _ in range(2):
+        assert client.get_offers(request=HERO, target_cookie=COOKIE_44)["response"].status == 200
+    assert hosts(target) == ["http://mboxedge44.tt.omtrdc.net"] + ["http://acme.tt.omtrdc.net"] * 2
 
 
 def test_nothing_is_learnt_from_a_failure(through_proxy: Through, target: Target) -> None:
