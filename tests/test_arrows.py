@@ -19,7 +19,19 @@ ARROWS = {
     "wording": {"models", "device"},
     "edge": {"models", "device", "delivery", "background", "wording", "samples"},
 }
-LEAVES = {"errors", "messages", "ids", "logs", "events", "checks", "forks", "lazy_import", "version"}
+LEAVES = {
+    "checks",
+    "entropy",
+    "errors",
+    "events",
+    "forks",
+    "ids",
+    "lazy_import",
+    "logs",
+    "messages",
+    "sync_primitives",
+    "version",
+}
 # guest → the files that may import it
 HOSTS = {
     "cli": {"__main__.py"},

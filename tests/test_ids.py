@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import uuid
+from pathlib import Path
 
 import pytest
 
+import targetry
 from targetry.ids import new_id
 
 
@@ -29,7 +33,7 @@ def test_ids_differ_in_every_place_that_is_free() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_ids_of_a_forked_child_are_its_own() -> None:
-    new_id()  # which may take in random digits for more than one
+    new_id()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -52,3 +56,38 @@ def test_threads_get_ids_of_their_own() -> None:
     for thread in threads:
         thread.join(10)
     assert len(set(taken)) == 2000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the fork of the C library")
+def test_ids_of_a_copied_process_are_its_own() -> None:
+    """As after a snapshot of a virtual machine: memory and process id are the same, and no fork handler runs."""
+    script = """
+import ctypes, os
+pid = os.getpid()
+os.getpid = lambda: pid
+from targetry.entropy import system_random, uniform
+import targetry
+from targetry.ids import new_id
+from targetry.visitor import generate_sdid
+def drawn():
+    return [new_id(), generate_sdid(), repr(uniform()), repr(system_random.random())]
+drawn()
+def copy():
+    reading, writing = os.pipe()
+    if ctypes.CDLL(None).fork() == 0:
+        os.write(writing, " ".join(drawn()).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        return pipe.read().split()
+first, second = copy(), copy()
+assert len(first) == 4 and not {*first} & {*second}, (first, second)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+def test_background_schedules_draw_their_jitter_when_they_use_it() -> None:
+    """The generator of the module `random` is copied with the process, so that all copies would poll and retry together."""
+    source = Path(targetry.__file__).parent
+    users = [file for file in source.rglob("*.py") if "random.random" in file.read_text("utf-8")]
+    assert [file.name for file in users] == ["entropy.py"]

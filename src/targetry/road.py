@@ -7,7 +7,6 @@ world, clock and random ids, is read here and handed down.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Generator
 from typing import Any, Final, Protocol
@@ -28,6 +27,7 @@ from .device.decide import Decision, Impression, decide
 from .device.remote import RemoteDependency, remote_dependency
 from .device.ruleset import RuleSet
 from .device.trace import TraceSource
+from .entropy import uniform
 from .errors import ApiException, ClosedError, NotReadyError, OptionError, TransportError
 from .ids import new_id
 from .logs import Log
@@ -281,7 +281,7 @@ class Road:
                     if time.perf_counter() < deadline:
                         continue
                 tries += 1
-                again = pause_s(read, tries, deadline - time.perf_counter(), random.random())
+                again = pause_s(read, tries, deadline - time.perf_counter(), uniform())
                 if again is None or not self._budget.spend():
                     raise read
                 pause = again

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from random import SystemRandom
-from threading import Lock
+from threading import RLock
 from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import quote, unquote
 
 from msgspec import UNSET, UnsetType
 
 from targetry import checks
+from targetry.entropy import system_random
 from targetry.errors import OptionError
 from targetry.models import AuthenticatedState, CustomerId
 
@@ -55,13 +55,12 @@ _STATE_KEYS = {  # how the 1.1.0 package spells a state's keys → how the page'
     "supplemental_data_id_last": "supplementalDataIDLast",
     "supplemental_data_id_last_consumed": "supplementalDataIDLastConsumed",
 }
-_random = SystemRandom()  # as `secrets`, which takes long to import
 _SCRIPT_ESCAPES = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
 
 
 def generate_sdid() -> str:
     """A new supplemental data id: 16 upper-case hexadecimal digits, a hyphen, 16 more."""
-    return f"{_random.getrandbits(63):016X}-{_random.getrandbits(63):016X}"
+    return f"{system_random.getrandbits(63):016X}-{system_random.getrandbits(63):016X}"
 
 
 class VisitorLike(Protocol):
@@ -84,7 +83,7 @@ class Visitor:
     or wrong customer ids.
     """
 
-    __slots__ = ("_consumed", "_customer_ids", "_lock", "_new_sdid", "_organization_id", "_sdid", "_values")
+    __slots__ = ("_customer_ids", "_lock", "_new_sdid", "_organization_id", "_sdid", "_values")
 
     def __init__(
         self,
@@ -100,9 +99,8 @@ class Visitor:
         self._values = parse_amcv(amcv_cookie)
         self._customer_ids: dict[str, dict[str, Any]] | None = None
         self._new_sdid = sdid_factory
-        self._sdid: str | None = None
-        self._consumed: dict[str, bool] = {}
-        self._lock = Lock()
+        self._sdid: tuple[str, dict[str, bool]] | None = None  # the id, and the consumers that have had it
+        self._lock = RLock()  # a signal handler may ask while it is held
         if customer_ids is not None:
             self.set_customer_ids(customer_ids)
 
@@ -128,11 +126,15 @@ class Visitor:
         """The current SDID; a consumer that has had it already opens a new one, shared by whoever asks next."""
         consumer = f"payload:{consumer_id or DEFAULT_CONSUMER_ID}"
         with self._lock:
-            if self._sdid is None or consumer in self._consumed:
-                self._sdid = self._new_sdid()
-                self._consumed = {}
-            self._consumed[consumer] = True
-            return self._sdid
+            while True:
+                before = self._sdid
+                if before is not None and consumer not in before[1]:
+                    sdid, consumed = before
+                else:
+                    sdid, consumed = self._new_sdid(), {}
+                if self._sdid is before:  # else a signal handler asked meanwhile
+                    self._sdid = sdid, {**consumed, consumer: True}
+                    return sdid
 
     def get_state(self) -> dict[str, Any]:
         """A copy of the state, in the spelling that `Visitor.getInstance(org, {serverState})` reads on the page."""
@@ -142,8 +144,8 @@ class Visitor:
                 state["customerIDs"] = {code: dict(entry) for code, entry in self._customer_ids.items()}
             if self._sdid is not None:
                 state["sdid"] = {
-                    "supplementalDataIDCurrent": self._sdid,
-                    "supplementalDataIDCurrentConsumed": dict(self._consumed),
+                    "supplementalDataIDCurrent": self._sdid[0],
+                    "supplementalDataIDCurrentConsumed": dict(self._sdid[1]),
                     "supplementalDataIDLastConsumed": {},
                 }
         return {self._organization_id: state}

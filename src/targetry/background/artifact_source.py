@@ -11,7 +11,6 @@ child there is no worker until the child first asks for `current`; it then goes 
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from targetry.background.backoff import PollSchedule
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.repeating import Repeating
 from targetry.delivery.transport import Transport, shown_url
+from targetry.entropy import uniform
 from targetry.forks import watch_forks
 from targetry.lazy_import import importing
 
@@ -92,7 +92,7 @@ class ArtifactSource(Generic[Rules]):
         on_ready: Callable[[], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] = uniform,
     ) -> None:
         self._url = url
         self._initial = initial

@@ -7,7 +7,6 @@ does not answer. A lookup never raises: without an answer the caller's geo is us
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
@@ -19,6 +18,7 @@ from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.place import Place, place_of_answer
 from targetry.background.place_cache import Flight, GeoStats, PlaceCache
 from targetry.delivery.transport import HttpRequest, HttpResponse, Transport, shown_url
+from targetry.entropy import uniform
 from targetry.errors import ApiException
 from targetry.events import GEO_LOCATION_UPDATED, GEO_LOOKUP_FAILED
 from targetry.models import Geo
@@ -96,7 +96,7 @@ class Lookup(Generic[AnyTransport]):
         max_entries: int = _MAX_ENTRIES,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] = uniform,
     ) -> None:
         self._transport = transport
         self._url = url

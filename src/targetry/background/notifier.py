@@ -13,7 +13,6 @@ of its parent's; with a spool, what is pending outlives the process, and is then
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ from targetry.background.outbox import Outbox
 from targetry.background.process_end import close_at_exit
 from targetry.background.throttle import RetryPolicy, Throttle
 from targetry.delivery.transport import Transport
+from targetry.entropy import uniform
 from targetry.forks import watch_forks
 from targetry.lazy_import import importing
 
@@ -88,7 +88,7 @@ class Notifier:
         spool_bytes: int = DEFAULT_SPOOL_BYTES,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        random: Callable[[], float] = random.random,
+        random: Callable[[], float] = uniform,
         wait: Callable[[Bell, float], bool] = Bell.wait,
     ) -> None:
         self._transport = transport

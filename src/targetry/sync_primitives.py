@@ -1,0 +1,142 @@
+"""Synchronization primitives that are safe in signal handlers, finalizers and programs that gevent patches late.
+
+`threading.Event`, `Condition` and `Semaphore` hold a lock of their own while they notify. A signal handler or a
+finalizer that runs at that moment in the same thread, and notifies too, waits for itself. They also keep the kind of lock
+that existed when they were made: a greenlet that waits on a lock of before `gevent.monkey.patch_all()` stops its hub.
+
+The classes here hold no lock. Shared state changes by single atomic operations, and a thread that has to wait makes
+its lock at that moment, through `threading`, so it is of the kind of that thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+_Waiting = deque[Any]  # locks, each held by the thread that sleeps on it
+
+
+class WakeupEvent:
+    """Auto-reset event: `set` releases one waiting thread, or the next one to wait. Sets without a wait between count once."""
+
+    __slots__ = ("_is_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiting: _Waiting = deque()
+
+    def set(self) -> None:
+        """Release one thread. Never waits, never raises."""
+        self._is_set = True
+        if self._waiting:
+            _wake_one(self._waiting)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for at most `seconds`. Return whether the event was set; it no longer is."""
+        _wait_for(self._waiting, self._take, seconds)
+        return self._reset()
+
+    def _take(self) -> bool:
+        return self._is_set
+
+    def _reset(self) -> bool:
+        # A `set` between the two reads counts as this one: its caller changed the state before, and the waiter
+        # looks at the state afterwards.
+        was_set, self._is_set = self._is_set, False
+        return was_set
+
+
+class OneShotEvent:
+    """Event that stays set: releases all waiting threads, and those that wait later at once."""
+
+    __slots__ = ("_is_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiting: _Waiting = deque()
+
+    def is_set(self) -> bool:
+        """Return whether `set` was called."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Release all threads. Never waits, never raises."""
+        self._is_set = True
+        while self._waiting:
+            _wake_one(self._waiting)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for at most `seconds`, without limit for None. Return whether the event is set."""
+        return _wait_for(self._waiting, self.is_set, threading.TIMEOUT_MAX if seconds is None else seconds)
+
+
+class Semaphore:
+    """Counting semaphore."""
+
+    __slots__ = ("_free", "_waiting")
+
+    def __init__(self, permits: int) -> None:
+        self._free: deque[None] = deque([None] * permits)
+        self._waiting: _Waiting = deque()
+
+    def acquire(self, seconds: float) -> bool:
+        """Take a permit, waiting for at most `seconds`. Return whether there was one."""
+        return _wait_for(self._waiting, self._take, seconds)
+
+    def release(self) -> None:
+        """Give a permit back. Never waits, never raises."""
+        self._free.append(None)
+        if self._waiting:
+            _wake_one(self._waiting)
+
+    def _take(self) -> bool:
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        return True
+
+
+def _wait_for(waiting: _Waiting, condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until `condition` holds or `seconds` have passed; return whether it holds. True is returned once per check."""
+    if condition():
+        return True
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        lock = threading.Lock()
+        lock.acquire()
+        waiting.append(lock)
+        try:
+            # Whoever makes the condition true afterwards finds the lock and releases it.
+            if condition():
+                return True
+            lock.acquire(timeout=min(left, threading.TIMEOUT_MAX))
+        except BaseException:
+            if not _withdraw(waiting, lock):
+                _wake_one(waiting)  # the wake-up was for this thread, which cannot use it
+            raise
+        else:
+            _withdraw(waiting, lock)
+        if condition():
+            return True
+    return condition()
+
+
+def _withdraw(waiting: _Waiting, lock: Any) -> bool:
+    """Take `lock` out of those that wait. Return False if another thread has taken it out, in order to release it."""
+    try:
+        waiting.remove(lock)
+    except ValueError:
+        return False
+    return True
+
+
+def _wake_one(waiting: _Waiting) -> None:
+    try:
+        lock = waiting.popleft()
+    except IndexError:  # another thread was faster
+        return
+    lock.release()
