@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from ledger_kit import ACTIVITY, event, outcome
+from ledger_kit import ACTIVITY, ODD_ROWS, event, insert_row, outcome
 from other_python import environment
 from targetry.cli.app import app
 from targetry.cli.report import report
@@ -176,6 +176,18 @@ def test_of_very_many_activities_the_most_visited_are_drawn(tmp_path: Path) -> N
     drawn = path.read_text("utf-8")
     assert ">activity 3<" in drawn
     assert ">activity 2<" not in drawn
+
+
+def test_odd_rows_are_reported_without_their_totals(tmp_path: Path) -> None:
+    kept(tmp_path, [event("a")], ACTIVITY)
+    for name, fields in ODD_ROWS.items():
+        insert_row(tmp_path, name, **fields)
+    text = shown("-d", tmp_path, width=200)
+    assert " orders · revenue 2.50\n" in text
+    assert "order totals are left out of the revenue: not a number, or out of range\n" in text
+    result = run("-d", tmp_path, "-o", "json", "--plot", tmp_path / "rates.svg")
+    assert (result.exit_code, result.stderr) == (0, "")
+    json.loads(result.stdout, parse_constant=pytest.fail)
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:

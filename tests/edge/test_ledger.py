@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import stat
@@ -216,6 +217,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a time that no column holds": ({"timestamp_ms": 2**63}, "events[1].timestamp_ms"),
     "a time before all": ({"timestamp_ms": -1}, "events[1].timestamp_ms"),
     "a total that is text": ({"order_total": "9.99"}, "events[1].order_total"),
+    "a total that is not a number": ({"order_total": math.nan}, "events[1].order_total"),
+    "an infinite total": ({"order_total": math.inf}, "events[1].order_total"),
+    "a total beyond floating point": ({"order_total": 10**400}, "events[1].order_total"),
     "a lone surrogate": ({"location": "\ud800"}, "events"),
     "what is no JSON": ({"location": object()}, "events"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_kit import HERO, NOW_MS, QUERY, SHOP, WEB, ask, web_client
-from ledger_kit import ACTIVITY, outcome
+from ledger_kit import ACTIVITY, ODD_ROWS, insert_row, outcome, run_sql
 from targetry.edge.app import Edge, edge_app
 from targetry.edge.delivery import Answer
 from targetry.edge.event import Event
@@ -397,6 +398,68 @@ def test_an_empty_ledger_has_no_plot(tmp_path: Path) -> None:
         )
         assert "No visitors yet" in client.get("/").text
         assert client.get("/plot.svg").status_code == 404
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Iterator[tuple[Path, TestClient]]:
+    """An edge whose ledger has one visitor."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("scipy")
+    with Ledger.open(tmp_path) as ledger:
+        ledger.describe([ACTIVITY])
+        ledger.record(outcome("0", 1, 0))
+        edge = Edge(_Payload(shop_path(), None), ledger=ledger, view=LedgerView(ledger))
+        yield tmp_path, TestClient(edge_app(edge))
+
+
+@pytest.mark.parametrize("name", ODD_ROWS)
+def test_odd_row_leaves_the_report_readable(odd: tuple[Path, TestClient], name: str) -> None:
+    folder, client = odd
+    insert_row(folder, "i")
+    insert_row(folder, name, **ODD_ROWS[name])
+    assert_readable(client)
+
+
+def test_all_odd_rows_together_leave_the_report_readable(odd: tuple[Path, TestClient]) -> None:
+    folder, client = odd
+    insert_row(folder, "i")
+    for name, fields in ODD_ROWS.items():
+        insert_row(folder, name, **fields)
+    run_sql(
+        folder,
+        "INSERT INTO event SELECT NULL, CAST(x'ff80' AS TEXT), kind, CAST(x'ff' AS TEXT), "
+        "CAST(x'ffc0' AS TEXT), experience_id, location, token, timestamp_ms, session_id, NULL, NULL FROM event "
+        "WHERE id = 'i'",
+    )
+    assert_readable(client)
+    assert client.get("/plot.svg").content.startswith(b"<?xml")
+    page = Tags(client.get("/").text).text
+    assert "order totals are left out of the revenue" in page
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE activity SET name = x'ff', type = 7, shares_since_ms = 'noon'",
+        "UPDATE activity SET shares_since_ms = 9223372036854775807",
+        "UPDATE experience SET name = x'ff', share = 'half'",
+        "UPDATE experience SET share = 1e308",
+        "UPDATE experience SET share = -50",
+        "UPDATE experience SET share = 9e999",
+        "UPDATE experience SET share = 5e-324 WHERE id = '0'",
+    ],
+)
+def test_odd_description_leaves_the_report_readable(odd: tuple[Path, TestClient], statement: str) -> None:
+    folder, client = odd
+    run_sql(folder, statement)
+    insert_row(folder, "i", experience_id="1")
+    assert_readable(client)
+
+
+def assert_readable(client: TestClient) -> None:
+    assert client.get("/").status_code == 200
+    assert 'class="alarm"' not in client.get("/").text
+    json.loads(client.get("/report.json").content, parse_constant=pytest.fail)
 
 
 def test_a_ledger_that_cannot_be_read_leaves_the_rest_of_the_page(tmp_path: Path) -> None:

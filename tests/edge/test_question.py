@@ -50,6 +50,10 @@ def notified(**changes: Any) -> dict[str, Any]:
     return {"context": WEB, "notifications": [{**NOTIFICATION, **changes}]}
 
 
+def asked(mode: str, **locations: Any) -> dict[str, Any]:
+    return {"context": WEB, mode: locations}
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
@@ -91,6 +95,32 @@ def notified(**changes: Any) -> dict[str, Any]:
         (notified(timestamp=-1), "request.notifications[0].timestamp: "),
         (notified(mbox={"name": "a"}, view={"name": "b"}), "request.notifications[0]: mbox and view exclude"),
         (notified(tokens=[1]), "request.notifications[0].tokens[0]: "),
+        (
+            notified(order={"total": 1e308}),
+            "request.notifications[0].order.total: must be at most 1,000,000,000,000, not 1e+308",
+        ),
+        (notified(order={"total": -0.01}), "request.notifications[0].order.total: "),
+        (notified(order={"total": 10**400}), "request.notifications[0].order.total: must be a finite"),
+        (
+            asked("execute", mboxes=[{"name": "a"}, {"name": "b", "order": {"total": 1e13}}]),
+            "request.execute.mboxes[1].order.total: must be at most",
+        ),
+        (
+            asked("prefetch", mboxes=[{"name": "a", "order": {"total": 1e13}}]),
+            "request.prefetch.mboxes[0].order.total: must be at most",
+        ),
+        (
+            asked("execute", pageLoad={"order": {"total": 1e13}}),
+            "request.execute.pageLoad.order.total: must be at most",
+        ),
+        (
+            asked("prefetch", pageLoad={"order": {"total": 1e13}}),
+            "request.prefetch.pageLoad.order.total: must be at most",
+        ),
+        (
+            asked("prefetch", views=[{"order": {"total": 1e13}}]),
+            "request.prefetch.views[0].order.total: must be at most",
+        ),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -108,6 +138,10 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
     answer = ask(body)
     assert answer.status == 400
     assert json.loads(answer.body)["message"].startswith("request: ")
+
+
+def test_largest_order_total_is_accepted() -> None:
+    assert ask(notified(order={"id": "o", "total": 1e12})).status == 200
 
 
 def test_mboxes_without_an_index_get_their_position() -> None:

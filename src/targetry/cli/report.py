@@ -15,7 +15,7 @@ from targetry.edge.ledger import DEFAULT_FOLDER, Reader
 from targetry.edge.report import ActivityReport, ExperienceReport, Report, make_report
 from targetry.edge.report_plot import MOST_ACTIVITIES, SUFFIXES, write_plot
 from targetry.edge.significance import Interval
-from targetry.wording.figures import counted, shown_p_value, shown_time
+from targetry.wording.figures import counted, shown_p_value, shown_time, unusable_totals
 from targetry.wording.kinds import kind_in_words
 from targetry.wording.text import shortened
 
@@ -189,6 +189,8 @@ def _print_odd_visitors(out: Console, activity: ActivityReport) -> None:
                 "dim",
             )
         )
+    if activity.unusable_totals:
+        out.print(Text(unusable_totals(activity.unusable_totals), "dim"))
 
 
 def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: bool) -> None:

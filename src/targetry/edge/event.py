@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
@@ -11,6 +12,9 @@ from targetry.errors import OptionError
 
 _Id = Annotated[str, msgspec.Meta(min_length=1)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+MAX_ORDER_TOTAL: Final = 1_000_000_000_000
+"""The largest order total, in the currency of the order, that the edge accepts and a report adds up."""
 
 Kind = Literal["impression", "display", "click", "order"]
 
@@ -63,6 +67,9 @@ _EVENTS: Final = msgspec.json.Decoder(list[Event])
 def checked(events: Sequence[Event]) -> list[Event]:
     """The events, each field of its type and such that it can be stored. Raises `OptionError` with the field's path."""
     try:
+        for position, event in enumerate(events):
+            if not _is_json_number(event.order_total):
+                raise OptionError(f"events[{position}].order_total", "must be a finite number")
         return _EVENTS.decode(msgspec.json.encode(list(events)))
     except UnicodeEncodeError as error:
         raise OptionError("events", f"a text is not Unicode: {error.reason}") from error
@@ -71,3 +78,8 @@ def checked(events: Sequence[Event]) -> list[Event]:
         raise OptionError(f"events{path.rstrip('`')}", reason) from error
     except (TypeError, OverflowError, msgspec.DecodeError) as error:
         raise OptionError("events", str(error)) from error
+
+
+def _is_json_number(total: object) -> bool:
+    """Return False for a number that JSON cannot hold; other types are left to the decoder."""
+    return not isinstance(total, int | float) or abs(total) <= sys.float_info.max

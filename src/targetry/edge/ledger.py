@@ -45,9 +45,23 @@ _MOST_TOGETHER: Final = (
     64  # rows of one statement: each lets go of the interpreter, and has to wait for it afterwards
 )
 _LATEST: Final = "SELECT id FROM event ORDER BY seq DESC LIMIT ?"
-_EVENTS: Final = f"SELECT {_COLUMNS} FROM event ORDER BY seq"
-_ACTIVITIES: Final = "SELECT id, name, type, shares_since_ms FROM activity ORDER BY rowid"
-_EXPERIENCES: Final = "SELECT id, name, share FROM experience WHERE activity_id = ? ORDER BY position"
+# Rows that `record` does not write, since other programs can write to the file: they are left out.
+_IS_EVENT: Final = (
+    "kind IN ('impression', 'display', 'click', 'order') AND typeof(timestamp_ms) = 'integer' AND timestamp_ms >= 0 AND "
+    + " AND ".join(f"typeof({name}) = 'text'" for name in ("id", "visitor", "activity_id", "experience_id"))
+    + " AND typeof(location) = 'text' AND typeof(token) = 'text' AND typeof(session_id) = 'text'"
+    " AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null')"
+)
+_EVENTS: Final = f"SELECT {_COLUMNS} FROM event WHERE {_IS_EVENT} ORDER BY seq"
+_ACTIVITIES: Final = (
+    "SELECT id, CASE typeof(name) WHEN 'text' THEN name END, CASE typeof(type) WHEN 'text' THEN type END, "
+    "CASE typeof(shares_since_ms) WHEN 'integer' THEN max(shares_since_ms, 0) ELSE 0 END "
+    "FROM activity WHERE typeof(id) = 'text' ORDER BY rowid"
+)
+_EXPERIENCES: Final = (
+    "SELECT id, CASE typeof(name) WHEN 'text' THEN name END, CASE WHEN share BETWEEN 0 AND 100 THEN share END "
+    "FROM experience WHERE activity_id = ? AND typeof(id) = 'text' ORDER BY position"
+)
 _DESCRIBE: Final = (
     "INSERT INTO activity (id, name, type, shares_since_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
     "SET name = excluded.name, type = excluded.type, shares_since_ms = excluded.shares_since_ms"

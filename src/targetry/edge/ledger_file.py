@@ -195,6 +195,7 @@ def _snapshot(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = _decoded  # other programs can write to the file
     try:
         _check_format(connection, path)
         connection.execute("BEGIN")
@@ -203,6 +204,10 @@ def _snapshot(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _has_journal(path: Path) -> bool:

@@ -27,7 +27,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from targetry.wording.figures import counted, shown_clock, shown_iso_time, shown_p_value, shown_time
+from targetry.wording.figures import (
+    counted,
+    shown_clock,
+    shown_iso_time,
+    shown_p_value,
+    shown_time,
+    unusable_totals,
+)
 from targetry.wording.text import shortened
 
 from .artifacts import ArtifactState
@@ -196,6 +203,7 @@ class _Templates:
             percent=_percent,
             p_value=shown_p_value,
             rate_bars=rate_bars,
+            unusable_totals=unusable_totals,
         )
         self._page = made.get_template("page.html")
         self._row = made.get_template("request.html")

@@ -16,6 +16,7 @@ import msgspec
 from targetry import models
 from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, MetricType, Notification, snapshot
 
+from .amounts import check_order_totals
 from .refusal import Refused
 
 _LONGEST_SESSION_ID: Final = 128
@@ -99,6 +100,7 @@ def read_request(body: bytes) -> DeliveryRequest:
             _number(part.mboxes, f"request.{mode}.mboxes")
     for position, notification in enumerate(request.notifications or ()):
         _check_notification(notification, f"request.notifications[{position}]")
+    check_order_totals(request)
     return request
 
 

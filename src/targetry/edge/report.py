@@ -33,6 +33,8 @@ class Rate(msgspec.Struct, frozen=True):
 class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     """`visitors` first saw this experience; `impressions` are those of it, whoever had them. See `tally`.
 
+    `revenue` leaves out `unusable_totals`: order totals that are not a number or are beyond `MAX_ORDER_TOTAL`.
+
     `share` is percent, as asked for. `rate` is None without visitors; `lift` for the control, for an experience that nothing
     can be said of yet, and in an activity whose experiences have audiences of their own.
     """
@@ -45,6 +47,7 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     conversions: int
     orders: int
     revenue: float
+    unusable_totals: int
     rate: Rate | None
     lift: Lift | None
 
@@ -65,6 +68,7 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     conversions: int
     orders: int
     revenue: float
+    unusable_totals: int
     switched: int
     outside: int
     shares_since_ms: int
@@ -105,6 +109,7 @@ def _activity(activity: Activity, count: ActivityCount) -> ActivityReport:
         conversions=sum(one.conversions for _, one in rows),
         orders=sum(one.orders for _, one in rows),
         revenue=whole.revenue,
+        unusable_totals=sum(one.unusable_totals for _, one in rows),
         switched=count.switched,
         outside=count.outside,
         shares_since_ms=activity.shares_since_ms,
@@ -141,6 +146,7 @@ def _experience(row: _Row, control: Sample | None) -> ExperienceReport:
         conversions=count.conversions,
         orders=count.orders,
         revenue=count.revenue,
+        unusable_totals=count.unusable_totals,
         rate=Rate(sample.rate, rate_interval(sample)) if sample else None,
         lift=lift(sample, control) if sample and control else None,
     )

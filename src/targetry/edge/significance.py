@@ -89,12 +89,12 @@ def lift(sample: Sample, control: Sample) -> Lift | None:
 
 
 def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRatio | None:
-    """None where there is nothing to compare: fewer than two experiences, or no visitor.
+    """None where there is nothing to compare: fewer than two experiences, no visitor, or a share too small to expect one.
 
     Shares may have any sum, since not all visitors need to take part; all are above 0. Raises `MissingExtraError`.
     """
     total, whole = sum(observed), math.fsum(shares)
-    if len(observed) < 2 or not total:
+    if len(observed) < 2 or not total or not all(total * share / whole for share in shares):
         return None
     expected = [total * share / whole for share in shares]
     result = _stats().chisquare(list(observed), expected)

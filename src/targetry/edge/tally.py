@@ -16,7 +16,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from .event import Event
+from .event import MAX_ORDER_TOTAL, Event
 
 _Key = tuple[str, str]  # activity, visitor
 _Moment = tuple[int, str]  # time and, to settle ties, event id
@@ -27,6 +27,7 @@ class ExperienceCount:
 
     def __init__(self) -> None:
         self.visitors = self.entered = self.impressions = self.conversions = self.orders = 0
+        self.unusable_totals = 0
         self.totals: list[float] = []
 
     @property
@@ -145,5 +146,9 @@ class _Tally:
     def _add_order(self, key: _Key, total: float | None) -> None:
         count = self._activities[key[0]].experiences[self._courses[key].experience_id]
         count.orders += 1
-        if total is not None:
+        if total is None:
+            return
+        if isinstance(total, int | float) and abs(total) <= MAX_ORDER_TOTAL:
             count.totals.append(total)
+        else:
+            count.unusable_totals += 1

@@ -38,3 +38,9 @@ def counted(number: int, one: str, several: str | None = None) -> str:
 def shown_p_value(value: float) -> str:
     """`0.0312`; `< 0.0001` for what is smaller."""
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
+
+
+def unusable_totals(number: int) -> str:
+    """Return the sentence about order totals that a report could not add up."""
+    verb = "is" if number == 1 else "are"
+    return f"{counted(number, 'order total')} {verb} left out of the revenue: not a number, or out of range"
