@@ -20,6 +20,22 @@ milliseconds. What is wrong raises `OptionError` with the option as `path`; a ke
 | --- | --- | --- | --- |
 """
 
+_OPTIONS_TAIL = """
+## Which artifact is used
+
+`create` waits at most `maximum_wait_ready` for the first artifact. Polling continues after that, and `client_ready` is
+emitted when there is one. `client.refresh_artifact()` requests the artifact now and returns a `RefreshResult`: `updated`,
+`unchanged`, `failed` with a reason, or `pending` when its `timeout` (seconds) was not enough.
+
+Caches on the way may serve an artifact that was replaced. One whose `meta.generatedAt` is older than that of the one in use is
+therefore refused, and counted in `stats().artifact.failures["older"]`, unless
+
+- the one in use is dated more than five minutes in the future, which is a mistake or a clock that is wrong,
+- the server's `Last-Modified` says that the older one was published later,
+- the server has sent nothing newer three times in a row, as after a rollback, or
+- it was requested by `client.refresh_artifact(force=True)`, which also goes past caches.
+"""
+
 _ERRORS_HEAD = """# Errors
 
 All derive from `TargetError`, and `TargetError` from `Exception`, so code that catches `Exception` goes on working.
@@ -33,7 +49,7 @@ def options_page() -> str:
         f"| `{name}` | {option.accepts.replace('|', '/')} | {_default(option.default)} | {option.meaning} |"
         for name, option in CLIENT_OPTIONS.items()
     ]
-    return _OPTIONS_HEAD + "\n".join(rows) + "\n"
+    return _OPTIONS_HEAD + "\n".join(rows) + "\n" + _OPTIONS_TAIL
 
 
 def errors_page() -> str:

@@ -284,6 +284,7 @@ TWINS = {
     "get_offers": "get_offers",
     "get_attributes": "get_attributes",
     "send_notifications": "send_notifications",
+    "refresh_artifact": "refresh_artifact",
     "flush": "flush",
     "close": "aclose",
     "__enter__": "__aenter__",

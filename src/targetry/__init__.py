@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import models
 from .attributes import AttributesProvider
+from .background.artifact_refresh import RefreshResult
 from .client import TargetClient
 from .delivery.envelope import TargetDeliveryResponse
 from .errors import (
@@ -42,6 +43,7 @@ __all__ = [
     "NotReadyError",
     "OpenApiException",
     "OptionError",
+    "RefreshResult",
     "TargetClient",
     "TargetDeliveryResponse",
     "TargetError",

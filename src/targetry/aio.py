@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from .attributes import AttributesProvider
+from .background.artifact_refresh import RefreshResult
 from .call_options import OfferOptions, attribute_options, notification_options, offer_options
 from .delivery.envelope import TargetDeliveryResponse
 from .delivery.http import AsyncHttpTransport
 from .delivery.transport import AsyncTransport, HttpResponse
 from .errors import ApiException, OptionError
 from .face import ClientFace
-from .machinery import CLOSE_TIMEOUT_S
+from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from .options import ClientOptions, client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
 
@@ -76,6 +77,15 @@ class AsyncTargetClient(ClientFace):
         """As `TargetClient.send_notifications`, without the callbacks."""
         self._check_open()
         return await self._offers(_without_callbacks(notification_options(options, keywords)))
+
+    async def refresh_artifact(
+        self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S
+    ) -> RefreshResult:
+        """As `TargetClient.refresh_artifact`."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self._refresh(force)), timeout)
+        except TimeoutError:
+            return RefreshResult("pending")
 
     async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""

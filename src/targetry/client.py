@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .attributes import AttributesProvider
+from .background.artifact_refresh import RefreshResult
 from .call_options import OfferOptions, attribute_options, notification_options, offer_options
 from .callbacks import CallbackPool
 from .delivery.envelope import TargetDeliveryResponse
 from .delivery.transport import HttpResponse
 from .errors import ApiException
 from .face import ClientFace
-from .machinery import CLOSE_TIMEOUT_S
+from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from .options import client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
 
@@ -92,6 +93,28 @@ class TargetClient(ClientFace):
         if offer.callback is None:
             return self._offers(offer)
         return self._later(offer, lambda: self._offers(offer))
+
+    def refresh_artifact(self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S) -> RefreshResult:
+        """Request the artifact now instead of at the next poll, and wait for what comes of it.
+
+        An artifact that cannot be used, or a source that does not answer, is a result and no exception.
+
+        Args:
+            force: request it past caches, and use even one that is older than the one in use.
+            timeout: seconds to wait; the request goes on after that.
+
+        Returns:
+            The result: `outcome` is `updated`, `unchanged`, `failed` (with a `reason`), or `pending` when it
+            is not known within `timeout`, or when a handler of an artifact's event calls this.
+
+        Raises:
+            OptionError: the client is server-side, so that it has no artifact.
+            ClosedError: the client is closed.
+        """
+        try:
+            return self._refresh(force).result(timeout)
+        except TimeoutError:
+            return RefreshResult("pending")
 
     def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""

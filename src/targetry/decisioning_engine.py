@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from .background.artifact_file import FileTransport
+from .background.artifact_refresh import RefreshResult
 from .background.artifact_source import ArtifactSource, ArtifactStats
 from .checks import warn
 from .delivery.hosts import artifact_url, is_adobe_cdn
@@ -105,6 +107,10 @@ class DecisioningEngine:
         remote = remote_dependency(rules, request)
         needed = bool(remote.mboxes or remote.views)
         return {"remote_needed": needed, "remote_mboxes": remote.mboxes, "remote_views": remote.views}
+
+    def refresh(self, *, force: bool = False) -> Future[RefreshResult]:
+        """Request the artifact now. `force` uses even one that is older than the one in use."""
+        return self._source.refresh(force=force)
 
     def stop_polling(self) -> None:
         """Ask for no new artifact until `resume_polling`."""

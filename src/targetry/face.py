@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from msgspec.structs import asdict
 
+from .background.artifact_refresh import RefreshResult
 from .decisioning_engine import DecisioningEngine
 from .delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
 from .errors import ClosedError, OptionError
@@ -63,6 +65,13 @@ class ClientFace:
     def stats(self) -> ClientStats:
         """The books of this client: notifications, artifact, geo lookups."""
         return self._machinery.stats()
+
+    def _refresh(self, force: bool) -> Future[RefreshResult]:
+        self._check_open()
+        engine = self._machinery.engine
+        if engine is None:
+            raise OptionError("decisioning_method", "a server-side client has no artifact to refresh")
+        return engine.refresh(force=force)
 
     def _let_go(self) -> int:
         """Close the connections that nobody uses just now, and return how many there were."""

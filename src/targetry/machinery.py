@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .background.geo_aio import AsyncGeoDatabase, AsyncGeoLookup
 
 CLOSE_TIMEOUT_S: Final = 2.0
+REFRESH_TIMEOUT_S: Final = 30.0
 
 
 class ClientStats(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from background_fakes import REFUSED, Answer, Clock, Lines, Listener, Network, Rules, answer, compile_rules
-from targetry.background.artifact_refresh import ArtifactRefresh
+from targetry.background.artifact_refresh import ArtifactRefresh, RefreshResult
 from targetry.background.backoff import PollSchedule
 from targetry.background.disk_cache import DiskCache
 from targetry.background.limited_log import LimitedLog
@@ -28,10 +28,11 @@ class Source:
     ) -> None:
         self.compiler = compile_rules
         self.network = Network(*answers)
-        self.clock, self.now = Clock(), Clock(1_700_000_000)
+        self.clock, self.now = Clock(), Clock(1_790_000_000)
         self.told, self.lines = Listener(), Lines()
         self.compiled: list[bytes] = []
         self.outcomes: list[list[str]] = []
+        self.results: list[RefreshResult | None] = []
         self.ready_after: list[list[str]] = []
         log = LimitedLog(self.lines, self.clock)
         disk = DiskCache(folder, URL, max_bytes=1000, warn=log.warning) if folder else None
@@ -46,7 +47,7 @@ class Source:
             disk=disk,
             max_bytes=1000,
             timeout_s=5,
-            on_outcome=lambda: self.outcomes.append(self.told.names[:]),
+            on_outcome=self._outcome,
             on_ready=lambda: self.ready_after.append(self.told.names[:]),
             clock=self.clock,
             now=self.now,
@@ -55,6 +56,10 @@ class Source:
     def _compile(self, body: bytes) -> Rules:
         self.compiled.append(body)
         return self.compiler(body)
+
+    def _outcome(self, result: RefreshResult | None) -> None:
+        self.outcomes.append(self.told.names[:])
+        self.results.append(result)
 
     @property
     def version(self) -> str | None:
@@ -87,7 +92,7 @@ def test_a_download_is_compiled_and_taken_into_use() -> None:
     source.turn()
     assert source.version == "v1"
     assert (source.refresh.origin, source.refresh.tally.retrievals) == ("network", 1)
-    assert source.refresh.tally.last_retrieved == 1_700_000_000
+    assert source.refresh.tally.last_retrieved == 1_790_000_000
 
 
 def test_a_download_is_told_then_its_geo_then_that_the_client_is_ready() -> None:
@@ -254,12 +259,115 @@ def test_an_artifact_older_than_the_current_one_is_refused(current: str, offered
     assert source.refresh.tally.failures == ({} if taken else {"older": 1})
 
 
+FUTURE = "v1 2099-01-01T00:00:00Z"
+NOW = "2026-09-21T14:13:20"  # of `Source.now`
+
+
+@pytest.mark.parametrize(
+    ("current", "offered"),
+    [
+        (FUTURE, "v2 2026-06-01T00:00:00Z"),
+        (FUTURE, "v2 2098-12-31T23:59:59Z"),
+        (FUTURE, "v2 1970-01-01T00:00:00Z"),
+        (FUTURE, "v2 0001-01-01T00:00:00+14:00"),
+        (FUTURE, "v2"),
+        (FUTURE, "v2 yesterday"),
+        ("v1 9999-12-31T23:59:59-23:00", "v2 2023-11-01T00:00:00Z"),
+        ("v1 2099-01-01", "v2 2023-11-01"),
+        ("v1 2026-09-21T23:00:00Z", "v2 2026-09-21T22:00:00Z"),
+        ("v1 2026-09-21T22:13:20-01:00", "v2 2026-09-21T22:13:20Z"),
+    ],
+)
+def test_artifact_dated_in_the_future_bars_no_later_one(current: str, offered: str) -> None:
+    source = Source(answer(200, current.encode()), answer(200, offered.encode()))
+    source.turn()
+    source.turn()
+    assert source.version == "v2"
+    assert source.refresh.tally.failures == {}
+
+
+def test_date_slightly_ahead_of_a_slow_clock_is_not_in_the_future() -> None:
+    source = Source(answer(200, b"v1 2026-09-21T14:18:19Z"), answer(200, f"v2 {NOW}Z".encode()))
+    source.turn()
+    source.turn()
+    assert source.version == "v1"
+
+
+def test_copy_on_disk_from_the_future_is_replaced_after_a_restart(tmp_path: Path) -> None:
+    saved(tmp_path, FUTURE.encode())
+    Source(answer(200, V2), folder=tmp_path).turn()
+    restarted = Source(REFUSED, folder=tmp_path)
+    restarted.turn()
+    assert restarted.version == "v2"
+
+
+OCTOBER, NOVEMBER = b"v10 2023-10-01T00:00:00Z", b"v11 2023-11-01T00:00:00Z"
+
+
+def test_older_artifact_is_used_when_the_source_keeps_serving_it() -> None:
+    source = Source(answer(200, NOVEMBER), answer(200, OCTOBER))
+    versions = []
+    for _ in range(4):
+        source.turn()
+        versions.append(source.version)
+    assert versions == ["v11", "v11", "v11", "v10"]
+    assert source.refresh.tally.failures == {"older": 2}
+
+
+@pytest.mark.parametrize("between", [answer(200, NOVEMBER), answer(304)], ids=["current", "not modified"])
+def test_older_artifact_is_not_used_when_the_current_one_is_served_between(between: HttpResponse) -> None:
+    source = Source(answer(200, NOVEMBER, etag='"1"'))
+    source.turn()
+    for _ in range(3):
+        source.turn(answer(200, OCTOBER))
+        source.turn(answer(200, OCTOBER))
+        source.turn(between)
+    assert source.version == "v11"
+
+
+@pytest.mark.parametrize(
+    ("current", "offered", "version"),
+    [
+        ("Wed, 01 Nov 2023 00:00:00 GMT", "Thu, 02 Nov 2023 00:00:00 GMT", "v10"),
+        ("Wed, 01 Nov 2023 00:00:00 GMT", "Wed, 01 Nov 2023 00:00:00 GMT", "v11"),
+        ("Wed, 01 Nov 2023 00:00:00 GMT", "Sun, 01 Oct 2023 00:00:00 GMT", "v11"),
+        ("Wed, 01 Nov 2023 00:00:00 GMT", "soon", "v11"),
+        ("yesterday", "Thu, 02 Nov 2023 00:00:00 GMT", "v11"),
+    ],
+)
+def test_older_artifact_is_used_when_the_server_modified_it_later(
+    current: str, offered: str, version: str
+) -> None:
+    source = Source(answer(200, NOVEMBER, last_modified=current), answer(200, OCTOBER, last_modified=offered))
+    source.turn()
+    source.turn()
+    assert source.version == version
+
+
+@pytest.mark.parametrize(
+    ("second", "result"),
+    [
+        (answer(200, V2), RefreshResult("updated")),
+        (answer(200, V1), RefreshResult("unchanged")),
+        (answer(304), RefreshResult("unchanged")),
+        (REFUSED, RefreshResult("failed", "connection refused")),
+        (answer(200, b"garbage"), RefreshResult("failed", "not an artifact")),
+    ],
+    ids=["new", "same", "not modified", "refused", "unusable"],
+)
+def test_result_of_a_turn_says_what_came_of_it(second: Answer, result: RefreshResult) -> None:
+    source = Source(answer(200, V1, etag='"1"'), second)
+    source.turn()
+    source.turn()
+    assert source.results == [RefreshResult("updated"), result]
+
+
 def test_a_forced_turn_takes_an_older_artifact_and_asks_without_condition() -> None:
     source = Source(answer(200, V2, etag='"2"'), answer(200, V1))
     source.turn()
     source.turn(force=True)
     assert source.version == "v1"
-    assert source.network.requests[1].headers == {}
+    assert source.network.requests[1].headers == {"cache-control": "no-cache"}
 
 
 # What the user brought
@@ -278,7 +386,7 @@ def test_rules_that_the_user_brought_are_in_use_before_any_request() -> None:
 # Disk
 
 
-def saved(folder: Path, body: bytes = V1, etag: str | None = '"1"', at: float = 1_699_999_000) -> None:
+def saved(folder: Path, body: bytes = V1, etag: str | None = '"1"', at: float = 1_789_999_000) -> None:
     DiskCache(folder, URL, max_bytes=1000, warn=lambda *_: None).save(body, etag, at)
 
 

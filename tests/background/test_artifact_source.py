@@ -4,8 +4,9 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 
 from background_fakes import REFUSED, Answer, Lines, Listener, Network, Rules, answer, compile_rules
 from other_python import environment
+from targetry.background.artifact_refresh import RefreshResult
 from targetry.background.artifact_source import ArtifactSource
 from targetry.delivery.transport import HttpRequest, HttpResponse
 
 URL = "https://cdn.example/rules.json"
-V1, V2 = b"v1 2026-01-01T00:00:00Z", b"v2 2026-02-01T00:00:00Z"
+V1, V2 = b"v1 2020-01-01T00:00:00Z", b"v2 2020-02-01T00:00:00Z"
 
 
 @contextmanager
@@ -40,6 +42,13 @@ def source_of(
 
 def workers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "targetry-artifact"]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 class Gate:
@@ -70,7 +79,7 @@ def test_a_source_that_is_started_becomes_ready() -> None:
 def test_nothing_is_asked_before_the_start_and_once_after_several() -> None:
     network = Network(answer(200, V1))
     with source_of(network, interval_s=0) as source:
-        source.poll_now()
+        source.refresh()
         assert network.requests == []
         source.start()
         source.start()
@@ -128,7 +137,7 @@ def test_a_source_that_failed_at_the_start_becomes_ready_later() -> None:
         assert not source.wait_ready(10)
         assert not ready.is_set()
         network.then(answer(200, V1))
-        source.poll_now()
+        source.refresh()
         assert ready.wait(10)
         assert source.current is not None
 
@@ -212,13 +221,86 @@ def test_resuming_asks_at_once_when_there_are_no_rules() -> None:
         assert len(network.requests) == 2
 
 
+def test_refresh_returns_what_came_of_it() -> None:
+    network = Network(answer(200, V1, etag='"1"'))
+    with source_of(network) as source:
+        source.start()
+        assert source.wait_ready(10)
+        network.then(answer(200, V2, etag='"2"'))
+        assert source.refresh().result(10) == RefreshResult("updated")
+        network.then(answer(304))
+        assert source.refresh().result(10) == RefreshResult("unchanged")
+        network.then(answer(200, V1))
+        assert source.refresh().result(10).outcome == "failed"
+        assert source.refresh(force=True).result(10) == RefreshResult("updated")
+        assert source.current is not None
+        assert source.current.name == "v1"
+
+
+def test_refresh_of_a_handler_comes_after_the_handler() -> None:
+    pending: list[RefreshResult] = []
+
+    def emit(name: str, **_: Any) -> None:
+        if name == "artifact_download_failed":
+            pending.append(source.refresh().result(10))
+
+    network = Network(answer(404), answer(200, V1))
+    with source_of(network, emit) as source:  # type: ignore[arg-type]
+        source.start()
+        wait_until(lambda: source.current is not None)
+    assert pending == [RefreshResult("pending")]
+
+
+def test_refresh_is_resolved_when_the_source_is_closed() -> None:
+    gate = Gate(answer(200, V1))
+    with source_of(Network(gate)) as source:
+        source.start()
+        assert gate.asked.wait(10)
+        results = [source.refresh(), source.refresh(force=True)]
+        source.close(0)
+        assert [result.result(10).reason for result in results] == ["the client was closed"] * 2
+        assert source.refresh().result(0).outcome == "failed"
+        gate.opened.set()
+
+
+def test_refresh_survives_a_stop_of_polling() -> None:
+    gate = Gate(answer(200, V1))
+    with source_of(Network(gate, answer(200, V2))) as source:
+        source.start()
+        assert gate.asked.wait(10)
+        result = source.refresh()
+        source.stop_polling()
+        gate.opened.set()
+        assert result.result(10) == RefreshResult("updated")
+
+
+def test_cancelled_refresh_does_not_hold_up_the_others() -> None:
+    gate = Gate(answer(200, V1))
+    with source_of(Network(gate, answer(200, V2))) as source:
+        source.start()
+        assert gate.asked.wait(10)
+        cancelled, other = source.refresh(), source.refresh()
+        assert cancelled.cancel()
+        gate.opened.set()
+        assert other.result(10) == RefreshResult("updated")
+
+
+def test_refresh_wakes_while_handlers_still_run() -> None:
+    go_on = threading.Event()
+    network = Network(answer(200, V1))
+    with source_of(network, lambda *_, **__: go_on.wait(10), initial=Rules("v0", None)) as source:  # type: ignore[arg-type]
+        source.start()
+        assert source.refresh().result(5) == RefreshResult("updated")
+        go_on.set()
+
+
 def test_a_poll_can_be_asked_for_while_polling_is_stopped() -> None:
     told = Listener()
     with source_of(Network(answer(200, V1), answer(200, V2)), told) as source:
         source.start()
         assert source.wait_ready(10)
         source.stop_polling()
-        source.poll_now()
+        source.refresh()
         told.wait_for("artifact_download_succeeded", 2)
         assert source.current is not None
         assert source.current.name == "v2"
@@ -229,11 +311,11 @@ def test_only_a_forced_poll_goes_back_to_an_older_artifact() -> None:
     with source_of(Network(answer(200, V2), answer(200, V1)), told) as source:
         source.start()
         assert source.wait_ready(10)
-        source.poll_now()
+        source.refresh()
         told.wait_for("artifact_download_failed")
         assert source.current is not None
         assert source.current.name == "v2"
-        source.poll_now(force=True)
+        source.refresh(force=True)
         told.wait_for("artifact_download_succeeded", 2)
         assert source.current.name == "v1"
 
@@ -301,7 +383,7 @@ def test_after_close_the_rules_stay_and_nothing_is_asked() -> None:
         assert source.wait_ready(10)
         assert source.close(10)
         assert source.close(10)
-        for act in (source.start, source.poll_now, source.stop_polling, source.resume_polling):
+        for act in (source.start, source.refresh, source.stop_polling, source.resume_polling):
             act()
         assert source.current is not None
         assert workers() == []
@@ -387,7 +469,7 @@ def test_a_system_without_threads_to_give_is_survived_until_it_has_some() -> Non
         source.start()
         assert not source.wait_ready()
         threading.stack_size(0)
-        source.poll_now()
+        source.refresh()
         while source.current is None:
             assert threading.active_count() == 2
         assert source.close(10)

@@ -118,7 +118,7 @@ def test_many_forks_while_polling_never_lock_up() -> None:
 
         def child():
             assert source.current.name == "v1"
-            source.poll_now()
+            source.refresh()
             source.stats()
             assert source.close(10)
 

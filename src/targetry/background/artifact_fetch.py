@@ -46,13 +46,23 @@ Outcome = Downloaded | NotModified | Failed
 
 
 def fetch(
-    transport: Transport, url: str, *, etag: str | None, timeout_s: float, max_bytes: int, now: float
+    transport: Transport,
+    url: str,
+    *,
+    etag: str | None,
+    timeout_s: float,
+    max_bytes: int,
+    now: float,
+    past_caches: bool = False,
 ) -> Outcome:
-    """Ask for the artifact, only if it changed when `etag` is given. `now` is the wall clock in epoch seconds.
+    """Request the artifact, only if it changed when `etag` is given. `now` is the wall clock in epoch seconds.
 
-    A 304 that nobody asked for, as from a cache in between, is asked about once more, past that cache.
+    An unconditional request that is answered by a 304, as from a cache in between, is repeated once with
+    `Cache-Control: no-cache`, which `past_caches` sends from the start.
     """
     headers = {"if-none-match": etag} if etag is not None else {}
+    if past_caches:
+        headers["cache-control"] = "no-cache"
     try:
         response = transport.send(HttpRequest("GET", url, headers), timeout=timeout_s, max_bytes=max_bytes)
         if response.status == 304 and etag is None:

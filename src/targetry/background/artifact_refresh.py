@@ -9,13 +9,13 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 import mmh3
 import msgspec
 
 from targetry.background.artifact_fetch import Downloaded, Failed, NotModified, fetch
-from targetry.background.backoff import Pace, PollSchedule
+from targetry.background.backoff import Pace, PollSchedule, http_date
 from targetry.background.freshness import Freshness
 from targetry.background.limited_log import LimitedLog
 from targetry.background.place import place_of_headers
@@ -35,6 +35,22 @@ if TYPE_CHECKING:
 Emit = Callable[..., None]
 Rules = TypeVar("Rules")
 
+_CLOCK_TOLERANCE_S: Final = (
+    300.0  # an artifact dated this far ahead is not from the future: this clock may be slow
+)
+_OLDER_ANSWERS_UNTIL_ROLLBACK: Final = 3
+
+
+class RefreshResult(msgspec.Struct, frozen=True):
+    """The result of one request for the artifact.
+
+    `outcome` is `updated` (a different artifact is in use now), `unchanged` (the source has the one that is in use),
+    `failed` (the rules that were in use stay; `reason` says why), or `pending` (not known within the time given).
+    """
+
+    outcome: Literal["updated", "unchanged", "failed", "pending"]
+    reason: str | None = None
+
 
 class Tally(msgspec.Struct):
     """What has happened so far. `retrievals` counts artifacts taken into use: the payload or disk copy at the
@@ -51,7 +67,8 @@ class Tally(msgspec.Struct):
 class ArtifactRefresh(Generic[Rules]):
     """Keeps `current`, the newest usable rules, by a `turn` now and then.
 
-    `on_outcome` is called when it is clear what became of an attempt, before anybody is told; handlers take their time.
+    `on_outcome` is called with the result of a request as soon as it is known, before handlers of events are called,
+    and with None when rules come from the caller or from disk.
     `on_ready` is called once, after the first rules were told.
     """
 
@@ -68,7 +85,7 @@ class ArtifactRefresh(Generic[Rules]):
         disk: DiskCache | None,
         max_bytes: int,
         timeout_s: float,
-        on_outcome: Callable[[], object],
+        on_outcome: Callable[[RefreshResult | None], object],
         on_ready: Callable[[], object],
         clock: Callable[[], float],
         now: Callable[[], float],
@@ -88,7 +105,9 @@ class ArtifactRefresh(Generic[Rules]):
         self._on_ready = on_ready
         self._now = now
         self._etag: str | None = None
+        self._last_modified: str | None = None  # both of the artifact in use
         self._digest: int | None = None
+        self._older_answers = 0  # in a row
         self._told_stale = False
         self.current: Rules | None = None
         self.origin: str | None = None
@@ -101,7 +120,7 @@ class ArtifactRefresh(Generic[Rules]):
         """Take rules that the user brought."""
         self._take(rules, "payload", self._now())
         self.freshness.confirm()
-        self._on_outcome()
+        self._on_outcome(None)
         self._on_ready()
 
     def turn(self, *, force: bool = False) -> float | None:
@@ -126,6 +145,7 @@ class ArtifactRefresh(Generic[Rules]):
             timeout_s=self._timeout_s,
             max_bytes=self._max_bytes,
             now=self._now(),
+            past_caches=force,
         )
         if self.abandoned:
             return None
@@ -134,7 +154,9 @@ class ArtifactRefresh(Generic[Rules]):
         if isinstance(outcome, NotModified):
             self._log.debug("LD.ArtifactProvider artifact received - status=304")
             self.tally.not_modified += 1
-            return self._succeeded()
+            delay = self._succeeded()
+            self._on_outcome(RefreshResult("unchanged"))
+            return delay
         self._log.debug("LD.ArtifactProvider artifact received - status=200")
         return self._downloaded(outcome, force)
 
@@ -146,13 +168,14 @@ class ArtifactRefresh(Generic[Rules]):
                 rules = self._compile(answer.body)
             except Exception as error:
                 return self._refused(answer.body, _invalid(error), _reason(error))
-            if not force and (text := _older(rules, self.current)) is not None:
+            if not force and (text := self._refused_as_older(rules, answer)) is not None:
                 return self._refused(answer.body, ArtifactError(text), "older")
-        is_first = self.current is None
+        is_first, is_new = self.current is None, self.current is not rules
         self._etag, self._digest = answer.etag, digest
+        self._last_modified = answer.headers.get("last-modified")
         self._take(rules, "network", self._now())
         delay = self._succeeded()
-        self._on_outcome()
+        self._on_outcome(RefreshResult("updated" if is_new else "unchanged"))
         self._tell(answer)
         if is_first:
             self._on_ready()
@@ -172,7 +195,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._etag, self._digest = saved.etag, mmh3.hash128(saved.body)
         self._take(rules, "disk", saved.saved_at)
         self.freshness.read_from_disk(self._now() - saved.saved_at)
-        self._on_outcome()
+        self._on_outcome(None)
         self._on_ready()
 
     def _take(self, rules: Rules, origin: str, retrieved_at: float) -> None:
@@ -181,10 +204,32 @@ class ArtifactRefresh(Generic[Rules]):
         self.tally.retrievals += 1
         self.tally.last_retrieved = retrieved_at
 
+    def _refused_as_older(self, offered: Rules, answer: Downloaded) -> str | None:
+        """Return why rules are refused as older than those in use, or None when they are to be used.
+
+        Caches of a CDN may give out what they had before. But dates in artifacts may be wrong, and publishers do go
+        back. So the date does not count when the one in use lies in the future, when the server modified the offered
+        one later, or when it has given nothing newer several times in a row.
+        """
+        ours, theirs = _generated(self.current), _generated(offered)
+        if ours is None or theirs is None or theirs >= ours:
+            return None
+        if ours.timestamp() > self._now() + _CLOCK_TOLERANCE_S:
+            return None
+        if _is_later(answer.headers.get("last-modified"), self._last_modified):
+            return None
+        self._older_answers += 1
+        if self._older_answers >= _OLDER_ANSWERS_UNTIL_ROLLBACK:
+            return None
+        return (
+            f"The artifact was generated at {theirs.isoformat()}, before the one in use ({ours.isoformat()})"
+        )
+
     def _succeeded(self) -> float | None:
         is_first = not self.freshness.confirmed
         self.freshness.confirm()
         self._told_stale = False
+        self._older_answers = 0
         return self._schedule.after_success(first=is_first)
 
     def _tell(self, answer: Downloaded) -> None:
@@ -205,7 +250,7 @@ class ArtifactRefresh(Generic[Rules]):
         failures = self.tally.failures
         failures[failure.reason] = failures.get(failure.reason, 0) + 1
         self.tally.last_error = str(failure.error)
-        self._on_outcome()
+        self._on_outcome(RefreshResult("failed", str(failure.error)))
         self._log.error(failure.reason, "Failed to retrieve artifact: %s", failure.error)
         self._emit(ARTIFACT_DOWNLOAD_FAILED, artifact_location=self._shown, error=failure.error)
         self._tell_stale()
@@ -234,12 +279,9 @@ def _reason(error: Exception) -> str:
     return "version" if isinstance(error, ArtifactVersionError) else "invalid"
 
 
-def _older(offered: object, current: object) -> str | None:
-    """Why rules are not taken, if they were generated before the current ones; what does not say is not older."""
-    ours, theirs = _generated(current), _generated(offered)
-    if ours is None or theirs is None or theirs >= ours:
-        return None
-    return f"The artifact was generated at {theirs.isoformat()}, before the one in use ({ours.isoformat()})"
+def _is_later(offered: str | None, current: str | None) -> bool:
+    ours, theirs = http_date(current), http_date(offered)
+    return ours is not None and theirs is not None and theirs > ours
 
 
 def _generated(rules: object) -> datetime.datetime | None:

@@ -10,15 +10,18 @@ child there is no worker until the child first asks for `current`; it then goes 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Final, Generic
 
 import msgspec
 
-from targetry.background.artifact_refresh import ArtifactRefresh, Emit, Rules
+from targetry.background.artifact_refresh import ArtifactRefresh, Emit, RefreshResult, Rules
 from targetry.background.backoff import PollSchedule
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.repeating import Repeating
@@ -125,7 +128,9 @@ class ArtifactSource(Generic[Rules]):
         )
         self._clock = clock
         self._started_at: float | None = None
-        self._halted = self._closed = self._asleep = self._force = False
+        self._halted = self._closed = self._asleep = False
+        self._refreshes: deque[tuple[bool, Future[RefreshResult]]] = deque()  # forced or not, oldest first
+        self._in_turn = 0  # of them, those that the turn under way answers
         self._settled = threading.Event()  # rules are there, or not worth waiting for
         self._told = threading.Event()  # and the handlers of that have come to an end
         self._worker = Repeating("targetry-artifact", self._step)
@@ -177,21 +182,33 @@ class ArtifactSource(Generic[Rules]):
             )
         return self._refresh.current is not None
 
-    def poll_now(self, *, force: bool = False) -> None:
-        """Ask now instead of at the next poll, also while polling is halted; does not wait for the answer.
+    def refresh(self, *, force: bool = False) -> Future[RefreshResult]:
+        """Request the artifact now instead of at the next poll, also while polling is halted.
 
-        `force` takes even an artifact that was generated before the one in use.
+        `force` requests it unconditionally and past caches, and uses even one that is older than the one in use.
+        Returns the result to wait for; within a handler that this source calls it is `pending`, as nothing is
+        requested before the handler has returned.
         """
+        result: Future[RefreshResult] = Future()
         if self._started_at is None or self._closed:
-            return
+            result.set_result(RefreshResult("failed", "there is no polling"))
+            return result
         self._asleep = False
-        self._force = self._force or force
-        self._worker.schedule(0)
+        self._refreshes.append((force, result))
+        if not self._worker.schedule(0):
+            self._resolve(len(self._refreshes), RefreshResult("failed", "there is no thread for the request"))
+        elif self._worker.is_current_thread:
+            answered: Future[RefreshResult] = Future()
+            answered.set_result(RefreshResult("pending"))
+            return answered
+        return result
 
     def stop_polling(self) -> None:
-        """Ask no more until `resume_polling` or `poll_now`; the rules in use stay."""
+        """Stop polling until `resume_polling`; the rules in use stay, and `refresh` still works."""
         self._halted = True
         self._worker.cancel()
+        if self._refreshes:
+            self._worker.schedule(0)
         self._settle()
 
     def resume_polling(self) -> None:
@@ -209,6 +226,7 @@ class ArtifactSource(Generic[Rules]):
         self._asleep = False
         self._refresh.abandoned = True
         self._settle()
+        self._resolve(len(self._refreshes), RefreshResult("failed", "the client was closed"))
         return self._worker.close(timeout_s)
 
     def stats(self) -> ArtifactStats:
@@ -237,6 +255,8 @@ class ArtifactSource(Generic[Rules]):
         if settled.is_set():
             self._settle()
         self._asleep = self._started_at is not None and not self._closed
+        self._refreshes.clear()  # of threads of the parent
+        self._in_turn = 0
 
     def _awake(self) -> None:
         self._asleep = False
@@ -249,8 +269,8 @@ class ArtifactSource(Generic[Rules]):
             self._settle()  # there will be no attempt to wait for
 
     def _step(self) -> float | None:
-        force, self._force = self._force, False
-        delay_s = self._refresh.turn(force=force)
+        self._in_turn = len(self._refreshes)
+        delay_s = self._refresh.turn(force=any(force for force, _ in list(self._refreshes)[: self._in_turn]))
         if self._is_settled():
             self._settle()
         return None if self._halted else delay_s
@@ -261,9 +281,20 @@ class ArtifactSource(Generic[Rules]):
         in_vain = self._refresh.tally.attempts >= _FIRST_ROUND_ATTEMPTS or self._refresh.retry_is_pointless
         return in_vain or self._clock() - (self._started_at or 0.0) >= self._first_round_s
 
-    def _outcome(self) -> None:
+    def _outcome(self, result: RefreshResult | None) -> None:
         if self._is_settled():
             self._settled.set()
+        if result is not None:
+            answered, self._in_turn = self._in_turn, 0
+            self._resolve(answered, result)
+
+    def _resolve(self, count: int, result: RefreshResult) -> None:
+        """Resolve the `count` refreshes that wait longest."""
+        with contextlib.suppress(IndexError):  # the others were resolved by `close`
+            for _ in range(count):
+                _, waiting = self._refreshes.popleft()
+                if waiting.set_running_or_notify_cancel():
+                    waiting.set_result(result)
 
     def _settle(self) -> None:
         self._settled.set()

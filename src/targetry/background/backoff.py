@@ -48,11 +48,19 @@ def retry_after_s(value: str | None, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    moment = http_date(text)
+    return None if moment is None else max(0.0, moment - now)
+
+
+def http_date(value: str | None) -> float | None:
+    """Return the date of a header such as `Last-Modified` in epoch seconds, or None for anything else."""
+    if value is None:
+        return None
     with importing():  # it takes long, and dates are rare
         import email.utils
 
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+        return email.utils.parsedate_to_datetime(value).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

@@ -40,6 +40,11 @@ class Repeating:
         """Whether a step is due or under way."""
         return self._thread is not None
 
+    @property
+    def is_current_thread(self) -> bool:
+        """Whether the step is what calls."""
+        return self._thread is threading.current_thread()
+
     def schedule(self, delay_s: float) -> bool:
         """Have the next step run in `delay_s` seconds instead of when it was due.
 

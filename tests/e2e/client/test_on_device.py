@@ -30,12 +30,14 @@ from servers.faulty import (
 from targetry import (
     ArtifactError,
     ArtifactVersionError,
+    ClosedError,
     DeliveryRequest,
     ExecuteRequest,
     MboxRequest,
     NotReadyError,
     OptionError,
     PrefetchRequest,
+    RefreshResult,
     RequestDetails,
     Trace,
     ViewRequest,
@@ -134,6 +136,52 @@ def test_secrets_of_location_appear_nowhere(
     assert target.requests[0].target == "/mine?token=t0ken"
     for secret in ("p4ssw0rd", "t0ken", "fr4gment"):
         assert [text for text in shown if secret in text] == []
+
+
+def test_artifact_dated_in_the_future_is_replaced_also_after_a_restart(
+    on_device: Connect, target: Target, tmp_path: Path
+) -> None:
+    future = artifact("future", generated_at="2099-01-01T00:00:00Z")
+    target.on(ARTIFACT, artifact_answer(future))
+    cached = {"artifact_cache_dir": tmp_path}
+    first = on_device(**cached)
+    assert title(first) == "future"
+    first.close()
+    target.on(ARTIFACT, artifact_answer(OLD))
+    restarted = on_device(**cached)
+    restarted.refresh_artifact()
+    assert title(restarted) == "old"
+    assert stats(restarted).failures == {}
+
+
+def test_refresh_brings_what_is_published_and_says_so(on_device: Connect, target: Target) -> None:
+    target.on(ARTIFACT, artifact_answer(artifact()))
+    client = on_device()
+    assert client.refresh_artifact() == RefreshResult("unchanged")
+    target.on(ARTIFACT, artifact_answer(OLD))
+    refused = client.refresh_artifact()
+    assert (refused.outcome, title(client)) == ("failed", "first")
+    assert "was generated at 2025-01-01" in (refused.reason or "")
+    assert client.refresh_artifact(force=True) == RefreshResult("updated")
+    assert title(client) == "old"
+    target.on(ARTIFACT, answer(503))
+    reason = "Non-200 status code response from artifact request: 503"
+    assert client.refresh_artifact() == RefreshResult("failed", reason)
+
+
+def test_refresh_waits_no_longer_than_it_may(on_device: Connect, target: Target) -> None:
+    client = on_device()
+    target.on(ARTIFACT, HANG)
+    assert client.refresh_artifact(timeout=0.05) == RefreshResult("pending")
+    client.close()
+    with pytest.raises(ClosedError):
+        client.refresh_artifact()
+
+
+def test_server_side_client_has_nothing_to_refresh(connect: Connect) -> None:
+    with pytest.raises(OptionError, match="has no artifact to refresh") as caught:
+        connect().refresh_artifact()
+    assert caught.value.path == "decisioning_method"
 
 
 def test_a_decision_asks_nobody(on_device: Connect, target: Target) -> None:
