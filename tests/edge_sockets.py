@@ -21,7 +21,7 @@ from targetry.edge.shortcut import Shortcut
 from targetry.samples import shop_path
 
 PATIENCE_S = 10.0
-HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 class OpenEdge:
@@ -132,7 +132,7 @@ def post(document: Any = HERO, *fields: str, query: str = QUERY) -> bytes:
     """A delivery request, as bytes."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     more = "".join(f"{field}\r\n" for field in fields)
-    head = f"POST /rest/v1/delivery?{query} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+    head = f"POST /rest/v1/delivery?{query} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n{more}\r\n"
     return head.encode() + body
 
 

@@ -11,12 +11,12 @@ _LONGEST_S: Final = 10.0
 _QUIET_S: Final = 0.015
 
 GOOD = (
-    b"POST /rest/v1/delivery?client=acme&sessionId=s1 HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    b"POST /rest/v1/delivery?client=acme&sessionId=s1 HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     b"content-length: 70\r\n\r\n"
     b'{"context":{"channel":"web"},"execute":{"mboxes":[{"name":"hero"}]}}  '
 )
 CHUNKED = (
-    b"POST /rest/v1/delivery?client=acme&sessionId=s1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"POST /rest/v1/delivery?client=acme&sessionId=s1 HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     b'1e\r\n{"context":{"channel":"web"}} \r\n0\r\n\r\n'
 )
 PIECES = (

@@ -229,36 +229,6 @@ def test_requests_are_counted_by_route_and_status() -> None:
     assert 'targetry_edge_requests_total{route="other",status="404"} 1.0' in text
 
 
-def test_a_page_of_any_origin_may_ask_with_credentials() -> None:
-    headers = {"origin": "https://shop.example", "access-control-request-method": "POST"}
-    asked = web_client().options(
-        DELIVERY, headers={**headers, "access-control-request-headers": "content-type"}
-    )
-    assert asked.status_code == 200
-    assert asked.headers["access-control-allow-headers"] == "content-type"
-    answer = web_client().post(DELIVERY, json=HERO, headers=headers)
-    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-    assert answer.headers["access-control-allow-credentials"] == "true"
-
-
-@pytest.mark.parametrize("path", [DELIVERY, RULES, "/v1/geo"])
-def test_a_preflight_is_answered_for_whatever_may_be_asked(path: str) -> None:
-    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
-    answer = web_client().options(path, headers={**asked, "access-control-request-headers": "x-request-id"})
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-    assert answer.headers["access-control-allow-headers"] == "x-request-id"
-    assert set(answer.headers["access-control-allow-methods"].split(", ")) == {"GET", "POST"}
-    refused = web_client().options(path, headers={**asked, "access-control-request-method": "DELETE"})
-    assert refused.status_code == 400
-
-
-def test_a_page_may_read_why_it_was_refused() -> None:
-    answer = web_client().post(DELIVERY, content=b"{", headers={"origin": "https://shop.example"})
-    assert answer.status_code == 400
-    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-
-
 def test_a_large_answer_is_gzipped_for_who_takes_it() -> None:
     mboxes = [{"name": "hero"}] * 10
     request = {**HERO, "execute": {"mboxes": mboxes}}

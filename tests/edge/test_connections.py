@@ -66,7 +66,8 @@ class SlowLedger:
 
 HALF_A_BODY = post()[:-5]
 CHUNKED = (
-    b"POST /rest/v1/delivery?%b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" % QUERY.encode()
+    b"POST /rest/v1/delivery?%b HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    % QUERY.encode()
 )
 
 
@@ -81,7 +82,7 @@ CHUNKED = (
         (HALF_A_BODY, [408], "slow"),
         (post() + HALF_A_BODY, [200, 408], "slow"),
         (CHUNKED + b"5\r\n{", [408], "slow"),
-        (b"GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1234", [200], "slow"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1234", [200], "slow"),
     ],
     ids=[
         "nothing",
@@ -115,7 +116,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_ended() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 30_000_000  # more than the system keeps for a socket
     with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
-        connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
         wait_until(lambda: here.ended("unread") and not here.connections())
 
 
@@ -123,7 +124,7 @@ def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 10_000_000
     with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
-        connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
         answered = bytearray()
         while len(answered) < 10_000_000:
             answered += connection.recv(1_000_000)
@@ -229,7 +230,11 @@ def test_where_all_are_at_work_those_who_come_are_told_503() -> None:
         ([post(b"x" * 1_000_001)], 413, "body"),
         ([post(b"x" * 5_000_000)], 413, "body"),
         ([CHUNKED, *[b"10000\r\n" + b"x" * 65536 + b"\r\n"] * 20], 413, "body"),
-        ([b"POST /rest/v1/delivery HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n"], 413, "body"),
+        (
+            [b"POST /rest/v1/delivery HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n"],
+            413,
+            "body",
+        ),
     ],
     ids=["10⁵ fields", "200 fields", "long field", "long path", "1 MB", "5 MB", "1.3 MB in chunks", "1 GB"],
 )
@@ -252,7 +257,7 @@ def test_a_body_of_a_gigabyte_is_not_read(patient: OpenEdge) -> None:
     sent = 0
     with patient.connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(
-            b"POST /rest/v1/delivery?x=y HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n"
+            b"POST /rest/v1/delivery?x=y HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n"
         )
         while sent < 1_000_000_000:
             sent += connection.send(b"x" * 1_000_000)
@@ -320,7 +325,7 @@ def test_requests_that_come_at_once_are_answered_in_their_order(recorded: bool) 
     with open_edge() as here:
         if not recorded:
             here.edge.recording._record = None
-        last = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        last = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
         answered = here.said(b"".join(mixed) + last)
     assert statuses(answered) == [200] * (len(mixed) + 1)
     order = [b"ok" if mixed[number] is HEALTH else b"r" for number in range(len(mixed))]
@@ -354,9 +359,9 @@ def test_another_protocol_that_is_offered_is_not_taken(patient: OpenEdge, reques
 
 
 def test_a_tunnel_is_not_dug(patient: OpenEdge) -> None:
-    assert statuses(patient.said(b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n\x16\x03\x01...\r\n\r\n")) == [
-        400
-    ]
+    assert statuses(
+        patient.said(b"CONNECT x:443 HTTP/1.1\r\nhost: localhost\r\n\r\n\x16\x03\x01...\r\n\r\n")
+    ) == [400]
 
 
 # Ends

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from edge_kit import HERO, NOW_MS, QUERY
 from edge_sockets import OpenEdge, one_answer, open_edge, post, wait_until
+from targetry.edge.app import Edge
 from targetry.edge.ledger_error import LedgerError
+from targetry.edge.local import _Payload
 from targetry.edge.shortcut import Exchange, Shortcut
-from targetry.samples import shop
+from targetry.samples import shop, shop_path
 
 LARGE = "large"  # an mbox whose answer is zipped
 HUGE = "huge"  # and one whose answer is zipped by a thread
@@ -142,7 +144,7 @@ def test_both_ways_count_and_record_alike() -> None:
 def test_a_request_is_on_the_page_whichever_way_it_went() -> None:
     with open_edge() as here:
         answer(here, post(WITH_ID))
-        answer(here, post(WITH_ID, "origin: https://shop.example"))
+        answer(here, post(WITH_ID, "origin: http://localhost:3000"))
         assert [one.status for one in here.edge._recent.after()] == [200, 200]
 
 
@@ -171,10 +173,10 @@ class Head:
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self.exchange = SHORTCUT.exchange(self.url, self.headers, self.parser)
+        self.exchange = SHORTCUT.exchange(self.url, self.headers, self.parser, ("127.0.0.1", 80))
 
 
-SHORTCUT = Shortcut(None)  # type: ignore[arg-type]  whether it takes a request is no matter of its edge
+SHORTCUT = Shortcut(Edge(_Payload(shop_path(), None)))
 
 
 @pytest.mark.parametrize(
@@ -190,6 +192,8 @@ def test_a_plain_request_goes_the_short_way(fields: tuple[str, ...]) -> None:
     "sent",
     [
         post(HERO, "origin: https://shop.example"),
+        post(HERO, "sec-fetch-site: cross-site"),
+        post(HERO).replace(b"host: localhost", b"host: shop.example"),
         post(HERO, "Content-Encoding: gzip"),
         post(HERO, "expect: 100-continue"),
         post(b""),

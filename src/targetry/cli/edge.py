@@ -84,6 +84,15 @@ def edge(
         bool,
         _option("--allow-remote", env="ALLOW_REMOTE", help="Listen where other machines can reach it."),
     ] = False,
+    allow_origin: Annotated[
+        list[str] | None,
+        _option(
+            "--allow-origin",
+            env="ALLOW_ORIGIN",
+            help="Answer scripts of this origin, with credentials. May be repeated; * is for all, without credentials. Default: localhost only, without credentials.",
+            metavar="ORIGIN",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         _option(
@@ -145,6 +154,7 @@ def edge(
         cluster=cluster,
         geo_database=geo_database,
         allow_remote=allow_remote,
+        allow_origins=allow_origin or (),
         workers=workers,
         max_connections=max_connections,
         idle_timeout=idle_timeout,

@@ -21,7 +21,6 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +28,7 @@ from starlette.routing import Route
 
 from targetry.ids import new_id as random_id
 
+from .access import AccessMiddleware, AccessPolicy, is_public_path
 from .artifacts import ArtifactState
 from .bodies import read_body
 from .delivery import Answer, FindPlace, deliver
@@ -88,6 +88,7 @@ class Edge:
         log: logging.Logger | None = None,
         view: LedgerView | None = None,
         limits: Limits = Limits(),  # noqa: B008  it is immutable
+        access: AccessPolicy | None = None,
     ) -> None:
         self._recent = Recent(int(time.time() * 1000))
         self.page = Page(lambda: artifacts.shelf, artifacts.states, self._recent, view)
@@ -101,6 +102,7 @@ class Edge:
         self.recording = Recording(ledger, self.metrics, self.log)
         self.notes = RequestNotes(self.metrics, self.log)
         self.limits = limits
+        self.access = access or AccessPolicy()
         self.breaches = Breaches(limits, self.metrics, self.log)
         self.door = Door(limits, self.breaches, self.metrics)
 
@@ -147,11 +149,13 @@ class Edge:
         return answer.status, answer.body
 
     def listed(self, respond: Respond) -> Respond:
-        """The same, with the request among the last ones that the page shows; not those for the page itself."""
+        """Return a handler that also adds the request to the history; requests for the operator's own paths are left out."""
 
         def listing(request: Request, error: Exception) -> Response:
             endpoint = request.scope.get("endpoint")
-            if getattr(endpoint, "__self__", None) is not self.page:
+            is_page = getattr(endpoint, "__self__", None) is self.page
+            is_denied = endpoint is None and isinstance(error, Refused)
+            if not is_page and (is_public_path(request.url.path) or not is_denied):
                 told = (
                     error
                     if endpoint == self.delivery and isinstance(error, Refused)
@@ -208,7 +212,8 @@ class Edge:
 
 
 def edge_app(edge: Edge) -> Starlette:
-    """The app of an edge; closing what the edge stands on is its maker's affair."""
+    """Return the ASGI app of an edge. The caller closes the parts that the edge was made of."""
+    respond = edge.listed(partial(_refused, edge.breaches))
     return Starlette(
         routes=[
             Route("/rest/v1/delivery", edge.delivery, methods=["POST"]),
@@ -225,18 +230,11 @@ def edge_app(edge: Edge) -> Starlette:
         ],
         middleware=[
             Middleware(Guard, notes=edge.notes, log=edge.log),
-            Middleware(
-                CORSMiddleware,
-                allow_origin_regex=".*",  # at.js asks with credentials, to which `*` is no answer
-                allow_credentials=True,
-                allow_methods=["GET", "POST"],
-                allow_headers=["*"],
-                expose_headers=["etag"],
-            ),
+            Middleware(AccessMiddleware, policy=edge.access, respond=respond),
             Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED, compresslevel=ZIP_LEVEL),
         ],
         exception_handlers={
-            Refused: edge.listed(partial(_refused, edge.breaches)),
+            Refused: respond,
             HTTPException: edge.listed(_http_error),
         },
     )

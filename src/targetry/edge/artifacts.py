@@ -57,7 +57,9 @@ class Artifacts:
         self._organization_id = organization_id
         self._log = log or logging.getLogger("targetry.edge")
         self._on_change = on_change
-        self._files = [_File(Path(path)) for path in paths]
+        self._files = [
+            _File(path, name) for path, name in zip(map(Path, paths), shown_names(paths), strict=True)
+        ]
         for file in self._files:
             try:
                 file.served = self._read(file)
@@ -131,7 +133,7 @@ class Artifacts:
     def _read(self, file: _File) -> Served:
         file.identity = _identity(file.path)
         served = Served(
-            str(file.path),
+            file.name,
             _bytes_of(file.path),
             client=self._client,
             organization_id=self._organization_id,
@@ -151,9 +153,23 @@ class Artifacts:
         return shelf
 
 
+def shown_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Return the names of files as pages and metrics show them: without folders, numbered where two are alike."""
+    names: list[str] = []
+    for path in paths:
+        name = shown = Path(path).name
+        number = 1
+        while shown in names:
+            number += 1
+            shown = f"{name} ({number})"
+        names.append(shown)
+    return names
+
+
 class _File:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str) -> None:
         self.path = path
+        self.name = name
         self.identity: _Identity | None = None
         self.served: Served | None = None
         self.refused: str | None = None
@@ -177,7 +193,8 @@ def _bytes_of(path: Path) -> bytes:
         with path.open("rb") as file:
             source = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"cannot be read: {error}") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        raise ArtifactError(f"cannot be read: {reason}") from error
     if len(source) > MAX_BYTES:
         raise ArtifactError(f"is larger than {MAX_BYTES} bytes")
     return source

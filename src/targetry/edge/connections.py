@@ -7,12 +7,14 @@ door looks at that. Bodies on the long way are bounded by `bodies` as well, whic
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .access import Authority, parse_authority
 from .door import Door
 from .limits import MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_BYTES, Limit
 from .refusal import error_body
@@ -32,6 +34,7 @@ def _refusal(status: int, message: str) -> bytes:
 
 _REFUSALS: Final[dict[Limit, bytes]] = {
     "not_http": _refusal(400, "this is not HTTP/1.1"),
+    "host": _refusal(400, "the request must have one Host field, of the host that it is sent to"),
     "slow": _refusal(408, "the request did not arrive in time"),
     "body": _refusal(413, f"the request is larger than {MAX_REQUEST_BYTES:,} bytes"),
     "head": _refusal(431, f"the head is larger than {MAX_HEAD_BYTES:,} bytes, or has more than {MAX_FIELDS} fields"),
@@ -43,8 +46,15 @@ class _TooLarge(Exception):  # noqa: N818  ends the parser's work, and goes no f
     pass
 
 
+class _WrongHost(Exception):  # noqa: N818  as well
+    pass
+
+
 class _NotServed(Exception):  # noqa: N818  as well
     pass
+
+
+_BREACHES: Final[dict[type, Limit]] = {_TooLarge: "head", _WrongHost: "host"}
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -65,6 +75,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._may_be_short = False  # the next request
         self._is_offer = False  # of another protocol
         self._is_deaf = False
+        self._known_host: bytes | None = None
+        self.access_log = False  # uvicorn's own shows queries, and with them sessions
         self._farewell: bytes | None = None
         self._unsent = 0
         self._unsent_since = 0.0
@@ -143,7 +155,7 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             return self._without_offer() + data[upgrade.args[0] :]
         except httptools.HttpParserError as error:
-            self._refuse("head" if isinstance(error.__context__, _TooLarge) else "not_http")
+            self._refuse(_BREACHES.get(type(error.__context__), "not_http"))
         else:
             is_all_of_one = self._begun == (1 if was == IDLE else 0)
             if self._state in (HEAD, BODY) and is_all_of_one:
@@ -179,6 +191,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.headers) > MAX_FIELDS or (len(self._data) > MAX_HEAD_BYTES and self._is_head_too_large()):
             raise _TooLarge
+        if not self._has_one_host():
+            raise _WrongHost
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise _NotServed
@@ -199,7 +213,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._may_be_short = False
         if self.cycle is not None and not self.cycle.response_complete:
             return None
-        return self._shortcut.exchange(self.url, self.headers, self.parser)
+        return self._shortcut.exchange(self.url, self.headers, self.parser, self.server)
+
+    def _has_one_host(self) -> bool:
+        """Whether it is clear to which host the request is sent; HTTP/1.0 need not say so."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts:
+            return self.parser.get_http_version() == "1.0" and self.url.startswith(b"/")
+        if len(hosts) > 1:
+            return False
+        if self.url.startswith(b"/") and hosts[0] == self._known_host:
+            return True
+        host = parse_authority(hosts[0].decode("latin-1"))
+        if host is None or not _is_sent_to(self.url, host):
+            return False
+        self._known_host = hosts[0]
+        return True
 
     def _is_head_too_large(self) -> bool:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES
@@ -288,6 +317,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unsent, self._unsent_since = unsent, now
             return False
         return now - self._unsent_since >= self._door.limits.idle_s
+
+
+def _is_sent_to(url: bytes, host: Authority) -> bool:
+    """Whether a request target is of this host, where it names one."""
+    if url.startswith(b"/") or url == b"*":
+        return True
+    scheme, separator, rest = url.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return True  # the parser or the router refuses it
+    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+    return parse_authority(authority.decode("latin-1")) == host
 
 
 class _CyclesTransport:

@@ -22,6 +22,7 @@ from targetry.background.place import Place
 from targetry.errors import ArtifactError, OptionError
 from targetry.samples import shop_path
 
+from .access import AccessPolicy
 from .app import Edge, edge_app
 from .artifacts import ArtifactState
 from .event import Event
@@ -77,7 +78,7 @@ class _Payload:
         return [ArtifactState(one.name, one.client, one.environment, one.rules.generated_at, 0.0, None)]
 
     def _shelf(self, artifact: Source) -> Shelf:
-        name = str(artifact) if isinstance(artifact, Path) else "payload"
+        name = artifact.name if isinstance(artifact, Path) else "payload"
         return Shelf([Served(name, _bytes_of(artifact), client=self._client, organization_id=ORGANIZATION)])
 
 
@@ -144,17 +145,26 @@ def edge(
     places: Mapping[str, Place] | None = None,
     ledger: Recorder | None = None,
     now: Callable[[], float] = time.time,
+    allow_origins: Sequence[str] = (),
 ) -> Iterator[LocalEdge]:
     """Run an edge as long as the `with` block; without an artifact, one that serves the sample shop.
 
     `places`: IP address → place. `now`: the edge's clock, epoch seconds. With a `ledger` of one's own, closing it is one's own affair too.
-    Raises `ArtifactError`.
+    `allow_origins`: origins of web pages that are answered besides loopback ones, `*` for all. Raises `ArtifactError`, `OptionError`.
     """
     payload = _Payload(shop_path() if artifact is None else artifact, client)
     recorder = MemoryLedger() if ledger is None else ledger
     log = logging.getLogger("targetry.edge")
     find_place = None if places is None else dict(places).get
-    served = Edge(payload, ledger=recorder, find_place=find_place, cluster=cluster, log=log, now=now)
+    served = Edge(
+        payload,
+        ledger=recorder,
+        find_place=find_place,
+        cluster=cluster,
+        log=log,
+        now=now,
+        access=AccessPolicy(allow_origins),
+    )
     server = EdgeServer(
         edge_app(served),
         listen("127.0.0.1", 0),

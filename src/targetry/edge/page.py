@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shlex
 import threading
 import time
@@ -40,7 +41,6 @@ from targetry.wording.text import shortened
 from .artifacts import ArtifactState
 from .ledger_error import LedgerError
 from .ledger_view import LedgerView, Shown
-from .own_page import check_own
 from .rate_bars import rate_bars
 from .recent import Recent, Seen
 from .refusal import Refused
@@ -58,6 +58,7 @@ _NO_LEDGER: Final = "nothing is recorded; start the edge with --data DIR"
 _LATER: Final = "not explained yet, since others took long; reload the page"
 _LONGEST_S: Final = 1.0  # visitors wait for the same processor
 _CANNOT: Final = (LedgerError, MissingExtraError, PlotError)
+_FOLDERS: Final = re.compile(r"""(?<![\w/.])(?:[A-Za-z]:)?[/\\](?:[^/\\\n:'"]+[/\\])+""")
 
 
 class Page:
@@ -82,12 +83,10 @@ class Page:
         self._lock = threading.Lock()
 
     async def page(self, request: Request) -> Response:
-        check_own(request)
         return self._html(await run_in_threadpool(self._page, str(request.base_url), self._recent.after()))
 
     async def recent_requests(self, request: Request) -> Response:
         """Those that came after the one that `after` names, as a piece of the page; 204 where there are none."""
-        check_own(request)
         seen = self._recent.after(_number(request.query_params.get("after", "0")))
         if not seen:
             return Response(status_code=204, headers=self._headers)
@@ -95,14 +94,12 @@ class Page:
 
     async def report(self, request: Request) -> Response:
         """What `targetry report -o json` prints."""
-        check_own(request)
         shown = await run_in_threadpool(_told(self._view_or_404().report))
         return Response(
             msgspec.json.encode(shown.report), headers=self._headers, media_type="application/json"
         )
 
     async def plot(self, request: Request) -> Response:
-        check_own(request)
         picture = await run_in_threadpool(_told(self._view_or_404().plot))
         if picture is None:
             raise Refused(404, "there is nothing to plot: no activity has visitors yet")
@@ -180,7 +177,7 @@ class Page:
         try:
             return self._view.report(), ""
         except _CANNOT as error:
-            return None, str(error)
+            return None, _without_folders(str(error))
 
 
 class _Templates:
@@ -262,6 +259,11 @@ def _told(ask: Callable[[], _T]) -> Callable[[], _T]:
         try:
             return ask()
         except _CANNOT as error:
-            raise Refused(503, str(error)) from error
+            raise Refused(503, _without_folders(str(error))) from error
 
     return asked
+
+
+def _without_folders(text: str) -> str:
+    """Return a message with each absolute path cut to its last part."""
+    return _FOLDERS.sub("", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ from targetry.delivery.hosts import cluster_number
 from targetry.errors import OptionError
 from targetry.samples import shop_path
 
+from .access import AccessPolicy, is_loopback_name
 from .app import Edge, edge_app
 from .artifacts import Artifacts
 from .connections import BoundedProtocol
@@ -43,7 +43,8 @@ Path = str | os.PathLike[str]
 class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What an edge is started with. No `artifacts`: the sample shop. `port` 0: any that is free. `data`: the ledger's folder,
     without which nothing is recorded. `client`: the client code, instead of the artifacts' own. `workers`: processes; the limits of
-    connections are of each of them, times in seconds."""
+    connections are of each of them, times in seconds. `allow_origins`: origins of web pages that are answered besides loopback
+    ones; `*` for all."""
 
     artifacts: Sequence[Path] = ()
     host: str = "127.0.0.1"
@@ -54,6 +55,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     cluster: str | None = None
     geo_database: Path | None = None
     allow_remote: bool = False
+    allow_origins: Sequence[str] = ()
     workers: int = 1
     max_connections: int = 4096
     idle_timeout: float = 30.0
@@ -138,6 +140,7 @@ class EdgeServer:
                 log=log,
                 view=LedgerView(ledger) if ledger is not None else None,
                 limits=_limits(options, log),
+                access=AccessPolicy(options.allow_origins, host=options.host),
             )
             parts = contextlib.ExitStack()
             for part in (ledger, places):
@@ -224,6 +227,7 @@ def check(options: EdgeOptions) -> None:
         if not 0 < getattr(options, name) <= _LONGEST_TIMEOUT_S:
             reason = f"must be more than 0 and at most {_LONGEST_TIMEOUT_S:,} seconds"
             raise OptionError(name, f"{reason}, not {getattr(options, name)}")
+    AccessPolicy(options.allow_origins)
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
 
@@ -244,11 +248,8 @@ def url_of(host: str, port: int) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    """Return whether only this machine reaches an address to listen on."""
+    return is_loopback_name(host.lower())
 
 
 def listen(host: str, port: int, *, is_one_of_many: bool = False) -> socket.socket:

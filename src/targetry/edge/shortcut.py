@@ -25,7 +25,9 @@ from .refusal import INTERNAL_ERROR
 _PATH: Final = "/rest/v1/delivery"
 _URL: Final = f"{_PATH}?".encode()
 _ROUTE: Final = "delivery"
-_LONG_WAY: Final = frozenset({b"origin", b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"})
+_LONG_WAY: Final = frozenset(
+    {b"origin", b"sec-fetch-site", b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"}
+)
 _THREAD_BYTES: Final = 128 * 1024  # zipping more would hold up all others
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -95,27 +97,48 @@ class Shortcut:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
+        self._host: bytes | None = None  # the last one that was allowed
         self._common: tuple[object, bytes] = (None, b"")
         self._arrived: list[_Arrived] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def exchange(self, url: bytes, headers: list[tuple[bytes, bytes]], parser: Any) -> Exchange | None:
-        """The request whose head this is, if it can go this way. `parser` is httptools'."""
+    def exchange(
+        self,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        parser: Any,
+        server: tuple[str, int | None] | None,
+    ) -> Exchange | None:
+        """Return the request whose head this is, if it can go this way.
+
+        `parser` is httptools', `server` the local address of the connection.
+        """
         if not url.startswith(_URL) or b"#" in url:
             return None
-        length, zips = b"", None
+        length, zips, host = b"", None, b""
         for name, value in headers:
             if name in _LONG_WAY:
                 return None
             if name == b"content-length":
                 length = value
+            elif name == b"host":
+                host = value
             elif name == b"accept-encoding" and zips is None:
                 zips = b"gzip" in value
         if not length.isdigit() or not 0 < int(length[:20]) <= MAX_BODY_BYTES:
             return None
         if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
             return None
+        if host != self._host and not self._allows(host, server):
+            return None
         return Exchange(url[len(_URL) :].decode(), bool(zips), parser.should_keep_alive())
+
+    def _allows(self, host: bytes, server: tuple[str, int | None] | None) -> bool:
+        """Whether the `Host` is one of the edge's; what is remembered holds for all connections of an edge."""
+        if not self._edge.access.allows_host(host.decode("latin-1"), server, is_public=True):
+            return False
+        self._host = host
+        return True
 
     def answer(self, exchange: Exchange, line: Line) -> None:
         """Reply to a request that is complete, in the next turn of the loop."""
