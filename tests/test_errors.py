@@ -27,7 +27,7 @@ EVERY_ERROR = [
     NotReadyError("not yet"),
     ClosedError("closed"),
     AttributeNotFoundError("no such attribute"),
-    ApiException(400, "Bad Request", '{"message": "no"}', {"content-type": "application/json"}),
+    ApiException(400, "Bad Request", body='{"message": "no"}', headers={"content-type": "application/json"}),
     TransportError(reason="refused"),
     DeadlineError(reason="too late"),
 ]
@@ -81,7 +81,7 @@ def test_an_official_text_is_the_whole_text() -> None:
 
 
 def test_an_api_exception_shows_the_answer_as_the_official_one_does() -> None:
-    error = ApiException(404, "Not Found", "gone", {"server": "edge"})
+    error = ApiException(404, "Not Found", body="gone", headers={"server": "edge"})
     assert str(error) == (
         "(404)\nReason: Not Found\nHTTP response headers: {'server': 'edge'}\nHTTP response body: gone\n"
     )

@@ -1,6 +1,6 @@
 """The official import name of the Delivery API's models, here for `targetry.models`, with the bare client of the API."""
 
-from delivery_api_client import Model
+from delivery_api_client import Model, api, api_client, configuration, exceptions
 from delivery_api_client.Model import *  # noqa: F403
 from targetry.errors import ApiException, OpenApiException
 from targetry.official.api_client import ApiClient, Configuration, DeliveryApi
@@ -14,6 +14,11 @@ __all__ = [
     "ApiValueError",
     "Configuration",
     "DeliveryApi",
+    "Model",
     "OpenApiException",
+    "api",
+    "api_client",
+    "configuration",
+    "exceptions",
 ]
 __all__ += Model.__all__

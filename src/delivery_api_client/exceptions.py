@@ -5,3 +5,4 @@ from targetry.errors import OpenApiException as OpenApiException
 from targetry.official.api_errors import ApiKeyError as ApiKeyError
 from targetry.official.api_errors import ApiTypeError as ApiTypeError
 from targetry.official.api_errors import ApiValueError as ApiValueError
+from targetry.official.api_errors import render_path as render_path

@@ -1,4 +1,10 @@
 """The official import name of Adobe Target's on-device engine without a client, here for `targetry.standalone`."""
 
+from target_decisioning_engine import constants as constants
+from target_decisioning_engine import events as events
+from target_decisioning_engine import types as types
+from target_decisioning_engine.constants import (
+    SUPPORTED_ARTIFACT_MAJOR_VERSION as SUPPORTED_ARTIFACT_MAJOR_VERSION,
+)
 from targetry.standalone import DecisioningConfig as DecisioningConfig
 from targetry.standalone import TargetDecisioningEngine as TargetDecisioningEngine

@@ -1,12 +1,20 @@
 """The official import name of Adobe Target's Python SDK, here for `targetry`: programs written for 1.1.0 keep their imports."""
 
+from target_python_sdk import cookies as cookies
+from target_python_sdk import messages as messages
+from target_python_sdk import types as types
 from targetry import AttributesProvider as AttributesProvider
 from targetry import TargetClient as TargetClient
 from targetry.events import CLIENT_READY as CLIENT_READY
 from targetry.messages import MESSAGES as MESSAGES
 from targetry.models import DecisioningMethod as DecisioningMethod
+from targetry.official.attributes import get_attributes_callback as get_attributes_callback
 from targetry.official.events import EventProvider as EventProvider
+from targetry.official.events import get_logger as get_logger
+from targetry.official.functions import compose_functions as compose_functions
 from targetry.official.requests import EMPTY_REQUEST as EMPTY_REQUEST
+from targetry.official.requests import add_mboxes_to_request as add_mboxes_to_request
+from targetry.official.requests import requires_decisioning_engine as requires_decisioning_engine
 from targetry.standalone import DecisioningConfig as DecisioningConfig
 from targetry.standalone import TargetDecisioningEngine as TargetDecisioningEngine
 

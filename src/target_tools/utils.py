@@ -1,15 +1,47 @@
-"""The functions of the official module that programs call."""
+"""The functions of the official module."""
 
-from targetry.ids import new_id as create_uuid
+from target_tools.constants import MILLISECONDS_IN_SECOND as MILLISECONDS_IN_SECOND
+from targetry.ids import new_id as _new_id
+from targetry.messages import property_token_mismatch as property_token_mismatch
+from targetry.models import DecisioningMethod as DecisioningMethod
+from targetry.models import ExecuteRequest as ExecuteRequest
+from targetry.models import MboxRequest as MboxRequest
+from targetry.models import ModelProperty as _ModelProperty
+from targetry.models import PrefetchRequest as PrefetchRequest
+from targetry.official.events import get_logger as get_logger
+from targetry.official.functions import compose_functions as compose_functions
+from targetry.official.functions import memoize as memoize
+from targetry.official.functions import noop as noop
+from targetry.official.requests import MBOXES as MBOXES
+from targetry.official.requests import REQUEST_TYPE_MAP as REQUEST_TYPE_MAP
+from targetry.official.requests import REQUEST_TYPES as REQUEST_TYPES
+from targetry.official.requests import VIEWS as VIEWS
 from targetry.official.requests import add_mboxes_to_request as add_mboxes_to_request
+from targetry.official.requests import decisioning_engine_ready as decisioning_engine_ready
+from targetry.official.requests import get_mbox_names as get_mbox_names
+from targetry.official.requests import get_names_for_requested as get_names_for_requested
+from targetry.official.requests import get_property as get_property
+from targetry.official.requests import get_property_token as get_property_token
+from targetry.official.requests import get_view_names as get_view_names
+from targetry.official.requests import has_requested as has_requested
+from targetry.official.requests import has_requested_views as has_requested_views
+from targetry.official.requests import requires_decisioning_engine as requires_decisioning_engine
+from targetry.official.values import EPOCH_START as EPOCH_START
+from targetry.official.values import flatten_list as flatten_list
 from targetry.official.values import get_epoch_time as get_epoch_time
 from targetry.official.values import get_epoch_time_milliseconds as get_epoch_time_milliseconds
+from targetry.official.values import get_timezone_offset as get_timezone_offset
+from targetry.official.values import get_value_from_object as get_value_from_object
+from targetry.official.values import is_dict as is_dict
+from targetry.official.values import is_empty as is_empty
+from targetry.official.values import is_int as is_int
+from targetry.official.values import is_list as is_list
+from targetry.official.values import is_string as is_string
+from targetry.official.values import parse_float as parse_float
+from targetry.official.values import parse_int as parse_int
+from targetry.official.values import remove_empty_values as remove_empty_values
 from targetry.official.values import to_dict as to_dict
 
-__all__ = [
-    "add_mboxes_to_request",
-    "create_uuid",
-    "get_epoch_time",
-    "get_epoch_time_milliseconds",
-    "to_dict",
-]
+Property = _ModelProperty
+SECONDS_IN_MINUTE = 60
+create_uuid = _new_id

@@ -24,9 +24,9 @@ class AttributesProvider:
     among its offers is not there at all.
     """
 
-    def __init__(self, offers_response: Mapping[str, Any]) -> None:
+    def __init__(self, offers_response: Mapping[str, Any] | None) -> None:
         self.offers_response = offers_response
-        self.indexed = _indexed(offers_response.get("response"))
+        self.indexed = _indexed(offers_response.get("response") if offers_response else None)
 
     def get_value(self, mbox_name: str, key: str, default: Any = _MISSING) -> Any:
         """One attribute. Without it: `default` if one was given, else `AttributeNotFoundError` (D-41)."""
@@ -48,7 +48,7 @@ class AttributesProvider:
         attributes = self.indexed.get(mbox_name)
         return None if attributes is None else dict(attributes)
 
-    def get_response(self) -> Mapping[str, Any]:
+    def get_response(self) -> Mapping[str, Any] | None:
         """The answer of `get_offers`, the very object that the provider was made from."""
         return self.offers_response
 

@@ -90,6 +90,11 @@ class DecisioningEngine:
         """The rules to decide by; None until there are some."""
         return self._source.current
 
+    @property
+    def artifact(self) -> dict[str, Any] | None:
+        """The artifact in use as a dict; None when there is none."""
+        return self.get_raw_artifact()
+
     def is_ready(self) -> bool:
         """Whether there are rules."""
         return self._source.current is not None

@@ -20,6 +20,8 @@ on them goes on working; everything derives from `Exception` as there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 
 class TargetError(Exception):
@@ -76,21 +78,34 @@ class ApiException(TargetError, OpenApiException):  # noqa: N818  the official n
     """The Delivery API answered with an error, or with something that is no answer.
 
     `status` is the HTTP status (0 when there was none), `reason` its text, `body` the answer's text and
-    `headers` its headers, as in the official package (spec/delivery.md §9).
+    `headers` its headers, as in the official package.
     """
 
     def __init__(
         self,
         status: int = 0,
         reason: str | None = None,
+        http_resp: Any = None,
+        *,
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        """Store the fields, or read them from a response with `status`, `reason`, `data` and `getheaders()`."""
+        if http_resp is not None:
+            status, reason, body = http_resp.status, http_resp.reason, http_resp.data
+            headers = http_resp.getheaders()
         super().__init__(status, reason, body, headers)
         self.status = status
         self.reason = reason
         self.body = body
         self.headers = headers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (
+            partial(type(self), body=self.body, headers=self.headers),
+            (self.status, self.reason),
+            vars(self),
+        )
 
     def __str__(self) -> str:
         text = f"({self.status})\nReason: {self.reason}\n"

@@ -171,7 +171,7 @@ class Events:
     def __init__(self, handlers: Mapping[str, Handler] | None, log: ErrorLog) -> None:
         self.failures = 0
         self._log = log
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(1)
         self._subscriptions: dict[str, _Subscription] = {}
         self._tasks: set[asyncio.Task[Any]] = set()  # the loop itself keeps only weak references
         for name, handler in (handlers or {}).items():
@@ -190,6 +190,14 @@ class Events:
     def unsubscribe(self, subscription_id: str) -> None:
         """Forget a subscription; an id that is not known is ignored. An `emit` under way may still call it."""
         self._subscriptions.pop(subscription_id, None)
+
+    def subscriptions(self) -> dict[str, dict[str, Handler]]:
+        """Return the handlers by event name and subscription number, in the order of subscription."""
+        by_name: dict[str, dict[str, Handler]] = {}
+        for subscription_id, subscription in self._subscriptions.copy().items():
+            number = subscription_id.rpartition(":")[2]
+            by_name.setdefault(subscription.name, {})[number] = subscription.handler
+        return by_name
 
     def emit(self, name: str, /, **payload: Any) -> None:
         """Call the handlers of `name`, in the order of subscription, in this thread. Never raises."""

@@ -35,14 +35,14 @@ DECISIONING_ENGINE_NOT_READY: Final = "Unable to fulfill request; decisioning en
 ARTIFACT_NOT_AVAILABLE: Final = "The decisioning artifact is not available"
 
 
-def attribute_not_exist(key: str | None, mbox: str) -> str:
+def attribute_not_exist(key_name: str | None, mbox_name: str) -> str:
     """Text of the error for an attribute that no offer holds."""
-    return f"Attribute '{key}' does not exist for mbox '{mbox}'"
+    return f"Attribute '{key_name}' does not exist for mbox '{mbox_name}'"
 
 
-def property_token_mismatch(request_token: str | None, config_token: str | None) -> str:
+def property_token_mismatch(request_property: str | None, config_property: str | None) -> str:
     """Text of the debug line for a request whose property is not the client's."""
     return (
-        f"The property token specified in the request '{request_token}' does not match "
-        f"the one specified in the config '{config_token}'."
+        f"The property token specified in the request '{request_property}' does not match "
+        f"the one specified in the config '{config_property}'."
     )

@@ -32,7 +32,7 @@ from .errors import ApiException, ClosedError, NotReadyError, OptionError, Trans
 from .ids import new_id
 from .logs import Log
 from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
-from .models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo
+from .models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, VisitorId
 from .models.writing import json_bytes
 from .options import ClientOptions
 from .version import __version__
@@ -341,6 +341,9 @@ class Road:
             prepared = msgspec.structs.replace(prepared, cluster=cluster)
         if self.telemetry.enabled:
             self._measure(call, response, now)
+        request = call.prepared.request
+        if request.id is None:  # not sent, but callers read `result["request"].id.tnt_id`
+            request.id = VisitorId()
         remote = call.remote
         return envelope(prepared, response, _SERVER_SIDE_NAME, now, [*remote.mboxes], [*remote.views])
 

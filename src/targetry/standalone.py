@@ -96,6 +96,11 @@ class TargetDecisioningEngine:
         self._client: TargetClient | None = None
         self._reports = Reports(config.send_notification_func)
 
+    @property
+    def artifact(self) -> dict[str, Any] | None:
+        """The artifact in use; None when there is none."""
+        return self.get_raw_artifact()
+
     def initialize(self) -> None:
         """Get the artifact, waiting as long as `TargetClient.create` does, and begin to poll.
 

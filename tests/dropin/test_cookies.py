@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from target_python_sdk.cookies import (
     DEVICE_ID_COOKIE,
     SESSION_ID_COOKIE,
+    create_internal_cookie,
     create_target_cookie,
+    deserialize_cookie,
+    get_expires,
+    get_internal_cookies,
+    get_max_expires,
     parse_cookies,
+    serialize_cookie,
 )
 from targetry.delivery.cookies import parse_target_cookie
 
@@ -74,3 +80,17 @@ def test_a_cookie_of_expired_parts_lives_no_longer() -> None:
 
 def test_a_cookie_without_parts_is_empty() -> None:
     assert create_target_cookie([]) == {"name": "mbox", "value": "", "max_age": 0, "maxAge": 0}
+
+
+def test_one_part_is_made_encoded_and_decoded() -> None:
+    part = create_internal_cookie("session", "s 1", 5)
+    assert part == {"name": "session", "value": "s 1", "expires": 5}
+    assert serialize_cookie(part) == "session#s%201#5"
+    assert deserialize_cookie("session#s%201#5") == part
+    assert deserialize_cookie("session#s") is deserialize_cookie("session#s#soon") is None
+
+
+def test_parts_are_split_and_their_expiry_is_read() -> None:
+    assert get_internal_cookies("a#b#1|c#d#2") == ["a#b#1", "c#d#2"]
+    assert get_expires({"expires": 3}) == 3
+    assert get_max_expires([{"expires": 3}, {"expires": 7}]) == 7

@@ -20,6 +20,7 @@ import pytest
 from delivery_api_client import (
     Address,
     ApiException,
+    ApiTypeError,
     ChannelType,
     Context,
     DeliveryRequest,
@@ -46,10 +47,11 @@ from dropin.shop import CLIENT, ORGANIZATION, Shop
 from servers.faulty import answer
 from target_python_sdk import TargetClient
 from target_tools.enums import DecisioningMethod
-from targetry import ClosedError, OptionError, TargetError, TransportError, samples
+from targetry import ClosedError, OptionError, TargetDeliveryResponse, TargetError, TransportError, samples
 
 Closing = Callable[[Any], Any]
 HERO = [MboxRequest(name="hero", index=1)]
+COOKIE = "PC#visitor-1#4102444800"  # until the year 2100
 
 
 class Device:
@@ -156,12 +158,23 @@ def test_a_time_in_a_request_is_no_trouble(shop: Shop, closing: Closing) -> None
     assert shop.deliveries[0].json()["execute"]["mboxes"][0]["order"]["time"] == "2026-01-02T03:04:05Z"
 
 
-def test_a_none_in_a_list_is_an_error_with_its_path(shop: Shop, closing: Closing) -> None:
+NOTHING: list[Any] = [None]
+NONE_IN_A_LIST = {
+    "request.execute.mboxes[1]": {"execute": ExecuteRequest(mboxes=[*HERO, *NOTHING])},
+    "request.prefetch.mboxes[0]": {"prefetch": PrefetchRequest(mboxes=NOTHING)},
+    "request.prefetch.views[0]": {"prefetch": PrefetchRequest(views=NOTHING)},
+    "request.notifications[0]": {"notifications": NOTHING},
+    "request.id.customer_ids[0]": {"id": VisitorId(customer_ids=NOTHING)},
+}
+
+
+@pytest.mark.parametrize("path", NONE_IN_A_LIST)
+def test_a_none_in_a_list_is_an_error_with_its_path(shop: Shop, closing: Closing, path: str) -> None:
     client = closing(TargetClient.create(shop.options))
-    request = DeliveryRequest(execute=ExecuteRequest(mboxes=[*HERO, None]))  # type: ignore[list-item]
     with pytest.raises(OptionError) as caught:
-        client.get_offers({"request": request})
-    assert caught.value.path == "request.execute.mboxes[1]"
+        client.get_offers({"request": DeliveryRequest(**NONE_IN_A_LIST[path])})
+    assert caught.value.path == path
+    assert shop.requests == []
 
 
 def test_limits_are_checked_when_a_request_is_used_and_not_when_it_is_built(
@@ -182,6 +195,58 @@ def test_a_wrong_type_is_an_error_with_its_path(shop: Shop, closing: Closing) ->
     assert caught.value.path == "request.context.channel"
 
 
+def test_vars_of_a_model_has_the_official_names_and_is_a_copy() -> None:
+    mbox = MboxRequest(name="hero", index=1)
+    assert vars(mbox) == mbox.__dict__
+    assert vars(mbox) == {
+        "_address": None,
+        "_parameters": None,
+        "_profile_parameters": None,
+        "_order": None,
+        "_product": None,
+        "_index": 1,
+        "_name": "hero",
+        "discriminator": None,
+    }
+    vars(mbox)["_name"] = "other"
+    assert mbox.name == "hero"
+    assert vars(DeliveryRequest())["_DeliveryRequest__property"] is None
+    request = DeliveryRequest(execute=ExecuteRequest(mboxes=[mbox]))
+    written = json.dumps(request, default=lambda model: model.__dict__)
+    assert json.loads(written)["_execute"]["_mboxes"][0]["_name"] == "hero"
+
+
+def test_a_subclass_of_a_model_cannot_have_an_init() -> None:
+    with pytest.raises(TypeError, match="cannot define __init__"):
+
+        class Hero(MboxRequest):
+            def __init__(self) -> None: ...
+
+
+def test_a_subclass_of_a_model_is_sent_without_its_own_fields(shop: Shop, closing: Closing) -> None:
+    class Tagged(MboxRequest):
+        tag: str = ""
+
+    client = closing(TargetClient.create(shop.options))
+    mbox = Tagged(name="hero", index=1, tag="mine")
+    client.get_offers({"request": DeliveryRequest(execute=ExecuteRequest(mboxes=[mbox]))})
+    assert shop.deliveries[0].json()["execute"] == {"mboxes": [{"name": "hero", "index": 1}]}
+
+
+def test_a_member_of_an_enum_is_a_str_but_not_of_the_exact_type() -> None:
+    member = MetricType.DISPLAY
+    assert (str(member), f"{member}", json.dumps(member), member.value) == (
+        "display",
+        "display",
+        '"display"',
+        "display",
+    )
+    assert member == "display"
+    assert type(member) is not str
+    assert type(member.value) is str
+    assert type(Notification(type=member).to_dict()["type"]) is str
+
+
 def test_an_attribute_that_a_model_does_not_have_cannot_be_set() -> None:
     context = Context(channel="web")
     with pytest.raises(AttributeError):
@@ -189,6 +254,42 @@ def test_an_attribute_that_a_model_does_not_have_cannot_be_set() -> None:
 
 
 # results
+
+
+def test_a_result_takes_any_key(shop: Shop, closing: Closing) -> None:
+    client = closing(TargetClient.create(shop.options))
+    result = client.get_offers({"request": DeliveryRequest(execute=ExecuteRequest(mboxes=HERO))})
+    result["mine"] = 1
+    assert result.pop("mine") == 1
+    assert TargetDeliveryResponse(meta={}, mine=1) == {"meta": {}}
+
+
+@pytest.mark.parametrize("method", ["server-side", "on-device", "hybrid"])
+def test_the_request_of_a_result_has_an_id_of_which_only_ids_are_sent(
+    shop: Shop, closing: Closing, method: str
+) -> None:
+    payload = (
+        {"artifact_payload": mboxes_of(rule()), "polling_interval": 0} if method != "server-side" else {}
+    )
+    client = closing(TargetClient.create({**shop.options, "decisioning_method": method, **payload}))
+    for given in (None, VisitorId()):
+        request = DeliveryRequest(id=given, execute=ExecuteRequest(mboxes=HERO))
+        result = client.get_offers({"request": request})
+        assert type(result["request"].id) is VisitorId
+        assert bool(result["request"].id.tnt_id) is (method != "server-side")
+        known = client.get_offers({"request": request, "target_cookie": COOKIE})
+        assert known["request"].id.tnt_id == "visitor-1"
+    if method == "server-side":
+        sent = [received.json().get("id") for received in shop.deliveries]
+        assert sent == [None, {"tntId": "visitor-1"}] * 2
+
+
+def test_the_request_of_a_notifications_result_has_an_id(shop: Shop, closing: Closing) -> None:
+    client = closing(TargetClient.create(shop.options))
+    notification = Notification(id="n1", type=MetricType.DISPLAY, timestamp=1)
+    result = client.send_notifications({"request": DeliveryRequest(notifications=[notification])})
+    assert result["request"].id == VisitorId()
+    assert "id" not in shop.deliveries[0].json()
 
 
 def test_numbers_and_booleans_are_content_too(shop: Shop, closing: Closing) -> None:
@@ -215,6 +316,35 @@ def test_every_error_has_a_type_and_is_still_an_exception() -> None:
     assert isinstance(caught.value, ValueError)
     assert caught.value.path == "organization_id"  # type: ignore[attr-defined]
     assert str(pickle.loads(pickle.dumps(caught.value))) == "Organization Id is required"
+
+
+class Answered:
+    """A response of urllib3, as tests of 1.1.0 make one for an exception."""
+
+    status, reason, data = 503, "Unavailable", "busy"
+
+    def getheaders(self) -> dict[str, str]:
+        return {"retry-after": "1"}
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_an_api_exception_is_made_of_a_response_and_copied(copied: Callable[[Any], Any]) -> None:
+    error = copied(ApiException(http_resp=Answered()))
+    assert vars(error) == {
+        "status": 503,
+        "reason": "Unavailable",
+        "body": "busy",
+        "headers": {"retry-after": "1"},
+    }
+    assert str(error).startswith("(503)\nReason: Unavailable\n")
+    assert ApiException(status=404, reason="Not Found").status == 404
+    assert ApiException().status == 0
+
+
+def test_errors_of_input_show_the_path_and_keep_what_they_were_given() -> None:
+    error = pickle.loads(pickle.dumps(ApiTypeError("wrong", ["mboxes", 0], (str,), True)))
+    assert str(error) == "wrong at ['mboxes'][0]"
+    assert vars(error) == {"path_to_item": ["mboxes", 0], "valid_classes": (str,), "key_type": True}
 
 
 def test_a_server_that_cannot_be_reached_is_an_api_exception(shop: Shop, closing: Closing) -> None:
@@ -434,6 +564,22 @@ def test_a_notification_without_id_type_or_time_is_dropped_and_the_others_are_se
     wrong = [Notification(id="", type=MetricType.DISPLAY, timestamp=1), Notification(id="n2", timestamp=1)]
     client.send_notifications({"request": DeliveryRequest(notifications=[*wrong, good])})
     assert [each["id"] for each in shop.deliveries[0].json()["notifications"]] == ["n1"]
+
+
+def test_impressions_do_not_go_through_a_subclasss_send_notifications(shop: Shop, closing: Closing) -> None:
+    class Own(TargetClient):
+        def send_notifications(self, options: Any = None, **keywords: Any) -> Any:
+            raise AssertionError("called for an impression")
+
+    handed: list[Any] = []
+    payload = {"artifact_payload": mboxes_of(rule()), "polling_interval": 0}
+    options = {**shop.options, **payload, "decisioning_method": "on-device", "telemetry_enabled": False}
+    for more in ({}, {"send_notification_func": handed.append}):
+        client = closing(Own.create({**options, **more}))
+        client.get_offers({"request": DeliveryRequest(execute=ExecuteRequest(mboxes=HERO))})
+        assert client.flush(10)
+    assert len(shop.deliveries) == 1
+    assert [each.mbox.name for each in handed[0]["request"].notifications] == ["hero"]
 
 
 def test_a_dict_is_a_request_for_notifications(shop: Shop, closing: Closing) -> None:

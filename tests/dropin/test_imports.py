@@ -28,26 +28,54 @@ NAMES = {
         "EventProvider": "targetry.official.events:EventProvider",
         "MESSAGES": "targetry.messages:MESSAGES",
         "TargetDecisioningEngine": "targetry.standalone:TargetDecisioningEngine",
+        "add_mboxes_to_request": "targetry.official.requests:add_mboxes_to_request",
+        "compose_functions": "targetry.official.functions:compose_functions",
+        "get_attributes_callback": "targetry.official.attributes:get_attributes_callback",
+        "get_logger": "targetry.official.events:get_logger",
+        "requires_decisioning_engine": "targetry.official.requests:requires_decisioning_engine",
     },
     "target_python_sdk.cookies": {
         "TARGET_COOKIE": "targetry.delivery.cookies:TARGET_COOKIE",
         "SESSION_ID_COOKIE": "targetry.delivery.cookies:SESSION_ID_COOKIE",
         "DEVICE_ID_COOKIE": "targetry.delivery.cookies:DEVICE_ID_COOKIE",
         "LOCATION_HINT_COOKIE": "targetry.delivery.cookies:LOCATION_HINT_COOKIE",
+        "create_internal_cookie": "targetry.official.cookies:create_internal_cookie",
         "create_target_cookie": "targetry.official.cookies:create_target_cookie",
+        "deserialize_cookie": "targetry.official.cookies:deserialize_cookie",
+        "get_expires": "targetry.official.cookies:get_expires",
+        "get_internal_cookies": "targetry.official.cookies:get_internal_cookies",
+        "get_max_expires": "targetry.official.cookies:get_max_expires",
         "parse_cookies": "targetry.official.cookies:parse_cookies",
+        "serialize_cookie": "targetry.official.cookies:serialize_cookie",
+        "get_epoch_time_milliseconds": "targetry.official.values:get_epoch_time_milliseconds",
+        "is_int": "targetry.official.values:is_int",
+        "parse_int": "targetry.official.values:parse_int",
     },
     "target_python_sdk.messages": {"MESSAGES": "targetry.messages:MESSAGES"},
     "target_python_sdk.types.target_delivery_response": {
         "TargetDeliveryResponse": "targetry:TargetDeliveryResponse"
     },
-    "target_tools.attributes_provider": {"AttributesProvider": "targetry:AttributesProvider"},
+    "target_tools.attributes_provider": {
+        "AttributesProvider": "targetry:AttributesProvider",
+        "OptionType": "targetry:OptionType",
+        "REQUEST_TYPES": "targetry.official.requests:REQUEST_TYPES",
+        "attribute_not_exist": "targetry.messages:attribute_not_exist",
+        "create_indexed": "targetry.official.attributes:create_indexed",
+        "get_attributes_callback": "targetry.official.attributes:get_attributes_callback",
+    },
     "target_tools.constants": {
         "DEFAULT_GLOBAL_MBOX": "targetry.device.artifact:DEFAULT_GLOBAL_MBOX",
+        "ChannelType": "targetry:ChannelType",
+        "Context": "targetry:Context",
+        "DeliveryRequest": "targetry:DeliveryRequest",
         "EMPTY_REQUEST": "targetry.official.requests:EMPTY_REQUEST",
+        "REQUEST_TYPES": "targetry.official.requests:REQUEST_TYPES",
     },
     "target_tools.enums": {"DecisioningMethod": "targetry:DecisioningMethod"},
-    "target_tools.event_provider": {"EventProvider": "targetry.official.events:EventProvider"},
+    "target_tools.event_provider": {
+        "EventProvider": "targetry.official.events:EventProvider",
+        "target_event": "targetry.official.events:target_event",
+    },
     "target_tools.logger": {
         "LOGGER_NAME": "targetry.logs:LOGGER_NAME",
         "get_logger": "targetry.official.events:get_logger",
@@ -58,11 +86,46 @@ NAMES = {
         "property_token_mismatch": "targetry.messages:property_token_mismatch",
     },
     "target_tools.utils": {
-        "add_mboxes_to_request": "targetry.official.requests:add_mboxes_to_request",
+        "DecisioningMethod": "targetry:DecisioningMethod",
+        "ExecuteRequest": "targetry:ExecuteRequest",
+        "MboxRequest": "targetry:MboxRequest",
+        "PrefetchRequest": "targetry:PrefetchRequest",
+        "Property": "targetry:ModelProperty",
         "create_uuid": "targetry.ids:new_id",
+        "get_logger": "targetry.official.events:get_logger",
+        "property_token_mismatch": "targetry.messages:property_token_mismatch",
+        "EPOCH_START": "targetry.official.values:EPOCH_START",
+        "flatten_list": "targetry.official.values:flatten_list",
         "get_epoch_time": "targetry.official.values:get_epoch_time",
         "get_epoch_time_milliseconds": "targetry.official.values:get_epoch_time_milliseconds",
+        "get_timezone_offset": "targetry.official.values:get_timezone_offset",
+        "get_value_from_object": "targetry.official.values:get_value_from_object",
+        "is_dict": "targetry.official.values:is_dict",
+        "is_empty": "targetry.official.values:is_empty",
+        "is_int": "targetry.official.values:is_int",
+        "is_list": "targetry.official.values:is_list",
+        "is_string": "targetry.official.values:is_string",
+        "parse_float": "targetry.official.values:parse_float",
+        "parse_int": "targetry.official.values:parse_int",
+        "remove_empty_values": "targetry.official.values:remove_empty_values",
         "to_dict": "targetry.official.values:to_dict",
+        "compose_functions": "targetry.official.functions:compose_functions",
+        "memoize": "targetry.official.functions:memoize",
+        "noop": "targetry.official.functions:noop",
+        "MBOXES": "targetry.official.requests:MBOXES",
+        "REQUEST_TYPES": "targetry.official.requests:REQUEST_TYPES",
+        "REQUEST_TYPE_MAP": "targetry.official.requests:REQUEST_TYPE_MAP",
+        "VIEWS": "targetry.official.requests:VIEWS",
+        "add_mboxes_to_request": "targetry.official.requests:add_mboxes_to_request",
+        "decisioning_engine_ready": "targetry.official.requests:decisioning_engine_ready",
+        "get_mbox_names": "targetry.official.requests:get_mbox_names",
+        "get_names_for_requested": "targetry.official.requests:get_names_for_requested",
+        "get_property": "targetry.official.requests:get_property",
+        "get_property_token": "targetry.official.requests:get_property_token",
+        "get_view_names": "targetry.official.requests:get_view_names",
+        "has_requested": "targetry.official.requests:has_requested",
+        "has_requested_views": "targetry.official.requests:has_requested_views",
+        "requires_decisioning_engine": "targetry.official.requests:requires_decisioning_engine",
     },
     "target_decisioning_engine": {
         "DecisioningConfig": "targetry.standalone:DecisioningConfig",
@@ -80,7 +143,8 @@ NAMES = {
         "TargetDeliveryRequest": "targetry.standalone:TargetDeliveryRequest"
     },
     "target_decisioning_engine.types.decision_provider_response": {
-        "DecisionProviderResponse": "targetry.standalone:DecisionProviderResponse"
+        "DeliveryResponse": "targetry:DeliveryResponse",
+        "DecisionProviderResponse": "targetry.standalone:DecisionProviderResponse",
     },
     "target_decisioning_engine.types.decisioning_artifact": {
         "DecisioningArtifact": "targetry.official.documents:DecisioningArtifact",
@@ -111,6 +175,7 @@ NAMES = {
     "delivery_api_client.api_client": {"ApiClient": "targetry.official.api_client:ApiClient"},
     "delivery_api_client.configuration": {"Configuration": "targetry.official.api_client:Configuration"},
     "delivery_api_client.exceptions": {
+        "render_path": "targetry.official.api_errors:render_path",
         "ApiException": "targetry:ApiException",
         "ApiKeyError": "targetry.official.api_errors:ApiKeyError",
         "ApiTypeError": "targetry.official.api_errors:ApiTypeError",
@@ -136,6 +201,63 @@ CONSTANTS = {
         "MILLISECONDS_IN_SECOND": 1000,
         "POSSIBLE_ENVIRONMENTS": ["production", "staging", "development"],
         "REQUEST_TYPES": ["prefetch", "execute"],
+    },
+    "target_tools.utils": {
+        "MBOXES": "mboxes",
+        "MILLISECONDS_IN_SECOND": 1000,
+        "REQUEST_TYPES": ["prefetch", "execute"],
+        "SECONDS_IN_MINUTE": 60,
+        "VIEWS": "views",
+    },
+    "target_decisioning_engine": {"SUPPORTED_ARTIFACT_MAJOR_VERSION": 1},
+    "target_decisioning_engine.constants": {
+        "ACTIVITY_DECISIONING_METHOD": "activity.decisioningMethod",
+        "ACTIVITY_ID": "activity.id",
+        "ACTIVITY_NAME": "activity.name",
+        "ACTIVITY_TYPE": "activity.type",
+        "ARTIFACT_FILENAME": "rules.json",
+        "AUDIENCE_IDS": "audience.ids",
+        "BAD_REQUEST": 400,
+        "CAMPAIGN_BUCKET_SALT": "0",
+        "CDN_BASE": {
+            "production": "assets.adobetarget.com",
+            "staging": "assets.staging.adobetarget.com",
+            "development": "assets.staging.adobetarget.com",
+        },
+        "CDN_BASE_DEV": "assets.staging.adobetarget.com",
+        "CDN_BASE_PROD": "assets.adobetarget.com",
+        "CDN_BASE_STAGE": "assets.staging.adobetarget.com",
+        "DEFAULT_POLLING_INTERVAL": 300,
+        "EXPERIENCE_ID": "experience.id",
+        "EXPERIENCE_NAME": "experience.name",
+        "FORBIDDEN": 403,
+        "GEO_CITY": "geo.city",
+        "GEO_COUNTRY": "geo.country",
+        "GEO_LATITUDE": "geo.latitude",
+        "GEO_LONGITUDE": "geo.longitude",
+        "GEO_STATE": "geo.state",
+        "HTTP_GET": "GET",
+        "HTTP_HEADER_FORWARDED_FOR": "x-forwarded-for",
+        "HTTP_HEADER_GEO_CITY": "x-geo-city",
+        "HTTP_HEADER_GEO_COUNTRY": "x-geo-country-code",
+        "HTTP_HEADER_GEO_LATITUDE": "x-geo-latitude",
+        "HTTP_HEADER_GEO_LONGITUDE": "x-geo-longitude",
+        "HTTP_HEADER_GEO_REGION": "x-geo-region-code",
+        "LOCATION_ID": "location.id",
+        "LOCATION_NAME": "location.name",
+        "LOCATION_TYPE": "location.type",
+        "LOG_PREFIX": "LD",
+        "MINIMUM_POLLING_INTERVAL": 300,
+        "NOT_MODIFIED": 304,
+        "NUM_FETCH_RETRIES": 10,
+        "OFFER_ID": "offer.id",
+        "OFFER_NAME": "offer.name",
+        "OK": 200,
+        "OPTION_ID": "option.id",
+        "OPTION_NAME": "option.name",
+        "PARTIAL_CONTENT": 206,
+        "SUPPORTED_ARTIFACT_MAJOR_VERSION": 1,
+        "SUPPORTED_ARTIFACT_OBFUSCATION_VERSION": 1,
     },
 }
 
@@ -205,6 +327,13 @@ MODELS = {
     "visitor_id": "VisitorId",
     "window": "Window",
 }
+# packages without names of their own
+BARE = {
+    "delivery_api_client.Model",
+    "target_decisioning_engine.types",
+    "target_python_sdk.types",
+    "target_tools",
+}
 NEWER_THAN_OFFICIAL = {"ClientHints", "ExecutionMode", "TelemetryRequest"}
 OURS_ALONE = {"ABTOrder", "ConstraintError", "Model", "snapshot"}
 
@@ -245,8 +374,21 @@ def test_every_model_is_in_the_table() -> None:
 
 def test_every_module_is_in_a_table() -> None:
     tables = {*NAMES, *(f"delivery_api_client.Model.{module}" for module in MODELS)}
-    bare = {"target_python_sdk.types", "target_tools", "target_decisioning_engine.types"}
-    assert set(modules()) == tables | bare | {"delivery_api_client.Model"}
+    assert set(modules()) == tables | CONSTANTS.keys() | BARE
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_binds_all_its_submodules(package: str) -> None:
+    below = [module for module in modules() if module.startswith(f"{package}.")]
+    program = "\n".join([f"import {package}", *below])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_targetry_imports_no_official_name() -> None:
+    program = f"import sys, targetry; assert not {set(PACKAGES)!r} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

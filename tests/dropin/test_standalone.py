@@ -336,3 +336,28 @@ class AnEcidVisitor:
 
     def get_supplemental_data_id(self, consumer_id: str | None) -> str:
         return "0" * 16 + "-" + "1" * 16
+
+
+def test_the_artifact_of_an_engine_is_that_in_use(closing: Closing) -> None:
+    made = closing(TargetDecisioningEngine(config()))
+    assert made.artifact is None
+    made.initialize()
+    assert made.artifact == made.get_raw_artifact()
+    assert made.artifact["version"]
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ({"execute": ExecuteRequest()}, "Either pageLoad or mboxes is required in execute"),
+        ({"execute": ExecuteRequest(mboxes=[])}, "Either pageLoad or mboxes is required in execute"),
+        ({"prefetch": PrefetchRequest()}, "Either views, pageLoad or mboxes is required in prefetch"),
+    ],
+    ids=["execute", "empty list", "prefetch"],
+)
+def test_an_engine_refuses_a_part_that_asks_for_nothing(
+    closing: Closing, part: dict[str, Any], text: str
+) -> None:
+    request = DeliveryRequest(context=Context(channel=ChannelType.WEB), **part)
+    with pytest.raises(OptionError, match=f"^{text}$"):
+        closing(engine()).get_offers(TargetDeliveryRequest(request))

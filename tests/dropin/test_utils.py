@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 import uuid
+from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -21,13 +26,37 @@ from delivery_api_client import (
     ViewRequest,
 )
 from target_tools.utils import (
+    EPOCH_START,
     add_mboxes_to_request,
+    compose_functions,
     create_uuid,
+    decisioning_engine_ready,
+    flatten_list,
     get_epoch_time,
     get_epoch_time_milliseconds,
+    get_mbox_names,
+    get_names_for_requested,
+    get_property,
+    get_property_token,
+    get_timezone_offset,
+    get_value_from_object,
+    get_view_names,
+    has_requested,
+    has_requested_views,
+    is_dict,
+    is_empty,
+    is_int,
+    is_list,
+    is_string,
+    memoize,
+    noop,
+    parse_float,
+    parse_int,
+    remove_empty_values,
+    requires_decisioning_engine,
     to_dict,
 )
-from targetry import OptionError
+from targetry import DecisioningMethod, OptionError
 
 
 def asked(part: ExecuteRequest | PrefetchRequest | None) -> list[tuple[int | None, str | None]]:
@@ -124,3 +153,135 @@ def test_a_uuid_is_one_with_dashes() -> None:
     made = {create_uuid() for _ in range(100)}
     assert len(made) == 100
     assert all(str(uuid.UUID(each, version=4)) == each for each in made)
+
+
+@pytest.mark.parametrize(
+    ("check", "accepted", "refused"),
+    [
+        (is_string, ["", "a", DecisioningMethod.HYBRID], [b"a", 1, None]),
+        (is_dict, [{}, OrderedDict()], [[], None, "a"]),
+        (is_list, [[], [1]], [(), {}, None, "a"]),
+        (is_int, [1, 1.5, "1", " 2 ", True], ["a", "1.5", None, [], math.inf, math.nan]),
+        (is_empty, [None, "", 0, [], {}], [1, "a", [0]]),
+    ],
+    ids=["is_string", "is_dict", "is_list", "is_int", "is_empty"],
+)
+def test_a_type_check_accepts_what_the_official_one_accepts(
+    check: Callable[[Any], bool], accepted: list[Any], refused: list[Any]
+) -> None:
+    assert [value for value in accepted if check(value) is not True] == []
+    assert [value for value in refused if check(value) is not False] == []
+
+
+@pytest.mark.parametrize(
+    ("parse", "given", "expected"),
+    [
+        (parse_int, "12", 12),
+        (parse_int, 1.9, 1),
+        (parse_int, "1.9", None),
+        (parse_int, None, None),
+        (parse_float, "1.9", 1.9),
+        (parse_float, "a", None),
+        (parse_float, None, None),
+    ],
+)
+def test_a_number_is_parsed_or_none(parse: Callable[[Any], Any], given: Any, expected: Any) -> None:
+    assert parse(given) == expected
+
+
+def test_names_of_mboxes_and_views_come_from_both_parts() -> None:
+    request = DeliveryRequest(
+        execute=ExecuteRequest(mboxes=[MboxRequest(name="a"), MboxRequest()]),
+        prefetch=PrefetchRequest(mboxes=[MboxRequest(name="b")], views=[ViewRequest(name="home")]),
+    )
+    assert get_mbox_names(request) == {"a", "b"}
+    assert get_view_names(request) == get_names_for_requested("views", request) == {"home"}
+    assert get_mbox_names(DeliveryRequest()) == set()
+
+
+def test_a_request_with_views_has_requested_views() -> None:
+    request = DeliveryRequest(prefetch=PrefetchRequest(views=[ViewRequest()]))
+    assert has_requested_views(request) is True
+    assert has_requested("mboxes", request) is False
+    assert has_requested_views(DeliveryRequest()) is has_requested_views(None) is False
+
+
+@pytest.mark.parametrize(
+    ("config", "own", "expected"),
+    [
+        ({"property_token": "c"}, None, "c"),
+        ({"property_token": "c"}, "r", "r"),
+        ({}, "r", "r"),
+        (None, None, None),
+    ],
+    ids=["config", "both", "request", "neither"],
+)
+def test_the_property_of_a_request_comes_before_that_of_the_config(
+    config: dict[str, Any] | None, own: str | None, expected: str | None
+) -> None:
+    request = DeliveryRequest(_property=ModelProperty(token=own) if own else None)
+    assert get_property_token(get_property(config, request)) == expected
+
+
+def test_another_property_than_the_configs_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "adobe.target"):
+        get_property({"property_token": "c"}, DeliveryRequest(_property=ModelProperty(token="r")))
+    assert "'r' does not match the one specified in the config 'c'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "required"), [("on-device", True), ("hybrid", True), ("server-side", False), (None, False)]
+)
+def test_deciding_on_device_requires_an_engine(method: str | None, required: bool) -> None:
+    assert requires_decisioning_engine(method) is required
+
+
+def test_an_engine_without_artifact_is_not_ready() -> None:
+    class Engine:
+        def __init__(self, ready: bool) -> None:
+            self.is_ready = lambda: ready
+
+    ready = Engine(True)
+    assert decisioning_engine_ready(ready) is ready
+    assert decisioning_engine_ready(Engine(False)) is None
+    assert decisioning_engine_ready(None) is None
+
+
+def test_function_helpers_compose_remember_and_ignore() -> None:
+    calls: list[int] = []
+
+    def double(number: int) -> int:
+        calls.append(number)
+        return 2 * number
+
+    remembered = memoize(double)
+    assert (remembered(1), remembered(1), calls) == (2, 2, [1])
+    by_parity = memoize(double, lambda args, kwargs: args[0] % 2)
+    assert (by_parity(3), by_parity(5), calls) == (6, 6, [1, 3])
+    assert compose_functions(str, double)(4) == "8"
+    assert noop(1, a=2) is None  # type: ignore[func-returns-value]
+
+
+def test_values_are_taken_out_of_dicts_objects_and_lists() -> None:
+    assert get_value_from_object({"a": 1}, "a") == 1
+    assert get_value_from_object(MboxRequest(name="a"), "name") == "a"
+    assert get_value_from_object({}, "a") is get_value_from_object(None, "a") is None
+    assert remove_empty_values({"a": None, "b": 0}) == {"b": 0}
+    assert flatten_list([[1], [2, 3]]) == [1, 2, 3]
+    assert flatten_list(None) == []
+
+
+def test_the_timezone_offset_is_that_of_the_local_time_in_minutes() -> None:
+    offset = datetime.now().astimezone().utcoffset()
+    assert offset is not None
+    assert get_timezone_offset() == offset.total_seconds() // 60
+    assert EPOCH_START.isoformat() == "1970-01-01T00:00:00"
+
+
+def test_to_dict_reads_other_iterables_and_other_objects() -> None:
+    class Plain:
+        def __init__(self) -> None:
+            self.mbox = MboxRequest(name="a")
+
+    assert to_dict({1}) == [1]
+    assert to_dict(Plain())["mbox"]["name"] == "a"

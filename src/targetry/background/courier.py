@@ -195,7 +195,7 @@ class Courier:
 
 def _exception(answer: HttpResponse) -> ApiException:
     body = answer.body[:_SHOWN_BODY].decode("utf-8", "replace")
-    return ApiException(answer.status, answer.reason, body, answer.headers)
+    return ApiException(answer.status, answer.reason, body=body, headers=answer.headers)
 
 
 def _line(error: Exception) -> str:

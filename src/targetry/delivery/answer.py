@@ -12,12 +12,12 @@ def response_of(answer: HttpResponse) -> DeliveryResponse:
     if answer.status == 204:
         return DeliveryResponse()
     if not 200 <= answer.status < 300:
-        raise ApiException(answer.status, answer.reason, text_of(answer), answer.headers)
+        raise ApiException(answer.status, answer.reason, body=text_of(answer), headers=answer.headers)
     try:
         return DeliveryResponse.from_json(answer.body)
     except ValueError as error:
         reason = f"the answer is not a Delivery API response: {error}"
-        raise ApiException(answer.status, reason, text_of(answer), answer.headers) from error
+        raise ApiException(answer.status, reason, body=text_of(answer), headers=answer.headers) from error
 
 
 def text_of(answer: HttpResponse) -> str:

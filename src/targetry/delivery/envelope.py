@@ -68,8 +68,9 @@ class TargetDeliveryResponse(dict[str, Any]):
     `request` is what was sent or decided, `response` the answer. The cookies are to be set by the application,
     `visitor_state` and, for a page that at.js continues, `get_server_state()` are for the page.
 
-    As the official package's class of this name: other keyword arguments are dropped, other keys refused with a
-    `KeyError`. It also answers the attributes of its `DeliveryResponse`, for code that got that bare (spec/divergences.md D-06).
+    Keyword arguments of other names are dropped, as by the official class of this name; other keys can be added
+    afterwards, as to the dicts that the official client returns. The attributes of the `DeliveryResponse` can be
+    read from the result itself, for code that expects the bare response.
     """
 
     __slots__ = ()
@@ -97,22 +98,11 @@ class TargetDeliveryResponse(dict[str, Any]):
     def __init__(self, **values: Any) -> None:
         super().__init__({name: value for name, value in values.items() if name in _KEYS})
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name not in _KEYS:
-            raise KeyError(name)
-        super().__setitem__(name, value)
-
-    def update(self, *values: Any, **more: Any) -> None:
-        for name, value in dict(*values, **more).items():
-            self[name] = value
-
-    def setdefault(self, name: str, default: Any = None) -> Any:
-        if name not in self:
-            self[name] = default
-        return self[name]
-
     def copy(self) -> TargetDeliveryResponse:
-        return TargetDeliveryResponse(**self)
+        """Return a shallow copy, which is a result too."""
+        copied = TargetDeliveryResponse()
+        copied.update(self)
+        return copied
 
     def to_dict(self) -> dict[str, Any]:
         """The `DeliveryResponse` as its `to_dict()`."""
@@ -189,7 +179,7 @@ def envelope(
     if tokens:
         values["response_tokens"] = tokens
     result = TargetDeliveryResponse.__new__(TargetDeliveryResponse)
-    dict.update(result, values)  # all keys are known, so none is checked
+    result.update(values)  # all keys are known, so none is checked
     return result
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import msgspec
 
-from .class_data import AttributeMap, OpenApiTypes
+from .class_data import AttributeMap, OpenApiTypes, attributes_of
 from .constraint import ConstraintError, root_of
 from .reading import read
 from .scalars import Manner, type_name
@@ -27,6 +27,8 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     attribute_map = AttributeMap()
     openapi_types = OpenApiTypes()
     discriminator: ClassVar[None] = None
+    if not TYPE_CHECKING:
+        __dict__ = property(attributes_of)
 
     _manner: ClassVar[Manner] = Manner()
 

@@ -1,8 +1,9 @@
-"""`attribute_map` and `openapi_types`, as the official classes have them; worked out when they are asked for."""
+"""`attribute_map`, `openapi_types` and `vars()`, as the official classes have them, computed on access."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from msgspec import inspect as kinds
@@ -22,6 +23,21 @@ class OpenApiTypes:
 
     def __get__(self, instance: object, owner: type[msgspec.Struct]) -> dict[str, str]:
         return dict(_types_of(owner))
+
+
+def attributes_of(model: msgspec.Struct) -> dict[str, Any]:
+    """Return the values of `model` under the names of the official classes' private attributes.
+
+    This is `vars(model)`. The models have slots, so it costs an instance nothing, and a change of the
+    dict changes no model.
+    """
+    owner = type(model).__name__
+    values: dict[str, Any] = {
+        f"_{owner}_{name}" if name.startswith("_") else f"_{name}": getattr(model, name, None)
+        for name in model.__struct_fields__
+    }
+    values["discriminator"] = None
+    return values
 
 
 @lru_cache(maxsize=256)

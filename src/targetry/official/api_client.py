@@ -39,7 +39,12 @@ class Answer(Protocol):
 
 
 class Configuration:
-    """Where the API is: `host` with its scheme, a proxy's URL, and the file of a certificate authority."""
+    """Where the API is: `host` with its scheme, a proxy's URL, and the file of a certificate authority.
+
+    Other attributes of the official class cannot be set, because they would have no effect.
+    """
+
+    __slots__ = ("host", "proxy", "ssl_ca_cert")
 
     def __init__(
         self, host: str | None = None, *, proxy: str | None = None, ssl_ca_cert: str | None = None
@@ -51,6 +56,8 @@ class Configuration:
 
 class ApiClient:
     """Turns models into JSON and back, and keeps the connections of `DeliveryApi`. A context manager."""
+
+    __slots__ = ("_transport", "configuration", "default_headers")
 
     def __init__(
         self,

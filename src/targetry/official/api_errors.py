@@ -1,4 +1,4 @@
-"""The exceptions of the official `delivery_api_client` that Targetry has no other use for."""
+"""Exceptions of the official `delivery_api_client` that Targetry itself does not raise on a call."""
 
 from __future__ import annotations
 
@@ -7,17 +7,35 @@ from collections.abc import Sequence
 from targetry.errors import OpenApiException
 
 
+def render_path(path_to_item: Sequence[object]) -> str:
+    """Return a path as text: `['execute']['mboxes'][0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f"['{step}']" for step in path_to_item)
+
+
 class _OfInput(OpenApiException):
     """`path_to_item` leads to what is wrong, from the outside in."""
 
     def __init__(self, msg: str, path_to_item: Sequence[object] | None = None) -> None:
-        place = "".join(f"[{step!r}]" for step in path_to_item or ())
-        super().__init__(f"{msg} at {place}" if place else msg)
+        super().__init__(f"{msg} at {render_path(path_to_item)}" if path_to_item else msg)
         self.path_to_item = path_to_item
 
 
 class ApiTypeError(_OfInput, TypeError):
-    """An argument that is not taken, or of a wrong type."""
+    """An argument that is not taken, or of a wrong type.
+
+    `valid_classes` and `key_type` are kept as given: the types that fit, and whether a dict's key is meant.
+    """
+
+    def __init__(
+        self,
+        msg: str,
+        path_to_item: Sequence[object] | None = None,
+        valid_classes: tuple[type, ...] | None = None,
+        key_type: bool | None = None,
+    ) -> None:
+        super().__init__(msg, path_to_item)
+        self.valid_classes = valid_classes
+        self.key_type = key_type
 
 
 class ApiValueError(_OfInput, ValueError):

@@ -1,4 +1,4 @@
-"""The `mbox` cookie as the official `target_python_sdk.cookies` takes it apart and puts it together (spec/delivery.md §4)."""
+"""The `mbox` cookie and its parts, as the official `target_python_sdk.cookies` reads and writes them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from targetry.delivery.cookies import TARGET_COOKIE, Cookie
+from targetry.official.values import parse_int
 
 
 def parse_cookies(target_cookie: str | None) -> dict[str, dict[str, Any]]:
@@ -16,15 +17,9 @@ def parse_cookies(target_cookie: str | None) -> dict[str, dict[str, Any]]:
 
     Never raises for any text.
     """
-    parts = {}
     now = ceil(time.time())
-    for part in (target_cookie or "").split("|"):
-        fields = part.split("#", 3)
-        expires = _seconds(fields[2]) if len(fields) >= 3 else None
-        if expires is not None and expires >= now:
-            name = unquote(fields[0])
-            parts[name] = {"name": name, "value": unquote(fields[1]), "expires": expires}
-    return parts
+    parts = map(deserialize_cookie, get_internal_cookies(target_cookie or ""))
+    return {part["name"]: part for part in parts if part is not None and part["expires"] >= now}
 
 
 def create_target_cookie(cookies: Iterable[Mapping[str, Any]]) -> Cookie:
@@ -33,19 +28,44 @@ def create_target_cookie(cookies: Iterable[Mapping[str, Any]]) -> Cookie:
     It lives as long as its longest-lived part.
     """
     parts = list(cookies)
-    last = max((int(part["expires"]) for part in parts), default=0)
+    last = int(get_max_expires(parts)) if parts else 0
     max_age = max(0, last - ceil(time.time()))
-    value = "|".join(
-        f"{_encoded(part['name'])}#{_encoded(part['value'])}#{part['expires']}" for part in parts
-    )
+    value = "|".join(map(serialize_cookie, parts))
     return Cookie(name=TARGET_COOKIE, value=value, max_age=max_age, maxAge=max_age)
 
 
-def _seconds(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
+def create_internal_cookie(name: str, value: str, expires: int) -> dict[str, Any]:
+    """Return one part of an `mbox` cookie; `expires` is in epoch seconds."""
+    return {"name": name, "value": value, "expires": expires}
+
+
+def get_internal_cookies(cookie_value: str) -> list[str]:
+    """Split an `mbox` cookie into its parts, which are still encoded."""
+    return cookie_value.split("|")
+
+
+def deserialize_cookie(string: str) -> dict[str, Any] | None:
+    """Decode one part, expired or not; None for a text that is not a part."""
+    fields = string.split("#", 3)
+    expires = parse_int(fields[2]) if len(fields) >= 3 else None
+    return (
+        None if expires is None else create_internal_cookie(unquote(fields[0]), unquote(fields[1]), expires)
+    )
+
+
+def serialize_cookie(cookie: Mapping[str, Any]) -> str:
+    """Encode one part."""
+    return f"{_encoded(cookie['name'])}#{_encoded(cookie['value'])}#{cookie['expires']}"
+
+
+def get_expires(cookie: Mapping[str, Any]) -> Any:
+    """Return when a part expires, in epoch seconds; None if it does not say."""
+    return cookie.get("expires")
+
+
+def get_max_expires(cookies: Iterable[Mapping[str, Any]]) -> Any:
+    """Return the latest expiry of several parts, in epoch seconds. Raises `ValueError` if there is none."""
+    return max(map(get_expires, cookies))
 
 
 def _encoded(text: str) -> str:

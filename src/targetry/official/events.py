@@ -9,11 +9,26 @@ from targetry.events import Events, Handler
 from targetry.logs import Log
 
 
+def target_event(event_type: str, payload: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return an event as handlers get it: its payload, with the event's name as `type`."""
+    return {"type": event_type, **(payload or {})}
+
+
 class EventProvider:
     """Subscriptions by event name, apart from any client."""
 
     def __init__(self, events: Mapping[str, Handler] | None = None) -> None:
         self._events = Events(events, Log())
+
+    @property
+    def subscriptions(self) -> dict[str, dict[str, Handler]]:
+        """The handlers by event name and subscription number; a new dict each time."""
+        return self._events.subscriptions()
+
+    @property
+    def subscription_count(self) -> int:
+        """The number of subscriptions."""
+        return sum(map(len, self.subscriptions.values()))
 
     def subscribe(self, event_name: str, callback_func: Handler) -> str:
         """Have `callback_func` called at each event of this name; returns the id for `unsubscribe`."""

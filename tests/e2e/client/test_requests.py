@@ -170,9 +170,12 @@ def test_what_the_caller_leaves_out_is_filled_from_the_options(connect: Connect,
 
 
 def test_the_result_holds_what_was_sent(connect: Connect, target: Target) -> None:
-    result = connect().get_offers(request=HERO)
-    assert result.request is not None
-    assert json.loads(result.request.to_json()) == target.bodies[0]
+    client = connect()
+    known = DeliveryRequest(id=VisitorId(tnt_id="t"), execute=HERO.execute)
+    for number, (request, more) in enumerate([(known, {}), (HERO, {"id": {}})]):
+        result = client.get_offers(request=request)
+        assert result.request is not None
+        assert json.loads(result.request.to_json()) == target.bodies[number] | more
 
 
 def test_notifications_that_are_none_are_left_out(connect: Connect, target: Target) -> None:
