@@ -8,16 +8,16 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from .attributes import AttributesProvider
 from .background.artifact_refresh import RefreshResult
-from .call_options import OfferOptions, attribute_options, notification_options, offer_options
+from .call_options import OfferOptions, attribute_options, notification_options, offer_options, offers_call
 from .delivery.envelope import TargetDeliveryResponse
 from .delivery.http import AsyncHttpTransport
 from .delivery.transport import AsyncTransport, HttpResponse
 from .errors import ApiException, OptionError
-from .face import ClientFace
+from .face import ClientFace, is_overridden
 from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from .options import ClientOptions, client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
@@ -69,6 +69,8 @@ class AsyncTargetClient(ClientFace):
         """As `TargetClient.get_attributes`, without the callbacks."""
         self._check_open()
         offer = _without_callbacks(attribute_options(mbox_names, options, keywords, self._method))
+        if is_overridden(self.get_offers, _GET_OFFERS):
+            return AttributesProvider(await self.get_offers(offers_call(offer.request, options, keywords)))
         return AttributesProvider(await self._offers(offer))
 
     async def send_notifications(
@@ -192,3 +194,6 @@ def _without_callbacks(offer: OfferOptions) -> OfferOptions:
         if getattr(offer, name) is not None:
             raise OptionError(name, "is for TargetClient: await the call instead")
     return offer
+
+
+_GET_OFFERS: Final = AsyncTargetClient.get_offers

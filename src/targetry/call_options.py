@@ -105,6 +105,18 @@ def attribute_options(
     return offer_options(given, {}, default_method, "get_attributes", names)
 
 
+def offers_call(
+    request: DeliveryRequest, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the options of the `get_offers` call behind a `get_attributes` call, with `request` in place of its own.
+
+    They have no callbacks: `get_attributes` calls these itself, with an `AttributesProvider`.
+    """
+    given = _given("get_attributes", options, keywords)
+    left_out = ("events", "callback", "err_callback")
+    return {name: value for name, value in given.items() if name not in left_out} | {"request": request}
+
+
 def notification_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> OfferOptions:
     """Check the options of `send_notifications`, which always asks the server. Raises as `offer_options` does."""
     given = _given("send_notifications", options, keywords)

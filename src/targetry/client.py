@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from .attributes import AttributesProvider
 from .background.artifact_refresh import RefreshResult
-from .call_options import OfferOptions, attribute_options, notification_options, offer_options
+from .call_options import OfferOptions, attribute_options, notification_options, offer_options, offers_call
 from .callbacks import CallbackPool
 from .delivery.envelope import TargetDeliveryResponse
 from .delivery.transport import HttpResponse
 from .errors import ApiException
-from .face import ClientFace
+from .face import ClientFace, is_overridden
 from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from .options import client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
@@ -75,13 +75,17 @@ class TargetClient(ClientFace):
         """Get the JSON offers of mboxes as key-value pairs (Adobe: "Get Attributes", Python).
 
         The options are those of `get_offers`, all of them optional. Returns an `AttributesProvider`; with a
-        `callback` an `AsyncResult` of it. Raises as `get_offers` does.
+        `callback` an `AsyncResult` of it. Raises as `get_offers` does. A subclass's own `get_offers` is used.
         """
         self._check_open()
         offer = attribute_options(mbox_names, options, keywords, self._method)
-        if offer.callback is None:
+
+        def ask() -> AttributesProvider:
+            if is_overridden(self.get_offers, _GET_OFFERS):
+                return AttributesProvider(self.get_offers(offers_call(offer.request, options, keywords)))
             return AttributesProvider(self._offers(offer))
-        return self._later(offer, lambda: AttributesProvider(self._offers(offer)))
+
+        return ask() if offer.callback is None else self._later(offer, ask)
 
     def send_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
         """Report displays and clicks (Adobe: "Send Notifications", Python); always asks the Delivery API.
@@ -170,3 +174,6 @@ class TargetClient(ClientFace):
             )
         except Exception as error:
             return foreign(error)
+
+
+_GET_OFFERS: Final = TargetClient.get_offers

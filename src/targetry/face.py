@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, ClassVar
 
@@ -91,3 +91,8 @@ class ClientFace:
         notice_fork()
         if self._machinery.is_closed:
             raise ClosedError("the client is closed")
+
+
+def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:
+    """Return whether a client's method is not our own function: of a subclass, or patched on class or instance."""
+    return getattr(method, "__func__", None) is not original
