@@ -88,13 +88,18 @@ class Lines:
 
 def post(url: str, document: Any = None) -> int:
     """The status of the answer to a delivery request, by default for the hero."""
+    return post_raw(url, document)[0]
+
+
+def post_raw(url: str, document: Any = None) -> tuple[int, dict[str, str]]:
+    """Return the status and the headers, with lower-case names, of the answer to a delivery request."""
     request = urllib.request.Request(f"{url}/rest/v1/delivery?{QUERY}", json.dumps(document or HERO).encode())
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return int(answer.status)
+            return int(answer.status), {name.lower(): value for name, value in answer.headers.items()}
     except urllib.error.HTTPError as error:
         with error:
-            return error.code
+            return error.code, {name.lower(): value for name, value in error.headers.items()}
 
 
 def shown(identity: str) -> dict[str, Any]:

@@ -142,6 +142,21 @@ def test_an_event_loop_records_without_waiting(ledger: Ledger) -> None:
     assert sum(answer == [True] for answer in asyncio.run(many())) == 30
 
 
+class PlainDatabase:
+    """A database without a check of its files."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def connection(self) -> sqlite3.Connection:
+        return self._connection
+
+    def check(self) -> None: ...
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 class Writer:
     """A group commit whose first write lasts until it is told to end, so that what is submitted meanwhile waits."""
 
@@ -149,7 +164,7 @@ class Writer:
         path = folder / "any.db"
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("CREATE TABLE done (name TEXT)")
-        self.writer = GroupCommit(connection, path, Turns(folder, 5.0))
+        self.writer = GroupCommit(PlainDatabase(connection), path, Turns(folder, 5.0))
         self.path = path
         self._begun, self._end = threading.Event(), threading.Event()
         self.first = self.writer.submit(self._slow)

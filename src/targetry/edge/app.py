@@ -49,6 +49,7 @@ _JSON: Final = "application/json"
 _LIMITS: Final[dict[int, Limit]] = {408: "slow", 413: "body"}  # of a body whose rest is not waited for
 SMALLEST_ZIPPED: Final = 1024  # bytes
 ZIP_LEVEL: Final = 4
+RETRY_AFTER_S: Final = 1  # after notifications that could not be recorded
 _LOST: Final = "the events could not be recorded; send the request again"
 
 
@@ -112,7 +113,10 @@ class Edge:
         decided = self.decide(request.url.query, body, address)
         (is_safe,) = await self.recording.are_safe([decided.answer.events])
         status, text = self.settle(decided, is_safe)
-        return Response(status_code=204) if status == 204 else Response(text, status, media_type=_JSON)
+        if status == 204:
+            return Response(status_code=204)
+        headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
+        return Response(text, status, headers, media_type=_JSON)
 
     @property
     def looks_places_up(self) -> bool:

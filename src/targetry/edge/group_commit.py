@@ -3,7 +3,7 @@
 While a commit waits for the disk, more work gathers, so the busier it is the larger the transactions, and the price of
 a synced commit is shared. Nothing waits for others on purpose: alone, a write is committed at once.
 
-The connection belongs to the thread's frames and to nothing else: a forked child, which has no such thread, can neither
+The database belongs to the thread's frames and to nothing else: a forked child, which has no such thread, can neither
 use nor close it, and SQLite allows neither.
 """
 
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from .ledger_error import BUSY, CLOSED, FORKED, LedgerError, ledger_error
 from .turns import Turns
@@ -27,6 +27,18 @@ Write = Callable[[sqlite3.Connection], T]
 _MOST_WAITING: Final = 100_000  # events
 _MOST_TOGETHER: Final = 5_000  # pieces of work in one transaction
 _LONGEST_CLOSE_S: Final = 30.0
+
+
+class Database(Protocol):
+    """A file that is written to by one thread."""
+
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection to write with. Raises `LedgerError`."""
+
+    def check(self) -> None:
+        """Raise `LedgerError` if what was just committed is not in the file any more."""
+
+    def close(self) -> None: ...
 
 
 class _Work(NamedTuple, Generic[T]):
@@ -70,12 +82,12 @@ class _Inbox:
 
 
 class GroupCommit:
-    """Runs writes of any thread in the transactions of one. Takes the connection over."""
+    """Runs writes of any thread in the transactions of one. Takes the database over."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, turns: Turns) -> None:
+    def __init__(self, database: Database, path: Path, turns: Turns) -> None:
         self._inbox = _Inbox()
         self._pid = os.getpid()
-        arguments = (connection, self._inbox, path, turns)
+        arguments = (database, self._inbox, path, turns)
         self._thread = threading.Thread(
             target=_write_all, args=arguments, name="targetry-ledger", daemon=True
         )
@@ -103,22 +115,20 @@ class GroupCommit:
         self._thread.join(_LONGEST_CLOSE_S)
 
 
-def _write_all(connection: sqlite3.Connection, inbox: _Inbox, path: Path, turns: Turns) -> None:
+def _write_all(database: Database, inbox: _Inbox, path: Path, turns: Turns) -> None:
     while batch := inbox.take():
         _write_together(
-            [work for work in batch if work.done.set_running_or_notify_cancel()], connection, path, turns
+            [work for work in batch if work.done.set_running_or_notify_cancel()], database, path, turns
         )
-    with contextlib.suppress(sqlite3.Error):
-        connection.close()
+    database.close()
     turns.tidy()
 
 
-def _write_together(
-    batch: list[_Work[Any]], connection: sqlite3.Connection, path: Path, turns: Turns
-) -> None:
+def _write_together(batch: list[_Work[Any]], database: Database, path: Path, turns: Turns) -> None:
     try:
         with turns.turn():
-            results = _committed(batch, connection)
+            results = _committed(batch, database.connection())
+            database.check()
     except Exception as error:  # whatever it is, those who wait must hear of it, and the thread must live
         for work in batch:
             work.done.set_exception(_error_for_one(path, error))

@@ -30,7 +30,7 @@ from targetry.logs import Log
 from .event import Activity, Event, Experience, checked
 from .group_commit import GroupCommit
 from .ledger_error import LedgerError, LedgerVersionError, NoLedgerError, translated
-from .ledger_file import FILE_NAME, Sync, Warn, open_for_reading, open_for_writing
+from .ledger_file import FILE_NAME, LedgerFile, Sync, Warn, open_for_reading
 from .turns import Turns
 
 __all__ = ["DEFAULT_FOLDER", "Activity", "Event", "Experience", "Ledger", "LedgerError", "LedgerVersionError", "NoLedgerError", "Reader"]  # fmt: skip
@@ -74,9 +74,11 @@ _ADD_EXPERIENCE: Final = (
 class Ledger:
     """Records events in a folder; made by `Ledger.open`. Its methods may be called from any thread."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, busy_timeout: float = _BUSY_S) -> None:
+    def __init__(self, folder: Path, file: LedgerFile, busy_timeout: float = _BUSY_S) -> None:
         self.folder = folder
-        self._writer = GroupCommit(connection, folder / FILE_NAME, Turns(folder, busy_timeout))
+        self._described: Sequence[Activity] = ()
+        file.on_reopen = self._describe_again
+        self._writer = GroupCommit(file, file.path, Turns(folder, busy_timeout))
 
     @classmethod
     def open(
@@ -94,8 +96,8 @@ class Ledger:
         `LedgerVersionError` for a file of a later version.
         """
         path = Path(folder)
-        connection = open_for_writing(path, sync, busy_timeout, warn or Log().warning)
-        return cls(path, connection, busy_timeout)
+        file = LedgerFile(path, sync, busy_timeout, warn or Log().warning)
+        return cls(path, file, busy_timeout)
 
     def record(self, events: Sequence[Event]) -> list[bool]:
         """Record events, all or none, and wait until they are on the disk. False: that one was there before.
@@ -127,7 +129,14 @@ class Ledger:
         found changed. Raises `LedgerError`.
         """
         at = int(time.time() * 1000) if now_ms is None else now_ms
+        self._described = tuple(activities)
         self._writer.submit(lambda connection: _describe(connection, activities, at)).result()
+
+    def _describe_again(self, connection: sqlite3.Connection) -> None:
+        """Give a file that takes the place of a removed one the names that reports show."""
+        with connection:  # rolls back after an error
+            connection.execute("BEGIN IMMEDIATE")
+            _describe(connection, self._described, int(time.time() * 1000))
 
     def events(self) -> Iterator[Event]:
         """All events of this moment, in the order in which they were recorded. Raises `LedgerError`."""

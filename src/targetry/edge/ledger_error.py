@@ -19,6 +19,7 @@ BUSY: Final = "busy"
 CLOSED: Final = "closed"
 FORKED: Final = "forked"
 FOREIGN: Final = "foreign"
+REMOVED: Final = "removed"
 
 # SQLite's primary result code → reason, and what it means
 _MEANINGS: Final = {
@@ -35,7 +36,7 @@ class LedgerError(TargetError):
     """The ledger cannot do what was asked. Nothing of it was recorded, and it may be asked again.
 
     `reason` is one word, for metrics: `full`, `locked`, `read-only`, `corrupt`, `unusable`, `busy` (too much is waiting
-    already), `closed`, `forked` or `foreign`.
+    already), `closed`, `forked`, `foreign` or `removed` (its file was removed or replaced while in use).
     """
 
     def __init__(self, reason: str, text: str) -> None:

@@ -16,16 +16,19 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
 from targetry.background.claim import Claim
 
+from .file_guard import JOURNAL_BYTES, FileGuard
 from .ledger_error import (
     CORRUPT,
     FOREIGN,
     LOCKED,
+    REMOVED,
     LedgerError,
     LedgerVersionError,
     NoLedgerError,
@@ -38,7 +41,6 @@ _LOCK_NAME: Final = "ledger.opening"
 _FORMAT: Final = 1
 _APPLICATION: Final = 0x54524759  # tells our files from those of others
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
-_JOURNAL_BYTES: Final = 64 * 1024 * 1024  # what a journal that grew is cut back to
 _JOURNAL_PAGES: Final = (
     4000  # after which it is brought into the file: in SQLite's 1000 are the pages of some 500 events
 )
@@ -92,6 +94,101 @@ def open_for_writing(folder: Path, sync: Sync, busy_timeout: float, warn: Warn) 
                 return _prepared(path, sync, busy_timeout)
 
 
+class LedgerFile:
+    """The open database of a folder, for one thread at a time; a fault of its files is noticed and repaired."""
+
+    def __init__(self, folder: Path, sync: Sync, busy_timeout: float, warn: Warn) -> None:
+        """Raises `LedgerError`."""
+        self.path = folder / FILE_NAME
+        self.on_reopen: Callable[[sqlite3.Connection], object] = _nothing
+        self._folder = folder
+        self._sync = sync
+        self._busy_timeout = busy_timeout
+        self._warn = warn
+        self._guard: FileGuard | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._open()
+
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection, to files that are there; after a fault, to a new file. Raises `LedgerError`."""
+        if self._connection is not None:
+            self.check()
+            return self._connection
+        connection = self._open()
+        with translated(self.path):
+            self.on_reopen(connection)
+        return connection
+
+    def check(self) -> None:
+        """Raise `LedgerError` if what was written is not in the file of this path; `connection` then opens another."""
+        assert self._guard is not None
+        try:
+            self._guard.check()
+        except LedgerError as error:
+            self._give_up(error)
+            raise
+
+    def close(self) -> None:
+        """Close the connection. SQLite then deletes the journal, unless others have it open."""
+        if self._connection is not None:
+            with contextlib.suppress(LedgerError):
+                self.check()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        self._connection = open_for_writing(self._folder, self._sync, self._busy_timeout, self._warn)
+        self._guard = FileGuard(self.path, partial(_check_again, busy_timeout=self._busy_timeout))
+        return self._connection
+
+    def _give_up(self, error: LedgerError) -> None:
+        """Close the connection, once the path leads to another file: else SQLite would write its journal back."""
+        assert self._guard is not None
+        assert self._connection is not None
+        if error.reason == REMOVED:
+            self._guard.remove_companions()
+        else:
+            with translated(self.path), _alone(self._folder, self.path):
+                if not _copy_over(self._connection, self.path):
+                    kept = _set_aside(self.path, str(error))
+                    self._warn(f"{error}; it is kept as {kept.name}, and a new ledger is begun")
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+        self._connection = None
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """A new file stays empty."""
+
+
+def _copy_over(connection: sqlite3.Connection, path: Path) -> bool:
+    """Replace the file by a copy of what the connection still reads; return whether that could be done."""
+    copy = path.with_name(f"{path.name}.copy")
+    try:
+        copy.unlink(missing_ok=True)
+        file = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+            os.fsync(file)
+        finally:
+            os.close(file)
+        for companion in _COMPANIONS:
+            Path(f"{path}{companion}").unlink(missing_ok=True)
+        copy.replace(path)
+    except (sqlite3.Error, OSError):
+        copy.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _check_again(path: Path, busy_timeout: float) -> None:
+    """Read the file by a new connection, which has nothing of it in its cache."""
+    with contextlib.closing(_snapshot(path, "mode=rw", busy_timeout)) as connection:
+        _check_content(connection, path)
+
+
 def open_for_reading(folder: Path, busy_timeout: float) -> sqlite3.Connection:
     """A connection that sees the ledger as it is now, whatever is recorded meanwhile. Raises `LedgerError`."""
     path = folder / FILE_NAME
@@ -129,13 +226,16 @@ def _claim(lock: Path, path: Path, deadline: float) -> Claim:
 
 
 def _prepared(path: Path, sync: Sync, busy_timeout: float) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds what visitors did
+    with contextlib.suppress(
+        FileExistsError
+    ):  # opening and closing it would drop SQLite's locks of this process
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # it holds what visitors did
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         _check_format(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {sync}")
-        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_JOURNAL_PAGES}")
         _make_tables(connection)
         _check_content(connection, path)

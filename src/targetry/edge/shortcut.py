@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from .app import SMALLEST_ZIPPED, ZIP_LEVEL, Decided, Edge
+from .app import RETRY_AFTER_S, SMALLEST_ZIPPED, ZIP_LEVEL, Decided, Edge
 from .limits import MAX_BODY_BYTES
 from .refusal import INTERNAL_ERROR
 
@@ -36,6 +36,7 @@ _SMALL: Final = _JSON + b"vary: Origin\r\n"
 _PLAIN: Final = _JSON + b"vary: Accept-Encoding, Origin\r\n"
 _ZIPPED: Final = _PLAIN + b"content-encoding: gzip\r\n"
 _NO_BODY: Final = b"vary: Origin\r\n"
+_RETRY: Final = b"retry-after: %d\r\n" % RETRY_AFTER_S
 
 
 class _Unheard:
@@ -203,6 +204,8 @@ class Shortcut:
         if self._common[0] is not common:
             self._common = common, b"".join(b"%b: %b\r\n" % header for header in common)
         close = b"" if arrived.exchange.keep_alive else b"connection: close\r\n"
+        if status == 503:
+            close += _RETRY
         if status == 204:
             return b"".join((STATUS_LINE[204], self._common[1], _NO_BODY, close, b"\r\n"))
         more = _SMALL if len(body) < SMALLEST_ZIPPED else _PLAIN if zipped is None else _ZIPPED
