@@ -23,6 +23,7 @@ from .user_agent import Client, client_of
 Details = MboxRequest | ViewRequest | RequestDetails
 
 _WORK_PER_LOCATION = 200_000  # steps of loops; a condition of a real artifact takes none
+_WORK_PER_REQUEST = 1_000_000  # of all locations together
 _DAY = 86_400_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, the fourth day of an ISO week
 
@@ -70,6 +71,7 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     now_ms: int
     problems: list[Problem] = []
     allocations: dict[str, float] = {}
+    work_left: int = _WORK_PER_REQUEST
 
     def failed(self, activity_id: str, error: Exception) -> None:
         """Note what went wrong with a rule; without the traceback, which holds all that the decision held."""
@@ -134,9 +136,10 @@ class Facts(msgspec.Struct, dict=True, eq=False):
     work_left: int = _WORK_PER_LOCATION
 
     def spend(self, steps: int) -> None:
-        """Pay for the work of a loop; raises `EvaluationError` when the location's share is used up."""
+        """Pay for the work of a loop; raises `EvaluationError` when the location's or the request's share is used up."""
         self.work_left -= steps
-        if self.work_left < 0:
+        self.request.work_left -= steps
+        if self.work_left < 0 or self.request.work_left < 0:
             raise EvaluationError("more work than a decision may cost")
 
     @_Lazy

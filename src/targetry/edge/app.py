@@ -30,10 +30,11 @@ from targetry.ids import new_id as random_id
 
 from .access import AccessMiddleware, AccessPolicy, is_public_path
 from .artifacts import ArtifactState
-from .bodies import read_body
-from .delivery import Answer, FindPlace, deliver
+from .bodies import ZIP_IN_THREAD_BYTES, ZIP_LEVEL, read_body, zipped
+from .delivery import Answer, FindPlace, ParsedRequest, answer, parse
 from .door import Door
 from .guard import Guard
+from .heavy_requests import HeavyRequests
 from .ledger_view import LedgerView
 from .limits import Breaches, Limit, Limits
 from .metrics import CONTENT_TYPE, Metrics
@@ -44,11 +45,11 @@ from .recording import Recorder, Recording
 from .refusal import Refused, error_body
 from .request_notes import RequestNotes
 from .shelf import Served, Shelf
+from .workload import is_heavy_body
 
 _JSON: Final = "application/json"
 _LIMITS: Final[dict[int, Limit]] = {408: "slow", 413: "body"}  # of a body whose rest is not waited for
 SMALLEST_ZIPPED: Final = 1024  # bytes
-ZIP_LEVEL: Final = 4
 RETRY_AFTER_S: Final = 1  # after notifications that could not be recorded
 _LOST: Final = "the events could not be recorded; send the request again"
 
@@ -72,6 +73,10 @@ class Decided(NamedTuple):
     answer: Answer
     at_ms: int
     size: int
+
+
+Work = Callable[[], Decided]
+"""What is left to be done for a heavy request; may be called by any thread."""
 
 
 class Edge:
@@ -105,31 +110,56 @@ class Edge:
         self.limits = limits
         self.access = access or AccessPolicy()
         self.breaches = Breaches(limits, self.metrics, self.log)
+        self._heavy = HeavyRequests(self.breaches)
         self.door = Door(limits, self.breaches, self.metrics)
 
     async def delivery(self, request: Request) -> Response:
         body = await read_body(request, timeout_s=self.limits.request_s)
         address = asked_address(request) if self.looks_places_up else None
-        decided = self.decide(request.url.query, body, address)
+        decided = self.begin(request.url.query, body, address)
+        if not isinstance(decided, Decided):
+            decided = await self.run_heavy(decided)
         (is_safe,) = await self.recording.are_safe([decided.answer.events])
         status, text = self.settle(decided, is_safe)
         if status == 204:
             return Response(status_code=204)
-        headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
-        return Response(text, status, headers, media_type=_JSON)
+        headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else {}
+        return await _json_text(request, text, status, headers)
 
     @property
     def looks_places_up(self) -> bool:
         """Whether the address that asks matters to the answer."""
         return self._find_place is not None
 
-    def decide(self, query: str, body: bytes, address: str | None = None) -> Decided:
-        """What to answer to a delivery request from `address`. Its events are to be recorded before `settle`."""
+    def begin(self, query: str, body: bytes, address: str | None = None) -> Decided | Work:
+        """Decide a delivery request of the client at `address`, or return the work that is left, where it is heavy.
+
+        The events of what was decided are to be recorded before `settle`.
+        """
+        if is_heavy_body(body):
+            return partial(self._decide_body, query, body, address)
+        parsed = parse(body, query, self._artifacts.shelf)
+        if isinstance(parsed, ParsedRequest) and parsed.workload.is_heavy:
+            return partial(self._decide, parsed, len(body), address)
+        return self._decide(parsed, len(body), address)
+
+    async def run_heavy(self, work: Work) -> Decided:
+        """Do what `begin` has left to be done."""
+        try:
+            return await self._heavy.run(work)
+        except Refused as refused:
+            text = error_body(refused.status, refused.message)
+            return Decided(Answer(refused.status, text), int(self._now() * 1000), 0)
+
+    def _decide_body(self, query: str, body: bytes, address: str | None) -> Decided:
+        return self._decide(parse(body, query, self._artifacts.shelf), len(body), address)
+
+    def _decide(self, parsed: ParsedRequest | Answer, size: int, address: str | None) -> Decided:
         now_ms = int(self._now() * 1000)
-        answer = deliver(
-            body,
-            query,
-            shelf=self._artifacts.shelf,
+        if isinstance(parsed, Answer):
+            return Decided(parsed, now_ms, size)
+        decided = answer(
+            parsed,
             now_ms=now_ms,
             new_id=self._new_id,
             cluster=self._cluster,
@@ -137,14 +167,16 @@ class Edge:
             address=address,
             is_recorded=self.recording.is_on,
         )
-        for problem in answer.problems:
+        for problem in decided.problems:
             self.metrics.problems.inc()
             self.log.warning("a rule of activity %s is skipped: %r", problem.activity_id, problem.error)
-        return Decided(answer, now_ms, len(body))
+        return Decided(decided, now_ms, size)
 
     def settle(self, decided: Decided, is_safe: bool) -> tuple[int, bytes]:
         """Status and JSON of the answer. `is_safe`: whether what was to be recorded is."""
         answer, at_ms, size = decided
+        if answer.status == 413:
+            self.breaches.note("work")
         lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
         self._recent.add(answer, at_ms=at_ms, size=size, refused=lost)
         if lost is not None:
@@ -254,6 +286,14 @@ async def _text(request: Request, served: Served, headers: dict[str, str]) -> Re
         return Response(served.text, headers=headers, media_type=_JSON)
     zipped = await run_in_threadpool(lambda: served.zipped)
     return Response(zipped, headers={**headers, "content-encoding": "gzip"}, media_type=_JSON)
+
+
+async def _json_text(request: Request, text: bytes, status: int, headers: dict[str, str]) -> Response:
+    """A large one is compressed by a thread; the middleware compresses the others."""
+    if len(text) < ZIP_IN_THREAD_BYTES or "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(text, status, headers, media_type=_JSON)
+    told = {**headers, "content-encoding": "gzip", "vary": "Accept-Encoding"}
+    return Response(await run_in_threadpool(zipped, text), status, told, media_type=_JSON)
 
 
 async def _binary(served: Served, headers: dict[str, str]) -> Response:

@@ -13,7 +13,7 @@ bucketed by (spec/decisioning.md §6).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,7 @@ from .qa_mode import rules_for
 from .question import Query, read_query, read_request
 from .refusal import Refused, error_body
 from .shelf import Served, Shelf
+from .workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
 
 FindPlace = Callable[[str], Place | None]
 """The place of an IP address; None when it is not known. Must not raise."""
@@ -58,6 +59,15 @@ class Answer(msgspec.Struct, frozen=True):
     served: Served | None = None
 
 
+class ParsedRequest(NamedTuple):
+    """A request that was checked, with the artifact that decides it and an upper bound of its cost."""
+
+    query: Query
+    served: Served
+    request: DeliveryRequest
+    workload: Workload
+
+
 def deliver(
     body: bytes,
     query: str,
@@ -70,18 +80,57 @@ def deliver(
     address: str | None = None,
     is_recorded: bool = True,
 ) -> Answer:
-    """Answer one request; a request that is wrong is answered with 400 and where it is wrong. Never raises.
+    """Parse and answer one request; a wrong one is answered with its refusal. Never raises.
 
-    `now_ms` (epoch, ms) is the clock of time rules and impressions, `cluster` the one of tnt ids and `edgeHost`,
-    `address` the one that asks, whose place is the visitor's where the request is silent about that. Where nothing
-    `is_recorded` there are no events.
+    The arguments are those of `parse` and `answer`.
     """
+    parsed = parse(body, query, shelf)
+    if isinstance(parsed, Answer):
+        return parsed
+    return answer(
+        parsed,
+        now_ms=now_ms,
+        new_id=new_id,
+        cluster=cluster,
+        find_place=find_place,
+        address=address,
+        is_recorded=is_recorded,
+    )
+
+
+def parse(body: bytes, query: str, shelf: Shelf) -> ParsedRequest | Answer:
+    """Parse and check a request. Return its refusal where it is wrong or would cost too much; never raises."""
     try:
         asked = read_query(query)
         served = shelf.of_query(asked.client, asked.organization_id)
         request = read_request(body)
+        return ParsedRequest(asked, served, request, check_workload(request, served.rules, served.costs))
     except Refused as refused:
-        return Answer(refused.status, error_body(refused.status, refused.message))
+        return _refusal(refused)
+
+
+def answer(
+    parsed: ParsedRequest,
+    *,
+    now_ms: int,
+    new_id: Callable[[], str],
+    cluster: str | None = None,
+    find_place: FindPlace | None = None,
+    address: str | None = None,
+    is_recorded: bool = True,
+) -> Answer:
+    """Decide a request and return what to answer. Never raises.
+
+    Args:
+        parsed: the request.
+        now_ms: the clock of time rules and impressions, in milliseconds since the epoch.
+        new_id: makes request ids and visitor ids.
+        cluster: the cluster of tnt ids and `edgeHost`.
+        find_place: looks up the place of an IP address.
+        address: the IP address of the client; its place is the visitor's where the request gives none.
+        is_recorded: whether events are kept; without, the answer has none.
+    """
+    asked, served, request, workload = parsed
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
     if find_place is not None:
@@ -96,10 +145,19 @@ def deliver(
     )
     response = decision.response
     _finish(response, request, cluster)
+    try:
+        if workload.answer_bytes > MAX_ANSWER_BYTES:
+            encode_bounded(_parts(response), _encode)
+    except Refused as refused:
+        return _refusal(refused)
     events: Sequence[Event] = ()
     if is_recorded and request.qa_mode is None:
         events = occurrences(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
     return _answer(request, response, decision, events, served)
+
+
+def _refusal(refused: Refused) -> Answer:
+    return Answer(refused.status, error_body(refused.status, refused.message))
 
 
 def _find_place(request: DeliveryRequest, served: Served, find_place: FindPlace, address: str | None) -> None:
@@ -129,6 +187,16 @@ def _finish(response: DeliveryResponse, request: DeliveryRequest, cluster: str |
     for option in _options(response):
         if option.response_tokens is not None:
             option.response_tokens[_METHOD_TOKEN] = _SERVER_SIDE
+
+
+def _parts(response: DeliveryResponse) -> Iterator[object]:
+    """What a large answer consists of."""
+    for mode in (response.execute, response.prefetch):
+        if mode is not None:
+            yield from mode.mboxes or ()
+            yield mode.page_load
+    if response.prefetch is not None:
+        yield from response.prefetch.views or ()
 
 
 def _options(response: DeliveryResponse) -> Iterator[Option]:

@@ -19,7 +19,9 @@ MAX_REQUEST_BYTES: Final = 8 * MAX_BODY_BYTES  # as sent: chunks of one byte eac
 
 _QUIET_S: Final = 60.0
 
-Limit = Literal["connections", "busy", "idle", "slow", "head", "body", "unread", "host", "not_http"]
+Limit = Literal[
+    "connections", "busy", "idle", "slow", "head", "body", "unread", "host", "work", "heavy", "not_http"
+]
 
 # What a line says of each, before how many there were.
 _TEXTS: Final[dict[Limit, str]] = {
@@ -31,6 +33,8 @@ _TEXTS: Final[dict[Limit, str]] = {
     "body": f"requests refused with 413 whose body has more than {MAX_BODY_BYTES:,} bytes",
     "unread": "connections ended whose client took nothing of its answer for {idle_s:g} s (--idle-timeout)",
     "host": "requests refused with 400 that had no Host field, several, or not the one of their target",
+    "work": "requests refused with 413 that ask for more than one request may cost",
+    "heavy": "large requests turned away with 503, as too many were waiting",
     "not_http": "connections ended with 400 that said what is not HTTP",
 }
 _IS_USUAL: Final = frozenset({"idle"})

@@ -18,6 +18,7 @@ from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, Metri
 
 from .amounts import check_order_totals
 from .refusal import Refused
+from .workload import check_body, check_counts
 
 _LONGEST_SESSION_ID: Final = 128
 _NOT_IN_A_SESSION_ID: Final = frozenset(" ?/")
@@ -83,7 +84,9 @@ def _session_id(value: str | None) -> str:
 
 def read_request(body: bytes) -> DeliveryRequest:
     """Read and check a body; mboxes have their indexes afterwards. Raises `Refused`, for any bytes."""
+    check_body(body)
     document = _document(body)
+    check_counts(document)
     try:
         request = snapshot(document, wire=False)
     except ConstraintError as error:

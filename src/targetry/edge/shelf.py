@@ -16,6 +16,7 @@ from .attribution import TokenIndex
 from .event import Activity
 from .obfuscation import obfuscate
 from .refusal import Refused
+from .workload import costs_of
 
 NAMELESS_CLIENT: Final = "targetry"
 
@@ -38,6 +39,7 @@ class Served:
         self.environment = (_text(meta.get("environment")) or "").lower()
         self.organization_id = organization_id or _text(meta.get("organizationId"))
         self.tokens = TokenIndex(self.rules)
+        self.costs = costs_of(self.rules)
         # Weak: the same artifact has one tag, gzipped or not.
         self.etag = f'W/"{hashlib.sha256(self.text).hexdigest()[:32]}"'
 

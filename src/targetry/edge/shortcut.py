@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-import zlib
+from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from .app import RETRY_AFTER_S, SMALLEST_ZIPPED, ZIP_LEVEL, Decided, Edge
+from .app import RETRY_AFTER_S, SMALLEST_ZIPPED, Decided, Edge, Work
+from .bodies import ZIP_IN_THREAD_BYTES, zipped
 from .limits import MAX_BODY_BYTES
 from .refusal import INTERNAL_ERROR
 
@@ -28,8 +29,6 @@ _ROUTE: Final = "delivery"
 _LONG_WAY: Final = frozenset(
     {b"origin", b"sec-fetch-site", b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"}
 )
-_THREAD_BYTES: Final = 128 * 1024  # zipping more would hold up all others
-_GZIP: Final = 16 + zlib.MAX_WBITS
 
 _JSON: Final = b"content-type: application/json\r\n"
 _SMALL: Final = _JSON + b"vary: Origin\r\n"
@@ -154,8 +153,10 @@ class Shortcut:
         later: list[tuple[_Arrived, Decided]] = []
         for one in arrived:
             try:
-                decided = self._edge.decide(one.exchange.query, bytes(one.exchange.body))
-                if decided.answer.events or len(decided.answer.body) >= _THREAD_BYTES:
+                decided = self._edge.begin(one.exchange.query, bytes(one.exchange.body))
+                if not isinstance(decided, Decided):
+                    self._start(self._answer_heavy(one, decided))
+                elif decided.answer.events or len(decided.answer.body) >= ZIP_IN_THREAD_BYTES:
                     later.append((one, decided))
                 else:
                     ready.append(self._reply(one, *self._edge.settle(decided, True)))
@@ -163,9 +164,20 @@ class Shortcut:
                 ready.append(self._failure(one))
         self._send(ready)
         if later:
-            task = asyncio.get_running_loop().create_task(self._answer_later(later))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._start(self._answer_later(later))
+
+    def _start(self, answering: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(answering)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _answer_heavy(self, one: _Arrived, work: Work) -> None:
+        try:
+            decided = await self._edge.run_heavy(work)
+        except Exception:
+            self._send([self._failure(one)])
+            return
+        await self._answer_later([(one, decided)])
 
     async def _answer_later(self, decided: list[tuple[_Arrived, Decided]]) -> None:
         """Those that make something happen, once that is recorded: all with one commit."""
@@ -174,9 +186,9 @@ class Shortcut:
         for (one, each), safe in zip(decided, is_safe, strict=True):
             try:
                 status, body = self._edge.settle(each, safe)
-                if one.exchange.zips and len(body) >= _THREAD_BYTES:
-                    zipped = await asyncio.to_thread(_zipped, body)
-                    ready.append(_Reply(one, status, self._message(one, status, body, zipped)))
+                if one.exchange.zips and len(body) >= ZIP_IN_THREAD_BYTES:
+                    content = await asyncio.to_thread(zipped, body)
+                    ready.append(_Reply(one, status, self._message(one, status, body, content)))
                 else:
                     ready.append(self._reply(one, status, body))
             except Exception:
@@ -189,8 +201,8 @@ class Shortcut:
 
     def _reply(self, arrived: _Arrived, status: int, body: bytes) -> _Reply:
         is_zipped = arrived.exchange.zips and len(body) >= SMALLEST_ZIPPED
-        zipped = _zipped(body) if is_zipped else None
-        return _Reply(arrived, status, self._message(arrived, status, body, zipped))
+        content = zipped(body) if is_zipped else None
+        return _Reply(arrived, status, self._message(arrived, status, body, content))
 
     def _send(self, replies: list[_Reply]) -> None:
         for (exchange, line), _, message in replies:
@@ -211,8 +223,3 @@ class Shortcut:
         more = _SMALL if len(body) < SMALLEST_ZIPPED else _PLAIN if zipped is None else _ZIPPED
         content = body if zipped is None else zipped
         return b"%b%bcontent-length: %d\r\n%b%b\r\n%b" % (STATUS_LINE[status], self._common[1], len(content), more, close, content)  # fmt: skip
-
-
-def _zipped(body: bytes) -> bytes:
-    zip_ = zlib.compressobj(ZIP_LEVEL, zlib.DEFLATED, _GZIP)
-    return zip_.compress(body) + zip_.flush()

@@ -21,6 +21,9 @@ from targetry.wording.text import compact
 from .qa_mode import rules_for
 from .recent import Seen
 
+_ALLOWANCE: Final = (
+    2_000_000  # steps, of an explanation's usual ten million: visitors wait for the same processor
+)
 _LINES: Final = 300
 _LINES_OF_A_RULE: Final = 40
 _LOCATIONS: Final = 20

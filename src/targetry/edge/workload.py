@@ -1,0 +1,281 @@
+"""Limits on the work that one delivery request causes, checked before the work is done.
+
+A small body can ask for much: a location takes fifteen bytes, its answer thousands, and each trace repeats those before it.
+So a body is looked at three times: at the number of its values before it is decoded, at the number of its locations, notifications
+and tokens before models are made of it, and, by what the artifact holds for each location, before it is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from targetry.device.artifact import read_consequence, read_rule
+from targetry.device.facts import Details
+from targetry.device.ruleset import Location, Rule, RuleSet
+from targetry.models import Address, DeliveryRequest
+
+from .refusal import Refused
+
+MAX_VALUES: Final = 30_000
+MAX_LOCATIONS: Final = 200  # Adobe documents 50 mboxes in a request
+MAX_NOTIFICATIONS: Final = 500
+MAX_TOKENS: Final = 2_000
+MAX_TELEMETRY_ENTRIES: Final = 1_000
+MAX_RULE_BYTES: Final = 8_000_000  # of conditions that may have to be evaluated
+MAX_ANSWER_BYTES: Final = 4_000_000
+_MAX_ESTIMATE_BYTES: Final = 4 * MAX_ANSWER_BYTES  # of which the locations do not get all
+
+# What takes more than one of these is done by a thread, a few milliseconds of work at most by the event loop.
+_LIGHT_BODY_BYTES: Final = 32 * 1024
+_LIGHT_VALUES: Final = 1_500
+_LIGHT_RULE_BYTES: Final = 64_000
+_LIGHT_ANSWER_BYTES: Final = 256_000
+_LIGHT_TOKENS: Final = 100
+
+_RULE_OVERHEAD: Final = 64  # bytes of condition that take as long as a rule without one
+_OPTION_OVERHEAD: Final = 200
+_LOCATION_OVERHEAD: Final = 200
+_TRACE_OVERHEAD: Final = 1_500
+_TARGET_OVERHEAD: Final = 800  # of an activity in a trace, besides address and parameters
+_URL_REPEATS: Final = 8  # a trace has each part of an address twice
+_PARAMETER_REPEATS: Final = 3  # as they are, by rules' names, and in lower case
+
+
+class LocationCost(NamedTuple):
+    """What a location may cost: the number of its rules, the bytes of their conditions, and of the answers that they give.
+
+    `macros` is the largest number of macros in the content of one rule, `all_macros` that of all rules.
+    """
+
+    rules: int = 0
+    condition_bytes: int = 0
+    largest: int = 0
+    total: int = 0
+    macros: int = 0
+    all_macros: int = 0
+
+
+_NO_COST: Final = LocationCost()
+
+
+class Costs(NamedTuple):
+    """The costs of an artifact's locations. `view` is by name, `all_views` that of a request that names none."""
+
+    mboxes: Mapping[str, LocationCost]
+    views: Mapping[str, LocationCost]
+    all_views: LocationCost
+    meta_bytes: int
+
+
+class Workload(NamedTuple):
+    """Upper bounds of what a request costs. `is_heavy`: it would hold up other requests noticeably."""
+
+    rule_bytes: int
+    answer_bytes: int
+    is_heavy: bool
+
+
+def costs_of(rules: RuleSet) -> Costs:
+    """Return what each location of an artifact may cost."""
+    return Costs(
+        {name: _cost(location) for name, location in rules.mboxes.items()},
+        {name: _cost(location) for name, location in rules.views.items()},
+        _cost(rules.all_views),
+        len(msgspec.json.encode(rules.meta)),
+    )
+
+
+def _cost(location: Location) -> LocationCost:
+    costs = [_rule_cost(rule) for rule in location.rules]
+    if not costs:
+        return _NO_COST
+    conditions, answers, macros = zip(*costs, strict=True)
+    return LocationCost(len(costs), sum(conditions), max(answers), sum(answers), max(macros), sum(macros))
+
+
+def _rule_cost(rule: Rule) -> tuple[int, int, int]:
+    """Bytes of condition and of answer, and the number of macros."""
+    document = read_rule(rule.raw)
+    consequence = bytes(document.consequence)
+    options = len(read_consequence(document.consequence).options or ())
+    tokens = options * (len(msgspec.json.encode(document.meta)) + _OPTION_OVERHEAD)
+    condition_bytes = len(bytes(document.condition)) + _RULE_OVERHEAD
+    return condition_bytes, len(consequence) + tokens, consequence.count(b"${")
+
+
+def check_body(body: bytes) -> None:
+    """Check how much there is to decode. Commas and brackets inside of texts count too, so the limit is generous.
+
+    Raises:
+        Refused: 413.
+    """
+    if _values(body) > MAX_VALUES:
+        raise _too_many("request", MAX_VALUES, "values")
+
+
+def is_heavy_body(body: bytes) -> bool:
+    """Return whether decoding and checking a body would hold up other requests noticeably."""
+    return len(body) > _LIGHT_BODY_BYTES or _values(body) > _LIGHT_VALUES
+
+
+def _values(body: bytes) -> int:
+    return body.count(b",") + body.count(b"{") + body.count(b"[")
+
+
+def check_counts(document: Mapping[str, Any]) -> None:
+    """Check the numbers of locations, notifications, tokens and telemetry entries of a decoded body of any shape.
+
+    Raises:
+        Refused: 413.
+    """
+    locations = 0
+    for mode in ("execute", "prefetch"):
+        part = document.get(mode)
+        if isinstance(part, dict):
+            locations += sum(_length(part.get(kind)) for kind in ("mboxes", "views", "pageLoad"))
+    if locations > MAX_LOCATIONS:
+        raise _too_many("request", MAX_LOCATIONS, "mboxes, views and page loads")
+    notifications = document.get("notifications")
+    if _length(notifications) > MAX_NOTIFICATIONS:
+        raise _too_many("request.notifications", MAX_NOTIFICATIONS, "notifications")
+    each = notifications if isinstance(notifications, list) else [notifications]
+    if sum(_length(one.get("tokens")) for one in each if isinstance(one, dict)) > MAX_TOKENS:
+        raise _too_many("request.notifications", MAX_TOKENS, "tokens")
+    telemetry = document.get("telemetry")
+    if isinstance(telemetry, dict) and _length(telemetry.get("entries")) > MAX_TELEMETRY_ENTRIES:
+        raise _too_many("request.telemetry.entries", MAX_TELEMETRY_ENTRIES, "entries")
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list) else 0 if value is None else 1
+
+
+def _too_many(path: str, limit: int, what: str) -> Refused:
+    return Refused(413, f"{path}: has more than {limit:,} {what}")
+
+
+def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Workload:
+    """Return what a request may cost by the rules of an artifact.
+
+    Raises:
+        Refused: 413, the rules of its locations or the answer are too large.
+    """
+    asked = list(_asked(request, rules, costs))
+    rule_bytes = sum(one.cost.condition_bytes + _RULE_OVERHEAD for one in asked)
+    if rule_bytes > MAX_RULE_BYTES:
+        reason = f"its locations have more than {MAX_RULE_BYTES:,} bytes of rules to evaluate"
+        raise Refused(413, f"request: {reason}; ask for fewer locations at once")
+    answer_bytes = sum(one.answer_bytes for one in asked)
+    if request.trace is not None:
+        answer_bytes += _trace_bytes(request, asked, costs)
+    if answer_bytes > _MAX_ESTIMATE_BYTES:
+        raise answer_too_large()
+    tokens = sum(len(one.tokens or ()) for one in request.notifications or ())
+    is_heavy = (
+        rule_bytes > _LIGHT_RULE_BYTES
+        or answer_bytes > _LIGHT_ANSWER_BYTES
+        or tokens > _LIGHT_TOKENS
+        or request.qa_mode is not None
+    )
+    return Workload(rule_bytes, answer_bytes, is_heavy)
+
+
+def answer_too_large() -> Refused:
+    """Return the refusal of a request whose answer would be too large."""
+    reason = f"the answer would be larger than {MAX_ANSWER_BYTES:,} bytes"
+    return Refused(413, f"request: {reason}; ask for fewer locations or traces at once")
+
+
+def encode_bounded(parts: Iterable[Any], encode: Any) -> None:
+    """Encode parts of an answer one by one, and stop when they become too large.
+
+    Raises:
+        Refused: 413.
+    """
+    total = 0
+    for part in parts:
+        total += len(encode(part))
+        if total > MAX_ANSWER_BYTES:
+            raise answer_too_large()
+
+
+class _Asked(NamedTuple):
+    """A location of a request."""
+
+    details: Details
+    cost: LocationCost
+    answer_bytes: int
+
+
+def _asked(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Iterator[_Asked]:
+    page = costs.mboxes.get(rules.global_mbox, _NO_COST)
+    for part in (request.execute, request.prefetch):
+        if part is None:
+            continue
+        if part.page_load is not None:
+            yield _every(part.page_load, page)
+        for mbox in part.mboxes or ():
+            if mbox.name == rules.global_mbox:
+                yield _every(mbox, page)
+            else:
+                yield _first(mbox, costs.mboxes.get(mbox.name or "", _NO_COST))
+    if request.prefetch is not None:
+        for view in request.prefetch.views or ():
+            yield _every(view, costs.views.get(view.name, _NO_COST) if view.name else costs.all_views)
+
+
+def _first(details: Details, cost: LocationCost) -> _Asked:
+    """A location that gives the answer of one rule."""
+    size = cost.largest + cost.macros * _longest_value(details, cost)
+    return _Asked(details, cost, size + _LOCATION_OVERHEAD + _name_bytes(details))
+
+
+def _every(details: Details, cost: LocationCost) -> _Asked:
+    """A location that gives the answers of all rules that match."""
+    overhead = cost.rules * (_LOCATION_OVERHEAD + _name_bytes(details))
+    size = cost.total + cost.all_macros * _longest_value(details, cost)
+    return _Asked(details, cost, size + _LOCATION_OVERHEAD + overhead)
+
+
+def _longest_value(details: Details, cost: LocationCost) -> int:
+    """Bytes of the longest value that a macro can stand for."""
+    if not cost.all_macros:
+        return 0
+    values = [
+        *(details.parameters or {}).values(),
+        getattr(details, "name", None),
+        getattr(details, "key", None),
+    ]
+    return max(len(msgspec.json.encode(value)) for value in values)
+
+
+def _name_bytes(details: Details) -> int:
+    return len(getattr(details, "name", None) or "")
+
+
+def _trace_bytes(request: DeliveryRequest, asked: Iterable[_Asked], costs: Costs) -> int:
+    """Bytes of the traces: that of a location repeats what was met at those before it."""
+    context = request.context
+    page = _address_bytes(context.address if context is not None else None)
+    total = met = 0
+    for one in asked:
+        own = _address_bytes(one.details.address) or page
+        details = _parameter_bytes(one.details) + _name_bytes(one.details)
+        facts = _TARGET_OVERHEAD + own + _PARAMETER_REPEATS * details
+        met += one.cost.condition_bytes + one.cost.rules * facts
+        total += met + details + own + costs.meta_bytes + _TRACE_OVERHEAD
+    return total
+
+
+def _address_bytes(address: Address | None) -> int:
+    if address is None:
+        return 0
+    return _URL_REPEATS * (len(address.url or "") + len(address.referring_url or ""))
+
+
+def _parameter_bytes(details: Details) -> int:
+    given = [details.parameters, details.profile_parameters]
+    return len(msgspec.json.encode([one for one in given if one]))
