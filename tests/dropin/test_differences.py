@@ -23,6 +23,7 @@ from delivery_api_client import (
     ApiTypeError,
     ChannelType,
     Context,
+    CustomerId,
     DeliveryRequest,
     ExecuteRequest,
     Geo,
@@ -470,10 +471,15 @@ def test_parameters_may_be_named_alike_up_to_a_dot(device: Callable[..., Device]
         assert contents(made.hero(parameters=parameters)) == ["hello"]
 
 
-def test_a_visitor_without_ids_gets_one_experience_of_an_activity(device: Callable[..., Device]) -> None:
+def test_a_visitor_known_only_by_customer_ids_gets_one_experience(device: Callable[..., Device]) -> None:
     halves = [rule(1, window(0, 50), content="a"), rule(1, window(50, 100), content="b", experience=1)]
     made = device(mboxes_of(*halves))
-    assert all(len(contents(made.hero())) == 1 for _ in range(50))
+    customer = CustomerId(id="c", integration_code="crm", authenticated_state="authenticated")
+    for _ in range(50):
+        execute = ExecuteRequest(mboxes=HERO)
+        result = made.ask(id=VisitorId(customer_ids=[customer]), execute=execute)
+        assert len(contents(result["response"].execute.mboxes[0])) == 1
+        assert len(contents(made.hero())) == 1
 
 
 def test_the_platform_and_browser_have_the_names_that_audiences_use(device: Callable[..., Device]) -> None:
