@@ -21,6 +21,7 @@ ARROWS = {
 }
 LEAVES = {
     "checks",
+    "daemon_threads",
     "entropy",
     "errors",
     "events",

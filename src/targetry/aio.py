@@ -18,7 +18,7 @@ from .delivery.http import AsyncHttpTransport
 from .delivery.transport import AsyncTransport, HttpResponse
 from .errors import ApiException, OptionError
 from .face import ClientFace, is_overridden
-from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
+from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
 from .options import ClientOptions, client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
 
@@ -39,10 +39,7 @@ class AsyncTargetClient(ClientFace):
         checked = self._machinery.options
         self._own_transport = checked.async_transport is None
         self._transport: AsyncTransport = checked.async_transport or AsyncHttpTransport(
-            max_connections=checked.max_connections,
-            ca_bundle=checked.ca_bundle,
-            proxy=checked.proxy,
-            trust_env=checked.trust_env,
+            **transport_options(checked, self._machinery.log)
         )
         self._geo = self._machinery.async_geo(self._transport)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,12 +16,13 @@ import msgspec
 from .background.artifact_source import ArtifactStats
 from .background.geo import GeoLookup, Lookup
 from .background.geo_database import GeoDatabase
+from .background.limited_log import LimitedLog
 from .background.notifier import Notifier, NotifierStats
 from .background.place_cache import GeoStats
 from .background.process_end import close_at_exit
 from .decisioning_engine import DecisioningEngine
 from .delivery.clusters import ClusterDirectory
-from .delivery.hosts import geo_url
+from .delivery.hosts import geo_url, operators_cluster
 from .delivery.http import HttpTransport
 from .delivery.transport import AsyncTransport, Transport
 from .events import CLIENT_READY, Events
@@ -28,7 +30,7 @@ from .forks import notice_fork, watch_forks
 from .logs import Log
 from .models import DecisioningMethod
 from .options import ClientOptions
-from .road import SDK_HEADERS, Impressions, Road
+from .road import SDK_HEADERS, Impressions, Road, delivery_address
 
 _READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned and its result been assigned
 
@@ -62,7 +64,9 @@ class Machinery:
         self.options = options
         self.log = Log(options.logger)
         self.events = Events(options.events, self.log)
-        self._own_transport = None if options.transport is not None else _transport(options)
+        self._own_transport = (
+            None if options.transport is not None else HttpTransport(**transport_options(options, self.log))
+        )
         transport = options.transport or self._own_transport
         assert transport is not None
         self.transport: Transport = transport
@@ -208,10 +212,38 @@ class Machinery:
             self.events.emit(CLIENT_READY)
 
 
-def _transport(options: ClientOptions) -> HttpTransport:
-    return HttpTransport(
-        max_connections=options.max_connections,
-        ca_bundle=options.ca_bundle,
-        proxy=options.proxy,
-        trust_env=options.trust_env,
-    )
+def transport_options(options: ClientOptions, log: Log) -> dict[str, Any]:
+    """The arguments of the default transports."""
+    return {
+        "max_connections": options.max_connections,
+        "ca_bundle": options.ca_bundle,
+        "proxy": options.proxy,
+        "trust_env": options.trust_env,
+        "on_surplus": _surplus_warning(LimitedLog(log)),
+        "own_urls": _own_urls(options),
+    }
+
+
+def _surplus_warning(log: LimitedLog) -> Callable[[tuple[str, str, int]], None]:
+    """What logs that a server sent more than was asked for; it holds on to nothing of the client but the log."""
+
+    def warn(origin: tuple[str, str, int]) -> None:
+        log.warning(
+            f"surplus {origin}",
+            "closed a connection to %s://%s:%d: bytes came that no request had asked for; look for the cause at that "
+            "server or at a proxy before it",
+            *origin,
+        )
+
+    return warn
+
+
+def _own_urls(options: ClientOptions) -> list[str]:
+    """Where the client's requests go, as far as no visitor's cookie says otherwise."""
+    address = delivery_address(options)
+    urls = [address.url(""), address.url("", operators_cluster(options.target_location_hint))]
+    if options.decisioning_method is not DecisioningMethod.SERVER_SIDE:
+        urls.append(geo_url(cdn_environment=options.cdn_environment, cdn_base_path=options.cdn_base_path))
+        if isinstance(options.artifact_location, str):
+            urls.append(options.artifact_location)
+    return urls

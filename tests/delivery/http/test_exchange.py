@@ -6,6 +6,7 @@ import gzip
 import socket
 import ssl
 import zlib
+from collections import deque
 from itertools import pairwise
 from typing import Any
 
@@ -107,7 +108,7 @@ def received(headers: dict[str, str], status: int = 200) -> httpcore2.Response:
 def answered(pieces: list[bytes], headers: dict[str, str], max_bytes: int | None = None) -> HttpResponse:
     answer = Answer(received(headers), max_bytes)
     for piece in pieces:
-        answer.feed(piece)
+        deque(answer.feed(piece), maxlen=0)
     return answer.response()
 
 
@@ -147,8 +148,15 @@ def test_damaged_gzip_is_unusable_or_what_it_was(body: bytes, position: int) -> 
 def test_a_bomb_never_takes_more_memory_than_was_allowed() -> None:
     answer = Answer(received({"Content-Encoding": "gzip"}), 1000)
     with pytest.raises(UnusableError):
-        answer.feed(gzip.compress(bytes(10_000_000)))
+        deque(answer.feed(gzip.compress(bytes(10_000_000))), maxlen=0)
     assert sum(len(piece) for piece in answer._pieces) <= 1000
+
+
+def test_a_small_piece_that_unpacks_to_a_lot_is_unpacked_in_steps() -> None:
+    answer = Answer(received({"Content-Encoding": "gzip"}), None)
+    steps = sum(1 for _ in answer.feed(gzip.compress(bytes(10_000_000))))
+    assert steps > 30
+    assert answer.response().body == bytes(10_000_000)
 
 
 def test_headers_that_come_several_times_are_joined() -> None:

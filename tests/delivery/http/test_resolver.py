@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from targetry.delivery.http.resolver import Address, Resolver
+from targetry.delivery.http.resolver import MAX_KNOWN_NAMES, MAX_THREADS_FOR_OTHERS, Address, Resolver
 
 _FOUND: Sequence[Address] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
 
@@ -58,9 +58,9 @@ def test_a_task_that_gives_up_leaves_the_others_their_answer() -> None:
     resolver = Resolver(server.lookup)
 
     async def main() -> None:
-        patient = asyncio.create_task(resolver.addresses_async("acme.example", 80))
+        patient = asyncio.create_task(resolver.addresses_async("acme.example", 80, 10))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(resolver.addresses_async("acme.example", 80), 0.01)
+            await asyncio.wait_for(resolver.addresses_async("acme.example", 80, 10), 0.01)
         server.answers.set()
         assert await patient == _FOUND
 
@@ -74,7 +74,7 @@ def test_an_answer_that_comes_after_the_loop_is_gone_harms_nobody() -> None:
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(resolver.addresses_async("acme.example", 80), 0.01)
+            await asyncio.wait_for(resolver.addresses_async("acme.example", 80, 10), 0.01)
 
     asyncio.run(main())
     server.answers.set()
@@ -90,3 +90,90 @@ def test_what_the_lookup_raises_is_raised_and_not_remembered(error: Exception) -
         with pytest.raises(type(error)):
             resolver.addresses("acme.example", 80, 10)
     assert len(server.asked) == 2
+
+
+class Forged:
+    """A name server that answers for the names ending in `.example`, and never for others until `released`."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.most = 0
+
+    def lookup(self, host: str, port: int) -> Sequence[Address]:
+        self.most = max(self.most, sum("resolver" in thread.name for thread in threading.enumerate()))
+        if not host.endswith(".example"):
+            self.released.wait(10)
+        return _FOUND
+
+
+def give_up(resolver: Resolver, names: int) -> None:
+    """Ask for so many names that nobody knows."""
+    for number in range(names):
+        with pytest.raises((TimeoutError, OSError)):
+            resolver.addresses(f"forged{number}.invalid", 80, 0.001)
+
+
+def test_names_that_nobody_knows_get_few_threads() -> None:
+    server = Forged()
+    give_up(Resolver(server.lookup), 300)
+    server.released.set()
+    assert server.most <= MAX_THREADS_FOR_OTHERS
+
+
+def test_names_in_use_do_not_wait_for_names_that_nobody_knows() -> None:
+    server = Forged()
+    resolver = Resolver(server.lookup, ["own.example"])
+    assert resolver.addresses("used.example", 80, 10) == _FOUND
+    give_up(resolver, 300)
+    assert resolver.addresses("own.example", 80, 10) == _FOUND
+    assert resolver.addresses("used.example", 80, 10) == _FOUND
+    with pytest.raises(OSError, match="too many other host names"):
+        resolver.addresses("late.example", 80, 10)
+    server.released.set()
+
+
+def test_a_lookup_that_nobody_waits_for_any_more_is_left_out() -> None:
+    asked: list[str] = []
+    go = threading.Event()
+
+    def lookup(host: str, port: int) -> Sequence[Address]:
+        asked.append(host)
+        go.wait(10)
+        return _FOUND
+
+    resolver = Resolver(lookup)
+    for number in range(MAX_THREADS_FOR_OTHERS + 5):
+        with pytest.raises(TimeoutError):
+            resolver.addresses(f"name{number}.example", 80, 0.001)
+    go.set()
+    assert resolver.addresses("wanted.example", 80, 10) == _FOUND
+    assert sorted(asked) == sorted([*(f"name{number}.example" for number in range(8)), "wanted.example"])
+
+
+def test_only_so_many_names_are_remembered() -> None:
+    server = Forged()
+    resolver = Resolver(server.lookup)
+    for number in range(MAX_KNOWN_NAMES + 1):
+        resolver.addresses(f"name{number}.example", 80, 10)
+    give_up(resolver, 300)
+    assert resolver.addresses(f"name{MAX_KNOWN_NAMES}.example", 80, 10) == _FOUND
+    with pytest.raises(OSError, match="too many other host names"):
+        resolver.addresses("name0.example", 80, 10)
+    server.released.set()
+
+
+class NoThread(threading.Thread):
+    """A system that gives no threads."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("own", [["acme.example"], []], ids=["own", "other"])
+def test_a_refused_thread_costs_that_call_alone(monkeypatch: pytest.MonkeyPatch, own: list[str]) -> None:
+    resolver = Resolver(lambda host, port: _FOUND, own)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", NoThread)
+        with pytest.raises(OSError, match="can't start new thread"):
+            resolver.addresses("acme.example", 80, 10)
+    assert resolver.addresses("acme.example", 80, 10) == _FOUND

@@ -17,7 +17,7 @@ import pytest
 from e2e.client.conftest import Connect, reach, sync_only
 from e2e.client.target import DELIVERY, Target, artifact, offers
 from servers.certificates import Authority
-from servers.faulty import HANG, Behaviour, Close, Hang, Steps, answer, drip, half, json_answer
+from servers.faulty import HANG, Behaviour, Close, Hang, Send, Steps, answer, drip, half, json_answer
 from servers.threaded import SilentPort, unused_port
 from targetry import (
     ApiException,
@@ -295,3 +295,18 @@ def test_an_endpoint_that_is_down_for_longer_than_the_queue_lasts(on_device: Con
     assert stats.sent + stats.dropped["queue_full"] == 200
     processed = [one["id"] for one in target.notifications]
     assert len(set(processed)) >= stats.sent
+
+
+def test_surplus_bytes_are_logged_once_without_the_visitor(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    twice = json_answer({"status": 200, "id": {"tntId": "alice"}}) * 2
+    with Target() as server:
+        server.on(DELIVERY, (Send(b"".join(step.data for step in twice if isinstance(step, Send))),))
+        client = connect(server_domain=f"127.0.0.1:{server.port}")
+        for _ in range(3):
+            client.get_offers(request=HERO)
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(lines) == 1
+    assert f"http://127.0.0.1:{server.port}" in lines[0]
+    assert "alice" not in lines[0]

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from targetry.delivery.http.attempt import Attempt, deadline_after
-from targetry.delivery.http.kept import Kept, KeptConnections
+from targetry.delivery.http.kept import Kept, KeptConnections, Lease, Origin
 from targetry.delivery.http.routes import HttpOptions, Routes, checked_options
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.errors import ClosedError
 from targetry.lazy_import import importing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import httpcore2
 
     from targetry.delivery.http.exchange import Prepared
     from targetry.delivery.http.resolver import Lookup
+
+
+_LARGE_BYTES: Final = 4 << 20  # putting the pieces of so large a body together takes some milliseconds
 
 
 class AsyncHttpTransport:
@@ -38,6 +43,8 @@ class AsyncHttpTransport:
         trust_env: bool = True,
         http2: bool = False,
         lookup: Lookup | None = None,
+        on_surplus: Callable[[Origin], object] | None = None,
+        own_urls: Iterable[str] = (),
     ) -> None:
         self._options = checked_options(
             max_connections=max_connections,
@@ -47,6 +54,8 @@ class AsyncHttpTransport:
             trust_env=trust_env,
             http2=http2,
             lookup=lookup,
+            on_surplus=on_surplus,
+            own_urls=own_urls,
         )
         self._by_loop: dict[asyncio.AbstractEventLoop, _Here] = {}
         self._shared: _Shared | None = None
@@ -64,22 +73,33 @@ class AsyncHttpTransport:
         exchange = here.exchange
         prepared = exchange.Prepared(request)
         attempt = Attempt(ends_at)
+        pool = here.pool
+        lease: Lease[httpcore2.AsyncConnectionInterface] = Lease()
         try:
-            async with asyncio.timeout(attempt.left()), here.turns:
-                # An answer that is there already is read without waiting: others could starve beside a near server.
-                await asyncio.sleep(0)
-                kept = here.kept.take(prepared.origin)
-                try:
-                    return await here.ask(prepared, attempt, kept, max_bytes)
-                except Exception as error:
-                    if not exchange.was_stale(error, attempt):
-                        raise
-                here.kept.forget(prepared.origin)
-                attempt = Attempt(ends_at)
-                here.kept.room_for_one()
-                return await here.ask(prepared, attempt, None, max_bytes)
+            try:
+                async with asyncio.timeout(attempt.left()):
+                    await here.wait_for_place(lease)
+                    # An answer that is there already is read without waiting: others could starve beside a near server.
+                    await asyncio.sleep(0)
+                    pool.take(prepared.origin, lease)
+                    try:
+                        return await here.ask(prepared, attempt, lease, max_bytes)
+                    except Exception as error:
+                        if not exchange.was_stale(error, attempt):
+                            raise
+                    pool.forget(prepared.origin)
+                    attempt = Attempt(ends_at)
+                    return await here.ask(prepared, attempt, lease, max_bytes)
+            finally:
+                pool.leased.discard(lease)
+                pool.leave(lease)
         except Exception as error:
             raise exchange.failure(error, attempt, prepared.shown_origin, timeout) from error
+
+    def prepare(self) -> None:
+        """As `HttpTransport.prepare`; from any thread, with or without a loop."""
+        _Here(self._of_process(), self._options)
+        self._of_process().routes.prepare()
 
     async def aclose(self) -> None:
         """See `AsyncTransport.aclose`. Closes the connections of all loops."""
@@ -90,7 +110,7 @@ class AsyncHttpTransport:
     def let_go(self) -> int:
         """See `HttpTransport.let_go`. Of all loops."""
         mine = [here for here in list(self._by_loop.values()) if here.shared.pid == os.getpid()]
-        return sum(here.kept.let_go() for here in mine)
+        return sum(here.pool.let_go() for here in mine)
 
     def _here(self) -> _Here:
         """What the running loop has."""
@@ -106,10 +126,14 @@ class AsyncHttpTransport:
             if other.is_closed() or here.shared.pid != pid:
                 here.leave()
                 self._by_loop.pop(other, None)
+        here = self._by_loop[loop] = _Here(self._of_process(), self._options)
+        return here
+
+    def _of_process(self) -> _Shared:
+        pid = os.getpid()
         if self._shared is None or self._shared.pid != pid:
             self._shared = _Shared(pid, self._options)
-        here = self._by_loop[loop] = _Here(self._shared, self._options)
-        return here
+        return self._shared
 
 
 class _Shared:
@@ -133,47 +157,75 @@ class _Here:
     def __init__(self, shared: _Shared, options: HttpOptions) -> None:
         with importing():
             from targetry.delivery.http import exchange
+            from targetry.delivery.http.async_sockets import let_others_run
 
         self.shared = shared
         self.exchange = exchange
-        self.kept: KeptConnections[httpcore2.AsyncConnectionInterface] = KeptConnections(
-            options.max_connections, options.keepalive_seconds
+        self.let_others_run = let_others_run
+        self.pool: KeptConnections[httpcore2.AsyncConnectionInterface] = KeptConnections(
+            options.max_connections, options.keepalive_seconds, options.on_surplus
         )
-        self.turns = asyncio.Semaphore(options.max_connections)
 
     def leave(self) -> None:
         """Drop the idle connections: of this process with those in use to follow, of a parent only our copies."""
         if self.shared.pid == os.getpid():
-            self.kept.close()
+            self.pool.close()
         else:
-            self.kept.abandon()
+            self.pool.abandon()
+
+    async def wait_for_place(self, lease: Lease[httpcore2.AsyncConnectionInterface]) -> None:
+        """Wait until `lease` has a place in the pool; the caller sees to the deadline."""
+        loop = asyncio.get_running_loop()
+        gate: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not gate.done() and not loop.is_closed():
+                gate.set_result(None)
+
+        if not self.pool.enter(lease, wake):
+            await gate
 
     async def ask(
         self,
         prepared: Prepared,
         attempt: Attempt,
-        kept: Kept[httpcore2.AsyncConnectionInterface] | None,
+        lease: Lease[httpcore2.AsyncConnectionInterface],
         max_bytes: int | None,
     ) -> HttpResponse:
-        """Ask on the connection that was kept, or else on a new one; afterwards keep it, if that can be."""
-        connection = None if kept is None else kept.connection
+        """Ask on the lease's connection, or else on a new one; afterwards keep it, if its response came whole."""
+        kept = lease.kept
         try:
-            if connection is None:
+            if kept is None:
                 attempt.doing = "preparing a connection"
                 connection = self.shared.routes.open(prepared.origin)
+            else:
+                connection = kept.connection
             response = await connection.handle_async_request(prepared.request(attempt))
             try:
                 answer = self.exchange.Answer(response, max_bytes)
                 async with aclosing(response.aiter_stream()) as pieces:
                     async for piece in pieces:
-                        answer.feed(piece)
+                        for _ in answer.feed(piece):
+                            await self.let_others_run(attempt)
             finally:
                 await response.aclose()
-            return answer.response()
-        finally:
-            if connection is not None and attempt.opened is not None:
+            must_close = answer.ends_connection(is_kept=kept is not None)
+            if attempt.opened is not None:
                 kept = Kept(connection, attempt.opened)
-            if kept is None:
-                self.kept.lose(None)
+        except BaseException as error:
+            lease.kept = None
+            socket = attempt.opened if kept is None else kept.socket
+            if socket is not None:
+                socket.drop()
+            if isinstance(error, self.exchange.EarlyDataError):
+                self.pool.report_surplus(prepared.origin)
+            raise
+        lease.kept = None
+        if kept is not None:
+            if must_close:
+                kept.socket.drop()
             else:
-                self.kept.give(prepared.origin, kept)
+                self.pool.keep(prepared.origin, kept)
+        if answer.size > _LARGE_BYTES:
+            return await asyncio.to_thread(answer.response)
+        return answer.response()

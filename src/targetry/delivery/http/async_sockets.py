@@ -11,17 +11,17 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore2
 
 from targetry.delivery.http.attempt import Attempt, attempt_of
+from targetry.delivery.http.errors import UnusableError
+from targetry.delivery.http.inbound import Inbound
 from targetry.delivery.http.resolver import Address, Resolver
-from targetry.delivery.http.sockets import is_readable
-from targetry.delivery.http.tls import Steps, T, TlsSession
+from targetry.delivery.http.sockets import peek
+from targetry.delivery.http.tls import CHUNK, Steps, T, TlsSession
 from targetry.delivery.http.unsent import Unsent
-
-_CHUNK = 64 * 1024
 
 
 class AsyncNetwork(httpcore2.AsyncNetworkBackend):
@@ -38,7 +38,7 @@ class AsyncNetwork(httpcore2.AsyncNetworkBackend):
     ) -> AsyncStream:
         attempt = attempt_of(timeout)
         attempt.doing = f"looking up {host}"
-        addresses = await self._resolver.addresses_async(host, port)
+        addresses = await self._resolver.addresses_async(host, port, attempt.left())
         attempt.doing = f"connecting to {host}:{port}"
         stream = AsyncStream(await _connected(addresses, attempt))
         attempt.opened = stream
@@ -65,6 +65,12 @@ async def _connected(addresses: Sequence[Address], attempt: Attempt) -> socket.s
     raise OSError("its name has no address")
 
 
+async def let_others_run(attempt: Attempt) -> None:
+    """Give the loop's other tasks their turn, if it is due. Raises `TimeoutError` when the deadline has passed."""
+    if attempt.should_yield():
+        await asyncio.sleep(0)
+
+
 class AsyncStream(httpcore2.AsyncNetworkStream):
     """One TCP connection."""
 
@@ -72,6 +78,7 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._unsent = Unsent()
+        self._inbound: Inbound | None = Inbound()  # None where what is read is not HTTP/1.1
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         attempt = attempt_of(timeout)
@@ -79,10 +86,14 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
             # As httpcore2 does: where the request does not get through there may be an answer all the same.
             with contextlib.suppress(httpcore2.WriteError):
                 await self._send(self._unsent.take(), attempt)
+        inbound = self._inbound
+        if inbound is not None and (held := inbound.take()):
+            return held
+        await let_others_run(attempt)
         data = await self._loop.sock_recv(self._sock, max_bytes)
         if data:
             attempt.heard = True
-        return data
+        return data if inbound is None else inbound.accept(data)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         attempt = attempt_of(timeout)
@@ -92,9 +103,13 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
 
     async def _send(self, buffer: bytes, attempt: Attempt) -> None:
         doing, attempt.doing = attempt.doing, "sending the request"
+        if self._inbound is not None:
+            self._inbound.before_send(buffer, self.unread, attempt)
         try:
             await self._loop.sock_sendall(self._sock, buffer)
         except OSError as error:
+            if self._inbound is not None:
+                self._inbound.spoil()
             raise httpcore2.WriteError(error) from error
         attempt.doing = doing
 
@@ -104,10 +119,30 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         return await secured(self, ssl_context, server_hostname, attempt_of(timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        return self.has_something_to_read() if info == "is_readable" else None
+        return self.unread() is not None if info == "is_readable" else None
 
-    def has_something_to_read(self) -> bool:
-        return is_readable(self._sock)
+    def carry_tls(self) -> None:
+        """As `Stream.carry_tls`."""
+        if self.has_surplus():
+            raise UnusableError("the proxy sent bytes before it was asked")
+        self._inbound = None
+
+    def has_surplus(self) -> bool:
+        """See `kept.Socket`."""
+        return self._inbound is not None and self._inbound.has_surplus
+
+    def unread(self) -> bytes | None:
+        """See `kept.Socket`."""
+        return peek(self._sock)
+
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """As `Stream.receive_now`."""
+        try:
+            return self._sock.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
 
     def drop(self) -> None:
         self._sock.close()
@@ -116,35 +151,60 @@ class AsyncStream(httpcore2.AsyncNetworkStream):
         self._sock.close()
 
 
+class LowerStream(Protocol):
+    """What TLS is put on: `AsyncStream`, or `AsyncTlsStream` itself."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes: ...
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None: ...
+    async def aclose(self) -> None: ...
+    def get_extra_info(self, info: str) -> Any: ...
+    def carry_tls(self) -> None: ...
+    def unread(self) -> bytes | None: ...
+    def receive_now(self, max_bytes: int) -> bytes | None: ...
+    def drop(self) -> None: ...
+
+
 async def secured(
-    lower: httpcore2.AsyncNetworkStream, context: ssl.SSLContext, hostname: str | None, attempt: Attempt
+    lower: LowerStream, context: ssl.SSLContext, hostname: str | None, attempt: Attempt
 ) -> AsyncTlsStream:
     """Put TLS on `lower`; when that fails, close it."""
     try:
+        lower.carry_tls()
         stream = AsyncTlsStream(lower, TlsSession(context, hostname))
         await stream.handshake(attempt)
     except BaseException:
         await lower.aclose()
         raise
+    attempt.opened = stream
     return stream
 
 
 class AsyncTlsStream(httpcore2.AsyncNetworkStream):
     """TLS over a stream, which may have TLS itself."""
 
-    def __init__(self, lower: httpcore2.AsyncNetworkStream, session: TlsSession) -> None:
+    def __init__(self, lower: LowerStream, session: TlsSession) -> None:
         self._lower = lower
         self._session = session
+        self._inbound: Inbound | None = None
 
     async def handshake(self, attempt: Attempt) -> None:
         await self._run(self._session.handshake(), attempt, doing="agreeing on TLS")
+        self._inbound = None if self._session.is_http2 else Inbound()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._run(self._session.read(max_bytes), timeout)
+        inbound = self._inbound
+        if inbound is not None and (held := inbound.take()):
+            return held
+        await let_others_run(attempt_of(timeout))
+        data = await self._run(self._session.read(max_bytes), timeout)
+        return data if inbound is None else inbound.accept(data)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if buffer:
-            await self._run(self._session.write(buffer), timeout)
+        if not buffer:
+            return
+        if self._inbound is not None:
+            self._inbound.before_send(buffer, self.unread, attempt_of(timeout))
+        await self._run(self._session.write(buffer), timeout)
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -153,6 +213,29 @@ class AsyncTlsStream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._session.object if info == "ssl_object" else self._lower.get_extra_info(info)
+
+    def carry_tls(self) -> None:
+        """As `Stream.carry_tls`."""
+        if self.has_surplus():
+            raise UnusableError("the proxy sent bytes before it was asked")
+        self._inbound = None
+
+    def has_surplus(self) -> bool:
+        """See `kept.Socket`."""
+        return self._inbound is not None and self._inbound.has_surplus
+
+    def unread(self) -> bytes | None:
+        """As `Stream.unread`."""
+        if self._inbound is None:
+            return b"" if self._lower.unread() is not None else None
+        return self.receive_now(1)
+
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """As `Stream.receive_now`."""
+        return self._session.read_now(max_bytes, lambda: self._lower.receive_now(CHUNK))
+
+    def drop(self) -> None:
+        self._lower.drop()
 
     async def aclose(self) -> None:
         await self._lower.aclose()
@@ -164,7 +247,7 @@ class AsyncTlsStream(httpcore2.AsyncNetworkStream):
                 outgoing = steps.send(received)
                 received = None
                 if outgoing is None:
-                    received = await self._lower.read(_CHUNK, timeout)
+                    received = await self._lower.read(CHUNK, timeout)
                 else:
                     await self._lower.write(outgoing, timeout)
                 if doing:

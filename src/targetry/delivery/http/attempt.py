@@ -8,9 +8,13 @@ it an `Attempt` in their place. It belongs to the request, not to a thread or ta
 from __future__ import annotations
 
 import time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from targetry.delivery.http.kept import Socket
 
 _LONGEST_WAIT = 1e6  # seconds; what select() and friends take on every platform
+_LOOP_SHARE_S: Final = 0.003  # how long an event loop is kept before other tasks get their turn
 
 
 def deadline_after(timeout: float) -> float:
@@ -29,12 +33,13 @@ def time_left(ends_at: float) -> float:
 class Attempt(float):
     """A `float` only because that is what httpcore2's signatures say of timeouts."""
 
-    __slots__ = ("doing", "ends_at", "heard", "opened")
+    __slots__ = ("_yielded_at", "doing", "ends_at", "heard", "opened")
 
     ends_at: float
     doing: str  # "connecting to …", for the error's text
     heard: bool  # something of the answer has arrived
-    opened: Any  # the socket, when a new connection was made for it
+    _yielded_at: float
+    opened: Socket | None  # the socket, when a new connection was made for it
 
     def __new__(cls, ends_at: float) -> Attempt:
         self = super().__new__(cls, ends_at)
@@ -42,6 +47,7 @@ class Attempt(float):
         self.doing = "waiting for a free connection"
         self.heard = False
         self.opened = None
+        self._yielded_at = time.monotonic()
         return self
 
     def left(self) -> float:
@@ -50,6 +56,20 @@ class Attempt(float):
 
     def is_over(self) -> bool:
         return time.monotonic() >= self.ends_at
+
+    def should_yield(self) -> bool:
+        """Return whether other tasks of the event loop are due; the caller lets them run if so.
+
+        Raises `TimeoutError` when the deadline has passed: data that is there already is read without waiting, so
+        the loop alone does not notice.
+        """
+        now = time.monotonic()
+        if now >= self.ends_at:
+            raise TimeoutError
+        if now - self._yielded_at < _LOOP_SHARE_S:
+            return False
+        self._yielded_at = now
+        return True
 
     @property
     def timeouts(self) -> dict[str, Attempt]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from targetry.delivery.http.attempt import Attempt, deadline_after
-from targetry.delivery.http.kept import Kept, KeptConnections
+from targetry.delivery.http.kept import Kept, KeptConnections, Lease, Origin
 from targetry.delivery.http.routes import HttpOptions, Routes, checked_options
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.errors import ClosedError
 from targetry.lazy_import import importing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import httpcore2
 
     from targetry.delivery.http.exchange import Prepared
     from targetry.delivery.http.resolver import Lookup
+
+
+_LONGEST_SLEEP_S: Final = 1.0
 
 
 class HttpTransport:
@@ -36,6 +41,10 @@ class HttpTransport:
             `SSL_CERT_FILE` and `SSL_CERT_DIR`.
         http2: speak HTTP/2 with servers that offer it, one request at a time on a connection. Needs the package h2.
         lookup: finds the addresses of a host and port, as `socket.getaddrinfo` does.
+        on_surplus: called with scheme, host and port for each connection that is dropped because bytes came on it that no
+            request asked for.
+        own_urls: where most requests will go: `prepare` gets ready for these hosts, and their names are looked up without
+            waiting for others'.
 
     Raises:
         OptionError: an argument cannot be used; `path` is its name.
@@ -51,6 +60,8 @@ class HttpTransport:
         trust_env: bool = True,
         http2: bool = False,
         lookup: Lookup | None = None,
+        on_surplus: Callable[[Origin], object] | None = None,
+        own_urls: Iterable[str] = (),
     ) -> None:
         self._options = checked_options(
             max_connections=max_connections,
@@ -60,6 +71,8 @@ class HttpTransport:
             trust_env=trust_env,
             http2=http2,
             lookup=lookup,
+            on_surplus=on_surplus,
+            own_urls=own_urls,
         )
         self._by_process: dict[int, _Here] = {}
         self._closed = False
@@ -74,35 +87,42 @@ class HttpTransport:
         exchange = here.exchange
         prepared = exchange.Prepared(request)
         attempt = Attempt(ends_at)
+        pool = here.pool
+        lease: Lease[httpcore2.ConnectionInterface] = Lease()
         try:
-            here.wait_for_turn(attempt)
             try:
-                kept = here.kept.take(prepared.origin)
+                here.wait_for_place(lease, attempt)
+                pool.take(prepared.origin, lease)
                 try:
-                    return here.ask(prepared, attempt, kept, max_bytes)
+                    return here.ask(prepared, attempt, lease, max_bytes)
                 except Exception as error:
                     if not exchange.was_stale(error, attempt):
                         raise
-                here.kept.forget(prepared.origin)
+                pool.forget(prepared.origin)
                 attempt = Attempt(ends_at)
-                here.kept.room_for_one()
-                return here.ask(prepared, attempt, None, max_bytes)
+                return here.ask(prepared, attempt, lease, max_bytes)
             finally:
-                here.turns.release()
+                pool.leased.discard(lease)
+                pool.leave(lease)
         except Exception as error:
             raise exchange.failure(error, attempt, prepared.shown_origin, timeout) from error
+
+    def prepare(self) -> None:
+        """Load what a first request needs (modules, certificates, proxies), so that it does not pay for that in its time."""
+        here = self._here()
+        here.routes.prepare()
 
     def close(self) -> None:
         """See `Transport.close`."""
         self._closed = True
         here = self._by_process.get(os.getpid())
         if here is not None:
-            here.kept.close()
+            here.pool.close()
 
     def let_go(self) -> int:
         """Close the idle connections of this process and return how many there were; not an end, as `close` is."""
         here = self._by_process.get(os.getpid())
-        return here.kept.let_go() if here is not None else 0
+        return here.pool.let_go() if here is not None else 0
 
     def _here(self) -> _Here:
         """What this process has. Without a lock: one that another thread held during a fork would never be free again."""
@@ -115,7 +135,7 @@ class HttpTransport:
         pid = os.getpid()
         for parent in list(self._by_process):  # a copy: several threads of a child may arrive at once
             if parent != pid and (inherited := self._by_process.pop(parent, None)) is not None:
-                inherited.kept.abandon()
+                inherited.pool.abandon()
         return self._by_process.setdefault(pid, _Here(self._options))
 
 
@@ -133,40 +153,58 @@ class _Here:
         self.routes: Routes[httpcore2.ConnectionInterface] = Routes(
             options, httpcore2.ConnectionPool, Network
         )
-        self.kept: KeptConnections[httpcore2.ConnectionInterface] = KeptConnections(
-            options.max_connections, options.keepalive_seconds
+        self.pool: KeptConnections[httpcore2.ConnectionInterface] = KeptConnections(
+            options.max_connections, options.keepalive_seconds, options.on_surplus
         )
-        self.turns = threading.BoundedSemaphore(options.max_connections)
 
-    def wait_for_turn(self, attempt: Attempt) -> None:
-        if not self.turns.acquire(timeout=attempt.left()):
-            raise TimeoutError
+    def wait_for_place(self, lease: Lease[httpcore2.ConnectionInterface], attempt: Attempt) -> None:
+        """Wait until `lease` has a place in the pool. Raises `TimeoutError`."""
+        if self.pool.enter(lease, int):
+            return
+        gate = threading.Lock()
+        gate.acquire()
+        while not self.pool.enter(lease, gate.release):
+            # A signal handler's exception can cost the wake-up, so it is not waited for alone.
+            gate.acquire(timeout=min(attempt.left(), _LONGEST_SLEEP_S))
 
     def ask(
         self,
         prepared: Prepared,
         attempt: Attempt,
-        kept: Kept[httpcore2.ConnectionInterface] | None,
+        lease: Lease[httpcore2.ConnectionInterface],
         max_bytes: int | None,
     ) -> HttpResponse:
-        """Ask on the connection that was kept, or else on a new one; afterwards keep it, if that can be."""
-        connection = None if kept is None else kept.connection
+        """Ask on the lease's connection, or else on a new one; afterwards keep it, if its response came whole."""
+        kept = lease.kept
         try:
-            if connection is None:
+            if kept is None:
                 attempt.doing = "preparing a connection"
                 connection = self.routes.open(prepared.origin)
+            else:
+                connection = kept.connection
             response = connection.handle_request(prepared.request(attempt))
             try:
                 answer = self.exchange.Answer(response, max_bytes)
                 for piece in response.iter_stream():
-                    answer.feed(piece)
+                    for _ in answer.feed(piece):
+                        attempt.left()
             finally:
                 response.close()
-            return answer.response()
-        finally:
-            if connection is not None and attempt.opened is not None:
+            must_close = answer.ends_connection(is_kept=kept is not None)
+            if attempt.opened is not None:
                 kept = Kept(connection, attempt.opened)
-            if kept is None:
-                self.kept.lose(None)
+        except BaseException as error:
+            lease.kept = None
+            here_socket = attempt.opened if kept is None else kept.socket
+            if here_socket is not None:
+                here_socket.drop()
+            if isinstance(error, self.exchange.EarlyDataError):
+                self.pool.report_surplus(prepared.origin)
+            raise
+        lease.kept = None
+        if kept is not None:
+            if must_close:
+                kept.socket.drop()
             else:
-                self.kept.give(prepared.origin, kept)
+                self.pool.keep(prepared.origin, kept)
+        return answer.response()

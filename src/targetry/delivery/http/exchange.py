@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
@@ -15,22 +15,22 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 import httpcore2
 
 from targetry.delivery.http.attempt import Attempt
+from targetry.delivery.http.errors import EarlyDataError, StaleConnectionError, UnusableError
 from targetry.delivery.http.kept import Origin
 from targetry.delivery.http.proxies import NoWayError
+from targetry.delivery.http.routes import DEFAULT_PORTS
 from targetry.delivery.transport import HttpRequest, HttpResponse, shown_url
 from targetry.errors import DeadlineError, TransportError
 
-_PORTS: Final = {"http": 80, "https": 443}
 _SAFE: Final = "%/:?#[]@!$&'()*+,;=-._~"  # everything that RFC 3986 lets stand in path and query
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _UNPACKED: Final = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
+_STEP_BYTES: Final = 256 * 1024  # unpacked at a time: about a millisecond's work
+
+__all__ = ["Answer", "EarlyDataError", "Prepared", "UnusableError", "failure", "was_stale"]
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
-
-
-class UnusableError(Exception):
-    """An answer came, and is not one that can be given back. Never leaves this package."""
 
 
 class Prepared:
@@ -42,7 +42,7 @@ class Prepared:
         """Raises `TransportError` when the request cannot be put on the wire."""
         try:
             parts = urlsplit(request.url)
-            default_port = _PORTS[parts.scheme]
+            default_port = DEFAULT_PORTS[parts.scheme]
             host, port = _ascii_host(parts.hostname), parts.port or default_port
             self._method = request.method.encode("ascii")
             self._url = httpcore2.URL(
@@ -113,23 +113,43 @@ class Answer:
         self._max_bytes = max_bytes
         self._pieces: list[bytes] = []
         self._size = 0
+        self._has_more = False  # the last step filled its room, so there may be more without more input
         self._encoding = self._headers.get("content-encoding", "").strip().lower()
         self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB) if self._encoding in _UNPACKED else None
 
-    def feed(self, data: bytes) -> None:
-        """Raises `UnusableError` when there is too much, or what came is not what its encoding says."""
+    def feed(self, data: bytes) -> Iterator[None]:
+        """Take a piece of the body in; yields after each step, since a small piece may unpack to a lot.
+
+        Raises `UnusableError` when there is too much, or what came is not what its encoding says.
+        """
         if self._inflate is None:
             if self._encoding not in ("", "identity"):
                 raise UnusableError(
                     f"the answer is packed as {self._encoding[:40]!r}, which was not asked for"
                 )
             self._add(data)
+            yield
             return
         try:
-            while data:
+            while data or self._has_more:
                 data = self._unpack(data, self._inflate)
+                yield
         except zlib.error as error:
             raise UnusableError("the answer cannot be unpacked") from error
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body so far, unpacked."""
+        return self._size
+
+    def ends_connection(self, *, is_kept: bool) -> bool:
+        """Return whether nothing more must be read on its connection, since the end of the response is in doubt.
+
+        Raises `StaleConnectionError` when the response is about the connection: many servers say 408 to one that is idle.
+        """
+        if is_kept and self._status == HTTPStatus.REQUEST_TIMEOUT:
+            raise StaleConnectionError("the server waited no longer for a request")
+        return "transfer-encoding" in self._headers and "content-length" in self._headers
 
     def response(self) -> HttpResponse:
         """The whole, once everything was fed. Raises `UnusableError` when its end is missing."""
@@ -139,13 +159,17 @@ class Answer:
         return HttpResponse(self._status, reason, self._headers, b"".join(self._pieces))
 
     def _unpack(self, data: bytes, inflate: zlib._Decompress) -> bytes:
-        """Unpack some of `data`, to at most one byte more than may be, and return what is left of it."""
+        """Unpack some of `data`, to at most one byte more than `max_bytes`, and return what is left of it."""
         if inflate.eof:
             if not data.startswith(_GZIP_MAGIC):
                 return b""  # padding after the end
             self._inflate = inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
-        room = 0 if self._max_bytes is None else self._max_bytes - self._size + 1
-        self._add(inflate.decompress(data, room))
+        room = _STEP_BYTES
+        if self._max_bytes is not None:
+            room = min(room, self._max_bytes - self._size + 1)
+        unpacked = inflate.decompress(data, room)
+        self._add(unpacked)
+        self._has_more = len(unpacked) == room and not inflate.eof
         return inflate.unused_data if inflate.eof else inflate.unconsumed_tail
 
     def _add(self, data: bytes) -> None:
@@ -178,7 +202,7 @@ def was_stale(error: Exception, attempt: Attempt) -> bool:
     """
     if attempt.opened is not None or attempt.is_over():
         return False
-    if isinstance(error, httpcore2.ConnectionNotAvailable):
+    if isinstance(error, httpcore2.ConnectionNotAvailable | StaleConnectionError):
         return True
     return not attempt.heard and isinstance(
         error, (OSError, httpcore2.RemoteProtocolError, httpcore2.WriteError)

@@ -1,13 +1,18 @@
-"""Connections between two requests: kept open for the next one, and never more than were allowed.
+"""The connection pool: connections kept open between requests, and never more than were allowed.
 
-Only bookkeeping; nothing here waits. The connection used last is used first, so that those which a burst of
-requests left behind grow old and go. One that its server has closed meanwhile is noticed when it is taken.
+A request holds a `Lease` from before it waits for its place until after it has given it back. The set of leases is the
+only count of what is in use, and a lease is taken out of it in one step that no signal handler can interrupt, so an
+exception raised by a handler, wherever it strikes, never costs a place.
+
+The connection used last is used first, so that those which a burst of requests left behind grow old and go. One that
+its server has closed meanwhile is noticed when it is taken.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 Origin = tuple[str, str, int]  # scheme, host, port
@@ -20,7 +25,14 @@ class Connection(Protocol):
 
 
 class Socket(Protocol):
-    def has_something_to_read(self) -> bool: ...
+    def unread(self) -> bytes | None:
+        """Return what could be read without waiting: None for nothing, b"" for the end of the connection."""
+        ...
+
+    def has_surplus(self) -> bool:
+        """Return whether bytes were read that belong to no response."""
+        ...
+
     def drop(self) -> None: ...
 
 
@@ -37,72 +49,109 @@ class Kept(Generic[C]):
         self.socket = socket
         self.since = 0.0
 
-    def is_good(self, not_before: float) -> bool:
-        """Whether the next request can be sent on it. Bytes that nobody asked for are an end of file, or mean one."""
-        return (
-            self.since >= not_before
-            and self.connection.is_available()
-            and not self.socket.has_something_to_read()
-        )
+
+class Lease(Generic[C]):
+    """A request's place in the pool, and the connection that it was given, if any."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self) -> None:
+        self.kept: Kept[C] | None = None
 
 
 class KeptConnections(Generic[C]):
     """The connections of one process or event loop. Safe to use from several threads."""
 
-    def __init__(self, limit: int, keepalive_seconds: float) -> None:
+    def __init__(
+        self, limit: int, keepalive_seconds: float, on_surplus: Callable[[Origin], object] | None = None
+    ) -> None:
+        """`on_surplus` is called for each connection dropped because bytes came on it that nobody asked for."""
         self._limit = limit
         self._keepalive = keepalive_seconds
+        self._on_surplus = on_surplus
         self._idle: dict[Origin, list[Kept[C]]] = {}
-        self._open = 0  # idle ones, and those in use
+        self.leased: set[Lease[C]] = set()  # those with a place
+        self._waiting: dict[Lease[C], Callable[[], object]] = {}
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close the pool inside of any of this
 
-    def take(self, origin: Origin) -> Kept[C] | None:
-        """A connection to `origin`, or nothing, and then one must be opened. Either way `give` or `lose` must follow."""
+    # places
+
+    def enter(self, lease: Lease[C], wake: Callable[[], object]) -> bool:
+        """Give `lease` a place, or remember to call `wake` when it has one, in the order of coming."""
+        with self._lock:
+            if lease in self.leased:
+                return True
+            if len(self.leased) < self._limit:
+                self._waiting.pop(lease, None)
+                self.leased.add(lease)
+                return True
+            self._waiting[lease] = wake
+            return False
+
+    def leave(self, lease: Lease[C]) -> None:
+        """Give the place back, to the one that waits longest; drop a connection that was not kept.
+
+        A caller's `finally` has `leased.discard(lease)` before this: a single operation, where a call could be interrupted.
+        """
+        self.leased.discard(lease)
+        kept, lease.kept = lease.kept, None
+        if kept is not None:
+            kept.socket.drop()
+        with self._lock:
+            self._waiting.pop(lease, None)
+            while self._waiting and len(self.leased) < self._limit:
+                other = next(iter(self._waiting))
+                wake = self._waiting.pop(other)
+                self.leased.add(other)
+                wake()
+
+    # connections
+
+    def take(self, origin: Origin, lease: Lease[C]) -> None:
+        """Give `lease` an idle connection to `origin`, or nothing; then one may be opened."""
         not_before = time.monotonic() - self._keepalive
+        surplus = False
         with self._lock:
             idle = self._idle.get(origin)
             while idle:
                 kept = idle.pop()
-                if kept.is_good(not_before):
-                    return kept
-                self._drop(kept)
-            self._make_room()
-            self._open += 1
-        return None
+                unread = b"" if kept.since < not_before else kept.socket.unread()
+                if unread is None and kept.connection.is_available():
+                    lease.kept = kept
+                    break
+                surplus = surplus or bool(unread)
+                kept.socket.drop()
+            else:
+                self._make_room()
+        if surplus:
+            self.report_surplus(origin)
 
-    def room_for_one(self) -> None:
-        """As `take` that finds nothing: the caller wants a new connection in any case."""
-        with self._lock:
-            self._make_room()
-            self._open += 1
-
-    def give(self, origin: Origin, kept: Kept[C]) -> None:
-        """Take it back after a request: to be kept, if it can be."""
-        connection = kept.connection
+    def keep(self, origin: Origin, kept: Kept[C]) -> None:
+        """Keep a connection whose response is complete for the next request, if it can be; else drop it."""
+        if kept.socket.has_surplus():
+            kept.socket.drop()
+            self.report_surplus(origin)
+            return
         kept.since = time.monotonic()
         with self._lock:
-            if self._closed or connection.is_closed() or not connection.is_idle():
-                self._drop(kept)
-                return
             idle = self._idle.setdefault(origin, [])
             idle.append(kept)
-            if len(idle) > 1 and not idle[0].is_good(kept.since - self._keepalive):
-                self._drop(idle.pop(0))
-
-    def lose(self, kept: Kept[C] | None) -> None:
-        """Count a connection as gone that was taken and came to nothing; close what is there of it."""
-        with self._lock:
-            if kept is None:
-                self._open -= 1
-            else:
-                self._drop(kept)
+            # After it was added, since a signal handler may close the pool at any moment.
+            if self._closed or kept.connection.is_closed() or not kept.connection.is_idle():
+                idle.remove(kept)
+                kept.socket.drop()
+                return
+            oldest = idle[0]
+            if oldest is not kept and self._has_ended(oldest, kept.since):
+                idle.remove(oldest)
+                oldest.socket.drop()
 
     def forget(self, origin: Origin) -> None:
         """Drop the idle connections to `origin`: one of them was found dead, so the others will be."""
         with self._lock:
             for kept in self._idle.pop(origin, ()):
-                self._drop(kept)
+                kept.socket.drop()
 
     def close(self) -> None:
         """Drop the idle connections now, and those in use when they are given back."""
@@ -129,17 +178,21 @@ class KeptConnections(Generic[C]):
 
     def abandon(self) -> None:
         """As `close`, for what a parent process or a closed event loop left: its lock may be held for ever."""
-        for idle in self._idle.values():
+        for idle in list(self._idle.values()):
             while idle:
-                self._drop(idle.pop())
-        self._idle.clear()
+                idle.pop().socket.drop()
 
-    def _drop(self, kept: Kept[C]) -> None:
-        self._open -= 1
-        kept.socket.drop()
+    def _has_ended(self, kept: Kept[C], now: float) -> bool:
+        return kept.since < now - self._keepalive or kept.socket.unread() is not None
 
     def _make_room(self) -> None:
         """Before a connection is opened: drop the oldest idle one of some origin, if as many are open as may be."""
         self._idle = {origin: idle for origin, idle in self._idle.items() if idle}
-        if self._open >= self._limit and self._idle:
-            self._drop(next(iter(self._idle.values())).pop(0))
+        idle_count = sum(map(len, self._idle.values()))
+        if self._idle and idle_count + len(self.leased) > self._limit:
+            next(iter(self._idle.values())).pop(0).socket.drop()
+
+    def report_surplus(self, origin: Origin) -> None:
+        """Report that bytes came from `origin` that belong to no response."""
+        if self._on_surplus is not None:
+            self._on_surplus(origin)

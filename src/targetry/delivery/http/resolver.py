@@ -1,22 +1,32 @@
 """Host names to addresses, without ever waiting longer than the caller wants to.
 
-`getaddrinfo` cannot be interrupted: when a name server does not answer, it blocks for as long as the system
-pleases. So it runs in a daemon thread of its own, and whoever asked waits for the thread only until
-his time is up. Callers who ask for the same name meanwhile wait for the same thread: a name server that is
-down costs one thread for each host, not one for each request.
+`getaddrinfo` cannot be interrupted: when a name server does not answer, it blocks for as long as the system pleases. So
+it runs in a daemon thread, and a caller waits for the thread only until its own deadline. Callers that ask for the same
+name meanwhile wait for the same lookup.
+
+A visitor's cookie can name a host, so the number of threads is bounded, and names that are in use do not queue behind
+names that are not: the client's own hosts, and those that resolved before, have a thread each while they are looked
+up, all others share a few.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
+
+from targetry.daemon_threads import DaemonThreads, TooMuchWorkError
 
 # family, type, protocol, canonical name, socket address: what socket.getaddrinfo gives
 Address = tuple[int, int, int, str, Any]
 Lookup = Callable[[str, int], Sequence[Address]]
+
+MAX_KNOWN_NAMES: Final = 32
+MAX_THREADS_FOR_OTHERS: Final = 8
+_MAX_WAITING_OTHERS: Final = 64
 
 
 def system_lookup(host: str, port: int) -> Sequence[Address]:
@@ -32,45 +42,94 @@ def literal(host: str, port: int) -> Sequence[Address]:
         return []
 
 
-class Resolver:
-    """Looks host names up. `lookup` may block, and may raise `OSError` or `UnicodeError`."""
+class _Question:
+    """One lookup that is under way or waits for a thread."""
 
-    def __init__(self, lookup: Lookup = system_lookup) -> None:
+    __slots__ = ("answer", "ends_at")
+
+    def __init__(self) -> None:
+        self.answer: Future[Sequence[Address]] = Future()
+        self.answer.set_running_or_notify_cancel()  # so that nobody who gives up cancels it for the others
+        self.ends_at = 0.0  # when the last of those that wait gives up
+
+
+class Resolver:
+    """Looks host names up. `lookup` may block, and may raise `OSError` or `UnicodeError`.
+
+    `own_names` never wait for other names; nor do the names that resolved most recently.
+    """
+
+    def __init__(self, lookup: Lookup = system_lookup, own_names: Iterable[str] = ()) -> None:
         self._lookup = lookup
-        self._under_way: dict[tuple[str, int], Future[Sequence[Address]]] = {}
-        self._lock = threading.Lock()
+        self._own = frozenset(own_names)
+        self._known: dict[str, None] = {}  # the most recent last
+        self._under_way: dict[tuple[str, int], _Question] = {}
+        self._others = DaemonThreads(
+            "targetry-resolver", limit=MAX_THREADS_FOR_OTHERS, queue_limit=_MAX_WAITING_OTHERS
+        )
+        self._lock = threading.RLock()
 
     def addresses(self, host: str, port: int, timeout: float) -> Sequence[Address]:
-        """Raises `TimeoutError` after `timeout` seconds, and whatever the lookup raises."""
-        return literal(host, port) or self._asked(host, port).result(timeout)
+        """Raises `TimeoutError` after `timeout` seconds, `OSError` when nothing can look it up, and whatever the lookup
+        raises."""
+        return literal(host, port) or self._asked(host, port, timeout).result(timeout)
 
-    async def addresses_async(self, host: str, port: int) -> Sequence[Address]:
+    async def addresses_async(self, host: str, port: int, timeout: float) -> Sequence[Address]:
+        """As `addresses`, but the caller sees to the deadline."""
         import asyncio  # here, since the blocking side does without it
 
-        return literal(host, port) or await asyncio.wrap_future(self._asked(host, port))
+        return literal(host, port) or await asyncio.wrap_future(self._asked(host, port, timeout))
 
-    def _asked(self, host: str, port: int) -> Future[Sequence[Address]]:
+    def _asked(self, host: str, port: int, timeout: float) -> Future[Sequence[Address]]:
+        key = host, port
         with self._lock:
-            answer = self._under_way.get((host, port))
-            if answer is None:
-                answer = self._under_way[host, port] = Future()
-                answer.set_running_or_notify_cancel()  # so that nobody who gives up cancels it for the others
-                name = f"targetry-resolver-{host}"
-                threading.Thread(
-                    target=self._answer, args=(host, port, answer), name=name, daemon=True
-                ).start()
-            return answer
+            question = self._under_way.get(key)
+            if question is None:
+                question = _Question()
+                try:
+                    self._start(host, port, question)
+                except TooMuchWorkError:
+                    raise OSError("too many other host names are being looked up") from None
+                except RuntimeError as error:
+                    raise OSError(f"the host name cannot be looked up: {error}") from error
+                self._under_way[key] = question  # the thread cannot be past this: it needs the lock first
+            question.ends_at = max(question.ends_at, time.monotonic() + timeout)
+            return question.answer
 
-    def _answer(self, host: str, port: int, answer: Future[Sequence[Address]]) -> None:
+    def _start(self, host: str, port: int, question: _Question) -> None:
+        if host in self._own or host in self._known:
+            threading.Thread(
+                target=self._answer, args=(host, port, question), name="targetry-resolver", daemon=True
+            ).start()
+        else:
+            self._others.submit(lambda: self._answer_if_wanted(host, port, question))
+
+    def _answer_if_wanted(self, host: str, port: int, question: _Question) -> None:
+        with self._lock:
+            is_wanted = time.monotonic() < question.ends_at
+            if not is_wanted:
+                self._forget(host, port, question)
+        if is_wanted:
+            self._answer(host, port, question)
+        else:
+            question.answer.set_exception(TimeoutError())
+
+    def _answer(self, host: str, port: int, question: _Question) -> None:
         try:
             found = self._lookup(host, port)
         except BaseException as error:
-            self._forget(host, port)
-            answer.set_exception(error)
+            self._forget(host, port, question)
+            question.answer.set_exception(error)
         else:
-            self._forget(host, port)
-            answer.set_result(found)
+            with self._lock:
+                self._known.pop(host, None)
+                self._known[host] = None
+                if len(self._known) > MAX_KNOWN_NAMES:
+                    del self._known[next(iter(self._known))]
+            self._forget(host, port, question)
+            question.answer.set_result(found)
 
-    def _forget(self, host: str, port: int) -> None:
+    def _forget(self, host: str, port: int, question: _Question) -> None:
         with self._lock:
-            del self._under_way[host, port]
+            if self._under_way.get((host, port)) is question:
+                del self._under_way[host, port]

@@ -6,10 +6,12 @@ the platform's certificates alone takes longer than some processes live.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import ssl
 
     from targetry.delivery.http.resolver import Lookup, Resolver
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 C_co = TypeVar("C_co", bound=Connection, covariant=True)
 
@@ -36,6 +40,8 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     trust_env: bool
     http2: bool
     lookup: Lookup | None
+    on_surplus: Callable[[Origin], object] | None
+    own_origins: tuple[Origin, ...]
 
     def __str__(self) -> str:
         proxy = "" if self.proxy is None else f", proxy='{self.proxy}'"
@@ -51,6 +57,8 @@ def checked_options(
     trust_env: bool = True,
     http2: bool = False,
     lookup: Lookup | None = None,
+    on_surplus: Callable[[Origin], object] | None = None,
+    own_urls: Iterable[str] = (),
 ) -> HttpOptions:
     """Raises `OptionError`, with the name of the option as its path."""
     if max_connections < 1:
@@ -69,7 +77,17 @@ def checked_options(
         trust_env=trust_env,
         http2=http2,
         lookup=lookup,
+        on_surplus=on_surplus,
+        own_origins=tuple(dict.fromkeys(origin for url in own_urls for origin in _origins_in(url))),
     )
+
+
+def _origins_in(url: str) -> Iterator[Origin]:
+    """The origin of an HTTP URL; nothing for what is none, which its request will say."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in DEFAULT_PORTS and parts.hostname:
+            yield parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
 
 
 def _checked_proxy(text: str) -> Proxy:
@@ -133,9 +151,16 @@ class Routes(Generic[C_co]):
 
         self._options = options
         self._make_factory = make_factory
-        self._network = make_network(Resolver(options.lookup or system_lookup))
+        own_names = [host for _, host, _ in options.own_origins]
+        self._network = make_network(Resolver(options.lookup or system_lookup, own_names))
         self._factories: dict[tuple[str, Proxy | None], Factory[C_co]] = {}
         self._proxies: ProxyTable | None = None
+
+    def prepare(self) -> None:
+        """Load what connections to the transport's own hosts need. What is wrong is said to the request that meets it."""
+        for origin in self._options.own_origins:
+            with contextlib.suppress(NoWayError, UnicodeError):
+                self.open(origin)
 
     def open(self, origin: Origin) -> C_co:
         """A connection that connects when it is first used. Raises `NoWayError`."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Generator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+CHUNK: Final = 16 * 1024  # read at a time: records that carry no data are dealt with in one go
+_MOST_READS: Final = 8
 
 # Yields bytes to be sent, or None when it wants to be sent what was received (b"" at the end of file).
 Steps = Generator[bytes | None, bytes | None, T]
@@ -34,6 +37,33 @@ class TlsSession:
     def read(self, max_bytes: int) -> Steps[bytes]:
         """b"" at the end of file, whether the other side said so or just left; HTTP tells a cut answer from a whole."""
         return self._perform(lambda: self._read(max_bytes))
+
+    def read_now(self, max_bytes: int, receive: Callable[[], bytes | None]) -> bytes | None:
+        """Return what can be read without waiting: None for nothing, b"" at the end of file or after an error.
+
+        `receive` gives what has come from below, in the same way. Records without data, such as the tickets that a server
+        sends after the handshake, are nothing.
+        """
+        try:
+            for _ in range(_MOST_READS):
+                try:
+                    return self._read(max_bytes)
+                except ssl.SSLWantReadError:
+                    received = receive()
+                if received is None:
+                    return None
+                if received:
+                    self._incoming.write(received)
+                else:
+                    self._incoming.write_eof()
+        except OSError:  # ssl.SSLError is one
+            pass
+        return b""
+
+    @property
+    def is_http2(self) -> bool:
+        """Return whether the two sides have agreed on HTTP/2."""
+        return self.object.selected_alpn_protocol() == "h2"
 
     def _read(self, max_bytes: int) -> bytes:
         try:
