@@ -256,7 +256,10 @@ def test_from_json_names_the_place_of_what_is_malformed(text, message):
         ({"duplicate": 1}, "order.duplicate: must be a boolean, not int"),
         ({"experienceLocalId": True}, "order.experience_local_id: must be an integer, not bool"),
         ({"purchasedProductIds": "abc"}, "order.purchased_product_ids: must be a list, not str"),
-        ({"purchasedProductIds": ["a", 1]}, r"order.purchased_product_ids\[1\]: must be a string, not int"),
+        (
+            {"purchasedProductIds": ["a", True]},
+            r"order.purchased_product_ids\[1\]: must be a string, an integer or a UUID, not bool",
+        ),
     ],
 )
 def test_from_dict_names_the_place_of_what_is_wrong(mapping, message):

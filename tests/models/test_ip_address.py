@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry.models.ip_address import is_ip_address
+from targetry.models.ip_address import is_ip_address, parse_ip_address, read_ip_address
+from targetry.models.scalars import Manner
 
 GOOD = [
     "127.0.0.1",
@@ -95,3 +96,64 @@ def test_agrees_with_the_standard_library(text):
 @given(st.text())
 def test_no_text_without_a_digit_or_colon_is_one(text):
     assert not is_ip_address(re.sub(r"[\d:]", "", text))
+
+
+PARSED = [
+    ("203.0.113.7", "203.0.113.7"),
+    ("203.0.113.7:443", "203.0.113.7"),
+    (" 203.0.113.7:443 ", "203.0.113.7"),
+    ("[2001:db8::1]", "2001:db8::1"),
+    ("[2001:db8::1]:4711", "2001:db8::1"),
+    ("[::ffff:1.2.3.4]:80", "::ffff:1.2.3.4"),
+    ("[fe80::1%eth0]:80", "fe80::1%eth0"),
+    ("203.0.113.7, 198.51.100.1", "203.0.113.7"),
+    ("203.0.113.7:80,198.51.100.1", "203.0.113.7"),
+    (", 203.0.113.7", "203.0.113.7"),
+    ("2001:db8::1,10.0.0.1", "2001:db8::1"),
+    ("for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"),
+    ('proto=http; For="[2001:db8::1]:4711", for=10.0.0.1', "2001:db8::1"),
+    ("unknown, 203.0.113.7", None),
+    ("for=_hidden, for=203.0.113.7", None),
+    ("proto=http", None),
+    ("testclient", None),
+    ("testclient:50000", None),
+    ("localhost:80", None),
+    ("unknown", None),
+    ("_hidden", None),
+    ("", None),
+    (",", None),
+    ("[203.0.113.7", "203.0.113.7"),
+    ("[]", None),
+    ("1.2.3.4:x", None),
+]
+
+
+@pytest.mark.parametrize(("text", "address"), PARSED)
+def test_the_first_address_is_read_without_its_port(text, address):
+    assert parse_ip_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        (b"1.2.3.4", "1.2.3.4"),
+        (ipaddress.ip_address("1.2.3.4"), "1.2.3.4"),
+        (ipaddress.ip_address("::1"), "::1"),
+        (["1.2.3.4", "5.6.7.8"], "1.2.3.4"),
+        (("1.2.3.4", 50000), "1.2.3.4"),
+        ([], ""),
+        (5, ""),
+        (object(), ""),
+        ([["1.2.3.4"]], ""),
+    ],
+    ids=str,
+)
+def test_an_address_is_read_from_what_servers_give(value, text):
+    assert read_ip_address(value, None, "path", Manner()) == text
+
+
+@given(st.text() | st.text(":[],;=% .0123456789abcdefor", max_size=30))
+def test_whatever_is_read_is_an_address(text):
+    address = parse_ip_address(text)
+    assert address is None or is_ip_address(address)

@@ -35,7 +35,7 @@ EITHER_WAY = pytest.mark.parametrize("wire", [False, True], ids=["on device", "o
 
 
 class Colour(enum.Enum):
-    WEB = "web"
+    RED = "red"
 
 
 def refusal(request, *, wire=False):
@@ -82,10 +82,10 @@ REFUSED = [
         id="bool for a number",
     ),
     pytest.param(
-        mbox(index=1.0),
+        mbox(index=1.5),
         "request.execute.mboxes[1].index",
-        "must be an integer, not float",
-        id="float for a number",
+        "must be an integer, not 1.5",
+        id="fraction for a whole number",
     ),
     pytest.param(
         mbox(index=2**31),
@@ -220,9 +220,9 @@ REFUSED = [
         id="a long word",
     ),
     pytest.param(
-        context(channel=Colour.WEB),
+        context(channel=Colour.RED),
         "request.context.channel",
-        "must be a string, not Colour",
+        "must be one of: mobile, web; not 'red'",
         id="another enum",
     ),
     pytest.param(context(channel=None), "request.context.channel", "is required", id="no channel"),
@@ -237,12 +237,6 @@ REFUSED = [
         "request.context.geo.latitude",
         "must be a finite number",
         id="huge integer",
-    ),
-    pytest.param(
-        context(geo=Geo(ip_address="999.1.1.1")),
-        "request.context.geo.ip_address",
-        "must be an IPv4 or IPv6 address, not '999.1.1.1'",
-        id="no IP address",
     ),
     pytest.param(
         context(beacon=0), "request.context.beacon", "must be a boolean, not int", id="number for a boolean"
@@ -388,28 +382,14 @@ def test_some_limits_hold_on_the_wire_only(request_, path, reason):
         pytest.param(mbox(name=""), id="mbox with an empty name"),
         pytest.param(DeliveryRequest(notifications=[Notification()]), id="empty notification"),
         pytest.param(
-            DeliveryRequest(notifications=[Notification(id=5, type=7, timestamp="12")]), id="other types"
+            DeliveryRequest(notifications=[Notification(id="", type="hover", timestamp=1)]), id="other words"
         ),
-        pytest.param(
-            DeliveryRequest(notifications=[Notification(id=True, type="hover", timestamp=1.5)]),
-            id="other values",
-        ),
+        pytest.param(context(geo=Geo(ip_address="999.1.1.1")), id="no IP address"),
+        pytest.param(context(geo=Geo(ip_address="unknownIpAddress")), id="unknown IP address"),
     ],
 )
 def test_what_is_repaired_when_the_request_is_prepared_passes(request_, wire):
     assert snapshot(request_, wire=wire) == request_
-
-
-@pytest.mark.parametrize(
-    "value",
-    [[], {}, b"x", Stranger(), math.nan, math.inf, [[[]]], {"a": Stranger()}],
-    ids=lambda value: type(value).__name__,
-)
-def test_of_a_notification_only_scalars_are_kept_where_anything_may_be(value):
-    request = DeliveryRequest(
-        notifications=[Notification(id=value, type=value, timestamp=value), Notification(id="n")]
-    )
-    assert snapshot(request, wire=True).notifications == [Notification(), Notification(id="n")]
 
 
 def test_a_zone_that_raises_is_told():
@@ -477,12 +457,3 @@ def test_the_error_is_a_value_error_and_survives_pickle():
     error = pickle.loads(pickle.dumps(ConstraintError("request.id", "is wrong")))
     assert isinstance(error, ValueError)
     assert (error.path, error.reason, str(error)) == ("request.id", "is wrong", "request.id: is wrong")
-
-
-def test_the_literal_for_an_unknown_address_is_for_the_device_only() -> None:
-    request = DeliveryRequest(context=Context(channel="web", geo=Geo(ip_address="unknownIpAddress")))
-    assert snapshot(request, wire=False) == request
-    with pytest.raises(
-        ConstraintError, match=r"request\.context\.geo\.ip_address: must be an IPv4 or IPv6 address"
-    ):
-        snapshot(request, wire=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Any, assert_type
+from uuid import UUID
 
 from targetry.models import (
     Address,
@@ -63,6 +65,23 @@ Geo(latitude=1, longitude=1.5)
 Geo(latitude="1")  # type: ignore[arg-type]
 Order(time=datetime.datetime.now(datetime.UTC))
 Order(time=1700000000)  # type: ignore[arg-type]
+
+# Fields that are given in more types than they are read in.
+Notification(id=17, type="click", timestamp=1700000000000.5)
+Notification(id=UUID(int=1), type="click", timestamp=Decimal(1700000000000))
+Notification(timestamp=datetime.datetime.now(datetime.UTC))
+Notification(timestamp="now")  # type: ignore[arg-type]
+Notification(id=b"n")  # type: ignore[arg-type]
+assert_type(Notification().timestamp, int | None)
+assert_type(VisitorId(third_party_id=17).third_party_id, str | None)
+Order(id=17, total=Decimal("19.90"), purchased_product_ids=[17, "b"])
+Order(total="19.90")  # type: ignore[arg-type]
+assert_type(Order().total, float | None)
+Geo(ip_address=("203.0.113.7", 50000))
+Geo(ip_address=5)  # type: ignore[arg-type]
+request = DeliveryRequest(request_id=UUID(int=1))
+request.environment_id = 5
+request.environment_id = "5"  # type: ignore[assignment]
 Context(address=Context())  # type: ignore[arg-type]
 ExecuteRequest(mboxes=[MboxRequest(name="m", index=0)])
 ExecuteRequest(mboxes=[RequestDetails()])  # type: ignore[list-item]

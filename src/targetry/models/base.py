@@ -11,9 +11,10 @@ import msgspec
 
 from .class_data import AttributeMap, OpenApiTypes, attributes_of
 from .constraint import ConstraintError, root_of
+from .containers import holds_plain_data
 from .reading import read
 from .scalars import Manner, type_name
-from .writing import json_bytes, plain, shown_whole
+from .writing import json_text, plain, shown_whole
 
 
 # No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's time.
@@ -54,7 +55,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
         Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign objects.
         """
-        return json_bytes(self).decode()
+        return json_text(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -73,7 +74,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
         Raises ConstraintError (a ValueError) with the path of what does not fit.
         """
-        if type(mapping) is dict:
+        if type(mapping) is dict and holds_plain_data(mapping):
             try:
                 return msgspec.convert(mapping, cls)
             except Exception:  # a mapping inside may raise anything; the patient way finds its place

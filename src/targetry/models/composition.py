@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from .accepted import ABSENT, Id128, Id200, Integer32, Timestamp
 from .base import Model
-from .constraint import Int32, Text128, Text512
+from .constraint import Text128, Text512
 from .notification import (
-    NotificationId,
     NotificationMbox,
     NotificationPageLoad,
     NotificationType,
     NotificationView,
-    Timestamp,
 )
 
 
 class MboxRequestAllOf(Model):
-    index: Int32 | None = None
+    index: Integer32 = ABSENT
     name: str | None = None
 
 
@@ -25,10 +24,10 @@ class ViewRequestAllOf(Model):
 
 
 class NotificationAllOf(Model):
-    id: NotificationId | None = None
-    impression_id: Text128 | None = None
+    id: Id200 = ABSENT
+    impression_id: Id128 = ABSENT
     type: NotificationType | None = None
-    timestamp: Timestamp | None = None
+    timestamp: Timestamp = ABSENT
     tokens: list[str] | None = None
     mbox: NotificationMbox | None = None
     view: NotificationView | None = None

@@ -2,7 +2,8 @@
 
 The annotations are read twice: by msgspec, which checks a whole request in one C call, and by `reading.py`,
 which finds the wrong field and says what is wrong with it. `extra={"type": ...}` is the type's name in the
-official `openapi_types`, where it cannot be told from the annotation.
+official `openapi_types`, where it cannot be told from the annotation. Fields that are given in more types than they
+are read in are annotated by `accepted.py`.
 """
 
 from __future__ import annotations
@@ -39,10 +40,7 @@ def root_of(model: type[Struct]) -> str:
 
 # JSON has no NaN and no infinity; a range is the one check of msgspec that refuses both.
 Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
-NonNegative = Annotated[float, Meta(ge=0, le=sys.float_info.max)]
-Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Ordinal = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 Text12 = Annotated[str, Meta(max_length=12)]
 Text50 = Annotated[str, Meta(max_length=50)]

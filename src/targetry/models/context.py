@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import field
 
+from .accepted import ABSENT, Id250, IpAddress, Number
 from .base import Model
-from .constraint import Number, Text12, Text50, Text128, Text250, Text4096
+from .constraint import Text12, Text50, Text128, Text250, Text4096
 from .enums import ChannelTypeValue, DeviceTypeValue, MobilePlatformTypeValue, ScreenOrientationTypeValue
 
 
@@ -19,22 +20,22 @@ class MobilePlatform(Model):
 
 
 class Application(Model):
-    id: Text250 | None = None
+    id: Id250 = ABSENT
     name: Text250 | None = None
     version: Text128 | None = None
 
 
 class Screen(Model):
-    width: Number | None = None
-    height: Number | None = None
-    color_depth: Number | None = None
-    pixel_ratio: Number | None = None
+    width: Number = ABSENT
+    height: Number = ABSENT
+    color_depth: Number = ABSENT
+    pixel_ratio: Number = ABSENT
     orientation: ScreenOrientationTypeValue | None = None
 
 
 class Window(Model):
-    width: Number | None = None
-    height: Number | None = None
+    width: Number = ABSENT
+    height: Number = ABSENT
 
 
 class Browser(Model):
@@ -53,11 +54,15 @@ class Address(Model):
 
 
 class Geo(Model):
-    """Where the visitor is. On the wire `country_code` has 2 letters (ISO 3166-1) and `state_code` 1 to 3."""
+    """Where the visitor is. On the wire `country_code` has 2 letters (ISO 3166-1) and `state_code` 1 to 3.
 
-    ip_address: str | None = None
-    latitude: Number | None = None
-    longitude: Number | None = None
+    `ip_address` may have a port, or be a list as in `X-Forwarded-For`, whose first entry counts. What is no address
+    is ignored, with a warning in the log and in `client.stats()`.
+    """
+
+    ip_address: IpAddress = ABSENT
+    latitude: Number = ABSENT
+    longitude: Number = ABSENT
     country_code: str | None = None
     state_code: str | None = None
     city: Text50 | None = None
@@ -94,7 +99,7 @@ class Context(Model):
     browser: Browser | None = None
     address: Address | None = None
     geo: Geo | None = None
-    time_offset_in_minutes: Number | None = None
+    time_offset_in_minutes: Number = ABSENT
     user_agent: str | None = None
     beacon: bool | None = False
     client_hints: ClientHints | None = None

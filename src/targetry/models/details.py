@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from msgspec import Meta
-
+from .accepted import ABSENT, Id128, Id250, Ids, Integer64, LocalId, NonNegative
 from .base import Model
-from .constraint import Int64, NonNegative, Parameters, Text128, Text250
+from .constraint import Int64, Parameters
 from .context import Address
 
 
 class Order(Model):
-    id: Text250 | None = None
-    total: NonNegative | None = None
-    purchased_product_ids: list[str] | None = None
+    id: Id250 = ABSENT
+    total: NonNegative = ABSENT
+    purchased_product_ids: Ids = ABSENT
     time: datetime | None = None
-    experience_local_id: Annotated[int, Meta(ge=0, le=2147483647)] | None = None
+    experience_local_id: LocalId = ABSENT
     duplicate: bool | None = None
     outlier: bool | None = None
 
@@ -25,16 +23,16 @@ class Order(Model):
 class ABTOrder(Model):
     """Declared by the OpenAPI document, used by none of its operations."""
 
-    id: Text250 | None = None
-    decision_stack_id: Int64 | None = None
-    total: NonNegative | None = None
+    id: Id250 = ABSENT
+    decision_stack_id: Integer64 = ABSENT
+    total: NonNegative = ABSENT
     time: datetime | None = None
     product_ids: list[Int64] | None = None
 
 
 class Product(Model):
-    id: Text128 | None = None
-    category_id: Text128 | None = None
+    id: Id128 = ABSENT
+    category_id: Id128 = ABSENT
 
 
 class Details(Model):

@@ -1,10 +1,13 @@
-"""What counts as a textual IP address (spec/models.md §4).
+"""IP addresses as text: what counts as one, and how one is read from the forms that servers and proxies give it.
 
 `ipaddress` builds a number, which takes three to eight times as long as a look at the text, and every request with
 a place passes here.
 """
 
 from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 UNKNOWN_IP_ADDRESS = "unknownIpAddress"
 """On device, asks for the place that the lookup itself comes from (spec/decisioning.md §3)."""
@@ -20,6 +23,54 @@ def is_ip_address(text: str) -> bool:
         return True
     text = text.strip()
     return _is_ipv4(text) or _is_ipv6(text)
+
+
+def parse_ip_address(text: str) -> str | None:
+    """Return the address that `text` holds, None when it holds none.
+
+    Understood besides an address itself: `host:port` and `[host]:port`, a list as in `X-Forwarded-For`, of which the
+    first entry is the visitor, and the `for=` of a `Forwarded` header. An address itself is returned unchanged.
+    """
+    if is_ip_address(text):
+        return text
+    first = next((entry for part in text.split(",") if (entry := part.strip())), "")
+    if "=" in first:
+        first = _forwarded_for(first)
+    address = _without_port(first)
+    return address if is_ip_address(address) else None
+
+
+def read_ip_address(value: object, kind: Any, path: str, manner: Any) -> str:
+    """Return the text of an address that was given in any form; a text that is no address where it is none.
+
+    Takes texts, bytes (headers of ASGI), objects of `ipaddress`, and lists and tuples, of which the first entry counts.
+    Raises nothing: an address that cannot be read is ignored when the request is prepared.
+    """
+    if issubclass(type(value), list | tuple):
+        items: Any = value
+        value = next(iter(items), "")
+    if issubclass(type(value), IPv4Address | IPv6Address):
+        return str(value)
+    if issubclass(type(value), bytes | bytearray):
+        data: Any = value
+        return bytes(data).decode("latin-1")
+    text: Any = value
+    return str.__str__(text) if issubclass(type(value), str) else ""
+
+
+def _forwarded_for(entry: str) -> str:
+    for pair in entry.split(";"):
+        name, _, address = pair.partition("=")
+        if name.strip().lower() == "for":
+            return address.strip().strip('"')
+    return ""
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    host, colon, port = text.partition(":")
+    return host if colon and port.isdigit() else text
 
 
 def _is_ipv4(text: str) -> bool:

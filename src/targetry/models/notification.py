@@ -6,26 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from .accepted import ABSENT, Id128, Id200, Timestamp
 from .base import Model
-from .constraint import Number, Text128, Text250, Text512
+from .constraint import Text128, Text250, Text512
 from .details import Details
 from .enums import MetricTypeValue
 
 if TYPE_CHECKING:
-    NotificationId = str
     NotificationType = MetricTypeValue
-    Timestamp = int
 else:
-    # A notification with a wrong one of these is dropped and logged when the request is prepared, and does not
-    # fail the request; so scalars of any type are let through, and anything else as None.
-    NotificationId = Annotated[
-        Annotated[str, Meta(max_length=200)] | int | Number | bool | None,
-        Meta(extra={"type": "str", "loose": True}),
-    ]
-    NotificationType = Annotated[
-        str | int | Number | bool | None, Meta(extra={"type": "MetricType", "loose": True})
-    ]
-    Timestamp = Annotated[str | int | Number | bool | None, Meta(extra={"type": "int", "loose": True})]
+    # A notification of another type is ignored when the request is prepared, and does not fail the request.
+    NotificationType = Annotated[str, Meta(extra={"type": "MetricType"})]
 
 
 class NotificationMbox(Model):
@@ -46,14 +37,17 @@ class NotificationPageLoad(Model):
 class Notification(Details):
     """`id`, `type` and `timestamp` (epoch milliseconds) are required. `mbox` and `view` exclude each other.
 
+    `timestamp` may be any real number, rounded to whole milliseconds, or a datetime, which is in local time where it
+    names no zone.
+
     The answer names the ids that were processed. The same `impression_id` as that of a request or another
     notification counts no second impression.
     """
 
-    id: NotificationId | None = None
-    impression_id: Text128 | None = None
+    id: Id200 = ABSENT
+    impression_id: Id128 = ABSENT
     type: NotificationType | None = None
-    timestamp: Timestamp | None = None
+    timestamp: Timestamp = ABSENT
     tokens: list[str] | None = None
     mbox: NotificationMbox | None = None
     view: NotificationView | None = None

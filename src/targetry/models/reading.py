@@ -3,13 +3,13 @@
 msgspec reads the usual case in one C call. It does not name list indexes, dict keys and Python attributes as we
 want them, nor take subclasses of `str` and `dict`, tuples, or models inside of dicts. What it refuses is read here
 again, along the same annotations; what is refused here too is an error. The depth is that of the annotations,
-never that of the value, so nothing is too deep and a cycle is just a value of the wrong type.
+never that of the value, so nothing is too deep and a cycle is just a value of the wrong type. An annotation with
+`extra={"reads": …}` names the reader of its values.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -17,16 +17,21 @@ import msgspec
 from msgspec import inspect as kinds
 
 from .constraint import ConstraintError
+from .containers import TooManyEntriesError, read_mapping, read_sequence
+from .ip_address import read_ip_address
 from .scalars import (
     Manner,
     check_length,
     is_scalar,
+    plain_scalar,
     read_bool,
     read_datetime,
     read_float,
+    read_id,
     read_int,
     read_literal,
     read_text,
+    read_timestamp,
     shown,
     type_name,
 )
@@ -43,8 +48,13 @@ def read(value: object, model: type[T], path: str, manner: Manner) -> T:
         return cast(T, _read_struct(value, kind_of(model), path, manner))
     except ConstraintError:
         raise
-    except Exception as error:  # a mapping of the caller's own making may raise anything
-        raise ConstraintError(path, f"cannot be read: {type(error).__name__}") from error
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> ConstraintError:
+    too_long = isinstance(error, TooManyEntriesError)
+    return ConstraintError(path, str(error) if too_long else f"cannot be read: {type(error).__name__}")
 
 
 @lru_cache(maxsize=256)
@@ -53,13 +63,18 @@ def kind_of(model: type[msgspec.Struct]) -> kinds.StructType:
 
 
 def _read(value: object, kind: kinds.Type, path: str, manner: Manner) -> Any:
-    return _READERS[type(kind)](value, kind, path, manner)
+    try:
+        return _READERS[type(kind)](value, kind, path, manner)
+    except ConstraintError:
+        raise
+    except Exception as error:  # a class of the caller's own may raise anything
+        raise _unreadable(path, error) from error
 
 
 def _read_struct(value: object, kind: kinds.StructType, path: str, manner: Manner) -> Any:
     if issubclass(type(value), kind.cls):
         given = {field.name: getattr(value, field.name, None) for field in kind.fields}
-    elif (items := _mapping_of(value)) is not None:
+    elif (items := read_mapping(value)) is not None:
         given = {field.name: items[field.encode_name] for field in kind.fields if field.encode_name in items}
     else:
         raise ConstraintError(path, f"must be {kind.cls.__name__}, not {type_name(value)}")
@@ -70,7 +85,7 @@ def _read_struct(value: object, kind: kinds.StructType, path: str, manner: Manne
 
 
 def _read_list(value: object, kind: kinds.ListType, path: str, manner: Manner) -> list[Any]:
-    items = _items_of(value)
+    items = read_sequence(value)
     if items is None:
         raise ConstraintError(path, f"must be a list, not {type_name(value)}")
     if manner.constraints:
@@ -85,7 +100,7 @@ def _read_item(value: object, kind: kinds.Type, path: str, manner: Manner) -> An
 
 
 def _read_dict(value: object, kind: kinds.DictType, path: str, manner: Manner) -> dict[str, Any]:
-    items = _mapping_of(value)
+    items = read_mapping(value)
     if items is None:
         raise ConstraintError(path, f"must be a mapping, not {type_name(value)}")
     if manner.constraints:
@@ -108,40 +123,24 @@ def _read_union(value: object, kind: kinds.UnionType, path: str, manner: Manner)
     if value is None:  # every union of ours has it
         return None
     choices = [choice for choice in kind.types if not isinstance(choice, kinds.NoneType)]
-    if len(choices) > 1:
-        choices = [choice for choice in choices if is_scalar(value, choice)]
+    if len(choices) == 1:
+        return _read(value, choices[0], path, manner)
+    plain = plain_scalar(value)
+    choices = [choice for choice in choices if is_scalar(plain, choice)]
     if not choices:
         raise ConstraintError(path, f"must be a string, a number or a boolean, not {type_name(value)}")
-    return _read(value, choices[0], path, manner)
+    return _read(plain, choices[0], path, manner)
 
 
 def _read_metadata(value: object, kind: kinds.Metadata, path: str, manner: Manner) -> Any:
-    if not (kind.extra or {}).get("loose"):
+    reader = _NAMED_READERS.get((kind.extra or {}).get("reads", ""))
+    if reader is None:
         return _read(value, kind.type, path, manner)
-    choices = [choice for choice in cast(kinds.UnionType, kind.type).types if is_scalar(value, choice)]
-    # Of a value that is no scalar, only that it is wrong must reach the one who drops it.
-    if not choices or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return _read(value, choices[0], path, manner)
+    return reader(value, kind.type, path, manner)
 
 
 def _read_any(value: object, kind: kinds.AnyType, path: str, manner: Manner) -> Any:
     return value
-
-
-def _items_of(value: object) -> list[Any] | None:
-    for sequence in (list, tuple):
-        if issubclass(type(value), sequence):
-            return list(sequence.__iter__(cast(Any, value)))  # in order, however a subclass iterates
-    return None
-
-
-def _mapping_of(value: object) -> Mapping[Any, Any] | None:
-    if issubclass(type(value), dict):
-        return dict(dict.items(cast(dict[Any, Any], value)))
-    if isinstance(value, Mapping):
-        return {key: value[key] for key in cast(Iterable[Any], value)}
-    return None
 
 
 _READERS: dict[type[kinds.Type], Callable[[Any, Any, str, Manner], Any]] = {
@@ -157,4 +156,10 @@ _READERS: dict[type[kinds.Type], Callable[[Any, Any, str, Manner], Any]] = {
     kinds.FloatType: read_float,
     kinds.BoolType: read_bool,
     kinds.DateTimeType: read_datetime,
+}
+
+_NAMED_READERS: dict[str, Callable[[Any, Any, str, Manner], Any]] = {
+    "id": read_id,
+    "timestamp": read_timestamp,
+    "ip_address": read_ip_address,
 }

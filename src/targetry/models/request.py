@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
+from .accepted import ABSENT, Id, Id128, Integer32, Integer64, Ordinal
 from .base import Model
-from .constraint import Int32, Int64, Ordinal, Text128, Text512
+from .constraint import Int64, Text128, Text512
 from .context import Context
 from .details import Details, RequestDetails
 from .enums import LoggingTypeValue
@@ -19,7 +20,7 @@ from .visitor import VisitorId
 class MboxRequest(Details):
     """`index` ties the answer to the request; without one it is the mbox's position in its list."""
 
-    index: Int32 | None = None
+    index: Integer32 = ABSENT
     name: str | None = None
 
 
@@ -48,25 +49,25 @@ class PrefetchRequest(Model):
 class ModelProperty(Model):
     """The property (`at_property`) that limits which activities take part. `token` is required."""
 
-    token: str | None = None
+    token: Id = ABSENT
 
 
 class Trace(Model):
     """Asks for a trace. `authorization_token`, from the Target UI, is required on the wire."""
 
-    authorization_token: str | None = None
+    authorization_token: Id = ABSENT
     usage: dict[str, str] | None = None
 
 
 class QAModePreviewIndex(Model):
     """Both count from 1."""
 
-    activity_index: Ordinal | None = None
-    experience_index: Ordinal | None = None
+    activity_index: Ordinal = ABSENT
+    experience_index: Ordinal = ABSENT
 
 
 class QAMode(Model):
-    token: str | None = None
+    token: Id = ABSENT
     listed_activities_only: bool | None = None
     evaluate_as_true_audience_ids: list[Int64] | None = None
     evaluate_as_false_audience_ids: list[Int64] | None = None
@@ -74,13 +75,13 @@ class QAMode(Model):
 
 
 class Preview(Model):
-    token: str | None = None
+    token: Id = ABSENT
 
 
 class AudienceManager(Model):
     """`location_hint` is the DCS region."""
 
-    location_hint: Ordinal | None = None
+    location_hint: Ordinal = ABSENT
     blob: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
 
 
@@ -104,10 +105,10 @@ class DeliveryRequest(Model):
     A second request with the same `impression_id` counts no second impression.
     """
 
-    request_id: Text128 | None = None
-    impression_id: Text128 | None = None
+    request_id: Id128 = ABSENT
+    impression_id: Id128 = ABSENT
     id: VisitorId | None = None
-    environment_id: Int64 | None = None
+    environment_id: Integer64 = ABSENT
     _property: ModelProperty | None = field(default=None, name="property")
     trace: Trace | None = None
     context: Context | None = None

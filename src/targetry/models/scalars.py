@@ -1,13 +1,19 @@
-"""Reading a text, number, boolean or time with the words for what is wrong with it; see `reading.py`.
+"""Reading a text, id, number, boolean or time, with a message for what is wrong with it; see `reading.py`.
 
-Subclasses (`SafeString`, `IntEnum`, …) become the plain type, by that type's own methods and not by theirs.
+Subclasses (`SafeString`, `IntEnum`, …) become the plain type, by that type's own methods and not by theirs. Numbers
+are taken from every type that declares itself to be one (`numbers.Number`, `__index__`, `__float__`): Decimal,
+Fraction, the scalars of numpy. Members of an enum stand for their value.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from datetime import datetime
-from typing import Any, cast
+from enum import Enum
+from numbers import Number
+from typing import Any, Final, cast
+from uuid import UUID
 
 import msgspec
 from msgspec import inspect as kinds
@@ -16,6 +22,7 @@ from .constraint import ConstraintError
 
 _SHOWN = 40  # characters of a wrong value or a long name that a message repeats
 _HUGE = 10**_SHOWN
+_HUGE_FLOAT: Final = 2.0**63  # to write out a whole number beyond it could take for ever
 
 
 class Manner(msgspec.Struct, frozen=True):
@@ -26,11 +33,20 @@ class Manner(msgspec.Struct, frozen=True):
 
 
 def read_text(value: object, kind: Any, path: str, manner: Manner) -> str:
-    text = _plain_text(value)
+    text = plain_text(value)
     if text is None and manner.casts and isinstance(value, int | float):
         text = str(value)
+    return _checked_text(text, value, "a string", kind, path, manner)
+
+
+def read_id(value: object, kind: Any, path: str, manner: Manner) -> str:
+    """Return an id as text. Whole numbers (keys of a database) and UUIDs are ids too; booleans and bytes are not."""
+    return _checked_text(text_of_id(value), value, "a string, an integer or a UUID", kind, path, manner)
+
+
+def _checked_text(text: str | None, value: object, wanted: str, kind: Any, path: str, manner: Manner) -> str:
     if text is None:
-        raise ConstraintError(path, f"must be a string, not {type_name(value)}")
+        raise ConstraintError(path, f"must be {wanted}, not {type_name(value)}")
     if manner.constraints:
         check_length(text, kind, path, "character")
     return text
@@ -44,36 +60,58 @@ def read_literal(value: object, kind: Any, path: str, manner: Manner) -> str:
 
 
 def read_int(value: object, kind: Any, path: str, manner: Manner) -> int:
-    number = _plain_int(value)
+    number = plain_number(value)
     if number is None and manner.casts:
         number = _cast_int(value)
-    if number is None:
-        raise ConstraintError(path, f"must be an integer, not {type_name(value)}")
+    if number is None or (isinstance(number, float) and not number.is_integer()):
+        raise ConstraintError(
+            path, f"must be an integer, not {type_name(value) if number is None else number}"
+        )
+    whole = int(number)
     if manner.constraints:
-        _check_range(number, kind, path)
-    return number
+        _check_range(whole, kind, path)
+    return whole
+
+
+def read_timestamp(value: object, kind: Any, path: str, manner: Manner) -> int:
+    """Return milliseconds since 1970, of a number of them or a datetime, rounded to whole ones.
+
+    A datetime without a zone is in local time, as for `datetime.timestamp()`.
+    """
+    if issubclass(type(value), datetime):
+        number: float | None = cast(datetime, value).timestamp() * 1000
+    else:
+        number = plain_number(value)
+    if number is None:
+        wanted = "a number of milliseconds since 1970, or a datetime"
+        raise ConstraintError(path, f"must be {wanted}, not {type_name(value)}")
+    _check_finite(number, path)
+    whole = round(number)
+    _check_range(whole, kind, path)
+    return whole
 
 
 def read_float(value: object, kind: Any, path: str, manner: Manner) -> float:
-    number = _plain_float(value)
+    number = plain_number(value)
     if number is None:
         raise ConstraintError(path, f"must be a number, not {type_name(value)}")
-    if not math.isfinite(number):
-        raise ConstraintError(path, "must be a finite number")
+    number = _as_float(number)
+    _check_finite(number, path)
     if manner.constraints:
         _check_range(number, kind, path)
     return number
 
 
 def read_bool(value: object, kind: Any, path: str, manner: Manner) -> bool:
-    if value is True or value is False:
-        return value
+    given = plain_bool(value)
+    if given is not None:
+        return given
     raise ConstraintError(path, f"must be a boolean, not {type_name(value)}")
 
 
 def read_datetime(value: object, kind: Any, path: str, manner: Manner) -> datetime:
     """Of a datetime or its ISO 8601 text. The zone becomes a fixed offset, for zones are code of the caller's."""
-    text = _plain_text(value)
+    text = plain_text(value)
     if text is None and not issubclass(type(value), datetime):
         raise ConstraintError(path, f"must be a datetime, not {type_name(value)}")
     try:
@@ -81,6 +119,69 @@ def read_datetime(value: object, kind: Any, path: str, manner: Manner) -> dateti
     except Exception:  # any, from a zone
         given = f"{type_name(value)} with a broken zone" if text is None else shown(text)
         raise ConstraintError(path, f"must be a time in ISO 8601 form, not {given}") from None
+
+
+def plain_scalar(value: object) -> str | int | float | bool | None:
+    """Return the text, number or boolean that a value of any class stands for, None for anything else."""
+    if (text := plain_text(value)) is not None:
+        return text
+    given = _unwrapped(value)
+    if given is True or given is False:
+        return bool(given)
+    number = plain_number(given)
+    return str(given) if number is None and issubclass(type(given), UUID) else number
+
+
+def plain_bool(value: object) -> bool | None:
+    """Return the boolean that a value of any class stands for, None for anything else; numbers are none."""
+    given = _unwrapped(value)
+    return bool(given) if given is True or given is False else None
+
+
+def plain_number(value: object) -> int | float | None:
+    """Return the real number that a value of any class stands for, whole ones as int; None for anything else.
+
+    A float stays a float. What is too large for one is infinite.
+    """
+    kind = type(value)
+    if issubclass(kind, bool):
+        return None
+    if issubclass(kind, int):
+        return int.__int__(cast(int, value))
+    if issubclass(kind, float):
+        return float.__float__(cast(float, value))
+    given = _unwrapped(value)
+    if given is not value:
+        return plain_number(given)
+    return None if getattr(given, "ndim", 0) else _declared_number(given)
+
+
+def _declared_number(given: Any) -> int | float | None:
+    """The number that an object of a foreign class declares itself to be."""
+    kind = type(given)
+    try:
+        if hasattr(kind, "__index__"):
+            return int(operator.index(given))
+        if not (issubclass(kind, Number) or hasattr(kind, "__float__")):
+            return None
+        number = float(given)
+        is_exact = issubclass(kind, Number) and abs(number) < _HUGE_FLOAT
+        return whole if is_exact and (whole := int(given)) == given else number
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):  # a complex number, a signaling NaN
+        return None
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return what a member of an enum, or a scalar of an array library such as numpy, stands for."""
+    kind = type(value)
+    if issubclass(kind, Enum):
+        return value.value
+    if hasattr(kind, "dtype") and hasattr(kind, "item") and not value.ndim:
+        plain = value.item()
+        return plain if type(plain) is not kind else value
+    return value
 
 
 def is_scalar(value: object, kind: kinds.Type) -> bool:
@@ -117,29 +218,40 @@ def type_name(value: object) -> str:
 
 def shown(value: object) -> str:
     """`value` as a message shows it: short, and without running code of the value's own."""
-    text = _plain_text(value)
+    text = plain_text(value)
     if text is None:
         is_short = type(value) in (float, bool, type(None)) or (type(value) is int and abs(value) < _HUGE)
         return repr(value) if is_short else f"<{type_name(value)}>"
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def _plain_text(value: object) -> str | None:
-    return str.__str__(cast(str, value)) if issubclass(type(value), str) else None
+def plain_text(value: object) -> str | None:
+    """Return the text that a subclass of str, or a member of an enum of texts, stands for; None for anything else."""
+    if issubclass(type(value), str):
+        return str.__str__(cast(str, value))
+    if issubclass(type(value), Enum):
+        meant = cast(Enum, value).value
+        return str.__str__(meant) if issubclass(type(meant), str) else None
+    return None
 
 
-def _plain_int(value: object) -> int | None:
-    if value is True or value is False or not issubclass(type(value), int):
+def text_of_id(value: object) -> str | None:
+    """Return an id as text: a text, a whole number of any class but float and bool, or a UUID; None for anything else."""
+    text = plain_text(value)
+    if text is not None:
+        return text
+    given = _unwrapped(value)
+    if issubclass(type(given), UUID):
+        return str(given)
+    if issubclass(type(given), float):  # 17.0 may have been anything
         return None
-    return int.__int__(cast(int, value))
+    number = plain_number(given)
+    return str(number) if isinstance(number, int) and abs(number) < _HUGE else None
 
 
-def _plain_float(value: object) -> float | None:
-    if issubclass(type(value), float):
-        return float.__float__(cast(float, value))
-    number = _plain_int(value)
+def _as_float(number: int | float) -> float:
     try:
-        return None if number is None else float(number)
+        return float(number)
     except OverflowError:
         return math.inf
 
@@ -149,6 +261,11 @@ def _cast_int(value: object) -> int | None:
         return msgspec.convert(value, int, strict=False)
     except msgspec.ValidationError:
         return None
+
+
+def _check_finite(number: float, path: str) -> None:
+    if not math.isfinite(number):
+        raise ConstraintError(path, "must be a finite number")
 
 
 def _check_range(number: float, kind: Any, path: str) -> None:

@@ -2,8 +2,9 @@
 
 The usual case takes two calls into msgspec, to MessagePack and back to models: that copies everything mutable and
 checks types and limits, faster than by way of dicts. That the copy equals the request is the proof that nothing was
-taken for something else on the way (a `Context` for an `Address`, a `UUID` for its text). Whatever fails is read by
-`reading.py`, which accepts a little more and knows the path of what it does not.
+taken for something else on the way (a `Context` for an `Address`, a `UUID` for its text), except for subclasses of
+dict and list, which msgspec reads by what they store: these are looked for. Whatever fails is read by `reading.py`,
+which accepts a little more and knows the path of what it does not.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from msgspec import convert, msgpack
 
 from .base import Model
 from .constraint import ConstraintError
+from .containers import holds_plain_data, holds_plain_values
 from .context import Geo
 from .details import Details
-from .ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
+from .ip_address import is_ip_address, parse_ip_address
 from .reading import read
 from .request import DeliveryRequest
 from .scalars import Manner, shown
@@ -30,17 +32,18 @@ LEFT_TO_PREPARE = {
     "DeliveryRequest.context": "filled when the request is prepared",
     "MboxRequest.index": "filled with the position when the request is prepared",
     "MboxRequest.mbox": "the document means `name`; an mbox without one is dropped and logged",
-    "Notification.id": "a notification without one is dropped and logged",
-    "Notification.type": "a notification with another one is dropped and logged",
-    "Notification.timestamp": "a notification without one is dropped and logged",
+    "Notification.id": "a notification without one is ignored, counted and logged",
+    "Notification.type": "a notification with another one is ignored, counted and logged",
+    "Notification.timestamp": "a notification without one is ignored, counted and logged",
+    "Geo.ipAddress": "what is no address is ignored, counted and logged",
 }
 WIRE_ONLY = {
     "Geo.countryCode": "rules compare names of any length on device",
     "Geo.stateCode": "rules compare names of any length on device",
-    "Geo.ipAddress": "the literal for an unknown address is an order to the geo lookup",
     "Trace.authorizationToken": "the device asks nobody for leave to trace",
 }
 
+_NOTHING_RARE = (None, None, None, None)
 _CHECKED = Manner(constraints=True)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
@@ -55,7 +58,7 @@ def snapshot(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> Del
     try:
         model = convert(request, DeliveryRequest) if type(request) is dict else request
         copy = _unpack(_pack(model))
-        exact = copy == model
+        exact = copy == model and (holds_plain_data(request) if model is not request else _is_plain(model))
     except Exception:  # whatever it is, the patient way finds its place
         exact = False
     if not exact:
@@ -66,8 +69,37 @@ def snapshot(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> Del
     return copy
 
 
+def _is_plain(request: Any) -> bool:
+    """Return whether each list and dict of a request is exactly that, since msgspec reads subclasses by their storage."""
+    execute, prefetch, visitor = request.execute, request.prefetch, request.id
+    if execute is not None and not (_are_plain(execute.mboxes) and _is_plain_place(execute.page_load)):
+        return False
+    if prefetch is not None and not (
+        _are_plain(prefetch.mboxes) and _are_plain(prefetch.views) and _is_plain_place(prefetch.page_load)
+    ):
+        return False
+    if visitor is not None and visitor.customer_ids is not None and type(visitor.customer_ids) is not list:
+        return False
+    rare = (request.trace, request.telemetry, request.qa_mode, request.notifications)
+    return rare == _NOTHING_RARE or holds_plain_values(rare)
+
+
+def _are_plain(places: Any) -> bool:
+    return places is None or (type(places) is list and all(map(_is_plain_place, places)))
+
+
+def _is_plain_place(place: Any) -> bool:
+    if place is None:
+        return True
+    if (given := place.parameters) is not None and type(given) is not dict:
+        return False
+    if (given := place.profile_parameters) is not None and type(given) is not dict:
+        return False
+    return place.order is None or holds_plain_values(place.order)
+
+
 def _check_parts(request: DeliveryRequest) -> None:
-    """What annotations cannot say: required fields, the form of the IP address, blank names.
+    """What annotations cannot say: required fields, blank names; and IP addresses in other forms are rewritten.
 
     Every request comes by here, so a call is made only for a part that is there.
     """
@@ -78,9 +110,8 @@ def _check_parts(request: DeliveryRequest) -> None:
             _require(
                 context.mobile_platform, "request.context.mobile_platform", "device_type", "platform_type"
             )
-        ip_address = context.geo.ip_address if context.geo is not None else None
-        if ip_address is not None and not is_ip_address(ip_address) and ip_address != UNKNOWN_IP_ADDRESS:
-            raise _no_ip_address(ip_address)
+        if (geo := context.geo) is not None and (address := geo.ip_address) is not None:
+            geo.ip_address = address if is_ip_address(address) else parse_ip_address(address) or address
     if (visitor := request.id) is not None and visitor.customer_ids is not None:
         _check_customer_ids(visitor.customer_ids)
     if request._property is not None:
@@ -138,14 +169,7 @@ def _check_wire(request: DeliveryRequest) -> None:
         _check_place(geo)
 
 
-def _no_ip_address(text: str) -> ConstraintError:
-    reason = f"must be an IPv4 or IPv6 address, not {shown(text)}"
-    return ConstraintError("request.context.geo.ip_address", reason)
-
-
 def _check_place(geo: Geo) -> None:
-    if geo.ip_address == UNKNOWN_IP_ADDRESS:
-        raise _no_ip_address(geo.ip_address)
     country, state = geo.country_code, geo.state_code
     if country is not None and len(country) != 2:
         reason = f"must have exactly 2 characters, has {len(country)}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from .accepted import ABSENT, Id, Integer64, Number, Timestamp
 from .base import Model
-from .constraint import Int64, Number
 from .enums import DecisioningMethodValue, ExecutionModeValue
 
 
 class TelemetryFeatures(Model):
     decisioning_method: DecisioningMethodValue | None = None
-    execute_mbox_count: Int64 | None = None
-    prefetch_mbox_count: Int64 | None = None
-    prefetch_view_count: Int64 | None = None
+    execute_mbox_count: Integer64 = ABSENT
+    prefetch_mbox_count: Integer64 = ABSENT
+    prefetch_view_count: Integer64 = ABSENT
     execute_page_load: bool | None = None
     prefetch_page_load: bool | None = None
 
@@ -19,22 +19,22 @@ class TelemetryFeatures(Model):
 class TelemetryRequest(Model):
     """Times in milliseconds, `response_size` in bytes."""
 
-    dns: Number | None = None
-    tls: Number | None = None
-    time_to_first_byte: Number | None = None
-    download: Number | None = None
-    response_size: Int64 | None = None
+    dns: Number = ABSENT
+    tls: Number = ABSENT
+    time_to_first_byte: Number = ABSENT
+    download: Number = ABSENT
+    response_size: Integer64 = ABSENT
 
 
 class TelemetryEntry(Model):
     """`timestamp` in epoch milliseconds, `execution` and `parsing` in milliseconds."""
 
-    request_id: str | None = None
-    timestamp: Int64 | None = None
-    execution: Number | None = None
+    request_id: Id = ABSENT
+    timestamp: Timestamp = ABSENT
+    execution: Number = ABSENT
     features: TelemetryFeatures | None = None
     mode: ExecutionModeValue | None = None
-    parsing: Number | None = None
+    parsing: Number = ABSENT
     request: TelemetryRequest | None = None
     telemetry_server_token: str | None = None
 

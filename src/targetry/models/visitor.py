@@ -6,15 +6,16 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from .accepted import ABSENT, Id128
 from .base import Model
-from .constraint import Text50, Text128
+from .constraint import Text50
 from .enums import AuthenticatedStateValue
 
 
 class CustomerId(Model):
     """An id of the customer's own systems. All three are required; `integration_code` is the data source's alias."""
 
-    id: Text128 | None = None
+    id: Id128 = ABSENT
     integration_code: Text50 | None = None
     authenticated_state: AuthenticatedStateValue | None = None
 
@@ -22,7 +23,7 @@ class CustomerId(Model):
 class VisitorId(Model):
     """`tnt_id` is Target's own id; of an answer it may end with the profile's location, `.CC_NN`."""
 
-    tnt_id: Text128 | None = None
-    third_party_id: Text128 | None = None
-    marketing_cloud_visitor_id: Text128 | None = None
+    tnt_id: Id128 = ABSENT
+    third_party_id: Id128 = ABSENT
+    marketing_cloud_visitor_id: Id128 = ABSENT
     customer_ids: Annotated[list[CustomerId], Meta(max_length=50)] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from enum import Enum
@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from .constraint import ConstraintError, root_of
-from .scalars import shown, type_name
+from .containers import holds_plain_values, read_mapping, read_sequence
+from .scalars import plain_scalar, shown, type_name
 
 
 def plain(model: msgspec.Struct) -> dict[str, Any]:
@@ -73,6 +74,16 @@ def json_bytes(model: msgspec.Struct) -> bytes:
     return _write_carefully(model).encode()
 
 
+def json_text(model: msgspec.Struct) -> str:
+    """Return the JSON text of any model, also of one that was not checked, as for `json_bytes`."""
+    try:
+        if holds_plain_values(model):
+            return json_bytes(model).decode()
+    except RecursionError:  # the careful way finds its place
+        pass
+    return _write_carefully(model)
+
+
 def _write_carefully(model: msgspec.Struct) -> str:
     with _translated(model, "written as JSON"):
         # Escaped, since a lone surrogate has no UTF-8.
@@ -80,17 +91,14 @@ def _write_carefully(model: msgspec.Struct) -> str:
 
 
 def _tree(value: Any, path: str) -> Any:
-    if isinstance(value, Enum):
-        value = value.value
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        raise ConstraintError(path, "must be a finite number")
+    if value is None or isinstance(value, msgspec.Struct):
+        return None if value is None else _branch(value, path)
     if isinstance(value, date):  # a datetime is a date
         return value.isoformat()
-    return _branch(value, path)
+    scalar = plain_scalar(value)
+    if isinstance(scalar, float) and not math.isfinite(scalar):
+        raise ConstraintError(path, "must be a finite number")
+    return _branch(value, path) if scalar is None else scalar
 
 
 def _branch(value: Any, path: str) -> Any:
@@ -98,10 +106,10 @@ def _branch(value: Any, path: str) -> Any:
         fields = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
         given = ((key, name, getattr(value, name, None)) for name, key in fields)
         return {key: _tree(item, f"{path}.{name}") for key, name, item in given if item is not None}
-    if isinstance(value, Mapping):
-        return {_key(key, path): _tree(item, f"{path}[{shown(key)}]") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_tree(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if (entries := read_mapping(value)) is not None:
+        return {_key(key, path): _tree(item, f"{path}[{shown(key)}]") for key, item in entries.items()}
+    if (items := read_sequence(value)) is not None:
+        return [_tree(item, f"{path}[{index}]") for index, item in enumerate(items)]
     raise ConstraintError(path, f"cannot be written as JSON: {type_name(value)}")
 
 
