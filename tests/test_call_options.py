@@ -3,11 +3,11 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET
 
 from targetry.call_options import OfferOptions, attribute_options, notification_options, offer_options
 from targetry.errors import OptionError, TargetryWarning
@@ -57,14 +57,14 @@ def names(options: OfferOptions) -> list[str | None]:
 
 # option → [(given, kept)]; the request is beside it
 ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
-    "session_id": [("s1", "s1"), ("", None), (None, None)],
+    "session_id": [("s1", "s1"), (UUID(int=1), str(UUID(int=1))), (17, "17"), ("", None), (None, None)],
     "target_cookie": [
         ("session#a#1|PC#b.35_0#2", "session#a#1|PC#b.35_0#2"),
         ("\ud800", "\ud800"),
         ("", None),
     ],
-    "target_location_hint": [("35", "35"), ("", None)],
-    "consumer_id": [("first", "first"), ("", None)],
+    "target_location_hint": [("35", "35"), (35, "35"), ("", None)],
+    "consumer_id": [("first", "first"), (17, "17"), ("", None)],
     "customer_ids": [
         ([], []),
         (
@@ -92,10 +92,10 @@ ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
 METHODS_TEXT = "Invalid Decisioning Method.  Must be set to one of: hybrid,on-device,server-side"
 CALLBACK_TEXT = "Callback must be a callable function"
 REFUSED: dict[str, list[tuple[Any, str, str | None]]] = {
-    "session_id": [(3, "session_id", None), (b"s1", "session_id", None), ([], "session_id", None)],
+    "session_id": [(True, "session_id", None), (b"s1", "session_id", None), ([], "session_id", None)],
     "target_cookie": [(3, "target_cookie", None), ({"value": "x"}, "target_cookie", None)],
-    "target_location_hint": [(35, "target_location_hint", None)],
-    "consumer_id": [(3, "consumer_id", None)],
+    "target_location_hint": [(3.5, "target_location_hint", None)],
+    "consumer_id": [(b"3", "consumer_id", None)],
     "customer_ids": [
         ("67", "customer_ids", None),
         ({"userid": {"id": "67", "authState": 5}}, "customer_ids.userid.authState", None),
@@ -146,19 +146,8 @@ def test_the_common_call_has_the_defaults_for_everything_else() -> None:
     options = offer({"request": request(), "session_id": "s1"})
     assert (options.request, options.session_id) == (request(), "s1")
     assert options.decisioning_method is SERVER_SIDE
-    assert options.visitor_cookie is UNSET
-    others = set(OfferOptions.__struct_fields__) - {
-        "request",
-        "session_id",
-        "decisioning_method",
-        "visitor_cookie",
-    }
+    others = set(OfferOptions.__struct_fields__) - {"request", "session_id", "decisioning_method"}
     assert {getattr(options, name) for name in others} == {None}
-
-
-def test_a_cookie_that_the_visitor_has_not_yet_is_not_the_same_as_none_told() -> None:
-    assert offer({"request": request(), "visitor_cookie": None}).visitor_cookie is None
-    assert offer({"request": request(), "session_id": "s1"}).visitor_cookie is UNSET
 
 
 def test_the_method_of_the_client_is_the_default() -> None:
@@ -199,7 +188,7 @@ OFFICIAL: dict[str, tuple[Any, str, str]] = {
         EXECUTE_TEXT,
     ),
     "callback before ours": (
-        {"request": DeliveryRequest(), "session_id": 3, "callback": 3},
+        {"request": DeliveryRequest(), "session_id": 3.5, "callback": 3},
         "callback",
         CALLBACK_TEXT,
     ),

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -65,9 +66,9 @@ ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
     "timeout": [(20, 20), (20.5, 20.5), (0, 3000), (LONGEST_MS, LONGEST_MS)],
     "server_domain": [("target.example.com", "target.example.com"), ("localhost:8080", "localhost:8080")],
     "secure": [(False, False), (True, True)],
-    "target_location_hint": [("35", "35")],
-    "environment_id": [(12345, 12345), (-(2**63), -(2**63))],
-    "property_token": [("08210e2d", "08210e2d")],
+    "target_location_hint": [("35", "35"), (35, "35")],
+    "environment_id": [(12345, 12345), (-(2**63), -(2**63)), ("12345", 12345)],
+    "property_token": [("08210e2d", "08210e2d"), (UUID(int=1), str(UUID(int=1)))],
     "version": [("2.1.0", "2.1.0")],
     "telemetry_enabled": [(False, False), (True, True)],
     "logger": [(LOGGER, LOGGER)],
@@ -115,6 +116,7 @@ ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
 }
 
 NOT_A_TEXT: list[Any] = [3, b"bytes", ["list"], "line\nbreak", "lone \ud800 surrogate"]
+NOT_AN_ID: list[Any] = [3.5, True, *NOT_A_TEXT[1:]]
 NOT_A_HOST: list[Any] = [
     *NOT_A_TEXT,
     "https://host",
@@ -148,9 +150,9 @@ REFUSED: dict[str, list[Any]] = {
     "timeout": [*NOT_A_DURATION, False],
     "server_domain": NOT_A_HOST,
     "secure": [],
-    "target_location_hint": NOT_A_TEXT,
-    "environment_id": [True, 1.5, "5", 2**63],
-    "property_token": NOT_A_TEXT,
+    "target_location_hint": NOT_AN_ID,
+    "environment_id": [True, 1.5, "5a", "9" * 30, 2**63],
+    "property_token": NOT_AN_ID,
     "version": NOT_A_TEXT,
     "telemetry_enabled": NOT_A_BOOL,
     "logger": [Logger, object(), "logger", print],

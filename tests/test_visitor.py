@@ -160,14 +160,14 @@ WRONG_CUSTOMER_IDS = [
     ("unknown state as text", {"k": {"id": "1", "authState": "on"}}, "customer_ids.k.authState"),
     ("truth as state", {"k": {"id": "1", "authState": True}}, "customer_ids.k.authState"),
     ("list as state", {"k": {"id": "1", "authState": [1]}}, "customer_ids.k.authState"),
-    ("number as id", {"k": {"id": 12}}, "customer_ids.k.id"),
-    ("number as entry", {"k": 12}, "customer_ids.k"),
+    ("truth as id", {"k": {"id": True}}, "customer_ids.k.id"),
+    ("bytes as entry", {"k": b"12"}, "customer_ids.k"),
     ("long id", {"k": {"id": "1" * 129}}, "customer_ids.k.id"),
     ("long code", {"k" * 51: "1"}, "customer_ids." + "k" * 51),
     ("no code", {"": "1"}, "customer_ids."),
     ("code that is no text", {4: "1"}, "customer_ids.4"),
     ("list of texts", ["abc"], "customer_ids[0]"),
-    ("list item with a number", [None, CustomerId(12, "u")], "customer_ids[1].id"),
+    ("list item with a fraction", [None, CustomerId(1.5, "u")], "customer_ids[1].id"),
     ("list item without a code", [CustomerId("1")], "customer_ids[0].integration_code"),
     ("list item with a long code", [CustomerId("1", "u" * 51)], "customer_ids[0].integration_code"),
     ("list item of unknown state", [CustomerId("1", "u", "on")], "customer_ids[0].authenticated_state"),
@@ -391,16 +391,17 @@ def test_a_visitor_that_lacks_a_method_is_refused_by_its_name(method: str) -> No
         check_visitor(lacking)
 
 
-def test_without_any_option_there_is_no_visitor() -> None:
-    assert visitor_for(ORG) is None
+@pytest.mark.parametrize("options", [{}, {"visitor_cookie": None}, {"visitor_cookie": ""}], ids=str)
+def test_without_cookie_and_customer_ids_there_is_no_visitor(options: dict) -> None:
+    assert visitor_for(ORG, **options) is None
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"visitor_cookie": None}, {"visitor_cookie": "MCMID|1"}, {"customer_ids": {}}, {"consumer_id": "first"}],
+    [{"visitor_cookie": "MCMID|1"}, {"visitor_cookie": "garbage"}, {"customer_ids": {}}],
     ids=lambda options: str(options),
 )
-def test_any_visitor_option_makes_a_visitor(options: dict) -> None:
+def test_a_cookie_or_customer_ids_make_a_visitor(options: dict) -> None:
     assert isinstance(visitor_for(ORG, **options), Visitor)
 
 

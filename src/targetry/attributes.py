@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
@@ -12,6 +12,8 @@ from targetry import checks
 from targetry.errors import AttributeNotFoundError, OptionError
 from targetry.messages import attribute_not_exist
 from targetry.models import DeliveryRequest, DeliveryResponse, ExecuteRequest, MboxRequest, OptionType
+from targetry.models.containers import read_iterable
+from targetry.models.scalars import plain_text
 
 _MISSING: Final = object()
 
@@ -80,11 +82,11 @@ def checked_names(mbox_names: object) -> Sequence[str]:
     """The names given to `get_attributes`; `OptionError` unless they are a list or the like of texts that are not empty."""
     if isinstance(mbox_names, (str, bytes)) or not isinstance(mbox_names, Iterable):
         raise OptionError("mbox_names", f"must be a list of mbox names, not {type(mbox_names).__name__}")
-    names: list[Any] = checks.copied("mbox_names", list, mbox_names)
+    names = [plain_text(name) for name in checks.copied("mbox_names", read_iterable, mbox_names)]
     for n, name in enumerate(names):
-        if not isinstance(name, str) or not name:
+        if not name:
             raise OptionError(f"mbox_names[{n}]", "must be a str that is not empty")
-    return names
+    return cast(list[str], names)
 
 
 def _indexed(response: DeliveryResponse | None) -> dict[str, dict[str, Any]]:

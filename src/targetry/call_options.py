@@ -14,7 +14,6 @@ from types import NoneType
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from targetry import checks
 from targetry.attributes import checked_names, with_mboxes
@@ -30,7 +29,7 @@ _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 
 
 class OfferOptions(msgspec.Struct, eq=False):
-    """What one call was asked to do. `request` is a copy of its own; `visitor_cookie` is `UNSET` where absent."""
+    """The options of one call. `request` is a copy of its own."""
 
     request: DeliveryRequest
     decisioning_method: DecisioningMethod
@@ -40,13 +39,13 @@ class OfferOptions(msgspec.Struct, eq=False):
     consumer_id: str | None = None
     customer_ids: list[CustomerId] | None = None
     visitor: VisitorLike | None = None
-    visitor_cookie: str | UnsetType | None = UNSET
+    visitor_cookie: str | None = None
     callback: Callable[[Any], Any] | None = None
     err_callback: Callable[[BaseException], Any] | None = None
 
     def __repr__(self) -> str:
         """Which options were given; what they hold is a visitor's."""
-        given = [name for name in self.__struct_fields__ if getattr(self, name) not in (None, UNSET)]
+        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
         return f"OfferOptions({', '.join(given)})"
 
 
@@ -170,8 +169,6 @@ def _add_rest(offer: OfferOptions, call: str, given: Mapping[str, Any]) -> None:
             _tell_ignored(call, name, value)
         elif is_given(value):
             setattr(offer, name, check(name, value))
-        elif name == "visitor_cookie":
-            offer.visitor_cookie = None  # no cookie yet, which is not the same as not having been told
 
 
 def _tell_ignored(call: str, name: str, value: object) -> None:
@@ -194,10 +191,10 @@ def _customer_ids(path: str, value: Any) -> list[CustomerId]:
 
 
 _CHECKS: Final[dict[str, Check]] = {
-    "session_id": checks.any_text,
+    "session_id": checks.any_id,
     "target_cookie": checks.any_text,
-    "target_location_hint": checks.any_text,
-    "consumer_id": checks.any_text,
+    "target_location_hint": checks.any_id,
+    "consumer_id": checks.any_id,
     "customer_ids": _customer_ids,
     "visitor": _visitor,
     "visitor_cookie": checks.any_text,

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from targetry.errors import OptionError, TargetryWarning
-from targetry.models.scalars import shown
+from targetry.models.containers import TooManyEntriesError
+from targetry.models.scalars import plain_bool, plain_number, plain_text, shown, text_of_id
 
 Check = Callable[[str, Any], Any]
 Copy = TypeVar("Copy")
@@ -25,6 +26,7 @@ Copy = TypeVar("Copy")
 # Waiting functions of operating systems count milliseconds in 32 bits; about 24 days.
 LONGEST_MS = 2**31 - 1
 
+_LONGEST_NUMBER = 20  # digits
 _LONGEST_NAME = 100  # of what is compared with known names
 
 _NOT_IN_A_HOST = frozenset(" /\\?#@%")
@@ -61,26 +63,47 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def copied(path: str, kind: Callable[[Any], Copy], value: Any) -> Copy:
-    """`kind(value)`, a dict or a list; what the caller has made himself may raise anything when it is read."""
+    """Return `kind(value)`, a copy; an object of a class of the caller's own may raise anything when it is read."""
     try:
         return kind(value)
+    except TooManyEntriesError as error:
+        raise OptionError(path, str(error)) from error
     except Exception as error:
         raise OptionError(path, f"cannot be read: {type(error).__name__}") from error
 
 
 def text(path: str, value: Any) -> str:
-    if not isinstance(value, str):
+    given = plain_text(value)
+    if given is None:
         raise _wrong_type(path, "a str", value)
-    if not value.isprintable():
-        raise OptionError(path, "must not hold control characters or lone surrogates")
-    return value
+    return _printable(path, given)
+
+
+def id_text(path: str, value: Any) -> str:
+    """An id as text; integers and UUIDs are ids too."""
+    return _printable(path, any_id(path, value))
 
 
 def any_text(path: str, value: Any) -> str:
     """Text that a visitor may have had a hand in: what it holds is for its parser to judge."""
-    if not isinstance(value, str):
+    given = plain_text(value)
+    if given is None:
         raise _wrong_type(path, "a str", value)
-    return value
+    return given
+
+
+def any_id(path: str, value: Any) -> str:
+    """As `any_text`, of an id; integers and UUIDs are ids too."""
+    given = copied(path, text_of_id, value)
+    if given is None:
+        raise _wrong_type(path, "a str, int or UUID", value)
+    return given
+
+
+def _printable(path: str, given: str) -> str:
+    if not given.isprintable():
+        raise OptionError(path, "must not hold control characters or lone surrogates")
+    return given
 
 
 def host(path: str, value: Any) -> str:
@@ -123,30 +146,42 @@ def interval_ms(path: str, value: Any) -> float:
 
 
 def count(path: str, value: Any) -> int:
-    if whole_number(path, value) < 1:
+    number = whole_number(path, value)
+    if number < 1:
         raise OptionError(path, "must be at least 1")
-    return int(value)
+    return number
 
 
 def whole_number(path: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = copied(path, plain_number, value)
+    if number is None or (isinstance(number, float) and not number.is_integer()):
         raise _wrong_type(path, "an int", value)
-    if not -(2**63) <= value < 2**63:
+    if not -(2**63) <= number < 2**63:
         raise OptionError(path, "must fit into 64 bits")
-    return value
+    return int(number)
+
+
+def whole_number_or_digits(path: str, value: Any) -> int:
+    """As `whole_number`; also its decimal digits as text, as environment variables give them."""
+    digits = plain_text(value)
+    if digits is not None and len(digits) <= _LONGEST_NUMBER and digits.isascii() and digits.isdigit():
+        value = int(digits)
+    return whole_number(path, value)
 
 
 def boolean(path: str, value: Any) -> bool:
-    if not isinstance(value, bool):
+    given = copied(path, plain_bool, value)
+    if given is None:
         raise _wrong_type(path, "True or False", value)
-    return value
+    return given
 
 
 def secure(path: str, value: Any) -> bool:
     """Only `False` itself means plain HTTP, as in the official package; its look-alikes earn a warning."""
-    if not isinstance(value, bool):
+    given = copied(path, plain_bool, value)
+    if given is None:
         warn(f"{path}: {shown(value)} leaves HTTPS on; write False for plain HTTP")
-    return value is not False
+    return given is not False
 
 
 def file_path(path: str, value: Any) -> Path:
@@ -219,9 +254,10 @@ def having(*methods: str) -> Check:
 
 
 def _number(path: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    number = copied(path, plain_number, value)
+    if number is None:
         raise _wrong_type(path, "a number of milliseconds", value)
-    return value
+    return number
 
 
 def _url(path: str, value: Any) -> SplitResult:

@@ -24,7 +24,8 @@ from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
-from targetry.models.scalars import shown
+from targetry.models.containers import read_mapping
+from targetry.models.scalars import plain_number, shown
 
 if TYPE_CHECKING:
     from targetry.delivery.transport import AsyncTransport, Transport
@@ -117,7 +118,7 @@ def merged(
         return keywords
     if not isinstance(options, Mapping):
         raise OptionError("options", f"must be a mapping, not {type(options).__name__}")
-    given = checks.copied("options", dict, options)
+    given = checks.copied("options", read_mapping, options) or {}
     for name in given:
         if name in keywords:
             raise TypeError(
@@ -152,7 +153,7 @@ def _method(path: str, value: Any) -> DecisioningMethod:
 
 
 def _timeout(path: str, value: Any) -> float:
-    if type(value) in (int, float) and value == 0:  # which has always meant the default
+    if checks.copied(path, plain_number, value) == 0:  # which has always meant the default
         return _DEFAULT_TIMEOUT_MS
     timeout = checks.positive_ms(path, value)
     if timeout < _LIKELY_MS:
@@ -165,7 +166,7 @@ def _polling_interval(path: str, value: Any) -> float:
 
 
 def _maximum_wait(path: str, value: Any) -> float | None:
-    if type(value) in (int, float) and value == -1:  # the official package's constant for "no bound"
+    if checks.copied(path, plain_number, value) == -1:  # the official package's constant for "no bound"
         return None
     return checks.interval_ms(path, value)
 
@@ -187,7 +188,8 @@ def _cdn_environment(path: str, value: Any) -> str:
 def _events(path: str, value: Any) -> dict[str, Handler]:
     if not isinstance(value, Mapping):
         raise OptionError(path, f"must be a mapping from event name to callable, not {type(value).__name__}")
-    handlers: dict[str, Handler] = checks.copied(path, dict, value)
+    entries: dict[str, Handler] | None = checks.copied(path, read_mapping, value)
+    handlers = entries or {}
     for name, handler in handlers.items():
         takes_event(f"{path}.{name}", handler)
         if name not in EVENT_NAMES:
@@ -239,9 +241,17 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
     "timeout": (_timeout, "ms", "Bounds each request to the Delivery API as a whole; 0 is the default."),
     "server_domain": (checks.host, "host or host:port", "Asked instead of `<client>.tt.omtrdc.net`."),
     "secure": (checks.secure, "bool", "HTTPS, unless exactly `False`."),
-    "target_location_hint": (checks.text, "str", "Edge cluster to start with."),
-    "environment_id": (checks.whole_number, "int", "Target environment of requests that name none."),
-    "property_token": (checks.text, "str", "Property of requests that name none, and of the artifact."),
+    "target_location_hint": (checks.id_text, "str or int", "Edge cluster to start with."),
+    "environment_id": (
+        checks.whole_number_or_digits,
+        "int, or its digits",
+        "Target environment of requests that name none.",
+    ),
+    "property_token": (
+        checks.id_text,
+        "str or UUID",
+        "Property of requests that name none, and of the artifact.",
+    ),
     "version": (checks.text, "str", "Passed on to the API as its `version` parameter."),
     "telemetry_enabled": (checks.boolean, "bool", "`False`: Adobe is told nothing about usage and timings."),
     "logger": (_A_LOGGER, "object with debug() and error()", "Default: `logging.getLogger('adobe.target')`."),

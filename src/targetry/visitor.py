@@ -14,12 +14,12 @@ from threading import RLock
 from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import quote, unquote
 
-from msgspec import UNSET, UnsetType
-
 from targetry import checks
 from targetry.entropy import system_random
 from targetry.errors import OptionError
 from targetry.models import AuthenticatedState, CustomerId
+from targetry.models.containers import read_mapping, read_sequence
+from targetry.models.scalars import plain_number, plain_text
 
 DEFAULT_CONSUMER_ID = "target-global-mbox"
 
@@ -155,20 +155,19 @@ def visitor_for(
     organization_id: str,
     *,
     visitor: object | None = None,
-    visitor_cookie: str | UnsetType | None = UNSET,
+    visitor_cookie: str | None = None,
     customer_ids: CustomerIdsInput | None = None,
-    consumer_id: str | None = None,
 ) -> VisitorLike | None:
-    """The visitor that a call is about, by its options (spec/visitor.md §3, "Which visitor").
+    """Return the visitor that a call is about, None where its options name none.
 
-    A given visitor wins; customer ids of the call replace its own when the request is prepared. `visitor_cookie=None` still asks for a
-    visitor (a first visit has no cookie and yet needs its SDID), while an option that is absent (`UNSET`) does not.
+    A given visitor wins; customer ids of the call replace its own when the request is prepared. Without a cookie and
+    customer ids there is none.
     """
     if visitor is not None:
         return check_visitor(visitor)
-    if visitor_cookie is UNSET and customer_ids is None and consumer_id is None:
+    if not visitor_cookie and customer_ids is None:
         return None
-    return Visitor(organization_id, None if visitor_cookie is UNSET else visitor_cookie, customer_ids)
+    return Visitor(organization_id, visitor_cookie, customer_ids)
 
 
 def check_visitor(visitor: object) -> VisitorLike:
@@ -211,19 +210,14 @@ def parse_customer_ids(value: object, path: str = "customer_ids") -> list[Custom
 
     Entries without an id are left out. Raises `OptionError` with the path of what is wrong.
     """
-    if isinstance(value, Mapping):
-        entries = checks.copied(path, dict, value)
+    if (entries := checks.copied(path, read_mapping, value)) is not None:
         found = [
             _from_entry(code, entry, f"{path}.{code}")
             for code, entry in entries.items()
             if not checks.falsy(entry)
         ]
-    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        found = [
-            _from_model(item, f"{path}[{n}]")
-            for n, item in enumerate(checks.copied(path, list, value))
-            if item is not None
-        ]
+    elif (items := checks.copied(path, read_sequence, value)) is not None:
+        found = [_from_model(item, f"{path}[{n}]") for n, item in enumerate(items) if item is not None]
     else:
         raise OptionError(path, "must be a list of CustomerId or a mapping from integration code to id")
     ids = [customer_id for customer_id in found if customer_id is not None]
@@ -272,18 +266,19 @@ def _is_present(name: str, text: str) -> bool:
 def _from_entry(code: object, entry: object, path: str) -> CustomerId | None:
     if not isinstance(code, str) or not code:
         raise OptionError(path, "must be named by an integration code that is not empty")
-    if not isinstance(entry, Mapping):
+    fields = checks.copied(path, read_mapping, entry)
+    if fields is None:
         return _customer_id(code, entry, AuthenticatedState.UNKNOWN, path, path)
-    entry = checks.copied(path, dict, entry)
-    state = _authenticated_state(entry.get("authState", entry.get("auth_state")), f"{path}.authState")
-    return _customer_id(code, entry.get("id"), state, path, f"{path}.id")
+    state = _authenticated_state(fields.get("authState", fields.get("auth_state")), f"{path}.authState")
+    return _customer_id(code, fields.get("id"), state, path, f"{path}.id")
 
 
 def _from_model(item: object, path: str) -> CustomerId | None:
     if not isinstance(item, CustomerId):
         raise OptionError(path, f"must be a CustomerId, not {type(item).__name__}")
-    state = AuthenticatedState.UNKNOWN if checks.falsy(item.authenticated_state) else item.authenticated_state
-    if not isinstance(state, str) or state not in _AUTH_STATES:
+    given = AuthenticatedState.UNKNOWN if checks.falsy(item.authenticated_state) else item.authenticated_state
+    state = checks.copied(f"{path}.authenticated_state", plain_text, given)
+    if state not in _AUTH_STATES:
         raise OptionError(f"{path}.authenticated_state", f"must be one of {', '.join(_AUTH_STATES)}")
     if not isinstance(item.integration_code, str) or not item.integration_code:
         raise OptionError(f"{path}.integration_code", "must be a text that is not empty")
@@ -296,8 +291,9 @@ def _authenticated_state(value: object, path: str) -> AuthenticatedState:
         return AuthenticatedState.UNKNOWN
     if isinstance(value, str) and value in ("0", "1", "2"):
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value in (0, 1, 2):
-        return _AUTHENTICATED_STATES[AuthState(value)]
+    number = checks.copied(path, plain_number, value)
+    if number in (0, 1, 2):
+        return _AUTHENTICATED_STATES[AuthState(int(number))]
     raise OptionError(path, "must be 0 (unknown), 1 (authenticated) or 2 (logged out)")
 
 
@@ -306,17 +302,16 @@ def _customer_id(
 ) -> CustomerId | None:
     if value is None:
         return None
-    if not isinstance(value, str):
-        raise OptionError(id_path, f"must be a str, not {type(value).__name__}")
-    if not value:
+    text = checks.any_id(id_path, value)
+    if not text:
         return None
-    if len(value) > _LONGEST_ID:
+    if len(text) > _LONGEST_ID:
         raise OptionError(id_path, f"must not be longer than {_LONGEST_ID} characters")
     if len(code) > _LONGEST_INTEGRATION_CODE:
         raise OptionError(
             code_path, f"the integration code must not be longer than {_LONGEST_INTEGRATION_CODE} characters"
         )
-    return CustomerId(id=value, integration_code=code, authenticated_state=state)
+    return CustomerId(id=text, integration_code=code, authenticated_state=state)
 
 
 def _respelled(entry: Mapping[str, Any]) -> dict[str, Any]:
