@@ -431,3 +431,14 @@ def test_what_is_refused_or_never_tried_is_not_made_for_its_ids() -> None:
     desk.courier.last_words()
     assert desk.stats.dropped == {"queue_full": 1, "closed": 1}
     assert [lazy.made for lazy in lazies] == [0, 0]
+
+
+def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
+    desk = Desk()
+    desk.outbox.offer(delivery("a"))
+    entry = desk.outbox.take(desk.clock())
+    assert isinstance(entry, Entry)
+    entry.source, entry.body = None, b""  # as from a damaged file
+    desk.outbox.failed(entry, "once more")
+    desk.work()
+    assert (desk.stats.dropped, desk.api.requests) == ({"invalid": 1}, [])

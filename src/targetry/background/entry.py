@@ -68,7 +68,7 @@ class Entry(msgspec.Struct, eq=False):
             except Exception as error:  # of msgspec, or of what does not belong in a request
                 return error
             self.source = None
-        return None
+        return None if self.body else ValueError("the request has no body")
 
 
 class Refused(msgspec.Struct):
