@@ -771,7 +771,7 @@ def test_impressions_go_to_the_callers_function_with_request_and_visitor() -> No
         result = client.get_offers(request=WIRE)
         client.get_offers(request={"prefetch": {"views": [{}]}})
         client.get_offers(request=asked("nobody"))
-        visited = client.get_offers(request=WIRE, visitor_cookie=None)
+        visited = client.get_offers(request=WIRE, visitor_cookie="MCMID|1")
     assert [set(one) for one in given] == [{"request", "visitor"}] * 2
     first, second = given
     assert first["visitor"] is None

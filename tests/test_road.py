@@ -429,7 +429,7 @@ def test_a_stale_artifact_is_told_only_where_it_decided() -> None:
 def test_impressions_are_handed_over_with_their_count_and_made_into_a_request_once() -> None:
     reports: list[Impressions] = []
     road = road_of(RULES, report=reports.append, target_location_hint="28", telemetry_enabled=False)
-    result = road.decide(road.begin(offer(method="on-device", session_id="s1", visitor_cookie=None)))
+    result = road.decide(road.begin(offer(method="on-device", session_id="s1", visitor_cookie="MCMID|1")))
     (report,) = reports
     assert report.count == 1
     assert report.visitor is not None

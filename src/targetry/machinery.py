@@ -24,6 +24,7 @@ from .decisioning_engine import DecisioningEngine
 from .delivery.clusters import ClusterDirectory
 from .delivery.hosts import geo_url, operators_cluster
 from .delivery.http import HttpTransport
+from .delivery.prepare import IgnoredInput
 from .delivery.transport import AsyncTransport, Transport
 from .events import CLIENT_READY, Events
 from .forks import notice_fork, watch_forks
@@ -47,7 +48,7 @@ class ClientStats(msgspec.Struct, frozen=True):
 
     `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact` and `geo` are None where
     the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones or were in a call that the
-    API refused, `handler_failures` the event handlers that raised.
+    API refused, `handler_failures` the event handlers that raised. `ignored` counts input that calls went on without.
     """
 
     notifications: NotifierStats
@@ -55,6 +56,7 @@ class ClientStats(msgspec.Struct, frozen=True):
     geo: GeoStats | None
     telemetry_dropped: int
     handler_failures: int
+    ignored: IgnoredInput
 
 
 class Machinery:
@@ -164,6 +166,7 @@ class Machinery:
             geo=self._geo.stats() if isinstance(self._geo, Lookup) else None,
             telemetry_dropped=self.road.telemetry.dropped,
             handler_failures=self.events.failures,
+            ignored=msgspec.structs.replace(self.road.ignored),
         )
 
     def close(self, timeout: float) -> None:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Generator
 from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import UNSET
 
+from .background.limited_log import LimitedLog
 from .call_options import OfferOptions, checked_copy
 from .delivery.answer import response_of, text_of
 from .delivery.clusters import ClusterDirectory
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import DeliveryAddress, operators_cluster
-from .delivery.prepare import Prepared, Standing, prepare
+from .delivery.prepare import IgnoredInput, Prepared, Standing, prepare
 from .delivery.retry import RetryBudget, may_ask_own_host, pause_s, was_unreachable
 from .delivery.telemetry import TelemetryStore, measured
 from .delivery.transport import HttpRequest, HttpResponse
@@ -166,8 +166,14 @@ class Road:
             options.property_token,
             hint,
             cookies_route=self._address.takes_clusters_of_cookies,
+            rate_limited_log=LimitedLog(log),
         )
         self._offset_until = 0.0
+
+    @property
+    def ignored(self) -> IgnoredInput:
+        """Counts of what calls went on without."""
+        return self._standing.ignored
 
     # prepare
 
@@ -194,18 +200,17 @@ class Road:
         if now >= self._offset_until:
             self._look_up_offset(now)
         visitor = offer.visitor
-        if visitor is None and (
-            offer.visitor_cookie is not UNSET
-            or offer.customer_ids is not None
-            or offer.consumer_id is not None
-        ):
-            visitor = visitor_for(  # spec/visitor.md §3
+        wants_sdid = visitor is not None
+        if visitor is None and (offer.visitor_cookie is not None or offer.customer_ids is not None):
+            wants_sdid = offer.visitor_cookie is not None
+            visitor = visitor_for(
                 self._options.organization_id,
                 visitor_cookie=offer.visitor_cookie,
                 customer_ids=offer.customer_ids,
-                consumer_id=offer.consumer_id,
             )
-        prepared = prepare(request, offer, self._standing, visitor, now, wire=not is_local)
+        prepared = prepare(
+            request, offer, self._standing, visitor, now, wire=not is_local, wants_sdid=wants_sdid
+        )
         address = None
         if is_local and rules is not None and rules.geo_targeting_enabled:
             context = request.context

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targetry.delivery.prepare import Prepared, Standing, ensure_visitor_id, prepare
+from targetry.delivery.prepare import IgnoredInput, Prepared, Standing, ensure_visitor_id, prepare
 from targetry.errors import OptionError
 from targetry.models import (
     Address,
@@ -20,11 +20,14 @@ from targetry.models import (
     DeliveryRequest,
     ExecuteRequest,
     ExperienceCloud,
+    Geo,
     MboxRequest,
     ModelProperty,
     Notification,
     PrefetchRequest,
     RequestDetails,
+    Telemetry,
+    TelemetryEntry,
     Trace,
     ViewRequest,
     VisitorId,
@@ -56,6 +59,9 @@ class Log:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
 
+    def of(self, level: str) -> list[str]:
+        return [text for found, text in self.lines if found == level]
+
     def debug(self, message: str, *args: object) -> None:
         self.lines.append(("debug", message % args))
 
@@ -64,6 +70,16 @@ class Log:
 
     def warning(self, message: str, *args: object) -> None:
         self.lines.append(("warning", message % args))
+
+
+class RateLimited:
+    """Keeps what is written to a rate-limited log: (kind, text, number)."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, object]] = []
+
+    def warning(self, kind: str, message: str, *args: object) -> None:
+        self.lines.append((kind, message, *args))
 
 
 def prepared(
@@ -76,6 +92,9 @@ def prepared(
     property_token: str | None = None,
     sticky_cluster: str | None = None,
     cookies_route: bool = True,
+    ignored: IgnoredInput | None = None,
+    rate_limited_log: RateLimited | None = None,
+    wants_sdid: bool = True,
     **asked: Any,
 ) -> Prepared:
     """Prepare a request with ids `id1`, `id2`, … and no options but those that a test is about."""
@@ -89,7 +108,12 @@ def prepared(
         60,
         cookies_route,
     )
-    return prepare(request or DeliveryRequest(), Asked(**asked), standing, visitor, NOW, wire=wire)
+    standing.ignored = ignored or standing.ignored
+    standing.rate_limited_log = rate_limited_log
+    asked_for = Asked(**asked)
+    return prepare(
+        request or DeliveryRequest(), asked_for, standing, visitor, NOW, wire=wire, wants_sdid=wants_sdid
+    )
 
 
 def mboxes(*names: str | None, **fields: Any) -> list[MboxRequest]:
@@ -304,14 +328,31 @@ def test_an_index_that_is_there_stays() -> None:
     assert [m.index for m in prepared(request).request.execute.mboxes] == [7, 1]
 
 
-def test_mboxes_without_a_name_are_dropped_and_told_and_not_counted() -> None:
-    log = Log()
+def test_mboxes_without_a_name_are_left_out_logged_and_counted() -> None:
+    log, standing = Log(), IgnoredInput()
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=mboxes("a", "", None, "b")))
-    result = prepared(request, log=log).request
+    result = prepared(request, log=log, ignored=standing).request
 
     assert [(m.index, m.name) for m in result.execute.mboxes] == [(0, "a"), (1, "b")]
-    assert [level for level, _ in log.lines] == ["error", "error"]
-    assert all(text.startswith("Mbox validation failed for: \n") for _, text in log.lines)
+    assert log.of("error") == [
+        f"Mbox validation failed for: mbox {position} has no name; it is left out" for position in (1, 2)
+    ]
+    assert standing.mboxes == 2
+
+
+def test_data_of_a_visitor_is_logged_at_debug_only() -> None:
+    log = Log()
+    private = {"parameters": {"a": "private"}, "profile_parameters": {"user.b": "private"}}
+    request = DeliveryRequest(
+        context=Context(channel="web", geo=Geo(ip_address="private")),
+        execute=ExecuteRequest(page_load=RequestDetails(), mboxes=mboxes("", **private)),
+        prefetch=PrefetchRequest(page_load=RequestDetails(), mboxes=mboxes(None, **private)),
+        notifications=[Notification(id="private", **private)],
+    )
+    prepared(request, log=log)
+
+    assert {level for level, text in log.lines if "private" in text} == {"debug"}
+    assert len(log.of("error")) == 3
 
 
 PARTS = [
@@ -357,32 +398,91 @@ def test_a_part_that_asks_for_nothing_is_dropped(
 
 
 NOTIFICATIONS = [
-    ("display", {}, True),
-    ("click", {"type": "click"}, True),
-    ("no id", {"id": None}, False),
-    ("empty id", {"id": ""}, False),
-    ("id that is no text", {"id": 5}, False),
-    ("no timestamp", {"timestamp": None}, False),
-    ("timestamp as text", {"timestamp": "12"}, False),
-    ("timestamp with a fraction", {"timestamp": 12.5}, False),
-    ("truth as timestamp", {"timestamp": True}, False),
-    ("timestamp zero", {"timestamp": 0}, True),
-    ("no type", {"type": None}, False),
-    ("unknown type", {"type": "hover"}, False),
+    ("no id", {"id": None}, "no id"),
+    ("empty id", {"id": ""}, "no id"),
+    ("no timestamp", {"timestamp": None}, "no timestamp"),
+    ("no type", {"type": None}, "a type other than click and display"),
+    ("unknown type", {"type": "hover"}, "a type other than click and display"),
 ]
+GOOD = Notification(id="good", timestamp=0, type="click")
 
 
 @pytest.mark.parametrize(
-    ("fields", "kept"), [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS]
+    ("fields", "fault"), [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS]
 )
-def test_an_invalid_notification_is_dropped_and_told(fields: dict[str, Any], kept: bool) -> None:
-    log = Log()
-    notification = Notification(**({"id": "n", "timestamp": 12, "type": "display"} | fields))
-    result = prepared(DeliveryRequest(notifications=[notification]), log=log).request
+def test_an_invalid_notification_is_left_out_logged_and_counted(fields: dict[str, Any], fault: str) -> None:
+    log, ignored = Log(), IgnoredInput()
+    wrong = Notification(**({"id": "n", "timestamp": 12, "type": "display"} | fields))
+    result = prepared(DeliveryRequest(notifications=[GOOD, wrong]), log=log, ignored=ignored).request
 
-    assert result.notifications == ([notification] if kept else None)
-    expected = [] if kept else [("error", f"Notification validation failed for: \n{notification!r}")]
-    assert log.lines == expected
+    assert result.notifications == [GOOD]
+    text = f"Notification validation failed for: notification 1 has {fault}; it is left out"
+    assert log.of("error") == [text]
+    assert ignored.notifications == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"), [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS]
+)
+def test_invalid_notifications_alone_are_an_error_instead_of_an_empty_call(
+    fields: dict[str, Any], fault: str
+) -> None:
+    wrong = Notification(**({"id": "n", "timestamp": 12, "type": "display"} | fields))
+    with pytest.raises(OptionError) as caught:
+        prepared(DeliveryRequest(notifications=[wrong]))
+
+    assert (caught.value.path, caught.value.reason) == ("request.notifications[0]", f"has {fault}")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {"execute": ExecuteRequest(page_load=RequestDetails())},
+        {"prefetch": PrefetchRequest(page_load=RequestDetails())},
+        {"telemetry": Telemetry([TelemetryEntry(timestamp=1)])},
+    ],
+    ids=lambda rest: next(iter(rest)),
+)
+def test_what_else_is_asked_for_is_sent_without_invalid_notifications(rest: dict[str, Any]) -> None:
+    request = DeliveryRequest(notifications=[Notification()], **rest)
+
+    assert prepared(request).request.notifications is None
+
+
+ADDRESSES = [
+    ("testclient", None),
+    ("unknown", None),
+    ("_hidden", None),
+    ("", None),
+    (" ", None),
+    ("999.1.1.1", None),
+    ("unknownIpAddress", None),
+    ("203.0.113.7", "203.0.113.7"),
+    ("::ffff:203.0.113.7", "::ffff:203.0.113.7"),
+    ("fe80::1%eth0", "fe80::1%eth0"),
+    ("10.0.0.1", "10.0.0.1"),
+]
+
+
+@pytest.mark.parametrize(("address", "kept"), ADDRESSES)
+def test_an_address_that_is_none_is_ignored_and_counted(address: str, kept: str | None) -> None:
+    ignored, limited = IgnoredInput(), RateLimited()
+    for geo in (Geo(ip_address=address), Geo(ip_address=address, city="Rome")):
+        request = DeliveryRequest(context=Context(channel="web", geo=geo))
+        context = prepared(request, ignored=ignored, rate_limited_log=limited).request.context
+        expected = Geo(ip_address=kept, city=geo.city)
+        assert context.geo == (None if expected == Geo() else expected)
+
+    assert ignored.ip_addresses == (0 if kept else 2)
+    assert [(kind, number) for kind, _, number in limited.lines] == (
+        [] if kept else [("ip-address", 1), ("ip-address", 2)]
+    )
+
+
+def test_on_device_the_literal_for_an_unknown_address_is_left_to_the_lookup() -> None:
+    request = DeliveryRequest(context=Context(channel="web", geo=Geo(ip_address="unknownIpAddress")))
+
+    assert prepared(request, wire=False).request.context.geo == Geo(ip_address="unknownIpAddress")
 
 
 def test_no_notifications_are_left_out() -> None:
@@ -454,7 +554,7 @@ def test_customer_ids_of_the_call_replace_those_of_the_visitor(given_ids: Any) -
 @pytest.mark.parametrize(
     ("given_ids", "path"),
     [
-        ([CustomerId(id=5, integration_code="u")], "customer_ids[0].id"),
+        ([CustomerId(id=5.5, integration_code="u")], "customer_ids[0].id"),
         ({"k": {"id": "1", "authState": 7}}, "customer_ids.k.authState"),
     ],
 )
@@ -465,14 +565,14 @@ def test_a_wrong_customer_id_is_an_error_with_its_path(given_ids: Any, path: str
     assert caught.value.path == path
 
 
-def test_lone_customer_ids_are_held_back_from_the_api_and_told() -> None:
+@pytest.mark.parametrize("wire", [True, False], ids=["wire", "device"])
+def test_lone_customer_ids_are_sent(wire: bool) -> None:
     log = Log()
-    visitor = Visitor(ORG, None, {"u1": "1"})
-    result = prepared(DeliveryRequest(id=VisitorId(customer_ids=customer_ids("2"))), visitor=visitor, log=log)
+    request = DeliveryRequest(id=VisitorId(customer_ids=customer_ids("2")))
+    result = prepared(request, customer_ids={"u1": "1"}, log=log, wire=wire)
 
-    assert result.request.id is None
-    assert [level for level, _ in log.lines] == ["warning"]
-    assert visitor.get_state()[ORG]["customerIDs"] == {"u1": {"id": "1", "authState": 0}}
+    assert result.request.id.customer_ids == customer_ids("1", "2")
+    assert log.lines == []
 
 
 @pytest.mark.parametrize("other", ["tnt_id", "third_party_id", "marketing_cloud_visitor_id"])
@@ -560,6 +660,15 @@ def test_the_visitor_is_asked_once_for_the_consumers_sdid(consumer_id: str | Non
     assert visitor.asked == [asked]
 
 
+def test_a_visitor_of_customer_ids_alone_is_not_asked_for_an_sdid() -> None:
+    visitor = Counting(ORG, None, {"u1": "1"})
+    result = prepared(visitor=visitor, wants_sdid=False, consumer_id="first")
+
+    assert analytics_of(result).supplemental_data_id is None
+    assert visitor.asked == []
+    assert result.request.id.customer_ids == customer_ids("1")
+
+
 def test_the_callers_sdid_is_kept_and_the_visitor_not_asked() -> None:
     visitor = Counting(ORG)
     own = "FEDCBA9876543210-FEDCBA9876543210"
@@ -587,7 +696,7 @@ def test_a_wrong_sdid_is_an_error_and_the_visitor_not_asked(sdid: str) -> None:
 def test_an_error_comes_before_the_visitor_is_asked() -> None:
     visitor = Counting(ORG)
     with pytest.raises(OptionError):
-        prepared(visitor=visitor, customer_ids={"k": 5})
+        prepared(visitor=visitor, customer_ids={"k": 5.5})
 
     assert visitor.asked == []
 

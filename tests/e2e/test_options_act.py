@@ -450,8 +450,8 @@ def sent_session(world: World) -> str:
 
 
 def consumers(world: World) -> Any:
-    state = call(world)["visitor_state"]
-    return state and list(state[ORGANIZATION]["sdid"]["supplementalDataIDCurrentConsumed"])
+    world.options["visitor_cookie"] = "MCMID|456"
+    return list(call(world)["visitor_state"][ORGANIZATION]["sdid"]["supplementalDataIDCurrentConsumed"])
 
 
 def known_customers(world: World) -> Any:

@@ -7,7 +7,7 @@ touched. It runs on every call, mostly with nothing to fix; so each step first l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +23,7 @@ from targetry.models import (
     CustomerId,
     DeliveryRequest,
     ExperienceCloud,
+    Geo,
     LoggingType,
     MboxRequest,
     MetricType,
@@ -30,6 +31,7 @@ from targetry.models import (
     Notification,
     VisitorId,
 )
+from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 from targetry.visitor import (
     DEFAULT_CONSUMER_ID,
     CustomerIdsInput,
@@ -40,6 +42,7 @@ from targetry.visitor import (
 )
 
 _WEB = ChannelType.WEB
+_EMPTY_GEO = Geo()
 _CHANNELS = frozenset({ChannelType.WEB, ChannelType.MOBILE})
 _SERVER_SIDE = LoggingType.SERVER_SIDE
 _NOTIFIABLE = frozenset({MetricType.CLICK, MetricType.DISPLAY})
@@ -49,12 +52,13 @@ _LONGEST_ID = 128
 _NOT_IN_A_SESSION_ID = frozenset(" ?/")
 
 _PROPERTY_MISMATCH = property_token_mismatch("%s", "%s")
-_MBOX_INVALID = MESSAGES["MBOX_INVALID"] + "\n%r"
-_NOTIFICATION_INVALID = MESSAGES["NOTIFICATION_INVALID"] + "\n%r"
+# What a visitor may have had a hand in is logged at DEBUG only.
+_MBOX_INVALID = MESSAGES["MBOX_INVALID"] + "mbox %d has no name; it is left out"
+_NOTIFICATION_INVALID = MESSAGES["NOTIFICATION_INVALID"] + "notification %d has %s; it is left out"
+_LEFT_OUT = "Left out: %r"
+_NO_ADDRESS = "An IP address is ignored: context.geo.ip_address is none; pass the address of the visitor alone (%d so far)"
+_IGNORED_ADDRESS = "Ignored IP address: %r"
 _HINT_INVALID = "Location hint %r cannot be an edge cluster, going on without it."
-_IDS_HELD_BACK = (
-    "Customer ids without a tntId, thirdPartyId or marketingCloudVisitorId are refused by the API: held back."
-)
 
 
 class Log(Protocol):
@@ -94,6 +98,20 @@ class Asked(Protocol):
     def customer_ids(self) -> CustomerIdsInput | None: ...
 
 
+class RateLimitedLog(Protocol):
+    """A log that writes at most one line per minute of each `kind`."""
+
+    def warning(self, kind: str, message: str, /, *args: object) -> object: ...
+
+
+class IgnoredInput(msgspec.Struct):
+    """Numbers of inputs that calls went on without: each was logged, or its kind was within the same minute."""
+
+    ip_addresses: int = 0
+    mboxes: int = 0
+    notifications: int = 0
+
+
 class Standing(msgspec.Struct):
     """What is the same for all calls of a client, for a while.
 
@@ -108,6 +126,8 @@ class Standing(msgspec.Struct):
     sticky_cluster: str | None = None
     timezone_offset: int = 0
     cookies_route: bool = True
+    rate_limited_log: RateLimitedLog | None = None
+    ignored: IgnoredInput = msgspec.field(default_factory=IgnoredInput)
 
 
 def prepare(
@@ -118,11 +138,12 @@ def prepare(
     now: float,
     *,
     wire: bool,
+    wants_sdid: bool = True,
 ) -> Prepared:
     """Fill the request in place. `now` is in epoch seconds.
 
     `wire=False` prepares for an on-device decision, which cannot do without a visitor id.
-    The visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
+    With `wants_sdid` the visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
     """
     new_id, log = standing.new_id, standing.log
     session_id, device_id = asked.session_id, None
@@ -143,8 +164,6 @@ def prepare(
         _fill_id(request, device_id, visitor, values, asked.customer_ids)
     if not wire:
         ensure_visitor_id(request, cluster, new_id)
-    elif request.id is not None and request.id.customer_ids:
-        _hold_back_lone_customer_ids(request, request.id, log)
     if standing.property_token or request._property is not None:
         _fill_property(request, standing.property_token, log)
     context = request.context
@@ -152,25 +171,28 @@ def prepare(
         context = request.context = Context(_WEB)
     elif context.channel not in _CHANNELS:
         context.channel = _WEB
+    if context.geo is not None and context.geo.ip_address is not None:
+        _check_address(context, context.geo, context.geo.ip_address, standing, wire=wire)
     if context.time_offset_in_minutes is None:
         context.time_offset_in_minutes = standing.timezone_offset
     if (execute := request.execute) is not None:
         if execute.mboxes is not None:
-            execute.mboxes = _numbered(execute.mboxes, log)
+            execute.mboxes = _numbered(execute.mboxes, standing)
         if execute.mboxes is None and execute.page_load is None:
             request.execute = None
     if (prefetch := request.prefetch) is not None:
         if prefetch.mboxes is not None:
-            prefetch.mboxes = _numbered(prefetch.mboxes, log)
+            prefetch.mboxes = _numbered(prefetch.mboxes, standing)
         prefetch.views = prefetch.views or None
         if prefetch.mboxes is None and prefetch.views is None and prefetch.page_load is None:
             request.prefetch = None
     if request.notifications is not None:
-        request.notifications = _valid_notifications(request.notifications, log)
+        _leave_out_invalid_notifications(request, request.notifications, standing)
     if request.experience_cloud is None and visitor is None:
         request.experience_cloud = ExperienceCloud(analytics=AnalyticsRequest(logging=_SERVER_SIDE))
     else:
-        _fill_experience_cloud(request, visitor, values, asked.consumer_id)
+        consumer_id = (asked.consumer_id or DEFAULT_CONSUMER_ID) if wants_sdid else None
+        _fill_experience_cloud(request, visitor, values, consumer_id)
     return Prepared(request, session_id or new_id(), cluster, routed_by_cookie, visitor)
 
 
@@ -250,12 +272,6 @@ def _has_other_id(visitor_id: VisitorId) -> bool:
     return bool(visitor_id.tnt_id or visitor_id.marketing_cloud_visitor_id or visitor_id.third_party_id)
 
 
-def _hold_back_lone_customer_ids(request: DeliveryRequest, visitor_id: VisitorId, log: Log) -> None:
-    if not _has_other_id(visitor_id):
-        request.id = None
-        log.warning(_IDS_HELD_BACK)
-
-
 def _fill_property(request: DeliveryRequest, property_token: str | None, log: Log) -> None:
     own = request._property
     if own is None or not own.token:
@@ -264,45 +280,72 @@ def _fill_property(request: DeliveryRequest, property_token: str | None, log: Lo
         log.debug(_PROPERTY_MISMATCH, own.token, property_token)
 
 
-def _numbered(mboxes: list[MboxRequest], log: Log) -> list[MboxRequest] | None:
+def _check_address(context: Context, geo: Geo, address: str, standing: Standing, *, wire: bool) -> None:
+    """Go on without an address that is none; on device, the literal for an unknown one is left to the lookup."""
+    if is_ip_address(address) or (address == UNKNOWN_IP_ADDRESS and not wire):
+        return
+    geo.ip_address = None
+    if geo == _EMPTY_GEO:
+        context.geo = None
+    standing.ignored.ip_addresses += 1
+    if standing.rate_limited_log is not None:
+        standing.rate_limited_log.warning("ip-address", _NO_ADDRESS, standing.ignored.ip_addresses)
+    standing.log.debug(_IGNORED_ADDRESS, address)
+
+
+def _numbered(mboxes: list[MboxRequest], standing: Standing) -> list[MboxRequest] | None:
     """The mboxes that have a name; one without an index gets its place among them, from 0 (D-09)."""
     place = 0
     for mbox in mboxes:
         if not mbox.name:
-            return _numbered(_named(mboxes, log), log)
+            return _numbered(_named(mboxes, standing), standing)
         if mbox.index is None:
             mbox.index = place
         place += 1
     return mboxes if place else None
 
 
-def _named(mboxes: list[MboxRequest], log: Log) -> list[MboxRequest]:
+def _named(mboxes: list[MboxRequest], standing: Standing) -> list[MboxRequest]:
     named = []
-    for mbox in mboxes:
+    for position, mbox in enumerate(mboxes):
         if mbox.name:
             named.append(mbox)
         else:
-            log.error(_MBOX_INVALID, mbox)
+            standing.ignored.mboxes += 1
+            standing.log.error(_MBOX_INVALID, position)
+            standing.log.debug(_LEFT_OUT, mbox)
     return named
 
 
-def _valid_notifications(notifications: list[Notification], log: Log) -> list[Notification] | None:
-    """The notifications with an id, a timestamp and a type that the API knows (D-43)."""
+def _leave_out_invalid_notifications(
+    request: DeliveryRequest, notifications: list[Notification], standing: Standing
+) -> None:
+    """Keep the notifications with an id, a timestamp and a type that the API knows.
+
+    Raises `OptionError` where none of them has, and the request asks for nothing else: there is nothing to send.
+    """
     valid = []
-    for notification in notifications:
-        if _is_valid(notification):
+    for position, notification in enumerate(notifications):
+        fault = _fault_of(notification)
+        if fault is None:
             valid.append(notification)
         else:
-            log.error(_NOTIFICATION_INVALID, notification)
-    return valid or None
+            standing.ignored.notifications += 1
+            standing.log.error(_NOTIFICATION_INVALID, position, fault)
+            standing.log.debug(_LEFT_OUT, notification)
+    request.notifications = valid or None
+    if valid or not notifications or request.execute is not None or request.prefetch is not None:
+        return
+    if request.telemetry is None or not request.telemetry.entries:
+        raise OptionError("request.notifications[0]", f"has {_fault_of(notifications[0])}")
 
 
-def _is_valid(notification: Notification) -> bool:
-    identity: Any = notification.id
-    timestamp: Any = notification.timestamp
-    if not identity or not isinstance(identity, str):
-        return False
-    return type(timestamp) is int and notification.type in _NOTIFIABLE
+def _fault_of(notification: Notification) -> str | None:
+    if not notification.id:
+        return "no id"
+    if notification.timestamp is None:
+        return "no timestamp"
+    return None if notification.type in _NOTIFIABLE else "a type other than click and display"
 
 
 def _fill_experience_cloud(
@@ -311,6 +354,7 @@ def _fill_experience_cloud(
     values: Mapping[str, str] | None,
     consumer_id: str | None,
 ) -> None:
+    """Fill in Audience Manager and Analytics; `consumer_id` is whom the visitor's SDID is for, None for no SDID."""
     cloud = request.experience_cloud
     if cloud is None:
         cloud = request.experience_cloud = ExperienceCloud()
@@ -324,8 +368,8 @@ def _fill_experience_cloud(
         analytics.logging = _SERVER_SIDE
     if analytics.supplemental_data_id:
         _check_sdid(analytics.supplemental_data_id)
-    elif visitor is not None:
-        analytics.supplemental_data_id = visitor.get_supplemental_data_id(consumer_id or DEFAULT_CONSUMER_ID)
+    elif visitor is not None and consumer_id is not None:
+        analytics.supplemental_data_id = visitor.get_supplemental_data_id(consumer_id)
 
 
 def _audience_manager(values: Mapping[str, str]) -> AudienceManager | None:

@@ -93,7 +93,7 @@ def test_a_report_goes_with_the_decisions_session_cluster_property_environment_a
         execute=HERO.execute,
     )
     cookie = f"session#cookie-session#{FAR}|PC#other.28_0#{FAR}"
-    result = client.get_offers(request=request, target_cookie=cookie, visitor_cookie=None)
+    result = client.get_offers(request=request, target_cookie=cookie, visitor_cookie="MCMID|1")
     assert client.flush()
     (received,) = target.requests
     body = received.json()
@@ -303,7 +303,7 @@ def test_a_spool_that_cannot_be_written_is_done_without(
 def test_a_function_of_the_callers_own_gets_the_reports_instead(decider: Connect, target: Target) -> None:
     reports: list[dict[str, Any]] = []
     client = decider(send_notification_func=reports.append)
-    client.get_offers(request=HERO, visitor_cookie=None)
+    client.get_offers(request=HERO, visitor_cookie="MCMID|1")
     assert client.flush()
     (report,) = reports
     assert set(report) == {"request", "visitor"}

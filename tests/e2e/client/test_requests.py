@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -182,12 +186,89 @@ def test_notifications_that_are_none_are_left_out(connect: Connect, target: Targ
     good = Notification(id="n1", timestamp=1, type=MetricType.DISPLAY)
     bad = [
         Notification(timestamp=1, type=MetricType.DISPLAY),
-        Notification(id="n2", timestamp="soon", type=MetricType.DISPLAY),  # type: ignore[arg-type]
+        Notification(id="n2", type=MetricType.DISPLAY),
         Notification(id="n3", timestamp=1, type="hover"),  # type: ignore[arg-type]
     ]
     result = connect().send_notifications(request=DeliveryRequest(notifications=[bad[0], good, *bad[1:]]))
     assert target.notifications == [{"id": "n1", "timestamp": 1, "type": "display"}]
     assert [one.id for one in result.notifications or ()] == ["n1"]
+
+
+@pytest.mark.parametrize("timestamp", [math.nan, "soon", True, [1]], ids=repr)
+@pytest.mark.parametrize("call", ["send_notifications", "get_offers"])
+def test_what_cannot_be_a_timestamp_is_an_error_and_nothing_is_sent(
+    call: str, timestamp: Any, connect: Connect, target: Target
+) -> None:
+    wrong = Notification(id="n1", timestamp=timestamp, type=MetricType.DISPLAY)
+    with pytest.raises(OptionError) as caught:
+        getattr(connect(), call)(request=DeliveryRequest(notifications=[wrong]))
+    assert caught.value.path == "request.notifications[0].timestamp"
+    assert target.requests == []
+
+
+def test_a_call_that_would_be_empty_without_its_notifications_is_an_error(
+    connect: Connect, target: Target
+) -> None:
+    client = connect()
+    with pytest.raises(OptionError, match=r"^request\.notifications\[0\]: has no timestamp$"):
+        client.send_notifications(
+            request=DeliveryRequest(notifications=[Notification(id="n1", type="click")])
+        )
+    assert target.requests == []
+    assert client.client.stats().ignored.notifications == 1
+
+
+def test_an_order_of_a_database_and_a_clock_arrives_whole(connect: Connect, target: Target) -> None:
+    order = Order(id=17, total=Decimal("19.90"), purchased_product_ids=[1, uuid.UUID(int=2)])  # type: ignore[list-item]
+    for timestamp in (
+        1_700_000_000_000.4,
+        datetime.fromtimestamp(1_700_000_000, UTC),
+        Decimal(1_700_000_000_000),
+    ):
+        bought = Notification(id=uuid.UUID(int=1), type="click", timestamp=timestamp, order=order)
+        connect().send_notifications(
+            request=DeliveryRequest(notifications=[bought]), session_id=uuid.UUID(int=3)
+        )
+    assert (
+        target.notifications
+        == [
+            {
+                "id": str(uuid.UUID(int=1)),
+                "type": "click",
+                "timestamp": 1_700_000_000_000,
+                "order": {"id": "17", "total": 19.9, "purchasedProductIds": ["1", str(uuid.UUID(int=2))]},
+            }
+        ]
+        * 3
+    )
+    assert query_of(target.requests[0])["sessionId"] == str(uuid.UUID(int=3))
+
+
+@pytest.mark.parametrize(
+    ("address", "sent"),
+    [
+        ("203.0.113.7:50000", {"geo": {"ipAddress": "203.0.113.7"}}),
+        ("203.0.113.7, 10.0.0.1", {"geo": {"ipAddress": "203.0.113.7"}}),
+        ("testclient", {}),
+        ("", {}),
+    ],
+)
+def test_an_address_is_read_or_ignored_and_never_fails_a_call(
+    address: str, sent: dict[str, Any], connect: Connect, target: Target, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect()
+    request = DeliveryRequest(
+        context=Context(channel="web", geo=Geo(ip_address=address), time_offset_in_minutes=0),
+        execute=HERO.execute,
+    )
+    for _ in range(3):
+        client.get_offers(request=request)
+    assert [body["context"] for body in target.bodies] == [
+        {"channel": "web", **sent, "timeOffsetInMinutes": 0}
+    ] * 3
+    assert client.client.stats().ignored.ip_addresses == (0 if sent else 3)
+    lines = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(lines) == (0 if sent else 1)
 
 
 def test_get_attributes_asks_for_the_mboxes_and_reads_their_keys(connect: Connect, target: Target) -> None:
@@ -225,7 +306,7 @@ CUSTOMERS = [CustomerId(id="c", integration_code="crm", authenticated_state="aut
             "request.context.geo.country_code",
         ),
         ({"request": HERO, "decisioning_method": "remote"}, "decisioning_method"),
-        ({"request": HERO, "session_id": 5}, "session_id"),
+        ({"request": HERO, "session_id": 5.5}, "session_id"),
         ({"request": HERO, "customer_ids": [*CUSTOMERS, "c"]}, "customer_ids[1]"),
         ({"request": HERO, "visitor": object()}, "visitor"),
         ({"request": HERO, "visitor_cookie": 1}, "visitor_cookie"),

@@ -119,9 +119,17 @@ def test_customer_ids_come_before_those_of_the_request(
     assert result["visitor_state"][ORGANIZATION]["customerIDs"]["crm"]["id"] == "c1"
 
 
-def test_customer_ids_without_any_other_id_are_held_back(connect: Connect, target: Target) -> None:
-    connect().get_offers(request=HERO, customer_ids=[CUSTOMER])
-    assert "id" not in target.bodies[0]
+def test_customer_ids_without_any_other_id_are_sent_and_without_an_sdid(
+    connect: Connect, target: Target
+) -> None:
+    client = connect()
+    result = client.get_offers(request=HERO, customer_ids=[CUSTOMER])
+    client.get_offers(request=HERO, customer_ids=[CUSTOMER], consumer_id="first", visitor_cookie=None)
+    assert [body["id"] for body in target.bodies] == [{"customerIds": [CUSTOMER_BODY]}] * 2
+    assert [body["experienceCloud"] for body in target.bodies] == [
+        {"analytics": {"logging": "server_side"}}
+    ] * 2
+    assert result["visitor_state"] == {ORGANIZATION: {"customerIDs": {"crm": {"id": "c1", "authState": 1}}}}
 
 
 def test_the_amcv_cookie_brings_ecid_region_blob_and_an_sdid(connect: Connect, target: Target) -> None:
@@ -134,10 +142,32 @@ def test_the_amcv_cookie_brings_ecid_region_blob_and_an_sdid(connect: Connect, t
     assert result["visitor_state"][ORGANIZATION]["sdid"]["supplementalDataIDCurrent"] == sdid
 
 
-def test_a_first_visit_has_no_cookie_and_yet_an_sdid(connect: Connect, target: Target) -> None:
-    connect().get_offers(request=HERO, visitor_cookie=None)
-    assert "id" not in target.bodies[0]
-    assert SDID.fullmatch(target.bodies[0]["experienceCloud"]["analytics"]["supplementalDataId"])
+@pytest.mark.parametrize(
+    "options",
+    [{"visitor_cookie": None}, {"visitor_cookie": ""}, {"consumer_id": "first"}],
+    ids=lambda options: str(options),
+)
+def test_without_a_visitor_cookie_or_object_there_is_no_sdid(
+    options: dict[str, Any], connect: Connect, target: Target
+) -> None:
+    client = connect()
+    result = client.get_offers(request=HERO, **options)
+    client.send_notifications(
+        request={"notifications": [{"id": "n", "type": "click", "timestamp": 1}]}, **options
+    )
+    assert [body["experienceCloud"] for body in target.bodies] == [
+        {"analytics": {"logging": "server_side"}}
+    ] * 2
+    assert result["visitor_state"] is None
+
+
+def test_on_device_reports_carry_customer_ids_and_no_sdid(on_device: Connect, target: Target) -> None:
+    client = on_device(telemetry_enabled=False)
+    client.get_offers(request=HERO, customer_ids=[CUSTOMER], consumer_id="first")
+    assert client.flush()
+    (body,) = target.bodies
+    assert body["id"]["customerIds"] == [CUSTOMER_BODY]
+    assert body["experienceCloud"] == {"analytics": {"logging": "server_side"}}
 
 
 def test_without_a_visitor_there_is_no_sdid_and_no_state(connect: Connect, target: Target) -> None:
