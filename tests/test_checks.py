@@ -108,3 +108,35 @@ def test_refused_url_leaves_no_part_of_it_in_traceback(check: checks.Check) -> N
         check("option", URL_WITH_SLASH_IN_PASSWORD)
     text = "".join(traceback.format_exception(caught.value))
     assert "hush" not in text
+
+
+PORTS = ["0", "00", "65536", "99999", "-1", "http", "80x", "8_0", "８０"]
+WITH_PORT = {
+    "server_domain": (checks.host, "acme.example:{}"),
+    "server_domain in brackets": (checks.host, "[::1]:{}"),
+    "cdn_base_path": (checks.base_path, "cdn.example:{}/path"),
+    "cdn_base_path with scheme": (checks.base_path, "https://cdn.example:{}"),
+    "artifact_location": (checks.location, "https://cdn.example:{}/rules.json"),
+    "proxy": (checks.proxy, "http://me:hush@proxy.example:{}"),
+}
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize(("check", "form"), WITH_PORT.values(), ids=WITH_PORT)
+def test_impossible_port_is_refused_with_the_option(check: checks.Check, form: str, port: str) -> None:
+    with pytest.raises(OptionError, match=r"must have a port from 1 to 65535") as caught:
+        check("option", form.format(port))
+    assert caught.value.path == "option"
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["1", "443", "65535"])
+@pytest.mark.parametrize(("check", "form"), WITH_PORT.values(), ids=WITH_PORT)
+def test_possible_port_is_accepted(check: checks.Check, form: str, port: str) -> None:
+    assert check("option", form.format(port)) == form.format(port)
+
+
+@pytest.mark.parametrize("address", ["::1", "2001:db8::1:8080", "[::1", "[no]", "::1]"])
+def test_address_that_makes_no_url_is_refused(address: str) -> None:
+    with pytest.raises(OptionError):
+        checks.host("server_domain", address)

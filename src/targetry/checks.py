@@ -7,6 +7,7 @@ opened, resolved or asked; a path need not exist.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -108,6 +109,18 @@ def _printable(path: str, given: str) -> str:
 
 def host(path: str, value: Any) -> str:
     """A host name, perhaps with a port."""
+    authority = _bare_authority(path, value)
+    if authority.count(":") > 1 and not authority.startswith("["):
+        raise OptionError(path, "must have an IPv6 address in brackets, like [::1]:8080")
+    try:
+        url = urlsplit(f"//{authority}")
+    except ValueError:  # from its brackets
+        raise OptionError(path, "must be a host name or an address") from None
+    _check_port(path, url)
+    return authority
+
+
+def _bare_authority(path: str, value: Any) -> str:
     if not _NOT_IN_A_HOST.isdisjoint(text(path, value)):
         raise OptionError(path, "must be a bare host name, without scheme, path or credentials")
     return str(value)
@@ -115,7 +128,7 @@ def host(path: str, value: Any) -> str:
 
 def client_code(path: str, value: Any) -> str:
     """It becomes a label of a host name and a segment of a path."""
-    if ":" in host(path, value):
+    if ":" in _bare_authority(path, value):
         raise OptionError(path, "must be a client code, without a port")
     return str(value)
 
@@ -264,10 +277,18 @@ def _url(path: str, value: Any) -> SplitResult:
     given = text(path, value)
     try:
         url = urlsplit(given)
-        _ = url.port  # reading it is what checks it
     except ValueError:  # its text repeats parts of the URL, perhaps of a password
         raise OptionError(path, "is not a URL") from None
+    _check_port(path, url)
     return url
+
+
+def _check_port(path: str, url: SplitResult) -> None:
+    """Refuse a port that no server can listen on. The message repeats nothing, which may be of a password."""
+    with contextlib.suppress(ValueError):  # not a number, or beyond 65535
+        if url.port != 0:
+            return
+    raise OptionError(path, "must have a port from 1 to 65535")
 
 
 def _path_of_url(url: SplitResult) -> str:

@@ -27,7 +27,8 @@ def test_a_proxy_is_read_from_its_url(text: str, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gopher://p", "http://", "http://me:secret@", "http://p:secret", "http://p:99999"]
+    "text",
+    ["", "gopher://p", "http://", "http://me:secret@", "http://p:secret", "http://p:99999", "http://p:0"],
 )
 def test_what_is_no_proxy_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(NoWayError) as caught:

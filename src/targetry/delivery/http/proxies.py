@@ -50,6 +50,8 @@ def parse_proxy(text: str) -> Proxy:
         raise NoWayError(f"the scheme of a proxy must be one of {', '.join(_PORTS)}")
     if not host:
         raise NoWayError("must be a URL like http://user:password@host:port")
+    if port == 0:
+        raise NoWayError("must have a port from 1 to 65535")
     user, password = (None if part is None else unquote(part) for part in (url.username, url.password))
     return Proxy(url.scheme, host, port or _PORTS[url.scheme], user, password)
 
