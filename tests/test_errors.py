@@ -10,6 +10,7 @@ from targetry.errors import (
     AttributeNotFoundError,
     ClosedError,
     DeadlineError,
+    MissingExtraError,
     NotReadyError,
     OpenApiException,
     OptionError,
@@ -30,10 +31,12 @@ EVERY_ERROR = [
     ApiException(400, "Bad Request", body='{"message": "no"}', headers={"content-type": "application/json"}),
     TransportError(reason="refused"),
     DeadlineError(reason="too late"),
+    MissingExtraError("starlette", "edge"),
 ]
 
 CAUGHT_AS: list[tuple[type[Exception], type[Exception]]] = [
     (OptionError, ValueError),
+    (MissingExtraError, ImportError),
     (ArtifactVersionError, ArtifactError),
     (AttributeNotFoundError, LookupError),
     (ApiException, OpenApiException),

@@ -70,6 +70,17 @@ class AttributeNotFoundError(TargetError, LookupError):
     """`AttributesProvider.get_value` was asked for an mbox or key that the offers do not hold."""
 
 
+class MissingExtraError(TargetError, ImportError):
+    """A package of an optional extra of Targetry is not installed; `name` is the package, `extra` the extra."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs the package {package}: pip install 'targetry[{extra}]'", name=package)
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str | None, str]]:
+        return type(self), (self.name, self.extra)
+
+
 class OpenApiException(Exception):  # noqa: N818  the official name
     """Base class that the official `delivery_api_client` gives its exceptions."""
 

@@ -6,9 +6,11 @@ imports it there hangs. So late imports are done inside `importing()`, and a for
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
+from targetry.errors import MissingExtraError
 from targetry.forks import ForkGate
 
 _gate: Final = ForkGate(longest_wait_s=30.0)  # a busy interpreter gives an import a small share of its time
@@ -17,3 +19,16 @@ _gate: Final = ForkGate(longest_wait_s=30.0)  # a busy interpreter gives an impo
 def importing() -> AbstractContextManager[object]:
     """No other thread forks inside this block. For nothing but imports, which may nest."""
     return _gate.shut()
+
+
+@contextmanager
+def importing_extra(extra: str) -> Iterator[None]:
+    """As `importing`, for packages of an optional extra: raise `MissingExtraError` if one is not installed."""
+    with importing():
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", "targetry"):  # a fault of our own
+                raise
+            raise MissingExtraError(package, extra) from error

@@ -22,6 +22,7 @@ import msgspec
 
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.errors import ClosedError
+from targetry.lazy_import import importing_extra
 
 if TYPE_CHECKING:
     from targetry.edge.local import LocalEdge
@@ -49,9 +50,10 @@ def edge(artifact: Any = None, **options: Any) -> AbstractContextManager[LocalEd
         with edge() as here, TargetClient.create(here.client_options()) as client:
             client.get_offers(request=request)
 
-    Needs the extra `targetry[edge]`. With pytest, `from targetry.edge.fixtures import target_edge` is the same as a fixture.
+    Needs the extra `targetry[edge]`; raises `MissingExtraError` without it. With pytest, `from targetry.edge.fixtures import target_edge` is the same as a fixture.
     """
-    from targetry.edge.local import edge as local_edge
+    with importing_extra("edge"):
+        from targetry.edge.local import edge as local_edge
 
     return local_edge(artifact, **options)
 

@@ -39,8 +39,8 @@ class GeoDatabase:
         """Raises `OptionError` when the package or the file is missing, or the file is no such database."""
         try:
             import maxminddb
-        except ImportError:
-            reason = "needs the package maxminddb: pip install 'targetry[geo]'"
+        except ModuleNotFoundError as error:
+            reason = f"needs the package {error.name}: pip install 'targetry[geo]'"
             raise OptionError(_OPTION, reason) from None
         try:
             return cls(maxminddb.open_database(path), emit)

@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry import TargetClient
+from targetry.errors import MissingExtraError
+from targetry.lazy_import import importing_extra
 from targetry.models import (
     Context,
     DeliveryRequest,
@@ -44,9 +46,10 @@ class Outcome(NamedTuple):
 def shop_over_http() -> Outcome:
     """Have an edge, ask it for each visitor by every method, click now and then, and read what it counted.
 
-    Raises `ImportError` without the extra `targetry[edge]`.
+    Raises `MissingExtraError` without the extra `targetry[edge]`.
     """
-    from targetry.edge.local import edge
+    with importing_extra("edge"):
+        from targetry.edge.local import edge
 
     names: dict[str, str] = {}
     agreed = 0
@@ -72,8 +75,8 @@ def print_edge_demo(out: Console) -> None:
     out.print(Text("The same shop over HTTP, against an edge on this machine", "bold"))
     try:
         outcome = shop_over_http()
-    except ImportError as error:
-        out.print(Text(f"Left out: it needs the package {error.name}: pip install 'targetry[edge]'", "dim"))
+    except MissingExtraError as error:
+        out.print(Text(f"Left out: {error}", "dim"))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("Experience")

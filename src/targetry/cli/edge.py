@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 from rich.text import Text
 
-from targetry.errors import OptionError
+from targetry.lazy_import import importing_extra
 
 from .output import console
 
@@ -136,13 +136,10 @@ def edge(
       targetry edge rules.json --client acme --log json
       targetry edge --data ./ledger --workers 4
     """
-    try:
+    with importing_extra("edge"):
         from targetry.edge.log_lines import start_logging
         from targetry.edge.server import EdgeOptions, EdgeServer
         from targetry.edge.workers import EdgeWorkers
-    except ImportError as error:
-        reason = f"needs the package {error.name}: pip install 'targetry[edge]'"
-        raise OptionError("edge", reason) from None
     start_logging(log)
     options = EdgeOptions(
         artifacts=artifacts or (),

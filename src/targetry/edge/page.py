@@ -28,6 +28,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from targetry.errors import MissingExtraError
 from targetry.wording.figures import (
     counted,
     shown_clock,
@@ -48,7 +49,6 @@ from .report_plot import MOST_ACTIVITIES, PlotError, plotted
 from .shelf import Served, Shelf
 from .shown_artifact import COLOURS, ShownArtifact, shown_artifact
 from .shown_request import shown_request, unexplained
-from .significance import MissingExtraError
 
 _T = TypeVar("_T")
 

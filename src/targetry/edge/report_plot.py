@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from targetry.errors import TargetError
-from targetry.lazy_import import importing
+from targetry.lazy_import import importing_extra
 
 from .report import ActivityReport, ExperienceReport, Report
-from .significance import MissingExtraError
 
 SUFFIXES: Final = (".png", ".svg")
 MOST_ACTIVITIES: Final = 20
@@ -47,12 +46,9 @@ def write_plot(report: Report, path: Path) -> None:
 
 
 def _picture(activities: list[ActivityReport], kind: str) -> bytes:
-    with importing():
-        try:
-            import matplotlib
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise MissingExtraError("matplotlib") from error
+    with importing_extra("report"):
+        import matplotlib
+        from matplotlib.figure import Figure
     out = io.BytesIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]  # its keys are literals there
         warnings.filterwarnings(

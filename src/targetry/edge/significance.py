@@ -18,19 +18,11 @@ from typing import Any, Final
 
 import msgspec
 
-from targetry.errors import TargetError
-from targetry.lazy_import import importing
+from targetry.lazy_import import importing_extra
 
 CONFIDENCE: Final = 0.95
 MISMATCH_BELOW: Final = 0.001  # of the split's p-value: so low that chance is the less likely explanation
 _FEW: Final = 5
-
-
-class MissingExtraError(TargetError):
-    """A package of the extra `targetry[report]` is not installed."""
-
-    def __init__(self, package: str) -> None:
-        super().__init__(f"this needs the package {package}: pip install 'targetry[report]'")
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -124,11 +116,8 @@ def _p_value(sample: Sample, control: Sample) -> tuple[float, str]:
 
 
 def _stats() -> Any:
-    with importing():
-        try:
-            from scipy import stats  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise MissingExtraError("scipy") from error
+    with importing_extra("report"):
+        from scipy import stats  # type: ignore[import-untyped]
     return stats
 
 

@@ -66,7 +66,7 @@ def checked_options(
     if keepalive_seconds < 0:
         raise OptionError("keepalive_seconds", "must not be negative")
     if http2 and find_spec("h2") is None:
-        raise OptionError("http2", "needs the package h2")
+        raise OptionError("http2", "needs the package h2: pip install 'targetry[http2]'")
     if ca_bundle is not None:
         _own_authorities(ca_bundle)
     return HttpOptions(
@@ -99,7 +99,7 @@ def _checked_proxy(text: str) -> Proxy:
 
 def _usable(proxy: Proxy) -> Proxy:
     if proxy.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise NoWayError(f"{proxy.scheme} needs the package socksio")
+        raise NoWayError(f"{proxy.scheme} needs the package socksio: pip install 'targetry[socks]'")
     return proxy
 
 
