@@ -31,6 +31,7 @@ LEAVES = {
     "logs",
     "messages",
     "sync_primitives",
+    "threads",
     "version",
 }
 # guest → the files that may import it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ from targetry.background.geo_aio import AsyncGeoDatabase, AsyncGeoLookup
 from targetry.background.geo_database import GeoDatabase
 from targetry.call_options import offer_options
 from targetry.delivery.transport import HttpRequest, HttpResponse
-from targetry.errors import ArtifactError, OptionError, TransportError
+from targetry.errors import ArtifactError, ClosedError, OptionError, TransportError
 from targetry.machinery import Machinery
 from targetry.models import DeliveryRequest, ExecuteRequest, Geo, MboxRequest
 from targetry.options import client_options
 from targetry.testing import AsyncFakeTransport, FakeTransport, answer
+from thread_limit import refusing_threads
 
 DEVICE = {"decisioning_method": "on-device", "artifact_payload": artifact(), "polling_interval": 0}
 
@@ -159,6 +161,40 @@ def test_ready_is_not_told_of_a_client_that_was_closed_at_once(threads: Threads)
     machinery.close(1)
     assert threads.at_last() == set()
     assert told.events == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
+def test_client_ready_refused_a_thread_is_emitted_at_a_later_call() -> None:
+    told = Listener()
+    machinery = machinery_of(events=told.handlers)
+    with refusing_threads():
+        machinery.open()
+        machinery.check()
+        assert machinery.needs_check
+    machinery.check()
+    assert not machinery.needs_check
+    told.wait_for("client_ready")
+    assert machinery.stats().threads_refused >= 2
+    machinery.close(1)
+    with pytest.raises(ClosedError):
+        machinery.check()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
+def test_polling_refused_a_thread_begins_at_a_later_call() -> None:
+    transport = FakeTransport(by=lambda _: answer(artifact()))
+    machinery = machinery_of(
+        decisioning_method="on-device", transport=transport, cdn_base_path="http://cdn.example"
+    )
+    assert machinery.engine is not None
+    with refusing_threads():
+        machinery.open()
+        assert machinery.engine.in_use()[0] is None
+    deadline = time.monotonic() + 10
+    while machinery.engine.in_use()[0] is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert machinery.engine.is_ready()
+    machinery.close(1)
 
 
 def test_where_nobody_listens_there_is_no_thread_to_tell(threads: Threads) -> None:

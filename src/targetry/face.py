@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 from .background.artifact_refresh import RefreshResult
 from .decisioning_engine import DecisioningEngine
 from .delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
-from .errors import ClosedError, OptionError
+from .errors import OptionError
 from .forks import notice_fork
 from .machinery import ClientStats, Machinery
 from .messages import MESSAGES
@@ -89,8 +89,8 @@ class ClientFace:
 
     def _check_open(self) -> None:
         notice_fork()
-        if self._machinery.is_closed:
-            raise ClosedError("the client is closed")
+        if self._machinery.needs_check:
+            self._machinery.check()
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

@@ -6,8 +6,8 @@ done by threads over a sync transport in both.
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,12 +26,15 @@ from .delivery.hosts import geo_url, operators_cluster
 from .delivery.http import HttpTransport
 from .delivery.prepare import IgnoredInput
 from .delivery.transport import AsyncTransport, Transport
+from .errors import ClosedError
 from .events import CLIENT_READY, Events
 from .forks import notice_fork, watch_forks
 from .logs import Log
 from .models import DecisioningMethod
 from .options import ClientOptions
 from .road import SDK_HEADERS, Impressions, Road, delivery_address
+from .sync_primitives import OneShotEvent
+from .threads import refused_threads, start_daemon_thread
 
 _READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned and its result been assigned
 
@@ -49,6 +52,8 @@ class ClientStats(msgspec.Struct, frozen=True):
     `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact` and `geo` are None where
     the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones or were in a call that the
     API refused, `handler_failures` the event handlers that raised. `ignored` counts input that calls went on without.
+    `threads_refused`: how many threads the system has refused
+    to all clients of this process.
     """
 
     notifications: NotifierStats
@@ -57,6 +62,7 @@ class ClientStats(msgspec.Struct, frozen=True):
     telemetry_dropped: int
     handler_failures: int
     ignored: IgnoredInput
+    threads_refused: int = 0
 
 
 class Machinery:
@@ -94,8 +100,10 @@ class Machinery:
         )
         self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
         self.is_closed = False
-        self._opened = threading.Event()
-        self._closed = threading.Event()  # wakes who waits to tell `client_ready`
+        self.needs_check = False  # whether `check` has something to do before a call
+        self._opened = OneShotEvent()
+        self._closed = OneShotEvent()  # wakes the thread that waits to emit `client_ready`
+        self._untold: deque[str] = deque()  # `client_ready`, if the system refused the thread to emit it
         watch_forks(self)
         if self._own_transport is not None:
             close_at_exit(self, Machinery._leave)
@@ -152,6 +160,18 @@ class Machinery:
         finally:
             self._opened.set()
 
+    def check(self) -> None:
+        """Raise `ClosedError` after `close`; else start what could not be started before."""
+        self.needs_check = False
+        if self.is_closed:
+            self.needs_check = True
+            raise ClosedError("the client is closed")
+        try:
+            self._untold.pop()
+        except IndexError:  # another thread does it
+            return
+        self._tell_ready()
+
     def after_fork(self) -> None:
         """In a child: the telemetry that waits is the parent's, who tells it."""
         self.road.telemetry.forget()
@@ -167,6 +187,7 @@ class Machinery:
             telemetry_dropped=self.road.telemetry.dropped,
             handler_failures=self.events.failures,
             ignored=msgspec.structs.replace(self.road.ignored),
+            threads_refused=refused_threads(),
         )
 
     def close(self, timeout: float) -> None:
@@ -174,7 +195,7 @@ class Machinery:
         if self.is_closed:
             return
         notice_fork()
-        self.is_closed = True
+        self.is_closed = self.needs_check = True
         self._closed.set()
         deadline = time.monotonic() + timeout
         if self.engine is not None:
@@ -190,8 +211,7 @@ class Machinery:
         return self._own_transport.let_go() if self._own_transport is not None else 0
 
     def _leave(self, timeout: float) -> None:
-        """The process ends, and what is left of it may still call the client."""
-        self.notifier.close(timeout)
+        """Close idle connections when the process ends; what is left of it may still call the client."""
         self.let_go()
 
     def _report(self, impressions: Impressions) -> None:
@@ -206,8 +226,14 @@ class Machinery:
 
     def _tell_ready(self) -> None:
         """Tell `client_ready` from a thread of its own, a moment after `create` has returned (D-05)."""
-        if self.options.events is not None and CLIENT_READY in self.options.events:
-            threading.Thread(target=self._emit_ready, name="targetry-client-ready", daemon=True).start()
+        if self.options.events is None or CLIENT_READY not in self.options.events:
+            return
+        if start_daemon_thread("targetry-client-ready", self._emit_ready) is None:
+            self.log.error(
+                "client_ready is delayed: the system gives no thread; trying again at a later call"
+            )
+            self._untold.append(CLIENT_READY)
+            self.needs_check = True
 
     def _emit_ready(self) -> None:
         self._opened.wait()

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import gc
+import signal
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 
+import pytest
+
 from targetry.background.repeating import Repeating
+from thread_limit import refusing_threads
 
 
 class Owner:
@@ -166,3 +172,40 @@ def test_after_a_fork_nothing_runs_until_it_is_scheduled_again() -> None:
     assert parents in owner.threads
     assert len(owner.threads) == 2
     assert owner.repeating.close(5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
+def test_a_signal_handler_may_close_what_it_interrupts() -> None:
+    owner = Owner(lambda _: None)
+    handled: list[bool] = []
+
+    def use() -> None:
+        owner.repeating.schedule(0)
+        owner.repeating.cancel()
+
+    def handle(*_: object) -> None:
+        use()
+        handled.append(owner.repeating.close(0) or True)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+        deadline = time.monotonic() + 10
+        while len(handled) < 200 and time.monotonic() < deadline:
+            owner.repeating = Repeating("repeating-test", owner._step)
+            use()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(handled) >= 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
+def test_a_refused_thread_is_started_by_the_next_schedule() -> None:
+    owner = Owner(lambda _: None)
+    with refusing_threads():
+        assert not owner.repeating.schedule(0)
+        assert not owner.repeating.running
+    assert owner.repeating.schedule(0)
+    owner.wait()
+    assert owner.steps == 1

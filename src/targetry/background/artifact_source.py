@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from targetry.delivery.transport import Transport, shown_url
 from targetry.entropy import uniform
 from targetry.forks import watch_forks
 from targetry.lazy_import import importing
+from targetry.sync_primitives import OneShotEvent
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_TIMEOUT_S: Final = 30.0
@@ -37,6 +37,7 @@ DEFAULT_FIRST_ROUND_S: Final = 15.0
 
 # A start without artifact is waited for until so many attempts, or `first_round_s`, were in vain.
 _FIRST_ROUND_ATTEMPTS = 4
+_RETRY_THREAD_S = 1.0
 _HANDLERS_S = 0.1  # for handlers to be called before a start has ended
 
 
@@ -131,8 +132,9 @@ class ArtifactSource(Generic[Rules]):
         self._halted = self._closed = self._asleep = False
         self._refreshes: deque[tuple[bool, Future[RefreshResult]]] = deque()  # forced or not, oldest first
         self._in_turn = 0  # of them, those that the turn under way answers
-        self._settled = threading.Event()  # rules are there, or not worth waiting for
-        self._told = threading.Event()  # and the handlers of that have come to an end
+        self._retry_thread_at = float("-inf")
+        self._settled = OneShotEvent()  # rules are there, or not worth waiting for
+        self._told = OneShotEvent()  # and the handlers of that have come to an end
         self._worker = Repeating("targetry-artifact", self._step)
         watch_forks(self)
 
@@ -251,7 +253,7 @@ class ArtifactSource(Generic[Rules]):
     def after_fork(self) -> None:
         """In a child: a fresh lock, and no worker until someone asks for rules (RELIABILITY 6)."""
         self._worker.after_fork()
-        settled, self._settled, self._told = self._settled, threading.Event(), threading.Event()
+        settled, self._settled, self._told = self._settled, OneShotEvent(), OneShotEvent()
         if settled.is_set():
             self._settle()
         self._asleep = self._started_at is not None and not self._closed
@@ -259,14 +261,23 @@ class ArtifactSource(Generic[Rules]):
         self._in_turn = 0
 
     def _awake(self) -> None:
+        if self._clock() < self._retry_thread_at:
+            return
         self._asleep = False
         if not self._halted:
             overdue = not self._refresh.freshness.confirmed
             self._arm(0.0 if overdue else self._schedule.after_success(first=True))
 
     def _arm(self, delay_s: float | None) -> None:
-        if delay_s is not None and not self._worker.schedule(delay_s):
-            self._settle()  # there will be no attempt to wait for
+        if delay_s is None or self._worker.schedule(delay_s):
+            return
+        self._settle()  # there will be no attempt to wait for
+        if not self._closed:
+            self._log.error(
+                "thread", "polling is paused: the system gives no thread; trying again at a later call"
+            )
+            self._retry_thread_at = self._clock() + _RETRY_THREAD_S
+            self._asleep = True
 
     def _step(self) -> float | None:
         self._in_turn = len(self._refreshes)

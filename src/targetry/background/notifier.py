@@ -13,7 +13,6 @@ of its parent's; with a spool, what is pending outlives the process, and is then
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,12 +26,13 @@ from targetry.background.entry import Deliverable, Delivery
 from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.outbox import Outbox
-from targetry.background.process_end import close_at_exit
+from targetry.background.process_end import close_at_exit, watch_process
 from targetry.background.throttle import RetryPolicy, Throttle
 from targetry.delivery.transport import Transport
 from targetry.entropy import uniform
 from targetry.forks import watch_forks
 from targetry.lazy_import import importing
+from targetry.threads import start_daemon_thread
 
 if TYPE_CHECKING:
     from targetry.background.spooled_outbox import SpooledOutbox
@@ -109,7 +109,7 @@ class Notifier:
         self._wait = wait
         self._closed = False
         self._begin()
-        close_at_exit(self, Notifier.close)
+        close_at_exit(self, Notifier.close, begin=Notifier.begin_close)
         watch_forks(self)
         if self._spool is not None and _has_files(self._spool):
             self._take_over_leftovers()
@@ -149,19 +149,27 @@ class Notifier:
         books. Raises nothing. In a signal handler that interrupted an offer it cannot wait, and leaves it to the threads to
         come to an end in that time; calling it again, as is done when the process ends, waits for that.
         """
-        self._closed = True
-        outbox = self._current()
-        outbox.shut = True
-        outbox.deadline = self._clock() + timeout
+        outbox = self._begin_close(timeout)
         if not outbox.is_reachable() or not self._drain(outbox, timeout):
             return
         outbox.end()
         if outbox.deserted:
             self._courier.last_words()
-        outbox.wait_until(lambda: outbox.deserted, _GRACE_S)
+        outbox.wait_until(lambda: outbox.deserted, self._grace_s(outbox))
         outbox.abandon()
         if outbox.has_refused:
             self._tell_for_those_who_hang(outbox)
+
+    def begin_close(self, timeout: float) -> None:
+        """Refuse what comes from now on, and send what is pending within `timeout` seconds. Waits for nothing.
+
+        Several notifiers that end together begin together; `close` then waits for each.
+        """
+        outbox = self._begin_close(timeout)
+        if timeout > 0 and not outbox.ended:
+            outbox.throttle.hurry()
+            outbox.bell.ring()
+            self._staff(outbox)
 
     def stats(self) -> NotifierStats:
         """The books as they are now. Takes no lock."""
@@ -194,6 +202,18 @@ class Notifier:
         )
         self._outbox = outbox
 
+    def _begin_close(self, timeout: float) -> Outbox:
+        self._closed = True
+        outbox = self._current()
+        outbox.shut = True
+        outbox.deadline = self._clock() + timeout
+        return outbox
+
+    def _grace_s(self, outbox: Outbox) -> float:
+        """Seconds that are left for threads to leave. They begin at the deadline, so several closes share them."""
+        deadline = outbox.deadline
+        return _GRACE_S if deadline is None else max(0.0, deadline + _GRACE_S - self._clock())
+
     def _take_over_leftovers(self) -> None:
         outbox = self._outbox
         assert isinstance(outbox, _spooled_outbox())
@@ -212,7 +232,7 @@ class Notifier:
                 outbox.leave(speakers, token)
 
         if courier.outbox is outbox and _start("targetry-notifier", outbox, speakers, speak):
-            outbox.wait_until(lambda: not speakers, _GRACE_S)
+            outbox.wait_until(lambda: not speakers, self._grace_s(outbox))
 
     def _current(self) -> Outbox:
         if self._pid != os.getpid():
@@ -249,6 +269,7 @@ class Notifier:
 
     def _hire_courier(self, outbox: Outbox) -> bool:
         courier = self._courier
+        watch_process()
         return courier.outbox is outbox and _start(
             "targetry-notifier", outbox, outbox.crew, lambda token: self._serve(courier, token)
         )
@@ -317,12 +338,10 @@ class Notifier:
 
 
 def _start(name: str, outbox: Outbox, crew: set[object], work: Callable[[object], None]) -> bool:
-    """Have a thread do `work`, in which it stays a member of `crew`. False: there is no thread to be had."""
+    """Have a thread do `work`, in which it stays a member of `crew`. Return False if the system gives no thread."""
     token = object()
     crew.add(token)
-    try:
-        threading.Thread(target=work, args=(token,), name=name, daemon=True).start()
-    except RuntimeError:  # a limit was reached, or the interpreter is going down
+    if start_daemon_thread(name, work, token) is None:
         outbox.leave(crew, token)
         return False
     return True

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from targetry.background.limited_log import LimitedLog
-from targetry.background.process_end import close_at_exit
+from targetry.background.process_end import close_at_exit, watch_process
 from targetry.background.repeating import Repeating
 from targetry.errors import OptionError
 from targetry.forks import watch_forks
 from targetry.logs import Log
+from targetry.sync_primitives import WakeupEvent
 
 _MOST_WAITING: Final = 10_000  # a function that does not keep up loses the newest
 
@@ -30,7 +30,7 @@ class Reports:
         self._function = function
         self._log = LimitedLog(Log())
         self._waiting: deque[dict[str, Any]] = deque()
-        self._taken = threading.Condition()
+        self._taken = WakeupEvent()
         self._closed = False
         self._worker = Repeating("targetry-reports", self._step)
         watch_forks(self)
@@ -42,6 +42,8 @@ class Reports:
         if len(self._waiting) >= _MOST_WAITING:
             self._log.error("full", "send_notification_func does not keep up: impressions are dropped")
             return
+        if not self._worker.running:
+            watch_process()
         self._waiting.append(impressions)
         self._worker.schedule(0)
 
@@ -51,22 +53,25 @@ class Reports:
             return
         self._closed = True
         deadline = time.monotonic() + timeout_s
-        if self._waiting and not self._worker.schedule(0):  # the interpreter is ending and gives no thread
-            self._step()
-        with self._taken:
-            self._taken.wait_for(lambda: not self._waiting, timeout_s)
+        has_thread = not self._waiting or self._worker.schedule(
+            0
+        )  # the interpreter may be ending, and give none
+        while self._waiting and (left := deadline - time.monotonic()) > 0:
+            if has_thread:
+                self._taken.wait(left)
+            else:
+                self._hand_over(self._waiting.popleft())
         self._worker.close(max(0.0, deadline - time.monotonic()))
 
     def after_fork(self) -> None:
         self._waiting.clear()
-        self._taken = threading.Condition()
+        self._taken = WakeupEvent()
         self._worker.after_fork()
 
     def _step(self) -> None:
         while self._waiting:
             impressions = self._waiting.popleft()
-            with self._taken:
-                self._taken.notify_all()
+            self._taken.set()
             self._hand_over(impressions)
 
     def _hand_over(self, impressions: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from e2e.client.listener import Listener
+from e2e.client.scripts import PRELUDE, Run, started
 from e2e.client.skins import Blocking, Looped, Skin
 from e2e.client.target import CLIENT, ORGANIZATION, Target
 
@@ -62,3 +64,17 @@ def reach(target: Target) -> dict[str, Any]:
         "trust_env": False,
         "timeout": 10_000,
     }
+
+
+@pytest.fixture
+def run(target: Target) -> Run:
+    """Runs a script to its end, which must be a good one; returns how long that took."""
+
+    def run(script: str, *flags: str, prelude: str = PRELUDE) -> float:
+        began = time.monotonic()
+        with started(target, script, *flags, prelude=prelude) as process:
+            _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+        return time.monotonic() - began
+
+    return run

@@ -1,0 +1,73 @@
+"""Ends of processes: scripts whose daemon threads go on deciding, and how long they take to end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from e2e.client.scripts import started
+from e2e.client.target import Target
+
+END_S = 2.5  # two seconds, and what a busy machine takes
+
+BUSY = """
+def decide(client):
+    while True:
+        client.get_offers(hero("busy"))
+def start(client):
+    threading.Thread(target=decide, args=[client], daemon=True).start()
+"""
+
+BUSY_ENDS = {
+    "one client": "client = TargetClient.create(on_device)\nstart(client)\n",
+    "five clients": """
+clients = [TargetClient.create(on_device) for _ in range(5)]
+for client in clients:
+    start(client)
+""",
+    "five threads of one client": """
+client = TargetClient.create(on_device)
+for _ in range(5):
+    start(client)
+""",
+    "a spool": """
+import tempfile
+folder = tempfile.TemporaryDirectory()
+client = TargetClient.create(on_device, notification_spool=folder.name)
+start(client)
+""",
+    "callbacks under way": """
+client = TargetClient.create(on_device)
+start(client)
+for _ in range(50):
+    client.get_offers(hero("called"), callback=len, err_callback=type)
+""",
+    "an event loop": """
+async def decide_async():
+    client = await AsyncTargetClient.create(on_device)
+    while True:
+        await client.get_offers(hero("busy"))
+threading.Thread(target=asyncio.run, args=[decide_async()], daemon=True).start()
+""",
+    "sys.exit": "client = TargetClient.create(on_device)\nstart(client)\ntime.sleep(0.2)\nended()\nsys.exit(0)\n",
+}
+
+# The time of the end is written by the process itself, without that of the interpreter's start.
+TIMED = """
+import pathlib
+def ended():
+    pathlib.Path(sys.argv[2]).write_text(str(time.time()))
+"""
+
+
+def seconds_to_end(target: Target, script: str, folder: Path) -> float:
+    """Run `script`, whose threads go on, and return how long it took to end after its last line."""
+    stamp = folder / "ended"
+    script = TIMED + BUSY + script + "time.sleep(0.3)\nended()\n"
+    with started(target, script, arguments=[str(stamp)]) as process:
+        assert process.wait(30) == 0
+        return time.time() - float(stamp.read_text())
+
+
+def session_of(target: str) -> str:
+    return target.rpartition("=")[2]
