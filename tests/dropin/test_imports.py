@@ -129,7 +129,15 @@ NAMES = {
     },
     "target_decisioning_engine": {
         "DecisioningConfig": "targetry.standalone:DecisioningConfig",
+        "MESSAGES": "targetry.official.engine_messages:MESSAGES",
         "TargetDecisioningEngine": "targetry.standalone:TargetDecisioningEngine",
+    },
+    "target_decisioning_engine.messages": {
+        "MESSAGES": "targetry.official.engine_messages:MESSAGES",
+        "artifact_fetch_error": "targetry.official.engine_messages:artifact_fetch_error",
+        "artifact_version_unsupported": "targetry.official.engine_messages:artifact_version_unsupported",
+        "error_max_retry": "targetry.official.engine_messages:error_max_retry",
+        "invalid_environment": "targetry.official.engine_messages:invalid_environment",
     },
     "target_decisioning_engine.events": {
         "ARTIFACT_DOWNLOAD_FAILED": "targetry.events:ARTIFACT_DOWNLOAD_FAILED",

@@ -26,6 +26,7 @@ from delivery_api_client import (
 from dropin.shop import ARTIFACT_PATH, CLIENT, ORGANIZATION, Shop
 from servers.faulty import HANG, answer, json_answer
 from target_decisioning_engine import TargetDecisioningEngine
+from target_decisioning_engine.messages import MESSAGES
 from target_decisioning_engine.types.decision_provider_response import DecisionProviderResponse
 from target_decisioning_engine.types.decisioning_config import DecisioningConfig
 from target_decisioning_engine.types.target_delivery_request import TargetDeliveryRequest
@@ -361,3 +362,16 @@ def test_an_engine_refuses_a_part_that_asks_for_nothing(
     request = DeliveryRequest(context=Context(channel=ChannelType.WEB), **part)
     with pytest.raises(OptionError, match=f"^{text}$"):
         closing(engine()).get_offers(TargetDeliveryRequest(request))
+
+
+def test_the_texts_of_an_engine_are_found_by_key() -> None:
+    unsupported = MESSAGES["ARTIFACT_VERSION_UNSUPPORTED"]("2.0.0", 1)
+    with pytest.raises(ArtifactError) as caught:
+        engine(artifact_payload={**samples.shop(), "version": "2.0.0"})
+    assert str(caught.value) == unsupported
+    assert MESSAGES["ARTIFACT_NOT_AVAILABLE"] == "The decisioning artifact is not available"
+    assert MESSAGES["ARTIFACT_FETCH_ERROR"]("x") == "Failed to retrieve artifact: x"
+    assert MESSAGES["ERROR_MAX_RETRY"](3, "x") == "Unable to retrieve artifact after 3 retries: x"
+    assert MESSAGES["INVALID_ENVIRONMENT"]("dev", "production") == (
+        "'dev' is not a valid target environment, defaulting to 'production'."
+    )
