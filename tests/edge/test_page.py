@@ -138,10 +138,10 @@ def test_what_the_artifact_cannot_decide_is_told_apart_from_what_it_does_not_kno
 
 def test_a_refused_request_is_shown_with_its_reason() -> None:
     client = web_client()
-    client.post(DELIVERY, json={"context": {"channel": "tv"}})
+    client.post(DELIVERY, json={"context": {"channel": "web"}, "execute": {"mboxes": [{}]}})
     rows = Tags(client.get("/recent").text).text
     assert "400" in rows
-    assert "request.context.channel: must be one of: mobile, web" in rows
+    assert "request.execute.mboxes[0].name: is required" in rows
 
 
 @pytest.mark.parametrize(

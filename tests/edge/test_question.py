@@ -58,12 +58,27 @@ def asked(mode: str, **locations: Any) -> dict[str, Any]:
     ("request_", "message"),
     [
         ({}, "request.context: is required"),
-        ({"context": {}}, "request.context.channel: is required"),
         ([], "request: must be a JSON object"),
-        ({"context": {"channel": "tv"}}, "request.context.channel: "),
-        ({"context": {"channel": "web", "userAgent": 1}}, "request.context.userAgent: "),
+        ({"context": {"channel": "web", "userAgent": {}}}, "request.context.userAgent: "),
+        ({"context": WEB, "execute": "hero"}, "request.execute: "),
+        ({"context": WEB, "execute": {"mboxes": ["hero"]}}, "request.execute.mboxes[0]: "),
+        (
+            {"context": WEB, "execute": {"mboxes": [{"name": "a", "index": "first"}]}},
+            "request.execute.mboxes[0].index: ",
+        ),
+        (
+            {"context": WEB, "execute": {"mboxes": [{"name": "a", "order": {"total": "9,99"}}]}},
+            "request.execute.mboxes[0].order.total: ",
+        ),
+        (
+            {"context": WEB, "execute": {"mboxes": [{"name": "a", "parameters": {"p": {"q": 1}}}]}},
+            "request.execute.mboxes[0].parameters['p']: ",
+        ),
+        (
+            {"context": WEB, "experienceCloud": {"audienceManager": {"locationHint": "0"}}},
+            "request.experienceCloud.audienceManager.locationHint: ",
+        ),
         ({"context": WEB, "requestId": "r" * 129}, "request.requestId: "),
-        ({"context": WEB, "property": {}}, "request.property.token: is required"),
         (
             {"context": WEB, "id": {"customerIds": [{"id": "1"}]}},
             "request.id.customerIds[0].integrationCode: ",
@@ -85,11 +100,13 @@ def asked(mode: str, **locations: Any) -> dict[str, Any]:
             "request.execute.mboxes[0].profileParameters['user_agent']: ",
         ),
         (notified(id=""), "request.notifications[0].id: must be a text that is not empty"),
+        (notified(id={}), "request.notifications[0].id: "),
         (notified(type="seen"), "request.notifications[0].type: must be click or display"),
-        (notified(timestamp="12"), "request.notifications[0].timestamp: "),
+        (notified(timestamp="noon"), "request.notifications[0].timestamp: "),
+        (notified(timestamp=None), "request.notifications[0].timestamp: "),
         (notified(timestamp=-1), "request.notifications[0].timestamp: "),
         (notified(mbox={"name": "a"}, view={"name": "b"}), "request.notifications[0]: mbox and view exclude"),
-        (notified(tokens=[1]), "request.notifications[0].tokens[0]: "),
+        (notified(tokens=[{}]), "request.notifications[0].tokens[0]: "),
         (
             notified(order={"total": 1e308}),
             "request.notifications[0].order.total: must be at most 1,000,000,000,000, not 1e+308",
@@ -127,7 +144,17 @@ def test_a_wrong_request_is_refused_with_its_place(request_: Any, message: str) 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff", b"nul", b'{"context": NaN}', b'{"a":"\\ud800"}', b"[" * 100_000, b'{"a":' * 100_000],
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"nul",
+        b'{"context": NaN}',
+        b'{"a":"\\ud800"}',
+        b"[" * 20_000,
+        b'{"a":' * 20_000,
+    ],
 )
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     answer = ask(body)

@@ -39,7 +39,7 @@ from .ledger_view import LedgerView
 from .limits import Breaches, Limit, Limits
 from .metrics import CONTENT_TYPE, Metrics
 from .page import Page
-from .places import asked_address, geo_headers, geo_values
+from .places import ClientAddress, client_address, geo_headers, geo_values
 from .recent import Recent
 from .recording import Recorder, Recording
 from .refusal import Refused, error_body
@@ -51,6 +51,7 @@ _JSON: Final = "application/json"
 _LIMITS: Final[dict[int, Limit]] = {408: "slow", 413: "body"}  # of a body whose rest is not waited for
 SMALLEST_ZIPPED: Final = 1024  # bytes
 RETRY_AFTER_S: Final = 1  # after notifications that could not be recorded
+FORWARDED: Final = "x-forwarded-for"
 _LOST: Final = "the events could not be recorded; send the request again"
 
 
@@ -115,7 +116,7 @@ class Edge:
 
     async def delivery(self, request: Request) -> Response:
         body = await read_body(request, timeout_s=self.limits.request_s)
-        address = asked_address(request) if self.looks_places_up else None
+        address = client_address(request) if self.looks_places_up else ClientAddress()
         decided = self.begin(request.url.query, body, address)
         if not isinstance(decided, Decided):
             decided = await self.run_heavy(decided)
@@ -131,7 +132,7 @@ class Edge:
         """Whether the address that asks matters to the answer."""
         return self._find_place is not None
 
-    def begin(self, query: str, body: bytes, address: str | None = None) -> Decided | Work:
+    def begin(self, query: str, body: bytes, address: ClientAddress = ClientAddress()) -> Decided | Work:  # noqa: B008  it is immutable
         """Decide a delivery request of the client at `address`, or return the work that is left, where it is heavy.
 
         The events of what was decided are to be recorded before `settle`.
@@ -151,10 +152,10 @@ class Edge:
             text = error_body(refused.status, refused.message)
             return Decided(Answer(refused.status, text), int(self._now() * 1000), 0)
 
-    def _decide_body(self, query: str, body: bytes, address: str | None) -> Decided:
+    def _decide_body(self, query: str, body: bytes, address: ClientAddress) -> Decided:
         return self._decide(parse(body, query, self._artifacts.shelf), len(body), address)
 
-    def _decide(self, parsed: ParsedRequest | Answer, size: int, address: str | None) -> Decided:
+    def _decide(self, parsed: ParsedRequest | Answer, size: int, address: ClientAddress) -> Decided:
         now_ms = int(self._now() * 1000)
         if isinstance(parsed, Answer):
             return Decided(parsed, now_ms, size)
@@ -164,9 +165,11 @@ class Edge:
             new_id=self._new_id,
             cluster=self._cluster,
             find_place=self._find_place,
-            address=address,
+            address=address.text,
             is_recorded=self.recording.is_on,
         )
+        if address.is_unread:
+            decided = msgspec.structs.replace(decided, unread=(*decided.unread, FORWARDED))
         for problem in decided.problems:
             self.metrics.problems.inc()
             self.log.warning("a rule of activity %s is skipped: %r", problem.activity_id, problem.error)
@@ -175,6 +178,8 @@ class Edge:
     def settle(self, decided: Decided, is_safe: bool) -> tuple[int, bytes]:
         """Status and JSON of the answer. `is_safe`: whether what was to be recorded is."""
         answer, at_ms, size = decided
+        for field in answer.unread:
+            self.metrics.unread.labels(field).inc()
         if answer.status == 413:
             self.breaches.note("work")
         lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
@@ -218,7 +223,7 @@ class Edge:
             "etag": f'{served.etag[:-1]}{path["file"][5:]}"',
             "cache-control": "no-cache",
             "vary": "accept-encoding",
-            **geo_headers(geo_values(request, self._find_place)),
+            **geo_headers(self._geo_values(request)),
         }
         if _is_known(request, headers["etag"]):
             return Response(status_code=304, headers=headers)
@@ -227,9 +232,15 @@ class Edge:
         return await _text(request, served, headers)
 
     async def geo(self, request: Request) -> Response:
-        values = geo_values(request, self._find_place)
+        values = self._geo_values(request)
         headers = {"cache-control": "no-store", **geo_headers(values)}
         return Response(msgspec.json.encode(values), headers=headers, media_type=_JSON)
+
+    def _geo_values(self, request: Request) -> dict[str, Any]:
+        values, is_unread = geo_values(request, self._find_place)
+        if is_unread:
+            self.metrics.unread.labels(FORWARDED).inc()
+        return values
 
     async def healthz(self, request: Request) -> Response:
         """The process answers."""

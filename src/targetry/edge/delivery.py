@@ -46,7 +46,8 @@ class Answer(msgspec.Struct, frozen=True):
     """What to answer, what to record first, and what to tell the operator.
 
     `notifications` and `telemetry` are counts, `problems` the rules that could not be evaluated. `request` is the one that was
-    decided, with what was found out about it, by the rules of `served`.
+    decided, with what was found out about it, by the rules of `served`. `unread` are the paths of its fields, and names of headers,
+    whose values are in a form that is not understood.
     """
 
     status: int
@@ -57,6 +58,7 @@ class Answer(msgspec.Struct, frozen=True):
     problems: Sequence[Problem] = ()
     request: DeliveryRequest | None = None
     served: Served | None = None
+    unread: tuple[str, ...] = ()
 
 
 class ParsedRequest(NamedTuple):
@@ -66,6 +68,7 @@ class ParsedRequest(NamedTuple):
     served: Served
     request: DeliveryRequest
     workload: Workload
+    unread: tuple[str, ...]
 
 
 def deliver(
@@ -103,8 +106,9 @@ def parse(body: bytes, query: str, shelf: Shelf) -> ParsedRequest | Answer:
     try:
         asked = read_query(query)
         served = shelf.of_query(asked.client, asked.organization_id)
-        request = read_request(body)
-        return ParsedRequest(asked, served, request, check_workload(request, served.rules, served.costs))
+        request, unread = read_request(body)
+        workload = check_workload(request, served.rules, served.costs)
+        return ParsedRequest(asked, served, request, workload, unread)
     except Refused as refused:
         return _refusal(refused)
 
@@ -130,7 +134,7 @@ def answer(
         address: the IP address of the client; its place is the visitor's where the request gives none.
         is_recorded: whether events are kept; without, the answer has none.
     """
-    asked, served, request, workload = parsed
+    asked, served, request, workload, unread = parsed
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
     if find_place is not None:
@@ -153,7 +157,7 @@ def answer(
     events: Sequence[Event] = ()
     if is_recorded and request.qa_mode is None:
         events = occurrences(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
-    return _answer(request, response, decision, events, served)
+    return _answer(request, response, decision, events, served, unread)
 
 
 def _refusal(refused: Refused) -> Answer:
@@ -216,6 +220,7 @@ def _answer(
     decision: Decision,
     events: Sequence[Event],
     served: Served,
+    unread: tuple[str, ...],
 ) -> Answer:
     is_beacon = request.context is not None and request.context.beacon is True
     entries = request.telemetry.entries if request.telemetry is not None else None
@@ -228,4 +233,5 @@ def _answer(
         decision.problems,
         request,
         served,
+        unread,
     )

@@ -69,6 +69,9 @@ class Metrics:
         self.notifications = self._counter("notifications", "Notifications accepted.")
         self.telemetry = self._counter("telemetry_entries", "Telemetry entries accepted.")
         self.problems = self._counter("rule_problems", "Rules skipped as they could not be evaluated.")
+        self.unread = self._counter(
+            "unread_fields", "Fields of requests in a form that is not understood, left out.", "field"
+        )
         self.limits = self._counter("limits", "What was ended at a limit.", "limit")
         self.connections = Gauge(
             "targetry_edge_connections",

@@ -1,14 +1,14 @@
-"""`GET /v1/geo` and the geo headers of artifacts: a place, in the names that SDKs read (spec/decisioning.md §3)."""
+"""`GET /v1/geo` and the geo headers of artifacts: a place, in the names that SDKs read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
 from targetry.background.place import Place, place_of_headers
-from targetry.models.ip_address import is_ip_address
+from targetry.models.ip_address import is_ip_address, parse_ip_address
 
 from .delivery import FindPlace
 
@@ -21,33 +21,44 @@ _FIELDS = {
 }
 
 
-def asked_address(request: Request) -> str | None:
-    """Whose place is asked for: the first address of `x-forwarded-for`, else the one that asks."""
+class ClientAddress(NamedTuple):
+    """The address of a visitor's client; None if it is not known. `is_unread`: one was given that is not understood."""
+
+    text: str | None = None
+    is_unread: bool = False
+
+
+def client_address(request: Request) -> ClientAddress:
+    """Return the first address of `x-forwarded-for`; without that field, the address that the request comes from."""
     return _address_in(request.headers, request)
 
 
-def geo_values(request: Request, find_place: FindPlace | None) -> dict[str, Any]:
-    """The address, and of its place what is known.
+def geo_values(request: Request, find_place: FindPlace | None) -> tuple[dict[str, Any], bool]:
+    """Return the address and what is known of its place, and whether an address was given that is not understood.
 
-    The query says it before the headers do, by the same names; where neither says anything of the place, it is looked up.
+    Values of the query have precedence over headers of the same names; without any of the place, it is looked up.
     """
     said = {**request.headers, **request.query_params}
-    address = _address_in(said, request)
+    address, is_unread = _address_in(said, request)
     place = place_of_headers(said)
     if not place.is_known and address is not None and find_place is not None:
         place = find_place(address) or place
-    return {**({} if address is None else {"x-forwarded-for": address}), **dict(_known(place))}
+    values = {**({} if address is None else {"x-forwarded-for": address}), **dict(_known(place))}
+    return values, is_unread
 
 
-def _address_in(said: Mapping[str, str], request: Request) -> str | None:
-    forwarded = _address(said.get("x-forwarded-for", "").partition(",")[0].strip())
-    if forwarded or request.client is None:
-        return forwarded
-    return _address(request.client.host)
+def _address_in(said: Mapping[str, str], request: Request) -> ClientAddress:
+    """An address that is not understood is not replaced by that of the connection, which may be a proxy elsewhere."""
+    forwarded = said.get("x-forwarded-for", "").strip()
+    if forwarded:
+        known = parse_ip_address(forwarded)
+        return ClientAddress(None if known is None else _bare(known), known is None)
+    host = request.client.host if request.client is not None else ""
+    return ClientAddress(_bare(host) if is_ip_address(host) else None)
 
 
-def _address(text: str) -> str | None:
-    return text.partition("%")[0] if is_ip_address(text) else None
+def _bare(address: str) -> str:
+    return address.strip().partition("%")[0]
 
 
 def geo_headers(values: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Reading a delivery request: query and body → values that were checked, or `Refused` with the place of what is wrong.
 
-Limits are those of the OpenAPI document (spec/models.md §3 to §5) but for three that mean nothing here: a trace needs no token of
-the Target UI, places may have names of any length, and an mbox without an index gets its position (D-09).
+Limits are those of the API's document except for three that mean nothing here: a trace needs no token of
+the Target UI, places may have names of any length, and an mbox without an index gets its position. Values may have the forms
+that SDKs and Adobe's samples send; see `coercion` and `request_forms`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from targetry import models
 from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, MetricType, Notification, snapshot
 
 from .amounts import check_order_totals
+from .coercion import coerce
 from .refusal import Refused
+from .request_forms import complete, normalize
 from .workload import check_body, check_counts
 
 _LONGEST_SESSION_ID: Final = 128
@@ -30,7 +33,16 @@ _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 _PARAMETER: Final = re.compile(r"\[[^\d\]]")
 _NAME: Final = re.compile(r"\w+")
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
 _decode = msgspec.json.Decoder().decode
+
+
+class ReadRequest(NamedTuple):
+    """A request, and the paths of fields that were given in a form that is not understood."""
+
+    request: DeliveryRequest
+    unread: tuple[str, ...]
 
 
 class Query(NamedTuple):
@@ -82,11 +94,27 @@ def _session_id(value: str | None) -> str:
     return value
 
 
-def read_request(body: bytes) -> DeliveryRequest:
-    """Read and check a body; mboxes have their indexes afterwards. Raises `Refused`, for any bytes."""
+def read_request(body: bytes) -> ReadRequest:
+    """Parse and check a body, which may be of any bytes; its mboxes have indexes afterwards.
+
+    Raises:
+        Refused: 400, a field is wrong or missing; 413, there is too much.
+    """
     check_body(body)
     document = _document(body)
     check_counts(document)
+    unread: list[str] = []
+    normalize(document, unread)
+    try:
+        request = _checked(document)
+    except Refused:
+        coerced = coerce(document, unread)
+        complete(coerced, unread)
+        request = _checked(coerced)
+    return ReadRequest(request, tuple(dict.fromkeys(unread)))
+
+
+def _checked(document: dict[str, Any]) -> DeliveryRequest:
     try:
         request = snapshot(document, wire=False)
     except ConstraintError as error:
@@ -109,7 +137,7 @@ def read_request(body: bytes) -> DeliveryRequest:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = _decode(body)
+        document = _decode(body.removeprefix(_BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(400, f"request: is not JSON: {error}") from None
     except RecursionError:

@@ -26,9 +26,9 @@ _LONGEST_REFUSAL: Final = 500
 
 class Seen:
     """One request. `number` rises; `refusal` is why it was not answered. `request` is as it was decided, None where it was
-    too large or never was one; `rules()` gives None once they were replaced. `row` is for whoever shows it, once made."""
+    too large or never was one; `unread` names its fields that are not understood; `rules()` gives None once they were replaced. `row` is for whoever shows it, once made."""
 
-    __slots__ = ("at_ms", "number", "refusal", "request", "row", "rules", "size", "status")
+    __slots__ = ("at_ms", "number", "refusal", "request", "row", "rules", "size", "status", "unread")
 
     def __init__(self, number: int, at_ms: int, answer: Answer, size: int, refused: Refused | None) -> None:
         self.number = number
@@ -42,6 +42,7 @@ class Seen:
             self.refusal = refused.message[:_LONGEST_REFUSAL]
         elif answer.status >= 400:
             self.refusal = _message(answer.body)
+        self.unread = answer.unread
         self.row: str | None = None
 
 

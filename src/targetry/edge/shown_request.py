@@ -96,7 +96,7 @@ def shown_request(seen: Seen) -> ShownRequest:
         sent=_sent(request),
         locations=[_location(one, rules, budget) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
-        note=seen.refusal or "",
+        note=_note_of(seen),
     )
 
 
@@ -104,7 +104,16 @@ def unexplained(seen: Seen, note: str) -> ShownRequest:
     """What is known without a decision."""
     request = seen.request
     visitor, sent = ("", []) if request is None else (visitor_of(request.id), _sent(request))
-    return ShownRequest(seen.number, seen.at_ms, seen.status, visitor, "", [], sent, [], 0, note)
+    notes = [one for one in (note, _unread(seen)) if one]
+    return ShownRequest(seen.number, seen.at_ms, seen.status, visitor, "", [], sent, [], 0, "; ".join(notes))
+
+
+def _note_of(seen: Seen) -> str:
+    return seen.refusal or _unread(seen)
+
+
+def _unread(seen: Seen) -> str:
+    return f"left out, as the form is not understood: {', '.join(seen.unread)}" if seen.unread else ""
 
 
 def _why_unexplained(seen: Seen) -> str:
