@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,11 +19,14 @@ from targetry.background.entry import Delivery
 from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog
 from targetry.background.outbox import Outbox
-from targetry.background.throttle import RetryPolicy, Throttle
+from targetry.background.throttle import RetryPolicy
+from targetry.delivery.clusters import ClusterDirectory
+from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from targetry.models import DeliveryRequest, MetricType, Notification
 
-URL = "https://acme.example/rest/v1/delivery?imsOrgId=org&sessionId=s1"
+ADDRESS = DeliveryAddress(client="acme", organization_id="org", server_domain="acme.example")
+URL = ADDRESS.url("s1")
 OK = answer(200)
 LONG_S = 10.0  # for what is sure to come
 
@@ -29,18 +35,44 @@ _numbers = itertools.count()
 Reply = HttpResponse | Exception
 
 
-def delivery(*ids: str, url: str = URL) -> Delivery:
+def address_of(url: str) -> DeliveryAddress:
+    """The address of a client whose own host is a server on this machine."""
+    return DeliveryAddress(
+        client="acme", organization_id="org", server_domain=url.removeprefix("http://"), secure=False
+    )
+
+
+def delivery(*ids: str, cluster: str | None = None) -> Delivery:
     """One with notifications of these ids; without ids, of one that is given nowhere else."""
     ids = ids or (f"n{next(_numbers)}",)
     notifications = [
         Notification(id=one, impression_id=f"i-{one}", type=MetricType.DISPLAY, timestamp=1, tokens=["token"])
         for one in ids
     ]
-    return Delivery(url, DeliveryRequest(request_id=f"r-{ids[0]}", notifications=notifications), len(ids))
+    request = DeliveryRequest(request_id=f"r-{ids[0]}", notifications=notifications)
+    return Delivery("s1", cluster, request, len(ids))
 
 
 def telemetry_only() -> Delivery:
-    return Delivery(URL, DeliveryRequest(request_id="telemetry"), 0)
+    return Delivery("s1", None, DeliveryRequest(request_id="telemetry"), 0)
+
+
+def leave_format_1(folder: Path, *urls: str) -> None:
+    """Write a file of the spool's first format, as a process that died leaves it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "1-old.lock").touch(mode=0o600)
+    file = folder / "1-old.db"
+    file.touch(mode=0o600)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(
+            "CREATE TABLE delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, "
+            "body BLOB NOT NULL, count INTEGER NOT NULL, born REAL NOT NULL)"
+        )
+        connection.execute("PRAGMA user_version=1")
+        for url in urls:
+            connection.execute(
+                "INSERT INTO delivery (url, body, count, born) VALUES (?, ?, 2, 1.0)", (url, b"{}")
+            )
 
 
 def ids_in(body: bytes | None) -> list[str]:
@@ -109,11 +141,19 @@ class Desk:
         self.api = Api(reply)
         self.told = Listener()
         self.lines = Lines()
-        throttle = Throttle(policy or RetryPolicy(), random)
-        self.outbox = Outbox(limit=limit, max_bytes=max_bytes, throttle=throttle, clock=self.clock)
+        self.clusters = ClusterDirectory(self.clock)
+        self.outbox = Outbox(
+            limit=limit,
+            max_bytes=max_bytes,
+            policy=policy or RetryPolicy(),
+            random=random,
+            clusters=self.clusters,
+            clock=self.clock,
+        )
         self.courier = Courier(
             self.outbox,
             self.api,
+            address=ADDRESS,
             headers={"X-EXC-SDK": "Targetry"},
             timeout_s=3.0,
             emit=emit or self.told,
@@ -124,7 +164,7 @@ class Desk:
 
     @property
     def stats(self) -> NotifierStats:
-        return self.outbox.ledger.state
+        return self.outbox.stats()
 
     def offer(self, *deliveries: Delivery) -> list[bool]:
         return [self.outbox.offer(one) for one in deliveries]

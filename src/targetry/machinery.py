@@ -81,9 +81,12 @@ class Machinery:
         decides = options.decisioning_method is not DecisioningMethod.SERVER_SIDE
         self.engine = self._engine() if decides else None
         self._database = self._geo_database() if decides else None
+        clusters = ClusterDirectory(time.monotonic)
         # After all that may refuse the options: with a spool it is at work at once.
         self.notifier = Notifier(
             self.transport,
+            address=delivery_address(options),
+            clusters=clusters,
             headers=SDK_HEADERS,
             timeout_s=options.timeout / 1000,
             queue_limit=options.notification_queue_limit,
@@ -96,7 +99,7 @@ class Machinery:
             engine=self.engine,
             log=self.log,
             report=self._report,
-            clusters=ClusterDirectory(time.monotonic),
+            clusters=clusters,
         )
         self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
         self.is_closed = False

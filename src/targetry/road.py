@@ -20,7 +20,7 @@ from .delivery.clusters import ClusterDirectory
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import DeliveryAddress, operators_cluster
 from .delivery.prepare import IgnoredInput, Prepared, Standing, prepare
-from .delivery.retry import RetryBudget, may_ask_own_host, pause_s, was_unreachable
+from .delivery.retry import RetryBudget, pause_s
 from .delivery.telemetry import TelemetryStore, measured
 from .delivery.transport import HttpRequest, HttpResponse
 from .device.decide import Decision, Impression, decide
@@ -82,8 +82,12 @@ class Impressions(msgspec.Struct, eq=False):
         return self.prepared.visitor
 
     @property
-    def url(self) -> str:
-        return self.road.url(self.prepared)
+    def session_id(self) -> str:
+        return self.prepared.session_id
+
+    @property
+    def cluster(self) -> str | None:
+        return self.prepared.cluster
 
     @property
     def request(self) -> DeliveryRequest:
@@ -279,7 +283,8 @@ class Road:
                     else:
                         self._clusters.answered(cluster)
                     return self._arrived(call, read, cluster)
-                if cluster is not None and self._leave_cluster(cluster, read):
+                if cluster is not None and self._clusters.gives_way(cluster, read):
+                    # Costs nothing of the retry budget, which a forged cookie could spend for all visitors.
                     cluster, pause = None, 0.0
                     url = self._address.url(call.prepared.session_id)
                     request = msgspec.structs.replace(request, url=url)
@@ -298,16 +303,6 @@ class Road:
         finally:  # also where the caller is cancelled
             if telemetry:
                 self.telemetry.take_back(telemetry)
-
-    def _leave_cluster(self, cluster: str, error: ApiException) -> bool:
-        """Record a failed call to a cluster. Return whether the client's own host may be asked instead.
-
-        That costs nothing of the retry budget, which is for the client's own host: a cookie must not spend it.
-        """
-        leaves = may_ask_own_host(error, is_known=self._clusters.is_known(cluster))
-        if leaves or error.status == 0:
-            self._clusters.failed(cluster, unreachable=was_unreachable(error))
-        return leaves
 
     def _http_request(self, call: Call, cluster: str | None) -> HttpRequest:
         prepared = call.prepared
@@ -356,10 +351,6 @@ class Road:
         took = (time.perf_counter() - call.started) * 1000
         method = _ON_DEVICE if call.is_local else _SERVER_SIDE
         self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
-
-    def url(self, prepared: Prepared) -> str:
-        """Return where a report of the decision on a prepared request is posted to."""
-        return self._address.url(prepared.session_id, self._clusters.choose(prepared.cluster))
 
 
 def delivery_address(options: ClientOptions) -> DeliveryAddress:

@@ -213,7 +213,9 @@ def test_what_is_never_processed_is_given_up_and_told() -> None:
 
 def test_what_cannot_be_written_as_json_is_given_up_and_stops_nobody() -> None:
     desk = Desk()
-    desk.offer(Delivery(URL, DeliveryRequest(notifications=[Notification(id="a", tokens=[object()])]), 1))  # type: ignore[list-item]
+    desk.offer(
+        Delivery("s1", None, DeliveryRequest(notifications=[Notification(id="a", tokens=[object()])]), 1)
+    )  # type: ignore[list-item]
     desk.offer(delivery("b"))
     desk.work()
     assert (desk.stats.dropped, desk.api.received) == ({"invalid": 1}, {"b": 1})
@@ -246,7 +248,7 @@ def test_a_handler_that_raises_harms_nothing() -> None:
 def test_a_handler_may_offer_again_what_was_dropped() -> None:
     def emit(name: str, **payload: Any) -> None:
         if name == "send_notification_error":
-            desk.offer(Delivery(URL, payload["notification"], 1))
+            desk.offer(Delivery("s1", None, payload["notification"], 1))
 
     desk = Desk(Replies(answer(400), OK), emit=emit)
     desk.offer(delivery("a"))
@@ -332,7 +334,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0, 5.0]))
     def flush(self, seconds: float) -> None:
-        self.desk.outbox.throttle.hurry()
+        self.desk.outbox.hurry()
         self.desk.work(seconds)
 
     @rule()
@@ -395,9 +397,8 @@ class Lazy:
         self.made = 0
         self._fails = fails
 
-    @property
-    def url(self) -> str:
-        return URL
+    cluster = None
+    session_id = "s1"
 
     @property
     def request(self) -> DeliveryRequest:

@@ -163,7 +163,7 @@ def test_a_full_disk_leaves_the_old_copy_and_no_litter(cache: DiskCache, warning
 def test_a_copy_that_cannot_be_read_is_told(cache: DiskCache, warnings: Warnings) -> None:
     cache.path.mkdir(parents=True)
     assert cache.load() is None
-    assert "cannot be read" in warnings[0]
+    assert "not a regular file" in warnings[0]
 
 
 def test_a_folder_with_an_impossible_name_is_told(warnings: Warnings) -> None:
@@ -195,3 +195,17 @@ def test_two_processes_on_one_folder_never_see_half_a_copy(cache: DiskCache, war
     cache = DiskCache(cache.path.parent, URL, max_bytes=LARGEST, warn=warnings)
     assert read_while_another_writes(cache, URL, reads=50, copies=50, within_s=20) >= 50
     assert warnings == []
+
+
+def test_copy_that_others_may_write_is_ignored_with_a_warning(cache: DiskCache, warnings: Warnings) -> None:
+    cache.save(b"rules", None, 1.0)
+    cache.path.chmod(0o666)
+    assert cache.load() is None
+    assert ["written by others" in text for text in warnings] == [True]
+
+
+def test_copy_in_a_folder_that_all_may_write_is_ignored(cache: DiskCache, warnings: Warnings) -> None:
+    cache.save(b"rules", None, 1.0)
+    cache.path.parent.chmod(0o777)
+    assert cache.load() is None
+    assert ["all users" in text for text in warnings] == [True]

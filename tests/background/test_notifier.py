@@ -22,14 +22,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from background_fakes import Lines, Listener, answer
-from notifier_kit import LONG_S, OK, Api, Reply, balanced, delivery, ids_in
+from background_fakes import Clock, Lines, Listener, answer
+from notifier_kit import (
+    ADDRESS,
+    LONG_S,
+    OK,
+    Api,
+    Reply,
+    address_of,
+    balanced,
+    delivery,
+    ids_in,
+    leave_format_1,
+)
 from other_python import environment
 from servers.faulty import HANG, FaultyServer, json_answer
 from targetry.background.notifier import Notifier, RetryPolicy
+from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.http import HttpTransport
 from targetry.delivery.transport import HttpRequest, Transport
-from targetry.errors import TransportError
+from targetry.errors import DeadlineError, TransportError
 
 REFUSED = TransportError(reason="connection refused")
 EAGER = RetryPolicy(first_wait_s=0.001, longest_wait_s=0.002, budget_per_s=1e6)
@@ -45,7 +57,15 @@ class Kit:
         self.made: list[Notifier] = []
 
     def __call__(self, transport: Transport, **options: Any) -> Notifier:
-        settings = {"headers": {}, "timeout_s": 5.0, "emit": self.told, "log": self.lines, "policy": EAGER}
+        settings = {
+            "address": ADDRESS,
+            "clusters": ClusterDirectory(time.monotonic),
+            "headers": {},
+            "timeout_s": 5.0,
+            "emit": self.told,
+            "log": self.lines,
+            "policy": EAGER,
+        }
         notifier = Notifier(transport, **{**settings, **options})
         self.made.append(notifier)
         return notifier
@@ -146,6 +166,35 @@ def test_a_distant_endpoint_is_called_by_several_at_once_and_by_no_more_than_all
         notifier.offer(delivery())
         look.wait(0.01)
     assert len(threads()) <= 3
+    gate.opened.set()
+    assert notifier.flush(LONG_S)
+
+
+def test_host_that_does_not_answer_delays_no_other(make: Kit) -> None:
+    """All couriers that may would be waiting for it."""
+    gate = Gate()
+    api = Api(lambda request: gate(request) if "mboxedge" in request.url else OK)
+    notifier = make(api, clusters=clusters_with("44"))
+    for number in range(200):
+        notifier.offer(delivery(cluster="44"))
+        notifier.offer(delivery(cluster=str(100 + number)))
+    for number in range(100):
+        notifier.offer(delivery(f"own{number}"))
+    until(lambda: set(api.received) >= {f"own{number}" for number in range(100)})
+    assert len(threads()) <= 16
+    gate.opened.set()
+    assert notifier.flush(LONG_S)
+    assert notifier.stats().sent == 500
+
+
+def test_host_that_stops_answering_delays_no_other(make: Kit) -> None:
+    gate = Gate()
+    api = Api(lambda request: gate(request) if "mboxedge44." in request.url else OK)
+    notifier = make(api, clusters=clusters_with("44"))
+    notifier.offer(delivery(cluster="44"))
+    api.wait_until(lambda: len(api.requests) == 1)
+    notifier.offer(delivery("own"))
+    api.wait_until(lambda: api.received["own"] == 1)
     gate.opened.set()
     assert notifier.flush(LONG_S)
 
@@ -404,9 +453,9 @@ def received(server: FaultyServer) -> list[str]:
 
 def test_calls_go_over_kept_connections(make: Kit, server: FaultyServer) -> None:
     transport = HttpTransport()
-    notifier = make(transport, max_in_flight=1)
+    notifier = make(transport, max_in_flight=1, address=address_of(server.url))
     for n in range(20):
-        notifier.offer(delivery(f"{n:02}", url=f"{server.url}/rest/v1/delivery?sessionId=s"))
+        notifier.offer(delivery(f"{n:02}"))
     assert notifier.flush(LONG_S)
     assert received(server) == [f"{n:02}" for n in range(20)]
     assert server.connections == 1
@@ -416,9 +465,9 @@ def test_calls_go_over_kept_connections(make: Kit, server: FaultyServer) -> None
 def test_a_server_that_was_away_gets_everything_when_it_is_back(make: Kit, server: FaultyServer) -> None:
     server.script(json_answer({"message": "overloaded"}, status=503))
     transport = HttpTransport()
-    notifier = make(transport)
+    notifier = make(transport, address=address_of(server.url))
     for n in range(10):
-        notifier.offer(delivery(str(n), url=server.url))
+        notifier.offer(delivery(str(n)))
     server.wait_until(lambda: len(server.requests) >= 5)
     server.script(json_answer({"status": 200}))
     assert notifier.flush(LONG_S)
@@ -428,10 +477,11 @@ def test_a_server_that_was_away_gets_everything_when_it_is_back(make: Kit, serve
 
 
 PRELUDE = """
-import os, signal, sys, threading, warnings
+import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads; that is the point
 from background_fakes import Lines, Listener
-from notifier_kit import LONG_S, Api, balanced, delivery
+from notifier_kit import LONG_S, Api, address_of, balanced, delivery
+from targetry.delivery.clusters import ClusterDirectory
 from targetry.background.notifier import Notifier, RetryPolicy
 from targetry.delivery.http import HttpTransport
 from targetry.errors import TransportError
@@ -440,12 +490,15 @@ URL, SPOOL = sys.argv[1:]
 EAGER = RetryPolicy(first_wait_s=0.001, longest_wait_s=0.002, budget_per_s=1e6)
 
 def notifier_with(transport, **options):
-    settings = dict(headers={}, timeout_s=60.0, emit=Listener(), log=Lines(), policy=EAGER)
+    settings = dict(
+        address=address_of(URL), clusters=ClusterDirectory(time.monotonic), headers={}, timeout_s=60.0,
+        emit=Listener(), log=Lines(), policy=EAGER,
+    )
     return Notifier(transport, **{**settings, **options})
 
 def warmed(notifier):
     # The first call imports modules. A child that is forked just then would wait for ever to import them too.
-    notifier.offer(delivery("warm", url=URL))
+    notifier.offer(delivery("warm"))
     assert notifier.flush(LONG_S)
     return notifier
 
@@ -488,7 +541,7 @@ def test_a_process_that_ends_sends_what_is_pending(server: FaultyServer) -> None
         """
         notifier = notifier_with(HttpTransport())
         for n in range(20):
-            notifier.offer(delivery(f"{n:02}", url=URL))
+            notifier.offer(delivery(f"{n:02}"))
         """,
         server.url,
     )
@@ -503,7 +556,7 @@ def test_a_forked_process_of_multiprocessing_that_ends_sends_what_is_pending(ser
 
         def work():
             for n in range(5):
-                notifier.offer(delivery(str(n), url=URL))
+                notifier.offer(delivery(str(n)))
 
         child = multiprocessing.get_context("fork").Process(target=work)
         child.start()
@@ -523,7 +576,7 @@ def test_a_process_ends_although_nobody_answers(server: FaultyServer) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         import atexit
         for _ in range(2):
-            notifier.offer(delivery(url=URL))
+            notifier.offer(delivery())
         # Called after the notifier's own, which was registered later.
         from targetry.background.process_end import close_all
         atexit.unregister(close_all)
@@ -568,12 +621,12 @@ class TestForks:
         script = """
             notifier = warmed(notifier_with(HttpTransport(), max_in_flight=1))
             for name in ("p1", "p2", "p3"):
-                notifier.offer(delivery(name, url=URL))
+                notifier.offer(delivery(name))
 
             def work():
                 before = notifier.stats()
                 assert (before.accepted, before.pending) == (0, 0), before
-                notifier.offer(delivery("c1", url=URL))
+                notifier.offer(delivery("c1"))
                 assert notifier.flush(LONG_S)
                 assert notifier.stats().sent == 1
                 notifier.close(LONG_S)
@@ -602,7 +655,7 @@ class TestForks:
             def offer():
                 n = 0
                 while going:
-                    notifier.offer(delivery(f"p{n}", url=URL))
+                    notifier.offer(delivery(f"p{n}"))
                     n += 1
                     notifier.flush(0.001)
             offerers = [threading.Thread(target=offer)]
@@ -610,7 +663,7 @@ class TestForks:
                 offerer.start()
 
             def work(n):
-                notifier.offer(delivery(f"c{n}", url=URL))
+                notifier.offer(delivery(f"c{n}"))
                 assert notifier.flush(LONG_S)
                 assert notifier.stats().sent == notifier.stats().accepted == 1
                 notifier.close(LONG_S)
@@ -737,15 +790,136 @@ def test_two_notifiers_share_a_folder_without_sending_twice(make: Kit, tmp_path:
 def test_a_delivery_that_grew_too_old_on_disk_is_given_up_with_all_its_details(
     make: Kit, tmp_path: Path
 ) -> None:
-    first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT, now=lambda: 1_000_000.0)
+    clock = Clock()
+    policy = RetryPolicy(first_wait_s=1000.0, longest_wait_s=1000.0, max_age_s=60.0)
+    first = make(Api(REFUSED), spool_path=tmp_path, policy=policy, clock=clock)
     first.offer(delivery("old"))
-    first.close(0.1)
-    notifier = make(Api(), spool_path=tmp_path, now=lambda: 2_000_000.0)
+    until(lambda: first.stats().last_error)
+    clock.advance(50)
+    first.close(0.0)
+    until(lambda: threads() == [])
+    api = Api(REFUSED)
+    notifier = make(api, spool_path=tmp_path, policy=policy, clock=clock)
+    until(lambda: notifier.stats().last_error)
+    clock.advance(20)
     assert notifier.flush(LONG_S)
-    assert notifier.stats().dropped == {"expired": 1}
+    assert (len(api.requests), notifier.stats().dropped) == (1, {"expired": 1})
     make.told.wait_for("send_notification_error")
     assert make.told.last("notification_failed")["notification_ids"] == ["old"]
     assert make.told.last("send_notification_error")["notification"].request_id == "r-old"
+
+
+@pytest.mark.parametrize("jump_s", [-1e9, -86_400.0, 2 * 86_400.0, 1e9])
+def test_backlog_on_disk_survives_a_jump_of_the_wall_clock(jump_s: float, make: Kit, tmp_path: Path) -> None:
+    first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT, now=lambda: 2e9)
+    first.offer(delivery("a"))
+    first.close(0.1)
+    api = Api()
+    notifier = make(api, spool_path=tmp_path, now=lambda: 2e9 + jump_s)
+    assert notifier.flush(LONG_S)
+    assert dict(api.received) == {"a": 1}
+
+
+def clusters_with(*known: str) -> ClusterDirectory:
+    clusters = ClusterDirectory(time.monotonic)
+    for cluster in known:
+        clusters.add(cluster)
+    return clusters
+
+
+def late_at_44(request: HttpRequest) -> Reply:
+    return DeadlineError(reason="late") if "mboxedge44." in request.url else OK
+
+
+def test_backlog_of_a_dead_host_on_disk_leaves_the_others_alone(make: Kit, tmp_path: Path) -> None:
+    first = make(
+        Api(REFUSED), spool_path=tmp_path, policy=PATIENT, queue_limit=2000, clusters=clusters_with("44")
+    )
+    for number in range(300):
+        first.offer(delivery(f"dead{number}", cluster="44"))
+    for number in range(10):
+        first.offer(delivery(f"own{number}"))
+    first.close(0.1)
+    until(lambda: threads() == [])
+    assert first.stats().pending == 310
+    api = Api(late_at_44)
+    notifier = make(api, spool_path=tmp_path, policy=PATIENT, queue_limit=20, clusters=clusters_with("44"))
+    until(lambda: notifier.stats().sent == 10)
+    for number in range(50):
+        while not notifier.offer(delivery(f"new{number}")):
+            threading.Event().wait(0.001)
+    until(lambda: notifier.stats().sent == 60)
+    assert set(api.received) == {f"own{n}" for n in range(10)} | {f"new{n}" for n in range(50)}
+    assert notifier.stats().pending == 300
+    assert notifier._outbox._held <= 20
+    api.reply = OK
+    notifier._outbox.hurry()
+    assert notifier.flush(LONG_S)
+    assert len(api.received) == 360
+    assert set(api.received.values()) == {1}
+
+
+def test_host_that_dies_while_its_backlog_is_paged_makes_room(make: Kit, tmp_path: Path) -> None:
+    gate = Gate()
+    api = Api(lambda request: gate(request) if "mboxedge44." in request.url else OK)
+    notifier = make(
+        api,
+        spool_path=tmp_path,
+        policy=PATIENT,
+        queue_limit=40,
+        clusters=clusters_with("44"),
+        max_in_flight=4,
+    )
+    for number in range(200):
+        while not notifier.offer(delivery(f"dying{number}", cluster="44")):
+            threading.Event().wait(0.001)
+    gate.reply = DeadlineError(reason="late")
+    gate.opened.set()
+    until(lambda: notifier.stats().last_error)
+    for number in range(100):
+        while not notifier.offer(delivery(f"own{number}")):
+            threading.Event().wait(0.001)
+    until(lambda: notifier.stats().sent >= 100)
+    api.reply = OK
+    assert notifier.flush(LONG_S)
+    # An offer that meets the scribe at work returns True, and may be refused a moment later.
+    refused = 300 - len(api.received)
+    assert notifier.stats().dropped.get("queue_full", 0) >= refused
+    assert all(api.received[f"own{number}"] for number in range(100)) or refused
+    assert set(api.received.values()) == {1}
+
+
+def test_files_that_cannot_be_used_are_reported_once_by_name(make: Kit, tmp_path: Path) -> None:
+    first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT)
+    first.offer(delivery("a"))
+    first.close(0.1)
+    until(lambda: threads() == [])
+    [file] = tmp_path.glob("*.db")
+    file.chmod(0o666)
+    for _ in range(3):
+        notifier = make(Api(), spool_path=tmp_path, idle_s=0.01)
+        for _ in range(3):
+            notifier.offer(delivery())
+            assert notifier.flush(LONG_S)
+            until(lambda: threads() == [])
+    assert make.told.names == ["notification_spool_failed"] * 3  # each process once
+    assert file.name in make.told.last("notification_spool_failed")["error"]
+    assert any(file.name in line for line in make.lines.errors)
+
+
+def test_urls_of_others_in_a_spool_are_dropped_and_counted(make: Kit, tmp_path: Path) -> None:
+    leave_format_1(
+        tmp_path, ADDRESS.url("s1"), "https://evil.example/rest/v1/delivery?imsOrgId=org&sessionId=s"
+    )
+    api = Api()
+    notifier = make(api, spool_path=tmp_path)
+    assert notifier.flush(LONG_S)
+    assert notifier.stats().sent == 2
+    assert [request.url for request in api.requests] == [ADDRESS.url("s1")]
+    assert notifier.stats().dropped == {"spool_foreign": 2}
+    assert balanced(notifier.stats())
+    make.told.wait_for("notification_spool_failed")
+    make.told.wait_for("notification_failed")
 
 
 @pytest.mark.parametrize("trouble", ["no folder", "full"])

@@ -22,7 +22,7 @@ def test_the_newest_are_refused_when_there_are_too_many() -> None:
 def test_the_newest_are_refused_when_they_are_too_large() -> None:
     desk = Desk(max_bytes=200_000)
     large = Notification(id="x", tokens=["t" * 50_000], parameters={"p": "v" * 50_000})
-    too_much = [Delivery("u", DeliveryRequest(notifications=[large]), 1) for _ in range(2)]
+    too_much = [Delivery("s", None, DeliveryRequest(notifications=[large]), 1) for _ in range(2)]
     assert desk.offer(*too_much, delivery()) == [True, False, True]
 
 
@@ -46,8 +46,8 @@ def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() ->
         desk.outbox._holding
     ):  # a signal handler that interrupts an offer finds it like this, in its own thread
         assert desk.offer(delivery("a")) == [True]
-        assert desk.stats.accepted == 0
-    assert desk.stats.pending == 1
+        assert (desk.stats.accepted, desk.stats.pending) == (1, 1)
+    assert (desk.stats.accepted, desk.stats.pending) == (1, 1)
     desk.work()
     assert desk.api.received == {"a": 1}
 
@@ -57,6 +57,53 @@ def test_an_offer_made_beside_the_lock_is_bounded_too() -> None:
     with desk.outbox._holding:
         desk.offer(*(delivery() for _ in range(5)))
     assert (desk.stats.pending, desk.stats.dropped) == (2, {"queue_full": 3})
+
+
+def test_what_is_handed_over_is_counted_and_bounded_at_every_moment() -> None:
+    desk = Desk(limit=1000)
+    with desk.outbox._holding:
+        accepted = 0
+        for number in range(1, 301):
+            accepted += desk.outbox.offer(delivery())
+            assert balanced(desk.stats)
+            assert desk.stats.accepted == number
+        assert accepted == len(desk.outbox._handed_over) == 256
+        assert (desk.stats.pending, desk.stats.dropped) == (256, {"queue_full": 44})
+    assert (desk.stats.accepted, desk.stats.pending, desk.stats.dropped) == (300, 256, {"queue_full": 44})
+    desk.work()
+    assert desk.stats.sent == 256
+    assert sum(event["count"] for event in desk.events("notification_failed")) == 44
+
+
+def test_what_is_handed_over_counts_towards_the_limit() -> None:
+    desk = Desk(limit=10)
+    desk.offer(*(delivery() for _ in range(6)))
+    with desk.outbox._holding:
+        desk.offer(*(delivery() for _ in range(10)))
+        assert (desk.stats.pending, desk.stats.dropped) == (10, {"queue_full": 6})
+
+
+def test_an_offer_takes_in_little_of_what_others_handed_over() -> None:
+    desk = Desk()
+    with desk.outbox._lock:
+        desk.offer(*(delivery() for _ in range(100)))
+    desk.offer(delivery())
+    assert len(desk.outbox._handed_over) == 100 - 32
+    assert desk.outbox.has_work
+    assert desk.outbox.bell.wait(0)
+    desk.work()
+    assert desk.stats.sent == 101
+
+
+def test_what_was_handed_over_before_the_close_is_sent() -> None:
+    desk = Desk()
+    with desk.outbox._lock:
+        desk.offer(delivery("before"))
+        desk.outbox.shut = True
+        desk.offer(delivery("after"))
+    desk.work()
+    assert dict(desk.api.received) == {"before": 1}
+    assert desk.stats.dropped == {"closed": 1}
 
 
 def test_closing_in_a_signal_handler_that_interrupted_an_offer_comes_back() -> None:
@@ -98,7 +145,7 @@ def test_offers_from_many_threads_are_all_in_the_books() -> None:
 )
 def test_an_offer_of_something_odd_does_not_raise(notification: Notification) -> None:
     desk = Desk(limit=1)
-    odd = Delivery("u", DeliveryRequest(notifications=[notification]), 1)
+    odd = Delivery("s", None, DeliveryRequest(notifications=[notification]), 1)
     assert desk.offer(odd, odd) == [True, False]
     desk.work()
     assert balanced(desk.stats)

@@ -27,13 +27,14 @@ from e2e.client import lasting
 from e2e.client.conftest import reach
 from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
 from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer, offers
-from notifier_kit import OK, delivery, ids_in
+from notifier_kit import ADDRESS, OK, delivery, ids_in
 from other_python import environment
 from servers.faulty import HANG, Behaviour, Close, answer, half, html_answer, json_answer
 from shared_folder import LARGEST, read_while_another_writes
 from targetry import ApiException, AsyncTargetClient, TargetClient
 from targetry.background.disk_cache import DiskCache
 from targetry.background.notifier import Notifier
+from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.transport import HttpRequest, HttpResponse
 from test_long_faults import check_an_hour_without_endpoint
 
@@ -290,7 +291,14 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
     total = 720_000 * SCALE
     api = Api()
     notifier = Notifier(
-        api, headers={}, timeout_s=3.0, emit=lambda *_, **__: None, log=Lines(), spool_path=tmp_path
+        api,
+        address=ADDRESS,
+        clusters=ClusterDirectory(time.monotonic),
+        headers={},
+        timeout_s=3.0,
+        emit=lambda *_, **__: None,
+        log=Lines(),
+        spool_path=tmp_path,
     )
     try:
         before = resident()

@@ -11,13 +11,17 @@ import os
 import sys
 from pathlib import Path
 
+from targetry.background.private_file import open_private
 from targetry.forks import call_in_children
 
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from error
 else:
     import fcntl
 
@@ -33,9 +37,9 @@ class Claim:
     """Holds `path`, a lock file, which is made if need be (mode 0600)."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `OSError` if somebody else has it, or the file cannot be made."""
+        """Raise `BlockingIOError` if another claim holds it, another `OSError` if the file cannot be made or trusted."""
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = open_private(path, os.O_RDWR | os.O_CREAT)
         _open_files.add(self._file)
         try:
             _lock(self._file)

@@ -17,6 +17,7 @@ from targetry.background.entry import Deliverable, Delivery, Entry
 from targetry.background.ledger import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
 from targetry.background.limited_log import LimitedLog
 from targetry.background.outbox import Outbox
+from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.transport import HttpRequest, HttpResponse, Transport
 from targetry.errors import ApiException, TargetError, TransportError
 from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, Lazy
@@ -32,13 +33,17 @@ _SHOWN_BODY = 500
 
 
 class Courier:
-    """Sends what is in `outbox` with `transport`; `headers` go with every call, and an `X-Request-Id` with each delivery."""
+    """Sends what is in `outbox` with `transport`; `headers` go with every call, and an `X-Request-Id` with each delivery.
+
+    `on_short_handed` is called before a call, when no other courier is free and deliveries to another host wait.
+    """
 
     def __init__(
         self,
         outbox: Outbox,
         transport: Transport,
         *,
+        address: DeliveryAddress,
         headers: Mapping[str, str],
         timeout_s: float,
         emit: Emit,
@@ -46,8 +51,11 @@ class Courier:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_id,
+        on_short_handed: Callable[[], object] = lambda: None,
     ) -> None:
         self.outbox = outbox
+        self._address = address
+        self._on_short_handed = on_short_handed
         self._transport = transport
         self._headers = dict(headers)
         self._timeout_s = timeout_s
@@ -63,6 +71,8 @@ class Courier:
         until_telling = self._tell_refused()
         taken = self.outbox.take(self._clock())
         if isinstance(taken, Entry):
+            if self.outbox.short_handed:
+                self._on_short_handed()
             self._carry(taken)
             return 0.0
         waits = [wait for wait in (taken, until_telling) if wait is not None]
@@ -85,7 +95,7 @@ class Courier:
             self._try_again(entry, started, error)
 
     def _try(self, entry: Entry, started: float) -> None:
-        policy = self.outbox.throttle.policy
+        policy = self.outbox.policy
         if (wrong := entry.encode()) is not None:
             return self._give_up(entry, INVALID, wrong)
         if started - entry.born > policy.max_age_s:
@@ -99,7 +109,8 @@ class Courier:
     def _send(self, entry: Entry) -> HttpResponse:
         entry.request_id = entry.request_id or self._new_id()
         headers = {**self._headers, "X-Request-Id": entry.request_id}
-        request = HttpRequest("POST", entry.url, headers, entry.body)
+        url = self._address.url(entry.session_id, entry.host)
+        request = HttpRequest("POST", url, headers, entry.body)
         return self._transport.send(request, timeout=self._timeout(), max_bytes=_MOST_ANSWER_BYTES)
 
     def _timeout(self) -> float:
@@ -113,11 +124,8 @@ class Courier:
                 self._check_processed(entry, started, answer)
             case Meaning.AGAIN:
                 self._try_again(entry, started, _exception(answer), self._retry_after(answer))
-            case Meaning.REJECTED:
-                self._give_up(entry, REJECTED, _exception(answer))
-            case Meaning.DENIED:
-                self.outbox.doubted(started, self._clock(), denied=True)
-                self._give_up(entry, REJECTED, _exception(answer))
+            case Meaning.REJECTED | Meaning.DENIED:
+                self._refused(entry, started, _exception(answer), is_denied=meaning is Meaning.DENIED)
             case _:
                 assert_never(meaning)
 
@@ -129,10 +137,29 @@ class Courier:
         elif not self.outbox.partly_sent(entry, started, min(len(missing), entry.count), only(body, missing)):
             self._give_up(entry, UNPROCESSED, TargetError("The answers do not list them as processed."))
 
+    def _refused(self, entry: Entry, started: float, error: ApiException, *, is_denied: bool) -> None:
+        if self._go_elsewhere(entry, error):
+            return
+        if is_denied:
+            self.outbox.doubted(entry, started, self._clock(), denied=True)
+        self._give_up(entry, REJECTED, error)
+
+    def _go_elsewhere(self, entry: Entry, error: Exception) -> bool:
+        """Put the entry back at once if its cluster has just proved to be none: it goes to the own host then.
+
+        What may have been processed is sent again, with the same ids.
+        """
+        if entry.host is None:
+            return False
+        self.outbox.clusters.gives_way(entry.host, error)
+        return self.outbox.rerouted(entry, _line(error))
+
     def _try_again(
         self, entry: Entry, started: float, error: Exception, retry_after: float | None = None
     ) -> None:
-        self.outbox.doubted(started, self._clock(), denied=False, retry_after=retry_after)
+        if self._go_elsewhere(entry, error):
+            return
+        self.outbox.doubted(entry, started, self._clock(), denied=False, retry_after=retry_after)
         if not self.outbox.failed(entry, _line(error)):
             self._give_up(entry, EXPIRED, error)
         else:
@@ -175,9 +202,12 @@ class Courier:
         )
 
     def _tell_trouble(self) -> None:
-        trouble, self.outbox.trouble = self.outbox.trouble, None
-        if trouble is not None:
-            self._log.warning("spool", "Going on without %s", trouble)
+        while self.outbox.trouble:
+            try:
+                trouble = self.outbox.trouble.popleft()
+            except IndexError:  # another courier was faster
+                return
+            self._log.warning(trouble, "%s", trouble)
             self._tell(NOTIFICATION_SPOOL_FAILED, error=trouble)
 
     def _tell(self, name: str, **payload: Any) -> None:
@@ -188,9 +218,7 @@ class Courier:
 
     def _too_old(self) -> TransportError:
         last = self.outbox.ledger.state.last_error
-        return TransportError(
-            reason=f"not delivered within {self.outbox.throttle.policy.max_age_s:g} s: {last}"
-        )
+        return TransportError(reason=f"not delivered within {self.outbox.policy.max_age_s:g} s: {last}")
 
 
 def _exception(answer: HttpResponse) -> ApiException:

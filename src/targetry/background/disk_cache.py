@@ -20,6 +20,8 @@ from typing import Final
 
 import msgspec
 
+from targetry.background.private_file import UntrustedFileError, check_folder, open_private
+
 _FORMAT: Final = 2
 _LONGEST_HEADER: Final = 64 * 1024
 _ABANDONED_S: Final = 3600.0
@@ -65,18 +67,17 @@ class DiskCache:
     def load(self) -> SavedArtifact | None:
         """The copy, if there is one and it is whole."""
         try:
-            with self.path.open("rb") as file:
-                owner = os.fstat(file.fileno()).st_uid
+            check_folder(self._folder)
+            with open(open_private(self.path, os.O_RDONLY), "rb") as file:
                 line = file.readline(_LONGEST_HEADER)
                 body = file.read(self._max_bytes + 1)
         except FileNotFoundError:
             return None
+        except UntrustedFileError as error:
+            self._ignore(str(error))
+            return None
         except (OSError, ValueError) as error:
             self._warn("cache-read", f"The artifact copy {self.path} cannot be read: {error}")
-            return None
-        if hasattr(os, "geteuid") and owner != os.geteuid():
-            # Nothing in the file can prove who wrote it, and in a shared folder others could choose our rules.
-            self._ignore("it belongs to another user")
             return None
         return self._verified(line, body)
 

@@ -18,12 +18,16 @@ _WEIGHT_OF_NOTIFICATION = 512
 class Deliverable(Protocol):
     """One call of the Delivery API that is to be made.
 
-    `count` is the number of notifications in it, 0 when it holds telemetry only; it is read at once. `url` and `request` may
-    be properties that make them: they are read later, once, by one of the notifier's threads. The request is the notifier's.
+    `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 when it holds telemetry only;
+    both are read at once. `session_id` and `request` are read later, once, by one of the notifier's threads. The
+    request is the notifier's.
     """
 
     @property
-    def url(self) -> str: ...
+    def session_id(self) -> str: ...
+
+    @property
+    def cluster(self) -> str | None: ...
 
     @property
     def request(self) -> DeliveryRequest: ...
@@ -35,7 +39,8 @@ class Deliverable(Protocol):
 class Delivery(msgspec.Struct, frozen=True):
     """A `Deliverable` that is complete."""
 
-    url: str
+    session_id: str
+    cluster: str | None
     request: DeliveryRequest
     count: int
 
@@ -43,27 +48,32 @@ class Delivery(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, eq=False):
     """A delivery on its way. `born`: seconds on the monotonic clock; `size`: bytes, a guess until it is written.
 
-    `row` is its place on disk, if it has one. `seen`: how many deliveries had got through when this one last failed.
+    `cluster` names its queue, `host` the cluster that the call under way goes to; None stands for the client's own
+    host. `row` is its place on disk, if it has one. `seen`: how many deliveries had got through to the host when this
+    one last failed. `is_partial`: some of its notifications are sent, those that `body` does not have.
     """
 
     source: Deliverable | None
     count: int
     size: int
     born: float
-    url: str = ""
+    session_id: str = ""
+    cluster: str | None = None
+    host: str | None = None
     request: DeliveryRequest | None = None
     body: bytes | None = None
     row: int | None = None
     request_id: str | None = None
     strikes: int = 0
     seen: int = -1
+    is_partial: bool = False
     settled: bool = False
 
     def encode(self) -> Exception | None:
-        """Have `url` and `body`; what is wrong, if that cannot be."""
+        """Make `session_id` and `body`. Return what is wrong if that is not possible, else None."""
         if self.body is None and self.source is not None:
             try:
-                self.url, self.request = self.source.url, self.source.request
+                self.session_id, self.request = self.source.session_id, self.source.request
                 self.body = json_bytes(self.request)
             except Exception as error:  # of msgspec, or of what does not belong in a request
                 return error

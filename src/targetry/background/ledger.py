@@ -6,19 +6,30 @@ whatever thread or signal handler, reads a whole one. Writing is for the holder 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
 
-Reason = Literal["queue_full", "rejected", "expired", "unprocessed", "invalid", "closed", "spool_lost"]
+Reason = Literal[
+    "queue_full",
+    "rejected",
+    "expired",
+    "unprocessed",
+    "invalid",
+    "closed",
+    "spool_lost",
+    "spool_foreign",
+]
 
-QUEUE_FULL: Final = "queue_full"  # the newest is refused when count or bytes are at their limit
+QUEUE_FULL: Final = "queue_full"  # count or bytes are at their limit: the newest of the longest queue
 REJECTED: Final = "rejected"  # the API said no, and would say it again
 EXPIRED: Final = "expired"  # too old, or failed too often while others got through
 UNPROCESSED: Final = "unprocessed"  # the call was answered, but time and again without these ids
 INVALID: Final = "invalid"  # cannot be written as JSON
 CLOSED: Final = "closed"  # offered after `close`, or still pending when its time was over
 SPOOL_LOST: Final = "spool_lost"  # was on disk, and can no longer be read
+SPOOL_FOREIGN: Final = "spool_foreign"  # was on disk, for an address that this client does not have
 
 
 class NotifierStats(msgspec.Struct, frozen=True):
@@ -102,6 +113,25 @@ class Ledger:
 
     def _replace(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
+
+
+def with_uncounted(
+    state: NotifierStats, pending: int, refused: Iterable[tuple[Reason, int]]
+) -> NotifierStats:
+    """Return a copy of `state` with notifications that are not in it yet: pending, and refused by reason."""
+    dropped, telemetry = dict(state.dropped), state.telemetry_dropped
+    accepted = state.accepted + pending
+    for reason, n in refused:
+        dropped = _added(dropped, reason, n)
+        accepted += n
+        telemetry += not n
+    return msgspec.structs.replace(
+        state,
+        accepted=accepted,
+        pending=state.pending + pending,
+        dropped=dropped,
+        telemetry_dropped=telemetry,
+    )
 
 
 def _added(dropped: dict[str, int], reason: Reason, n: int) -> dict[str, int]:

@@ -18,8 +18,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from targetry.background.bell import Bell
 from targetry.background.courier import Courier, Emit
 from targetry.background.entry import Deliverable, Delivery
@@ -27,7 +25,9 @@ from targetry.background.ledger import NotifierStats
 from targetry.background.limited_log import LimitedLog, Log
 from targetry.background.outbox import Outbox
 from targetry.background.process_end import close_at_exit, watch_process
-from targetry.background.throttle import RetryPolicy, Throttle
+from targetry.background.throttle import RetryPolicy
+from targetry.delivery.clusters import ClusterDirectory
+from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.transport import Transport
 from targetry.entropy import uniform
 from targetry.forks import watch_forks
@@ -56,10 +56,11 @@ _AFTER_SURPRISE_S = 1.0
 
 
 class Notifier:
-    """Sends deliveries with `transport`, which it shares and does not close; `timeout_s` bounds each call.
+    """Sends deliveries to `address` with `transport`, which it shares and does not close; `timeout_s` bounds each call.
 
-    `headers` go with every call. At most `queue_limit` deliveries, and about `queue_bytes`, wait in memory; then the newest
-    are refused. At most `max_in_flight` calls are made at once.
+    `headers` go with every call. `clusters` are shared with the client: a cluster that does not answer gives way to
+    the own host. At most `queue_limit` deliveries, and about `queue_bytes`, wait in memory; then the newest of the
+    destination that has most of them give way. At most `max_in_flight` calls are made at once.
 
     `spool_path` is a folder for what is pending, which processes may share; a delivery is safe there once the
     scribe has written it, usually within a millisecond, and not yet when `offer` returns. It takes up to `spool_bytes`, and
@@ -75,6 +76,8 @@ class Notifier:
         self,
         transport: Transport,
         *,
+        address: DeliveryAddress,
+        clusters: ClusterDirectory,
         headers: Mapping[str, str],
         timeout_s: float,
         emit: Emit,
@@ -92,6 +95,8 @@ class Notifier:
         wait: Callable[[Bell, float], bool] = Bell.wait,
     ) -> None:
         self._transport = transport
+        self._address = address
+        self._clusters = clusters
         self._headers = dict(headers)
         self._timeout_s = timeout_s
         self._emit = emit
@@ -108,6 +113,7 @@ class Notifier:
         self._random = random
         self._wait = wait
         self._closed = False
+        self._reported: set[str] = set()  # problems with files of the spool
         self._begin()
         close_at_exit(self, Notifier.close, begin=Notifier.begin_close)
         watch_forks(self)
@@ -117,7 +123,7 @@ class Notifier:
     def offer(self, delivery: Deliverable) -> bool:
         """Send it in the background, or count it as dropped. Takes microseconds, never blocks, never raises.
 
-        Its `url` and `request` are not looked at here, unless it is a `Delivery`, which has them ready.
+        Its `request` is not looked at here, unless it is a `Delivery`, which has it ready.
         False if it was refused. True promises nothing: what becomes of it is in `stats` and told by events. May be called
         from any thread, from a signal handler, and after `close` (it is then dropped as `closed`).
         """
@@ -137,7 +143,7 @@ class Notifier:
         outbox = self._current()
         if not outbox.is_reachable():
             return False
-        outbox.throttle.hurry()
+        outbox.hurry()
         outbox.bell.ring()
         self._staff(outbox)
         return outbox.wait_until(outbox.is_empty, timeout)
@@ -167,14 +173,13 @@ class Notifier:
         """
         outbox = self._begin_close(timeout)
         if timeout > 0 and not outbox.ended:
-            outbox.throttle.hurry()
+            outbox.hurry()
             outbox.bell.ring()
             self._staff(outbox)
 
     def stats(self) -> NotifierStats:
         """The books as they are now. Takes no lock."""
-        state = self._current().ledger.state
-        return msgspec.structs.replace(state, dropped=dict(state.dropped))
+        return self._current().stats()
 
     def after_fork(self) -> None:
         """In a child: nothing pending, nothing counted, no thread; all that is the parent's."""
@@ -185,7 +190,10 @@ class Notifier:
         outbox = (Outbox if self._spool is None else _spooled_outbox())(
             limit=self._queue_limit,
             max_bytes=self._queue_bytes,
-            throttle=Throttle(self._policy, self._random),
+            policy=self._policy,
+            random=self._random,
+            clusters=self._clusters,
+            max_calls=self._max_in_flight,
             clock=self._clock,
         )
         outbox.shut = outbox.ended = self._closed
@@ -193,12 +201,14 @@ class Notifier:
         self._courier = Courier(
             outbox,
             self._transport,
+            address=self._address,
             headers=self._headers,
             timeout_s=self._timeout_s,
             emit=self._emit,
             log=self._limited_log,
             clock=self._clock,
             now=self._now,
+            on_short_handed=lambda: self._staff(outbox),
         )
         self._outbox = outbox
 
@@ -243,7 +253,7 @@ class Notifier:
         """Wait until nothing is pending. False if that is not possible here: this thread was interrupted while hiring."""
         if timeout <= 0 or outbox.ended:
             return True
-        outbox.throttle.hurry()
+        outbox.hurry()
         outbox.bell.ring()
         self._staff(outbox, patience_s=_GRACE_S)
         if outbox.deserted:  # or there is no thread to be had, and nothing to wait for
@@ -265,7 +275,11 @@ class Notifier:
     def _hire_missing(self, outbox: Outbox) -> bool:
         if self._spool is not None and not self._hire_scribe(outbox, self._spool):
             return False
-        return bool(outbox.crew) or self._hire_courier(outbox)
+        if not outbox.crew:
+            return self._hire_courier(outbox)
+        outbox.short_handed = False
+        self._hire_one_more(outbox)
+        return True
 
     def _hire_courier(self, outbox: Outbox) -> bool:
         courier = self._courier
@@ -288,10 +302,11 @@ class Notifier:
         scribe = Scribe(
             outbox,
             folder,
+            address=self._address,
             max_bytes=self._spool_bytes,
             idle_s=self._idle_s,
+            reported=self._reported,
             clock=self._clock,
-            now=self._now,
         )
 
         def work(token: object) -> None:

@@ -1,41 +1,53 @@
 """An outbox whose deliveries are on disk before they are sent, and whose backlog may stay there.
 
-    door → arrivals → disk → ready → in flight → …
+    handed over → arrivals → disk → ready → in flight → …
 
-A thread of its own, the scribe, moves what comes through the door to the disk, and back into memory as room is made. The
-limit of the outbox is one on memory: half of it at most is a window on the disk, the rest is for arrivals.
+A thread of its own, the scribe, moves what arrives to the disk, and back into memory as room is made. The limit of the
+outbox is one on memory: half of it at most is a window on the disk, the rest is for arrivals. Each destination has a window
+of its own; those of failing hosts are small, so that a backlog of theirs leaves room for the others.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from targetry.background.bell import Bell
-from targetry.background.entry import Entry, Refused
-from targetry.background.ledger import SPOOL_LOST
+from targetry.background.destination import ClusterQueue
+from targetry.background.entry import Entry
+from targetry.background.ledger import SPOOL_FOREIGN, SPOOL_LOST
 from targetry.background.outbox import Outbox
-from targetry.background.throttle import Throttle
+from targetry.background.spool import Backlog
+
+_MAX_TAKEN_BACK = 64  # entries that leave memory at once
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """Rows of one cluster that there is room for: those after `after`, at most `limit`, of about `max_bytes`."""
+
+    cluster: str | None
+    after: int
+    limit: int
+    max_bytes: int
 
 
 class SpooledOutbox(Outbox):
     """What is in the disk's part of it is pending in the books, and stays so after the end: for the next process."""
 
-    def __init__(
-        self, *, limit: int, max_bytes: int, throttle: Throttle, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        super().__init__(limit=limit, max_bytes=max_bytes, throttle=throttle, clock=clock)
+    def __init__(self, **options: Any) -> None:
+        """`options` are those of `Outbox`."""
+        super().__init__(**options)
         self.scribe_bell = Bell()
         self.scribes: set[object] = set()  # at most one
         self.opening = False  # it is not known yet what an earlier process left
-        self.cursor = 0  # rows after it are on disk only
-        self._window = max(1, limit // 2)
-        self._window_bytes = max_bytes // 2
+        self._window = max(1, self._limit // 2)
+        self._window_bytes = self._max_bytes // 2
         self._arrivals: deque[Entry] = deque()
         self._being_written: Sequence[Entry] = ()
-        self._on_disk = 0  # deliveries that are on disk only, and the notifications in them
-        self._notifications_on_disk = 0
+        self._newest_row = 0
         self._gone: list[int] = []  # rows to be deleted
 
     @property
@@ -44,7 +56,7 @@ class SpooledOutbox(Outbox):
 
     @property
     def staffed(self) -> bool:
-        return bool(self.crew and self.scribes)
+        return super().staffed and bool(self.scribes)
 
     @property
     def deserted(self) -> bool:
@@ -54,17 +66,36 @@ class SpooledOutbox(Outbox):
         # Nothing is left to write; without that, rows of deliveries that were sent would stay on disk.
         return not (self._gone or self._arrivals) and super().retire(crew, token)
 
-    def recovered(self, deliveries: int, notifications: int) -> None:
-        """A file was opened, and an earlier process had left them in it."""
+    def opened(self) -> None:
+        """A new file is in use, whose rows are numbered from the start."""
+        with self._holding:
+            self._newest_row = 0
+            for queue in self._queues.values():
+                queue.cursor = 0
+
+    def looked(self) -> None:
+        """What earlier processes left is known."""
         with self._holding:
             self.opening = False
-            self.cursor = 0
-            self.ledger.recover(notifications)
-            self.size += deliveries
-            self._on_disk += deliveries
-            self._notifications_on_disk += notifications
             if not self.size:
                 self._tell_waiters()
+
+    def recovered(self, backlogs: Sequence[Backlog], newest_row: int) -> None:
+        """The file has got deliveries that an earlier process left; its newest row is now `newest_row`."""
+        with self._holding:
+            for backlog in backlogs:
+                queue = self._queues.get(backlog.cluster)
+                if queue is None:
+                    queue = self._queues[backlog.cluster] = self._new_queue(backlog.cluster)
+                self.ledger.recover(backlog.notifications)
+                self.size += backlog.deliveries
+                self._leave_on_disk(queue, backlog.deliveries, backlog.notifications)
+            self._newest_row = newest_row
+
+    def disowned(self, notifications: int) -> None:
+        """The file had notifications that this client must not send."""
+        with self._holding:
+            self._count_refused(SPOOL_FOREIGN, notifications)
 
     def is_empty(self) -> bool:
         return not self.opening and super().is_empty()
@@ -87,15 +118,12 @@ class SpooledOutbox(Outbox):
                 entry.row = row
                 if row is None:
                     self._arrive_in_memory(entry)
-                elif entry.settled:
+                    continue
+                if entry.settled:
                     self._gone.append(row)
-                elif self.ended or self._on_disk or not self._room():
-                    self._release(entry)
-                    self._on_disk += 1
-                    self._notifications_on_disk += entry.count
                 else:
-                    self.cursor = row
-                    self._ready.append(entry)
+                    self._arrive_on_disk(entry, row)
+                self._newest_row = row
             self._being_written = ()
             self.bell.ring()
 
@@ -103,46 +131,77 @@ class SpooledOutbox(Outbox):
         if self.ended:
             self._leave(entry)
         elif not entry.settled:
-            self._ready.append(entry)
+            super()._place(self._queues[entry.cluster], entry)
 
-    def appetite(self) -> tuple[int, int]:
-        """How many deliveries, of how many bytes, should come back from the disk. Little at a time is not worth it."""
+    def _arrive_on_disk(self, entry: Entry, row: int) -> None:
+        queue = self._queues[entry.cluster]
+        if self.ended or queue.on_disk or not self._has_window(queue):
+            self._leave_on_disk(queue, 1, entry.count)
+            self._release(entry)
+        else:
+            queue.cursor = row
+            super()._place(queue, entry)
+
+    def next_page(self) -> PageRequest | None:
+        """Rows that should come back from the disk, if there are any. Little at a time is not worth it."""
         with self._holding:
-            in_memory = len(self._ready) + len(self._failed) + len(self._flights)
-            if self.ended or not self._on_disk or in_memory > self._window // 2:
-                return 0, 0
-            if self._bytes > self._window_bytes and in_memory:
-                return 0, 0
-            return self._window - in_memory, max(1, self._window_bytes - self._bytes)
+            if self.ended:
+                return None
+            for queue in self._queues.values():
+                if self._is_failing(queue):
+                    self._shrink(queue)
+            for queue in self._queues.values():
+                if queue.on_disk and (page := self._page_of(queue)) is not None:
+                    return page
+            return None
 
-    def paged(self, entries: Sequence[Entry]) -> None:
+    def _page_of(self, queue: ClusterQueue) -> PageRequest | None:
+        share, share_bytes = self._share(queue)
+        if queue.in_memory > share // 2 or (queue.in_memory and queue.size > share_bytes):
+            return None
+        in_memory, total = self._in_memory, self._bytes
+        limit = min(share - queue.in_memory, self._window - in_memory)
+        size = min(share_bytes - queue.size, self._window_bytes - total)
+        if queue.in_memory and (limit <= 0 or size <= 0):
+            return None
+        return PageRequest(queue.cluster, queue.cursor, max(1, limit), max(1, size))
+
+    def paged(self, cluster: str | None, entries: Sequence[Entry]) -> None:
         """They are back in memory, in the order of their rows."""
         with self._holding:
+            queue = self._queues[cluster]
             for entry in entries:
-                self.cursor = entry.row or self.cursor
-                self._on_disk -= 1
-                self._notifications_on_disk -= entry.count
-                self._held += 1
-                self._bytes += entry.size
-                self._ready.append(entry)
+                entry.cluster = cluster
+                queue.cursor = entry.row or queue.cursor
+                queue.on_disk -= 1
+                queue.notifications_on_disk -= entry.count
+                self._hold(queue, entry)
+                super()._place(queue, entry)
             self.bell.ring()
 
     def lost(self) -> None:
         """The disk cannot be read: what was only there is gone."""
         with self._holding:
-            self.ledger.drop(SPOOL_LOST, self._notifications_on_disk)
-            if self._notifications_on_disk:
-                refused = self._refused.setdefault(SPOOL_LOST, Refused())
-                refused.count += self._notifications_on_disk
-            self.size -= self._on_disk
-            self._on_disk = self._notifications_on_disk = 0
-            for entry in (*self._ready, *self._failed, *self._flights):
-                entry.row = None
+            for queue in tuple(self._queues.values()):
+                self._lose(queue)
+            for queue in tuple(self._queues.values()):
+                if queue.is_unused and queue is not self._own:
+                    del self._queues[queue.cluster]
             self._gone = []
-            self.cursor = 0
+            self._newest_row = 0
             self.bell.ring()
             if not self.size:
                 self._tell_waiters()
+
+    def _lose(self, queue: ClusterQueue) -> None:
+        count = queue.notifications_on_disk
+        self.ledger.drop(SPOOL_LOST, count)
+        if count:
+            self._refused_for(SPOOL_LOST).count += count
+        self.size -= queue.on_disk
+        queue.on_disk = queue.notifications_on_disk = queue.cursor = 0
+        for entry in (*queue.ready, *queue.failed, *queue.calls):
+            entry.row = None
 
     def abandon(self) -> None:
         """The scribe did not come to write them: drop the arrivals. Only after `end`."""
@@ -155,13 +214,69 @@ class SpooledOutbox(Outbox):
         super().sweep()
         self.scribe_bell.ring()
 
-    def _place(self, entry: Entry) -> None:
+    def doubted(self, *args: Any, **details: Any) -> None:
+        super().doubted(*args, **details)
+        self.scribe_bell.ring()  # the window of that host is smaller now
+
+    def _new_queue(self, cluster: str | None) -> ClusterQueue:
+        queue = super()._new_queue(cluster)
+        queue.cursor = self._newest_row  # older rows of this cluster were settled
+        return queue
+
+    def _place(self, queue: ClusterQueue, entry: Entry) -> None:
         self._arrivals.append(entry)
         self.scribe_bell.ring()
 
-    def _room(self) -> bool:
-        in_memory = len(self._ready) + len(self._failed) + len(self._flights)
-        return in_memory < self._window and (self._bytes <= self._window_bytes or not in_memory)
+    def _make_room(self, queue: ClusterQueue, size: int) -> bool:
+        """Leave entries to the disk that are there already; drop some only where there is no disk."""
+        longest = max((one for one in self._queues.values() if one.has_waiting), key=_held, default=None)
+        if longest is not None:
+            self._take_back(longest, max(0, longest.in_memory - _MAX_TAKEN_BACK))
+            if self._fits(size):
+                return True
+        return not self._newest_row and super()._make_room(queue, size)
+
+    def _shrink(self, queue: ClusterQueue) -> None:
+        """Leave to the disk what exceeds the window of a failing host."""
+        share, share_bytes = self._share(queue)
+        self._take_back(queue, share)
+        while queue.size > share_bytes and self._take_back(queue, queue.in_memory - 1):
+            pass
+
+    def _take_back(self, queue: ClusterQueue, keep: int) -> int:
+        """Leave waiting entries to the disk until `keep` are in memory; return how many went."""
+        went = 0
+        while queue.in_memory > keep and (entry := queue.take_back()) is not None:
+            self._leave_on_disk(queue, 1, entry.count)
+            self._release(entry)
+            went += 1
+        return went
+
+    def _leave_on_disk(self, queue: ClusterQueue, deliveries: int, notifications: int) -> None:
+        queue.on_disk += deliveries
+        queue.notifications_on_disk += notifications
+
+    def _share(self, queue: ClusterQueue) -> tuple[int, int]:
+        """Return how many entries, of how many bytes, of one cluster should be in memory."""
+        if not self._is_failing(queue):
+            return self._window, self._window_bytes
+        parts = 2 * len(self._queues)
+        return max(1, self._window // parts), self._window_bytes // parts
+
+    @property
+    def _in_memory(self) -> int:
+        return sum(queue.in_memory for queue in self._queues.values())
+
+    def _has_window(self, queue: ClusterQueue) -> bool:
+        if not queue.in_memory:
+            return True
+        share, share_bytes = self._share(queue)
+        return (
+            queue.in_memory < share
+            and queue.size <= share_bytes
+            and self._in_memory < self._window
+            and self._bytes <= self._window_bytes
+        )
 
     def _settle(self, entry: Entry) -> bool:
         if not super()._settle(entry):
@@ -176,5 +291,9 @@ class SpooledOutbox(Outbox):
             super()._leave(entry)
         elif not entry.settled:  # it stays pending, on disk
             entry.settled = True
-            self._flights.discard(entry)
+            self._end_call(entry)
             self._release(entry)
+
+
+def _held(queue: ClusterQueue) -> int:
+    return queue.held

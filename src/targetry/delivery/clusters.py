@@ -13,6 +13,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from targetry.delivery.retry import was_unreachable
+from targetry.errors import ApiException
+
+# Statuses of the Delivery API itself; any other comes from a host that may be no cluster.
+_ANSWERS_OF_THE_API = frozenset({400, 401, 408, 413, 429, 500})
+_NOT_SERVED = frozenset({403, 404, 421})  # the request was not processed
 _MAX_KNOWN = 32
 _MAX_TRIED = 16
 _MAX_FAILURES = 3  # in a row, of a cluster that has answered before
@@ -71,6 +77,15 @@ class ClusterDirectory:
             self.add(cluster)
         elif known.failures:
             known.failures, known.avoid_until = 0, None
+
+    def gives_way(self, cluster: str, error: Exception) -> bool:
+        """Record a failed call. Return whether the same request may go to the client's own host instead."""
+        status = error.status if isinstance(error, ApiException) else 0
+        is_known = self.is_known(cluster)
+        unreachable = isinstance(error, ApiException) and was_unreachable(error)
+        if unreachable or (status not in _ANSWERS_OF_THE_API and not is_known):
+            self.failed(cluster, unreachable=unreachable)
+        return unreachable or (status in _NOT_SERVED and not is_known)
 
     def failed(self, cluster: str, *, unreachable: bool) -> None:
         """Record a failed call. `unreachable`: the request did not reach the Delivery API."""

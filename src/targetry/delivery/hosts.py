@@ -7,7 +7,7 @@ small number, counts as one: neither `x@10.0.0.1/` nor `zz9` chooses where the s
 from __future__ import annotations
 
 from functools import lru_cache
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import parse_qs, quote, quote_plus, urlsplit
 
 import msgspec
 
@@ -50,6 +50,24 @@ class DeliveryAddress(msgspec.Struct, frozen=True, kw_only=True):
         session = session_id if _is_plain(session_id) else _encoded(session_id)
         url = f"{scheme}://{host}/rest/v1/delivery?imsOrgId={organization}&sessionId={session}"
         return f"{url}&version={_in_query(self.version)}" if self.version else url
+
+    def parse(self, url: str) -> tuple[str, str | None] | None:
+        """Return session id and cluster of a URL that `url` has built, None of any other."""
+        try:
+            parts = urlsplit(url)
+            session_ids = parse_qs(parts.query).get("sessionId", [""])
+        except ValueError:
+            return None
+        first, _, rest = parts.netloc.partition(".")
+        is_edge = first.startswith(EDGE_CLUSTER_PREFIX) and rest == HOST
+        cluster = first.removeprefix(EDGE_CLUSTER_PREFIX) if is_edge else None
+        is_ours = self.url(session_ids[0], cluster) == url
+        return (session_ids[0], cluster_number(cluster)) if is_ours else None
+
+    @property
+    def identity(self) -> str:
+        """The account that requests are for, whatever host they go to."""
+        return f"{self.client} {self.organization_id}"
 
     @property
     def takes_clusters_of_cookies(self) -> bool:

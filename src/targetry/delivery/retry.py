@@ -19,7 +19,6 @@ _LEAST_TRY_S = 0.05  # a try that has less only hides why the one before it fail
 _TOKENS = 10.0
 _TOKEN_BACK = 0.1
 _STATUSES = frozenset({502, 503, 504})
-_NOT_SERVED = frozenset({403, 404, 421})
 
 
 class RetryBudget:
@@ -58,15 +57,6 @@ def pause_s(error: ApiException, tries: int, left_s: float, random: float) -> fl
 def was_unreachable(error: ApiException) -> bool:
     """Return whether the request surely did not reach the Delivery API."""
     return error.status in _STATUSES or (error.status == 0 and getattr(error, "unsent", False))
-
-
-def may_ask_own_host(error: ApiException, *, is_known: bool) -> bool:
-    """Return whether a request that failed at an edge cluster may go to the client's own host.
-
-    `is_known`: the cluster has answered before. Of another one, an answer that it does not serve this client
-    means no more than that it may not be a cluster.
-    """
-    return was_unreachable(error) or (not is_known and error.status in _NOT_SERVED)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
