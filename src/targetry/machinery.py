@@ -99,6 +99,7 @@ class Machinery:
             engine=self.engine,
             log=self.log,
             report=self._report,
+            has_backlog=self._has_backlog,
             clusters=clusters,
         )
         self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
@@ -177,9 +178,10 @@ class Machinery:
 
     def after_fork(self) -> None:
         """In a child: the telemetry that waits is the parent's, who tells it."""
-        self.road.telemetry.forget()
+        self.road.telemetry_reports.after_fork()
 
     def flush(self, timeout: float) -> bool:
+        self.road.telemetry_reports.flush()
         return self.notifier.flush(timeout)
 
     def stats(self) -> ClientStats:
@@ -203,6 +205,7 @@ class Machinery:
         deadline = time.monotonic() + timeout
         if self.engine is not None:
             self.engine.close(min(timeout, 0.5))
+        self.road.telemetry_reports.close(0)
         self.notifier.close(max(0.0, deadline - time.monotonic()))
         if self._geo is not None:
             self._geo.close()
@@ -226,6 +229,9 @@ class Machinery:
             function({"request": impressions.request, "visitor": impressions.visitor})
         except Exception as error:  # the user's function must not harm the user's decision
             self.log.error("send_notification_func failed: %r", error)
+
+    def _has_backlog(self) -> bool:
+        return self.options.send_notification_func is None and self.notifier.has_backlog
 
     def _tell_ready(self) -> None:
         """Tell `client_ready` from a thread of its own, a moment after `create` has returned (D-05)."""

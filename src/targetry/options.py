@@ -313,7 +313,7 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
     "send_notification_func": (
         checks.function,
         'callable, given {"request": DeliveryRequest, "visitor": …}',
-        "Called with each notification, which is then not sent.",
+        "Called with each request of notifications or telemetry, which is then not sent.",
     ),
 }
 

@@ -21,7 +21,7 @@ from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import DeliveryAddress, operators_cluster
 from .delivery.prepare import IgnoredInput, Prepared, Standing, prepare
 from .delivery.retry import RetryBudget, pause_s
-from .delivery.telemetry import TelemetryStore, measured
+from .delivery.telemetry import Entries, TelemetryStore, measured, written
 from .delivery.transport import HttpRequest, HttpResponse
 from .device.decide import Decision, Impression, decide
 from .device.remote import RemoteDependency, remote_dependency
@@ -32,9 +32,10 @@ from .errors import ApiException, ClosedError, NotReadyError, OptionError, Trans
 from .ids import new_id
 from .logs import Log
 from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
-from .models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, VisitorId
+from .models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, Telemetry, VisitorId
 from .models.writing import json_bytes
 from .options import ClientOptions
+from .telemetry_reports import TelemetryReports
 from .version import __version__
 from .visitor import VisitorLike, visitor_for
 
@@ -66,7 +67,7 @@ class Engine(Protocol):
 
 
 class Impressions(msgspec.Struct, eq=False):
-    """The report of one decision; `count` notifications are in its `request`.
+    """The report of one decision, or of `telemetry` alone; `count` notifications are in its `request`.
 
     That is made when it is first asked for, which is when the report is sent: the decision does not wait for it.
     """
@@ -75,6 +76,7 @@ class Impressions(msgspec.Struct, eq=False):
     prepared: Prepared
     impressions: list[Impression]
     count: int
+    telemetry: Entries | None = None
     _request: DeliveryRequest | None = None
 
     @property
@@ -100,9 +102,12 @@ class Impressions(msgspec.Struct, eq=False):
                 environment_id=decided.environment_id,
                 _property=decided._property,
                 context=decided.context,
-                experience_cloud=decided.experience_cloud,
-                notifications=[impression.notification(new_id) for impression in self.impressions],
             )
+            if self.telemetry is not None:
+                self._request.telemetry = Telemetry(written(self.telemetry))
+                return self._request
+            self._request.experience_cloud = decided.experience_cloud
+            self._request.notifications = [one.notification(new_id) for one in self.impressions]
             self.road.telemetry.attach(self._request)
         return self._request
 
@@ -140,7 +145,10 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Road:
-    """The road of one client. `report` takes over the impressions of on-device decisions and must not block."""
+    """The road of one client. `report` takes over the impressions of on-device decisions and must not block.
+
+    Nor must `has_backlog`, whether reports wait for the Delivery API.
+    """
 
     def __init__(
         self,
@@ -150,8 +158,10 @@ class Road:
         log: Log,
         report: Callable[[Impressions], object],
         clusters: ClusterDirectory,
+        has_backlog: Callable[[], bool] = lambda: False,
     ) -> None:
         self.telemetry = TelemetryStore(enabled=options.telemetry_enabled)
+        self.telemetry_reports = TelemetryReports(self.telemetry, self._report_telemetry, has_backlog)
         self._options = options
         self._engine = engine
         self._log = log
@@ -245,6 +255,8 @@ class Road:
             self._measure(call, response, now)
         if impressions := decision.impressions:
             self._report(Impressions(self, prepared, impressions, len(impressions)))
+        elif len(self.telemetry) >= self.telemetry_reports.due_at:
+            self.telemetry_reports.note(prepared)
         return envelope(
             prepared,
             response,
@@ -254,6 +266,9 @@ class Road:
             decision.remote_views,
             stale=call.is_stale,
         )
+
+    def _report_telemetry(self, prepared: Prepared, entries: Entries) -> None:
+        self._report(Impressions(self, prepared, [], 0, entries))
 
     def _tell_problems(self, decision: Decision) -> None:
         for problem in decision.problems:

@@ -53,6 +53,7 @@ _GRACE_S = 0.2  # for threads to leave, once there is nothing more to do
 _PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more courier,
 _SLOW_CALL_S = 0.005  # if calls are so long that couriers spend their time waiting
 _AFTER_SURPRISE_S = 1.0
+_BACKLOG = 10  # deliveries; more than couriers have under way when all is well
 
 
 class Notifier:
@@ -134,6 +135,11 @@ class Notifier:
         if not outbox.staffed:
             self._staff(outbox)
         return accepted
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether deliveries wait because the Delivery API does not keep up. Takes no lock."""
+        return self._outbox.size > _BACKLOG
 
     def flush(self, timeout: float) -> bool:
         """Wait until nothing is pending, at most `timeout` seconds; whether that was reached.

@@ -85,6 +85,14 @@ def measured(
     )
 
 
+Entries = list[Measurement | TelemetryEntry]
+
+
+def written(entries: Entries) -> list[TelemetryEntry]:
+    """Return them as the entries of a request."""
+    return [one.entry() if isinstance(one, Measurement) else one for one in entries]
+
+
 class TelemetryStore:
     """What waits to be sent. At most 1,000: the oldest make room. `dropped` counts those, and what was lost on its way."""
 
@@ -107,16 +115,20 @@ class TelemetryStore:
         self._waiting.clear()
         self.dropped = 0
 
-    def attach(self, request: DeliveryRequest) -> list[TelemetryEntry]:
-        """Hand all entries over to a request that is about to be sent, behind those that it has; returns them."""
-        taken: list[TelemetryEntry] = []
+    def take(self) -> Entries:
+        """Remove and return everything that waits, still to be made into entries by `written`."""
+        taken: Entries = []
         waiting = self._waiting
         while waiting:
             try:
-                first = waiting.popleft()
+                taken.append(waiting.popleft())
             except IndexError:  # another thread took the last one
                 break
-            taken.append(first.entry() if isinstance(first, Measurement) else first)
+        return taken
+
+    def attach(self, request: DeliveryRequest) -> list[TelemetryEntry]:
+        """Hand all entries over to a request that is about to be sent, behind those that it has; returns them."""
+        taken = written(self.take())
         if taken:
             own = request.telemetry.entries if request.telemetry is not None else None
             request.telemetry = Telemetry([*(own or ()), *taken])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from e2e.client.conftest import Connect
-from e2e.client.target import DELIVERY, Target, response_to
+from e2e.client.target import DELIVERY, Target, query_of, response_to
 from servers.faulty import Close, Received, Steps, answer, json_answer
 from targetry import (
     ApiException,
@@ -20,8 +20,14 @@ from targetry import (
     Telemetry,
     TelemetryEntry,
     ViewRequest,
+    VisitorId,
 )
 
+LOOK = DeliveryRequest(
+    request_id="r1",
+    id=VisitorId(tnt_id="t.28_0"),
+    prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]),
+)
 HERO = DeliveryRequest(request_id="r1", execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 CLICK = {"notifications": [{"id": "n", "timestamp": 1, "type": "click"}]}
 
@@ -142,3 +148,72 @@ def test_what_a_refused_call_took_along_is_counted_and_spoils_no_other(
     client.send_notifications(request=CLICK)
     assert entries(target.bodies[-1]) == []
     assert client.client.stats().telemetry_dropped == 1
+
+
+@pytest.mark.parametrize("end", ["flush", "close"])
+def test_telemetry_of_prefetches_on_device_is_sent_at_the_end(
+    end: str, on_device: Connect, target: Target
+) -> None:
+    client = on_device()
+    client.get_offers(request=LOOK, session_id="s1", customer_ids={"crm": "c1"}, visitor_cookie="MCMID|1")
+    assert target.bodies == []
+    getattr(client, end)()
+    (body,) = target.bodies
+    download, look = entries(body)
+    assert download["requestId"] == "ArtifactDownload"
+    assert (look["requestId"], look["mode"]) == ("r1", "local")
+    assert look["features"] == {"decisioningMethod": "on-device", "prefetchMboxCount": 1}
+    assert set(body) == {"requestId", "id", "context", "telemetry"}
+    assert body["id"]["tntId"] == "t.28_0"
+    assert query_of(target.asked()[0])["sessionId"] == "s1"
+    stats = client.client.stats()
+    assert (stats.telemetry_dropped, stats.notifications.accepted) == (0, 0)
+
+
+def test_telemetry_of_a_hundred_prefetches_is_sent_at_once(on_device: Connect, target: Target) -> None:
+    client = on_device()
+    for _ in range(99):  # and the download of the artifact
+        client.get_offers(request=LOOK)
+    target.wait_for(1)
+    assert len(entries(target.bodies[0])) == 100
+
+
+def test_telemetry_goes_with_impressions_where_there_are_some(on_device: Connect, target: Target) -> None:
+    client = on_device()
+    client.get_offers(request=LOOK)
+    client.get_offers(request=HERO)
+    assert client.flush()
+    client.close()
+    (body,) = target.bodies
+    assert len(body["notifications"]) == 1
+    assert [entry["requestId"] for entry in entries(body)] == ["ArtifactDownload", "r1", "r1"]
+
+
+def test_a_client_that_opted_out_sends_nothing_for_prefetches(on_device: Connect, target: Target) -> None:
+    client = on_device(telemetry_enabled=False)
+    for _ in range(101):
+        client.get_offers(request=LOOK)
+    assert client.flush()
+    client.close()
+    assert target.bodies == []
+
+
+def test_a_function_of_the_callers_own_gets_telemetry_too(on_device: Connect, target: Target) -> None:
+    reports: list[dict[str, Any]] = []
+    client = on_device(send_notification_func=reports.append)
+    client.get_offers(request=LOOK)
+    client.close()
+    (report,) = reports
+    assert report["request"].notifications is None
+    assert [entry.request_id for entry in report["request"].telemetry.entries] == ["ArtifactDownload", "r1"]
+    assert target.bodies == []
+
+
+def test_a_call_to_the_server_alone_is_followed_by_no_call_for_telemetry(
+    connect: Connect, target: Target
+) -> None:
+    client = connect()
+    client.get_offers(request=HERO)
+    assert client.flush()
+    client.close()
+    assert len(target.bodies) == 1
