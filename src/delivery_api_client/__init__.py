@@ -6,6 +6,8 @@ from targetry.errors import ApiException, OpenApiException
 from targetry.official.api_client import ApiClient, Configuration, DeliveryApi
 from targetry.official.api_errors import ApiKeyError, ApiTypeError, ApiValueError
 
+__version__ = "1.0.0"  # of the API's client, as in the official package
+
 __all__ = [
     "ApiClient",
     "ApiException",

@@ -30,7 +30,7 @@ def ignore_event(event_name: str, payload: Any = None) -> None:
     """The `event_emitter` of a config that has none."""
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class DecisioningConfig:
     """What an engine is made with. Fields are the client options of their names, durations in milliseconds.
 
@@ -64,7 +64,7 @@ class DecisioningConfig:
         return f"DecisioningConfig({', '.join(f'{name}={value!r}' for name, value in fields)})"
 
 
-@dataclass
+@dataclass(eq=False)
 class TargetDeliveryRequest:
     """One question to an engine: a request, and the options of `TargetClient.get_offers` that go with it.
 

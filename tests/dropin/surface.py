@@ -31,7 +31,7 @@ def modules() -> Iterator[str]:
 
 def is_own(name: str, value: object) -> bool:
     """Return whether a name of a module is the official package's, and not merely imported from elsewhere."""
-    if name.startswith("_"):
+    if name.startswith("_") and name != "__version__":
         return False
     if isinstance(value, ModuleType):
         return value.__name__.partition(".")[0] in PACKAGES and value.__name__ not in PACKAGES

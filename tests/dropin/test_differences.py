@@ -342,6 +342,19 @@ def test_an_api_exception_is_made_of_a_response_and_copied(copied: Callable[[Any
     assert ApiException().status == 0
 
 
+def test_headers_of_an_exception_are_found_in_any_case(shop: Shop, closing: Closing) -> None:
+    shop.script(answer(429, b"busy", {"Retry-After": "7"}))
+    client = closing(TargetClient.create(shop.options))
+    with pytest.raises(ApiException) as caught:
+        client.get_offers({"request": DeliveryRequest(execute=ExecuteRequest(mboxes=HERO))})
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value)), copy.deepcopy(caught.value)):
+        headers: Any = error.headers
+        assert headers["Retry-After"] == headers.get("RETRY-AFTER") == headers.get("retry-after") == "7"
+        assert "Retry-After" in headers
+        assert headers.get("X-Absent") is None
+        assert 7 not in headers
+
+
 def test_errors_of_input_show_the_path_and_keep_what_they_were_given() -> None:
     error = pickle.loads(pickle.dumps(ApiTypeError("wrong", ["mboxes", 0], (str,), True)))
     assert str(error) == "wrong at ['mboxes'][0]"

@@ -375,3 +375,11 @@ def test_the_texts_of_an_engine_are_found_by_key() -> None:
     assert MESSAGES["INVALID_ENVIRONMENT"]("dev", "production") == (
         "'dev' is not a valid target environment, defaulting to 'production'."
     )
+
+
+def test_configs_and_questions_are_told_apart_by_identity() -> None:
+    pairs = [(config(), config()), (TargetDeliveryRequest(hero()), TargetDeliveryRequest(hero()))]
+    for one, other in pairs:
+        assert one == one
+        assert one != other
+        assert len({one, other}) == 2

@@ -17,6 +17,7 @@ from targetry.background.entry import Deliverable, Delivery, Entry
 from targetry.background.ledger import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
 from targetry.background.limited_log import LimitedLog
 from targetry.background.outbox import Outbox
+from targetry.delivery.answer import exception_of
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.transport import HttpRequest, HttpResponse, Transport
 from targetry.errors import ApiException, TargetError, TransportError
@@ -223,7 +224,7 @@ class Courier:
 
 def _exception(answer: HttpResponse) -> ApiException:
     body = answer.body[:_SHOWN_BODY].decode("utf-8", "replace")
-    return ApiException(answer.status, answer.reason, body=body, headers=answer.headers)
+    return exception_of(answer, answer.reason, body)
 
 
 def _line(error: Exception) -> str:

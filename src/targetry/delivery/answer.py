@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from targetry.delivery.headers import ResponseHeaders
 from targetry.delivery.transport import HttpResponse
 from targetry.errors import ApiException
 from targetry.models import DeliveryResponse
@@ -12,12 +13,17 @@ def response_of(answer: HttpResponse) -> DeliveryResponse:
     if answer.status == 204:
         return DeliveryResponse()
     if not 200 <= answer.status < 300:
-        raise ApiException(answer.status, answer.reason, body=text_of(answer), headers=answer.headers)
+        raise exception_of(answer, answer.reason, text_of(answer))
     try:
         return DeliveryResponse.from_json(answer.body)
     except ValueError as error:
         reason = f"the answer is not a Delivery API response: {error}"
-        raise ApiException(answer.status, reason, body=text_of(answer), headers=answer.headers) from error
+        raise exception_of(answer, reason, text_of(answer)) from error
+
+
+def exception_of(answer: HttpResponse, reason: str, body: str) -> ApiException:
+    """Return the exception for a response that is an error, or not a Delivery API response."""
+    return ApiException(answer.status, reason, body=body, headers=ResponseHeaders(answer.headers))
 
 
 def text_of(answer: HttpResponse) -> str:

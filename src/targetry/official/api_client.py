@@ -17,6 +17,7 @@ import msgspec
 
 from targetry import models
 from targetry.delivery.answer import response_of
+from targetry.delivery.headers import ResponseHeaders
 from targetry.delivery.http import HttpTransport
 from targetry.delivery.transport import HttpRequest, Transport
 from targetry.models import ConstraintError, DeliveryRequest, DeliveryResponse, Model
@@ -165,7 +166,7 @@ class DeliveryApi:
             timeout=_TIMEOUT_S if _request_timeout is None else _request_timeout,
             max_bytes=MAX_RESPONSE_BYTES,
         )
-        return response_of(answer), answer.status, answer.headers
+        return response_of(answer), answer.status, ResponseHeaders(answer.headers)
 
 
 def _read(value: Any, kind: str | type[Model]) -> Any:

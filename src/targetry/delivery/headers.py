@@ -1,0 +1,25 @@
+"""Response headers that are found by their names in any case."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+
+class ResponseHeaders(dict[str, str]):
+    """The headers of an exception's response: lower-case names, which lookups may spell in any case."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    @overload
+    def get(self, name: str, default: None = None, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: Any, /) -> Any: ...
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Return the value of a header; several of one name are joined by `, `."""
+        return super().get(name.lower(), default)
