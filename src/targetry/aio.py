@@ -160,7 +160,8 @@ class _Start(Generic[Client]):
         if self._given_up:
             client._machinery.close(0)
         else:
-            client._machinery.open()
+            transport = client._transport
+            client._machinery.open(transport if isinstance(transport, AsyncHttpTransport) else None)
         return client
 
     def give_up(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -41,6 +41,7 @@ _READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned
 
 if TYPE_CHECKING:
     from .background.geo_aio import AsyncGeoDatabase, AsyncGeoLookup
+    from .delivery.http import AsyncHttpTransport
 
 CLOSE_TIMEOUT_S: Final = 2.0
 REFRESH_TIMEOUT_S: Final = 30.0
@@ -153,8 +154,12 @@ class Machinery:
             "timeout_s": min(options.geo_timeout, options.timeout) / 1000,
         }
 
-    def open(self) -> None:
-        """Start, and wait for the first rules as long as the options say."""
+    def open(self, transport: HttpTransport | AsyncHttpTransport | None = None) -> None:
+        """Start, and wait for the first rules as long as the options say.
+
+        `transport` is the client's own for its calls, where that is not the one for its reports.
+        """
+        self._prepare(transport or self._own_transport)
         try:
             if self.engine is None:
                 self._tell_ready()
@@ -175,6 +180,19 @@ class Machinery:
         except IndexError:  # another thread does it
             return
         self._tell_ready()
+
+    def _prepare(self, transport: HttpTransport | AsyncHttpTransport | None) -> None:
+        """Load what the first call needs, so that it does not pay for that within its deadline.
+
+        A client that decides on device by rules it has been given needs no transport for that, and a short-lived
+        program never will.
+        """
+        options = self.options
+        is_offline = options.artifact_payload is not None or isinstance(options.artifact_location, Path)
+        if options.decisioning_method is DecisioningMethod.ON_DEVICE and is_offline:
+            return
+        if transport is not None:
+            transport.prepare()
 
     def after_fork(self) -> None:
         """In a child: the telemetry that waits is the parent's, who tells it."""
@@ -257,23 +275,24 @@ def transport_options(options: ClientOptions, log: Log) -> dict[str, Any]:
         "ca_bundle": options.ca_bundle,
         "proxy": options.proxy,
         "trust_env": options.trust_env,
-        "on_surplus": _surplus_warning(LimitedLog(log)),
+        "on_surplus": SurplusWarning(log),
         "own_urls": _own_urls(options),
     }
 
 
-def _surplus_warning(log: LimitedLog) -> Callable[[tuple[str, str, int]], None]:
-    """What logs that a server sent more than was asked for; it holds on to nothing of the client but the log."""
+class SurplusWarning:
+    """Logs that a server sent more than was asked for; refers to nothing of the client but its log."""
 
-    def warn(origin: tuple[str, str, int]) -> None:
-        log.warning(
+    def __init__(self, log: Log) -> None:
+        self._log = LimitedLog(log)
+
+    def __call__(self, origin: tuple[str, str, int]) -> None:
+        self._log.warning(
             f"surplus {origin}",
             "closed a connection to %s://%s:%d: bytes came that no request had asked for; look for the cause at that "
             "server or at a proxy before it",
             *origin,
         )
-
-    return warn
 
 
 def _own_urls(options: ClientOptions) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from targetry.delivery.http.attempt import Attempt, deadline_after
+from targetry.delivery.http.errors import EarlyDataError
 from targetry.delivery.http.kept import Kept, KeptConnections, Lease, Origin
 from targetry.delivery.http.routes import HttpOptions, Routes, checked_options
 from targetry.delivery.transport import HttpRequest, HttpResponse
@@ -97,9 +98,11 @@ class AsyncHttpTransport:
             raise exchange.failure(error, attempt, prepared.shown_origin, timeout) from error
 
     def prepare(self) -> None:
-        """As `HttpTransport.prepare`; from any thread, with or without a loop."""
-        _Here(self._of_process(), self._options)
-        self._of_process().routes.prepare()
+        """As `HttpTransport.prepare`, in a thread that has no event loop."""
+        shared = self._of_process()
+        shared.routes.prepare()
+        with importing():
+            asyncio.run(_Here(shared, self._options).rehearse())
 
     async def aclose(self) -> None:
         """See `AsyncTransport.aclose`. Closes the connections of all loops."""
@@ -173,6 +176,23 @@ class _Here:
         else:
             self.pool.abandon()
 
+    async def rehearse(self) -> None:
+        """As `_Here.prepare` of the blocking twin."""
+        import httpcore2
+
+        exchange = self.exchange
+        network = httpcore2.AsyncMockBackend([exchange.REHEARSED_RESPONSE])
+        connection = httpcore2.AsyncConnectionPool(network_backend=network).create_connection(
+            httpcore2.Origin(b"http", b"localhost", 80)
+        )
+        request = exchange.Prepared(exchange.REHEARSED_REQUEST).request(Attempt(deadline_after(1.0)))
+        response = await connection.handle_async_request(request)
+        answer = exchange.Answer(response, None)
+        async for piece in response.aiter_stream():
+            for _ in answer.feed(piece):
+                pass
+        answer.response()
+
     async def wait_for_place(self, lease: Lease[httpcore2.AsyncConnectionInterface]) -> None:
         """Wait until `lease` has a place in the pool; the caller sees to the deadline."""
         loop = asyncio.get_running_loop()
@@ -217,7 +237,7 @@ class _Here:
             socket = attempt.opened if kept is None else kept.socket
             if socket is not None:
                 socket.drop()
-            if isinstance(error, self.exchange.EarlyDataError):
+            if isinstance(error, EarlyDataError):
                 self.pool.report_surplus(prepared.origin)
             raise
         lease.kept = None

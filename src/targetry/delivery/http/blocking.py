@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from targetry.delivery.http.attempt import Attempt, deadline_after
+from targetry.delivery.http.errors import EarlyDataError
 from targetry.delivery.http.kept import Kept, KeptConnections, Lease, Origin
 from targetry.delivery.http.routes import HttpOptions, Routes, checked_options
 from targetry.delivery.transport import HttpRequest, HttpResponse
@@ -109,8 +110,7 @@ class HttpTransport:
 
     def prepare(self) -> None:
         """Load what a first request needs (modules, certificates, proxies), so that it does not pay for that in its time."""
-        here = self._here()
-        here.routes.prepare()
+        self._here().prepare()
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -157,6 +157,25 @@ class _Here:
             options.max_connections, options.keepalive_seconds, options.on_surplus
         )
 
+    def prepare(self) -> None:
+        """Import and make what requests need, by sending one over a connection that leads nowhere."""
+        self.routes.prepare()
+        with importing():
+            import httpcore2
+
+            exchange = self.exchange
+            network = httpcore2.MockBackend([exchange.REHEARSED_RESPONSE])
+            connection = httpcore2.ConnectionPool(network_backend=network).create_connection(
+                httpcore2.Origin(b"http", b"localhost", 80)
+            )
+            request = exchange.Prepared(exchange.REHEARSED_REQUEST).request(Attempt(deadline_after(1.0)))
+            response = connection.handle_request(request)
+            answer = exchange.Answer(response, None)
+            for piece in response.iter_stream():
+                for _ in answer.feed(piece):
+                    pass
+            answer.response()
+
     def wait_for_place(self, lease: Lease[httpcore2.ConnectionInterface], attempt: Attempt) -> None:
         """Wait until `lease` has a place in the pool. Raises `TimeoutError`."""
         if self.pool.enter(lease, int):
@@ -198,7 +217,7 @@ class _Here:
             here_socket = attempt.opened if kept is None else kept.socket
             if here_socket is not None:
                 here_socket.drop()
-            if isinstance(error, self.exchange.EarlyDataError):
+            if isinstance(error, EarlyDataError):
                 self.pool.report_surplus(prepared.origin)
             raise
         lease.kept = None

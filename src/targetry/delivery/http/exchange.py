@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 import socket
 import ssl
@@ -15,7 +16,7 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 import httpcore2
 
 from targetry.delivery.http.attempt import Attempt
-from targetry.delivery.http.errors import EarlyDataError, StaleConnectionError, UnusableError
+from targetry.delivery.http.errors import StaleConnectionError, UnusableError
 from targetry.delivery.http.kept import Origin
 from targetry.delivery.http.proxies import NoWayError
 from targetry.delivery.http.routes import DEFAULT_PORTS
@@ -28,7 +29,11 @@ _UNPACKED: Final = {"gzip", "x-gzip", "deflate"}
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 _STEP_BYTES: Final = 256 * 1024  # unpacked at a time: about a millisecond's work
 
-__all__ = ["Answer", "EarlyDataError", "Prepared", "UnusableError", "failure", "was_stale"]
+# What is sent and received when a transport is prepared.
+REHEARSED_REQUEST: Final = HttpRequest("POST", "http://localhost/", {}, b"{}")
+REHEARSED_RESPONSE: Final = (
+    b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n" + gzip.compress(b"{}")
+)
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 

@@ -158,6 +158,8 @@ class Routes(Generic[C_co]):
 
     def prepare(self) -> None:
         """Load what connections to the transport's own hosts need. What is wrong is said to the request that meets it."""
+        with importing():
+            import encodings.idna  # noqa: F401  for `getaddrinfo`
         for origin in self._options.own_origins:
             with contextlib.suppress(NoWayError, UnicodeError):
                 self.open(origin)
