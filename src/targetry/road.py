@@ -272,7 +272,7 @@ class Road:
 
     def _tell_problems(self, decision: Decision) -> None:
         for problem in decision.problems:
-            self._log.error("A rule of activity %s is skipped: %r", problem.activity_id, problem.error)
+            self._log.error("A rule of activity %s is skipped: %s", problem.activity_id, problem.reason)
 
     # decide at the edge
 

@@ -281,9 +281,15 @@ def test_an_error_of_ours_is_a_500_with_its_cause_in_the_log(caplog: pytest.LogC
     def broken() -> float:
         raise ZeroDivisionError("the clock stands still")
 
-    answer = web_client(now=broken).post(DELIVERY, json=HERO)
+    with caplog.at_level(logging.INFO, "targetry.edge"):
+        answer = web_client(now=broken).post(DELIVERY, json=HERO)
     assert (answer.status_code, answer.json()["status"]) == (500, 500)
-    assert "the clock stands still" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert "in broken" in caplog.text
+    assert "InternalError: ZeroDivisionError; its message is logged at DEBUG" in caplog.text
+    with caplog.at_level(logging.DEBUG, "targetry.edge"):
+        web_client(now=broken).post(DELIVERY, json=HERO)
+    assert "ZeroDivisionError: the clock stands still" in caplog.text
 
 
 def test_a_request_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -341,7 +341,8 @@ class Notifier:
         try:
             wait = courier.turn()
         except Exception as error:  # whatever it is, there are others to be sent
-            self._limited_log.error("surprise", "The notifier goes on after %r", error)
+            self._limited_log.error("surprise", "The notifier goes on after %s", type(error).__name__)
+            self._limited_log.debug("The notifier goes on after %r", error)
             wait = _AFTER_SURPRISE_S
         if outbox.deadline is not None:  # nobody may be waiting for it
             left = outbox.deadline - self._clock()

@@ -57,6 +57,11 @@ class Problem(NamedTuple):
     activity_id: str
     error: Exception
 
+    @property
+    def reason(self) -> str:
+        """Why, without a visitor's data: messages of errors other than ours may quote it."""
+        return str(self.error) if isinstance(self.error, EvaluationError) else type(self.error).__name__
+
 
 class RequestFacts(msgspec.Struct, dict=True, eq=False):
     """The facts that all locations of one request share.

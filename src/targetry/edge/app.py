@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from targetry.background.limited_log import LimitedLog
 from targetry.ids import new_id as random_id
 
 from .access import AccessMiddleware, AccessPolicy, is_public_path
@@ -106,6 +107,7 @@ class Edge:
         self._now = now
         self._new_id = new_id
         self.log = log or logging.getLogger("targetry.edge")
+        self._limited_log = LimitedLog(self.log)
         self.recording = Recording(ledger, self.metrics, self.log)
         self.notes = RequestNotes(self.metrics, self.log)
         self.limits = limits
@@ -172,7 +174,10 @@ class Edge:
             decided = msgspec.structs.replace(decided, unread=(*decided.unread, FORWARDED))
         for problem in decided.problems:
             self.metrics.problems.inc()
-            self.log.warning("a rule of activity %s is skipped: %r", problem.activity_id, problem.error)
+            activity, reason = problem.activity_id, problem.reason
+            self._limited_log.warning(
+                f"rule {activity}", "a rule of activity %s is skipped: %s", activity, reason
+            )
         return Decided(decided, now_ms, size)
 
     def settle(self, decided: Decided, is_safe: bool) -> tuple[int, bytes]:
@@ -261,22 +266,24 @@ class Edge:
 def edge_app(edge: Edge) -> Starlette:
     """Return the ASGI app of an edge. The caller closes the parts that the edge was made of."""
     respond = edge.listed(partial(_refused, edge.breaches))
+    routes = [
+        Route("/rest/v1/delivery", edge.delivery, methods=["POST"]),
+        Route("/v1/geo", edge.geo),
+        Route("/healthz", edge.healthz),
+        Route("/readyz", edge.readyz),
+        Route("/metrics", edge.exposition, name="metrics"),
+        Route("/", edge.page.page),
+        Route("/recent", edge.page.recent_requests),
+        Route("/report.json", edge.page.report),
+        Route("/plot.svg", edge.page.plot),
+        Route("/{client}/{environment}/v1/{file}", edge.artifact),
+        Route("/{client}/{environment}/v1/{property}/{file}", edge.artifact),
+    ]
+    paths = frozenset(route.path for route in routes if "{" not in route.path)
     return Starlette(
-        routes=[
-            Route("/rest/v1/delivery", edge.delivery, methods=["POST"]),
-            Route("/v1/geo", edge.geo),
-            Route("/healthz", edge.healthz),
-            Route("/readyz", edge.readyz),
-            Route("/metrics", edge.exposition, name="metrics"),
-            Route("/", edge.page.page),
-            Route("/recent", edge.page.recent_requests),
-            Route("/report.json", edge.page.report),
-            Route("/plot.svg", edge.page.plot),
-            Route("/{client}/{environment}/v1/{file}", edge.artifact),
-            Route("/{client}/{environment}/v1/{property}/{file}", edge.artifact),
-        ],
+        routes=routes,
         middleware=[
-            Middleware(Guard, notes=edge.notes, log=edge.log),
+            Middleware(Guard, paths=paths, notes=edge.notes, log=edge.log),
             Middleware(AccessMiddleware, policy=edge.access, respond=respond),
             Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED, compresslevel=ZIP_LEVEL),
         ],

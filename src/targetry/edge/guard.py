@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .internal_error import log_internal_error
 from .refusal import INTERNAL_ERROR
 from .request_notes import RequestNotes
+
+_UNKNOWN_PATH: Final = "(unknown path)"
 
 
 class Guard:
     """Wraps an ASGI app."""
 
-    def __init__(self, app: ASGIApp, *, notes: RequestNotes, log: logging.Logger) -> None:
+    def __init__(
+        self, app: ASGIApp, *, paths: frozenset[str], notes: RequestNotes, log: logging.Logger
+    ) -> None:
+        """Wrap an app; `paths` are those that the log shows, whatever becomes of their requests."""
         self._app = app
+        self._paths = paths
         self._notes = notes
         self._log = log
 
@@ -34,14 +42,20 @@ class Guard:
 
         try:
             await self._app(scope, receive, counted)
-        except Exception:
-            self._log.exception("%s %s failed", scope["method"], scope["path"])
+        except Exception as error:
+            shown = self._shown_path(scope, 500)
+            log_internal_error(self._log, "%s %s failed", scope["method"], shown, error=error)
             if not status:
                 await _internal_error(counted)
         finally:
             route = getattr(scope.get("endpoint"), "__name__", "other")
             seconds = time.perf_counter() - started
-            self._notes.note(route, scope["method"], scope["path"], status, seconds)
+            self._notes.note(route, scope["method"], self._shown_path(scope, status), status, seconds)
+
+    def _shown_path(self, scope: Scope, status: int) -> str:
+        """The path, where it is one of the edge's: any other may hold whatever a client puts there."""
+        path: str = scope["path"]
+        return path if path in self._paths or 0 < status < 400 else _UNKNOWN_PATH
 
 
 async def _internal_error(send: Send) -> None:

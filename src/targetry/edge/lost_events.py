@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from .internal_error import log_internal_error
 from .ledger_error import LedgerError
 
 _QUIET_S: Final = 60.0
@@ -28,8 +29,10 @@ class LostEvents:
         now = self._clock()
         if now - self._told_at < _QUIET_S:
             return
-        trace = None if isinstance(error, LedgerError) else error
-        self._log.error("%d events could not be recorded: %s", self._untold, error, exc_info=trace)
+        if isinstance(error, LedgerError):
+            self._log.error("%d events could not be recorded: %s", self._untold, error)
+        else:
+            log_internal_error(self._log, "%d events could not be recorded", self._untold, error=error)
         self._told_at, self._untold = now, 0
 
     def end(self) -> None:

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from .app import RETRY_AFTER_S, SMALLEST_ZIPPED, Decided, Edge, Work
 from .bodies import ZIP_IN_THREAD_BYTES, zipped
+from .internal_error import log_internal_error
 from .limits import MAX_BODY_BYTES
 from .refusal import INTERNAL_ERROR
 
@@ -160,8 +161,8 @@ class Shortcut:
                     later.append((one, decided))
                 else:
                     ready.append(self._reply(one, *self._edge.settle(decided, True)))
-            except Exception:
-                ready.append(self._failure(one))
+            except Exception as error:
+                ready.append(self._failure(one, error))
         self._send(ready)
         if later:
             self._start(self._answer_later(later))
@@ -174,8 +175,8 @@ class Shortcut:
     async def _answer_heavy(self, one: _Arrived, work: Work) -> None:
         try:
             decided = await self._edge.run_heavy(work)
-        except Exception:
-            self._send([self._failure(one)])
+        except Exception as error:
+            self._send([self._failure(one, error)])
             return
         await self._answer_later([(one, decided)])
 
@@ -191,12 +192,12 @@ class Shortcut:
                     ready.append(_Reply(one, status, self._message(one, status, body, content)))
                 else:
                     ready.append(self._reply(one, status, body))
-            except Exception:
-                ready.append(self._failure(one))
+            except Exception as error:
+                ready.append(self._failure(one, error))
         self._send(ready)
 
-    def _failure(self, arrived: _Arrived) -> _Reply:
-        self._edge.log.exception("POST %s failed", _PATH)
+    def _failure(self, arrived: _Arrived, error: Exception) -> _Reply:
+        log_internal_error(self._edge.log, "POST %s failed", _PATH, error=error)
         return self._reply(arrived, 500, INTERNAL_ERROR)
 
     def _reply(self, arrived: _Arrived, status: int, body: bytes) -> _Reply:
