@@ -303,6 +303,12 @@ def test_numbers_and_booleans_are_content_too(shop: Shop, closing: Closing) -> N
     assert [each.content for each in result["response"].execute.mboxes[0].options] == values
 
 
+def test_attributes_of_a_name_listed_twice_are_asked_for_once(shop: Shop, closing: Closing) -> None:
+    client = closing(TargetClient.create(shop.options))
+    client.get_attributes(["flags", "flags"])
+    assert [mbox["name"] for mbox in shop.deliveries[0].json()["execute"]["mboxes"]] == ["flags"]
+
+
 def test_an_mbox_without_offers_has_no_attributes(device: Callable[..., Device]) -> None:
     client = device(mboxes_of(rule(condition=NOBODY))).client
     assert client.get_attributes(["hero"]).as_object() == {}
