@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.pool import AsyncResult
@@ -14,8 +16,10 @@ from typing import Any
 import pytest
 
 from background_fakes import Lines
-from targetry.callbacks import CallbackPool
+from targetry.callbacks import MAX_CALLS, MAX_THREADS, MAX_WAITING, CallbackPool
+from targetry.errors import ClosedError, TargetError
 from targetry.logs import Log
+from thread_limit import refusing_threads
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -146,6 +150,76 @@ def test_many_calls_use_a_bounded_number_of_threads(pool: CallbackPool) -> None:
     assert threading.active_count() <= before + 20
 
 
+def test_callbacks_that_block_hold_up_no_other_call(pool: CallbackPool) -> None:
+    go_on, told = threading.Event(), Told()
+    for _ in range(MAX_CALLS):
+        pool.submit(lambda: 1, lambda _: go_on.wait(LONG_S), None)
+    pending = pool.submit(lambda: 2, told.callback, None)
+    assert pending.get(LONG_S) == 2
+    go_on.set()
+    assert told.results == [2]
+
+
+def test_calls_whose_time_is_over_are_reported_although_callbacks_block(pool: CallbackPool) -> None:
+    """All at once: as many threads as calls are late are started, up to the bound."""
+    go_on, arrived = threading.Event(), threading.Semaphore(0)
+
+    def block(_: object) -> None:
+        arrived.release()
+        go_on.wait(LONG_S)
+
+    deadline = time.perf_counter() + 0.05
+    for _ in range(MAX_THREADS):
+        pool.submit(failing, len, block, deadline)
+    began = time.perf_counter()
+    for _ in range(MAX_THREADS):
+        assert arrived.acquire(timeout=LONG_S)
+    took = time.perf_counter() - began
+    go_on.set()
+    assert took < 1  # one after the other they would take a quarter of a second each
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
+def test_a_refused_thread_is_a_target_error_and_the_next_call_works(pool: CallbackPool) -> None:
+    told = Told()
+    pool.submit(lambda: 0, told.callback, None).get(LONG_S)  # loads modules
+    fresh = CallbackPool(Log(Lines()))
+    with refusing_threads(), pytest.raises(TargetError, match="the system gives no thread"):
+        fresh.submit(lambda: 1, told.callback, told.err_callback)
+    assert fresh.submit(lambda: 2, told.callback, told.err_callback).get(LONG_S) == 2
+    assert (told.results, told.errors) == ([0, 2], [])
+    fresh.close()
+
+
+def test_more_calls_than_may_wait_are_refused(pool: CallbackPool) -> None:
+    go_on = threading.Event()
+    blocked = [pool.submit(lambda: go_on.wait(LONG_S), lambda _: None, None) for _ in range(MAX_CALLS)]
+    while len(pool._queue) < MAX_WAITING:
+        pool.submit(int, int, None)
+    with pytest.raises(TargetError, match="are waiting"):
+        pool.submit(int, int, None)
+    go_on.set()
+    assert all(one.get(LONG_S) for one in blocked)
+
+
+def test_submitting_after_close_is_refused(pool: CallbackPool) -> None:
+    pool.close()
+    with pytest.raises(ClosedError):
+        pool.submit(int, int, None)
+
+
+def test_waiting_for_a_result_ends_at_its_time(pool: CallbackPool) -> None:
+    go_on = threading.Event()
+    pending = pool.submit(lambda: go_on.wait(LONG_S), lambda _: None, None)
+    pending.wait(0.01)
+    with pytest.raises(multiprocessing.TimeoutError):
+        pending.get(0.01)
+    with pytest.raises(ValueError, match="not ready"):
+        pending.successful()
+    go_on.set()
+    assert pending.get(LONG_S)
+
+
 def test_no_thread_is_there_before_the_first_call(lines: Lines) -> None:
     before = threading.enumerate()
     pool = CallbackPool(Log(lines))
@@ -178,7 +252,7 @@ def test_threads_end_after_closing(lines: Lines) -> None:
 @needs_fork
 def test_a_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
     assert pool.submit(lambda: 1, lambda _: None, None).get(LONG_S) == 1
-    pool._lock.acquire()  # as another thread might hold it at that moment
+    pool._starting.acquire()  # as another thread might hold it at that moment
     child = os.fork()
     if child == 0:
         try:
@@ -189,7 +263,7 @@ def test_a_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
         except BaseException:
             traceback.print_exc()
             os._exit(2)
-    pool._lock.release()
+    pool._starting.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert pool.submit(lambda: 3, lambda _: None, None).get(LONG_S) == 3
 

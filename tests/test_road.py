@@ -17,6 +17,7 @@ from e2e.client.target import artifact
 from targetry.call_options import OfferOptions, offer_options
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.retry import MAX_RETRIES, RetryBudget, pause_s
+from targetry.delivery.telemetry import artifact_entry
 from targetry.delivery.transport import HttpResponse
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import (
@@ -498,3 +499,12 @@ def test_a_transport_that_gives_no_response_is_told_so(answered: Any) -> None:
 def test_a_closed_transport_is_a_closed_client() -> None:
     with pytest.raises(ClosedError):
         foreign(ClosedError("closed"))
+
+
+def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_telemetry() -> None:
+    road = road_of(timeout=400)
+    road.telemetry.add(artifact_entry(timestamp=1, execution_ms=1.0, response_size=1))
+    call = road.begin(offer(), submitted=time.perf_counter() - 0.5)
+    with pytest.raises(DeadlineError, match="other calls had all threads"):
+        next(road.converse(call))
+    assert len(road.telemetry) == 1

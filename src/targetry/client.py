@@ -59,7 +59,8 @@ class TargetClient(ClientFace):
         `session_id`, `target_cookie`, `target_location_hint`, `decisioning_method`, `consumer_id`, `customer_ids`,
         `visitor`, `visitor_cookie`, `callback`, `err_callback`.
 
-        Returns a `TargetDeliveryResponse`; with a `callback`, at once, an `AsyncResult` of it.
+        Returns a `TargetDeliveryResponse`; with a `callback`, at once, an `AsyncResult` of it. `timeout` counts from this call,
+        and one of both callbacks is called when it is over at the latest; `TargetError` if the system gives no thread.
         Raises `OptionError` with the path of the wrong field, `NotReadyError` on device without an artifact, `ApiException`
         (`TransportError`, `DeadlineError`) within `timeout` ms when the Delivery API is asked, `ClosedError`.
         """
@@ -67,7 +68,7 @@ class TargetClient(ClientFace):
         offer = offer_options(options, keywords, self._method)
         if offer.callback is None:
             return self._offers(offer)
-        return self._later(offer, lambda: self._offers(offer))
+        return self._later(offer, self._offers)
 
     def get_attributes(
         self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
@@ -80,12 +81,12 @@ class TargetClient(ClientFace):
         self._check_open()
         offer = attribute_options(mbox_names, options, keywords, self._method)
 
-        def ask() -> AttributesProvider:
+        def ask(offer: OfferOptions, submitted: float | None = None) -> AttributesProvider:
             if is_overridden(self.get_offers, _GET_OFFERS):
                 return AttributesProvider(self.get_offers(offers_call(offer.request, options, keywords)))
-            return AttributesProvider(self._offers(offer))
+            return AttributesProvider(self._offers(offer, submitted))
 
-        return ask() if offer.callback is None else self._later(offer, ask)
+        return ask(offer) if offer.callback is None else self._later(offer, ask)
 
     def send_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
         """Report displays and clicks (Adobe: "Send Notifications", Python); always asks the Delivery API.
@@ -96,7 +97,7 @@ class TargetClient(ClientFace):
         offer = notification_options(options, keywords)
         if offer.callback is None:
             return self._offers(offer)
-        return self._later(offer, lambda: self._offers(offer))
+        return self._later(offer, self._offers)
 
     def refresh_artifact(self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S) -> RefreshResult:
         """Request the artifact now instead of at the next poll, and wait for what comes of it.
@@ -140,18 +141,23 @@ class TargetClient(ClientFace):
     ) -> None:
         self.close()
 
-    def _later(self, offer: OfferOptions, call: Callable[[], T]) -> AsyncResult[T]:
+    def _later(self, offer: OfferOptions, call: Callable[[OfferOptions, float], T]) -> AsyncResult[T]:
         assert offer.callback is not None
-        return self._callbacks.submit(call, offer.callback, offer.err_callback)
+        submitted = time.perf_counter()
+        deadline = submitted + self._machinery.options.timeout / 1000
+        return self._callbacks.submit(
+            lambda: call(offer, submitted), offer.callback, offer.err_callback, deadline
+        )
 
-    def _offers(self, offer: OfferOptions) -> TargetDeliveryResponse:
+    def _offers(self, offer: OfferOptions, submitted: float | None = None) -> TargetDeliveryResponse:
         road = self._road
-        call = road.begin(offer)
+        call = road.begin(offer, submitted)
         if not call.is_local:
             return self._ask(call)
         address = call.address_to_find
         if address is not None and self._geo is not None:
-            call.place(self._geo.resolve(address, enabled=True))
+            left_s = road.deadline(call) - time.perf_counter()
+            call.place(self._geo.resolve(address, enabled=True, within_s=left_s))
         return road.decide(call)
 
     def _ask(self, call: Call) -> TargetDeliveryResponse:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from targetry.forks import watch_forks
+from targetry.threads import start_daemon_thread
 
 
 class TooMuchWorkError(Exception):
@@ -30,7 +31,7 @@ class DaemonThreads:
         """In a child: the threads, and the work that waits, are the parent's."""
         self._lock = threading.RLock()
         self._queue: deque[Callable[[], object]] = deque()
-        self._threads: set[threading.Thread] = set()
+        self._running: set[object] = set()  # a token for each thread
 
     def submit(self, work: Callable[[], object]) -> None:
         """Have `work`, which must not raise, run soon.
@@ -42,23 +43,21 @@ class DaemonThreads:
             if len(self._queue) >= self._queue_limit:
                 raise TooMuchWorkError
             self._queue.append(work)
-            if len(self._threads) >= self._limit:
+            if len(self._running) >= self._limit:
                 return
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                if not self._threads:
+            token = object()
+            self._running.add(token)  # before the start: the thread may have ended when that returns
+            if start_daemon_thread(self._name, self._run, token) is None:
+                self._running.discard(token)
+                if not self._running:
                     self._queue.remove(work)
-                    raise
-            else:
-                self._threads.add(thread)
+                    raise RuntimeError("can't start new thread")
 
-    def _run(self) -> None:
+    def _run(self, token: object) -> None:
         while True:
             with self._lock:
                 if not self._queue:
-                    self._threads.discard(threading.current_thread())
+                    self._running.discard(token)
                     return
                 work = self._queue.popleft()
             work()

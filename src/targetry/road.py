@@ -28,7 +28,7 @@ from .device.remote import RemoteDependency, remote_dependency
 from .device.ruleset import RuleSet
 from .device.trace import TraceSource
 from .entropy import uniform
-from .errors import ApiException, ClosedError, NotReadyError, OptionError, TransportError
+from .errors import ApiException, ClosedError, DeadlineError, NotReadyError, OptionError, TransportError
 from .ids import new_id
 from .logs import Log
 from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
@@ -126,7 +126,8 @@ Conversation = Generator[Attempt, "HttpResponse | ApiException", TargetDeliveryR
 class Call(msgspec.Struct, frozen=True):
     """A call on its way: prepared, and with the rules that it keeps to its end.
 
-    `address_to_find` is the visitor's IP address, where rules are to decide that ask for its place.
+    `address_to_find` is the visitor's IP address, where rules are to decide that ask for its place. `started` is of
+    `time.perf_counter`; `waited_s` of the call's time had gone by then.
     """
 
     prepared: Prepared
@@ -137,6 +138,7 @@ class Call(msgspec.Struct, frozen=True):
     address_to_find: Geo | None
     now: float
     started: float
+    waited_s: float = 0.0
 
     def place(self, geo: Geo | None) -> None:
         """Decide by this place."""
@@ -191,8 +193,10 @@ class Road:
 
     # prepare
 
-    def begin(self, offer: OfferOptions) -> Call:
+    def begin(self, offer: OfferOptions, submitted: float | None = None) -> Call:
         """Choose who decides, and prepare the request for it.
+
+        `submitted`: when the call was made (`time.perf_counter`), if that was earlier; its time counts from then.
 
         Raises `OptionError`, or `NotReadyError` when the device is to decide and has no rules.
         """
@@ -230,7 +234,12 @@ class Road:
             context = request.context
             if context is not None and context.geo is not None and context.geo.ip_address is not None:
                 address = context.geo
-        return Call(prepared, rules, is_local, is_stale, remote, address, now, started)
+        waited_s = 0.0 if submitted is None else started - submitted
+        return Call(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
+
+    def deadline(self, call: Call) -> float:
+        """Return when the time of a call is over (`time.perf_counter`)."""
+        return call.started - call.waited_s + self._timeout_s
 
     def _look_up_offset(self, now: float) -> None:
         """The server's distance from UTC; it changes at quarters of an hour only."""
@@ -281,7 +290,9 @@ class Road:
 
         Raises `ApiException` (`TransportError`, `DeadlineError`).
         """
-        deadline = call.started + self._timeout_s
+        deadline = self.deadline(call)
+        if time.perf_counter() >= deadline:
+            raise DeadlineError(reason=f"not sent within {self._timeout_s:g} s: other calls had all threads")
         telemetry = self.telemetry.attach(call.prepared.request)
         cluster = self._clusters.choose(call.prepared.cluster)
         pause, tries = 0.0, 0

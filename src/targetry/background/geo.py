@@ -160,29 +160,35 @@ class Lookup(Generic[AnyTransport]):
 class GeoLookup(Lookup[Transport]):
     """Asks Target's edge, in the caller's thread; a caller waits for at most `timeout_s` seconds."""
 
-    def resolve(self, geo: Geo | None, *, enabled: bool) -> Geo | None:
-        """The geo to decide by. `enabled` is the artifact's `geoTargetingEnabled`. Never raises."""
+    def resolve(self, geo: Geo | None, *, enabled: bool, within_s: float | None = None) -> Geo | None:
+        """Return the geo to decide by. Never raises.
+
+        `enabled` is the artifact's `geoTargetingEnabled`, `within_s` what is left of the caller's time, in seconds.
+        """
         if geo is None or not enabled:
             return geo
         ip = needs_lookup(geo, enabled)
-        return merge(geo, None if ip is None else self.find(ip))
+        return merge(geo, None if ip is None else self.find(ip, within_s))
 
-    def find(self, ip: str) -> Place | None:
-        """The place of an address; None when there is none, or no answer in time."""
+    def find(self, ip: str, within_s: float | None = None) -> Place | None:
+        """Return the place of an address; None when there is none, or no answer in time."""
+        timeout_s = self._timeout_s if within_s is None else min(self._timeout_s, within_s)
+        if timeout_s <= 0:
+            return None
         turn = self._places.begin(ip)
         if turn.flight is None:
             return turn.place
         if turn.leads:
-            self._ask(ip, turn.flight)
+            self._ask(ip, turn.flight, timeout_s)
         try:
-            return turn.flight.result(self._timeout_s)
+            return turn.flight.result(timeout_s)
         except TimeoutError:
             return None
 
-    def _ask(self, ip: str, flight: Flight) -> None:
+    def _ask(self, ip: str, flight: Flight, timeout_s: float) -> None:
         outcome: HttpResponse | Exception = GIVEN_UP
         try:
-            outcome = self._transport.send(self._request(ip), timeout=self._timeout_s, max_bytes=MAX_BYTES)
+            outcome = self._transport.send(self._request(ip), timeout=timeout_s, max_bytes=MAX_BYTES)
         except Exception as error:  # the transport may be the user's own, and raise anything
             outcome = error
         finally:

@@ -49,8 +49,8 @@ class GeoDatabase:
         except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
             raise OptionError(_OPTION, f"{os.fspath(path)!r} cannot be used: {error}") from error
 
-    def resolve(self, geo: Geo | None, *, enabled: bool) -> Geo | None:
-        """The geo to decide by. `enabled` is the artifact's `geoTargetingEnabled`. Never raises."""
+    def resolve(self, geo: Geo | None, *, enabled: bool, within_s: float | None = None) -> Geo | None:
+        """Return the geo to decide by, as `GeoLookup.resolve` does, without a wait. Never raises."""
         if geo is None or not enabled:
             return geo
         ip = needs_lookup(geo, enabled)

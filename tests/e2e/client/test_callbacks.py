@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.pool import AsyncResult
 from typing import Any
 
@@ -184,3 +186,28 @@ def test_closing_does_not_wait_for_calls_under_way_and_they_still_end(target: Ta
         assert one.ready()
     assert calls.results == []
     assert len(calls.errors) == 20
+
+
+def test_every_callback_comes_in_time_while_many_calls_wait_for_a_silent_server(target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    took: list[float] = []
+    done = threading.Semaphore(0)
+
+    def err_callback(error: BaseException, submitted: float) -> None:
+        took.append(time.perf_counter() - submitted)
+        assert isinstance(error, DeadlineError)
+        done.release()
+
+    with TargetClient.create({**reach(target), "timeout": 400}) as client:
+        with pytest.raises(DeadlineError):
+            client.get_offers(request=HERO)
+        for _ in range(64):
+            client.get_offers(
+                request=HERO,
+                callback=print,
+                err_callback=partial(err_callback, submitted=time.perf_counter()),
+            )
+        threads = [one for one in threading.enumerate() if one.name.startswith("targetry-callback")]
+        assert all(done.acquire(timeout=10) for _ in range(64))
+    assert max(took) <= 0.45
+    assert len(threads) <= 16 + 1

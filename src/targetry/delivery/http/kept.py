@@ -10,6 +10,7 @@ its server has closed meanwhile is noticed when it is taken.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -73,7 +74,7 @@ class KeptConnections(Generic[C]):
         self.leased: set[Lease[C]] = set()  # those with a place
         self._waiting: dict[Lease[C], Callable[[], object]] = {}
         self._closed = False
-        self._lock = threading.RLock()  # a signal handler may close the pool inside of any of this
+        self._lock = threading.RLock()  # a signal handler may use or close the pool inside of any of this
 
     # places
 
@@ -100,11 +101,13 @@ class KeptConnections(Generic[C]):
             kept.socket.drop()
         with self._lock:
             self._waiting.pop(lease, None)
-            while self._waiting and len(self.leased) < self._limit:
-                other = next(iter(self._waiting))
-                wake = self._waiting.pop(other)
-                self.leased.add(other)
-                wake()
+            for other in list(self._waiting):
+                if len(self.leased) >= self._limit:
+                    break
+                wake = self._waiting.pop(other, None)
+                if wake is not None:
+                    self.leased.add(other)
+                    wake()
 
     # connections
 
@@ -113,9 +116,8 @@ class KeptConnections(Generic[C]):
         not_before = time.monotonic() - self._keepalive
         surplus = False
         with self._lock:
-            idle = self._idle.get(origin)
-            while idle:
-                kept = idle.pop()
+            idle = self._idle.get(origin, [])
+            while (kept := _popped(idle, -1)) is not None:
                 unread = b"" if kept.since < not_before else kept.socket.unread()
                 if unread is None and kept.connection.is_available():
                     lease.kept = kept
@@ -139,12 +141,12 @@ class KeptConnections(Generic[C]):
             idle.append(kept)
             # After it was added, since a signal handler may close the pool at any moment.
             if self._closed or kept.connection.is_closed() or not kept.connection.is_idle():
-                idle.remove(kept)
+                _discard(idle, kept)
                 kept.socket.drop()
                 return
-            oldest = idle[0]
+            oldest = next(iter(idle), kept)
             if oldest is not kept and self._has_ended(oldest, kept.since):
-                idle.remove(oldest)
+                _discard(idle, oldest)
                 oldest.socket.drop()
 
     def forget(self, origin: Origin) -> None:
@@ -167,7 +169,7 @@ class KeptConnections(Generic[C]):
         if not self._lock.acquire(blocking=False):
             return 0
         try:
-            idle = sum(map(len, self._idle.values()))
+            idle = sum(map(len, list(self._idle.values())))
             self.abandon()
             return idle
         finally:
@@ -179,20 +181,39 @@ class KeptConnections(Generic[C]):
     def abandon(self) -> None:
         """As `close`, for what a parent process or a closed event loop left: its lock may be held for ever."""
         for idle in list(self._idle.values()):
-            while idle:
-                idle.pop().socket.drop()
+            while (kept := _popped(idle, -1)) is not None:
+                kept.socket.drop()
 
     def _has_ended(self, kept: Kept[C], now: float) -> bool:
         return kept.since < now - self._keepalive or kept.socket.unread() is not None
 
     def _make_room(self) -> None:
         """Before a connection is opened: drop the oldest idle one of some origin, if as many are open as may be."""
-        self._idle = {origin: idle for origin, idle in self._idle.items() if idle}
-        idle_count = sum(map(len, self._idle.values()))
-        if self._idle and idle_count + len(self.leased) > self._limit:
-            next(iter(self._idle.values())).pop(0).socket.drop()
+        lists = list(self._idle.values())
+        if sum(map(len, lists)) + len(self.leased) <= self._limit:
+            return
+        for idle in lists:
+            oldest = _popped(idle, 0)
+            if oldest is not None:
+                oldest.socket.drop()
+                return
 
     def report_surplus(self, origin: Origin) -> None:
         """Report that bytes came from `origin` that belong to no response."""
         if self._on_surplus is not None:
             self._on_surplus(origin)
+
+
+# Steps that nothing can interrupt: a signal handler may use the pool between any two others.
+
+
+def _popped(idle: list[Kept[C]], place: int) -> Kept[C] | None:
+    try:
+        return idle.pop(place)
+    except IndexError:
+        return None
+
+
+def _discard(idle: list[Kept[C]], kept: Kept[C]) -> None:
+    with contextlib.suppress(ValueError):
+        idle.remove(kept)

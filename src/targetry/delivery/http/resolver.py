@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from targetry.daemon_threads import DaemonThreads, TooMuchWorkError
+from targetry.threads import start_daemon_thread
 
 # family, type, protocol, canonical name, socket address: what socket.getaddrinfo gives
 Address = tuple[int, int, int, str, Any]
@@ -85,22 +86,23 @@ class Resolver:
         with self._lock:
             question = self._under_way.get(key)
             if question is None:
-                question = _Question()
+                question = self._under_way[key] = (
+                    _Question()
+                )  # before the start, at whose end it may be answered
                 try:
                     self._start(host, port, question)
-                except TooMuchWorkError:
-                    raise OSError("too many other host names are being looked up") from None
-                except RuntimeError as error:
-                    raise OSError(f"the host name cannot be looked up: {error}") from error
-                self._under_way[key] = question  # the thread cannot be past this: it needs the lock first
+                except (TooMuchWorkError, RuntimeError) as error:
+                    self._forget(host, port, question)
+                    refused = _refusal(error)
+                    question.answer.set_exception(refused)  # for a signal handler that asked meanwhile
+                    raise refused from error
             question.ends_at = max(question.ends_at, time.monotonic() + timeout)
             return question.answer
 
     def _start(self, host: str, port: int, question: _Question) -> None:
         if host in self._own or host in self._known:
-            threading.Thread(
-                target=self._answer, args=(host, port, question), name="targetry-resolver", daemon=True
-            ).start()
+            if start_daemon_thread("targetry-resolver", self._answer, host, port, question) is None:
+                raise RuntimeError("can't start new thread")
         else:
             self._others.submit(lambda: self._answer_if_wanted(host, port, question))
 
@@ -133,3 +135,9 @@ class Resolver:
         with self._lock:
             if self._under_way.get((host, port)) is question:
                 del self._under_way[host, port]
+
+
+def _refusal(error: Exception) -> OSError:
+    if isinstance(error, TooMuchWorkError):
+        return OSError("too many other host names are being looked up")
+    return OSError(f"the host name cannot be looked up: {error}")
