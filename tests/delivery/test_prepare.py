@@ -596,6 +596,20 @@ def test_a_generated_tnt_id_names_the_cluster() -> None:
     assert prepared(wire=False, sticky_cluster="28").request.id == VisitorId(tnt_id="id2.28_0")
 
 
+@pytest.mark.parametrize("tnt_id", [".28_0", ".", "..28_0", ".a"])
+def test_on_device_a_tnt_id_with_nothing_before_its_dot_counts_as_none(tnt_id: str) -> None:
+    assert prepared(DeliveryRequest(id=VisitorId(tnt_id=tnt_id)), wire=False).request.id == VisitorId(
+        tnt_id="id2"
+    )
+    known = DeliveryRequest(id=VisitorId(tnt_id=tnt_id, third_party_id="t"))
+    assert prepared(known, wire=False).request.id == VisitorId(third_party_id="t")
+
+
+def test_on_device_a_cookie_without_device_id_counts_as_none() -> None:
+    result = prepared(wire=False, target_cookie="PC#.28_0#4000000000")
+    assert result.request.id == VisitorId(tnt_id="id2.28_0")
+
+
 def test_lone_customer_ids_stay_on_device_and_get_a_tnt_id() -> None:
     result = prepared(wire=False, customer_ids={"u1": "1"}).request
 

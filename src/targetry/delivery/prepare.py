@@ -197,16 +197,17 @@ def prepare(
 
 
 def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Callable[[], str]) -> None:
-    """Give a request a tnt id when it has none of the ids that visitors are bucketed by (spec/decisioning.md §6).
+    """Give a request a tnt id when it has none of the ids that visitors are bucketed by.
 
-    Customer ids do not count: without the server nobody knows which visitor they mean.
+    Customer ids do not count, as only the server knows which visitor they mean; neither does a tnt id with nothing before
+    its profile location (`.28_0`), which all visitors with a damaged cookie would share.
     """
     visitor_id = request.id
     if visitor_id is None:
         visitor_id = request.id = VisitorId()
     elif not visitor_id.customer_ids:
         visitor_id.customer_ids = None
-    if not visitor_id.tnt_id:
+    if not visitor_id.tnt_id or visitor_id.tnt_id.startswith("."):
         visitor_id.tnt_id = None
         if not visitor_id.marketing_cloud_visitor_id and not visitor_id.third_party_id:
             visitor_id.tnt_id = f"{new_id()}.{cluster}_0" if cluster else new_id()
