@@ -34,6 +34,12 @@ therefore refused, and counted in `stats().artifact.failures["older"]`, unless
 - the server's `Last-Modified` says that the older one was published later,
 - the server has sent nothing newer three times in a row, as after a rollback, or
 - it was requested by `client.refresh_artifact(force=True)`, which also goes past caches.
+
+An artifact that holds too much is refused before it costs memory or time, with an `ArtifactError` that names the limit, and the rules
+in use stay: `artifact_max_bytes`, 4,000,000 JSON values, 100,000 rules, 100,000 locations, 100,000 values in its meta or in one of
+its lists of names, 100,000 property tokens of its rules, and 100,000 nodes in conditions that differ in more than their literals. A rule
+of more than 100,000 values, a condition of more than 20,000 nodes, or more than 1,000 property tokens is set aside, as any rule that
+cannot be used, and the others stand.
 """
 
 _ERRORS_HEAD = """# Errors

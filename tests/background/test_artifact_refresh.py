@@ -212,6 +212,30 @@ def test_an_artifact_that_cannot_be_used_is_refused_and_kept_for_inspection(
     assert [path.read_bytes() for path in tmp_path.glob("*.refused")] == [body]
 
 
+def test_unusable_artifact_is_not_compiled_again() -> None:
+    source = Source(answer(200, V1), answer(200, b"garbage"))
+    for _ in range(4):
+        source.turn()
+    assert source.compiled == [V1, b"garbage"]
+    assert source.refresh.tally.failures == {"invalid": 3}
+    source.turn(answer(200, V2))
+    assert source.version == "v2"
+
+
+def test_artifact_refused_for_want_of_memory_is_compiled_again() -> None:
+    source = Source(answer(200, V1))
+    source.turn()
+
+    def refuse(_: bytes) -> Rules:
+        raise MemoryError
+
+    source.compiler = refuse
+    source.turn(answer(200, V2))
+    source.compiler = compile_rules
+    source.turn()
+    assert source.version == "v2"
+
+
 def test_after_a_refused_artifact_a_mended_one_is_taken() -> None:
     source = Source(answer(200, V1, etag='"1"'))
     source.turn()

@@ -291,6 +291,79 @@ def test_numbers_that_json_hardly_knows_do_no_harm_where_nobody_reads_them(value
     assert contents(decided(rules, asked("hero"))) == ["hello"]
 
 
+INFINITE = ["1e999", "-1e999", "1" + "0" * 400, "-" + "9" * 309, "9" * 5000, "1" + "0" * 309 + ".5", "1E+400"]
+NUMBER_PLACES: dict[str, dict[str, Any]] = {
+    "the meta": {**HELLO, "meta": {"x": "NUMBER", "y": ["NUMBER", 10**30]}},
+    "an unknown field": {**HELLO, "x": "NUMBER"},
+    "a rule's meta": mboxes_of(rule(meta={"activity.id": 1, "x": "NUMBER"})),
+    "a condition that holds": mboxes_of(rule(condition={"!=": ["NUMBER", 1]})),
+    "a response token": mboxes_of(
+        rule(
+            consequence={
+                "options": [{"type": "html", "content": "hello", "responseTokens": {"x": "NUMBER"}}],
+                "metrics": [{"type": "click", "eventToken": "t", "x": "NUMBER"}],
+                "analytics": {"payload": {"pe": "NUMBER"}},
+            }
+        )
+    ),
+}
+
+
+def with_number(document: Mapping[str, Any], number: str) -> bytes:
+    return text_of(document).replace(b'"NUMBER"', number.encode())
+
+
+@pytest.mark.parametrize("number", INFINITE, ids=lambda number: number[:6])
+@pytest.mark.parametrize("document", NUMBER_PLACES.values(), ids=NUMBER_PLACES.keys())
+def test_number_too_large_for_a_double_harms_nothing_beside_it(document: dict[str, Any], number: str) -> None:
+    rules = compile_artifact(with_number(document, number))
+    assert rules.quarantined == ()
+    decision = decided(rules, asked("hero", trace={}), traced=True)
+    assert contents(decision) == ["hello"]
+    assert json.loads(decision.response.to_json())
+    assert json.loads(msgspec.json.encode(rules.document()))
+
+
+@pytest.mark.parametrize("number", INFINITE, ids=lambda number: number[:6])
+def test_number_too_large_for_a_double_is_infinite_and_null_in_answers(number: str) -> None:
+    infinity = -math.inf if number.startswith("-") else math.inf
+    content = {"price": "NUMBER", "stock": 12, "id": 10**30, "name": "cut \ud800"}
+    document = {**mboxes_of(rule(kind="json", content=content)), "meta": {"x": "NUMBER"}}
+    rules = compile_artifact(with_number(document, number))
+    assert rules.meta == {"x": infinity}
+    assert rules.document()["meta"] == {"x": infinity}
+    decision = decided(rules, asked("hero", trace={}), traced=True)
+    assert contents(decision) == [{"price": infinity, "stock": 12, "id": 10**30, "name": "cut \ufffd"}]
+    (mbox,) = json.loads(decision.response.to_json())["execute"]["mboxes"]
+    assert mbox["options"][0]["content"]["price"] is None
+    assert mbox["trace"]["artifact"]["x"] is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ({"<": [5, "NUMBER"]}, True),
+        ({"<": ["NUMBER", 5]}, False),
+        ({"==": ["NUMBER", "Infinity"]}, True),
+        ({"<=": [0, {"var": "allocation"}, "NUMBER"]}, True),
+        ({">": [{"var": "allocation"}, "NUMBER"]}, False),
+    ],
+)
+def test_condition_compares_with_infinity(condition: Any, holds: bool) -> None:
+    rules = compile_artifact(with_number(mboxes_of(rule(condition=condition)), "1e999"))
+    assert contents(decided(rules, asked("hero"))) == (["hello"] if holds else [])
+
+
+def test_number_too_large_leaves_other_faults_as_they_are() -> None:
+    for fault in ('{"x": 1e999, "y": }', '{"x": 1e999, "y": NaN}', '{"x": [1e999, Infinity]}'):
+        with pytest.raises(ArtifactError):
+            compile_artifact(f'{{"version": "1", "meta": {fault}}}')
+    wrong = mboxes_of(rule(consequence={"name": 5, "options": [{"content": "NUMBER"}]}), rule(2))
+    rules = compile_artifact(with_number(wrong, "1e999"))
+    assert [one.position for one in rules.quarantined] == [0]
+    assert "$.name" in rules.quarantined[0].reason
+
+
 HALVES = {
     "a high half": (r"\ud83d", "\ufffd"),
     "a low half": (r"\ude00", "\ufffd"),

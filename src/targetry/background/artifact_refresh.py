@@ -108,6 +108,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._last_modified: str | None = None  # both of the artifact in use
         self._digest: int | None = None
         self._older_answers = 0  # in a row
+        self._unusable: tuple[int, ArtifactError] | None = None  # digest of the last one, and why
         self._told_stale = False
         self.current: Rules | None = None
         self.origin: str | None = None
@@ -164,9 +165,13 @@ class ArtifactRefresh(Generic[Rules]):
         digest = mmh3.hash128(answer.body)
         rules = self.current if digest == self._digest else None  # the same bytes need no second compilation
         if rules is None:
+            if self._unusable is not None and digest == self._unusable[0]:
+                return self._refused(answer.body, self._unusable[1], _reason(self._unusable[1]))
             try:
                 rules = self._compile(answer.body)
             except Exception as error:
+                if isinstance(error, ArtifactError):
+                    self._unusable = digest, error
                 return self._refused(answer.body, _invalid(error), _reason(error))
             if not force and (text := self._refused_as_older(rules, answer)) is not None:
                 return self._refused(answer.body, ArtifactError(text), "older")

@@ -20,6 +20,16 @@ import msgspec
 
 from targetry.errors import ArtifactError, ArtifactVersionError
 
+from .artifact_limits import (
+    MAX_ENTRIES,
+    MAX_SURROGATES,
+    MAX_VALUES,
+    LimitExceededError,
+    check_count,
+    check_locations,
+    check_values,
+    may_exceed_limits,
+)
 from .javascript import well_formed
 
 MAJOR_VERSION = 1
@@ -29,12 +39,18 @@ T = TypeVar("T")
 
 _MAGIC_LENGTH = 8
 _KEY_LENGTH = 32
+_LONGEST_INTEGER = (
+    308  # digits, and perhaps one more with a sign, that are sure to be within a double's range
+)
 
 # The escape of a surrogate behind an even number of backslashes, with that of its other half where there is one.
 _SURROGATE = re.compile(
     rb"""\\ (?<!\\\\) ((?:\\\\)*+) u[dD] (?: [89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2} | ([89a-fA-F][0-9a-fA-F]{2}) )""",
     re.VERBOSE,
 )
+
+
+_EMPTY = msgspec.Raw(b"{}")
 
 
 class ArtifactRules(msgspec.Struct):
@@ -45,7 +61,7 @@ class ArtifactRules(msgspec.Struct):
 
 
 class Artifact(msgspec.Struct, rename="camel"):
-    """The artifact's document. `meta` goes into the trace as it is."""
+    """The artifact's document. `raw_meta`, still JSON text, goes into the trace as it is."""
 
     version: str | None = None
     global_mbox: str = DEFAULT_GLOBAL_MBOX
@@ -55,8 +71,13 @@ class Artifact(msgspec.Struct, rename="camel"):
     local_mboxes: list[str] = []
     remote_views: list[str] = []
     local_views: list[str] = []
-    meta: dict[str, Any] = {}
+    raw_meta: msgspec.Raw = msgspec.field(name="meta", default=_EMPTY)
     rules: ArtifactRules = msgspec.field(default_factory=ArtifactRules)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The meta, decoded each time. Raises `ArtifactError`."""
+        return _object(read_json(self.raw_meta), "the artifact")
 
 
 class RuleDocument(msgspec.Struct, rename="camel"):
@@ -68,6 +89,33 @@ class RuleDocument(msgspec.Struct, rename="camel"):
     rule_key: str | int | None = None
     activity_id: int | str | None = None
     property_tokens: list[str] | None = None
+
+
+class _RuleOutline(msgspec.Struct, rename="camel"):
+    """A rule whose meta holds a number that only the standard library reads."""
+
+    condition: msgspec.Raw
+    consequence: msgspec.Raw
+    meta: msgspec.Raw
+    rule_key: str | int | None = None
+    activity_id: int | str | None = None
+    property_tokens: list[str] | None = None
+
+
+class _Outline(msgspec.Struct, rename="camel"):
+    """An artifact before its size is known to be harmless."""
+
+    response_tokens: msgspec.Raw = _EMPTY
+    remote_mboxes: msgspec.Raw = _EMPTY
+    local_mboxes: msgspec.Raw = _EMPTY
+    remote_views: msgspec.Raw = _EMPTY
+    local_views: msgspec.Raw = _EMPTY
+    rules: msgspec.Raw = _EMPTY
+
+
+class _RulesOutline(msgspec.Struct):
+    mboxes: msgspec.Raw = _EMPTY
+    views: msgspec.Raw = _EMPTY
 
 
 class OptionDocument(msgspec.Struct, rename="camel"):
@@ -103,7 +151,10 @@ class ConsequenceDocument(msgspec.Struct):
 
 
 _ARTIFACT = msgspec.json.Decoder(Artifact)
+_OUTLINE = msgspec.json.Decoder(_Outline)
+_RULES_OUTLINE = msgspec.json.Decoder(_RulesOutline)
 _RULE = msgspec.json.Decoder(RuleDocument)
+_RULE_OUTLINE = msgspec.json.Decoder(_RuleOutline)
 _CONSEQUENCE = msgspec.json.Decoder(ConsequenceDocument)
 _ANY = msgspec.json.Decoder()
 _RAW = msgspec.json.Decoder(msgspec.Raw)
@@ -125,26 +176,146 @@ def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: s
 def read_artifact(text: bytes) -> Artifact:
     """Decode and check an artifact's JSON text; its rules stay undecoded.
 
-    Raises `ArtifactError`, or `ArtifactVersionError` for a document of another major version than 1.
+    Raises `ArtifactError`, also for one that holds too much, or `ArtifactVersionError` for a document of another
+    major version than 1.
     """
-    artifact = _decode(_ARTIFACT, text, "the artifact")
-    _check_version(artifact.version)
+    try:
+        if may_exceed_limits(text):
+            _check_outline(text)
+        artifact = _decode(_ARTIFACT, text, "the artifact")
+        _check_version(artifact.version)
+        check_values("the artifact's meta", artifact.raw_meta, MAX_ENTRIES)
+        _check_counts(artifact)
+    except LimitExceededError as error:
+        raise ArtifactError(str(error)) from None
     return artifact
 
 
-def read_rule(raw: msgspec.Raw) -> RuleDocument:
-    """Decode one rule. Raises `ArtifactError`."""
-    return _decode(_RULE, raw, "the rule")
+def _check_outline(text: bytes) -> None:
+    check_values("the artifact", text, MAX_VALUES)
+    outline = _decode(_OUTLINE, text, "the artifact")
+    for field, name in _LISTS.items():
+        check_values(f"the artifact's list {name}", getattr(outline, field), MAX_ENTRIES)
+    rules = _decode(_RULES_OUTLINE, outline.rules, "the artifact")
+    for name in ("mboxes", "views"):
+        check_locations("the artifact holds", getattr(rules, name))
 
 
-def read_consequence(raw: msgspec.Raw) -> ConsequenceDocument:
-    """Decode what a rule gives. Raises `ArtifactError`."""
-    return _decode(_CONSEQUENCE, raw, "the consequence")
+def _check_counts(artifact: Artifact) -> None:
+    for field, name in _LISTS.items():
+        check_count(f"the artifact's list {name} holds", len(getattr(artifact, field)), "values")
+    locations = [artifact.rules.mboxes, artifact.rules.views]
+    check_count("the artifact holds", sum(map(len, locations)), "locations")
+    check_count("the artifact holds", sum(len(rules) for one in locations for rules in one.values()), "rules")
 
 
-def read_json(text: bytes | msgspec.Raw) -> Any:
-    """Decode what may be any JSON: a condition, or an artifact as it is. Raises `ArtifactError`."""
-    return _decode(_ANY, text, "the JSON")
+_LISTS = {
+    "response_tokens": "responseTokens",
+    "remote_mboxes": "remoteMboxes",
+    "local_mboxes": "localMboxes",
+    "remote_views": "remoteViews",
+    "local_views": "localViews",
+}
+
+
+def read_rule(raw: msgspec.Raw, *, is_exact: bool = True) -> RuleDocument:
+    """Decode one rule. Raises `ArtifactError`.
+
+    Without `is_exact`, whole numbers of more than 308 digits in its meta are not yet the infinity that they are in JavaScript.
+    """
+    if is_exact and _is_long_number_in(raw):
+        return _read_odd_rule(raw)
+    try:
+        return _decode(_RULE, raw, "the rule")
+    except ArtifactError as error:
+        if not _is_of_number(error):
+            raise
+    return _read_odd_rule(raw)
+
+
+def _read_odd_rule(raw: msgspec.Raw) -> RuleDocument:
+    outline = _decode(_RULE_OUTLINE, raw, "the rule")
+    return RuleDocument(
+        outline.condition,
+        outline.consequence,
+        _object(read_json(outline.meta), "the rule"),
+        outline.rule_key,
+        outline.activity_id,
+        outline.property_tokens,
+    )
+
+
+def read_consequence(raw: msgspec.Raw, *, is_exact: bool = True) -> ConsequenceDocument:
+    """Decode what a rule gives. Raises `ArtifactError`. `is_exact` as for `read_rule`."""
+    if is_exact and _is_long_number_in(raw):
+        return _read_odd_consequence(raw)
+    try:
+        return _decode(_CONSEQUENCE, raw, "the consequence")
+    except ArtifactError as error:
+        if not _is_of_number(error):
+            raise
+    return _read_odd_consequence(raw)
+
+
+def _read_odd_consequence(raw: msgspec.Raw) -> ConsequenceDocument:
+    try:
+        return msgspec.convert(_read_odd_json(raw, "the consequence"), ConsequenceDocument)
+    except msgspec.ValidationError as error:
+        raise ArtifactError(f"the consequence is not of the expected shape: {error}") from error
+
+
+def read_json(text: bytes | msgspec.Raw, *, is_exact: bool = True) -> Any:
+    """Decode what may be any JSON: a condition, or an artifact as it is. Raises `ArtifactError`.
+
+    Numbers too large for a double are infinite, as in JavaScript. `is_exact` as for `read_rule`.
+    """
+    if is_exact and _is_long_number_in(text):
+        return _read_odd_json(text, "the JSON")
+    try:
+        return _decode(_ANY, text, "the JSON")
+    except ArtifactError as error:
+        if not _is_of_number(error):
+            raise
+    return _read_odd_json(text, "the JSON")
+
+
+_LONG_NUMBER = re.compile(rb"[0-9]{309}")
+
+
+def _is_long_number_in(text: bytes | msgspec.Raw) -> bool:
+    return _LONG_NUMBER.search(memoryview(text)) is not None
+
+
+def _is_of_number(error: ArtifactError) -> bool:
+    """Return whether msgspec refused a number for its size alone."""
+    return isinstance(error.__cause__, msgspec.ValidationError) and " out of range" in str(error.__cause__)
+
+
+def _read_odd_json(text: bytes | msgspec.Raw, what: str) -> Any:
+    try:
+        mended = _mended(bytes(text)).decode()
+        return json.loads(mended, parse_int=_integer, parse_constant=_refuse_constant, strict=False)
+    except RecursionError as error:
+        raise ArtifactError(f"{what} is nested too deeply") from error
+    except (ValueError, LimitExceededError) as error:
+        raise ArtifactError(f"{what} is not JSON: {error}") from error
+
+
+def _integer(digits: str) -> int | float:
+    return float(digits) if len(digits) > _LONGEST_INTEGER else int(digits)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        kind = "null" if value is None else type(value).__name__
+        raise ArtifactError(
+            f"{what} is not of the expected shape: Expected `object`, got `{kind}` - at `$.meta`"
+        )
+    return value
 
 
 def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: str) -> T:
@@ -154,7 +325,7 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: s
         raise ArtifactError(f"{what} is nested too deeply") from error
     except msgspec.ValidationError as error:
         raise ArtifactError(f"{what} is not of the expected shape: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, LimitExceededError) as error:
         raise ArtifactError(f"{what} is not JSON: {error}") from error
 
 
@@ -163,11 +334,18 @@ def _decode_mended(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) 
     try:
         return decoder.decode(data)
     except msgspec.DecodeError:
-        return decoder.decode(_SURROGATE.sub(_whole, bytes(data)))
+        return decoder.decode(_mended(bytes(data)))
 
 
-def _whole(escape: re.Match[bytes]) -> bytes:
-    return escape.group() if escape.group(2) is None else escape.group(1) + rb"\ufffd"
+def _mended(data: bytes) -> bytes:
+    if rb"\u" not in data:
+        return data
+    check_count("the text holds", data.count(rb"\ud") + data.count(rb"\uD"), "surrogates", MAX_SURROGATES)
+    mended = bytearray(data)
+    for escape in _SURROGATE.finditer(data):
+        if escape.group(2) is not None:  # half of a pair
+            mended[escape.start(2) - 1 : escape.end(2)] = b"fffd"
+    return bytes(mended)
 
 
 def _text_of(document: Mapping[str, Any]) -> bytes:
@@ -224,6 +402,6 @@ def reveal(data: bytes, organization_id: str) -> bytes:
     revealed = mask.to_bytes(len(hidden), "little")
     try:
         _decode_mended(_RAW, revealed)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, LimitExceededError) as error:
         raise ArtifactError("Unable to read artifact JSON") from error
     return revealed

@@ -56,6 +56,7 @@ class Compiled(NamedTuple):
     needs_allocation: bool
     code: CodeType
     """The same one for conditions that differ in literals only."""
+    nodes: int
 
 
 def compile_logic(tree: Any, *, as_truth: bool = True) -> Compiled:
@@ -71,7 +72,7 @@ def compile_logic(tree: Any, *, as_truth: bool = True) -> Compiled:
     except RecursionError as error:  # the caller's own stack was nearly used up
         raise LogicError("the condition is nested too deeply") from error
     function = FunctionType(code, _GLOBALS, "condition", (*reader.literals, None))
-    return Compiled(function, needs_allocation, code)
+    return Compiled(function, needs_allocation, code, reader.nodes)
 
 
 class _ShapeReader:
@@ -79,13 +80,13 @@ class _ShapeReader:
 
     def __init__(self) -> None:
         self.literals: list[Any] = []
-        self._nodes = 0
+        self.nodes = 0
 
     def read(self, node: Any, depth: int) -> Shape:
-        self._nodes += 1
+        self.nodes += 1
         if depth > MAX_DEPTH:
             raise LogicError(f"the condition is nested deeper than {MAX_DEPTH} levels")
-        if self._nodes > MAX_NODES:
+        if self.nodes > MAX_NODES:
             raise LogicError(f"the condition has more than {MAX_NODES} nodes")
         if isinstance(node, dict) and len(node) == 1:
             return self._operation(node, depth)

@@ -27,10 +27,21 @@ from .artifact import (
     read_json,
     read_rule,
 )
-from .logic import Condition, LogicError, compile_logic
+from .artifact_limits import (
+    MAX_COMPILED_NODES,
+    MAX_ENTRIES,
+    MAX_RULE_TOKENS,
+    LimitExceededError,
+    check_count,
+    check_values,
+)
+from .logic import MAX_NODES, Compiled, Condition, LogicError, compile_logic
 from .personalize import Template, geo_token_attributes
 
+_MOST_PROPERTIES: Final = 64  # of a location whose rules are kept ready
 _LOWEST, _HIGHEST = 0.0, 99.99  # the ends of the allocation's scale
+_ALL_PROPERTIES: Final[frozenset[str]] = frozenset()
+_MOST_VALUES: Final = 4 * MAX_NODES  # a condition of more values has more nodes
 _ALLOCATION = ({"var": "allocation"}, {"var": ["allocation"]})
 
 
@@ -114,16 +125,21 @@ class Location:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
         self.everywhere = _runs(rule for rule in self.rules if not rule.tokens)
-        self._by_token = {
-            token: _runs(rule for rule in self.rules if not rule.tokens or token in rule.tokens)
-            for token in {token for rule in self.rules for token in rule.tokens}
-        }
+        self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
+        self._by_token: dict[str, tuple[Run, ...]] = {}
 
     def runs(self, property_token: str | None) -> tuple[Run, ...]:
         """The rules that a request with this property token may get (spec/decisioning.md §7); `everywhere` without one."""
-        if property_token is None:
+        if property_token is None or property_token not in self._tokens:
             return self.everywhere
-        return self._by_token.get(property_token, self.everywhere)
+        runs = self._by_token.get(property_token)
+        if runs is None:
+            runs = _runs(rule for rule in self.rules if not rule.tokens or property_token in rule.tokens)
+            if (
+                len(self._by_token) < _MOST_PROPERTIES
+            ):  # with many rules for many properties they would be too large
+                self._by_token[property_token] = runs
+        return runs
 
 
 def _runs(rules: Iterable[Rule]) -> tuple[Run, ...]:
@@ -213,25 +229,40 @@ def _with_quarantined(
 
 
 def compile_artifact(
-    source: bytes | str | Mapping[str, Any], *, organization_id: str | None = None
+    source: bytes | str | Mapping[str, Any],
+    *,
+    organization_id: str | None = None,
+    max_compiled_nodes: int = MAX_COMPILED_NODES,
 ) -> RuleSet:
     """Decode, check and compile an artifact; `source` is what `artifact_text` takes.
 
-    Rules that cannot be used are in `RuleSet.quarantined`. Raises `ArtifactError` when the artifact as a whole cannot be.
+    Rules that cannot be used are in `RuleSet.quarantined`. Raises `ArtifactError` when the artifact as a whole cannot be
+    used, or exceeds a limit of `artifact_limits`.
     """
     text = artifact_text(source, organization_id=organization_id)
     artifact = read_artifact(text)
-    compiler = _Compiler()
-    mboxes = compiler.locations("mbox", artifact.rules.mboxes)
-    views = compiler.locations("view", artifact.rules.views)
+    compiler = _Compiler(max_compiled_nodes)
+    try:
+        mboxes = compiler.locations("mbox", artifact.rules.mboxes)
+        views = compiler.locations("view", artifact.rules.views)
+    except LimitExceededError as error:
+        raise ArtifactError(str(error)) from None
     return RuleSet(text, artifact, mboxes, views, tuple(compiler.quarantined))
 
 
 class _Compiler:
-    def __init__(self) -> None:
+    def __init__(self, max_nodes: int) -> None:
         self.quarantined: list[Quarantined] = []
+        self._max_nodes = max_nodes
         self._conditions: dict[bytes, tuple[Window, Condition | None, Condition | None]] = {}
         self._audiences: dict[bytes, Condition] = {}
+        self._shapes: set[int] = (
+            set()
+        )  # identities of the code of all conditions, which lives as long as they do
+        self._nodes = 0  # in these
+        self._token_sets: dict[frozenset[str], frozenset[str]] = {}
+        self._tokens = 0  # in these
+        self._reasons: dict[str, str] = {}
 
     def locations(self, location_type: str, rules: dict[str, list[msgspec.Raw]]) -> dict[str, Location]:
         return {name: Location(self._usable(location_type, name, raws)) for name, raws in rules.items()}
@@ -241,25 +272,45 @@ class _Compiler:
             try:
                 yield self._rule(raw)
             except (ArtifactError, LogicError) as error:
-                self.quarantined.append(Quarantined(location_type, name, position, str(error)))
+                text = str(error)
+                reason = self._reasons.setdefault(text, text)  # one text, however many rules it is for
+                self.quarantined.append(Quarantined(location_type, name, position, reason))
 
     def _rule(self, raw: msgspec.Raw) -> Rule:
-        document = read_rule(raw)
-        read_consequence(document.consequence)
+        if memoryview(raw).nbytes > MAX_ENTRIES:
+            _check_rule(raw)
+        document = read_rule(raw, is_exact=False)
+        read_consequence(document.consequence, is_exact=False)
         window, audience, test = self._condition(document.condition)
         activity_id = _activity_id(document)
         key = document.rule_key if document.rule_key is not None else activity_id
-        rule = Rule(raw, str(key), activity_id or "", frozenset(document.property_tokens or ()), window)
+        rule = Rule(raw, str(key), activity_id or "", self._property_tokens(document), window)
         rule.audience, rule.test = audience, test
         if not activity_id and (rule.windowed or test is not None):
             raise ArtifactError("the rule splits by allocation, but its meta has no `activity.id`")
         return rule
 
+    def _property_tokens(self, document: RuleDocument) -> frozenset[str]:
+        """The properties that a rule is for, none for all; the same object for rules with the same ones."""
+        if not document.property_tokens:
+            return _ALL_PROPERTIES
+        if len(document.property_tokens) > MAX_RULE_TOKENS:
+            raise ArtifactError(f"the rule has more than {MAX_RULE_TOKENS} property tokens")
+        tokens = frozenset(document.property_tokens)
+        known = self._token_sets.get(tokens)
+        if known is None:
+            self._tokens += len(tokens)
+            check_count("the artifact's rules have", self._tokens, "property tokens")
+            known = self._token_sets[tokens] = tokens
+        return known
+
     def _condition(self, raw: msgspec.Raw) -> tuple[Window, Condition | None, Condition | None]:
         text = bytes(raw)
         known = self._conditions.get(text)
         if known is None:
-            known = self._conditions[text] = self._split_condition(read_json(raw))
+            if len(text) > _MOST_VALUES:
+                _check_condition(text)
+            known = self._conditions[text] = self._split_condition(read_json(raw, is_exact=False))
         return known
 
     def _split_condition(self, tree: Any) -> tuple[Window, Condition | None, Condition | None]:
@@ -268,10 +319,35 @@ class _Compiler:
             return window, None, None
         rest = others[0] if len(others) == 1 else {"and": others}
         compiled = compile_logic(rest)
+        self._count_shape(compiled)
         if compiled.needs_allocation:
             return window, None, compiled.evaluate
         text = msgspec.json.encode(rest)
         return window, self._audiences.setdefault(text, compiled.evaluate), None
+
+    def _count_shape(self, compiled: Compiled) -> None:
+        shape = id(compiled.code)
+        if shape not in self._shapes:
+            self._shapes.add(shape)
+            self._nodes += compiled.nodes
+            check_count(
+                "the artifact's conditions have", self._nodes, "nodes in different shapes", self._max_nodes
+            )
+
+
+def _check_rule(raw: msgspec.Raw) -> None:
+    """Raise `ArtifactError` for a rule that is too large to be decoded; the others stand."""
+    try:
+        check_values("the rule", raw, MAX_ENTRIES)
+    except LimitExceededError as error:
+        raise ArtifactError(str(error)) from None
+
+
+def _check_condition(text: bytes) -> None:
+    try:
+        check_values("the condition", text, _MOST_VALUES)
+    except LimitExceededError:
+        raise LogicError(f"the condition has more than {MAX_NODES} nodes") from None
 
 
 def _activity_id(document: RuleDocument) -> str:

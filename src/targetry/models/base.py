@@ -32,6 +32,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
         __dict__ = property(attributes_of)
 
     _manner: ClassVar[Manner] = Manner()
+    _is_answer: ClassVar[bool] = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes by their Python names in order of declaration, None included, models as dicts.
@@ -53,7 +54,8 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     def to_json(self) -> str:
         """Return the JSON text that goes over the wire: camelCase, None left out, times in ISO 8601.
 
-        Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign objects.
+        Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign objects. In an answer
+        infinity is null, as JavaScript writes it.
         """
         return json_text(self)
 

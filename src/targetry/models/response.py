@@ -22,6 +22,7 @@ class Answer(Model):
     """A model that a server fills."""
 
     _manner: ClassVar[Manner] = Manner(casts=True)
+    _is_answer: ClassVar[bool] = True
 
 
 class AnalyticsPayload(Answer):

@@ -6,6 +6,7 @@ msgspec writes JSON in one C call, but `null` for NaN, and for a field that is N
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterator
@@ -87,29 +88,33 @@ def json_text(model: msgspec.Struct) -> str:
 def _write_carefully(model: msgspec.Struct) -> str:
     with _translated(model, "written as JSON"):
         # Escaped, since a lone surrogate has no UTF-8.
-        return json.dumps(_tree(model, root_of(type(model))), separators=(",", ":"))
+        tree = _tree(model, root_of(type(model)), is_answer=getattr(model, "_is_answer", False))
+        return json.dumps(tree, separators=(",", ":"))
 
 
-def _tree(value: Any, path: str) -> Any:
+def _tree(value: Any, path: str, *, is_answer: bool) -> Any:
     if value is None or isinstance(value, msgspec.Struct):
-        return None if value is None else _branch(value, path)
+        return None if value is None else _branch(value, path, is_answer)
     if isinstance(value, date):  # a datetime is a date
         return value.isoformat()
     scalar = plain_scalar(value)
     if isinstance(scalar, float) and not math.isfinite(scalar):
+        if is_answer and math.isinf(scalar):  # as JavaScript does
+            return None
         raise ConstraintError(path, "must be a finite number")
-    return _branch(value, path) if scalar is None else scalar
+    return _branch(value, path, is_answer) if scalar is None else scalar
 
 
-def _branch(value: Any, path: str) -> Any:
+def _branch(value: Any, path: str, is_answer: bool) -> Any:
+    tree = functools.partial(_tree, is_answer=is_answer)
     if isinstance(value, msgspec.Struct):
         fields = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
         given = ((key, name, getattr(value, name, None)) for name, key in fields)
-        return {key: _tree(item, f"{path}.{name}") for key, name, item in given if item is not None}
+        return {key: tree(item, f"{path}.{name}") for key, name, item in given if item is not None}
     if (entries := read_mapping(value)) is not None:
-        return {_key(key, path): _tree(item, f"{path}[{shown(key)}]") for key, item in entries.items()}
+        return {_key(key, path): tree(item, f"{path}[{shown(key)}]") for key, item in entries.items()}
     if (items := read_sequence(value)) is not None:
-        return [_tree(item, f"{path}[{index}]") for index, item in enumerate(items)]
+        return [tree(item, f"{path}[{index}]") for index, item in enumerate(items)]
     raise ConstraintError(path, f"cannot be written as JSON: {type_name(value)}")
 
 
