@@ -120,6 +120,18 @@ def test_a_client_that_takes_nothing_of_its_answer_is_ended() -> None:
         wait_until(lambda: here.ended("unread") and not here.connections())
 
 
+def test_unread_answers_of_all_clients_are_bounded() -> None:
+    artifact = shop()
+    artifact["meta"]["padding"] = "x" * 30_000_000
+    limits = Limits(idle_s=10, request_s=2, unsent_bytes=60_000_000)
+    with open_edge(limits, artifact=artifact) as here, many(here, 4) as connections:
+        for connection in connections:
+            connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        wait_until(lambda: here.ended("unsent"))
+        assert here.is_serving()
+        assert 1 <= here.ended("unsent") <= 3
+
+
 def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 10_000_000

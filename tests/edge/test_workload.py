@@ -255,6 +255,14 @@ def test_loops_of_one_request_share_a_bound() -> None:
     Facts(RequestFacts(Context(), "v", "c", 0), MboxRequest(name="m"), "m").spend(199_999)
 
 
+@pytest.mark.parametrize("path", ["/v1/geo", "/recent", "/acme/production/v1/rules.json"])
+def test_number_of_query_fields_is_bounded_everywhere(here: OpenEdge, path: str) -> None:
+    sent = f"GET {path}?{'a=1&' * 10_000} HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with here.connect() as connection:
+        connection.sendall(sent.encode())
+        assert b"has more than 100 fields" in one_answer(connection)
+
+
 def test_query_of_a_heavy_request_is_checked(here: OpenEdge) -> None:
     heavy = {**executed(1), "unknown": ["x"] * 2000}
     assert [status for status, _ in sent(here, post(heavy, query="client=acme"))] == [400]

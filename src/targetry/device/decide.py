@@ -269,6 +269,8 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
                 analytics, trace = template.analytics_response(), self._traced(facts, "view")
                 views[template.name] = View(template.name, None, options, metrics, analytics, None, trace)
                 continue
-            view.options = [*(view.options or ()), *options]
-            view.metrics = [*(view.metrics or ()), *metrics]
+            assert view.options is not None
+            assert view.metrics is not None
+            view.options += options
+            view.metrics += metrics
         return list(views.values())

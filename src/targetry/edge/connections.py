@@ -88,6 +88,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def is_waiting(self) -> bool:
         return not self._owes_an_answer()
 
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
     def look(self, now: float) -> None:
         if self._takes_nothing(now):
             self._door.breaches.note("unread")

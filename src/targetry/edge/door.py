@@ -29,6 +29,10 @@ class Connection(Protocol):
     since: float
 
     @property
+    def unsent(self) -> int:
+        """Bytes of answers that its client has not taken yet."""
+
+    @property
     def is_waiting(self) -> bool:
         """For its client: to begin a request, or to go on with one."""
 
@@ -83,10 +87,24 @@ class Door:
             self.breaches.note("connections")
         return bool(longest)
 
+    def _limit_unsent(self) -> None:
+        """End the connections with most unread bytes, until all together have no more than the limit."""
+        total = sum(one.unsent for one in self._inside)
+        if total <= self.limits.unsent_bytes:
+            return
+        for one in sorted(self._inside, key=operator.attrgetter("unsent"), reverse=True):
+            total -= one.unsent
+            self.leave(one)
+            one.make_room()
+            self.breaches.note("unsent")
+            if total <= self.limits.unsent_bytes:
+                return
+
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for connection in list(self._inside):
             connection.look(now)
+        self._limit_unsent()
         self.breaches.tell()
         self._is_watched = bool(self._inside)
         if self._is_watched:

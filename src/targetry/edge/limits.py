@@ -17,10 +17,23 @@ MAX_FIELDS: Final = 128
 MAX_BODY_BYTES: Final = 1_000_000  # before and after unzipping
 MAX_REQUEST_BYTES: Final = 8 * MAX_BODY_BYTES  # as sent: chunks of one byte each take six
 
+MAX_UNSENT_BYTES: Final = 256_000_000  # of answers to all connections
+
 _QUIET_S: Final = 60.0
 
 Limit = Literal[
-    "connections", "busy", "idle", "slow", "head", "body", "unread", "host", "work", "heavy", "not_http"
+    "connections",
+    "busy",
+    "idle",
+    "slow",
+    "head",
+    "body",
+    "unread",
+    "host",
+    "work",
+    "heavy",
+    "unsent",
+    "not_http",
 ]
 
 # What a line says of each, before how many there were.
@@ -35,17 +48,20 @@ _TEXTS: Final[dict[Limit, str]] = {
     "host": "requests refused with 400 that had no Host field, several, or not the one of their target",
     "work": "requests refused with 413 that ask for more than one request may cost",
     "heavy": "large requests turned away with 503, as too many were waiting",
+    "unsent": "connections ended, as clients had left more than {unsent_bytes:,} bytes of answers unread",
     "not_http": "connections ended with 400 that said what is not HTTP",
 }
 _IS_USUAL: Final = frozenset({"idle"})
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """`connections` at a time; `idle_s` without a request, or without taking any of an answer; `request_s` for a head, and for a body."""
+    """`connections` at a time; `idle_s` without a request, or without taking any of an answer; `request_s` for a head, and for a body;
+    `unsent_bytes` of answers that all clients together have not taken yet."""
 
     connections: int = 4096
     idle_s: float = 30.0
     request_s: float = 10.0
+    unsent_bytes: int = MAX_UNSENT_BYTES
 
 
 class Breaches:

@@ -42,6 +42,7 @@ from targetry.wording.text import shortened
 from .artifacts import ArtifactState
 from .ledger_error import LedgerError
 from .ledger_view import LedgerView, Shown
+from .question import check_field_count
 from .rate_bars import rate_bars
 from .recent import Recent, Seen
 from .refusal import Refused
@@ -87,6 +88,7 @@ class Page:
 
     async def recent_requests(self, request: Request) -> Response:
         """Those that came after the one that `after` names, as a piece of the page; 204 where there are none."""
+        check_field_count(request.url.query)
         seen = self._recent.after(_number(request.query_params.get("after", "0")))
         if not seen:
             return Response(status_code=204, headers=self._headers)

@@ -11,6 +11,7 @@ from targetry.background.place import Place, place_of_headers
 from targetry.models.ip_address import is_ip_address, parse_ip_address
 
 from .delivery import FindPlace
+from .question import check_field_count
 
 _FIELDS = {
     "x-geo-latitude": "latitude",
@@ -37,7 +38,11 @@ def geo_values(request: Request, find_place: FindPlace | None) -> tuple[dict[str
     """Return the address and what is known of its place, and whether an address was given that is not understood.
 
     Values of the query have precedence over headers of the same names; without any of the place, it is looked up.
+
+    Raises:
+        Refused: 400, the query has too many fields.
     """
+    check_field_count(request.url.query)
     said = {**request.headers, **request.query_params}
     address, is_unread = _address_in(said, request)
     place = place_of_headers(said)

@@ -55,13 +55,22 @@ class Query(NamedTuple):
 
 def read_query(text: str) -> Query:
     """Read `imsOrgId=…|client=…&sessionId=…`; other fields, as `version`, are let through. Raises `Refused`."""
-    if text.count("&") >= _MOST_QUERY_FIELDS:
-        raise Refused(400, f"query: has more than {_MOST_QUERY_FIELDS} fields")
+    check_field_count(text)
     fields = query_fields(text)
     client, organization_id = fields.get("client"), fields.get("imsOrgId")
     if not client and not organization_id:
         raise Refused(400, "query: imsOrgId or client is required")
     return Query(client, organization_id, _session_id(fields.get("sessionId")))
+
+
+def check_field_count(query: str) -> None:
+    """Check that a query has no more fields than any request needs.
+
+    Raises:
+        Refused: 400.
+    """
+    if query.count("&") >= _MOST_QUERY_FIELDS:
+        raise Refused(400, f"query: has more than {_MOST_QUERY_FIELDS} fields")
 
 
 def query_fields(text: str) -> dict[str, str]:
