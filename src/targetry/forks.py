@@ -28,7 +28,8 @@ class ForkAware(Protocol):
 _owners: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _functions: list[Callable[[], object]] = []
 _pid = os.getpid()
-_noticing = threading.Lock()
+_noticing = threading.RLock()  # a signal handler may make a call while it is held
+_child = object()  # replaced each time that a child is begun
 
 
 def watch_forks(owner: ForkAware) -> None:
@@ -78,17 +79,20 @@ class ForkGate:
 
 
 def _begin_child() -> None:
-    global _pid
+    global _child, _pid
+    this = _child = object()
     for function in _functions:
         function()
     for owner in list(_owners):
+        if _child is not this:  # a signal handler has made a call meanwhile, and so done it all
+            return
         owner.after_fork()
     _pid = os.getpid()
 
 
 def _after_fork() -> None:
     global _noticing
-    _noticing = threading.Lock()
+    _noticing = threading.RLock()
     _begin_child()
 
 

@@ -77,7 +77,7 @@ class _Script:
         self.closed = False
         self._unused = list(script)
         self._by = by
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may make a call while it is held
 
     @property
     def requests(self) -> list[HttpRequest]:

@@ -153,9 +153,10 @@ class ArtifactSource(Generic[Rules]):
     @property
     def current(self) -> Rules | None:
         """The rules to decide by; None until there are some. Takes no lock and never waits."""
+        current = self._refresh.current
         if self._asleep:
             self._awake()
-        return self._refresh.current
+        return current
 
     def in_use(self) -> tuple[Rules | None, bool]:
         """`current`, and whether it may no longer be the latest, as `ArtifactStats.stale` says."""

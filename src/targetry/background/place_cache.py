@@ -68,7 +68,7 @@ class PlaceCache:
 
     def after_fork(self) -> None:
         """In a child: what is known stays; who was asking is gone."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may look an address up while it is held
         self._flights: dict[str, tuple[float, Flight]] = {}  # since when, what
 
     def begin(self, ip: str) -> Turn:
@@ -76,7 +76,7 @@ class PlaceCache:
         with self._lock:
             known = self._places.get(ip)
             if known is not None and now < known[0]:
-                self._places.move_to_end(ip)
+                self._places[ip] = self._places.pop(ip, known)  # now the most recent
                 self._stats.hits += 1
                 return Turn(known[1])
             under_way = self._flights.get(ip)
@@ -120,8 +120,8 @@ class PlaceCache:
     def _land(self, ip: str, flight: Flight, place: Place | None, ttl_s: float) -> None:
         under_way = self._flights.get(ip)
         if under_way is not None and under_way[1] is flight:
-            del self._flights[ip]
+            self._flights.pop(ip, None)
+        self._places.pop(ip, None)
         self._places[ip] = (self._clock() + ttl_s, place)
-        self._places.move_to_end(ip)
-        if len(self._places) > self._max_entries:
+        while len(self._places) > self._max_entries:
             self._places.popitem(last=False)

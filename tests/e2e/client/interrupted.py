@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from e2e.client.scripts import started
+from e2e.client.target import Target
+
 _KIT = """
 import faulthandler, gc, random, tempfile
 from targetry.errors import ClosedError
-faulthandler.dump_traceback_later(25, exit=True)
+faulthandler.dump_traceback_later(float(sys.argv[3]), exit=True)  # shows who waits for whom
 trials = int(sys.argv[2])
 chance = random.Random(11)
 click = {"request": {"context": {"channel": "web"}, "notifications": [
@@ -64,8 +67,6 @@ for trial in range(trials):
     except ClosedError:
         pass
     signal.setitimer(signal.ITIMER_REAL, 0)
-import warnings
-warnings.simplefilter("ignore")
 """
 )
 
@@ -101,15 +102,52 @@ for number in range(trials):
 """
 )
 
-# name → script, and how many trials it takes in a second, about
+_FORKED = (
+    _KIT
+    + """
+import ctypes
+client = TargetClient.create(on_device)
+client.get_offers(hero("parent"))
+client.flush()
+class Slow:
+    armed = 0
+    def after_fork(self):
+        if Slow.armed != os.getpid():
+            Slow.armed = os.getpid()
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+            time.sleep(0.01)
+from targetry.forks import watch_forks
+slow = [Slow() for _ in range(3)]
+for one in slow:
+    watch_forks(one)
+signal.signal(signal.SIGALRM, lambda *_: client.get_offers(hero("handler")))
+fork = ctypes.PyDLL(None).fork
+for _ in range(trials):
+    child = fork()
+    if child == 0:
+        client.get_offers(hero("child"))
+        client.close(5)
+        dropped = client.stats().notifications.dropped
+        os._exit(1 if dropped else 0)
+    assert os.waitpid(child, 0)[1] == 0
+client.close()
+"""
+)
+
 PROGRAMS = {
-    "server-side": (_SYNC.replace("OPTIONS", "options"), 60),
-    "on device": (_SYNC.replace("OPTIONS", "on_device"), 60),
-    "spool": (
-        _SYNC.replace("OPTIONS", "dict(on_device, notification_spool=spool)").replace(
-            "chance =", "spool = tempfile.mkdtemp()\nchance ="
-        ),
-        20,
+    "server-side": _SYNC.replace("OPTIONS", "options"),
+    "on device": _SYNC.replace("OPTIONS", "on_device"),
+    "spool": _SYNC.replace("OPTIONS", "dict(on_device, notification_spool=spool)").replace(
+        "chance =", "spool = tempfile.mkdtemp()\nchance ="
     ),
-    "async": (_ASYNC.replace("OPTIONS", "on_device"), 60),
+    "async": _ASYNC.replace("OPTIONS", "on_device"),
 }
+_OTHERS = {"a fork that tells nobody": _FORKED}
+
+
+def run_trials(target: Target, program: str, trials: int, timeout_s: float = 60.0) -> None:
+    """Run so many trials of a program in a process; it must come to a good end."""
+    script = {**PROGRAMS, **_OTHERS}[program]
+    with started(target, script, arguments=[str(trials), str(timeout_s - 5)]) as process:
+        _, errors = process.communicate(timeout=timeout_s)
+    assert process.returncode == 0, errors

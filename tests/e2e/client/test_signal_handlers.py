@@ -1,0 +1,23 @@
+"""Signal handlers that use, and then close, the client whose calls they interrupt; `tests/soak` has thousands of trials."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from e2e.client.interrupted import PROGRAMS, run_trials
+from e2e.client.target import Target
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_handlers_that_use_and_close_the_client_never_deadlock(program: str, target: Target) -> None:
+    run_trials(target, program, 20)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_handler_that_calls_while_a_fork_is_noticed_comes_back(target: Target) -> None:
+    run_trials(target, "a fork that tells nobody", 5)
