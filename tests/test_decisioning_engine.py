@@ -186,12 +186,15 @@ def test_what_is_no_artifact_is_told_and_the_client_waits(engines: list[Decision
     assert len(kept.telemetry) == 0
 
 
-def test_rules_that_cannot_be_used_are_logged_each(engines: list[DecisioningEngine]) -> None:
-    document = artifact({"hero": [{}, rule(condition={"nope": 1})]})
-    kept = keep(engines, artifact_payload=document)
-    first, second = kept.lines.errors
-    assert first.startswith("A rule of the artifact is not used: rule 0 of mbox 'hero': ")
-    assert "unknown operator 'nope'" in second
+def test_rules_that_cannot_be_used_are_logged_in_one_line(engines: list[DecisioningEngine]) -> None:
+    unusable = [{}] * 5000 + [rule(condition={"nope": 1})]
+    kept = keep(engines, artifact_payload=artifact({"hero": [*unusable, rule()]}))
+    (line,) = kept.lines.errors
+    assert line.startswith("In the artifact 5001 of 5002 rules are not used: rule 0 of mbox 'hero': ")
+    assert "(and 4999 more for that reason); rule 5000 of mbox 'hero': unknown operator 'nope'" in line
+    counts = kept.started().unusable_rules()
+    assert list(counts.values()) == [5000, 1]
+    assert list(counts)[1] == "unknown operator 'nope'"
 
 
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────

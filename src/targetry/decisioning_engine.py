@@ -16,6 +16,7 @@ from typing import Any, Final
 from .background.artifact_file import FileTransport
 from .background.artifact_refresh import RefreshResult
 from .background.artifact_source import ArtifactSource, ArtifactStats
+from .background.limited_log import LimitedLog
 from .checks import warn
 from .delivery.hosts import artifact_url, is_adobe_cdn
 from .delivery.telemetry import TelemetryStore, artifact_entry
@@ -23,6 +24,7 @@ from .delivery.transport import HttpRequest, HttpResponse, Transport
 from .device.artifact import artifact_text, read_json
 from .device.remote import remote_dependency
 from .device.ruleset import RuleSet, compile_artifact
+from .device.unusable_rules import count_causes, summarize
 from .errors import ArtifactError, OptionError, TransportError
 from .events import Events
 from .logs import Log
@@ -49,7 +51,7 @@ class DecisioningEngine:
     ) -> None:
         """Compile a payload or read a file; nothing of the network yet. Raises `ArtifactError` and `OptionError`."""
         self._options = options
-        self._log = log
+        self._limited_log = LimitedLog(log)
         self._telemetry = telemetry
         location = options.artifact_location
         self.location = str(location) if isinstance(location, Path) else _url(options)
@@ -125,6 +127,11 @@ class DecisioningEngine:
         """Undo `stop_polling`."""
         self._source.resume_polling()
 
+    def unusable_rules(self) -> dict[str, int]:
+        """Return how many rules of the artifact in use each cause keeps from being used."""
+        rules = self._source.current
+        return {} if rules is None or not rules.quarantined else count_causes(rules)
+
     def stats(self) -> ArtifactStats:
         """How things stand now."""
         return self._source.stats()
@@ -149,8 +156,8 @@ class DecisioningEngine:
 
     def _compile(self, source: Mapping[str, Any] | bytes | str) -> RuleSet:
         rules = compile_artifact(source, organization_id=self._options.organization_id)
-        for quarantined in rules.quarantined:
-            self._log.error("A rule of the artifact is not used: %s", quarantined)
+        if rules.quarantined:
+            self._limited_log.error("unusable rules", "In the artifact %s", summarize(rules))
         return rules
 
     def _parse(self, data: bytes) -> Any:

@@ -54,7 +54,8 @@ class ClientStats(msgspec.Struct, frozen=True):
     the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones or were in a call that the
     API refused, `handler_failures` the event handlers that raised. `ignored` counts input that calls went on without.
     `threads_refused`: how many threads the system has refused
-    to all clients of this process.
+    to all clients of this process. `unusable_rules` counts the rules of the artifact in use that cannot be used, by cause;
+    `skipped_rules` counts how often decisions skipped a rule that could not be evaluated, by activity and cause.
     """
 
     notifications: NotifierStats
@@ -64,6 +65,8 @@ class ClientStats(msgspec.Struct, frozen=True):
     handler_failures: int
     ignored: IgnoredInput
     threads_refused: int = 0
+    unusable_rules: dict[str, int] = {}
+    skipped_rules: dict[str, int] = {}
 
 
 class Machinery:
@@ -72,6 +75,7 @@ class Machinery:
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
         self.log = Log(options.logger)
+        self._limited_log = LimitedLog(self.log)
         self.events = Events(options.events, self.log)
         self._own_transport = (
             None if options.transport is not None else HttpTransport(**transport_options(options, self.log))
@@ -211,6 +215,8 @@ class Machinery:
             handler_failures=self.events.failures,
             ignored=msgspec.structs.replace(self.road.ignored),
             threads_refused=refused_threads(),
+            unusable_rules=self.engine.unusable_rules() if self.engine is not None else {},
+            skipped_rules=self.road.skipped_rules.counts,
         )
 
     def close(self, timeout: float) -> None:
@@ -246,7 +252,7 @@ class Machinery:
         try:
             function({"request": impressions.request, "visitor": impressions.visitor})
         except Exception as error:  # the user's function must not harm the user's decision
-            self.log.error("send_notification_func failed: %r", error)
+            self._limited_log.error("function", "send_notification_func failed: %r", error)
 
     def _has_backlog(self) -> bool:
         return self.options.send_notification_func is None and self.notifier.has_backlog

@@ -23,7 +23,7 @@ from .delivery.prepare import IgnoredInput, Prepared, Standing, prepare
 from .delivery.retry import RetryBudget, pause_s
 from .delivery.telemetry import Entries, TelemetryStore, measured, written
 from .delivery.transport import HttpRequest, HttpResponse
-from .device.decide import Decision, Impression, decide
+from .device.decide import Impression, decide
 from .device.remote import RemoteDependency, remote_dependency
 from .device.ruleset import RuleSet
 from .device.trace import TraceSource
@@ -35,6 +35,7 @@ from .messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
 from .models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, Telemetry, VisitorId
 from .models.writing import json_bytes
 from .options import ClientOptions
+from .skipped_rules import SkippedRules
 from .telemetry_reports import TelemetryReports
 from .version import __version__
 from .visitor import VisitorLike, visitor_for
@@ -164,6 +165,7 @@ class Road:
     ) -> None:
         self.telemetry = TelemetryStore(enabled=options.telemetry_enabled)
         self.telemetry_reports = TelemetryReports(self.telemetry, self._report_telemetry, has_backlog)
+        self.skipped_rules = SkippedRules(log)
         self._options = options
         self._engine = engine
         self._log = log
@@ -258,7 +260,7 @@ class Road:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
         decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace)
         if decision.problems:
-            self._tell_problems(decision)
+            self.skipped_rules.note(decision.problems)
         response = decision.response
         if self.telemetry.enabled:
             self._measure(call, response, now)
@@ -278,10 +280,6 @@ class Road:
 
     def _report_telemetry(self, prepared: Prepared, entries: Entries) -> None:
         self._report(Impressions(self, prepared, [], 0, entries))
-
-    def _tell_problems(self, decision: Decision) -> None:
-        for problem in decision.problems:
-            self._log.error("A rule of activity %s is skipped: %s", problem.activity_id, problem.reason)
 
     # decide at the edge
 

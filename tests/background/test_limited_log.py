@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from background_fakes import Clock, Lines
 from targetry.background.limited_log import LimitedLog
 
@@ -10,7 +12,8 @@ def test_the_same_kind_is_told_once_a_minute() -> None:
     for second in range(121):
         clock.time = second
         log.error("disk", "failed at %d", second)
-    assert lines.errors == ["failed at 0", "failed at 60", "failed at 120"]
+    more = " (59 more like this since the last such line)"
+    assert lines.errors == ["failed at 0", f"failed at 60{more}", f"failed at 120{more}"]
     assert log.suppressed == 118
 
 
@@ -57,8 +60,33 @@ def test_a_logger_that_fails_harms_nobody() -> None:
     log.warning("other kind", "c")
 
 
-def test_kinds_without_end_do_not_fill_memory() -> None:
-    log = LimitedLog(Lines(), Clock())
-    for number in range(10_000):
-        log.error(str(number), "text")
-    assert len(log._told) <= 256
+def test_kinds_without_end_fill_neither_memory_nor_the_log() -> None:
+    lines, clock = Lines(), Clock()
+    log = LimitedLog(lines, clock)
+    for _ in range(3):
+        for number in range(10_000):
+            log.error(str(number), "text")
+    assert len(lines.errors) == 257
+    assert log.suppressed == 30_000 - 257
+    assert len(log._kinds) <= 257
+    clock.advance(60)
+    log.error("new", "text")
+    assert lines.errors[-1] == "text"
+
+
+@pytest.mark.parametrize("line", [("100 %",), ("%s", "100 %")])
+def test_line_with_a_percent_sign_is_counted_too(line: tuple[str, ...]) -> None:
+    lines, clock = Texts(), Clock()
+    log = LimitedLog(lines, clock)
+    for _ in range(3):
+        log.error("a", *line)
+    clock.advance(60)
+    log.error("a", *line)
+    assert lines.errors == ["100 %", "100 % (2 more like this since the last such line)"]
+
+
+class Texts(Lines):
+    """As a `logging.Logger`, which formats only what has arguments."""
+
+    def error(self, message: str, *args: object) -> None:
+        self.errors.append(message % args if args else message)

@@ -86,6 +86,17 @@ def test_rules_that_are_not_used_are_named_with_the_reason(tmp_path: Path) -> No
     ]
 
 
+def test_many_rules_not_used_for_one_reason_are_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, mboxes_of(rule(), *[rule(2, {"guess": 1})] * 1500, rule(3, {"other": 1})))
+
+    text = shown("artifact", path)
+    assert text.count("unknown operator 'guess'") == 21
+    assert text.endswith(
+        "  mbox hero, rule 1501: unknown operator 'other'\n  and 1,480 more rules: unknown operator 'guess'\n"
+    )
+    assert len(told("artifact", path)["quarantined"]) == 1501
+
+
 def test_an_artifact_that_tells_little_is_shown_with_little(tmp_path: Path) -> None:
     made = rule(1, meta={"activity.id": 1}, consequence={})
     path = written(tmp_path, {"version": "1", "rules": {"mboxes": {"hero": [made]}}})

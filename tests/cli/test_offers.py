@@ -131,7 +131,7 @@ def test_a_rule_that_is_not_used_is_noted(tmp_path: Path) -> None:
     path = written(tmp_path, mboxes_of(rule(1, {"guess": 1})))
 
     assert (
-        "note: A rule of the artifact is not used: rule 0 of mbox 'hero': unknown operator 'guess'"
+        "note: In the artifact 1 of 1 rules are not used: rule 0 of mbox 'hero': unknown operator 'guess'"
         in run("offers", "-a", path, "--mbox", "hero", width=200).stderr
     )
 

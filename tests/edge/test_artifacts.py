@@ -123,3 +123,24 @@ def test_a_change_is_noticed_without_being_asked_for(tmp_path: Path) -> None:
         assert changed.wait(5)
     finally:
         artifacts.close()
+
+
+def test_rules_that_cannot_be_used_are_logged_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = shop()
+    document["rules"]["mboxes"]["hero"] += [{}] * 1000
+    artifacts = Artifacts([write(tmp_path / "rules.json", document)])
+    write(tmp_path / "rules.json", json.dumps(document) + " ")
+    assert artifacts.refresh()
+    (line,) = [record.getMessage() for record in caplog.records if "not used" in record.getMessage()]
+    assert "1000 of 1023 rules are not used" in line
+
+
+def test_artifact_dated_in_the_future_is_replaced_by_an_older_one(tmp_path: Path) -> None:
+    document = shop()
+    document["meta"]["generatedAt"] = "2099-01-01T00:00:00Z"
+    artifacts = Artifacts([write(tmp_path / "rules.json", document)])
+    write(tmp_path / "rules.json", shop())
+    assert artifacts.refresh()
+    assert artifacts.states()[0].generated_at == shop()["meta"]["generatedAt"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Final
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +17,8 @@ from targetry.wording.summary import ActivitySummary, ExperienceSummary, Summary
 from targetry.wording.text import shortened, visible
 
 from .output import console, print_json
+
+_RULES_OF_A_CAUSE: Final = 20  # `-o json` has all of them
 
 
 def print_summary(name: str, summary: Summary) -> None:
@@ -102,5 +107,12 @@ def _print_quarantined(out: Console, summary: Summary) -> None:
         return
     out.print()
     out.print(Text("Not used", "bold red"))
+    counts = Counter(rule.reason for rule in summary.quarantined)
+    listed: Counter[str] = Counter()
     for rule in summary.quarantined:
-        out.print(Text(shortened(f"  {rule.location}, rule {rule.position}: {rule.reason}")))
+        if listed[rule.reason] < _RULES_OF_A_CAUSE:
+            listed[rule.reason] += 1
+            out.print(Text(shortened(f"  {rule.location}, rule {rule.position}: {rule.reason}")))
+    for reason, count in counts.items():
+        if count > listed[reason]:
+            out.print(Text(shortened(f"  and {count - listed[reason]:,} more rules: {reason}")))

@@ -176,7 +176,7 @@ class Edge:
             self.metrics.problems.inc()
             activity, reason = problem.activity_id, problem.reason
             self._limited_log.warning(
-                f"rule {activity}", "a rule of activity %s is skipped: %s", activity, reason
+                f"rule: {reason}", "a rule of activity %s is skipped: %s", activity, reason
             )
         return Decided(decided, now_ms, size)
 

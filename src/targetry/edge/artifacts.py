@@ -16,6 +16,8 @@ from typing import Final
 
 import msgspec
 
+from targetry.background.limited_log import LimitedLog
+from targetry.device.unusable_rules import summarize
 from targetry.errors import ArtifactError
 
 from .shelf import Served, Shelf
@@ -56,6 +58,7 @@ class Artifacts:
         self._client = client
         self._organization_id = organization_id
         self._log = log or logging.getLogger("targetry.edge")
+        self._limited_log = LimitedLog(self._log)
         self._on_change = on_change
         self._files = [
             _File(path, name) for path, name in zip(map(Path, paths), shown_names(paths), strict=True)
@@ -138,8 +141,9 @@ class Artifacts:
             client=self._client,
             organization_id=self._organization_id,
         )
-        for quarantined in served.rules.quarantined:
-            self._log.warning("a rule of %s is not used: %s", file.path, quarantined)
+        if served.rules.quarantined:
+            text = summarize(served.rules)
+            self._limited_log.warning(f"unusable {file.path}", "in %s %s", file.path, text)
         file.refused, file.loaded_at = None, time.time()
         return served
 

@@ -1,0 +1,37 @@
+"""Summary of the rules of an artifact that cannot be used: how many, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from .ruleset import Quarantined, RuleSet
+
+_MOST_CAUSES: Final = 20
+_CAUSES_IN_TEXT: Final = 3
+OTHER_CAUSES: Final = "other causes"
+
+
+def count_causes(rules: RuleSet) -> dict[str, int]:
+    """Return how many rules each cause keeps from being used, the most frequent first; rare ones are counted together."""
+    counted = Counter(rule.reason for rule in rules.quarantined)
+    causes = dict(counted.most_common(_MOST_CAUSES))
+    others = counted.total() - sum(causes.values())
+    return {**causes, OTHER_CAUSES: others} if others else causes
+
+
+def summarize(rules: RuleSet) -> str:
+    """Return one line about the rules that are not used, with an example of each of the most frequent causes."""
+    unusable = rules.quarantined
+    examples: dict[str, Quarantined] = {}
+    for rule in unusable:
+        examples.setdefault(rule.reason, rule)
+    named = Counter(rule.reason for rule in unusable).most_common(_CAUSES_IN_TEXT)
+    causes = [
+        str(examples[reason]) if count == 1 else f"{examples[reason]} (and {count - 1} more for that reason)"
+        for reason, count in named
+    ]
+    if len(examples) > len(named):
+        causes.append(f"{len(examples) - len(named)} other causes")
+    used = sum(len(one.rules) for one in (*rules.mboxes.values(), *rules.views.values()))
+    return f"{len(unusable)} of {used + len(unusable)} rules are not used: {'; '.join(causes)}"
