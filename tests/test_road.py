@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e.client.target import artifact
+from targetry import TargetClient
 from targetry.call_options import OfferOptions, offer_options
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.retry import MAX_RETRIES, RetryBudget, pause_s
@@ -39,7 +40,7 @@ from targetry.models import (
 )
 from targetry.options import client_options
 from targetry.road import Attempt, Call, Impressions, Road, foreign
-from targetry.testing import answer
+from targetry.testing import FakeTransport, answer
 
 RULES = compile_artifact(artifact())
 GEO_RULES = compile_artifact(artifact(geoTargetingEnabled=True))
@@ -508,3 +509,24 @@ def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_teleme
     with pytest.raises(DeadlineError, match="other calls had all threads"):
         next(road.converse(call))
     assert len(road.telemetry) == 1
+
+
+def test_a_refusal_within_http_200_is_logged_with_its_message(caplog: pytest.LogCaptureFixture) -> None:
+    refused = {"status": 400, "message": "Invalid property token", "requestId": "r1"}
+    transport = FakeTransport(*[answer(refused)] * 3)
+    with TargetClient.create(client="acme", organization_id="1@AdobeOrg", transport=transport) as client:
+        for _ in range(3):
+            assert client.get_offers(request={"execute": {"pageLoad": {}}}).response.status == 400
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(lines) == 1
+    assert "status 400" in lines[0]
+    assert "Invalid property token" in lines[0]
+
+
+@pytest.mark.parametrize("body", [{"status": 200}, {"status": 206}, {}, {"status": None}])
+def test_a_response_that_is_no_refusal_is_not_logged(body: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with TargetClient.create(
+        client="acme", organization_id="1@AdobeOrg", transport=FakeTransport(answer(body))
+    ) as client:
+        client.get_offers(request={"execute": {"pageLoad": {}}})
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []

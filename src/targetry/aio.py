@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
@@ -13,14 +14,16 @@ from typing import Any, Final, Generic, Self, TypeVar
 from .attributes import AttributesProvider
 from .background.artifact_refresh import RefreshResult
 from .call_options import OfferOptions, attribute_options, notification_options, offer_options, offers_call
+from .daemon_threads import DaemonThreads, TooMuchWorkError
 from .delivery.envelope import TargetDeliveryResponse
 from .delivery.http import AsyncHttpTransport
+from .delivery.stepwise import LARGE_BYTES
 from .delivery.transport import AsyncTransport, HttpResponse
-from .errors import ApiException, OptionError
+from .errors import OptionError, TransportError
 from .face import ClientFace, is_overridden
 from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
 from .options import ClientOptions, client_options
-from .road import MAX_RESPONSE_BYTES, Attempt, Call, foreign
+from .road import MAX_RESPONSE_BYTES, Attempt, Call, Outcome, foreign
 
 Client = TypeVar("Client", bound="AsyncTargetClient")
 T = TypeVar("T")
@@ -42,6 +45,7 @@ class AsyncTargetClient(ClientFace):
             **transport_options(checked, self._machinery.log)
         )
         self._geo = self._machinery.async_geo(self._transport)
+        self._decoders = DaemonThreads("targetry-decoder", limit=2, queue_limit=1000)
 
     @classmethod
     async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
@@ -135,15 +139,43 @@ class AsyncTargetClient(ClientFace):
                 result: TargetDeliveryResponse = end.value
                 return result
 
-    async def _send(self, attempt: Attempt) -> HttpResponse | ApiException:
+    async def _send(self, attempt: Attempt) -> Outcome:
         if attempt.pause_s:
             await asyncio.sleep(attempt.pause_s)
         try:
-            return await self._transport.send(
+            response = await self._transport.send(
                 attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
             )
         except Exception as error:
             return foreign(error)
+        if isinstance(response, HttpResponse) and len(response.body) > LARGE_BYTES:
+            return await self._read_in_thread(response, attempt.deadline)
+        return response
+
+    async def _read_in_thread(self, response: HttpResponse, deadline: float) -> Outcome:
+        """Decode a large response while the loop runs; what a thread comes to after the deadline is dropped."""
+        decoded: Future[Outcome] = Future()
+        decoded.set_running_or_notify_cancel()  # so that a task that gives up does not disturb the thread
+
+        def decode() -> None:
+            try:
+                decoded.set_result(self._road.read(response, deadline))
+            except BaseException as error:
+                decoded.set_exception(error)
+
+        try:
+            self._decoders.submit(decode)
+        except (RuntimeError, TooMuchWorkError) as error:
+            failed = TransportError(
+                reason=f"the response cannot be decoded: {error or 'too many others are'}"
+            )
+            failed.__cause__ = error
+            return failed
+        try:
+            async with asyncio.timeout(deadline - time.perf_counter()):
+                return await asyncio.wrap_future(decoded)
+        except TimeoutError:
+            return self._road.late()
 
 
 class _Start(Generic[Client]):

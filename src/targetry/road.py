@@ -15,7 +15,7 @@ import msgspec
 
 from .background.limited_log import LimitedLog
 from .call_options import OfferOptions, checked_copy
-from .delivery.answer import response_of, text_of
+from .delivery.answer import refusal_in, response_of, text_of
 from .delivery.clusters import ClusterDirectory
 from .delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from .delivery.hosts import DeliveryAddress, operators_cluster
@@ -114,14 +114,19 @@ class Impressions(msgspec.Struct, eq=False):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A step of a conversation: after `pause_s` seconds send `request`, within `timeout_s` seconds."""
+    """A step of a conversation: after `pause_s` seconds send `request`, within `timeout_s` seconds.
+
+    `deadline` is when the whole call ends, decoding included, on the clock of `time.perf_counter`.
+    """
 
     request: HttpRequest
     timeout_s: float
+    deadline: float
     pause_s: float = 0.0
 
 
-Conversation = Generator[Attempt, "HttpResponse | ApiException", TargetDeliveryResponse]
+Outcome = HttpResponse | DeliveryResponse | ApiException
+Conversation = Generator[Attempt, Outcome, TargetDeliveryResponse]
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -169,6 +174,7 @@ class Road:
         self._options = options
         self._engine = engine
         self._log = log
+        self._limited_log = LimitedLog(log)
         self._report = report
         self._budget = RetryBudget()
         self._timeout_s = options.timeout / 1000
@@ -298,8 +304,8 @@ class Road:
             request = self._http_request(call, cluster)
             while True:
                 left = deadline - time.perf_counter() - pause
-                outcome = yield Attempt(request, max(left, 0.001), pause)
-                read = self._read(outcome)
+                outcome = yield Attempt(request, max(left, 0.001), deadline, pause)
+                read = outcome if isinstance(outcome, DeliveryResponse) else self.read(outcome, deadline)
                 if isinstance(read, DeliveryResponse):
                     telemetry = []
                     if cluster is None:
@@ -341,17 +347,40 @@ class Road:
             )
         return HttpRequest("POST", url, {**SDK_HEADERS, "X-Request-Id": new_id()}, body)
 
-    def _read(self, answer: object) -> DeliveryResponse | ApiException:
+    def read(self, answer: object, deadline: float) -> DeliveryResponse | ApiException:
+        """Decode what the transport returned. Not later than `deadline`, which counts from the call's beginning."""
         if isinstance(answer, ApiException):
             return answer
         if not isinstance(answer, HttpResponse):  # of a user's own transport
             return TransportError(reason=f"the transport gave {type(answer).__name__}, not an HttpResponse")
         if self._log.wants_debug and 200 <= answer.status < 300:
             self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], text_of(answer))
+
+        def check() -> None:
+            if time.perf_counter() > deadline:
+                raise TimeoutError
+
         try:
-            return response_of(answer)
+            response = response_of(answer, check)
+            check()
+        except TimeoutError:
+            return self.late()
         except ApiException as error:
             return error
+        message = refusal_in(answer, response)
+        if message is not None:
+            self._limited_log.warning(
+                f"refused {response.status}",
+                "the Delivery API refused a request: status %s in a response of HTTP status %s: %.200r",
+                response.status,
+                answer.status,
+                message,
+            )
+        return response
+
+    def late(self) -> DeadlineError:
+        """Return the error of a call whose response came in time, but was too large to be decoded in time."""
+        return DeadlineError(reason=f"no result within {self._timeout_s:g} s (while decoding the response)")
 
     def _arrived(self, call: Call, response: DeliveryResponse, cluster: str | None) -> TargetDeliveryResponse:
         """Return the result of an answer that came from `cluster`, None for the client's own host."""

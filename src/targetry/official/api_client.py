@@ -7,6 +7,7 @@ callers use: `ApiClient.sanitize_for_serialization` and `deserialize`, `Delivery
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from enum import Enum
 from types import TracebackType
@@ -20,6 +21,7 @@ from targetry.delivery.answer import response_of
 from targetry.delivery.headers import ResponseHeaders
 from targetry.delivery.http import HttpTransport
 from targetry.delivery.transport import HttpRequest, Transport
+from targetry.errors import DeadlineError
 from targetry.models import ConstraintError, DeliveryRequest, DeliveryResponse, Model
 from targetry.official.api_errors import ApiTypeError, ApiValueError
 from targetry.road import MAX_RESPONSE_BYTES, SDK_HEADERS
@@ -161,12 +163,21 @@ class DeliveryApi:
         query = {"imsOrgId": ims_org_id, "sessionId": session_id} | ({"version": version} if version else {})
         url = f"{client.configuration.host.rstrip('/')}/rest/v1/delivery?{urlencode(query)}"
         body = msgspec.json.encode(client.sanitize_for_serialization(delivery_request))
+        timeout = _TIMEOUT_S if _request_timeout is None else _request_timeout
+        ends_at = time.monotonic() + timeout
+
+        def check() -> None:
+            if time.monotonic() > ends_at:
+                raise DeadlineError(reason=f"no result within {timeout:g} s (while decoding the response)")
+
         answer = client.transport.send(
             HttpRequest("POST", url, {**SDK_HEADERS, **client.default_headers}, body),
-            timeout=_TIMEOUT_S if _request_timeout is None else _request_timeout,
+            timeout=timeout,
             max_bytes=MAX_RESPONSE_BYTES,
         )
-        return response_of(answer), answer.status, ResponseHeaders(answer.headers)
+        response = response_of(answer, check)
+        check()
+        return response, answer.status, ResponseHeaders(answer.headers)
 
 
 def _read(value: Any, kind: str | type[Model]) -> Any:
