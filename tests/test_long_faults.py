@@ -70,7 +70,7 @@ class Client:
             disk=None,
             max_bytes=1 << 20,
             timeout_s=30,
-            on_outcome=lambda: None,
+            on_outcome=lambda _: None,
             on_ready=lambda: None,
             clock=cdn.clock,
             now=cdn.clock,

@@ -77,6 +77,7 @@ class Impressions(msgspec.Struct, eq=False):
     prepared: Prepared
     impressions: list[Impression]
     count: int
+    cluster: str | None
     telemetry: Entries | None = None
     _request: DeliveryRequest | None = None
 
@@ -87,10 +88,6 @@ class Impressions(msgspec.Struct, eq=False):
     @property
     def session_id(self) -> str:
         return self.prepared.session_id
-
-    @property
-    def cluster(self) -> str | None:
-        return self.prepared.cluster
 
     @property
     def request(self) -> DeliveryRequest:
@@ -271,7 +268,7 @@ class Road:
         if self.telemetry.enabled:
             self._measure(call, response, now)
         if impressions := decision.impressions:
-            self._report(Impressions(self, prepared, impressions, len(impressions)))
+            self._report(Impressions(self, prepared, impressions, len(impressions), prepared.cluster))
         elif len(self.telemetry) >= self.telemetry_reports.due_at:
             self.telemetry_reports.note(prepared)
         return envelope(
@@ -285,7 +282,7 @@ class Road:
         )
 
     def _report_telemetry(self, prepared: Prepared, entries: Entries) -> None:
-        self._report(Impressions(self, prepared, [], 0, entries))
+        self._report(Impressions(self, prepared, [], 0, prepared.cluster, entries))
 
     # decide at the edge
 

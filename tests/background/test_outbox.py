@@ -88,7 +88,7 @@ def test_an_offer_takes_in_little_of_what_others_handed_over() -> None:
     with desk.outbox._lock:
         desk.offer(*(delivery() for _ in range(100)))
     desk.offer(delivery())
-    assert len(desk.outbox._handed_over) == 100 - 32
+    assert len(desk.outbox._handed_over) == 100 - 4
     assert desk.outbox.has_work
     assert desk.outbox.bell.wait(0)
     desk.work()

@@ -86,6 +86,15 @@ class Ledger:
             s.last_error,
         )
 
+    def refuse_all(self, reason: Reason, n: int, telemetry: int) -> None:
+        """Accept and drop `n` notifications of several deliveries, and `telemetry` deliveries without any."""
+        s = self.state
+        self._replace(
+            accepted=s.accepted + n,
+            dropped=_added(s.dropped, reason, n),
+            telemetry_dropped=s.telemetry_dropped + telemetry,
+        )
+
     def recover(self, n: int) -> None:
         """Pending since an earlier process."""
         s = self.state
@@ -116,15 +125,18 @@ class Ledger:
 
 
 def with_uncounted(
-    state: NotifierStats, pending: int, refused: Iterable[tuple[Reason, int]]
+    state: NotifierStats, pending: int, refused: Iterable[tuple[Reason, int, int]]
 ) -> NotifierStats:
-    """Return a copy of `state` with notifications that are not in it yet: pending, and refused by reason."""
+    """Return a copy of `state` with what is not in it yet.
+
+    That is `pending` notifications, and `refused` ones: reason, notifications, and deliveries of telemetry.
+    """
     dropped, telemetry = dict(state.dropped), state.telemetry_dropped
     accepted = state.accepted + pending
-    for reason, n in refused:
+    for reason, n, telemetry_only in refused:
         dropped = _added(dropped, reason, n)
         accepted += n
-        telemetry += not n
+        telemetry += telemetry_only
     return msgspec.structs.replace(
         state,
         accepted=accepted,

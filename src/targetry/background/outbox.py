@@ -28,7 +28,7 @@ from targetry.delivery.clusters import ClusterDirectory
 _MOST_SAMPLES = 100  # of refused deliveries, whose ids are told; the count is always exact
 _LONGEST_LOCK_WAIT_S = 0.2
 _MAX_HANDED_OVER = 256  # deliveries that wait for the holder of the lock
-_MAX_TAKEN_IN = 32  # of these by one thread that offers
+_MAX_TAKEN_IN = 4  # of these by one thread that offers
 _MAX_OFFER_WAIT_S = 0.005  # for the lock, once so many have been handed over
 _MAX_QUEUES = 64
 _MAX_DESTINATIONS = 64
@@ -58,6 +58,7 @@ class Outbox:
         self.clusters = clusters
         self.bell = Bell()  # for the couriers
         self.crew: set[object] = set()  # the couriers at work, a token each
+        self._all_busy = False  # every courier is on a call
         self.short_handed = False  # all couriers are on calls, and another host has deliveries
         self.size = 0  # deliveries that are not settled, wherever they are
         self.shut = False  # nothing new is accepted
@@ -75,10 +76,12 @@ class Outbox:
         self._lock = Lock()
         self._holding = _Holding(self)
         self._handed_over: deque[Deliverable] = deque()
-        self._refused_unlocked: deque[tuple[Reason, int]] = deque()  # not in the books yet
+        # Not in the books yet: a sum of notifications, and of deliveries of telemetry, for each thread at most.
+        self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {QUEUE_FULL: deque(), CLOSED: deque()}
         self._own = ClusterQueue(None)
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
-        self._destinations: dict[str | None, Destination] = {}
+        self._own_destination = Destination(Throttle(policy, random))
+        self._destinations: dict[str | None, Destination] = {None: self._own_destination}
         self._flights: set[Entry] = set()
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
@@ -103,10 +106,13 @@ class Outbox:
         """Return the books as they are now, with what was handed over. Takes no lock."""
         state = self.ledger.state
         waiting = sum(one.count for one in self._handed_over.copy())
-        return with_uncounted(state, waiting, self._refused_unlocked.copy())
+        refused = ((reason, *one) for reason, sums in self._refused_unlocked.items() for one in sums.copy())
+        return with_uncounted(state, waiting, refused)
 
     def _hand_over(self, delivery: Deliverable) -> bool:
         waiting = len(self._handed_over)
+        if self._held + waiting >= self._limit and len(self._queues) == 1:
+            return self._refuse_unlocked(delivery)
         if self.shut or waiting >= _MAX_HANDED_OVER or self._held + waiting >= self._limit:
             return self._offer_waiting(delivery)
         self._handed_over.append(delivery)
@@ -116,8 +122,7 @@ class Outbox:
     def _offer_waiting(self, delivery: Deliverable) -> bool:
         """Wait for the lock. In a signal handler that interrupted its holder that is no use."""
         if not self._lock.acquire(timeout=_MAX_OFFER_WAIT_S):
-            self._refused_unlocked.append((CLOSED if self.shut else QUEUE_FULL, delivery.count))
-            return False
+            return self._refuse_unlocked(delivery)
         try:
             accepted = self._take_in(delivery, too_late=self.shut)
         finally:
@@ -125,23 +130,38 @@ class Outbox:
         self._admit(_MAX_TAKEN_IN)
         return accepted
 
+    def _refuse_unlocked(self, delivery: Deliverable) -> bool:
+        """Count it as dropped without the lock. Each step is atomic, so nothing is lost whoever interrupts."""
+        sums, count = self._refused_unlocked[CLOSED if self.shut else QUEUE_FULL], delivery.count
+        try:
+            notifications, telemetry = sums.pop()
+        except IndexError:
+            notifications = telemetry = 0
+        sums.append((notifications + count, telemetry + (not count)))
+        return False
+
+    @property
+    def _has_uncounted(self) -> bool:
+        return any(self._refused_unlocked.values())
+
     def _admit(self, most: int = _MAX_HANDED_OVER) -> None:
         """Take in what was handed over, at most so many. To be called after the lock has been released."""
-        waiting, refused, lock = self._handed_over, self._refused_unlocked, self._lock
-        while (waiting or refused) and most > 0 and lock.acquire(False):
+        waiting, lock = self._handed_over, self._lock
+        while (waiting or self._has_uncounted) and most > 0 and lock.acquire(False):
             try:
                 while waiting and most > 0:
                     most -= 1
                     self._take_in(waiting.popleft(), too_late=self.ended)
-                while refused:
-                    self._count_refused(*refused.popleft())
+                for reason, sums in self._refused_unlocked.items():
+                    while sums:
+                        self._count_refused(reason, *sums.popleft())
             finally:
                 lock.release()
         if waiting:
             self.bell.ring()
 
-    def _count_refused(self, reason: Reason, count: int) -> None:
-        self.ledger.refuse(reason, count)
+    def _count_refused(self, reason: Reason, count: int, telemetry: int) -> None:
+        self.ledger.refuse_all(reason, count, telemetry)
         if count:
             self._refused_for(reason).count += count
 
@@ -162,14 +182,20 @@ class Outbox:
     def _take_in(self, delivery: Deliverable, too_late: bool) -> bool:
         if too_late:
             return self._refuse(CLOSED, delivery)
-        size = weight(delivery)
-        queue = self._own if delivery.cluster is None else self._queue_for(delivery.cluster)
-        if not self._fits(size) and not self._make_room(queue, size):
+        size, count, cluster = weight(delivery), delivery.count, delivery.cluster
+        queue = self._own if cluster is None else self._queue_for(cluster)
+        # As `_fits` and `_hold`, without the calls: this is on the path of a decision.
+        total, handed_over = self._bytes + size, len(self._handed_over)
+        is_full = self._held + handed_over >= self._limit or total > self._max_bytes
+        if is_full and not self._make_room(queue, size):
             return self._refuse(QUEUE_FULL, delivery)
-        self.ledger.accept(delivery.count)
+        self.ledger.accept(count)
         self.size += 1
-        entry = Entry(delivery, delivery.count, size, self._clock(), cluster=queue.cluster)
-        self._hold(queue, entry)
+        entry = Entry(delivery, count, size, self._clock(), "", queue.cluster)
+        self._held += 1
+        self._bytes += size
+        queue.held += 1
+        queue.size += size
         self._place(queue, entry)
         return True
 
@@ -232,14 +258,15 @@ class Outbox:
     def _place(self, queue: ClusterQueue, entry: Entry) -> None:
         queue.ready.append(entry)
         # In doubt, those who wait, wait for a time.
-        if len(queue.ready) == 1 or queue.cluster or not self._destination(None).throttle.in_doubt:
+        if queue is not self._own or not self._own_destination.throttle.in_doubt or len(queue.ready) == 1:
             self.bell.ring()
-        if self.crew and len(self.crew) <= len(self._flights):
+        if self._all_busy:
             self._look_for_hands()
 
     def _look_for_hands(self) -> None:
         """Find out whether a host has deliveries, and all couriers are on calls to others."""
-        if len(self.crew) <= len(self._flights):
+        self._all_busy = 0 < len(self.crew) <= len(self._flights)
+        if self._all_busy:
             self.short_handed = any(
                 queue.has_waiting and not self._destination(self._host_of(queue)).calls
                 for queue in self._queues.values()
@@ -362,7 +389,7 @@ class Outbox:
         self._flights.add(entry)
         if len(self._queues) > 1:  # the others come first next time
             self._queues[queue.cluster] = self._queues.pop(queue.cluster)
-            self._look_for_hands()
+        self._look_for_hands()
         if any(one.ready for one in self._queues.values()):
             self.bell.ring()  # one wakes the next
 
@@ -371,6 +398,7 @@ class Outbox:
             self._flights.discard(entry)
             self._queues[entry.cluster].calls.discard(entry)
             self._destination(entry.host).calls -= 1
+            self._all_busy = False
 
     def is_behind(self, now: float, patience_s: float) -> bool:
         """Whether something that might be sent has been waiting for longer than that."""
@@ -597,5 +625,5 @@ class _Holding:
 
     def __exit__(self, *_: object) -> None:
         self._outbox._lock.release()
-        if self._outbox._handed_over or self._outbox._refused_unlocked:
+        if self._outbox._handed_over or self._outbox._has_uncounted:
             self._outbox._admit()

@@ -95,7 +95,7 @@ class SpooledOutbox(Outbox):
     def disowned(self, notifications: int) -> None:
         """The file had notifications that this client must not send."""
         with self._holding:
-            self._count_refused(SPOOL_FOREIGN, notifications)
+            self._count_refused(SPOOL_FOREIGN, notifications, 0)
 
     def is_empty(self) -> bool:
         return not self.opening and super().is_empty()
