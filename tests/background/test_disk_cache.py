@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,37 @@ def test_copy_in_a_folder_that_all_may_write_is_ignored(cache: DiskCache, warnin
     cache.path.parent.chmod(0o777)
     assert cache.load() is None
     assert ["all users" in text for text in warnings] == [True]
+
+
+def _linked(path: Path) -> None:
+    elsewhere = path.with_name("elsewhere")
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda path: path.chmod(0o620), "may be written by others"),
+        (lambda path: path.chmod(0o602), "may be written by others"),
+        (_linked, "is a symbolic link"),
+        (_pipe, "is not a regular file"),
+    ],
+    ids=["group", "others", "link", "pipe"],
+)
+def test_copy_that_others_may_have_written_is_ignored(
+    change: Callable[[Path], None], why: str, cache: DiskCache, warnings: Warnings
+) -> None:
+    cache.save(b"body", None, 1)
+    change(cache.path)
+    assert cache.load() is None
+    (warning,) = warnings
+    assert why in warning
+    assert cache.save(b"new", None, 2)
+    assert cache.load() == SavedArtifact(b"new", None, 2)
