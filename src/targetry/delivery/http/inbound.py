@@ -1,7 +1,7 @@
 """Bytes read from a connection, on their way to the HTTP/1.1 parser: surplus detection and limits on response heads.
 
 A parser stops when its response is complete, and keeps what was read behind it for the next response. That must never
-be: it would answer somebody else's request. So the last byte of every read is held back until the parser asks for
+be: it would answer another visitor's request. So the last byte of every read is held back until the parser asks for
 more. A parser with a complete response does not ask; a byte that is still held then lies behind the response.
 """
 

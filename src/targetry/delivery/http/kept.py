@@ -66,7 +66,7 @@ class KeptConnections(Generic[C]):
     def __init__(
         self, limit: int, keepalive_seconds: float, on_surplus: Callable[[Origin], object] | None = None
     ) -> None:
-        """`on_surplus` is called for each connection dropped because bytes came on it that nobody asked for."""
+        """`on_surplus` is called for each connection dropped because it carried bytes that no request asked for."""
         self._limit = limit
         self._keepalive = keepalive_seconds
         self._on_surplus = on_surplus

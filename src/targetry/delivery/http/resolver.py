@@ -50,7 +50,7 @@ class _Question:
 
     def __init__(self) -> None:
         self.answer: Future[Sequence[Address]] = Future()
-        self.answer.set_running_or_notify_cancel()  # so that nobody who gives up cancels it for the others
+        self.answer.set_running_or_notify_cancel()  # so that a caller that gives up does not cancel it for others
         self.ends_at = 0.0  # when the last of those that wait gives up
 
 
