@@ -78,6 +78,7 @@ class Outbox:
         self._handed_over: deque[Deliverable] = deque()
         # Not in the books yet: a sum of notifications, and of deliveries of telemetry, for each thread at most.
         self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {QUEUE_FULL: deque(), CLOSED: deque()}
+        self._unlocked_samples: deque[tuple[Reason, Deliverable]] = deque(maxlen=_MOST_SAMPLES)
         self._own = ClusterQueue(None)
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
         self._own_destination = Destination(Throttle(policy, random))
@@ -132,7 +133,11 @@ class Outbox:
 
     def _refuse_unlocked(self, delivery: Deliverable) -> bool:
         """Count it as dropped without the lock. Each step is atomic, so nothing is lost whoever interrupts."""
-        sums, count = self._refused_unlocked[CLOSED if self.shut else QUEUE_FULL], delivery.count
+        reason: Reason = CLOSED if self.shut else QUEUE_FULL
+        count = delivery.count
+        sums = self._refused_unlocked[reason]
+        if count:
+            self._unlocked_samples.append((reason, delivery))
         try:
             notifications, telemetry = sums.pop()
         except IndexError:
@@ -155,6 +160,11 @@ class Outbox:
                 for reason, sums in self._refused_unlocked.items():
                     while sums:
                         self._count_refused(reason, *sums.popleft())
+                while self._unlocked_samples:
+                    reason, source = self._unlocked_samples.popleft()
+                    refused = self._refused.get(reason)
+                    if refused is not None and len(refused.samples) < _MOST_SAMPLES:
+                        refused.samples.append(source)
             finally:
                 lock.release()
         if waiting:
