@@ -377,6 +377,17 @@ def test_unknown_cluster_without_an_answer_is_not_asked_again(outcome: ApiExcept
     assert ask(road, OK)[1] == [OWN]
 
 
+def test_unknown_cluster_leaves_half_of_the_time_to_the_own_host() -> None:
+    late = DeadlineError(reason="late")
+    late.unsent = True
+    road = road_of(timeout=10_000)
+    call = road.begin(offer(HERO, target_cookie=COOKIE_44))
+    result, attempts = talk(road, call, late, OK)
+    assert result["response"].status == 200
+    assert hosts(attempts) == [EDGE_44, OWN]
+    assert attempts[0].timeout_s <= 5 < attempts[1].timeout_s
+
+
 def test_cluster_that_answered_once_is_asked_again_after_a_failure() -> None:
     road = road_of()
     ask(road, OK)

@@ -301,6 +301,8 @@ class Road:
             request = self._http_request(call, cluster)
             while True:
                 left = deadline - time.perf_counter() - pause
+                if cluster is not None and not self._clusters.is_known(cluster):
+                    left /= 2  # the other half is for the client's own host
                 outcome = yield Attempt(request, max(left, 0.001), deadline, pause)
                 read = outcome if isinstance(outcome, DeliveryResponse) else self.read(outcome, deadline)
                 if isinstance(read, DeliveryResponse):

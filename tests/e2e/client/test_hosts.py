@@ -5,8 +5,11 @@ Edge clusters are hosts of Adobe's, so the clients here go through a proxy: the 
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +19,7 @@ from e2e.client.target import EDGE_HOST, Target, response_to
 from servers.faulty import Received, Steps, answer, json_answer
 from servers.threaded import unused_port
 from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TransportError
+from targetry.delivery.http import AsyncHttpTransport, HttpTransport
 
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 FAR = 4_000_000_000  # an expiry that is far away
@@ -217,6 +221,32 @@ def test_cluster_that_a_proxy_does_not_reach_gives_way_to_the_own_host(
     for _ in range(2):
         assert client.get_offers(request=HERO, target_cookie=COOKIE_44)["response"].status == 200
     assert hosts(target) == ["http://mboxedge44.tt.omtrdc.net"] + ["http://acme.tt.omtrdc.net"] * 2
+
+
+def test_cluster_whose_name_is_not_found_in_time_gives_way_to_the_own_host(
+    connect: Connect, target: Target
+) -> None:
+    gate, asked = threading.Event(), []
+
+    def lookup(host: str, port: int) -> Any:
+        asked.append(host)
+        if host.startswith("mboxedge"):
+            gate.wait(10)
+        return socket.getaddrinfo("127.0.0.1", urlsplit(target.url).port, type=socket.SOCK_STREAM)
+
+    transports = {
+        "transport": HttpTransport(lookup=lookup, trust_env=False),
+        "async_transport": AsyncHttpTransport(lookup=lookup, trust_env=False),
+    }
+    client = connect(server_domain=None, timeout=1000, **transports)
+    try:
+        for _ in range(2):
+            result = client.get_offers(request=HERO, target_cookie=COOKIE_44)
+            assert result["response"].status == 200
+    finally:
+        gate.set()
+    assert asked[:2] == ["mboxedge44.tt.omtrdc.net", "acme.tt.omtrdc.net"]
+    assert asked.count("mboxedge44.tt.omtrdc.net") == 1
 
 
 def test_nothing_is_learnt_from_a_failure(through_proxy: Through, target: Target) -> None:

@@ -217,9 +217,11 @@ def was_stale(error: Exception, attempt: Attempt) -> bool:
 def failure(error: Exception, attempt: Attempt, origin: str, timeout: float) -> TransportError:
     """What the caller gets for `error`; to be raised from it. No text of the request gets into it."""
     late = isinstance(error, TimeoutError) and (error.errno is None or attempt.is_over())
+    failed: TransportError
     if late or isinstance(error, httpcore2.TimeoutException):
-        return DeadlineError(reason=f"{origin}: no answer within {timeout:g} s (while {attempt.doing})")
-    failed = TransportError(reason=f"{origin}: {_what(error, attempt)}")
+        failed = DeadlineError(reason=f"{origin}: no answer within {timeout:g} s (while {attempt.doing})")
+    else:
+        failed = TransportError(reason=f"{origin}: {_what(error, attempt)}")
     failed.unsent = attempt.doing.startswith(("looking up", "connecting"))
     return failed
 
