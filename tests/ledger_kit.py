@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from targetry.edge.event import Activity, Event, Experience
 from targetry.edge.ledger_file import FILE_NAME
+from targetry.edge.ledger_schema import APPLICATION, FIRST_FORMAT
 
 ACTIVITY = Activity("1", "Hero", "ab", (Experience("0", "A", 50.0), Experience("1", "B", 50.0)))
 
@@ -85,4 +88,18 @@ def run_sql(folder: Path, statement: str, *values: Any) -> None:
     connection = sqlite3.connect(folder / FILE_NAME)
     with connection:
         connection.execute(statement, values)
+    connection.close()
+
+
+def first_format(folder: Path, events: Sequence[Event]) -> None:
+    """Make a file as the first version of the ledger wrote it."""
+    connection = sqlite3.connect(folder / FILE_NAME)
+    with connection:
+        for statement in (*FIRST_FORMAT, f"PRAGMA application_id = {APPLICATION}", "PRAGMA user_version = 1"):
+            connection.execute(statement)
+        marks = ", ".join("?" * len(Event.__struct_fields__))
+        rows = [msgspec.structs.astuple(one) for one in events]
+        connection.executemany(
+            f"INSERT INTO event ({', '.join(Event.__struct_fields__)}) VALUES ({marks})", rows
+        )
     connection.close()

@@ -37,7 +37,7 @@ LEAVES = {
 # guest → the files that may import it
 HOSTS = {
     "cli": {"__main__.py"},
-    "edge": {"testing.py", "cli/edge.py", "cli/demo_edge.py", "cli/report.py"},
+    "edge": {"testing.py", "cli/edge.py", "cli/demo_edge.py", "cli/report.py", "cli/ledger.py"},
 }
 
 

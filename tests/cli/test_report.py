@@ -183,7 +183,7 @@ def test_odd_rows_are_reported_without_their_totals(tmp_path: Path) -> None:
     for name, fields in ODD_ROWS.items():
         insert_row(tmp_path, name, **fields)
     text = shown("-d", tmp_path, width=200)
-    assert " orders · revenue 2.50\n" in text
+    assert " 9 orders · revenue 3.50\n" in text
     assert "order totals are left out of the revenue: not a number, or out of range\n" in text
     result = run("-d", tmp_path, "-o", "json", "--plot", tmp_path / "rates.svg")
     assert (result.exit_code, result.stderr) == (0, "")

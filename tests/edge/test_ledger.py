@@ -564,7 +564,7 @@ def test_a_full_disk_is_an_error_and_nothing_that_was_acknowledged_is_lost(tmp_p
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         ledger = Ledger.open(folder)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
         acknowledged = []
         try:
             for number in range(10_000):

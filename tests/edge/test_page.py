@@ -411,7 +411,7 @@ def test_all_odd_rows_together_leave_the_report_readable(odd: tuple[Path, TestCl
     run_sql(
         folder,
         "INSERT INTO event SELECT NULL, CAST(x'ff80' AS TEXT), kind, CAST(x'ff' AS TEXT), "
-        "CAST(x'ffc0' AS TEXT), experience_id, location, token, timestamp_ms, session_id, NULL, NULL FROM event "
+        "CAST(x'ffc0' AS TEXT), experience_id, location, token, timestamp_ms, session_id, NULL, NULL, NULL FROM event "
         "WHERE id = 'i'",
     )
     assert_readable(client)

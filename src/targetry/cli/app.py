@@ -17,6 +17,7 @@ from .artifact import print_summary, print_summary_json
 from .demo import print_demo
 from .edge import edge
 from .explain import print_explanation, print_explanation_json
+from .ledger import ledger
 from .offers import print_offers, print_offers_json
 from .output import TableOrJson, TextOrJson, print_error
 from .question import OrganizationId, Question, asking
@@ -159,3 +160,4 @@ def demo() -> None:
 
 app.command()(edge)
 app.command()(report)
+app.add_typer(ledger, name="ledger")

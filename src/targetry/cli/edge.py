@@ -10,6 +10,7 @@ from rich.text import Text
 
 from targetry.lazy_import import importing_extra
 
+from .ledger import size
 from .output import console
 
 if TYPE_CHECKING:
@@ -126,6 +127,24 @@ def edge(
             metavar="SECONDS",
         ),
     ] = 10.0,
+    keep_days: Annotated[
+        float | None,
+        _option(
+            "--keep-days",
+            env="KEEP_DAYS",
+            help="Remove events from the ledger that are older.",
+            metavar="N",
+        ),
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        _option(
+            "--max-size",
+            env="MAX_SIZE",
+            help="Remove the oldest events while the ledger's file is larger, like 500MB or 2GB.",
+            metavar="SIZE",
+        ),
+    ] = None,
 ) -> None:
     """Run a local edge: a server that Target SDKs of any language can talk to, without an account.
 
@@ -156,6 +175,8 @@ def edge(
         max_connections=max_connections,
         idle_timeout=idle_timeout,
         request_timeout=request_timeout,
+        keep_days=keep_days,
+        max_size=size(max_size),
     )
     server = EdgeServer.open(options) if workers == 1 else EdgeWorkers.open(options, log)
     print_invitation(server, organization_id or _ORGANIZATION, is_recording=data is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.edge.ledger import DEFAULT_FOLDER, Reader
-from targetry.edge.report import ActivityReport, ExperienceReport, Report, make_report
+from targetry.edge.ledger import DEFAULT_FOLDER, Ledger, LedgerError, Reader
+from targetry.edge.report import ActivityReport, ExperienceReport, Report
 from targetry.edge.report_plot import MOST_ACTIVITIES, SUFFIXES, write_plot
 from targetry.edge.significance import Interval
-from targetry.wording.figures import counted, shown_p_value, shown_time, unusable_totals
+from targetry.wording.figures import counted, shown_p_value, shown_removal, shown_time, unusable_totals
 from targetry.wording.kinds import kind_in_words
 from targetry.wording.text import shortened
 
+from .ledger import progress_bar
 from .output import TableOrJson, console, print_json, print_notes
 
 
@@ -55,8 +57,9 @@ def report(
       targetry report -o json
       targetry report --plot rates.png
     """
+    _upgrade(data)
     with Reader.open(data) as reader:
-        made = make_report(reader.events(), reader.activities())
+        made = reader.report()
     if plot is not None:
         write_plot(made, plot)
     if output is TableOrJson.JSON:
@@ -64,6 +67,15 @@ def report(
     else:
         print_report(made)
     print_notes(_about_plot(made, plot))
+
+
+def _upgrade(data: Path) -> None:
+    """Bring a file of an earlier version up to date, so that its next reports are quick. Where that fails, it is read as it is."""
+    with Reader.open(data) as reader:
+        if reader.has_sums:
+            return
+    with progress_bar("Bringing the ledger up to date") as progress, contextlib.suppress(LedgerError):
+        Ledger.open(data, progress=progress).close()
 
 
 def print_report(report: Report) -> None:
@@ -75,6 +87,9 @@ def print_report(report: Report) -> None:
             out.print()
         _print_activity(out, activity)
     _print_unvisited(out, [one for one in report.activities if not one.visitors], after=bool(visited))
+    period = report.period
+    if period is not None and period.removed:
+        out.print(Text(f"\n{shown_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
 
 
 def _about_plot(report: Report, plot: Path | None) -> list[str]:

@@ -14,6 +14,7 @@ Several processes may record in one folder, and be read meanwhile: readers see t
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import time
@@ -30,7 +31,10 @@ from targetry.logs import Log
 from .event import Activity, Event, Experience, checked
 from .group_commit import GroupCommit
 from .ledger_error import LedgerError, LedgerVersionError, NoLedgerError, translated
-from .ledger_file import FILE_NAME, LedgerFile, Sync, Warn, open_for_reading
+from .ledger_file import FILE_NAME, LedgerFile, Progress, Sync, Warn, no_progress, open_for_reading
+from .ledger_schema import FORMAT, is_event
+from .report import Period, Report, make_report, report_of
+from .tally import read_sums
 from .turns import Turns
 
 __all__ = ["DEFAULT_FOLDER", "Activity", "Event", "Experience", "Ledger", "LedgerError", "LedgerVersionError", "NoLedgerError", "Reader"]  # fmt: skip
@@ -40,19 +44,18 @@ DEFAULT_FOLDER: Final = Path(".targetry")
 _BUSY_S: Final = 5.0
 _FIELDS: Final = Event.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
-_VALUES: Final = f"({', '.join('?' * len(_FIELDS))})"
 _MOST_TOGETHER: Final = (
     64  # rows of one statement: each lets go of the interpreter, and has to wait for it afterwards
 )
 _LATEST: Final = "SELECT id FROM event ORDER BY seq DESC LIMIT ?"
-# Rows that `record` does not write, since other programs can write to the file: they are left out.
-_IS_EVENT: Final = (
-    "kind IN ('impression', 'display', 'click', 'order') AND typeof(timestamp_ms) = 'integer' AND timestamp_ms >= 0 AND "
-    + " AND ".join(f"typeof({name}) = 'text'" for name in ("id", "visitor", "activity_id", "experience_id"))
-    + " AND typeof(location) = 'text' AND typeof(token) = 'text' AND typeof(session_id) = 'text'"
-    " AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null')"
+# Other programs can write to the file as well: their rows that are no events are left out.
+_EVENTS: Final = (
+    f"SELECT {_COLUMNS} FROM event WHERE {is_event(has_location=True)} AND typeof(order_id) IN ('text', 'null') "
+    "AND typeof(order_total) IN ('real', 'null') ORDER BY seq"
 )
-_EVENTS: Final = f"SELECT {_COLUMNS} FROM event WHERE {_IS_EVENT} ORDER BY seq"
+_PERIOD: Final = (
+    "SELECT (SELECT {recorded} FROM event ORDER BY seq LIMIT 1), (SELECT {recorded} FROM event ORDER BY seq DESC LIMIT 1)"
+).format(recorded="CASE WHEN recorded_ms < timestamp_ms THEN recorded_ms ELSE timestamp_ms END")
 _ACTIVITIES: Final = (
     "SELECT id, CASE typeof(name) WHEN 'text' THEN name END, CASE typeof(type) WHEN 'text' THEN type END, "
     "CASE typeof(shares_since_ms) WHEN 'integer' THEN max(shares_since_ms, 0) ELSE 0 END "
@@ -88,15 +91,17 @@ class Ledger:
         sync: Sync = "FULL",
         busy_timeout: float = _BUSY_S,
         warn: Warn | None = None,
+        progress: Progress = no_progress,
     ) -> Self:
         """Open the ledger of a folder; both are made if need be.
 
         `busy_timeout`: seconds that another process may keep the file locked before that is an error. A damaged file
         is set aside, told to `warn` (by default the log), and a new one is begun. Raises `LedgerError`;
-        `LedgerVersionError` for a file of a later version.
+        `LedgerVersionError` for a file of a later version. One of an earlier version is brought up to date; `progress` is
+        called meanwhile, with the events that are done and all.
         """
         path = Path(folder)
-        file = LedgerFile(path, sync, busy_timeout, warn or Log().warning)
+        file = LedgerFile(path, sync, busy_timeout, warn or Log().warning, progress)
         return cls(path, file, busy_timeout)
 
     def record(self, events: Sequence[Event]) -> list[bool]:
@@ -193,6 +198,30 @@ class Reader:
                 for key, name, kind, since in run(_ACTIVITIES).fetchall()
             ]
 
+    def report(self) -> Report:
+        """Return the report of this moment: from the sums, or from the events where a file of an earlier format has none.
+
+        Raises `LedgerError`, or `MissingExtraError` where the extra `report` is not installed.
+        """
+        activities = self.activities()
+        if not self.has_sums:
+            return make_report(self.events(), activities)
+        with translated(self._path):
+            return report_of(read_sums(self._connection), activities, self._period())
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether a report takes the same time however many events there are. Raises `LedgerError`."""
+        with translated(self._path):
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return bool(version >= FORMAT)
+
+    def _period(self) -> Period | None:
+        first, last = self._connection.execute(_PERIOD).fetchone()
+        (removed,) = self._connection.execute("SELECT removed FROM retention").fetchone()
+        is_known = isinstance(first, int) and isinstance(last, int)
+        return Period(first, last, removed) if is_known else None
+
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
@@ -220,7 +249,9 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
 
 
 def _insert_together(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
-    inserted = connection.execute(_insertion(len(rows)), [value for row in rows for value in row]).rowcount
+    now_ms = int(time.time() * 1000)
+    values = [now_ms, *(value for row in rows for value in row)]
+    inserted = connection.execute(_insertion(len(rows)), values).rowcount
     if inserted == len(rows):
         return [True] * inserted
     latest = {key for (key,) in connection.execute(_LATEST, (inserted,))} if inserted else set()
@@ -229,8 +260,10 @@ def _insert_together(connection: sqlite3.Connection, rows: Sequence[_Row]) -> li
 
 @lru_cache(maxsize=_MOST_TOGETHER)  # as the connection keeps what it prepared
 def _insertion(count: int) -> str:
-    values = ", ".join([_VALUES] * count)
-    return f"INSERT INTO event ({_COLUMNS}) VALUES {values} ON CONFLICT (id) DO NOTHING"
+    """Return a statement whose first parameter is the time of recording, and whose others are the fields of each event."""
+    numbers = itertools.count(2)
+    values = ", ".join(f"({', '.join(f'?{next(numbers)}' for _ in _FIELDS)}, ?1)" for _ in range(count))
+    return f"INSERT INTO event ({_COLUMNS}, recorded_ms) VALUES {values} ON CONFLICT (id) DO NOTHING"
 
 
 def _is_taken(keys: set[object], key: object) -> bool:

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from targetry.background.claim import Claim
 
+from . import ledger_schema
 from .file_guard import JOURNAL_BYTES, FileGuard
 from .ledger_error import (
     CORRUPT,
@@ -35,11 +36,10 @@ from .ledger_error import (
     ledger_error,
     translated,
 )
+from .ledger_schema import APPLICATION, FORMAT
 
 FILE_NAME: Final = "ledger.db"
 _LOCK_NAME: Final = "ledger.opening"
-_FORMAT: Final = 1
-_APPLICATION: Final = 0x54524759  # tells our files from those of others
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 _JOURNAL_PAGES: Final = (
     4000  # after which it is brought into the file: in SQLite's 1000 are the pages of some 500 events
@@ -47,57 +47,56 @@ _JOURNAL_PAGES: Final = (
 _PAUSE_S: Final = 0.01
 _OPENING_S: Final = 10.0  # for which others, who open it before, are waited for
 _TAKEN: Final = (BlockingIOError, FileNotFoundError) + ((PermissionError,) if sys.platform == "win32" else ())
+_UPGRADE_ROWS: Final = 20_000  # between two reports of progress
+_UPGRADE_CACHE_KB: Final = 64 * 1024
 _COMPANIONS: Final = ("-wal", "-shm")
-_SCHEMA: Final = (
-    """
-    CREATE TABLE event (
-        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, visitor TEXT NOT NULL,
-        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL, location TEXT NOT NULL, token TEXT NOT NULL,
-        timestamp_ms INTEGER NOT NULL, session_id TEXT NOT NULL, order_id TEXT, order_total REAL
-    )
-    """,
-    """
-    CREATE TABLE activity (
-        id TEXT PRIMARY KEY NOT NULL, name TEXT, type TEXT, shares_since_ms INTEGER NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE experience (
-        activity_id TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, share REAL,
-        PRIMARY KEY (activity_id, id)
-    )
-    """,
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {_FORMAT}",
-)
 # What fails on a damaged file that is too large to be checked: the newest row, and the way to it by its id.
 _PROBE: Final = "SELECT count(*) FROM event WHERE id = (SELECT id FROM event ORDER BY seq DESC LIMIT 1)"
 
 Sync = Literal["FULL", "NORMAL"]
 Warn = Callable[[str], None]
+Progress = Callable[[int, int], object]
+"""Called with the number of events that are done, and of all."""
 
 
-def open_for_writing(folder: Path, sync: Sync, busy_timeout: float, warn: Warn) -> sqlite3.Connection:
-    """A connection that one thread at a time may use. Raises `LedgerError`."""
+def no_progress(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def open_for_writing(
+    folder: Path, sync: Sync, busy_timeout: float, warn: Warn, progress: Progress = no_progress
+) -> sqlite3.Connection:
+    """A connection that one thread at a time may use. Raises `LedgerError`.
+
+    A file of an earlier format is brought up to date, which takes some 10 s for a million events; `progress` is
+    called meanwhile.
+    """
     path = folder / FILE_NAME
     with translated(path):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone(folder, path):
             try:
-                return _prepared(path, sync, busy_timeout)
+                return _prepared(path, sync, busy_timeout, progress)
             except (sqlite3.Error, LedgerError) as error:
                 found = ledger_error(path, error)
                 if found.reason != CORRUPT:
                     raise
                 kept = _set_aside(path, str(found))
                 warn(f"{found}; it is kept as {kept.name}, and a new ledger is begun")
-                return _prepared(path, sync, busy_timeout)
+                return _prepared(path, sync, busy_timeout, progress)
 
 
 class LedgerFile:
     """The open database of a folder, for one thread at a time; a fault of its files is noticed and repaired."""
 
-    def __init__(self, folder: Path, sync: Sync, busy_timeout: float, warn: Warn) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sync: Sync,
+        busy_timeout: float,
+        warn: Warn,
+        progress: Progress = no_progress,
+    ) -> None:
         """Raises `LedgerError`."""
         self.path = folder / FILE_NAME
         self.on_reopen: Callable[[sqlite3.Connection], object] = _nothing
@@ -105,6 +104,7 @@ class LedgerFile:
         self._sync = sync
         self._busy_timeout = busy_timeout
         self._warn = warn
+        self._progress = progress
         self._guard: FileGuard | None = None
         self._connection: sqlite3.Connection | None = None
         self._open()
@@ -139,7 +139,9 @@ class LedgerFile:
                 connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        self._connection = open_for_writing(self._folder, self._sync, self._busy_timeout, self._warn)
+        self._connection = open_for_writing(
+            self._folder, self._sync, self._busy_timeout, self._warn, self._progress
+        )
         self._guard = FileGuard(self.path, partial(_check_again, busy_timeout=self._busy_timeout))
         return self._connection
 
@@ -206,26 +208,39 @@ def open_for_reading(folder: Path, busy_timeout: float) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _alone(folder: Path, path: Path) -> Iterator[None]:
-    claim = _claim(folder / _LOCK_NAME, path, time.monotonic() + _OPENING_S)
+    claim = _claim(folder / _LOCK_NAME, path)
     try:
         yield
     finally:
         claim.remove()
 
 
-def _claim(lock: Path, path: Path, deadline: float) -> Claim:
+def _claim(lock: Path, path: Path) -> Claim:
+    """Wait for others that open the file; for as long as they work on it, as when they bring it up to date."""
+    deadline, size = time.monotonic() + _OPENING_S, -1
     while True:
         try:
             return Claim(lock)
         except _TAKEN as error:
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if size != (size := _size_with_journal(path)):
+                deadline = now + _OPENING_S
+            if now >= deadline:
                 raise LedgerError(
                     LOCKED, f"the ledger {path}: another process is busy with opening it"
                 ) from error
         time.sleep(_PAUSE_S)
 
 
-def _prepared(path: Path, sync: Sync, busy_timeout: float) -> sqlite3.Connection:
+def _size_with_journal(path: Path) -> int:
+    total = 0
+    for file in (path, Path(f"{path}-wal")):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
+
+
+def _prepared(path: Path, sync: Sync, busy_timeout: float, progress: Progress) -> sqlite3.Connection:
     with contextlib.suppress(
         FileExistsError
     ):  # opening and closing it would drop SQLite's locks of this process
@@ -233,11 +248,12 @@ def _prepared(path: Path, sync: Sync, busy_timeout: float) -> sqlite3.Connection
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         _check_format(connection, path)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a file that is empty
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {sync}")
         connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_JOURNAL_PAGES}")
-        _make_tables(connection)
+        _make_tables(connection, progress)
         _check_content(connection, path)
     except BaseException:
         connection.close()
@@ -249,23 +265,50 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and application != _APPLICATION:
+    if tables and application != APPLICATION:
         raise LedgerError(FOREIGN, f"{path} is a database of another application")
-    if version > _FORMAT:
+    if version > FORMAT:
         raise LedgerVersionError(
             FOREIGN,
-            f"the ledger {path} is of format {version}, and this version of Targetry knows formats up to {_FORMAT}: "
+            f"the ledger {path} is of format {version}, and this version of Targetry knows formats up to {FORMAT}: "
             "use a later version, or another folder",
         )
 
 
-def _make_tables(connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA user_version").fetchone() == (_FORMAT,):
+def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
+    """Make the tables of the current format, from nothing or from an earlier format."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == FORMAT:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-    connection.execute("COMMIT")
+    with connection:  # rolls back after an error
+        connection.execute("BEGIN IMMEDIATE")
+        statements = (*ledger_schema.UPGRADE, *ledger_schema.SUMS)
+        for statement in statements if version else (*ledger_schema.FIRST_FORMAT, *statements):
+            connection.execute(statement)
+        if version:
+            _count_events(connection, progress)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    if version:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect when the file is written anew
+        connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint")  # the journal begins anew
+
+
+def _count_events(connection: sqlite3.Connection, progress: Progress) -> None:
+    """Build the sums of the events that the file already holds."""
+    (size,) = connection.execute("PRAGMA cache_size").fetchone()
+    connection.execute(f"PRAGMA cache_size = {-_UPGRADE_CACHE_KB}")
+    connection.execute(ledger_schema.COUNT_IMPRESSIONS)
+    first, last = connection.execute("SELECT ifnull(min(seq), 0), ifnull(max(seq), -1) FROM event").fetchone()
+    for start in range(first, last + 1, _UPGRADE_ROWS):
+        progress(start - first, last + 1 - first)
+        end = start + _UPGRADE_ROWS
+        connection.execute(f"{ledger_schema.COUNT_EVENTS} WHERE seq >= ? AND seq < ?", (start, end))
+    now_ms = int(time.time() * 1000)
+    connection.execute("UPDATE event SET recorded_ms = ? WHERE timestamp_ms > ?", (now_ms, now_ms))
+    progress(last + 1 - first, last + 1 - first)
+    connection.execute(f"PRAGMA cache_size = {size}")
 
 
 def _check_content(connection: sqlite3.Connection, path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from .ledger import Ledger
-from .report import Report, make_report
+from .report import Report
 from .report_plot import plotted, write_plot
 
 _SHORTEST_S: Final = 2.0
@@ -58,7 +58,7 @@ class LedgerView:
         started = time.monotonic()
         if self._shown is None or started >= self._stale_at:
             with self._ledger.reader() as reader:
-                made = make_report(reader.events(), reader.activities())
+                made = reader.report()
             self._shown = Shown(made, int(self._now() * 1000))
             took = time.monotonic() - started
             self._stale_at = started + took + max(_SHORTEST_S, took * _TIMES_ITS_COST)

@@ -34,6 +34,7 @@ from targetry.wording.figures import (
     shown_clock,
     shown_iso_time,
     shown_p_value,
+    shown_removal,
     shown_time,
     unusable_totals,
 )
@@ -203,6 +204,7 @@ class _Templates:
             p_value=shown_p_value,
             rate_bars=rate_bars,
             unusable_totals=unusable_totals,
+            removal=lambda one: shown_removal(one.removed, one.from_ms, one.to_ms),
         )
         self._page = made.get_template("page.html")
         self._row = made.get_template("request.html")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -76,11 +77,23 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     experiences: list[ExperienceReport]
 
 
+class Period(msgspec.Struct, frozen=True, rename="camel"):
+    """When the first and the last event of a ledger were recorded (epoch ms), and how many older ones were removed."""
+
+    from_ms: int
+    to_ms: int
+    removed: int
+
+
 class Report(msgspec.Struct, frozen=True, rename="camel"):
-    """`confidence` is that of all intervals. Activities are in the order in which they were described."""
+    """`confidence` is that of all intervals. Activities are in the order in which they were described.
+
+    `period` is None for a report on events that are in no ledger, or none at all.
+    """
 
     confidence: float
     activities: list[ActivityReport]
+    period: Period | None = None
 
 
 def make_report(events: Iterable[Event], activities: Sequence[Activity] = ()) -> Report:
@@ -88,18 +101,22 @@ def make_report(events: Iterable[Event], activities: Sequence[Activity] = ()) ->
 
     Raises `MissingExtraError` when SciPy is missing and there is something to compute.
     """
+    return report_of(tally(events, activities), activities)
+
+
+def report_of(
+    counts: Mapping[str, ActivityCount], activities: Sequence[Activity], period: Period | None = None
+) -> Report:
+    """Report on all activities that were described or have sums. Raises as `make_report`."""
     described = {activity.id: activity for activity in activities}
-    counts = tally(events, {key: activity.shares_since_ms for key, activity in described.items()})
     others = sorted(counts.keys() - described.keys(), key=id_order)
     everything = [*described.values(), *(Activity(key) for key in others)]
-    return Report(CONFIDENCE, [_activity(one, counts.get(one.id) or ActivityCount()) for one in everything])
+    made = [_activity(one, counts.get(one.id) or ActivityCount()) for one in everything]
+    return Report(CONFIDENCE, made, period)
 
 
 def _activity(activity: Activity, count: ActivityCount) -> ActivityReport:
     rows = list(_rows(activity, count))
-    totals = [total for _, one in rows for total in one.totals]
-    whole = ExperienceCount()
-    whole.totals = totals
     return ActivityReport(
         id=activity.id,
         name=activity.name,
@@ -108,7 +125,7 @@ def _activity(activity: Activity, count: ActivityCount) -> ActivityReport:
         impressions=sum(one.impressions for _, one in rows),
         conversions=sum(one.conversions for _, one in rows),
         orders=sum(one.orders for _, one in rows),
-        revenue=whole.revenue,
+        revenue=math.fsum(one.revenue for _, one in rows),
         unusable_totals=sum(one.unusable_totals for _, one in rows),
         switched=count.switched,
         outside=count.outside,

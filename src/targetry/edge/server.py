@@ -30,6 +30,7 @@ from .ledger import Ledger
 from .ledger_view import LedgerView
 from .limits import Limits
 from .open_files import room_for
+from .retention import Retention, RetentionTask
 from .shelf import Shelf
 from .shortcut import Shortcut
 
@@ -62,6 +63,8 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 4096
     idle_timeout: float = 30.0
     request_timeout: float = 10.0
+    keep_days: float | None = None
+    max_size: int | None = None
 
 
 class EdgeServer:
@@ -151,9 +154,17 @@ class EdgeServer:
             parts.callback(artifacts.close)
             parts.callback(edge.notes.flush)
 
+            retention = Retention(options.keep_days, options.max_size)
+            pruning = None
+            if options.data is not None and retention:
+                pruning = RetentionTask(options.data, retention, log)
+                parts.callback(pruning.close)
+
             def start() -> None:
                 edge.metrics.starts.inc()
                 artifacts.watch()
+                if pruning is not None:
+                    pruning.start()
 
             server = cls(
                 edge_app(edge),
@@ -242,6 +253,7 @@ def check(options: EdgeOptions) -> None:
             reason = f"must be more than 0 and at most {_LONGEST_TIMEOUT_S:,} seconds"
             raise OptionError(name, f"{reason}, not {getattr(options, name)}")
     AccessPolicy(options.allow_origins)
+    Retention(options.keep_days, options.max_size).check()
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
 

@@ -23,6 +23,7 @@ from targetry.lazy_import import importing_extra
 CONFIDENCE: Final = 0.95
 MISMATCH_BELOW: Final = 0.001  # of the split's p-value: so low that chance is the less likely explanation
 _FEW: Final = 5
+_ALIKE: Final = 1e-7  # relative difference of probabilities that are equal but for rounding
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -65,11 +66,11 @@ class Sample(msgspec.Struct, frozen=True):
 
 def rate_interval(sample: Sample) -> Interval:
     """Wilson's interval of the rate. Raises `MissingExtraError`."""
-    result = _stats().binomtest(sample.conversions, sample.visitors)
-    interval = result.proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(
-        max(0.0, float(interval.low)), min(1.0, float(interval.high))
-    )  # rounding may leave the scale
+    z, n = _z(), sample.visitors
+    center = sample.rate + z * z / (2 * n)
+    half = z * math.sqrt(sample.rate * (1 - sample.rate) / n + z * z / (4 * n * n))
+    low, high = ((center + side * half) / (1 + z * z / n) for side in (-1, 1))
+    return Interval(max(0.0, low), min(1.0, high))  # rounding may leave the scale
 
 
 def lift(sample: Sample, control: Sample) -> Lift | None:
@@ -89,19 +90,20 @@ def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRati
     if len(observed) < 2 or not total or not all(total * share / whole for share in shares):
         return None
     expected = [total * share / whole for share in shares]
-    result = _stats().chisquare(list(observed), expected)
-    p_value = float(result.pvalue)
-    return SampleRatio(list(observed), expected, float(result.statistic), p_value, p_value < MISMATCH_BELOW)
+    statistic = math.fsum((one - due) ** 2 / due for one, due in zip(observed, expected, strict=True))
+    if not math.isfinite(statistic):
+        return None
+    p_value = _chi_square_p_value(statistic, len(observed) - 1)
+    return SampleRatio(list(observed), expected, statistic, p_value, p_value < MISMATCH_BELOW)
 
 
 def _lift_interval(sample: Sample, control: Sample) -> Interval | None:
     if not sample.conversions:
         return None
-    ratio = _contingency().relative_risk(
-        sample.conversions, sample.visitors, control.conversions, control.visitors
-    )
-    interval = ratio.confidence_interval(CONFIDENCE)
-    return Interval(float(interval.low) - 1, float(interval.high) - 1)
+    both = (sample, control)
+    spread = math.sqrt(max(0.0, math.fsum(1 / one.conversions - 1 / one.visitors for one in both)))
+    low, high = (sample.rate / control.rate * math.exp(side * _z() * spread) for side in (-1, 1))
+    return Interval(low - 1, high - 1)
 
 
 def _p_value(sample: Sample, control: Sample) -> tuple[float, str]:
@@ -109,17 +111,41 @@ def _p_value(sample: Sample, control: Sample) -> tuple[float, str]:
     columns = [sum(row[column] for row in table) for column in (0, 1)]
     if not columns[1]:  # everybody converted
         return 1.0, "fisher"
-    least = min(columns) * min(sample.visitors, control.visitors) / sum(columns)
+    rows = (sample.visitors, control.visitors)
+    least = min(columns) * min(rows) / sum(columns)
     if least < _FEW:
-        return float(_stats().fisher_exact(table).pvalue), "fisher"
-    return float(_contingency().chi2_contingency(table, correction=False).pvalue), "chi-square"
+        return _fisher_p_value(sample.conversions, rows, columns[0]), "fisher"
+    (a, b), (c, d) = table
+    statistic = sum(columns) * (a * d - b * c) ** 2 / (rows[0] * rows[1] * columns[0] * columns[1])
+    return _chi_square_p_value(statistic, 1), "chi-square"
 
 
-def _stats() -> Any:
+def _fisher_p_value(conversions: int, rows: tuple[int, int], column: int) -> float:
+    """Probability of the tables with these margins that are as likely as the one observed, or less.
+
+    `rows` are the visitors of both groups, `conversions` those of the first, `column` those of both.
+    """
+    first, last = max(0, column - rows[1]), min(rows[0], column)
+    logs = [0.0]  # of the probabilities, but for a factor
+    for k in range(first, last):
+        ratio = (rows[0] - k) * (column - k) / ((k + 1) * (rows[1] - column + k + 1))
+        logs.append(logs[-1] + math.log(ratio))
+    most = max(logs)
+    weights = [math.exp(one - most) for one in logs]
+    limit = weights[conversions - first] * (1 + _ALIKE)
+    return min(1.0, math.fsum(weight for weight in weights if weight <= limit) / math.fsum(weights))
+
+
+def _chi_square_p_value(statistic: float, degrees: int) -> float:
+    return float(_special().chdtrc(degrees, statistic))
+
+
+def _z() -> float:
+    """Quantile of the normal distribution for two-sided intervals."""
+    return float(_special().ndtri((1 + CONFIDENCE) / 2))
+
+
+def _special() -> Any:
     with importing_extra("report"):
-        from scipy import stats  # type: ignore[import-untyped]
-    return stats
-
-
-def _contingency() -> Any:
-    return _stats().contingency
+        from scipy import special  # type: ignore[import-untyped]  # in a tenth of the time that scipy.stats takes
+    return special

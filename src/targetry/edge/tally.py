@@ -1,154 +1,103 @@
-"""Counting: from events to visitors, conversions and orders of each experience.
+"""Aggregation of events into the visitors, conversions and orders of each experience.
 
-A visitor belongs to the experience of his first impression, whatever he sees later: so the split stays as random as it was.
-An impression is content given (`impression`) or displayed (`display`). He converts with a click or an order at or after
-his first impression of the activity; several are one conversion.
+A visitor belongs to the experience of the first impression, whatever is seen later, so that the split stays as random as
+it was. An impression is content given (`impression`) or displayed (`display`). A visitor converts with a click or an order
+at or after the first impression of the activity; several are one conversion.
 
 An order counts once for an activity, by its order id: a confirmation page that is loaded again is no second order. One that
 belongs to no activity counts for every activity that its visitor had been in, as an order in Target does.
 
-Events may come in any order, and the result is the same to the last digit.
+Events may come in any order, and the result is the same to the last digit. The aggregation itself is in the triggers of
+`ledger_schema`.
 """
 
 from __future__ import annotations
 
-import math
+import contextlib
+import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from .event import MAX_ORDER_TOTAL, Event
+import msgspec
 
-_Key = tuple[str, str]  # activity, visitor
-_Moment = tuple[int, str]  # time and, to settle ties, event id
+from .event import Activity, Event
+from .ledger_schema import FIRST_FORMAT, MICROS, SUMS, UPGRADE
+
+_FIELDS: Final = Event.__struct_fields__
+_INSERT: Final = f"INSERT INTO event ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"
+_DESCRIBE: Final = "INSERT OR IGNORE INTO activity (id, shares_since_ms) VALUES (?, ?)"
+_EXPERIENCES: Final = (
+    "SELECT activity_id, experience_id, impressions, visitors, entered, conversions, orders, units, micros, unusable "
+    "FROM experience_sum WHERE impressions > 0 OR visitors > 0"
+)
+_ACTIVITIES: Final = (
+    "SELECT activity_id, switched, outside FROM activity_sum WHERE switched > 0 OR outside > 0"
+)
+_MAX_COUNT: Final = 2**53
 
 
-class ExperienceCount:
-    """`entered`: those of the visitors who came since the moment that the caller named."""
+class ExperienceCount(msgspec.Struct):
+    """Sums of an experience: `entered` are its visitors who came since the shares of the activity were last changed.
 
-    def __init__(self) -> None:
-        self.visitors = self.entered = self.impressions = self.conversions = self.orders = 0
-        self.unusable_totals = 0
-        self.totals: list[float] = []
+    `unusable_totals` are orders whose total is left out of `revenue`, since it is not a number or out of range.
+    """
 
-    @property
-    def revenue(self) -> float:
-        """Exact, and so the same in whatever order the totals are summed."""
-        return math.fsum(self.totals)
+    visitors: int = 0
+    entered: int = 0
+    impressions: int = 0
+    conversions: int = 0
+    orders: int = 0
+    revenue: float = 0.0
+    unusable_totals: int = 0
 
 
 class ActivityCount:
-    """`switched`: visitors who saw more than one experience. `outside`: visitors who clicked or ordered, but not after an
-    impression, and so did not convert."""
+    """Sums of an activity: visitors that saw more than one experience (`switched`), and visitors that clicked or ordered,
+    but not after an impression, and so did not convert (`outside`)."""
 
     def __init__(self) -> None:
         self.experiences: defaultdict[str, ExperienceCount] = defaultdict(ExperienceCount)
         self.switched = self.outside = 0
 
 
-class _Course:
-    """One visitor in one activity."""
+def tally(events: Iterable[Event], activities: Sequence[Activity] = ()) -> dict[str, ActivityCount]:
+    """Return the sums by activity id; each event is given once, in any order.
 
-    __slots__ = ("converted", "experience_id", "first", "switched")
-
-    def __init__(self, first: _Moment, experience_id: str) -> None:
-        self.first = first
-        self.experience_id = experience_id
-        self.switched = False
-        self.converted = False
-
-    def meet(self, moment: _Moment, experience_id: str) -> None:
-        self.switched |= experience_id != self.experience_id
-        if moment < self.first:
-            self.first, self.experience_id = moment, experience_id
+    The events go through a temporary database, which is on the disk when it becomes large.
+    """
+    with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
+        for statement in (*FIRST_FORMAT, *UPGRADE, *SUMS):
+            connection.execute(statement)
+        connection.execute("BEGIN")
+        connection.executemany(_DESCRIBE, [(one.id, one.shares_since_ms) for one in activities])
+        connection.executemany(_INSERT, map(msgspec.structs.astuple, events))
+        return read_sums(connection)
 
 
-def tally(events: Iterable[Event], since_ms: Mapping[str, int] | None = None) -> dict[str, ActivityCount]:
-    """Counts by activity id. `since_ms` names the moment of `ExperienceCount.entered` for activities; default: all."""
-    counting = _Tally()
-    for event in events:
-        counting.add(event)
-    return counting.counts(since_ms or {})
+def read_sums(connection: sqlite3.Connection) -> dict[str, ActivityCount]:
+    """Return the sums that a database of the current format holds, by activity id."""
+    found: defaultdict[str, ActivityCount] = defaultdict(ActivityCount)
+    for activity_id, experience_id, *numbers in connection.execute(_EXPERIENCES):
+        impressions, visitors, entered, conversions, orders, units, micros, unusable = map(_whole, numbers)
+        found[activity_id].experiences[experience_id] = ExperienceCount(
+            visitors=visitors,
+            entered=min(entered, visitors),
+            impressions=impressions,
+            conversions=min(conversions, visitors),
+            orders=orders,
+            revenue=(units * MICROS + micros) / MICROS,
+            unusable_totals=unusable,
+        )
+    for activity_id, switched, outside in connection.execute(_ACTIVITIES):
+        found[activity_id].switched, found[activity_id].outside = _whole(switched), _whole(outside)
+    return dict(found)
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self._activities: defaultdict[str, ActivityCount] = defaultdict(ActivityCount)
-        self._courses: dict[_Key, _Course] = {}
-        self._visits: defaultdict[str, list[str]] = defaultdict(list)  # visitor → activities
-        self._clicks: dict[_Key, int] = {}  # the time of the last
-        self._orders: list[Event] = []
-
-    def add(self, event: Event) -> None:
-        if event.kind == "order":
-            self._orders.append(event)
-        elif not event.activity_id:
-            return
-        elif event.kind == "click":
-            key = (event.activity_id, event.visitor)
-            self._clicks[key] = max(event.timestamp_ms, self._clicks.get(key, 0))
-        elif event.experience_id:
-            self._add_impression(event)
-
-    def counts(self, since_ms: Mapping[str, int]) -> dict[str, ActivityCount]:
-        outside = self._convert_clicks() | self._convert_orders()
-        for key in outside:
-            course = self._courses.get(key)
-            self._activities[key[0]].outside += course is None or not course.converted
-        for (activity_id, _), course in self._courses.items():
-            activity = self._activities[activity_id]
-            activity.switched += course.switched
-            count = activity.experiences[course.experience_id]
-            count.visitors += 1
-            count.entered += course.first[0] >= since_ms.get(activity_id, 0)
-            count.conversions += course.converted
-        return dict(self._activities)
-
-    def _add_impression(self, event: Event) -> None:
-        activity_id, moment = event.activity_id, (event.timestamp_ms, event.id)
-        self._activities[activity_id].experiences[event.experience_id].impressions += 1
-        course = self._courses.get((activity_id, event.visitor))
-        if course is None:
-            self._courses[activity_id, event.visitor] = _Course(moment, event.experience_id)
-            self._visits[event.visitor].append(activity_id)
-        else:
-            course.meet(moment, event.experience_id)
-
-    def _convert_clicks(self) -> set[_Key]:
-        """Mark who converted; those who clicked too early, or outside of the activity, come back."""
-        return {key for key, last_ms in self._clicks.items() if not self._convert(key, last_ms)}
-
-    def _convert_orders(self) -> set[_Key]:
-        """As `_convert_clicks`. Of orders with one order id the earliest counts."""
-        outside: set[_Key] = set()
-        known: set[_Key] = set()  # activity, order id
-        for order in sorted(self._orders, key=lambda event: (event.timestamp_ms, event.id)):
-            for activity_id in (
-                [order.activity_id] if order.activity_id else self._visits.get(order.visitor, ())
-            ):
-                if order.order_id:
-                    if (activity_id, order.order_id) in known:
-                        continue
-                    known.add((activity_id, order.order_id))
-                key = (activity_id, order.visitor)
-                if self._convert(key, order.timestamp_ms):
-                    self._add_order(key, order.order_total)
-                elif order.activity_id:
-                    outside.add(key)
-        return outside
-
-    def _convert(self, key: _Key, at_ms: int) -> bool:
-        course = self._courses.get(key)
-        if course is None or at_ms < course.first[0]:
-            return False
-        course.converted = True
-        return True
-
-    def _add_order(self, key: _Key, total: float | None) -> None:
-        count = self._activities[key[0]].experiences[self._courses[key].experience_id]
-        count.orders += 1
-        if total is None:
-            return
-        if isinstance(total, int | float) and abs(total) <= MAX_ORDER_TOTAL:
-            count.totals.append(total)
-        else:
-            count.unusable_totals += 1
+def _whole(value: object) -> int:
+    """Return a number as the triggers write it, within the bounds of what can be counted; 0 for anything else."""
+    return (
+        max(-_MAX_COUNT, min(_MAX_COUNT, int(value)))
+        if isinstance(value, int | float) and value == value
+        else 0
+    )

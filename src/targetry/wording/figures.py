@@ -44,3 +44,19 @@ def unusable_totals(number: int) -> str:
     """Return the sentence about order totals that a report could not add up."""
     verb = "is" if number == 1 else "are"
     return f"{counted(number, 'order total')} {verb} left out of the revenue: not a number, or out of range"
+
+
+def shown_bytes(number: int) -> str:
+    """Return a size with the unit that fits: `512 kB`, `1.5 GB`."""
+    value, unit = number / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:,.0f} {unit}" if value >= 10 else f"{value:.1f} {unit}"
+
+
+def shown_removal(removed: int, from_ms: float, to_ms: float) -> str:
+    """Return the sentence about a report whose oldest events were removed."""
+    verb = "was" if removed == 1 else "were"
+    return f"covers {shown_time(from_ms)} to {shown_time(to_ms)}; {counted(removed, 'older event')} {verb} removed"

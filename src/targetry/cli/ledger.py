@@ -1,0 +1,109 @@
+"""`targetry ledger`: care for what an edge has recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from targetry.edge.ledger import DEFAULT_FOLDER
+from targetry.edge.ledger_file import Progress
+from targetry.edge.retention import Pruned, Retention, estimate, parse_size, prune
+from targetry.wording.figures import counted, shown_bytes
+
+from .output import console
+
+ledger = typer.Typer(no_args_is_help=True, help="Care for what an edge has recorded.")
+
+_NOTHING_ASKED: Final = "pass --keep-days, --max-size, or both, to say what to keep"
+
+
+def size(text: str | None) -> int | None:
+    """Read an option like `500MB`."""
+    if text is None:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@ledger.callback()
+def _ledger() -> None:
+    """Care for what an edge has recorded."""
+
+
+@ledger.command("prune")
+def prune_command(
+    data: Annotated[
+        Path,
+        typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
+    ] = DEFAULT_FOLDER,
+    keep_days: Annotated[
+        float | None,
+        typer.Option("--keep-days", metavar="N", help="Remove events that are older.", show_default=False),
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-size",
+            metavar="SIZE",
+            help="Remove the oldest events until the file is this small, like 500MB or 2GB.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be removed, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove the oldest events of a ledger; an edge may go on recording meanwhile. Reports then cover what is left.
+
+    \\b
+    [bold]Examples[/]
+      targetry ledger prune --data ledger --keep-days 90
+      targetry ledger prune --data ledger --max-size 500MB --dry-run
+    """
+    retention = Retention(keep_days, size(max_size))
+    if not retention:
+        raise typer.BadParameter(_NOTHING_ASKED)
+    retention.check()
+    if dry_run:
+        _print(estimate(data, retention), "would be removed (about)")
+        return
+    with progress_bar("Removing events") as progress:
+        done = prune(data, retention, progress=progress)
+    _print(done, "removed")
+
+
+def _print(done: Pruned, verb: str) -> None:
+    out = console()
+    out.print(f"{counted(done.removed, 'event')} {verb}")
+    out.print(f"{shown_bytes(done.before_bytes)} in use before, {shown_bytes(done.after_bytes)} after")
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Progress]:
+    """Show how far something is, on a terminal and only if there is something to do."""
+    from rich import progress
+
+    out = console(stderr=True)
+    columns = (progress.TextColumn(text), progress.BarColumn(), progress.MofNCompleteColumn())
+    bar = progress.Progress(*columns, console=out, transient=True)
+    task = bar.add_task(text, total=None)
+    started = False
+
+    def report(done: int, total: int) -> None:
+        nonlocal started
+        if not started and out.is_terminal:
+            bar.start()
+            started = True
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if started:
+            bar.stop()

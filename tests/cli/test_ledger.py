@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ledger_kit import event, first_format, outcome
+from targetry.cli.app import app
+from targetry.edge.ledger import Ledger, Reader
+from targetry.edge.ledger_file import FILE_NAME
+
+DAY_MS = 86_400_000
+
+
+def run(*arguments: str | Path, **environment: str) -> Result:
+    env = {"COLUMNS": "200", "NO_COLOR": "1", **environment}
+    return CliRunner(env=env).invoke(app, list(map(str, arguments)))
+
+
+def ids(folder: Path) -> list[str]:
+    with Reader.open(folder) as reader:
+        return [one.id for one in reader.events()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A ledger with two events from 1970 and one from the future."""
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event("a"), event("b", visitor="bob", at=2000), event("z", visitor="eve", at=2**60)])
+    return tmp_path
+
+
+def test_old_events_are_removed_and_counted(folder: Path) -> None:
+    result = run("ledger", "prune", "--data", folder, "--keep-days", "30")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("2 events removed\n")
+    assert ids(folder) == ["z"]
+    assert {file.name for file in folder.iterdir()} >= {FILE_NAME}
+
+
+def test_dry_run_removes_nothing(folder: Path) -> None:
+    result = run("ledger", "prune", "--data", folder, "--keep-days", "30", "--dry-run")
+    assert result.stdout.startswith("2 events would be removed (about)\n")
+    assert ids(folder) == ["a", "b", "z"]
+
+
+def test_oldest_events_are_removed_until_the_file_is_small(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        for start in range(0, 4000, 1000):
+            ledger.record(
+                [event(f"{n}", visitor=f"v{n}", location="x" * 500) for n in range(start, start + 1000)]
+            )
+    assert (tmp_path / FILE_NAME).stat().st_size > 2_000_000
+    assert run("ledger", "prune", "--data", tmp_path, "--max-size", "1MB").exit_code == 0
+    left = ids(tmp_path)
+    assert 500 < len(left) < 3000
+    assert left[-1] == "3999"
+    assert (tmp_path / FILE_NAME).stat().st_size <= 1_100_000
+
+
+def test_report_says_what_it_covers_after_a_removal(folder: Path) -> None:
+    pytest.importorskip("scipy")
+    run("ledger", "prune", "--data", folder, "--keep-days", "30")
+    text = run("report", "--data", folder).stdout
+    assert "2 older events were removed" in text
+    period = json.loads(run("report", "--data", folder, "-o", "json").stdout)["period"]
+    assert period["removed"] == 2
+    assert period["fromMs"] == period["toMs"]
+
+
+def test_report_brings_a_file_of_the_first_format_up_to_date(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    first_format(tmp_path, outcome("0", 20, 5))
+    assert "5" in run("report", "--data", tmp_path).stdout
+    with Reader.open(tmp_path) as reader:
+        assert reader.has_sums
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "nothing to keep": ([], "pass --keep-days, --max-size, or both"),
+    "no days": (["--keep-days", "0"], "keep_days: must be more than 0"),
+    "not a number of days": (["--keep-days", "nan"], "keep_days: must be more than 0"),
+    "no size": (["--max-size", "much"], "must be a size like 500MB or 2GB, not 'much'"),
+    "negative size": (["--max-size", "-5MB"], "must be a size like"),
+    "tiny size": (["--max-size", "10kB"], "max_size: must be at least 1 MB"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_mistake_is_refused_with_the_option(folder: Path, arguments: list[str], message: str) -> None:
+    result = run("ledger", "prune", "--data", folder, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert ids(folder) == ["a", "b", "z"]
+
+
+def test_folder_without_a_ledger_is_an_error_and_stays_empty(tmp_path: Path) -> None:
+    result = run("ledger", "prune", "--data", tmp_path, "--keep-days", "1")
+    assert (result.exit_code, result.stderr) == (1, f"error: there is no ledger in {tmp_path}\n")
+    assert list(tmp_path.iterdir()) == []
