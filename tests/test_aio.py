@@ -6,6 +6,7 @@ What it has in common with `TargetClient` is tested with both, in `test_parity` 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Coroutine, Iterator
@@ -32,9 +33,10 @@ from targetry import (
     PrefetchRequest,
     TransportError,
 )
-from targetry.errors import NotReadyError
+from targetry.errors import NoThreadError, NotReadyError
 from targetry.testing import AsyncFakeTransport, FakeTransport
 from targetry.testing import answer as fake_answer
+from thread_limit import refusing_threads
 
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 LOOK = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))
@@ -486,3 +488,19 @@ def test_a_transport_of_the_callers_own_may_raise_anything(target: Target) -> No
             assert isinstance(caught.value.__cause__, RuntimeError)
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
+def test_refused_thread_fails_create_and_flush_but_not_aclose() -> None:
+    async def use() -> None:
+        options = {"client": "acme", "organization_id": "A@AdobeOrg", "transport": FakeTransport()}
+        client = await AsyncTargetClient.create(options)
+        with refusing_threads():
+            with pytest.raises(NoThreadError):
+                await AsyncTargetClient.create(options)
+            assert not await client.flush()
+            await client.aclose()
+        with pytest.raises(ClosedError):
+            await client.get_offers(request={"execute": {"mboxes": [{"name": "hero"}]}})
+
+    asyncio.run(use())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -19,11 +19,12 @@ from .delivery.envelope import TargetDeliveryResponse
 from .delivery.http import AsyncHttpTransport
 from .delivery.stepwise import LARGE_BYTES
 from .delivery.transport import AsyncTransport, HttpResponse
-from .errors import OptionError, TransportError
+from .errors import NoThreadError, OptionError, TransportError
 from .face import ClientFace, is_overridden
 from .machinery import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
 from .options import ClientOptions, client_options
 from .road import MAX_RESPONSE_BYTES, Attempt, Call, Outcome, foreign
+from .threads import start_daemon_thread
 
 Client = TypeVar("Client", bound="AsyncTargetClient")
 T = TypeVar("T")
@@ -92,12 +93,17 @@ class AsyncTargetClient(ClientFace):
 
     async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
-        return await asyncio.to_thread(self._machinery.flush, timeout)
+        try:
+            return await _run_in_own_thread(partial(self._machinery.flush, timeout))
+        except NoThreadError:
+            return False
 
     async def aclose(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """As `TargetClient.close`."""
         try:
-            await asyncio.to_thread(self._machinery.close, timeout)
+            await _run_in_own_thread(partial(self._machinery.close, timeout))
+        except NoThreadError:
+            self._machinery.close(0)  # without a wait, which would hold up the loop
         finally:  # also when this task is cancelled meanwhile
             if self._own_transport:
                 await self._transport.aclose()
@@ -204,7 +210,10 @@ class _Start(Generic[Client]):
 
 
 def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Run `function` in a daemon thread that is not one of the loop's few, which the application may have filled."""
+    """Run `function` in a daemon thread that is not one of the loop's few, which the application may have filled.
+
+    Raises `NoThreadError`.
+    """
     outcome: Future[T] = Future()
 
     def run() -> None:
@@ -215,7 +224,8 @@ def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
                 outcome.set_exception(error)
 
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="targetry-create", daemon=True).start()
+    if start_daemon_thread("targetry-wait", context.run, run) is None:
+        raise NoThreadError("the system gives no thread to wait in; try again later")
     return asyncio.wrap_future(outcome)
 
 

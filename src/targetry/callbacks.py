@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from .background.repeating import Repeating
-from .errors import ClosedError, TargetError
+from .errors import ClosedError, NoThreadError, TargetError
 from .lazy_import import importing
 from .logs import Log
 from .sync_primitives import WakeupEvent
@@ -97,7 +97,7 @@ class CallbackPool:
         self._wakeup.set()
         self._start_missing()
         if not self._workers and self._take_back(task):
-            raise TargetError("the call was not started: the system gives no thread; try again later")
+            raise NoThreadError("the call was not started: the system gives no thread; try again later")
         if self._queue:
             self._watch.schedule(_WATCH_S)
         return pending

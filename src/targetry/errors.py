@@ -6,6 +6,7 @@
     │   └── ArtifactVersionError              its major version is not ours
     ├── NotReadyError                         on-device decision asked for before an artifact is there
     ├── ClosedError                           the client was closed
+    ├── NoThreadError                         the system gives no thread; the next call tries again
     ├── AttributeNotFoundError (LookupError)  AttributesProvider has no such mbox or key
     └── ApiException (OpenApiException)       the Delivery API, or the way to it, failed; `status`, `body`
         └── TransportError                    no answer was had: `status` is 0, the cause is chained
@@ -64,6 +65,10 @@ class NotReadyError(TargetError):
 
 class ClosedError(TargetError):
     """The client was closed before this call."""
+
+
+class NoThreadError(TargetError):
+    """The system gave no thread for what cannot be done without one. Nothing was begun; try again later."""
 
 
 class AttributeNotFoundError(TargetError, LookupError):

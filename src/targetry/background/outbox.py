@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 from targetry.background.bell import Bell
@@ -594,8 +594,7 @@ class Outbox:
             return
         try:
             for queue in tuple(self._queues.values()):
-                for entry in (*queue.calls, *queue.failed, *queue.ready):
-                    self._leave(entry)
+                self._leave_all((*queue.calls, *queue.failed, *queue.ready))
                 queue.failed.clear()
                 queue.ready.clear()
             self.swept = True
@@ -613,9 +612,20 @@ class Outbox:
         self.bell.ring()
 
     def _leave(self, entry: Entry) -> None:
-        if self._settle(entry):
-            self.ledger.drop(CLOSED, entry.count)
-            self._note(CLOSED, entry)
+        self._leave_all((entry,))
+
+    def _leave_all(self, entries: Sequence[Entry]) -> None:
+        """Drop entries as `closed`. They may be thousands, at the end of a process whose other threads are busy."""
+        left = [entry for entry in entries if self._settle(entry)]
+        counted = [entry for entry in left if entry.count]
+        for _ in range(len(left) - len(counted)):
+            self.ledger.drop(CLOSED, 0)  # telemetry only
+        if counted:
+            count = sum(entry.count for entry in counted)
+            self.ledger.drop(CLOSED, count)
+            refused = self._refused_for(CLOSED)
+            refused.count += count
+            refused.samples += counted[: max(0, _MOST_SAMPLES - len(refused.samples))]
 
     def _tell_waiters(self) -> None:
         for bell in tuple(self._waiters):

@@ -21,9 +21,8 @@ from typing import Any, Final, TypeVar
 Owner = TypeVar("Owner")
 Closing = Callable[[Any, float], object]
 
-_ALL_TOGETHER_S: Final = (
-    1.4  # of the two seconds that an end may take; threads that go on working slow the rest down
-)
+# Of the two seconds that an end may take: other threads that go on working slow the rest of it down.
+_ALL_TOGETHER_S: Final = 1.4
 _SWITCH_INTERVAL_S: Final = 0.0005
 _FINALIZERS: Final = ("multiprocessing", "billiard")
 

@@ -286,13 +286,13 @@ class SpooledOutbox(Outbox):
         self.scribe_bell.ring()
         return True
 
-    def _leave(self, entry: Entry) -> None:
-        if entry.row is None:
-            super()._leave(entry)
-        elif not entry.settled:  # it stays pending, on disk
-            entry.settled = True
-            self._end_call(entry)
-            self._release(entry)
+    def _leave_all(self, entries: Sequence[Entry]) -> None:
+        super()._leave_all([entry for entry in entries if entry.row is None])
+        for entry in entries:
+            if entry.row is not None and not entry.settled:  # it stays pending, on disk
+                entry.settled = True
+                self._end_call(entry)
+                self._release(entry)
 
 
 def _held(queue: ClusterQueue) -> int:

@@ -18,7 +18,8 @@ import msgspec
 
 from targetry.background.limited_log import LimitedLog
 from targetry.device.unusable_rules import summarize
-from targetry.errors import ArtifactError
+from targetry.errors import ArtifactError, NoThreadError
+from targetry.threads import start_daemon_thread
 
 from .shelf import Served, Shelf
 
@@ -74,10 +75,13 @@ class Artifacts:
         self._thread: threading.Thread | None = None
 
     def watch(self) -> None:
-        """Look for changes until `close`, in a thread."""
+        """Look for changes until `close`, in a thread. Raises `NoThreadError`."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="targetry-edge-artifacts", daemon=True)
-            self._thread.start()
+            self._thread = start_daemon_thread("targetry-edge-artifacts", self._watch)
+            if self._thread is None:
+                raise NoThreadError(
+                    "artifacts are not watched: the system gives no thread; start the edge again"
+                )
 
     def close(self) -> None:
         """Stop looking; the shelf stays. May be called twice."""

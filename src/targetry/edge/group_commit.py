@@ -18,7 +18,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from .ledger_error import BUSY, CLOSED, FORKED, LedgerError, ledger_error
+from targetry.threads import start_daemon_thread
+
+from .ledger_error import BUSY, CLOSED, FORKED, UNUSABLE, LedgerError, ledger_error
 from .turns import Turns
 
 T = TypeVar("T")
@@ -87,11 +89,12 @@ class GroupCommit:
     def __init__(self, database: Database, path: Path, turns: Turns) -> None:
         self._inbox = _Inbox()
         self._pid = os.getpid()
-        arguments = (database, self._inbox, path, turns)
-        self._thread = threading.Thread(
-            target=_write_all, args=arguments, name="targetry-ledger", daemon=True
-        )
-        self._thread.start()
+        thread = start_daemon_thread("targetry-ledger", _write_all, database, self._inbox, path, turns)
+        if thread is None:
+            raise LedgerError(
+                UNUSABLE, "the ledger is not open: the system gives no thread to write in; try again"
+            )
+        self._thread = thread
 
     def submit(self, write: Write[T], size: int = 1) -> Future[T]:
         """Have `write` run. The future has its result once that is committed, or else the `LedgerError`.

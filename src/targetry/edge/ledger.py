@@ -102,7 +102,11 @@ class Ledger:
         """
         path = Path(folder)
         file = LedgerFile(path, sync, busy_timeout, warn or Log().warning, progress)
-        return cls(path, file, busy_timeout)
+        try:
+            return cls(path, file, busy_timeout)
+        except LedgerError:  # there is no thread to write in
+            file.close()
+            raise
 
     def record(self, events: Sequence[Event]) -> list[bool]:
         """Record events, all or none, and wait until they are on the disk. False: that one was there before.

@@ -19,8 +19,9 @@ from typing import Any, Final
 import msgspec
 
 from targetry.background.place import Place
-from targetry.errors import ArtifactError, OptionError
+from targetry.errors import ArtifactError, NoThreadError, OptionError
 from targetry.samples import shop_path
+from targetry.threads import start_daemon_thread
 
 from .access import AccessPolicy
 from .app import Edge, edge_app
@@ -174,8 +175,10 @@ def edge(
         door=served.door,
         shortcut=Shortcut.to(served),
     )
-    thread = threading.Thread(target=server.run, name="targetry-edge", daemon=True)
-    thread.start()
+    thread = start_daemon_thread("targetry-edge", server.run)
+    if thread is None:
+        server.close()
+        raise NoThreadError("the edge was not started: the system gives no thread; try again later")
     try:
         yield LocalEdge(server, payload, recorder)
     finally:

@@ -1,0 +1,23 @@
+"""Clients under gevent, patched before or after the client was made; `tests/soak` has all combinations."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.client.greenlets import needs_gevent, run_greenlets
+from e2e.client.target import Target
+
+pytestmark = needs_gevent
+
+
+@pytest.mark.parametrize(
+    ("order", "client"),
+    [
+        ("patched before", "hybrid"),
+        ("patched after", "on device"),
+        ("patched after the first use", "hybrid"),
+        ("patched in a child of a client in use", "spool"),
+    ],
+)
+def test_greenlets_are_answered_and_reports_are_sent(order: str, client: str, target: Target) -> None:
+    run_greenlets(target, order, client)

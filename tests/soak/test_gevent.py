@@ -1,0 +1,24 @@
+"""Clients under gevent: all kinds of clients, patched at every moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.client.greenlets import CLIENTS, ORDERS, needs_gevent, run_greenlets
+from e2e.client.target import Target
+
+pytestmark = needs_gevent
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Target() as target:
+        yield target
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("order", ORDERS)
+def test_greenlets_are_answered_and_reports_are_sent(order: str, client: str, target: Target) -> None:
+    run_greenlets(target, order, client)
