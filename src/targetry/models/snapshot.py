@@ -43,7 +43,6 @@ WIRE_ONLY = {
     "Trace.authorizationToken": "the device asks nobody for leave to trace",
 }
 
-_NOTHING_RARE = (None, None, None, None)
 _CHECKED = Manner(constraints=True)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
@@ -56,52 +55,25 @@ def snapshot(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> Del
     a field that is wrong. A time with an offset becomes the same instant in UTC.
     """
     try:
-        model = convert(request, DeliveryRequest) if type(request) is dict else request
+        model: Any = convert(request, DeliveryRequest) if type(request) is dict else request
         copy = _unpack(_pack(model))
-        exact = copy == model and (holds_plain_data(request) if model is not request else _is_plain(model))
+        exact = copy == model and (model is request or holds_plain_data(request))
     except Exception:  # whatever it is, the patient way finds its place
         exact = False
-    if not exact:
+    if not (exact and _check_parts(copy, model)):
         copy = read(request, DeliveryRequest, "request", _CHECKED)
-    _check_parts(copy)
+        _check_parts(copy, copy)
     if wire:
         _check_wire(copy)
     return copy
 
 
-def _is_plain(request: Any) -> bool:
-    """Return whether each list and dict of a request is exactly that, since msgspec reads subclasses by their storage."""
-    execute, prefetch, visitor = request.execute, request.prefetch, request.id
-    if execute is not None and not (_are_plain(execute.mboxes) and _is_plain_place(execute.page_load)):
-        return False
-    if prefetch is not None and not (
-        _are_plain(prefetch.mboxes) and _are_plain(prefetch.views) and _is_plain_place(prefetch.page_load)
-    ):
-        return False
-    if visitor is not None and visitor.customer_ids is not None and type(visitor.customer_ids) is not list:
-        return False
-    rare = (request.trace, request.telemetry, request.qa_mode, request.notifications)
-    return rare == _NOTHING_RARE or holds_plain_values(rare)
-
-
-def _are_plain(places: Any) -> bool:
-    return places is None or (type(places) is list and all(map(_is_plain_place, places)))
-
-
-def _is_plain_place(place: Any) -> bool:
-    if place is None:
-        return True
-    if (given := place.parameters) is not None and type(given) is not dict:
-        return False
-    if (given := place.profile_parameters) is not None and type(given) is not dict:
-        return False
-    return place.order is None or holds_plain_values(place.order)
-
-
-def _check_parts(request: DeliveryRequest) -> None:
+def _check_parts(request: DeliveryRequest, given: DeliveryRequest) -> bool:
     """What annotations cannot say: required fields, blank names; and IP addresses in other forms are rewritten.
 
-    Every request comes by here, so a call is made only for a part that is there.
+    Names are looked at in `given`, which `request` is equal to. Returns whether each list and dict there is exactly
+    that, since msgspec copies subclasses by their storage. Every request comes by here, so a call is made only for a
+    part that is there.
     """
     if (context := request.context) is not None:
         if context.channel is None:
@@ -112,24 +84,31 @@ def _check_parts(request: DeliveryRequest) -> None:
             )
         if (geo := context.geo) is not None and (address := geo.ip_address) is not None:
             geo.ip_address = address if is_ip_address(address) else parse_ip_address(address) or address
-    if (visitor := request.id) is not None and visitor.customer_ids is not None:
+    is_plain = True
+    if (visitor := given.id) is not None and visitor.customer_ids is not None:
+        if type(visitor.customer_ids) is not list:
+            return False
         _check_customer_ids(visitor.customer_ids)
     if request._property is not None:
         _require(request._property, "request._property", "token")
-    if (execute := request.execute) is not None:
+    if (execute := given.execute) is not None:
         if execute.page_load is not None:
-            _check_names((execute.page_load,), "request.execute.page_load")
+            is_plain &= _check_names([execute.page_load], "request.execute.page_load")
         if execute.mboxes is not None:
-            _check_names(execute.mboxes, "request.execute.mboxes[{}]")
-    if (prefetch := request.prefetch) is not None:
+            is_plain &= _check_names(execute.mboxes, "request.execute.mboxes[{}]")
+    if (prefetch := given.prefetch) is not None:
         if prefetch.page_load is not None:
-            _check_names((prefetch.page_load,), "request.prefetch.page_load")
+            is_plain &= _check_names([prefetch.page_load], "request.prefetch.page_load")
         if prefetch.views is not None:
-            _check_names(prefetch.views, "request.prefetch.views[{}]")
+            is_plain &= _check_names(prefetch.views, "request.prefetch.views[{}]")
         if prefetch.mboxes is not None:
-            _check_names(prefetch.mboxes, "request.prefetch.mboxes[{}]")
-    if request.notifications is not None:
-        _check_names(request.notifications, "request.notifications[{}]")
+            is_plain &= _check_names(prefetch.mboxes, "request.prefetch.mboxes[{}]")
+    if given.notifications is not None:
+        is_plain &= _check_names(given.notifications, "request.notifications[{}]")
+        is_plain = is_plain and holds_plain_values(given.notifications)
+    if given.trace is not None or given.qa_mode is not None or given.telemetry is not None:
+        is_plain = is_plain and holds_plain_values([given.trace, given.qa_mode, given.telemetry])
+    return is_plain
 
 
 def _check_customer_ids(customer_ids: list[CustomerId]) -> None:
@@ -138,17 +117,29 @@ def _check_customer_ids(customer_ids: list[CustomerId]) -> None:
         _require(customer_id, path, "id", "integration_code", "authenticated_state")
 
 
-def _check_names(locations: Sequence[Details], path: str) -> None:
-    """`path` has a `{}` where the index goes; it is only filled in for an error."""
+def _check_names(locations: Sequence[Details], path: str) -> bool:
+    """Check the names of parameters. `path` has a `{}` where the index goes; it is only filled in for an error.
+
+    Returns whether each list and dict is exactly that; what is not is left for a reader of any class.
+    """
+    if type(locations) is not list:
+        return False
     for location in locations:
         if (given := location.parameters) is not None:
+            if type(given) is not dict:
+                return False
             for name in given:
                 if name.isspace():
                     raise _blank_name(locations, path)
         if (given := location.profile_parameters) is not None:
+            if type(given) is not dict:
+                return False
             for name in given:
                 if name.isspace():
                     raise _blank_name(locations, path)
+        if location.order is not None and not holds_plain_values(location.order):
+            return False
+    return True
 
 
 def _blank_name(locations: Sequence[Details], path: str) -> ConstraintError:
