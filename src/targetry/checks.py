@@ -87,7 +87,7 @@ def id_text(path: str, value: Any) -> str:
 
 def any_text(path: str, value: Any) -> str:
     """Text that a visitor may have had a hand in: what it holds is for its parser to judge."""
-    given = plain_text(value)
+    given = value if type(value) is str else plain_text(value)
     if given is None:
         raise _wrong_type(path, "a str", value)
     return given
@@ -95,7 +95,7 @@ def any_text(path: str, value: Any) -> str:
 
 def any_id(path: str, value: Any) -> str:
     """As `any_text`, of an id; integers and UUIDs are ids too."""
-    given = copied(path, text_of_id, value)
+    given = value if type(value) is str else copied(path, text_of_id, value)
     if given is None:
         raise _wrong_type(path, "a str, int or UUID", value)
     return given
