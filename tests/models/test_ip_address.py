@@ -144,7 +144,7 @@ def test_the_first_address_is_read_without_its_port(text, address):
         (("1.2.3.4", 50000), "1.2.3.4"),
         ([], ""),
         (5, ""),
-        (object(), ""),
+        (..., ""),
         ([["1.2.3.4"]], ""),
     ],
     ids=str,
