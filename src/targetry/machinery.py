@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -163,7 +162,9 @@ class Machinery:
 
         `transport` is the client's own for its calls, where that is not the one for its reports.
         """
-        self._prepare(transport or self._own_transport)
+        own = transport or self._own_transport
+        if own is not None:
+            own.prepare()  # so that the first call does not pay for it within its deadline
         try:
             if self.engine is None:
                 self._tell_ready()
@@ -184,19 +185,6 @@ class Machinery:
         except IndexError:  # another thread does it
             return
         self._tell_ready()
-
-    def _prepare(self, transport: HttpTransport | AsyncHttpTransport | None) -> None:
-        """Load what the first call needs, so that it does not pay for that within its deadline.
-
-        A client that decides on device by rules it has been given needs no transport for that, and a short-lived
-        program never will.
-        """
-        options = self.options
-        is_offline = options.artifact_payload is not None or isinstance(options.artifact_location, Path)
-        if options.decisioning_method is DecisioningMethod.ON_DEVICE and is_offline:
-            return
-        if transport is not None:
-            transport.prepare()
 
     def after_fork(self) -> None:
         """In a child: the telemetry that waits is the parent's, who tells it."""
