@@ -224,9 +224,7 @@ def test_a_parameter_is_the_plain_value_that_it_means(given, expected):
     same(copy.execute.mboxes[1].profile_parameters["b"], expected)
 
 
-@pytest.mark.parametrize(
-    "given", [b"x", datetime.date(2024, 1, 1), np.array([1]), 1j, [], {}, ...], ids=repr
-)
+@pytest.mark.parametrize("given", [b"x", datetime.date(2024, 1, 1), np.array([1]), 1j, [], {}, ...], ids=repr)
 def test_what_is_no_scalar_is_no_parameter(given):
     with pytest.raises(ConstraintError) as caught:
         snapshot(mbox(parameters={"a": given}), wire=True)
