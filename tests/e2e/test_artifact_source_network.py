@@ -104,13 +104,13 @@ def test_a_fault_leaves_the_rules_and_its_end_is_found(
     source.start()
     assert source.wait_ready(10)
     server.script(behaviour)
-    source.poll_now()
+    source.refresh()
     told.wait_for("artifact_download_failed")
     assert source.stats().failures == {reason: 1}
     assert source.current is not None
     assert source.current.name == "v1"
     server.script(answer(200, V2))
-    source.poll_now()
+    source.refresh()
     told.wait_for("artifact_download_succeeded", 2)
     assert source.close(10)
     assert source.current.name == "v2"

@@ -72,11 +72,16 @@ def test_the_tour_names_the_options_with_their_defaults() -> None:
     page = (Path(__file__).parents[2] / "docs" / "edge.md").read_text("utf-8")
     rows = re.findall(r"^\| `--(\S+) \S+` \| `TARGETRY_EDGE_(\S+)` \| (\S+) \|", page, re.M)
     defaults = EdgeOptions()
-    assert {name for name, _, _ in rows} == {"workers", "max-connections", "idle-timeout", "request-timeout"}
+    limits = {"workers", "max-connections", "idle-timeout", "request-timeout"}
+    unlimited = {"keep-days": "all", "max-size": "any"}
+    assert {name for name, _, _ in rows} == limits | unlimited.keys()
     for name, variable, default in rows:
         field = name.replace("-", "_")
         assert variable == field.upper()
-        assert float(default) == getattr(defaults, field)
+        if name in unlimited:
+            assert (default, getattr(defaults, field)) == (unlimited[name], None)
+        else:
+            assert float(default) == getattr(defaults, field)
 
 
 def test_limits_are_those_that_were_asked_for() -> None:

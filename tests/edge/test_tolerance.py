@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_kit import NOW_MS, ask, ids, web_client
@@ -456,6 +456,7 @@ JSON = st.recursive(
 PARTS = ["context", "id", "execute", "prefetch", "notifications", "telemetry", "trace", "property", "qaMode"]
 
 
+@example({"context": None, "id": {"customerIds": True}})
 @given(st.dictionaries(st.sampled_from(PARTS), JSON, max_size=4))
 def test_coercion_takes_any_shape(document: dict[str, Any]) -> None:
     coerce(document, [])

@@ -64,7 +64,8 @@ def complete(document: dict[str, Any], unread: list[str]) -> None:
         _leave_out_incomplete(context, "mobilePlatform", ("deviceType", "platformType"), "context.", unread)
     _leave_out_incomplete(document, "property", ("token",), "", unread)
     visitor = document.get("id")
-    for one in (visitor.get("customerIds") if isinstance(visitor, dict) else None) or ():
+    customer_ids = visitor.get("customerIds") if isinstance(visitor, dict) else None
+    for one in customer_ids if isinstance(customer_ids, list) else (customer_ids,):
         if isinstance(one, dict) and one.get("authenticatedState") in (None, ""):
             one["authenticatedState"] = AuthenticatedState.UNKNOWN.value
 

@@ -21,7 +21,6 @@ from targetry import (
     ExecuteRequest,
     Geo,
     MboxRequest,
-    OptionError,
     PrefetchRequest,
     TargetClient,
 )
@@ -104,14 +103,17 @@ def test_the_literal_for_an_unknown_address_asks_for_the_place_of_the_request(
     assert "x-forwarded-for" not in target.requests[0].headers
 
 
-@pytest.mark.parametrize(
-    "address", ["not an address", "10.0.0.1\r\nX: y", "10.0.0.1, 10.0.0.2", "10.0.0.256"]
-)
-def test_what_is_no_address_is_the_callers_mistake(address: str, located: Connect, target: Target) -> None:
-    with pytest.raises(OptionError) as caught:
-        is_roman(located(), Geo(ip_address=address))
-    assert caught.value.path == "request.context.geo.ip_address"
-    assert target.requests == []
+@pytest.mark.parametrize("address", ["not an address", "10.0.0.1\r\nX: y", "10.0.0.256"])
+def test_what_is_no_address_is_ignored_and_counted(address: str, located: Connect, target: Target) -> None:
+    client = located()
+    assert not is_roman(client, Geo(ip_address=address))
+    assert client.client.stats().ignored.ip_addresses == 1
+    assert target.asked(GEO) == []
+
+
+def test_first_address_of_a_list_is_looked_up(located: Connect, target: Target) -> None:
+    assert is_roman(located(), Geo(ip_address="12.21.1.40, 10.0.0.2"))
+    assert [request.headers["x-forwarded-for"] for request in target.asked(GEO)] == ["12.21.1.40"]
 
 
 def test_rules_that_do_not_ask_cost_no_lookup(located: Connect, target: Target) -> None:
@@ -197,7 +199,7 @@ def test_many_threads_that_want_the_same_place_ask_once(target: Target) -> None:
 
         with ThreadPoolExecutor(16) as pool:
             assert all(pool.map(ask, range(16)))
-    assert len(target.requests) == 1
+    assert len(target.asked(GEO)) == 1
 
 
 def test_the_report_of_a_decision_has_the_place_too(located: Connect, target: Target) -> None:
