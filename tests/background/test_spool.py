@@ -29,6 +29,9 @@ ROOMY = 1 << 30
 ALL = 1 << 30
 
 
+REFUSAL = "CREATE TRIGGER refusal BEFORE {} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+
+
 class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -275,6 +278,30 @@ def test_what_dies_later_is_taken_over_later(folder: Folder) -> None:
     second.close()
     assert first.adopt(folder.problems) == [Backlog(None, 1, 1)]
     assert folder.problems == {}
+
+
+def test_file_whose_rows_cannot_be_deleted_is_taken_over_once(folder: Folder) -> None:
+    spool = folder.open()
+    folder.leave(b"a")
+    [file] = [path for path in folder.files(".db") if path != spool.path]
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(REFUSAL.format("DELETE ON delivery"))
+    assert spool.adopt(folder.problems) == [Backlog(None, 1, 1)]
+    assert spool.adopt(folder.problems) == []
+    assert bodies(spool) == [b"a"]
+    assert (folder.files(".db"), folder.problems) == ([spool.path], {})
+
+
+def test_failed_takeover_leaves_the_newest_row_as_it_was(folder: Folder) -> None:
+    spool = folder.open()
+    [row] = spool.add(rows(b"own"))
+    spool._connection.execute(REFUSAL.format("UPDATE ON file"))
+    folder.leave(b"a", b"b")
+    assert spool.adopt(folder.problems) == []
+    assert spool.newest_row == row
+    spool._connection.execute("DROP TRIGGER refusal")
+    assert spool.add(rows(b"next")) == [row + 1]
+    assert bodies(spool) == [b"own", b"next"]
 
 
 def test_file_of_another_account_is_left_to_it(folder: Folder) -> None:

@@ -273,8 +273,7 @@ class Spool:
                 while rows := other._rows(other._bytes, _PAGE, (cursor, _ROWS_AT_A_TIME)):
                     self._insert(rows)
                     cursor = rows[-1].id
-            with _in_sqlite():
-                other._connection.execute("DELETE FROM delivery")
+            other._close(remove=True)  # needs no room on the disk, which deleting the rows does
             self.foreign += other.foreign
             return backlogs
         except SpoolError as error:
@@ -318,12 +317,15 @@ class Spool:
         empty = False
         with contextlib.suppress(SpoolError), _in_sqlite():
             empty = self._connection.execute("SELECT 1 FROM delivery LIMIT 1").fetchone() is None
+        self._close(remove=empty)
+
+    def _close(self, *, remove: bool) -> None:
         with contextlib.suppress(SpoolError), _in_sqlite():
-            if not empty:
+            if not remove:
                 self._write_clock()
         with contextlib.suppress(SpoolError), _in_sqlite():
             self._connection.close()
-        if not empty:
+        if not remove:
             self._claim.release()
             return
         for path in (self.path, *_companions(self.path)):
@@ -341,14 +343,14 @@ class Spool:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        run, before = self._connection.execute, self._bytes
+        run, before = self._connection.execute, (self._bytes, self.newest_row)
         run("BEGIN IMMEDIATE")
         try:
             yield
             self._write_clock()
             run("COMMIT")
         except BaseException:
-            self._bytes = before
+            self._bytes, self.newest_row = before  # SQLite will use those row ids again
             with contextlib.suppress(sqlite3.Error):
                 run("ROLLBACK")
             raise
