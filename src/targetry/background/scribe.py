@@ -44,7 +44,6 @@ class Scribe:
         self._idle_s = idle_s
         self._reported = reported
         self._clock = clock
-        self._gone: list[int] = []
         self._in_trouble = False
 
     def run(self, token: object) -> None:
@@ -93,21 +92,21 @@ class Scribe:
             if spool is not None:
                 spool.close()
             return None
-        self._gone = []
         self._outbox.opened()
         self._outbox.recovered(backlogs, spool.newest_row)
         return spool
 
     def _turn(self, spool: Spool | None) -> Spool | None:
         """One round. Returns the spool to go on with, None if it is of no use any more."""
-        arrivals, gone = self._outbox.take_arrivals()
+        arrivals, settled = self._outbox.take_arrivals()
         rows: Sequence[int | None] = [None] * len(arrivals)
         if spool is None:
             self._outbox.arrived(rows)
             return None
         try:
-            self._gone += gone
-            self._remove(spool)
+            if settled:
+                spool.remove(settled)
+                self._outbox.removed(settled)
             rows = self._add(spool, arrivals)
             spool.save_clock()
         except SpoolError as error:
@@ -118,11 +117,6 @@ class Scribe:
             if not self._fetch(spool, page):
                 return None
         return spool
-
-    def _remove(self, spool: Spool) -> None:
-        if self._gone:
-            spool.remove(self._gone)
-            self._gone = []
 
     def _add(self, spool: Spool, arrivals: Sequence[Entry]) -> Sequence[int | None]:
         """The rows of the arrivals; none for those that cannot be written as JSON, which a courier will find too."""
@@ -145,15 +139,13 @@ class Scribe:
         """Get rows into memory. False: the file cannot be read, and was set aside."""
         try:
             rows = spool.page(page.cluster, page.after, page.limit, page.max_bytes)
-            if not rows:
-                raise SpoolError("rows are missing")
         except SpoolError as error:
             self._complain(f"cannot be read: {error}")
             spool.set_aside()
             self._outbox.lost()
             return False
         now = self._clock()
-        self._outbox.paged(page.cluster, [_entry(row, now - row.age) for row in rows])
+        self._outbox.paged(page, [_entry(row, now - row.age) for row in rows])
         return True
 
     def _report(self, problems: dict[str, str]) -> None:

@@ -23,6 +23,10 @@ from targetry.background.outbox import Outbox
 from targetry.background.spool import Backlog
 
 _MAX_TAKEN_BACK = 64  # entries that leave memory at once
+_MISSING = (
+    "The notification spool lacks rows that it should hold: they are counted as spool_lost; "
+    "the other rows are sent"
+)
 
 
 class PageRequest(msgspec.Struct, frozen=True):
@@ -48,7 +52,7 @@ class SpooledOutbox(Outbox):
         self._arrivals: deque[Entry] = deque()
         self._being_written: Sequence[Entry] = ()
         self._newest_row = 0
-        self._gone: list[int] = []  # rows to be deleted
+        self._settled_rows: set[int] = set()  # still in the file
 
     @property
     def has_work(self) -> bool:
@@ -64,12 +68,13 @@ class SpooledOutbox(Outbox):
 
     def retire(self, crew: set[object], token: object) -> bool:
         # Nothing is left to write; without that, rows of deliveries that were sent would stay on disk.
-        return not (self._gone or self._arrivals) and super().retire(crew, token)
+        return not (self._settled_rows or self._arrivals) and super().retire(crew, token)
 
     def opened(self) -> None:
         """A new file is in use, whose rows are numbered from the start."""
         with self._holding:
             self._newest_row = 0
+            self._settled_rows.clear()
             for queue in self._queues.values():
                 queue.cursor = 0
 
@@ -100,13 +105,17 @@ class SpooledOutbox(Outbox):
     def is_empty(self) -> bool:
         return not self.opening and super().is_empty()
 
-    def take_arrivals(self) -> tuple[Sequence[Entry], list[int]]:
-        """Deliveries to be written, and rows to be deleted."""
+    def take_arrivals(self) -> tuple[Sequence[Entry], Sequence[int]]:
+        """Return deliveries to write, and rows to delete: call `removed` once they are deleted."""
         with self._holding:
             self._being_written = tuple(self._arrivals)
             self._arrivals.clear()
-            gone, self._gone = self._gone, []
-            return self._being_written, gone
+            return self._being_written, tuple(self._settled_rows)
+
+    def removed(self, rows: Sequence[int]) -> None:
+        """Forget settled rows that were deleted from the file."""
+        with self._holding:
+            self._settled_rows.difference_update(rows)
 
     def arrived(self, rows: Sequence[int | None]) -> None:
         """The arrivals were written as `rows`; None: that one could not be, and has to do without.
@@ -120,7 +129,7 @@ class SpooledOutbox(Outbox):
                     self._arrive_in_memory(entry)
                     continue
                 if entry.settled:
-                    self._gone.append(row)
+                    self._settled_rows.add(row)
                 else:
                     self._arrive_on_disk(entry, row)
                 self._newest_row = row
@@ -160,48 +169,72 @@ class SpooledOutbox(Outbox):
         if queue.in_memory > share // 2 or (queue.in_memory and queue.size > share_bytes):
             return None
         in_memory, total = self._in_memory, self._bytes
-        limit = min(share - queue.in_memory, self._window - in_memory)
+        limit = min(share - queue.in_memory, self._window - in_memory, queue.on_disk)
         size = min(share_bytes - queue.size, self._window_bytes - total)
         if queue.in_memory and (limit <= 0 or size <= 0):
             return None
         return PageRequest(queue.cluster, queue.cursor, max(1, limit), max(1, size))
 
-    def paged(self, cluster: str | None, entries: Sequence[Entry]) -> None:
-        """They are back in memory, in the order of their rows."""
+    def paged(self, page: PageRequest, entries: Sequence[Entry]) -> None:
+        """Take the rows of a page into memory, in their order.
+
+        The lock was free while the file was read. If entries were left to the disk meanwhile, the
+        cursor has moved back, and the page does not hold the next rows: it is discarded, and
+        `next_page` requests them again. Rows that are settled and not yet deleted are skipped.
+        """
         with self._holding:
-            queue = self._queues[cluster]
+            queue = self._queues[page.cluster]
+            if self.ended or queue.cursor != page.after:
+                return
+            if not entries:
+                self._count_missing(queue)
             for entry in entries:
-                entry.cluster = cluster
-                queue.cursor = entry.row or queue.cursor
+                assert entry.row is not None
+                queue.cursor = entry.row
+                if entry.row in self._settled_rows:
+                    continue
+                entry.cluster = page.cluster
                 queue.on_disk -= 1
                 queue.notifications_on_disk -= entry.count
                 self._hold(queue, entry)
                 super()._place(queue, entry)
             self.bell.ring()
 
+    def _count_missing(self, queue: ClusterQueue) -> None:
+        """Count the rows of a cluster that a readable file lacks as lost; keep the other rows."""
+        self.trouble.append(_MISSING)
+        self._lose(queue)
+        self._discard_unused_queues()
+
     def lost(self) -> None:
         """The disk cannot be read: what was only there is gone."""
         with self._holding:
-            for queue in tuple(self._queues.values()):
+            for queue in self._queues.values():
                 self._lose(queue)
-            for queue in tuple(self._queues.values()):
-                if queue.is_unused and queue is not self._own:
-                    del self._queues[queue.cluster]
-            self._gone = []
+                queue.cursor = 0
+                for entry in (*queue.ready, *queue.failed, *queue.calls):
+                    entry.row = None
+            self._discard_unused_queues()
+            self._settled_rows.clear()
             self._newest_row = 0
             self.bell.ring()
-            if not self.size:
-                self._tell_waiters()
 
     def _lose(self, queue: ClusterQueue) -> None:
+        if not queue.on_disk:
+            return
         count = queue.notifications_on_disk
         self.ledger.drop(SPOOL_LOST, count)
         if count:
             self._refused_for(SPOOL_LOST).count += count
         self.size -= queue.on_disk
-        queue.on_disk = queue.notifications_on_disk = queue.cursor = 0
-        for entry in (*queue.ready, *queue.failed, *queue.calls):
-            entry.row = None
+        queue.on_disk = queue.notifications_on_disk = 0
+
+    def _discard_unused_queues(self) -> None:
+        for queue in tuple(self._queues.values()):
+            if queue.is_unused and queue is not self._own:
+                del self._queues[queue.cluster]
+        if not self.size:
+            self._tell_waiters()
 
     def abandon(self) -> None:
         """The scribe did not come to write them: drop the arrivals. Only after `end`."""
@@ -282,7 +315,7 @@ class SpooledOutbox(Outbox):
         if not super()._settle(entry):
             return False
         if entry.row is not None:
-            self._gone.append(entry.row)
+            self._settled_rows.add(entry.row)
         self.scribe_bell.ring()
         return True
 
