@@ -341,6 +341,12 @@ def test_the_order_of_events_changes_nothing(drawn: list[Drawn], random: Random)
     assert make_report(events, [ACTIVITY]) == made
 
 
+@pytest.mark.parametrize("visitors", range(1, 50))
+def test_interval_of_no_and_of_all_conversions_holds_the_rate(visitors: int) -> None:
+    assert rate_interval(Sample(0, visitors)).low == 0.0
+    assert rate_interval(Sample(visitors, visitors)).high == 1.0
+
+
 @given(few_events)
 @settings(max_examples=100, deadline=None)
 def test_figures_add_up(drawn: list[Drawn]) -> None:

@@ -70,7 +70,9 @@ def rate_interval(sample: Sample) -> Interval:
     center = sample.rate + z * z / (2 * n)
     half = z * math.sqrt(sample.rate * (1 - sample.rate) / n + z * z / (4 * n * n))
     low, high = ((center + side * half) / (1 + z * z / n) for side in (-1, 1))
-    return Interval(max(0.0, low), min(1.0, high))  # rounding may leave the scale
+    return Interval(
+        min(max(0.0, low), sample.rate), max(min(1.0, high), sample.rate)
+    )  # rounding may leave the rate out
 
 
 def lift(sample: Sample, control: Sample) -> Lift | None:
