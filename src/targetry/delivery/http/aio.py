@@ -242,10 +242,7 @@ class _Here:
             raise
         lease.kept = None
         if kept is not None:
-            if must_close:
-                kept.socket.drop()
-            else:
-                self.pool.keep(prepared.origin, kept)
+            self.pool.keep(prepared.origin, kept, must_close=must_close)
         if answer.size > _LARGE_BYTES:
             return await asyncio.to_thread(answer.response)
         return answer.response()

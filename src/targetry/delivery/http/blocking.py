@@ -222,8 +222,5 @@ class _Here:
             raise
         lease.kept = None
         if kept is not None:
-            if must_close:
-                kept.socket.drop()
-            else:
-                self.pool.keep(prepared.origin, kept)
+            self.pool.keep(prepared.origin, kept, must_close=must_close)
         return answer.response()

@@ -129,8 +129,14 @@ class KeptConnections(Generic[C]):
         if surplus:
             self.report_surplus(origin)
 
-    def keep(self, origin: Origin, kept: Kept[C]) -> None:
-        """Keep a connection whose response is complete for the next request, if it can be; else drop it."""
+    def keep(self, origin: Origin, kept: Kept[C], *, must_close: bool = False) -> None:
+        """Keep a connection whose response is complete for the next request, if it can be; else drop it.
+
+        `must_close`: the response ends the connection.
+        """
+        if must_close:
+            kept.socket.drop()
+            return
         if kept.socket.has_surplus():
             kept.socket.drop()
             self.report_surplus(origin)
