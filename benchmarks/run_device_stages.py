@@ -14,10 +14,10 @@ from run_targetry import OPTIONS, main
 def stages(command: dict[str, Any]) -> dict[str, Any]:
     """Step → microseconds of one call, of the steps before it too where they cannot be left out."""
     from targetry import DeliveryRequest, TargetClient
-    from targetry.call_options import offer_options
+    from targetry._client.call_options import offer_options
+    from targetry._runtime.ids import new_id
     from targetry.device.decide import decide
     from targetry.device.ruleset import compile_artifact
-    from targetry.ids import new_id
     from targetry.models import DecisioningMethod, snapshot
 
     rules = compile_artifact(command["artifact"])

@@ -23,9 +23,9 @@ Scope = dict[str, Any]
 
 def edge(command: dict[str, Any]) -> Any:
     """All as `targetry edge` has it by default; lines of the log go to `log`."""
-    from targetry.edge.log_lines import start_logging
+    from targetry.edge.observability.log_format import start_logging
     from targetry.edge.server import EdgeOptions, EdgeServer
-    from targetry.edge.workers import EdgeWorkers
+    from targetry.edge.supervisor import EdgeWorkers
 
     os.dup2(os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
     start_logging("human")

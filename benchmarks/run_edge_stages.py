@@ -14,11 +14,11 @@ from run_targetry import main
 
 def stages(command: dict[str, Any]) -> dict[str, Any]:
     """Step → microseconds, each time of another visitor."""
+    from targetry._runtime.ids import new_id
     from targetry.device.decide import decide
-    from targetry.edge.delivery import deliver
-    from targetry.edge.question import read_query, read_request
-    from targetry.edge.shelf import Served, Shelf
-    from targetry.ids import new_id
+    from targetry.edge.artifacts.registry import Served, Shelf
+    from targetry.edge.delivery.handler import deliver
+    from targetry.edge.delivery.request_parsing import read_query, read_request
     from targetry.samples import shop_path
 
     shelf = Shelf([Served("shop", shop_path().read_bytes())])

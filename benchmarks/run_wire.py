@@ -41,7 +41,7 @@ def asked() -> dict[str, Any]:
 def sequential(command: dict[str, Any]) -> dict[str, Any]:
     """`get_offers` and `HttpTransport.send` of the same bytes by turns, over the same transport."""
     from targetry import TargetClient
-    from targetry.delivery.http import HttpTransport
+    from targetry.http import HttpTransport
 
     transport = HttpTransport()
     sent = captured(command["port"], transport)
@@ -101,7 +101,7 @@ def concurrent(command: dict[str, Any]) -> dict[str, Any]:
 async def _concurrent(command: dict[str, Any]) -> dict[str, Any]:
     """`tasks` callers that ask without pause, on one event loop."""
     from targetry import AsyncTargetClient
-    from targetry.delivery.http import AsyncHttpTransport, HttpTransport
+    from targetry.http import AsyncHttpTransport, HttpTransport
 
     port, limit = command["port"], command["connections"]
     transport = AsyncHttpTransport(max_connections=limit)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import targetry.errors
-from targetry.options import CLIENT_OPTIONS, REQUIRED
+from targetry._client.options import CLIENT_OPTIONS, REQUIRED
 
 HERE = Path(__file__).parent
 

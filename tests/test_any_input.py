@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anything import MODELS, ODDITIES, any_text, anything, customer_ids, with_anything_in_it
+from support.arbitrary_values import MODELS, ODDITIES, any_text, anything, customer_ids, with_anything_in_it
 from targetry import (
     DeliveryRequest,
     OptionError,
@@ -22,10 +22,10 @@ from targetry import (
     TargetryWarning,
     Visitor,
 )
-from targetry.call_options import OfferOptions
-from targetry.delivery.transport import HttpRequest, HttpResponse
+from targetry._client.call_options import OfferOptions
+from targetry._client.options import CLIENT_OPTIONS
+from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import ConstraintError, Option
-from targetry.options import CLIENT_OPTIONS
 from targetry.samples import shop
 
 REQUIRED = {"client": "acme", "organization_id": "A@AdobeOrg"}

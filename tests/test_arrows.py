@@ -1,9 +1,10 @@
-"""Imports point one way: each room of the house names those that it may import, wherever in a file the import stands."""
+"""Imports point one way: each room names those that it may import, wherever in a file the import stands."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,32 +14,60 @@ ROOT = Path(__file__).parent.parent / "src" / "targetry"
 # room → the rooms that it may import, besides leaves
 ARROWS = {
     "models": set(),
-    "device": {"models"},
-    "delivery": {"models", "visitor"},
-    "background": {"models", "delivery"},
-    "wording": {"models", "device"},
-    "edge": {"models", "device", "delivery", "background", "wording", "samples"},
+    "_runtime": {"models"},
+    "device": {"_runtime", "models"},
+    "http": {"_runtime"},
+    "delivery": {"http", "models", "visitor"},
+    "geo": {"_runtime", "http", "models"},
+    "artifacts": {"_runtime", "geo", "http"},
+    "notifications": {"_runtime", "delivery", "http", "models"},
+    "humanize": {"device"},
+    "ledger": {"_runtime", "report"},
+    "report": {"_runtime", "ledger"},
+    "_client": {
+        "_runtime",
+        "artifacts",
+        "attributes",
+        "delivery",
+        "device",
+        "geo",
+        "http",
+        "models",
+        "notifications",
+        "visitor",
+    },
+    "edge": {
+        "_runtime",
+        "delivery",
+        "device",
+        "geo",
+        "humanize",
+        "ledger",
+        "models",
+        "report",
+        "samples",
+    },
 }
-LEAVES = {
-    "checks",
-    "daemon_threads",
-    "entropy",
-    "errors",
-    "events",
-    "forks",
-    "ids",
-    "lazy_import",
-    "logs",
-    "messages",
-    "sync_primitives",
-    "threads",
-    "version",
-}
+LEAVES = {"errors", "events", "messages", "version"}
 # guest → the files that may import it
 HOSTS = {
     "cli": {"__main__.py"},
-    "edge": {"testing.py", "cli/edge.py", "cli/demo_edge.py", "cli/report.py", "cli/ledger.py"},
+    "compat": set(),
+    "edge": {"cli/demo_edge.py", "cli/edge.py", "pytest_plugin.py", "testing/__init__.py"},
+    "pytest_plugin": set(),
 }
+
+
+def modules() -> dict[str, Path]:
+    """The files of the package by the full names of their modules."""
+    found = {}
+    for file in ROOT.rglob("*.py"):
+        parts = ("targetry", *file.relative_to(ROOT).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+MODULES = modules()
 
 
 def imports(file: Path) -> Iterator[str]:
@@ -56,8 +85,11 @@ def imports(file: Path) -> Iterator[str]:
         yield from (name for name in names if name.startswith("targetry."))
 
 
+IMPORTS = {file: set(imports(file)) for file in MODULES.values()}
+
+
 def rooms(file: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(file)}
+    return {name.split(".")[1] for name in IMPORTS[file]}
 
 
 @pytest.mark.parametrize("room", ARROWS)
@@ -72,5 +104,20 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 
 @pytest.mark.parametrize("guest", HOSTS)
 def test_a_guest_is_imported_by_its_hosts_alone(guest: str) -> None:
-    files = (file for file in ROOT.rglob("*.py") if file.relative_to(ROOT).parts[0] != guest)
+    files = (
+        file for file in MODULES.values() if file.relative_to(ROOT).parts[0] not in (guest, f"{guest}.py")
+    )
     assert {file.relative_to(ROOT).as_posix() for file in files if guest in rooms(file)} == HOSTS[guest]
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {
+        name: {
+            module
+            for imported in IMPORTS[file]
+            if (module := imported if imported in MODULES else imported.rpartition(".")[0]) in MODULES
+            and module != name
+        }
+        for name, file in MODULES.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError

@@ -32,7 +32,7 @@ HEAVY = [
     "sqlite3",
     "ssl",
     "subprocess",
-    "targetry.aio",
+    "targetry._client.async_client",
     "targetry.cli",
     "tempfile",
     "typer",
@@ -64,12 +64,12 @@ def test_importing_targetry_does_not_import(loaded: set[str], module: str) -> No
 
 
 def test_importing_targetry_imports_targetry(loaded: set[str]) -> None:
-    assert {"targetry", "targetry.client", "targetry.models"} <= loaded
+    assert {"targetry", "targetry._client.sync_client", "targetry.models"} <= loaded
 
 
 def test_the_asyncio_client_is_imported_by_those_who_name_it() -> None:
     loaded = loaded_after("from targetry import AsyncTargetClient")
-    assert {"targetry.aio", "asyncio"} <= loaded
+    assert {"targetry._client.async_client", "asyncio"} <= loaded
 
 
 def test_importing_targetry_prints_nothing_and_configures_nothing() -> None:

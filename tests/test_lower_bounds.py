@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lower_bounds import lower_bounds
+from support.lower_bounds import lower_bounds
 
 
 def test_every_dependency_has_one_lower_bound() -> None:

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from other_python import environment
+from support.python_process import environment
 
-SCIPY_REPORT = "from ledger_kit import outcome; from targetry.edge.report import make_report; make_report(outcome('0', 2, 1))"
+SCIPY_REPORT = "from support.ledger import outcome; from targetry.report.report import make_report; make_report(outcome('0', 2, 1))"
 CREATE = "from targetry import TargetClient; TargetClient.create(client='c', organization_id='o', {})"
 
 USES = {
@@ -21,7 +21,7 @@ USES = {
     ),
     "pytest fixture": (
         "uvicorn",
-        "from targetry.edge.fixtures import target_edge; next(target_edge.__wrapped__())",
+        "from targetry.pytest_plugin import target_edge; next(target_edge.__wrapped__())",
         "edge",
     ),
     "command": ("typer", "from targetry.cli import main; main()", "cli"),
@@ -37,7 +37,7 @@ USES = {
         "geo",
     ),
     "socks proxy": ("socksio", CREATE.format("proxy='socks5://localhost:1080'"), "socks"),
-    "HTTP/2": ("h2", "from targetry.delivery.http import HttpTransport; HttpTransport(http2=True)", "http2"),
+    "HTTP/2": ("h2", "from targetry.http import HttpTransport; HttpTransport(http2=True)", "http2"),
 }
 HIDE = """
 import sys
@@ -73,7 +73,7 @@ def test_missing_package_is_reported_with_its_extra(package: str, use: str, extr
 
 
 def test_fault_of_our_own_is_not_reported_as_a_missing_extra() -> None:
-    from targetry.lazy_import import importing_extra
+    from targetry._runtime.lazy_import import importing_extra
 
     with pytest.raises(ModuleNotFoundError, match=r"targetry\.nowhere"), importing_extra("edge"):
         __import__("targetry.nowhere")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from device_kit import contents, decided
+from support.device import contents, decided
 from targetry import DeliveryRequest, samples
 from targetry.device.allocation import allocation
 from targetry.device.ruleset import RuleSet, compile_artifact

@@ -2,9 +2,9 @@
 
 from delivery_api_client import Model, api, api_client, configuration, exceptions
 from delivery_api_client.Model import *  # noqa: F403
+from targetry.compat.api_client import ApiClient, Configuration, DeliveryApi
+from targetry.compat.api_errors import ApiKeyError, ApiTypeError, ApiValueError
 from targetry.errors import ApiException, OpenApiException
-from targetry.official.api_client import ApiClient, Configuration, DeliveryApi
-from targetry.official.api_errors import ApiKeyError, ApiTypeError, ApiValueError
 
 __version__ = "1.0.0"  # of the API's client, as in the official package
 

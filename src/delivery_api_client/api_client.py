@@ -1,6 +1,6 @@
 """The official place of `ApiClient`."""
 
+from targetry.compat.api_client import ApiClient as ApiClient
+from targetry.compat.api_client import Configuration as Configuration
+from targetry.compat.api_errors import ApiValueError as ApiValueError
 from targetry.errors import ApiException as ApiException
-from targetry.official.api_client import ApiClient as ApiClient
-from targetry.official.api_client import Configuration as Configuration
-from targetry.official.api_errors import ApiValueError as ApiValueError

@@ -1,3 +1,3 @@
 """The official place of `Configuration`."""
 
-from targetry.official.api_client import Configuration as Configuration
+from targetry.compat.api_client import Configuration as Configuration

@@ -1,4 +1,4 @@
-"""The official import name of Adobe Target's on-device engine without a client, here for `targetry.standalone`."""
+"""The official import name of Adobe Target's on-device engine without a client, here for `targetry.compat.decisioning_engine`."""
 
 from target_decisioning_engine import constants as constants
 from target_decisioning_engine import events as events
@@ -8,5 +8,5 @@ from target_decisioning_engine.constants import (
     SUPPORTED_ARTIFACT_MAJOR_VERSION as SUPPORTED_ARTIFACT_MAJOR_VERSION,
 )
 from target_decisioning_engine.messages import MESSAGES as MESSAGES
-from targetry.standalone import DecisioningConfig as DecisioningConfig
-from targetry.standalone import TargetDecisioningEngine as TargetDecisioningEngine
+from targetry.compat.decisioning_engine import DecisioningConfig as DecisioningConfig
+from targetry.compat.decisioning_engine import TargetDecisioningEngine as TargetDecisioningEngine

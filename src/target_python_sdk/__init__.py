@@ -5,18 +5,18 @@ from target_python_sdk import messages as messages
 from target_python_sdk import types as types
 from targetry import AttributesProvider as AttributesProvider
 from targetry import TargetClient as TargetClient
+from targetry.compat.attributes import get_attributes_callback as get_attributes_callback
+from targetry.compat.decisioning_engine import DecisioningConfig as DecisioningConfig
+from targetry.compat.decisioning_engine import TargetDecisioningEngine as TargetDecisioningEngine
+from targetry.compat.events import EventProvider as EventProvider
+from targetry.compat.events import get_logger as get_logger
+from targetry.compat.functions import compose_functions as compose_functions
+from targetry.compat.requests import EMPTY_REQUEST as EMPTY_REQUEST
+from targetry.compat.requests import add_mboxes_to_request as add_mboxes_to_request
+from targetry.compat.requests import requires_decisioning_engine as requires_decisioning_engine
 from targetry.events import CLIENT_READY as CLIENT_READY
 from targetry.messages import MESSAGES as MESSAGES
 from targetry.models import DecisioningMethod as DecisioningMethod
-from targetry.official.attributes import get_attributes_callback as get_attributes_callback
-from targetry.official.events import EventProvider as EventProvider
-from targetry.official.events import get_logger as get_logger
-from targetry.official.functions import compose_functions as compose_functions
-from targetry.official.requests import EMPTY_REQUEST as EMPTY_REQUEST
-from targetry.official.requests import add_mboxes_to_request as add_mboxes_to_request
-from targetry.official.requests import requires_decisioning_engine as requires_decisioning_engine
-from targetry.standalone import DecisioningConfig as DecisioningConfig
-from targetry.standalone import TargetDecisioningEngine as TargetDecisioningEngine
 
 CLIENT_READY_DELAY = 0.1  # seconds
 DEFAULT_TIMEOUT = 3000  # milliseconds

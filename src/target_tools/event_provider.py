@@ -1,4 +1,4 @@
 """The official place of `EventProvider`."""
 
-from targetry.official.events import EventProvider as EventProvider
-from targetry.official.events import target_event as target_event
+from targetry.compat.events import EventProvider as EventProvider
+from targetry.compat.events import target_event as target_event

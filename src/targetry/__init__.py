@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import models
-from .attributes import AttributesProvider
-from .background.artifact_refresh import RefreshResult
-from .client import TargetClient
-from .delivery.envelope import TargetDeliveryResponse
-from .errors import (
+from targetry import models
+from targetry._client.sync_client import TargetClient
+from targetry.artifacts.refresh import RefreshResult
+from targetry.attributes import AttributesProvider
+from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.errors import (
     ApiException,
     ArtifactError,
     ArtifactVersionError,
@@ -24,12 +24,12 @@ from .errors import (
     TargetryWarning,
     TransportError,
 )
-from .models import *  # noqa: F403
-from .version import __version__
-from .visitor import AuthState, Visitor, VisitorLike, visitor_state_json
+from targetry.models import *  # noqa: F403
+from targetry.version import __version__
+from targetry.visitor import AuthState, Visitor, VisitorLike, visitor_state_json
 
 if TYPE_CHECKING:
-    from .aio import AsyncTargetClient
+    from targetry._client.async_client import AsyncTargetClient
 
 __all__ = [
     "ApiException",
@@ -63,6 +63,6 @@ def __getattr__(name: str) -> object:
     """`AsyncTargetClient` brings asyncio with it, so it waits until somebody asks for it."""
     if name != "AsyncTargetClient":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .aio import AsyncTargetClient
+    from targetry._client.async_client import AsyncTargetClient
 
     return AsyncTargetClient

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from targetry import checks
+from targetry._runtime import validators
 from targetry.errors import AttributeNotFoundError, OptionError
 from targetry.messages import attribute_not_exist
 from targetry.models import DeliveryRequest, DeliveryResponse, ExecuteRequest, MboxRequest, OptionType
@@ -82,7 +82,7 @@ def checked_names(mbox_names: object) -> Sequence[str]:
     """The names given to `get_attributes`; `OptionError` unless they are a list or the like of texts that are not empty."""
     if isinstance(mbox_names, (str, bytes)) or not isinstance(mbox_names, Iterable):
         raise OptionError("mbox_names", f"must be a list of mbox names, not {type(mbox_names).__name__}")
-    names = [plain_text(name) for name in checks.copied("mbox_names", read_iterable, mbox_names)]
+    names = [plain_text(name) for name in validators.copied("mbox_names", read_iterable, mbox_names)]
     for n, name in enumerate(names):
         if not name:
             raise OptionError(f"mbox_names[{n}]", "must be a str that is not empty")

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from targetry._runtime.lazy_import import importing
 from targetry.errors import OptionError
-from targetry.lazy_import import importing
 
 if TYPE_CHECKING:
     import asyncio

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli_kit import run, shown, written
-from device_kit import mboxes_of, rule
+from support.cli import run, shown, written
+from support.device import mboxes_of, rule
 from targetry import __version__
 from targetry.cli.app import app
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cli_kit import shown, told, written
-from device_kit import artifact, mboxes_of, rule, window
 from differential.suites import SUITES
+from support.cli import shown, told, written
+from support.device import artifact, mboxes_of, rule, window
 
 
 def test_the_sample_shop_is_shown() -> None:

@@ -5,8 +5,8 @@ import re
 import pytest
 from typer.testing import Result
 
-from cli_kit import run
-from targetry.cli.answer import open_client, read_source
+from support.cli import run
+from targetry.cli.decide import open_client, read_source
 from targetry.cli.demo import VISITORS, split, visitor_ids
 
 

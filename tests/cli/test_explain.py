@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli_kit import run, shown, told, written
-from device_kit import NOBODY, artifact, mboxes_of, rule
+from support.cli import run, shown, told, written
+from support.device import NOBODY, artifact, mboxes_of, rule
 
 
 def test_the_tree_shows_which_rule_decided_and_why_not_the_others() -> None:

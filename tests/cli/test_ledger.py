@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from ledger_kit import event, first_format, outcome
+from support.ledger import event, first_format, outcome
 from targetry.cli.app import app
-from targetry.edge.ledger import Ledger, Reader
-from targetry.edge.ledger_file import FILE_NAME
+from targetry.ledger.database import FILE_NAME
+from targetry.ledger.ledger import Ledger, Reader
 
 DAY_MS = 86_400_000
 

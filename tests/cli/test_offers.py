@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli_kit import run, shown, told, written
-from device_kit import artifact, mboxes_of, rule
+from support.cli import run, shown, told, written
+from support.device import artifact, mboxes_of, rule
 
 
 def test_each_option_is_a_row() -> None:

@@ -11,12 +11,12 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from ledger_kit import ACTIVITY, ODD_ROWS, event, insert_row, outcome
-from other_python import environment
+from support.ledger import ACTIVITY, ODD_ROWS, event, insert_row, outcome
+from support.python_process import environment
 from targetry.cli.app import app
 from targetry.cli.report import report
-from targetry.edge.event import Activity, Event, Experience
-from targetry.edge.ledger import Ledger
+from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.ledger import Ledger
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from device_kit import numbered
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
+from support.device import numbered
 from targetry import TargetClient
-from targetry.call_options import OfferOptions
+from targetry._client.call_options import OfferOptions
+from targetry._runtime.logger import Log
 from targetry.delivery.prepare import Standing, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import compile_artifact
-from targetry.logs import Log
 from targetry.models import DecisioningMethod, DeliveryRequest, snapshot
 from targetry.testing import FakeTransport, HttpRequest, HttpResponse, answer
 

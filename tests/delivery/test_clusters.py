@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from background_fakes import Clock
+from support.background_fakes import Clock
 from targetry.delivery.clusters import ClusterDirectory
 
 FAILURES = 3  # in a row, of a cluster that is known

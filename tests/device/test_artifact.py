@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from device_kit import artifact, asked, contents, decided, mboxes_of, rule
+from support.device import artifact, asked, contents, decided, mboxes_of, rule
 from targetry.device.artifact import (
     artifact_text,
     is_obfuscated,

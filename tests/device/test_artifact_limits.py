@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_kit import asked, contents, decided, mboxes_of, rule
+from support.device import asked, contents, decided, mboxes_of, rule
 from targetry.device.artifact_limits import LimitExceededError, check_locations, check_values
 from targetry.device.ruleset import compile_artifact
 from targetry.errors import ArtifactError

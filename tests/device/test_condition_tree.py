@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from device_kit import facts
-from targetry.device.allowance import KNOWN_PART, PART, Allowance
+from support.device import facts
+from targetry.device.compiler import compile_logic
 from targetry.device.condition_tree import Node, condition_tree
+from targetry.device.explain_budget import KNOWN_PART, PART, Allowance
 from targetry.device.facts import Facts
 from targetry.device.javascript import truthy
-from targetry.device.logic import compile_logic
 from targetry.models import Geo
 
 ALLOCATION = 63.41

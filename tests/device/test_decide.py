@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from device_kit import NOBODY, NOW_MS, artifact, asked, contents, decided, mboxes_of, numbered, rule
+from support.device import NOBODY, NOW_MS, artifact, asked, contents, decided, mboxes_of, numbered, rule
 from targetry.device.ruleset import compile_artifact
 from targetry.models import (
     DeliveryRequest,

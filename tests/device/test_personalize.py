@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from device_kit import artifact, asked, contents, decided, mboxes_of, rule
+from support.device import artifact, asked, contents, decided, mboxes_of, rule
 from targetry.device.personalize import macro_key
 from targetry.device.ruleset import compile_artifact
 from targetry.models import DeliveryRequest

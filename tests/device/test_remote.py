@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_kit import artifact, asked
+from support.device import artifact, asked
 from targetry.device.remote import remote_dependency
 from targetry.device.ruleset import compile_artifact
 

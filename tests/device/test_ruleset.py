@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from device import interpreter
-from device_kit import NOBODY, artifact, asked, contents, decided, facts, mboxes_of, rule, window
+from support.device import NOBODY, artifact, asked, contents, decided, facts, mboxes_of, rule, window
 from targetry.device.allocation import bucket
-from targetry.device.logic import compile_logic
+from targetry.device.compiler import compile_logic
 from targetry.device.ruleset import RuleSet, compile_artifact, split_window
 from targetry.models import DeliveryRequest
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from device_kit import (
+from support.device import (
     CLIENT,
     NOBODY,
     NOW_MS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device_kit import mboxes_of, rule
+from support.device import mboxes_of, rule
 from targetry.device.ruleset import compile_artifact
 from targetry.device.unusable_rules import count_causes, summarize
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from targetry import TargetClient
-from targetry.call_options import OfferOptions
+from targetry._client.call_options import OfferOptions
 from targetry.delivery.prepare import Standing, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import RuleSet, compile_artifact

@@ -43,9 +43,9 @@ from delivery_api_client import (
     ViewRequest,
     VisitorId,
 )
-from device_kit import NOBODY, artifact, mboxes_of, rule, window
 from dropin.shop import CLIENT, ORGANIZATION, Shop
 from servers.faulty import answer
+from support.device import NOBODY, artifact, mboxes_of, rule, window
 from target_python_sdk import TargetClient
 from target_tools.enums import DecisioningMethod
 from targetry import ClosedError, OptionError, TargetDeliveryResponse, TargetError, TransportError, samples

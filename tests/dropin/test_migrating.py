@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dropin.shop import Shop
-from targetry.options import CLIENT_OPTIONS
+from targetry._client.options import CLIENT_OPTIONS
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "migrating.md").read_text("utf-8")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from background_fakes import Lines, Listener, Rules, compile_rules
 from servers.faulty import (
     HANG,
     Behaviour,
@@ -25,9 +24,10 @@ from servers.faulty import (
     half,
     html_answer,
 )
-from targetry.background.artifact_source import ArtifactSource
-from targetry.background.geo import GeoLookup
-from targetry.delivery.http import HttpTransport
+from support.background_fakes import Lines, Listener, Rules, compile_rules
+from targetry.artifacts.source import ArtifactSource
+from targetry.geo.lookup import GeoLookup
+from targetry.http import HttpTransport
 from targetry.models import Geo
 
 V1, V2 = b"v1 2026-01-01T00:00:00Z", b"v2 2026-02-01T00:00:00Z"

@@ -29,9 +29,9 @@ from e2e.client.target import (
     artifact_answer,
     query_of,
 )
-from mmdb import mmdb
 from servers.certificates import Authority
 from servers.faulty import HANG, Pause, Received, Steps, answer, json_answer
+from support.mmdb_writer import mmdb
 from targetry import (
     ApiException,
     ChannelType,
@@ -43,8 +43,8 @@ from targetry import (
     NotReadyError,
     PrefetchRequest,
 )
-from targetry.call_options import OfferOptions
-from targetry.options import CLIENT_OPTIONS
+from targetry._client.call_options import OfferOptions
+from targetry._client.options import CLIENT_OPTIONS
 from targetry.testing import AsyncFakeTransport, FakeTransport
 from targetry.testing import answer as fake_answer
 

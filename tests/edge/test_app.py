@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_kit import HERO, QUERY, experience, web_client
-from targetry.background.place import Place
+from support.edge import HERO, QUERY, experience, web_client
 from targetry.device.artifact import reveal
-from targetry.edge.event import Event
-from targetry.edge.local import ORGANIZATION, MemoryLedger
+from targetry.edge.in_process import ORGANIZATION, MemoryLedger
+from targetry.geo.location import Place
+from targetry.ledger.event import Event
 from targetry.samples import shop, shop_path
 
 DELIVERY = f"/rest/v1/delivery?{QUERY}"

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_kit import HERO
-from edge_process import Lines, address, post, process, shown
-from spoilt_http import check_answers
-from targetry.edge.ledger import Ledger, Reader
-from targetry.edge.ledger_file import FILE_NAME
-from targetry.edge.local import edge
+from support.edge import HERO
+from support.edge_process import Lines, address, post, process, shown
+from support.faulty_http import check_answers
+from targetry.edge.in_process import edge
+from targetry.ledger.database import FILE_NAME
+from targetry.ledger.ledger import Ledger, Reader
 from targetry.samples import shop_path
 
 

@@ -12,12 +12,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edge_kit import QUERY
-from edge_process import address, post, process, rest_of
+from support.edge import QUERY
+from support.edge_process import address, post, process, rest_of
 from targetry.cli.edge import client_lines, edge
-from targetry.edge.ledger import Ledger
 from targetry.edge.server import EdgeOptions, EdgeServer, is_loopback, listen
 from targetry.errors import ArtifactError, OptionError
+from targetry.ledger.ledger import Ledger
 
 
 def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path) -> None:

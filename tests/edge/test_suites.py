@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
-from edge_kit import NOW_MS, told
-from targetry.background.place import Place, place_of_answer
-from targetry.edge.shelf import Served, Shelf
+from support.edge import NOW_MS, told
+from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.geo.location import Place, place_of_answer
 from targetry.testing import answer
 
 reason = None if SUITES.is_dir() else "the suites are not beside the checkout"

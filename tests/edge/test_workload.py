@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from edge_kit import ask, told
-from edge_sockets import OpenEdge, one_answer, open_edge, post, wait_until
+from support.edge import ask, told
+from support.edge_sockets import OpenEdge, one_answer, open_edge, post, wait_until
 from targetry.device.facts import Facts, RequestFacts
-from targetry.device.operations import EvaluationError
+from targetry.device.operators import EvaluationError
 from targetry.edge import workload
-from targetry.edge.heavy_requests import MAX_WAITING
-from targetry.edge.local import MemoryLedger
-from targetry.edge.shelf import Served, Shelf
+from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.http.heavy_requests import MAX_WAITING
+from targetry.edge.in_process import MemoryLedger
 from targetry.edge.workload import MAX_ANSWER_BYTES, MAX_LOCATIONS, MAX_NOTIFICATIONS, MAX_TOKENS
 from targetry.models import Context, MboxRequest
 from targetry.samples import shop

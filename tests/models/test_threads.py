@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from other_python import environment
+from support.python_process import environment
 
 _OPTION = {"type": "json", "content": {"a": 1}, "responseTokens": {"a": "b"}}
 _ANSWER = {

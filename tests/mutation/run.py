@@ -1,7 +1,7 @@
 """Change the rule core a little, in every way that there is, and see whether a test notices.
 
     scripts/mutate                       # all of the rule core: most of an hour
-    scripts/mutate url logic:200-260     # some modules, some lines
+    scripts/mutate url compiler:200-260     # some modules, some lines
 
 Prints each mutant that lived and, for each module, the share that died. A mutant runs in a process of its own, forked
 where the libraries are loaded, and as many at once as there are processors (--jobs N); one that takes much longer than
@@ -38,15 +38,15 @@ DEVICE = ROOT / "src" / "targetry" / "device"
 TESTS = {
     "allocation": ["allocation"],
     "artifact": ["artifact", "ruleset"],
-    "decide": ["decide", "select", "trace"],
+    "compiler": ["compiler", "ruleset"],
+    "decide": ["decide", "matching", "trace"],
     "facts": ["facts", "decide"],
-    "javascript": ["javascript", "logic"],
-    "logic": ["logic", "ruleset"],
-    "operations": ["logic", "decide"],
+    "javascript": ["javascript", "compiler"],
+    "matching": ["matching", "decide"],
+    "operators": ["compiler", "decide"],
     "personalize": ["personalize", "decide"],
     "remote": ["remote", "decide"],
-    "ruleset": ["ruleset", "select", "artifact"],
-    "select": ["select", "decide"],
+    "ruleset": ["ruleset", "matching", "artifact"],
     "url": ["url"],
 }
 """Module → the tests that are to notice, those that notice most first."""

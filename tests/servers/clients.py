@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from servers.faulty import FaultyServer
-from targetry.delivery.http import AsyncHttpTransport, HttpTransport
-from targetry.delivery.transport import HttpRequest, HttpResponse
+from targetry.http import AsyncHttpTransport, HttpTransport
+from targetry.http.protocol import HttpRequest, HttpResponse
 
 
 class Client(Protocol):

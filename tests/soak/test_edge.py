@@ -21,12 +21,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from differential.suites import SUITES
-from edge_process import Lines, address, post, process, shown
-from openapi_kit import DESCRIPTION, Prober, cases, mutant
-from spoilt_http import check_answers
-from targetry.edge.ledger import Ledger
-from targetry.edge.local import edge
+from support.edge_process import Lines, address, post, process, shown
+from support.faulty_http import check_answers
+from support.openapi import DESCRIPTION, Prober, cases, mutant
+from targetry.edge.in_process import edge
 from targetry.edge.server import listen
+from targetry.ledger.ledger import Ledger
 from targetry.samples import shop
 
 SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)

@@ -1,4 +1,4 @@
-"""`tests/edge/test_workers.py` at the length of RELIABILITY F10.
+"""`tests/edge/test_supervisor.py` at the length of RELIABILITY F10.
 
 TARGETRY_SOAK=1 pytest tests/soak/test_edge_workers.py -s        # a minute
 """
@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from edge_crowd import Crowd, check_ledger, kill, workers_of
-from edge_process import Lines, address, process
-from edge_sockets import wait_until
+from support.edge_crowd import Crowd, check_ledger, kill, workers_of
+from support.edge_process import Lines, address, process
+from support.edge_sockets import wait_until
 
 SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
 WORKERS = 3

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from ledger_kit import ACTIVITY, event
-from other_python import environment
-from targetry.edge.ledger import Ledger
+from support.ledger import ACTIVITY, event
+from support.python_process import environment
+from targetry.ledger.ledger import Ledger
 
 EVENTS = 1_000_000
 MOST_S = 0.5

@@ -13,8 +13,8 @@ import pytest
 
 from e2e.client.ends import BUSY_ENDS, END_S, seconds_to_end, session_of
 from e2e.client.target import DELIVERY, Target
-from other_python import environment
 from servers.faulty import HANG
+from support.python_process import environment
 
 needs_celery = pytest.mark.skipif(
     importlib.util.find_spec("celery") is None or not hasattr(os, "fork"), reason="needs celery, and fork"

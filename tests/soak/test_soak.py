@@ -22,21 +22,21 @@ from typing import Any
 
 import pytest
 
-from background_fakes import REFUSED, Lines
+from _client.test_long_faults import check_an_hour_without_endpoint
 from e2e.client import lasting
 from e2e.client.conftest import reach
 from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
 from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer, offers
-from notifier_kit import ADDRESS, OK, delivery, ids_in
-from other_python import environment
 from servers.faulty import HANG, Behaviour, Close, answer, half, html_answer, json_answer
-from shared_folder import LARGEST, read_while_another_writes
+from support.background_fakes import REFUSED, Lines
+from support.notifier import ADDRESS, OK, delivery, ids_in
+from support.python_process import environment
+from support.shared_folder import LARGEST, read_while_another_writes
 from targetry import ApiException, AsyncTargetClient, TargetClient
-from targetry.background.disk_cache import DiskCache
-from targetry.background.notifier import Notifier
+from targetry.artifacts.disk_cache import DiskCache
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.delivery.transport import HttpRequest, HttpResponse
-from test_long_faults import check_an_hour_without_endpoint
+from targetry.http.protocol import HttpRequest, HttpResponse
+from targetry.notifications.notifier import Notifier
 
 SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
 MIB = 1024 * 1024

@@ -1,4 +1,4 @@
 """The operations of the API."""
 
 from delivery_api_client.api import delivery_api as delivery_api
-from targetry.official.api_client import DeliveryApi as DeliveryApi
+from targetry.compat.api_client import DeliveryApi as DeliveryApi

@@ -1,6 +1,6 @@
 """The official place of `DeliveryApi`."""
 
-from targetry.official.api_client import ApiClient as ApiClient
-from targetry.official.api_client import DeliveryApi as DeliveryApi
-from targetry.official.api_errors import ApiTypeError as ApiTypeError
-from targetry.official.api_errors import ApiValueError as ApiValueError
+from targetry.compat.api_client import ApiClient as ApiClient
+from targetry.compat.api_client import DeliveryApi as DeliveryApi
+from targetry.compat.api_errors import ApiTypeError as ApiTypeError
+from targetry.compat.api_errors import ApiValueError as ApiValueError

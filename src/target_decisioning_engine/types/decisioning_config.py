@@ -1,3 +1,3 @@
 """The official place of `DecisioningConfig`."""
 
-from targetry.standalone import DecisioningConfig as DecisioningConfig
+from targetry.compat.decisioning_engine import DecisioningConfig as DecisioningConfig

@@ -1,3 +1,3 @@
 """The official place of `TargetDeliveryRequest`."""
 
-from targetry.standalone import TargetDeliveryRequest as TargetDeliveryRequest
+from targetry.compat.decisioning_engine import TargetDeliveryRequest as TargetDeliveryRequest

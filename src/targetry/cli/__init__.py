@@ -14,7 +14,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # where a character cannot be shown, the others still are
             stream.reconfigure(errors="backslashreplace")
     try:
-        from .app import app
+        from targetry.cli.app import app
     except ModuleNotFoundError as error:
         if error.name not in ("rich", "typer"):
             raise

@@ -8,20 +8,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from targetry.cli.arguments import OrganizationId, Question, asking
+from targetry.cli.artifact import print_summary, print_summary_json
+from targetry.cli.decide import ask, open_client, read_source, rules_of
+from targetry.cli.demo import print_demo
+from targetry.cli.edge import edge
+from targetry.cli.explain import print_explanation, print_explanation_json
+from targetry.cli.ledger import ledger
+from targetry.cli.offers import print_offers, print_offers_json
+from targetry.cli.output import TableOrJson, TextOrJson, print_error
+from targetry.cli.report import report
 from targetry.errors import OptionError, TargetError
+from targetry.humanize.summary import summary
 from targetry.version import __version__
-from targetry.wording.summary import summary
-
-from .answer import ask, open_client, read_source, rules_of
-from .artifact import print_summary, print_summary_json
-from .demo import print_demo
-from .edge import edge
-from .explain import print_explanation, print_explanation_json
-from .ledger import ledger
-from .offers import print_offers, print_offers_json
-from .output import TableOrJson, TextOrJson, print_error
-from .question import OrganizationId, Question, asking
-from .report import report
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 

@@ -10,13 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.wording.audience import EVERYBODY
-from targetry.wording.figures import counted, shown_iso_time
-from targetry.wording.kinds import kind_in_words
-from targetry.wording.summary import ActivitySummary, ExperienceSummary, Summary
-from targetry.wording.text import shortened, visible
-
-from .output import console, print_json
+from targetry.cli.output import console, print_json
+from targetry.humanize.audience import EVERYBODY
+from targetry.humanize.figures import counted, shown_iso_time
+from targetry.humanize.kinds import kind_in_words
+from targetry.humanize.summary import ActivitySummary, ExperienceSummary, Summary
+from targetry.humanize.text import shortened, visible
 
 _RULES_OF_A_CAUSE: Final = 20  # `-o json` has all of them
 

@@ -15,6 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry import TargetClient
+from targetry.cli.decide import open_client, read_source, rules_of
+from targetry.cli.demo_edge import print_edge_demo
+from targetry.cli.output import console
+from targetry.humanize.summary import ActivitySummary, summary
 from targetry.models import (
     Context,
     DeliveryRequest,
@@ -25,11 +29,6 @@ from targetry.models import (
     Option,
     VisitorId,
 )
-from targetry.wording.summary import ActivitySummary, summary
-
-from .answer import open_client, read_source, rules_of
-from .demo_edge import print_edge_demo
-from .output import console
 
 VISITORS: Final = 10_000
 _MBOXES: Final = ("hero", "delivery-note", "checkout-flags")

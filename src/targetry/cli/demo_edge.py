@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry import TargetClient
+from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import MissingExtraError
-from targetry.lazy_import import importing_extra
 from targetry.models import (
     Context,
     DeliveryRequest,
@@ -28,7 +28,7 @@ from targetry.models import (
 )
 
 if TYPE_CHECKING:
-    from targetry.edge.event import Event
+    from targetry.ledger.event import Event
 
 VISITORS: Final = 200
 _MBOX: Final = "hero"
@@ -49,7 +49,7 @@ def shop_over_http() -> Outcome:
     Raises `MissingExtraError` without the extra `targetry[edge]`.
     """
     with importing_extra("edge"):
-        from targetry.edge.local import edge
+        from targetry.edge.in_process import edge
 
     names: dict[str, str] = {}
     agreed = 0

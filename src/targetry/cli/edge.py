@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 from rich.text import Text
 
-from targetry.lazy_import import importing_extra
-
-from .ledger import size
-from .output import console
+from targetry._runtime.lazy_import import importing_extra
+from targetry.cli.ledger import size
+from targetry.cli.output import console
 
 if TYPE_CHECKING:
     from targetry.edge.server import EdgeServer
-    from targetry.edge.workers import EdgeWorkers
+    from targetry.edge.supervisor import EdgeWorkers
 
 _ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
 
@@ -156,9 +155,9 @@ def edge(
       targetry edge --data ./ledger --workers 4
     """
     with importing_extra("edge"):
-        from targetry.edge.log_lines import start_logging
+        from targetry.edge.observability.log_format import start_logging
         from targetry.edge.server import EdgeOptions, EdgeServer
-        from targetry.edge.workers import EdgeWorkers
+        from targetry.edge.supervisor import EdgeWorkers
     start_logging(log)
     options = EdgeOptions(
         artifacts=artifacts or (),

@@ -8,13 +8,12 @@ from itertools import groupby
 from rich.text import Text
 from rich.tree import Tree
 
+from targetry.cli.decide import Answer
+from targetry.cli.heading import heading
+from targetry.cli.output import console, print_json, print_notes
 from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
-from targetry.wording.explanation import Part, experience_of, facts_of, parts_of, reason_of
-from targetry.wording.text import shortened
-
-from .answer import Answer
-from .heading import heading
-from .output import console, print_json, print_notes
+from targetry.humanize.explanation import Part, experience_of, facts_of, parts_of, reason_of
+from targetry.humanize.text import shortened
 
 _MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red"), None: ("· ", "dim")}
 

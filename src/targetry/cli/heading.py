@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 
 from targetry.device.facts import visitor_of
+from targetry.humanize.figures import shown_time
+from targetry.humanize.text import shortened
 from targetry.models import DeliveryRequest
-from targetry.wording.figures import shown_time
-from targetry.wording.text import shortened
 
 
 def heading(client: str, request: DeliveryRequest, now_ms: int, *more: str) -> Text:

@@ -9,12 +9,11 @@ from typing import Annotated, Final
 
 import typer
 
-from targetry.edge.ledger import DEFAULT_FOLDER
-from targetry.edge.ledger_file import Progress
-from targetry.edge.retention import Pruned, Retention, estimate, parse_size, prune
-from targetry.wording.figures import counted, shown_bytes
-
-from .output import console
+from targetry.cli.output import console
+from targetry.humanize.figures import counted, shown_bytes
+from targetry.ledger.database import Progress
+from targetry.ledger.ledger import DEFAULT_FOLDER
+from targetry.ledger.retention import Pruned, Retention, estimate, parse_size, prune
 
 ledger = typer.Typer(no_args_is_help=True, help="Care for what an edge has recorded.")
 

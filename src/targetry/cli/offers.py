@@ -10,13 +10,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from targetry.cli.decide import Answer
+from targetry.cli.heading import heading
+from targetry.cli.output import console, print_json, print_notes
+from targetry.humanize.explanation import experience_of
+from targetry.humanize.text import compact, shortened
 from targetry.models import MboxResponse, Option, PageLoadResponse, PrefetchMboxResponse, View
-from targetry.wording.explanation import experience_of
-from targetry.wording.text import compact, shortened
-
-from .answer import Answer
-from .heading import heading
-from .output import console, print_json, print_notes
 
 _Part = MboxResponse | PrefetchMboxResponse | PageLoadResponse | View
 

@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from targetry.wording.text import visible
+from targetry.humanize.text import visible
 
 
 class TextOrJson(StrEnum):

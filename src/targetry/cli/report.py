@@ -12,16 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.edge.ledger import DEFAULT_FOLDER, Ledger, LedgerError, Reader
-from targetry.edge.report import ActivityReport, ExperienceReport, Report
-from targetry.edge.report_plot import MOST_ACTIVITIES, SUFFIXES, write_plot
-from targetry.edge.significance import Interval
-from targetry.wording.figures import counted, shown_p_value, shown_removal, shown_time, unusable_totals
-from targetry.wording.kinds import kind_in_words
-from targetry.wording.text import shortened
-
-from .ledger import progress_bar
-from .output import TableOrJson, console, print_json, print_notes
+from targetry.cli.ledger import progress_bar
+from targetry.cli.output import TableOrJson, console, print_json, print_notes
+from targetry.humanize.figures import counted, shown_p_value, shown_removal, shown_time, unusable_totals
+from targetry.humanize.kinds import kind_in_words
+from targetry.humanize.text import shortened
+from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger, LedgerError, Reader
+from targetry.report.plot import MOST_ACTIVITIES, SUFFIXES, write_plot
+from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.statistics import Interval
 
 
 def _drawable(path: Path | None) -> Path | None:

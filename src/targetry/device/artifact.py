@@ -18,9 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from targetry.errors import ArtifactError, ArtifactVersionError
-
-from .artifact_limits import (
+from targetry.device.artifact_limits import (
     MAX_ENTRIES,
     MAX_SURROGATES,
     MAX_VALUES,
@@ -30,7 +28,8 @@ from .artifact_limits import (
     check_values,
     may_exceed_limits,
 )
-from .javascript import well_formed
+from targetry.device.javascript import well_formed
+from targetry.errors import ArtifactError, ArtifactVersionError
 
 MAJOR_VERSION = 1
 DEFAULT_GLOBAL_MBOX = "target-global-mbox"

@@ -8,6 +8,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from targetry.device import personalize
+from targetry.device.facts import Facts, Problem, RequestFacts, visitor_of
+from targetry.device.matching import all_matches, first_match
+from targetry.device.personalize import Template
+from targetry.device.remote import remote_dependency
+from targetry.device.ruleset import NOWHERE, Location, Rule, RuleSet
+from targetry.device.trace import Tracer, TraceSource
 from targetry.models import (
     Context,
     DeliveryRequest,
@@ -30,14 +37,6 @@ from targetry.models import (
     ViewRequest,
     VisitorId,
 )
-
-from . import personalize
-from .facts import Facts, Problem, RequestFacts, visitor_of
-from .personalize import Template
-from .remote import remote_dependency
-from .ruleset import NOWHERE, Location, Rule, RuleSet
-from .select import all_matches, first_match
-from .trace import Tracer, TraceSource
 
 _NO_CONTEXT = Context()
 

@@ -15,16 +15,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from targetry.device.condition_tree import Node, condition_tree
+from targetry.device.explain_budget import Allowance
+from targetry.device.facts import Details, Facts, RequestFacts, visitor_of
+from targetry.device.matching import all_matches, first_match
+from targetry.device.remote import RemoteDependency, remote_dependency
+from targetry.device.ruleset import Location, Rule, RuleSet
+from targetry.device.truncation import excerpt
 from targetry.errors import ArtifactError
 from targetry.models import Context, DeliveryRequest, RequestDetails
-
-from .allowance import Allowance
-from .condition_tree import Node, condition_tree
-from .excerpt import excerpt
-from .facts import Details, Facts, RequestFacts, visitor_of
-from .remote import RemoteDependency, remote_dependency
-from .ruleset import Location, Rule, RuleSet
-from .select import all_matches, first_match
 
 _NO_CONTEXT = Context()
 _RULE = 500  # what a rule costs besides its meta and its condition

@@ -12,13 +12,11 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
 
+from targetry.device.allocation import bucket
+from targetry.device.javascript import EvaluationError
+from targetry.device.url import UrlParts, parse_url
+from targetry.device.user_agent import Client, client_of
 from targetry.models import Context, Geo, MboxRequest, RequestDetails, ViewRequest, VisitorId
-
-from .allocation import bucket
-from .logic import LOCALE
-from .operations import EvaluationError
-from .url import UrlParts, parse_url
-from .user_agent import Client, client_of
 
 Details = MboxRequest | ViewRequest | RequestDetails
 
@@ -28,6 +26,8 @@ _DAY = 86_400_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, the fourth day of an ISO week
 
 T = TypeVar("T")
+
+LOCALE = "en"
 
 
 class _Lazy(Generic[T]):

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from targetry.device.artifact import ConsequenceDocument, MetricDocument, OptionDocument
+from targetry.device.javascript import UNDEFINED, to_text
 from targetry.models import (
     AnalyticsPayload,
     AnalyticsResponse,
@@ -21,11 +23,8 @@ from targetry.models import (
     OptionType,
 )
 
-from .artifact import ConsequenceDocument, MetricDocument, OptionDocument
-from .javascript import UNDEFINED, to_text
-
 if TYPE_CHECKING:
-    from .facts import Facts
+    from targetry.device.facts import Facts
 
 _META_TOKENS = (
     "activity.id",

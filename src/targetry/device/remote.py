@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from targetry.device.ruleset import RuleSet
 from targetry.models import DeliveryRequest, ViewRequest
-
-from .ruleset import RuleSet
 
 
 class RemoteDependency(msgspec.Struct, frozen=True, gc=False):

@@ -16,9 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from targetry.errors import ArtifactError
-
-from .artifact import (
+from targetry.device.artifact import (
     Artifact,
     RuleDocument,
     artifact_text,
@@ -27,7 +25,7 @@ from .artifact import (
     read_json,
     read_rule,
 )
-from .artifact_limits import (
+from targetry.device.artifact_limits import (
     MAX_COMPILED_NODES,
     MAX_ENTRIES,
     MAX_RULE_TOKENS,
@@ -35,8 +33,9 @@ from .artifact_limits import (
     check_count,
     check_values,
 )
-from .logic import MAX_NODES, Compiled, Condition, LogicError, compile_logic
-from .personalize import Template, geo_token_attributes
+from targetry.device.compiler import MAX_NODES, Compiled, Condition, LogicError, compile_logic
+from targetry.device.personalize import Template, geo_token_attributes
+from targetry.errors import ArtifactError
 
 _MOST_PROPERTIES: Final = 64  # of a location whose rules are kept ready
 _LOWEST, _HIGHEST = 0.0, 99.99  # the ends of the allocation's scale

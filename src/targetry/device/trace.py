@@ -12,11 +12,10 @@ from typing import Any
 
 import msgspec
 
+from targetry.device.compiler import Condition
+from targetry.device.facts import Facts
+from targetry.device.ruleset import Location, Rule, RuleSet
 from targetry.models import DeliveryRequest, Notification, VisitorId
-
-from .facts import Facts
-from .logic import Condition
-from .ruleset import Location, Rule, RuleSet
 
 
 class TraceSource(msgspec.Struct, frozen=True):

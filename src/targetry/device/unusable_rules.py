@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from .ruleset import Quarantined, RuleSet
+from targetry.device.ruleset import Quarantined, RuleSet
 
 _MOST_CAUSES: Final = 20
 _CAUSES_IN_TEXT: Final = 3

@@ -20,7 +20,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from targetry.lazy_import import importing
+from targetry._runtime.lazy_import import importing
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList

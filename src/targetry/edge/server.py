@@ -16,23 +16,22 @@ from typing import Any, Final, cast
 import msgspec
 import uvicorn
 
-from targetry.background.geo_database import GeoDatabase
 from targetry.delivery.hosts import cluster_number
+from targetry.edge.app import Edge, edge_app
+from targetry.edge.artifacts.registry import Shelf
+from targetry.edge.artifacts.watcher import Artifacts
+from targetry.edge.fast_path import Shortcut
+from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
+from targetry.edge.http.connection_registry import Door
+from targetry.edge.http.fd_limit import room_for
+from targetry.edge.http.limits import Limits
+from targetry.edge.http.protocol import BoundedProtocol
+from targetry.edge.ui.report_cache import LedgerView
 from targetry.errors import OptionError
+from targetry.geo.maxmind import GeoDatabase
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.retention import Retention, RetentionTask
 from targetry.samples import shop_path
-
-from .access import AccessPolicy, is_loopback_name
-from .app import Edge, edge_app
-from .artifacts import Artifacts
-from .connections import BoundedProtocol
-from .door import Door
-from .ledger import Ledger
-from .ledger_view import LedgerView
-from .limits import Limits
-from .open_files import room_for
-from .retention import Retention, RetentionTask
-from .shelf import Shelf
-from .shortcut import Shortcut
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024

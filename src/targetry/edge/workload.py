@@ -15,9 +15,8 @@ import msgspec
 from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.facts import Details
 from targetry.device.ruleset import Location, Rule, RuleSet
+from targetry.edge.errors import Refused
 from targetry.models import Address, DeliveryRequest
-
-from .refusal import Refused
 
 MAX_VALUES: Final = 30_000
 MAX_LOCATIONS: Final = 200  # Adobe documents 50 mboxes in a request

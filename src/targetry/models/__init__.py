@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from .base import Model
-from .composition import (
+from targetry.models.base import Model
+from targetry.models.composition import (
     MboxRequestAllOf,
     NotificationAllOf,
     PrefetchMboxResponseAllOf,
     ViewRequestAllOf,
 )
-from .constraint import ConstraintError
-from .context import (
+from targetry.models.constraint import ConstraintError
+from targetry.models.context import (
     Address,
     Application,
     Browser,
@@ -23,13 +23,8 @@ from .context import (
     Screen,
     Window,
 )
-from .details import (
-    ABTOrder,
-    Order,
-    Product,
-    RequestDetails,
-)
-from .enums import (
+from targetry.models.details import ABTOrder, Order, Product, RequestDetails
+from targetry.models.enums import (
     AuthenticatedState,
     ChannelType,
     DecisioningMethod,
@@ -41,13 +36,13 @@ from .enums import (
     OptionType,
     ScreenOrientationType,
 )
-from .notification import (
+from targetry.models.notification import (
     Notification,
     NotificationMbox,
     NotificationPageLoad,
     NotificationView,
 )
-from .request import (
+from targetry.models.request import (
     AnalyticsRequest,
     AudienceManager,
     DeliveryRequest,
@@ -62,7 +57,7 @@ from .request import (
     Trace,
     ViewRequest,
 )
-from .response import (
+from targetry.models.response import (
     Action,
     AnalyticsPayload,
     AnalyticsResponse,
@@ -78,17 +73,9 @@ from .response import (
     UnexpectedError,
     View,
 )
-from .snapshot import snapshot
-from .telemetry import (
-    Telemetry,
-    TelemetryEntry,
-    TelemetryFeatures,
-    TelemetryRequest,
-)
-from .visitor import (
-    CustomerId,
-    VisitorId,
-)
+from targetry.models.snapshot import snapshot
+from targetry.models.telemetry import Telemetry, TelemetryEntry, TelemetryFeatures, TelemetryRequest
+from targetry.models.visitor import CustomerId, VisitorId
 
 __all__ = [
     "ABTOrder",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import msgspec
 
-from .class_data import AttributeMap, OpenApiTypes, attributes_of
-from .constraint import ConstraintError, root_of
-from .containers import holds_plain_data
-from .reading import read
-from .scalars import Manner, type_name
-from .writing import json_text, plain, shown_whole
+from targetry.models.class_data import AttributeMap, OpenApiTypes, attributes_of
+from targetry.models.constraint import ConstraintError, root_of
+from targetry.models.containers import holds_plain_data
+from targetry.models.reading import read
+from targetry.models.scalars import Manner, type_name
+from targetry.models.writing import json_text, plain, shown_whole
 
 
 # No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's time.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as kinds
 
-from .reading import kind_of
+from targetry.models.reading import kind_of
 
 
 class AttributeMap:

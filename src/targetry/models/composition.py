@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .accepted import ABSENT, Id128, Id200, Integer32, Timestamp
-from .base import Model
-from .constraint import Text128, Text512
-from .notification import (
+from targetry.models.accepted import ABSENT, Id128, Id200, Integer32, Timestamp
+from targetry.models.base import Model
+from targetry.models.constraint import Text128, Text512
+from targetry.models.notification import (
     NotificationMbox,
     NotificationPageLoad,
     NotificationType,

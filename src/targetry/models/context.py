@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from msgspec import field
 
-from .accepted import ABSENT, Id250, IpAddress, Number
-from .base import Model
-from .constraint import Text12, Text50, Text128, Text250, Text4096
-from .enums import ChannelTypeValue, DeviceTypeValue, MobilePlatformTypeValue, ScreenOrientationTypeValue
+from targetry.models.accepted import ABSENT, Id250, IpAddress, Number
+from targetry.models.base import Model
+from targetry.models.constraint import Text12, Text50, Text128, Text250, Text4096
+from targetry.models.enums import (
+    ChannelTypeValue,
+    DeviceTypeValue,
+    MobilePlatformTypeValue,
+    ScreenOrientationTypeValue,
+)
 
 
 class MobilePlatform(Model):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .accepted import ABSENT, Id128, Id250, Ids, Integer64, LocalId, NonNegative
-from .base import Model
-from .constraint import Int64, Parameters
-from .context import Address
+from targetry.models.accepted import ABSENT, Id128, Id250, Ids, Integer64, LocalId, NonNegative
+from targetry.models.base import Model
+from targetry.models.constraint import Int64, Parameters
+from targetry.models.context import Address
 
 
 class Order(Model):

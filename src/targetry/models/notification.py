@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from .accepted import ABSENT, Id128, Id200, Timestamp
-from .base import Model
-from .constraint import Text128, Text250, Text512
-from .details import Details
-from .enums import MetricTypeValue
+from targetry.models.accepted import ABSENT, Id128, Id200, Timestamp
+from targetry.models.base import Model
+from targetry.models.constraint import Text128, Text250, Text512
+from targetry.models.details import Details
+from targetry.models.enums import MetricTypeValue
 
 if TYPE_CHECKING:
     NotificationType = MetricTypeValue

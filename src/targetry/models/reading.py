@@ -16,10 +16,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import inspect as kinds
 
-from .constraint import ConstraintError
-from .containers import TooManyEntriesError, read_mapping, read_sequence
-from .ip_address import read_ip_address
-from .scalars import (
+from targetry.models.constraint import ConstraintError
+from targetry.models.containers import TooManyEntriesError, read_mapping, read_sequence
+from targetry.models.ip_address import read_ip_address
+from targetry.models.scalars import (
     Manner,
     check_length,
     is_scalar,

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from .accepted import ABSENT, Id, Id128, Integer32, Integer64, Ordinal
-from .base import Model
-from .constraint import Int64, Text128, Text512
-from .context import Context
-from .details import Details, RequestDetails
-from .enums import LoggingTypeValue
-from .notification import Notification
-from .telemetry import Telemetry
-from .visitor import VisitorId
+from targetry.models.accepted import ABSENT, Id, Id128, Integer32, Integer64, Ordinal
+from targetry.models.base import Model
+from targetry.models.constraint import Int64, Text128, Text512
+from targetry.models.context import Context
+from targetry.models.details import Details, RequestDetails
+from targetry.models.enums import LoggingTypeValue
+from targetry.models.notification import Notification
+from targetry.models.telemetry import Telemetry
+from targetry.models.visitor import VisitorId
 
 
 class MboxRequest(Details):

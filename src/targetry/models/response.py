@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from .base import Model
-from .enums import AnsweredMetricType, AnsweredOptionType
-from .scalars import Manner
-from .visitor import VisitorId
+from targetry.models.base import Model
+from targetry.models.enums import AnsweredMetricType, AnsweredOptionType
+from targetry.models.scalars import Manner
+from targetry.models.visitor import VisitorId
 
 TraceDocument = dict[str, Any]
 

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect as kinds
 
-from .constraint import ConstraintError
+from targetry.models.constraint import ConstraintError
 
 _SHOWN = 40  # characters of a wrong value or a long name that a message repeats
 _HUGE = 10**_SHOWN

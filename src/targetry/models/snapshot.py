@@ -14,16 +14,16 @@ from typing import Any
 
 from msgspec import convert, msgpack
 
-from .base import Model
-from .constraint import ConstraintError
-from .containers import holds_plain_data, holds_plain_values
-from .context import Geo
-from .details import Details
-from .ip_address import is_ip_address, parse_ip_address
-from .reading import read
-from .request import DeliveryRequest
-from .scalars import Manner, shown
-from .visitor import CustomerId
+from targetry.models.base import Model
+from targetry.models.constraint import ConstraintError
+from targetry.models.containers import holds_plain_data, holds_plain_values
+from targetry.models.context import Geo
+from targetry.models.details import Details
+from targetry.models.ip_address import is_ip_address, parse_ip_address
+from targetry.models.reading import read
+from targetry.models.request import DeliveryRequest
+from targetry.models.scalars import Manner, shown
+from targetry.models.visitor import CustomerId
 
 __all__ = ["LEFT_TO_PREPARE", "WIRE_ONLY", "ConstraintError", "snapshot"]
 

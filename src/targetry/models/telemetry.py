@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .accepted import ABSENT, Id, Integer64, Number, Timestamp
-from .base import Model
-from .enums import DecisioningMethodValue, ExecutionModeValue
+from targetry.models.accepted import ABSENT, Id, Integer64, Number, Timestamp
+from targetry.models.base import Model
+from targetry.models.enums import DecisioningMethodValue, ExecutionModeValue
 
 
 class TelemetryFeatures(Model):

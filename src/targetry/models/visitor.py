@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from .accepted import ABSENT, Id128
-from .base import Model
-from .constraint import Text50
-from .enums import AuthenticatedStateValue
+from targetry.models.accepted import ABSENT, Id128
+from targetry.models.base import Model
+from targetry.models.constraint import Text50
+from targetry.models.enums import AuthenticatedStateValue
 
 
 class CustomerId(Model):

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from .constraint import ConstraintError, root_of
-from .containers import holds_plain_values, read_mapping, read_sequence
-from .scalars import plain_scalar, shown, type_name
+from targetry.models.constraint import ConstraintError, root_of
+from targetry.models.containers import holds_plain_values, read_mapping, read_sequence
+from targetry.models.scalars import plain_scalar, shown, type_name
 
 
 def plain(model: msgspec.Struct) -> dict[str, Any]:

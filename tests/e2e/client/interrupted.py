@@ -116,7 +116,7 @@ class Slow:
             Slow.armed = os.getpid()
             signal.setitimer(signal.ITIMER_REAL, 0.001)
             time.sleep(0.01)
-from targetry.forks import watch_forks
+from targetry._runtime.forks import watch_forks
 slow = [Slow() for _ in range(3)]
 for one in slow:
     watch_forks(one)

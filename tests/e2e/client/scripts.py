@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from e2e.client.target import Target
-from other_python import environment
+from support.python_process import environment
 
 PRELUDE = """
 import asyncio, logging, os, signal, sys, threading, time

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from e2e.client.target import ARTIFACT, Target, artifact, artifact_answer, query_of
-from other_python import environment
 from servers.threaded import unused_port
+from support.python_process import environment
 
 WORKERS = 3
 LONG_S = 30.0

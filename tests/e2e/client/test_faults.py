@@ -29,8 +29,8 @@ from targetry import (
     TargetClient,
     TransportError,
 )
-from targetry.delivery.http import AsyncHttpTransport, HttpTransport
 from targetry.events import EVENT_NAMES, Event
+from targetry.http import AsyncHttpTransport, HttpTransport
 
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 OK = json_answer({"status": 200})

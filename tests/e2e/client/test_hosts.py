@@ -19,7 +19,7 @@ from e2e.client.target import EDGE_HOST, Target, response_to
 from servers.faulty import Received, Steps, answer, json_answer
 from servers.threaded import unused_port
 from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TransportError
-from targetry.delivery.http import AsyncHttpTransport, HttpTransport
+from targetry.http import AsyncHttpTransport, HttpTransport
 
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 FAR = 4_000_000_000  # an expiry that is far away

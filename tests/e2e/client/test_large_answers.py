@@ -12,7 +12,7 @@ import pytest
 from e2e.client.target import DELIVERY, Target
 from servers.faulty import Steps, answer, gzip_answer
 from targetry import AsyncTargetClient, DeadlineError, TargetClient
-from targetry.delivery.transport import HttpResponse
+from targetry.http.protocol import HttpResponse
 
 _LATE_S = 3.0  # far above the deadline: a busy machine is no failure
 _REQUEST = {"execute": {"mboxes": [{"index": 0, "name": "hero"}]}}

@@ -19,8 +19,8 @@ from servers.faulty import (
     json_answer,
     redirect_to_itself,
 )
-from targetry.delivery.transport import HttpRequest
 from targetry.errors import TransportError
+from targetry.http.protocol import HttpRequest
 
 _OK = json_answer({"status": 200})
 

@@ -26,10 +26,10 @@ from servers.faulty import (
 )
 from servers.proxy import ForwardProxy
 from servers.threaded import ThreadedServer
-from targetry.delivery.http import AsyncHttpTransport
-from targetry.delivery.http.kept import Origin
-from targetry.delivery.transport import HttpRequest
 from targetry.errors import DeadlineError, TransportError
+from targetry.http import AsyncHttpTransport
+from targetry.http.pool import Origin
+from targetry.http.protocol import HttpRequest
 
 Response = Callable[[bytes], bytes]
 

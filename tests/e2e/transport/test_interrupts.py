@@ -14,7 +14,7 @@ import pytest
 
 from servers.clients import Serve, get
 from servers.faulty import Received, Steps, json_answer
-from targetry.delivery.http import AsyncHttpTransport
+from targetry.http import AsyncHttpTransport
 
 _LIMIT = 3
 _TESTS = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ _PROGRAM = '''
 import asyncio, contextlib, random, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from servers.clients import get
-from targetry.delivery.http import AsyncHttpTransport, HttpTransport
+from targetry.http import AsyncHttpTransport, HttpTransport
 
 url, kind, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
 

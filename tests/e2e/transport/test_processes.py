@@ -9,17 +9,17 @@ from collections.abc import Callable
 
 import pytest
 
-from other_python import environment
 from servers.certificates import Authority
 from servers.clients import Serve
 from servers.faulty import HANG, FaultyServer, Steps, json_answer
+from support.python_process import environment
 
 _OK = json_answer({"status": 200})
 _PRELUDE = """
 import asyncio, os, sys, threading
 from contextlib import closing
-from targetry.delivery.http import AsyncHttpTransport, HttpTransport
-from targetry.delivery.transport import HttpRequest
+from targetry.http import AsyncHttpTransport, HttpTransport
+from targetry.http.protocol import HttpRequest
 from targetry.errors import TransportError
 
 url, bundle = sys.argv[1], sys.argv[2] or None

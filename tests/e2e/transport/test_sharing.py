@@ -19,8 +19,8 @@ from servers.faulty import (
     json_answer,
 )
 from servers.threaded import SilentPort
-from targetry.delivery.http import AsyncHttpTransport, HttpTransport
 from targetry.errors import DeadlineError, TransportError
+from targetry.http import AsyncHttpTransport, HttpTransport
 
 _OK = json_answer({"status": 200})
 

@@ -1,0 +1,245 @@
+"""`AsyncTargetClient`: the asyncio skin over the road that every call takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
+
+from targetry._client.base import ClientFace, is_overridden
+from targetry._client.call_options import (
+    OfferOptions,
+    attribute_options,
+    notification_options,
+    offer_options,
+    offers_call,
+)
+from targetry._client.options import ClientOptions, client_options
+from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, Call, Outcome, foreign
+from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
+from targetry._runtime.daemon_threads import DaemonThreads, TooMuchWorkError
+from targetry._runtime.threads import start_daemon_thread
+from targetry.artifacts.refresh import RefreshResult
+from targetry.attributes import AttributesProvider
+from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.delivery.stepwise import LARGE_BYTES
+from targetry.errors import NoThreadError, OptionError, TransportError
+from targetry.http import AsyncHttpTransport
+from targetry.http.protocol import AsyncTransport, HttpResponse
+
+Client = TypeVar("Client", bound="AsyncTargetClient")
+T = TypeVar("T")
+
+
+class AsyncTargetClient(ClientFace):
+    """`TargetClient` for asyncio: the same options, results and errors, with `await`.
+
+    May be used from several event loops. On-device decisions wait for nothing but the place of an IP address, where
+    the artifact wants it. There are no callbacks: whoever awaits has the result.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        """Not for callers: use `await AsyncTargetClient.create`."""
+        super().__init__(options)
+        checked = self._machinery.options
+        self._own_transport = checked.async_transport is None
+        self._transport: AsyncTransport = checked.async_transport or AsyncHttpTransport(
+            **transport_options(checked, self._machinery.log)
+        )
+        self._geo = self._machinery.async_geo(self._transport)
+        self._decoders = DaemonThreads("targetry-decoder", limit=2, queue_limit=1000)
+
+    @classmethod
+    async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
+        """As `TargetClient.create`; compiles and waits for the first artifact in a thread."""
+        start = _Start(cls, client_options(options, keywords))
+        try:
+            return await _run_in_own_thread(start.run)
+        except asyncio.CancelledError:
+            start.give_up()
+            raise
+
+    async def get_offers(
+        self, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> TargetDeliveryResponse:
+        """As `TargetClient.get_offers`, without the callbacks."""
+        self._check_open()
+        return await self._offers(_without_callbacks(offer_options(options, keywords, self._method)))
+
+    async def get_attributes(
+        self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> AttributesProvider:
+        """As `TargetClient.get_attributes`, without the callbacks."""
+        self._check_open()
+        offer = _without_callbacks(attribute_options(mbox_names, options, keywords, self._method))
+        if is_overridden(self.get_offers, _GET_OFFERS):
+            return AttributesProvider(await self.get_offers(offers_call(offer.request, options, keywords)))
+        return AttributesProvider(await self._offers(offer))
+
+    async def send_notifications(
+        self, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> TargetDeliveryResponse:
+        """As `TargetClient.send_notifications`, without the callbacks."""
+        self._check_open()
+        return await self._offers(_without_callbacks(notification_options(options, keywords)))
+
+    async def refresh_artifact(
+        self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S
+    ) -> RefreshResult:
+        """As `TargetClient.refresh_artifact`."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self._refresh(force)), timeout)
+        except TimeoutError:
+            return RefreshResult("pending")
+
+    async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
+        """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
+        try:
+            return await _run_in_own_thread(partial(self._machinery.flush, timeout))
+        except NoThreadError:
+            return False
+
+    async def aclose(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """As `TargetClient.close`."""
+        try:
+            await _run_in_own_thread(partial(self._machinery.close, timeout))
+        except NoThreadError:
+            self._machinery.close(0)  # without a wait, which would hold up the loop
+        finally:  # also when this task is cancelled meanwhile
+            if self._own_transport:
+                await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _let_go(self) -> int:
+        own = (
+            self._transport.let_go()
+            if isinstance(self._transport, AsyncHttpTransport) and self._own_transport
+            else 0
+        )
+        return super()._let_go() + own
+
+    async def _offers(self, offer: OfferOptions) -> TargetDeliveryResponse:
+        road = self._road
+        call = road.begin(offer)
+        if not call.is_local:
+            return await self._ask(call)
+        address = call.address_to_find
+        if address is not None and self._geo is not None:
+            call.place(await self._geo.resolve(address, enabled=True))
+        return road.decide(call)
+
+    async def _ask(self, call: Call) -> TargetDeliveryResponse:
+        conversation = self._road.converse(call)
+        attempt = next(conversation)
+        while True:
+            outcome = await self._send(attempt)
+            try:
+                attempt = conversation.send(outcome)
+            except StopIteration as end:
+                result: TargetDeliveryResponse = end.value
+                return result
+
+    async def _send(self, attempt: Attempt) -> Outcome:
+        if attempt.pause_s:
+            await asyncio.sleep(attempt.pause_s)
+        try:
+            response = await self._transport.send(
+                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
+            )
+        except Exception as error:
+            return foreign(error)
+        if isinstance(response, HttpResponse) and len(response.body) > LARGE_BYTES:
+            return await self._read_in_thread(response, attempt.deadline)
+        return response
+
+    async def _read_in_thread(self, response: HttpResponse, deadline: float) -> Outcome:
+        """Decode a large response while the loop runs; what a thread comes to after the deadline is dropped."""
+        decoded: Future[Outcome] = Future()
+        decoded.set_running_or_notify_cancel()  # so that a task that gives up does not disturb the thread
+
+        def decode() -> None:
+            try:
+                decoded.set_result(self._road.read(response, deadline))
+            except BaseException as error:
+                decoded.set_exception(error)
+
+        try:
+            self._decoders.submit(decode)
+        except (RuntimeError, TooMuchWorkError) as error:
+            failed = TransportError(
+                reason=f"the response cannot be decoded: {error or 'too many others are'}"
+            )
+            failed.__cause__ = error
+            return failed
+        try:
+            async with asyncio.timeout(deadline - time.perf_counter()):
+                return await asyncio.wrap_future(decoded)
+        except TimeoutError:
+            return self._road.late()
+
+
+class _Start(Generic[Client]):
+    """The making and opening of a client in another thread, which cannot be cancelled but can be given up."""
+
+    def __init__(self, kind: type[Client], options: ClientOptions) -> None:
+        self._kind = kind
+        self._options = options
+        self._client: Client | None = None
+        self._given_up = False
+
+    def run(self) -> Client:
+        client = self._client = self._kind({"internal": self._options})
+        if self._given_up:
+            client._machinery.close(0)
+        else:
+            transport = client._transport
+            client._machinery.open(transport if isinstance(transport, AsyncHttpTransport) else None)
+        return client
+
+    def give_up(self) -> None:
+        """Have nobody's client closed: here if it is there already, else by the thread."""
+        self._given_up = True
+        if self._client is not None:
+            self._client._machinery.close(0)
+
+
+def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Run `function` in a daemon thread that is not one of the loop's few, which the application may have filled.
+
+    Raises `NoThreadError`.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        if outcome.set_running_or_notify_cancel():
+            try:
+                outcome.set_result(function())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+    context = contextvars.copy_context()
+    if start_daemon_thread("targetry-wait", context.run, run) is None:
+        raise NoThreadError("the system gives no thread to wait in; try again later")
+    return asyncio.wrap_future(outcome)
+
+
+def _without_callbacks(offer: OfferOptions) -> OfferOptions:
+    for name in ("callback", "err_callback"):
+        if getattr(offer, name) is not None:
+            raise OptionError(name, "is for TargetClient: await the call instead")
+    return offer
+
+
+_GET_OFFERS: Final = AsyncTargetClient.get_offers

@@ -1,0 +1,98 @@
+"""What `TargetClient` and `AsyncTargetClient` show alike: the client's parts and books, none of which waits."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, ClassVar
+
+from msgspec.structs import asdict
+
+from targetry._client.decisioning_engine import DecisioningEngine
+from targetry._client.options import ClientOptions
+from targetry._client.runtime import ClientStats, Machinery
+from targetry._runtime.forks import notice_fork
+from targetry.artifacts.refresh import RefreshResult
+from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
+from targetry.errors import OptionError
+from targetry.messages import MESSAGES
+from targetry.models import DecisioningMethod
+from targetry.visitor import AuthState, cookie_name
+
+
+class ClientFace:
+    """A client without its calls. Made by the `create` of its subclasses."""
+
+    AuthState: ClassVar = AuthState
+    TargetCookieName: ClassVar[str] = TARGET_COOKIE
+    TargetLocationHintCookieName: ClassVar[str] = LOCATION_HINT_COOKIE
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        """Not for callers: use `create`."""
+        checked = options.get("internal") if isinstance(options, Mapping) else None
+        if not isinstance(checked, ClientOptions):
+            raise OptionError("options", "are for create", MESSAGES["PRIVATE_CONSTRUCTOR"])
+        self._machinery = Machinery(checked)
+        self._road = self._machinery.road
+        self._method = checked.decisioning_method
+
+    @staticmethod
+    def get_visitor_cookie_name(organization_id: str, encoded: bool = False) -> str:
+        """Name of the AMCV cookie; `encoded` as browsers mostly send it (spec/visitor.md §2)."""
+        return cookie_name(organization_id, encoded=encoded)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The options of this client, those left out with their defaults; a new dict each time."""
+        return asdict(self._machinery.options)
+
+    @property
+    def logger(self) -> Any:
+        """Where this client logs to."""
+        return self._machinery.log.logger
+
+    @property
+    def decisioning_engine(self) -> DecisioningEngine | None:
+        """The on-device engine; None for a server-side client."""
+        return self._machinery.engine
+
+    def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
+        """Tell an event to its handlers."""
+        self._machinery.events.emit(event_name, **(payload or {}))
+
+    def stats(self) -> ClientStats:
+        """The books of this client: notifications, artifact, geo lookups."""
+        return self._machinery.stats()
+
+    def _refresh(self, force: bool) -> Future[RefreshResult]:
+        self._check_open()
+        engine = self._machinery.engine
+        if engine is None:
+            raise OptionError("decisioning_method", "a server-side client has no artifact to refresh")
+        return engine.refresh(force=force)
+
+    def _let_go(self) -> int:
+        """Close the connections that nobody uses just now, and return how many there were."""
+        return self._machinery.let_go()
+
+    def __del__(self) -> None:
+        machinery = vars(self).get("_machinery")  # not there when the options were refused
+        if machinery is None or machinery.is_closed:
+            return
+        idle = self._let_go()
+        if idle and self._method is not DecisioningMethod.ON_DEVICE and not sys.is_finalizing():
+            client, kind = machinery.options.client, type(self).__name__
+            text = f"unclosed {kind} of client {client!r}: use it in a with statement, or close it"
+            warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
+
+    def _check_open(self) -> None:
+        notice_fork()
+        if self._machinery.needs_check:
+            self._machinery.check()
+
+
+def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:
+    """Return whether a client's method is not our own function: of a subclass, or patched on class or instance."""
+    return getattr(method, "__func__", None) is not original

@@ -1,0 +1,226 @@
+"""The keeper of a client's rules: where they come from, whether they are there, and how old they are.
+
+Rules come from a payload, a file or the CDN. A payload or a file that cannot be used is the caller's mistake and raises
+when the client is made; the CDN's faults never do: the client answers `NotReadyError` until rules arrive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from targetry._client.options import ClientOptions
+from targetry._runtime.logger import Log
+from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.validators import warn
+from targetry.artifacts.file_transport import FileTransport
+from targetry.artifacts.refresh import RefreshResult
+from targetry.artifacts.source import ArtifactSource, ArtifactStats
+from targetry.delivery.hosts import artifact_url, is_adobe_cdn
+from targetry.delivery.telemetry import TelemetryStore, artifact_entry
+from targetry.device.artifact import artifact_text, read_json
+from targetry.device.remote import remote_dependency
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.device.unusable_rules import count_causes, summarize
+from targetry.errors import ArtifactError, OptionError, TransportError
+from targetry.events import Events
+from targetry.http.protocol import HttpRequest, HttpResponse, Transport
+from targetry.models import DeliveryRequest
+
+_CDN_FLOOR_S: Final = 300.0
+_FLOOR_S: Final = 1.0
+_NOT_APPLICABLE: Final = "Not Applicable"
+
+
+class DecisioningEngine:
+    """A client's `decisioning_engine`, with the methods of the official package's that callers use."""
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        *,
+        transport: Transport,
+        events: Events,
+        log: Log,
+        telemetry: Callable[[], TelemetryStore],
+        on_ready: Callable[[], object],
+    ) -> None:
+        """Compile a payload or read a file; nothing of the network yet. Raises `ArtifactError` and `OptionError`."""
+        self._options = options
+        self._limited_log = LimitedLog(log)
+        self._telemetry = telemetry
+        location = options.artifact_location
+        self.location = str(location) if isinstance(location, Path) else _url(options)
+        initial = None
+        if options.artifact_payload is not None:
+            initial = self._compile(options.artifact_payload)
+        elif isinstance(location, Path):
+            initial = self._read_file(location)
+        self._source: ArtifactSource[RuleSet] = ArtifactSource(
+            transport=FileTransport(location)
+            if isinstance(location, Path)
+            else _Measured(transport, self._measured),
+            url=self.location,
+            compile=self._compile,
+            parse=self._parse,
+            emit=events.emit,
+            log=log,
+            interval_s=_interval_s(options, self.location),
+            initial=initial,
+            maximum_wait_s=None if options.maximum_wait_ready is None else options.maximum_wait_ready / 1000,
+            cache_dir=options.artifact_cache_dir,
+            max_bytes=options.artifact_max_bytes,
+            on_ready=on_ready,
+        )
+        self.in_use: Callable[[], tuple[RuleSet | None, bool]] = self._source.in_use
+        """The rules to decide by, and whether they may no longer be the latest."""
+
+    def start(self) -> None:
+        """Begin to download or to poll."""
+        self._source.start()
+
+    def wait_ready(self) -> bool:
+        """Wait for the first rules, no longer than the option `maximum_wait_ready`; whether they are there."""
+        return self._source.wait_ready()
+
+    @property
+    def rules(self) -> RuleSet | None:
+        """The rules to decide by; None until there are some."""
+        return self._source.current
+
+    @property
+    def artifact(self) -> dict[str, Any] | None:
+        """The artifact in use as a dict; None when there is none."""
+        return self.get_raw_artifact()
+
+    def is_ready(self) -> bool:
+        """Whether there are rules."""
+        return self._source.current is not None
+
+    def get_raw_artifact(self) -> dict[str, Any] | None:
+        """The artifact in use as a dict; None when there is none."""
+        rules = self._source.current
+        return None if rules is None else rules.document()
+
+    def has_remote_dependency(self, request: DeliveryRequest) -> dict[str, Any]:
+        """`remote_needed`, `remote_mboxes` and `remote_views` of a request. `ArtifactError` without rules."""
+        rules = self._source.current
+        if rules is None:
+            raise ArtifactError("The decisioning artifact is not available")
+        remote = remote_dependency(rules, request)
+        needed = bool(remote.mboxes or remote.views)
+        return {"remote_needed": needed, "remote_mboxes": remote.mboxes, "remote_views": remote.views}
+
+    def refresh(self, *, force: bool = False) -> Future[RefreshResult]:
+        """Request the artifact now. `force` uses even one that is older than the one in use."""
+        return self._source.refresh(force=force)
+
+    def stop_polling(self) -> None:
+        """Ask for no new artifact until `resume_polling`."""
+        self._source.stop_polling()
+
+    def resume_polling(self) -> None:
+        """Undo `stop_polling`."""
+        self._source.resume_polling()
+
+    def unusable_rules(self) -> dict[str, int]:
+        """Return how many rules of the artifact in use each cause keeps from being used."""
+        rules = self._source.current
+        return {} if rules is None or not rules.quarantined else count_causes(rules)
+
+    def stats(self) -> ArtifactStats:
+        """How things stand now."""
+        return self._source.stats()
+
+    def trace(self) -> dict[str, Any]:
+        """The part `artifact` of a trace (spec/decisioning.md §11)."""
+        stats = self._source.stats()
+        rules = self._source.current
+        retrieved = datetime.fromtimestamp(stats.last_retrieved or time.time(), UTC)
+        return {
+            "artifactLocation": _NOT_APPLICABLE if stats.origin == "payload" else stats.location,
+            "pollingInterval": int(stats.polling_interval_s * 1000),
+            "pollingHalted": stats.polling_halted,
+            "artifactVersion": rules.version if rules is not None else "unknown",
+            "artifactRetrievalCount": stats.retrieval_count,
+            "artifactLastRetrieved": retrieved.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+
+    def close(self, timeout_s: float) -> None:
+        """Stop polling and end the thread."""
+        self._source.close(timeout_s)
+
+    def _compile(self, source: Mapping[str, Any] | bytes | str) -> RuleSet:
+        rules = compile_artifact(source, organization_id=self._options.organization_id)
+        if rules.quarantined:
+            self._limited_log.error("unusable rules", "In the artifact %s", summarize(rules))
+        return rules
+
+    def _parse(self, data: bytes) -> Any:
+        return read_json(artifact_text(data, organization_id=self._options.organization_id))
+
+    def _read_file(self, path: Path) -> RuleSet:
+        request = HttpRequest("GET", path.as_uri() if path.is_absolute() else str(path), {})
+        limit = self._options.artifact_max_bytes
+        try:
+            body = FileTransport(path).send(request, timeout=0, max_bytes=limit).body
+        except TransportError as error:
+            raise OptionError("artifact_location", error.reason or "cannot be read") from error
+        if len(body) > limit:
+            raise ArtifactError(f"the file {path} is larger than {limit} bytes")
+        return self._compile(body)
+
+    def _measured(self, response: HttpResponse, took_ms: float) -> None:
+        store = self._telemetry()
+        if store.enabled:  # D-51
+            timestamp = int(time.time() * 1000)
+            store.add(
+                artifact_entry(timestamp=timestamp, execution_ms=took_ms, response_size=len(response.body))
+            )
+
+
+class _Measured:
+    """A transport that tells how long each artifact took."""
+
+    def __init__(self, transport: Transport, tell: Callable[[HttpResponse, float], None]) -> None:
+        self._transport = transport
+        self._tell = tell
+
+    def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
+        started = time.perf_counter()
+        response = self._transport.send(request, timeout=timeout, max_bytes=max_bytes)
+        if response.status == 200:
+            self._tell(response, (time.perf_counter() - started) * 1000)
+        return response
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def _url(options: ClientOptions) -> str:
+    return artifact_url(
+        options.client,
+        environment=options.environment,
+        property_token=options.property_token,
+        cdn_environment=options.cdn_environment,
+        cdn_base_path=options.cdn_base_path,
+        artifact_location=str(options.artifact_location) if options.artifact_location is not None else None,
+        artifact_format=options.artifact_format,
+    )
+
+
+def _interval_s(options: ClientOptions, location: str) -> float:
+    """The polling interval; 0 is never. Adobe's CDN is not to be asked more than every five minutes (D-52)."""
+    if options.polling_interval == 0:
+        return 0.0
+    interval_s = options.polling_interval / 1000
+    if is_adobe_cdn(location):
+        return max(_CDN_FLOOR_S, interval_s)
+    if interval_s < _FLOOR_S:
+        given = options.polling_interval
+        warn(f"polling_interval is in milliseconds: did you mean {given * 1000:g} instead of {given:g}?")
+    return max(_FLOOR_S, interval_s)

@@ -1,0 +1,434 @@
+"""The one road of every call: options → prepare → decide → envelope → hand back.
+
+Everything that `TargetClient` and `AsyncTargetClient` have in common is here. They differ in how they wait: for
+the network, which `converse` asks them for step by step, and for the place of an IP address. What is read of the
+world, clock and random ids, is read here and handed down.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from targetry._client.call_options import OfferOptions, checked_copy
+from targetry._client.options import ClientOptions
+from targetry._client.skipped_rules import SkippedRules
+from targetry._client.telemetry_reports import TelemetryReports
+from targetry._runtime.entropy import uniform
+from targetry._runtime.ids import new_id
+from targetry._runtime.logger import Log
+from targetry._runtime.rate_limited_log import LimitedLog
+from targetry.delivery.clusters import ClusterDirectory
+from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
+from targetry.delivery.hosts import DeliveryAddress, operators_cluster
+from targetry.delivery.prepare import IgnoredInput, Prepared, Standing, prepare
+from targetry.delivery.response import refusal_in, response_of, text_of
+from targetry.delivery.retry import RetryBudget, pause_s
+from targetry.delivery.telemetry import Entries, TelemetryStore, measured, written
+from targetry.device.decide import Impression, decide
+from targetry.device.remote import RemoteDependency, remote_dependency
+from targetry.device.ruleset import RuleSet
+from targetry.device.trace import TraceSource
+from targetry.errors import (
+    ApiException,
+    ClosedError,
+    DeadlineError,
+    NotReadyError,
+    OptionError,
+    TransportError,
+)
+from targetry.http.protocol import HttpRequest, HttpResponse
+from targetry.messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
+from targetry.models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, Telemetry, VisitorId
+from targetry.models.writing import json_bytes
+from targetry.version import __version__
+from targetry.visitor import VisitorLike, visitor_for
+
+_SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
+_ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
+_SERVER_SIDE_NAME: Final = _SERVER_SIDE.value
+_ON_DEVICE_NAME: Final = _ON_DEVICE.value
+_NOTHING_REMOTE: Final = RemoteDependency([], [])
+SDK_HEADERS: Final = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "X-EXC-SDK": "AdobeTargetPython",
+    "X-EXC-SDK-Version": __version__,
+}
+_QUARTER_S: Final = 900.0
+MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
+
+
+class Engine(Protocol):
+    """What the road asks of the on-device engine's keeper."""
+
+    def in_use(self) -> tuple[RuleSet | None, bool]:
+        """The rules to decide by, None until there are some, and whether they may no longer be the latest."""
+        ...
+
+    def trace(self) -> dict[str, Any]:
+        """How the artifact was got, for traces."""
+        ...
+
+
+class Impressions(msgspec.Struct, eq=False):
+    """The report of one decision, or of `telemetry` alone; `count` notifications are in its `request`.
+
+    That is made when it is first asked for, which is when the report is sent: the decision does not wait for it.
+    """
+
+    road: Road
+    prepared: Prepared
+    impressions: list[Impression]
+    count: int
+    cluster: str | None
+    telemetry: Entries | None = None
+    _request: DeliveryRequest | None = None
+
+    @property
+    def visitor(self) -> VisitorLike | None:
+        return self.prepared.visitor
+
+    @property
+    def session_id(self) -> str:
+        return self.prepared.session_id
+
+    @property
+    def request(self) -> DeliveryRequest:
+        """Of the same visitor, session, cluster, property and environment as the decision (D-25)."""
+        if self._request is None:
+            decided = self.prepared.request
+            self._request = DeliveryRequest(
+                request_id=new_id(),
+                id=decided.id,
+                environment_id=decided.environment_id,
+                _property=decided._property,
+                context=decided.context,
+            )
+            if self.telemetry is not None:
+                self._request.telemetry = Telemetry(written(self.telemetry))
+                return self._request
+            self._request.experience_cloud = decided.experience_cloud
+            self._request.notifications = [one.notification(new_id) for one in self.impressions]
+            self.road.telemetry.attach(self._request)
+        return self._request
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A step of a conversation: after `pause_s` seconds send `request`, within `timeout_s` seconds.
+
+    `deadline` is when the whole call ends, decoding included, on the clock of `time.perf_counter`.
+    """
+
+    request: HttpRequest
+    timeout_s: float
+    deadline: float
+    pause_s: float = 0.0
+
+
+Outcome = HttpResponse | DeliveryResponse | ApiException
+Conversation = Generator[Attempt, Outcome, TargetDeliveryResponse]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A call on its way: prepared, and with the rules that it keeps to its end.
+
+    `address_to_find` is the visitor's IP address, where rules are to decide that ask for its place. `started` is of
+    `time.perf_counter`; `waited_s` of the call's time had gone by then.
+    """
+
+    prepared: Prepared
+    rules: RuleSet | None
+    is_local: bool
+    is_stale: bool
+    remote: RemoteDependency
+    address_to_find: Geo | None
+    now: float
+    started: float
+    waited_s: float = 0.0
+
+    def place(self, geo: Geo | None) -> None:
+        """Decide by this place."""
+        if self.prepared.request.context is not None:
+            self.prepared.request.context.geo = geo
+
+
+class Road:
+    """The road of one client. `report` takes over the impressions of on-device decisions and must not block.
+
+    Nor must `has_backlog`, whether reports wait for the Delivery API.
+    """
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        *,
+        engine: Engine | None,
+        log: Log,
+        report: Callable[[Impressions], object],
+        clusters: ClusterDirectory,
+        has_backlog: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.telemetry = TelemetryStore(enabled=options.telemetry_enabled)
+        self.telemetry_reports = TelemetryReports(self.telemetry, self._report_telemetry, has_backlog)
+        self.skipped_rules = SkippedRules(log)
+        self._options = options
+        self._engine = engine
+        self._log = log
+        self._limited_log = LimitedLog(log)
+        self._report = report
+        self._budget = RetryBudget()
+        self._timeout_s = options.timeout / 1000
+        self._clusters = clusters
+        self._address = delivery_address(options)
+        hint = operators_cluster(options.target_location_hint)
+        if hint is not None:
+            clusters.add(hint)
+        self._standing = Standing(
+            new_id,
+            log,
+            options.environment_id,
+            options.property_token,
+            hint,
+            cookies_route=self._address.takes_clusters_of_cookies,
+            rate_limited_log=LimitedLog(log),
+        )
+        self._offset_until = 0.0
+
+    @property
+    def ignored(self) -> IgnoredInput:
+        """Counts of what calls went on without."""
+        return self._standing.ignored
+
+    # prepare
+
+    def begin(self, offer: OfferOptions, submitted: float | None = None) -> Call:
+        """Choose who decides, and prepare the request for it.
+
+        `submitted`: when the call was made (`time.perf_counter`), if that was earlier; its time counts from then.
+
+        Raises `OptionError`, or `NotReadyError` when the device is to decide and has no rules.
+        """
+        started = time.perf_counter()
+        method = offer.decisioning_method
+        request = offer.request
+        remote = _NOTHING_REMOTE
+        rules, is_stale = (None, False) if self._engine is None else self._engine.in_use()
+        is_local = rules is not None and method is not _SERVER_SIDE
+        if rules is None:
+            if method is _ON_DEVICE:
+                raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
+        elif method is not _ON_DEVICE:
+            remote = remote_dependency(rules, request)
+            is_local = is_local and not (remote.mboxes or remote.views)
+        if not is_local and method is not _SERVER_SIDE:
+            request = checked_copy(request, wire=True)  # what only the Delivery API minds
+        now = time.time()
+        if now >= self._offset_until:
+            self._look_up_offset(now)
+        visitor = offer.visitor
+        wants_sdid = visitor is not None
+        if visitor is None and (offer.visitor_cookie is not None or offer.customer_ids is not None):
+            wants_sdid = offer.visitor_cookie is not None
+            visitor = visitor_for(
+                self._options.organization_id,
+                visitor_cookie=offer.visitor_cookie,
+                customer_ids=offer.customer_ids,
+            )
+        prepared = prepare(
+            request, offer, self._standing, visitor, now, wire=not is_local, wants_sdid=wants_sdid
+        )
+        address = None
+        if is_local and rules is not None and rules.geo_targeting_enabled:
+            context = request.context
+            if context is not None and context.geo is not None and context.geo.ip_address is not None:
+                address = context.geo
+        waited_s = 0.0 if submitted is None else started - submitted
+        return Call(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
+
+    def deadline(self, call: Call) -> float:
+        """Return when the time of a call is over (`time.perf_counter`)."""
+        return call.started - call.waited_s + self._timeout_s
+
+    def _look_up_offset(self, now: float) -> None:
+        """The server's distance from UTC; it changes at quarters of an hour only."""
+        self._standing.timezone_offset = time.localtime(now).tm_gmtoff // 60
+        self._offset_until = now - now % _QUARTER_S + _QUARTER_S
+
+    # decide here
+
+    def decide(self, call: Call) -> TargetDeliveryResponse:
+        """Decide on device and hand the impressions over."""
+        prepared, rules = call.prepared, call.rules
+        assert rules is not None
+        request, now = prepared.request, call.now
+        trace = None
+        if request.trace is not None and self._engine is not None:
+            trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
+        decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace)
+        if decision.problems:
+            self.skipped_rules.note(decision.problems)
+        response = decision.response
+        if self.telemetry.enabled:
+            self._measure(call, response, now)
+        if impressions := decision.impressions:
+            self._report(Impressions(self, prepared, impressions, len(impressions), prepared.cluster))
+        elif len(self.telemetry) >= self.telemetry_reports.due_at:
+            self.telemetry_reports.note(prepared)
+        return envelope(
+            prepared,
+            response,
+            _ON_DEVICE_NAME,
+            now,
+            decision.remote_mboxes,
+            decision.remote_views,
+            stale=call.is_stale,
+        )
+
+    def _report_telemetry(self, prepared: Prepared, entries: Entries) -> None:
+        self._report(Impressions(self, prepared, [], 0, prepared.cluster, entries))
+
+    # decide at the edge
+
+    def converse(self, call: Call) -> Conversation:
+        """Ask the Delivery API: yields attempts, is sent what came of each, returns the result.
+
+        Raises `ApiException` (`TransportError`, `DeadlineError`).
+        """
+        deadline = self.deadline(call)
+        if time.perf_counter() >= deadline:
+            raise DeadlineError(reason=f"not sent within {self._timeout_s:g} s: other calls had all threads")
+        telemetry = self.telemetry.attach(call.prepared.request)
+        cluster = self._clusters.choose(call.prepared.cluster)
+        pause, tries = 0.0, 0
+        try:
+            request = self._http_request(call, cluster)
+            while True:
+                left = deadline - time.perf_counter() - pause
+                if cluster is not None and not self._clusters.is_known(cluster):
+                    left /= 2  # the other half is for the client's own host
+                outcome = yield Attempt(request, max(left, 0.001), deadline, pause)
+                read = outcome if isinstance(outcome, DeliveryResponse) else self.read(outcome, deadline)
+                if isinstance(read, DeliveryResponse):
+                    telemetry = []
+                    if cluster is None:
+                        self._budget.earn()
+                    else:
+                        self._clusters.answered(cluster)
+                    return self._arrived(call, read, cluster)
+                if cluster is not None and self._clusters.gives_way(cluster, read):
+                    # Costs nothing of the retry budget, which a forged cookie could spend for all visitors.
+                    cluster, pause = None, 0.0
+                    url = self._address.url(call.prepared.session_id)
+                    request = msgspec.structs.replace(request, url=url)
+                    if time.perf_counter() < deadline:
+                        continue
+                tries += 1
+                again = pause_s(read, tries, deadline - time.perf_counter(), uniform())
+                if again is None or not self._budget.spend():
+                    raise read
+                pause = again
+        except ApiException as error:
+            if 400 <= error.status < 500:
+                self.telemetry.lose(telemetry)
+                telemetry = []
+            raise
+        finally:  # also where the caller is cancelled
+            if telemetry:
+                self.telemetry.take_back(telemetry)
+
+    def _http_request(self, call: Call, cluster: str | None) -> HttpRequest:
+        prepared = call.prepared
+        try:
+            body = json_bytes(prepared.request)
+        except ValueError as error:
+            raise OptionError("request", f"cannot be written as JSON: {error}") from error
+        url = self._address.url(prepared.session_id, cluster)
+        if self._log.wants_debug:
+            self._log.debug(
+                "%s POST %s %s", MESSAGES["REQUEST_SENT"], url.partition("/rest/")[0], body.decode()
+            )
+        return HttpRequest("POST", url, {**SDK_HEADERS, "X-Request-Id": new_id()}, body)
+
+    def read(self, answer: object, deadline: float) -> DeliveryResponse | ApiException:
+        """Decode what the transport returned. Not later than `deadline`, which counts from the call's beginning."""
+        if isinstance(answer, ApiException):
+            return answer
+        if not isinstance(answer, HttpResponse):  # of a user's own transport
+            return TransportError(reason=f"the transport gave {type(answer).__name__}, not an HttpResponse")
+        if self._log.wants_debug and 200 <= answer.status < 300:
+            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], text_of(answer))
+
+        def check() -> None:
+            if time.perf_counter() > deadline:
+                raise TimeoutError
+
+        try:
+            response = response_of(answer, check)
+            check()
+        except TimeoutError:
+            return self.late()
+        except ApiException as error:
+            return error
+        message = refusal_in(answer, response)
+        if message is not None:
+            self._limited_log.warning(
+                f"refused {response.status}",
+                "the Delivery API refused a request: status %s in a response of HTTP status %s: %.200r",
+                response.status,
+                answer.status,
+                message,
+            )
+        return response
+
+    def late(self) -> DeadlineError:
+        """Return the error of a call whose response came in time, but was too large to be decoded in time."""
+        return DeadlineError(reason=f"no result within {self._timeout_s:g} s (while decoding the response)")
+
+    def _arrived(self, call: Call, response: DeliveryResponse, cluster: str | None) -> TargetDeliveryResponse:
+        """Return the result of an answer that came from `cluster`, None for the client's own host."""
+        now = time.time()
+        prepared = call.prepared
+        hint = learned_hint(prepared, response, self._options.server_domain)
+        if hint is not None:
+            self._standing.sticky_cluster = hint
+            self._clusters.add(hint)
+        if prepared.cluster != cluster:
+            prepared = msgspec.structs.replace(prepared, cluster=cluster)
+        if self.telemetry.enabled:
+            self._measure(call, response, now)
+        request = call.prepared.request
+        if request.id is None:  # not sent, but callers read `result["request"].id.tnt_id`
+            request.id = VisitorId()
+        remote = call.remote
+        return envelope(prepared, response, _SERVER_SIDE_NAME, now, [*remote.mboxes], [*remote.views])
+
+    def _measure(self, call: Call, response: DeliveryResponse, now: float) -> None:
+        took = (time.perf_counter() - call.started) * 1000
+        method = _ON_DEVICE if call.is_local else _SERVER_SIDE
+        self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
+
+
+def delivery_address(options: ClientOptions) -> DeliveryAddress:
+    """Return where a client with these options posts its requests."""
+    return DeliveryAddress(
+        client=options.client,
+        organization_id=options.organization_id,
+        server_domain=options.server_domain,
+        secure=options.secure,
+        version=options.version,
+    )
+
+
+def foreign(error: Exception) -> ApiException:
+    """The failure of a transport as one of ours; a user's own transport may raise anything."""
+    if isinstance(error, ApiException):
+        return error
+    if isinstance(error, ClosedError):
+        raise error
+    translated = TransportError(reason=f"the transport failed: {error!r}")
+    translated.__cause__ = error
+    return translated

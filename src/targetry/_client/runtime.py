@@ -1,0 +1,300 @@
+"""What a client is made of besides its skin: log, events, engine, geo, notifier, and the road that uses them.
+
+The sync and the asyncio client have the same machinery. Background work, the artifact's and the notifications', is
+done by threads over a sync transport in both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from targetry._client.decisioning_engine import DecisioningEngine
+from targetry._client.options import ClientOptions
+from targetry._client.pipeline import SDK_HEADERS, Impressions, Road, delivery_address
+from targetry._runtime.at_exit import close_at_exit
+from targetry._runtime.forks import notice_fork, watch_forks
+from targetry._runtime.logger import Log
+from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.sync_primitives import OneShotEvent
+from targetry._runtime.threads import refused_threads, start_daemon_thread
+from targetry.artifacts.source import ArtifactStats
+from targetry.delivery.clusters import ClusterDirectory
+from targetry.delivery.hosts import geo_url, operators_cluster
+from targetry.delivery.prepare import IgnoredInput
+from targetry.errors import ClosedError
+from targetry.events import CLIENT_READY, Events
+from targetry.geo.cache import GeoStats
+from targetry.geo.lookup import GeoLookup, Lookup
+from targetry.geo.maxmind import GeoDatabase
+from targetry.http import HttpTransport
+from targetry.http.protocol import AsyncTransport, Transport
+from targetry.models import DecisioningMethod
+from targetry.notifications.notifier import Notifier, NotifierStats
+
+_READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned and its result been assigned
+
+
+if TYPE_CHECKING:
+    from targetry.geo.async_lookup import AsyncGeoDatabase, AsyncGeoLookup
+    from targetry.http import AsyncHttpTransport
+
+CLOSE_TIMEOUT_S: Final = 2.0
+REFRESH_TIMEOUT_S: Final = 30.0
+
+
+class ClientStats(msgspec.Struct, frozen=True):
+    """What a client has done so far.
+
+    `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact` and `geo` are None where
+    the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones or were in a call that the
+    API refused, `handler_failures` the event handlers that raised. `ignored` counts input that calls went on without.
+    `threads_refused`: how many threads the system has refused
+    to all clients of this process. `unusable_rules` counts the rules of the artifact in use that cannot be used, by cause;
+    `skipped_rules` counts how often decisions skipped a rule that could not be evaluated, by activity and cause.
+    """
+
+    notifications: NotifierStats
+    artifact: ArtifactStats | None
+    geo: GeoStats | None
+    telemetry_dropped: int
+    handler_failures: int
+    ignored: IgnoredInput
+    threads_refused: int = 0
+    unusable_rules: dict[str, int] = {}
+    skipped_rules: dict[str, int] = {}
+
+
+class Machinery:
+    """Made from checked options; `open` starts it, `close` stops it."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self.options = options
+        self.log = Log(options.logger)
+        self._limited_log = LimitedLog(self.log)
+        self.events = Events(options.events, self.log)
+        self._own_transport = (
+            None if options.transport is not None else HttpTransport(**transport_options(options, self.log))
+        )
+        transport = options.transport or self._own_transport
+        assert transport is not None
+        self.transport: Transport = transport
+        decides = options.decisioning_method is not DecisioningMethod.SERVER_SIDE
+        self.engine = self._engine() if decides else None
+        self._database = self._geo_database() if decides else None
+        clusters = ClusterDirectory(time.monotonic)
+        # After all that may refuse the options: with a spool it is at work at once.
+        self.notifier = Notifier(
+            self.transport,
+            address=delivery_address(options),
+            clusters=clusters,
+            headers=SDK_HEADERS,
+            timeout_s=options.timeout / 1000,
+            queue_limit=options.notification_queue_limit,
+            emit=self.events.emit,
+            log=self.log,
+            spool_path=options.notification_spool,
+        )
+        self.road = Road(
+            options,
+            engine=self.engine,
+            log=self.log,
+            report=self._report,
+            has_backlog=self._has_backlog,
+            clusters=clusters,
+        )
+        self._geo: GeoLookup | GeoDatabase | AsyncGeoLookup | AsyncGeoDatabase | None = None
+        self.is_closed = False
+        self.needs_check = False  # whether `check` has something to do before a call
+        self._opened = OneShotEvent()
+        self._closed = OneShotEvent()  # wakes the thread that waits to emit `client_ready`
+        self._untold: deque[str] = deque()  # `client_ready`, if the system refused the thread to emit it
+        watch_forks(self)
+        if self._own_transport is not None:
+            close_at_exit(self, Machinery._leave)
+
+    def _engine(self) -> DecisioningEngine:
+        return DecisioningEngine(
+            self.options,
+            transport=self.transport,
+            events=self.events,
+            log=self.log,
+            telemetry=lambda: self.road.telemetry,
+            on_ready=self._tell_ready,
+        )
+
+    def geo(self) -> GeoLookup | GeoDatabase | None:
+        """What finds the place of an IP address; None where nothing is decided on device."""
+        if self.engine is None:
+            return None
+        self._geo = self._database or GeoLookup(transport=self.transport, **self._geo_arguments())
+        return self._geo
+
+    def async_geo(self, transport: AsyncTransport) -> AsyncGeoLookup | AsyncGeoDatabase | None:
+        """As `geo`, for a client that awaits."""
+        if self.engine is None:
+            return None
+        from targetry.geo.async_lookup import AsyncGeoDatabase, AsyncGeoLookup
+
+        database = self._database
+        lookup = AsyncGeoLookup(transport=transport, **self._geo_arguments())
+        self._geo = AsyncGeoDatabase(database) if database is not None else lookup
+        return self._geo
+
+    def _geo_database(self) -> GeoDatabase | None:
+        path = self.options.geo_database
+        return None if path is None else GeoDatabase.open(path, self.events.emit)
+
+    def _geo_arguments(self) -> dict[str, Any]:
+        options = self.options
+        return {
+            "url": geo_url(cdn_environment=options.cdn_environment, cdn_base_path=options.cdn_base_path),
+            "emit": self.events.emit,
+            "log": self.log,
+            "timeout_s": min(options.geo_timeout, options.timeout) / 1000,
+        }
+
+    def open(self, transport: HttpTransport | AsyncHttpTransport | None = None) -> None:
+        """Start, and wait for the first rules as long as the options say.
+
+        `transport` is the client's own for its calls, where that is not the one for its reports.
+        """
+        own = transport or self._own_transport
+        if own is not None:
+            own.prepare()  # so that the first call does not pay for it within its deadline
+        try:
+            if self.engine is None:
+                self._tell_ready()
+                return
+            self.engine.start()
+            self.engine.wait_ready()
+        finally:
+            self._opened.set()
+
+    def check(self) -> None:
+        """Raise `ClosedError` after `close`; else start what could not be started before."""
+        self.needs_check = False
+        if self.is_closed:
+            self.needs_check = True
+            raise ClosedError("the client is closed")
+        try:
+            self._untold.pop()
+        except IndexError:  # another thread does it
+            return
+        self._tell_ready()
+
+    def after_fork(self) -> None:
+        """In a child: the telemetry that waits is the parent's, who tells it."""
+        self.road.telemetry_reports.after_fork()
+
+    def flush(self, timeout: float) -> bool:
+        self.road.telemetry_reports.flush()
+        return self.notifier.flush(timeout)
+
+    def stats(self) -> ClientStats:
+        return ClientStats(
+            notifications=self.notifier.stats(),
+            artifact=self.engine.stats() if self.engine is not None else None,
+            geo=self._geo.stats() if isinstance(self._geo, Lookup) else None,
+            telemetry_dropped=self.road.telemetry.dropped,
+            handler_failures=self.events.failures,
+            ignored=msgspec.structs.replace(self.road.ignored),
+            threads_refused=refused_threads(),
+            unusable_rules=self.engine.unusable_rules() if self.engine is not None else {},
+            skipped_rules=self.road.skipped_rules.counts,
+        )
+
+    def close(self, timeout: float) -> None:
+        """Stop everything within `timeout` seconds; may be called twice."""
+        if self.is_closed:
+            return
+        notice_fork()
+        self.is_closed = self.needs_check = True
+        self._closed.set()
+        deadline = time.monotonic() + timeout
+        if self.engine is not None:
+            self.engine.close(min(timeout, 0.5))
+        self.road.telemetry_reports.close(0)
+        self.notifier.close(max(0.0, deadline - time.monotonic()))
+        if self._geo is not None:
+            self._geo.close()
+        if self._own_transport is not None:
+            self._own_transport.close()
+
+    def let_go(self) -> int:
+        """Close the connections that nobody uses just now, and return how many there were."""
+        return self._own_transport.let_go() if self._own_transport is not None else 0
+
+    def _leave(self, timeout: float) -> None:
+        """Close idle connections when the process ends; what is left of it may still call the client."""
+        self.let_go()
+
+    def _report(self, impressions: Impressions) -> None:
+        function = self.options.send_notification_func
+        if function is None:
+            self.notifier.offer(impressions)
+            return
+        try:
+            function({"request": impressions.request, "visitor": impressions.visitor})
+        except Exception as error:  # the user's function must not harm the user's decision
+            self._limited_log.error("function", "send_notification_func failed: %r", error)
+
+    def _has_backlog(self) -> bool:
+        return self.options.send_notification_func is None and self.notifier.has_backlog
+
+    def _tell_ready(self) -> None:
+        """Tell `client_ready` from a thread of its own, a moment after `create` has returned (D-05)."""
+        if self.options.events is None or CLIENT_READY not in self.options.events:
+            return
+        if start_daemon_thread("targetry-client-ready", self._emit_ready) is None:
+            self.log.error(
+                "client_ready is delayed: the system gives no thread; trying again at a later call"
+            )
+            self._untold.append(CLIENT_READY)
+            self.needs_check = True
+
+    def _emit_ready(self) -> None:
+        self._opened.wait()
+        if not self._closed.wait(_READY_DELAY_S):
+            self.events.emit(CLIENT_READY)
+
+
+def transport_options(options: ClientOptions, log: Log) -> dict[str, Any]:
+    """The arguments of the default transports."""
+    return {
+        "max_connections": options.max_connections,
+        "ca_bundle": options.ca_bundle,
+        "proxy": options.proxy,
+        "trust_env": options.trust_env,
+        "on_surplus": SurplusWarning(log),
+        "own_urls": _own_urls(options),
+    }
+
+
+class SurplusWarning:
+    """Logs that a server sent more than was asked for; refers to nothing of the client but its log."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = LimitedLog(log)
+
+    def __call__(self, origin: tuple[str, str, int]) -> None:
+        self._log.warning(
+            f"surplus {origin}",
+            "closed a connection to %s://%s:%d: bytes came that no request had asked for; look for the cause at that "
+            "server or at a proxy before it",
+            *origin,
+        )
+
+
+def _own_urls(options: ClientOptions) -> list[str]:
+    """Where the client's requests go, as far as no visitor's cookie says otherwise."""
+    address = delivery_address(options)
+    urls = [address.url(""), address.url("", operators_cluster(options.target_location_hint))]
+    if options.decisioning_method is not DecisioningMethod.SERVER_SIDE:
+        urls.append(geo_url(cdn_environment=options.cdn_environment, cdn_base_path=options.cdn_base_path))
+        if isinstance(options.artifact_location, str):
+            urls.append(options.artifact_location)
+    return urls

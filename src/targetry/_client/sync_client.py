@@ -1,0 +1,191 @@
+"""`TargetClient`: the sync skin over the road that every call takes (spec/client.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from targetry._client.base import ClientFace, is_overridden
+from targetry._client.call_options import (
+    OfferOptions,
+    attribute_options,
+    notification_options,
+    offer_options,
+    offers_call,
+)
+from targetry._client.callbacks import CallbackPool
+from targetry._client.options import client_options
+from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, Call, foreign
+from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
+from targetry.artifacts.refresh import RefreshResult
+from targetry.attributes import AttributesProvider
+from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.errors import ApiException
+from targetry.http.protocol import HttpResponse
+
+if TYPE_CHECKING:
+    from multiprocessing.pool import AsyncResult
+
+T = TypeVar("T")
+
+
+class TargetClient(ClientFace):
+    """Asks Adobe Target, or decides for it on device, which offers a visitor gets.
+
+    Made by `create`, used by any number of threads, and closed when it is no longer needed (`with`, or `close()`).
+    A client that was made before a fork works in the child.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        """Not for callers: use `TargetClient.create`."""
+        super().__init__(options)
+        self._callbacks = CallbackPool(self._machinery.log)
+        self._geo = self._machinery.geo()
+
+    @classmethod
+    def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
+        """Make a client from the options of `targetry._client.options.CLIENT_OPTIONS`, a dict or keyword arguments.
+
+        An on-device or hybrid client waits here for its first artifact, at most `maximum_wait_ready` ms (10 s); it is
+        returned in any case. `client_ready` is told a moment after this has returned.
+        Raises `OptionError`, and `ArtifactError` for an `artifact_payload` or a file that cannot be used.
+        (Adobe: "Initialize SDK", Python.)
+        """
+        checked = client_options(options, keywords)
+        client = cls({"internal": checked})
+        client._machinery.open()
+        return client
+
+    def get_offers(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+        """Get the offers of a visitor (Adobe: "Get Offers", Python).
+
+        Options, as a dict or keyword arguments: `request` (a `DeliveryRequest`, or its wire JSON as a dict),
+        `session_id`, `target_cookie`, `target_location_hint`, `decisioning_method`, `consumer_id`, `customer_ids`,
+        `visitor`, `visitor_cookie`, `callback`, `err_callback`.
+
+        Returns a `TargetDeliveryResponse`; with a `callback`, at once, an `AsyncResult` of it. `timeout` counts from this call,
+        and one of both callbacks is called when it is over at the latest; `TargetError` if the system gives no thread.
+        Raises `OptionError` with the path of the wrong field, `NotReadyError` on device without an artifact, `ApiException`
+        (`TransportError`, `DeadlineError`) within `timeout` ms when the Delivery API is asked, `ClosedError`.
+        """
+        self._check_open()
+        offer = offer_options(options, keywords, self._method)
+        if offer.callback is None:
+            return self._offers(offer)
+        return self._later(offer, self._offers)
+
+    def get_attributes(
+        self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> Any:
+        """Get the JSON offers of mboxes as key-value pairs (Adobe: "Get Attributes", Python).
+
+        The options are those of `get_offers`, all of them optional. Returns an `AttributesProvider`; with a
+        `callback` an `AsyncResult` of it. Raises as `get_offers` does. A subclass's own `get_offers` is used.
+        """
+        self._check_open()
+        offer = attribute_options(mbox_names, options, keywords, self._method)
+
+        def ask(offer: OfferOptions, submitted: float | None = None) -> AttributesProvider:
+            if is_overridden(self.get_offers, _GET_OFFERS):
+                return AttributesProvider(self.get_offers(offers_call(offer.request, options, keywords)))
+            return AttributesProvider(self._offers(offer, submitted))
+
+        return ask(offer) if offer.callback is None else self._later(offer, ask)
+
+    def send_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+        """Report displays and clicks (Adobe: "Send Notifications", Python); always asks the Delivery API.
+
+        Options and results as for `get_offers`; `request.notifications` is required.
+        """
+        self._check_open()
+        offer = notification_options(options, keywords)
+        if offer.callback is None:
+            return self._offers(offer)
+        return self._later(offer, self._offers)
+
+    def refresh_artifact(self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S) -> RefreshResult:
+        """Request the artifact now instead of at the next poll, and wait for what comes of it.
+
+        An artifact that cannot be used, or a source that does not answer, is a result and no exception.
+
+        Args:
+            force: request it past caches, and use even one that is older than the one in use.
+            timeout: seconds to wait; the request goes on after that.
+
+        Returns:
+            The result: `outcome` is `updated`, `unchanged`, `failed` (with a `reason`), or `pending` when it
+            is not known within `timeout`, or when a handler of an artifact's event calls this.
+
+        Raises:
+            OptionError: the client is server-side, so that it has no artifact.
+            ClosedError: the client is closed.
+        """
+        try:
+            return self._refresh(force).result(timeout)
+        except TimeoutError:
+            return RefreshResult("pending")
+
+    def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
+        """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
+        return self._machinery.flush(timeout)
+
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Stop polling, send what impressions are left within `timeout` seconds, and close the connections.
+
+        May be called twice; calls of other kinds raise `ClosedError` afterwards.
+        """
+        self._callbacks.close()
+        self._machinery.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _later(self, offer: OfferOptions, call: Callable[[OfferOptions, float], T]) -> AsyncResult[T]:
+        assert offer.callback is not None
+        submitted = time.perf_counter()
+        deadline = submitted + self._machinery.options.timeout / 1000
+        return self._callbacks.submit(
+            lambda: call(offer, submitted), offer.callback, offer.err_callback, deadline
+        )
+
+    def _offers(self, offer: OfferOptions, submitted: float | None = None) -> TargetDeliveryResponse:
+        road = self._road
+        call = road.begin(offer, submitted)
+        if not call.is_local:
+            return self._ask(call)
+        address = call.address_to_find
+        if address is not None and self._geo is not None:
+            left_s = road.deadline(call) - time.perf_counter()
+            call.place(self._geo.resolve(address, enabled=True, within_s=left_s))
+        return road.decide(call)
+
+    def _ask(self, call: Call) -> TargetDeliveryResponse:
+        conversation = self._road.converse(call)
+        attempt = next(conversation)
+        while True:
+            outcome = self._send(attempt)
+            try:
+                attempt = conversation.send(outcome)
+            except StopIteration as end:
+                result: TargetDeliveryResponse = end.value
+                return result
+
+    def _send(self, attempt: Attempt) -> HttpResponse | ApiException:
+        if attempt.pause_s:
+            time.sleep(attempt.pause_s)
+        try:
+            return self._machinery.transport.send(
+                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
+            )
+        except Exception as error:
+            return foreign(error)
+
+
+_GET_OFFERS: Final = TargetClient.get_offers

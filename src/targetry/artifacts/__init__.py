@@ -1,0 +1,1 @@
+"""Download, refresh and disk cache of a client's rule artifact."""

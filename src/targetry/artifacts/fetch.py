@@ -1,0 +1,120 @@
+"""One attempt to get the artifact: what is asked, and what the answer means (spec/decisioning.md §2.2).
+
+Whatever happens comes back as a value. Nothing is remembered here; who calls brings the `ETag` of what he has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from targetry.artifacts.poll_schedule import Pace, pace_of_status
+from targetry.errors import ArtifactError, DeadlineError, TransportError
+from targetry.http.protocol import HttpRequest, HttpResponse, Transport, hide_secrets
+from targetry.http.retry_after import retry_after_s
+
+_TOO_LARGE: Final = " is larger than "  # how a transport says that `max_bytes` were not enough
+_NOT_AUTHORIZED: Final = (
+    "Artifact request is not authorized. This is likely due to On-Device-Decisioning being disabled in "
+    "Admin settings.  Please enable and try again."
+)
+
+
+class Downloaded(msgspec.Struct, frozen=True):
+    """Status 200: the bytes, not looked at yet."""
+
+    body: bytes
+    etag: str | None
+    headers: Mapping[str, str]
+
+
+class NotModified(msgspec.Struct, frozen=True):
+    """Status 304: what the caller has is what there is."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """No artifact. `reason` is the key it is counted by, one of few; `error` says it to people."""
+
+    error: ArtifactError
+    reason: str
+    pace: Pace
+    retry_after_s: float | None = None
+
+
+Outcome = Downloaded | NotModified | Failed
+
+
+def fetch(
+    transport: Transport,
+    url: str,
+    *,
+    etag: str | None,
+    timeout_s: float,
+    max_bytes: int,
+    now: float,
+    past_caches: bool = False,
+) -> Outcome:
+    """Request the artifact, only if it changed when `etag` is given. `now` is the wall clock in epoch seconds.
+
+    An unconditional request that is answered by a 304, as from a cache in between, is repeated once with
+    `Cache-Control: no-cache`, which `past_caches` sends from the start.
+    """
+    headers = {"if-none-match": etag} if etag is not None else {}
+    if past_caches:
+        headers["cache-control"] = "no-cache"
+    try:
+        response = transport.send(HttpRequest("GET", url, headers), timeout=timeout_s, max_bytes=max_bytes)
+        if response.status == 304 and etag is None:
+            again = HttpRequest("GET", url, {"cache-control": "no-cache"})
+            response = transport.send(again, timeout=timeout_s, max_bytes=max_bytes)
+    except Exception as error:  # the transport may be the user's own, and raise anything
+        return _unanswered(error, url)
+    return read(response, conditional=etag is not None, max_bytes=max_bytes, now=now)
+
+
+def read(response: HttpResponse, *, conditional: bool, max_bytes: int, now: float) -> Outcome:
+    """What an answer means; `conditional` says whether the request allowed a 304."""
+    status = response.status
+    if status == 200:
+        if len(response.body) > max_bytes:
+            error = ArtifactError(f"the answer is larger than {max_bytes} bytes")
+            return Failed(error, "too_large", Pace.POLL)
+        return Downloaded(response.body, response.headers.get("etag"), response.headers)
+    if status == 304 and conditional:
+        return NotModified()
+    text = f"Non-200 status code response from artifact request: {status}"
+    return Failed(
+        ArtifactError(_NOT_AUTHORIZED if status == 403 else text),
+        f"status_{status}",
+        pace_of_status(status),
+        retry_after_s(response.headers.get("retry-after"), now),
+    )
+
+
+def _unanswered(cause: Exception, url: str) -> Failed:
+    text = (cause.reason if isinstance(cause, TransportError) else None) or str(cause) or type(cause).__name__
+    error = ArtifactError(hide_secrets(text, url))
+    if not any(_shows_secrets(link, url) for link in _chain(cause)):  # a traceback shows the whole chain
+        error.__cause__ = cause
+    if _TOO_LARGE in text:
+        return Failed(error, "too_large", Pace.POLL)
+    reason = "timeout" if isinstance(cause, DeadlineError) else "connection"
+    return Failed(error, reason, Pace.RETRY)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it was raised from or while handling, as tracebacks do."""
+    pending, seen = [error], set()
+    while pending:
+        link = pending.pop()
+        if id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            pending += [next_one for next_one in (link.__cause__, link.__context__) if next_one is not None]
+
+
+def _shows_secrets(error: BaseException, url: str) -> bool:
+    text = f"{error} {error!r}"
+    return hide_secrets(text, url) != text

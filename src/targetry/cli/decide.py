@@ -1,0 +1,164 @@
+"""From a question to an answer: the artifact is read, a client made that cannot touch the network, and asked."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from targetry import TargetClient, samples
+from targetry._runtime.ids import new_id
+from targetry._runtime.validators import nearest
+from targetry.cli.arguments import Question
+from targetry.device.artifact import artifact_text, is_obfuscated, read_artifact
+from targetry.device.decide import decide
+from targetry.device.ruleset import RuleSet
+from targetry.errors import ArtifactError, TargetError
+from targetry.models import DeliveryRequest, DeliveryResponse
+
+_MOST_BYTES: Final = 64 * 1024 * 1024  # as the client has it for what it downloads
+_PIECE: Final = 1024 * 1024
+_NOBODY: Final = "targetry"
+_DASH: Final = Path("-")
+_STDIN: Final = "stdin"
+
+
+class SourceError(TargetError):
+    """An artifact cannot be read or used; the text says which and why."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """An artifact's bytes, and what is needed to make a client of them."""
+
+    name: str
+    data: bytes
+    client: str
+    organization_id: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was decided at `now_ms`; `request` is the prepared one, with the id that the visitor was given."""
+
+    rules: RuleSet
+    client: str
+    request: DeliveryRequest
+    response: DeliveryResponse
+    meta: dict[str, Any]
+    now_ms: int
+    notes: list[str]
+
+
+class _Notebook:
+    """A client's logger: what it has to say is for the user."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def debug(self, message: str) -> None:
+        pass
+
+    def error(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def read_source(
+    artifact: Path | None, client: str | None = None, organization_id: str | None = None
+) -> Source:
+    """Read the artifact of a file, of stdin (`-`), or the sample. Raises `SourceError`."""
+    name = _STDIN if artifact == _DASH else "the sample shop" if artifact is None else str(artifact)
+    data = _read(artifact or samples.shop_path(), name)
+    if is_obfuscated(data) and organization_id is None:
+        raise SourceError(f"{name}: the artifact is obfuscated, so --organization-id is needed")
+    try:
+        meta = read_artifact(artifact_text(data, organization_id=organization_id)).meta
+    except ArtifactError as error:
+        raise SourceError(f"{name}: {error}") from error
+    named = meta.get("clientCode")
+    said = named if isinstance(named, str) and named else _NOBODY
+    return Source(name, data, client or said, organization_id or _NOBODY)
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        if path == _DASH:
+            return _read_all(sys.stdin.buffer, name)
+        with path.open("rb") as file:
+            return _read_all(file, name)
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror or error}") from error
+
+
+def _read_all(file: BinaryIO, name: str) -> bytes:
+    """Piece by piece: between them Ctrl-C is heeded, and an endless pipe refused."""
+    data = bytearray()
+    while piece := file.read1(_PIECE):  # type: ignore[attr-defined]  # which every binary file has but its protocol lacks
+        data += piece
+        if len(data) > _MOST_BYTES:
+            raise SourceError(f"{name}: larger than {_MOST_BYTES // 1024 // 1024} MiB")
+    return bytes(data)
+
+
+def open_client(source: Source, logger: Any = None) -> TargetClient:
+    """A client that decides by this artifact and talks to nobody."""
+    return TargetClient.create(
+        client=source.client,
+        organization_id=source.organization_id,
+        decisioning_method="on-device",
+        artifact_payload=source.data,
+        polling_interval=0,
+        telemetry_enabled=False,
+        send_notification_func=lambda notification: None,
+        logger=logger or _Notebook(),
+    )
+
+
+def rules_of(client: TargetClient) -> RuleSet:
+    """The rules that a client of `open_client` decides by."""
+    engine = client.decisioning_engine
+    assert engine is not None
+    assert engine.rules is not None
+    return engine.rules
+
+
+def ask(question: Question) -> Answer:
+    """Get the offers. A client goes by the clock of the day, so for another time the engine decides its request again."""
+    request, now_ms = question.request(), question.now_ms()
+    source = read_source(question.artifact, question.client, question.organization_id)
+    notebook = _Notebook()
+    with open_client(source, notebook) as client:
+        asked_at = int(time.time() * 1000)
+        result = client.get_offers(request=request)
+        rules = rules_of(client)
+    prepared, response = result["request"], result["response"]
+    if now_ms is not None:
+        decision = decide(rules, prepared, client_code=source.client, now_ms=now_ms, new_id=new_id)
+        response = decision.response
+    notes = [*notebook.notes, *_remote(rules, result["meta"])]
+    return Answer(
+        rules,
+        source.client,
+        prepared,
+        response,
+        result["meta"],
+        asked_at if now_ms is None else now_ms,
+        notes,
+    )
+
+
+def _remote(rules: RuleSet, meta: dict[str, Any]) -> list[str]:
+    """What the artifact cannot decide, in words."""
+    notes = []
+    for kind, names, known in (
+        ("mbox", meta["remote_mboxes"], rules.remote_mboxes),
+        ("view", meta["remote_views"], rules.remote_views),
+    ):
+        local = rules.mboxes if kind == "mbox" else rules.views
+        for name in names:
+            if name in known:
+                notes.append(f"{kind} {name!r} has activities that only the Delivery API can decide")
+            else:
+                notes.append(f"{kind} {name!r} is not in the artifact{nearest(name, [*local, *known])}")
+    return notes

@@ -1,0 +1,183 @@
+"""The on-device engine without a client: `TargetDecisioningEngine` of the official `target_decisioning_engine` (spec/decisioning.md §12).
+
+Behind its face is a `TargetClient` that decides on device, so both decide alike. What differs is how it is told things: a config
+instead of options, one function for all events, and impressions that are handed to a function instead of being sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from targetry._client.options import shown_option
+from targetry._client.runtime import CLOSE_TIMEOUT_S
+from targetry._client.sync_client import TargetClient
+from targetry.compat.impression_reports import Reports
+from targetry.errors import NotReadyError, OptionError
+from targetry.events import CLIENT_READY, EVENT_NAMES, Event
+from targetry.messages import ARTIFACT_NOT_AVAILABLE
+from targetry.models import CustomerId, DecisioningMethod, DeliveryRequest, DeliveryResponse
+from targetry.visitor import VisitorLike
+
+_OWN_FIELDS: Final = ("event_emitter", "send_notification_func")
+
+
+def ignore_event(event_name: str, payload: Any = None) -> None:
+    """The `event_emitter` of a config that has none."""
+
+
+@dataclass(repr=False, eq=False)
+class DecisioningConfig:
+    """What an engine is made with. Fields are the client options of their names, durations in milliseconds.
+
+    `event_emitter` is called with each event's name and payload, `send_notification_func` with `{"request": DeliveryRequest,
+    "visitor": …}` for the impressions of each decision; without one nobody is told of them.
+    """
+
+    client: str
+    organization_id: str
+    polling_interval: float | None = None
+    artifact_location: str | Path | None = None
+    artifact_payload: Mapping[str, Any] | bytes | str | None = None
+    environment: str | None = None
+    cdn_environment: str | None = None
+    cdn_base_path: str | None = None
+    send_notification_func: Callable[[dict[str, Any]], Any] | None = None
+    telemetry_enabled: bool | None = True
+    event_emitter: Callable[[str, Any], Any] | None = None
+    maximum_wait_ready: float | None = None
+    property_token: str | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.event_emitter):
+            self.event_emitter = ignore_event
+
+    def __repr__(self) -> str:
+        """Return the fields that were set, without passwords, queries of signed URLs, and payloads."""
+        fields = (
+            (name, shown_option(name, value)) for name, value in vars(self).items() if value is not None
+        )
+        return f"DecisioningConfig({', '.join(f'{name}={value!r}' for name, value in fields)})"
+
+
+@dataclass(eq=False)
+class TargetDeliveryRequest:
+    """One question to an engine: a request, and the options of `TargetClient.get_offers` that go with it.
+
+    `trace` is kept for whoever looks at it; what asks for a trace is `request.trace`.
+    """
+
+    request: DeliveryRequest | Mapping[str, Any]
+    target_cookie: str | None = None
+    target_location_hint: str | None = None
+    consumer_id: str | None = None
+    customer_ids: Mapping[str, Any] | Sequence[CustomerId] | None = None
+    session_id: str | None = None
+    visitor: VisitorLike | None = None
+    trace: Any = None
+
+
+class DecisionProviderResponse(DeliveryResponse):
+    """A decision: the `DeliveryResponse`, and the names of what could not be decided here."""
+
+    remote_mboxes: list[str] | None = None
+    remote_views: list[str] | None = None
+
+
+class TargetDecisioningEngine:
+    """Decides on device. Made from a config, started by `initialize`, used by any number of threads, ended by `close`."""
+
+    def __init__(self, config: DecisioningConfig) -> None:
+        self.config = config
+        self._client: TargetClient | None = None
+        self._reports = Reports(config.send_notification_func)
+
+    @property
+    def artifact(self) -> dict[str, Any] | None:
+        """The artifact in use; None when there is none."""
+        return self.get_raw_artifact()
+
+    def initialize(self) -> None:
+        """Get the artifact, waiting as long as `TargetClient.create` does, and begin to poll.
+
+        Raises `OptionError` and `ArtifactError` as `create` does, and `NotReadyError` when there is no artifact yet; the
+        engine goes on asking for it then, and `is_ready` tells when it has come.
+        """
+        if self._client is None:
+            self._client = TargetClient.create(self._options())
+        if not self.is_ready():
+            raise NotReadyError(ARTIFACT_NOT_AVAILABLE)
+
+    def get_offers(self, target_options: TargetDeliveryRequest) -> DecisionProviderResponse:
+        """Decide all that the request asks for. Raises `NotReadyError`, `OptionError`, `ClosedError`."""
+        result = self._ready_client().get_offers(_options_of(target_options))
+        response, meta = result["response"], result["meta"]
+        fields = {name: getattr(response, name) for name in response.__struct_fields__}
+        return DecisionProviderResponse(
+            **fields, remote_mboxes=meta["remote_mboxes"], remote_views=meta["remote_views"]
+        )
+
+    def has_remote_dependency(self, request: DeliveryRequest) -> dict[str, Any]:
+        """`remote_needed`, `remote_mboxes` and `remote_views` of a request. Raises `NotReadyError`."""
+        engine = self._ready_client().decisioning_engine
+        assert engine is not None
+        return engine.has_remote_dependency(request)
+
+    def is_ready(self) -> bool:
+        """Whether there is an artifact to decide by."""
+        engine = self._client.decisioning_engine if self._client is not None else None
+        return engine is not None and engine.is_ready()
+
+    def get_raw_artifact(self) -> dict[str, Any] | None:
+        """The artifact in use; None when there is none."""
+        engine = self._client.decisioning_engine if self._client is not None else None
+        return None if engine is None else engine.get_raw_artifact()
+
+    def stop_polling(self) -> None:
+        """Ask for no new artifact."""
+        if self._client is not None and self._client.decisioning_engine is not None:
+            self._client.decisioning_engine.stop_polling()
+
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Stop polling, and hand over what impressions are left within `timeout` seconds. May be called twice."""
+        deadline = time.monotonic() + timeout
+        if self._client is not None:
+            self._client.close(timeout)
+        self._reports.close(max(0.0, deadline - time.monotonic()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ready_client(self) -> TargetClient:
+        if self._client is None or not self.is_ready():
+            raise NotReadyError(ARTIFACT_NOT_AVAILABLE)
+        return self._client
+
+    def _options(self) -> dict[str, Any]:
+        options = {name: value for name, value in vars(self.config).items() if name not in _OWN_FIELDS}
+        options["decisioning_method"] = DecisioningMethod.ON_DEVICE
+        options["send_notification_func"] = self._reports
+        if self.config.event_emitter is not ignore_event:
+            options["events"] = {name: self._emit for name in EVENT_NAMES if name != CLIENT_READY}
+        return options
+
+    def _emit(self, event: Event) -> None:
+        payload = dict(event)
+        assert self.config.event_emitter is not None
+        self.config.event_emitter(payload.pop("type"), payload)
+
+
+def _options_of(request: object) -> dict[str, Any]:
+    if not isinstance(request, TargetDeliveryRequest):
+        reason = f"must be a TargetDeliveryRequest, not {type(request).__name__}"
+        raise OptionError("target_options", reason)
+    return {name: value for name, value in vars(request).items() if name != "trace"}

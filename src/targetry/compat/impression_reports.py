@@ -1,0 +1,82 @@
+"""Impressions on their way to a function of the user's, `send_notification_func` of a standalone engine."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from targetry._runtime.at_exit import close_at_exit, watch_process
+from targetry._runtime.forks import watch_forks
+from targetry._runtime.logger import Log
+from targetry._runtime.periodic_task import Repeating
+from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.sync_primitives import WakeupEvent
+from targetry.errors import OptionError
+
+_MOST_WAITING: Final = 10_000  # a function that does not keep up loses the newest
+
+
+class Reports:
+    """Hands impressions over one by one, in a thread of its own: the function may wait for the network.
+
+    A function that raises is logged. In a forked child nothing is left of what waited in its parent.
+    """
+
+    def __init__(self, function: Callable[[dict[str, Any]], Any] | None) -> None:
+        if function is not None and not callable(function):
+            raise OptionError("send_notification_func", f"must be callable, not {type(function).__name__}")
+        self._function = function
+        self._log = LimitedLog(Log())
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._taken = WakeupEvent()
+        self._closed = False
+        self._worker = Repeating("targetry-reports", self._step)
+        watch_forks(self)
+        close_at_exit(self, Reports.close)
+
+    def __call__(self, impressions: dict[str, Any]) -> None:
+        if self._function is None:
+            return
+        if len(self._waiting) >= _MOST_WAITING:
+            self._log.error("full", "send_notification_func does not keep up: impressions are dropped")
+            return
+        if not self._worker.running:
+            watch_process()
+        self._waiting.append(impressions)
+        self._worker.schedule(0)
+
+    def close(self, timeout_s: float) -> None:
+        """Wait until all is handed over, for at most `timeout_s` seconds. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        deadline = time.monotonic() + timeout_s
+        has_thread = not self._waiting or self._worker.schedule(
+            0
+        )  # the interpreter may be ending, and give none
+        while self._waiting and (left := deadline - time.monotonic()) > 0:
+            if has_thread:
+                self._taken.wait(left)
+            else:
+                self._hand_over(self._waiting.popleft())
+        self._worker.close(max(0.0, deadline - time.monotonic()))
+
+    def after_fork(self) -> None:
+        self._waiting.clear()
+        self._taken = WakeupEvent()
+        self._worker.after_fork()
+
+    def _step(self) -> None:
+        while self._waiting:
+            impressions = self._waiting.popleft()
+            self._taken.set()
+            self._hand_over(impressions)
+
+    def _hand_over(self, impressions: dict[str, Any]) -> None:
+        assert self._function is not None
+        try:
+            self._function(impressions)
+        except Exception as error:  # it is the user's, and others are waiting
+            self._log.error("function", "send_notification_func failed: %r", error)

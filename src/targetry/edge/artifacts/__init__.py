@@ -1,0 +1,1 @@
+"""Artifacts that an edge serves: watching, registry, activities and tokens in them."""

@@ -1,0 +1,1 @@
+"""Connections, limits, access policy and middleware of an edge."""

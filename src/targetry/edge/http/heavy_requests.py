@@ -1,0 +1,39 @@
+"""Queue of delivery requests that take long: one at a time in a thread, so that others are answered meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from targetry.edge.errors import Refused
+from targetry.edge.http.limits import Breaches
+
+T = TypeVar("T")
+
+MAX_WAITING: Final = 32
+
+
+class HeavyRequests:
+    """The queue of one edge; belongs to its event loop."""
+
+    def __init__(self, breaches: Breaches) -> None:
+        self._breaches = breaches
+        self._turn = asyncio.Semaphore(1)
+        self._waiting = 0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, called by a thread when its turn has come.
+
+        Raises:
+            Refused: 503, too many are waiting.
+        """
+        if self._waiting >= MAX_WAITING:
+            self._breaches.note("heavy")
+            raise Refused(503, "too many large requests are waiting; send the request again later")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(work)
+        finally:
+            self._waiting -= 1

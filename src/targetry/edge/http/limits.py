@@ -1,0 +1,97 @@
+"""What connections may take of an edge, and what is told of those that wanted more (RELIABILITY B7 and rule 9)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from targetry.edge.observability.metrics import Metrics
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_FIELDS: Final = 128
+MAX_BODY_BYTES: Final = 1_000_000  # before and after unzipping
+MAX_REQUEST_BYTES: Final = 8 * MAX_BODY_BYTES  # as sent: chunks of one byte each take six
+
+MAX_UNSENT_BYTES: Final = 256_000_000  # of answers to all connections
+
+_QUIET_S: Final = 60.0
+
+Limit = Literal[
+    "connections",
+    "busy",
+    "idle",
+    "slow",
+    "head",
+    "body",
+    "unread",
+    "host",
+    "work",
+    "heavy",
+    "unsent",
+    "not_http",
+]
+
+# What a line says of each, before how many there were.
+_TEXTS: Final[dict[Limit, str]] = {
+    "connections": "connections closed that had waited longest, to make room for others, as there may be {connections} (--max-connections)",
+    "busy": "connections turned away with 503, as all {connections} are at work (--max-connections)",
+    "idle": "connections closed after {idle_s:g} s without a request (--idle-timeout)",
+    "slow": "requests ended with 408 that had not arrived after {request_s:g} s (--request-timeout)",
+    "head": f"requests refused with 431 whose head has more than {MAX_HEAD_BYTES:,} bytes or {MAX_FIELDS} fields",
+    "body": f"requests refused with 413 whose body has more than {MAX_BODY_BYTES:,} bytes",
+    "unread": "connections ended whose client took nothing of its answer for {idle_s:g} s (--idle-timeout)",
+    "host": "requests refused with 400 that had no Host field, several, or not the one of their target",
+    "work": "requests refused with 413 that ask for more than one request may cost",
+    "heavy": "large requests turned away with 503, as too many were waiting",
+    "unsent": "connections ended, as clients had left more than {unsent_bytes:,} bytes of answers unread",
+    "not_http": "connections ended with 400 that said what is not HTTP",
+}
+_IS_USUAL: Final = frozenset({"idle"})
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """`connections` at a time; `idle_s` without a request, or without taking any of an answer; `request_s` for a head, and for a body;
+    `unsent_bytes` of answers that all clients together have not taken yet."""
+
+    connections: int = 4096
+    idle_s: float = 30.0
+    request_s: float = 10.0
+    unsent_bytes: int = MAX_UNSENT_BYTES
+
+
+class Breaches:
+    """Counts what is ended at a limit, and tells of each limit at most once a minute: at once, and later how often since."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        metrics: Metrics,
+        log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count = metrics.limits
+        self._log = log
+        self._clock = clock
+        self._texts = {name: text.format(**msgspec.structs.asdict(limits)) for name, text in _TEXTS.items()}
+        self._untold: Counter[Limit] = Counter()
+        self._quiet_until: dict[Limit, float] = {}
+
+    def note(self, limit: Limit) -> None:
+        self._count.labels(limit).inc()
+        self._untold[limit] += 1
+        self.tell()
+
+    def tell(self) -> None:
+        """Say what is to be said by now."""
+        if not self._untold:
+            return
+        now = self._clock()
+        for limit in [one for one in self._untold if now >= self._quiet_until.get(one, now)]:
+            level = logging.INFO if limit in _IS_USUAL else logging.WARNING
+            self._log.log(level, "%s: %d", self._texts[limit], self._untold.pop(limit))
+            self._quiet_until[limit] = now + _QUIET_S

@@ -1,0 +1,1 @@
+"""Event store of an edge, in SQLite: recording, sums for reports, retention."""

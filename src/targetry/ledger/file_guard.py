@@ -1,0 +1,118 @@
+"""Detection of ledger files that are removed, replaced or truncated while they are open.
+
+SQLite goes on writing to a file that has no name any more, and to a journal that another process has cut. A commit
+is therefore only acknowledged if the paths still lead to the open files. The checks run in the process's turn to
+write (`turns`), in which no other process of the ledger changes the size of a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from targetry.ledger.errors import CORRUPT, REMOVED, LedgerError
+
+JOURNAL_BYTES: Final = 64 * 1024 * 1024
+"""Size to which SQLite cuts a journal that has grown beyond it."""
+
+_COMPANIONS: Final = ("-wal", "-shm")
+_JOURNAL_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+
+
+class _Seen(NamedTuple):
+    """A file as it was at the last check."""
+
+    device: int
+    inode: int
+    size: int
+
+
+class FileGuard:
+    """Compares the paths of an open database and its journal with the files that were opened."""
+
+    def __init__(self, path: Path, check_content: Callable[[Path], None]) -> None:
+        """Remember the files of a database in WAL mode that has just been opened and read.
+
+        `check_content` opens the file again and raises `sqlite3.Error` or `LedgerError` if its content is damaged.
+        """
+        self._path = path
+        self._check_content = check_content
+        self._database = _look_at(path)
+        self._companions = {name: _look_at(Path(f"{path}{name}")) for name in _COMPANIONS}
+
+    def check(self) -> None:
+        """Raise `LedgerError` if a file is not the one that was opened, or has lost content.
+
+        The reason is `REMOVED` for the database, `CORRUPT` for its content or its journal.
+        """
+        now = _look_at(self._path)
+        if now is None or self._database is None or not _is_same(now, self._database):
+            raise LedgerError(
+                REMOVED, f"the ledger {self._path}: its file was removed or replaced while in use"
+            )
+        if now.size < self._database.size:
+            self._check_shrunk()
+        self._database = now
+        for name in _COMPANIONS:
+            self._check_companion(name)
+
+    def remove_companions(self) -> None:
+        """Delete the journal of a removed database, which SQLite would apply to the next file of that name."""
+        for name, known in self._companions.items():
+            path = Path(f"{self._path}{name}")
+            now = _look_at(path)
+            if now is not None and known is not None and _is_same(now, known):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def _check_shrunk(self) -> None:
+        """Freed pages are given back by other processes too, so only damaged content is an error."""
+        try:
+            self._check_content(self._path)
+        except (sqlite3.Error, LedgerError) as error:
+            raise LedgerError(
+                CORRUPT, f"the ledger {self._path}: its file was truncated while in use ({error})"
+            ) from error
+
+    def _check_companion(self, name: str) -> None:
+        known = self._companions[name]
+        if known is None:  # a file system on which SQLite does without
+            return
+        path = Path(f"{self._path}{name}")
+        now = _look_at(path)
+        if now is None or not _is_same(now, known):
+            raise LedgerError(CORRUPT, f"the ledger {path}: the file was removed or replaced while in use")
+        if name == "-wal" and (
+            now.size < min(known.size, JOURNAL_BYTES) or not _has_journal_header(path, now.size)
+        ):
+            raise LedgerError(CORRUPT, f"the ledger {path}: the file was truncated while in use")
+        self._companions[name] = now
+
+
+def _look_at(path: Path) -> _Seen | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _Seen(found.st_dev, found.st_ino, found.st_size)
+
+
+def _is_same(one: _Seen, other: _Seen) -> bool:
+    return (one.device, one.inode) == (other.device, other.inode)
+
+
+def _has_journal_header(path: Path, size: int) -> bool:
+    """Return whether a journal that is not empty begins as one; a truncated one that is written again has a hole."""
+    if size == 0:
+        return True
+    with contextlib.suppress(OSError):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            return os.read(file, len(_JOURNAL_MAGIC[0])) in _JOURNAL_MAGIC
+        finally:
+            os.close(file)
+    return False

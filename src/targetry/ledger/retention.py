@@ -1,0 +1,314 @@
+"""Removal of the oldest events of a ledger, by their age and by the size of the file.
+
+A report covers the events that are kept: the sums become what they would be if the removed events had never been recorded.
+To that end all old events of a visitor are removed in one transaction, and the visitor's other events are counted again.
+Transactions are short and take their turn to write like any other, so a ledger can be pruned while events are recorded.
+
+An event is as old as its own time says, but no younger than its recording: a time from outside may lie in the future.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from targetry._runtime.file_lock import Claim
+from targetry._runtime.periodic_task import Repeating
+from targetry.errors import OptionError, TargetError
+from targetry.ledger.database import FILE_NAME, LedgerFile, Progress, no_progress
+from targetry.ledger.errors import NoLedgerError, translated
+from targetry.ledger.schema import COUNT_EVENTS
+from targetry.ledger.write_lock import Turns
+
+_T = TypeVar("_T")
+
+MIN_BYTES: Final = 1_000_000
+_DAY_MS: Final = 86_400_000
+_MAX_DAYS: Final = 36_500
+_CHUNK: Final = 500
+"""Old events that one transaction looks at; it removes those, and the other old events of the same visitors."""
+
+_CHECK_S: Final = 60.0
+_BUSY_S: Final = 5.0
+_PAGES: Final = 500
+"""Free pages that are given back to the file system after each transaction."""
+
+_CLAIM_NAME: Final = "ledger.pruning"
+_IS_OLD: Final = "min(timestamp_ms, ifnull(recorded_ms, timestamp_ms)) < ?"
+_IS_FIRST: Final = "seq < ?"
+_IN_CHUNK: Final = "visitor IN (SELECT visitor FROM temp.pruned_visitor)"
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """What to keep: events of the last `keep_days` days, and no more than make a file of `max_bytes` bytes."""
+
+    keep_days: float | None = None
+    max_bytes: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.keep_days is not None or self.max_bytes is not None
+
+    def check(self) -> None:
+        """Raise `OptionError` with the name of the command's option."""
+        if self.keep_days is not None and not 0 < self.keep_days <= _MAX_DAYS:
+            raise OptionError(
+                "keep_days", f"must be more than 0 and at most {_MAX_DAYS:,} days, not {self.keep_days:g}"
+            )
+        if self.max_bytes is not None and self.max_bytes < MIN_BYTES:
+            raise OptionError("max_size", f"must be at least 1 MB, not {self.max_bytes:,} bytes")
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """Events that were removed (or would be, about), and the bytes in use before and after."""
+
+    removed: int
+    before_bytes: int
+    after_bytes: int
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size like `500MB`, `2GB`, `64 MiB` or `1000000`. Raises `ValueError`."""
+    number, unit = text.strip(), ""
+    while number and not number[-1].isdigit():
+        number, unit = number[:-1], number[-1] + unit
+    factor = _UNITS.get(unit.strip().lower())
+    if factor is None or not text.isascii() or not number.replace(".", "", 1).isdecimal() or len(number) > 18:
+        raise ValueError(f"must be a size like 500MB or 2GB, not {text!r}")
+    return int(float(number) * factor)
+
+
+_UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12} | {
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+
+
+def estimate(folder: Path, retention: Retention, now_ms: int | None = None) -> Pruned:
+    """Return what `prune` would remove: exactly by age, about by size. Raises `LedgerError`."""
+    with _opened(folder, no_progress) as (connection, _):
+        before = _used_bytes(connection)
+        (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
+        removed = 0
+        if retention.keep_days is not None:
+            cutoff = _cutoff(retention.keep_days, now_ms)
+            (removed,) = connection.execute(
+                f"SELECT count(*) FROM event WHERE {_IS_OLD}", (cutoff,)
+            ).fetchone()
+        after = before * (events - removed) // max(1, events)
+        if retention.max_bytes is not None and after > retention.max_bytes:
+            removed += int((events - removed) * (1 - retention.max_bytes / after))
+            after = retention.max_bytes
+    return Pruned(removed, before, after)
+
+
+def prune(
+    folder: Path,
+    retention: Retention,
+    *,
+    now_ms: int | None = None,
+    progress: Progress = no_progress,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Pruned:
+    """Remove the events that are not to be kept.
+
+    Args:
+        folder: The folder of the ledger.
+        retention: What to keep.
+        now_ms: The present, epoch milliseconds; by default the clock's.
+        progress: Called with the events that are removed so far, and those that have to be.
+        is_stopped: Asked after each transaction whether to end early.
+
+    Raises:
+        LedgerError: The ledger cannot be opened or written to. What was removed until then stays removed.
+    """
+    removed = 0
+    with _opened(folder, progress) as (connection, pruning):
+        before = _used_bytes(connection)
+        if retention.keep_days is not None:
+            cutoff = _cutoff(retention.keep_days, now_ms)
+            (total,) = connection.execute(f"SELECT count(*) FROM event WHERE {_IS_OLD}", (cutoff,)).fetchone()
+            for count in pruning.remove(_IS_OLD, cutoff):
+                removed += count
+                progress(removed, total)
+                if is_stopped():
+                    break
+        while retention.max_bytes is not None and not is_stopped():
+            cutoff = _first_to_keep(connection, retention.max_bytes)
+            if not cutoff:
+                break
+            (total,) = connection.execute("SELECT count(*) FROM event WHERE seq < ?", (cutoff,)).fetchone()
+            done = 0
+            for count in pruning.remove(_IS_FIRST, cutoff):
+                done += count
+                progress(removed + done, removed + total)
+                if is_stopped():
+                    break
+            removed += done
+            if not done:
+                break
+        pruning.recount_orders(is_stopped)
+        return Pruned(removed, before, _used_bytes(connection))
+
+
+class RetentionTask:
+    """Prunes a ledger every minute, as long as an edge runs. One of the processes that share the ledger does."""
+
+    def __init__(self, folder: str | os.PathLike[str], retention: Retention, log: logging.Logger) -> None:
+        self._folder = Path(folder)
+        self._retention = retention
+        self._log = log
+        self._closed = False
+        self._repeating = Repeating("targetry-retention", self._step)
+
+    def start(self) -> None:
+        self._repeating.schedule(0)
+
+    def close(self) -> None:
+        """End after the transaction that is under way."""
+        self._closed = True
+        self._repeating.close(_BUSY_S)
+
+    def _step(self) -> float:
+        try:
+            claim = Claim(self._folder / _CLAIM_NAME)
+        except OSError:  # another process does it, or the folder is gone
+            return _CHECK_S
+        try:
+            done = prune(self._folder, self._retention, is_stopped=lambda: self._closed)
+            if done.removed:
+                self._log.info(
+                    "%d events were removed from the ledger: older or more than is kept", done.removed
+                )
+        except TargetError as error:
+            self._log.warning("the ledger could not be pruned: %s", error)
+        except Exception:
+            self._log.exception("the ledger could not be pruned")
+        finally:
+            claim.remove()
+        return _CHECK_S
+
+
+class _Pruning:
+    """The transactions, each of which takes its turn among those who write."""
+
+    def __init__(self, file: LedgerFile, turns: Turns) -> None:
+        self._file = file
+        self._turns = turns
+
+    def remove(self, condition: str, limit: int) -> Iterator[int]:
+        """Remove the events for which a condition holds; yield the number after each transaction."""
+        start = 0
+        while found := self._find(condition, limit, start):
+            visitors, start = found
+            yield self._write(partial(_remove, visitors=visitors, condition=condition, limit=limit))
+
+    def recount_orders(self, is_stopped: Callable[[], bool]) -> None:
+        """Count orders again that were the second of their id, where the first is gone."""
+        with translated(self._file.path):
+            orders = self._file.connection().execute("SELECT order_id FROM recount").fetchall()
+        for (order_id,) in orders:
+            last: int | None = 0
+            while last is not None and not is_stopped():
+                last = self._write(partial(_recount, order_id=order_id, after=last))
+
+    def _find(self, condition: str, limit: int, start: int) -> tuple[list[object], int] | None:
+        query = f"SELECT seq, visitor FROM event WHERE seq >= ? AND {condition} ORDER BY seq LIMIT {_CHUNK}"
+        with translated(self._file.path):
+            rows = self._file.connection().execute(query, (start, limit)).fetchall()
+        return (list(dict.fromkeys(visitor for _, visitor in rows)), rows[-1][0] + 1) if rows else None
+
+    def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
+        with self._turns.turn(), translated(self._file.path):
+            connection = self._file.connection()
+            with connection:  # rolls back after an error
+                connection.execute("BEGIN IMMEDIATE")
+                result = write(connection)
+            connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")  # `execute` stops after one page
+            self._file.check()
+        return result
+
+
+def _remove(connection: sqlite3.Connection, visitors: list[object], condition: str, limit: int) -> int:
+    connection.execute("DELETE FROM temp.pruned_visitor")
+    connection.executemany("INSERT INTO temp.pruned_visitor VALUES (?)", [(one,) for one in visitors])
+    connection.execute(
+        "INSERT OR IGNORE INTO recount SELECT DISTINCT one.order_id FROM event AS one "
+        f"WHERE one.{_IN_CHUNK} AND one.kind = 'order' AND EXISTS (SELECT 1 FROM event AS other "
+        f"WHERE other.order_id = one.order_id AND NOT other.{_IN_CHUNK}) AND one.order_id != ''"
+    )
+    for table in ("participation", "purchase"):
+        connection.execute(f"DELETE FROM {table} WHERE {_IN_CHUNK}")
+    removed = connection.execute(f"DELETE FROM event WHERE {_IN_CHUNK} AND {condition}", (limit,)).rowcount
+    connection.execute(f"{COUNT_EVENTS} WHERE {_IN_CHUNK} ORDER BY seq")
+    connection.execute("UPDATE retention SET removed = removed + ?", (removed,))
+    return removed
+
+
+def _recount(connection: sqlite3.Connection, order_id: str, after: int) -> int | None:
+    """Count some of the orders of an id; return the number of the last one, or None if there are no more."""
+    rows = connection.execute(
+        f"SELECT seq FROM event WHERE order_id = ? AND seq > ? ORDER BY seq LIMIT {_CHUNK}", (order_id, after)
+    ).fetchall()
+    if not rows:
+        connection.execute("DELETE FROM recount WHERE order_id = ?", (order_id,))
+        return None
+    last = int(rows[-1][0])
+    connection.execute(
+        f"{COUNT_EVENTS} WHERE kind = 'order' AND order_id = ? AND seq > ? AND seq <= ? ORDER BY seq",
+        (order_id, after, last),
+    )
+    return last
+
+
+@contextlib.contextmanager
+def _opened(folder: Path, progress: Progress) -> Iterator[tuple[sqlite3.Connection, _Pruning]]:
+    if not (folder / FILE_NAME).is_file():
+        raise NoLedgerError("missing", f"there is no ledger in {folder}")
+    log = logging.getLogger("targetry.edge")
+    file = LedgerFile(folder, "FULL", _BUSY_S, log.warning, progress)
+    turns = Turns(folder, _BUSY_S)
+    try:
+        with translated(file.path):
+            connection = file.connection()
+            connection.execute("CREATE TEMP TABLE IF NOT EXISTS pruned_visitor (visitor PRIMARY KEY)")
+            yield connection, _Pruning(file, turns)
+    finally:
+        file.close()
+        turns.tidy()
+
+
+def _cutoff(keep_days: float, now_ms: int | None) -> int:
+    return (int(time.time() * 1000) if now_ms is None else now_ms) - int(keep_days * _DAY_MS)
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the size of the file without its free pages, which the next events use."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _first_to_keep(connection: sqlite3.Connection, max_bytes: int) -> int:
+    """Return the number of the first event to keep, such that about `max_bytes` are in use; 0 if all are kept."""
+    used = _used_bytes(connection)
+    if used <= max_bytes:
+        return 0
+    (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
+    excess = max(1, int(events * (1 - max_bytes / used) * 1.02))
+    row = connection.execute("SELECT seq FROM event ORDER BY seq LIMIT 1 OFFSET ?", (excess,)).fetchone()
+    if row is None:
+        row = connection.execute("SELECT max(seq) + 1 FROM event").fetchone()
+    return int(row[0] or 0)

@@ -1,0 +1,372 @@
+"""Tables of the ledger, and the triggers that keep the sums of its reports up to date.
+
+Triggers count each event in the transaction that inserts it, whichever program does. They work in three steps:
+
+- An event changes the row of its visitor and activity in `participation` (first impression, last click).
+- An order becomes a row of `purchase` in each activity that it counts for. Of orders with one id the earliest is kept.
+- Each change of these rows changes the sums: `experience_sum` and `activity_sum`.
+
+Rows that are no events are not counted. No statement fails on a value that another program has written: amounts that
+cannot be added up exactly are counted as unusable.
+
+`counted_event` is a view that counts what is inserted into it, for events that are in the file already.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from targetry.ledger.event import MAX_ORDER_TOTAL
+
+FORMAT: Final = 2
+APPLICATION: Final = 0x54524759  # distinguishes our files from those of other programs
+
+MICROS: Final = 1_000_000
+"""Fractions of the currency in which order totals are added up; `units` and `micros` are the two parts of a sum."""
+
+FIRST_FORMAT: Final = (
+    """
+    CREATE TABLE event (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, visitor TEXT NOT NULL,
+        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL, location TEXT NOT NULL, token TEXT NOT NULL,
+        timestamp_ms INTEGER NOT NULL, session_id TEXT NOT NULL, order_id TEXT, order_total REAL
+    )
+    """,
+    """
+    CREATE TABLE activity (
+        id TEXT PRIMARY KEY NOT NULL, name TEXT, type TEXT, shares_since_ms INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE experience (
+        activity_id TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, name TEXT, share REAL,
+        PRIMARY KEY (activity_id, id)
+    )
+    """,
+)
+"""Tables as the first version of the ledger made them."""
+
+UPGRADE: Final = ("ALTER TABLE event ADD COLUMN recorded_ms INTEGER",)
+"""Changes of these tables for the second version. `recorded_ms` is NULL for rows from before, and of other programs."""
+
+
+def is_event(row: str = "", *, has_location: bool = False) -> str:
+    """Return the SQL condition for a row that `Ledger.record` could have written; `row` is a prefix like `NEW.`."""
+    names = [
+        "id",
+        "visitor",
+        "activity_id",
+        "experience_id",
+        *(["location", "token", "session_id"] if has_location else []),
+    ]
+    texts = " AND ".join(f"typeof({row}{name}) = 'text'" for name in names)
+    return (
+        f"{row}kind IN ('impression', 'display', 'click', 'order') AND {texts}"
+        f" AND typeof({row}timestamp_ms) = 'integer' AND {row}timestamp_ms >= 0"
+    )
+
+
+_COUNTED: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total"
+COUNT_EVENTS: Final = f"INSERT INTO counted_event ({_COUNTED}) SELECT {_COUNTED} FROM event"
+"""Counts events of the file; to be followed by a condition."""
+
+_IS_IMPRESSION: Final = "{row}kind IN ('impression', 'display') AND {row}activity_id != '' AND {row}experience_id != '' AND {valid}"
+
+
+def _is_impression(row: str) -> str:
+    return _IS_IMPRESSION.format(row=row, valid=is_event(row))
+
+
+COUNT_IMPRESSIONS: Final = f"""
+    INSERT INTO experience_sum (activity_id, experience_id, impressions)
+    SELECT activity_id, experience_id, count(*) FROM event WHERE {_is_impression("")} GROUP BY activity_id, experience_id
+    """
+"""Counts the impressions of the file, into sums that are still empty."""
+
+_IS_USABLE: Final = f"(typeof({{total}}) IN ('real', 'integer') AND abs({{total}}) <= {MAX_ORDER_TOTAL})"
+
+
+def _purchase(row: str, activity_id: str) -> str:
+    """Return the SQL for the columns of a purchase that an order makes in an activity."""
+    total = f"{row}order_total"
+    usable = _IS_USABLE.format(total=total)
+    micros = f"CASE WHEN {usable} THEN CAST(round({total} * {MICROS}.0) AS INTEGER) ELSE 0 END"
+    return (
+        f"{activity_id}, CASE WHEN {row}order_id != '' THEN 'order ' || {row}order_id ELSE 'event ' || {row}id END, "
+        f"{row}timestamp_ms, {row}id, {row}visitor, {row}activity_id != '', "
+        f"({micros}) / {MICROS}, ({micros}) % {MICROS}, {total} IS NOT NULL AND NOT {usable}"
+    )
+
+
+_ADD_PURCHASE: Final = """
+    INSERT INTO purchase (activity_id, order_key, at_ms, event_id, visitor, is_bound, units, micros, unusable)
+    """
+_OR_EARLIER: Final = """
+    ON CONFLICT (activity_id, order_key) DO UPDATE SET
+        at_ms = excluded.at_ms, event_id = excluded.event_id, visitor = excluded.visitor, is_bound = excluded.is_bound,
+        units = excluded.units, micros = excluded.micros, unusable = excluded.unusable
+    WHERE (excluded.at_ms, excluded.event_id) < (at_ms, event_id)
+    """
+
+
+def _add_purchases_of_visitor(condition: str) -> str:
+    """Return the SQL that has the orders of no activity count for an activity that their visitor enters."""
+    return f"""
+    {_ADD_PURCHASE}
+    SELECT {_purchase("event.", "NEW.activity_id")} FROM event
+    WHERE {condition} AND event.visitor = NEW.visitor AND event.kind = 'order' AND event.activity_id = ''
+        AND {is_event("event.")}
+    {_OR_EARLIER};
+    """
+
+
+_LAST_MS: Final = "max(ifnull({row}last_click_ms, -1), ifnull({row}last_order_ms, -1))"
+_HAS_CONVERTED: Final = f"({{row}}experience_id IS NOT NULL AND {_LAST_MS} >= {{row}}first_ms)"
+_IS_OUTSIDE: Final = (
+    f"(NOT {_HAS_CONVERTED} AND ({{row}}last_click_ms IS NOT NULL OR {{row}}bound_orders > 0))"
+)
+_HAS_ENTERED: Final = (
+    "({row}first_ms >= ifnull((SELECT shares_since_ms FROM activity WHERE id = {row}activity_id), 0))"
+)
+_EXPERIENCE_SUMS: Final = (
+    "impressions",
+    "visitors",
+    "entered",
+    "conversions",
+    "orders",
+    "units",
+    "micros",
+    "unusable",
+)
+
+
+def _contribution(row: str) -> str:
+    """Return the SQL for the values of a participation on which the sums depend."""
+    return (
+        f"{row}experience_id, {row}switched, {row}orders, {row}units, {row}micros, {row}unusable, "
+        f"{_HAS_CONVERTED.format(row=row)}, {_IS_OUTSIDE.format(row=row)}, {row}first_ms"
+    )
+
+
+def _add_to_sums(row: str, sign: str) -> str:
+    """Return the SQL that adds a participation to the sums, or subtracts it. The order of such steps is of no matter."""
+    converted, outside = _HAS_CONVERTED.format(row=row), _IS_OUTSIDE.format(row=row)
+    return f"""
+    INSERT INTO experience_sum (activity_id, experience_id, visitors, entered, conversions, orders, units, micros, unusable)
+    SELECT {row}activity_id, {row}experience_id, {sign} 1, {sign} {_HAS_ENTERED.format(row=row)}, {sign} {converted},
+        {sign} {row}orders, {sign} {row}units, {sign} {row}micros, {sign} {row}unusable
+    WHERE {row}experience_id IS NOT NULL
+    ON CONFLICT (activity_id, experience_id) DO UPDATE SET
+        visitors = visitors + excluded.visitors, entered = entered + excluded.entered,
+        conversions = conversions + excluded.conversions, orders = orders + excluded.orders,
+        units = units + excluded.units, micros = micros + excluded.micros, unusable = unusable + excluded.unusable;
+    INSERT INTO activity_sum (activity_id, switched, outside)
+    SELECT {row}activity_id, {sign} {row}switched, {sign} {outside} WHERE {row}switched OR {outside}
+    ON CONFLICT (activity_id) DO UPDATE SET
+        switched = switched + excluded.switched, outside = outside + excluded.outside;
+    """
+
+
+def _add_to_participation(row: str) -> str:
+    """Return the SQL that has a purchase count for its visitor."""
+    return f"""
+    INSERT INTO participation (visitor, activity_id) SELECT {row}visitor, {row}activity_id WHERE {row}is_bound
+    ON CONFLICT (visitor, activity_id) DO NOTHING;
+    UPDATE participation SET bound_orders = bound_orders + {row}is_bound,
+        last_order_ms = max(ifnull(last_order_ms, -1), {row}at_ms), {_change_of_orders(row, "+")}
+    WHERE visitor = {row}visitor AND activity_id = {row}activity_id;
+    """
+
+
+def _subtract_from_participation(row: str) -> str:
+    """Return the SQL that undoes `_add_to_participation`."""
+    return f"""
+    UPDATE participation SET bound_orders = bound_orders - {row}is_bound,
+        last_order_ms = (
+            SELECT max(at_ms) FROM purchase WHERE visitor = {row}visitor AND activity_id = {row}activity_id
+        ), {_change_of_orders(row, "-")}
+    WHERE visitor = {row}visitor AND activity_id = {row}activity_id;
+    """
+
+
+def _change_of_orders(row: str, sign: str) -> str:
+    """Return the SQL assignments for an order, which counts from the first impression on."""
+    counts = f"ifnull({row}at_ms >= first_ms, 0)"
+    values = {"orders": "1", **{name: f"{row}{name}" for name in ("units", "micros", "unusable")}}
+    return ", ".join(f"{name} = {name} {sign} {value} * {counts}" for name, value in values.items())
+
+
+def _orders_between(first: str, end: str) -> str:
+    """Return the SQL assignments for the purchases of a participation from one time up to another, or without an end."""
+    found = (
+        f"FROM purchase WHERE visitor = NEW.visitor AND activity_id = NEW.activity_id "
+        f"AND at_ms >= {first} AND ({end} IS NULL OR at_ms < {end})"
+    )
+    sums = {"orders": "count(*)", **{name: f"total({name})" for name in ("units", "micros", "unusable")}}
+    return ", ".join(f"{name} = {name} + (SELECT {value} {found})" for name, value in sums.items())
+
+
+def _recount_entered(row: str) -> str:
+    return f"""
+    UPDATE experience_sum SET entered = (
+        SELECT count(*) FROM participation AS one
+        WHERE one.activity_id = experience_sum.activity_id AND one.experience_id = experience_sum.experience_id
+            AND one.first_ms >= {row}shares_since_ms
+    ) WHERE activity_id = {row}id;
+    """
+
+
+_IS_EARLIER: Final = "(first_ms IS NULL OR (excluded.first_ms, excluded.first_id) < (first_ms, first_id))"
+_IS_ANOTHER: Final = "(experience_id IS NOT NULL AND experience_id != excluded.experience_id)"
+
+SUMS: Final = (
+    """
+    CREATE TABLE participation (
+        visitor TEXT NOT NULL, activity_id TEXT NOT NULL,
+        experience_id TEXT, first_ms INTEGER, first_id TEXT, switched INTEGER NOT NULL DEFAULT 0,
+        last_click_ms INTEGER, last_order_ms INTEGER, bound_orders INTEGER NOT NULL DEFAULT 0,
+        orders INTEGER NOT NULL DEFAULT 0, units INTEGER NOT NULL DEFAULT 0, micros INTEGER NOT NULL DEFAULT 0,
+        unusable INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (visitor, activity_id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE purchase (
+        activity_id TEXT NOT NULL, order_key TEXT NOT NULL, at_ms INTEGER NOT NULL, event_id TEXT NOT NULL,
+        visitor TEXT NOT NULL, is_bound INTEGER NOT NULL, units INTEGER NOT NULL, micros INTEGER NOT NULL,
+        unusable INTEGER NOT NULL,
+        PRIMARY KEY (activity_id, order_key)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX purchase_of_visitor ON purchase (visitor, activity_id, at_ms)",
+    f"""
+    CREATE TABLE experience_sum (
+        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL,
+        {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _EXPERIENCE_SUMS)},
+        PRIMARY KEY (activity_id, experience_id)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE activity_sum (
+        activity_id TEXT PRIMARY KEY NOT NULL, switched INTEGER NOT NULL DEFAULT 0, outside INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
+    "CREATE TABLE retention (removed INTEGER NOT NULL)",
+    "INSERT INTO retention VALUES (0)",
+    "CREATE TABLE recount (order_id TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE INDEX event_of_visitor ON event (visitor, kind)",
+    "CREATE INDEX event_of_order ON event (order_id) WHERE order_id IS NOT NULL",
+    f"CREATE VIEW counted_event AS SELECT {_COUNTED} FROM event",
+    f"""
+    CREATE TRIGGER count_impression INSTEAD OF INSERT ON counted_event WHEN {_is_impression("NEW.")} BEGIN
+        INSERT INTO participation (visitor, activity_id, experience_id, first_ms, first_id)
+        VALUES (NEW.visitor, NEW.activity_id, NEW.experience_id, NEW.timestamp_ms, NEW.id)
+        ON CONFLICT (visitor, activity_id) DO UPDATE SET
+            switched = switched OR {_IS_ANOTHER},
+            experience_id = CASE WHEN {_IS_EARLIER} THEN excluded.experience_id ELSE experience_id END,
+            first_ms = CASE WHEN {_IS_EARLIER} THEN excluded.first_ms ELSE first_ms END,
+            first_id = CASE WHEN {_IS_EARLIER} THEN excluded.first_id ELSE first_id END
+        WHERE {_IS_EARLIER} OR ({_IS_ANOTHER} AND NOT switched);
+    END
+    """,
+    f"""
+    CREATE TRIGGER count_click INSTEAD OF INSERT ON counted_event
+    WHEN NEW.kind = 'click' AND NEW.activity_id != '' AND {is_event("NEW.")} BEGIN
+        INSERT INTO participation (visitor, activity_id, last_click_ms)
+        VALUES (NEW.visitor, NEW.activity_id, NEW.timestamp_ms)
+        ON CONFLICT (visitor, activity_id) DO UPDATE SET last_click_ms = excluded.last_click_ms
+        WHERE last_click_ms IS NULL OR last_click_ms < excluded.last_click_ms;
+    END
+    """,
+    f"""
+    CREATE TRIGGER count_order INSTEAD OF INSERT ON counted_event
+    WHEN NEW.kind = 'order' AND NEW.activity_id = '' AND {is_event("NEW.")} BEGIN
+        {_ADD_PURCHASE}
+        SELECT {_purchase("NEW.", "participation.activity_id")} FROM participation
+        WHERE participation.visitor = NEW.visitor AND participation.experience_id IS NOT NULL
+        {_OR_EARLIER};
+    END
+    """,
+    f"""
+    CREATE TRIGGER count_bound_order INSTEAD OF INSERT ON counted_event
+    WHEN NEW.kind = 'order' AND NEW.activity_id != '' AND {is_event("NEW.")} BEGIN
+        {_ADD_PURCHASE} SELECT {_purchase("NEW.", "NEW.activity_id")} WHERE true {_OR_EARLIER};
+    END
+    """,
+    f"""
+    CREATE TRIGGER add_participation AFTER INSERT ON participation BEGIN
+        {_add_to_sums("NEW.", "+")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER change_participation AFTER UPDATE ON participation
+    WHEN ({_contribution("OLD.")}) IS NOT ({_contribution("NEW.")}) BEGIN
+        {_add_to_sums("OLD.", "-")}
+        {_add_to_sums("NEW.", "+")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER remove_participation AFTER DELETE ON participation BEGIN
+        {_add_to_sums("OLD.", "-")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER enter_activity AFTER INSERT ON participation WHEN NEW.experience_id IS NOT NULL BEGIN
+        {_add_purchases_of_visitor("true")}
+    END
+    """,
+    # Orders between the new and the old first impression count from now on.
+    f"""
+    CREATE TRIGGER enter_earlier AFTER UPDATE OF first_ms ON participation WHEN OLD.first_ms IS NOT NEW.first_ms BEGIN
+        UPDATE participation SET {_orders_between("NEW.first_ms", "OLD.first_ms")}
+        WHERE visitor = NEW.visitor AND activity_id = NEW.activity_id;
+        {_add_purchases_of_visitor("OLD.experience_id IS NULL")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER add_purchase AFTER INSERT ON purchase BEGIN
+        {_add_to_participation("NEW.")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER change_purchase AFTER UPDATE ON purchase BEGIN
+        {_subtract_from_participation("OLD.")}
+        {_add_to_participation("NEW.")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER remove_purchase AFTER DELETE ON purchase BEGIN
+        {_subtract_from_participation("OLD.")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER count_impressions AFTER INSERT ON event WHEN {_is_impression("NEW.")} BEGIN
+        INSERT INTO experience_sum (activity_id, experience_id, impressions)
+        VALUES (NEW.activity_id, NEW.experience_id, 1)
+        ON CONFLICT (activity_id, experience_id) DO UPDATE SET impressions = impressions + 1;
+    END
+    """,
+    f"""
+    CREATE TRIGGER subtract_impression AFTER DELETE ON event WHEN {_is_impression("OLD.")} BEGIN
+        UPDATE experience_sum SET impressions = impressions - 1
+        WHERE activity_id = OLD.activity_id AND experience_id = OLD.experience_id;
+    END
+    """,
+    f"""
+    CREATE TRIGGER count_event AFTER INSERT ON event BEGIN
+        INSERT INTO counted_event ({_COUNTED}) VALUES ({", ".join(f"NEW.{name}" for name in _COUNTED.split(", "))});
+    END
+    """,
+    f"""
+    CREATE TRIGGER describe_activity AFTER INSERT ON activity WHEN NEW.shares_since_ms > 0 BEGIN
+        {_recount_entered("NEW.")}
+    END
+    """,
+    f"""
+    CREATE TRIGGER change_shares AFTER UPDATE OF shares_since_ms ON activity
+    WHEN OLD.shares_since_ms IS NOT NEW.shares_since_ms BEGIN
+        {_recount_entered("NEW.")}
+    END
+    """,
+)
+"""What the second version has besides: sums, indexes and triggers."""

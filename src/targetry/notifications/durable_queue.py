@@ -1,0 +1,332 @@
+"""An outbox whose deliveries are on disk before they are sent, and whose backlog may stay there.
+
+    handed over → arrivals → disk → ready → in flight → …
+
+A thread of its own, the scribe, moves what arrives to the disk, and back into memory as room is made. The limit of the
+outbox is one on memory: half of it at most is a window on the disk, the rest is for arrivals. Each destination has a window
+of its own; those of failing hosts are small, so that a backlog of theirs leaves room for the others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from targetry._runtime.wakeup import Bell
+from targetry.notifications.counters import SPOOL_FOREIGN, SPOOL_LOST
+from targetry.notifications.destination import ClusterQueue
+from targetry.notifications.entry import Entry
+from targetry.notifications.queue import Outbox
+from targetry.notifications.spool import Backlog
+
+_MAX_TAKEN_BACK = 64  # entries that leave memory at once
+_MISSING = (
+    "The notification spool lacks rows that it should hold: they are counted as spool_lost; "
+    "the other rows are sent"
+)
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """Rows of one cluster that there is room for: those after `after`, at most `limit`, of about `max_bytes`."""
+
+    cluster: str | None
+    after: int
+    limit: int
+    max_bytes: int
+
+
+class SpooledOutbox(Outbox):
+    """What is in the disk's part of it is pending in the books, and stays so after the end: for the next process."""
+
+    def __init__(self, **options: Any) -> None:
+        """`options` are those of `Outbox`."""
+        super().__init__(**options)
+        self.scribe_bell = Bell()
+        self.scribes: set[object] = set()  # at most one
+        self.opening = False  # it is not known yet what an earlier process left
+        self._window = max(1, self._limit // 2)
+        self._window_bytes = self._max_bytes // 2
+        self._arrivals: deque[Entry] = deque()
+        self._being_written: Sequence[Entry] = ()
+        self._newest_row = 0
+        self._settled_rows: set[int] = set()  # still in the file
+
+    @property
+    def has_work(self) -> bool:
+        return super().has_work or self.opening
+
+    @property
+    def staffed(self) -> bool:
+        return super().staffed and bool(self.scribes)
+
+    @property
+    def deserted(self) -> bool:
+        return not self.crew and not self.scribes
+
+    def retire(self, crew: set[object], token: object) -> bool:
+        # Nothing is left to write; without that, rows of deliveries that were sent would stay on disk.
+        return not (self._settled_rows or self._arrivals) and super().retire(crew, token)
+
+    def opened(self) -> None:
+        """A new file is in use, whose rows are numbered from the start."""
+        with self._holding:
+            self._newest_row = 0
+            self._settled_rows.clear()
+            for queue in self._queues.values():
+                queue.cursor = 0
+
+    def looked(self) -> None:
+        """What earlier processes left is known."""
+        with self._holding:
+            self.opening = False
+            if not self.size:
+                self._tell_waiters()
+
+    def recovered(self, backlogs: Sequence[Backlog], newest_row: int) -> None:
+        """The file has got deliveries that an earlier process left; its newest row is now `newest_row`."""
+        with self._holding:
+            for backlog in backlogs:
+                queue = self._queues.get(backlog.cluster)
+                if queue is None:
+                    queue = self._queues[backlog.cluster] = self._new_queue(backlog.cluster)
+                self.ledger.recover(backlog.notifications)
+                self.size += backlog.deliveries
+                self._leave_on_disk(queue, backlog.deliveries, backlog.notifications)
+            self._newest_row = newest_row
+
+    def disowned(self, notifications: int) -> None:
+        """The file had notifications that this client must not send."""
+        with self._holding:
+            self._count_refused(SPOOL_FOREIGN, notifications, 0)
+
+    def is_empty(self) -> bool:
+        return not self.opening and super().is_empty()
+
+    def take_arrivals(self) -> tuple[Sequence[Entry], Sequence[int]]:
+        """Return deliveries to write, and rows to delete: call `removed` once they are deleted."""
+        with self._holding:
+            self._being_written = tuple(self._arrivals)
+            self._arrivals.clear()
+            return self._being_written, tuple(self._settled_rows)
+
+    def removed(self, rows: Sequence[int]) -> None:
+        """Forget settled rows that were deleted from the file."""
+        with self._holding:
+            self._settled_rows.difference_update(rows)
+
+    def arrived(self, rows: Sequence[int | None]) -> None:
+        """The arrivals were written as `rows`; None: that one could not be, and has to do without.
+
+        What comes after one that is on disk only, stays on disk too, so that the cursor divides them.
+        """
+        with self._holding:
+            for entry, row in zip(self._being_written, rows, strict=True):
+                entry.row = row
+                if row is None:
+                    self._arrive_in_memory(entry)
+                    continue
+                if entry.settled:
+                    self._settled_rows.add(row)
+                else:
+                    self._arrive_on_disk(entry, row)
+                self._newest_row = row
+            self._being_written = ()
+            self.bell.ring()
+
+    def _arrive_in_memory(self, entry: Entry) -> None:
+        if self.ended:
+            self._leave(entry)
+        elif not entry.settled:
+            super()._place(self._queues[entry.cluster], entry)
+
+    def _arrive_on_disk(self, entry: Entry, row: int) -> None:
+        queue = self._queues[entry.cluster]
+        if self.ended or queue.on_disk or not self._has_window(queue):
+            self._leave_on_disk(queue, 1, entry.count)
+            self._release(entry)
+        else:
+            queue.cursor = row
+            super()._place(queue, entry)
+
+    def next_page(self) -> PageRequest | None:
+        """Rows that should come back from the disk, if there are any. Little at a time is not worth it."""
+        with self._holding:
+            if self.ended:
+                return None
+            for queue in self._queues.values():
+                if self._is_failing(queue):
+                    self._shrink(queue)
+            for queue in self._queues.values():
+                if queue.on_disk and (page := self._page_of(queue)) is not None:
+                    return page
+            return None
+
+    def _page_of(self, queue: ClusterQueue) -> PageRequest | None:
+        share, share_bytes = self._share(queue)
+        if queue.in_memory > share // 2 or (queue.in_memory and queue.size > share_bytes):
+            return None
+        in_memory, total = self._in_memory, self._bytes
+        limit = min(share - queue.in_memory, self._window - in_memory, queue.on_disk)
+        size = min(share_bytes - queue.size, self._window_bytes - total)
+        if queue.in_memory and (limit <= 0 or size <= 0):
+            return None
+        return PageRequest(queue.cluster, queue.cursor, max(1, limit), max(1, size))
+
+    def paged(self, page: PageRequest, entries: Sequence[Entry]) -> None:
+        """Take the rows of a page into memory, in their order.
+
+        The lock was free while the file was read. If entries were left to the disk meanwhile, the
+        cursor has moved back, and the page does not hold the next rows: it is discarded, and
+        `next_page` requests them again. Rows that are settled and not yet deleted are skipped.
+        """
+        with self._holding:
+            queue = self._queues[page.cluster]
+            if self.ended or queue.cursor != page.after:
+                return
+            if not entries:
+                self._count_missing(queue)
+            for entry in entries:
+                assert entry.row is not None
+                queue.cursor = entry.row
+                if entry.row in self._settled_rows:
+                    continue
+                entry.cluster = page.cluster
+                queue.on_disk -= 1
+                queue.notifications_on_disk -= entry.count
+                self._hold(queue, entry)
+                super()._place(queue, entry)
+            self.bell.ring()
+
+    def _count_missing(self, queue: ClusterQueue) -> None:
+        """Count the rows of a cluster that a readable file lacks as lost; keep the other rows."""
+        self.trouble.append(_MISSING)
+        self._lose(queue)
+        self._discard_unused_queues()
+
+    def lost(self) -> None:
+        """The disk cannot be read: what was only there is gone."""
+        with self._holding:
+            for queue in self._queues.values():
+                self._lose(queue)
+                queue.cursor = 0
+                for entry in (*queue.ready, *queue.failed, *queue.calls):
+                    entry.row = None
+            self._discard_unused_queues()
+            self._settled_rows.clear()
+            self._newest_row = 0
+            self.bell.ring()
+
+    def _lose(self, queue: ClusterQueue) -> None:
+        if not queue.on_disk:
+            return
+        count = queue.notifications_on_disk
+        self.ledger.drop(SPOOL_LOST, count)
+        if count:
+            self._refused_for(SPOOL_LOST).count += count
+        self.size -= queue.on_disk
+        queue.on_disk = queue.notifications_on_disk = 0
+
+    def _discard_unused_queues(self) -> None:
+        for queue in tuple(self._queues.values()):
+            if queue.is_unused and queue is not self._own:
+                del self._queues[queue.cluster]
+        if not self.size:
+            self._tell_waiters()
+
+    def abandon(self) -> None:
+        """The scribe did not come to write them: drop the arrivals. Only after `end`."""
+        with self._holding:
+            for entry in (*self._being_written, *self._arrivals):
+                self._leave(entry)
+            self._arrivals.clear()
+
+    def sweep(self) -> None:
+        super().sweep()
+        self.scribe_bell.ring()
+
+    def doubted(self, *args: Any, **details: Any) -> None:
+        super().doubted(*args, **details)
+        self.scribe_bell.ring()  # the window of that host is smaller now
+
+    def _new_queue(self, cluster: str | None) -> ClusterQueue:
+        queue = super()._new_queue(cluster)
+        queue.cursor = self._newest_row  # older rows of this cluster were settled
+        return queue
+
+    def _place(self, queue: ClusterQueue, entry: Entry) -> None:
+        self._arrivals.append(entry)
+        self.scribe_bell.ring()
+
+    def _make_room(self, queue: ClusterQueue, size: int) -> bool:
+        """Leave entries to the disk that are there already; drop some only where there is no disk."""
+        longest = max((one for one in self._queues.values() if one.has_waiting), key=_held, default=None)
+        if longest is not None:
+            self._take_back(longest, max(0, longest.in_memory - _MAX_TAKEN_BACK))
+            if self._fits(size):
+                return True
+        return not self._newest_row and super()._make_room(queue, size)
+
+    def _shrink(self, queue: ClusterQueue) -> None:
+        """Leave to the disk what exceeds the window of a failing host."""
+        share, share_bytes = self._share(queue)
+        self._take_back(queue, share)
+        while queue.size > share_bytes and self._take_back(queue, queue.in_memory - 1):
+            pass
+
+    def _take_back(self, queue: ClusterQueue, keep: int) -> int:
+        """Leave waiting entries to the disk until `keep` are in memory; return how many went."""
+        went = 0
+        while queue.in_memory > keep and (entry := queue.take_back()) is not None:
+            self._leave_on_disk(queue, 1, entry.count)
+            self._release(entry)
+            went += 1
+        return went
+
+    def _leave_on_disk(self, queue: ClusterQueue, deliveries: int, notifications: int) -> None:
+        queue.on_disk += deliveries
+        queue.notifications_on_disk += notifications
+
+    def _share(self, queue: ClusterQueue) -> tuple[int, int]:
+        """Return how many entries, of how many bytes, of one cluster should be in memory."""
+        if not self._is_failing(queue):
+            return self._window, self._window_bytes
+        parts = 2 * len(self._queues)
+        return max(1, self._window // parts), self._window_bytes // parts
+
+    @property
+    def _in_memory(self) -> int:
+        return sum(queue.in_memory for queue in self._queues.values())
+
+    def _has_window(self, queue: ClusterQueue) -> bool:
+        if not queue.in_memory:
+            return True
+        share, share_bytes = self._share(queue)
+        return (
+            queue.in_memory < share
+            and queue.size <= share_bytes
+            and self._in_memory < self._window
+            and self._bytes <= self._window_bytes
+        )
+
+    def _settle(self, entry: Entry) -> bool:
+        if not super()._settle(entry):
+            return False
+        if entry.row is not None:
+            self._settled_rows.add(entry.row)
+        self.scribe_bell.ring()
+        return True
+
+    def _leave_all(self, entries: Sequence[Entry]) -> None:
+        super()._leave_all([entry for entry in entries if entry.row is None])
+        for entry in entries:
+            if entry.row is not None and not entry.settled:  # it stays pending, on disk
+                entry.settled = True
+                self._end_call(entry)
+                self._release(entry)
+
+
+def _held(queue: ClusterQueue) -> int:
+    return queue.held

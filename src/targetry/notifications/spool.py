@@ -1,0 +1,424 @@
+"""Deliveries on disk, so that they outlive the process: a folder with one SQLite file for each process.
+
+A file of its own, because SQLite must not be carried over a fork: a child that opens the file its parent has open believes
+that it holds the parent's locks. Whose a file is, says a lock beside it (`claim`), which also tells when
+its owner is dead: then the next process that opens the folder takes over what is in it. So nothing is sent by two
+processes, and there is no lease that could run out while a process is frozen.
+
+Written rows survive the end of the process, kill -9 included, but perhaps not that of the machine: commits are not synced
+one by one. Files are private to the user (mode 0600), since they hold what visitors did; files of others are not read.
+
+Rows hold session and cluster of a delivery, not its URL: the client that sends it builds that. A file is of one client
+account, whose name is in it.
+
+Ages are counted on a clock of the file's own, which runs only while a process has the file open. So a jump of the wall
+clock neither expires a backlog nor keeps it, and the time for which no process ran does not count. At most a minute of an
+age is lost when a process is killed.
+
+A `Spool` is used by one thread, and must be referred to by nothing but that thread's frames: then a forked child, which has
+no such thread, neither uses nor closes the parent's connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from targetry._runtime.file_lock import Claim
+from targetry._runtime.forks import ForkGate
+from targetry._runtime.ids import new_id
+from targetry._runtime.private_file import check_folder, check_private_if_there, open_private
+from targetry.delivery.hosts import DeliveryAddress, cluster_number
+
+_FORMAT: Final = 2
+_ROWS_AT_A_TIME: Final = 500
+_BUSY_S: Final = 0.5
+_SAVE_CLOCK_S: Final = 60.0
+_MAX_CLUSTERS: Final = 32  # in one file; rows of others count as rows of the client's own host
+_SCHEMA: Final = (
+    "CREATE TABLE delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, "
+    "cluster TEXT, body BLOB NOT NULL, count INTEGER NOT NULL, born REAL NOT NULL)",
+    "CREATE INDEX by_cluster ON delivery (cluster, id)",
+    "CREATE TABLE file (identity TEXT NOT NULL, clock REAL NOT NULL)",
+)
+_TOTALS: Final = "SELECT coalesce(sum(length(body)), 0), coalesce(max(id), 0) FROM delivery"
+_BACKLOGS: Final = (
+    "SELECT cluster, count(*), sum(count) FROM delivery GROUP BY cluster ORDER BY count(*) DESC"
+)
+_INSERT: Final = "INSERT INTO delivery (session, cluster, body, count, born) VALUES (?, ?, ?, ?, ?)"
+_COLUMNS: Final = "SELECT session, cluster, body, count, born, id FROM delivery "
+_PAGE: Final = _COLUMNS + "WHERE id > ? ORDER BY id LIMIT ?"
+_PAGE_OF_CLUSTER: Final = _COLUMNS + "WHERE cluster IS ? AND id > ? ORDER BY id LIMIT ?"
+
+Clock = Callable[[], float]
+
+
+class SpoolError(Exception):
+    """The disk did not do what was asked; the text says why."""
+
+    @property
+    def corrupt(self) -> bool:
+        """Whether it is the file's content that is wrong, so that the same would happen again."""
+        return type(self.__cause__) is sqlite3.DatabaseError
+
+
+class SpooledDelivery(msgspec.Struct, frozen=True):
+    """What is kept: `body` is the JSON that is sent, `age` the seconds since it was offered, `id` its row."""
+
+    session_id: str
+    cluster: str | None
+    body: bytes
+    count: int
+    age: float
+    id: int = 0
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What a file holds for one cluster."""
+
+    cluster: str | None
+    deliveries: int
+    notifications: int
+
+
+# SQLite has locks of its own; in a child that was forked while they are held they would stay locked.
+_sqlite: Final = ForkGate(longest_wait_s=1.0)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise SpoolError(f"{type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _in_sqlite() -> Iterator[None]:
+    with _sqlite.shut(), _translated():
+        yield
+
+
+class Spool:
+    """One file of the folder. `foreign` counts notifications in it that this client must not send."""
+
+    def __init__(
+        self, claim: Claim, max_bytes: int, address: DeliveryAddress, clock: Clock = time.monotonic
+    ) -> None:
+        """Raises `SpoolError` for a file that cannot be used."""
+        self.path = _data_of(claim)
+        self.foreign = 0
+        self._claim = claim
+        self._max_bytes = max_bytes
+        self._address = address
+        self._clock = clock
+        self._offset = -clock()  # of the clock of a new file
+        self._saved_at = clock()
+        self._bytes = self.newest_row = 0
+        with _in_sqlite():
+            os.close(open_private(self.path, os.O_RDWR | os.O_CREAT))
+            self._check_companions()
+            self._connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
+            try:
+                self._prepare()
+                self._bytes, self.newest_row = self._connection.execute(_TOTALS).fetchone()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _check_companions(self) -> None:
+        for path in (self.path, *_companions(self.path)):
+            check_private_if_there(path)
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA locking_mode=EXCLUSIVE")  # nobody else may, and so no file for shared memory is needed
+        run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=NORMAL")
+        (version,) = run("PRAGMA user_version").fetchone()
+        self._check_companions()  # again: now they are open
+        if version not in (0, 1, _FORMAT):
+            raise OSError(f"{self.path.name} has format {version}, this is {_FORMAT}")
+        if version != _FORMAT:
+            with self._transaction():
+                self._make_tables(is_old=version == 1)
+        identity, clock = run("SELECT identity, clock FROM file").fetchone()
+        if identity != self._address.identity:
+            raise SpoolError(f"it is of another account, {identity}")
+        self._offset = clock - self._clock()
+        self._check_clusters()
+
+    def _check_clusters(self) -> None:
+        """Give rows whose cluster cannot be one, and those of too many clusters, to the client's own host."""
+        clusters = [cluster for cluster, _, _ in self._connection.execute(_BACKLOGS) if cluster is not None]
+        valid = [cluster for cluster in clusters if cluster_number(str(cluster)) == cluster]
+        for cluster in set(clusters) - set(valid[:_MAX_CLUSTERS]):
+            self._connection.execute("UPDATE delivery SET cluster = NULL WHERE cluster IS ?", (cluster,))
+
+    def _make_tables(self, *, is_old: bool) -> None:
+        run = self._connection.execute
+        if is_old:
+            run("ALTER TABLE delivery RENAME TO old")
+        for statement in _SCHEMA:
+            run(statement)
+        run("INSERT INTO file VALUES (?, 0)", (self._address.identity,))
+        if is_old:
+            self._convert()
+            run("DROP TABLE old")
+        run(f"PRAGMA user_version={_FORMAT}")
+
+    def _convert(self) -> None:
+        """Take over rows of format 1, which hold URLs: those that this client would build."""
+        rows = self._connection.execute("SELECT url, body, count FROM old ORDER BY id")
+        for url, body, count in rows:
+            parsed = self._address.parse(url)
+            if parsed is None:
+                self.foreign += count
+            else:
+                self._connection.execute(_INSERT, (*parsed, body, count, 0.0))
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        max_bytes: int,
+        address: DeliveryAddress,
+        problems: dict[str, str],
+        clock: Clock = time.monotonic,
+    ) -> Self:
+        """Return a file for this process: one that a dead process has left, else a new one. `problems`: see `adopt`.
+
+        Makes the folder if need be. Raises `SpoolError`.
+        """
+        with _translated():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_folder(folder)
+            for claim in _leftovers(folder, problems):
+                own = cls._reopen(claim, max_bytes, address, problems, clock)
+                if own is not None:
+                    return own
+            claim = _new_claim(folder)
+            try:
+                return cls(claim, max_bytes, address, clock)
+            except SpoolError:
+                claim.remove()
+                raise
+
+    def backlogs(self) -> list[Backlog]:
+        """Return what is in the file, by cluster. Raises `SpoolError`."""
+        with _in_sqlite():
+            return [Backlog(*row) for row in self._connection.execute(_BACKLOGS)]
+
+    def adopt(self, problems: dict[str, str]) -> list[Backlog]:
+        """Take over what dead processes left in the folder; return what that was.
+
+        A file that cannot be read is renamed to `*.corrupt`. Files that cannot be used are left for later; `problems`
+        gets their names, with the reason. Raises nothing.
+        """
+        backlogs: dict[str | None, Backlog] = {}
+        for claim in _leftovers(self.path.parent, problems):
+            other = self._reopen(claim, self._max_bytes, self._address, problems, self._clock)
+            if other is None:
+                continue
+            for backlog in self._take_over(other, problems):
+                known = backlogs.get(backlog.cluster, Backlog(backlog.cluster, 0, 0))
+                backlogs[backlog.cluster] = Backlog(
+                    backlog.cluster,
+                    known.deliveries + backlog.deliveries,
+                    known.notifications + backlog.notifications,
+                )
+        return list(backlogs.values())
+
+    @classmethod
+    def _reopen(
+        cls,
+        claim: Claim,
+        max_bytes: int,
+        address: DeliveryAddress,
+        problems: dict[str, str],
+        clock: Clock,
+    ) -> Self | None:
+        path = _data_of(claim)
+        if not path.exists() and not path.is_symlink():
+            claim.remove()
+            return None
+        try:
+            return cls(claim, max_bytes, address, clock)
+        except SpoolError as error:
+            problems[path.name] = str(error)
+            if error.corrupt and _set_aside(path):
+                claim.remove()
+            else:
+                claim.release()
+            return None
+
+    def _take_over(self, other: Self, problems: dict[str, str]) -> list[Backlog]:
+        """Move all rows of `other` here. If the process dies just then, they may be in both, and be sent twice."""
+        try:
+            self._check_room(other._bytes)
+            backlogs = other.backlogs()
+            with _in_sqlite(), self._transaction():
+                cursor = 0
+                while rows := other._rows(other._bytes, _PAGE, (cursor, _ROWS_AT_A_TIME)):
+                    self._insert(rows)
+                    cursor = rows[-1].id
+            other._close(remove=True)  # needs no room on the disk, which deleting the rows does
+            self.foreign += other.foreign
+            return backlogs
+        except SpoolError as error:
+            problems[other.path.name] = f"not taken over, and left for later: {error}"
+            return []
+        finally:
+            other.close()
+
+    def add(self, deliveries: Sequence[SpooledDelivery]) -> list[int]:
+        """Write them, all or none, and return their rows. Raises `SpoolError`, also when the spool is full."""
+        self._check_room(sum(len(delivery.body) for delivery in deliveries))
+        with _in_sqlite(), self._transaction():
+            return self._insert(deliveries)
+
+    def remove(self, rows: Sequence[int]) -> None:
+        """Forget rows. Raises `SpoolError`, and then none is forgotten."""
+        with _in_sqlite(), self._transaction():
+            for row in rows:
+                found = self._connection.execute(
+                    "SELECT length(body) FROM delivery WHERE id = ?", (row,)
+                ).fetchone()
+                self._connection.execute("DELETE FROM delivery WHERE id = ?", (row,))
+                self._bytes -= found[0] if found else 0
+
+    def page(self, cluster: str | None, after: int, limit: int, max_bytes: int) -> list[SpooledDelivery]:
+        """Return the rows of a cluster that follow row `after`: at least one if there is one, at most `limit`.
+
+        Raises `SpoolError`.
+        """
+        with _in_sqlite():
+            return self._rows(max_bytes, _PAGE_OF_CLUSTER, (cluster, after, limit))
+
+    def save_clock(self) -> None:
+        """Write the file's clock if that was not done for a minute. Raises `SpoolError`."""
+        if self._clock() - self._saved_at >= _SAVE_CLOCK_S:
+            with _in_sqlite(), self._transaction():
+                pass
+
+    def close(self) -> None:
+        """Let the file go, and remove it if nothing is left in it. Never raises; may be called twice."""
+        empty = False
+        with contextlib.suppress(SpoolError), _in_sqlite():
+            empty = self._connection.execute("SELECT 1 FROM delivery LIMIT 1").fetchone() is None
+        self._close(remove=empty)
+
+    def _close(self, *, remove: bool) -> None:
+        with contextlib.suppress(SpoolError), _in_sqlite():
+            if not remove:
+                self._write_clock()
+        with contextlib.suppress(SpoolError), _in_sqlite():
+            self._connection.close()
+        if not remove:
+            self._claim.release()
+            return
+        for path in (self.path, *_companions(self.path)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self._claim.remove()
+
+    def set_aside(self) -> None:
+        """Close a file that is of no use any more, and keep it as `*.corrupt`. Never raises."""
+        with contextlib.suppress(SpoolError), _in_sqlite():
+            self._connection.close()
+        if _set_aside(self.path):
+            self._claim.remove()
+        # Otherwise it stays claimed, so that this process does not take it for somebody else's.
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        run, before = self._connection.execute, (self._bytes, self.newest_row)
+        run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._write_clock()
+            run("COMMIT")
+        except BaseException:
+            self._bytes, self.newest_row = before  # SQLite will use those row ids again
+            with contextlib.suppress(sqlite3.Error):
+                run("ROLLBACK")
+            raise
+
+    def _write_clock(self) -> None:
+        self._saved_at = self._clock()
+        self._connection.execute("UPDATE file SET clock = ?", (self._now(),))
+
+    def _now(self) -> float:
+        """The time on the file's clock."""
+        return self._clock() + self._offset
+
+    def _check_room(self, size: int) -> None:
+        if self._bytes + size > self._max_bytes:
+            raise SpoolError(f"full: {self._bytes} of {self._max_bytes} bytes are in use")
+
+    def _insert(self, deliveries: Sequence[SpooledDelivery]) -> list[int]:
+        rows, now = [], self._now()
+        for one in deliveries:
+            values = (one.session_id, one.cluster, one.body, one.count, now - one.age)
+            rows.append(self._connection.execute(_INSERT, values).lastrowid or 0)
+            self._bytes += len(one.body)
+        self.newest_row = rows[-1] if rows else self.newest_row
+        return rows
+
+    def _rows(self, max_bytes: int, query: str, arguments: tuple[Any, ...]) -> list[SpooledDelivery]:
+        rows: list[SpooledDelivery] = []
+        now = self._now()
+        for session_id, cluster, body, count, born, row in self._connection.execute(query, arguments):
+            rows.append(SpooledDelivery(session_id, cluster, body, count, max(0.0, now - born), row))
+            max_bytes -= len(body)
+            if max_bytes <= 0:
+                break
+        return rows
+
+
+def _leftovers(folder: Path, problems: dict[str, str]) -> Iterator[Claim]:
+    for path in sorted(folder.glob("*.lock")):
+        try:
+            claim = Claim(path)
+        except (BlockingIOError, FileNotFoundError):  # its owner lives, or another process was faster
+            continue
+        except OSError as error:
+            problems[path.name] = str(error)
+            continue
+        yield claim
+
+
+def _new_claim(folder: Path) -> Claim:
+    while True:
+        try:
+            return Claim(folder / f"{os.getpid()}-{new_id()[:13]}.lock")
+        except (BlockingIOError, FileNotFoundError):
+            # Another process took the new file for a leftover, and has removed it by now, or is about to.
+            if not folder.is_dir():
+                raise
+
+
+def _data_of(claim: Claim) -> Path:
+    return claim.path.with_suffix(".db")
+
+
+def _companions(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+
+
+def _set_aside(path: Path) -> bool:
+    try:
+        path.rename(path.with_name(path.name + ".corrupt"))
+    except OSError:
+        return False
+    for companion in _companions(path):
+        with contextlib.suppress(OSError):
+            companion.unlink()
+    return True

@@ -1,0 +1,174 @@
+"""Moves deliveries between memory and disk: writes what arrived, deletes what is settled, fetches what there is room for.
+
+One thread per outbox, only where a spool is wanted. It runs no code of the user's, so a slow network or a handler that
+blocks does not keep deliveries from the disk: between an offer and its commit there usually is a millisecond.
+
+Whatever the disk does, deliveries are not lost by it: what cannot be written is kept in memory, as without a spool. Files
+of dead processes are taken over at the start, and looked for again once a minute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from targetry.delivery.hosts import DeliveryAddress
+from targetry.notifications.durable_queue import PageRequest, SpooledOutbox
+from targetry.notifications.entry import Entry
+from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
+
+_REOPEN_S = 60.0
+_MAX_NAMED = 5  # files in one message
+_MAX_REMEMBERED = 1000
+
+
+class Scribe:
+    """The work of one thread, `run`. `reported` holds the problems that were reported before, in earlier runs too."""
+
+    def __init__(
+        self,
+        outbox: SpooledOutbox,
+        folder: Path,
+        *,
+        address: DeliveryAddress,
+        max_bytes: int,
+        idle_s: float,
+        reported: set[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._outbox = outbox
+        self._folder = folder
+        self._address = address
+        self._max_bytes = max_bytes
+        self._idle_s = idle_s
+        self._reported = reported
+        self._clock = clock
+        self._in_trouble = False
+
+    def run(self, token: object) -> None:
+        """Until there is nothing to do for a while, or the outbox has ended. Never raises."""
+        outbox = self._outbox
+        spool, open_at = None, self._clock()
+        try:
+            while True:
+                ending = outbox.swept
+                if self._clock() >= open_at:
+                    spool, open_at = self._look_at_folder(spool), self._clock() + _REOPEN_S
+                spool = self._turn(spool)
+                if ending:
+                    self._turn(spool)  # rows of those that were given up while they were written
+                    break
+                if not outbox.scribe_bell.wait(self._idle_s) and outbox.retire(outbox.scribes, token):
+                    break
+        finally:
+            if spool is not None:
+                spool.close()
+            outbox.leave(outbox.scribes, token)
+
+    def _look_at_folder(self, spool: Spool | None) -> Spool | None:
+        """Open a file if there is none yet, and take over those of dead processes."""
+        problems: dict[str, str] = {}
+        if spool is None:
+            spool = self._open(problems)
+        if spool is not None:
+            adopted = spool.adopt(problems)
+            self._outbox.recovered(adopted, spool.newest_row)
+            if spool.foreign:
+                self._outbox.disowned(spool.foreign)
+                problems["rows"] = f"{spool.foreign} notifications are for another address, and were dropped"
+                spool.foreign = 0
+        self._outbox.looked()
+        self._report(problems)
+        return spool
+
+    def _open(self, problems: dict[str, str]) -> Spool | None:
+        spool = None
+        try:
+            spool = Spool.open(self._folder, self._max_bytes, self._address, problems, self._clock)
+            backlogs = spool.backlogs()
+        except SpoolError as error:
+            self._complain(f"{self._folder} cannot be used: {error}")
+            if spool is not None:
+                spool.close()
+            return None
+        self._outbox.opened()
+        self._outbox.recovered(backlogs, spool.newest_row)
+        return spool
+
+    def _turn(self, spool: Spool | None) -> Spool | None:
+        """One round. Returns the spool to go on with, None if it is of no use any more."""
+        arrivals, settled = self._outbox.take_arrivals()
+        rows: Sequence[int | None] = [None] * len(arrivals)
+        if spool is None:
+            self._outbox.arrived(rows)
+            return None
+        try:
+            if settled:
+                spool.remove(settled)
+                self._outbox.removed(settled)
+            rows = self._add(spool, arrivals)
+            spool.save_clock()
+        except SpoolError as error:
+            self._complain(f"cannot be written: {error}")
+        finally:
+            self._outbox.arrived(rows)
+        while (page := self._outbox.next_page()) is not None:
+            if not self._fetch(spool, page):
+                return None
+        return spool
+
+    def _add(self, spool: Spool, arrivals: Sequence[Entry]) -> Sequence[int | None]:
+        """The rows of the arrivals; none for those that cannot be written as JSON, which a courier will find too."""
+        if not arrivals:
+            return ()
+        now = self._clock()
+        written = [entry for entry in arrivals if entry.encode() is None]
+        added = iter(
+            spool.add(
+                [
+                    SpooledDelivery(one.session_id, one.cluster, one.body or b"", one.count, now - one.born)
+                    for one in written
+                ]
+            )
+        )
+        self._in_trouble = False
+        return [next(added) if entry.body is not None else None for entry in arrivals]
+
+    def _fetch(self, spool: Spool, page: PageRequest) -> bool:
+        """Get rows into memory. False: the file cannot be read, and was set aside."""
+        try:
+            rows = spool.page(page.cluster, page.after, page.limit, page.max_bytes)
+        except SpoolError as error:
+            self._complain(f"cannot be read: {error}")
+            spool.set_aside()
+            self._outbox.lost()
+            return False
+        now = self._clock()
+        self._outbox.paged(page, [_entry(row, now - row.age) for row in rows])
+        return True
+
+    def _report(self, problems: dict[str, str]) -> None:
+        """Report files that cannot be used, each once."""
+        new = {name: why for name, why in problems.items() if f"{name}: {why}" not in self._reported}
+        if len(self._reported) > _MAX_REMEMBERED:
+            self._reported.clear()
+        self._reported.update(f"{name}: {why}" for name, why in new.items())
+        if new:
+            named = [f"{name} ({why})" for name, why in list(new.items())[:_MAX_NAMED]]
+            more = f" and {len(new) - len(named)} more" if len(new) > len(named) else ""
+            self._tell(f"Files of the spool of notifications are left aside: {', '.join(named)}{more}")
+
+    def _complain(self, text: str) -> None:
+        """Have it told, once until things go well again."""
+        if not self._in_trouble:
+            self._in_trouble = True
+            self._tell(f"Going on without the spool of notifications: {text}")
+
+    def _tell(self, text: str) -> None:
+        self._outbox.trouble.append(text)
+        self._outbox.bell.ring()
+
+
+def _entry(row: SpooledDelivery, born: float) -> Entry:
+    return Entry(None, row.count, len(row.body), born, session_id=row.session_id, body=row.body, row=row.id)

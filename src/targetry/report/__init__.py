@@ -1,0 +1,1 @@
+"""Reports on recorded events: aggregation, statistics, plot."""

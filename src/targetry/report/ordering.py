@@ -1,0 +1,9 @@
+"""Order of activity and experience ids in reports."""
+
+from __future__ import annotations
+
+
+def id_order(text: str) -> tuple[int, str]:
+    """Return a sort key: ids that are numbers come first, in numeric order. Target's ids have fewer than 18 digits."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 18
+    return (int(text), "") if is_number else (10**18, text)

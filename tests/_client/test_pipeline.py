@@ -1,0 +1,543 @@
+"""The road of a call, without any waiting: who decides, what is asked again, what is handed back and what over."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from e2e.client.target import artifact
+from targetry import TargetClient
+from targetry._client.call_options import OfferOptions, offer_options
+from targetry._client.options import client_options
+from targetry._client.pipeline import Attempt, Call, Impressions, Road, foreign
+from targetry._runtime.logger import Log
+from targetry.delivery.clusters import ClusterDirectory
+from targetry.delivery.retry import MAX_RETRIES, RetryBudget, pause_s
+from targetry.delivery.telemetry import artifact_entry
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.errors import (
+    ApiException,
+    ClosedError,
+    DeadlineError,
+    NotReadyError,
+    TransportError,
+)
+from targetry.http.protocol import HttpResponse
+from targetry.models import (
+    ChannelType,
+    Context,
+    DeliveryRequest,
+    ExecuteRequest,
+    Geo,
+    MboxRequest,
+    PrefetchRequest,
+)
+from targetry.testing import FakeTransport, answer
+
+RULES = compile_artifact(artifact())
+GEO_RULES = compile_artifact(artifact(geoTargetingEnabled=True))
+HERO = DeliveryRequest(request_id="r1", execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
+FAR = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="far")]))
+OK = answer({"status": 200})
+BUSY = answer(status=503, headers={"Retry-After": "0"})
+
+
+class Engine:
+    def __init__(self, rules: RuleSet | None, *, stale: bool = False) -> None:
+        self.rules = rules
+        self._stale = stale
+
+    def in_use(self) -> tuple[RuleSet | None, bool]:
+        return self.rules, self._stale
+
+    def trace(self) -> dict[str, Any]:
+        return {"artifactLocation": "here"}
+
+
+class Lines:
+    """A logger that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def debug(self, message: str) -> None:
+        self.lines.append(message)
+
+    def error(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def road_of(
+    rules: RuleSet | None = None,
+    *,
+    report: Callable[[Impressions], object] = lambda _: None,
+    logger: Any = None,
+    engine: Engine | None = None,
+    **options: Any,
+) -> Road:
+    given = {"client": "acme", "organization_id": "A@AdobeOrg", **options}
+    engine = engine or (Engine(rules) if rules is not None else None)
+    clusters = ClusterDirectory(time.monotonic)
+    return Road(client_options(given, {}), engine=engine, log=Log(logger), report=report, clusters=clusters)
+
+
+def offer(request: DeliveryRequest = HERO, method: str = "server-side", **more: Any) -> OfferOptions:
+    road = road_of(decisioning_method=method)
+    return offer_options({"request": request, **more}, {}, road._options.decisioning_method)
+
+
+def talk(road: Road, call: Call, *outcomes: HttpResponse | ApiException) -> tuple[Any, list[Attempt]]:
+    """Answer a conversation with these; what it came to (a result or an error), and the attempts it made."""
+    conversation, attempts = road.converse(call), []
+    unused = list(outcomes)
+    attempt = next(conversation)
+    while True:
+        attempts.append(attempt)
+        try:
+            attempt = conversation.send(unused.pop(0))
+        except StopIteration as end:
+            return end.value, attempts
+        except ApiException as error:
+            return error, attempts
+
+
+# Who decides
+
+
+@pytest.mark.parametrize(
+    ("method", "rules", "request_", "is_local", "remote"),
+    [
+        ("server-side", None, HERO, False, []),
+        ("server-side", RULES, FAR, False, ["far"]),
+        ("on-device", RULES, HERO, True, []),
+        ("on-device", RULES, FAR, True, []),
+        ("hybrid", RULES, HERO, True, []),
+        ("hybrid", RULES, FAR, False, ["far"]),
+        ("hybrid", None, HERO, False, []),
+    ],
+)
+def test_the_method_the_rules_and_the_places_say_who_decides(
+    method: str, rules: RuleSet | None, request_: DeliveryRequest, is_local: bool, remote: list[str]
+) -> None:
+    call = road_of(rules).begin(offer(request_, method))
+    assert call.is_local is is_local
+    assert call.remote.mboxes == remote
+
+
+@pytest.mark.parametrize(("hint", "cluster"), [("28", "28"), ("x@evil/", None), (None, None)])
+def test_a_request_goes_to_the_configured_cluster_if_it_can_be_one(
+    hint: str | None, cluster: str | None
+) -> None:
+    assert road_of(target_location_hint=hint).begin(offer()).prepared.cluster == cluster
+
+
+def test_a_place_is_looked_for_only_where_rules_that_ask_for_it_decide() -> None:
+    here = Context(channel=ChannelType.WEB, geo=Geo(ip_address="127.0.0.1"))
+    asked = DeliveryRequest(context=here, execute=HERO.execute)
+    found = {
+        (rules is GEO_RULES, method): road_of(rules).begin(offer(asked, method)).address_to_find
+        for rules in (RULES, GEO_RULES)
+        for method in ("on-device", "hybrid", "server-side")
+    }
+    assert {key for key, address in found.items() if address is not None} == {
+        (True, "on-device"),
+        (True, "hybrid"),
+    }
+
+
+def test_on_device_without_rules_is_an_error() -> None:
+    for engine in (None, Engine(None)):
+        with pytest.raises(NotReadyError, match="decisioning engine not ready"):
+            road_of(engine=engine).begin(offer(method="on-device"))
+
+
+def test_a_call_keeps_the_rules_that_it_began_with() -> None:
+    engine = Engine(RULES)
+    road = road_of(engine=engine)
+    call = road.begin(offer(method="on-device"))
+    engine.rules = compile_artifact(artifact("later"))
+    assert _title(road.decide(call)) == "first"
+    assert _title(road.decide(road.begin(offer(method="on-device")))) == "later"
+
+
+def test_an_artifact_that_goes_between_two_looks_does_not_break_a_call() -> None:
+    engine = Engine(RULES)
+    road = road_of(engine=engine)
+    call = road.begin(offer(method="on-device"))
+    engine.rules = None
+    assert _title(road.decide(call)) == "first"
+
+
+def _title(result: Any) -> str:
+    return str(result["response"].execute.mboxes[0].options[0].content["title"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "geo", "found"),
+    [
+        (GEO_RULES, Geo(ip_address="12.21.1.40"), True),
+        (RULES, Geo(ip_address="12.21.1.40"), False),
+        (GEO_RULES, Geo(city="Rome"), False),
+        (GEO_RULES, None, False),
+    ],
+    ids=["address", "rules that do not ask", "no address", "no geo"],
+)
+def test_an_address_is_to_be_found_where_the_rules_ask(rules: RuleSet, geo: Geo | None, found: bool) -> None:
+    context = Context(channel=ChannelType.WEB, geo=geo)
+    request = DeliveryRequest(context=context, execute=HERO.execute)
+    call = road_of(rules).begin(offer(request, "on-device"))
+    assert (call.address_to_find == geo) is (found or geo is None)
+
+
+def test_a_place_is_decided_by_and_the_callers_request_is_left_alone() -> None:
+    context = Context(channel=ChannelType.WEB, geo=Geo(ip_address="12.21.1.40"))
+    request = DeliveryRequest(context=context, execute=ExecuteRequest(mboxes=[MboxRequest(name="roman")]))
+    road = road_of(GEO_RULES)
+    call = road.begin(offer(request, "on-device"))
+    call.place(Geo(ip_address="12.21.1.40", city="Rome"))
+    assert _title(road.decide(call)) == "ave"
+    assert context.geo == Geo(ip_address="12.21.1.40")
+
+
+# The conversation
+
+
+def test_an_attempt_is_a_request_with_the_time_that_is_left() -> None:
+    road = road_of(timeout=2000)
+    result, (attempt,) = talk(road, road.begin(offer()), OK)
+    assert result["response"].status == 200
+    assert attempt.pause_s == 0
+    assert 1.5 < attempt.timeout_s <= 2
+    assert attempt.request.method == "POST"
+    assert json.loads(attempt.request.body or b"")["requestId"] == "r1"
+
+
+def test_preparing_takes_from_the_calls_time() -> None:
+    road = road_of(timeout=200)
+    call = road.begin(offer())
+    call = msgspec.structs.replace(call, started=call.started - 0.05)
+    _, (attempt,) = talk(road, call, OK)
+    assert attempt.timeout_s <= 0.15
+
+
+def test_a_pause_takes_from_the_calls_time() -> None:
+    road = road_of(timeout=3000)
+    waits = answer(status=503, headers={"Retry-After": "1"})
+    _, attempts = talk(road, road.begin(offer()), waits, OK)
+    assert attempts[1].pause_s == 1
+    assert attempts[1].timeout_s <= 2
+
+
+_unsent = TransportError(reason="refused")
+_unsent.unsent = True
+OUTCOMES: dict[str, HttpResponse | ApiException] = {
+    "ok": OK,
+    "204": answer(status=204),
+    "no answer": answer(b"<html>"),
+    "302": answer(status=302),
+    "400": answer(status=400),
+    "429": answer(status=429),
+    "500": answer(status=500),
+    "502": answer(status=502),
+    "503": BUSY,
+    "503 later": answer(status=503, headers={"Retry-After": "1"}),
+    "503 too late": answer(status=503, headers={"Retry-After": "9"}),
+    "refused": _unsent,
+    "reset": TransportError(reason="reset"),
+    "late": DeadlineError(reason="late"),
+}
+AGAIN = {"502", "503", "503 later", "refused"}
+
+
+@given(st.lists(st.sampled_from(sorted(OUTCOMES)), min_size=3, max_size=3), st.integers())
+@settings(max_examples=200)
+def test_every_conversation_is_short_and_ends_with_what_came_last(names: list[str], seed: int) -> None:
+    random.seed(seed)
+    road = road_of(timeout=3000)
+    result, attempts = talk(road, road.begin(offer()), *(OUTCOMES[name] for name in names))
+    tries = len(attempts)
+    assert 1 <= tries <= 1 + MAX_RETRIES
+    assert set(names[: tries - 1]) <= AGAIN
+    assert names[tries - 1] not in AGAIN or tries == 1 + MAX_RETRIES
+    assert all(attempt.request is attempts[0].request for attempt in attempts)
+    assert sum(attempt.pause_s for attempt in attempts) < 3
+    last = OUTCOMES[names[tries - 1]]
+    if names[tries - 1] in ("ok", "204"):
+        assert result["meta"]["decisioning_method"] == "server-side"
+    elif isinstance(last, ApiException):
+        assert result is last
+    else:
+        assert (result.status, type(result)) == (last.status, ApiException)
+
+
+@given(
+    st.sampled_from(sorted(OUTCOMES)),
+    st.integers(1, 5),
+    st.floats(-1, 10, allow_nan=False),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_a_pause_is_shorter_than_what_is_left(name: str, tries: int, left_s: float, chance: float) -> None:
+    outcome = OUTCOMES[name]
+    if isinstance(outcome, HttpResponse):
+        outcome = ApiException(outcome.status, headers=outcome.headers)
+    pause = pause_s(outcome, tries, left_s, chance)
+    if pause is not None:
+        assert 0 <= pause < left_s
+        assert tries <= MAX_RETRIES
+        assert name in {*AGAIN, "503 too late"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-1", "1.5", "٣", "1" * 400, "Wed, 21 Oct 2015 07:28:00 GMT", "1, 2"]
+)
+def test_a_retry_after_that_is_no_number_of_seconds_is_not_obeyed(text: str) -> None:
+    pause = pause_s(ApiException(503, headers={"retry-after": text}), 1, 3.0, 0.5)
+    assert pause is not None
+    assert 0 < pause < 1
+
+
+def test_the_budget_is_ten_retries_and_one_for_every_ten_successes() -> None:
+    budget = RetryBudget()
+    assert [budget.spend() for _ in range(12)] == [True] * 10 + [False] * 2
+    for _ in range(9):
+        budget.earn()
+    assert not budget.spend()
+    budget.earn()
+    budget.earn()  # tenths do not add up to one exactly
+    assert budget.spend()
+
+
+COOKIE_44 = "PC#d.44_0#4000000000"
+OWN, EDGE_44 = "acme.tt.omtrdc.net", "mboxedge44.tt.omtrdc.net"
+LATE = DeadlineError(reason="late")
+
+
+def hosts(attempts: list[Attempt]) -> list[str]:
+    return [attempt.request.url.split("/")[2] for attempt in attempts]
+
+
+def ask(road: Road, *outcomes: HttpResponse | ApiException, **options: Any) -> tuple[Any, list[str]]:
+    """Make a call whose cookie names cluster 44; the result or error, and the hosts that were asked."""
+    call = road.begin(offer(HERO, target_cookie=COOKIE_44, **options))
+    result, attempts = talk(road, call, *outcomes)
+    return result, hosts(attempts)
+
+
+UNREACHABLE: dict[str, HttpResponse | ApiException] = {
+    "refused": _unsent,
+    "502": answer(status=502),
+    "503": BUSY,
+    "504": answer(status=504),
+    "403": answer(status=403),
+    "404": answer(status=404),
+}
+
+
+@pytest.mark.parametrize("outcome", UNREACHABLE.values(), ids=UNREACHABLE)
+def test_cluster_that_cannot_be_reached_gives_way_to_the_own_host(
+    outcome: HttpResponse | ApiException,
+) -> None:
+    road = road_of()
+    result, asked = ask(road, outcome, OK)
+    assert result["response"].status == 200
+    assert "target_location_hint_cookie" not in result
+    assert asked == [EDGE_44, OWN]
+    assert ask(road, OK)[1] == [OWN]
+
+
+def test_request_is_the_same_at_the_own_host() -> None:
+    road = road_of()
+    _, attempts = talk(road, road.begin(offer(HERO, target_cookie=COOKIE_44, session_id="s1")), _unsent, OK)
+    first, second = (attempt.request for attempt in attempts)
+    assert (first.body, first.headers) == (second.body, second.headers)
+    assert second.url == first.url.replace(EDGE_44, OWN)
+
+
+@pytest.mark.parametrize(
+    "outcome", [answer(status=400), answer(status=500), TransportError(reason="reset"), LATE]
+)
+def test_request_that_may_have_arrived_is_not_sent_to_another_host(
+    outcome: HttpResponse | ApiException,
+) -> None:
+    assert ask(road_of(), outcome)[1] == [EDGE_44]
+
+
+@pytest.mark.parametrize("outcome", [TransportError(reason="reset"), LATE], ids=["reset", "late"])
+def test_unknown_cluster_without_an_answer_is_not_asked_again(outcome: ApiException) -> None:
+    road = road_of()
+    ask(road, outcome)
+    assert ask(road, OK)[1] == [OWN]
+
+
+def test_unknown_cluster_leaves_half_of_the_time_to_the_own_host() -> None:
+    late = DeadlineError(reason="late")
+    late.unsent = True
+    road = road_of(timeout=10_000)
+    call = road.begin(offer(HERO, target_cookie=COOKIE_44))
+    result, attempts = talk(road, call, late, OK)
+    assert result["response"].status == 200
+    assert hosts(attempts) == [EDGE_44, OWN]
+    assert attempts[0].timeout_s <= 5 < attempts[1].timeout_s
+
+
+def test_cluster_that_answered_once_is_asked_again_after_a_failure() -> None:
+    road = road_of()
+    ask(road, OK)
+    assert ask(road, _unsent, OK)[1] == [EDGE_44, OWN]
+    assert ask(road, OK)[1] == [EDGE_44]
+
+
+def test_forged_clusters_spend_nothing_of_the_retry_budget() -> None:
+    road = road_of()
+    for number in range(100, 200):
+        cookie = f"PC#d.{number}_0#4000000000"
+        call = road.begin(offer(HERO, target_cookie=cookie))
+        is_tried = road._clusters.choose(call.prepared.cluster) is not None
+        talk(road, call, *[_unsent] * is_tried, OK)
+    assert road._budget.tokens == 10
+
+
+def test_failing_own_host_is_retried_within_its_budget_after_a_failing_cluster() -> None:
+    _, asked = ask(road_of(), _unsent, BUSY, BUSY, BUSY)
+    assert asked == [EDGE_44, OWN, OWN, OWN]
+
+
+def test_a_conversation_that_is_left_half_way_leaves_no_trace() -> None:
+    """As when a task is cancelled."""
+    road = road_of()
+    conversation = road.converse(road.begin(offer()))
+    next(conversation)
+    conversation.close()
+    result, _ = talk(road, road.begin(offer()), OK)
+    assert result["response"].status == 200
+
+
+# Handing back, and over
+
+
+def test_a_stale_artifact_is_told_only_where_it_decided() -> None:
+    road = road_of(engine=Engine(RULES, stale=True))
+    assert road.decide(road.begin(offer(method="on-device")))["meta"]["stale"] is True
+    result, _ = talk(road, road.begin(offer(FAR, "hybrid")), OK)
+    assert "stale" not in result["meta"]
+
+
+def test_impressions_are_handed_over_with_their_count_and_made_into_a_request_once() -> None:
+    reports: list[Impressions] = []
+    road = road_of(RULES, report=reports.append, target_location_hint="28", telemetry_enabled=False)
+    result = road.decide(road.begin(offer(method="on-device", session_id="s1", visitor_cookie="MCMID|1")))
+    (report,) = reports
+    assert report.count == 1
+    assert report.visitor is not None
+    assert report.visitor.get_state() == result["visitor_state"]
+    assert (report.session_id, report.cluster) == ("s1", "28")
+    assert report.request is report.request
+    assert report.request.notifications is not None
+    assert [one.tokens for one in report.request.notifications] == [["token-hero-1"]]
+
+
+def test_nothing_is_handed_over_where_nothing_was_shown() -> None:
+    reports: list[Impressions] = []
+    road = road_of(RULES, report=reports.append)
+    look = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))
+    road.decide(road.begin(offer(look, "on-device")))
+    road.decide(road.begin(offer(FAR, "on-device")))
+    assert reports == []
+
+
+def test_a_report_takes_the_telemetry_along_when_it_is_sent() -> None:
+    reports: list[Impressions] = []
+    road = road_of(RULES, report=reports.append)
+    for _ in range(3):
+        road.decide(road.begin(offer(method="on-device")))
+    assert len(road.telemetry) == 3
+    telemetry = reports[0].request.telemetry
+    assert telemetry is not None
+    assert len(telemetry.entries or ()) == 3
+    assert reports[1].request.telemetry is None
+
+
+def test_no_more_than_a_thousand_measurements_wait() -> None:
+    road = road_of(RULES)
+    for _ in range(1005):
+        road.decide(road.begin(offer(method="on-device")))
+    assert len(road.telemetry) == 1000
+    assert road.telemetry.dropped == 5
+
+
+def test_a_request_and_its_answer_are_logged_without_the_query() -> None:
+    logger = Lines()
+    road = road_of(logger=logger)
+    talk(road, road.begin(offer()), OK)
+    sent, received = (line for line in logger.lines if line.startswith("Re"))
+    assert sent.startswith('Request sent POST https://acme.tt.omtrdc.net {"requestId":"r1"')
+    assert "AdobeOrg" not in sent
+    assert received == 'Response received {"status":200}'
+
+
+# Failures of transports
+
+
+@pytest.mark.parametrize("error", [TransportError(reason="x"), DeadlineError(reason="x"), ApiException(500)])
+def test_an_error_of_ours_stays_what_it_is(error: ApiException) -> None:
+    assert foreign(error) is error
+
+
+def test_any_other_error_becomes_ours_with_its_cause() -> None:
+    cause = OSError(5, "broken")
+    error = foreign(cause)
+    assert type(error) is TransportError
+    assert error.__cause__ is cause
+    assert not error.unsent
+
+
+@pytest.mark.parametrize("answered", [None, b"{}", object(), {"status": 200}])
+def test_a_transport_that_gives_no_response_is_told_so(answered: Any) -> None:
+    road = road_of()
+    error, attempts = talk(road, road.begin(offer()), answered)
+    assert type(error) is TransportError
+    assert "not an HttpResponse" in (error.reason or "")
+    assert len(attempts) == 1
+
+
+def test_a_closed_transport_is_a_closed_client() -> None:
+    with pytest.raises(ClosedError):
+        foreign(ClosedError("closed"))
+
+
+def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_telemetry() -> None:
+    road = road_of(timeout=400)
+    road.telemetry.add(artifact_entry(timestamp=1, execution_ms=1.0, response_size=1))
+    call = road.begin(offer(), submitted=time.perf_counter() - 0.5)
+    with pytest.raises(DeadlineError, match="other calls had all threads"):
+        next(road.converse(call))
+    assert len(road.telemetry) == 1
+
+
+def test_a_refusal_within_http_200_is_logged_with_its_message(caplog: pytest.LogCaptureFixture) -> None:
+    refused = {"status": 400, "message": "Invalid property token", "requestId": "r1"}
+    transport = FakeTransport(*[answer(refused)] * 3)
+    with TargetClient.create(client="acme", organization_id="1@AdobeOrg", transport=transport) as client:
+        for _ in range(3):
+            assert client.get_offers(request={"execute": {"pageLoad": {}}}).response.status == 400
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(lines) == 1
+    assert "status 400" in lines[0]
+    assert "Invalid property token" in lines[0]
+
+
+@pytest.mark.parametrize("body", [{"status": 200}, {"status": 206}, {}, {"status": None}])
+def test_a_response_that_is_no_refusal_is_not_logged(body: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with TargetClient.create(
+        client="acme", organization_id="1@AdobeOrg", transport=FakeTransport(answer(body))
+    ) as client:
+        client.get_offers(request={"execute": {"pageLoad": {}}})
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []

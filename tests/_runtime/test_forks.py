@@ -1,0 +1,131 @@
+"""A fork waits for work that it would otherwise catch half done. Each script forks in a process of its own."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from support.fork_scripts import run_script
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+
+PRELUDE = """
+import os, sys, threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
+from targetry._runtime.forks import ForkGate, notice_fork
+
+def fork_and_see(look):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if look() else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+def is_open():
+    \"\"\"For another thread, which could not get in where this one may.\"\"\"
+    def get_in():
+        with gate.shut():
+            came.append(1)
+    came = []
+    thread = threading.Thread(target=get_in, daemon=True)
+    thread.start()
+    thread.join(5)
+    return came == [1]
+"""
+
+
+def run(script: str) -> None:
+    run_script(PRELUDE, script)
+
+
+def test_a_fork_waits_until_the_work_is_done() -> None:
+    run("""
+        gate, at_work, done = ForkGate(30), threading.Event(), []
+
+        def work():
+            with gate.shut(), gate.shut():
+                at_work.set()
+                time.sleep(0.2)
+                done.append(1)
+
+        threading.Thread(target=work).start()
+        at_work.wait(30)
+        fork_and_see(lambda: done == [1] and is_open())
+        assert is_open()
+    """)
+
+
+def test_a_fork_waits_no_longer_than_it_is_told_and_the_child_gets_in() -> None:
+    run("""
+        gate, at_work, over = ForkGate(0.01), threading.Event(), threading.Event()
+
+        def work():
+            with gate.shut():
+                at_work.set()
+                over.wait(30)
+
+        threading.Thread(target=work).start()
+        at_work.wait(30)
+        fork_and_see(is_open)
+        over.set()
+        assert is_open()
+    """)
+
+
+def test_whoever_is_at_work_himself_may_fork() -> None:
+    run("""
+        gate = ForkGate(30)
+        with gate.shut():
+            fork_and_see(is_open)
+        assert is_open()
+    """)
+
+
+def test_threads_that_fork_at_once_let_each_other_through() -> None:
+    run("""
+        gate = ForkGate(30)
+
+        def fork_often():
+            for _ in range(20):
+                fork_and_see(lambda: True)
+
+        threads = [threading.Thread(target=fork_often) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert is_open()
+    """)
+
+
+def test_a_fork_that_tells_nobody_is_noticed_when_somebody_looks() -> None:
+    run("""
+        import ctypes
+        from targetry._runtime import forks
+        os.fork = ctypes.PyDLL(None).fork  # without Python's handlers
+        gate, at_work, over, told = ForkGate(30), threading.Event(), threading.Event(), []
+
+        def work():
+            with gate.shut():
+                at_work.set()
+                over.wait(30)
+
+        class Owner:
+            def after_fork(self):
+                told.append(1)
+
+        def look():
+            for _ in range(2):
+                notice_fork()
+            return told == [1] and is_open()
+
+        owner = Owner()
+        forks.watch_forks(owner)
+        threading.Thread(target=work).start()
+        at_work.wait(30)
+        notice_fork()
+        fork_and_see(look)
+        assert told == []
+        over.set()
+        assert is_open()
+    """)

@@ -1,0 +1,127 @@
+"""The client's voice: spec/client.md §10, divergences B-09 and B-48."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from targetry._runtime.logger import LOGGER_NAME, Log
+
+
+class Minimal:
+    """The documented minimum: `debug` and `error`, of one finished text."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    def debug(self, message: str) -> None:
+        self.said.append(("debug", message))
+
+    def error(self, message: str) -> None:
+        self.said.append(("error", message))
+
+
+class WithWarnings(Minimal):
+    def warning(self, message: str) -> None:
+        self.said.append(("warning", message))
+
+
+class Broken:
+    def debug(self, message: str) -> None:
+        raise ValueError
+
+    error = debug
+
+
+class Unspeakable:
+    """Cannot be written."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+    __str__ = __repr__
+
+
+SAID = [
+    (("plain",), "plain"),
+    (("100 %",), "100 %"),
+    (("%s and %r", "a", "b"), "a and 'b'"),
+    (("%d", 5), "5"),
+    (("%s", {"a": 1}), "{'a': 1}"),
+    (("%s", (1, 2)), "(1, 2)"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), SAID)
+@pytest.mark.parametrize("level", ["debug", "error"])
+def test_a_logger_with_two_methods_gets_finished_texts(level: str, arguments: Any, text: str) -> None:
+    logger = Minimal()
+    getattr(Log(logger), level)(*arguments)
+    assert logger.said == [(level, text)]
+
+
+def test_a_warning_is_an_error_where_there_are_no_warnings() -> None:
+    minimal, full = Minimal(), WithWarnings()
+    for logger in (minimal, full):
+        Log(logger).warning("careful with %s", "that")
+    assert minimal.said == [("error", "careful with that")]
+    assert full.said == [("warning", "careful with that")]
+
+
+@pytest.mark.parametrize(("arguments", "text"), SAID)
+def test_a_standard_logger_formats_for_itself(
+    caplog: pytest.LogCaptureFixture, arguments: Any, text: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "mine")
+    log = Log(logging.getLogger("mine"))
+    log.debug(*arguments)
+    log.warning(*arguments)
+    log.error(*arguments)
+    assert [record.getMessage() for record in caplog.records] == [text] * 3
+    assert [record.levelname for record in caplog.records] == ["DEBUG", "WARNING", "ERROR"]
+
+
+def test_a_record_tells_where_it_was_said(caplog: pytest.LogCaptureFixture) -> None:
+    Log(logging.getLogger("mine")).error("here")
+    (record,) = caplog.records
+    assert record.pathname == __file__
+    assert record.funcName == "test_a_record_tells_where_it_was_said"
+
+
+def test_without_a_logger_it_is_the_official_one_whose_level_is_left_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    official = logging.getLogger(LOGGER_NAME)
+    before = official.level
+    log = Log()
+    assert log.logger is official
+    assert LOGGER_NAME == "adobe.target"
+    assert official.level == before
+    log.error("told")
+    assert [record.name for record in caplog.records] == ["adobe.target"]
+
+
+def test_an_adapter_is_a_standard_logger(caplog: pytest.LogCaptureFixture) -> None:
+    Log(logging.LoggerAdapter(logging.getLogger("mine"), {})).error("%s", "told")
+    assert [record.args for record in caplog.records] == [("told",)]
+
+
+def test_debug_is_wanted_by_those_who_listen() -> None:
+    quiet, loud = logging.getLogger("quiet"), logging.getLogger("loud")
+    quiet.setLevel(logging.INFO)
+    loud.setLevel(logging.DEBUG)
+    assert not Log(quiet).wants_debug
+    assert Log(loud).wants_debug
+    assert Log(Minimal()).wants_debug
+
+
+@pytest.mark.parametrize("level", ["debug", "warning", "error"])
+def test_nothing_that_a_logger_does_reaches_a_call(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say = getattr(Log(Broken()), level)
+    say("message")
+    getattr(Log(Minimal()), level)("%s", Unspeakable())
+    getattr(Log(Minimal()), level)("%d", "no number")
+    getattr(Log(object()), level)("message")
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,99 @@
+"""Which files are trusted: this user's, that nobody else may write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from targetry._runtime.private_file import (
+    UntrustedFileError,
+    check_folder,
+    check_private_if_there,
+    open_private,
+)
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners of files")
+needs_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    path.chmod(0o600)
+    return path
+
+
+def replace_by_link(path: Path) -> None:
+    path.rename(path.with_name("target"))
+    path.symlink_to("target")
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+UNTRUSTED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "link": (replace_by_link, "symbolic link"),
+    "folder": (replace_by_folder, "not a regular file"),
+    "pipe": (replace_by_pipe, "not a regular file"),
+    "group": (lambda path: path.chmod(0o620), "written by others"),
+    "world": (lambda path: path.chmod(0o602), "written by others"),
+}
+
+
+@pytest.mark.parametrize(("change", "why"), UNTRUSTED.values(), ids=UNTRUSTED)
+def test_file_that_others_may_have_written_is_refused(
+    change: Callable[[Path], object], why: str, file: Path
+) -> None:
+    change(file)
+    with pytest.raises(UntrustedFileError, match=why):
+        open_private(file, os.O_RDONLY)
+
+
+@needs_root
+def test_file_of_another_user_is_refused(file: Path) -> None:
+    os.chown(file, 12345, -1)
+    with pytest.raises(UntrustedFileError, match="another user"):
+        open_private(file, os.O_RDONLY)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o644])
+def test_file_of_this_user_is_opened(mode: int, file: Path) -> None:
+    file.chmod(mode)
+    with open(open_private(file, os.O_RDONLY), "rb") as opened:
+        assert opened.read() == b"content"
+
+
+def test_new_file_is_private(tmp_path: Path) -> None:
+    os.close(open_private(tmp_path / "new", os.O_RDWR | os.O_CREAT))
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+
+
+def test_file_that_is_not_there_needs_no_check(tmp_path: Path) -> None:
+    check_private_if_there(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("mode", "trusted"), [(0o700, True), (0o755, True), (0o775, True), (0o1777, True), (0o777, False)]
+)
+def test_folder_is_refused_where_all_users_may_replace_files(
+    mode: int, trusted: bool, tmp_path: Path
+) -> None:
+    tmp_path.chmod(mode)
+    if trusted:
+        check_folder(tmp_path)
+        return
+    with pytest.raises(UntrustedFileError, match="all users"):
+        check_folder(tmp_path)

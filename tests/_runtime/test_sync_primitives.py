@@ -1,0 +1,175 @@
+"""Synchronization primitives: each outcome, re-entry from a signal handler, and many threads at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from targetry._runtime.sync_primitives import OneShotEvent, Semaphore, WakeupEvent
+
+LONG_S = 10.0  # for what is sure to come
+PRIMITIVES = {
+    "wakeup event": (WakeupEvent, lambda one: (one.set(), one.wait(0))),
+    "one-shot event": (OneShotEvent, lambda one: (one.set(), one.wait(0))),
+    "semaphore": (lambda: Semaphore(1), lambda one: (one.acquire(0), one.release())),
+}
+
+
+def in_thread(function: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_wakeup_event_set_before_the_wait_is_consumed_by_one_wait() -> None:
+    event = WakeupEvent()
+    event.set()
+    event.set()
+    assert event.wait(0)
+    assert not event.wait(0)
+
+
+def test_wakeup_event_releases_a_waiting_thread() -> None:
+    event, woken = WakeupEvent(), []
+    thread = in_thread(lambda: woken.append(event.wait(LONG_S)))
+    event.set()
+    thread.join(LONG_S)
+    assert woken == [True]
+
+
+def test_wakeup_event_wait_ends_at_its_time() -> None:
+    began = time.monotonic()
+    assert not WakeupEvent().wait(0.02)
+    assert time.monotonic() - began >= 0.02
+
+
+def test_one_shot_event_releases_all_threads_and_stays_set() -> None:
+    event = OneShotEvent()
+    woken: list[bool] = []
+    threads = [in_thread(lambda: woken.append(event.wait())) for _ in range(5)]
+    event.set()
+    for thread in threads:
+        thread.join(LONG_S)
+    assert woken == [True] * 5
+    assert event.is_set()
+    assert event.wait(0)
+
+
+def test_one_shot_event_wait_ends_at_its_time() -> None:
+    assert not OneShotEvent().wait(0.01)
+
+
+def test_semaphore_gives_as_many_permits_as_it_has() -> None:
+    semaphore = Semaphore(2)
+    assert [semaphore.acquire(0) for _ in range(3)] == [True, True, False]
+    semaphore.release()
+    assert semaphore.acquire(0)
+
+
+def test_semaphore_released_permit_goes_to_a_waiting_thread() -> None:
+    semaphore = Semaphore(1)
+    semaphore.acquire(0)
+    got: list[bool] = []
+    thread = in_thread(lambda: got.append(semaphore.acquire(LONG_S)))
+    semaphore.release()
+    thread.join(LONG_S)
+    assert got == [True]
+
+
+def test_semaphore_never_has_more_holders_than_permits() -> None:
+    semaphore, holders, most, done = Semaphore(3), [0], [0], []
+    guard = threading.Lock()
+
+    def hold() -> None:
+        for _ in range(200):
+            assert semaphore.acquire(LONG_S)
+            with guard:
+                holders[0] += 1
+                most[0] = max(most[0], holders[0])
+            with guard:
+                holders[0] -= 1
+            semaphore.release()
+        done.append(True)
+
+    threads = [in_thread(hold) for _ in range(8)]
+    for thread in threads:
+        thread.join(LONG_S)
+    assert (len(done), most[0] <= 3) == (8, True)
+
+
+def test_no_wakeup_is_lost_between_two_threads() -> None:
+    ping, pong = WakeupEvent(), WakeupEvent()
+    rounds: list[int] = []
+
+    def answer() -> None:
+        for number in range(2000):
+            assert ping.wait(LONG_S)
+            rounds.append(number)
+            pong.set()
+
+    thread = in_thread(answer)
+    for _ in range(2000):
+        ping.set()
+        assert pong.wait(LONG_S)
+    thread.join(LONG_S)
+    assert len(rounds) == 2000
+
+
+@pytest.fixture
+def interrupting() -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Have a function called by a signal handler again and again."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def start(function: Callable[[], object]) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: function())
+        signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+
+    yield start
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
+@pytest.mark.parametrize(("make", "use"), PRIMITIVES.values(), ids=PRIMITIVES)
+def test_a_signal_handler_may_use_what_it_interrupts(
+    make: Callable[[], object],
+    use: Callable[[object], object],
+    interrupting: Callable[[Callable[[], object]], None],
+) -> None:
+    primitive, handled = make(), [0]
+
+    def handle() -> None:
+        handled[0] += 1
+        use(primitive)
+
+    interrupting(handle)
+    deadline = time.monotonic() + LONG_S
+    while handled[0] < 300 and time.monotonic() < deadline:
+        use(primitive)
+    assert handled[0] >= 300
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
+def test_a_wait_that_an_exception_ends_leaves_the_wakeup_to_the_next_thread() -> None:
+    event = WakeupEvent()
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        event.set()  # its thread is in the middle of the wait, and will not use it
+        raise StoppedError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(StoppedError):
+            event.wait(LONG_S)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert event.wait(0)

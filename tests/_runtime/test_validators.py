@@ -1,0 +1,142 @@
+import os
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from targetry._runtime import validators
+from targetry.errors import OptionError, TargetryWarning
+
+LOCATIONS = {
+    "https": ("https://cdn.example/rules.json?v=1", "https://cdn.example/rules.json?v=1"),
+    "http with port": ("http://127.0.0.1:8080/rules.json", "http://127.0.0.1:8080/rules.json"),
+    "upper case": ("HTTPS://cdn.example/rules.json", "HTTPS://cdn.example/rules.json"),
+    "path": ("rules.json", Path("rules.json")),
+    "PathLike": (Path("/srv/rules.bin"), Path("/srv/rules.bin")),
+    "file URL": ("file:///srv/my%20rules.json", Path("/srv/my rules.json")),
+    "file URL of this host": ("file://localhost/srv/rules.json", Path("/srv/rules.json")),
+    "file URL in short": ("file:/srv/rules.json", Path("/srv/rules.json")),
+}
+
+
+@pytest.mark.parametrize(("value", "kept"), LOCATIONS.values(), ids=LOCATIONS)
+def test_a_location_is_kept_as_url_or_as_path(value: Any, kept: str | Path) -> None:
+    assert validators.location("artifact_location", value) == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "s3://bucket/rules.json",
+        "https:///rules.json",
+        "http://[::1/x",
+        "file://far.example/x",
+        "a\0b",
+        3,
+        "file:",
+    ],
+)
+def test_a_location_that_is_neither_is_refused(value: Any) -> None:
+    with pytest.raises(OptionError, match=r"^artifact_location: "):
+        validators.location("artifact_location", value)
+
+
+@given(st.text(min_size=1) | st.builds("{}://{}".format, st.sampled_from(["http", "file", "x"]), st.text()))
+def test_any_text_is_a_location_or_an_option_error(value: str) -> None:
+    try:
+        kept = validators.location("artifact_location", value)
+    except OptionError:
+        return
+    assert isinstance(kept, Path) or kept == value
+
+
+@given(st.text() | st.builds("http://{}@{}".format, st.text(), st.text()))
+def test_a_refused_proxy_is_never_repeated_in_the_error(value: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        validators.proxy("proxy", f"socks9://user:pa55w0rd@{value}")
+    assert "pa55w0rd" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("organizationId", "; did you mean 'organization_id'?"), ("zzz", ""), (3, "")],
+    ids=["near", "far", "not text"],
+)
+def test_the_nearest_known_name_is_suggested(name: object, hint: str) -> None:
+    assert validators.nearest(name, ["client", "organization_id"]) == hint
+
+
+def test_a_warning_points_at_the_line_outside_the_package() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        validators.secure("secure", 0)
+    assert (caught[0].category, caught[0].filename) == (TargetryWarning, __file__)
+
+
+class Undecided:
+    def __bool__(self) -> bool:
+        raise TypeError("neither true nor false")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, True), ("", True), (0, True), ({}, True), ("x", False), (Undecided(), False)],
+    ids=["None", "empty text", "zero", "empty dict", "text", "undecided"],
+)
+def test_what_refuses_to_be_true_or_false_counts_as_something(value: object, expected: bool) -> None:
+    assert validators.falsy(value) is expected
+
+
+def test_a_path_given_as_bytes_by_a_path_like_is_decoded() -> None:
+    class BytesPath(os.PathLike[bytes]):
+        def __fspath__(self) -> bytes:
+            return b"/srv/rules.json"
+
+    assert validators.file_path("ca_bundle", BytesPath()) == Path("/srv/rules.json")
+
+
+URL_WITH_SLASH_IN_PASSWORD = "http://me:hush/s3cret@host/"
+
+
+@pytest.mark.parametrize("check", [validators.location, validators.proxy], ids=["location", "proxy"])
+def test_refused_url_leaves_no_part_of_it_in_traceback(check: validators.Check) -> None:
+    with pytest.raises(OptionError) as caught:
+        check("option", URL_WITH_SLASH_IN_PASSWORD)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "hush" not in text
+
+
+PORTS = ["0", "00", "65536", "99999", "-1", "http", "80x", "8_0", "８０"]
+WITH_PORT = {
+    "server_domain": (validators.host, "acme.example:{}"),
+    "server_domain in brackets": (validators.host, "[::1]:{}"),
+    "cdn_base_path": (validators.base_path, "cdn.example:{}/path"),
+    "cdn_base_path with scheme": (validators.base_path, "https://cdn.example:{}"),
+    "artifact_location": (validators.location, "https://cdn.example:{}/rules.json"),
+    "proxy": (validators.proxy, "http://me:hush@proxy.example:{}"),
+}
+
+
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize(("check", "form"), WITH_PORT.values(), ids=WITH_PORT)
+def test_impossible_port_is_refused_with_the_option(check: validators.Check, form: str, port: str) -> None:
+    with pytest.raises(OptionError, match=r"must have a port from 1 to 65535") as caught:
+        check("option", form.format(port))
+    assert caught.value.path == "option"
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["1", "443", "65535"])
+@pytest.mark.parametrize(("check", "form"), WITH_PORT.values(), ids=WITH_PORT)
+def test_possible_port_is_accepted(check: validators.Check, form: str, port: str) -> None:
+    assert check("option", form.format(port)) == form.format(port)
+
+
+@pytest.mark.parametrize("address", ["::1", "2001:db8::1:8080", "[::1", "[no]", "::1]"])
+def test_address_that_makes_no_url_is_refused(address: str) -> None:
+    with pytest.raises(OptionError):
+        validators.host("server_domain", address)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from support.edge import HERO, NOW_MS, QUERY, WEB, ask
+from targetry.ledger.event import Event, checked
+
+ID = {"tntId": "3f9c"}
+
+
+def events(request: dict[str, Any], query: str = QUERY) -> list[Event]:
+    found = list(ask(request, query).events)
+    assert checked(found) == found, "every event can be stored"
+    return found
+
+
+def notified(*, id: str = "n1", type: str = "display", visitor: str = "3f9c", **more: Any) -> dict[str, Any]:
+    one = {"id": id, "type": type, "timestamp": 5, **more}
+    return {"context": WEB, "id": {"tntId": visitor}, "notifications": [one]}
+
+
+def prefetched(visitor: str = "3f9c") -> dict[str, Any]:
+    request = {
+        "context": WEB,
+        "id": {"tntId": visitor},
+        "prefetch": {"mboxes": [{"name": "hero"}], "views": [{}]},
+    }
+    answer: dict[str, Any] = json.loads(ask(request).body)["prefetch"]
+    return answer
+
+
+def test_what_is_executed_is_an_impression() -> None:
+    (event,) = events(HERO)
+    assert (event.kind, event.visitor, event.location) == ("impression", "3f9c", "hero")
+    assert (event.activity_id, event.experience_id) == ("482910", "0")
+    assert (event.timestamp_ms, event.session_id, event.order_id) == (NOW_MS, "s1", None)
+
+
+def test_a_page_load_is_an_impression_of_the_global_mbox() -> None:
+    (event, *_) = events(
+        {"context": WEB, "id": ID, "execute": {"pageLoad": {"address": {"url": "https://a.example/"}}}}
+    )
+    assert event.location == "target-global-mbox"
+    assert event.activity_id
+
+
+def test_a_display_is_of_the_experience_that_gave_out_its_token() -> None:
+    token = prefetched()["mboxes"][0]["options"][0]["eventToken"]
+    (event,) = events(notified(tokens=[token], mbox={"name": "hero"}))
+    assert (event.kind, event.activity_id, event.experience_id) == ("display", "482910", "0")
+    assert (event.location, event.token, event.timestamp_ms) == ("hero", token, 5)
+
+
+@pytest.mark.parametrize("visitor", [f"visitor-{n}" for n in range(8)])
+def test_a_click_is_of_the_experience_that_the_visitor_has(visitor: str) -> None:
+    request = {"context": WEB, "id": {"tntId": visitor}, "execute": {"mboxes": [{"name": "hero"}]}}
+    (impression,) = events(request)
+    click = json.loads(ask(request).body)["execute"]["mboxes"][0]["metrics"][0]["eventToken"]
+    (event,) = events(notified(type="click", tokens=[click], visitor=visitor))
+    assert event.kind == "click"
+    assert (event.activity_id, event.experience_id) == (impression.activity_id, impression.experience_id)
+
+
+def test_a_token_of_no_rule_is_recorded_as_of_nobody() -> None:
+    (event,) = events(notified(tokens=["stale"]))
+    assert (event.activity_id, event.experience_id, event.token) == ("", "", "stale")
+
+
+def test_a_notification_without_tokens_is_a_visit() -> None:
+    (event,) = events(notified(view={"name": "cart"}))
+    assert (event.kind, event.location, event.token) == ("display", "cart", "")
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ({**HERO, "requestId": "r"}, {**HERO, "requestId": "r"}),
+        ({**HERO, "requestId": "r1", "impressionId": "i"}, {**HERO, "requestId": "r2", "impressionId": "i"}),
+        (notified(), notified()),
+        (notified(id="n1", impressionId="i"), notified(id="n2", impressionId="i")),
+        (notified(order={"id": "o"}, tokens=[]), notified(order={"id": "o"}, tokens=[])),
+    ],
+    ids=["request", "impression id", "notification", "notified impression", "order"],
+)
+def test_what_is_sent_again_is_the_same_event(first: dict[str, Any], again: dict[str, Any]) -> None:
+    assert [one.id for one in events(first)] == [one.id for one in events(again)]
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        ({**HERO, "requestId": "r1"}, {**HERO, "requestId": "r2"}),
+        (notified(id="n1"), notified(id="n2")),
+        (notified(), notified(visitor="other")),
+        (notified(impressionId="i"), notified(impressionId="i", type="click")),
+        (notified(tokens=["a"]), notified(tokens=["b"])),
+    ],
+    ids=["requests", "notifications", "visitors", "display and click", "tokens"],
+)
+def test_what_differs_is_another_event(one: dict[str, Any], another: dict[str, Any]) -> None:
+    assert events(one)[0].id != events(another)[0].id
+
+
+def test_the_impression_of_a_request_and_its_notified_display_are_one() -> None:
+    executed = events({**HERO, "impressionId": "i"})[0]
+    displayed = events(notified(impressionId="i", tokens=[executed.token], mbox={"name": "hero"}))[0]
+    assert displayed.id == executed.id
+
+
+@pytest.mark.parametrize("mode", ["execute", "prefetch"])
+def test_an_order_belongs_to_no_single_activity(mode: str) -> None:
+    mbox = {"name": "order-confirmed", "order": {"id": "o-1", "total": 12.5}}
+    (event,) = events({"context": WEB, "id": ID, mode: {"mboxes": [mbox]}})
+    assert (event.kind, event.order_id, event.order_total) == ("order", "o-1", 12.5)
+    assert (event.activity_id, event.location) == ("", "order-confirmed")
+
+
+def test_an_order_may_come_with_a_notification() -> None:
+    visit, order = events(notified(order={"id": "o-2"}, mbox={"name": "done"}))
+    assert (visit.kind, order.kind, order.order_id, order.location) == ("display", "order", "o-2", "done")

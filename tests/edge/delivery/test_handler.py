@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from support.edge import HERO, NOW_MS, QUERY, WEB, ask, experience, shop_shelf, told
+from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.geo.location import Place
+from targetry.samples import shop, shop_path
+
+BERLIN = Place(country_code="DE", city="BERLIN", ip_address="203.0.113.7")
+
+
+def hero(**changes: Any) -> dict[str, Any]:
+    return {**HERO, **changes}
+
+
+def test_a_visitor_gets_his_experience_and_how_it_was_decided() -> None:
+    answer = told(hero(requestId="r1"))
+    (mbox,) = answer["execute"]["mboxes"]
+    assert (answer["status"], answer["requestId"], answer["client"]) == (200, "r1", "acme")
+    assert answer["id"] == {"tntId": "3f9c"}
+    assert (mbox["index"], mbox["name"], experience(mbox)) == (0, "hero", "Everyday")
+    assert mbox["options"][0]["responseTokens"]["activity.decisioningMethod"] == "server-side"
+    assert "eventToken" not in mbox["options"][0]
+
+
+def test_a_new_visitor_gets_a_tnt_id_that_leads_nowhere_else() -> None:
+    answer = told({"context": WEB})
+    assert "." not in answer["id"]["tntId"]
+    assert "edgeHost" not in answer
+
+
+def test_with_a_cluster_ids_and_edge_host_name_it() -> None:
+    answer = told({"context": WEB}, cluster="35")
+    assert answer["id"]["tntId"].endswith(".35_0")
+    assert answer["edgeHost"] == "mboxedge35.tt.omtrdc.net"
+
+
+@pytest.mark.parametrize("tnt_id", [".28_0", ".", "..28_0"])
+def test_visitor_with_nothing_before_the_dot_gets_a_new_id(tnt_id: str) -> None:
+    answer = told(hero(id={"tntId": tnt_id}))
+    assert answer["id"]["tntId"] == told({"context": WEB})["id"]["tntId"]  # a new one, by the same count
+    assert experience(answer["execute"]["mboxes"][0])
+
+
+@pytest.mark.parametrize(
+    "known", [{"marketingCloudVisitorId": "3f9c"}, {"thirdPartyId": "3f9c"}, {"tntId": "3f9c.28_0"}]
+)
+def test_a_visitor_has_one_experience_by_whichever_id_he_is_known(known: dict[str, str]) -> None:
+    answer = told(hero(id=known))
+    assert answer["id"] == known, "another id would change by which he is bucketed"
+    assert experience(answer["execute"]["mboxes"][0]) == experience(told(HERO)["execute"]["mboxes"][0])
+
+
+def test_the_ecid_counts_before_the_tnt_id() -> None:
+    answers = [told(hero(id={"marketingCloudVisitorId": "3f9c", "tntId": f"visitor-{n}"})) for n in range(20)]
+    assert len({experience(answer["execute"]["mboxes"][0]) for answer in answers}) == 1
+
+
+def test_an_mbox_that_nobody_knows_is_answered_without_content() -> None:
+    answer = told({"context": WEB, "execute": {"mboxes": [{"name": "nowhere"}]}})
+    assert answer["status"] == 200
+    assert answer["execute"]["mboxes"] == [{"index": 0, "name": "nowhere"}]
+
+
+def test_prefetch_gives_event_tokens_and_records_nothing() -> None:
+    answer = ask(
+        {"context": WEB, "id": {"tntId": "3f9c"}, "prefetch": {"mboxes": [{"name": "hero"}], "views": [{}]}}
+    )
+    prefetched = json.loads(answer.body)["prefetch"]
+    assert prefetched["mboxes"][0]["options"][0]["eventToken"]
+    assert {view["name"] for view in prefetched["views"]} == {"cart", "confirmation"}
+    assert answer.events == []
+
+
+def test_the_property_chooses_the_rules() -> None:
+    token = shop()["rules"]["mboxes"]["app-banner"][0]["propertyTokens"][0]
+    phone = {"channel": "web", "userAgent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)"}
+    banner = {"context": phone, "execute": {"mboxes": [{"name": "app-banner"}]}}
+    assert "options" not in told(banner)["execute"]["mboxes"][0]
+    assert "options" in told({**banner, "property": {"token": token}})["execute"]["mboxes"][0]
+
+
+def test_a_trace_tells_the_session() -> None:
+    trace = told(hero(trace={"authorizationToken": "t"}))["execute"]["mboxes"][0]["trace"]
+    assert trace["request"]["sessionId"] == "s1"
+    assert trace["campaigns"][0]["branchId"] == 0
+
+
+def test_notifications_are_answered_with_their_ids() -> None:
+    notifications = [{"id": f"n{n}", "type": "display", "timestamp": NOW_MS} for n in range(2)]
+    answer = ask({"context": WEB, "notifications": notifications})
+    assert json.loads(answer.body)["notifications"] == [{"id": "n0"}, {"id": "n1"}]
+    assert answer.notifications == 2
+
+
+def test_telemetry_is_accepted_and_counted() -> None:
+    assert (
+        ask({"context": WEB, "telemetry": {"entries": [{"requestId": "r", "execution": 1.5}]}}).telemetry == 1
+    )
+
+
+def test_a_beacon_has_no_answer_but_its_events() -> None:
+    answer = ask(hero(context={"channel": "web", "beacon": True}))
+    assert (answer.status, answer.body, len(answer.events)) == (204, b"", 1)
+
+
+def note(geo: dict[str, str], **options: Any) -> str:
+    request = {"context": {"channel": "web", "geo": geo}, "execute": {"mboxes": [{"name": "delivery-note"}]}}
+    return experience(told(request, **options)["execute"]["mboxes"][0])
+
+
+def test_an_address_is_looked_up_where_only_it_is_given() -> None:
+    find = {"203.0.113.7": BERLIN}.get
+    by_country = note({"countryCode": "DE"})
+    assert note({"ipAddress": "203.0.113.7"}, find_place=find) == by_country
+    assert note({"ipAddress": "203.0.113.8"}, find_place=find) != by_country
+    assert note({"ipAddress": "203.0.113.7", "countryCode": "JP"}, find_place=find) == note(
+        {"countryCode": "JP"}
+    )
+
+
+def test_a_request_that_is_silent_about_the_place_is_where_its_address_is() -> None:
+    found = {"find_place": {"203.0.113.7": BERLIN}.get, "address": "203.0.113.7"}
+    delivery_note = {"context": WEB, "execute": {"mboxes": [{"name": "delivery-note"}]}}
+    silent, there = ask(delivery_note, **found), note({"countryCode": "DE"})
+    assert experience(json.loads(silent.body)["execute"]["mboxes"][0]) == there
+    assert silent.request is not None
+    assert silent.request.context.geo.country_code == "DE", "the page tells it"
+    assert note({"countryCode": "JP"}, **found) != there
+    assert note({"ipAddress": "203.0.113.8"}, **found) != there
+    unknown = ask(delivery_note, **{**found, "address": "203.0.113.8"})
+    assert unknown.request.context.geo is None
+
+
+def test_the_client_code_that_is_given_is_the_one_that_buckets() -> None:
+    other = shop_shelf(client="other")
+    visitors = [hero(id={"tntId": f"visitor-{n}"}) for n in range(30)]
+    chosen = [
+        [experience(told(one, shelf=shelf)["execute"]["mboxes"][0]) for one in visitors]
+        for shelf in (other, shop_shelf())
+    ]
+    assert chosen[0] != chosen[1]
+    assert told(HERO, "client=other&sessionId=1", shelf=other)["client"] == "other"
+
+
+def test_of_several_artifacts_the_client_code_then_the_organization_choose() -> None:
+    def served(client: str, **meta: str) -> Served:
+        document = shop()
+        document["meta"] |= {"clientCode": client, **meta}
+        return Served(client, json.dumps(document).encode())
+
+    shelf = Shelf([served("first"), served("second", organizationId="SECOND@AdobeOrg")])
+    assert told(HERO, shelf=shelf)["client"] == "first"
+    assert told(HERO, "imsOrgId=SECOND@AdobeOrg&sessionId=1", shelf=shelf)["client"] == "second"
+    assert told(HERO, "client=second&sessionId=1", shelf=shelf)["client"] == "second"
+
+
+def test_without_an_artifact_the_answer_is_503() -> None:
+    assert told(HERO, shelf=Shelf([])) == {"status": 503, "message": "no artifact could be loaded yet"}
+
+
+def test_a_rule_that_fails_is_told_and_skipped() -> None:
+    document = json.loads(shop_path().read_bytes())
+    rules = document["rules"]["mboxes"]["hero"]
+    loop = {"reduce": [{"map": [{"var": "mbox.l"}, 1]}, 1, 0]}
+    rules.insert(0, {**rules[0], "condition": {"map": [loop, {"unknown_operator": []}]}})
+    shelf = Shelf([Served("broken", json.dumps(document).encode())])
+    assert ask(HERO, QUERY, shelf=shelf).status == 200

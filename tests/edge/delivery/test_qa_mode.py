@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from support.edge import HERO, WEB, ask, experience, told, web_client
+from targetry.samples import shop
+
+NAMES = ["Everyday", "Autumn sale", "Free delivery"]
+AUSTRIA, US = 3104421, 3104417  # audiences of the delivery note
+
+
+def chosen(activity: int | None, experience: int | None, token: str = "482917,482910", **more: Any) -> Any:
+    index = {"activityIndex": activity, "experienceIndex": experience}
+    return {
+        "token": token,
+        "previewIndexes": [{key: one for key, one in index.items() if one is not None}],
+        **more,
+    }
+
+
+def hero(qa: Any, **more: Any) -> str:
+    return experience(told({**HERO, "qaMode": qa, **more})["execute"]["mboxes"][0])
+
+
+def note(qa: Any, country: str) -> str:
+    context = {**WEB, "geo": {"countryCode": country}}
+    request = {"context": context, "execute": {"mboxes": [{"name": "delivery-note"}]}, "qaMode": qa}
+    return experience(told(request)["execute"]["mboxes"][0])
+
+
+@pytest.mark.parametrize("index", [1, 2, 3])
+def test_an_experience_is_chosen_by_its_index_whatever_the_allocation(index: int) -> None:
+    assert hero(chosen(2, index)) == NAMES[index - 1]
+    assert hero(chosen(2, index), id={"tntId": "another"}) == NAMES[index - 1]
+
+
+@pytest.mark.parametrize(
+    "qa",
+    [{}, {"token": "482910"}, chosen(2, 4), chosen(3, 2), chosen(2, None), chosen(None, 2), chosen(2, 2, token="dGhlIHRva2Vu")],
+    ids=["nothing", "no index", "no such experience", "no such activity", "no experience", "no activity", "a token of Adobe's"],
+)  # fmt: skip
+def test_what_chooses_nothing_leaves_the_decision_to_the_allocation(qa: Any) -> None:
+    assert hero(qa) == hero({}) == "Everyday"
+
+
+def test_the_audience_of_a_chosen_experience_still_counts() -> None:
+    united_states = chosen(1, 1, token="482923")
+    assert note(united_states, "US") == "United States"
+    request = {"context": WEB, "execute": {"mboxes": [{"name": "delivery-note"}]}, "qaMode": united_states}
+    assert "options" not in told(request)["execute"]["mboxes"][0]
+    request["qaMode"] = {**united_states, "evaluateAsTrueAudienceIds": [US]}
+    assert experience(told(request)["execute"]["mboxes"][0]) == "United States"
+
+
+def test_audiences_are_held_true_or_false() -> None:
+    assert note({"evaluateAsTrueAudienceIds": [AUSTRIA]}, "JP") == "German-speaking Europe"
+    assert note({"evaluateAsFalseAudienceIds": [AUSTRIA]}, "AT") == note({}, "JP") == "Everybody else"
+    both = {"evaluateAsTrueAudienceIds": [US], "evaluateAsFalseAudienceIds": [US]}
+    assert note(both, "US") == "Everybody else"
+
+
+def test_an_audience_that_is_held_true_leaves_the_split_as_it_is() -> None:
+    def navigations(qa: Any) -> set[int]:
+        """How many options visitors get for the page, which is none of those that the audience is for."""
+        page = {"context": WEB, "execute": {"pageLoad": {}}, "qaMode": qa}
+        answers = [told({**page, "id": {"tntId": f"visitor-{n}"}}) for n in range(20)]
+        return {len(answer["execute"]["pageLoad"]["options"]) for answer in answers}
+
+    assert navigations({}) == {0}
+    assert navigations({"evaluateAsTrueAudienceIds": [3104460]}) == {0, 2}, "one half sees no change"
+
+
+def test_only_the_listed_activities_are_there_where_that_is_asked_for() -> None:
+    mboxes = [{"name": "hero"}, {"name": "checkout-flags"}]
+    request = {
+        **HERO,
+        "execute": {"mboxes": mboxes},
+        "qaMode": {"token": "482910", "listedActivitiesOnly": True},
+    }
+    first, second = told(request)["execute"]["mboxes"]
+    assert (experience(first), "options" in second) == ("Everyday", False)
+
+
+def test_views_follow_too() -> None:
+    request = {
+        "context": WEB,
+        "prefetch": {"views": [{"name": "cart"}, {}]},
+        "qaMode": chosen(1, 2, token="482956", listedActivitiesOnly=True),
+    }
+    views = told(request)["prefetch"]["views"]
+    names = {option["responseTokens"]["experience.name"] for view in views for option in view["options"]}
+    assert names == {"With promise"}
+
+
+def test_nothing_of_qa_mode_is_recorded() -> None:
+    qa = {"token": "482910"}
+    assert ask({**HERO, "qaMode": qa}).events == ()
+    notification = {"id": "n", "type": "display", "timestamp": 1}
+    answer = ask({"context": WEB, "qaMode": qa, "notifications": [notification]})
+    assert json.loads(answer.body)["notifications"] == [{"id": "n"}]
+    assert answer.events == ()
+
+
+def test_other_requests_are_decided_as_before() -> None:
+    before = told(HERO)["execute"]
+    hero(chosen(2, 3))
+    assert told(HERO)["execute"] == before
+
+
+def test_the_page_explains_what_qa_mode_made_of_it() -> None:
+    client = web_client()
+    client.post("/rest/v1/delivery?client=acme&sessionId=s1", json={**HERO, "qaMode": chosen(2, 3)})
+    rows = client.get("/recent").text
+    assert "Hero: autumn sale › Free delivery" in rows
+    assert "QA mode: not recorded" in rows
+
+
+def test_a_trace_goes_by_it_too() -> None:
+    answer = told({**HERO, "trace": {}, "qaMode": chosen(2, 2)})
+    trace = answer["execute"]["mboxes"][0]["trace"]
+    assert [campaign["branchId"] for campaign in trace["campaigns"]] == [1]
+
+
+@pytest.mark.parametrize("ids", [None, 5, ["x"], [True], [{}]])
+def test_audiences_of_an_artifact_that_are_none_are_left_alone(ids: Any) -> None:
+    document = shop()
+    for rule in document["rules"]["mboxes"]["hero"]:
+        rule["meta"]["audience.ids"] = ids
+    answer = web_client(artifact=document).post(
+        "/rest/v1/delivery?client=acme&sessionId=s1",
+        json={**HERO, "qaMode": {"evaluateAsFalseAudienceIds": [1], "evaluateAsTrueAudienceIds": [1]}},
+    )
+    assert experience(answer.json()["execute"]["mboxes"][0]) == "Everyday"

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from targetry.edge.http.fd_limit import room_for
+
+
+def room_with(soft: int, hard: int, connections: int) -> list[int]:
+    """What a process with these limits has room for, and its soft limit then."""
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+        "from targetry.edge.http.fd_limit import room_for\n"
+        f"print(room_for({connections}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit on Windows")
+@pytest.mark.parametrize(
+    ("soft", "hard", "room", "soft_then"),
+    [(500, 500, 100, 500), (100, 500, 100, 164), (100, 120, 56, 120), (50, 50, 1, 50)],
+    ids=["enough", "can be raised", "can be raised by a little", "hardly any"],
+)
+def test_as_many_as_the_system_allows(soft: int, hard: int, room: int, soft_then: int) -> None:
+    assert room_with(soft, hard, 100) == [room, soft_then]
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    assert room_for(1) == 1

@@ -1,0 +1,436 @@
+"""Connections that ask too much, or nothing (RELIABILITY B7), over real sockets: what becomes of them, and that others are served."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from support.edge import HERO, QUERY
+from support.edge_sockets import (
+    HEALTH,
+    OpenEdge,
+    many,
+    one_answer,
+    open_edge,
+    post,
+    statuses,
+    until_closed,
+    wait_until,
+)
+from targetry.edge.errors import Refused
+from targetry.edge.http.limits import MAX_REQUEST_BYTES, Limits
+from targetry.edge.http.request_body import read_body
+from targetry.ledger.event import Event
+from targetry.samples import shop
+
+IMPATIENT = Limits(connections=20, idle_s=0.2, request_s=0.2)
+
+
+@pytest.fixture(scope="module")
+def patient() -> Iterator[OpenEdge]:
+    with open_edge() as here:
+        yield here
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[OpenEdge]:
+    with open_edge(IMPATIENT) as here:
+        yield here
+
+
+class SlowLedger:
+    """Records nothing until it may."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.may = threading.Event()
+
+    def record(self, events: Sequence[Event]) -> list[bool]:
+        self.asked.release()
+        assert self.may.wait(10)
+        return [True] * len(events)
+
+    def close(self) -> None: ...
+
+
+# Time
+
+HALF_A_BODY = post()[:-5]
+CHUNKED = (
+    b"POST /rest/v1/delivery?%b HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    % QUERY.encode()
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers", "limit"),
+    [
+        (b"", [], "idle"),
+        (b"\r\n\r\n", [], "idle"),
+        (HEALTH, [200], "idle"),
+        (b"GET / HTTP/1.1\r\nhost:", [408], "slow"),
+        (HEALTH + b"GET / HT", [200, 408], "slow"),
+        (HALF_A_BODY, [408], "slow"),
+        (post() + HALF_A_BODY, [200, 408], "slow"),
+        (CHUNKED + b"5\r\n{", [408], "slow"),
+        (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n1234", [200], "slow"),
+    ],
+    ids=[
+        "nothing",
+        "blank lines",
+        "nothing after a request",
+        "half a head",
+        "half of a second head",
+        "half a body",
+        "half of a second body",
+        "half a chunk",
+        "half a body that nobody asked for",
+    ],
+)
+def test_what_does_not_come_to_its_end_is_ended(
+    impatient: OpenEdge, sent: bytes, answers: list[int], limit: str
+) -> None:
+    before = impatient.ended(limit)
+    assert statuses(impatient.said(sent)) == answers
+    assert impatient.ended(limit) == before + 1
+
+
+def test_a_connection_serves_many_requests(patient: OpenEdge) -> None:
+    with patient.connect() as connection:
+        for _ in range(5):
+            for request in (HEALTH, post()):
+                connection.sendall(request)
+                assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_ended() -> None:
+    artifact = shop()
+    artifact["meta"]["padding"] = "x" * 30_000_000  # more than the system keeps for a socket
+    with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
+        connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        wait_until(lambda: here.ended("unread") and not here.connections())
+
+
+def test_unread_answers_of_all_clients_are_bounded() -> None:
+    artifact = shop()
+    artifact["meta"]["padding"] = "x" * 30_000_000
+    limits = Limits(idle_s=10, request_s=2, unsent_bytes=60_000_000)
+    with open_edge(limits, artifact=artifact) as here, many(here, 4) as connections:
+        for connection in connections:
+            connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        wait_until(lambda: here.ended("unsent"))
+        assert here.is_serving()
+        assert 1 <= here.ended("unsent") <= 3
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
+    artifact = shop()
+    artifact["meta"]["padding"] = "x" * 10_000_000
+    with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
+        connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        answered = bytearray()
+        while len(answered) < 10_000_000:
+            answered += connection.recv(1_000_000)
+            threading.Event().wait(0.05)  # all of it takes longer than a connection may do nothing
+        assert here.ended("unread") == 0
+
+
+def test_a_body_that_does_not_come_to_its_end_is_408() -> None:
+    async def never() -> Any:
+        await asyncio.Event().wait()
+
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, never)
+    with pytest.raises(Refused) as refused:
+        asyncio.run(read_body(request, timeout_s=0.01))
+    assert refused.value.status == 408
+
+
+def test_a_client_that_goes_away_is_refused() -> None:
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, gone)
+    with pytest.raises(Refused) as refused:
+        asyncio.run(read_body(request, timeout_s=1.0))
+    assert refused.value.status == 400
+
+
+# Number
+
+
+def room_for(count: int) -> None:
+    """So many open files for this process, or skip."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        if hard < count:
+            pytest.skip(f"this system allows {hard} open files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def test_others_are_served_beside_1000_idle_connections_and_slow_ones() -> None:
+    room_for(2600)
+    with open_edge() as here, many(here, 1000) as connections:
+        for connection in connections[:200]:
+            connection.sendall(b"POST /rest/v1/delivery HTTP/1.1\r\nx-slow: ")
+        wait_until(lambda: here.connections() == 1000)
+        with here.connect() as mine:
+            for _ in range(50):
+                mine.sendall(post())
+                assert one_answer(mine).startswith(b"HTTP/1.1 200 ")
+            for connection in connections[:200]:
+                connection.sendall(b"l")
+
+
+@pytest.mark.parametrize("sent", [b"", HEALTH[:20], HALF_A_BODY], ids=["idle", "slow heads", "slow bodies"])
+def test_those_that_waited_longest_make_room_for_those_who_come(sent: bytes) -> None:
+    with open_edge(Limits(connections=20)) as here, many(here, 50) as connections:
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.sendall(sent)
+        wait_until(lambda: here.ended("connections") == 30)
+        assert here.is_serving()
+        assert here.connections() <= 20
+        for connection in connections[:30]:
+            with contextlib.suppress(ConnectionResetError):
+                assert until_closed(connection) == b""
+
+
+def test_a_connection_whose_request_is_being_answered_stays() -> None:
+    ledger = SlowLedger()
+    with open_edge(Limits(connections=3), ledger=ledger) as here, here.connect() as first:
+        first.sendall(post())
+        ledger.asked.acquire()
+        with many(here, 10):
+            wait_until(lambda: here.ended("connections") >= 8)
+            ledger.may.set()
+            assert one_answer(first).startswith(b"HTTP/1.1 200 ")
+
+
+def test_where_all_are_at_work_those_who_come_are_told_503() -> None:
+    ledger = SlowLedger()
+    with open_edge(Limits(connections=2), ledger=ledger) as here, many(here, 2) as connections:
+        for connection in connections:
+            connection.sendall(post())
+            ledger.asked.acquire()
+        assert statuses(here.said()) == [503]
+        assert here.ended("busy") == 1
+        ledger.may.set()
+        for connection in connections:
+            assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+# Size
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "limit"),
+    [
+        ([b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 100_000, b"\r\n"], 431, "head"),
+        ([b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 200, b"\r\n"], 431, "head"),
+        ([b"GET / HTTP/1.1\r\na: ", *[b"x" * 1000] * 70], 431, "head"),
+        ([b"GET /", b"x" * 70_000], 431, "head"),
+        ([post(b"x" * 1_000_001)], 413, "body"),
+        ([post(b"x" * 5_000_000)], 413, "body"),
+        ([CHUNKED, *[b"10000\r\n" + b"x" * 65536 + b"\r\n"] * 20], 413, "body"),
+        (
+            [b"POST /rest/v1/delivery HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n"],
+            413,
+            "body",
+        ),
+    ],
+    ids=["10⁵ fields", "200 fields", "long field", "long path", "1 MB", "5 MB", "1.3 MB in chunks", "1 GB"],
+)
+def test_what_is_too_large_is_answered_and_shown_out(
+    patient: OpenEdge, parts: list[bytes], status: int, limit: str
+) -> None:
+    before = patient.ended(limit)
+    answered = b""
+    with patient.connect() as connection, contextlib.suppress(ConnectionError):
+        for part in parts:
+            connection.sendall(part)
+        answered = until_closed(connection)
+    assert statuses(answered) == [status]
+    assert b"connection: close" in answered
+    assert patient.ended(limit) == before + 1
+    assert patient.is_serving()
+
+
+def test_a_body_of_a_gigabyte_is_not_read(patient: OpenEdge) -> None:
+    sent = 0
+    with patient.connect() as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(
+            b"POST /rest/v1/delivery?x=y HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n"
+        )
+        while sent < 1_000_000_000:
+            sent += connection.send(b"x" * 1_000_000)
+    assert sent < 4 * MAX_REQUEST_BYTES  # with what the system has buffered
+    assert patient.is_serving()
+
+
+@pytest.mark.parametrize(
+    ("chunk", "rest"),
+    [(b"1;" + b"x" * 100_000, b""), (b"0\r\nx-trailer: ", b"x" * 100_000)],
+    ids=["an endless extension", "an endless trailer"],
+)
+def test_what_is_no_body_is_bounded_too(patient: OpenEdge, chunk: bytes, rest: bytes) -> None:
+    before = patient.ended("body")
+    with patient.connect() as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(CHUNKED + chunk)
+        for _ in range(2 * MAX_REQUEST_BYTES // 100_000):
+            connection.sendall(rest or b"x" * 100_000)
+    wait_until(lambda: patient.ended("body") == before + 1)
+
+
+# Sense
+
+
+def test_garbage_after_a_request_is_400_after_its_answer(patient: OpenEdge) -> None:
+    for request in (HEALTH, post()):
+        assert statuses(patient.said(request + b"\x16\x03\x01 garbage\r\n\r\n")) == [200, 400]
+
+
+def test_garbage_behind_a_request_that_takes_long_waits_for_its_answer() -> None:
+    ledger = SlowLedger()
+    with open_edge(ledger=ledger) as here, here.connect() as connection:
+        connection.sendall(post())
+        ledger.asked.acquire()
+        connection.sendall(b"\x00" * 100)
+        wait_until(lambda: here.ended("not_http"))
+        ledger.may.set()
+        assert statuses(until_closed(connection)) == [200, 400]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /rest/v1/delivery HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"POST /rest/v1/delivery HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+        CHUNKED + b"zz\r\n",
+        b"hello\r\n\r\n",
+    ],
+    ids=["TLS", "HTTP/2", "two lengths", "a length and chunks", "a broken chunk", "a word"],
+)
+def test_what_is_not_http_is_400(patient: OpenEdge, sent: bytes) -> None:
+    before = patient.ended("not_http")
+    answered = patient.said(sent)
+    assert statuses(answered) == [400]
+    assert json.loads(answered.partition(b"\r\n\r\n")[2])["status"] == 400
+    assert patient.ended("not_http") == before + 1
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_requests_that_come_at_once_are_answered_in_their_order(recorded: bool) -> None:
+    asked = [post({**HERO, "requestId": f"r{number}"}) for number in range(20)]
+    mixed = [part for number, one in enumerate(asked) for part in ([HEALTH, one] if number % 3 else [one])]
+    with open_edge() as here:
+        if not recorded:
+            here.edge.recording._record = None
+        last = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+        answered = here.said(b"".join(mixed) + last)
+    assert statuses(answered) == [200] * (len(mixed) + 1)
+    order = [b"ok" if mixed[number] is HEALTH else b"r" for number in range(len(mixed))]
+    bodies = [part.partition(b"\r\n\r\n")[2] for part in answered.split(b"HTTP/1.1 ")[1:]]
+    assert [b"ok" if b'"ok"' in body else b"r" for body in bodies[:-1]] == order
+    told = [json.loads(body)["requestId"] for body in bodies if b"requestId" in body]
+    assert told == [f"r{number}" for number in range(20)]
+
+
+def test_a_client_that_sends_many_requests_and_reads_no_answer_is_held_up(patient: OpenEdge) -> None:
+    """What it would get is bounded, and others go on."""
+    with patient.connect() as connection:
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            connection.sendall(HEALTH * 1_000_000)
+        assert patient.is_serving()
+
+
+@pytest.mark.parametrize("request_", [HEALTH, post()], ids=["GET", "POST"])
+def test_another_protocol_that_is_offered_is_not_taken(patient: OpenEdge, request_: bytes) -> None:
+    head, _, body = request_.partition(b"\r\n\r\n")
+    offer = (
+        head
+        + b"\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n\r\n"
+        + body
+    )
+    with patient.connect() as connection:
+        for sent in (offer, offer, request_):
+            connection.sendall(sent)
+            assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_tunnel_is_not_dug(patient: OpenEdge) -> None:
+    assert statuses(
+        patient.said(b"CONNECT x:443 HTTP/1.1\r\nhost: localhost\r\n\r\n\x16\x03\x01...\r\n\r\n")
+    ) == [400]
+
+
+# Ends
+
+
+@pytest.mark.parametrize("sent", [post(), HEALTH], ids=["POST", "GET"])
+def test_who_asks_for_it_is_shown_out_after_the_answer(patient: OpenEdge, sent: bytes) -> None:
+    head, _, body = sent.partition(b"\r\n\r\n")
+    answered = patient.said(head + b"\r\nconnection: close\r\n\r\n" + body)
+    assert statuses(answered) == [200]
+    assert b"connection: close" in answered.partition(b"\r\n\r\n")[0]
+
+
+def test_a_request_under_way_is_answered_before_the_edge_ends() -> None:
+    ledger = SlowLedger()
+    with open_edge(ledger=ledger) as here, here.connect() as connection, here.connect() as idle:
+        wait_until(lambda: here.connections() == 2)
+        connection.sendall(post())
+        ledger.asked.acquire()
+        here.server.stop()
+        assert until_closed(idle) == b""
+        ledger.may.set()
+        answered = until_closed(connection)
+        assert statuses(answered) == [200]
+
+
+def test_a_client_that_left_before_its_answer_does_no_harm() -> None:
+    ledger = SlowLedger()
+    with open_edge(ledger=ledger) as here:
+        with here.connect() as connection:
+            connection.sendall(post())
+            ledger.asked.acquire()
+        ledger.may.set()
+        wait_until(lambda: here.connections() == 0)
+        assert here.is_serving()
+
+
+@pytest.mark.parametrize("sent", [post(), HEALTH, post() + HEALTH + post()], ids=["POST", "GET", "several"])
+def test_who_says_that_nothing_more_comes_is_answered(patient: OpenEdge, sent: bytes) -> None:
+    with patient.connect() as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(until_closed(connection)) == [200] * sent.count(b" HTTP/1.1\r\n")
+
+
+def test_a_limit_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "targetry.edge"), open_edge(IMPATIENT) as here:
+        for _ in range(5):
+            assert statuses(here.said(b"junk\r\n\r\n")) == [400]
+        assert here.ended("not_http") == 5
+    told = [record.getMessage() for record in caplog.records if "is not HTTP" in record.getMessage()]
+    assert told == ["connections ended with 400 that said what is not HTTP: 1"]
+
+
+def test_answers_do_not_wait_for_acknowledgements(patient: OpenEdge) -> None:
+    with patient.connect() as connection:
+        assert connection.family == socket.AF_INET
+        for _ in range(3):
+            connection.sendall(HEALTH)
+            one_answer(connection)

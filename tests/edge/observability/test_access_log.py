@@ -1,0 +1,100 @@
+"""Requests in metrics and log: every one, and many at a time while there are many."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from targetry.edge.observability.access_log import RequestNotes
+from targetry.edge.observability.log_format import HumanLines, JsonLines
+from targetry.edge.observability.metrics import Metrics
+
+LOG = logging.getLogger("targetry.edge")
+
+
+async def noted(count: int, *, route: str = "delivery") -> RequestNotes:
+    notes = RequestNotes(Metrics(list, lambda: (0, 0)), LOG)
+    for number in range(count):
+        notes.note(route, "POST", f"/{number}", 200, 0.001 * number)
+    return notes
+
+
+async def all_noted(count: int, **options: str) -> RequestNotes:
+    notes = await noted(count, **options)
+    notes.flush()
+    return notes
+
+
+def metric(notes: RequestNotes, name: str, **labels: str) -> float | None:
+    return notes._metrics.registry.get_sample_value(f"targetry_edge_{name}", labels)
+
+
+def test_the_first_is_told_at_once_and_the_rest_of_a_burst_together(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "targetry.edge")
+    asyncio.run(all_noted(100))
+    first, *rest = caplog.records
+    assert first.getMessage() == "POST /0 200 0.0 ms"
+    assert first.__dict__["fields"] == {"method": "POST", "path": "/0", "status": 200, "ms": 0.0}
+    assert len(rest) == 5
+    lines = [line for record in rest for line in record.getMessage().splitlines()]
+    assert lines == [f"POST /{n} 200 {n}.0 ms" for n in range(1, 100)]
+
+
+def test_a_burst_is_told_soon_without_being_asked(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "targetry.edge")
+
+    async def wait() -> None:
+        await noted(3)
+        while len(caplog.records) < 2:
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(wait(), 5))
+
+
+def test_a_new_event_loop_is_told_of_what_an_old_one_left(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "targetry.edge")
+    notes = asyncio.run(noted(3))
+
+    async def go_on() -> None:
+        notes.note("delivery", "POST", "/last", 200, 0.0)
+        while "/last" not in caplog.text:
+            await asyncio.sleep(0.005)
+
+    asyncio.run(asyncio.wait_for(go_on(), 5))
+    assert "POST /2 " in caplog.text
+
+
+def test_every_request_is_counted() -> None:
+    notes = asyncio.run(all_noted(2500))
+    assert metric(notes, "requests_total", route="delivery", status="200") == 2500
+    assert metric(notes, "request_seconds_count", route="delivery") == 2500
+
+
+def test_what_a_page_asks_all_the_time_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "targetry.edge")
+    notes = asyncio.run(all_noted(5, route="recent_requests"))
+    assert caplog.records == []
+    assert metric(notes, "requests_total", route="recent_requests", status="200") == 5
+
+
+def lines_of(form: logging.Formatter, caplog: pytest.LogCaptureFixture) -> list[str]:
+    caplog.set_level(logging.INFO, "targetry.edge")
+    asyncio.run(all_noted(4))
+    return [line for record in caplog.records for line in form.format(record).splitlines()]
+
+
+def test_a_burst_has_the_same_lines_for_machines(caplog: pytest.LogCaptureFixture) -> None:
+    lines = [json.loads(line) for line in lines_of(JsonLines(), caplog)]
+    assert [(line["path"], line["message"]) for line in lines] == [
+        (f"/{n}", f"POST /{n} 200 {n}.0 ms") for n in range(4)
+    ]
+    assert all(line.keys() == lines[0].keys() for line in lines)
+
+
+def test_a_burst_has_the_same_lines_for_people(caplog: pytest.LogCaptureFixture) -> None:
+    lines = lines_of(HumanLines(), caplog)
+    assert [line.partition(" ")[2] for line in lines] == [f"POST /{n} 200 {n}.0 ms" for n in range(4)]
+    assert {line[2] + line[5] for line in lines} == {"::"}

@@ -1,0 +1,153 @@
+"""Several processes on one port: they serve, count and record as one, and one that dies is started anew."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import signal
+import socket
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from support.edge_crowd import Crowd, check_ledger, kill, workers_of
+from support.edge_process import Lines, address, post, process, shown
+from support.edge_sockets import wait_until
+from targetry.edge.server import EdgeOptions, EdgeServer, listen
+from targetry.edge.supervisor import _Worker
+from targetry.errors import OptionError
+from targetry.ledger.ledger import Reader
+from targetry.samples import shop
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+TWO = {"TARGETRY_EDGE_WORKERS": "2", "TARGETRY_EDGE_LOG": "json"}
+
+
+def got(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def counted(url: str, name: str) -> float:
+    """A metric, over all its labels."""
+    return sum(
+        float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (.*)$", got(f"{url}/metrics"), re.M)
+    )
+
+
+def test_two_processes_are_one_edge(tmp_path: Path) -> None:
+    """They answer, record what is sent twice once, tell of all requests together, take up a changed artifact, and end on SIGTERM.
+    One that cannot start leaves the others to serve, and is tried again."""
+    artifact, document = tmp_path / "rules.json", shop()
+    artifact.write_text(json.dumps(document))
+    names = [f"v{number // 2}" for number in range(60)]
+    with process(artifact, "--data", tmp_path / "ledger", **TWO) as running:
+        url, log = address(running), Lines(running)
+        wait_until(lambda: counted(url, "targetry_edge_starts_total") == 2)
+        assert len(workers_of(running)) == 2
+        with ThreadPoolExecutor(8) as clients:
+            assert set(clients.map(lambda name: post(url, shown(name)), names)) == {200}
+        wait_until(lambda: counted(url, "targetry_edge_notifications_total") == 60)
+        assert counted(url, 'targetry_edge_events_total{kind="display",outcome="recorded"}') == 30
+        assert counted(url, 'targetry_edge_events_total{kind="display",outcome="seen"}') == 30
+
+        document["meta"]["generatedAt"] = "2031-01-01T00:00:00Z"
+        artifact.write_text(json.dumps(document))
+        wait_until(lambda: counted(url, "targetry_edge_artifact_reloads_total") == 2)
+        assert all("2031" in got(f"{url}/readyz") for _ in range(12))
+
+        artifact.unlink()
+        kill(workers_of(running)[0])
+        log.wait_for("cannot start")
+        log.wait_for("ended with status 1; it is started anew in ")
+        assert {post(url) for _ in range(12)} == {200}
+        artifact.write_text(json.dumps(document))
+        wait_until(lambda: counted(url, "targetry_edge_starts_total") == 3)
+
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+    assert len([line for line in log.all() if line.get("path") == "/rest/v1/delivery"]) == 72
+    check_ledger(tmp_path / "ledger", names)
+    with Reader.open(tmp_path / "ledger") as reader:
+        assert reader.activities()[0].name == "Hero: autumn sale"
+
+
+def test_what_was_acknowledged_outlives_every_process(tmp_path: Path) -> None:
+    """RELIABILITY F10, in little; `tests/soak/test_edge_workers.py` has it at length. Each process is started anew, but
+    when the first is killed, all end."""
+    with process("--data", tmp_path, **TWO) as running:
+        url, log = address(running), Lines(running)
+        crowd = Crowd(url.removeprefix("http://"))
+        try:
+            for starts in range(2, 4):
+                wait_until(lambda: counted(url, "targetry_edge_starts_total") == starts)  # noqa: B023
+                kill(workers_of(running)[0])
+                log.wait_for("was killed by SIGKILL; it is started anew at once")
+            wait_until(lambda: counted(url, "targetry_edge_starts_total") == 4)
+        finally:
+            crowd.stop()
+        assert crowd.failed == []
+        workers = workers_of(running)
+        running.kill()
+        wait_until(lambda: not any(Path(f"/proc/{pid}/task").exists() for pid in workers))
+        log.all()
+    check_ledger(tmp_path, crowd.acknowledged)
+
+
+def test_the_pauses_before_a_process_is_started_anew() -> None:
+    with listen("127.0.0.1", 0, is_one_of_many=True) as listener:
+        worker = _Worker(1, "127.0.0.1", listener.getsockname()[1], None)
+        clock, pauses = itertools.count(step=1), []
+        for _ in range(10):
+            worker.began(None, now := next(clock))  # type: ignore[arg-type]
+            pauses.append(worker.ended(now + 1))
+        assert pauses == [0, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+        worker.began(None, now := next(clock))  # type: ignore[arg-type]
+        assert worker.ended(now + 4) == 0, "it had lasted"
+        assert worker.due_in(now + 4) == 0
+        worker.give_up_socket()
+
+
+def test_connections_go_to_others_while_a_process_pauses() -> None:
+    with listen("127.0.0.1", 0, is_one_of_many=True) as other:
+        port = other.getsockname()[1]
+        worker = _Worker(1, "127.0.0.1", port, None)
+        for now in (0.0, 1.0):
+            worker.began(None, now)  # type: ignore[arg-type]
+            worker.ended(now)
+        other.settimeout(5)
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)):
+                other.accept()[0].close()
+        assert worker.listener().getsockname()[1] == port
+        worker.give_up_socket()
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with (
+        listen("127.0.0.1", 0, is_one_of_many=True) as taken,
+        pytest.raises(OptionError, match="listened on"),
+    ):
+        EdgeServer.open(EdgeOptions(port=taken.getsockname()[1]))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("workers", 0),
+        ("max_connections", 0),
+        ("idle_timeout", 0.0),
+        ("idle_timeout", float("nan")),
+        ("request_timeout", -1.0),
+        ("request_timeout", 1e9),
+    ],
+)
+def test_options_that_cannot_be_are_refused(option: str, value: float) -> None:
+    with pytest.raises(OptionError, match=option):
+        EdgeServer.open(EdgeOptions(port=0, **{option: value}))  # type: ignore[arg-type]

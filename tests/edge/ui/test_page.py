@@ -1,0 +1,528 @@
+"""The page for people at `/`."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from support.edge import HERO, NOW_MS, QUERY, SHOP, WEB, ask, web_client
+from support.ledger import ACTIVITY, ODD_ROWS, insert_row, outcome, run_sql
+from targetry.edge.app import Edge, edge_app
+from targetry.edge.delivery.handler import Answer
+from targetry.edge.in_process import _Payload
+from targetry.edge.server import EdgeOptions, EdgeServer, listen
+from targetry.edge.ui.page import Page
+from targetry.edge.ui.report_cache import LedgerView
+from targetry.edge.ui.request_history import Recent
+from targetry.ledger.event import Event
+from targetry.ledger.ledger import Ledger
+from targetry.samples import shop, shop_path
+
+DELIVERY = f"/rest/v1/delivery?{QUERY}"
+EVIL = "</li></script><script>alert(1)</script><img src=x onerror=\"alert(1)\" a='b'>&amp;"
+PARTS = ["/", "/recent", "/report.json", "/plot.svg"]
+
+
+class Tags(HTMLParser):
+    """The elements of a page, and the text outside of style and script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.attributes: set[str] = set()
+        self.text = ""
+        self._is_code = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self._is_code = tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_code = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._is_code else data
+
+
+class BrokenLedger:
+    def record(self, events: Sequence[Event]) -> list[bool]:
+        raise OSError("the disk is gone")
+
+    def close(self) -> None: ...
+
+
+def evil_shop() -> dict[str, Any]:
+    """The shop with a hostile name for everything that has one."""
+    document = shop()
+    for rules in document["rules"]["mboxes"].values():
+        for rule in rules:
+            rule["meta"].update({"activity.name": EVIL, "experience.name": EVIL, "offer.name": EVIL})
+            rule["condition"] = {"and": [rule["condition"], {"==": [{"var": f"mbox.{EVIL}"}, EVIL]}]}
+    document["rules"]["mboxes"][EVIL] = document["rules"]["mboxes"]["hero"]
+    document["localMboxes"].append(EVIL)
+    document["remoteMboxes"].append(EVIL)
+    return document
+
+
+def asked(client: TestClient, *mboxes: dict[str, Any], **more: Any) -> None:
+    document = {"context": WEB, "id": {"tntId": "3f9c"}, "execute": {"mboxes": list(mboxes)}, **more}
+    assert client.post(DELIVERY, json=document).status_code == 200
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[TestClient]:
+    """An edge whose ledger holds two experiences with visitors."""
+    with Ledger.open(tmp_path) as ledger:
+        ledger.describe([ACTIVITY])
+        ledger.record(outcome("0", 60, 6) + outcome("1", 60, 30))
+        payload = _Payload(shop_path(), None)
+        yield TestClient(edge_app(Edge(payload, ledger=ledger, view=LedgerView(ledger))))
+
+
+def test_activities_are_shown_with_split_and_audience_in_words() -> None:
+    page = Tags(web_client().get("/").text).text
+    assert "Hero: autumn sale" in page
+    assert "30 %" in page
+    assert "browser is one of" in page
+    assert "recommendations remote" in " ".join(page.split())
+
+
+def test_the_bar_is_as_wide_as_the_shares() -> None:
+    page = web_client().get("/").text
+    bar = page[page.index('<svg class="bar"') : page.index("</svg>")]
+    assert re.findall(r'class="c\d" x="([\d.]+)%" width="([\d.]+)%"', bar) == [
+        ("0.0", "50.0"),
+        ("50.0", "30.0"),
+        ("80.0", "20.0"),
+    ]
+
+
+def test_a_request_is_shown_with_the_decision_and_why() -> None:
+    client = web_client()
+    asked(client, {"name": "hero"})
+    rows = Tags(client.get("/recent").text).text
+    assert "Hero: autumn sale › Everyday" in rows
+    assert "the allocation " in rows
+    assert "2 not reached, since an earlier rule decided" in rows
+
+
+def test_what_the_artifact_cannot_decide_is_told_apart_from_what_it_does_not_know() -> None:
+    client = web_client()
+    asked(client, {"name": "recommendations"}, {"name": "heroo"})
+    rows = " ".join(Tags(client.get("/recent").text).text.split())
+    assert "recommendations remote heroo not in the artifact" in rows
+    assert "has activities that only Target's own servers decide" in rows
+    assert "this artifact knows no such location" in rows
+
+
+def test_a_refused_request_is_shown_with_its_reason() -> None:
+    client = web_client()
+    client.post(DELIVERY, json={"context": {"channel": "web"}, "execute": {"mboxes": [{}]}})
+    rows = Tags(client.get("/recent").text).text
+    assert "400" in rows
+    assert "request.execute.mboxes[0].name: is required" in rows
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "told"),
+    [
+        ("POST", DELIVERY, {"content": b"{"}, "400 request: is not JSON: Input data was truncated"),
+        ("POST", "/rest/v1/delivery?sessionId=s1", {"json": HERO}, "400 query: imsOrgId or client is required"),
+        ("POST", DELIVERY, {"content": b"x" * 1_000_001}, "413 the body is larger than 1,000,000 bytes"),
+        ("POST", DELIVERY, {"content": b"{}", "headers": {"content-encoding": "br"}}, "415 content-encoding 'br' is not supported; supported: gzip"),
+        ("GET", DELIVERY, {}, "405 GET /rest/v1/delivery: Method Not Allowed"),
+        ("POST", "/rest/v1/deliver", {}, "404 POST /rest/v1/deliver: Not Found"),
+        ("GET", "/shop/production/v1/rules.json", {}, "404 GET /shop/production/v1/rules.json: client 'shop' is not served here; served: acme (option --client)"),
+    ],
+    ids=["no JSON", "no client", "too large", "encoding", "method", "path", "artifact of another"],
+)  # fmt: skip
+def test_what_is_refused_before_a_decision_is_shown_with_its_reason(
+    method: str, path: str, options: dict[str, Any], told: str
+) -> None:
+    client = web_client()
+    client.request(method, path, **options)
+    (row,) = re.findall(r"<summary>.*?</summary>", client.get("/recent").text, re.DOTALL)
+    assert " ".join(Tags(row).text.split()).partition(" ")[2] == told
+
+
+def test_what_is_refused_of_the_page_itself_is_not_shown_on_it() -> None:
+    client = web_client()
+    client.get("/", headers={"origin": "https://evil.example"})
+    client.get("/report.json")
+    client.post("/")
+    assert client.get("/recent").status_code == 204
+
+
+def test_notifications_that_are_lost_are_shown_as_refused() -> None:
+    client = web_client(BrokenLedger())
+    note = {"id": "n", "type": "click", "timestamp": 1, "mbox": {"name": "hero"}}
+    client.post(DELIVERY, json={"context": WEB, "notifications": [note]})
+    rows = Tags(client.get("/recent").text).text
+    assert "503" in rows
+    assert "could not be recorded" in rows
+
+
+def test_notifications_are_counted_by_type_and_location() -> None:
+    client = web_client()
+    notes = [
+        {"id": str(number), "type": "click", "timestamp": 1, "mbox": {"name": "hero"}} for number in range(3)
+    ]
+    client.post(DELIVERY, json={"context": WEB, "notifications": notes})
+    assert "3 × click of hero" in Tags(client.get("/").text).text
+
+
+def test_only_newer_requests_are_brought_in() -> None:
+    client = web_client()
+    asked(client, {"name": "hero"})
+    first = re.findall(r'data-number="(\d+)"', client.get("/recent").text)
+    assert client.get(f"/recent?after={first[0]}").status_code == 204
+    asked(client, {"name": "promo"})
+    second = client.get(f"/recent?after={first[0]}").text
+    assert "promo" in second
+    assert len(re.findall("data-number", second)) == 1
+
+
+@pytest.mark.parametrize("after", ["", "-1", "x", "٣", "9" * 5000], ids=repr)
+def test_a_number_that_is_none_brings_in_everything(after: str) -> None:
+    client = web_client()
+    asked(client, {"name": "hero"})
+    assert "hero" in client.get("/recent", params={"after": after}).text
+
+
+def test_the_last_fifty_are_kept() -> None:
+    client = web_client()
+    for _ in range(53):
+        client.post(DELIVERY, json=HERO)
+    assert client.get("/recent").text.count("data-number") == 50
+
+
+def test_a_large_request_is_listed_without_its_contents() -> None:
+    client = web_client()
+    parameters = {str(number): "x" * 1000 for number in range(40)}
+    asked(client, {"name": "hero", "parameters": parameters})
+    assert "too large to be kept for an explanation" in client.get("/recent").text
+
+
+def test_replaced_rules_are_not_held_for_an_explanation() -> None:
+    payload = _Payload(shop_path(), None)
+    client = TestClient(edge_app(Edge(payload)))
+    asked(client, {"name": "hero"})
+    rules = weakref.ref(payload.shelf.served[0])
+    payload.replace(shop_path())
+    assert rules() is None
+    assert "the rules that decided it have been replaced" in client.get("/recent").text
+
+
+def test_what_was_explained_once_outlives_the_rules() -> None:
+    payload = _Payload(shop_path(), None)
+    client = TestClient(edge_app(Edge(payload)))
+    asked(client, {"name": "hero"})
+    before = client.get("/recent").text
+    payload.replace(shop_path())
+    assert client.get("/recent").text == before
+
+
+def test_nothing_is_explained_before_somebody_looks() -> None:
+    recent = Recent(1)
+    recent.add(Answer(200), at_ms=0, size=0)
+    assert recent.after()[0].row is None
+
+
+def test_a_huge_explanation_is_cut() -> None:
+    document = shop()
+    rule = document["rules"]["mboxes"]["target-global-mbox"][0]
+    many = {"or": [{"==": [{"var": "mbox.a"}, str(number)]} for number in range(60)]}
+    document["rules"]["mboxes"]["target-global-mbox"] = [
+        {**rule, "ruleKey": str(number), "condition": many} for number in range(30)
+    ]
+    client = web_client(artifact=document)
+    asked(client, {"name": "target-global-mbox"}, execute={"pageLoad": {}})
+    rows = client.get("/recent").text
+    assert "10 more not shown" in rows
+    assert len(rows) < 100_000
+
+
+def test_rules_that_the_explanation_leaves_out_are_counted_with_those_that_are_not_shown() -> None:
+    document = shop()
+    rule = document["rules"]["mboxes"]["hero"][0]
+    long = {**rule, "condition": False, "meta": {**rule["meta"], "texts": ["x" * 1000] * 999}}
+    document["rules"]["mboxes"]["hero"] = [long] * 40
+    client = web_client(artifact=document)
+    asked(client, {"name": "hero"}, {"name": "hero"})
+    rows = client.get("/recent").text
+    assert "29 more not shown" in rows
+    assert "40 more not shown" in rows
+    assert "no rules" not in rows
+
+
+def test_what_takes_long_is_left_for_another_look() -> None:
+    recent = Recent(1)
+    recent.add(ask(HERO), at_ms=NOW_MS, size=0)
+    hurried, patient = (
+        Page(lambda: SHOP, list, recent, longest_s=seconds).recent_requests for seconds in (-1, 60)
+    )
+    client = TestClient(Starlette(routes=[Route("/hurried", hurried), Route("/patient", patient)]))
+    assert "not explained yet" in client.get("/hurried").text
+    assert "Hero: autumn sale" in client.get("/patient").text
+
+
+def hostile_client() -> TestClient:
+    client = web_client(artifact=evil_shop())
+    asked(client, {"name": "hero", "parameters": {EVIL: EVIL}}, id={"tntId": EVIL[:100]})
+    asked(client, {"name": EVIL}, context={**WEB, "address": {"url": f"https://x/{EVIL}"}, "userAgent": EVIL})
+    asked(client, property={"token": EVIL[:100]}, execute={"mboxes": [{"name": "app-banner"}]})
+    notes = [{"id": "n", "type": "click", "timestamp": 1, "mbox": {"name": EVIL}}]
+    client.post(DELIVERY, json={"context": WEB, "notifications": notes})
+    client.post(DELIVERY, json={"context": {"channel": EVIL}})
+    client.post(f"/rest/v1/delivery?client={EVIL[:100]}", json=HERO)
+    return client
+
+
+def test_hostile_names_stay_text() -> None:
+    page = hostile_client().get("/").text
+    harmless = Tags(web_client().get("/").text)
+    tags = Tags(page)
+    assert page.count(html.escape(EVIL[:40])) > 10
+    assert "img" not in tags.names
+    assert tags.names.count("script") == harmless.names.count("script") == 1
+    assert "onerror" not in tags.attributes
+
+
+@settings(max_examples=50, deadline=None)
+@example("<b>")
+@given(st.text(st.sampled_from("<>/&;\"'=! -bip#") | st.characters(codec="utf-8"), min_size=1, max_size=60))
+def test_no_parameter_adds_an_element(text: str) -> None:
+    def elements(value: str) -> list[str]:
+        client = web_client()
+        asked(client, {"name": "hero", "parameters": {"a": value}})
+        return Tags(client.get("/recent").text).names
+
+    assert elements(text) == elements("b")
+
+
+def test_marks_that_turn_the_text_around_are_made_visible() -> None:
+    client = web_client()
+    asked(client, {"name": "hero", "parameters": {"a": "abc\u202edef"}})
+    assert "abc\\u202edef" in client.get("/recent").text
+
+
+def test_the_policy_lets_only_the_pages_own_style_and_script_work() -> None:
+    answer = web_client().get("/")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert Tags(answer.text).attributes.isdisjoint({"style", "onclick", "onload"})
+    assert re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", answer.text) == []
+
+
+@pytest.mark.parametrize("path", PARTS)
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example"])
+def test_other_sites_cannot_read_the_page(recorded: TestClient, path: str, origin: str) -> None:
+    assert recorded.get(path, headers={"origin": origin}).status_code == 403
+    assert recorded.get(path, headers={"origin": "http://testserver"}).status_code in (200, 204)
+
+
+def test_without_a_ledger_the_page_says_how_to_start_one() -> None:
+    client = web_client()
+    assert "targetry edge --data ledger" in client.get("/").text
+    for path in ("/report.json", "/plot.svg"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "--data" in answer.json()["message"]
+
+
+def test_the_report_is_shown_with_its_plot(recorded: TestClient) -> None:
+    pytest.importorskip("scipy")
+    page = recorded.get("/").text
+    assert "+400.0" in page
+    assert 'src="plot.svg"' in page
+    assert page.count('<svg class="interval"') == 2, "each rate is drawn beside its number"
+
+
+def test_the_report_is_given_as_json(recorded: TestClient) -> None:
+    pytest.importorskip("scipy")
+    (activity,) = [one for one in recorded.get("/report.json").json()["activities"] if one["id"] == "1"]
+    assert [one["conversions"] for one in activity["experiences"]] == [6, 30]
+
+
+def test_the_plot_is_an_svg_that_may_run_nothing(recorded: TestClient) -> None:
+    pytest.importorskip("matplotlib")
+    answer = recorded.get("/plot.svg")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert "script" not in answer.headers["content-security-policy"]
+    assert b"<svg" in answer.content
+
+
+def test_an_empty_ledger_has_no_plot(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        client = TestClient(
+            edge_app(Edge(_Payload(shop_path(), None), ledger=ledger, view=LedgerView(ledger)))
+        )
+        assert "No visitors yet" in client.get("/").text
+        assert client.get("/plot.svg").status_code == 404
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Iterator[tuple[Path, TestClient]]:
+    """An edge whose ledger has one visitor."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("scipy")
+    with Ledger.open(tmp_path) as ledger:
+        ledger.describe([ACTIVITY])
+        ledger.record(outcome("0", 1, 0))
+        edge = Edge(_Payload(shop_path(), None), ledger=ledger, view=LedgerView(ledger))
+        yield tmp_path, TestClient(edge_app(edge))
+
+
+@pytest.mark.parametrize("name", ODD_ROWS)
+def test_odd_row_leaves_the_report_readable(odd: tuple[Path, TestClient], name: str) -> None:
+    folder, client = odd
+    insert_row(folder, "i")
+    insert_row(folder, name, **ODD_ROWS[name])
+    assert_readable(client)
+
+
+def test_all_odd_rows_together_leave_the_report_readable(odd: tuple[Path, TestClient]) -> None:
+    folder, client = odd
+    insert_row(folder, "i")
+    for name, fields in ODD_ROWS.items():
+        insert_row(folder, name, **fields)
+    run_sql(
+        folder,
+        "INSERT INTO event SELECT NULL, CAST(x'ff80' AS TEXT), kind, CAST(x'ff' AS TEXT), "
+        "CAST(x'ffc0' AS TEXT), experience_id, location, token, timestamp_ms, session_id, NULL, NULL, NULL FROM event "
+        "WHERE id = 'i'",
+    )
+    assert_readable(client)
+    assert client.get("/plot.svg").content.startswith(b"<?xml")
+    page = Tags(client.get("/").text).text
+    assert "order totals are left out of the revenue" in page
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE activity SET name = x'ff', type = 7, shares_since_ms = 'noon'",
+        "UPDATE activity SET shares_since_ms = 9223372036854775807",
+        "UPDATE experience SET name = x'ff', share = 'half'",
+        "UPDATE experience SET share = 1e308",
+        "UPDATE experience SET share = -50",
+        "UPDATE experience SET share = 9e999",
+        "UPDATE experience SET share = 5e-324 WHERE id = '0'",
+    ],
+)
+def test_odd_description_leaves_the_report_readable(odd: tuple[Path, TestClient], statement: str) -> None:
+    folder, client = odd
+    run_sql(folder, statement)
+    insert_row(folder, "i", experience_id="1")
+    assert_readable(client)
+
+
+def assert_readable(client: TestClient) -> None:
+    assert client.get("/").status_code == 200
+    assert 'class="alarm"' not in client.get("/").text
+    json.loads(client.get("/report.json").content, parse_constant=pytest.fail)
+
+
+def test_a_ledger_that_cannot_be_read_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        client = TestClient(edge_app(Edge(_Payload(shop_path(), None), view=LedgerView(ledger))))
+        shutil.rmtree(tmp_path)
+        page = client.get("/").text
+        assert 'class="alarm"' in page
+        assert "Hero: autumn sale" in page
+        assert client.get("/report.json").status_code == 503
+
+
+def test_a_server_with_data_shows_what_it_recorded(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    server = EdgeServer.open(EdgeOptions(port=0, data=tmp_path))
+    try:
+        client = TestClient(server._server.config.app)
+        asked(client, {"name": "hero"})
+        assert "1 visitor ·" in client.get("/").text
+    finally:
+        server.close()
+
+
+def test_the_example_is_a_request_that_is_answered() -> None:
+    page = web_client().get("/").text
+    example = html.unescape(re.findall(r'<code class="line">(curl [^<]+)</code>', page)[0])
+    body = re.findall(r"-d '(.+)'", example)[0]
+    path = re.findall(r"'http://testserver(\S+)'", example)[0]
+    assert web_client().post(path, content=body).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("there is no Chromium here")
+    return found
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """The app on a port; its URL."""
+
+    def nothing() -> None: ...
+
+    server = EdgeServer(app, listen("127.0.0.1", 0), clients=["acme"], on_start=nothing, on_close=nothing)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        thread.join(10)
+
+
+def before_first(path: str, do: Callable[[], None], app: ASGIApp) -> ASGIApp:
+    """The app, with something done when `path` is asked for first."""
+    pending = [do]
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == path and pending:
+            await run_in_threadpool(pending.pop())
+        await app(scope, receive, send)
+
+    return wrapped
+
+
+def test_a_browser_brings_in_a_request_that_comes_later(chromium: str, tmp_path: Path) -> None:
+    """The page polls by itself, and neither its own code nor a hostile artifact's breaks its policy."""
+    app = edge_app(Edge(_Payload(evil_shop(), None)))
+    asked(TestClient(app), {"name": "hero"}, id={"tntId": "early"})
+    late = before_first(
+        "/recent", lambda: asked(TestClient(app), {"name": "promo"}, id={"tntId": "late"}), app
+    )
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+    options += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
+    options += [f"--user-data-dir={tmp_path}", "--virtual-time-budget=7000", "--dump-dom"]
+    with served(late) as url:
+        run = subprocess.run([chromium, *options, f"{url}/"], capture_output=True, text=True, timeout=60)
+    rows = re.findall(r'<li data-number="\d+"( class="new")?>.*?title="visitor (\w+)"', run.stdout, re.DOTALL)
+    assert rows == [(' class="new"', "late"), ("", "early")]
+    assert '<span id="live" class="on">' in run.stdout
+    assert "Content Security Policy" not in run.stderr

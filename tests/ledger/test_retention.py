@@ -1,0 +1,69 @@
+"""The removal of old events while an edge records."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.edge_process import Lines, address, post, process, shown
+from support.ledger import event
+from targetry.edge.server import EdgeOptions, check
+from targetry.errors import OptionError
+from targetry.ledger.ledger import Ledger, Reader
+from targetry.ledger.retention import Retention, parse_size, prune
+
+SIZES = {
+    "500MB": 500_000_000,
+    "2 GB": 2_000_000_000,
+    "1.5gb": 1_500_000_000,
+    "64MiB": 2**26,
+    "1000000": 1_000_000,
+}
+
+
+@pytest.mark.parametrize(("text", "number"), SIZES.items())
+def test_size_is_read(text: str, number: int) -> None:
+    assert parse_size(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "MB", "1.2.3MB", "1e9", "-1", "5 miles", "٣MB", "1" * 30])
+def test_size_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("wrong", [{"keep_days": 0}, {"keep_days": 1e9}, {"max_size": 10}])
+def test_impossible_retention_is_refused_with_the_option(wrong: dict[str, float]) -> None:
+    with pytest.raises(OptionError) as caught:
+        check(EdgeOptions(**wrong))  # type: ignore[arg-type]
+    assert caught.value.path in wrong
+
+
+def test_time_in_the_future_does_not_keep_an_event_for_ever(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event("future", at=2**60)])
+    with Reader.open(tmp_path) as reader:
+        recorded_ms = reader.report().period
+    assert recorded_ms is not None
+    day_after = recorded_ms.to_ms + 2 * 86_400_000
+    assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after - 86_400_001).removed == 0
+    assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after).removed == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs processes that share a folder")
+def test_edge_removes_old_events_and_goes_on_recording(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event(str(n), visitor=f"v{n}") for n in range(2000)])
+    with process(
+        "--data", tmp_path, "--keep-days", "30", "--workers", "2", TARGETRY_EDGE_LOG="json"
+    ) as running:
+        url, log = address(running), Lines(running)
+        assert [post(url, shown(f"new-{n}")) for n in range(10)] == [200] * 10
+        log.wait_for("2000 events were removed from the ledger", timeout=20)
+        assert post(url, shown("last")) == 200
+        running.terminate()
+        running.wait(10)
+    with Reader.open(tmp_path) as reader:
+        assert {one.visitor for one in reader.events()} == {*(f"new-{n}" for n in range(10)), "last"}

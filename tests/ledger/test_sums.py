@@ -1,0 +1,210 @@
+"""The sums that the ledger keeps up to date: the same as counting all events, whatever was recorded, replaced or removed."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.ledger import ACTIVITY, event, first_format, outcome
+from support.plain_tally import plain_tally
+from targetry.ledger import retention as module
+from targetry.ledger.database import FILE_NAME
+from targetry.ledger.event import Activity, Event
+from targetry.ledger.ledger import Ledger, Reader
+from targetry.ledger.retention import Retention, prune
+from targetry.report.aggregation import ActivityCount, read_sums, tally
+
+DAY_MS = 86_400_000
+
+fields = st.tuples(
+    st.sampled_from(["impression", "display", "click", "order"]),
+    st.sampled_from(["ada", "bob", "eve"]),
+    st.sampled_from(["1", "2", ""]),
+    st.sampled_from(["0", "1", ""]),
+    st.integers(1000, 1006),
+    st.sampled_from([None, "A", "B", ""]),
+    st.sampled_from([None, 0.1, 19.99, -3.0, 1e12, 1e300]),
+)
+
+
+def numbered(drawn: list[Any]) -> list[Event]:
+    return [
+        event(
+            f"{n:03}", kind, visitor, at, activity_id=a, experience_id=e, order_id=order_id, order_total=total
+        )
+        for n, (kind, visitor, a, e, at, order_id, total) in enumerate(drawn)
+    ]
+
+
+drawn_events = st.lists(fields, max_size=24).map(numbered)
+
+
+def shown(counts: dict[str, ActivityCount]) -> Any:
+    return {
+        key: (
+            {
+                name: (
+                    one.impressions,
+                    one.visitors,
+                    one.entered,
+                    one.conversions,
+                    one.orders,
+                    one.revenue,
+                    one.unusable_totals,
+                )
+                for name, one in count.experiences.items()
+            },
+            count.switched,
+            count.outside,
+        )
+        for key, count in counts.items()
+    }
+
+
+def sums_of(folder: Path) -> Any:
+    connection = sqlite3.connect(folder / FILE_NAME)
+    try:
+        return shown(read_sums(connection))
+    finally:
+        connection.close()
+
+
+@given(drawn_events, st.integers(0, 1006))
+@settings(max_examples=150, deadline=None)
+def test_sums_are_those_of_counting_each_event(events: list[Event], since: int) -> None:
+    activities = [Activity("1", shares_since_ms=since)]
+    assert shown(tally(events, activities)) == plain_tally(events, activities)
+
+
+@given(drawn_events, st.data())
+@settings(max_examples=25, deadline=None)
+def test_sums_stay_exact_over_pieces_and_removals(events: list[Event], data: st.DataObject) -> None:
+    """Events come in any order and in pieces, shares change between them, and old events are removed."""
+    order = data.draw(st.permutations(events))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
+    kept: list[Event] = []
+    with tempfile.TemporaryDirectory() as name, Ledger.open(name, sync="NORMAL") as ledger:
+        for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
+            ledger.record(order[start:end])
+            kept += order[start:end]
+            shares = data.draw(st.integers(0, 100))
+            experiences = tuple(msgspec.structs.replace(one, share=shares) for one in ACTIVITY.experiences)
+            ledger.describe(
+                [msgspec.structs.replace(ACTIVITY, experiences=experiences)],
+                now_ms=data.draw(st.integers(990, 1006)),
+            )
+            cutoff = data.draw(st.sampled_from([0, 1001, 1003, 1005]))
+            prune(Path(name), Retention(keep_days=1), now_ms=DAY_MS + cutoff)
+            kept = [one for one in kept if one.timestamp_ms >= cutoff]
+            assert sums_of(Path(name)) == plain_tally(kept, ledger.activities())
+        assert {one.id for one in ledger.events()} == {one.id for one in kept}
+
+
+def test_sums_are_exact_when_removal_takes_many_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 3)
+    events = []
+    for n in range(60):
+        visitor = {"visitor": f"v{n % 20}"}
+        events.append(event(f"i{n}", at=1000 + n, experience_id=str(n % 2), **visitor))
+        events.append(event(f"c{n}", "click", at=1001 + n, **visitor))
+        events.append(
+            event(
+                f"o{n}",
+                "order",
+                at=1002 + n,
+                activity_id="",
+                experience_id="",
+                order_id=f"A{n % 7}",
+                order_total=1.5,
+                **visitor,
+            )
+        )
+    with Ledger.open(tmp_path, sync="NORMAL") as ledger:
+        ledger.record(events)
+    done = prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 1030)
+    kept = [one for one in events if one.timestamp_ms >= 1030]
+    assert done.removed == len(events) - len(kept)
+    assert sums_of(tmp_path) == plain_tally(kept)
+
+
+def test_sums_are_built_for_a_file_of_the_first_format(tmp_path: Path) -> None:
+    events = [*outcome("0", 30, 10), *outcome("1", 30, 20), event("late", visitor="late", at=2**60)]
+    first_format(tmp_path, events)
+    with Reader.open(tmp_path) as reader:
+        before = reader.report().activities
+    done: list[tuple[int, int]] = []
+    with Ledger.open(tmp_path, progress=lambda part, all_: done.append((part, all_))) as ledger:
+        assert sums_of(tmp_path) == plain_tally(events)
+        with ledger.reader() as reader:
+            assert reader.report().activities == before
+        assert list(ledger.events()) == events
+    assert done[-1] == (len(events), len(events))
+
+
+def test_upgrade_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    first_format(tmp_path, outcome("0", 30, 10))
+
+    def fail(part: int, all_: int) -> None:
+        raise RuntimeError("ended")
+
+    with pytest.raises(RuntimeError):
+        Ledger.open(tmp_path, progress=fail)
+    with Reader.open(tmp_path) as reader:
+        assert reader.report().activities[0].visitors == 30
+    Ledger.open(tmp_path).close()
+    assert sums_of(tmp_path) == plain_tally(outcome("0", 30, 10))
+
+
+def test_row_of_another_program_is_counted(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.record([event("a")])
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    with connection:
+        connection.execute("UPDATE event SET id = 'b' WHERE id = 'a'")
+        connection.execute(
+            "INSERT INTO event SELECT NULL, 'c', kind, 'bob', activity_id, experience_id, location, token, timestamp_ms, session_id, NULL, NULL, NULL FROM event"
+        )
+    connection.close()
+    with Reader.open(tmp_path) as reader:
+        assert reader.report().activities[0].visitors == 2
+
+
+def steps(folder: Path) -> int:
+    """Return how many steps of SQLite's machine a report takes, in hundreds."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    with Reader.open(folder) as reader:
+        reader._connection.set_progress_handler(step, 100)
+        reader.report()
+    return count
+
+
+def test_work_of_a_report_does_not_grow_with_the_events(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    for folder, visitors in ((small, 10), (large, 5_000)):
+        with Ledger.open(folder, sync="NORMAL") as ledger:
+            ledger.describe([ACTIVITY])
+            record_in_pieces(
+                ledger, [*outcome("0", visitors, visitors // 2), *outcome("1", visitors, visitors // 3)]
+            )
+    assert steps(large) <= steps(small) + 2
+
+
+def record_in_pieces(ledger: Ledger, events: Sequence[Event]) -> None:
+    for start in range(0, len(events), 2_000):
+        ledger.record(events[start : start + 2_000])

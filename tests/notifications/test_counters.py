@@ -1,0 +1,87 @@
+"""The books add up, whatever happens, and an old page of them does not change."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.notifier import balanced
+from targetry.notifications.counters import Ledger, NotifierStats, Reason
+
+REASONS: list[Reason] = [
+    "queue_full",
+    "rejected",
+    "expired",
+    "unprocessed",
+    "invalid",
+    "closed",
+    "spool_lost",
+]
+counts = st.integers(0, 5)
+reasons = st.sampled_from(REASONS)
+steps = st.one_of(
+    st.tuples(st.just("accept"), counts),
+    st.tuples(st.just("recover"), counts),
+    st.tuples(st.just("refuse"), reasons, counts),
+    st.tuples(st.just("send"), counts),
+    st.tuples(st.just("drop"), reasons, counts),
+    st.tuples(st.just("retry")),
+    st.tuples(st.just("fail"), st.just("no")),
+)
+
+
+@given(st.lists(steps))
+def test_the_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None:
+    ledger = Ledger()
+    for name, *arguments in taken:
+        if name in ("send", "drop") and arguments[-1] > ledger.state.pending:  # type: ignore[operator]
+            continue  # what is not there cannot go
+        getattr(ledger, str(name))(*arguments)
+        assert balanced(ledger.state)
+
+
+def test_a_state_that_was_read_stays_as_it_was() -> None:
+    ledger = Ledger()
+    ledger.refuse("queue_full", 2)
+    before = ledger.state
+    copy = msgspec.structs.replace(before, dropped=dict(before.dropped))
+    ledger.refuse("queue_full", 3)
+    ledger.accept(1)
+    ledger.drop("queue_full", 1)
+    assert before == copy
+    assert ledger.state.dropped == {"queue_full": 6}
+
+
+def test_each_step_moves_what_its_name_says() -> None:
+    ledger = Ledger()
+    ledger.accept(5)
+    ledger.recover(2)
+    ledger.send(3)
+    ledger.drop("rejected", 1, "400 Bad Request")
+    ledger.refuse("queue_full", 4)
+    ledger.retry()
+    assert ledger.state == NotifierStats(
+        accepted=11,
+        sent=3,
+        pending=3,
+        dropped={"rejected": 1, "queue_full": 4},
+        recovered=2,
+        retries=1,
+        last_error="400 Bad Request",
+    )
+
+
+def test_lost_telemetry_is_counted_apart_from_notifications() -> None:
+    ledger = Ledger()
+    ledger.accept(0)
+    ledger.drop("expired", 0, "timed out")
+    ledger.refuse("queue_full", 0)
+    assert ledger.state == NotifierStats(telemetry_dropped=2, last_error="timed out")
+
+
+def test_a_failure_that_will_be_repeated_moves_nothing() -> None:
+    ledger = Ledger()
+    ledger.accept(1)
+    ledger.fail("503 Service Unavailable")
+    assert ledger.state == NotifierStats(accepted=1, pending=1, last_error="503 Service Unavailable")

@@ -1,0 +1,163 @@
+"""RELIABILITY F8: forks while threads work. Each script runs in a process of its own, which may fork as it pleases."""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+
+import pytest
+
+from support.fork_scripts import run_script
+from targetry._runtime.forks import _owners, watch_forks
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+
+PRELUDE = """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads; that is the point
+from support.background_fakes import *
+from targetry.artifacts.source import ArtifactSource
+from targetry.geo.lookup import GeoLookup
+
+V1 = answer(200, b"v1")
+
+def source_of(network, told, **settings):
+    return ArtifactSource(transport=network, url="http://cdn.example/a", compile=compile_rules, emit=told,
+                          log=Lines(), **{"interval_s": 0.005, **settings})
+
+def in_child(work):
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+def all_well(pids):
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * len(pids)
+"""
+
+
+def run(script: str) -> None:
+    run_script(PRELUDE, script)
+
+
+def test_a_child_has_its_parents_rules_at_once_and_polls_once_it_is_asked() -> None:
+    run("""
+        network, told = Network(V1), Listener()
+        source = source_of(network, told)
+        source.start()
+        assert source.wait_ready(10)
+
+        def child():
+            assert threading.active_count() == 1
+            told._changed = threading.Condition()
+            told.events.clear()
+            network.then(answer(200, b"v2"))
+            assert source.current.name == "v1"
+            told.wait_for("artifact_download_succeeded", 2)
+            assert source.current.name == "v2"
+            assert source.close(10)
+
+        all_well([in_child(child)])
+        told.wait_for("artifact_download_succeeded", len(told.events) // 2 + 2)
+        assert source.current.name == "v1"
+    """)
+
+
+def test_a_child_forked_before_the_first_answer_gets_its_own() -> None:
+    run("""
+        asked, answered = threading.Event(), threading.Event()
+
+        def slowly(request):
+            asked.set()
+            answered.wait(30)
+            return V1
+
+        network = Network(slowly)
+        source = source_of(network, lambda *_, **__: None)
+        source.start()
+        asked.wait(30)
+
+        def child():
+            network.then(V1)
+            assert source.wait_ready(10)
+            assert source.current.name == "v1"
+
+        all_well([in_child(child)])
+        answered.set()
+        assert source.wait_ready(10)
+    """)
+
+
+def test_a_child_of_a_closed_or_stopped_source_starts_nothing() -> None:
+    run("""
+        def child():
+            assert source.current.name == "v1"
+            assert source.wait_ready(0)
+            assert threading.active_count() == 1
+
+        for end in ("stop_polling", "close"):
+            source = source_of(Network(V1), lambda *_, **__: None)
+            source.start()
+            assert source.wait_ready(10)
+            getattr(source, end)()
+            all_well([in_child(child)])
+    """)
+
+
+def test_many_forks_while_polling_never_lock_up() -> None:
+    run("""
+        source = source_of(Network(V1), lambda *_, **__: None, interval_s=0.0005)
+        source.start()
+        assert source.wait_ready(10)
+
+        def child():
+            assert source.current.name == "v1"
+            source.refresh()
+            source.stats()
+            assert source.close(10)
+
+        for _ in range(20):
+            all_well([in_child(child) for _ in range(5)])
+    """)
+
+
+def test_a_child_does_not_wait_for_lookups_that_its_parent_was_making() -> None:
+    run("""
+        asked, answered = threading.Event(), threading.Event()
+
+        def slowly(request):
+            asked.set()
+            answered.wait(30)
+            return answer(200, b'{"x-geo-city": "Rome"}')
+
+        network = Network(slowly)
+        lookup = GeoLookup(transport=network, url="http://cdn.example/v1/geo", emit=lambda *_, **__: None, log=Lines())
+        threading.Thread(target=lookup.find, args=("1.2.3.4",), daemon=True).start()
+        asked.wait(30)
+
+        def child():
+            network.then(answer(200, b'{"x-geo-city": "Oslo"}'))
+            assert lookup.find("1.2.3.4").city == "Oslo"
+
+        all_well([in_child(child)])
+        answered.set()
+    """)
+
+
+def test_what_is_owners_is_not_kept_alive() -> None:
+    class Owner:
+        def after_fork(self) -> None: ...
+
+    owner = Owner()
+    watch_forks(owner)
+    assert owner in _owners
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None

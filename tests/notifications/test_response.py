@@ -1,0 +1,64 @@
+"""What an answer means for the notifications of a call."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from support.background_fakes import answer
+from support.notifier import delivery, ids_in
+from targetry.notifications.response import Meaning, meaning_of, notification_ids, only, unprocessed
+
+SENT, AGAIN, REJECTED, DENIED = Meaning.SENT, Meaning.AGAIN, Meaning.REJECTED, Meaning.DENIED
+REQUEST = delivery("a", "b", "c").request.to_json().encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        *[(status, SENT) for status in (200, 202, 204, 206)],
+        *[(status, AGAIN) for status in (408, 429, 500, 502, 503, 504)],
+        *[(status, DENIED) for status in (401, 403, 404)],
+        *[(status, REJECTED) for status in (301, 304, 400, 405, 409, 410, 413, 415, 422, 501, 505)],
+    ],
+)
+def test_a_status_has_one_meaning(status: int, meaning: Meaning) -> None:
+    assert meaning_of(answer(status)) is meaning
+
+
+@pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"{", b"[1]", b'"ok"', b"\xff"])
+def test_a_yes_that_the_api_cannot_have_said_is_none(body: bytes) -> None:
+    assert meaning_of(answer(200, body)) is AGAIN
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"status":200,"notifications":[{"id":"a","x":1}]}'])
+def test_a_yes_of_the_api_is_one(body: bytes) -> None:
+    assert meaning_of(answer(200, body)) is SENT
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        (b"", []),
+        (b"{}", []),
+        (b'{"notifications":null}', []),
+        (b'{"notifications":[{"id":"c"},{"id":"a"},{"id":"b"}]}', []),
+        (b'{"notifications":[{"id":"b"},{"id":"other"},{}]}', ["a", "c"]),
+        (b'{"notifications":[]}', ["a", "b", "c"]),
+    ],
+    ids=["empty", "no list", "null", "all", "some", "none"],
+)
+def test_ids_that_an_answer_leaves_out_were_not_processed(said: bytes, missing: list[str]) -> None:
+    assert unprocessed(REQUEST, answer(200, said)) == missing
+
+
+def test_a_request_can_be_cut_down_to_some_of_its_notifications() -> None:
+    before, after = msgspec.json.decode(REQUEST), msgspec.json.decode(only(REQUEST, ["c", "a"]))
+    assert [one["id"] for one in after["notifications"]] == ["a", "c"]
+    assert after["notifications"][0] == before["notifications"][0]
+    assert {**after, "notifications": None} == {**before, "notifications": None}
+
+
+def test_what_cannot_be_read_has_no_ids() -> None:
+    assert notification_ids(b"not JSON") == []
+    assert notification_ids(REQUEST) == ids_in(REQUEST) == ["a", "b", "c"]

@@ -1,0 +1,445 @@
+"""One delivery at a time, without threads and under a clock of its own: what becomes of it, and who is told."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from support.background_fakes import answer
+from support.notifier import OK, URL, Desk, Replies, Reply, balanced, delivery, ids_in, telemetry_only
+from targetry.errors import ApiException, DeadlineError, TransportError
+from targetry.http.protocol import HttpRequest
+from targetry.models import DeliveryRequest, Notification
+from targetry.notifications.entry import Delivery, Entry
+from targetry.notifications.retry_policy import RetryPolicy
+
+REFUSED = TransportError(reason="connection refused")
+DOWN = answer(503, reason="Service Unavailable")
+
+
+def test_a_delivery_is_posted_as_it_is() -> None:
+    desk = Desk()
+    one = delivery("a", "b")
+    desk.offer(one)
+    desk.work()
+    [request] = desk.api.requests
+    assert (request.method, request.url) == ("POST", URL)
+    assert DeliveryRequest.from_json(request.body or b"") == one.request
+    assert request.headers["X-EXC-SDK"] == "Targetry"
+    assert len(request.headers["X-Request-Id"]) == 36
+    assert desk.api.timeouts == [3.0]
+    assert desk.stats.sent == 2
+    assert desk.told.events == []
+    assert desk.lines.errors == []
+
+
+def test_a_204_is_a_yes() -> None:
+    desk = Desk(answer(204))
+    desk.offer(delivery())
+    desk.work()
+    assert desk.stats.sent == 1
+
+
+def test_deliveries_keep_their_order() -> None:
+    desk = Desk()
+    desk.offer(delivery("a"), delivery("b"), delivery("c"))
+    desk.work()
+    assert list(desk.api.received) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        REFUSED,
+        DeadlineError(reason="timed out"),
+        RuntimeError("a transport of the user's"),
+        answer(200, b"<html>"),
+        *[answer(status) for status in (408, 429, 500, 502, 503, 504)],
+    ],
+    ids=repr,
+)
+def test_what_may_pass_is_tried_again_with_the_same_ids(failure: Reply) -> None:
+    desk = Desk(Replies(failure, failure, OK))
+    desk.offer(delivery())
+    assert desk.work() == 1.5  # half a second and one
+    first, *others = desk.api.requests
+    assert others == [first, first]
+    assert (desk.stats.sent, desk.stats.retries) == (1, 2)
+    assert desk.told.events == []
+    assert len(desk.lines.errors) == 1
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
+def test_what_was_refused_is_not_tried_again(status: int) -> None:
+    desk = Desk(answer(status, b"no such token", reason="Refused"))
+    desk.offer(delivery("a", "b"))
+    desk.work()
+    assert len(desk.api.requests) == 1
+    assert desk.stats.dropped == {"rejected": 2}
+    assert desk.stats.last_error == f"{status} Refused"
+
+
+def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:
+    desk = Desk(answer(400, b"no such token", reason="Bad Request"))
+    one = delivery("a", "b")
+    desk.offer(one)
+    desk.work()
+    [failed] = desk.events("notification_failed")
+    [error] = desk.events("send_notification_error")
+    assert (failed["reason"], failed["count"], failed["notification_ids"]) == ("rejected", 2, ["a", "b"])
+    assert failed["error"] is error["error"]
+    assert isinstance(error["error"], ApiException)
+    assert (error["error"].status, error["error"].body) == (400, "no such token")
+    assert error["notification"] is one.request
+    assert desk.lines.errors == [
+        "Notifications were dropped, so far: 2 rejected. Last error: 400 Bad Request"
+    ]
+
+
+def test_telemetry_that_is_given_up_is_not_told() -> None:
+    desk = Desk(answer(400))
+    desk.offer(telemetry_only())
+    desk.work()
+    assert desk.stats.telemetry_dropped == 1
+    assert desk.told.events == []
+
+
+def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
+    desk = Desk(answer(400))
+    for _ in range(130):
+        desk.offer(delivery())
+        desk.work()
+        desk.clock.advance(1.0)
+    assert len(desk.events("notification_failed")) == desk.stats.dropped["rejected"] == 130
+    assert len(desk.lines.errors) == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "waited"),
+    [
+        ({"retry_after": "7"}, 7.0),
+        ({"retry_after": "0"}, 0.5),
+        ({"retry_after": "100000"}, 600.0),
+        ({"retry_after": "Tue, 14 Nov 2023 22:13:50 GMT"}, 30.0),
+        ({"retry_after": "Tue, 14 Nov 2023 22:13:50 GMT", "date": "Tue, 14 Nov 2023 22:13:38 GMT"}, 12.0),
+        ({"retry_after": "Mon, 13 Nov 2023 22:13:50 GMT"}, 0.5),
+        ({"retry_after": "soon"}, 0.5),
+    ],
+    ids=["seconds", "now", "too long", "date", "date by the server's clock", "past date", "nonsense"],
+)
+def test_retry_after_is_obeyed(headers: dict[str, str], waited: float) -> None:
+    numbers = iter([1.0, 0.0, 1.0])
+    desk = Desk(Replies(answer(503, b"", "", **headers), OK), random=lambda: next(numbers))
+    desk.offer(delivery())
+    assert desk.work() == pytest.approx(waited)
+
+
+def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
+    desk = Desk(Replies(answer(403), OK), random=lambda: 0.0)
+    desk.offer(delivery("a"), delivery("b"))
+    assert desk.work() == 60.0
+    assert desk.api.received == {"b": 1}
+    assert desk.stats.dropped == {"rejected": 1}
+
+
+def test_while_in_doubt_there_is_one_call_at_a_time() -> None:
+    desk = Desk(DOWN, policy=RetryPolicy(doubt_after=1))
+    desk.offer(*(delivery() for _ in range(3)))
+    desk.courier.turn()
+    desk.clock.advance(0.5)
+    assert isinstance(desk.outbox.take(desk.clock()), Entry)
+    assert desk.outbox.take(desk.clock()) is None
+
+
+def test_an_outage_costs_no_delivery_however_long_it_lasts() -> None:
+    desk = Desk(DOWN)
+    desk.offer(delivery("a"), delivery("b"))
+    desk.work(seconds=10 * 3600)
+    assert desk.stats.pending == 2
+    desk.api.reply = OK
+    desk.work()
+    assert desk.api.received == {"a": 1, "b": 1}
+
+
+def test_a_delivery_that_fails_while_others_get_through_is_given_up() -> None:
+    def reply(request: HttpRequest) -> Reply:
+        return answer(500) if ids_in(request.body) == ["poison"] else OK
+
+    desk = Desk(reply)
+    desk.offer(delivery("poison"))
+    for _ in range(100):
+        desk.offer(delivery())
+        desk.work(seconds=1.0)
+    assert desk.stats.dropped == {"expired": 1}
+    assert desk.stats.sent == 100
+    assert sum(ids_in(request.body) == ["poison"] for request in desk.api.requests) <= 20
+
+
+def test_a_delivery_that_has_become_too_old_is_given_up_untried() -> None:
+    desk = Desk()
+    desk.offer(delivery("old"))
+    desk.clock.advance(86_401)
+    desk.offer(delivery("new"))
+    desk.work()
+    assert desk.stats.dropped == {"expired": 1}
+    assert desk.api.received == {"new": 1}
+    assert "86400 s" in str(desk.events("send_notification_error")[0]["error"])
+
+
+def test_only_what_was_not_processed_is_sent_again() -> None:
+    desk = Desk(Replies(answer(200, b'{"notifications":[{"id":"b"}]}'), OK))
+    desk.offer(delivery("a", "b", "c"))
+    desk.work()
+    assert [ids_in(request.body) for request in desk.api.requests] == [["a", "b", "c"], ["a", "c"]]
+    assert (desk.stats.sent, desk.stats.retries) == (3, 1)
+
+
+def test_what_is_never_processed_is_given_up_and_told() -> None:
+    desk = Desk(answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_strikes=3))
+    desk.offer(delivery("a", "b"))
+    desk.work()
+    assert (desk.stats.sent, desk.stats.dropped) == (1, {"unprocessed": 1})
+    assert len(desk.api.requests) == 3
+    assert desk.events("notification_failed")[0]["notification_ids"] == ["a"]
+    [told] = desk.events("send_notification_error")
+    assert [one.id for one in told["notification"].value().notifications] == ["a"]
+
+
+def test_what_cannot_be_written_as_json_is_given_up_and_stops_nobody() -> None:
+    desk = Desk()
+    desk.offer(
+        Delivery("s1", None, DeliveryRequest(notifications=[Notification(id="a", tokens=[object()])]), 1)
+    )  # type: ignore[list-item]
+    desk.offer(delivery("b"))
+    desk.work()
+    assert (desk.stats.dropped, desk.api.received) == ({"invalid": 1}, {"b": 1})
+
+
+def test_refused_deliveries_are_told_together_once_a_second() -> None:
+    desk = Desk(limit=1)
+    desk.offer(delivery("in"), *(delivery(f"out{n}") for n in range(150)))
+    desk.work()
+    [told] = desk.events("notification_failed")
+    assert (told["reason"], told["count"], told["error"]) == ("queue_full", 150, None)
+    assert told["notification_ids"] == [f"out{n}" for n in range(100)]
+
+    desk.offer(delivery(), delivery("late"))
+    assert desk.work() == 1.0
+    assert desk.events("notification_failed")[1]["notification_ids"] == ["late"]
+
+
+def test_a_handler_that_raises_harms_nothing() -> None:
+    def emit(name: str, **payload: Any) -> None:
+        raise ValueError("the handler's")
+
+    desk = Desk(Replies(answer(400), OK), emit=emit)
+    desk.offer(delivery(), delivery())
+    desk.work()
+    assert (desk.stats.sent, desk.stats.dropped) == (1, {"rejected": 1})
+    assert any("the handler's" in line for line in desk.lines.errors)
+
+
+def test_a_handler_may_offer_again_what_was_dropped() -> None:
+    def emit(name: str, **payload: Any) -> None:
+        if name == "send_notification_error":
+            desk.offer(Delivery("s1", None, payload["notification"], 1))
+
+    desk = Desk(Replies(answer(400), OK), emit=emit)
+    desk.offer(delivery("a"))
+    desk.work()
+    assert desk.api.received == {"a": 1}
+    assert (desk.stats.accepted, desk.stats.sent, desk.stats.dropped) == (2, 1, {"rejected": 1})
+
+
+def test_a_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() -> None:
+    desk = Desk(REFUSED, limit=300)
+    offered = []
+    for n in range(600):
+        offered.append(f"n{n}")
+        desk.offer(delivery(offered[-1]))
+        desk.work(seconds=1.0)
+        assert balanced(desk.stats)
+    assert (desk.stats.pending, desk.stats.dropped) == (300, {"queue_full": 300})
+    assert len(desk.api.requests) < 60  # in ten minutes
+    desk.api.reply = OK
+    recovery = desk.work()
+    assert dict(desk.api.received) == dict.fromkeys(offered[:300], 1)
+    assert desk.stats.sent == 300
+    assert recovery <= 30.0 + desk.stats.retries
+    assert sum(told["count"] for told in desk.events("notification_failed")) == 300
+
+
+@settings(max_examples=20)
+@given(st.floats(0.05, 0.6), st.integers())
+def test_retries_stay_within_their_budget_when_some_calls_fail(share: float, seed: int) -> None:
+    numbers = random.Random(seed)
+    desk = Desk(lambda _: DOWN if numbers.random() < share else OK, random=numbers.random)
+    desk.offer(*(delivery() for _ in range(200)))
+    seconds = desk.work()
+    assert desk.stats.retries <= 10 + 0.1 * desk.stats.sent + seconds + 1
+    assert desk.stats.sent + sum(desk.stats.dropped.values()) == 200
+
+
+class AnyOrderOfThings(RuleBasedStateMachine):
+    """Offers, turns, failures, time and the end in any order: the books are right at every moment."""
+
+    replies = st.sampled_from(
+        [OK, DOWN, REFUSED, answer(400), answer(403), answer(500), answer(200, b'{"notifications":[]}')]
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk(limit=4, max_bytes=20_000, policy=RetryPolicy(max_strikes=3, max_age_s=5000))
+        self.offered = 0
+        self.flights: list[Entry] = []
+
+    @rule(ids=st.integers(0, 3))
+    def offer(self, ids: int) -> None:
+        self.offered += ids
+        self.desk.offer(delivery(*(f"x{self.offered}.{n}" for n in range(ids))) if ids else telemetry_only())
+
+    @rule(ids=st.integers(1, 3))
+    def offer_while_the_lock_is_held(self, ids: int) -> None:
+        with self.desk.outbox._holding:
+            self.offer(ids)
+
+    @rule(reply=replies)
+    def turn(self, reply: Reply) -> None:
+        self.desk.api.reply = reply
+        self.desk.courier.turn()
+
+    @rule()
+    def begin_a_call(self) -> None:
+        if isinstance(taken := self.desk.outbox.take(self.desk.clock()), Entry):
+            self.flights.append(taken)
+
+    @rule(succeeds=st.booleans())
+    def end_a_call(self, succeeds: bool) -> None:
+        if self.flights and succeeds:
+            self.desk.outbox.sent(self.flights.pop(), self.desk.clock())
+        elif self.flights:
+            entry = self.flights.pop()
+            if not self.desk.outbox.failed(entry, "no"):
+                self.desk.outbox.dropped(entry, "expired", "no")
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 60.0, 1000.0]))
+    def time_goes_by(self, seconds: float) -> None:
+        self.desk.clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([0.0, 5.0]))
+    def flush(self, seconds: float) -> None:
+        self.desk.outbox.hurry()
+        self.desk.work(seconds)
+
+    @rule()
+    def end(self) -> None:
+        self.desk.outbox.end()
+        assert self.desk.stats.pending == 0
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        assert balanced(self.desk.stats)
+        assert self.desk.stats.accepted == self.offered
+        assert self.desk.outbox._held <= 4
+        assert self.desk.outbox._bytes <= 20_000
+
+    def teardown(self) -> None:
+        self.desk.outbox.end()
+        for entry in self.flights:
+            self.desk.outbox.sent(entry, 0.0)
+        assert balanced(self.desk.stats)
+        assert self.desk.stats.pending == 0
+        assert self.desk.outbox.size == 0
+
+
+TestAnyOrderOfThings = AnyOrderOfThings.TestCase
+TestAnyOrderOfThings.settings = settings(max_examples=60, stateful_step_count=40)
+
+
+def test_the_answer_is_read_up_to_a_limit() -> None:
+    limits: list[int | None] = []
+
+    class Curious:
+        def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> Any:
+            limits.append(max_bytes)
+            return OK
+
+        def close(self) -> None: ...
+
+    desk = Desk()
+    desk.courier._transport = Curious()
+    desk.offer(delivery())
+    desk.work()
+    assert limits == [1024 * 1024]
+
+
+def test_the_body_is_json_of_the_wire() -> None:
+    desk = Desk()
+    desk.offer(delivery("a"))
+    desk.work()
+    body = msgspec.json.decode(desk.api.requests[0].body or b"")
+    assert body["requestId"] == "r-a"
+    assert body["notifications"][0]["impressionId"] == "i-a"
+
+
+class Lazy:
+    """A report of a decision: what is sent is made when it is first asked for."""
+
+    count = 1
+
+    def __init__(self, fails: bool = False) -> None:
+        self.made = 0
+        self._fails = fails
+
+    cluster = None
+    session_id = "s1"
+
+    @property
+    def request(self) -> DeliveryRequest:
+        self.made += 1
+        if self._fails:
+            raise ValueError("cannot be made")
+        return delivery(f"lazy {self.made}").request
+
+
+def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() -> None:
+    desk, lazy = Desk(Replies(DOWN, OK)), Lazy()
+    desk.outbox.offer(lazy)
+    assert lazy.made == 0
+    desk.work()
+    assert [ids_in(request.body) for request in desk.api.requests] == [["lazy 1"], ["lazy 1"]]
+
+
+def test_what_cannot_be_made_is_given_up() -> None:
+    desk = Desk()
+    desk.outbox.offer(Lazy(fails=True))
+    desk.work()
+    assert desk.stats.dropped == {"invalid": 1}
+    assert desk.events("notification_failed")[0]["notification_ids"] == []
+
+
+def test_what_is_refused_or_never_tried_is_not_made_for_its_ids() -> None:
+    desk, lazies = Desk(limit=1), [Lazy(), Lazy()]
+    for lazy in lazies:
+        desk.outbox.offer(lazy)
+    desk.outbox.end()
+    desk.courier.last_words()
+    assert desk.stats.dropped == {"queue_full": 1, "closed": 1}
+    assert [lazy.made for lazy in lazies] == [0, 0]
+
+
+def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
+    desk = Desk()
+    desk.outbox.offer(delivery("a"))
+    entry = desk.outbox.take(desk.clock())
+    assert isinstance(entry, Entry)
+    entry.source, entry.body = None, b""  # as from a damaged file
+    desk.outbox.failed(entry, "once more")
+    desk.work()
+    assert (desk.stats.dropped, desk.api.requests) == ({"invalid": 1}, [])

@@ -1,0 +1,400 @@
+"""The report: who counts for what, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.ledger import ACTIVITY, event, outcome
+from support.python_process import environment
+from targetry.ledger.event import Activity, Event, Experience
+from targetry.report.report import ActivityReport, Report, make_report
+from targetry.report.statistics import Sample, lift, rate_interval, sample_ratio
+
+pytest.importorskip("scipy")
+
+
+def only(events: Sequence[Event], activity: Activity = ACTIVITY) -> ActivityReport:
+    (made,) = make_report(events, [activity]).activities
+    return made
+
+
+def figures(made: ActivityReport) -> list[tuple[int, int, int, float]]:
+    """Visitors, conversions, orders and revenue of each experience."""
+    return [(one.visitors, one.conversions, one.orders, one.revenue) for one in made.experiences]
+
+
+# Who counts
+
+
+def test_a_visitor_counts_for_the_experience_that_he_saw_first() -> None:
+    made = only(
+        [
+            event("3", at=3000, experience_id="0"),
+            event("2", at=2000, experience_id="1"),
+            event("4", "click", at=4000, experience_id="0"),
+        ]
+    )
+    assert figures(made) == [(0, 0, 0, 0), (1, 1, 0, 0)]
+    assert [one.impressions for one in made.experiences] == [1, 1]
+    assert (made.visitors, made.impressions, made.switched) == (1, 2, 1)
+
+
+def test_of_impressions_at_one_time_the_smaller_id_is_the_first() -> None:
+    first, second = event("a", experience_id="1"), event("b", experience_id="0")
+    assert only([first, second]) == only([second, first])
+    assert [one.visitors for one in only([first, second]).experiences] == [0, 1]
+
+
+def test_what_was_displayed_is_an_impression_too() -> None:
+    assert only([event("a", "display"), event("b", "click")]).conversions == 1
+
+
+CONVERSIONS = {
+    "a click": ([event("c", "click", at=1001)], 1, 0),
+    "a click at the same moment": ([event("c", "click", at=1000)], 1, 0),
+    "many clicks": ([event(f"c{n}", "click", at=2000) for n in range(5)], 1, 0),
+    "a click before the impression": ([event("c", "click", at=999)], 0, 1),
+    "a click before and one after it": ([event("b", "click", at=1), event("c", "click", at=2000)], 1, 0),
+    "a click of another visitor": ([event("c", "click", "bob", at=2000)], 0, 1),
+    "a click of another activity": ([event("c", "click", at=2000, activity_id="2")], 0, 0),
+    "a click of nobody's token": ([event("c", "click", at=2000, activity_id="", experience_id="")], 0, 0),
+    "an order": ([event("o", "order", at=2000)], 1, 0),
+    "a click too early and an order": ([event("c", "click", at=1), event("o", "order", at=2000)], 1, 0),
+    "an order too early and a click": ([event("o", "order", at=1), event("c", "click", at=2000)], 1, 0),
+    "a click whose experience is not known": ([event("c", "click", at=2000, experience_id="")], 1, 0),
+}
+
+
+@pytest.mark.parametrize(("actions", "conversions", "outside"), CONVERSIONS.values(), ids=CONVERSIONS)
+def test_a_visitor_converts_once_after_his_impression(
+    actions: list[Event], conversions: int, outside: int
+) -> None:
+    made = make_report([event("i"), *actions], [ACTIVITY]).activities[0]
+    assert (made.conversions, made.outside) == (conversions, outside)
+
+
+def order(
+    key: str,
+    visitor: str = "ada",
+    at: int = 2000,
+    order_id: str | None = None,
+    total: float = 1,
+    activity: str = "",
+) -> Event:
+    return event(
+        key,
+        "order",
+        visitor,
+        at,
+        activity_id=activity,
+        experience_id="",
+        order_id=order_id,
+        order_total=total,
+    )
+
+
+def test_an_order_of_no_activity_counts_for_every_activity_of_its_visitor() -> None:
+    events = [
+        event("i1"),
+        event("i2", activity_id="2", experience_id="7"),
+        event("i3", visitor="bob", activity_id="3"),
+        order("o", total=9.5),
+    ]
+    made = make_report(events).activities
+    assert [(one.id, one.orders, one.revenue, one.conversions) for one in made] == [
+        ("1", 1, 9.5, 1),
+        ("2", 1, 9.5, 1),
+        ("3", 0, 0, 0),
+    ]
+    assert [one.outside for one in made] == [0, 0, 0]
+
+
+def test_an_order_id_counts_once_for_an_activity_and_the_earliest_is_it() -> None:
+    events = [event("i"), order("o2", at=3000, order_id="A", total=5), order("o1", order_id="A", total=7)]
+    events += [order("o3", order_id="A", total=8, activity="1", at=4000), order("o4", order_id="B", total=1)]
+    assert figures(only(events))[0] == (1, 1, 2, 8.0)
+
+
+def test_orders_without_an_id_all_count() -> None:
+    events = [event("i"), *(order(f"o{n}", total=0.1) for n in range(10))]
+    assert figures(only(events))[0] == (1, 1, 10, 1.0)
+
+
+def test_an_order_without_a_total_is_an_order() -> None:
+    assert figures(only([event("i"), event("o", "order", order_id="A")]))[0] == (1, 1, 1, 0.0)
+
+
+@pytest.mark.parametrize("total", [1e308, -1e308, 1e12 + 1, math.inf, -math.inf])
+def test_total_out_of_range_counts_as_order_without_revenue(total: float) -> None:
+    made = only([event("i"), order("a", total=total), order("b", total=total), order("c", total=5)])
+    assert (made.orders, made.revenue, made.unusable_totals) == (3, 5.0, 2)
+
+
+def test_negative_total_is_subtracted_as_refund() -> None:
+    assert only([event("i"), order("a", total=5), order("b", total=-2)]).revenue == 3.0
+
+
+def test_impressions_of_nothing_known_are_left_out() -> None:
+    made = make_report([event("a", activity_id="", experience_id=""), event("b", experience_id="")])
+    assert made.activities == []
+
+
+def test_activities_and_experiences_without_events_are_there_with_nothing() -> None:
+    made = only([])
+    assert (made.name, made.visitors, made.sample_ratio) == ("Hero", 0, None)
+    assert [(one.name, one.share, one.rate, one.lift) for one in made.experiences] == [
+        ("A", 50.0, None, None),
+        ("B", 50.0, None, None),
+    ]
+
+
+def test_what_nobody_described_follows_in_the_order_of_its_ids() -> None:
+    events = [
+        event(f"{activity}-{experience}", visitor=experience, activity_id=activity, experience_id=experience)
+        for activity in ("10", "x", "9", "1")
+        for experience in ("11", "2", "0")
+    ]
+    made = make_report(events, [ACTIVITY])
+    assert [one.id for one in made.activities] == ["1", "9", "10", "x"]
+    assert [[one.id for one in activity.experiences] for activity in made.activities] == [
+        ["0", "1", "2", "11"],
+        *[["0", "2", "11"]] * 3,
+    ]
+
+
+# How sure it is. The expected values are worked out from the textbooks' formulas.
+
+
+def test_the_rate_has_wilsons_interval() -> None:
+    made = only([*outcome("0", 10, 1)])
+    rate = made.experiences[0].rate
+    assert rate is not None
+    assert rate.value == 0.1
+    # (p + z²/2n ± z·√(p(1-p)/n + z²/4n²)) / (1 + z²/n), z = 1.959964
+    assert (rate.interval.low, rate.interval.high) == pytest.approx((0.0178762, 0.4041500), abs=1e-6)
+
+
+@given(st.integers(1, 3000), st.data())
+@settings(max_examples=60, deadline=None)
+def test_wilsons_interval_is_the_formula(visitors: int, data: st.DataObject) -> None:
+    conversions = data.draw(st.integers(0, visitors))
+    z, p, n = 1.959963984540054, conversions / visitors, visitors
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = (p + z * z / (2 * n) - half) / (1 + z * z / n), (p + z * z / (2 * n) + half) / (1 + z * z / n)
+    made = rate_interval(Sample(conversions, visitors))
+    assert (made.low, made.high) == pytest.approx((low, high), abs=1e-12)
+    assert 0 <= made.low <= p + 1e-12
+    assert p - 1e-12 <= made.high <= 1
+
+
+def test_the_lift_is_that_of_the_formulas() -> None:
+    made = only([*outcome("0", 1000, 100), *outcome("1", 1000, 130)])
+    control, other = made.experiences
+    assert control.lift is None
+    told = other.lift
+    assert told is not None
+    assert told.interval is not None
+    assert told.value == pytest.approx(0.3)
+    # ln(1.3) ± 1.959964·√(1/130 - 1/1000 + 1/100 - 1/1000)
+    spread = 1.959963984540054 * math.sqrt(1 / 130 - 1 / 1000 + 1 / 100 - 1 / 1000)
+    assert (told.interval.low, told.interval.high) == pytest.approx(
+        (1.3 * math.exp(-spread) - 1, 1.3 * math.exp(spread) - 1)
+    )
+    # χ² = 2000·(100·870 - 900·130)² / (1000·1000·230·1770) = 4.42152, of one degree of freedom
+    assert told.p_value == pytest.approx(math.erfc(math.sqrt(2000 * 30000**2 / (1e6 * 230 * 1770) / 2)))
+    assert told.test == "chi-square"
+
+
+def test_few_conversions_are_tested_exactly() -> None:
+    told = lift(Sample(1, 10), Sample(8, 10))
+    assert told is not None
+    # (10·C(10,8) + C(10,9)·1) · 2 / C(20,9): tables as unlikely as this one or more, on both sides
+    assert told.p_value == pytest.approx((10 * 45 + 10) * 2 / 167960)
+    assert told.test == "fisher"
+
+
+def test_without_a_conversion_there_is_no_interval_of_the_lift() -> None:
+    told = lift(Sample(0, 1000), Sample(20, 1000))
+    assert told is not None
+    assert (told.value, told.interval) == (-1.0, None)
+    assert told.p_value < 0.001
+    assert lift(Sample(20, 1000), Sample(0, 1000)) is None
+
+
+def test_where_everybody_converts_there_is_no_difference() -> None:
+    told = lift(Sample(5, 5), Sample(9, 9))
+    assert told is not None
+    assert (told.value, told.p_value) == (0.0, 1.0)
+
+
+def test_experiences_with_audiences_of_their_own_are_not_compared() -> None:
+    targeted = Activity("1", "XT", "landing", (Experience("0", "A"), Experience("1", "B")))
+    made = only([*outcome("0", 100, 10), *outcome("1", 100, 30)], targeted)
+    assert [one.lift for one in made.experiences] == [None, None]
+    assert made.sample_ratio is None
+
+
+def test_nothing_is_compared_with_a_control_without_visitors() -> None:
+    assert [one.lift for one in only(outcome("1", 10, 5)).experiences] == [None, None]
+
+
+# The split
+
+
+def test_a_split_as_asked_for_is_found_to_be_one() -> None:
+    ratio = only([*outcome("0", 52, 0), *outcome("1", 48, 0)]).sample_ratio
+    assert ratio is not None
+    assert (ratio.observed, ratio.expected) == ([52, 48], [50.0, 50.0])
+    assert ratio.chi_square == pytest.approx(0.16)
+    assert ratio.p_value == pytest.approx(math.erfc(math.sqrt(0.16 / 2)))
+    assert not ratio.is_mismatch
+
+
+def test_a_split_that_is_another_is_found_out() -> None:
+    ratio = only([*outcome("0", 600, 0), *outcome("1", 400, 0)]).sample_ratio
+    assert ratio is not None
+    assert ratio.is_mismatch
+    assert ratio.chi_square == pytest.approx(40.0)
+
+
+def test_shares_are_of_those_who_take_part() -> None:
+    halves = sample_ratio([200, 100], [20.0, 10.0])
+    assert halves is not None
+    assert (halves.expected, halves.p_value) == ([200.0, 100.0], 1.0)
+
+
+SPLITS: dict[str, tuple[tuple[Experience, ...], list[Event]]] = {
+    "one experience": ((Experience("0", share=100.0),), outcome("0", 5, 0)),
+    "no share is known": ((), [*outcome("0", 5, 0), *outcome("1", 5, 0)]),
+    "visitors where no share is": (
+        (Experience("0", share=100.0), Experience("1", share=0.0)),
+        [*outcome("0", 5, 0), *outcome("1", 5, 0)],
+    ),
+    "nobody came": ((Experience("0", share=50.0), Experience("1", share=50.0)), []),
+}
+
+
+@pytest.mark.parametrize(("experiences", "events"), SPLITS.values(), ids=SPLITS)
+def test_a_split_that_cannot_be_told_is_not_judged(
+    experiences: tuple[Experience, ...], events: list[Event]
+) -> None:
+    assert only(events, Activity("1", "Hero", "ab", experiences)).sample_ratio is None
+
+
+def test_an_experience_without_a_share_is_no_part_of_the_split() -> None:
+    made = (Experience("0", share=50.0), Experience("1", share=50.0), Experience("2", share=0.0))
+    ratio = only([*outcome("0", 5, 0), *outcome("1", 5, 0)], Activity("1", "Hero", "ab", made)).sample_ratio
+    assert ratio is not None
+    assert ratio.observed == [5, 5]
+
+
+def test_visitors_from_before_the_shares_changed_are_not_judged() -> None:
+    early = [event(f"e{n}", visitor=f"e{n}", at=500) for n in range(300)]
+    late = [*outcome("0", 50, 0), *outcome("1", 50, 0)]
+    changed = msgspec.structs.replace(ACTIVITY, shares_since_ms=1000)
+    made = only([*early, *late], changed)
+    assert made.visitors == 400
+    assert made.sample_ratio is not None
+    assert made.sample_ratio.observed == [50, 50]
+
+
+# Claims of equality
+
+Drawn = tuple[str, str, str, str, int, str | None, float | None]
+kinds = st.sampled_from(["impression", "display", "click", "order"])
+few_events = st.lists(
+    st.tuples(
+        kinds,
+        st.sampled_from(["ada", "bob", "eve"]),
+        st.sampled_from(["1", "2", ""]),
+        st.sampled_from(["0", "1", ""]),
+        st.integers(1000, 1005),
+        st.sampled_from([None, "A", "B"]),
+        st.none() | st.floats(0, 1000),
+    ),
+    max_size=14,
+)
+
+
+def numbered(drawn: list[Drawn]) -> list[Event]:
+    return [
+        event(str(n), kind, visitor, at, activity_id=a, experience_id=e, order_id=order_id, order_total=total)
+        for n, (kind, visitor, a, e, at, order_id, total) in enumerate(drawn)
+    ]
+
+
+@given(few_events, st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_the_order_of_events_changes_nothing(drawn: list[Drawn], random: Random) -> None:
+    events = numbered(drawn)
+    made = make_report(events, [ACTIVITY])
+    random.shuffle(events)
+    assert make_report(events, [ACTIVITY]) == made
+
+
+@pytest.mark.parametrize("visitors", range(1, 50))
+def test_interval_of_no_and_of_all_conversions_holds_the_rate(visitors: int) -> None:
+    assert rate_interval(Sample(0, visitors)).low == 0.0
+    assert rate_interval(Sample(visitors, visitors)).high == 1.0
+
+
+@given(few_events)
+@settings(max_examples=100, deadline=None)
+def test_figures_add_up(drawn: list[Drawn]) -> None:
+    events = numbered(drawn)
+    for made in make_report(events, [ACTIVITY]).activities:
+        shown = [
+            one
+            for one in events
+            if one.kind in ("impression", "display") and one.activity_id == made.id and one.experience_id
+        ]
+        assert made.impressions == len(shown) == sum(one.impressions for one in made.experiences)
+        assert (
+            made.visitors
+            == len({one.visitor for one in shown})
+            == sum(one.visitors for one in made.experiences)
+        )
+        assert made.conversions == sum(one.conversions for one in made.experiences)
+        assert made.revenue == pytest.approx(sum(one.revenue for one in made.experiences))
+        assert made.switched <= made.visitors
+        for one in made.experiences:
+            assert one.conversions <= one.visitors
+            assert (one.orders > 0) <= (one.conversions > 0)
+            assert one.rate is None or one.rate.interval.low <= one.rate.value <= one.rate.interval.high
+
+
+def test_the_report_is_written_as_json_and_read_again() -> None:
+    made = make_report([*outcome("0", 30, 10), *outcome("1", 30, 20)], [ACTIVITY])
+    text = msgspec.json.encode(made)
+    assert msgspec.json.decode(text, type=Report) == made
+    assert b'"sampleRatio"' in text
+    assert b'"pValue"' in text
+
+
+def test_without_scipy_one_is_told_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['scipy'] = None\n"
+        "from support.ledger import outcome\n"
+        "from targetry.report.report import make_report\n"
+        "from targetry.errors import TargetError\n"
+        "try: make_report(outcome('0', 2, 1))\n"
+        "except TargetError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout == "this needs the package scipy: pip install 'targetry[report]'\n"

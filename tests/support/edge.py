@@ -1,0 +1,58 @@
+"""What tests of the edge share: questions as a client puts them, asked of the pure core or of the app without a port."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from targetry.edge.app import Edge, edge_app
+from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.delivery.handler import Answer, deliver
+from targetry.edge.in_process import MemoryLedger, _Payload
+from targetry.samples import shop_path
+
+NOW_MS = 1_795_800_000_000
+QUERY = "imsOrgId=X%40AdobeOrg&sessionId=s1"
+WEB = {"channel": "web"}
+HERO = {"context": WEB, "id": {"tntId": "3f9c"}, "execute": {"mboxes": [{"name": "hero"}]}}
+
+
+def shop_shelf(**options: Any) -> Shelf:
+    return Shelf([Served("shop", shop_path().read_bytes(), **options)])
+
+
+SHOP = shop_shelf()
+
+
+def ids() -> Any:
+    """`id-1`, `id-2`, …"""
+    counter = itertools.count(1)
+    return lambda: f"id-{next(counter)}"
+
+
+def ask(request: Any, query: str = QUERY, *, shelf: Shelf = SHOP, **options: Any) -> Answer:
+    """Ask the core; `request` is a document, or the body itself."""
+    body = request if isinstance(request, bytes) else json.dumps(request).encode()
+    return deliver(body, query, **{"shelf": shelf, "now_ms": NOW_MS, "new_id": ids(), **options})
+
+
+def told(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:
+    """The document that is answered."""
+    answer: dict[str, Any] = json.loads(ask(request, query, **options).body)
+    return answer
+
+
+def web_client(ledger: Any = None, artifact: Any = None, **options: Any) -> TestClient:
+    """The app, asked in this process."""
+    payload = _Payload(artifact if artifact is not None else shop_path(), options.pop("client", None))
+    edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), **options)
+    return TestClient(edge_app(edge))
+
+
+def experience(mbox: Mapping[str, Any]) -> str:
+    name: str = mbox["options"][0]["responseTokens"]["experience.name"]
+    return name

@@ -1,0 +1,105 @@
+"""What tests of the edge's ledger and report share: events in a few words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from targetry.ledger.database import FILE_NAME
+from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.schema import APPLICATION, FIRST_FORMAT
+
+ACTIVITY = Activity("1", "Hero", "ab", (Experience("0", "A", 50.0), Experience("1", "B", 50.0)))
+
+
+def event(key: str, kind: str = "impression", visitor: str = "ada", at: int = 1000, **more: Any) -> Event:
+    """An event of experience 0 of activity 1; `more` replaces or adds fields."""
+    fields: dict[str, Any] = {"activity_id": "1", "experience_id": "0", "location": "hero", "token": "t"}
+    return Event(id=key, kind=kind, visitor=visitor, timestamp_ms=at, session_id="s", **{**fields, **more})  # type: ignore[arg-type]
+
+
+def outcome(experience: str, visitors: int, conversions: int, activity: str = "1") -> list[Event]:
+    """An impression of each of the visitors, and a click of so many of them."""
+    events = []
+    for number in range(visitors):
+        visitor = f"{activity}-{experience}-{number}"
+        whose = {"visitor": visitor, "activity_id": activity, "experience_id": experience}
+        events.append(event(visitor, **whose))
+        if number < conversions:
+            events.append(event(f"{visitor}-click", "click", at=2000, **whose))
+    return events
+
+
+_ROW: Final[Mapping[str, Any]] = {
+    "kind": "impression",
+    "visitor": "ada",
+    "activity_id": "1",
+    "experience_id": "0",
+    "location": "hero",
+    "token": "t",
+    "timestamp_ms": 1000,
+    "session_id": "s",
+    "order_id": None,
+    "order_total": None,
+}
+_ORDER: Final = {"kind": "order", "activity_id": "", "experience_id": "", "timestamp_ms": 2000}
+
+ODD_ROWS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "huge total": {**_ORDER, "order_total": 1e308},
+    "another huge total": {**_ORDER, "order_total": 1e308},
+    "infinite total": {**_ORDER, "order_total": float("inf")},
+    "infinite negative total": {**_ORDER, "order_total": float("-inf")},
+    "total without a number": {**_ORDER, "order_total": float("nan")},
+    "text total": {**_ORDER, "order_total": "much"},
+    "bytes total": {**_ORDER, "order_total": b"\xff"},
+    "time in the year 10 to the 9": {"timestamp_ms": 31_556_952_000_000_000_000 // 1000},
+    "last time of all": {"timestamp_ms": 2**63 - 1},
+    "time before 1970": {"timestamp_ms": -1},
+    "text time": {"timestamp_ms": "noon"},
+    "fractional time": {"timestamp_ms": 1000.5},
+    "infinite time": {"timestamp_ms": float("inf")},
+    "unknown kind": {"kind": "refund"},
+    "bytes for an activity": {"activity_id": b"\xff\x00"},
+    "activity of odd characters": {"activity_id": "\x00\u202e<b>\n$x^$\U0001f600"},
+    "long activity": {"activity_id": "7" * 100_000},
+    "activity of many digits": {"activity_id": "9" * 5000},
+    "bytes for an experience": {"experience_id": b"\xff"},
+    "experience of odd characters": {"experience_id": "\x1b[2J\u2028"},
+    "number for a visitor": {"visitor": 7},
+    "empty visitor": {"visitor": ""},
+    "bytes for an order id": {**_ORDER, "order_id": b"\xff", "order_total": 1.0},
+    "plain order": {**_ORDER, "order_total": 2.5},
+}
+
+
+def insert_row(folder: Path, key: str, **fields: Any) -> None:
+    """Write an event as another program would, without the ledger's validators."""
+    row = {"id": key, **_ROW, **fields}
+    columns, marks = ", ".join(row), ", ".join("?" * len(row))
+    run_sql(folder, f"INSERT INTO event ({columns}) VALUES ({marks})", *row.values())
+
+
+def run_sql(folder: Path, statement: str, *values: Any) -> None:
+    """Change the file as another program would."""
+    connection = sqlite3.connect(folder / FILE_NAME)
+    with connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+def first_format(folder: Path, events: Sequence[Event]) -> None:
+    """Make a file as the first version of the ledger wrote it."""
+    connection = sqlite3.connect(folder / FILE_NAME)
+    with connection:
+        for statement in (*FIRST_FORMAT, f"PRAGMA application_id = {APPLICATION}", "PRAGMA user_version = 1"):
+            connection.execute(statement)
+        marks = ", ".join("?" * len(Event.__struct_fields__))
+        rows = [msgspec.structs.astuple(one) for one in events]
+        connection.executemany(
+            f"INSERT INTO event ({', '.join(Event.__struct_fields__)}) VALUES ({marks})", rows
+        )
+    connection.close()

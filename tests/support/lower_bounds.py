@@ -1,0 +1,49 @@
+"""Lowest versions of the direct dependencies in pyproject.toml, as constraints for pip.
+
+The versions go to the standard output, one `name==version` a line; with `--extras` the names of all extras do.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)>=(?P<version>[\w.]+)(?P<marker>\s*;.*)?")
+
+
+def project() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    return table
+
+
+def lower_bounds() -> dict[str, str]:
+    """Return the lowest version of each direct dependency, of the package and of its extras.
+
+    Raises:
+        ValueError: A requirement is not of the form `name>=version`, or two of one name have different versions.
+    """
+    extras = project()["optional-dependencies"]
+    found: dict[str, str] = {}
+    for requirement in (*project()["dependencies"], *(one for extra in extras.values() for one in extra)):
+        match = _REQUIREMENT.fullmatch(requirement)
+        if match is None:
+            raise ValueError(f"{requirement!r} is not of the form name>=version")
+        name, version = match["name"], match["version"]
+        if found.setdefault(name, version) != version:
+            raise ValueError(f"{name} has two lower bounds: {found[name]} and {version}")
+    return found
+
+
+def main() -> None:
+    if sys.argv[1:] == ["--extras"]:
+        sys.stdout.write(",".join(project()["optional-dependencies"]) + "\n")
+    else:
+        sys.stdout.writelines(f"{name}=={version}\n" for name, version in lower_bounds().items())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What tests of the notifier share: deliveries with ids, an API that remembers what it got, couriers driven without threads."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from support.background_fakes import Clock, Lines, Listener, answer
+from targetry._runtime.rate_limited_log import LimitedLog
+from targetry.delivery.clusters import ClusterDirectory
+from targetry.delivery.hosts import DeliveryAddress
+from targetry.http.protocol import HttpRequest, HttpResponse
+from targetry.models import DeliveryRequest, MetricType, Notification
+from targetry.notifications.counters import NotifierStats
+from targetry.notifications.entry import Delivery
+from targetry.notifications.queue import Outbox
+from targetry.notifications.retry_policy import RetryPolicy
+from targetry.notifications.sender import Courier
+
+ADDRESS = DeliveryAddress(client="acme", organization_id="org", server_domain="acme.example")
+URL = ADDRESS.url("s1")
+OK = answer(200)
+LONG_S = 10.0  # for what is sure to come
+
+_numbers = itertools.count()
+
+Reply = HttpResponse | Exception
+
+
+def address_of(url: str) -> DeliveryAddress:
+    """The address of a client whose own host is a server on this machine."""
+    return DeliveryAddress(
+        client="acme", organization_id="org", server_domain=url.removeprefix("http://"), secure=False
+    )
+
+
+def delivery(*ids: str, cluster: str | None = None) -> Delivery:
+    """One with notifications of these ids; without ids, of one that is given nowhere else."""
+    ids = ids or (f"n{next(_numbers)}",)
+    notifications = [
+        Notification(id=one, impression_id=f"i-{one}", type=MetricType.DISPLAY, timestamp=1, tokens=["token"])
+        for one in ids
+    ]
+    request = DeliveryRequest(request_id=f"r-{ids[0]}", notifications=notifications)
+    return Delivery("s1", cluster, request, len(ids))
+
+
+def telemetry_only() -> Delivery:
+    return Delivery("s1", None, DeliveryRequest(request_id="telemetry"), 0)
+
+
+def leave_format_1(folder: Path, *urls: str) -> None:
+    """Write a file of the spool's first format, as a process that died leaves it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "1-old.lock").touch(mode=0o600)
+    file = folder / "1-old.db"
+    file.touch(mode=0o600)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(
+            "CREATE TABLE delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, "
+            "body BLOB NOT NULL, count INTEGER NOT NULL, born REAL NOT NULL)"
+        )
+        connection.execute("PRAGMA user_version=1")
+        for url in urls:
+            connection.execute(
+                "INSERT INTO delivery (url, body, count, born) VALUES (?, ?, 2, 1.0)", (url, b"{}")
+            )
+
+
+def ids_in(body: bytes | None) -> list[str]:
+    return [one["id"] for one in msgspec.json.decode(body or b"{}").get("notifications", [])]
+
+
+def balanced(stats: NotifierStats) -> bool:
+    return stats.accepted == stats.sent + stats.pending + sum(stats.dropped.values()) and stats.pending >= 0
+
+
+class Api:
+    """A transport: answers by `reply`, an answer or a function of the request, and counts what it said yes to."""
+
+    def __init__(self, reply: Reply | Callable[[HttpRequest], Reply] = OK) -> None:
+        self.reply = reply
+        self.requests: list[HttpRequest] = []
+        self.timeouts: list[float] = []
+        self.received: Counter[str] = Counter()
+        self._changed = threading.Condition()
+
+    def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
+        with self._changed:
+            self.requests.append(request)
+            self.timeouts.append(timeout)
+            self._changed.notify_all()
+        reply = self.reply(request) if callable(self.reply) else self.reply
+        if isinstance(reply, Exception):
+            raise reply
+        if 200 <= reply.status < 300:
+            with self._changed:
+                self.received.update(ids_in(request.body))
+                self._changed.notify_all()
+        return reply
+
+    def close(self) -> None: ...
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(condition, LONG_S), f"never came: {len(self.requests)} requests"
+
+
+class Replies:
+    """For `Api`: these, one after the other, then the last of them again and again."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self._replies = list(replies)
+
+    def __call__(self, request: HttpRequest) -> Reply:
+        return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+
+
+class Desk:
+    """An outbox and its courier under a clock of their own, and no thread."""
+
+    def __init__(
+        self,
+        reply: Reply | Callable[[HttpRequest], Reply] = OK,
+        *,
+        limit: int = 1000,
+        max_bytes: int = 1 << 30,
+        policy: RetryPolicy | None = None,
+        random: Callable[[], float] = lambda: 1.0,
+        emit: Callable[..., None] | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.api = Api(reply)
+        self.told = Listener()
+        self.lines = Lines()
+        self.clusters = ClusterDirectory(self.clock)
+        self.outbox = Outbox(
+            limit=limit,
+            max_bytes=max_bytes,
+            policy=policy or RetryPolicy(),
+            random=random,
+            clusters=self.clusters,
+            clock=self.clock,
+        )
+        self.courier = Courier(
+            self.outbox,
+            self.api,
+            address=ADDRESS,
+            headers={"X-EXC-SDK": "Targetry"},
+            timeout_s=3.0,
+            emit=emit or self.told,
+            log=LimitedLog(self.lines, self.clock),
+            clock=self.clock,
+            now=lambda: 1_700_000_000.0,
+        )
+
+    @property
+    def stats(self) -> NotifierStats:
+        return self.outbox.stats()
+
+    def offer(self, *deliveries: Delivery) -> list[bool]:
+        return [self.outbox.offer(one) for one in deliveries]
+
+    def work(self, seconds: float = 1e9) -> float:
+        """Take turns until nothing is left to do, or so much time has gone by. Returns the time that went by."""
+        began = self.clock()
+        while (wait := self.courier.turn()) is not None:
+            left = began + seconds - self.clock()
+            self.clock.advance(min(wait, left))
+            if wait >= left:
+                break
+        return self.clock() - began
+
+    def events(self, name: str) -> Sequence[dict[str, Any]]:
+        return [payload for told, payload in self.told.events if told == name]

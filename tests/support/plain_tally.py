@@ -1,0 +1,88 @@
+"""The sums of a report, worked out from a list of events in the plainest way: what the ledger's triggers are held to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fractions import Fraction
+
+from targetry.ledger.event import MAX_ORDER_TOTAL, Activity, Event
+
+Row = tuple[int, int, int, int, int, float, int]
+
+
+def plain_tally(
+    events: Sequence[Event], activities: Sequence[Activity] = ()
+) -> dict[str, tuple[dict[str, Row], int, int]]:
+    """Return by activity id its experiences, and how many visitors switched and how many were outside.
+
+    The numbers of an experience are impressions, visitors, entered, conversions, orders, revenue, unusable totals.
+    """
+    since = {one.id: one.shares_since_ms for one in activities}
+    impressions: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
+    clicks: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
+    for one in events:
+        if one.kind in ("impression", "display") and one.activity_id and one.experience_id:
+            impressions[one.activity_id, one.visitor].append(one)
+        elif one.kind == "click" and one.activity_id:
+            clicks[one.activity_id, one.visitor].append(one)
+    orders = _orders(events, impressions)
+
+    found: dict[str, tuple[dict[str, Row], int, int]] = {}
+    for activity_id in {key[0] for key in (*impressions, *clicks, *orders)}:
+        rows: defaultdict[str, list[Fraction]] = defaultdict(lambda: [Fraction(0)] * 7)
+        switched = outside = 0
+        for visitor in {key[1] for key in (*impressions, *clicks, *orders) if key[0] == activity_id}:
+            key = (activity_id, visitor)
+            seen = sorted(impressions[key], key=_moment)
+            bought = [one for one in orders[key] if seen and one.timestamp_ms >= seen[0].timestamp_ms]
+            clicked = [one for one in clicks[key] if seen and one.timestamp_ms >= seen[0].timestamp_ms]
+            if not bought and not clicked:
+                outside += bool(clicks[key]) or any(one.activity_id for one in orders[key])
+            if not seen:
+                continue
+            usable = [one.order_total for one in bought if one.order_total is not None]
+            amounts = [total for total in usable if abs(total) <= MAX_ORDER_TOTAL]
+            numbers = (
+                0,
+                1,
+                seen[0].timestamp_ms >= since.get(activity_id, 0),
+                bool(bought or clicked),
+                len(bought),
+                sum((Fraction(round(total * 1_000_000), 1_000_000) for total in amounts), Fraction(0)),
+                len(usable) - len(amounts),
+            )
+            row = rows[seen[0].experience_id]
+            for position, number in enumerate(numbers):
+                row[position] += number
+            for one in seen:
+                rows[one.experience_id][0] += 1
+            switched += len({one.experience_id for one in seen}) > 1
+        table = {
+            key: (*(int(number) for number in row[:5]), float(row[5]), int(row[6]))
+            for key, row in rows.items()
+        }
+        if table or outside:
+            found[activity_id] = table, switched, outside  # type: ignore[assignment]
+    return found
+
+
+def _orders(
+    events: Sequence[Event], impressions: dict[tuple[str, str], list[Event]]
+) -> defaultdict[tuple[str, str], list[Event]]:
+    """Return the orders that count in an activity, by activity and visitor: of an order id the earliest."""
+    first: dict[tuple[str, str], Event] = {}
+    for one in sorted((one for one in events if one.kind == "order"), key=_moment):
+        of_visitor = sorted(key[0] for key in impressions if key[1] == one.visitor)
+        for activity_id in [one.activity_id] if one.activity_id else of_visitor:
+            first.setdefault(
+                (activity_id, f"order {one.order_id}" if one.order_id else f"event {one.id}"), one
+            )
+    found: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
+    for (activity_id, _), one in first.items():
+        found[activity_id, one.visitor].append(one)
+    return found
+
+
+def _moment(one: Event) -> tuple[int, str]:
+    return one.timestamp_ms, one.id

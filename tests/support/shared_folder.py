@@ -1,0 +1,38 @@
+"""Two processes with one folder for the artifact's copy: one replaces it all the time, this one reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from support.python_process import environment
+from targetry.artifacts.disk_cache import DiskCache
+
+LARGEST = 10**6
+_WRITER = f"""
+import itertools, sys
+from targetry.artifacts.disk_cache import DiskCache
+cache = DiskCache(sys.argv[1], sys.argv[2], max_bytes={LARGEST}, warn=print)
+for turn in itertools.count():
+    cache.save(bytes([turn % 256]) * (1000 + turn * 37 % 5000), str(turn), turn)
+"""
+
+
+def read_while_another_writes(cache: DiskCache, url: str, *, reads: int, copies: int, within_s: float) -> int:
+    """Read at least so often and so many copies, and check that each is whole; how many copies there were."""
+    command = [sys.executable, "-c", _WRITER, str(cache.path.parent), url]
+    seen: set[str | None] = set()
+    give_up = time.monotonic() + within_s
+    with subprocess.Popen(command, env=environment()) as process:
+        while (reads > 0 or len(seen) < copies) and time.monotonic() < give_up:
+            if (saved := cache.load()) is None:
+                continue  # not yet there, or not whole: that, `cache` has told
+            turn = int(saved.saved_at)
+            assert saved.etag == str(turn)
+            assert saved.body == bytes([turn % 256]) * (1000 + turn * 37 % 5000)
+            seen.add(saved.etag)
+            reads -= 1
+        process.kill()
+    assert reads <= 0
+    return len(seen)

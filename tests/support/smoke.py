@@ -1,0 +1,125 @@
+"""Use of every part of Targetry that stands on a dependency: a program that ends with 0 if all of them work.
+
+`scripts/check-lower-bounds` runs it in an environment with the lowest versions that pyproject.toml allows, which has
+no test dependencies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from support.ledger import ACTIVITY, outcome
+from support.lower_bounds import lower_bounds
+from support.mmdb_writer import mmdb
+from targetry import AsyncTargetClient, TargetClient
+from targetry.edge.server import EdgeOptions, EdgeServer
+from targetry.http import HttpTransport
+from targetry.ledger.ledger import Ledger
+from targetry.testing import edge
+
+REQUEST = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
+ORGANIZATION = "0123456789ABCDEF01234567@AdobeOrg"
+"""Of the sample shop."""
+
+
+def main() -> None:
+    check_versions()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        use_client()
+        use_command(folder)
+        use_edge(folder)
+
+
+def check_versions() -> None:
+    """Fail unless the lowest versions are installed, so that nothing else is tested by mistake."""
+    wrong = {
+        name: version(name) for name, lowest in lower_bounds().items() if not is_same(version(name), lowest)
+    }
+    assert not wrong, f"not the lowest versions: {wrong}"
+
+
+def is_same(one: str, other: str) -> bool:
+    """Return whether two versions are equal, as 2 and 2.0.0 are."""
+    return parts(one) == parts(other)
+
+
+def parts(text: str) -> list[str]:
+    found = text.split(".")
+    while found and found[-1] == "0":
+        found.pop()
+    return found
+
+
+def use_client() -> None:
+    with edge() as here:
+        for method in ("server-side", "on-device", "hybrid"):
+            with TargetClient.create(here.client_options(decisioning_method=method)) as client:
+                assert client.get_offers(request=REQUEST).execute.mboxes[0].options, method
+        asyncio.run(use_async_client(here.client_options()))
+        HttpTransport(http2=True).close()
+        TargetClient.create(here.client_options(proxy="socks5://127.0.0.1:1")).close()
+
+
+async def use_async_client(options: dict[str, Any]) -> None:
+    async with await AsyncTargetClient.create(options) as client:
+        assert (await client.get_offers(request=REQUEST)).execute.mboxes[0].options
+
+
+def use_command(folder: Path) -> None:
+    with Ledger.open(folder / "ledger") as ledger:
+        ledger.describe([ACTIVITY])
+        ledger.record([*outcome("0", 60, 6), *outcome("1", 60, 30)])
+    data, plot = ("--data", str(folder / "ledger")), str(folder / "rates.png")
+    for arguments in (
+        ["--help"],
+        ["--version"],
+        ["offers", "--help"],
+        ["offers", "--mbox", "hero"],
+        ["explain", "--mbox", "delivery-note", "--geo", "country=DE"],
+        ["artifact"],
+        ["demo"],
+        ["report", *data, "--plot", plot],
+        ["report", *data, "-o", "json"],
+        ["edge", "--help"],
+    ):
+        done = subprocess.run([sys.executable, "-m", "targetry", *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+    done = subprocess.run([sys.executable, "-m", "targetry", "offers"], capture_output=True, text=True)
+    assert done.returncode == 2, "wrong usage"
+
+
+def use_edge(folder: Path) -> None:
+    """Run the command's server with every option that needs a package, and look at each of its pages."""
+    database = folder / "places.mmdb"
+    database.write_bytes(mmdb({"203.0.113.0/24": {"country": {"iso_code": "DE"}}}))
+    options = EdgeOptions(port=0, data=folder / "ledger", geo_database=database, organization_id=ORGANIZATION)
+    server = EdgeServer.open(options)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        body = json.dumps(
+            {**REQUEST, "context": {"channel": "web", "geo": {"ipAddress": "203.0.113.7"}}}
+        ).encode()
+        address = f"{server.url}/rest/v1/delivery?client={server.clients[0]}&sessionId=s"
+        with urllib.request.urlopen(urllib.request.Request(address, body), timeout=10) as answer:
+            assert json.load(answer)["execute"]["mboxes"][0]["options"]
+        for path in ("/", "/report.json", "/plot.svg", "/metrics", "/readyz", "/v1/geo"):
+            with urllib.request.urlopen(f"{server.url}{path}", timeout=30) as answer:
+                assert answer.status == 200, path
+    finally:
+        server.stop()
+        thread.join(15)
+
+
+if __name__ == "__main__":
+    main()
