@@ -110,7 +110,7 @@ def test_a_guest_is_imported_by_its_hosts_alone(guest: str) -> None:
     assert {file.relative_to(ROOT).as_posix() for file in files if guest in rooms(file)} == HOSTS[guest]
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_no_module_imports_itself_through_others() -> None:
     graph = {
         name: {
             module

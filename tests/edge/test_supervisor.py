@@ -106,11 +106,22 @@ def test_the_pauses_before_a_process_is_started_anew() -> None:
         clock, pauses = itertools.count(step=1), []
         for _ in range(10):
             worker.began(None, now := next(clock))  # type: ignore[arg-type]
-            pauses.append(worker.ended(now + 1))
+            pauses.append(worker.ended(now + 1, has_served=True))
         assert pauses == [0, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]
         worker.began(None, now := next(clock))  # type: ignore[arg-type]
-        assert worker.ended(now + 4) == 0, "it had lasted"
+        assert worker.ended(now + 4, has_served=True) == 0, "it had lasted"
         assert worker.due_in(now + 4) == 0
+        worker.give_up_socket()
+
+
+def test_slow_start_that_fails_counts_as_a_failure() -> None:
+    with listen("127.0.0.1", 0, is_one_of_many=True) as listener:
+        worker = _Worker(1, "127.0.0.1", listener.getsockname()[1], None)
+        pauses = []
+        for now in (0.0, 100.0, 200.0):
+            worker.began(None, now)  # type: ignore[arg-type]
+            pauses.append(worker.ended(now + 60, has_served=False))
+        assert pauses == [0, 0.5, 1]
         worker.give_up_socket()
 
 
@@ -120,7 +131,7 @@ def test_connections_go_to_others_while_a_process_pauses() -> None:
         worker = _Worker(1, "127.0.0.1", port, None)
         for now in (0.0, 1.0):
             worker.began(None, now)  # type: ignore[arg-type]
-            worker.ended(now)
+            worker.ended(now, has_served=True)
         other.settimeout(5)
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", port)):

@@ -29,7 +29,8 @@ from targetry.edge.observability.metrics import end_sharing, forget_process, sha
 from targetry.edge.server import DRAIN_S, EdgeOptions, EdgeServer, listen, url_of
 from targetry.errors import OptionError, TargetError
 
-_LASTED_S: Final = 3.0  # longer than a start takes
+_CANNOT_START: Final = 1  # exit status; a start may take long on a busy machine, and is no service
+_LASTED_S: Final = 3.0
 _SHORTEST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
 _KILL_AFTER_S: Final = DRAIN_S + 5.0
@@ -120,7 +121,7 @@ class EdgeWorkers:
                 listener = worker.listener()
             except OptionError as error:
                 self._log.error("worker %d cannot start: %s", worker.number, error)
-                worker.ended(now)
+                worker.ended(now, has_served=False)
                 continue
             arguments = (self._options, listener, worker.number, self._folder, self._log_format)
             process = _spawn.Process(target=_work, args=arguments, daemon=True)
@@ -142,7 +143,7 @@ class EdgeWorkers:
         assert process is not None
         process.join()
         forget_process(worker.number, self._folder)
-        pause = worker.ended(time.monotonic())
+        pause = worker.ended(time.monotonic(), has_served=process.exitcode != _CANNOT_START)
         when = f"in {pause:g} s" if pause else "at once"
         how = _how_it_ended(process.exitcode)
         self._log.error(
@@ -178,10 +179,11 @@ class _Worker:
     def began(self, process: BaseProcess, now: float) -> None:
         self.process, self._began = process, now
 
-    def ended(self, now: float) -> float:
-        """The pause until it is started anew, seconds. Nobody waits for it then: its connections go to others."""
+    def ended(self, now: float, *, has_served: bool) -> float:
+        """Return the pause until it is started again, in seconds. Its connections go to the other workers meanwhile."""
         self.process = None
-        self._failures = 0 if now - self._began >= _LASTED_S else self._failures + 1
+        lasted = has_served and now - self._began >= _LASTED_S
+        self._failures = 0 if lasted else self._failures + 1
         doubled = _SHORTEST_PAUSE_S * 2 ** min(self._failures - 2, 10)
         pause = min(doubled, _LONGEST_PAUSE_S) if self._failures > 1 else 0.0
         self._due = now + pause
@@ -204,7 +206,7 @@ def _work(
         server = EdgeServer.open(options, listener=listener)
     except TargetError as error:
         logging.getLogger("targetry.edge").error("worker %d cannot start: %s", number, error)
-        sys.exit(1)
+        sys.exit(_CANNOT_START)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
