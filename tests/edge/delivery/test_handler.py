@@ -39,13 +39,6 @@ def test_with_a_cluster_ids_and_edge_host_name_it() -> None:
     assert answer["edgeHost"] == "mboxedge35.tt.omtrdc.net"
 
 
-@pytest.mark.parametrize("tnt_id", [".28_0", ".", "..28_0"])
-def test_visitor_with_nothing_before_the_dot_gets_a_new_id(tnt_id: str) -> None:
-    answer = told(hero(id={"tntId": tnt_id}))
-    assert answer["id"]["tntId"] == told({"context": WEB})["id"]["tntId"]  # a new one, by the same count
-    assert experience(answer["execute"]["mboxes"][0])
-
-
 @pytest.mark.parametrize(
     "known", [{"marketingCloudVisitorId": "3f9c"}, {"thirdPartyId": "3f9c"}, {"tntId": "3f9c.28_0"}]
 )

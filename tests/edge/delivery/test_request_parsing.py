@@ -83,6 +83,8 @@ def asked(mode: str, **locations: Any) -> dict[str, Any]:
             {"context": WEB, "id": {"customerIds": [{"id": "1"}]}},
             "request.id.customerIds[0].integrationCode: ",
         ),
+        ({"context": WEB, "id": {"tntId": ".35_0"}}, "request.id.tntId: has nothing before"),
+        ({"context": WEB, "id": {"tntId": "."}}, "request.id.tntId: has nothing before"),
         (
             {"context": WEB, "execute": {"mboxes": [{"index": 1}]}},
             "request.execute.mboxes[0].name: is required",

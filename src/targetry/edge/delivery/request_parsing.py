@@ -131,6 +131,8 @@ def _checked(document: dict[str, Any]) -> DeliveryRequest:
         raise Refused(400, "request: is nested too deeply") from None
     if request.context is None:
         raise Refused(400, "request.context: is required")
+    if request.id is not None and request.id.tnt_id and request.id.tnt_id.startswith("."):
+        raise Refused(400, "request.id.tntId: has nothing before the profile's location")
     for mode in ("execute", "prefetch"):
         part = getattr(request, mode)
         if part is not None and part.mboxes:
