@@ -10,7 +10,7 @@ import pytest
 
 from support.device import contents, decided
 from targetry import DeliveryRequest, samples
-from targetry.device.allocation import allocation
+from targetry.device.logic.allocation import allocation
 from targetry.device.ruleset import RuleSet, compile_artifact
 
 VISITORS = 10_000

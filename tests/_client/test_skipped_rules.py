@@ -5,8 +5,8 @@ from __future__ import annotations
 from support.background_fakes import Lines
 from targetry._client.skipped_rules import SkippedRules
 from targetry._runtime.logger import Log
-from targetry.device.facts import Problem
-from targetry.device.operators import EvaluationError
+from targetry.device.logic.facts import Problem
+from targetry.device.logic.operators import EvaluationError
 
 
 def test_skipped_rules_are_counted_by_activity_and_cause() -> None:

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from device import interpreter
 from differential.artifacts import artifact as random_artifact
 from differential.cases import question
 from differential.suites import SUITES, artifact_names
 from differential.suites import artifact as real_artifact
+from support import logic_interpreter
 from support.device import CLIENT, asked, contents, decided, facts, mboxes_of, rule, window
-from targetry.device.allocation import bucket
 from targetry.device.decide import Decision
-from targetry.device.facts import Facts, RequestFacts, visitor_of
+from targetry.device.logic.allocation import bucket
+from targetry.device.logic.facts import Facts, RequestFacts, visitor_of
 from targetry.device.ruleset import compile_artifact
 from targetry.models import DeliveryRequest, MboxRequest, RequestDetails, ViewRequest
 
@@ -84,7 +84,9 @@ def by_the_letter(
             context = of.as_dict(bucket(CLIENT, activity, requested.visitor) / 100)
             if one.get("propertyTokens") and token not in one["propertyTokens"]:
                 continue
-            if one["ruleKey"] in keys or not interpreter.truthy(interpreter.apply(one["condition"], context)):
+            if one["ruleKey"] in keys or not logic_interpreter.truthy(
+                logic_interpreter.apply(one["condition"], context)
+            ):
                 continue
             keys.add(one["ruleKey"])
             yield one

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from device import interpreter
+from support import logic_interpreter
 from support.device import NOBODY, artifact, asked, contents, decided, facts, mboxes_of, rule, window
-from targetry.device.allocation import bucket
-from targetry.device.compiler import compile_logic
+from targetry.device.logic.allocation import bucket
+from targetry.device.logic.compiler import compile_logic
 from targetry.device.ruleset import RuleSet, compile_artifact, split_window
 from targetry.models import DeliveryRequest
 
@@ -48,7 +48,7 @@ def test_a_window_admits_the_allocations_that_its_condition_holds_for(condition:
     around = {round(edge * 100) + step for edge in EDGES for step in (-1, 0, 1)}
     for bucket_ in sorted(around & set(range(10_000))):
         allocation = bucket_ / 100
-        expected = interpreter.truthy(interpreter.apply(condition, {"allocation": allocation}))
+        expected = logic_interpreter.truthy(logic_interpreter.apply(condition, {"allocation": allocation}))
         assert admitted(condition, allocation) is expected, allocation
 
 
@@ -107,7 +107,9 @@ conditions: st.SearchStrategy[Any] = st.recursive(
 def test_a_condition_taken_apart_holds_where_the_whole_holds(condition: Any, hundredths: int) -> None:
     allocation = hundredths / 100
     data = {"allocation": allocation, "mbox": {}}
-    assert admitted(condition, allocation) is interpreter.truthy(interpreter.apply(condition, data))
+    assert admitted(condition, allocation) is logic_interpreter.truthy(
+        logic_interpreter.apply(condition, data)
+    )
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(0, 9999))

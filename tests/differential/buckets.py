@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from differential.node import NodeProgram
-from targetry.device.allocation import bucket
+from targetry.device.logic.allocation import bucket
 
 ACTIVITIES = [0, 7, 334411, 2**53, "125880", "", "a.b", "\u00e4\U0001f600", "\0", "x" * 40]
 _LONGEST_RUN = 20  # thousands: Adobe's hash remembers all that it was given

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from differential.artifacts import GLOBAL_MBOX
-from targetry.device.javascript import well_formed
+from targetry.device.logic.javascript import well_formed
 
 Question = dict[str, Any]
 Answer = dict[str, Any]

@@ -10,8 +10,8 @@ import pytest
 
 from differential.facts_cases import address, client
 from differential.node import NodeProgram, missing
-from targetry.device.url import parse_url
-from targetry.device.user_agent import client_of
+from targetry.device.logic.url import parse_url
+from targetry.device.logic.user_agent import client_of
 
 reason = missing("decide.cjs")
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))

@@ -13,9 +13,9 @@ import pytest
 from differential.compare import guarded
 from differential.node import NodeProgram, missing
 from differential.rules import data, rule
-from targetry.device.compiler import compile_logic
-from targetry.device.facts import Facts, RequestFacts
-from targetry.device.javascript import UNDEFINED
+from targetry.device.logic.compiler import compile_logic
+from targetry.device.logic.facts import Facts, RequestFacts
+from targetry.device.logic.javascript import UNDEFINED
 from targetry.models import Context, MboxRequest
 
 reason = missing("logic.cjs")

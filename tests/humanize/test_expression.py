@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from targetry.device.condition_tree import Node
+from targetry.device.explain.condition_tree import Node
 from targetry.humanize.expression import expression
 
 

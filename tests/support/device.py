@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from targetry.device.decide import Decision, decide
-from targetry.device.facts import Facts, RequestFacts
+from targetry.device.logic.facts import Facts, RequestFacts
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.device.trace import TraceSource
 from targetry.models import Address, Context, DeliveryRequest, Geo, MboxRequest

@@ -7,7 +7,7 @@ from typing import Final
 
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import LimitedLog
-from targetry.device.facts import Problem
+from targetry.device.logic.facts import Problem
 
 _MOST_CAUSES: Final = 100
 _OTHERS: Final = "other activities"

@@ -11,7 +11,13 @@ from rich.tree import Tree
 from targetry.cli.decide import Answer
 from targetry.cli.heading import heading
 from targetry.cli.output import console, print_json, print_notes
-from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
+from targetry.device.explain.explanation import (
+    Explanation,
+    LocationExplanation,
+    RuleExplanation,
+    Verdict,
+    explain,
+)
 from targetry.humanize.explanation import Part, experience_of, facts_of, parts_of, reason_of
 from targetry.humanize.text import shortened
 

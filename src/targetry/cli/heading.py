@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from targetry.device.facts import visitor_of
+from targetry.device.logic.facts import visitor_of
 from targetry.humanize.figures import shown_time
 from targetry.humanize.text import shortened
 from targetry.models import DeliveryRequest

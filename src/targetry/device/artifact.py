@@ -28,7 +28,7 @@ from targetry.device.artifact_limits import (
     check_values,
     may_exceed_limits,
 )
-from targetry.device.javascript import well_formed
+from targetry.device.logic.javascript import well_formed
 from targetry.errors import ArtifactError, ArtifactVersionError
 
 MAJOR_VERSION = 1

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from targetry.device import personalize
-from targetry.device.facts import Facts, Problem, RequestFacts, visitor_of
+from targetry.device.logic.facts import Facts, Problem, RequestFacts, visitor_of
 from targetry.device.matching import all_matches, first_match
 from targetry.device.personalize import Template
 from targetry.device.remote import remote_dependency

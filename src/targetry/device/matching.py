@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from targetry.device.compiler import Condition
-from targetry.device.facts import Facts
+from targetry.device.logic.compiler import Condition
+from targetry.device.logic.facts import Facts
 from targetry.device.ruleset import Rule, Run
 
 _ANY = 0.0  # an allocation

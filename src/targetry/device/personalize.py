@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from targetry.device.artifact import ConsequenceDocument, MetricDocument, OptionDocument
-from targetry.device.javascript import UNDEFINED, to_text
+from targetry.device.logic.javascript import UNDEFINED, to_text
 from targetry.models import (
     AnalyticsPayload,
     AnalyticsResponse,
@@ -24,7 +24,7 @@ from targetry.models import (
 )
 
 if TYPE_CHECKING:
-    from targetry.device.facts import Facts
+    from targetry.device.logic.facts import Facts
 
 _META_TOKENS = (
     "activity.id",

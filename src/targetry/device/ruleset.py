@@ -33,7 +33,7 @@ from targetry.device.artifact_limits import (
     check_count,
     check_values,
 )
-from targetry.device.compiler import MAX_NODES, Compiled, Condition, LogicError, compile_logic
+from targetry.device.logic.compiler import MAX_NODES, Compiled, Condition, LogicError, compile_logic
 from targetry.device.personalize import Template, geo_token_attributes
 from targetry.errors import ArtifactError
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from targetry.device.compiler import Condition
-from targetry.device.facts import Facts
+from targetry.device.logic.compiler import Condition
+from targetry.device.logic.facts import Facts
 from targetry.device.ruleset import Location, Rule, RuleSet
 from targetry.models import DeliveryRequest, Notification, VisitorId
 

@@ -30,12 +30,13 @@ from targetry._runtime.ids import new_id as random_id
 from targetry._runtime.rate_limited_log import LimitedLog
 from targetry.edge.artifacts.registry import Served, Shelf
 from targetry.edge.artifacts.watcher import ArtifactState
+from targetry.edge.artifacts.workload import is_heavy_body
 from targetry.edge.delivery.geo import ClientAddress, client_address, geo_headers, geo_values
 from targetry.edge.delivery.handler import Answer, FindPlace, ParsedRequest, answer, parse
 from targetry.edge.delivery.recorder import Recorder, Recording
-from targetry.edge.errors import Refused, error_body
 from targetry.edge.http.access_policy import AccessMiddleware, AccessPolicy, is_public_path
 from targetry.edge.http.connection_registry import Door
+from targetry.edge.http.errors import Refused, error_body
 from targetry.edge.http.heavy_requests import HeavyRequests
 from targetry.edge.http.limits import Breaches, Limit, Limits
 from targetry.edge.http.middleware import Guard
@@ -45,7 +46,6 @@ from targetry.edge.observability.metrics import CONTENT_TYPE, Metrics
 from targetry.edge.ui.page import Page
 from targetry.edge.ui.report_cache import LedgerView
 from targetry.edge.ui.request_history import Recent
-from targetry.edge.workload import is_heavy_body
 
 _JSON: Final = "application/json"
 _LIMITS: Final[dict[int, Limit]] = {408: "slow", 413: "body"}  # of a body whose rest is not waited for

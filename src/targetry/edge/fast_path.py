@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from targetry.edge.app import RETRY_AFTER_S, SMALLEST_ZIPPED, Decided, Edge, Work
-from targetry.edge.errors import INTERNAL_ERROR
+from targetry.edge.http.errors import INTERNAL_ERROR
 from targetry.edge.http.limits import MAX_BODY_BYTES
 from targetry.edge.http.request_body import ZIP_IN_THREAD_BYTES, zipped
 from targetry.edge.observability.internal_error import log_internal_error

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from targetry.device.condition_tree import Node
-from targetry.device.explain import Explanation, RuleExplanation, Verdict
+from targetry.device.explain.condition_tree import Node
+from targetry.device.explain.explanation import Explanation, RuleExplanation, Verdict
 from targetry.humanize.expression import expression, is_leaf, value_text
 
 

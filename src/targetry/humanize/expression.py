@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from targetry.device.condition_tree import Node
+from targetry.device.explain.condition_tree import Node
 from targetry.humanize.figures import shown_time
 from targetry.humanize.text import compact
 

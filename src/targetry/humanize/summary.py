@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from targetry.device.explain import shown_window
+from targetry.device.explain.explanation import shown_window
 from targetry.device.ruleset import Rule, RuleSet, split_window
 from targetry.humanize.audience import in_words
 

@@ -26,7 +26,7 @@ from support.edge_sockets import (
     until_closed,
     wait_until,
 )
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.edge.http.limits import MAX_REQUEST_BYTES, Limits
 from targetry.edge.http.request_body import read_body
 from targetry.ledger.event import Event

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from targetry.device.explain import shown_window
+from targetry.device.explain.explanation import shown_window
 from targetry.device.ruleset import Rule, RuleSet
 from targetry.ledger.event import Activity, Experience
 from targetry.report.ordering import id_order

@@ -13,8 +13,8 @@ from targetry.device.obfuscation import obfuscate
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.edge.artifacts.activities import activities_of
 from targetry.edge.artifacts.token_index import TokenIndex
-from targetry.edge.errors import Refused
-from targetry.edge.workload import costs_of
+from targetry.edge.artifacts.workload import costs_of
+from targetry.edge.http.errors import Refused
 from targetry.ledger.event import Activity
 
 NAMELESS_CLIENT: Final = "targetry"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from targetry.device.allocation import allocation
 from targetry.device.artifact import read_consequence, read_rule
+from targetry.device.logic.allocation import allocation
 from targetry.device.ruleset import Location, Rule, RuleSet
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.models import DeliveryRequest, Order
 

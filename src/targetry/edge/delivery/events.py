@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from targetry.device.decide import Decision
-from targetry.device.facts import visitor_of
+from targetry.device.logic.facts import visitor_of
 from targetry.edge.artifacts.registry import Served
 from targetry.edge.artifacts.token_index import UNKNOWN
 from targetry.ledger.event import Event, Kind

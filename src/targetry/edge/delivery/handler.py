@@ -19,14 +19,14 @@ import msgspec
 
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import Decision, decide
-from targetry.device.facts import Problem
+from targetry.device.logic.facts import Problem
 from targetry.device.trace import TraceSource
 from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
 from targetry.edge.delivery.events import occurrences
 from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.delivery.request_parsing import Query, read_query, read_request
-from targetry.edge.errors import Refused, error_body
-from targetry.edge.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
+from targetry.edge.http.errors import Refused, error_body
 from targetry.geo.location import Place
 from targetry.geo.lookup import merge, needs_lookup
 from targetry.ledger.event import Event

@@ -15,11 +15,11 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from targetry import models
+from targetry.edge.artifacts.workload import check_body, check_counts
 from targetry.edge.delivery.amounts import check_order_totals
 from targetry.edge.delivery.coercion import coerce
 from targetry.edge.delivery.request_forms import complete, normalize
-from targetry.edge.errors import Refused
-from targetry.edge.workload import check_body, check_counts
+from targetry.edge.http.errors import Refused
 from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, MetricType, Notification, snapshot
 
 _LONGEST_SESSION_ID: Final = 128

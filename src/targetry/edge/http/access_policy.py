@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.errors import OptionError
 
 ANY: Final = "*"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.edge.http.limits import Breaches
 
 T = TypeVar("T")

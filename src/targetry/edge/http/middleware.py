@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from targetry.edge.errors import INTERNAL_ERROR
+from targetry.edge.http.errors import INTERNAL_ERROR
 from targetry.edge.observability.access_log import RequestNotes
 from targetry.edge.observability.internal_error import log_internal_error
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from targetry.edge.errors import error_body
 from targetry.edge.fast_path import Exchange, Shortcut
 from targetry.edge.http.access_policy import Authority, parse_authority
 from targetry.edge.http.connection_registry import Door
+from targetry.edge.http.errors import error_body
 from targetry.edge.http.limits import MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_BYTES, Limit
 
 IDLE, HEAD, BODY, ANSWER = range(4)  # what of a request is under way

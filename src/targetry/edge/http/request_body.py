@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.edge.http.limits import MAX_BODY_BYTES
 
 ZIP_LEVEL: Final = 4

@@ -31,7 +31,7 @@ from starlette.responses import Response
 from targetry.edge.artifacts.registry import Served, Shelf
 from targetry.edge.artifacts.watcher import ArtifactState
 from targetry.edge.delivery.request_parsing import check_field_count
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.edge.ui.artifact_view import COLOURS, ShownArtifact, shown_artifact
 from targetry.edge.ui.rate_bars import rate_bars
 from targetry.edge.ui.report_cache import LedgerView, Shown

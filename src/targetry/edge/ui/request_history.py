@@ -14,7 +14,7 @@ import msgspec
 
 from targetry.edge.artifacts.registry import Served
 from targetry.edge.delivery.handler import Answer
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.models import DeliveryRequest
 
 CAPACITY: Final = 50

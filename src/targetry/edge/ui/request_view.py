@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from targetry.device.condition_tree import Node
-from targetry.device.explain import LocationExplanation, RuleExplanation, Verdict, explain
-from targetry.device.facts import visitor_of
+from targetry.device.explain.condition_tree import Node
+from targetry.device.explain.explanation import LocationExplanation, RuleExplanation, Verdict, explain
+from targetry.device.logic.facts import visitor_of
 from targetry.device.ruleset import RuleSet
 from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.ui.request_history import Seen

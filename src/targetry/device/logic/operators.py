@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from targetry.device.javascript import (
+from targetry.device.logic.javascript import (
     UNDEFINED,
     EvaluationError,
     less,
@@ -28,7 +28,7 @@ from targetry.device.javascript import (
 )
 
 if TYPE_CHECKING:
-    from targetry.device.facts import Facts
+    from targetry.device.logic.facts import Facts
 
 __all__ = [
     "all_list",

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from targetry.device.artifact import read_consequence, read_rule
-from targetry.device.facts import Details
+from targetry.device.logic.facts import Details
 from targetry.device.ruleset import Location, Rule, RuleSet
-from targetry.edge.errors import Refused
+from targetry.edge.http.errors import Refused
 from targetry.models import Address, DeliveryRequest
 
 MAX_VALUES: Final = 30_000

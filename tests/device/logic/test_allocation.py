@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targetry.device.allocation import allocation, bucket
+from targetry.device.logic.allocation import allocation, bucket
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 VISITOR = "338e3c1e51f7416a8e1ccba4f81acea0.28_0"

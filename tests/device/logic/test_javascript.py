@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from device import interpreter
-from targetry.device import javascript
-from targetry.device.javascript import UNDEFINED
+from support import logic_interpreter
+from targetry.device.logic import javascript
+from targetry.device.logic.javascript import UNDEFINED
 
 NAN, INF = math.nan, math.inf
 LIST: list[Any] = [1]
@@ -122,7 +122,7 @@ def test_a_value_becomes_the_number_that_number_makes_of_it(value: Any, number: 
 
 @given(values)
 def test_to_number_agrees_with_the_interpreter(value: Any) -> None:
-    assert same_number(javascript.to_number(value), interpreter.number(value))
+    assert same_number(javascript.to_number(value), logic_interpreter.number(value))
 
 
 PARSE_FLOAT: list[tuple[Any, float]] = [
@@ -161,7 +161,7 @@ def test_parse_float_reads_the_number_that_the_text_starts_with(value: Any, numb
 
 @given(values)
 def test_parse_float_agrees_with_the_interpreter(value: Any) -> None:
-    assert same_number(javascript.parse_float(value), interpreter.leading_number(value))
+    assert same_number(javascript.parse_float(value), logic_interpreter.leading_number(value))
 
 
 TO_TEXT: list[tuple[Any, str]] = [
@@ -214,7 +214,7 @@ def test_a_value_becomes_the_text_that_string_makes_of_it(value: Any, text: str)
 @example(1e21)
 @example(1e-7)
 def test_to_text_agrees_with_the_interpreter(value: Any) -> None:
-    assert javascript.to_text(value) == interpreter.text(value)
+    assert javascript.to_text(value) == logic_interpreter.text(value)
 
 
 @given(st.floats(allow_nan=False))
@@ -419,7 +419,7 @@ def test_comparisons_agree_with_the_interpreter(left: Any, right: Any) -> None:
         ("<=", javascript.less_equal),
     ]:
         data = {"left": left, "right": right}
-        expected = interpreter.apply({operator: [{"var": "left"}, {"var": "right"}]}, data)
+        expected = logic_interpreter.apply({operator: [{"var": "left"}, {"var": "right"}]}, data)
         assert function(left, right) is expected, operator
 
 

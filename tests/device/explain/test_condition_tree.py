@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from support.device import facts
-from targetry.device.compiler import compile_logic
-from targetry.device.condition_tree import Node, condition_tree
-from targetry.device.explain_budget import KNOWN_PART, PART, Allowance
-from targetry.device.facts import Facts
-from targetry.device.javascript import truthy
+from targetry.device.explain.budget import KNOWN_PART, PART, Allowance
+from targetry.device.explain.condition_tree import Node, condition_tree
+from targetry.device.logic.compiler import compile_logic
+from targetry.device.logic.facts import Facts
+from targetry.device.logic.javascript import truthy
 from targetry.models import Geo
 
 ALLOCATION = 63.41

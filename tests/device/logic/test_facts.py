@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.device import CLIENT, NOW_MS, SAFARI, facts
-from targetry.device.allocation import allocation
-from targetry.device.facts import Facts, RequestFacts, geo_facts, parameter_facts, visitor_of
-from targetry.device.operators import EvaluationError
+from targetry.device.logic.allocation import allocation
+from targetry.device.logic.facts import Facts, RequestFacts, geo_facts, parameter_facts, visitor_of
+from targetry.device.logic.operators import EvaluationError
 from targetry.models import Address, ClientHints, Context, CustomerId, Geo, MboxRequest, VisitorId
 
 PARTS = {"url", "path", "query", "fragment", "domain", "subdomain", "topLevelDomain"}

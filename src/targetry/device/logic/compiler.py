@@ -22,12 +22,12 @@ from itertools import pairwise
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from targetry.device import operators
-from targetry.device.facts import LOCALE
-from targetry.device.javascript import UNDEFINED, loose_equal, strict_equal, to_number, to_text, truthy
+from targetry.device.logic import operators
+from targetry.device.logic.facts import LOCALE
+from targetry.device.logic.javascript import UNDEFINED, loose_equal, strict_equal, to_number, to_text, truthy
 
 if TYPE_CHECKING:
-    from targetry.device.facts import Facts
+    from targetry.device.logic.facts import Facts
 
 MAX_DEPTH = 100
 MAX_NODES = 20_000

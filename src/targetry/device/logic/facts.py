@@ -12,10 +12,10 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
 
-from targetry.device.allocation import bucket
-from targetry.device.javascript import EvaluationError
-from targetry.device.url import UrlParts, parse_url
-from targetry.device.user_agent import Client, client_of
+from targetry.device.logic.allocation import bucket
+from targetry.device.logic.javascript import EvaluationError
+from targetry.device.logic.url import UrlParts, parse_url
+from targetry.device.logic.user_agent import Client, client_of
 from targetry.models import Context, Geo, MboxRequest, RequestDetails, ViewRequest, VisitorId
 
 Details = MboxRequest | ViewRequest | RequestDetails

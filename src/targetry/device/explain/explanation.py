@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from targetry.device.condition_tree import Node, condition_tree
-from targetry.device.explain_budget import Allowance
-from targetry.device.facts import Details, Facts, RequestFacts, visitor_of
+from targetry.device.explain.budget import Allowance
+from targetry.device.explain.condition_tree import Node, condition_tree
+from targetry.device.explain.truncation import excerpt
+from targetry.device.logic.facts import Details, Facts, RequestFacts, visitor_of
 from targetry.device.matching import all_matches, first_match
 from targetry.device.remote import RemoteDependency, remote_dependency
 from targetry.device.ruleset import Location, Rule, RuleSet
-from targetry.device.truncation import excerpt
 from targetry.errors import ArtifactError
 from targetry.models import Context, DeliveryRequest, RequestDetails
 

@@ -17,11 +17,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from targetry.device.compiler import compile_logic
-from targetry.device.explain_budget import PART, Allowance
-from targetry.device.facts import Facts
-from targetry.device.javascript import to_text
-from targetry.device.truncation import excerpt, excerpt_of_text
+from targetry.device.explain.budget import PART, Allowance
+from targetry.device.explain.truncation import excerpt, excerpt_of_text
+from targetry.device.logic.compiler import compile_logic
+from targetry.device.logic.facts import Facts
+from targetry.device.logic.javascript import to_text
 
 _PARTS: Final = 20_000  # that one condition may cost
 _OPERANDS: Final = 1_000  # of one part

@@ -1,4 +1,4 @@
-"""JSON Logic, compiled: spec/decisioning.md §5 and §4, against a plain interpreter."""
+"""JSON Logic, compiled: spec/decisioning.md §5 and §4, against a plain logic_interpreter."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from device import interpreter
+from support import logic_interpreter
 from support.device import facts
-from targetry.device.compiler import MAX_DEPTH, LogicError, compile_logic
-from targetry.device.facts import Facts
-from targetry.device.javascript import UNDEFINED
-from targetry.device.operators import EvaluationError
-from targetry.device.operators import __all__ as functions
+from targetry.device.logic.compiler import MAX_DEPTH, LogicError, compile_logic
+from targetry.device.logic.facts import Facts
+from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.logic.operators import EvaluationError
+from targetry.device.logic.operators import __all__ as functions
 from targetry.models import Geo, MboxRequest
 
 NAN, INF = math.nan, math.inf
@@ -58,10 +58,10 @@ def value_of(tree: Any, of: Facts | None = None, allocation: float | None = ALLO
 
 def plain(value: Any) -> Any:
     """A value in a form in which two are equal only when JavaScript could not tell them apart, but for -0."""
-    if value is UNDEFINED or value is interpreter.NOTHING:
+    if value is UNDEFINED or value is logic_interpreter.NOTHING:
         return "undefined", None
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return "number", interpreter.text(value)
+        return "number", logic_interpreter.text(value)
     if isinstance(value, list):
         return "list", [plain(item) for item in value]
     if isinstance(value, dict):
@@ -380,9 +380,9 @@ def test_an_operator_gives_what_json_logic_js_gives(tree: Any, value: Any) -> No
 @pytest.mark.parametrize("tree", [tree for tree, _ in CASES], ids=name_of)
 def test_the_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
-    expected = interpreter.apply(tree, of.as_dict(ALLOCATION))
+    expected = logic_interpreter.apply(tree, of.as_dict(ALLOCATION))
     assert plain(value_of(tree)) == plain(expected)
-    assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is interpreter.truthy(expected)
+    assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is logic_interpreter.truthy(expected)
 
 
 @pytest.mark.parametrize(
@@ -460,10 +460,10 @@ LITERALS = [
 )
 def test_a_path_finds_what_the_rule_context_holds_there(path: Any) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
-    expected = interpreter.apply({"var": [path, "default"]}, of.as_dict(ALLOCATION))
+    expected = logic_interpreter.apply({"var": [path, "default"]}, of.as_dict(ALLOCATION))
     assert plain(value_of({"var": [path, "default"]}, of)) == plain(expected)
     assert plain(value_of({"var": path}, of)) == plain(
-        interpreter.apply({"var": path}, of.as_dict(ALLOCATION))
+        logic_interpreter.apply({"var": path}, of.as_dict(ALLOCATION))
     )
 
 
@@ -473,7 +473,7 @@ def test_a_fact_compares_with_every_literal_both_ways(operator: str) -> None:
     data = of.as_dict(ALLOCATION)
     for path, literal in itertools.product([*TYPED_FACTS, "mbox"], LITERALS):
         for tree in ({operator: [var(path), literal]}, {operator: [literal, var(path)]}):
-            expected = interpreter.apply(tree, data)
+            expected = logic_interpreter.apply(tree, data)
             assert value_of(tree, of) is expected, tree
             assert bool(compile_logic(tree).evaluate(of, ALLOCATION)) is expected, tree
 
@@ -504,7 +504,7 @@ def test_every_kind_of_operand_compares_with_every_other(operator: str) -> None:
     data = of.as_dict(ALLOCATION)
     for pair in itertools.product(KINDS, repeat=2):
         tree = {operator: list(pair)}
-        assert value_of(tree, of) is interpreter.apply(tree, data), tree
+        assert value_of(tree, of) is logic_interpreter.apply(tree, data), tree
 
 
 BETWEEN: list[Any] = [
@@ -526,7 +526,7 @@ def test_every_kind_of_operand_stands_between_every_two_others(operator: str) ->
     data = of.as_dict(ALLOCATION)
     for three in itertools.product(BETWEEN, repeat=3):
         tree = {operator: list(three)}
-        assert value_of(tree, of) is interpreter.apply(tree, data), tree
+        assert value_of(tree, of) is logic_interpreter.apply(tree, data), tree
 
 
 @given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
@@ -543,7 +543,7 @@ def test_texts_are_ordered_alike_whatever_the_compiler_knows_of_them(left: str, 
             {operator: [var("mbox.left"), var("mbox.right")]},
         ]
         answers = {value_of(tree, of) for tree in trees}
-        assert answers == {interpreter.apply({operator: [left, right]}, None)}, operator
+        assert answers == {logic_interpreter.apply({operator: [left, right]}, None)}, operator
 
 
 def test_the_allocation_is_asked_for_only_where_the_condition_names_it() -> None:
@@ -672,7 +672,7 @@ KNOWN_TEXTS = [
 @pytest.mark.parametrize("path", KNOWN_TEXTS)
 def test_facts_that_are_always_texts_are_compared_as_such(path: str) -> None:
     of = facts(url="https://www.shop.example.co.uk/A/b?q=1#top")
-    text = interpreter.apply(var(path), of.as_dict(None))
+    text = logic_interpreter.apply(var(path), of.as_dict(None))
     assert type(text) is str
     for tree in ({"==": [text, var(path)]}, {"<=": ["", var(path)]}, {"and": [var(path), var(path)]}):
         assert functions_of(tree) <= {"less_equal"}
@@ -682,7 +682,7 @@ def test_facts_that_are_always_texts_are_compared_as_such(path: str) -> None:
 @pytest.mark.parametrize("path", ["current_timestamp", "current_day", "user.browserVersion", "allocation"])
 def test_facts_that_are_always_numbers_are_compared_as_such(path: str) -> None:
     of = facts()
-    number = interpreter.apply(var(path), of.as_dict(48.44))
+    number = logic_interpreter.apply(var(path), of.as_dict(48.44))
     assert type(number) in (int, float)
     for tree in ({"==": [number, var(path)]}, {"<": [0, var(path), 1e300]}, {"and": [var(path), True]}):
         assert functions_of(tree) == set()
@@ -782,12 +782,12 @@ def test_a_compiled_condition_gives_what_the_interpreter_gives(
         value = value_of(tree, of, allocation)
     except EvaluationError:
         assume(False)
-    expected = interpreter.apply(tree, data)
+    expected = logic_interpreter.apply(tree, data)
     assert plain(value) == plain(expected)
     truth = compile_logic(tree).evaluate(
         facts(of_mbox, url="https://www.shop.example.co.uk/A?q=1", geo=PLACE), allocation
     )
-    assert bool(truth) is interpreter.truthy(expected)
+    assert bool(truth) is logic_interpreter.truthy(expected)
 
 
 scalar_trees = st.recursive(
@@ -859,7 +859,7 @@ def nested(depth: int, operator: str = "!", leaf: Any = True) -> Any:
 @pytest.mark.parametrize("operator", ["!", "and", "or", "if", "?:", "cat", "merge", "log"])
 def test_a_condition_may_be_as_deep_as_the_bound_and_no_deeper(operator: str) -> None:
     deepest = nested(MAX_DEPTH, operator, "a")
-    assert plain(value_of(deepest)) == plain(interpreter.apply(deepest, None))
+    assert plain(value_of(deepest)) == plain(logic_interpreter.apply(deepest, None))
     with pytest.raises(LogicError, match=f"deeper than {MAX_DEPTH}"):
         compile_logic(nested(MAX_DEPTH + 1, operator))
 
@@ -899,7 +899,7 @@ def test_the_bound_of_depth_holds_wherever_the_depth_is(wrap: Any) -> None:
     tree: Any = True
     for _ in range(MAX_DEPTH):
         tree = wrap(tree)
-    assert plain(value_of(tree)) == plain(interpreter.apply(tree, facts(DATA).as_dict(None)))
+    assert plain(value_of(tree)) == plain(logic_interpreter.apply(tree, facts(DATA).as_dict(None)))
     with pytest.raises(LogicError, match="deeper than"):
         compile_logic(wrap(tree))
 
@@ -958,10 +958,10 @@ WIDE_TREES: dict[str, Any] = {
 def test_thousands_of_operands_are_no_depth(tree: Any) -> None:
     of = facts(DATA)
     for whole in (tree, {"cat": ["<", tree, ">"]}):
-        expected = interpreter.apply(whole, of.as_dict(None))
+        expected = logic_interpreter.apply(whole, of.as_dict(None))
         assert plain(value_of(whole, of, None)) == plain(expected)
-    expected = interpreter.apply(tree, of.as_dict(None))
-    assert bool(compile_logic(tree).evaluate(facts(DATA), None)) is interpreter.truthy(expected)
+    expected = logic_interpreter.apply(tree, of.as_dict(None))
+    assert bool(compile_logic(tree).evaluate(facts(DATA), None)) is logic_interpreter.truthy(expected)
 
 
 FAILS = {"*": []}  # an error in JavaScript too
@@ -985,12 +985,12 @@ LAZY: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("tree", "value"), LAZY, ids=str)
 def test_what_does_not_decide_is_not_evaluated(tree: Any, value: Any) -> None:
-    assert plain(interpreter.apply(tree, facts(DATA).as_dict(None))) == plain(value)
+    assert plain(logic_interpreter.apply(tree, facts(DATA).as_dict(None))) == plain(value)
     assert plain(value_of(tree)) == plain(value)
     assert plain(value_of({"cat": ["<", tree, ">"]})) == plain(
-        interpreter.apply({"cat": ["<", [value], ">"]}, {})
+        logic_interpreter.apply({"cat": ["<", [value], ">"]}, {})
     )
-    assert bool(compile_logic(tree).evaluate(facts(DATA), None)) is interpreter.truthy(value)
+    assert bool(compile_logic(tree).evaluate(facts(DATA), None)) is logic_interpreter.truthy(value)
 
 
 def doubling(times: int, grow: Any, start: Any) -> Any:
@@ -1254,7 +1254,7 @@ def test_literals_that_python_takes_for_equal_or_of_one_shape_stay_apart(one: An
     ]
     of = facts({"x": one})
     for tree in [*trees, *reversed(trees)]:
-        assert value_of(tree, of) is interpreter.apply(tree, of.as_dict(None)), tree
+        assert value_of(tree, of) is logic_interpreter.apply(tree, of.as_dict(None)), tree
 
 
 def test_compiling_leaves_the_tree_alone() -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
-from targetry.device.explain_budget import Allowance
-from targetry.device.javascript import UNDEFINED, to_number, well_formed
+from targetry.device.explain.budget import Allowance
+from targetry.device.logic.javascript import UNDEFINED, to_number, well_formed
 
 _CHARACTERS: Final = 1_000  # of one text
 _ITEMS: Final = 1_000  # of one value, on all of its levels

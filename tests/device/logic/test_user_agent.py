@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targetry.device.user_agent import Client, client_of
+from targetry.device.logic.user_agent import Client, client_of
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

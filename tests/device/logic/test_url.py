@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targetry.device.url import UrlParts, parse_url
+from targetry.device.logic.url import UrlParts, parse_url
 
 KEYS = ["url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain"]
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -317,7 +317,7 @@ def test_what_is_put_into_an_address_comes_out(scheme, user, host, port, path, q
 
 def test_the_suffix_list_is_read_only_when_a_host_needs_it():
     program = (
-        "import sys; from targetry.device.url import parse_url; parse_url('http://localhost/a.b');"
+        "import sys; from targetry.device.logic.url import parse_url; parse_url('http://localhost/a.b');"
         "early = 'publicsuffixlist' in sys.modules; parse_url('http://foo.com/');"
         "print(early, 'publicsuffixlist' in sys.modules)"
     )

@@ -11,13 +11,13 @@ import pytest
 
 from support.edge import ask, told
 from support.edge_sockets import OpenEdge, one_answer, open_edge, post, wait_until
-from targetry.device.facts import Facts, RequestFacts
-from targetry.device.operators import EvaluationError
-from targetry.edge import workload
+from targetry.device.logic.facts import Facts, RequestFacts
+from targetry.device.logic.operators import EvaluationError
+from targetry.edge.artifacts import workload
 from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, MAX_LOCATIONS, MAX_NOTIFICATIONS, MAX_TOKENS
 from targetry.edge.http.heavy_requests import MAX_WAITING
 from targetry.edge.in_process import MemoryLedger
-from targetry.edge.workload import MAX_ANSWER_BYTES, MAX_LOCATIONS, MAX_NOTIFICATIONS, MAX_TOKENS
 from targetry.models import Context, MboxRequest
 from targetry.samples import shop
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import CodeType
 from typing import Final
 
-from targetry.device.javascript import EvaluationError
+from targetry.device.logic.javascript import EvaluationError
 
 # The unit is a step of a loop, or a character that is told.
 PART: Final = 150  # to compile one part of a condition

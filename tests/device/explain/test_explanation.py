@@ -18,10 +18,16 @@ from differential.suites import artifact as suite_artifact
 from support.device import CLIENT, NOBODY, NOW_MS, artifact, asked, decided, mboxes_of, numbered, rule, window
 from targetry import samples
 from targetry.delivery.prepare import ensure_visitor_id
-from targetry.device.allocation import allocation
 from targetry.device.decide import decide
-from targetry.device.explain import Explanation, LocationExplanation, RuleExplanation, Verdict, explain
-from targetry.device.explain_budget import Allowance
+from targetry.device.explain.budget import Allowance
+from targetry.device.explain.explanation import (
+    Explanation,
+    LocationExplanation,
+    RuleExplanation,
+    Verdict,
+    explain,
+)
+from targetry.device.logic.allocation import allocation
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.models import ConstraintError, DeliveryRequest, snapshot
 

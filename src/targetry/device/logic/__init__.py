@@ -1,0 +1,1 @@
+"""Compiled JSON Logic with JavaScript's semantics, and the facts of a request that rules read."""
