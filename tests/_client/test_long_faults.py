@@ -72,6 +72,7 @@ class Client:
             timeout_s=30,
             on_outcome=lambda _: None,
             on_ready=lambda: None,
+            on_download=None,
             clock=cdn.clock,
             now=cdn.clock,
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import traceback
 
 import pytest
@@ -14,12 +15,13 @@ URL = "https://cdn.example/acme/production/v1/rules.json"
 
 
 def ask(network: Network, etag: str | None = None) -> Outcome:
-    return fetch(network, URL, etag=etag, timeout_s=3, max_bytes=10, now=0)
+    timer = itertools.count().__next__  # a second per reading
+    return fetch(network, URL, etag=etag, timeout_s=3, max_bytes=10, now=0, timer=timer)
 
 
 def test_a_200_brings_bytes_etag_and_headers() -> None:
     network = Network(answer(200, b"{}", etag='"1"', x_geo_city="Rome"))
-    assert ask(network) == Downloaded(b"{}", '"1"', {"etag": '"1"', "x-geo-city": "Rome"})
+    assert ask(network) == Downloaded(b"{}", '"1"', {"etag": '"1"', "x-geo-city": "Rome"}, 1000.0)
     assert network.limits == [(3, 10)]
 
 
@@ -69,7 +71,7 @@ def test_a_304_that_nobody_asked_for_twice_is_a_failure() -> None:
 def test_another_answer_is_a_failure_with_the_official_text(
     response: HttpResponse, text: str, reason: str, pace: Pace
 ) -> None:
-    outcome = read(response, conditional=True, max_bytes=10, now=0)
+    outcome = read(response, 0, conditional=True, max_bytes=10, now=0)
     assert isinstance(outcome, Failed)
     assert (str(outcome.error), outcome.reason, outcome.pace) == (text, reason, pace)
 

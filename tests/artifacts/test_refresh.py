@@ -59,6 +59,7 @@ class Source:
             timeout_s=5,
             on_outcome=self._outcome,
             on_ready=lambda: self.ready_after.append(self.told.names[:]),
+            on_download=None,
             clock=self.clock,
             now=self.now,
         )

@@ -7,28 +7,28 @@ when the client is made; the CDN's faults never do: the client answers `NotReady
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from targetry._client.options import ClientOptions
+from targetry._client.ruleset_loader import RuleSetLoader
 from targetry._runtime.logger import Log
-from targetry._runtime.rate_limited_log import LimitedLog
 from targetry._runtime.validators import warn
+from targetry.artifacts.fetch import Downloaded
 from targetry.artifacts.file_transport import FileTransport
 from targetry.artifacts.refresh import RefreshResult
 from targetry.artifacts.source import ArtifactSource, ArtifactStats
 from targetry.delivery.hosts import artifact_url, is_adobe_cdn
 from targetry.delivery.telemetry import TelemetryStore, artifact_entry
-from targetry.device.artifact import artifact_text, read_json
 from targetry.device.remote import remote_dependency
-from targetry.device.ruleset import RuleSet, compile_artifact
-from targetry.device.unusable_rules import count_causes, summarize
+from targetry.device.ruleset import RuleSet
+from targetry.device.unusable_rules import count_causes
 from targetry.errors import ArtifactError, OptionError, TransportError
 from targetry.events import Events
-from targetry.http.protocol import HttpRequest, HttpResponse, Transport
+from targetry.http.protocol import HttpRequest, Transport
 from targetry.models import DeliveryRequest
 
 _CDN_FLOOR_S: Final = 300.0
@@ -51,22 +51,20 @@ class DecisioningEngine:
     ) -> None:
         """Compile a payload or read a file; nothing of the network yet. Raises `ArtifactError` and `OptionError`."""
         self._options = options
-        self._limited_log = LimitedLog(log)
         self._telemetry = telemetry
         location = options.artifact_location
+        loader = RuleSetLoader(options.organization_id, log)
         self.location = str(location) if isinstance(location, Path) else _url(options)
         initial = None
         if options.artifact_payload is not None:
-            initial = self._compile(options.artifact_payload)
+            initial = loader.compile(options.artifact_payload)
         elif isinstance(location, Path):
-            initial = self._read_file(location)
+            initial = loader.compile(_read_file(location, options.artifact_max_bytes))
         self._source: ArtifactSource[RuleSet] = ArtifactSource(
-            transport=FileTransport(location)
-            if isinstance(location, Path)
-            else _Measured(transport, self._measured),
+            transport=FileTransport(location) if isinstance(location, Path) else transport,
             url=self.location,
-            compile=self._compile,
-            parse=self._parse,
+            compile=loader.compile,
+            parse=loader.parse,
             emit=events.emit,
             log=log,
             interval_s=_interval_s(options, self.location),
@@ -75,6 +73,7 @@ class DecisioningEngine:
             cache_dir=options.artifact_cache_dir,
             max_bytes=options.artifact_max_bytes,
             on_ready=on_ready,
+            on_download=None if isinstance(location, Path) else self._record_download,
         )
         self.in_use: Callable[[], tuple[RuleSet | None, bool]] = self._source.in_use
         """The rules to decide by, and whether they may no longer be the latest."""
@@ -154,51 +153,27 @@ class DecisioningEngine:
         """Stop polling and end the thread."""
         self._source.close(timeout_s)
 
-    def _compile(self, source: Mapping[str, Any] | bytes | str) -> RuleSet:
-        rules = compile_artifact(source, organization_id=self._options.organization_id)
-        if rules.quarantined:
-            self._limited_log.error("unusable rules", "In the artifact %s", summarize(rules))
-        return rules
-
-    def _parse(self, data: bytes) -> Any:
-        return read_json(artifact_text(data, organization_id=self._options.organization_id))
-
-    def _read_file(self, path: Path) -> RuleSet:
-        request = HttpRequest("GET", path.as_uri() if path.is_absolute() else str(path), {})
-        limit = self._options.artifact_max_bytes
-        try:
-            body = FileTransport(path).send(request, timeout=0, max_bytes=limit).body
-        except TransportError as error:
-            raise OptionError("artifact_location", error.reason or "cannot be read") from error
-        if len(body) > limit:
-            raise ArtifactError(f"the file {path} is larger than {limit} bytes")
-        return self._compile(body)
-
-    def _measured(self, response: HttpResponse, took_ms: float) -> None:
+    def _record_download(self, download: Downloaded) -> None:
         store = self._telemetry()
-        if store.enabled:  # D-51
-            timestamp = int(time.time() * 1000)
+        if store.enabled:
             store.add(
-                artifact_entry(timestamp=timestamp, execution_ms=took_ms, response_size=len(response.body))
+                artifact_entry(
+                    timestamp=int(time.time() * 1000),
+                    execution_ms=download.elapsed_ms,
+                    response_size=len(download.body),
+                )
             )
 
 
-class _Measured:
-    """A transport that tells how long each artifact took."""
-
-    def __init__(self, transport: Transport, tell: Callable[[HttpResponse, float], None]) -> None:
-        self._transport = transport
-        self._tell = tell
-
-    def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
-        started = time.perf_counter()
-        response = self._transport.send(request, timeout=timeout, max_bytes=max_bytes)
-        if response.status == 200:
-            self._tell(response, (time.perf_counter() - started) * 1000)
-        return response
-
-    def close(self) -> None:
-        self._transport.close()
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    request = HttpRequest("GET", path.as_uri() if path.is_absolute() else str(path), {})
+    try:
+        body = FileTransport(path).send(request, timeout=0, max_bytes=max_bytes).body
+    except TransportError as error:
+        raise OptionError("artifact_location", error.reason or "cannot be read") from error
+    if len(body) > max_bytes:
+        raise ArtifactError(f"the file {path} is larger than {max_bytes} bytes")
+    return body
 
 
 def _url(options: ClientOptions) -> str:

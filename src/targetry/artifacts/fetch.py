@@ -5,7 +5,8 @@ Whatever happens comes back as a value. Nothing is remembered here; who calls br
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -23,11 +24,12 @@ _NOT_AUTHORIZED: Final = (
 
 
 class Downloaded(msgspec.Struct, frozen=True):
-    """Status 200: the bytes, not looked at yet."""
+    """Status 200: the undecoded bytes; `elapsed_ms` is the duration of the exchange."""
 
     body: bytes
     etag: str | None
     headers: Mapping[str, str]
+    elapsed_ms: float
 
 
 class NotModified(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ def fetch(
     max_bytes: int,
     now: float,
     past_caches: bool = False,
+    timer: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Request the artifact, only if it changed when `etag` is given. `now` is the wall clock in epoch seconds.
 
@@ -64,24 +67,29 @@ def fetch(
     headers = {"if-none-match": etag} if etag is not None else {}
     if past_caches:
         headers["cache-control"] = "no-cache"
+    started = timer()
     try:
         response = transport.send(HttpRequest("GET", url, headers), timeout=timeout_s, max_bytes=max_bytes)
         if response.status == 304 and etag is None:
+            started = timer()
             again = HttpRequest("GET", url, {"cache-control": "no-cache"})
             response = transport.send(again, timeout=timeout_s, max_bytes=max_bytes)
     except Exception as error:  # the transport may be the user's own, and raise anything
         return _unanswered(error, url)
-    return read(response, conditional=etag is not None, max_bytes=max_bytes, now=now)
+    elapsed_ms = (timer() - started) * 1000
+    return read(response, elapsed_ms, conditional=etag is not None, max_bytes=max_bytes, now=now)
 
 
-def read(response: HttpResponse, *, conditional: bool, max_bytes: int, now: float) -> Outcome:
+def read(
+    response: HttpResponse, elapsed_ms: float, *, conditional: bool, max_bytes: int, now: float
+) -> Outcome:
     """What an answer means; `conditional` says whether the request allowed a 304."""
     status = response.status
     if status == 200:
         if len(response.body) > max_bytes:
             error = ArtifactError(f"the answer is larger than {max_bytes} bytes")
             return Failed(error, "too_large", Pace.POLL)
-        return Downloaded(response.body, response.headers.get("etag"), response.headers)
+        return Downloaded(response.body, response.headers.get("etag"), response.headers, elapsed_ms)
     if status == 304 and conditional:
         return NotModified()
     text = f"Non-200 status code response from artifact request: {status}"

@@ -88,6 +88,7 @@ class ArtifactRefresh(Generic[Rules]):
         timeout_s: float,
         on_outcome: Callable[[RefreshResult | None], object],
         on_ready: Callable[[], object],
+        on_download: Callable[[Downloaded], object] | None,
         clock: Callable[[], float],
         now: Callable[[], float],
     ) -> None:
@@ -104,6 +105,7 @@ class ArtifactRefresh(Generic[Rules]):
         self._timeout_s = timeout_s
         self._on_outcome = on_outcome
         self._on_ready = on_ready
+        self._on_download = on_download
         self._now = now
         self._etag: str | None = None
         self._last_modified: str | None = None  # both of the artifact in use
@@ -163,6 +165,8 @@ class ArtifactRefresh(Generic[Rules]):
         return self._downloaded(outcome, force)
 
     def _downloaded(self, answer: Downloaded, force: bool) -> float | None:
+        if self._on_download is not None:
+            self._on_download(answer)
         digest = mmh3.hash128(answer.body)
         rules = self.current if digest == self._digest else None  # the same bytes need no second compilation
         if rules is None:

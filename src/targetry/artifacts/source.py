@@ -26,6 +26,7 @@ from targetry._runtime.lazy_import import importing
 from targetry._runtime.periodic_task import Repeating
 from targetry._runtime.rate_limited_log import LimitedLog, Log
 from targetry._runtime.sync_primitives import OneShotEvent
+from targetry.artifacts.fetch import Downloaded
 from targetry.artifacts.poll_schedule import PollSchedule
 from targetry.artifacts.refresh import ArtifactRefresh, Emit, RefreshResult, Rules
 from targetry.http.protocol import Transport, shown_url
@@ -74,6 +75,7 @@ class ArtifactSource(Generic[Rules]):
     success is enough. `initial` are rules to begin with instead of a download (option `artifact_payload`).
     `maximum_wait_s` bounds `wait_ready`; None bounds it by the first round of attempts alone. `cache_dir` is a folder for the
     last good copy; processes may share it.
+    `on_download` receives each downloaded artifact before it is compiled.
     `on_ready` is called once, when there are rules: by `start` if there is an `initial`, else by the worker's thread.
     """
 
@@ -94,6 +96,7 @@ class ArtifactSource(Generic[Rules]):
         timeout_s: float = DEFAULT_TIMEOUT_S,
         first_round_s: float = DEFAULT_FIRST_ROUND_S,
         on_ready: Callable[[], object] | None = None,
+        on_download: Callable[[Downloaded], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         random: Callable[[], float] = uniform,
@@ -124,6 +127,7 @@ class ArtifactSource(Generic[Rules]):
             timeout_s=timeout_s,
             on_outcome=self._outcome,
             on_ready=self._ready,
+            on_download=on_download,
             clock=clock,
             now=now,
         )
