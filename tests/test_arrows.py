@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -70,8 +71,13 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(file: Path) -> Iterator[str]:
-    """Full names of what a file imports of ours."""
+@cache
+def imports(file: Path) -> frozenset[str]:
+    """Return the full names of the modules of ours that a file imports."""
+    return frozenset(_imports(file))
+
+
+def _imports(file: Path) -> Iterator[str]:
     package = ("targetry", *file.relative_to(ROOT).parts[:-1])
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -85,11 +91,8 @@ def imports(file: Path) -> Iterator[str]:
         yield from (name for name in names if name.startswith("targetry."))
 
 
-IMPORTS = {file: set(imports(file)) for file in MODULES.values()}
-
-
 def rooms(file: Path) -> set[str]:
-    return {name.split(".")[1] for name in IMPORTS[file]}
+    return {name.split(".")[1] for name in imports(file)}
 
 
 @pytest.mark.parametrize("room", ARROWS)
@@ -114,7 +117,7 @@ def test_no_module_imports_itself_through_others() -> None:
     graph = {
         name: {
             module
-            for imported in IMPORTS[file]
+            for imported in imports(file)
             if (module := imported if imported in MODULES else imported.rpartition(".")[0]) in MODULES
             and module != name
         }

@@ -105,11 +105,16 @@ def gzip_answer(body: bytes, headers: Mapping[str, str] | None = None) -> Steps:
 
 
 def gzip_bomb(size: int) -> Steps:
-    """`size` zeros, packed; made without ever holding them."""
-    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
-    piece = bytes(1 << 20)
-    packed = b"".join(packer.compress(piece) for _ in range(size >> 20)) + packer.flush()
-    return answer(200, packed, {"Content-Encoding": "gzip"})
+    """Return an answer that expands to `size` zeros, a multiple of 1 MiB; only 1 MiB is compressed."""
+    zeros, count = bytes(1 << 20), size >> 20
+    checksum = 0
+    for _ in range(count):
+        checksum = zlib.crc32(zeros, checksum)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    piece = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
+    head = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+    body = head + piece * count + packer.flush() + struct.pack("<II", checksum, size)
+    return answer(200, body, {"Content-Encoding": "gzip"})
 
 
 def redirect_to_itself(received: Received) -> Steps:

@@ -7,8 +7,6 @@ JavaScript is in `_in_order` and `_contains`. Texts are Python's; they are cut a
 from __future__ import annotations
 
 import math
-import sys
-import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -22,8 +20,9 @@ class _Nothing:
 
 
 NOTHING = _Nothing()
-_WHITE = "\t\n\v\f\r\ufeff\u2028\u2029" + "".join(
-    chr(point) for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point)) == "Zs"
+_WHITE = (
+    "\t\n\v\f\r\ufeff\u2028\u2029 \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u202f\u205f\u3000"
 )
 
 
