@@ -20,7 +20,7 @@ from targetry._client.pipeline import Road
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import LimitedLog
 from targetry.artifacts.poll_schedule import PollSchedule
-from targetry.artifacts.refresh import ArtifactRefresh
+from targetry.artifacts.refresh import ArtifactRefresher
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import TransportError
@@ -59,7 +59,7 @@ class Client:
     def __init__(
         self, cdn: Cdn, draw: Callable[[], float], lines: Lines, compile: Callable[[bytes], RuleSet]
     ) -> None:
-        self.refresh = ArtifactRefresh[RuleSet](
+        self.refresh = ArtifactRefresher[RuleSet](
             transport=cdn,
             url="https://cdn.example/acme/production/v1/rules.json",
             compile=compile,

@@ -21,7 +21,7 @@ from support.background_fakes import (
 from targetry._runtime.rate_limited_log import LimitedLog
 from targetry.artifacts.disk_cache import DiskCache
 from targetry.artifacts.poll_schedule import PollSchedule
-from targetry.artifacts.refresh import ArtifactRefresh, RefreshResult
+from targetry.artifacts.refresh import ArtifactRefresher, RefreshResult
 from targetry.errors import ArtifactError, ArtifactVersionError
 from targetry.http.protocol import HttpResponse
 
@@ -46,7 +46,7 @@ class Source:
         self.ready_after: list[list[str]] = []
         log = LimitedLog(self.lines, self.clock)
         disk = DiskCache(folder, URL, max_bytes=1000, warn=log.warning) if folder else None
-        self.refresh = ArtifactRefresh[Rules](
+        self.refresh = ArtifactRefresher[Rules](
             transport=self.network,
             url=url,
             compile=self._compile,

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from support.device import artifact, asked, contents, decided, mboxes_of, rule
 from targetry.device.artifact import (
     artifact_text,
+    deobfuscate,
     is_obfuscated,
     read_artifact,
     read_consequence,
     read_json,
     read_rule,
-    reveal,
 )
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import ArtifactError, ArtifactVersionError, TargetError
@@ -712,7 +712,7 @@ def test_what_was_obfuscated_is_revealed(document: dict[str, str], organization:
     text = text_of(document)
     hidden = obfuscated(text, organization, key.decode())
     assert is_obfuscated(hidden)
-    assert reveal(hidden, organization) == text
+    assert deobfuscate(hidden, organization) == text
     assert artifact_text(hidden, organization_id=organization) == text
 
 

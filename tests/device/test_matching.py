@@ -20,7 +20,7 @@ from support import logic_interpreter
 from support.device import CLIENT, asked, contents, decided, facts, mboxes_of, rule, window
 from targetry.device.decide import Decision
 from targetry.device.logic.allocation import bucket
-from targetry.device.logic.facts import Facts, RequestFacts, visitor_of
+from targetry.device.logic.facts import Facts, RequestFacts, bucketing_id
 from targetry.device.ruleset import compile_artifact
 from targetry.models import DeliveryRequest, MboxRequest, RequestDetails, ViewRequest
 
@@ -75,7 +75,7 @@ def by_the_letter(
     if block is None:
         return
     token = request._property.token if request._property is not None else None
-    requested = RequestFacts(request.context, visitor_of(request.id), CLIENT, now_ms)  # type: ignore[arg-type]
+    requested = RequestFacts(request.context, bucketing_id(request.id), CLIENT, now_ms)  # type: ignore[arg-type]
 
     def matches(rules: Iterable[Document], of: Facts) -> Iterator[Document]:
         keys: set[str] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.device import mboxes_of, rule
 from targetry.device.ruleset import compile_artifact
-from targetry.device.unusable_rules import count_causes, summarize
+from targetry.device.unusable_rules import count_causes, describe_unusable_rules
 
 
 def test_causes_are_counted_and_rare_ones_together() -> None:
@@ -22,7 +22,7 @@ def test_summary_names_the_most_frequent_causes() -> None:
     rules = compile_artifact(
         mboxes_of(*[rule(1, {"a": 1})] * 2, *[rule(1, {name: 1}) for name in "bcde"], rule())
     )
-    assert summarize(rules) == (
+    assert describe_unusable_rules(rules) == (
         "6 of 7 rules are not used: rule 0 of mbox 'hero': unknown operator 'a' (and 1 more for that reason); "
         "rule 2 of mbox 'hero': unknown operator 'b'; rule 3 of mbox 'hero': unknown operator 'c'; 2 other causes"
     )

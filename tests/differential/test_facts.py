@@ -11,7 +11,7 @@ import pytest
 from differential.facts_cases import address, client
 from differential.node import NodeProgram, missing
 from targetry.device.logic.url import parse_url
-from targetry.device.logic.user_agent import client_of
+from targetry.device.logic.user_agent import parse_user_agent
 
 reason = missing("decide.cjs")
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
@@ -43,7 +43,10 @@ def test_user_agents_are_the_clients_that_node_sees(node: NodeProgram, seed: int
         user = _contexts(node, {"channel": "web", **context}, [{"name": "m0"}])[0]["user"]
         expected = user["browserType"], user["browserVersion"], user["platform"]
         names = ("platform", "browserUAWithFullVersion", "browserUAWithMajorVersion")
-        assert (context, client_of(context["userAgent"], *map(hints.get, names))) == (context, expected)
+        assert (context, parse_user_agent(context["userAgent"], *map(hints.get, names))) == (
+            context,
+            expected,
+        )
 
 
 def _contexts(

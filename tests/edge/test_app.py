@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.edge import HERO, QUERY, experience, web_client
-from targetry.device.artifact import reveal
+from targetry.device.artifact import deobfuscate
 from targetry.edge.in_process import ORGANIZATION, MemoryLedger
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.ledger.event import Event
 from targetry.samples import shop, shop_path
 
 DELIVERY = f"/rest/v1/delivery?{QUERY}"
 RULES = "/acme/production/v1/rules.json"
-ROME = Place(latitude=41.9, longitude=12.5, country_code="IT", state_code="62", city="ROME")
-TOKYO = Place(country_code="JP", city="東京")
+ROME = GeoLocation(latitude=41.9, longitude=12.5, country_code="IT", state_code="62", city="ROME")
+TOKYO = GeoLocation(country_code="JP", city="東京")
 NOTIFICATION = {
     "context": {"channel": "web"},
     "notifications": [{"id": "n", "type": "display", "timestamp": 1}],
@@ -149,7 +149,7 @@ def test_head_has_the_headers_only() -> None:
 def test_rules_bin_can_be_revealed_by_its_organization() -> None:
     client = web_client()
     answer = client.get("/acme/production/v1/rules.bin")
-    assert reveal(answer.content, ORGANIZATION) == shop_path().read_bytes()
+    assert deobfuscate(answer.content, ORGANIZATION) == shop_path().read_bytes()
     assert answer.headers["etag"] != client.get(RULES).headers["etag"]
 
 

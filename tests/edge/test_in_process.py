@@ -16,12 +16,12 @@ from differential.node import MODULES, missing
 from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TargetClient, VisitorId
 from targetry.edge.in_process import LocalEdge, MemoryLedger, edge
 from targetry.errors import OptionError
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.models import Context, Geo, Notification, NotificationMbox, PrefetchRequest
 from targetry.samples import shop
 
 HERE = Path(__file__).parent
-BERLIN = Place(country_code="DE", city="BERLIN")
+BERLIN = GeoLocation(country_code="DE", city="BERLIN")
 
 
 @pytest.fixture(scope="module")

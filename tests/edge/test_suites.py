@@ -11,7 +11,7 @@ import pytest
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
 from support.edge import NOW_MS, told
 from targetry.edge.artifacts.registry import Served, Shelf
-from targetry.geo.location import Place, place_of_answer
+from targetry.geo.location import GeoLocation, location_from_response
 from targetry.testing import answer
 
 reason = None if SUITES.is_dir() else "the suites are not beside the checkout"
@@ -26,9 +26,9 @@ def asked(case: SuiteCase) -> dict[str, Any]:
     return request if token is None else {"property": {"token": token}, **request}
 
 
-def place(case: SuiteCase) -> Place | None:
+def place(case: SuiteCase) -> GeoLocation | None:
     geo = case.question["geo"]
-    return None if geo is None else place_of_answer(answer(geo))
+    return None if geo is None else location_from_response(answer(geo))
 
 
 def as_if_on_device(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from support.background_fakes import Clock
-from targetry.geo.circuit_breaker import Breaker
+from targetry.geo.circuit_breaker import CircuitBreaker
 
 
-def open_breaker(clock: Clock, random: float = 0.0) -> Breaker:
-    breaker = Breaker(probe_s=1, clock=clock, random=lambda: random)
+def open_breaker(clock: Clock, random: float = 0.0) -> CircuitBreaker:
+    breaker = CircuitBreaker(probe_s=1, clock=clock, random=lambda: random)
     assert [breaker.failed() for _ in range(3)] == [False, False, True]
     return breaker
 
@@ -17,7 +17,7 @@ def test_three_failures_in_a_row_begin_a_pause() -> None:
 
 
 def test_a_success_between_failures_begins_the_count_anew() -> None:
-    breaker = Breaker(probe_s=1, clock=Clock(), random=lambda: 0.0)
+    breaker = CircuitBreaker(probe_s=1, clock=Clock(), random=lambda: 0.0)
     for report in (breaker.failed, breaker.failed, breaker.succeeded, breaker.failed, breaker.failed):
         report()
     assert breaker.allows()
@@ -80,7 +80,7 @@ def test_a_pause_is_shortened_by_up_to_half_at_random() -> None:
 def test_the_service_may_ask_for_a_longer_pause_of_an_hour_at_most() -> None:
     for asked, pause in ((90.0, 90.0), (1e9, 3600.0), (0.0, 1.0)):
         clock = Clock()
-        breaker = Breaker(probe_s=1, clock=clock, random=lambda: 0.0)
+        breaker = CircuitBreaker(probe_s=1, clock=clock, random=lambda: 0.0)
         for _ in range(3):
             breaker.failed(asked)
         clock.advance(pause - 0.1)

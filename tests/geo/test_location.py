@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.background_fakes import answer
-from targetry.geo.location import Place, place_of_answer, place_of_headers
+from targetry.geo.location import GeoLocation, location_from_headers, location_from_response
 
 HEADERS = {
     "x-geo-latitude": "37.75",
@@ -18,15 +18,15 @@ HEADERS = {
     "x-geo-city": "SAN FRANCISCO",
     "x-forwarded-for": "12.21.1.40",
 }
-PLACE = Place(37.75, -122.24, "US", "CA", "SAN FRANCISCO", "12.21.1.40")
+PLACE = GeoLocation(37.75, -122.24, "US", "CA", "SAN FRANCISCO", "12.21.1.40")
 
 
-def place_of_body(value: object) -> Place:
-    return place_of_answer(answer(200, msgspec.json.encode(value)))
+def place_of_body(value: object) -> GeoLocation:
+    return location_from_response(answer(200, msgspec.json.encode(value)))
 
 
 def test_headers_say_where_it_is() -> None:
-    assert place_of_headers(HEADERS) == PLACE
+    assert location_from_headers(HEADERS) == PLACE
 
 
 @pytest.mark.parametrize("names", [str.lower, str.title], ids=["lower-case", "other case"])
@@ -35,24 +35,24 @@ def test_the_body_says_where_it_is(names: type[str]) -> None:
 
 
 def test_numbers_in_the_body_may_be_numbers() -> None:
-    assert place_of_body({"x-geo-latitude": 1, "x-geo-longitude": 2.5}) == Place(1.0, 2.5)
+    assert place_of_body({"x-geo-latitude": 1, "x-geo-longitude": 2.5}) == GeoLocation(1.0, 2.5)
 
 
 def test_headers_fill_in_for_the_body() -> None:
     body = b'{"x-geo-city": "Rome", "x-geo-region-code": "", "x-geo-latitude": null}'
     response = answer(200, body, x_geo_city="Oslo", x_geo_region_code="RM", x_geo_latitude="41.9")
-    assert place_of_answer(response) == Place(latitude=41.9, state_code="RM", city="Rome")
+    assert location_from_response(response) == GeoLocation(latitude=41.9, state_code="RM", city="Rome")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"null", b"\xff", b"[" * 100_000])
 def test_a_body_that_says_nothing_leaves_the_headers(body: bytes) -> None:
-    assert place_of_answer(answer(200, body, x_geo_city="Oslo")) == Place(city="Oslo")
+    assert location_from_response(answer(200, body, x_geo_city="Oslo")) == GeoLocation(city="Oslo")
 
 
 @pytest.mark.parametrize("value", ["north", "", "nan", "inf", 91, -1e400, True, [1], {"a": 1}, 10**400])
 def test_a_latitude_that_is_none_is_absent(value: object) -> None:
     body = b'{"x-geo-latitude": %s}' % (msgspec.json.encode(value) if value != -1e400 else b"-1e308")
-    assert place_of_answer(answer(200, body)).latitude is None
+    assert location_from_response(answer(200, body)).latitude is None
 
 
 @pytest.mark.parametrize("value", ["  ", True, ["Rome"], {"a": 1}, None])
@@ -66,13 +66,13 @@ def test_an_address_that_is_none_is_absent(value: object) -> None:
 
 
 def test_a_place_is_known_by_any_of_its_fields_but_the_address() -> None:
-    assert not Place(ip_address="1.2.3.4").is_known
+    assert not GeoLocation(ip_address="1.2.3.4").is_known
     for known in (
-        Place(latitude=0.0),
-        Place(longitude=0.0),
-        Place(country_code="US"),
-        Place(state_code="CA"),
-        Place(city="x"),
+        GeoLocation(latitude=0.0),
+        GeoLocation(longitude=0.0),
+        GeoLocation(country_code="US"),
+        GeoLocation(state_code="CA"),
+        GeoLocation(city="x"),
     ):
         assert known.is_known
 
@@ -90,4 +90,4 @@ def test_nothing_in_a_body_raises(values: dict[str, object]) -> None:
 
 @given(st.binary(max_size=100))
 def test_no_body_raises(body: bytes) -> None:
-    assert not place_of_answer(answer(200, body)).is_known
+    assert not location_from_response(answer(200, body)).is_known

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.background_fakes import REFUSED, Answer, AsyncNetwork, Clock, Lines, Listener, Network, answer
 from targetry.errors import ApiException
 from targetry.geo.async_lookup import AsyncGeoLookup
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import GeoLookup, merge, needs_lookup
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import Geo
@@ -65,7 +65,7 @@ def test_what_is_looked_up_fits_into_a_header(ip_address: str) -> None:
 
 def test_a_place_is_merged_into_a_copy() -> None:
     geo = Geo(ip_address=IP, zip="00100")
-    merged = merge(geo, Place(41.9, 12.5, "IT", "RM", "ROME", "12.21.1.41"))
+    merged = merge(geo, GeoLocation(41.9, 12.5, "IT", "RM", "ROME", "12.21.1.41"))
     assert merged == Geo("12.21.1.41", 41.9, 12.5, "IT", "RM", "ROME", "00100")
     assert geo == Geo(ip_address=IP, zip="00100")
 
@@ -78,7 +78,7 @@ def test_without_place_the_geo_stays_the_callers_own() -> None:
 @pytest.mark.parametrize("address", ["unknownIpAddress", "999.1.1.1"])
 def test_an_address_that_is_none_is_not_passed_on(address: str) -> None:
     assert merge(Geo(ip_address=address, city="Rome"), None) == Geo(city="Rome")
-    assert merge(Geo(ip_address=address), Place(city="ROME")) == Geo(city="ROME")
+    assert merge(Geo(ip_address=address), GeoLocation(city="ROME")) == Geo(city="ROME")
 
 
 # Asking, by both twins
@@ -279,7 +279,7 @@ def test_64_threads_that_ask_for_one_address_make_one_request() -> None:
     gate = Gate(ROME)
     network = Network(gate)
     lookup = lookup_of(network, timeout_s=10)
-    found: list[Place | None] = []
+    found: list[GeoLocation | None] = []
     threads = [threading.Thread(target=lambda: found.append(lookup.find(IP))) for _ in range(64)]
     for thread in threads:
         thread.start()

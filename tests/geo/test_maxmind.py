@@ -13,8 +13,8 @@ from support.background_fakes import Listener
 from support.mmdb_writer import mmdb
 from targetry.errors import OptionError
 from targetry.geo.async_lookup import AsyncGeoDatabase
-from targetry.geo.location import Place
-from targetry.geo.maxmind import GeoDatabase, place_of_record
+from targetry.geo.location import GeoLocation
+from targetry.geo.maxmind import GeoDatabase, location_from_record
 from targetry.models import Geo
 
 pytest.importorskip("maxminddb")
@@ -43,16 +43,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("ip", "place"),
     [
-        ("12.21.1.40", Place(37.74, -122.24, "US", "CA", "San Francisco")),
-        ("12.21.2.40", Place(country_code="US")),
+        ("12.21.1.40", GeoLocation(37.74, -122.24, "US", "CA", "San Francisco")),
+        ("12.21.2.40", GeoLocation(country_code="US")),
         ("12.21.3.40", None),
         ("10.0.0.1", None),
-        ("2001:db8::1", Place(country_code="CH", city="Zürich")),
+        ("2001:db8::1", GeoLocation(country_code="CH", city="Zürich")),
         ("::ffff:12.21.1.40", None),
         ("unknownIpAddress", None),
     ],
 )
-def test_an_address_is_found_in_the_file(ip: str, place: Place | None, path: Path) -> None:
+def test_an_address_is_found_in_the_file(ip: str, place: GeoLocation | None, path: Path) -> None:
     assert GeoDatabase.open(path, Listener()).find(ip) == place
 
 
@@ -145,6 +145,6 @@ json = st.recursive(
 @given(json)
 @settings(max_examples=100, deadline=None)
 def test_no_record_is_too_strange(record: object) -> None:
-    place = place_of_record(record)
+    place = location_from_record(record)
     assert isinstance(place.city, str | None)
     assert isinstance(place.latitude, float | None)

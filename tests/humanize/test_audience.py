@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry.humanize.audience import in_words
+from targetry.humanize.audience import describe_audience
 
 
 def var(path: str) -> dict[str, str]:
@@ -62,18 +62,18 @@ WORDS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("condition", "words"), WORDS, ids=[words for _, words in WORDS])
 def test_a_condition_is_put_into_words(condition: Any, words: str) -> None:
-    assert in_words([condition]) == words
+    assert describe_audience([condition]) == words
 
 
 def test_several_conditions_must_all_hold() -> None:
     assert (
-        in_words([CHROME, {"or": [GERMAN, CHROME]}])
+        describe_audience([CHROME, {"or": [GERMAN, CHROME]}])
         == 'browser is "chrome" and (country is "DE" or browser is "chrome")'
     )
 
 
 def test_no_condition_is_everybody() -> None:
-    assert in_words([]) == "everybody"
+    assert describe_audience([]) == "everybody"
 
 
 JSON = st.recursive(
@@ -90,4 +90,4 @@ JSON = st.recursive(
 
 @given(condition=JSON)
 def test_any_condition_has_words(condition: Any) -> None:
-    assert isinstance(in_words([condition]), str)
+    assert isinstance(describe_audience([condition]), str)

@@ -9,7 +9,7 @@ from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import LimitedLog
 from targetry.device.artifact import artifact_text, read_json
 from targetry.device.ruleset import RuleSet, compile_artifact
-from targetry.device.unusable_rules import summarize
+from targetry.device.unusable_rules import describe_unusable_rules
 
 
 class RuleSetLoader:
@@ -23,7 +23,7 @@ class RuleSetLoader:
         """Compile an artifact. Raises `ArtifactError`."""
         rules = compile_artifact(source, organization_id=self._organization_id)
         if rules.quarantined:
-            self._log.error("unusable rules", "In the artifact %s", summarize(rules))
+            self._log.error("unusable rules", "In the artifact %s", describe_unusable_rules(rules))
         return rules
 
     def parse(self, data: bytes) -> Any:

@@ -28,7 +28,7 @@ from targetry.delivery.prepare import IgnoredInput
 from targetry.errors import ClosedError
 from targetry.events import CLIENT_READY, Events
 from targetry.geo.cache import GeoStats
-from targetry.geo.lookup import GeoLookup, Lookup
+from targetry.geo.lookup import BaseGeoLookup, GeoLookup
 from targetry.geo.maxmind import GeoDatabase
 from targetry.http import HttpTransport
 from targetry.http.protocol import AsyncTransport, Transport
@@ -198,7 +198,7 @@ class Machinery:
         return ClientStats(
             notifications=self.notifier.stats(),
             artifact=self.engine.stats() if self.engine is not None else None,
-            geo=self._geo.stats() if isinstance(self._geo, Lookup) else None,
+            geo=self._geo.stats() if isinstance(self._geo, BaseGeoLookup) else None,
             telemetry_dropped=self.road.telemetry.dropped,
             handler_failures=self.events.failures,
             ignored=msgspec.structs.replace(self.road.ignored),

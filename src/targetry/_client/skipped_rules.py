@@ -7,7 +7,7 @@ from typing import Final
 
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import LimitedLog
-from targetry.device.logic.facts import Problem
+from targetry.device.logic.facts import RuleFailure
 
 _MOST_CAUSES: Final = 100
 _OTHERS: Final = "other activities"
@@ -25,7 +25,7 @@ class SkippedRules:
         """A copy: `activity <id>: <cause>` to how often; beyond a hundred of these, all others are counted together."""
         return self._counts.copy()
 
-    def note(self, problems: Iterable[Problem]) -> None:
+    def note(self, problems: Iterable[RuleFailure]) -> None:
         """Count the rules that one decision skipped, and log causes that were not logged within a minute."""
         for problem in problems:
             name = f"activity {problem.activity_id}: {problem.reason}"

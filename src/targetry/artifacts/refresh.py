@@ -26,7 +26,7 @@ from targetry.events import (
     GEO_LOCATION_UPDATED,
     Lazy,
 )
-from targetry.geo.location import place_of_headers
+from targetry.geo.location import location_from_headers
 from targetry.http.protocol import Transport, shown_url
 from targetry.http.retry_after import http_date
 
@@ -53,7 +53,7 @@ class RefreshResult(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class Tally(msgspec.Struct):
+class RefreshCounters(msgspec.Struct):
     """What has happened so far. `retrievals` counts artifacts taken into use: the payload or disk copy at the
     start, then each 200; `last_retrieved` is when the last of them was downloaded, in epoch seconds."""
 
@@ -65,7 +65,7 @@ class Tally(msgspec.Struct):
     failures: dict[str, int] = {}
 
 
-class ArtifactRefresh(Generic[Rules]):
+class ArtifactRefresher(Generic[Rules]):
     """Keeps `current`, the newest usable rules, by a `turn` now and then.
 
     `on_outcome` is called with the result of a request as soon as it is known, before handlers of events are called,
@@ -116,7 +116,7 @@ class ArtifactRefresh(Generic[Rules]):
         self.current: Rules | None = None
         self.origin: str | None = None
         self.freshness = Freshness(schedule.interval_s, clock)
-        self.tally = Tally()
+        self.tally = RefreshCounters()
         self.retry_is_pointless = False  # the last failure is not of the kind that passes in a moment
         self.abandoned = False  # set from outside: what a turn under way still learns is to be dropped
 
@@ -248,7 +248,7 @@ class ArtifactRefresh(Generic[Rules]):
             artifact_location=self._shown,
             artifact_payload=Lazy(functools.partial(self._parse, answer.body)),
         )
-        self._emit(GEO_LOCATION_UPDATED, geo_context=place_of_headers(answer.headers).to_context())
+        self._emit(GEO_LOCATION_UPDATED, geo_context=location_from_headers(answer.headers).to_context())
 
     def _refused(self, body: bytes, error: ArtifactError, reason: str) -> float:
         if self._disk is not None:

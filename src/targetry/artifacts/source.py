@@ -28,7 +28,7 @@ from targetry._runtime.rate_limited_log import LimitedLog, Log
 from targetry._runtime.sync_primitives import OneShotEvent
 from targetry.artifacts.fetch import Downloaded
 from targetry.artifacts.poll_schedule import PollSchedule
-from targetry.artifacts.refresh import ArtifactRefresh, Emit, RefreshResult, Rules
+from targetry.artifacts.refresh import ArtifactRefresher, Emit, RefreshResult, Rules
 from targetry.http.protocol import Transport, shown_url
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
@@ -114,7 +114,7 @@ class ArtifactSource(Generic[Rules]):
                 from targetry.artifacts.disk_cache import DiskCache
 
             disk = DiskCache(cache_dir, url, max_bytes=max_bytes, warn=self._log.warning)
-        self._refresh = ArtifactRefresh[Rules](
+        self._refresh = ArtifactRefresher[Rules](
             transport=transport,
             url=url,
             compile=compile,

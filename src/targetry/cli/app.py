@@ -19,7 +19,7 @@ from targetry.cli.offers import print_offers, print_offers_json
 from targetry.cli.output import TableOrJson, TextOrJson, print_error
 from targetry.cli.report import report
 from targetry.errors import OptionError, TargetError
-from targetry.humanize.summary import summary
+from targetry.humanize.summary import summarize_artifact
 from targetry.version import __version__
 
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -139,7 +139,7 @@ def artifact(
     """
     source = read_source(file, organization_id=organization_id)
     with open_client(source) as client:
-        told = summary(rules_of(client))
+        told = summarize_artifact(rules_of(client))
     if output is TextOrJson.JSON:
         print_summary_json(told)
     else:

@@ -11,16 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry.cli.output import console, print_json
-from targetry.humanize.audience import EVERYBODY
-from targetry.humanize.figures import counted, shown_iso_time
-from targetry.humanize.kinds import kind_in_words
-from targetry.humanize.summary import ActivitySummary, ExperienceSummary, Summary
-from targetry.humanize.text import shortened, visible
+from targetry.humanize.audience import EVERY_VISITOR
+from targetry.humanize.figures import format_iso_time, pluralize
+from targetry.humanize.kinds import describe_activity_type
+from targetry.humanize.summary import ActivitySummary, ArtifactSummary, ExperienceSummary
+from targetry.humanize.text import escape_control_characters, truncate_text
 
 _RULES_OF_A_CAUSE: Final = 20  # `-o json` has all of them
 
 
-def print_summary(name: str, summary: Summary) -> None:
+def print_summary(name: str, summary: ArtifactSummary) -> None:
     out = console()
     out.print(_heading(name, summary))
     out.print(Text(_counts(summary), "dim"))
@@ -31,38 +31,45 @@ def print_summary(name: str, summary: Summary) -> None:
     _print_quarantined(out, summary)
 
 
-def print_summary_json(summary: Summary) -> None:
+def print_summary_json(summary: ArtifactSummary) -> None:
     print_json(summary)
 
 
-def _heading(name: str, summary: Summary) -> Text:
+def _heading(name: str, summary: ArtifactSummary) -> Text:
     facts = [f"version {summary.version}"]
     facts += [f"client {summary.client_code}"] if summary.client_code else []
     facts += [summary.environment] if summary.environment else []
-    facts += [f"generated {shown_iso_time(summary.generated_at)}"] if summary.generated_at else []
-    return Text.assemble((visible(name), "bold"), *(f" · {visible(fact)}" for fact in facts))
+    facts += [f"generated {format_iso_time(summary.generated_at)}"] if summary.generated_at else []
+    return Text.assemble(
+        (escape_control_characters(name), "bold"),
+        *(f" · {escape_control_characters(fact)}" for fact in facts),
+    )
 
 
-def _counts(summary: Summary) -> str:
+def _counts(summary: ArtifactSummary) -> str:
     return " · ".join(
         (
-            counted(len(summary.activities), "activity", "activities"),
-            counted(len(summary.locations), "location"),
-            counted(summary.rules, "rule"),
+            pluralize(len(summary.activities), "activity", "activities"),
+            pluralize(len(summary.locations), "location"),
+            pluralize(summary.rules, "rule"),
             "geo targeting" if summary.geo_targeting_enabled else "no geo targeting",
         )
     )
 
 
 def _print_activity(out: Console, activity: ActivitySummary) -> None:
-    kind = kind_in_words(activity.type) or "unknown type"
+    kind = describe_activity_type(activity.type) or "unknown type"
     name = activity.name if activity.name is not None else "an activity without a name"
-    out.print(Text.assemble((shortened(name), "bold"), f" · {kind} · {activity.id}"))
+    out.print(Text.assemble((truncate_text(name), "bold"), f" · {kind} · {activity.id}"))
     audiences = {_audience(one) for one in activity.experiences}
     if len(audiences) == 1:
         audience = audiences.pop()
         out.print(
-            Text(shortened(f"for {audience}" if audience.startswith(EVERYBODY) else f"where {audience}"))
+            Text(
+                truncate_text(
+                    f"for {audience}" if audience.startswith(EVERY_VISITOR) else f"where {audience}"
+                )
+            )
         )
     out.print(_experiences(activity, with_audience=bool(audiences)))
 
@@ -81,7 +88,7 @@ def _experiences(activity: ActivitySummary, *, with_audience: bool) -> Table:
         cells.append(one.name if one.name is not None else str(one.id))
         cells += [_audience(one)] if with_audience else []
         cells.append("\n".join(one.locations))
-        table.add_row(*(Text(shortened(cell)) for cell in cells))
+        table.add_row(*(Text(truncate_text(cell)) for cell in cells))
     return table
 
 
@@ -90,18 +97,18 @@ def _audience(experience: ExperienceSummary) -> str:
     return f"{experience.audience}, of property {tokens}" if tokens else experience.audience
 
 
-def _print_remote(out: Console, summary: Summary) -> None:
+def _print_remote(out: Console, summary: ArtifactSummary) -> None:
     remote = [location for location in summary.locations if location.is_remote]
     if not remote:
         return
     out.print()
     out.print(Text("Only the Delivery API decides", "bold"))
     for location in remote:
-        also = f", though {counted(location.rules, 'rule is', 'rules are')} here" if location.rules else ""
-        out.print(Text(shortened(f"  {location.type} {location.name}{also}")))
+        also = f", though {pluralize(location.rules, 'rule is', 'rules are')} here" if location.rules else ""
+        out.print(Text(truncate_text(f"  {location.type} {location.name}{also}")))
 
 
-def _print_quarantined(out: Console, summary: Summary) -> None:
+def _print_quarantined(out: Console, summary: ArtifactSummary) -> None:
     if not summary.quarantined:
         return
     out.print()
@@ -111,7 +118,7 @@ def _print_quarantined(out: Console, summary: Summary) -> None:
     for rule in summary.quarantined:
         if listed[rule.reason] < _RULES_OF_A_CAUSE:
             listed[rule.reason] += 1
-            out.print(Text(shortened(f"  {rule.location}, rule {rule.position}: {rule.reason}")))
+            out.print(Text(truncate_text(f"  {rule.location}, rule {rule.position}: {rule.reason}")))
     for reason, count in counts.items():
         if count > listed[reason]:
-            out.print(Text(shortened(f"  and {count - listed[reason]:,} more rules: {reason}")))
+            out.print(Text(truncate_text(f"  and {count - listed[reason]:,} more rules: {reason}")))

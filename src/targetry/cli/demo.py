@@ -18,7 +18,7 @@ from targetry import TargetClient
 from targetry.cli.decide import open_client, read_source, rules_of
 from targetry.cli.demo_edge import print_edge_demo
 from targetry.cli.output import console
-from targetry.humanize.summary import ActivitySummary, summary
+from targetry.humanize.summary import ActivitySummary, summarize_artifact
 from targetry.models import (
     Context,
     DeliveryRequest,
@@ -151,7 +151,7 @@ def _request(visitor: str) -> DeliveryRequest:
 
 
 def _hero(client: TargetClient) -> ActivitySummary:
-    activities = summary(rules_of(client)).activities
+    activities = summarize_artifact(rules_of(client)).activities
     return next(one for one in activities if f"mbox {_SPLIT}" in one.experiences[0].locations)
 
 

@@ -18,8 +18,14 @@ from targetry.device.explain.explanation import (
     Verdict,
     explain,
 )
-from targetry.humanize.explanation import Part, experience_of, facts_of, parts_of, reason_of
-from targetry.humanize.text import shortened
+from targetry.humanize.explanation import (
+    ConditionLine,
+    condition_lines,
+    describe_experience,
+    describe_facts,
+    describe_reason,
+)
+from targetry.humanize.text import truncate_text
 
 _MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red"), None: ("· ", "dim")}
 
@@ -28,7 +34,7 @@ def print_explanation(answer: Answer) -> None:
     """A tree for each location."""
     explanation = _explanation(answer)
     out = console()
-    out.print(heading(answer.client, answer.request, answer.now_ms, *facts_of(explanation)))
+    out.print(heading(answer.client, answer.request, answer.now_ms, *describe_facts(explanation)))
     for location in explanation.locations:
         out.print()
         out.print(_location_tree(location))
@@ -60,7 +66,7 @@ def _location_tree(location: LocationExplanation) -> Tree:
 
 def _title(location: LocationExplanation) -> Text:
     name = "every view" if location.name is None else f"{location.type} {location.name}"
-    title = Text.assemble((shortened(name), "bold"), f" ({location.mode}): ")
+    title = Text.assemble((truncate_text(name), "bold"), f" ({location.mode}): ")
     if location.matched:
         experiences = dict.fromkeys(_experience(rule) for rule in location.matched)
         return title.append("; ".join(experiences), "green")
@@ -69,7 +75,7 @@ def _title(location: LocationExplanation) -> Text:
 
 
 def _experience(rule: RuleExplanation) -> str:
-    return shortened(experience_of(rule.meta)) or "without a name"
+    return truncate_text(describe_experience(rule.meta)) or "without a name"
 
 
 def _unreached(rules: list[RuleExplanation]) -> str:
@@ -79,21 +85,21 @@ def _unreached(rules: list[RuleExplanation]) -> str:
 
 def _add_rule(tree: Tree, rule: RuleExplanation, where: str) -> None:
     matched = rule.verdict is Verdict.MATCHED
-    place = shortened(f"{where} rule {rule.position}: ".lstrip())
+    place = truncate_text(f"{where} rule {rule.position}: ".lstrip())
     branch = tree.add(Text.assemble(_MARKS[matched], place, (_experience(rule), "bold")))
-    reason = f"matched: {reason_of(rule)}" if matched else reason_of(rule)
-    branch.add(Text(shortened(reason), "green" if matched else "yellow"))
-    _add_parts(branch, parts_of(rule.condition))
+    reason = f"matched: {describe_reason(rule)}" if matched else describe_reason(rule)
+    branch.add(Text(truncate_text(reason), "green" if matched else "yellow"))
+    _add_parts(branch, condition_lines(rule.condition))
 
 
-def _add_parts(tree: Tree, parts: Iterable[Part]) -> None:
+def _add_parts(tree: Tree, parts: Iterable[ConditionLine]) -> None:
     branches = [tree]
     for part in parts:
         del branches[part.depth + 1 :]
         branches.append(branches[-1].add(_line(part)))
 
 
-def _line(part: Part) -> Text:
-    value = (f" {shortened(part.value)}" if part.value else "", "cyan")
-    error = (f" {shortened(part.error)}" if part.error else "", "red")
-    return Text.assemble(_MARKS[part.holds], shortened(part.text), value, error)
+def _line(part: ConditionLine) -> Text:
+    value = (f" {truncate_text(part.value)}" if part.value else "", "cyan")
+    error = (f" {truncate_text(part.error)}" if part.error else "", "red")
+    return Text.assemble(_MARKS[part.holds], truncate_text(part.text), value, error)

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from targetry.cli.output import console
-from targetry.humanize.figures import counted, shown_bytes
+from targetry.humanize.figures import format_bytes, pluralize
 from targetry.ledger.database import Progress
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.retention import Pruned, Retention, estimate, parse_size, prune
@@ -79,8 +79,8 @@ def prune_command(
 
 def _print(done: Pruned, verb: str) -> None:
     out = console()
-    out.print(f"{counted(done.removed, 'event')} {verb}")
-    out.print(f"{shown_bytes(done.before_bytes)} in use before, {shown_bytes(done.after_bytes)} after")
+    out.print(f"{pluralize(done.removed, 'event')} {verb}")
+    out.print(f"{format_bytes(done.before_bytes)} in use before, {format_bytes(done.after_bytes)} after")
 
 
 @contextmanager

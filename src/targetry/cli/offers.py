@@ -13,8 +13,8 @@ from rich.text import Text
 from targetry.cli.decide import Answer
 from targetry.cli.heading import heading
 from targetry.cli.output import console, print_json, print_notes
-from targetry.humanize.explanation import experience_of
-from targetry.humanize.text import compact, shortened
+from targetry.humanize.explanation import describe_experience
+from targetry.humanize.text import compact_json, truncate_text
 from targetry.models import MboxResponse, Option, PageLoadResponse, PrefetchMboxResponse, View
 
 _Part = MboxResponse | PrefetchMboxResponse | PageLoadResponse | View
@@ -28,7 +28,7 @@ def print_offers(answer: Answer) -> None:
     table.add_column("Offer", overflow="fold", ratio=1)
     for location, part in _parts(answer):
         for experience, offer in _rows(part):
-            table.add_row(Text(shortened(location)), Text(shortened(experience)), offer)
+            table.add_row(Text(truncate_text(location)), Text(truncate_text(experience)), offer)
     out = console()
     out.print(heading(answer.client, answer.request, answer.now_ms))
     out.print()
@@ -60,7 +60,7 @@ def _rows(part: _Part) -> Iterator[tuple[str, Text]]:
         is_blank = part.options is not None and not isinstance(part, PageLoadResponse)
         yield "", Text("default content" if is_blank else "nothing", "dim")
     for option in part.options or ():
-        yield experience_of(option.response_tokens or {}), _offer(option)
+        yield describe_experience(option.response_tokens or {}), _offer(option)
 
 
 def _offer(option: Option) -> Text:
@@ -68,13 +68,13 @@ def _offer(option: Option) -> Text:
         return Text("default content", "dim")
     if option.type == "actions" and isinstance(option.content, list):
         return Text("\n".join(_action(action) for action in option.content))
-    content = option.content if isinstance(option.content, str) else compact(option.content)
-    return Text(shortened(content))
+    content = option.content if isinstance(option.content, str) else compact_json(option.content)
+    return Text(truncate_text(content))
 
 
 def _action(action: Any) -> str:
     if not isinstance(action, dict):
-        return shortened(compact(action))
+        return truncate_text(compact_json(action))
     content = action.get("content")
-    content = content if isinstance(content, str) else compact(content)
-    return shortened(f"{action.get('type')} {action.get('selector')}: {content}")
+    content = content if isinstance(content, str) else compact_json(content)
+    return truncate_text(f"{action.get('type')} {action.get('selector')}: {content}")

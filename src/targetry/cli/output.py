@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from targetry.humanize.text import visible
+from targetry.humanize.text import escape_control_characters
 
 
 class TextOrJson(StrEnum):
@@ -42,8 +42,10 @@ def print_notes(notes: Iterable[str]) -> None:
     """Print what the user should know besides the result."""
     out = console(stderr=True)
     for note in dict.fromkeys(notes):
-        out.print(Text.assemble(("note: ", "yellow"), visible(note)))
+        out.print(Text.assemble(("note: ", "yellow"), escape_control_characters(note)))
 
 
 def print_error(message: str) -> None:
-    console(stderr=True).print(Text.assemble(("error: ", "bold red"), visible(message)), soft_wrap=True)
+    console(stderr=True).print(
+        Text.assemble(("error: ", "bold red"), escape_control_characters(message)), soft_wrap=True
+    )

@@ -14,9 +14,15 @@ from rich.text import Text
 
 from targetry.cli.ledger import progress_bar
 from targetry.cli.output import TableOrJson, console, print_json, print_notes
-from targetry.humanize.figures import counted, shown_p_value, shown_removal, shown_time, unusable_totals
-from targetry.humanize.kinds import kind_in_words
-from targetry.humanize.text import shortened
+from targetry.humanize.figures import (
+    describe_removal,
+    describe_unusable_totals,
+    format_p_value,
+    format_time,
+    pluralize,
+)
+from targetry.humanize.kinds import describe_activity_type
+from targetry.humanize.text import truncate_text
 from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger, LedgerError, Reader
 from targetry.report.plot import MOST_ACTIVITIES, SUFFIXES, write_plot
 from targetry.report.report import ActivityReport, ExperienceReport, Report
@@ -88,7 +94,7 @@ def print_report(report: Report) -> None:
     _print_unvisited(out, [one for one in report.activities if not one.visitors], after=bool(visited))
     period = report.period
     if period is not None and period.removed:
-        out.print(Text(f"\n{shown_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
+        out.print(Text(f"\n{describe_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
 
 
 def _about_plot(report: Report, plot: Path | None) -> list[str]:
@@ -99,11 +105,11 @@ def _about_plot(report: Report, plot: Path | None) -> list[str]:
 
 
 def _print_activity(out: Console, activity: ActivityReport) -> None:
-    kind = [kind_in_words(activity.type)] if activity.type else []
+    kind = [describe_activity_type(activity.type)] if activity.type else []
     facts = [*kind, activity.id] if activity.name is not None else kind
     out.print(
         Text.assemble(
-            (shortened(_name(activity)), "bold"), "".join(f" · {shortened(fact)}" for fact in facts)
+            (truncate_text(_name(activity)), "bold"), "".join(f" · {truncate_text(fact)}" for fact in facts)
         )
     )
     out.print(Text(_counts(activity), "dim"))
@@ -117,10 +123,10 @@ def _name(activity: ActivityReport) -> str:
 
 
 def _counts(activity: ActivityReport) -> str:
-    facts = [counted(activity.visitors, "visitor"), counted(activity.impressions, "impression")]
-    facts.append(counted(activity.conversions, "conversion"))
+    facts = [pluralize(activity.visitors, "visitor"), pluralize(activity.impressions, "impression")]
+    facts.append(pluralize(activity.conversions, "conversion"))
     if activity.orders:
-        facts += [counted(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
+        facts += [pluralize(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
     return " · ".join(facts)
 
 
@@ -133,7 +139,7 @@ def _table(activity: ActivityReport) -> Table:
     if activity.orders:
         table.add_column("Orders", justify="right")
     for one in activity.experiences:
-        cells = [Text(shortened(one.name if one.name is not None else f"experience {one.id}"))]
+        cells = [Text(truncate_text(one.name if one.name is not None else f"experience {one.id}"))]
         cells += [_two_lines(f"{one.conversions:,}", f"of {one.visitors:,}"), _rate(one)]
         cells += _lift(one, is_control=one is activity.experiences[0]) if is_compared else []
         cells += [_two_lines(f"{one.orders:,}", f"{one.revenue:,.2f}")] if activity.orders else []
@@ -153,7 +159,7 @@ def _lift(one: ExperienceReport, *, is_control: bool) -> list[Text]:
     value, p_value = one.lift.value, one.lift.p_value
     shown = _with_interval(f"{100 * value:+.1f} %", one.lift.interval, "{:+.1f}")
     is_sure = one.lift.interval is not None and p_value < 0.05
-    return [shown, Text(shown_p_value(p_value), ("green" if value > 0 else "red") if is_sure else "")]
+    return [shown, Text(format_p_value(p_value), ("green" if value > 0 else "red") if is_sure else "")]
 
 
 def _with_interval(text: str, interval: Interval | None, form: str) -> Text:
@@ -168,7 +174,7 @@ def _two_lines(first: str, second: str) -> Text:
 
 
 def _compared(value: float) -> str:
-    shown = shown_p_value(value)
+    shown = format_p_value(value)
     return shown if shown.startswith("<") else f"= {shown}"
 
 
@@ -176,7 +182,7 @@ def _print_split(out: Console, activity: ActivityReport) -> None:
     ratio = activity.sample_ratio
     if ratio is None:
         return
-    since = f", since {shown_time(activity.shares_since_ms)}" if activity.shares_since_ms else ""
+    since = f", since {format_time(activity.shares_since_ms)}" if activity.shares_since_ms else ""
     if not ratio.is_mismatch:
         out.print(Text(f"split as asked for (p {_compared(ratio.p_value)}){since}", "dim"))
         return
@@ -192,19 +198,19 @@ def _print_odd_visitors(out: Console, activity: ActivityReport) -> None:
     if activity.switched:
         out.print(
             Text(
-                f"{counted(activity.switched, 'visitor')} saw more than one experience, and count for the first",
+                f"{pluralize(activity.switched, 'visitor')} saw more than one experience, and count for the first",
                 "dim",
             )
         )
     if activity.outside:
         out.print(
             Text(
-                f"{counted(activity.outside, 'visitor')} clicked or ordered with no impression before it",
+                f"{pluralize(activity.outside, 'visitor')} clicked or ordered with no impression before it",
                 "dim",
             )
         )
     if activity.unusable_totals:
-        out.print(Text(unusable_totals(activity.unusable_totals), "dim"))
+        out.print(Text(describe_unusable_totals(activity.unusable_totals), "dim"))
 
 
 def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: bool) -> None:
@@ -216,5 +222,5 @@ def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: b
         out.print()
     out.print(Text("No visitors yet", "bold"))
     for activity in activities:
-        out.print(Text(f"  {shortened(_name(activity))}"))
+        out.print(Text(f"  {truncate_text(_name(activity))}"))
         _print_odd_visitors(out, activity)

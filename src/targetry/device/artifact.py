@@ -169,7 +169,7 @@ def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: s
         return _text_of(source)
     data = well_formed(source).encode() if isinstance(source, str) else bytes(source)
     data = data.removeprefix(codecs.BOM_UTF8)
-    return reveal(data, organization_id or "") if is_obfuscated(data) else data
+    return deobfuscate(data, organization_id or "") if is_obfuscated(data) else data
 
 
 def read_artifact(text: bytes) -> Artifact:
@@ -388,7 +388,7 @@ def is_obfuscated(data: bytes) -> bool:
     return bool(colon) and prefix.isalpha() and prefix.isupper() and len(version) == 3 and version.isdigit()
 
 
-def reveal(data: bytes, organization_id: str) -> bytes:
+def deobfuscate(data: bytes, organization_id: str) -> bytes:
     """The JSON text inside an obfuscated artifact (spec/decisioning.md §2.4). Raises `ArtifactError`."""
     if int(data[_MAGIC_LENGTH - 3 : _MAGIC_LENGTH]) != MAJOR_VERSION:
         raise ArtifactError("Invalid Artifact")

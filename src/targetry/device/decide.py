@@ -9,11 +9,11 @@ import msgspec
 from msgspec.structs import replace
 
 from targetry.device import personalize
-from targetry.device.logic.facts import Facts, Problem, RequestFacts, visitor_of
+from targetry.device.logic.facts import Facts, RequestFacts, RuleFailure, bucketing_id
 from targetry.device.matching import all_matches, first_match
 from targetry.device.personalize import Template
 from targetry.device.remote import remote_dependency
-from targetry.device.ruleset import NOWHERE, Location, Rule, RuleSet
+from targetry.device.ruleset import EMPTY_LOCATION, CompiledRule, Location, RuleSet
 from targetry.device.trace import Tracer, TraceSource
 from targetry.models import (
     Context,
@@ -73,7 +73,7 @@ class Decision(msgspec.Struct, gc=False):
     impressions: list[Impression]
     remote_mboxes: list[str]
     remote_views: list[str]
-    problems: list[Problem]
+    problems: list[RuleFailure]
 
 
 def decide(
@@ -90,7 +90,7 @@ def decide(
     `trace` is written into the response when `request.trace` is there too. Never raises for any artifact.
     """
     context = request.context or _NO_CONTEXT
-    facts = RequestFacts(context, visitor_of(request.id), client_code, now_ms)
+    facts = RequestFacts(context, bucketing_id(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
     geo_tokens = personalize.geo_tokens(context.geo, rules.geo_tokens) if rules.geo_tokens else {}
     if request.trace is None:
@@ -133,7 +133,7 @@ class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
     tracer: Tracer | None
     new_id: Callable[[], str]
 
-    def _every(self, location: Location, facts: Facts) -> Iterable[Rule]:
+    def _every(self, location: Location, facts: Facts) -> Iterable[CompiledRule]:
         if self.tracer is not None:
             return self.tracer.every(location, facts)
         return all_matches(location.runs(self.property_token), facts)
@@ -141,7 +141,7 @@ class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
     def _metrics(self, template: Template) -> list[Metric]:
         raise NotImplementedError
 
-    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+    def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
         raise NotImplementedError
 
     def _mboxes(self, asked: Iterable[MboxRequest]) -> list[Answer]:
@@ -150,7 +150,7 @@ class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
         for details in asked:
             name = details.name
             facts = Facts(self.request, details, name)
-            location = rules.mboxes.get(name or "", NOWHERE)
+            location = rules.mboxes.get(name or "", EMPTY_LOCATION)
             if name == rules.global_mbox:
                 answers += [self._given(rule, facts, details) for rule in self._every(location, facts)]
                 continue
@@ -166,7 +166,7 @@ class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
                 )
         return answers
 
-    def _given(self, rule: Rule, facts: Facts, details: MboxRequest) -> Answer:
+    def _given(self, rule: CompiledRule, facts: Facts, details: MboxRequest) -> Answer:
         template = rule.template or self.rules.template(rule)
         answer: Answer = self.answer(
             details.index,
@@ -212,14 +212,14 @@ class _Execute(_Mode[MboxResponse]):
             self._page_load(asked.page_load) if asked.page_load is not None else None, mboxes
         )
 
-    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+    def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
         self._notify(rule, template)
         return template.options(template.execute, facts, self.geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return template.clicks()
 
-    def _notify(self, rule: Rule, template: Template) -> None:
+    def _notify(self, rule: CompiledRule, template: Template) -> None:
         """Note an impression, once per location name and event token in this request (§9)."""
         tokens = []
         for token in template.event_tokens:
@@ -247,7 +247,7 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         page_load = self._page_load(asked.page_load) if asked.page_load is not None else None
         return PrefetchResponse(views, page_load, mboxes)
 
-    def _options(self, rule: Rule, template: Template, facts: Facts) -> list[Option]:
+    def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
         return template.options(template.prefetch, facts, self.geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:

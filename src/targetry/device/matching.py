@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from targetry.device.logic.compiler import Condition
 from targetry.device.logic.facts import Facts
-from targetry.device.ruleset import Rule, Run
+from targetry.device.ruleset import CompiledRule, Run
 
 _ANY = 0.0  # an allocation
 
 
-def first_match(runs: tuple[Run, ...], facts: Facts) -> Rule | None:
+def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
     """The first rule that matches."""
     answers = facts.answers
     for audience, activity_id, splits, rules in runs:
@@ -31,7 +31,7 @@ def first_match(runs: tuple[Run, ...], facts: Facts) -> Rule | None:
     return None
 
 
-def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[Rule]:
+def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[CompiledRule]:
     """All rules that match, the first of each rule key only."""
     answers = facts.answers
     matched: set[str] = set()
@@ -53,7 +53,7 @@ def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[Rule]:
                 yield rule
 
 
-def _passes(rule: Rule, facts: Facts) -> bool:
+def _passes(rule: CompiledRule, facts: Facts) -> bool:
     assert rule.test is not None
     return _holds(rule.test, facts, facts.request.allocation(rule.activity_id), rule.activity_id)
 

@@ -44,7 +44,7 @@ _MOST_VALUES: Final = 4 * MAX_NODES  # a condition of more values has more nodes
 _ALLOCATION = ({"var": "allocation"}, {"var": ["allocation"]})
 
 
-class Quarantined(NamedTuple):
+class UnusableRule(NamedTuple):
     """A rule that never matches. `location_type` is `mbox` or `view`, `position` its place in the location's list."""
 
     location_type: str
@@ -56,7 +56,7 @@ class Quarantined(NamedTuple):
         return f"rule {self.position} of {self.location_type} {self.location!r}: {self.reason}"
 
 
-class Rule:
+class CompiledRule:
     """One (experience, location, offer) of an activity, compiled.
 
     It matches when `audience` (None: everybody) holds, the allocation is in `low`..`high` (where `windowed`), and
@@ -77,7 +77,7 @@ class Rule:
     )
 
     def __init__(
-        self, raw: msgspec.Raw, key: str, activity_id: str, tokens: frozenset[str], window: Window
+        self, raw: msgspec.Raw, key: str, activity_id: str, tokens: frozenset[str], window: AllocationWindow
     ) -> None:
         self.raw = raw
         self.key = key
@@ -99,7 +99,7 @@ class Rule:
         return read_json(read_rule(self.raw).condition)
 
 
-class Window(NamedTuple):
+class AllocationWindow(NamedTuple):
     """The allocations, both ends included, that a condition admits."""
 
     low: float = -math.inf
@@ -115,13 +115,13 @@ class Run(NamedTuple):
     audience: Condition | None
     activity_id: str
     splits: bool
-    rules: tuple[Rule, ...]
+    rules: tuple[CompiledRule, ...]
 
 
 class Location:
     """The rules of one mbox or view."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[CompiledRule]) -> None:
         self.rules = tuple(rules)
         self.everywhere = _runs(rule for rule in self.rules if not rule.tokens)
         self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
@@ -141,8 +141,8 @@ class Location:
         return runs
 
 
-def _runs(rules: Iterable[Rule]) -> tuple[Run, ...]:
-    runs: list[list[Rule]] = []
+def _runs(rules: Iterable[CompiledRule]) -> tuple[Run, ...]:
+    runs: list[list[CompiledRule]] = []
     for rule in rules:
         if (
             runs
@@ -155,12 +155,12 @@ def _runs(rules: Iterable[Rule]) -> tuple[Run, ...]:
     return tuple(_run(together) for together in runs)
 
 
-def _run(rules: list[Rule]) -> Run:
+def _run(rules: list[CompiledRule]) -> Run:
     splits = any(rule.windowed for rule in rules)
     return Run(rules[0].audience, rules[0].activity_id, splits, tuple(rules))
 
 
-NOWHERE: Final = Location(())
+EMPTY_LOCATION: Final = Location(())
 
 
 class RuleSet:
@@ -172,7 +172,7 @@ class RuleSet:
         artifact: Artifact,
         mboxes: dict[str, Location],
         views: dict[str, Location],
-        quarantined: tuple[Quarantined, ...],
+        quarantined: tuple[UnusableRule, ...],
     ) -> None:
         self._text = text
         self.version = artifact.version or ""
@@ -203,13 +203,13 @@ class RuleSet:
         return document
 
     def mbox(self, name: str) -> Location:
-        return self.mboxes.get(name, NOWHERE)
+        return self.mboxes.get(name, EMPTY_LOCATION)
 
     def view(self, name: str | None) -> Location:
         """The rules of one view; those of all views when no name is given."""
-        return self.views.get(name, NOWHERE) if name else self.all_views
+        return self.views.get(name, EMPTY_LOCATION) if name else self.all_views
 
-    def template(self, rule: Rule) -> Template:
+    def template(self, rule: CompiledRule) -> Template:
         """What the rule gives, prepared. Two threads may prepare it at once; both results are the same."""
         template = rule.template
         if template is None:
@@ -220,7 +220,7 @@ class RuleSet:
 
 
 def _with_quarantined(
-    names: list[str], location_type: str, quarantined: tuple[Quarantined, ...]
+    names: list[str], location_type: str, quarantined: tuple[UnusableRule, ...]
 ) -> dict[str, None]:
     """An ordered set."""
     hit = (rule.location for rule in quarantined if rule.location_type == location_type)
@@ -251,9 +251,9 @@ def compile_artifact(
 
 class _Compiler:
     def __init__(self, max_nodes: int) -> None:
-        self.quarantined: list[Quarantined] = []
+        self.quarantined: list[UnusableRule] = []
         self._max_nodes = max_nodes
-        self._conditions: dict[bytes, tuple[Window, Condition | None, Condition | None]] = {}
+        self._conditions: dict[bytes, tuple[AllocationWindow, Condition | None, Condition | None]] = {}
         self._audiences: dict[bytes, Condition] = {}
         self._shapes: set[int] = (
             set()
@@ -266,16 +266,16 @@ class _Compiler:
     def locations(self, location_type: str, rules: dict[str, list[msgspec.Raw]]) -> dict[str, Location]:
         return {name: Location(self._usable(location_type, name, raws)) for name, raws in rules.items()}
 
-    def _usable(self, location_type: str, name: str, raws: list[msgspec.Raw]) -> Iterable[Rule]:
+    def _usable(self, location_type: str, name: str, raws: list[msgspec.Raw]) -> Iterable[CompiledRule]:
         for position, raw in enumerate(raws):
             try:
                 yield self._rule(raw)
             except (ArtifactError, LogicError) as error:
                 text = str(error)
                 reason = self._reasons.setdefault(text, text)  # one text, however many rules it is for
-                self.quarantined.append(Quarantined(location_type, name, position, reason))
+                self.quarantined.append(UnusableRule(location_type, name, position, reason))
 
-    def _rule(self, raw: msgspec.Raw) -> Rule:
+    def _rule(self, raw: msgspec.Raw) -> CompiledRule:
         if memoryview(raw).nbytes > MAX_ENTRIES:
             _check_rule(raw)
         document = read_rule(raw, is_exact=False)
@@ -283,7 +283,7 @@ class _Compiler:
         window, audience, test = self._condition(document.condition)
         activity_id = _activity_id(document)
         key = document.rule_key if document.rule_key is not None else activity_id
-        rule = Rule(raw, str(key), activity_id or "", self._property_tokens(document), window)
+        rule = CompiledRule(raw, str(key), activity_id or "", self._property_tokens(document), window)
         rule.audience, rule.test = audience, test
         if not activity_id and (rule.windowed or test is not None):
             raise ArtifactError("the rule splits by allocation, but its meta has no `activity.id`")
@@ -303,7 +303,7 @@ class _Compiler:
             known = self._token_sets[tokens] = tokens
         return known
 
-    def _condition(self, raw: msgspec.Raw) -> tuple[Window, Condition | None, Condition | None]:
+    def _condition(self, raw: msgspec.Raw) -> tuple[AllocationWindow, Condition | None, Condition | None]:
         text = bytes(raw)
         known = self._conditions.get(text)
         if known is None:
@@ -312,7 +312,7 @@ class _Compiler:
             known = self._conditions[text] = self._split_condition(read_json(raw, is_exact=False))
         return known
 
-    def _split_condition(self, tree: Any) -> tuple[Window, Condition | None, Condition | None]:
+    def _split_condition(self, tree: Any) -> tuple[AllocationWindow, Condition | None, Condition | None]:
         window, others = split_window(tree)
         if not others:
             return window, None, None
@@ -355,15 +355,15 @@ def _activity_id(document: RuleDocument) -> str:
     return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
-def split_window(tree: Any) -> tuple[Window, list[Any]]:
+def split_window(tree: Any) -> tuple[AllocationWindow, list[Any]]:
     """Take a condition apart into the allocations that it admits and what else it asks for."""
-    window, others = Window(), []
+    window, others = AllocationWindow(), []
     for part in _conjuncts(tree):
         bounds = _bounds(part)
         if bounds is None:
             others.append(part)
         else:
-            window = Window(max(window.low, bounds.low), min(window.high, bounds.high))
+            window = AllocationWindow(max(window.low, bounds.low), min(window.high, bounds.high))
     return window, others
 
 
@@ -379,7 +379,7 @@ def _conjuncts(tree: Any) -> Iterable[Any]:
             yield part
 
 
-def _bounds(part: Any) -> Window | None:
+def _bounds(part: Any) -> AllocationWindow | None:
     """The window of one comparison of the allocation with numbers."""
     if not isinstance(part, dict) or len(part) != 1:
         return None
@@ -403,9 +403,9 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 1e300
 
 
-def _oriented(operator: str, low: float, high: float) -> Window:
+def _oriented(operator: str, low: float, high: float) -> AllocationWindow:
     if operator in (">", ">="):
         low, high = high if high != math.inf else -math.inf, low if low != -math.inf else math.inf
     if operator in ("<", ">"):
         low, high = math.nextafter(low, math.inf), math.nextafter(high, -math.inf)
-    return Window(float(low), float(high))
+    return AllocationWindow(float(low), float(high))

@@ -14,7 +14,7 @@ import msgspec
 
 from targetry.device.logic.compiler import Condition
 from targetry.device.logic.facts import Facts
-from targetry.device.ruleset import Location, Rule, RuleSet
+from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.models import DeliveryRequest, Notification, VisitorId
 
 
@@ -44,11 +44,11 @@ class Tracer:
         self._campaigns: dict[str, dict[str, Any]] = {}
         self._targets: dict[str, dict[str, Any]] = {}
 
-    def first(self, location: Location, facts: Facts) -> Rule | None:
+    def first(self, location: Location, facts: Facts) -> CompiledRule | None:
         """The first rule that matches."""
         return next(self.every(location, facts), None)
 
-    def every(self, location: Location, facts: Facts) -> Iterator[Rule]:
+    def every(self, location: Location, facts: Facts) -> Iterator[CompiledRule]:
         """All rules that match, the first of each rule key only."""
         matched: set[str] = set()
         for rule in location.rules:
@@ -58,7 +58,7 @@ class Tracer:
                 matched.add(rule.key)
                 yield rule
 
-    def _evaluate(self, rule: Rule, facts: Facts) -> bool:
+    def _evaluate(self, rule: CompiledRule, facts: Facts) -> bool:
         allocation = facts.request.allocation(rule.activity_id)
         try:
             holds = (
@@ -79,7 +79,7 @@ class Tracer:
             answer = facts.answers[audience] = bool(audience(facts, None))
         return answer
 
-    def _record(self, rule: Rule, facts: Facts, allocation: float, holds: bool) -> None:
+    def _record(self, rule: CompiledRule, facts: Facts, allocation: float, holds: bool) -> None:
         meta = rule.meta
         target = self._targets.get(rule.activity_id)
         if target is None:
@@ -100,7 +100,7 @@ class Tracer:
         campaign |= _said(self._rules.meta, environment="environment")
         return campaign | ({"notifications": []} if self._mode == "execute" else {})
 
-    def notified(self, rule: Rule, notification: Notification) -> None:
+    def notified(self, rule: CompiledRule, notification: Notification) -> None:
         """Note the impression that a matched rule led to."""
         campaign = self._campaigns[rule.activity_id]
         campaign["notifications"].append(msgspec.to_builtins(notification))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from targetry.device.ruleset import Quarantined, RuleSet
+from targetry.device.ruleset import RuleSet, UnusableRule
 
 _MOST_CAUSES: Final = 20
 _CAUSES_IN_TEXT: Final = 3
@@ -20,10 +20,10 @@ def count_causes(rules: RuleSet) -> dict[str, int]:
     return {**causes, OTHER_CAUSES: others} if others else causes
 
 
-def summarize(rules: RuleSet) -> str:
+def describe_unusable_rules(rules: RuleSet) -> str:
     """Return one line about the rules that are not used, with an example of each of the most frequent causes."""
     unusable = rules.quarantined
-    examples: dict[str, Quarantined] = {}
+    examples: dict[str, UnusableRule] = {}
     for rule in unusable:
         examples.setdefault(rule.reason, rule)
     named = Counter(rule.reason for rule in unusable).most_common(_CAUSES_IN_TEXT)

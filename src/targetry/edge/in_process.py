@@ -27,7 +27,7 @@ from targetry.edge.fast_path import Shortcut
 from targetry.edge.http.access_policy import AccessPolicy
 from targetry.edge.server import EdgeServer, listen
 from targetry.errors import ArtifactError, NoThreadError, OptionError
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.ledger.event import Event
 from targetry.samples import shop_path
 
@@ -142,7 +142,7 @@ def edge(
     *,
     client: str | None = None,
     cluster: str | None = None,
-    places: Mapping[str, Place] | None = None,
+    places: Mapping[str, GeoLocation] | None = None,
     ledger: Recorder | None = None,
     now: Callable[[], float] = time.time,
     allow_origins: Sequence[str] = (),

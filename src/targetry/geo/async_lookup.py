@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 
-from targetry.geo.cache import Flight
-from targetry.geo.location import Place
-from targetry.geo.lookup import GIVEN_UP, MAX_BYTES, Lookup, merge, needs_lookup
+from targetry.geo.cache import PendingLookup
+from targetry.geo.location import GeoLocation
+from targetry.geo.lookup import LOOKUP_CANCELLED, MAX_BYTES, BaseGeoLookup, merge, needs_lookup
 from targetry.geo.maxmind import GeoDatabase
 from targetry.http.protocol import AsyncTransport, HttpResponse
 from targetry.models import Geo
 
 
-class AsyncGeoLookup(Lookup[AsyncTransport]):
+class AsyncGeoLookup(BaseGeoLookup[AsyncTransport]):
     """As `GeoLookup`, in the caller's event loop. A caller who is cancelled does not take the answer from the others."""
 
     @functools.cached_property
@@ -27,7 +27,7 @@ class AsyncGeoLookup(Lookup[AsyncTransport]):
         ip = needs_lookup(geo, enabled)
         return merge(geo, None if ip is None else await self.find(ip))
 
-    async def find(self, ip: str) -> Place | None:
+    async def find(self, ip: str) -> GeoLocation | None:
         """As `GeoLookup.find`."""
         turn = self._places.begin(ip)
         if turn.flight is None:
@@ -41,8 +41,8 @@ class AsyncGeoLookup(Lookup[AsyncTransport]):
         except TimeoutError:
             return None
 
-    async def _ask(self, ip: str, flight: Flight) -> None:
-        outcome: HttpResponse | Exception = GIVEN_UP
+    async def _ask(self, ip: str, flight: PendingLookup) -> None:
+        outcome: HttpResponse | Exception = LOOKUP_CANCELLED
         try:
             request = self._request(ip)
             outcome = await self._transport.send(request, timeout=self._timeout_s, max_bytes=MAX_BYTES)

@@ -14,17 +14,17 @@ from concurrent.futures import Future
 import msgspec
 
 from targetry._runtime.forks import watch_forks
-from targetry.geo.circuit_breaker import Breaker
-from targetry.geo.location import Place
+from targetry.geo.circuit_breaker import CircuitBreaker
+from targetry.geo.location import GeoLocation
 
-Flight = Future[Place | None]
+PendingLookup = Future[GeoLocation | None]
 
 
-class Turn(msgspec.Struct, frozen=True):
+class CacheLookup(msgspec.Struct, frozen=True):
     """What to do about an address: without `flight`, take `place`; else wait for the flight, having asked if `leads`."""
 
-    place: Place | None = None
-    flight: Flight | None = None
+    place: GeoLocation | None = None
+    flight: PendingLookup | None = None
     leads: bool = False
 
 
@@ -41,7 +41,7 @@ class GeoStats(msgspec.Struct):
     paused: bool = False
 
 
-class PlaceCache:
+class GeoCache:
     """Remembers a place for `ttl_s` seconds, and that there was none, or no answer, for `negative_ttl_s`. The least
     recently used of more than `max_entries` addresses is forgotten. An attempt takes `timeout_s` at most."""
 
@@ -60,8 +60,8 @@ class PlaceCache:
         self._max_entries = max_entries
         self._lost_after_s = 2 * timeout_s + 1
         self._clock = clock
-        self._breaker = Breaker(probe_s=timeout_s, clock=clock, random=random)
-        self._places: OrderedDict[str, tuple[float, Place | None]] = OrderedDict()  # until when, what
+        self._breaker = CircuitBreaker(probe_s=timeout_s, clock=clock, random=random)
+        self._places: OrderedDict[str, tuple[float, GeoLocation | None]] = OrderedDict()  # until when, what
         self._stats = GeoStats()
         self.after_fork()
         watch_forks(self)
@@ -69,33 +69,33 @@ class PlaceCache:
     def after_fork(self) -> None:
         """In a child: what is known stays; who was asking is gone."""
         self._lock = threading.RLock()  # a signal handler may look an address up while it is held
-        self._flights: dict[str, tuple[float, Flight]] = {}  # since when, what
+        self._flights: dict[str, tuple[float, PendingLookup]] = {}  # since when, what
 
-    def begin(self, ip: str) -> Turn:
+    def begin(self, ip: str) -> CacheLookup:
         now = self._clock()
         with self._lock:
             known = self._places.get(ip)
             if known is not None and now < known[0]:
                 self._places[ip] = self._places.pop(ip, known)  # now the most recent
                 self._stats.hits += 1
-                return Turn(known[1])
+                return CacheLookup(known[1])
             under_way = self._flights.get(ip)
             if under_way is not None and now - under_way[0] < self._lost_after_s:
                 self._stats.shared += 1
-                return Turn(flight=under_way[1])
+                return CacheLookup(flight=under_way[1])
             if not self._breaker.allows():
                 self._stats.skipped += 1
-                return Turn()
-            return Turn(flight=self._take_off(ip, now), leads=True)
+                return CacheLookup()
+            return CacheLookup(flight=self._take_off(ip, now), leads=True)
 
-    def settle(self, ip: str, flight: Flight, place: Place | None) -> None:
+    def settle(self, ip: str, flight: PendingLookup, place: GeoLocation | None) -> None:
         """The service answered: `place`, or that it knows none."""
         with self._lock:
             self._breaker.succeeded()
             self._land(ip, flight, place, self._ttl_s if place is not None else self._negative_ttl_s)
         flight.set_result(place)
 
-    def settle_failed(self, ip: str, flight: Flight, retry_after_s: float | None = None) -> bool:
+    def settle_failed(self, ip: str, flight: PendingLookup, retry_after_s: float | None = None) -> bool:
         """The service did not answer; whether it is left alone for a while from now on."""
         with self._lock:
             self._stats.failures += 1
@@ -110,14 +110,14 @@ class PlaceCache:
             self._stats.paused = self._breaker.is_open
             return msgspec.structs.replace(self._stats)
 
-    def _take_off(self, ip: str, now: float) -> Flight:
-        flight: Flight = Future()
+    def _take_off(self, ip: str, now: float) -> PendingLookup:
+        flight: PendingLookup = Future()
         flight.set_running_or_notify_cancel()  # so that a follower who gives up cancels nothing for the others
         self._flights[ip] = (now, flight)
         self._stats.requests += 1
         return flight
 
-    def _land(self, ip: str, flight: Flight, place: Place | None, ttl_s: float) -> None:
+    def _land(self, ip: str, flight: PendingLookup, place: GeoLocation | None, ttl_s: float) -> None:
         under_way = self._flights.get(ip)
         if under_way is not None and under_way[1] is flight:
             self._flights.pop(ip, None)

@@ -10,7 +10,7 @@ _LONGEST_PAUSE_S = 60.0
 _LONGEST_ASKED_S = 3600.0
 
 
-class Breaker:
+class CircuitBreaker:
     """After three failures in a row nothing is let through for a second; then one attempt, and if that fails too, for
     twice as long, up to a minute, or as long as the service asks. One success ends it. Not locked: the owner does that."""
 

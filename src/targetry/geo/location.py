@@ -22,7 +22,7 @@ _CITY: Final = "x-geo-city"
 _IP_ADDRESS: Final = "x-forwarded-for"
 
 
-class Place(msgspec.Struct, frozen=True):
+class GeoLocation(msgspec.Struct, frozen=True):
     """What a lookup found; None for what it did not."""
 
     latitude: float | None = None
@@ -55,18 +55,18 @@ class Place(msgspec.Struct, frozen=True):
         }
 
 
-def place_of_headers(headers: Mapping[str, str]) -> Place:
+def location_from_headers(headers: Mapping[str, str]) -> GeoLocation:
     """The place in an answer's headers, whose names are lower-case."""
     return _place(headers)
 
 
-def place_of_answer(answer: HttpResponse) -> Place:
+def location_from_response(answer: HttpResponse) -> GeoLocation:
     """The place in the JSON body of an answer, and in its headers where the body is silent."""
     return _place({**answer.headers, **_known(_json_object(answer.body))})
 
 
-def _place(values: Mapping[str, Any]) -> Place:
-    return Place(
+def _place(values: Mapping[str, Any]) -> GeoLocation:
+    return GeoLocation(
         latitude=_number(values.get(_LATITUDE), 90),
         longitude=_number(values.get(_LONGITUDE), 180),
         country_code=_text(values.get(_COUNTRY)),

@@ -17,8 +17,8 @@ from targetry._runtime.entropy import uniform
 from targetry._runtime.rate_limited_log import LimitedLog, Log
 from targetry.errors import ApiException
 from targetry.events import GEO_LOCATION_UPDATED, GEO_LOOKUP_FAILED
-from targetry.geo.cache import Flight, GeoStats, PlaceCache
-from targetry.geo.location import Place, place_of_answer
+from targetry.geo.cache import GeoCache, GeoStats, PendingLookup
+from targetry.geo.location import GeoLocation, location_from_response
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport, shown_url
 from targetry.http.retry_after import retry_after_s
 from targetry.models import Geo
@@ -26,7 +26,7 @@ from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 
 DEFAULT_TIMEOUT_S: Final = 1.0
 
-GIVEN_UP = TimeoutError(
+LOOKUP_CANCELLED = TimeoutError(
     "the lookup was given up"
 )  # what waits for it learns when the one who asked is torn away
 MAX_BYTES = 64 * 1024
@@ -61,7 +61,7 @@ def needs_lookup(geo: Geo | None, enabled: bool) -> str | None:
     return geo.ip_address.strip().partition("%")[0]
 
 
-def merge(geo: Geo, place: Place | None) -> Geo:
+def merge(geo: Geo, place: GeoLocation | None) -> Geo:
     """The geo to decide by: the caller's, with the place that was found, if any, in a copy.
 
     An address that is none, the literal for an unknown one included, is not passed on.
@@ -80,7 +80,7 @@ def merge(geo: Geo, place: Place | None) -> Geo:
     )
 
 
-class Lookup(Generic[AnyTransport]):
+class BaseGeoLookup(Generic[AnyTransport]):
     """All of a lookup but the exchange of bytes, which is where the twins differ."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Lookup(Generic[AnyTransport]):
         self._log = LimitedLog(log, clock)
         self._timeout_s = timeout_s
         self._now = now
-        self._places = PlaceCache(
+        self._places = GeoCache(
             timeout_s=timeout_s,
             ttl_s=ttl_s,
             negative_ttl_s=negative_ttl_s,
@@ -123,10 +123,10 @@ class Lookup(Generic[AnyTransport]):
     def _request(self, ip: str) -> HttpRequest:
         return HttpRequest("GET", self._url, {} if ip == UNKNOWN_IP_ADDRESS else {"x-forwarded-for": ip})
 
-    def _learn(self, ip: str, flight: Flight, outcome: HttpResponse | Exception) -> None:
+    def _learn(self, ip: str, flight: PendingLookup, outcome: HttpResponse | Exception) -> None:
         """Let those who wait go on, then tell."""
         if isinstance(outcome, HttpResponse) and outcome.status == 200:
-            place = place_of_answer(outcome)
+            place = location_from_response(outcome)
             self._places.settle(ip, flight, place if place.is_known else None)
             if place.is_known:
                 self._emit(GEO_LOCATION_UPDATED, geo_context=merge(Geo(ip_address=ip), place))
@@ -157,7 +157,7 @@ class Lookup(Generic[AnyTransport]):
         self._emit(GEO_LOOKUP_FAILED, ip_address=ip, url=url, error=error)
 
 
-class GeoLookup(Lookup[Transport]):
+class GeoLookup(BaseGeoLookup[Transport]):
     """Asks Target's edge, in the caller's thread; a caller waits for at most `timeout_s` seconds."""
 
     def resolve(self, geo: Geo | None, *, enabled: bool, within_s: float | None = None) -> Geo | None:
@@ -170,7 +170,7 @@ class GeoLookup(Lookup[Transport]):
         ip = needs_lookup(geo, enabled)
         return merge(geo, None if ip is None else self.find(ip, within_s))
 
-    def find(self, ip: str, within_s: float | None = None) -> Place | None:
+    def find(self, ip: str, within_s: float | None = None) -> GeoLocation | None:
         """Return the place of an address; None when there is none, or no answer in time."""
         timeout_s = self._timeout_s if within_s is None else min(self._timeout_s, within_s)
         if timeout_s <= 0:
@@ -185,8 +185,8 @@ class GeoLookup(Lookup[Transport]):
         except TimeoutError:
             return None
 
-    def _ask(self, ip: str, flight: Flight, timeout_s: float) -> None:
-        outcome: HttpResponse | Exception = GIVEN_UP
+    def _ask(self, ip: str, flight: PendingLookup, timeout_s: float) -> None:
+        outcome: HttpResponse | Exception = LOOKUP_CANCELLED
         try:
             outcome = self._transport.send(self._request(ip), timeout=timeout_s, max_bytes=MAX_BYTES)
         except Exception as error:  # the transport may be the user's own, and raise anything

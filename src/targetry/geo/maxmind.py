@@ -12,14 +12,14 @@ from typing import Any, Protocol
 
 from targetry.errors import OptionError
 from targetry.events import GEO_LOCATION_UPDATED
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import Emit, merge, needs_lookup
 from targetry.models import Geo
 
 _OPTION = "geo_database"
 
 
-class Reader(Protocol):
+class MaxMindReader(Protocol):
     """What is used of `maxminddb.Reader`."""
 
     def get(self, ip_address: str, /) -> Any: ...
@@ -30,7 +30,7 @@ class Reader(Protocol):
 class GeoDatabase:
     """Has the place of `GeoLookup.resolve` in a client with the option `geo_database`."""
 
-    def __init__(self, reader: Reader, emit: Emit) -> None:
+    def __init__(self, reader: MaxMindReader, emit: Emit) -> None:
         self._reader = reader
         self._emit = emit
 
@@ -60,25 +60,25 @@ class GeoDatabase:
             self._emit(GEO_LOCATION_UPDATED, geo_context=resolved)
         return resolved
 
-    def find(self, ip: str) -> Place | None:
+    def find(self, ip: str) -> GeoLocation | None:
         """The place of an address; None when the file does not know it."""
         try:
             record = self._reader.get(ip)
         except Exception:  # not an address (the literal for an unknown one), a damaged record, a closed file
             return None
-        place = place_of_record(record)
+        place = location_from_record(record)
         return place if place.is_known else None
 
     def close(self) -> None:
         self._reader.close()
 
 
-def place_of_record(record: object) -> Place:
+def location_from_record(record: object) -> GeoLocation:
     """The place in a record of a city database; what it does not have is None."""
     subdivisions = _at(record, "subdivisions")
     state = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else None
     location = _at(record, "location")
-    return Place(
+    return GeoLocation(
         latitude=_number(_at(location, "latitude")),
         longitude=_number(_at(location, "longitude")),
         country_code=_text(_at(_at(record, "country"), "iso_code")),

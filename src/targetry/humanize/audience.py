@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from targetry.humanize.figures import shown_time
-from targetry.humanize.text import compact
+from targetry.humanize.figures import format_time
+from targetry.humanize.text import compact_json
 
-EVERYBODY: Final = "everybody"
+EVERY_VISITOR: Final = "everybody"
 
 _SUBJECTS: Final = {
     "user.browserType": "browser",
@@ -42,11 +42,11 @@ _COMPARISONS: Final = {
 }
 
 
-def in_words(conditions: list[Any]) -> str:
+def describe_audience(conditions: list[Any]) -> str:
     """What all of the conditions together ask for."""
     if len(conditions) == 1:
         return _words(conditions[0])
-    return " and ".join(_grouped(condition) for condition in conditions) or EVERYBODY
+    return " and ".join(_grouped(condition) for condition in conditions) or EVERY_VISITOR
 
 
 def _grouped(tree: Any) -> str:
@@ -59,11 +59,11 @@ def _grouped(tree: Any) -> str:
 
 def _words(tree: Any) -> str:
     if isinstance(tree, bool):
-        return EVERYBODY if tree else "nobody"
+        return EVERY_VISITOR if tree else "nobody"
     operator = _operator(tree)
     write = _WRITERS.get(operator or "")
     text = write(operator or "", _operands(tree)) if write is not None else None
-    return text if text is not None else compact(tree)
+    return text if text is not None else compact_json(tree)
 
 
 def _operator(tree: Any) -> str | None:
@@ -168,7 +168,7 @@ def _shown(path: str, value: Any) -> str:
     if path == "current_day" and str(value) in _DAYS:
         return _DAYS[str(value)]
     if path == "current_timestamp" and type(value) in (int, float):
-        return shown_time(value)
+        return format_time(value)
     if path == "current_time" and isinstance(value, str) and len(value) == 4 and value.isdigit():
         return f"{value[:2]}:{value[2:]} UTC"
-    return compact(value)
+    return compact_json(value)

@@ -10,7 +10,7 @@ from targetry.device.explain.explanation import Explanation, RuleExplanation, Ve
 from targetry.humanize.expression import expression, is_leaf, value_text
 
 
-def facts_of(explanation: Explanation) -> list[str]:
+def describe_facts(explanation: Explanation) -> list[str]:
     """What of the visitor rules go by, as far as it was given."""
     user, page, geo = (explanation.context[name] for name in ("user", "page", "geo"))
     version = f" {user['browserVersion']}" if user["browserVersion"] >= 0 else ""
@@ -21,13 +21,13 @@ def facts_of(explanation: Explanation) -> list[str]:
     return facts
 
 
-def experience_of(values: Mapping[str, Any]) -> str:
+def describe_experience(values: Mapping[str, Any]) -> str:
     """`Hero: autumn sale › Everyday`, from the meta of a rule or the response tokens of an option; empty where they name none."""
     names = (values.get(f"{word}.name", values.get(f"{word}.id")) for word in ("activity", "experience"))
     return " › ".join(str(name) for name in names if name is not None)
 
 
-def reason_of(rule: RuleExplanation) -> str:
+def describe_reason(rule: RuleExplanation) -> str:
     """Why it matched, or why not."""
     if rule.verdict is not Verdict.MATCHED:
         return rule.reason
@@ -37,7 +37,7 @@ def reason_of(rule: RuleExplanation) -> str:
     return "it is for everybody" if for_everybody else "its condition holds"
 
 
-class Part(NamedTuple):
+class ConditionLine(NamedTuple):
     """A part of a condition, `depth` levels below the whole. `holds` is None for what is neither true nor false; `value`
     is told where neither `holds` nor `text` tells it, `error` where there is none."""
 
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     error: str = ""
 
 
-def parts_of(condition: Node | None) -> Iterator[Part]:
+def condition_lines(condition: Node | None) -> Iterator[ConditionLine]:
     """Part by part, each before its operands; an operation has a line of its own unless all of its operands are leaves.
 
     Nothing for a condition that is a literal. Without recursion, since conditions are as deep as they like.
@@ -61,14 +61,14 @@ def parts_of(condition: Node | None) -> Iterator[Part]:
         on_one_line = not node.more and all(is_leaf(operand) for operand in node.operands)
         yield _part(depth, node, expression(node) if on_one_line else (node.operator or "list"))
         if node.more:
-            yield Part(depth + 1, f"{node.more:,} more")
+            yield ConditionLine(depth + 1, f"{node.more:,} more")
         if not on_one_line:
             pending += [(depth + 1, operand) for operand in reversed(node.operands)]
 
 
-def _part(depth: int, node: Node, text: str) -> Part:
+def _part(depth: int, node: Node, text: str) -> ConditionLine:
     if node.error is not None:
-        return Part(depth, text, error=f"cannot be evaluated: {node.error}")
+        return ConditionLine(depth, text, error=f"cannot be evaluated: {node.error}")
     if isinstance(node.value, bool):
-        return Part(depth, text, node.value)
-    return Part(depth, text, value="" if is_leaf(node) else value_text(node))
+        return ConditionLine(depth, text, node.value)
+    return ConditionLine(depth, text, value="" if is_leaf(node) else value_text(node))

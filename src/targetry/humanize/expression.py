@@ -7,8 +7,8 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from targetry.device.explain.condition_tree import Node
-from targetry.humanize.figures import shown_time
-from targetry.humanize.text import compact
+from targetry.humanize.figures import format_time
+from targetry.humanize.text import compact_json
 
 _BETWEEN: Final = frozenset(
     {"==", "===", "!=", "!==", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%", "and", "or"}
@@ -36,7 +36,7 @@ def expression(node: Node) -> str:
 
 def value_text(node: Node) -> str:
     """`is 42`; nothing where there is no value."""
-    return "" if node.value is UNSET else f"is {compact(node.value)}"
+    return "" if node.value is UNSET else f"is {compact_json(node.value)}"
 
 
 def _leaf(node: Node, by_the_clock: bool) -> str:
@@ -51,4 +51,4 @@ def _leaf(node: Node, by_the_clock: bool) -> str:
 def _shown(value: Any, by_the_clock: bool) -> str:
     """A literal or a fact's value; beside the clock, milliseconds as a date."""
     is_number = type(value) in (int, float)
-    return shown_time(value) if by_the_clock and is_number else compact(value)
+    return format_time(value) if by_the_clock and is_number else compact_json(value)

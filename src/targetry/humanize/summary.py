@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from targetry.device.explain.explanation import shown_window
-from targetry.device.ruleset import Rule, RuleSet, split_window
-from targetry.humanize.audience import in_words
+from targetry.device.explain.explanation import display_window
+from targetry.device.ruleset import CompiledRule, RuleSet, split_window
+from targetry.humanize.audience import describe_audience
 
 
 class ExperienceSummary(msgspec.Struct, rename="camel"):
@@ -42,7 +42,7 @@ class LocationSummary(msgspec.Struct, rename="camel"):
     is_remote: bool
 
 
-class QuarantineSummary(msgspec.Struct, rename="camel"):
+class UnusableRuleSummary(msgspec.Struct, rename="camel"):
     """A rule that never matches."""
 
     location: str
@@ -50,7 +50,7 @@ class QuarantineSummary(msgspec.Struct, rename="camel"):
     reason: str
 
 
-class Summary(msgspec.Struct, rename="camel"):
+class ArtifactSummary(msgspec.Struct, rename="camel"):
     """`rules` counts those that can be used."""
 
     version: str
@@ -63,12 +63,12 @@ class Summary(msgspec.Struct, rename="camel"):
     rules: int
     activities: list[ActivitySummary]
     locations: list[LocationSummary]
-    quarantined: list[QuarantineSummary]
+    quarantined: list[UnusableRuleSummary]
 
 
-def summary(rules: RuleSet) -> Summary:
+def summarize_artifact(rules: RuleSet) -> ArtifactSummary:
     locations = list(_locations(rules))
-    return Summary(
+    return ArtifactSummary(
         version=rules.version,
         client_code=_text(rules.meta.get("clientCode")),
         environment=_text(rules.meta.get("environment")),
@@ -80,7 +80,7 @@ def summary(rules: RuleSet) -> Summary:
         activities=_activities(rules),
         locations=locations,
         quarantined=[
-            QuarantineSummary(f"{one.location_type} {one.location}", one.position, one.reason)
+            UnusableRuleSummary(f"{one.location_type} {one.location}", one.position, one.reason)
             for one in rules.quarantined
         ],
     )
@@ -119,21 +119,21 @@ def _activities(rules: RuleSet) -> list[ActivitySummary]:
     return list(activities.values())
 
 
-def _every_rule(rules: RuleSet) -> Iterator[tuple[str, Rule]]:
+def _every_rule(rules: RuleSet) -> Iterator[tuple[str, CompiledRule]]:
     for kind, known in (("mbox", rules.mboxes), ("view", rules.views)):
         for name, location in known.items():
             for rule in location.rules:
                 yield f"{kind} {name}", rule
 
 
-def _experience(rule: Rule, meta: dict[str, Any]) -> ExperienceSummary:
-    low, high = shown_window(rule.low, rule.high)
+def _experience(rule: CompiledRule, meta: dict[str, Any]) -> ExperienceSummary:
+    low, high = display_window(rule.low, rule.high)
     _, others = split_window(rule.condition)
     return ExperienceSummary(
         id=meta.get("experience.id"),
         name=_text(meta.get("experience.name")),
         share=round(max(0.0, high - low), 4),
-        audience=in_words(others),
+        audience=describe_audience(others),
         property_tokens=sorted(rule.tokens),
         locations=[],
         offers=[],

@@ -8,7 +8,7 @@ from typing import Any, Final
 _SHOWN_CHARACTERS: Final = 400
 
 
-def visible(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """The text without what a terminal would take for commands, or what would turn the text around it."""
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
@@ -16,14 +16,14 @@ def visible(text: str) -> str:
     )
 
 
-def shortened(text: str) -> str:
+def truncate_text(text: str) -> str:
     """The text, or its beginning and how much there is of it."""
-    text = visible(text)
+    text = escape_control_characters(text)
     if len(text) <= _SHOWN_CHARACTERS:
         return text
     return f"{text[:_SHOWN_CHARACTERS]}… ({len(text):,} characters)"
 
 
-def compact(value: Any) -> str:
+def compact_json(value: Any) -> str:
     """A JSON value on one line."""
     return json.dumps(value, ensure_ascii=False)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.device import CLIENT, NOW_MS, SAFARI, facts
 from targetry.device.logic.allocation import allocation
-from targetry.device.logic.facts import Facts, RequestFacts, geo_facts, parameter_facts, visitor_of
+from targetry.device.logic.facts import Facts, RequestFacts, bucketing_id, geo_facts, parameter_facts
 from targetry.device.logic.operators import EvaluationError
 from targetry.models import Address, ClientHints, Context, CustomerId, Geo, MboxRequest, VisitorId
 
@@ -303,7 +303,7 @@ CRM = [CustomerId(id="crm", integration_code="x", authenticated_state="authentic
 def test_a_visitor_is_known_by_ecid_then_tnt_id_then_third_party_id(
     visitor_id: VisitorId | None, visitor: str
 ) -> None:
-    assert visitor_of(visitor_id) == visitor
+    assert bucketing_id(visitor_id) == visitor
 
 
 def test_the_allocation_is_that_of_the_formula() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targetry.device.logic.user_agent import Client, client_of
+from targetry.device.logic.user_agent import UserAgentInfo, parse_user_agent
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -190,34 +190,36 @@ HOSTILE = ["edg", "edg/", "version/1 ", "mobile/", "mobile/a ", "chrome/", "fire
 
 @pytest.mark.parametrize("user_agent", CLIENTS)
 def test_real_clients_have_the_names_that_rules_use(user_agent):
-    assert client_of(user_agent) == CLIENTS[user_agent]
+    assert parse_user_agent(user_agent) == CLIENTS[user_agent]
 
 
 @pytest.mark.parametrize("text", BROWSERS, ids=ascii)
 def test_a_browser_is_known_by_its_version(text):
-    assert client_of(text)[:2] == BROWSERS[text]
+    assert parse_user_agent(text)[:2] == BROWSERS[text]
 
 
 @pytest.mark.parametrize("text", [*CLIENTS, *BROWSERS], ids=ascii)
 def test_a_browser_is_known_in_any_case(text):
-    assert client_of(text.upper())[:2] == client_of(text.lower())[:2] == client_of(text)[:2]
+    assert (
+        parse_user_agent(text.upper())[:2] == parse_user_agent(text.lower())[:2] == parse_user_agent(text)[:2]
+    )
 
 
 @pytest.mark.parametrize("text", PLATFORMS)
 def test_a_platform_is_the_first_that_is_mentioned(text):
-    assert client_of(text).platform == PLATFORMS[text]
+    assert parse_user_agent(text).platform == PLATFORMS[text]
 
 
 @pytest.mark.parametrize("brands", BRANDS)
 def test_known_brands_override_the_user_agent(brands):
     expected = BRANDS[brands] or ("firefox", 73)
 
-    assert client_of(FIREFOX, brands_full=brands) == Client(*expected, "windows")
-    assert client_of(FIREFOX, brands_major=brands) == Client(*expected, "windows")
+    assert parse_user_agent(FIREFOX, brands_full=brands) == UserAgentInfo(*expected, "windows")
+    assert parse_user_agent(FIREFOX, brands_major=brands) == UserAgentInfo(*expected, "windows")
 
 
 def test_a_brand_without_a_number_keeps_the_version_of_the_user_agent():
-    assert client_of(FIREFOX, brands_full='"Chrome";v=".7"') == Client("chrome", 73, "windows")
+    assert parse_user_agent(FIREFOX, brands_full='"Chrome";v=".7"') == UserAgentInfo("chrome", 73, "windows")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_a_brand_without_a_number_keeps_the_version_of_the_user_agent():
     ids=["both", "empty", "missing", "says nothing"],
 )
 def test_full_versions_are_asked_before_major_ones(full, major, version):
-    assert client_of(FIREFOX, None, full, major).version == version
+    assert parse_user_agent(FIREFOX, None, full, major).version == version
 
 
 @pytest.mark.parametrize(
@@ -251,36 +253,36 @@ def test_full_versions_are_asked_before_major_ones(full, major, version):
     ],
 )
 def test_a_platform_hint_replaces_the_platform(hint, platform):
-    assert client_of(FIREFOX, hint) == Client("firefox", 73, platform)
+    assert parse_user_agent(FIREFOX, hint) == UserAgentInfo("firefox", 73, platform)
 
 
 def test_hints_alone_are_enough():
-    assert client_of(None, "macOS", '"Google Chrome";v="119.0"') == Client("chrome", 119, "mac")
+    assert parse_user_agent(None, "macOS", '"Google Chrome";v="119.0"') == UserAgentInfo("chrome", 119, "mac")
 
 
 def test_no_user_agent_is_an_unknown_client():
-    assert client_of(None) == Client("unknown", -1, "unknown")
+    assert parse_user_agent(None) == UserAgentInfo("unknown", -1, "unknown")
 
 
 def test_a_client_is_looked_at_once():
     text = "Chrome/80 looked-at-once"
     same = text[:3] + text[3:]
 
-    assert client_of(text) is client_of(same)
-    assert client_of(text, "Linux") is client_of(same, "Linux")
+    assert parse_user_agent(text) is parse_user_agent(same)
+    assert parse_user_agent(text, "Linux") is parse_user_agent(same, "Linux")
 
 
 @pytest.mark.parametrize("hint", [None, "Linux"])
 def test_a_very_long_user_agent_is_not_kept(hint):
     text = "Chrome/80 " + "x" * 5000
 
-    assert client_of(text, hint) is not client_of(text, hint)
-    assert client_of(text, hint).version == 80
+    assert parse_user_agent(text, hint) is not parse_user_agent(text, hint)
+    assert parse_user_agent(text, hint).version == 80
 
 
 def test_only_the_start_of_an_endless_user_agent_is_read():
-    assert client_of("x" * 32_000 + "Chrome/80").version == 80
-    assert client_of("x" * 33_000 + "Chrome/80").version == -1
+    assert parse_user_agent("x" * 32_000 + "Chrome/80").version == 80
+    assert parse_user_agent("x" * 33_000 + "Chrome/80").version == -1
 
 
 @pytest.mark.parametrize("unit", HOSTILE, ids=ascii)
@@ -288,13 +290,13 @@ def test_only_the_start_of_an_endless_user_agent_is_read():
 def test_hostile_text_is_read_to_its_end(start, unit):
     text = start + unit * (100_000 // len(unit))
 
-    assert client_of(text, None, text) == client_of(text, None, text)
+    assert parse_user_agent(text, None, text) == parse_user_agent(text, None, text)
 
 
 @given(user_agent=ANY_TEXT, hint=st.none() | ANY_TEXT, full=st.none() | ANY_TEXT, major=st.none() | ANY_TEXT)
 @settings(deadline=None)
 def test_any_text_gives_a_client(user_agent, hint, full, major):
-    browser, version, platform = client_of(user_agent, hint, full, major)
+    browser, version, platform = parse_user_agent(user_agent, hint, full, major)
 
     assert browser in {"edge", "mobile safari", "safari", "chrome", "firefox", "ie", "unknown"}
     assert version >= -1
@@ -304,7 +306,7 @@ def test_any_text_gives_a_client(user_agent, hint, full, major):
 @given(st.lists(st.sampled_from([*BROWSERS, *PLATFORMS, FIREFOX]), max_size=5).map(" ".join))
 @settings(deadline=None)
 def test_what_hints_leave_open_comes_from_the_user_agent(text):
-    bare = client_of(text)
+    bare = parse_user_agent(text)
 
-    assert client_of(text, "Other", '"Other";v="1"') == bare._replace(platform="Other")
-    assert client_of(text, None, '"Edge";v="7"') == Client("edge", 7, bare.platform)
+    assert parse_user_agent(text, "Other", '"Other";v="1"') == bare._replace(platform="Other")
+    assert parse_user_agent(text, None, '"Edge";v="7"') == UserAgentInfo("edge", 7, bare.platform)

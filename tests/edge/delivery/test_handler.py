@@ -7,10 +7,10 @@ import pytest
 
 from support.edge import HERO, NOW_MS, QUERY, WEB, ask, experience, shop_shelf, told
 from targetry.edge.artifacts.registry import Served, Shelf
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.samples import shop, shop_path
 
-BERLIN = Place(country_code="DE", city="BERLIN", ip_address="203.0.113.7")
+BERLIN = GeoLocation(country_code="DE", city="BERLIN", ip_address="203.0.113.7")
 
 
 def hero(**changes: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from targetry.edge.delivery.coercion import coerce
 from targetry.edge.delivery.handler import parse
 from targetry.edge.delivery.request_forms import brand_list
 from targetry.edge.in_process import LocalEdge, edge
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.models import DeliveryRequest
 from targetry.samples import shop, shop_path
 
@@ -275,8 +275,8 @@ def test_understood_request_is_counted_nowhere() -> None:
     assert "not understood" not in client.get("/recent").text
 
 
-ROME = Place(country_code="IT", city="ROME")
-BERLIN = Place(country_code="DE", city="BERLIN")
+ROME = GeoLocation(country_code="IT", city="ROME")
+BERLIN = GeoLocation(country_code="DE", city="BERLIN")
 PLACES = {"203.0.113.7": ROME, "127.0.0.1": BERLIN, "2001:db8::7": ROME}
 
 

@@ -18,10 +18,10 @@ import msgspec
 from targetry.device.explain.budget import Allowance
 from targetry.device.explain.condition_tree import Node, condition_tree
 from targetry.device.explain.truncation import excerpt
-from targetry.device.logic.facts import Details, Facts, RequestFacts, visitor_of
+from targetry.device.logic.facts import Details, Facts, RequestFacts, bucketing_id
 from targetry.device.matching import all_matches, first_match
 from targetry.device.remote import RemoteDependency, remote_dependency
-from targetry.device.ruleset import Location, Rule, RuleSet
+from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.errors import ArtifactError
 from targetry.models import Context, DeliveryRequest, RequestDetails
 
@@ -105,7 +105,7 @@ def explain(
 
     `allowance` is what it may cost besides the decision: by default about two seconds.
     """
-    facts = RequestFacts(request.context or _NO_CONTEXT, visitor_of(request.id), client_code, now_ms)
+    facts = RequestFacts(request.context or _NO_CONTEXT, bucketing_id(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
     context = Facts(facts, RequestDetails(), None).as_dict(None)
     del context["mbox"]
@@ -212,7 +212,7 @@ class _Placed(NamedTuple):
 
     location: str
     position: int
-    rule: Rule | None
+    rule: CompiledRule | None
     fault: str = ""
     parsed: Any = None
 
@@ -221,7 +221,12 @@ class _Meeting:
     """The rules of one location asked for, met one after the other."""
 
     def __init__(
-        self, facts: Facts, token: str | None, matches: list[Rule], first_only: bool, allowance: Allowance
+        self,
+        facts: Facts,
+        token: str | None,
+        matches: list[CompiledRule],
+        first_only: bool,
+        allowance: Allowance,
     ) -> None:
         self._facts = facts
         self._allowance = allowance
@@ -231,7 +236,7 @@ class _Meeting:
         self._keys: set[str] = set()
         self._is_over = False
 
-    def is_match(self, rule: Rule | None) -> bool:
+    def is_match(self, rule: CompiledRule | None) -> bool:
         return rule in self._matches
 
     def explained(self, placed: _Placed) -> RuleExplanation:
@@ -261,7 +266,7 @@ class _Meeting:
         shown: dict[str, Any] = excerpt(meta, self._allowance)
         return shown
 
-    def _verdict(self, rule: Rule) -> tuple[Verdict, str]:
+    def _verdict(self, rule: CompiledRule) -> tuple[Verdict, str]:
         if self._is_over:
             return Verdict.NOT_REACHED, "an earlier rule decided"
         if rule.tokens and self._token not in rule.tokens:
@@ -275,13 +280,13 @@ class _Meeting:
             return Verdict.RULE_KEY, f"an earlier rule of the key {rule.key} matched"
         return self._why_not(rule)
 
-    def _why_not(self, rule: Rule) -> tuple[Verdict, str]:
+    def _why_not(self, rule: CompiledRule) -> tuple[Verdict, str]:
         try:
             if rule.audience is not None and not rule.audience(self._fresh(), None):
                 return Verdict.CONDITION, "its condition does not hold"
             allocation = self._allocation(rule)
             if allocation is not None and not rule.low <= allocation <= rule.high:
-                low, high = shown_window(rule.low, rule.high)
+                low, high = display_window(rule.low, rule.high)
                 return Verdict.ALLOCATION, f"the allocation {allocation:g} is not in {low:g} to {high:g}"
             if rule.test is not None and not rule.test(self._fresh(), allocation):
                 return Verdict.CONDITION, "its condition does not hold"
@@ -289,13 +294,13 @@ class _Meeting:
             return Verdict.FAILED, f"its condition cannot be evaluated: {error}"
         return Verdict.FAILED, "earlier rules have used up the work that a decision may cost"
 
-    def _add_condition(self, rule: Rule, explained: RuleExplanation) -> None:
+    def _add_condition(self, rule: CompiledRule, explained: RuleExplanation) -> None:
         allocation = explained.allocation = self._allocation(rule)
         if _has_window(rule):
-            explained.window = shown_window(rule.low, rule.high)
+            explained.window = display_window(rule.low, rule.high)
         explained.condition = condition_tree(rule.condition, self._fresh, allocation, self._allowance)
 
-    def _allocation(self, rule: Rule) -> float | None:
+    def _allocation(self, rule: CompiledRule) -> float | None:
         """The visitor's, where the rule asks for it."""
         asks = _has_window(rule) or rule.test is not None
         return self._facts.request.allocation(rule.activity_id) if asks else None
@@ -319,15 +324,15 @@ class _PaidFacts(Facts, kw_only=True):
 _NOT_MET = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_KEY})
 
 
-def _has_window(rule: Rule) -> bool:
+def _has_window(rule: CompiledRule) -> bool:
     """Also for one that leaves nobody out."""
     return rule.low != -math.inf or rule.high != math.inf
 
 
-def shown_window(low: float, high: float) -> tuple[float, float]:
+def display_window(low: float, high: float) -> tuple[float, float]:
     """A rule's window on the scale from 0 to 100, without the hair's breadth by which `<` differs from `<=`."""
     return max(0.0, round(low, 4)), min(100.0, round(high, 4))
 
 
-def _properties(rule: Rule) -> str:
+def _properties(rule: CompiledRule) -> str:
     return ("property " if len(rule.tokens) == 1 else "properties ") + ", ".join(sorted(rule.tokens))

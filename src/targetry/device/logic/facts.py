@@ -15,7 +15,7 @@ import msgspec
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.javascript import EvaluationError
 from targetry.device.logic.url import UrlParts, parse_url
-from targetry.device.logic.user_agent import Client, client_of
+from targetry.device.logic.user_agent import UserAgentInfo, parse_user_agent
 from targetry.models import Context, Geo, MboxRequest, RequestDetails, ViewRequest, VisitorId
 
 Details = MboxRequest | ViewRequest | RequestDetails
@@ -51,7 +51,7 @@ class _Lazy(Generic[T]):
         return value
 
 
-class Problem(NamedTuple):
+class RuleFailure(NamedTuple):
     """A rule of an activity that could not be evaluated, and so was skipped (D-18)."""
 
     activity_id: str
@@ -74,13 +74,13 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     visitor: str
     client_code: str
     now_ms: int
-    problems: list[Problem] = []
+    problems: list[RuleFailure] = []
     allocations: dict[str, float] = {}
     work_left: int = _WORK_PER_REQUEST
 
     def failed(self, activity_id: str, error: Exception) -> None:
         """Note what went wrong with a rule; without the traceback, which holds all that the decision held."""
-        self.problems.append(Problem(activity_id, error.with_traceback(None)))
+        self.problems.append(RuleFailure(activity_id, error.with_traceback(None)))
 
     def allocation(self, activity_id: str) -> float:
         """Where the visitor falls in an activity, 0.00 to 99.99."""
@@ -90,12 +90,12 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
         return value
 
     @_Lazy
-    def user(self) -> Client:
+    def user(self) -> UserAgentInfo:
         context = self.context
         hints = context.client_hints
         if hints is None:
-            return client_of(context.user_agent)
-        return client_of(
+            return parse_user_agent(context.user_agent)
+        return parse_user_agent(
             context.user_agent,
             hints.platform,
             hints.browser_ua_with_full_version,
@@ -186,7 +186,7 @@ class Facts(msgspec.Struct, dict=True, eq=False):
         return context
 
 
-def visitor_of(visitor_id: VisitorId | None) -> str:
+def bucketing_id(visitor_id: VisitorId | None) -> str:
     """The id that a visitor is bucketed by: ECID, tntId without its location suffix, third-party id (§6)."""
     if visitor_id is None:
         return ""

@@ -24,7 +24,7 @@ _LONGEST_CACHED = 2048  # characters, of all that is known about one client
 _LONGEST_READ = 32_768  # characters; the headers that servers let through are shorter
 
 
-class Client(NamedTuple):
+class UserAgentInfo(NamedTuple):
     """A visitor's browser, its major version (-1: not known) and platform."""
 
     browser: str
@@ -85,12 +85,12 @@ _PLATFORMS = (
 _RULE_NAMES = {"Windows": "windows", "Macintosh": "mac", "Mac OS": "mac", "macOS": "mac", "Linux": "linux"}
 
 
-def client_of(
+def parse_user_agent(
     user_agent: str | None,
     platform_hint: str | None = None,
     brands_full: str | None = None,
     brands_major: str | None = None,
-) -> Client:
+) -> UserAgentInfo:
     """The client that sent `user_agent`; its client hints, where there are any, know better.
 
     `platform_hint` is the hints' `platform`; `brands_full` and `brands_major` are `browserUAWithFullVersion`
@@ -105,15 +105,15 @@ def client_of(
     return _hinted_cached(text, platform_hint, brands)
 
 
-def _of_text(text: str) -> Client:
+def _of_text(text: str) -> UserAgentInfo:
     read = text[:_LONGEST_READ]
-    return Client(*_browser(_plain(read)), _platform(read))
+    return UserAgentInfo(*_browser(_plain(read)), _platform(read))
 
 
-def _hinted(text: str, platform_hint: str | None, brands: str) -> Client:
+def _hinted(text: str, platform_hint: str | None, brands: str) -> UserAgentInfo:
     client = _of_text(text)
     browser, version = _brand(_plain(brands[:_LONGEST_READ]))
-    return Client(
+    return UserAgentInfo(
         client.browser if browser == "unknown" else browser,
         client.version if version < 0 else version,
         client.platform if platform_hint is None else _RULE_NAMES.get(platform_hint, platform_hint),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from targetry.device.explain.explanation import shown_window
-from targetry.device.ruleset import Rule, RuleSet
+from targetry.device.explain.explanation import display_window
+from targetry.device.ruleset import CompiledRule, RuleSet
 from targetry.ledger.event import Activity, Experience
 from targetry.report.ordering import id_order
 
@@ -24,13 +24,13 @@ class _Found:
         self.names: dict[str, str | None] = {}
         self.windows: dict[str, Windows] = {}
 
-    def add(self, rule: Rule, meta: dict[str, Any]) -> None:
+    def add(self, rule: CompiledRule, meta: dict[str, Any]) -> None:
         experience = meta.get("experience.id")
         if experience is None:
             return
         key = str(experience)
         self.names.setdefault(key, _text(meta.get("experience.name")))
-        self.windows.setdefault(key, set()).add(shown_window(rule.low, rule.high))
+        self.windows.setdefault(key, set()).add(display_window(rule.low, rule.high))
 
     def activity(self, activity_id: str) -> Activity:
         is_split = self.type == _SPLIT_TYPE
@@ -54,7 +54,7 @@ def activities_of(rules: RuleSet) -> list[Activity]:
     return [one.activity(activity_id) for activity_id, one in found.items()]
 
 
-def _every_rule(rules: RuleSet) -> Iterator[Rule]:
+def _every_rule(rules: RuleSet) -> Iterator[CompiledRule]:
     for location in (*rules.mboxes.values(), *rules.views.values()):
         yield from location.rules
 

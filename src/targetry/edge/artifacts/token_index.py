@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.logic.allocation import allocation
-from targetry.device.ruleset import Location, Rule, RuleSet
+from targetry.device.ruleset import CompiledRule, Location, RuleSet
 
 
 class Attribution(NamedTuple):
@@ -26,7 +26,7 @@ UNKNOWN = Attribution()
 class _Giver(NamedTuple):
     """A rule that gives out a token."""
 
-    rule: Rule
+    rule: CompiledRule
     attribution: Attribution
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from targetry._runtime.rate_limited_log import LimitedLog
 from targetry._runtime.threads import start_daemon_thread
-from targetry.device.unusable_rules import summarize
+from targetry.device.unusable_rules import describe_unusable_rules
 from targetry.edge.artifacts.registry import Served, Shelf
 from targetry.errors import ArtifactError, NoThreadError
 
@@ -145,7 +145,7 @@ class Artifacts:
             organization_id=self._organization_id,
         )
         if served.rules.quarantined:
-            text = summarize(served.rules)
+            text = describe_unusable_rules(served.rules)
             self._limited_log.warning(f"unusable {file.path}", "in %s %s", file.path, text)
         file.refused, file.loaded_at = None, time.time()
         return served

@@ -14,7 +14,7 @@ import msgspec
 
 from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.logic.facts import Details
-from targetry.device.ruleset import Location, Rule, RuleSet
+from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.edge.http.errors import Refused
 from targetry.models import Address, DeliveryRequest
 
@@ -95,7 +95,7 @@ def _cost(location: Location) -> LocationCost:
     return LocationCost(len(costs), sum(conditions), max(answers), sum(answers), max(macros), sum(macros))
 
 
-def _rule_cost(rule: Rule) -> tuple[int, int, int]:
+def _rule_cost(rule: CompiledRule) -> tuple[int, int, int]:
     """Bytes of condition and of answer, and the number of macros."""
     document = read_rule(rule.raw)
     consequence = bytes(document.consequence)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from targetry.device.decide import Decision
-from targetry.device.logic.facts import visitor_of
+from targetry.device.logic.facts import bucketing_id
 from targetry.edge.artifacts.registry import Served
 from targetry.edge.artifacts.token_index import UNKNOWN
 from targetry.ledger.event import Event, Kind
@@ -46,7 +46,7 @@ class _Scribe:
         self._request = request
         self._served = served
         self._session_id = session_id
-        self._visitor = visitor_of(request.id)
+        self._visitor = bucketing_id(request.id)
 
     def impressions(self, decision: Decision) -> Iterator[Event]:
         """What was executed; a token that a request shows at two locations is counted at both."""

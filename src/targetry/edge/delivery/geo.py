@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from targetry.edge.delivery.handler import FindPlace
 from targetry.edge.delivery.request_parsing import check_field_count
-from targetry.geo.location import Place, place_of_headers
+from targetry.geo.location import GeoLocation, location_from_headers
 from targetry.models.ip_address import is_ip_address, parse_ip_address
 
 _FIELDS = {
@@ -44,7 +44,7 @@ def geo_values(request: Request, find_place: FindPlace | None) -> tuple[dict[str
     check_field_count(request.url.query)
     said = {**request.headers, **request.query_params}
     address, is_unread = _address_in(said, request)
-    place = place_of_headers(said)
+    place = location_from_headers(said)
     if not place.is_known and address is not None and find_place is not None:
         place = find_place(address) or place
     values = {**({} if address is None else {"x-forwarded-for": address}), **dict(_known(place))}
@@ -71,7 +71,7 @@ def geo_headers(values: dict[str, Any]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text.isprintable() and _is_latin(text)}
 
 
-def _known(place: Place) -> Iterator[tuple[str, Any]]:
+def _known(place: GeoLocation) -> Iterator[tuple[str, Any]]:
     for name, field in _FIELDS.items():
         value = getattr(place, field)
         if value is not None:

@@ -19,7 +19,7 @@ import msgspec
 
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import Decision, decide
-from targetry.device.logic.facts import Problem
+from targetry.device.logic.facts import RuleFailure
 from targetry.device.trace import TraceSource
 from targetry.edge.artifacts.registry import Served, Shelf
 from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
@@ -27,12 +27,12 @@ from targetry.edge.delivery.events import occurrences
 from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.delivery.request_parsing import Query, read_query, read_request
 from targetry.edge.http.errors import Refused, error_body
-from targetry.geo.location import Place
+from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import merge, needs_lookup
 from targetry.ledger.event import Event
 from targetry.models import DeliveryRequest, DeliveryResponse, Geo, NotificationResponse, Option
 
-FindPlace = Callable[[str], Place | None]
+FindPlace = Callable[[str], GeoLocation | None]
 """The place of an IP address; None when it is not known. Must not raise."""
 
 _METHOD_TOKEN: Final = "activity.decisioningMethod"
@@ -54,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
     events: Sequence[Event] = ()
     notifications: int = 0
     telemetry: int = 0
-    problems: Sequence[Problem] = ()
+    problems: Sequence[RuleFailure] = ()
     request: DeliveryRequest | None = None
     served: Served | None = None
     unread: tuple[str, ...] = ()

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from targetry.device.artifact import read_rule
-from targetry.device.ruleset import Location, Rule, RuleSet, Window
+from targetry.device.ruleset import AllocationWindow, CompiledRule, Location, RuleSet
 from targetry.edge.artifacts.registry import Served
 from targetry.models import DeliveryRequest, QAMode
 
 _MOST_LISTED: Final = 100
-_EVERY_ALLOCATION: Final = Window()
+_EVERY_ALLOCATION: Final = AllocationWindow()
 
 
 def rules_for(served: Served, request: DeliveryRequest) -> RuleSet:
@@ -58,7 +58,7 @@ class _Qa:
     def location(self, location: Location) -> Location:
         return Location(made for rule in location.rules if (made := self._rule(rule)) is not None)
 
-    def _rule(self, rule: Rule) -> Rule | None:
+    def _rule(self, rule: CompiledRule) -> CompiledRule | None:
         """The rule as QA mode has it; None where it cannot match."""
         if self._only is not None and rule.activity_id not in self._only:
             return None
@@ -72,8 +72,8 @@ class _Qa:
         is_true = bool(audiences) and self._true.issuperset(audiences)
         if chosen is None and not is_true:
             return rule
-        window = Window(rule.low, rule.high) if chosen is None else _EVERY_ALLOCATION
-        made = Rule(rule.raw, rule.key, rule.activity_id, rule.tokens, window)
+        window = AllocationWindow(rule.low, rule.high) if chosen is None else _EVERY_ALLOCATION
+        made = CompiledRule(rule.raw, rule.key, rule.activity_id, rule.tokens, window)
         made.audience, made.test, made.template = None if is_true else rule.audience, rule.test, rule.template
         return made
 

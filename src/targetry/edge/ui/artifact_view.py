@@ -7,8 +7,13 @@ from typing import Final
 import msgspec
 
 from targetry.edge.artifacts.registry import Served
-from targetry.humanize.kinds import kind_in_words
-from targetry.humanize.summary import ActivitySummary, LocationSummary, QuarantineSummary, summary
+from targetry.humanize.kinds import describe_activity_type
+from targetry.humanize.summary import (
+    ActivitySummary,
+    LocationSummary,
+    UnusableRuleSummary,
+    summarize_artifact,
+)
 from targetry.ledger.event import Activity
 
 COLOURS: Final = 8
@@ -56,12 +61,12 @@ class ShownArtifact(msgspec.Struct, frozen=True):
     more_activities: int
     locations: list[LocationSummary]
     more_locations: int
-    quarantined: list[QuarantineSummary]
+    quarantined: list[UnusableRuleSummary]
 
 
 def shown_artifact(served: Served) -> ShownArtifact:
     """Goes through all rules, so it is worth keeping."""
-    told = summary(served.rules)
+    told = summarize_artifact(served.rules)
     return ShownArtifact(
         name=served.name,
         client=served.client,
@@ -84,7 +89,7 @@ def _activity(told: ActivitySummary, known: Activity | None) -> ShownActivity:
     return ShownActivity(
         name=told.name if told.name is not None else f"activity {told.id}",
         id="" if told.id is None else str(told.id),
-        kind=kind_in_words(told.type),
+        kind=describe_activity_type(told.type),
         bar=bar,
         experiences=[
             ShownExperience(

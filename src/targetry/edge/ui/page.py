@@ -39,15 +39,15 @@ from targetry.edge.ui.request_history import Recent, Seen
 from targetry.edge.ui.request_view import shown_request, unexplained
 from targetry.errors import MissingExtraError
 from targetry.humanize.figures import (
-    counted,
-    shown_clock,
-    shown_iso_time,
-    shown_p_value,
-    shown_removal,
-    shown_time,
-    unusable_totals,
+    describe_removal,
+    describe_unusable_totals,
+    format_clock,
+    format_iso_time,
+    format_p_value,
+    format_time,
+    pluralize,
 )
-from targetry.humanize.text import shortened
+from targetry.humanize.text import truncate_text
 from targetry.ledger.errors import LedgerError
 from targetry.report.plot import MOST_ACTIVITIES, PlotError, plotted
 
@@ -195,15 +195,15 @@ class _Templates:
             lstrip_blocks=True,
         )
         made.filters.update(
-            clock=shown_clock,
-            count=counted,
-            time=shown_time,
-            iso_time=shown_iso_time,
+            clock=format_clock,
+            count=pluralize,
+            time=format_time,
+            iso_time=format_iso_time,
             percent=_percent,
-            p_value=shown_p_value,
+            p_value=format_p_value,
             rate_bars=rate_bars,
-            unusable_totals=unusable_totals,
-            removal=lambda one: shown_removal(one.removed, one.from_ms, one.to_ms),
+            unusable_totals=describe_unusable_totals,
+            removal=lambda one: describe_removal(one.removed, one.from_ms, one.to_ms),
         )
         self._page = made.get_template("page.html")
         self._row = made.get_template("request.html")
@@ -228,7 +228,7 @@ def _templates() -> _Templates:
 
 def _finalized(value: Any) -> Any:
     """No text is endless, and none holds what changes the text around it, such as marks of direction."""
-    return shortened(value) if type(value) is str else value
+    return truncate_text(value) if type(value) is str else value
 
 
 def _text(name: str) -> str:

@@ -12,12 +12,17 @@ import msgspec
 
 from targetry.device.explain.condition_tree import Node
 from targetry.device.explain.explanation import LocationExplanation, RuleExplanation, Verdict, explain
-from targetry.device.logic.facts import visitor_of
+from targetry.device.logic.facts import bucketing_id
 from targetry.device.ruleset import RuleSet
 from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.ui.request_history import Seen
-from targetry.humanize.explanation import experience_of, facts_of, parts_of, reason_of
-from targetry.humanize.text import compact
+from targetry.humanize.explanation import (
+    condition_lines,
+    describe_experience,
+    describe_facts,
+    describe_reason,
+)
+from targetry.humanize.text import compact_json
 from targetry.models import DeliveryRequest, Notification
 
 _ALLOWANCE: Final = (
@@ -91,7 +96,10 @@ def shown_request(seen: Seen) -> ShownRequest:
         status=seen.status,
         visitor=explanation.visitor,
         client=explanation.client_code,
-        facts=[*facts_of(explanation), *(["QA mode: not recorded"] if request.qa_mode is not None else [])],
+        facts=[
+            *describe_facts(explanation),
+            *(["QA mode: not recorded"] if request.qa_mode is not None else []),
+        ],
         sent=_sent(request),
         locations=[_location(one, rules, budget) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
@@ -102,7 +110,7 @@ def shown_request(seen: Seen) -> ShownRequest:
 def unexplained(seen: Seen, note: str) -> ShownRequest:
     """What is known without a decision."""
     request = seen.request
-    visitor, sent = ("", []) if request is None else (visitor_of(request.id), _sent(request))
+    visitor, sent = ("", []) if request is None else (bucketing_id(request.id), _sent(request))
     notes = [one for one in (note, _unread(seen)) if one]
     return ShownRequest(seen.number, seen.at_ms, seen.status, visitor, "", [], sent, [], 0, "; ".join(notes))
 
@@ -199,20 +207,20 @@ def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _Budget)
     return ShownRule(
         title=f"{where}rule {rule.position}",
         experience=_experience(rule.meta),
-        reason=reason_of(rule),
+        reason=describe_reason(rule),
         is_matched=rule.verdict is Verdict.MATCHED,
         lines=_lines(rule.condition, budget),
     )
 
 
 def _experience(meta: dict[str, Any]) -> str:
-    return experience_of(meta) or "without a name"
+    return describe_experience(meta) or "without a name"
 
 
 def _lines(condition: Node | None, budget: _Budget) -> list[Line]:
     allowed = budget.take(_LINES_OF_A_RULE)
     lines: list[Line] = []
-    for part in parts_of(condition):
+    for part in condition_lines(condition):
         if len(lines) == allowed:
             lines.append(Line(0, "none", "…", ""))
             break
@@ -222,4 +230,4 @@ def _lines(condition: Node | None, budget: _Budget) -> list[Line]:
 
 
 def _value(value: Any) -> str:
-    return value if isinstance(value, str) else compact(value)
+    return value if isinstance(value, str) else compact_json(value)
