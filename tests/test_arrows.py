@@ -23,7 +23,7 @@ ARROWS = {
     "artifacts": {"_runtime", "geo", "http"},
     "notifications": {"_runtime", "delivery", "http", "models"},
     "humanize": {"device"},
-    "ledger": {"_runtime", "report"},
+    "ledger": {"_runtime"},
     "report": {"_runtime", "ledger"},
     "_client": {
         "_runtime",

@@ -9,7 +9,8 @@ from typer.testing import CliRunner, Result
 from support.ledger import event, first_format, outcome
 from targetry.cli.app import app
 from targetry.ledger.database import FILE_NAME
-from targetry.ledger.ledger import Ledger, Reader
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 
 DAY_MS = 86_400_000
 

@@ -17,7 +17,8 @@ from support.edge_process import Lines, address, post, process, shown
 from support.faulty_http import check_answers
 from targetry.edge.in_process import edge
 from targetry.ledger.database import FILE_NAME
-from targetry.ledger.ledger import Ledger, Reader
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 from targetry.samples import shop_path
 
 

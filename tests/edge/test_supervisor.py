@@ -20,7 +20,7 @@ from support.edge_sockets import wait_until
 from targetry.edge.server import EdgeOptions, EdgeServer, listen
 from targetry.edge.supervisor import _Worker
 from targetry.errors import OptionError
-from targetry.ledger.ledger import Reader
+from targetry.ledger.reader import Reader
 from targetry.samples import shop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

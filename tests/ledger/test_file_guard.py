@@ -15,8 +15,10 @@ import pytest
 from support.edge_process import Lines, address, post_raw, process, shown
 from support.ledger import ACTIVITY, event
 from targetry.ledger.database import FILE_NAME
+from targetry.ledger.errors import LedgerError
 from targetry.ledger.event import Event
-from targetry.ledger.ledger import Ledger, LedgerError, Reader
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed there")
 

@@ -29,9 +29,11 @@ from targetry.device.ruleset import compile_artifact
 from targetry.edge.artifacts.activities import activities_of
 from targetry.errors import OptionError
 from targetry.ledger.database import FILE_NAME
+from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
 from targetry.ledger.event import Activity, Event, Experience
 from targetry.ledger.group_commit import GroupCommit
-from targetry.ledger.ledger import Ledger, LedgerError, LedgerVersionError, NoLedgerError, Reader
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 from targetry.ledger.write_lock import Turns
 from targetry.report.report import make_report
 from targetry.samples import shop
@@ -502,7 +504,9 @@ import os, signal, sys, threading
 from pathlib import Path
 from support.ledger import event
 from targetry.ledger.group_commit import GroupCommit
-from targetry.ledger.ledger import Ledger, LedgerError, Reader
+from targetry.ledger.errors import LedgerError
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 
 folder = Path(sys.argv[1])
 """

@@ -11,7 +11,8 @@ from support.edge_process import Lines, address, post, process, shown
 from support.ledger import event
 from targetry.edge.server import EdgeOptions, check
 from targetry.errors import OptionError
-from targetry.ledger.ledger import Ledger, Reader
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 from targetry.ledger.retention import Retention, parse_size, prune
 
 SIZES = {
@@ -45,7 +46,7 @@ def test_time_in_the_future_does_not_keep_an_event_for_ever(tmp_path: Path) -> N
     with Ledger.open(tmp_path) as ledger:
         ledger.record([event("future", at=2**60)])
     with Reader.open(tmp_path) as reader:
-        recorded_ms = reader.report().period
+        recorded_ms = reader.period()
     assert recorded_ms is not None
     day_after = recorded_ms.to_ms + 2 * 86_400_000
     assert prune(tmp_path, Retention(keep_days=1), now_ms=day_after - 86_400_001).removed == 0

@@ -14,13 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.ledger import ACTIVITY, event, first_format, outcome
-from support.plain_tally import plain_tally
+from support.plain_aggregation import aggregate_plainly
 from targetry.ledger import retention as module
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.event import Activity, Event
-from targetry.ledger.ledger import Ledger, Reader
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 from targetry.ledger.retention import Retention, prune
-from targetry.report.aggregation import ActivityCount, read_sums, tally
+from targetry.ledger.sums import ActivitySums, read_sums
+from targetry.report.aggregation import aggregate
+from targetry.report.report import report_on_ledger
 
 DAY_MS = 86_400_000
 
@@ -47,7 +50,7 @@ def numbered(drawn: list[Any]) -> list[Event]:
 drawn_events = st.lists(fields, max_size=24).map(numbered)
 
 
-def shown(counts: dict[str, ActivityCount]) -> Any:
+def shown(counts: dict[str, ActivitySums]) -> Any:
     return {
         key: (
             {
@@ -81,7 +84,7 @@ def sums_of(folder: Path) -> Any:
 @settings(max_examples=150, deadline=None)
 def test_sums_are_those_of_counting_each_event(events: list[Event], since: int) -> None:
     activities = [Activity("1", shares_since_ms=since)]
-    assert shown(tally(events, activities)) == plain_tally(events, activities)
+    assert shown(aggregate(events, activities)) == aggregate_plainly(events, activities)
 
 
 @given(drawn_events, st.data())
@@ -104,7 +107,7 @@ def test_sums_stay_exact_over_pieces_and_removals(events: list[Event], data: st.
             cutoff = data.draw(st.sampled_from([0, 1001, 1003, 1005]))
             prune(Path(name), Retention(keep_days=1), now_ms=DAY_MS + cutoff)
             kept = [one for one in kept if one.timestamp_ms >= cutoff]
-            assert sums_of(Path(name)) == plain_tally(kept, ledger.activities())
+            assert sums_of(Path(name)) == aggregate_plainly(kept, ledger.activities())
         assert {one.id for one in ledger.events()} == {one.id for one in kept}
 
 
@@ -134,19 +137,19 @@ def test_sums_are_exact_when_removal_takes_many_transactions(
     done = prune(tmp_path, Retention(keep_days=1), now_ms=DAY_MS + 1030)
     kept = [one for one in events if one.timestamp_ms >= 1030]
     assert done.removed == len(events) - len(kept)
-    assert sums_of(tmp_path) == plain_tally(kept)
+    assert sums_of(tmp_path) == aggregate_plainly(kept)
 
 
 def test_sums_are_built_for_a_file_of_the_first_format(tmp_path: Path) -> None:
     events = [*outcome("0", 30, 10), *outcome("1", 30, 20), event("late", visitor="late", at=2**60)]
     first_format(tmp_path, events)
     with Reader.open(tmp_path) as reader:
-        before = reader.report().activities
+        before = report_on_ledger(reader).activities
     done: list[tuple[int, int]] = []
     with Ledger.open(tmp_path, progress=lambda part, all_: done.append((part, all_))) as ledger:
-        assert sums_of(tmp_path) == plain_tally(events)
+        assert sums_of(tmp_path) == aggregate_plainly(events)
         with ledger.reader() as reader:
-            assert reader.report().activities == before
+            assert report_on_ledger(reader).activities == before
         assert list(ledger.events()) == events
     assert done[-1] == (len(events), len(events))
 
@@ -160,9 +163,9 @@ def test_upgrade_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         Ledger.open(tmp_path, progress=fail)
     with Reader.open(tmp_path) as reader:
-        assert reader.report().activities[0].visitors == 30
+        assert report_on_ledger(reader).activities[0].visitors == 30
     Ledger.open(tmp_path).close()
-    assert sums_of(tmp_path) == plain_tally(outcome("0", 30, 10))
+    assert sums_of(tmp_path) == aggregate_plainly(outcome("0", 30, 10))
 
 
 def test_row_of_another_program_is_counted(tmp_path: Path) -> None:
@@ -176,7 +179,7 @@ def test_row_of_another_program_is_counted(tmp_path: Path) -> None:
         )
     connection.close()
     with Reader.open(tmp_path) as reader:
-        assert reader.report().activities[0].visitors == 2
+        assert report_on_ledger(reader).activities[0].visitors == 2
 
 
 def steps(folder: Path) -> int:
@@ -190,7 +193,7 @@ def steps(folder: Path) -> int:
 
     with Reader.open(folder) as reader:
         reader._connection.set_progress_handler(step, 100)
-        reader.report()
+        report_on_ledger(reader)
     return count
 
 

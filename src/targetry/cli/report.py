@@ -23,9 +23,11 @@ from targetry.humanize.figures import (
 )
 from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.text import truncate_text
-from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger, LedgerError, Reader
+from targetry.ledger.errors import LedgerError
+from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
+from targetry.ledger.reader import Reader
 from targetry.report.plot import MOST_ACTIVITIES, SUFFIXES, write_plot
-from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.report import ActivityReport, ExperienceReport, Report, report_on_ledger
 from targetry.report.statistics import Interval
 
 
@@ -64,7 +66,7 @@ def report(
     """
     _upgrade(data)
     with Reader.open(data) as reader:
-        made = reader.report()
+        made = report_on_ledger(reader)
     if plot is not None:
         write_plot(made, plot)
     if output is TableOrJson.JSON:

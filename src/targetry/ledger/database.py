@@ -38,6 +38,9 @@ from targetry.ledger.file_guard import JOURNAL_BYTES, FileGuard
 from targetry.ledger.schema import APPLICATION, FORMAT
 
 FILE_NAME: Final = "ledger.db"
+BUSY_S: Final = 5.0
+"""Seconds that another process may keep the file locked, by default."""
+
 _LOCK_NAME: Final = "ledger.opening"
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 _JOURNAL_PAGES: Final = (

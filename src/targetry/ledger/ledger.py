@@ -13,7 +13,6 @@ Several processes may record in one folder, and be read meanwhile: readers see t
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import sqlite3
@@ -27,51 +26,21 @@ from typing import Final, Self
 import msgspec
 
 from targetry._runtime.logger import Log
-from targetry.ledger.database import (
-    FILE_NAME,
-    LedgerFile,
-    Progress,
-    Sync,
-    Warn,
-    no_progress,
-    open_for_reading,
-)
-from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError, translated
-from targetry.ledger.event import Activity, Event, Experience, checked
+from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
+from targetry.ledger.errors import LedgerError
+from targetry.ledger.event import Activity, Event, checked
 from targetry.ledger.group_commit import GroupCommit
-from targetry.ledger.schema import FORMAT, is_event
+from targetry.ledger.reader import EXPERIENCES, Reader
 from targetry.ledger.write_lock import Turns
-from targetry.report.aggregation import read_sums
-from targetry.report.report import Period, Report, make_report, report_of
-
-__all__ = ["DEFAULT_FOLDER", "Activity", "Event", "Experience", "Ledger", "LedgerError", "LedgerVersionError", "NoLedgerError", "Reader"]  # fmt: skip
 
 DEFAULT_FOLDER: Final = Path(".targetry")
 
-_BUSY_S: Final = 5.0
 _FIELDS: Final = Event.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
 _MOST_TOGETHER: Final = (
     64  # rows of one statement: each lets go of the interpreter, and has to wait for it afterwards
 )
 _LATEST: Final = "SELECT id FROM event ORDER BY seq DESC LIMIT ?"
-# Other programs can write to the file as well: their rows that are no events are left out.
-_EVENTS: Final = (
-    f"SELECT {_COLUMNS} FROM event WHERE {is_event(has_location=True)} AND typeof(order_id) IN ('text', 'null') "
-    "AND typeof(order_total) IN ('real', 'null') ORDER BY seq"
-)
-_PERIOD: Final = (
-    "SELECT (SELECT {recorded} FROM event ORDER BY seq LIMIT 1), (SELECT {recorded} FROM event ORDER BY seq DESC LIMIT 1)"
-).format(recorded="CASE WHEN recorded_ms < timestamp_ms THEN recorded_ms ELSE timestamp_ms END")
-_ACTIVITIES: Final = (
-    "SELECT id, CASE typeof(name) WHEN 'text' THEN name END, CASE typeof(type) WHEN 'text' THEN type END, "
-    "CASE typeof(shares_since_ms) WHEN 'integer' THEN max(shares_since_ms, 0) ELSE 0 END "
-    "FROM activity WHERE typeof(id) = 'text' ORDER BY rowid"
-)
-_EXPERIENCES: Final = (
-    "SELECT id, CASE typeof(name) WHEN 'text' THEN name END, CASE WHEN share BETWEEN 0 AND 100 THEN share END "
-    "FROM experience WHERE activity_id = ? AND typeof(id) = 'text' ORDER BY position"
-)
 _DESCRIBE: Final = (
     "INSERT INTO activity (id, name, type, shares_since_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
     "SET name = excluded.name, type = excluded.type, shares_since_ms = excluded.shares_since_ms"
@@ -84,7 +53,7 @@ _ADD_EXPERIENCE: Final = (
 class Ledger:
     """Records events in a folder; made by `Ledger.open`. Its methods may be called from any thread."""
 
-    def __init__(self, folder: Path, file: LedgerFile, busy_timeout: float = _BUSY_S) -> None:
+    def __init__(self, folder: Path, file: LedgerFile, busy_timeout: float = BUSY_S) -> None:
         self.folder = folder
         self._described: Sequence[Activity] = ()
         file.on_reopen = self._describe_again
@@ -96,7 +65,7 @@ class Ledger:
         folder: str | os.PathLike[str],
         *,
         sync: Sync = "FULL",
-        busy_timeout: float = _BUSY_S,
+        busy_timeout: float = BUSY_S,
         warn: Warn | None = None,
         progress: Progress = no_progress,
     ) -> Self:
@@ -181,71 +150,6 @@ class Ledger:
         self.close()
 
 
-class Reader:
-    """A ledger as it was at one moment; needs no right to write. To be closed soon: the file cannot be tidied meanwhile."""
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
-
-    @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Self:
-        """Raises `NoLedgerError` where there is none, `LedgerError` where it cannot be read."""
-        path = Path(folder)
-        return cls(path / FILE_NAME, open_for_reading(path, _BUSY_S))
-
-    def events(self) -> Iterator[Event]:
-        """In the order in which they were recorded. Raises `LedgerError`."""
-        with translated(self._path):
-            for row in self._connection.execute(_EVENTS):
-                yield Event(*row)
-
-    def activities(self) -> list[Activity]:
-        """What was described, the latest of each. Raises `LedgerError`."""
-        run = self._connection.execute
-        with translated(self._path):
-            return [
-                Activity(key, name, kind, tuple(Experience(*row) for row in run(_EXPERIENCES, (key,))), since)
-                for key, name, kind, since in run(_ACTIVITIES).fetchall()
-            ]
-
-    def report(self) -> Report:
-        """Return the report of this moment: from the sums, or from the events where a file of an earlier format has none.
-
-        Raises `LedgerError`, or `MissingExtraError` where the extra `report` is not installed.
-        """
-        activities = self.activities()
-        if not self.has_sums:
-            return make_report(self.events(), activities)
-        with translated(self._path):
-            return report_of(read_sums(self._connection), activities, self._period())
-
-    @property
-    def has_sums(self) -> bool:
-        """Whether a report takes the same time however many events there are. Raises `LedgerError`."""
-        with translated(self._path):
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        return bool(version >= FORMAT)
-
-    def _period(self) -> Period | None:
-        first, last = self._connection.execute(_PERIOD).fetchone()
-        (removed,) = self._connection.execute("SELECT removed FROM retention").fetchone()
-        is_known = isinstance(first, int) and isinstance(last, int)
-        return Period(first, last, removed) if is_known else None
-
-    def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
 _Row = tuple[object, ...]
 
 
@@ -302,6 +206,6 @@ def _shares_since(connection: sqlite3.Connection, activity: Activity, now_ms: in
     row = connection.execute("SELECT shares_since_ms FROM activity WHERE id = ?", (activity.id,)).fetchone()
     if row is None:
         return 0
-    known = {key: share for key, _, share in connection.execute(_EXPERIENCES, (activity.id,))}
+    known = {key: share for key, _, share in connection.execute(EXPERIENCES, (activity.id,))}
     same = known == {one.id: one.share for one in activity.experiences}
     return int(row[0]) if same else now_ms

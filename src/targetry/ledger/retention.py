@@ -22,9 +22,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from targetry._runtime.file_lock import Claim
+from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import Repeating
 from targetry.errors import OptionError, TargetError
-from targetry.ledger.database import FILE_NAME, LedgerFile, Progress, no_progress
+from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
 from targetry.ledger.errors import NoLedgerError, translated
 from targetry.ledger.schema import COUNT_EVENTS
 from targetry.ledger.write_lock import Turns
@@ -38,7 +39,6 @@ _CHUNK: Final = 500
 """Old events that one transaction looks at; it removes those, and the other old events of the same visitors."""
 
 _CHECK_S: Final = 60.0
-_BUSY_S: Final = 5.0
 _PAGES: Final = 500
 """Free pages that are given back to the file system after each transaction."""
 
@@ -96,7 +96,7 @@ _UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10*
 
 def estimate(folder: Path, retention: Retention, now_ms: int | None = None) -> Pruned:
     """Return what `prune` would remove: exactly by age, about by size. Raises `LedgerError`."""
-    with _opened(folder, no_progress) as (connection, _):
+    with _opened(folder) as (connection, _):
         before = _used_bytes(connection)
         (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
         removed = 0
@@ -118,6 +118,7 @@ def prune(
     *,
     now_ms: int | None = None,
     progress: Progress = no_progress,
+    warn: Warn | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Pruned:
     """Remove the events that are not to be kept.
@@ -126,14 +127,15 @@ def prune(
         folder: The folder of the ledger.
         retention: What to keep.
         now_ms: The present, epoch milliseconds; by default the clock's.
-        progress: Called with the events that are removed so far, and those that have to be.
+        progress: Called with the number of events removed so far, and of those to remove.
+        warn: Called if a damaged file is replaced; by default the message is logged.
         is_stopped: Asked after each transaction whether to end early.
 
     Raises:
         LedgerError: The ledger cannot be opened or written to. What was removed until then stays removed.
     """
     removed = 0
-    with _opened(folder, progress) as (connection, pruning):
+    with _opened(folder, progress, warn) as (connection, pruning):
         before = _used_bytes(connection)
         if retention.keep_days is not None:
             cutoff = _cutoff(retention.keep_days, now_ms)
@@ -177,7 +179,7 @@ class RetentionTask:
     def close(self) -> None:
         """End after the transaction that is under way."""
         self._closed = True
-        self._repeating.close(_BUSY_S)
+        self._repeating.close(BUSY_S)
 
     def _step(self) -> float:
         try:
@@ -185,7 +187,9 @@ class RetentionTask:
         except OSError:  # another process does it, or the folder is gone
             return _CHECK_S
         try:
-            done = prune(self._folder, self._retention, is_stopped=lambda: self._closed)
+            done = prune(
+                self._folder, self._retention, warn=self._log.warning, is_stopped=lambda: self._closed
+            )
             if done.removed:
                 self._log.info(
                     "%d events were removed from the ledger: older or more than is kept", done.removed
@@ -272,12 +276,13 @@ def _recount(connection: sqlite3.Connection, order_id: str, after: int) -> int |
 
 
 @contextlib.contextmanager
-def _opened(folder: Path, progress: Progress) -> Iterator[tuple[sqlite3.Connection, _Pruning]]:
+def _opened(
+    folder: Path, progress: Progress = no_progress, warn: Warn | None = None
+) -> Iterator[tuple[sqlite3.Connection, _Pruning]]:
     if not (folder / FILE_NAME).is_file():
         raise NoLedgerError("missing", f"there is no ledger in {folder}")
-    log = logging.getLogger("targetry.edge")
-    file = LedgerFile(folder, "FULL", _BUSY_S, log.warning, progress)
-    turns = Turns(folder, _BUSY_S)
+    file = LedgerFile(folder, "FULL", BUSY_S, warn or Log().warning, progress)
+    turns = Turns(folder, BUSY_S)
     try:
         with translated(file.path):
             connection = file.connection()

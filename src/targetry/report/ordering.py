@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def id_order(text: str) -> tuple[int, str]:
+def id_sort_key(text: str) -> tuple[int, str]:
     """Return a sort key: ids that are numbers come first, in numeric order. Target's ids have fewer than 18 digits."""
     is_number = text.isascii() and text.isdigit() and len(text) <= 18
     return (int(text), "") if is_number else (10**18, text)

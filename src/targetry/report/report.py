@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from targetry.ledger.event import Activity, Event, Experience
-from targetry.report.aggregation import ActivityCount, ExperienceCount, tally
-from targetry.report.ordering import id_order
+from targetry.ledger.reader import Reader
+from targetry.ledger.sums import ActivitySums, ExperienceSums, Period
+from targetry.report.aggregation import aggregate
+from targetry.report.ordering import id_sort_key
 from targetry.report.statistics import (
     CONFIDENCE,
     Interval,
@@ -32,7 +34,7 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
-    """`visitors` first saw this experience; `impressions` are those of it, whoever had them. See `tally`.
+    """`visitors` first saw this experience; `impressions` are those of it, whoever had them. See `ledger.sums`.
 
     `revenue` leaves out `unusable_totals`: order totals that are not a number or are beyond `MAX_ORDER_TOTAL`.
 
@@ -77,14 +79,6 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     experiences: list[ExperienceReport]
 
 
-class Period(msgspec.Struct, frozen=True, rename="camel"):
-    """When the first and the last event of a ledger were recorded (epoch ms), and how many older ones were removed."""
-
-    from_ms: int
-    to_ms: int
-    removed: int
-
-
 class Report(msgspec.Struct, frozen=True, rename="camel"):
     """`confidence` is that of all intervals. Activities are in the order in which they were described.
 
@@ -97,25 +91,42 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def make_report(events: Iterable[Event], activities: Sequence[Activity] = ()) -> Report:
-    """Report on all activities that were described or have events; each event is given once, in any order.
+    """Report on all activities that are described or have events.
 
-    Raises `MissingExtraError` when SciPy is missing and there is something to compute.
+    Args:
+        events: Each event once, in any order.
+        activities: Names and shares to report; of several with one id the last counts.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
-    return report_of(tally(events, activities), activities)
+    return _build_report(aggregate(events, activities), activities)
 
 
-def report_of(
-    counts: Mapping[str, ActivityCount], activities: Sequence[Activity], period: Period | None = None
+def report_on_ledger(reader: Reader) -> Report:
+    """Report on a ledger: from its sums, or from its events if a file of the first format has no sums.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+        MissingExtraError: The extra `report` is not installed, and there is something to compute.
+    """
+    activities = reader.activities()
+    if not reader.has_sums:
+        return make_report(reader.events(), activities)
+    return _build_report(reader.sums(), activities, reader.period())
+
+
+def _build_report(
+    sums: Mapping[str, ActivitySums], activities: Sequence[Activity], period: Period | None = None
 ) -> Report:
-    """Report on all activities that were described or have sums. Raises as `make_report`."""
     described = {activity.id: activity for activity in activities}
-    others = sorted(counts.keys() - described.keys(), key=id_order)
+    others = sorted(sums.keys() - described.keys(), key=id_sort_key)
     everything = [*described.values(), *(Activity(key) for key in others)]
-    made = [_activity(one, counts.get(one.id) or ActivityCount()) for one in everything]
+    made = [_activity(one, sums.get(one.id) or ActivitySums()) for one in everything]
     return Report(CONFIDENCE, made, period)
 
 
-def _activity(activity: Activity, count: ActivityCount) -> ActivityReport:
+def _activity(activity: Activity, count: ActivitySums) -> ActivityReport:
     rows = list(_rows(activity, count))
     return ActivityReport(
         id=activity.id,
@@ -135,15 +146,15 @@ def _activity(activity: Activity, count: ActivityCount) -> ActivityReport:
     )
 
 
-_Row = tuple[Experience, ExperienceCount]
+_Row = tuple[Experience, ExperienceSums]
 
 
-def _rows(activity: Activity, count: ActivityCount) -> Iterator[_Row]:
+def _rows(activity: Activity, count: ActivitySums) -> Iterator[_Row]:
     """The described experiences in their order, then those that only events know."""
     described = {one.id: one for one in activity.experiences}
-    others = sorted(count.experiences.keys() - described.keys(), key=id_order)
+    others = sorted(count.experiences.keys() - described.keys(), key=id_sort_key)
     for one in (*described.values(), *map(Experience, others)):
-        yield one, count.experiences.get(one.id) or ExperienceCount()
+        yield one, count.experiences.get(one.id) or ExperienceSums()
 
 
 def _experiences(rows: list[_Row], *, is_compared: bool) -> list[ExperienceReport]:
@@ -169,7 +180,7 @@ def _experience(row: _Row, control: Sample | None) -> ExperienceReport:
     )
 
 
-def _sample(count: ExperienceCount) -> Sample | None:
+def _sample(count: ExperienceSums) -> Sample | None:
     return Sample(count.conversions, count.visitors) if count.visitors else None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from targetry.device.explain.explanation import display_window
 from targetry.device.ruleset import CompiledRule, RuleSet
 from targetry.ledger.event import Activity, Experience
-from targetry.report.ordering import id_order
+from targetry.report.ordering import id_sort_key
 
 _SPLIT_TYPE: Final = "ab"
 
@@ -36,7 +36,7 @@ class _Found:
         is_split = self.type == _SPLIT_TYPE
         experiences = tuple(
             Experience(key, self.names[key], _width(self.windows[key]) if is_split else None)
-            for key in sorted(self.names, key=id_order)
+            for key in sorted(self.names, key=id_sort_key)
         )
         return Activity(activity_id, self.name, self.type, experiences)
 

@@ -17,7 +17,7 @@ import msgspec
 
 from targetry.ledger.ledger import Ledger
 from targetry.report.plot import plotted, write_plot
-from targetry.report.report import Report
+from targetry.report.report import Report, report_on_ledger
 
 _SHORTEST_S: Final = 2.0
 _TIMES_ITS_COST: Final = 10
@@ -58,7 +58,7 @@ class LedgerView:
         started = time.monotonic()
         if self._shown is None or started >= self._stale_at:
             with self._ledger.reader() as reader:
-                made = reader.report()
+                made = report_on_ledger(reader)
             self._shown = Shown(made, int(self._now() * 1000))
             took = time.monotonic() - started
             self._stale_at = started + took + max(_SHORTEST_S, took * _TIMES_ITS_COST)

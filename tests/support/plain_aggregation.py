@@ -11,7 +11,7 @@ from targetry.ledger.event import MAX_ORDER_TOTAL, Activity, Event
 Row = tuple[int, int, int, int, int, float, int]
 
 
-def plain_tally(
+def aggregate_plainly(
     events: Sequence[Event], activities: Sequence[Activity] = ()
 ) -> dict[str, tuple[dict[str, Row], int, int]]:
     """Return by activity id its experiences, and how many visitors switched and how many were outside.

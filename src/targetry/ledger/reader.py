@@ -1,0 +1,114 @@
+"""Read access to a ledger: events, activities and sums of one moment, while other processes record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_reading
+from targetry.ledger.errors import translated
+from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.schema import FORMAT, is_event
+from targetry.ledger.sums import ActivitySums, Period, read_sums
+
+# Other programs can write to the file as well, so rows that are no events are skipped.
+_EVENTS: Final = (
+    f"SELECT {', '.join(Event.__struct_fields__)} FROM event WHERE {is_event(has_location=True)} "
+    "AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null') ORDER BY seq"
+)
+_PERIOD: Final = (
+    "SELECT (SELECT {recorded} FROM event ORDER BY seq LIMIT 1), (SELECT {recorded} FROM event ORDER BY seq DESC LIMIT 1)"
+).format(recorded="CASE WHEN recorded_ms < timestamp_ms THEN recorded_ms ELSE timestamp_ms END")
+_ACTIVITIES: Final = (
+    "SELECT id, CASE typeof(name) WHEN 'text' THEN name END, CASE typeof(type) WHEN 'text' THEN type END, "
+    "CASE typeof(shares_since_ms) WHEN 'integer' THEN max(shares_since_ms, 0) ELSE 0 END "
+    "FROM activity WHERE typeof(id) = 'text' ORDER BY rowid"
+)
+EXPERIENCES: Final = (
+    "SELECT id, CASE typeof(name) WHEN 'text' THEN name END, CASE WHEN share BETWEEN 0 AND 100 THEN share END "
+    "FROM experience WHERE activity_id = ? AND typeof(id) = 'text' ORDER BY position"
+)
+"""Selects id, name and share of the experiences of an activity."""
+
+
+class Reader:
+    """Snapshot of a ledger; needs no write permission.
+
+    Close it soon: SQLite cannot shorten its journal while a snapshot is open.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Self:
+        """Open the ledger of a folder.
+
+        Raises:
+            NoLedgerError: The folder has no ledger.
+            LedgerError: The ledger cannot be read.
+        """
+        path = Path(folder)
+        return cls(path / FILE_NAME, open_for_reading(path, BUSY_S))
+
+    def events(self) -> Iterator[Event]:
+        """Yield all events in the order of their recording. Raises `LedgerError`."""
+        with translated(self._path):
+            for row in self._connection.execute(_EVENTS):
+                yield Event(*row)
+
+    def activities(self) -> list[Activity]:
+        """Return the latest description of each activity. Raises `LedgerError`."""
+        run = self._connection.execute
+        with translated(self._path):
+            return [
+                Activity(key, name, kind, tuple(Experience(*row) for row in run(EXPERIENCES, (key,))), since)
+                for key, name, kind, since in run(_ACTIVITIES).fetchall()
+            ]
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether the file holds sums; one of the first format holds events only. Raises `LedgerError`."""
+        with translated(self._path):
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return bool(version >= FORMAT)
+
+    def sums(self) -> dict[str, ActivitySums]:
+        """Return the sums by activity id, in a time that does not depend on the number of events.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        with translated(self._path):
+            return read_sums(self._connection)
+
+    def period(self) -> Period | None:
+        """Return the period that the events cover, None for a ledger without events.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        with translated(self._path):
+            first, last = self._connection.execute(_PERIOD).fetchone()
+            (removed,) = self._connection.execute("SELECT removed FROM retention").fetchone()
+        is_known = isinstance(first, int) and isinstance(last, int)
+        return Period(first, last, removed) if is_known else None
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
