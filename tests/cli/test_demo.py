@@ -7,12 +7,17 @@ from typer.testing import Result
 
 from support.cli import run
 from targetry.cli.decide import open_client, read_source
-from targetry.cli.demo import VISITORS, split, visitor_ids
+from targetry.cli.demo import DEMO_VISITORS, split, visitor_ids
 
 
 @pytest.fixture(scope="module")
 def demo() -> Result:
-    return run("demo", width=100)
+    return run("demo", "--visitors", "500", width=100)
+
+
+@pytest.mark.slow
+def test_demo_has_ten_thousand_visitors_by_default() -> None:
+    assert "The split of “Hero: autumn sale” over 10,000 visitors" in run("demo").stdout
 
 
 def test_the_demo_shows_offers_the_split_and_the_time(demo: Result) -> None:
@@ -20,11 +25,9 @@ def test_the_demo_shows_offers_the_split_and_the_time(demo: Result) -> None:
     assert re.search(
         "Ada: Firefox, Germany +Free delivery +German-speaking Europe +Checkout of today", demo.stdout
     )
-    assert "The split of “Hero: autumn sale” over 10,000 visitors" in demo.stdout
-    assert re.search(r"Everyday +50\.0 % +50\.\d %   █+", demo.stdout)
-    assert re.search(
-        r"get_offers took [\d,]+\.\d µs \(median of 2,000\), about [\d,]+ a second\.", demo.stdout
-    )
+    assert "The split of “Hero: autumn sale” over 500 visitors" in demo.stdout
+    assert re.search(r"Everyday +50\.0 % +\d\d\.\d %   █+", demo.stdout)
+    assert re.search(r"get_offers took [\d,]+\.\d µs \(median of 500\), about [\d,]+ a second\.", demo.stdout)
 
 
 def test_a_pipe_gets_neither_progress_nor_colours_nor_long_lines(demo: Result) -> None:
@@ -35,7 +38,7 @@ def test_a_pipe_gets_neither_progress_nor_colours_nor_long_lines(demo: Result) -
 
 def test_the_split_is_what_the_artifact_asks_for() -> None:
     with open_client(read_source(None)) as client:
-        shares = split(client, visitor_ids(VISITORS))
+        shares = split(client, visitor_ids(DEMO_VISITORS))
 
     assert [(share.experience, share.asked) for share in shares] == [
         ("Everyday", 50),

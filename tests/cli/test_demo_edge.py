@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from targetry.cli.demo_edge import VISITORS, Outcome, shop_over_http
+from targetry.cli.demo_edge import Outcome, shop_over_http
+
+VISITORS = 100
 
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return shop_over_http()
+    return shop_over_http(VISITORS)
 
 
 def test_every_method_gives_a_visitor_the_same_experience(outcome: Outcome) -> None:
-    assert outcome.agreed == VISITORS
+    assert outcome.agreed == outcome.visitors == VISITORS
 
 
 def test_every_visitor_is_counted_once_and_has_an_impression_by_each_method(outcome: Outcome) -> None:

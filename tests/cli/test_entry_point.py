@@ -1,4 +1,4 @@
-"""The command as it is started by a shell: in a process of its own."""
+"""The command as a shell starts it: in a process of its own, by either of two entry points."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,74 +15,68 @@ import pytest
 from targetry import __version__
 
 SCRIPT = Path(sys.executable).with_name("targetry")
-STARTS = {"python -m targetry": [sys.executable, "-m", "targetry"], "targetry": [str(SCRIPT)]}
-started = pytest.mark.parametrize(
-    "start",
-    [
-        pytest.param(
-            start,
-            marks=pytest.mark.skipif(not Path(start[0]).exists(), reason="the package is not installed"),
-        )
-        for start in STARTS.values()
-    ],
-    ids=STARTS,
-)
+MODULE = (sys.executable, "-m", "targetry")
 
 
-def run(start: list[str], *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+@cache
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command; each is started once."""
     env = {**os.environ, "COLUMNS": "80", **environment}
     return subprocess.run(
-        [*start, *arguments], env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+        command, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False
     )
 
 
-@started
-@pytest.mark.parametrize(
-    ("arguments", "exit_code"),
-    [
-        (["--version"], 0),
-        (["offers", "--mbox", "hero"], 0),
-        (["explain", "--mbox", "hero"], 0),
-        (["artifact"], 0),
-        (["demo"], 0),
-        (["artifact", "nowhere.json"], 1),
-        (["offers"], 2),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_every_command_starts_and_ends_with_its_exit_code(
-    start: list[str], arguments: list[str], exit_code: int
-) -> None:
-    done = run(start, *arguments)
-
+def check(done: subprocess.CompletedProcess[bytes], exit_code: int) -> None:
     assert done.returncode == exit_code
     assert bool(done.stdout) is (exit_code == 0)
     assert bool(done.stderr) is (exit_code != 0)
     assert b"Traceback" not in done.stderr
 
 
-def test_it_calls_itself_targetry_however_it_is_started() -> None:
-    python = STARTS["python -m targetry"]
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        ("--version", 0),
+        ("offers --mbox hero", 0),
+        ("explain --mbox hero", 0),
+        ("artifact", 0),
+        ("demo --visitors 20", 0),
+        ("artifact nowhere.json", 1),
+        ("offers", 2),
+    ],
+)
+def test_each_command_of_the_module_ends_with_its_exit_code(arguments: str, exit_code: int) -> None:
+    check(run(*MODULE, *arguments.split()), exit_code)
 
-    assert run(python, "--version").stdout.decode().split() == ["targetry", __version__]
-    assert b"Usage: targetry offers" in run(python, "offers", "--help").stdout
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason="the package is not installed")
+@pytest.mark.parametrize(("arguments", "exit_code"), [("artifact", 0), ("artifact nowhere.json", 1)])
+def test_installed_script_runs_the_same_program(arguments: str, exit_code: int) -> None:
+    done = run(str(SCRIPT), *arguments.split())
+    check(done, exit_code)
+    same = run(*MODULE, *arguments.split())
+    assert (done.stdout, done.stderr) == (same.stdout, same.stderr)
 
 
-def test_a_terminal_without_unicode_gets_what_it_can_show() -> None:
+def test_module_calls_itself_targetry() -> None:
+    assert run(*MODULE, "--version").stdout.decode().split() == ["targetry", __version__]
+    assert b"Usage: targetry offers" in run(*MODULE, "offers", "--help").stdout
+
+
+def test_terminal_without_unicode_gets_escapes() -> None:
     arguments = ["offers", "--mbox", "delivery-note", "--geo", "country=DE"]
-    python = STARTS["python -m targetry"]
 
-    assert b"\\u20ac" in run(python, *arguments, PYTHONIOENCODING="ascii").stdout
-    answer = json.loads(run(python, *arguments, "-o", "json", PYTHONIOENCODING="ascii").stdout)
+    assert b"\\u20ac" in run(*MODULE, *arguments, PYTHONIOENCODING="ascii").stdout
+    answer = json.loads(run(*MODULE, *arguments, "-o", "json", PYTHONIOENCODING="ascii").stdout)
     assert "50 €" in answer["response"]["execute"]["mboxes"][0]["options"][0]["content"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="arguments are text there")
 @pytest.mark.parametrize("form", ["table", "json"])
-def test_arguments_that_are_no_text_are_no_fault(form: str) -> None:
-    python = STARTS["python -m targetry"]
+def test_arguments_that_are_not_utf_8_are_accepted(form: str) -> None:
     done = subprocess.run(
-        [*python, "offers", "--mbox", b"\xff", "--tnt-id", b"\xff", "-o", form],
+        [*MODULE, "offers", "--mbox", b"\xff", "--tnt-id", b"\xff", "-o", form],
         capture_output=True,
         timeout=60,
         check=False,
@@ -92,11 +87,11 @@ def test_arguments_that_are_no_text_are_no_fault(form: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
-@pytest.mark.parametrize("arguments", [["artifact"], ["artifact", "-o", "json"], ["demo"], ["--help"]])
-def test_who_stops_reading_is_not_told_of_a_broken_pipe(arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", ["artifact", "artifact -o json", "demo --visitors 20", "--help"])
+def test_closed_pipe_ends_a_command_quietly(arguments: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "targetry", *arguments]
+    command = [*MODULE, *arguments.split()]
     with os.fdopen(writing, "wb") as closed:
         done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False)
 
@@ -104,13 +99,13 @@ def test_who_stops_reading_is_not_told_of_a_broken_pipe(arguments: list[str]) ->
     assert done.returncode == 1
 
 
-def _heed_ctrl_c() -> None:
-    """What a shell starts in the background does not."""
+def _enable_ctrl_c() -> None:
+    """Restore the default handler: a shell starts background processes with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _press_again(process: subprocess.Popen[bytes]) -> None:
-    """A signal that comes just before a read is only heeded after it."""
+    """Send SIGINT again: one that arrives just before a read is handled only after the read."""
     try:
         process.wait(timeout=5)
     except subprocess.TimeoutExpired:
@@ -118,14 +113,14 @@ def _press_again(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
-def test_ctrl_c_ends_it_quietly() -> None:
-    command = [sys.executable, "-m", "targetry", "artifact", "/dev/stdin"]
+def test_ctrl_c_ends_a_command_quietly() -> None:
+    command = [*MODULE, "artifact", "/dev/stdin"]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=_enable_ctrl_c,
     ) as process:
         assert process.stdin is not None
         process.stdin.write(b"{" * 200_000)  # more than a pipe holds: the command is reading

@@ -87,7 +87,7 @@ def use_command(folder: Path) -> None:
         ["offers", "--mbox", "hero"],
         ["explain", "--mbox", "delivery-note", "--geo", "country=DE"],
         ["artifact"],
-        ["demo"],
+        ["demo", "--visitors", "100"],
         ["report", *data, "--plot", plot],
         ["report", *data, "-o", "json"],
         ["edge", "--help"],

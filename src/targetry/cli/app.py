@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from targetry.cli.arguments import OrganizationId, Question, asking
 from targetry.cli.artifact import print_summary, print_summary_json
 from targetry.cli.decide import ask, open_client, read_source, rules_of
-from targetry.cli.demo import print_demo
+from targetry.cli.demo import DEMO_VISITORS, print_demo
 from targetry.cli.edge import edge
 from targetry.cli.explain import print_explanation, print_explanation_json
 from targetry.cli.ledger import ledger
@@ -147,14 +147,20 @@ def artifact(
 
 
 @app.command()
-def demo() -> None:
-    """Show Targetry at work: offers for a few visitors, the split over 10,000, the time that a decision takes.
+def demo(
+    visitors: Annotated[
+        int,
+        typer.Option(min=1, help="How many visitors the split is of; over HTTP, at most 200 of them."),
+    ] = DEMO_VISITORS,
+) -> None:
+    """Show Targetry at work: offers for a few visitors, the split over many, the time that a decision takes.
 
     \b
     [bold]Examples[/]
       targetry demo
+      targetry demo --visitors 500
     """
-    print_demo()
+    print_demo(visitors)
 
 
 app.command()(edge)

@@ -30,10 +30,10 @@ from targetry.models import (
     VisitorId,
 )
 
-VISITORS: Final = 10_000
+DEMO_VISITORS: Final = 10_000
 _MBOXES: Final = ("hero", "delivery-note", "checkout-flags")
 _SPLIT: Final = "hero"
-_TIMED: Final = 2_000
+_MAX_TIMED: Final = 2_000
 _BAR: Final = 30
 
 
@@ -98,21 +98,24 @@ def split(client: TargetClient, ids: Iterable[str]) -> list[Share]:
     ]
 
 
-def print_demo() -> None:
+def print_demo(visitors: int) -> None:
+    """Print the demo; the split is over `visitors` visitors."""
     out = console()
     with open_client(read_source(None)) as client:
         _print_offers(out, client)
-        _print_split(out, _hero(client), split(client, _with_progress(out, visitor_ids(VISITORS))))
-        _print_time(out, _seconds_per_decision(client))
-    print_edge_demo(out)
+        shares = split(client, _with_progress(out, visitor_ids(visitors), visitors))
+        _print_split(out, _hero(client), shares, visitors)
+        timed = min(visitors, _MAX_TIMED)
+        _print_time(out, _seconds_per_decision(client, timed), timed)
+    print_edge_demo(out, visitors)
     out.print(Text("\nNext: targetry explain --mbox delivery-note --geo country=DE, or targetry edge", "dim"))
 
 
-def _with_progress(out: Console, ids: Iterator[str]) -> Iterable[str]:
+def _with_progress(out: Console, ids: Iterator[str], total: int) -> Iterable[str]:
     """Shown to somebody who waits, and to nobody else."""
     screen = console(stderr=True)
     is_watched = out.is_terminal and screen.is_terminal
-    return track(ids, "Asking", total=VISITORS, console=screen, transient=True, disable=not is_watched)
+    return track(ids, "Asking", total=total, console=screen, transient=True, disable=not is_watched)
 
 
 def _print_offers(out: Console, client: TargetClient) -> None:
@@ -155,9 +158,9 @@ def _hero(client: TargetClient) -> ActivitySummary:
     return next(one for one in activities if f"mbox {_SPLIT}" in one.experiences[0].locations)
 
 
-def _print_split(out: Console, activity: ActivitySummary, shares: list[Share]) -> None:
+def _print_split(out: Console, activity: ActivitySummary, shares: list[Share], visitors: int) -> None:
     out.print()
-    out.print(Text(f"The split of “{activity.name}” over {VISITORS:,} visitors", "bold"))
+    out.print(Text(f"The split of “{activity.name}” over {visitors:,} visitors", "bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("Experience")
     table.add_column("Asked", justify="right")
@@ -169,10 +172,10 @@ def _print_split(out: Console, activity: ActivitySummary, shares: list[Share]) -
     out.print(table)
 
 
-def _seconds_per_decision(client: TargetClient) -> float:
-    """Of a whole call of `get_offers`, the median."""
+def _seconds_per_decision(client: TargetClient, calls: int) -> float:
+    """Return the median over `calls` calls of `get_offers`."""
     took = []
-    for visitor in visitor_ids(_TIMED):
+    for visitor in visitor_ids(calls):
         request = _request(visitor)
         started = time.perf_counter()
         client.get_offers({"request": request})
@@ -180,12 +183,12 @@ def _seconds_per_decision(client: TargetClient) -> float:
     return median(took)
 
 
-def _print_time(out: Console, seconds: float) -> None:
+def _print_time(out: Console, seconds: float, calls: int) -> None:
     out.print()
     out.print(
         Text.assemble(
             "A call of get_offers took ",
             (f"{seconds * 1e6:.1f} µs", "bold"),
-            f" (median of {_TIMED:,}), about {float(f'{1 / seconds:.2g}'):,.0f} a second.",
+            f" (median of {calls:,}), about {float(f'{1 / seconds:.2g}'):,.0f} a second.",
         )
     )

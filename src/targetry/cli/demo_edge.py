@@ -30,20 +30,21 @@ from targetry.models import (
 if TYPE_CHECKING:
     from targetry.ledger.event import Event
 
-VISITORS: Final = 200
+_MAX_VISITORS: Final = 200
 _MBOX: Final = "hero"
 _METHODS: Final = ("server-side", "on-device", "hybrid")
 _CLICKS: Final = {"Everyday": 10, "Autumn sale": 5, "Free delivery": 7}  # every how many visitors click
 
 
 class Outcome(NamedTuple):
-    """What the edge counted: experience → (visitors, impressions, clicks), and for how many visitors all methods agreed."""
+    """Counts of the edge: experience → (visitors, impressions, clicks), and for how many of `visitors` all methods agreed."""
 
     counts: dict[str, tuple[int, int, int]]
+    visitors: int
     agreed: int
 
 
-def shop_over_http() -> Outcome:
+def shop_over_http(visitors: int = _MAX_VISITORS) -> Outcome:
     """Have an edge, ask it for each visitor by every method, click now and then, and read what it counted.
 
     Raises `MissingExtraError` without the extra `targetry[edge]`.
@@ -59,7 +60,7 @@ def shop_over_http() -> Outcome:
                 stack.enter_context(TargetClient.create(here.client_options(decisioning_method=method)))
                 for method in _METHODS
             ]
-            for number in range(VISITORS):
+            for number in range(visitors):
                 request = _request(f"visitor-{number:03d}")
                 answers = [client.get_offers({"request": request})["response"] for client in clients]
                 shown = [_experience(answer) for answer in answers]
@@ -67,14 +68,15 @@ def shop_over_http() -> Outcome:
                 names[shown[0][0]] = shown[0][1]
                 if number % _CLICKS[shown[0][1]] == 0:
                     _click(clients[0], request, answers[0])
-        return Outcome(_counted(here.events, names), agreed)
+        return Outcome(_counted(here.events, names), visitors, agreed)
 
 
-def print_edge_demo(out: Console) -> None:
+def print_edge_demo(out: Console, visitors: int) -> None:
+    """Print what an edge counted for `visitors` visitors, but for at most 200."""
     out.print()
     out.print(Text("The same shop over HTTP, against an edge on this machine", "bold"))
     try:
-        outcome = shop_over_http()
+        outcome = shop_over_http(min(visitors, _MAX_VISITORS))
     except MissingExtraError as error:
         out.print(Text(f"Left out: {error}", "dim"))
         return
@@ -86,7 +88,7 @@ def print_edge_demo(out: Console) -> None:
         table.add_row(name, str(visitors), str(impressions), str(clicks), f"{100 * clicks / visitors:.1f} %")
     out.print(table)
     methods = ", ".join(_METHODS)
-    out.print(f"Asked {methods}: the same experience for {outcome.agreed} of {VISITORS} visitors.")
+    out.print(f"Asked {methods}: the same experience for {outcome.agreed} of {outcome.visitors} visitors.")
 
 
 def _request(visitor: str) -> DeliveryRequest:
