@@ -50,7 +50,7 @@ class Kept:
             transport=self.transport,
             events=events,
             log=Log(self.lines),
-            telemetry=lambda: self.telemetry,
+            telemetry=self.telemetry,
             on_ready=lambda: self.told.append("ready"),
         )
 

@@ -22,6 +22,7 @@ from targetry._runtime.rate_limited_log import LimitedLog
 from targetry.artifacts.poll_schedule import PollSchedule
 from targetry.artifacts.refresh import ArtifactRefresher
 from targetry.delivery.clusters import ClusterDirectory
+from targetry.delivery.telemetry import TelemetryStore
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import TransportError
 from targetry.http.protocol import HttpRequest, HttpResponse
@@ -95,7 +96,10 @@ def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
     client = Client(cdn, random.Random(2).random, lines, compile_artifact)
     options = client_options({"client": "acme", "organization_id": "A@AdobeOrg"}, {})
     clusters = ClusterDirectory(cdn.clock)
-    road = Road(options, engine=client, log=Log(), report=lambda _: None, clusters=clusters)
+    telemetry = TelemetryStore(enabled=True)
+    road = Road(
+        options, engine=client, log=Log(), telemetry=telemetry, report=lambda _: None, clusters=clusters
+    )
 
     def decide() -> bool:
         """Whether there is an answer that says how fresh it is."""

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from e2e.client.target import artifact
 from targetry import TargetClient
 from targetry._client.call_options import OfferOptions, offer_options
+from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import client_options
-from targetry._client.pipeline import Attempt, Call, Impressions, Road, foreign
+from targetry._client.pipeline import Attempt, Call, Road, foreign
 from targetry._runtime.logger import Log
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.retry import MAX_RETRIES, RetryBudget, pause_s
-from targetry.delivery.telemetry import artifact_entry
+from targetry.delivery.telemetry import TelemetryStore, artifact_entry
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import (
     ApiException,
@@ -40,6 +41,7 @@ from targetry.models import (
     MboxRequest,
     PrefetchRequest,
 )
+from targetry.notifications.request_builder import RequestBuilder
 from targetry.testing import FakeTransport, answer
 
 RULES = compile_artifact(artifact())
@@ -78,7 +80,7 @@ class Lines:
 def road_of(
     rules: RuleSet | None = None,
     *,
-    report: Callable[[Impressions], object] = lambda _: None,
+    report: Callable[[ImpressionReport], object] = lambda _: None,
     logger: Any = None,
     engine: Engine | None = None,
     **options: Any,
@@ -86,7 +88,15 @@ def road_of(
     given = {"client": "acme", "organization_id": "A@AdobeOrg", **options}
     engine = engine or (Engine(rules) if rules is not None else None)
     clusters = ClusterDirectory(time.monotonic)
-    return Road(client_options(given, {}), engine=engine, log=Log(logger), report=report, clusters=clusters)
+    checked = client_options(given, {})
+    return Road(
+        checked,
+        engine=engine,
+        log=Log(logger),
+        telemetry=TelemetryStore(enabled=checked.telemetry_enabled),
+        report=report,
+        clusters=clusters,
+    )
 
 
 def offer(request: DeliveryRequest = HERO, method: str = "server-side", **more: Any) -> OfferOptions:
@@ -430,8 +440,8 @@ def test_a_stale_artifact_is_told_only_where_it_decided() -> None:
     assert "stale" not in result["meta"]
 
 
-def test_impressions_are_handed_over_with_their_count_and_made_into_a_request_once() -> None:
-    reports: list[Impressions] = []
+def test_decision_reports_its_impressions_with_their_count() -> None:
+    reports: list[ImpressionReport] = []
     road = road_of(RULES, report=reports.append, target_location_hint="28", telemetry_enabled=False)
     result = road.decide(road.begin(offer(method="on-device", session_id="s1", visitor_cookie="MCMID|1")))
     (report,) = reports
@@ -439,13 +449,13 @@ def test_impressions_are_handed_over_with_their_count_and_made_into_a_request_on
     assert report.visitor is not None
     assert report.visitor.get_state() == result["visitor_state"]
     assert (report.session_id, report.cluster) == ("s1", "28")
-    assert report.request is report.request
-    assert report.request.notifications is not None
-    assert [one.tokens for one in report.request.notifications] == [["token-hero-1"]]
+    notifications = RequestBuilder(road.telemetry).build(report).notifications
+    assert notifications is not None
+    assert [one.tokens for one in notifications] == [["token-hero-1"]]
 
 
 def test_nothing_is_handed_over_where_nothing_was_shown() -> None:
-    reports: list[Impressions] = []
+    reports: list[ImpressionReport] = []
     road = road_of(RULES, report=reports.append)
     look = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))
     road.decide(road.begin(offer(look, "on-device")))
@@ -453,16 +463,17 @@ def test_nothing_is_handed_over_where_nothing_was_shown() -> None:
     assert reports == []
 
 
-def test_a_report_takes_the_telemetry_along_when_it_is_sent() -> None:
-    reports: list[Impressions] = []
+def test_first_report_built_carries_the_waiting_telemetry() -> None:
+    reports: list[ImpressionReport] = []
     road = road_of(RULES, report=reports.append)
     for _ in range(3):
         road.decide(road.begin(offer(method="on-device")))
     assert len(road.telemetry) == 3
-    telemetry = reports[0].request.telemetry
+    builder = RequestBuilder(road.telemetry)
+    telemetry = builder.build(reports[0]).telemetry
     assert telemetry is not None
     assert len(telemetry.entries or ()) == 3
-    assert reports[1].request.telemetry is None
+    assert builder.build(reports[1]).telemetry is None
 
 
 def test_no_more_than_a_thousand_measurements_wait() -> None:

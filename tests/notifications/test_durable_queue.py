@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.background_fakes import Clock
-from support.notifier import ADDRESS, balanced, delivery, ids_in
+from support.notifier import ADDRESS, balanced, build_request, delivery, ids_in
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.counters import REJECTED
 from targetry.notifications.durable_queue import SpooledOutbox
@@ -58,6 +58,7 @@ class Schedule:
             self.outbox,
             folder,
             address=ADDRESS,
+            build_request=build_request,
             max_bytes=1 << 30,
             idle_s=1.0,
             reported=set(),
@@ -112,7 +113,7 @@ class Schedule:
     def take(self) -> None:
         entry = self.outbox.take(self.clock())
         if isinstance(entry, Entry):
-            assert entry.encode() is None
+            assert entry.encode(build_request) is None
             self.calls.append(entry)
 
     def send_oldest(self) -> None:

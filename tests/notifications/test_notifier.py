@@ -32,6 +32,7 @@ from support.notifier import (
     Reply,
     address_of,
     balanced,
+    build_request,
     delivery,
     ids_in,
     leave_format_1,
@@ -59,6 +60,7 @@ class Kit:
     def __call__(self, transport: Transport, **options: Any) -> Notifier:
         settings = {
             "address": ADDRESS,
+            "build_request": build_request,
             "clusters": ClusterDirectory(time.monotonic),
             "headers": {},
             "timeout_s": 5.0,
@@ -480,7 +482,7 @@ PRELUDE = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads; that is the point
 from support.background_fakes import Lines, Listener
-from support.notifier import LONG_S, Api, address_of, balanced, delivery
+from support.notifier import LONG_S, Api, address_of, balanced, build_request, delivery
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.notifier import Notifier, RetryPolicy
 from targetry.http import HttpTransport
@@ -491,8 +493,8 @@ EAGER = RetryPolicy(first_wait_s=0.001, longest_wait_s=0.002, budget_per_s=1e6)
 
 def notifier_with(transport, **options):
     settings = dict(
-        address=address_of(URL), clusters=ClusterDirectory(time.monotonic), headers={}, timeout_s=60.0,
-        emit=Listener(), log=Lines(), policy=EAGER,
+        address=address_of(URL), build_request=build_request, clusters=ClusterDirectory(time.monotonic), headers={},
+        timeout_s=60.0, emit=Listener(), log=Lines(), policy=EAGER,
     )
     return Notifier(transport, **{**settings, **options})
 

@@ -400,8 +400,7 @@ class Lazy:
     cluster = None
     session_id = "s1"
 
-    @property
-    def request(self) -> DeliveryRequest:
+    def build_request(self, new_id: object) -> DeliveryRequest:
         self.made += 1
         if self._fails:
             raise ValueError("cannot be made")

@@ -29,7 +29,7 @@ from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
 from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer, offers
 from servers.faulty import HANG, Behaviour, Close, answer, half, html_answer, json_answer
 from support.background_fakes import REFUSED, Lines
-from support.notifier import ADDRESS, OK, delivery, ids_in
+from support.notifier import ADDRESS, OK, build_request, delivery, ids_in
 from support.python_process import environment
 from support.shared_folder import LARGEST, read_while_another_writes
 from targetry import ApiException, AsyncTargetClient, TargetClient
@@ -293,6 +293,7 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
     notifier = Notifier(
         api,
         address=ADDRESS,
+        build_request=build_request,
         clusters=ClusterDirectory(time.monotonic),
         headers={},
         timeout_s=3.0,

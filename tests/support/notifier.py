@@ -17,17 +17,20 @@ from support.background_fakes import Clock, Lines, Listener, answer
 from targetry._runtime.rate_limited_log import LimitedLog
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.hosts import DeliveryAddress
+from targetry.delivery.telemetry import TelemetryStore
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import DeliveryRequest, MetricType, Notification
 from targetry.notifications.counters import NotifierStats
 from targetry.notifications.entry import Delivery
 from targetry.notifications.queue import Outbox
+from targetry.notifications.request_builder import RequestBuilder
 from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.sender import Courier
 
 ADDRESS = DeliveryAddress(client="acme", organization_id="org", server_domain="acme.example")
 URL = ADDRESS.url("s1")
 OK = answer(200)
+build_request = RequestBuilder(TelemetryStore(enabled=False)).build
 LONG_S = 10.0  # for what is sure to come
 
 _numbers = itertools.count()
@@ -154,6 +157,7 @@ class Desk:
             self.outbox,
             self.api,
             address=ADDRESS,
+            build_request=build_request,
             headers={"X-EXC-SDK": "Targetry"},
             timeout_s=3.0,
             emit=emit or self.told,

@@ -46,7 +46,7 @@ class DecisioningEngine:
         transport: Transport,
         events: Events,
         log: Log,
-        telemetry: Callable[[], TelemetryStore],
+        telemetry: TelemetryStore,
         on_ready: Callable[[], object],
     ) -> None:
         """Compile a payload or read a file; nothing of the network yet. Raises `ArtifactError` and `OptionError`."""
@@ -154,9 +154,8 @@ class DecisioningEngine:
         self._source.close(timeout_s)
 
     def _record_download(self, download: Downloaded) -> None:
-        store = self._telemetry()
-        if store.enabled:
-            store.add(
+        if self._telemetry.enabled:
+            self._telemetry.add(
                 artifact_entry(
                     timestamp=int(time.time() * 1000),
                     execution_ms=download.elapsed_ms,

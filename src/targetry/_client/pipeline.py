@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from targetry._client.call_options import OfferOptions, checked_copy
+from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import ClientOptions
 from targetry._client.skipped_rules import SkippedRules
 from targetry._client.telemetry_reports import TelemetryReports
@@ -27,8 +28,8 @@ from targetry.delivery.hosts import DeliveryAddress, operators_cluster
 from targetry.delivery.prepare import IgnoredInput, Prepared, Standing, prepare
 from targetry.delivery.response import refusal_in, response_of, text_of
 from targetry.delivery.retry import RetryBudget, pause_s
-from targetry.delivery.telemetry import Entries, TelemetryStore, measured, written
-from targetry.device.decide import Impression, decide
+from targetry.delivery.telemetry import Entries, TelemetryStore, measured
+from targetry.device.decide import decide
 from targetry.device.remote import RemoteDependency, remote_dependency
 from targetry.device.ruleset import RuleSet
 from targetry.device.trace import TraceSource
@@ -42,10 +43,10 @@ from targetry.errors import (
 )
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
-from targetry.models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, Telemetry, VisitorId
+from targetry.models import DecisioningMethod, DeliveryResponse, Geo, VisitorId
 from targetry.models.writing import json_bytes
 from targetry.version import __version__
-from targetry.visitor import VisitorLike, visitor_for
+from targetry.visitor import visitor_for
 
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
@@ -72,49 +73,6 @@ class Engine(Protocol):
     def trace(self) -> dict[str, Any]:
         """How the artifact was got, for traces."""
         ...
-
-
-class Impressions(msgspec.Struct, eq=False):
-    """The report of one decision, or of `telemetry` alone; `count` notifications are in its `request`.
-
-    That is made when it is first asked for, which is when the report is sent: the decision does not wait for it.
-    """
-
-    road: Road
-    prepared: Prepared
-    impressions: list[Impression]
-    count: int
-    cluster: str | None
-    telemetry: Entries | None = None
-    _request: DeliveryRequest | None = None
-
-    @property
-    def visitor(self) -> VisitorLike | None:
-        return self.prepared.visitor
-
-    @property
-    def session_id(self) -> str:
-        return self.prepared.session_id
-
-    @property
-    def request(self) -> DeliveryRequest:
-        """Of the same visitor, session, cluster, property and environment as the decision (D-25)."""
-        if self._request is None:
-            decided = self.prepared.request
-            self._request = DeliveryRequest(
-                request_id=new_id(),
-                id=decided.id,
-                environment_id=decided.environment_id,
-                _property=decided._property,
-                context=decided.context,
-            )
-            if self.telemetry is not None:
-                self._request.telemetry = Telemetry(written(self.telemetry))
-                return self._request
-            self._request.experience_cloud = decided.experience_cloud
-            self._request.notifications = [one.notification(new_id) for one in self.impressions]
-            self.road.telemetry.attach(self._request)
-        return self._request
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -168,11 +126,12 @@ class Road:
         *,
         engine: Engine | None,
         log: Log,
-        report: Callable[[Impressions], object],
+        telemetry: TelemetryStore,
+        report: Callable[[ImpressionReport], object],
         clusters: ClusterDirectory,
         has_backlog: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.telemetry = TelemetryStore(enabled=options.telemetry_enabled)
+        self.telemetry = telemetry
         self.telemetry_reports = TelemetryReports(self.telemetry, self._report_telemetry, has_backlog)
         self.skipped_rules = SkippedRules(log)
         self._options = options
@@ -275,7 +234,7 @@ class Road:
         if self.telemetry.enabled:
             self._measure(call, response, now)
         if impressions := decision.impressions:
-            self._report(Impressions(self, prepared, impressions, len(impressions), prepared.cluster))
+            self._report(ImpressionReport(prepared, impressions, len(impressions), prepared.cluster))
         elif len(self.telemetry) >= self.telemetry_reports.due_at:
             self.telemetry_reports.note(prepared)
         return envelope(
@@ -289,7 +248,7 @@ class Road:
         )
 
     def _report_telemetry(self, prepared: Prepared, entries: Entries) -> None:
-        self._report(Impressions(self, prepared, [], 0, prepared.cluster, entries))
+        self._report(ImpressionReport(prepared, [], 0, prepared.cluster, entries))
 
     # decide at the edge
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from targetry._client.decisioning_engine import DecisioningEngine
+from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import ClientOptions
-from targetry._client.pipeline import SDK_HEADERS, Impressions, Road, delivery_address
+from targetry._client.pipeline import SDK_HEADERS, Road, delivery_address
 from targetry._runtime.at_exit import close_at_exit
 from targetry._runtime.forks import notice_fork, watch_forks
 from targetry._runtime.logger import Log
@@ -25,6 +26,7 @@ from targetry.artifacts.source import ArtifactStats
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.hosts import geo_url, operators_cluster
 from targetry.delivery.prepare import IgnoredInput
+from targetry.delivery.telemetry import TelemetryStore
 from targetry.errors import ClosedError
 from targetry.events import CLIENT_READY, Events
 from targetry.geo.cache import GeoStats
@@ -34,6 +36,7 @@ from targetry.http import HttpTransport
 from targetry.http.protocol import AsyncTransport, Transport
 from targetry.models import DecisioningMethod
 from targetry.notifications.notifier import Notifier, NotifierStats
+from targetry.notifications.request_builder import RequestBuilder
 
 _READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned and its result been assigned
 
@@ -76,6 +79,8 @@ class Machinery:
         self.log = Log(options.logger)
         self._limited_log = LimitedLog(self.log)
         self.events = Events(options.events, self.log)
+        telemetry = TelemetryStore(enabled=options.telemetry_enabled)
+        self._request_builder = RequestBuilder(telemetry)
         self._own_transport = (
             None if options.transport is not None else HttpTransport(**transport_options(options, self.log))
         )
@@ -83,7 +88,7 @@ class Machinery:
         assert transport is not None
         self.transport: Transport = transport
         decides = options.decisioning_method is not DecisioningMethod.SERVER_SIDE
-        self.engine = self._engine() if decides else None
+        self.engine = self._engine(telemetry) if decides else None
         self._database = self._geo_database() if decides else None
         clusters = ClusterDirectory(time.monotonic)
         # After all that may refuse the options: with a spool it is at work at once.
@@ -91,6 +96,7 @@ class Machinery:
             self.transport,
             address=delivery_address(options),
             clusters=clusters,
+            build_request=self._request_builder.build,
             headers=SDK_HEADERS,
             timeout_s=options.timeout / 1000,
             queue_limit=options.notification_queue_limit,
@@ -102,6 +108,7 @@ class Machinery:
             options,
             engine=self.engine,
             log=self.log,
+            telemetry=telemetry,
             report=self._report,
             has_backlog=self._has_backlog,
             clusters=clusters,
@@ -116,13 +123,13 @@ class Machinery:
         if self._own_transport is not None:
             close_at_exit(self, Machinery._leave)
 
-    def _engine(self) -> DecisioningEngine:
+    def _engine(self, telemetry: TelemetryStore) -> DecisioningEngine:
         return DecisioningEngine(
             self.options,
             transport=self.transport,
             events=self.events,
             log=self.log,
-            telemetry=lambda: self.road.telemetry,
+            telemetry=telemetry,
             on_ready=self._tell_ready,
         )
 
@@ -232,13 +239,13 @@ class Machinery:
         """Close idle connections when the process ends; what is left of it may still call the client."""
         self.let_go()
 
-    def _report(self, impressions: Impressions) -> None:
+    def _report(self, report: ImpressionReport) -> None:
         function = self.options.send_notification_func
         if function is None:
-            self.notifier.offer(impressions)
+            self.notifier.offer(report)
             return
         try:
-            function({"request": impressions.request, "visitor": impressions.visitor})
+            function({"request": self._request_builder.build(report), "visitor": report.visitor})
         except Exception as error:  # the user's function must not harm the user's decision
             self._limited_log.error("function", "send_notification_func failed: %r", error)
 

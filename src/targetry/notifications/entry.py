@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -15,12 +16,11 @@ _WEIGHT = 2048  # of a delivery without its notifications: ids, context, URL
 _WEIGHT_OF_NOTIFICATION = 512
 
 
-class Deliverable(Protocol):
-    """One call of the Delivery API that is to be made.
+class NotificationSource(Protocol):
+    """What one call of the Delivery API reports, before its request is built.
 
-    `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 when it holds telemetry only;
-    both are read at once. `session_id` and `request` are read later, once, by one of the notifier's threads. The
-    request is the notifier's.
+    `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 for telemetry only. A thread of
+    the notifier calls `build_request` once; the request then belongs to the notifier.
     """
 
     @property
@@ -30,19 +30,25 @@ class Deliverable(Protocol):
     def cluster(self) -> str | None: ...
 
     @property
-    def request(self) -> DeliveryRequest: ...
-
-    @property
     def count(self) -> int: ...
+
+    def build_request(self, new_id: Callable[[], str]) -> DeliveryRequest: ...
+
+
+BuildRequest = Callable[[NotificationSource], "DeliveryRequest"]
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A `Deliverable` that is complete."""
+    """A `NotificationSource` that is complete."""
 
     session_id: str
     cluster: str | None
     request: DeliveryRequest
     count: int
+
+    def build_request(self, _: Callable[[], str]) -> DeliveryRequest:
+        """Return the request."""
+        return self.request
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -53,7 +59,7 @@ class Entry(msgspec.Struct, eq=False):
     one last failed. `is_partial`: some of its notifications are sent, those that `body` does not have.
     """
 
-    source: Deliverable | None
+    source: NotificationSource | None
     count: int
     size: int
     born: float
@@ -69,11 +75,11 @@ class Entry(msgspec.Struct, eq=False):
     is_partial: bool = False
     settled: bool = False
 
-    def encode(self) -> Exception | None:
+    def encode(self, build_request: BuildRequest) -> Exception | None:
         """Make `session_id` and `body`. Return what is wrong if that is not possible, else None."""
         if self.body is None and self.source is not None:
             try:
-                self.session_id, self.request = self.source.session_id, self.source.request
+                self.session_id, self.request = self.source.session_id, build_request(self.source)
                 self.body = json_bytes(self.request)
             except Exception as error:  # of msgspec, or of what does not belong in a request
                 return error
@@ -85,10 +91,10 @@ class Refused(msgspec.Struct):
     """Notifications that were dropped untried: how many, and some of their deliveries."""
 
     count: int = 0
-    samples: list[Deliverable | Entry] = []
+    samples: list[NotificationSource | Entry] = []
 
 
-def weight(source: Deliverable) -> int:
+def weight(source: NotificationSource) -> int:
     """About how many bytes it takes. In a complete one, tokens and parameters are measured: they are what may be large."""
     size = _WEIGHT + _WEIGHT_OF_NOTIFICATION * source.count
     if not isinstance(source, Delivery):

@@ -29,7 +29,7 @@ from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.http.protocol import Transport
 from targetry.notifications.counters import NotifierStats
-from targetry.notifications.entry import Deliverable, Delivery
+from targetry.notifications.entry import BuildRequest, Delivery, NotificationSource
 from targetry.notifications.queue import Outbox
 from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.sender import Courier, Emit
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from targetry.notifications.durable_queue import SpooledOutbox
 
 __all__ = [
-    "Deliverable",
     "Delivery",
+    "NotificationSource",
     "Notifier",
     "NotifierStats",
     "RetryPolicy",
@@ -79,6 +79,7 @@ class Notifier:
         *,
         address: DeliveryAddress,
         clusters: ClusterDirectory,
+        build_request: BuildRequest,
         headers: Mapping[str, str],
         timeout_s: float,
         emit: Emit,
@@ -98,6 +99,7 @@ class Notifier:
         self._transport = transport
         self._address = address
         self._clusters = clusters
+        self._build_request = build_request
         self._headers = dict(headers)
         self._timeout_s = timeout_s
         self._emit = emit
@@ -121,10 +123,10 @@ class Notifier:
         if self._spool is not None and _has_files(self._spool):
             self._take_over_leftovers()
 
-    def offer(self, delivery: Deliverable) -> bool:
+    def offer(self, delivery: NotificationSource) -> bool:
         """Send it in the background, or count it as dropped. Takes microseconds, never blocks, never raises.
 
-        Its `request` is not looked at here, unless it is a `Delivery`, which has it ready.
+        Its request is not built here.
         False if it was refused. True promises nothing: what becomes of it is in `stats` and told by events. May be called
         from any thread, from a signal handler, and after `close` (it is then dropped as `closed`).
         """
@@ -208,6 +210,7 @@ class Notifier:
             outbox,
             self._transport,
             address=self._address,
+            build_request=self._build_request,
             headers=self._headers,
             timeout_s=self._timeout_s,
             emit=self._emit,
@@ -309,6 +312,7 @@ class Notifier:
             outbox,
             folder,
             address=self._address,
+            build_request=self._build_request,
             max_bytes=self._spool_bytes,
             idle_s=self._idle_s,
             reported=self._reported,

@@ -22,7 +22,7 @@ from targetry._runtime.wakeup import Bell
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.counters import CLOSED, QUEUE_FULL, Ledger, NotifierStats, Reason, with_uncounted
 from targetry.notifications.destination import ClusterQueue, Destination
-from targetry.notifications.entry import Deliverable, Entry, Refused, weight
+from targetry.notifications.entry import Entry, NotificationSource, Refused, weight
 from targetry.notifications.retry_policy import RetryPolicy, Throttle
 
 _MOST_SAMPLES = 100  # of refused deliveries, whose ids are told; the count is always exact
@@ -75,10 +75,10 @@ class Outbox:
         self._clock = clock
         self._lock = Lock()
         self._holding = _Holding(self)
-        self._handed_over: deque[Deliverable] = deque()
+        self._handed_over: deque[NotificationSource] = deque()
         # Not in the books yet: a sum of notifications, and of deliveries of telemetry, for each thread at most.
         self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {QUEUE_FULL: deque(), CLOSED: deque()}
-        self._unlocked_samples: deque[tuple[Reason, Deliverable]] = deque(maxlen=_MOST_SAMPLES)
+        self._unlocked_samples: deque[tuple[Reason, NotificationSource]] = deque(maxlen=_MOST_SAMPLES)
         self._own = ClusterQueue(None)
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
         self._own_destination = Destination(Throttle(policy, random))
@@ -91,7 +91,7 @@ class Outbox:
 
     # Offering: any thread, any time
 
-    def offer(self, delivery: Deliverable) -> bool:
+    def offer(self, delivery: NotificationSource) -> bool:
         """Take it, or count it as dropped. Takes microseconds, and never raises. False: it was refused."""
         if not self._lock.acquire(False):
             return self._hand_over(delivery)
@@ -110,7 +110,7 @@ class Outbox:
         refused = ((reason, *one) for reason, sums in self._refused_unlocked.items() for one in sums.copy())
         return with_uncounted(state, waiting, refused)
 
-    def _hand_over(self, delivery: Deliverable) -> bool:
+    def _hand_over(self, delivery: NotificationSource) -> bool:
         waiting = len(self._handed_over)
         if self._held + waiting >= self._limit and len(self._queues) == 1:
             return self._refuse_unlocked(delivery)
@@ -120,7 +120,7 @@ class Outbox:
         self._admit(_MAX_TAKEN_IN)
         return True  # whether it really is, will be decided by the next holder of the lock
 
-    def _offer_waiting(self, delivery: Deliverable) -> bool:
+    def _offer_waiting(self, delivery: NotificationSource) -> bool:
         """Wait for the lock. In a signal handler that interrupted its holder that is no use."""
         if not self._lock.acquire(timeout=_MAX_OFFER_WAIT_S):
             return self._refuse_unlocked(delivery)
@@ -131,7 +131,7 @@ class Outbox:
         self._admit(_MAX_TAKEN_IN)
         return accepted
 
-    def _refuse_unlocked(self, delivery: Deliverable) -> bool:
+    def _refuse_unlocked(self, delivery: NotificationSource) -> bool:
         """Count it as dropped without the lock. Each step is atomic, so nothing is lost whoever interrupts."""
         reason: Reason = CLOSED if self.shut else QUEUE_FULL
         count = delivery.count
@@ -189,7 +189,7 @@ class Outbox:
         """Whether nobody does, not even in part."""
         return not self.crew
 
-    def _take_in(self, delivery: Deliverable, too_late: bool) -> bool:
+    def _take_in(self, delivery: NotificationSource, too_late: bool) -> bool:
         if too_late:
             return self._refuse(CLOSED, delivery)
         size, count, cluster = weight(delivery), delivery.count, delivery.cluster
@@ -282,12 +282,12 @@ class Outbox:
                 for queue in self._queues.values()
             )
 
-    def _refuse(self, reason: Reason, delivery: Deliverable) -> bool:
+    def _refuse(self, reason: Reason, delivery: NotificationSource) -> bool:
         self.ledger.refuse(reason, delivery.count)
         self._note(reason, delivery)
         return False
 
-    def _note(self, reason: Reason, source: Deliverable | Entry) -> None:
+    def _note(self, reason: Reason, source: NotificationSource | Entry) -> None:
         if not source.count:
             return
         refused = self._refused_for(reason)

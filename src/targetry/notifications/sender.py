@@ -21,7 +21,7 @@ from targetry.http.protocol import HttpRequest, HttpResponse, Transport
 from targetry.http.retry_after import retry_after_s
 from targetry.models import DeliveryRequest
 from targetry.notifications.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
-from targetry.notifications.entry import Deliverable, Delivery, Entry
+from targetry.notifications.entry import BuildRequest, Delivery, Entry, NotificationSource
 from targetry.notifications.queue import Outbox
 from targetry.notifications.response import Meaning, meaning_of, notification_ids, only, unprocessed
 
@@ -45,6 +45,7 @@ class Courier:
         transport: Transport,
         *,
         address: DeliveryAddress,
+        build_request: BuildRequest,
         headers: Mapping[str, str],
         timeout_s: float,
         emit: Emit,
@@ -56,6 +57,7 @@ class Courier:
     ) -> None:
         self.outbox = outbox
         self._address = address
+        self._build_request = build_request
         self._on_short_handed = on_short_handed
         self._transport = transport
         self._headers = dict(headers)
@@ -97,7 +99,7 @@ class Courier:
 
     def _try(self, entry: Entry, started: float) -> None:
         policy = self.outbox.policy
-        if (wrong := entry.encode()) is not None:
+        if (wrong := entry.encode(self._build_request)) is not None:
             return self._give_up(entry, INVALID, wrong)
         if started - entry.born > policy.max_age_s:
             return self._give_up(entry, EXPIRED, self._too_old())
@@ -234,7 +236,7 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _ids(source: Deliverable | Entry) -> list[str]:
+def _ids(source: NotificationSource | Entry) -> list[str]:
     """The ids of its notifications; none if they have not been made yet, and then they never will be."""
     if isinstance(source, Entry):
         if source.body is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.notifications.durable_queue import PageRequest, SpooledOutbox
-from targetry.notifications.entry import Entry
+from targetry.notifications.entry import BuildRequest, Entry
 from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
 
 _REOPEN_S = 60.0
@@ -32,6 +32,7 @@ class Scribe:
         folder: Path,
         *,
         address: DeliveryAddress,
+        build_request: BuildRequest,
         max_bytes: int,
         idle_s: float,
         reported: set[str],
@@ -40,6 +41,7 @@ class Scribe:
         self._outbox = outbox
         self._folder = folder
         self._address = address
+        self._build_request = build_request
         self._max_bytes = max_bytes
         self._idle_s = idle_s
         self._reported = reported
@@ -123,7 +125,7 @@ class Scribe:
         if not arrivals:
             return ()
         now = self._clock()
-        written = [entry for entry in arrivals if entry.encode() is None]
+        written = [entry for entry in arrivals if entry.encode(self._build_request) is None]
         added = iter(
             spool.add(
                 [
