@@ -16,29 +16,29 @@ def stages(command: dict[str, Any]) -> dict[str, Any]:
     """Step → microseconds, each time of another visitor."""
     from targetry._runtime.ids import new_id
     from targetry.device.decide import decide
-    from targetry.edge.artifacts.registry import Served, Shelf
+    from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
     from targetry.edge.delivery.handler import deliver
-    from targetry.edge.delivery.request_parsing import read_query, read_request
+    from targetry.edge.delivery.request_parsing import parse_body, parse_query
     from targetry.samples import shop_path
 
-    shelf = Shelf([Served("shop", shop_path().read_bytes())])
-    served = shelf.served[0]
+    registry = ArtifactRegistry([LoadedArtifact("shop", shop_path().read_bytes())])
+    served = registry.artifacts[0]
     questions = [_parts(_question(80, number)) for number in range(1_000)]
-    requests = itertools.cycle([read_request(body) for _, body in questions])
+    requests = itertools.cycle([parse_body(body).request for _, body in questions])
     asked = itertools.cycle(questions)
     now_ms = int(time.time() * 1000)
 
     def read() -> None:
         query, body = next(asked)
-        read_query(query)
-        read_request(body)
+        parse_query(query)
+        parse_body(body)
 
     def decided() -> None:
         decide(served.rules, next(requests), client_code=served.client, now_ms=now_ms, new_id=new_id)
 
     def delivered() -> None:
         query, body = next(asked)
-        deliver(body, query, shelf=shelf, now_ms=now_ms, new_id=new_id, is_recorded=False)
+        deliver(body, query, registry=registry, now_ms=now_ms, new_id=new_id, is_recorded=False)
 
     steps: dict[str, Callable[[], object]] = {"read": read, "decide": decided, "deliver": delivered}
     return {name: measure(step, seconds=command["seconds"]).best_us for name, step in steps.items()}

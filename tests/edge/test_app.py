@@ -154,7 +154,7 @@ def test_rules_bin_can_be_revealed_by_its_organization() -> None:
 
 
 def test_a_place_is_told_in_body_and_headers() -> None:
-    client = web_client(find_place={"203.0.113.7": ROME}.get)
+    client = web_client(locate={"203.0.113.7": ROME}.get)
     answer = client.get("/v1/geo", headers={"x-forwarded-for": "203.0.113.7, 10.0.0.1"})
     place = {
         "x-forwarded-for": "203.0.113.7",
@@ -185,19 +185,19 @@ def test_a_place_is_told_in_body_and_headers() -> None:
 def test_a_place_that_is_said_is_not_looked_up(
     query: str, headers: dict[str, str], told: dict[str, Any]
 ) -> None:
-    client = web_client(find_place={"203.0.113.7": ROME}.get)
+    client = web_client(locate={"203.0.113.7": ROME}.get)
     answer = client.get(f"/v1/geo{query}", headers={"x-forwarded-for": "203.0.113.7", **headers}).json()
     del answer["x-forwarded-for"]
     assert answer == {f"x-geo-{name}": value for name, value in told.items()}
 
 
 def test_artifacts_tell_the_place_of_who_asks() -> None:
-    client = web_client(find_place={"203.0.113.7": ROME}.get)
+    client = web_client(locate={"203.0.113.7": ROME}.get)
     assert client.get(RULES, headers={"x-forwarded-for": "203.0.113.7"}).headers["x-geo-city"] == "ROME"
 
 
 def test_what_no_header_can_say_is_in_the_body() -> None:
-    answer = web_client(find_place={"203.0.113.7": TOKYO}.get).get(
+    answer = web_client(locate={"203.0.113.7": TOKYO}.get).get(
         "/v1/geo", headers={"x-forwarded-for": "203.0.113.7"}
     )
     assert answer.json()["x-geo-city"] == "東京"
@@ -206,7 +206,7 @@ def test_what_no_header_can_say_is_in_the_body() -> None:
 
 @pytest.mark.parametrize("address", ["", "nonsense", "999.1.1.1", "203.0.113.9"])
 def test_a_place_that_is_not_known_is_not_told(address: str) -> None:
-    answer = web_client(find_place={}.get).get("/v1/geo", headers={"x-forwarded-for": address})
+    answer = web_client(locate={}.get).get("/v1/geo", headers={"x-forwarded-for": address})
     assert answer.status_code == 200
     assert not any(name.startswith("x-geo") for name in answer.json())
 

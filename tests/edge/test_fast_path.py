@@ -146,7 +146,7 @@ def test_a_request_is_on_the_page_whichever_way_it_went() -> None:
     with open_edge() as here:
         answer(here, post(WITH_ID))
         answer(here, post(WITH_ID, "origin: http://localhost:3000"))
-        assert [one.status for one in here.edge._recent.after()] == [200, 200]
+        assert [one.status for one in here.edge._history.after()] == [200, 200]
 
 
 def test_an_error_of_ours_has_its_cause_in_the_log(

@@ -10,7 +10,7 @@ import pytest
 
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
 from support.edge import NOW_MS, told
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.geo.location import GeoLocation, location_from_response
 from targetry.testing import answer
 
@@ -45,12 +45,14 @@ CASES = [case for case in suite_cases() if case.response is not None] if SUITES.
 def test_the_edge_passes_the_suites(case: SuiteCase) -> None:
     question = case.question
     source = json.dumps(question["artifact"]).encode()
-    shelf = Shelf([Served("suite", source, client=question["conf"].get("client", "acme"))])
+    registry = ArtifactRegistry(
+        [LoadedArtifact("suite", source, client=question["conf"].get("client", "acme"))]
+    )
     response = told(
         asked(case),
         f"imsOrgId=X&sessionId={question['sessionId'] or 'dummy_session'}",
-        shelf=shelf,
+        registry=registry,
         now_ms=question["now"] or NOW_MS,
-        find_place=lambda address: place(case),
+        locate=lambda address: place(case),
     )
     assert shortfall(case.response, as_if_on_device(response)) is None

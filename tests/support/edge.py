@@ -10,8 +10,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from targetry.edge.app import Edge, edge_app
-from targetry.edge.artifacts.registry import Served, Shelf
-from targetry.edge.delivery.handler import Answer, deliver
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
+from targetry.edge.delivery.handler import DeliveryResult, deliver
 from targetry.edge.in_process import MemoryLedger, _Payload
 from targetry.samples import shop_path
 
@@ -21,11 +21,11 @@ WEB = {"channel": "web"}
 HERO = {"context": WEB, "id": {"tntId": "3f9c"}, "execute": {"mboxes": [{"name": "hero"}]}}
 
 
-def shop_shelf(**options: Any) -> Shelf:
-    return Shelf([Served("shop", shop_path().read_bytes(), **options)])
+def shop_registry(**options: Any) -> ArtifactRegistry:
+    return ArtifactRegistry([LoadedArtifact("shop", shop_path().read_bytes(), **options)])
 
 
-SHOP = shop_shelf()
+SHOP = shop_registry()
 
 
 def ids() -> Any:
@@ -34,10 +34,12 @@ def ids() -> Any:
     return lambda: f"id-{next(counter)}"
 
 
-def ask(request: Any, query: str = QUERY, *, shelf: Shelf = SHOP, **options: Any) -> Answer:
+def ask(
+    request: Any, query: str = QUERY, *, registry: ArtifactRegistry = SHOP, **options: Any
+) -> DeliveryResult:
     """Ask the core; `request` is a document, or the body itself."""
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
-    return deliver(body, query, **{"shelf": shelf, "now_ms": NOW_MS, "new_id": ids(), **options})
+    return deliver(body, query, **{"registry": registry, "now_ms": NOW_MS, "new_id": ids(), **options})
 
 
 def told(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:

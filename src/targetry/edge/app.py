@@ -28,12 +28,18 @@ from starlette.routing import Route
 
 from targetry._runtime.ids import new_id as random_id
 from targetry._runtime.rate_limited_log import LimitedLog
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.watcher import ArtifactState
 from targetry.edge.artifacts.workload import is_heavy_body
 from targetry.edge.delivery.geo import ClientAddress, client_address, geo_headers, geo_values
-from targetry.edge.delivery.handler import Answer, FindPlace, ParsedRequest, answer, parse
-from targetry.edge.delivery.recorder import Recorder, Recording
+from targetry.edge.delivery.handler import (
+    AddressLocator,
+    DeliveryResult,
+    ParsedRequest,
+    parse_request,
+    respond,
+)
+from targetry.edge.delivery.recorder import EventRecorder, EventSink
 from targetry.edge.http.access_policy import AccessMiddleware, AccessPolicy, is_public_path
 from targetry.edge.http.connection_registry import Door
 from targetry.edge.http.errors import Refused, error_body
@@ -43,9 +49,9 @@ from targetry.edge.http.middleware import Guard
 from targetry.edge.http.request_body import ZIP_IN_THREAD_BYTES, ZIP_LEVEL, read_body, zipped
 from targetry.edge.observability.access_log import RequestNotes
 from targetry.edge.observability.metrics import CONTENT_TYPE, Metrics
-from targetry.edge.ui.page import Page
-from targetry.edge.ui.report_cache import LedgerView
-from targetry.edge.ui.request_history import Recent
+from targetry.edge.ui.page import Dashboard
+from targetry.edge.ui.report_cache import ReportCache
+from targetry.edge.ui.request_history import RequestHistory
 
 _JSON: Final = "application/json"
 _LIMITS: Final[dict[int, Limit]] = {408: "slow", 413: "body"}  # of a body whose rest is not waited for
@@ -58,7 +64,7 @@ _LOST: Final = "the events could not be recorded; send the request again"
 class ArtifactKeeper(Protocol):
     """Where artifacts come from."""
 
-    shelf: Shelf
+    registry: ArtifactRegistry
     reloads: int
     refusals: int
 
@@ -71,7 +77,7 @@ Respond = Callable[[Request, Exception], Response]
 class Decided(NamedTuple):
     """A delivery request that was decided at `at_ms`; its body had `size` bytes."""
 
-    answer: Answer
+    answer: DeliveryResult
     at_ms: int
     size: int
 
@@ -81,33 +87,33 @@ Work = Callable[[], Decided]
 
 
 class Edge:
-    """The endpoints, and what they stand on. `now` is the clock in epoch seconds, `view` what the page shows of the ledger."""
+    """The endpoints, and what they stand on. `now` is the clock in epoch seconds, `report_cache` the reports of its ledger."""
 
     def __init__(
         self,
         artifacts: ArtifactKeeper,
         *,
-        ledger: Recorder | None = None,
-        find_place: FindPlace | None = None,
+        ledger: EventSink | None = None,
+        locate: AddressLocator | None = None,
         cluster: str | None = None,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = random_id,
         log: logging.Logger | None = None,
-        view: LedgerView | None = None,
+        report_cache: ReportCache | None = None,
         limits: Limits = Limits(),  # noqa: B008  it is immutable
         access: AccessPolicy | None = None,
     ) -> None:
-        self._recent = Recent(int(time.time() * 1000))
-        self.page = Page(lambda: artifacts.shelf, artifacts.states, self._recent, view)
+        self._history = RequestHistory(int(time.time() * 1000))
+        self.dashboard = Dashboard(lambda: artifacts.registry, artifacts.states, self._history, report_cache)
         self.metrics = Metrics(artifacts.states, lambda: (artifacts.reloads, artifacts.refusals))
         self._artifacts = artifacts
-        self._find_place = find_place
+        self._locate = locate
         self._cluster = cluster
         self._now = now
         self._new_id = new_id
         self.log = log or logging.getLogger("targetry.edge")
         self._limited_log = LimitedLog(self.log)
-        self.recording = Recording(ledger, self.metrics, self.log)
+        self.recorder = EventRecorder(ledger, self.metrics, self.log)
         self.notes = RequestNotes(self.metrics, self.log)
         self.limits = limits
         self.access = access or AccessPolicy()
@@ -121,7 +127,7 @@ class Edge:
         decided = self.begin(request.url.query, body, address)
         if not isinstance(decided, Decided):
             decided = await self.run_heavy(decided)
-        (is_safe,) = await self.recording.are_safe([decided.answer.events])
+        (is_safe,) = await self.recorder.record([decided.answer.events])
         status, text = self.settle(decided, is_safe)
         if status == 204:
             return Response(status_code=204)
@@ -131,7 +137,7 @@ class Edge:
     @property
     def looks_places_up(self) -> bool:
         """Whether the address that asks matters to the answer."""
-        return self._find_place is not None
+        return self._locate is not None
 
     def begin(self, query: str, body: bytes, address: ClientAddress = ClientAddress()) -> Decided | Work:  # noqa: B008  it is immutable
         """Decide a delivery request of the client at `address`, or return the work that is left, where it is heavy.
@@ -140,7 +146,7 @@ class Edge:
         """
         if is_heavy_body(body):
             return partial(self._decide_body, query, body, address)
-        parsed = parse(body, query, self._artifacts.shelf)
+        parsed = parse_request(body, query, self._artifacts.registry)
         if isinstance(parsed, ParsedRequest) and parsed.workload.is_heavy:
             return partial(self._decide, parsed, len(body), address)
         return self._decide(parsed, len(body), address)
@@ -151,23 +157,23 @@ class Edge:
             return await self._heavy.run(work)
         except Refused as refused:
             text = error_body(refused.status, refused.message)
-            return Decided(Answer(refused.status, text), int(self._now() * 1000), 0)
+            return Decided(DeliveryResult(refused.status, text), int(self._now() * 1000), 0)
 
     def _decide_body(self, query: str, body: bytes, address: ClientAddress) -> Decided:
-        return self._decide(parse(body, query, self._artifacts.shelf), len(body), address)
+        return self._decide(parse_request(body, query, self._artifacts.registry), len(body), address)
 
-    def _decide(self, parsed: ParsedRequest | Answer, size: int, address: ClientAddress) -> Decided:
+    def _decide(self, parsed: ParsedRequest | DeliveryResult, size: int, address: ClientAddress) -> Decided:
         now_ms = int(self._now() * 1000)
-        if isinstance(parsed, Answer):
+        if isinstance(parsed, DeliveryResult):
             return Decided(parsed, now_ms, size)
-        decided = answer(
+        decided = respond(
             parsed,
             now_ms=now_ms,
             new_id=self._new_id,
             cluster=self._cluster,
-            find_place=self._find_place,
+            locate=self._locate,
             address=address.text,
-            is_recorded=self.recording.is_on,
+            is_recorded=self.recorder.is_enabled,
         )
         if address.is_unread:
             decided = msgspec.structs.replace(decided, unread=(*decided.unread, FORWARDED))
@@ -187,7 +193,7 @@ class Edge:
         if answer.status == 413:
             self.breaches.note("work")
         lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
-        self._recent.add(answer, at_ms=at_ms, size=size, refused=lost)
+        self._history.add(answer, at_ms=at_ms, size=size, refused=lost)
         if lost is not None:
             return lost.status, error_body(lost.status, lost.message)
         self._count(answer)
@@ -198,7 +204,7 @@ class Edge:
 
         def listing(request: Request, error: Exception) -> Response:
             endpoint = request.scope.get("endpoint")
-            is_page = getattr(endpoint, "__self__", None) is self.page
+            is_page = getattr(endpoint, "__self__", None) is self.dashboard
             is_denied = endpoint is None and isinstance(error, Refused)
             if not is_page and (is_public_path(request.url.path) or not is_denied):
                 told = (
@@ -206,12 +212,12 @@ class Edge:
                     if endpoint == self.delivery and isinstance(error, Refused)
                     else _with_place(request, error)
                 )
-                self._recent.add_refused(told, at_ms=int(self._now() * 1000))
+                self._history.add_refused(told, at_ms=int(self._now() * 1000))
             return respond(request, error)
 
         return listing
 
-    def _count(self, answer: Answer) -> None:
+    def _count(self, answer: DeliveryResult) -> None:
         if answer.notifications:
             self.metrics.notifications.inc(answer.notifications)
         if answer.telemetry:
@@ -222,7 +228,7 @@ class Edge:
         path = request.path_params
         if path["file"] not in ("rules.json", "rules.bin"):
             raise HTTPException(404)
-        served = self._artifacts.shelf.of_path(path["client"], path["environment"])
+        served = self._artifacts.registry.for_path(path["client"], path["environment"])
         headers = {
             "etag": f'{served.etag[:-1]}{path["file"][5:]}"',
             "cache-control": "no-cache",
@@ -241,7 +247,7 @@ class Edge:
         return Response(msgspec.json.encode(values), headers=headers, media_type=_JSON)
 
     def _geo_values(self, request: Request) -> dict[str, Any]:
-        values, is_unread = geo_values(request, self._find_place)
+        values, is_unread = geo_values(request, self._locate)
         if is_unread:
             self.metrics.unread.labels(FORWARDED).inc()
         return values
@@ -252,7 +258,7 @@ class Edge:
 
     async def readyz(self, request: Request) -> Response:
         """There are rules to decide by; a refused file is told, and does not make it unready."""
-        is_ready = bool(self._artifacts.shelf.served)
+        is_ready = bool(self._artifacts.registry.artifacts)
         states = self._artifacts.states()
         body = {"status": "ready" if is_ready else "no artifact", "artifacts": states}
         return _json(body, 200 if is_ready else 503)
@@ -271,10 +277,10 @@ def edge_app(edge: Edge) -> Starlette:
         Route("/healthz", edge.healthz),
         Route("/readyz", edge.readyz),
         Route("/metrics", edge.exposition, name="metrics"),
-        Route("/", edge.page.page),
-        Route("/recent", edge.page.recent_requests),
-        Route("/report.json", edge.page.report),
-        Route("/plot.svg", edge.page.plot),
+        Route("/", edge.dashboard.page),
+        Route("/recent", edge.dashboard.recent_requests),
+        Route("/report.json", edge.dashboard.report),
+        Route("/plot.svg", edge.dashboard.plot),
         Route("/{client}/{environment}/v1/{file}", edge.artifact),
         Route("/{client}/{environment}/v1/{property}/{file}", edge.artifact),
     ]
@@ -297,11 +303,11 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type=_JSON)
 
 
-async def _text(request: Request, served: Served, headers: dict[str, str]) -> Response:
+async def _text(request: Request, served: LoadedArtifact, headers: dict[str, str]) -> Response:
     """As JSON, gzipped once for all who take it so."""
     if "gzip" not in request.headers.get("accept-encoding", ""):
         return Response(served.text, headers=headers, media_type=_JSON)
-    zipped = await run_in_threadpool(lambda: served.zipped)
+    zipped = await run_in_threadpool(lambda: served.gzipped)
     return Response(zipped, headers={**headers, "content-encoding": "gzip"}, media_type=_JSON)
 
 
@@ -313,8 +319,8 @@ async def _json_text(request: Request, text: bytes, status: int, headers: dict[s
     return Response(await run_in_threadpool(zipped, text), status, told, media_type=_JSON)
 
 
-async def _binary(served: Served, headers: dict[str, str]) -> Response:
-    hidden = await run_in_threadpool(lambda: served.hidden)
+async def _binary(served: LoadedArtifact, headers: dict[str, str]) -> Response:
+    hidden = await run_in_threadpool(lambda: served.obfuscated)
     if hidden is None:
         raise Refused(
             404, "rules.bin needs the organization (option --organization-id); rules.json is served"

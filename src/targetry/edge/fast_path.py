@@ -182,7 +182,7 @@ class Shortcut:
 
     async def _answer_later(self, decided: list[tuple[_Arrived, Decided]]) -> None:
         """Those that make something happen, once that is recorded: all with one commit."""
-        is_safe = await self._edge.recording.are_safe([one.answer.events for _, one in decided])
+        is_safe = await self._edge.recorder.record([one.answer.events for _, one in decided])
         ready: list[_Reply] = []
         for (one, each), safe in zip(decided, is_safe, strict=True):
             try:

@@ -20,9 +20,9 @@ import msgspec
 
 from targetry._runtime.threads import start_daemon_thread
 from targetry.edge.app import Edge, edge_app
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.watcher import ArtifactState
-from targetry.edge.delivery.recorder import Recorder
+from targetry.edge.delivery.recorder import EventSink
 from targetry.edge.fast_path import Shortcut
 from targetry.edge.http.access_policy import AccessPolicy
 from targetry.edge.server import EdgeServer, listen
@@ -67,19 +67,21 @@ class _Payload:
     def __init__(self, artifact: Source, client: str | None) -> None:
         self.reloads = self.refusals = 0
         self._client = client
-        self.shelf = self._shelf(artifact)
+        self.registry = self._registry(artifact)
 
     def replace(self, artifact: Source) -> None:
-        self.shelf = self._shelf(artifact)
+        self.registry = self._registry(artifact)
         self.reloads += 1
 
     def states(self) -> list[ArtifactState]:
-        one = self.shelf.served[0]
+        one = self.registry.artifacts[0]
         return [ArtifactState(one.name, one.client, one.environment, one.rules.generated_at, 0.0, None)]
 
-    def _shelf(self, artifact: Source) -> Shelf:
+    def _registry(self, artifact: Source) -> ArtifactRegistry:
         name = artifact.name if isinstance(artifact, Path) else "payload"
-        return Shelf([Served(name, _bytes_of(artifact), client=self._client, organization_id=ORGANIZATION)])
+        return ArtifactRegistry(
+            [LoadedArtifact(name, _bytes_of(artifact), client=self._client, organization_id=ORGANIZATION)]
+        )
 
 
 def _bytes_of(artifact: Source) -> bytes:
@@ -100,7 +102,7 @@ def _text_of(document: Mapping[str, Any]) -> bytes:
 class LocalEdge:
     """An edge that runs. `url` is its address, `host` the `host:port` of it, `client` the client code that it serves."""
 
-    def __init__(self, server: EdgeServer, payload: _Payload, ledger: Recorder) -> None:
+    def __init__(self, server: EdgeServer, payload: _Payload, ledger: EventSink) -> None:
         self.url = server.url
         self.host = self.url.removeprefix("http://")
         self.client = server.clients[0]
@@ -143,7 +145,7 @@ def edge(
     client: str | None = None,
     cluster: str | None = None,
     places: Mapping[str, GeoLocation] | None = None,
-    ledger: Recorder | None = None,
+    ledger: EventSink | None = None,
     now: Callable[[], float] = time.time,
     allow_origins: Sequence[str] = (),
 ) -> Iterator[LocalEdge]:
@@ -155,11 +157,11 @@ def edge(
     payload = _Payload(shop_path() if artifact is None else artifact, client)
     recorder = MemoryLedger() if ledger is None else ledger
     log = logging.getLogger("targetry.edge")
-    find_place = None if places is None else dict(places).get
+    locate = None if places is None else dict(places).get
     served = Edge(
         payload,
         ledger=recorder,
-        find_place=find_place,
+        locate=locate,
         cluster=cluster,
         log=log,
         now=now,
@@ -168,7 +170,7 @@ def edge(
     server = EdgeServer(
         edge_app(served),
         listen("127.0.0.1", 0),
-        clients=payload.shelf.clients,
+        clients=payload.registry.clients,
         on_start=_nothing,
         on_close=served.notes.flush,
         door=served.door,

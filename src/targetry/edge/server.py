@@ -18,15 +18,15 @@ import uvicorn
 
 from targetry.delivery.hosts import cluster_number
 from targetry.edge.app import Edge, edge_app
-from targetry.edge.artifacts.registry import Shelf
-from targetry.edge.artifacts.watcher import Artifacts
+from targetry.edge.artifacts.registry import ArtifactRegistry
+from targetry.edge.artifacts.watcher import ArtifactWatcher
 from targetry.edge.fast_path import Shortcut
 from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
 from targetry.edge.http.connection_registry import Door
 from targetry.edge.http.fd_limit import room_for
 from targetry.edge.http.limits import Limits
 from targetry.edge.http.protocol import BoundedProtocol
-from targetry.edge.ui.report_cache import LedgerView
+from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
 from targetry.geo.maxmind import GeoDatabase
 from targetry.ledger.ledger import Ledger
@@ -128,7 +128,7 @@ class EdgeServer:
                 places = undo.enter_context(
                     contextlib.closing(GeoDatabase.open(options.geo_database, _no_event))
                 )
-            artifacts = Artifacts(
+            artifacts = ArtifactWatcher(
                 options.artifacts or [shop_path()],
                 client=options.client,
                 organization_id=options.organization_id,
@@ -139,10 +139,10 @@ class EdgeServer:
             edge = Edge(
                 artifacts,
                 ledger=ledger,
-                find_place=places.find if places is not None else None,
+                locate=places.find if places is not None else None,
                 cluster=options.cluster,
                 log=log,
-                view=LedgerView(ledger) if ledger is not None else None,
+                report_cache=ReportCache(ledger) if ledger is not None else None,
                 limits=_limits(options, log),
                 access=AccessPolicy(options.allow_origins, host=options.host),
             )
@@ -168,7 +168,7 @@ class EdgeServer:
             server = cls(
                 edge_app(edge),
                 listener,
-                clients=artifacts.shelf.clients,
+                clients=artifacts.registry.clients,
                 on_start=start,
                 on_close=parts.close,
                 on_tick=edge.metrics.sync,
@@ -302,10 +302,10 @@ def listen(host: str, port: int, *, is_one_of_many: bool = False) -> socket.sock
     return listener
 
 
-def _describing(ledger: Ledger) -> Callable[[Shelf], None]:
+def _describing(ledger: Ledger) -> Callable[[ArtifactRegistry], None]:
     """The ledger learns what the activities are called."""
-    return lambda shelf: ledger.describe(
-        [one for served in shelf.served for one in served.activities.values()]
+    return lambda registry: ledger.describe(
+        [one for served in registry.artifacts for one in served.activities.values()]
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from support.edge import HERO, told
-from targetry.edge.artifacts.registry import Shelf
-from targetry.edge.artifacts.watcher import Artifacts
+from targetry.edge.artifacts.registry import ArtifactRegistry
+from targetry.edge.artifacts.watcher import ArtifactWatcher
 from targetry.errors import ArtifactError
 from targetry.samples import shop
 
@@ -29,22 +29,22 @@ def write(path: Path, document: Any) -> Path:
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
-    artifacts = Artifacts([write(tmp_path / "rules.json", titled("one"))])
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
     assert not artifacts.refresh()
     write(tmp_path / "rules.json", titled("two"))
     assert artifacts.refresh()
-    assert told(HERO, shelf=artifacts.shelf)["client"] == "two"
+    assert told(HERO, registry=artifacts.registry)["client"] == "two"
     assert (artifacts.reloads, artifacts.refusals) == (1, 0)
 
 
 def test_a_bad_file_is_refused_and_the_last_good_one_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    artifacts = Artifacts([write(tmp_path / "rules.json", titled("one"))])
-    before = artifacts.shelf
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
+    before = artifacts.registry
     write(tmp_path / "rules.json", "{")
     assert not artifacts.refresh()
-    assert artifacts.shelf is before
+    assert artifacts.registry is before
     (state,) = artifacts.states()
     assert state.refused
     assert state.refused in caplog.text
@@ -55,23 +55,23 @@ def test_a_bad_file_is_refused_and_the_last_good_one_stays(
 
 
 def test_a_file_that_is_gone_for_a_moment_changes_nothing(tmp_path: Path) -> None:
-    artifacts = Artifacts([write(tmp_path / "rules.json", titled("one"))])
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
     os.remove(tmp_path / "rules.json")
     assert not artifacts.refresh()
-    assert artifacts.shelf.clients == ("one",)
+    assert artifacts.registry.clients == ("one",)
 
 
 def test_a_file_that_stays_away_is_told_once_and_taken_up_when_it_is_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "rules.json"
-    artifacts = Artifacts([write(path, titled("one"))])
+    artifacts = ArtifactWatcher([write(path, titled("one"))])
     path.rename(tmp_path / "elsewhere")
     for _ in range(4):
         assert not artifacts.refresh()
     assert artifacts.states()[0].refused == "there is no such file any more"
     assert (artifacts.refusals, caplog.text.count("no such file")) == (1, 1)
-    assert artifacts.shelf.clients == ("one",)
+    assert artifacts.registry.clients == ("one",)
     (tmp_path / "elsewhere").rename(path)
     assert artifacts.refresh()
     assert artifacts.states()[0].refused is None
@@ -79,12 +79,12 @@ def test_a_file_that_stays_away_is_told_once_and_taken_up_when_it_is_back(
 
 def test_a_change_of_one_file_leaves_the_others(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{name}.json", titled(name)) for name in ("one", "two")]
-    artifacts = Artifacts(paths)
-    two = artifacts.shelf.served[1]
+    artifacts = ArtifactWatcher(paths)
+    two = artifacts.registry.artifacts[1]
     write(paths[0], titled("three"))
     artifacts.refresh()
-    assert artifacts.shelf.clients == ("three", "two")
-    assert artifacts.shelf.served[1] is two
+    assert artifacts.registry.clients == ("three", "two")
+    assert artifacts.registry.artifacts[1] is two
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"version": "2.0.0"}', "[]"])
@@ -93,29 +93,31 @@ def test_an_edge_does_not_start_with_a_bad_file(tmp_path: Path, content: str | N
     if content is not None:
         path.write_text(content)
     with pytest.raises(ArtifactError, match=r"rules\.json: "):
-        Artifacts([path])
+        ArtifactWatcher([path])
 
 
 def test_each_new_shelf_is_told(tmp_path: Path) -> None:
-    told: list[Shelf] = []
-    artifacts = Artifacts([write(tmp_path / "rules.json", titled("one"))], on_change=told.append)
+    told: list[ArtifactRegistry] = []
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))], on_change=told.append)
     write(tmp_path / "rules.json", titled("two"))
     artifacts.refresh()
-    assert [shelf.clients for shelf in told] == [("one",), ("two",)]
+    assert [registry.clients for registry in told] == [("one",), ("two",)]
 
 
 def test_who_cannot_be_told_does_not_keep_the_rules_from_being_used(tmp_path: Path) -> None:
-    def broken(shelf: Shelf) -> None:
+    def broken(registry: ArtifactRegistry) -> None:
         raise OSError("full")
 
-    assert Artifacts([write(tmp_path / "rules.json", titled("one"))], on_change=broken).shelf.clients == (
-        "one",
-    )
+    assert ArtifactWatcher(
+        [write(tmp_path / "rules.json", titled("one"))], on_change=broken
+    ).registry.clients == ("one",)
 
 
 def test_a_change_is_noticed_without_being_asked_for(tmp_path: Path) -> None:
     changed = threading.Event()
-    artifacts = Artifacts([write(tmp_path / "rules.json", titled("one"))], on_change=lambda _: changed.set())
+    artifacts = ArtifactWatcher(
+        [write(tmp_path / "rules.json", titled("one"))], on_change=lambda _: changed.set()
+    )
     changed.clear()
     artifacts.watch()
     try:
@@ -130,7 +132,7 @@ def test_rules_that_cannot_be_used_are_logged_in_one_line(
 ) -> None:
     document = shop()
     document["rules"]["mboxes"]["hero"] += [{}] * 1000
-    artifacts = Artifacts([write(tmp_path / "rules.json", document)])
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", document)])
     write(tmp_path / "rules.json", json.dumps(document) + " ")
     assert artifacts.refresh()
     (line,) = [record.getMessage() for record in caplog.records if "not used" in record.getMessage()]
@@ -140,7 +142,7 @@ def test_rules_that_cannot_be_used_are_logged_in_one_line(
 def test_artifact_dated_in_the_future_is_replaced_by_an_older_one(tmp_path: Path) -> None:
     document = shop()
     document["meta"]["generatedAt"] = "2099-01-01T00:00:00Z"
-    artifacts = Artifacts([write(tmp_path / "rules.json", document)])
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", document)])
     write(tmp_path / "rules.json", shop())
     assert artifacts.refresh()
     assert artifacts.states()[0].generated_at == shop()["meta"]["generatedAt"]

@@ -14,7 +14,7 @@ from support.edge_sockets import OpenEdge, one_answer, open_edge, post, wait_unt
 from targetry.device.logic.facts import Facts, RequestFacts
 from targetry.device.logic.operators import EvaluationError
 from targetry.edge.artifacts import workload
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, MAX_LOCATIONS, MAX_NOTIFICATIONS, MAX_TOKENS
 from targetry.edge.http.heavy_requests import MAX_WAITING
 from targetry.edge.in_process import MemoryLedger
@@ -127,7 +127,9 @@ def test_refused_request_records_nothing() -> None:
     assert ledger.events == []
 
 
-def wide(size: int, rules: int = 2, content: Callable[[int], Any] = lambda size: "x" * size) -> Shelf:
+def wide(
+    size: int, rules: int = 2, content: Callable[[int], Any] = lambda size: "x" * size
+) -> ArtifactRegistry:
     """The shop with a hero of so many bytes, the global mbox with so many rules, and one view with them all."""
     document = shop()
     first = document["rules"]["mboxes"]["hero"][0]
@@ -141,11 +143,11 @@ def wide(size: int, rules: int = 2, content: Callable[[int], Any] = lambda size:
         each.append(rule)
     document["rules"]["mboxes"][document["globalMbox"]] = each
     document["rules"]["views"] = {"home": each}
-    return Shelf([Served("shop", json.dumps(document).encode())])
+    return ArtifactRegistry([LoadedArtifact("shop", json.dumps(document).encode())])
 
 
 @pytest.fixture(scope="module", params=[(70_000, 200), (90_000, 413), (300_000, 413)], ids=str)
-def sized(request: pytest.FixtureRequest) -> tuple[Shelf, int]:
+def sized(request: pytest.FixtureRequest) -> tuple[ArtifactRegistry, int]:
     """Return what an edge serves with options of some size, and the status of a request for fifty of them."""
     size, status = request.param
     return wide(size, rules=50), status
@@ -164,9 +166,9 @@ def sized(request: pytest.FixtureRequest) -> tuple[Shelf, int]:
     ],
     ids=lambda parts: json.dumps(parts)[:40],
 )
-def test_size_of_the_answer_is_bounded(parts: dict[str, Any], sized: tuple[Shelf, int]) -> None:
-    shelf, status = sized
-    answer = ask(request(**parts), shelf=shelf)
+def test_size_of_the_answer_is_bounded(parts: dict[str, Any], sized: tuple[ArtifactRegistry, int]) -> None:
+    registry, status = sized
+    answer = ask(request(**parts), registry=registry)
     assert answer.status == status
     assert len(answer.body) <= MAX_ANSWER_BYTES
     if status == 413:
@@ -179,11 +181,11 @@ def test_macros_count_with_what_they_become() -> None:
     rule["condition"] = True
     rule["consequence"]["options"] = [{"type": "html", "content": "${mbox.p}" * 300}]
     document["rules"]["mboxes"]["hero"] = [rule]
-    shelf = Shelf([Served("shop", json.dumps(document).encode())])
+    registry = ArtifactRegistry([LoadedArtifact("shop", json.dumps(document).encode())])
     mbox = {**HERO, "parameters": {"p": "v" * 5000}}
     small = {**HERO, "parameters": {"p": "v"}}
-    assert ask(request(execute={"mboxes": [mbox] * 10}), shelf=shelf).status == 413
-    assert ask(request(execute={"mboxes": [small] * 10}), shelf=shelf).status == 200
+    assert ask(request(execute={"mboxes": [mbox] * 10}), registry=registry).status == 413
+    assert ask(request(execute={"mboxes": [small] * 10}), registry=registry).status == 200
 
 
 def test_rules_to_evaluate_are_bounded() -> None:
@@ -191,11 +193,11 @@ def test_rules_to_evaluate_are_bounded() -> None:
     rule = document["rules"]["mboxes"]["hero"][0]
     rule["condition"] = {"in": [{"var": "mbox.p"}, [f"a long value {number:030}" for number in range(5_000)]]}
     document["rules"]["mboxes"]["hero"] = [rule]
-    shelf = Shelf([Served("shop", json.dumps(document).encode())])
-    answer = told(request(execute={"mboxes": [HERO] * 50}), shelf=shelf)
+    registry = ArtifactRegistry([LoadedArtifact("shop", json.dumps(document).encode())])
+    answer = told(request(execute={"mboxes": [HERO] * 50}), registry=registry)
     assert answer["status"] == 413
     assert answer["message"].startswith("request: its locations have more than 8,000,000 bytes of rules")
-    assert told(request(execute={"mboxes": [HERO] * 5}), shelf=shelf)["status"] == 200
+    assert told(request(execute={"mboxes": [HERO] * 5}), registry=registry)["status"] == 200
 
 
 @pytest.mark.parametrize("fields", [(), ("accept-encoding: gzip",), ("origin: http://localhost",)])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from support.edge import HERO, NOW_MS, QUERY, WEB, ask, experience, shop_shelf, told
-from targetry.edge.artifacts.registry import Served, Shelf
+from support.edge import HERO, NOW_MS, QUERY, WEB, ask, experience, shop_registry, told
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.geo.location import GeoLocation
 from targetry.samples import shop, shop_path
 
@@ -109,15 +109,13 @@ def note(geo: dict[str, str], **options: Any) -> str:
 def test_an_address_is_looked_up_where_only_it_is_given() -> None:
     find = {"203.0.113.7": BERLIN}.get
     by_country = note({"countryCode": "DE"})
-    assert note({"ipAddress": "203.0.113.7"}, find_place=find) == by_country
-    assert note({"ipAddress": "203.0.113.8"}, find_place=find) != by_country
-    assert note({"ipAddress": "203.0.113.7", "countryCode": "JP"}, find_place=find) == note(
-        {"countryCode": "JP"}
-    )
+    assert note({"ipAddress": "203.0.113.7"}, locate=find) == by_country
+    assert note({"ipAddress": "203.0.113.8"}, locate=find) != by_country
+    assert note({"ipAddress": "203.0.113.7", "countryCode": "JP"}, locate=find) == note({"countryCode": "JP"})
 
 
 def test_a_request_that_is_silent_about_the_place_is_where_its_address_is() -> None:
-    found = {"find_place": {"203.0.113.7": BERLIN}.get, "address": "203.0.113.7"}
+    found = {"locate": {"203.0.113.7": BERLIN}.get, "address": "203.0.113.7"}
     delivery_note = {"context": WEB, "execute": {"mboxes": [{"name": "delivery-note"}]}}
     silent, there = ask(delivery_note, **found), note({"countryCode": "DE"})
     assert experience(json.loads(silent.body)["execute"]["mboxes"][0]) == there
@@ -130,30 +128,33 @@ def test_a_request_that_is_silent_about_the_place_is_where_its_address_is() -> N
 
 
 def test_the_client_code_that_is_given_is_the_one_that_buckets() -> None:
-    other = shop_shelf(client="other")
+    other = shop_registry(client="other")
     visitors = [hero(id={"tntId": f"visitor-{n}"}) for n in range(30)]
     chosen = [
-        [experience(told(one, shelf=shelf)["execute"]["mboxes"][0]) for one in visitors]
-        for shelf in (other, shop_shelf())
+        [experience(told(one, registry=registry)["execute"]["mboxes"][0]) for one in visitors]
+        for registry in (other, shop_registry())
     ]
     assert chosen[0] != chosen[1]
-    assert told(HERO, "client=other&sessionId=1", shelf=other)["client"] == "other"
+    assert told(HERO, "client=other&sessionId=1", registry=other)["client"] == "other"
 
 
 def test_of_several_artifacts_the_client_code_then_the_organization_choose() -> None:
-    def served(client: str, **meta: str) -> Served:
+    def served(client: str, **meta: str) -> LoadedArtifact:
         document = shop()
         document["meta"] |= {"clientCode": client, **meta}
-        return Served(client, json.dumps(document).encode())
+        return LoadedArtifact(client, json.dumps(document).encode())
 
-    shelf = Shelf([served("first"), served("second", organizationId="SECOND@AdobeOrg")])
-    assert told(HERO, shelf=shelf)["client"] == "first"
-    assert told(HERO, "imsOrgId=SECOND@AdobeOrg&sessionId=1", shelf=shelf)["client"] == "second"
-    assert told(HERO, "client=second&sessionId=1", shelf=shelf)["client"] == "second"
+    registry = ArtifactRegistry([served("first"), served("second", organizationId="SECOND@AdobeOrg")])
+    assert told(HERO, registry=registry)["client"] == "first"
+    assert told(HERO, "imsOrgId=SECOND@AdobeOrg&sessionId=1", registry=registry)["client"] == "second"
+    assert told(HERO, "client=second&sessionId=1", registry=registry)["client"] == "second"
 
 
 def test_without_an_artifact_the_answer_is_503() -> None:
-    assert told(HERO, shelf=Shelf([])) == {"status": 503, "message": "no artifact could be loaded yet"}
+    assert told(HERO, registry=ArtifactRegistry([])) == {
+        "status": 503,
+        "message": "no artifact could be loaded yet",
+    }
 
 
 def test_a_rule_that_fails_is_told_and_skipped() -> None:
@@ -161,5 +162,5 @@ def test_a_rule_that_fails_is_told_and_skipped() -> None:
     rules = document["rules"]["mboxes"]["hero"]
     loop = {"reduce": [{"map": [{"var": "mbox.l"}, 1]}, 1, 0]}
     rules.insert(0, {**rules[0], "condition": {"map": [loop, {"unknown_operator": []}]}})
-    shelf = Shelf([Served("broken", json.dumps(document).encode())])
-    assert ask(HERO, QUERY, shelf=shelf).status == 200
+    registry = ArtifactRegistry([LoadedArtifact("broken", json.dumps(document).encode())])
+    assert ask(HERO, QUERY, registry=registry).status == 200

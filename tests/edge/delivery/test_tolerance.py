@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.edge import NOW_MS, ask, ids, web_client
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.coercion import coerce
-from targetry.edge.delivery.handler import parse
+from targetry.edge.delivery.handler import parse_request
 from targetry.edge.delivery.request_forms import brand_list
 from targetry.edge.in_process import LocalEdge, edge
 from targetry.geo.location import GeoLocation
@@ -23,7 +23,7 @@ from targetry.samples import shop, shop_path
 
 QUERY = "client=acme&sessionId=s1"
 DELIVERY = f"/rest/v1/delivery?{QUERY}"
-SHELF = Shelf([Served("shop", shop_path().read_bytes())])
+REGISTRY = ArtifactRegistry([LoadedArtifact("shop", shop_path().read_bytes())])
 WEB = {"channel": "web"}
 HERO = {"index": 0, "name": "hero"}
 SEEN = {"id": "n", "type": "display", "timestamp": NOW_MS, "tokens": ["t"]}
@@ -163,7 +163,7 @@ def test_byte_order_mark_is_skipped(here: LocalEdge) -> None:
 
 def read(**parts: Any) -> tuple[DeliveryRequest, tuple[str, ...]]:
     """The request that the edge makes of a body, and its fields that are not understood."""
-    parsed = parse(json.dumps({"context": WEB, **parts}).encode(), QUERY, SHELF)
+    parsed = parse_request(json.dumps({"context": WEB, **parts}).encode(), QUERY, REGISTRY)
     assert not hasattr(parsed, "body"), parsed
     return parsed.request, parsed.unread  # type: ignore[union-attr]
 
@@ -435,9 +435,9 @@ def test_client_hints_decide_alike_in_every_published_form(hints: Any) -> None:
     }
     rules = [_shows(rule, "found", {"and": [found, {"==": [{"var": "user.browserVersion"}, 119]}]}), _shows(rule, "other", True)]  # fmt: skip
     document["rules"]["mboxes"]["hero"] = rules
-    shelf = Shelf([Served("shop", json.dumps(document).encode())])
+    registry = ArtifactRegistry([LoadedArtifact("shop", json.dumps(document).encode())])
     body = {"context": {"channel": "web", "clientHints": hints}, "execute": {"mboxes": [HERO]}}
-    answer = json.loads(ask(body, QUERY, shelf=shelf, new_id=ids()).body)
+    answer = json.loads(ask(body, QUERY, registry=registry, new_id=ids()).body)
     assert answer["execute"]["mboxes"][0]["options"][0]["content"] == "found"
 
 

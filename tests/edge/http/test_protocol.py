@@ -336,7 +336,7 @@ def test_requests_that_come_at_once_are_answered_in_their_order(recorded: bool) 
     mixed = [part for number, one in enumerate(asked) for part in ([HEALTH, one] if number % 3 else [one])]
     with open_edge() as here:
         if not recorded:
-            here.edge.recording._record = None
+            here.edge.recorder._record = None
         last = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
         answered = here.said(b"".join(mixed) + last)
     assert statuses(answered) == [200] * (len(mixed) + 1)

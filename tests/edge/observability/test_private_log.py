@@ -71,7 +71,7 @@ EDGES: dict[str, dict[str, Any]] = {
     "usual": {},
     "recorder": {"ledger": Failing()},
     "rule": {"artifact": broken_rule()},
-    "place": {"find_place": {}.get},
+    "place": {"locate": {}.get},
     "bug": {"new_id": failing_id},
 }
 

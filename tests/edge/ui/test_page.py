@@ -27,12 +27,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from support.edge import HERO, NOW_MS, QUERY, SHOP, WEB, ask, web_client
 from support.ledger import ACTIVITY, ODD_ROWS, insert_row, outcome, run_sql
 from targetry.edge.app import Edge, edge_app
-from targetry.edge.delivery.handler import Answer
+from targetry.edge.delivery.handler import DeliveryResult
 from targetry.edge.in_process import _Payload
 from targetry.edge.server import EdgeOptions, EdgeServer, listen
-from targetry.edge.ui.page import Page
-from targetry.edge.ui.report_cache import LedgerView
-from targetry.edge.ui.request_history import Recent
+from targetry.edge.ui.page import Dashboard
+from targetry.edge.ui.report_cache import ReportCache
+from targetry.edge.ui.request_history import RequestHistory
 from targetry.ledger.event import Event
 from targetry.ledger.ledger import Ledger
 from targetry.samples import shop, shop_path
@@ -97,7 +97,7 @@ def recorded(tmp_path: Path) -> Iterator[TestClient]:
         ledger.describe([ACTIVITY])
         ledger.record(outcome("0", 60, 6) + outcome("1", 60, 30))
         payload = _Payload(shop_path(), None)
-        yield TestClient(edge_app(Edge(payload, ledger=ledger, view=LedgerView(ledger))))
+        yield TestClient(edge_app(Edge(payload, ledger=ledger, report_cache=ReportCache(ledger))))
 
 
 def test_activities_are_shown_with_split_and_audience_in_words() -> None:
@@ -228,7 +228,7 @@ def test_replaced_rules_are_not_held_for_an_explanation() -> None:
     payload = _Payload(shop_path(), None)
     client = TestClient(edge_app(Edge(payload)))
     asked(client, {"name": "hero"})
-    rules = weakref.ref(payload.shelf.served[0])
+    rules = weakref.ref(payload.registry.artifacts[0])
     payload.replace(shop_path())
     assert rules() is None
     assert "the rules that decided it have been replaced" in client.get("/recent").text
@@ -244,8 +244,8 @@ def test_what_was_explained_once_outlives_the_rules() -> None:
 
 
 def test_nothing_is_explained_before_somebody_looks() -> None:
-    recent = Recent(1)
-    recent.add(Answer(200), at_ms=0, size=0)
+    recent = RequestHistory(1)
+    recent.add(DeliveryResult(200), at_ms=0, size=0)
     assert recent.after()[0].row is None
 
 
@@ -277,10 +277,10 @@ def test_rules_that_the_explanation_leaves_out_are_counted_with_those_that_are_n
 
 
 def test_what_takes_long_is_left_for_another_look() -> None:
-    recent = Recent(1)
+    recent = RequestHistory(1)
     recent.add(ask(HERO), at_ms=NOW_MS, size=0)
     hurried, patient = (
-        Page(lambda: SHOP, list, recent, longest_s=seconds).recent_requests for seconds in (-1, 60)
+        Dashboard(lambda: SHOP, list, recent, longest_s=seconds).recent_requests for seconds in (-1, 60)
     )
     client = TestClient(Starlette(routes=[Route("/hurried", hurried), Route("/patient", patient)]))
     assert "not explained yet" in client.get("/hurried").text
@@ -377,7 +377,7 @@ def test_the_plot_is_an_svg_that_may_run_nothing(recorded: TestClient) -> None:
 def test_an_empty_ledger_has_no_plot(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         client = TestClient(
-            edge_app(Edge(_Payload(shop_path(), None), ledger=ledger, view=LedgerView(ledger)))
+            edge_app(Edge(_Payload(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger)))
         )
         assert "No visitors yet" in client.get("/").text
         assert client.get("/plot.svg").status_code == 404
@@ -391,7 +391,7 @@ def odd(tmp_path: Path) -> Iterator[tuple[Path, TestClient]]:
     with Ledger.open(tmp_path) as ledger:
         ledger.describe([ACTIVITY])
         ledger.record(outcome("0", 1, 0))
-        edge = Edge(_Payload(shop_path(), None), ledger=ledger, view=LedgerView(ledger))
+        edge = Edge(_Payload(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger))
         yield tmp_path, TestClient(edge_app(edge))
 
 
@@ -447,7 +447,7 @@ def assert_readable(client: TestClient) -> None:
 
 def test_a_ledger_that_cannot_be_read_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
-        client = TestClient(edge_app(Edge(_Payload(shop_path(), None), view=LedgerView(ledger))))
+        client = TestClient(edge_app(Edge(_Payload(shop_path(), None), report_cache=ReportCache(ledger))))
         shutil.rmtree(tmp_path)
         page = client.get("/").text
         assert 'class="alarm"' in page

@@ -17,10 +17,10 @@ from targetry.edge.artifacts.workload import costs_of
 from targetry.edge.http.errors import Refused
 from targetry.ledger.event import Activity
 
-NAMELESS_CLIENT: Final = "targetry"
+DEFAULT_CLIENT_CODE: Final = "targetry"
 
 
-class Served:
+class LoadedArtifact:
     """One artifact, ready: rules to decide by, the index of its tokens, and the bytes to give out. Immutable.
 
     `client` and `environment` are those of its meta; `client` may be given instead, and is part of the bucketing key.
@@ -34,7 +34,7 @@ class Served:
         self.text = artifact_text(source, organization_id=organization_id)
         self.rules: RuleSet = compile_artifact(self.text)
         meta = self.rules.meta
-        self.client = client or _text(meta.get("clientCode")) or NAMELESS_CLIENT
+        self.client = client or _text(meta.get("clientCode")) or DEFAULT_CLIENT_CODE
         self.environment = (_text(meta.get("environment")) or "").lower()
         self.organization_id = organization_id or _text(meta.get("organizationId"))
         self.tokens = TokenIndex(self.rules)
@@ -48,34 +48,34 @@ class Served:
         return {one.id: one for one in activities_of(self.rules)}
 
     @cached_property
-    def zipped(self) -> bytes:
+    def gzipped(self) -> bytes:
         """The JSON text, gzipped; the same bytes each time."""
         return gzip.compress(self.text, 6, mtime=0)
 
     @cached_property
-    def hidden(self) -> bytes | None:
+    def obfuscated(self) -> bytes | None:
         """The artifact as `rules.bin`; None where no organization is known to hide it for."""
         return None if self.organization_id is None else obfuscate(self.text, self.organization_id)
 
 
-class Shelf:
-    """The artifacts of one moment. A change makes a new shelf; a request keeps the one that it began with."""
+class ArtifactRegistry:
+    """The artifacts of one moment. A change makes a new registry; a request keeps the one that it began with."""
 
-    def __init__(self, served: Iterable[Served]) -> None:
-        self.served: Sequence[Served] = tuple(served)
-        self.clients = tuple(dict.fromkeys(one.client for one in self.served))
+    def __init__(self, artifacts: Iterable[LoadedArtifact]) -> None:
+        self.artifacts: Sequence[LoadedArtifact] = tuple(artifacts)
+        self.clients = tuple(dict.fromkeys(one.client for one in self.artifacts))
 
-    def of_query(self, client: str | None, organization_id: str | None) -> Served:
+    def for_query(self, client: str | None, organization_id: str | None) -> LoadedArtifact:
         """The artifact that decides a delivery request: of the client code; else of the organization, where one says
         that it is of it; else the first. Raises `Refused`."""
-        if not self.served:
+        if not self.artifacts:
             raise Refused(503, "no artifact could be loaded yet")
         if client:
             return self._of_client(client, status=400)[0]
-        own = (one for one in self.served if one.organization_id == organization_id)
-        return next(own, self.served[0])
+        own = (one for one in self.artifacts if one.organization_id == organization_id)
+        return next(own, self.artifacts[0])
 
-    def of_path(self, client: str, environment: str) -> Served:
+    def for_path(self, client: str, environment: str) -> LoadedArtifact:
         """The artifact at `/<client>/<environment>/v1/…`; one without an environment is that of all. Raises `Refused`."""
         candidates = self._of_client(client, status=404)
         for one in candidates:
@@ -84,8 +84,8 @@ class Shelf:
         served = ", ".join(one.environment for one in candidates)
         raise Refused(404, f"client {client!r} has no environment {environment!r} here; served: {served}")
 
-    def _of_client(self, client: str, *, status: int) -> list[Served]:
-        own = [one for one in self.served if one.client == client]
+    def _of_client(self, client: str, *, status: int) -> list[LoadedArtifact]:
+        own = [one for one in self.artifacts if one.client == client]
         if not own:
             served = ", ".join(self.clients)
             raise Refused(status, f"client {client!r} is not served here; served: {served} (option --client)")

@@ -19,10 +19,10 @@ import msgspec
 from targetry._runtime.rate_limited_log import LimitedLog
 from targetry._runtime.threads import start_daemon_thread
 from targetry.device.unusable_rules import describe_unusable_rules
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.errors import ArtifactError, NoThreadError
 
-LOOK_EVERY_S: Final = 0.5
+POLL_INTERVAL_S: Final = 0.5
 MAX_BYTES: Final = 64 * 1024 * 1024
 
 _Identity = tuple[int, int, int]
@@ -39,8 +39,8 @@ class ArtifactState(msgspec.Struct, frozen=True, rename="camel"):
     refused: str | None
 
 
-class Artifacts:
-    """Keeps a shelf of artifact files current. `shelf` is replaced as a whole and may be read by any thread."""
+class ArtifactWatcher:
+    """Keeps a registry of artifact files current. `registry` is replaced as a whole and may be read by any thread."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Artifacts:
         client: str | None = None,
         organization_id: str | None = None,
         log: logging.Logger | None = None,
-        on_change: Callable[[Shelf], object] | None = None,
+        on_change: Callable[[ArtifactRegistry], object] | None = None,
     ) -> None:
-        """Read all files; `on_change` is called with each new shelf, beginning with the first.
+        """Read all files; `on_change` is called with each new registry, beginning with the first.
 
         Raises `ArtifactError` when one cannot be used: an edge does not start with half of its rules.
         """
@@ -61,7 +61,7 @@ class Artifacts:
         self._limited_log = LimitedLog(self._log)
         self._on_change = on_change
         self._files = [
-            _File(path, name) for path, name in zip(map(Path, paths), shown_names(paths), strict=True)
+            _File(path, name) for path, name in zip(map(Path, paths), display_names(paths), strict=True)
         ]
         for file in self._files:
             try:
@@ -69,7 +69,7 @@ class Artifacts:
             except ArtifactError as error:
                 raise ArtifactError(f"{file.path}: {error}") from error
         self.reloads = self.refusals = 0
-        self.shelf = self._changed()
+        self.registry = self._changed()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -83,17 +83,17 @@ class Artifacts:
                 )
 
     def close(self) -> None:
-        """Stop looking; the shelf stays. May be called twice."""
+        """Stop looking; the registry stays. May be called twice."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(2.0)
 
     def refresh(self) -> bool:
-        """Look once, and read what changed; whether the shelf is a new one. Never raises."""
+        """Look once, and read what changed; whether the registry is a new one. Never raises."""
         loaded = [self._reload(file) for file in self._files if self._is_changed(file)]
         if not any(loaded):
             return False
-        self.shelf = self._changed()
+        self.registry = self._changed()
         return True
 
     def states(self) -> list[ArtifactState]:
@@ -107,7 +107,7 @@ class Artifacts:
         ]
 
     def _watch(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
+        while not self._stop.wait(POLL_INTERVAL_S):
             self.refresh()
 
     def _is_changed(self, file: _File) -> bool:
@@ -136,9 +136,9 @@ class Artifacts:
         self._log.info("artifact %s was reloaded", file.path)
         return True
 
-    def _read(self, file: _File) -> Served:
+    def _read(self, file: _File) -> LoadedArtifact:
         file.identity = _identity(file.path)
-        served = Served(
+        served = LoadedArtifact(
             file.name,
             _bytes_of(file.path),
             client=self._client,
@@ -150,17 +150,17 @@ class Artifacts:
         file.refused, file.loaded_at = None, time.time()
         return served
 
-    def _changed(self) -> Shelf:
-        shelf = Shelf(file.served for file in self._files if file.served is not None)
+    def _changed(self) -> ArtifactRegistry:
+        registry = ArtifactRegistry(file.served for file in self._files if file.served is not None)
         try:
             if self._on_change is not None:
-                self._on_change(shelf)
+                self._on_change(registry)
         except Exception as error:  # what is told of the rules must not keep them from being used
             self._log.error("the new artifacts could not be told: %s", error)
-        return shelf
+        return registry
 
 
-def shown_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+def display_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     """Return the names of files as pages and metrics show them: without folders, numbered where two are alike."""
     names: list[str] = []
     for path in paths:
@@ -178,7 +178,7 @@ class _File:
         self.path = path
         self.name = name
         self.identity: _Identity | None = None
-        self.served: Served | None = None
+        self.served: LoadedArtifact | None = None
         self.refused: str | None = None
         self.looks_gone = 0
         self.loaded_at = 0.0

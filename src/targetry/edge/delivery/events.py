@@ -15,7 +15,7 @@ import msgspec
 
 from targetry.device.decide import Decision
 from targetry.device.logic.facts import bucketing_id
-from targetry.edge.artifacts.registry import Served
+from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.artifacts.token_index import UNKNOWN
 from targetry.ledger.event import Event, Kind
 from targetry.models import (
@@ -31,8 +31,8 @@ from targetry.models import (
 _SHOWN: Final = "shown"  # in ids: an impression of an execute request and a display may be one and the same
 
 
-def occurrences(
-    request: DeliveryRequest, decision: Decision, served: Served, *, session_id: str, now_ms: int
+def delivery_events(
+    request: DeliveryRequest, decision: Decision, served: LoadedArtifact, *, session_id: str, now_ms: int
 ) -> Sequence[Event]:
     """The events of a request that was decided. `now_ms` is the time of orders without one of their own."""
     if request.execute is None and request.notifications is None and request.prefetch is None:
@@ -42,7 +42,7 @@ def occurrences(
 
 
 class _Scribe:
-    def __init__(self, request: DeliveryRequest, served: Served, session_id: str) -> None:
+    def __init__(self, request: DeliveryRequest, served: LoadedArtifact, session_id: str) -> None:
         self._request = request
         self._served = served
         self._session_id = session_id

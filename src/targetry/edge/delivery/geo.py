@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
-from targetry.edge.delivery.handler import FindPlace
+from targetry.edge.delivery.handler import AddressLocator
 from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.geo.location import GeoLocation, location_from_headers
 from targetry.models.ip_address import is_ip_address, parse_ip_address
@@ -33,7 +33,7 @@ def client_address(request: Request) -> ClientAddress:
     return _address_in(request.headers, request)
 
 
-def geo_values(request: Request, find_place: FindPlace | None) -> tuple[dict[str, Any], bool]:
+def geo_values(request: Request, locate: AddressLocator | None) -> tuple[dict[str, Any], bool]:
     """Return the address and what is known of its place, and whether an address was given that is not understood.
 
     Values of the query have precedence over headers of the same names; without any of the place, it is looked up.
@@ -45,8 +45,8 @@ def geo_values(request: Request, find_place: FindPlace | None) -> tuple[dict[str
     said = {**request.headers, **request.query_params}
     address, is_unread = _address_in(said, request)
     place = location_from_headers(said)
-    if not place.is_known and address is not None and find_place is not None:
-        place = find_place(address) or place
+    if not place.is_known and address is not None and locate is not None:
+        place = locate(address) or place
     values = {**({} if address is None else {"x-forwarded-for": address}), **dict(_known(place))}
     return values, is_unread
 

@@ -21,18 +21,18 @@ from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import Decision, decide
 from targetry.device.logic.facts import RuleFailure
 from targetry.device.trace import TraceSource
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
-from targetry.edge.delivery.events import occurrences
+from targetry.edge.delivery.events import delivery_events
 from targetry.edge.delivery.qa_mode import rules_for
-from targetry.edge.delivery.request_parsing import Query, read_query, read_request
+from targetry.edge.delivery.request_parsing import DeliveryQuery, parse_body, parse_query
 from targetry.edge.http.errors import Refused, error_body
 from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import merge, needs_lookup
 from targetry.ledger.event import Event
 from targetry.models import DeliveryRequest, DeliveryResponse, Geo, NotificationResponse, Option
 
-FindPlace = Callable[[str], GeoLocation | None]
+AddressLocator = Callable[[str], GeoLocation | None]
 """The place of an IP address; None when it is not known. Must not raise."""
 
 _METHOD_TOKEN: Final = "activity.decisioningMethod"
@@ -41,7 +41,7 @@ _SERVER_SIDE: Final = "server-side"
 _encode = msgspec.json.Encoder().encode
 
 
-class Answer(msgspec.Struct, frozen=True):
+class DeliveryResult(msgspec.Struct, frozen=True):
     """What to answer, what to record first, and what to tell the operator.
 
     `notifications` and `telemetry` are counts, `problems` the rules that could not be evaluated. `request` is the one that was
@@ -56,15 +56,15 @@ class Answer(msgspec.Struct, frozen=True):
     telemetry: int = 0
     problems: Sequence[RuleFailure] = ()
     request: DeliveryRequest | None = None
-    served: Served | None = None
+    served: LoadedArtifact | None = None
     unread: tuple[str, ...] = ()
 
 
 class ParsedRequest(NamedTuple):
     """A request that was checked, with the artifact that decides it and an upper bound of its cost."""
 
-    query: Query
-    served: Served
+    query: DeliveryQuery
+    served: LoadedArtifact
     request: DeliveryRequest
     workload: Workload
     unread: tuple[str, ...]
@@ -74,54 +74,54 @@ def deliver(
     body: bytes,
     query: str,
     *,
-    shelf: Shelf,
+    registry: ArtifactRegistry,
     now_ms: int,
     new_id: Callable[[], str],
     cluster: str | None = None,
-    find_place: FindPlace | None = None,
+    locate: AddressLocator | None = None,
     address: str | None = None,
     is_recorded: bool = True,
-) -> Answer:
+) -> DeliveryResult:
     """Parse and answer one request; a wrong one is answered with its refusal. Never raises.
 
-    The arguments are those of `parse` and `answer`.
+    The arguments are those of `parse_request` and `respond`.
     """
-    parsed = parse(body, query, shelf)
-    if isinstance(parsed, Answer):
+    parsed = parse_request(body, query, registry)
+    if isinstance(parsed, DeliveryResult):
         return parsed
-    return answer(
+    return respond(
         parsed,
         now_ms=now_ms,
         new_id=new_id,
         cluster=cluster,
-        find_place=find_place,
+        locate=locate,
         address=address,
         is_recorded=is_recorded,
     )
 
 
-def parse(body: bytes, query: str, shelf: Shelf) -> ParsedRequest | Answer:
+def parse_request(body: bytes, query: str, registry: ArtifactRegistry) -> ParsedRequest | DeliveryResult:
     """Parse and check a request. Return its refusal where it is wrong or would cost too much; never raises."""
     try:
-        asked = read_query(query)
-        served = shelf.of_query(asked.client, asked.organization_id)
-        request, unread = read_request(body)
+        asked = parse_query(query)
+        served = registry.for_query(asked.client, asked.organization_id)
+        request, unread = parse_body(body)
         workload = check_workload(request, served.rules, served.costs)
         return ParsedRequest(asked, served, request, workload, unread)
     except Refused as refused:
         return _refusal(refused)
 
 
-def answer(
+def respond(
     parsed: ParsedRequest,
     *,
     now_ms: int,
     new_id: Callable[[], str],
     cluster: str | None = None,
-    find_place: FindPlace | None = None,
+    locate: AddressLocator | None = None,
     address: str | None = None,
     is_recorded: bool = True,
-) -> Answer:
+) -> DeliveryResult:
     """Decide a request and return what to answer. Never raises.
 
     Args:
@@ -129,15 +129,15 @@ def answer(
         now_ms: the clock of time rules and impressions, in milliseconds since the epoch.
         new_id: makes request ids and visitor ids.
         cluster: the cluster of tnt ids and `edgeHost`.
-        find_place: looks up the place of an IP address.
+        locate: looks up the place of an IP address.
         address: the IP address of the client; its place is the visitor's where the request gives none.
         is_recorded: whether events are kept; without, the answer has none.
     """
     asked, served, request, workload, unread = parsed
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
-    if find_place is not None:
-        _find_place(request, served, find_place, address)
+    if locate is not None:
+        _add_location(request, served, locate, address)
     decision = decide(
         rules_for(served, request),
         request,
@@ -155,15 +155,17 @@ def answer(
         return _refusal(refused)
     events: Sequence[Event] = ()
     if is_recorded and request.qa_mode is None:
-        events = occurrences(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
+        events = delivery_events(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
     return _answer(request, response, decision, events, served, unread)
 
 
-def _refusal(refused: Refused) -> Answer:
-    return Answer(refused.status, error_body(refused.status, refused.message))
+def _refusal(refused: Refused) -> DeliveryResult:
+    return DeliveryResult(refused.status, error_body(refused.status, refused.message))
 
 
-def _find_place(request: DeliveryRequest, served: Served, find_place: FindPlace, address: str | None) -> None:
+def _add_location(
+    request: DeliveryRequest, served: LoadedArtifact, locate: AddressLocator, address: str | None
+) -> None:
     """Where the rules ask for a place and no more than an IP address is given, look it up (spec/decisioning.md §3)."""
     context = request.context
     if context is None:
@@ -172,12 +174,12 @@ def _find_place(request: DeliveryRequest, served: Served, find_place: FindPlace,
     asked = needs_lookup(geo, served.rules.geo_targeting_enabled)
     if asked is None:
         return
-    place = find_place(asked)
+    place = locate(asked)
     if context.geo is not None or place is not None:
         context.geo = merge(geo, place)
 
 
-def _trace(served: Served, asked: Query) -> TraceSource:
+def _trace(served: LoadedArtifact, asked: DeliveryQuery) -> TraceSource:
     artifact = {"artifactLocation": served.name, "artifactVersion": served.rules.version}
     return TraceSource(asked.session_id, served.client, artifact)
 
@@ -218,12 +220,12 @@ def _answer(
     response: DeliveryResponse,
     decision: Decision,
     events: Sequence[Event],
-    served: Served,
+    served: LoadedArtifact,
     unread: tuple[str, ...],
-) -> Answer:
+) -> DeliveryResult:
     is_beacon = request.context is not None and request.context.beacon is True
     entries = request.telemetry.entries if request.telemetry is not None else None
-    return Answer(
+    return DeliveryResult(
         204 if is_beacon else 200,
         b"" if is_beacon else _encode(response),
         events,

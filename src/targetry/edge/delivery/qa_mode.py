@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from targetry.device.artifact import read_rule
 from targetry.device.ruleset import AllocationWindow, CompiledRule, Location, RuleSet
-from targetry.edge.artifacts.registry import Served
+from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.models import DeliveryRequest, QAMode
 
 _MOST_LISTED: Final = 100
 _EVERY_ALLOCATION: Final = AllocationWindow()
 
 
-def rules_for(served: Served, request: DeliveryRequest) -> RuleSet:
+def rules_for(served: LoadedArtifact, request: DeliveryRequest) -> RuleSet:
     """The rules that decide a request: those that are served, or what its QA mode makes of those that it asks for."""
     if request.qa_mode is None:
         return served.rules
@@ -47,7 +47,7 @@ def _asked_mboxes(request: DeliveryRequest, global_mbox: str) -> set[str | None]
 class _Qa:
     """One QA mode, of requests for one artifact."""
 
-    def __init__(self, mode: QAMode, served: Served) -> None:
+    def __init__(self, mode: QAMode, served: LoadedArtifact) -> None:
         listed = _listed(mode.token)
         self._only = frozenset(listed) if mode.listed_activities_only and listed else None
         self._true = frozenset(mode.evaluate_as_true_audience_ids or ())
@@ -85,7 +85,7 @@ def _listed(token: str | None) -> list[str]:
     return listed if is_clear else []
 
 
-def _chosen(mode: QAMode, listed: list[str], served: Served) -> Iterable[tuple[str, str]]:
+def _chosen(mode: QAMode, listed: list[str], served: LoadedArtifact) -> Iterable[tuple[str, str]]:
     """Activity → experience. Indexes begin with 1; one that leads nowhere chooses nothing."""
     for index in mode.preview_indexes or ():
         place, experience = index.activity_index, index.experience_index

@@ -15,7 +15,7 @@ from targetry.errors import OptionError
 from targetry.ledger.event import Event
 
 
-class Recorder(Protocol):
+class EventSink(Protocol):
     """Where events go. `record` returns when they are durable; False stands for one that was there before. A coroutine
     `arecord` of the same meaning is used where there is one."""
 
@@ -24,25 +24,25 @@ class Recorder(Protocol):
     def close(self) -> None: ...
 
 
-class Recording:
+class EventRecorder:
     """The recorder of an edge, if it has one."""
 
-    def __init__(self, recorder: Recorder | None, metrics: Metrics, log: logging.Logger) -> None:
+    def __init__(self, recorder: EventSink | None, metrics: Metrics, log: logging.Logger) -> None:
         self._record = _awaitable(recorder)
         self._metrics = metrics
         self._losses = LostEvents(log)
 
     @property
-    def is_on(self) -> bool:
+    def is_enabled(self) -> bool:
         return self._record is not None
 
-    async def are_safe(self, requests: Sequence[Sequence[Event]]) -> list[bool]:
+    async def record(self, requests: Sequence[Sequence[Event]]) -> list[bool]:
         """Record the events of several requests together; of each request whether its events are safe. Never raises."""
         try:
             is_safe = await self._is_safe([event for events in requests for event in events])
         except OptionError as error:  # one that cannot be recorded must not take the others with it
             if len(requests) > 1:
-                return [safe for events in requests for safe in await self.are_safe([events])]
+                return [safe for events in requests for safe in await self.record([events])]
             is_safe = self._lost(requests[0], error)
         return [is_safe or not events for events in requests]
 
@@ -70,7 +70,7 @@ class Recording:
             self._metrics.events.labels(*labels).inc(count)
 
 
-def _awaitable(recorder: Recorder | None) -> Callable[[Sequence[Event]], Awaitable[list[bool]]] | None:
+def _awaitable(recorder: EventSink | None) -> Callable[[Sequence[Event]], Awaitable[list[bool]]] | None:
     if recorder is None:
         return None
     awaits: Callable[[Sequence[Event]], Awaitable[list[bool]]] | None = getattr(recorder, "arecord", None)

@@ -37,14 +37,14 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 
 
-class ReadRequest(NamedTuple):
+class ParsedBody(NamedTuple):
     """A request, and the paths of fields that were given in a form that is not understood."""
 
     request: DeliveryRequest
     unread: tuple[str, ...]
 
 
-class Query(NamedTuple):
+class DeliveryQuery(NamedTuple):
     """Of `client` and `organization_id` at least one is there."""
 
     client: str | None
@@ -52,14 +52,14 @@ class Query(NamedTuple):
     session_id: str
 
 
-def read_query(text: str) -> Query:
+def parse_query(text: str) -> DeliveryQuery:
     """Read `imsOrgId=…|client=…&sessionId=…`; other fields, as `version`, are let through. Raises `Refused`."""
     check_field_count(text)
     fields = query_fields(text)
     client, organization_id = fields.get("client"), fields.get("imsOrgId")
     if not client and not organization_id:
         raise Refused(400, "query: imsOrgId or client is required")
-    return Query(client, organization_id, _session_id(fields.get("sessionId")))
+    return DeliveryQuery(client, organization_id, _session_id(fields.get("sessionId")))
 
 
 def check_field_count(query: str) -> None:
@@ -102,7 +102,7 @@ def _session_id(value: str | None) -> str:
     return value
 
 
-def read_request(body: bytes) -> ReadRequest:
+def parse_body(body: bytes) -> ParsedBody:
     """Parse and check a body, which may be of any bytes; its mboxes have indexes afterwards.
 
     Raises:
@@ -119,7 +119,7 @@ def read_request(body: bytes) -> ReadRequest:
         coerced = coerce(document, unread)
         complete(coerced, unread)
         request = _checked(coerced)
-    return ReadRequest(request, tuple(dict.fromkeys(unread)))
+    return ParsedBody(request, tuple(dict.fromkeys(unread)))
 
 
 def _checked(document: dict[str, Any]) -> DeliveryRequest:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from targetry.edge.artifacts.registry import Served
+from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.summary import (
     ActivitySummary,
@@ -31,7 +31,7 @@ class Share(msgspec.Struct, frozen=True):
     name: str
 
 
-class ShownExperience(msgspec.Struct, frozen=True):
+class ExperienceView(msgspec.Struct, frozen=True):
     """`share` is empty where no split decides. `colour` is that of the bar, None without one."""
 
     name: str
@@ -42,32 +42,32 @@ class ShownExperience(msgspec.Struct, frozen=True):
     properties: list[str]
 
 
-class ShownActivity(msgspec.Struct, frozen=True):
+class ActivityView(msgspec.Struct, frozen=True):
     name: str
     id: str
     kind: str
     bar: list[Share]
-    experiences: list[ShownExperience]
+    experiences: list[ExperienceView]
     more: int
 
 
-class ShownArtifact(msgspec.Struct, frozen=True):
+class ArtifactView(msgspec.Struct, frozen=True):
     name: str
     client: str
     environment: str
     generated_at: str
     rules: int
-    activities: list[ShownActivity]
+    activities: list[ActivityView]
     more_activities: int
     locations: list[LocationSummary]
     more_locations: int
     quarantined: list[UnusableRuleSummary]
 
 
-def shown_artifact(served: Served) -> ShownArtifact:
+def artifact_view(served: LoadedArtifact) -> ArtifactView:
     """Goes through all rules, so it is worth keeping."""
     told = summarize_artifact(served.rules)
-    return ShownArtifact(
+    return ArtifactView(
         name=served.name,
         client=served.client,
         environment=served.environment,
@@ -83,16 +83,16 @@ def shown_artifact(served: Served) -> ShownArtifact:
     )
 
 
-def _activity(told: ActivitySummary, known: Activity | None) -> ShownActivity:
+def _activity(told: ActivitySummary, known: Activity | None) -> ActivityView:
     bar = _bar(known)
     colours = {str(one.id): place % COLOURS for place, one in enumerate(known.experiences)} if known else {}
-    return ShownActivity(
+    return ActivityView(
         name=told.name if told.name is not None else f"activity {told.id}",
         id="" if told.id is None else str(told.id),
         kind=describe_activity_type(told.type),
         bar=bar,
         experiences=[
-            ShownExperience(
+            ExperienceView(
                 name=one.name if one.name is not None else f"experience {one.id}",
                 share=f"{one.share:g} %" if bar else "",
                 colour=colours.get(str(one.id)) if bar else None,

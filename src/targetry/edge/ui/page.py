@@ -28,15 +28,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from targetry.edge.artifacts.registry import Served, Shelf
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.watcher import ArtifactState
 from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.edge.http.errors import Refused
-from targetry.edge.ui.artifact_view import COLOURS, ShownArtifact, shown_artifact
+from targetry.edge.ui.artifact_view import COLOURS, ArtifactView, artifact_view
 from targetry.edge.ui.rate_bars import rate_bars
-from targetry.edge.ui.report_cache import LedgerView, Shown
-from targetry.edge.ui.request_history import Recent, Seen
-from targetry.edge.ui.request_view import shown_request, unexplained
+from targetry.edge.ui.report_cache import ReportCache, Shown
+from targetry.edge.ui.request_history import HistoryEntry, RequestHistory
+from targetry.edge.ui.request_view import request_view, unexplained
 from targetry.errors import MissingExtraError
 from targetry.humanize.figures import (
     describe_removal,
@@ -62,47 +62,47 @@ _CANNOT: Final = (LedgerError, MissingExtraError, PlotError)
 _FOLDERS: Final = re.compile(r"""(?<![\w/.])(?:[A-Za-z]:)?[/\\](?:[^/\\\n:'"]+[/\\])+""")
 
 
-class Page:
-    """The endpoints of the page. `shelf` and `states` tell what is served, `view` is that of the ledger, None without one."""
+class Dashboard:
+    """The endpoints of the page. `registry` and `states` tell what is served, `view` is that of the ledger, None without one."""
 
     def __init__(
         self,
-        shelf: Callable[[], Shelf],
+        registry: Callable[[], ArtifactRegistry],
         states: Callable[[], list[ArtifactState]],
-        recent: Recent,
-        view: LedgerView | None = None,
+        recent: RequestHistory,
+        report_cache: ReportCache | None = None,
         *,
         longest_s: float = _LONGEST_S,
     ) -> None:
         """`longest_s`: how long one look explains what was not explained before."""
-        self._shelf = shelf
+        self._registry = registry
         self._states = states
-        self._recent = recent
-        self._view = view
+        self._history = recent
+        self._report_cache = report_cache
         self._longest_s = longest_s
-        self._artifacts: weakref.WeakKeyDictionary[Served, ShownArtifact] = weakref.WeakKeyDictionary()
+        self._artifacts: weakref.WeakKeyDictionary[LoadedArtifact, ArtifactView] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
     async def page(self, request: Request) -> Response:
-        return self._html(await run_in_threadpool(self._page, str(request.base_url), self._recent.after()))
+        return self._html(await run_in_threadpool(self._page, str(request.base_url), self._history.after()))
 
     async def recent_requests(self, request: Request) -> Response:
         """Those that came after the one that `after` names, as a piece of the page; 204 where there are none."""
         check_field_count(request.url.query)
-        seen = self._recent.after(_number(request.query_params.get("after", "0")))
+        seen = self._history.after(_number(request.query_params.get("after", "0")))
         if not seen:
             return Response(status_code=204, headers=self._headers)
         return self._html(await run_in_threadpool(self._rows, seen))
 
     async def report(self, request: Request) -> Response:
         """What `targetry report -o json` prints."""
-        shown = await run_in_threadpool(_told(self._view_or_404().report))
+        shown = await run_in_threadpool(_told(self._report_cache_or_404().report))
         return Response(
             msgspec.json.encode(shown.report), headers=self._headers, media_type="application/json"
         )
 
     async def plot(self, request: Request) -> Response:
-        picture = await run_in_threadpool(_told(self._view_or_404().plot))
+        picture = await run_in_threadpool(_told(self._report_cache_or_404().plot))
         if picture is None:
             raise Refused(404, "there is nothing to plot: no activity has visitors yet")
         policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -110,10 +110,10 @@ class Page:
             picture, headers={**self._headers, "content-security-policy": policy}, media_type=_SVG
         )
 
-    def _view_or_404(self) -> LedgerView:
-        if self._view is None:
+    def _report_cache_or_404(self) -> ReportCache:
+        if self._report_cache is None:
             raise Refused(404, _NO_LEDGER)
-        return self._view
+        return self._report_cache
 
     def _html(self, text: str) -> Response:
         return Response(text.encode("utf-8", "replace"), headers=self._headers, media_type=_HTML)
@@ -134,15 +134,15 @@ class Page:
             "cross-origin-opener-policy": "same-origin",
         }
 
-    def _page(self, url: str, seen: list[Seen]) -> str:
-        served = self._shelf().served
+    def _page(self, url: str, seen: list[HistoryEntry]) -> str:
+        served = self._registry().artifacts
         shown, problem = self._shown_report()
         return self._templates.page(
             artifacts=[self._artifact(one) for one in served],
             refused=[state for state in self._states() if state.refused is not None],
             rows=Markup(self._rows(seen)),
             latest=seen[0].number if seen else 0,
-            capacity=self._recent.capacity,
+            capacity=self._history.capacity,
             shown=shown,
             is_plotted=shown is not None and bool(plotted(shown.report)),
             problem=problem,
@@ -151,33 +151,33 @@ class Page:
             colours=COLOURS,
         )
 
-    def _artifact(self, served: Served) -> ShownArtifact:
+    def _artifact(self, served: LoadedArtifact) -> ArtifactView:
         with self._lock:
             shown = self._artifacts.get(served)
             if shown is None:
-                shown = self._artifacts[served] = shown_artifact(served)
+                shown = self._artifacts[served] = artifact_view(served)
             return shown
 
-    def _rows(self, seen: list[Seen]) -> str:
+    def _rows(self, seen: list[HistoryEntry]) -> str:
         """Each request is explained once; the text is kept, and what it was made of let go."""
         with self._lock:
             until = time.monotonic() + self._longest_s
             return "".join(self._row(one, until) for one in seen)
 
-    def _row(self, seen: Seen, until: float) -> str:
+    def _row(self, seen: HistoryEntry, until: float) -> str:
         if seen.row is None:
             if time.monotonic() > until:
                 return self._templates.row(one=unexplained(seen, _LATER))
-            seen.row = self._templates.row(one=shown_request(seen))
+            seen.row = self._templates.row(one=request_view(seen))
             seen.request = None
         return seen.row
 
     def _shown_report(self) -> tuple[Shown | None, str]:
         """The report, or why there is none."""
-        if self._view is None:
+        if self._report_cache is None:
             return None, ""
         try:
-            return self._view.report(), ""
+            return self._report_cache.report(), ""
         except _CANNOT as error:
             return None, _without_folders(str(error))
 
@@ -243,7 +243,7 @@ def _percent(value: float, sign: str = "", places: int = 1) -> str:
     return f"{100 * value:{sign}.{places}f}"
 
 
-def _example(url: str, served: Served) -> str:
+def _example(url: str, served: LoadedArtifact) -> str:
     """A request for a shell."""
     mbox = {"name": next(iter(served.rules.mboxes), "hero")}
     body = json.dumps({"context": {"channel": "web"}, "execute": {"mboxes": [mbox]}})

@@ -30,7 +30,7 @@ class Shown(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-class LedgerView:
+class ReportCache:
     """What pages show of a ledger. Its methods may be called from any thread."""
 
     def __init__(self, ledger: Ledger, *, now: Callable[[], float] = time.time) -> None:

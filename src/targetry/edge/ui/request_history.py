@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from targetry.edge.artifacts.registry import Served
-from targetry.edge.delivery.handler import Answer
+from targetry.edge.artifacts.registry import LoadedArtifact
+from targetry.edge.delivery.handler import DeliveryResult
 from targetry.edge.http.errors import Refused
 from targetry.models import DeliveryRequest
 
@@ -23,13 +23,15 @@ LARGEST_KEPT: Final = 32 * 1024  # bytes of a body; decoded, a request takes sev
 _LONGEST_REFUSAL: Final = 500
 
 
-class Seen:
+class HistoryEntry:
     """One request. `number` rises; `refusal` is why it was not answered. `request` is as it was decided, None where it was
     too large or never was one; `unread` names its fields that are not understood; `rules()` gives None once they were replaced. `row` is for whoever shows it, once made."""
 
     __slots__ = ("at_ms", "number", "refusal", "request", "row", "rules", "size", "status", "unread")
 
-    def __init__(self, number: int, at_ms: int, answer: Answer, size: int, refused: Refused | None) -> None:
+    def __init__(
+        self, number: int, at_ms: int, answer: DeliveryResult, size: int, refused: Refused | None
+    ) -> None:
         self.number = number
         self.at_ms = at_ms
         self.status = answer.status if refused is None else refused.status
@@ -45,29 +47,29 @@ class Seen:
         self.row: str | None = None
 
 
-class Recent:
+class RequestHistory:
     """A ring of the last requests. Numbers begin at `first`, by which a page tells a new edge from the one that it knew."""
 
     def __init__(self, first: int, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
         self._next = first
-        self._ring: deque[Seen] = deque(maxlen=capacity)
+        self._ring: deque[HistoryEntry] = deque(maxlen=capacity)
 
-    def add(self, answer: Answer, *, at_ms: int, size: int, refused: Refused | None = None) -> None:
+    def add(self, answer: DeliveryResult, *, at_ms: int, size: int, refused: Refused | None = None) -> None:
         """`size`: bytes of the request's body. `refused`: what was answered instead of the answer."""
-        self._ring.append(Seen(self._next, at_ms, answer, size, refused))
+        self._ring.append(HistoryEntry(self._next, at_ms, answer, size, refused))
         self._next += 1
 
     def add_refused(self, refused: Refused, *, at_ms: int) -> None:
         """One that was refused before anything was decided."""
-        self.add(Answer(refused.status), at_ms=at_ms, size=0, refused=refused)
+        self.add(DeliveryResult(refused.status), at_ms=at_ms, size=0, refused=refused)
 
-    def after(self, number: int = 0) -> list[Seen]:
+    def after(self, number: int = 0) -> list[HistoryEntry]:
         """Those with a higher number, the latest first."""
         return [one for one in reversed(self._ring.copy()) if one.number > number]
 
 
-def _gone() -> Served | None:
+def _gone() -> LoadedArtifact | None:
     return None
 
 

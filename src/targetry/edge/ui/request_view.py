@@ -15,7 +15,7 @@ from targetry.device.explain.explanation import LocationExplanation, RuleExplana
 from targetry.device.logic.facts import bucketing_id
 from targetry.device.ruleset import RuleSet
 from targetry.edge.delivery.qa_mode import rules_for
-from targetry.edge.ui.request_history import Seen
+from targetry.edge.ui.request_history import HistoryEntry
 from targetry.humanize.explanation import (
     condition_lines,
     describe_experience,
@@ -46,7 +46,7 @@ class Line(msgspec.Struct, frozen=True):
     value: str
 
 
-class ShownRule(msgspec.Struct, frozen=True):
+class RuleView(msgspec.Struct, frozen=True):
     title: str
     experience: str
     reason: str
@@ -54,7 +54,7 @@ class ShownRule(msgspec.Struct, frozen=True):
     lines: list[Line]
 
 
-class ShownLocation(msgspec.Struct, frozen=True):
+class LocationView(msgspec.Struct, frozen=True):
     """`given`: the experiences whose content was given; `nothing`: in a word or two, what to say where there is none."""
 
     title: str
@@ -63,11 +63,11 @@ class ShownLocation(msgspec.Struct, frozen=True):
     nothing: str
     note: str
     parameters: list[tuple[str, str]]
-    rules: list[ShownRule]
+    rules: list[RuleView]
     more: str
 
 
-class ShownRequest(msgspec.Struct, frozen=True):
+class RequestView(msgspec.Struct, frozen=True):
     """`note` is why there is no explanation, where there is none; `sent` are the notifications, by type and location."""
 
     number: int
@@ -77,12 +77,12 @@ class ShownRequest(msgspec.Struct, frozen=True):
     client: str
     facts: list[str]
     sent: list[str]
-    locations: list[ShownLocation]
+    locations: list[LocationView]
     more_locations: int
     note: str
 
 
-def shown_request(seen: Seen) -> ShownRequest:
+def request_view(seen: HistoryEntry) -> RequestView:
     """Explain a request; may take as long as some decisions."""
     served, request = seen.rules(), seen.request
     if request is None or served is None:
@@ -90,7 +90,7 @@ def shown_request(seen: Seen) -> ShownRequest:
     rules = rules_for(served, request)
     explanation = explain(rules, request, client_code=served.client, now_ms=seen.at_ms)
     budget = _Budget(_LINES)
-    return ShownRequest(
+    return RequestView(
         number=seen.number,
         at_ms=seen.at_ms,
         status=seen.status,
@@ -107,23 +107,23 @@ def shown_request(seen: Seen) -> ShownRequest:
     )
 
 
-def unexplained(seen: Seen, note: str) -> ShownRequest:
+def unexplained(seen: HistoryEntry, note: str) -> RequestView:
     """What is known without a decision."""
     request = seen.request
     visitor, sent = ("", []) if request is None else (bucketing_id(request.id), _sent(request))
     notes = [one for one in (note, _unread(seen)) if one]
-    return ShownRequest(seen.number, seen.at_ms, seen.status, visitor, "", [], sent, [], 0, "; ".join(notes))
+    return RequestView(seen.number, seen.at_ms, seen.status, visitor, "", [], sent, [], 0, "; ".join(notes))
 
 
-def _note_of(seen: Seen) -> str:
+def _note_of(seen: HistoryEntry) -> str:
     return seen.refusal or _unread(seen)
 
 
-def _unread(seen: Seen) -> str:
+def _unread(seen: HistoryEntry) -> str:
     return f"left out, as the form is not understood: {', '.join(seen.unread)}" if seen.unread else ""
 
 
-def _why_unexplained(seen: Seen) -> str:
+def _why_unexplained(seen: HistoryEntry) -> str:
     if seen.refusal is not None:
         return seen.refusal
     if seen.request is None:
@@ -155,10 +155,10 @@ def _told_of(notification: Notification) -> str:
     return f"{notification.type} of {name}" if name else str(notification.type)
 
 
-def _location(location: LocationExplanation, rules: RuleSet, budget: _Budget) -> ShownLocation:
+def _location(location: LocationExplanation, rules: RuleSet, budget: _Budget) -> LocationView:
     met = [rule for rule in location.rules if rule.verdict is not Verdict.NOT_REACHED]
     shown = met[: budget.take(min(_RULES, len(met)))]
-    return ShownLocation(
+    return LocationView(
         title=_title(location),
         mode=location.mode,
         given=list(dict.fromkeys(_experience(rule.meta) for rule in location.matched))[:_LOCATIONS],
@@ -202,9 +202,9 @@ def _more(unshown: int, unreached: int) -> str:
     return "; ".join(parts)
 
 
-def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _Budget) -> ShownRule:
+def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _Budget) -> RuleView:
     where = f"{rule.location} " if location.name is None else ""
-    return ShownRule(
+    return RuleView(
         title=f"{where}rule {rule.position}",
         experience=_experience(rule.meta),
         reason=describe_reason(rule),
