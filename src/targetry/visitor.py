@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import quote, unquote
 
 from targetry._runtime import validators
-from targetry._runtime.entropy import system_random
+from targetry._runtime.ids import system_random
 from targetry.errors import OptionError
 from targetry.models import AuthenticatedState, CustomerId
 from targetry.models.containers import read_mapping, read_sequence

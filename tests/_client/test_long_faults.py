@@ -18,7 +18,7 @@ from targetry._client.call_options import offer_options
 from targetry._client.options import client_options
 from targetry._client.pipeline import Road
 from targetry._runtime.logger import Log
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.poll_schedule import PollSchedule
 from targetry.artifacts.refresh import ArtifactRefresher
 from targetry.delivery.clusters import ClusterDirectory
@@ -66,7 +66,7 @@ class Client:
             compile=compile,
             parse=json.loads,
             emit=lambda *_, **__: None,
-            log=LimitedLog(lines, cdn.clock),
+            log=RateLimitedLog(lines, cdn.clock),
             schedule=PollSchedule(INTERVAL_S, draw),
             disk=None,
             max_bytes=1 << 20,

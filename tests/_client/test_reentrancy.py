@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from targetry._runtime.daemon_threads import DaemonThreads
+from targetry._runtime.daemon_threads import DaemonThreadPool
 from targetry._runtime.logger import Log
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.telemetry import TelemetryStore, artifact_entry
 from targetry.events import Events
 from targetry.geo.lookup import GeoLookup
@@ -56,7 +56,7 @@ def telemetry() -> Callable[[], object]:
 
 
 def log() -> Callable[[], object]:
-    one, numbers = LimitedLog(Log()), count()
+    one, numbers = RateLimitedLog(Log()), count()
     return lambda: one.debug("kind %s", next(numbers))
 
 
@@ -88,7 +88,7 @@ def pool() -> Callable[[], object]:
 
 
 def threads() -> Callable[[], object]:
-    one = DaemonThreads("targetry-test", limit=2, queue_limit=100_000)
+    one = DaemonThreadPool("targetry-test", limit=2, queue_limit=100_000)
     return lambda: one.submit(int)
 
 

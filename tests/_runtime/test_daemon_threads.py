@@ -6,11 +6,11 @@ import threading
 import pytest
 
 from support.fork_scripts import run_script
-from targetry._runtime.daemon_threads import DaemonThreads, TooMuchWorkError
+from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError
 
 
 def test_work_is_done_in_order_by_a_daemon_thread() -> None:
-    threads, done, finished = DaemonThreads("test", limit=1, queue_limit=10), [], threading.Event()
+    threads, done, finished = DaemonThreadPool("test", limit=1, queue_limit=10), [], threading.Event()
     for number in range(5):
         threads.submit(lambda number=number: done.append((number, threading.current_thread().daemon)))
     threads.submit(finished.set)
@@ -19,7 +19,7 @@ def test_work_is_done_in_order_by_a_daemon_thread() -> None:
 
 
 def test_never_more_threads_than_allowed_and_never_more_work_than_the_queue_holds() -> None:
-    threads = DaemonThreads("targetry-test-bounded", limit=3, queue_limit=4)
+    threads = DaemonThreadPool("targetry-test-bounded", limit=3, queue_limit=4)
     go, busy = threading.Event(), threading.Semaphore(0)
 
     def work() -> None:
@@ -31,7 +31,7 @@ def test_never_more_threads_than_allowed_and_never_more_work_than_the_queue_hold
         assert busy.acquire(timeout=10)
     for _ in range(4):
         threads.submit(work)
-    with pytest.raises(TooMuchWorkError):
+    with pytest.raises(QueueFullError):
         threads.submit(work)
     running = [thread for thread in threading.enumerate() if thread.name == "targetry-test-bounded"]
     go.set()
@@ -41,7 +41,7 @@ def test_never_more_threads_than_allowed_and_never_more_work_than_the_queue_hold
 
 
 def test_threads_end_when_nothing_is_left_and_come_back() -> None:
-    threads = DaemonThreads("targetry-test-ending", limit=2, queue_limit=4)
+    threads = DaemonThreadPool("targetry-test-ending", limit=2, queue_limit=4)
     for _ in range(3):
         seen: list[threading.Thread] = []
         done = threading.Event()
@@ -59,7 +59,7 @@ class NoThread(threading.Thread):
 
 
 def test_a_refused_thread_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads, done = DaemonThreads("test", limit=2, queue_limit=1), threading.Event()
+    threads, done = DaemonThreadPool("test", limit=2, queue_limit=1), threading.Event()
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Thread", NoThread)
         for _ in range(3):
@@ -75,9 +75,9 @@ def test_a_child_has_threads_of_its_own() -> None:
         "",
         """
         import os, threading
-        from targetry._runtime.daemon_threads import DaemonThreads
+        from targetry._runtime.daemon_threads import DaemonThreadPool
 
-        threads, go = DaemonThreads("test", limit=1, queue_limit=2), threading.Event()
+        threads, go = DaemonThreadPool("test", limit=1, queue_limit=2), threading.Event()
         threads.submit(lambda: go.wait(10))
         threads.submit(int)
         child = os.fork()

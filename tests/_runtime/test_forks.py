@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 PRELUDE = """
 import os, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
-from targetry._runtime.forks import ForkGate, notice_fork
+from targetry._runtime.forks import ForkLock, ensure_after_fork
 
 def fork_and_see(look):
     pid = os.fork()
@@ -24,7 +24,7 @@ def fork_and_see(look):
 def is_open():
     \"\"\"For another thread, which could not get in where this one may.\"\"\"
     def get_in():
-        with gate.shut():
+        with gate.hold():
             came.append(1)
     came = []
     thread = threading.Thread(target=get_in, daemon=True)
@@ -40,10 +40,10 @@ def run(script: str) -> None:
 
 def test_a_fork_waits_until_the_work_is_done() -> None:
     run("""
-        gate, at_work, done = ForkGate(30), threading.Event(), []
+        gate, at_work, done = ForkLock(30), threading.Event(), []
 
         def work():
-            with gate.shut(), gate.shut():
+            with gate.hold(), gate.hold():
                 at_work.set()
                 time.sleep(0.2)
                 done.append(1)
@@ -57,10 +57,10 @@ def test_a_fork_waits_until_the_work_is_done() -> None:
 
 def test_a_fork_waits_no_longer_than_it_is_told_and_the_child_gets_in() -> None:
     run("""
-        gate, at_work, over = ForkGate(0.01), threading.Event(), threading.Event()
+        gate, at_work, over = ForkLock(0.01), threading.Event(), threading.Event()
 
         def work():
-            with gate.shut():
+            with gate.hold():
                 at_work.set()
                 over.wait(30)
 
@@ -74,8 +74,8 @@ def test_a_fork_waits_no_longer_than_it_is_told_and_the_child_gets_in() -> None:
 
 def test_whoever_is_at_work_himself_may_fork() -> None:
     run("""
-        gate = ForkGate(30)
-        with gate.shut():
+        gate = ForkLock(30)
+        with gate.hold():
             fork_and_see(is_open)
         assert is_open()
     """)
@@ -83,7 +83,7 @@ def test_whoever_is_at_work_himself_may_fork() -> None:
 
 def test_threads_that_fork_at_once_let_each_other_through() -> None:
     run("""
-        gate = ForkGate(30)
+        gate = ForkLock(30)
 
         def fork_often():
             for _ in range(20):
@@ -103,10 +103,10 @@ def test_a_fork_that_tells_nobody_is_noticed_when_somebody_looks() -> None:
         import ctypes
         from targetry._runtime import forks
         os.fork = ctypes.PyDLL(None).fork  # without Python's handlers
-        gate, at_work, over, told = ForkGate(30), threading.Event(), threading.Event(), []
+        gate, at_work, over, told = ForkLock(30), threading.Event(), threading.Event(), []
 
         def work():
-            with gate.shut():
+            with gate.hold():
                 at_work.set()
                 over.wait(30)
 
@@ -116,14 +116,14 @@ def test_a_fork_that_tells_nobody_is_noticed_when_somebody_looks() -> None:
 
         def look():
             for _ in range(2):
-                notice_fork()
+                ensure_after_fork()
             return told == [1] and is_open()
 
         owner = Owner()
-        forks.watch_forks(owner)
+        forks.register_fork_handler(owner)
         threading.Thread(target=work).start()
         at_work.wait(30)
-        notice_fork()
+        ensure_after_fork()
         fork_and_see(look)
         assert told == []
         over.set()

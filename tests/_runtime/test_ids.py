@@ -65,7 +65,7 @@ def test_ids_of_a_copied_process_are_its_own() -> None:
 import ctypes, os
 pid = os.getpid()
 os.getpid = lambda: pid
-from targetry._runtime.entropy import system_random, uniform
+from targetry._runtime.ids import system_random, uniform
 import targetry
 from targetry._runtime.ids import new_id
 from targetry.visitor import generate_sdid
@@ -90,4 +90,4 @@ def test_background_schedules_draw_their_jitter_when_they_use_it() -> None:
     """The generator of the module `random` is copied with the process, so that all copies would poll and retry together."""
     source = Path(targetry.__file__).parent
     users = [file for file in source.rglob("*.py") if "random.random" in file.read_text("utf-8")]
-    assert [file.name for file in users] == ["entropy.py"]
+    assert [file.name for file in users] == ["ids.py"]

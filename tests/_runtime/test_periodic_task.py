@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from support.thread_limit import refusing_threads
-from targetry._runtime.periodic_task import Repeating
+from targetry._runtime.periodic_task import PeriodicTask
 
 
 class Owner:
@@ -22,7 +22,7 @@ class Owner:
         self.threads: set[threading.Thread] = set()
         self.stepped = threading.Semaphore(0)
         self._told = step
-        self.repeating = Repeating("repeating-test", self._step)
+        self.repeating = PeriodicTask("repeating-test", self._step)
 
     def _step(self) -> float | None:
         self.steps += 1
@@ -192,7 +192,7 @@ def test_a_signal_handler_may_close_what_it_interrupts() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
         deadline = time.monotonic() + 10
         while len(handled) < 200 and time.monotonic() < deadline:
-            owner.repeating = Repeating("repeating-test", owner._step)
+            owner.repeating = PeriodicTask("repeating-test", owner._step)
             use()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

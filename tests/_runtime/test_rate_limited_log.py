@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from support.background_fakes import Clock, Lines
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 
 
 def test_the_same_kind_is_told_once_a_minute() -> None:
     lines, clock = Lines(), Clock()
-    log = LimitedLog(lines, clock)
+    log = RateLimitedLog(lines, clock)
     for second in range(121):
         clock.time = second
         log.error("disk", "failed at %d", second)
@@ -19,7 +19,7 @@ def test_the_same_kind_is_told_once_a_minute() -> None:
 
 def test_kinds_do_not_silence_each_other() -> None:
     lines = Lines()
-    log = LimitedLog(lines, Clock())
+    log = RateLimitedLog(lines, Clock())
     log.error("disk", "full")
     log.warning("net", "down")
     assert lines.errors == ["full", "down"]
@@ -27,7 +27,7 @@ def test_kinds_do_not_silence_each_other() -> None:
 
 def test_debug_lines_are_not_limited() -> None:
     lines = Lines()
-    log = LimitedLog(lines, Clock())
+    log = RateLimitedLog(lines, Clock())
     log.debug("asking %s", 1)
     log.debug("asking %s", 2)
     assert lines.debugs == ["asking 1", "asking 2"]
@@ -43,7 +43,7 @@ def test_a_warning_is_one_where_the_logger_has_them() -> None:
             self.warnings.append(message % args)
 
     lines = WithWarnings()
-    LimitedLog(lines, Clock()).warning("net", "down")
+    RateLimitedLog(lines, Clock()).warning("net", "down")
     assert (lines.warnings, lines.errors) == (["down"], [])
 
 
@@ -54,7 +54,7 @@ def test_a_logger_that_fails_harms_nobody() -> None:
 
         error = debug
 
-    log = LimitedLog(Failing(), Clock())
+    log = RateLimitedLog(Failing(), Clock())
     log.debug("a")
     log.error("kind", "b")
     log.warning("other kind", "c")
@@ -62,7 +62,7 @@ def test_a_logger_that_fails_harms_nobody() -> None:
 
 def test_kinds_without_end_fill_neither_memory_nor_the_log() -> None:
     lines, clock = Lines(), Clock()
-    log = LimitedLog(lines, clock)
+    log = RateLimitedLog(lines, clock)
     for _ in range(3):
         for number in range(10_000):
             log.error(str(number), "text")
@@ -77,7 +77,7 @@ def test_kinds_without_end_fill_neither_memory_nor_the_log() -> None:
 @pytest.mark.parametrize("line", [("100 %",), ("%s", "100 %")])
 def test_line_with_a_percent_sign_is_counted_too(line: tuple[str, ...]) -> None:
     lines, clock = Texts(), Clock()
-    log = LimitedLog(lines, clock)
+    log = RateLimitedLog(lines, clock)
     for _ in range(3):
         log.error("a", *line)
     clock.advance(60)

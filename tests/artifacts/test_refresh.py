@@ -18,7 +18,7 @@ from support.background_fakes import (
     answer,
     compile_rules,
 )
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.disk_cache import DiskCache
 from targetry.artifacts.poll_schedule import PollSchedule
 from targetry.artifacts.refresh import ArtifactRefresher, RefreshResult
@@ -44,7 +44,7 @@ class Source:
         self.outcomes: list[list[str]] = []
         self.results: list[RefreshResult | None] = []
         self.ready_after: list[list[str]] = []
-        log = LimitedLog(self.lines, self.clock)
+        log = RateLimitedLog(self.lines, self.clock)
         disk = DiskCache(folder, URL, max_bytes=1000, warn=log.warning) if folder else None
         self.refresh = ArtifactRefresher[Rules](
             transport=self.network,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.notifier import balanced
-from targetry.notifications.counters import Ledger, NotifierStats, Reason
+from targetry.notifications.counters import DeliveryCounters, NotifierStats, Reason
 
 REASONS: list[Reason] = [
     "queue_full",
@@ -33,7 +33,7 @@ steps = st.one_of(
 
 @given(st.lists(steps))
 def test_the_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None:
-    ledger = Ledger()
+    ledger = DeliveryCounters()
     for name, *arguments in taken:
         if name in ("send", "drop") and arguments[-1] > ledger.state.pending:  # type: ignore[operator]
             continue  # what is not there cannot go
@@ -42,7 +42,7 @@ def test_the_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None
 
 
 def test_a_state_that_was_read_stays_as_it_was() -> None:
-    ledger = Ledger()
+    ledger = DeliveryCounters()
     ledger.refuse("queue_full", 2)
     before = ledger.state
     copy = msgspec.structs.replace(before, dropped=dict(before.dropped))
@@ -54,7 +54,7 @@ def test_a_state_that_was_read_stays_as_it_was() -> None:
 
 
 def test_each_step_moves_what_its_name_says() -> None:
-    ledger = Ledger()
+    ledger = DeliveryCounters()
     ledger.accept(5)
     ledger.recover(2)
     ledger.send(3)
@@ -73,7 +73,7 @@ def test_each_step_moves_what_its_name_says() -> None:
 
 
 def test_lost_telemetry_is_counted_apart_from_notifications() -> None:
-    ledger = Ledger()
+    ledger = DeliveryCounters()
     ledger.accept(0)
     ledger.drop("expired", 0, "timed out")
     ledger.refuse("queue_full", 0)
@@ -81,7 +81,7 @@ def test_lost_telemetry_is_counted_apart_from_notifications() -> None:
 
 
 def test_a_failure_that_will_be_repeated_moves_nothing() -> None:
-    ledger = Ledger()
+    ledger = DeliveryCounters()
     ledger.accept(1)
     ledger.fail("503 Service Unavailable")
     assert ledger.state == NotifierStats(accepted=1, pending=1, last_error="503 Service Unavailable")

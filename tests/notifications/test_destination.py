@@ -10,7 +10,7 @@ from support.background_fakes import answer
 from support.notifier import OK, Desk, Reply, balanced, delivery
 from targetry.errors import DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
-from targetry.notifications.entry import Entry
+from targetry.notifications.queue_entry import QueueEntry
 from targetry.notifications.retry_policy import RetryPolicy
 
 RESET = TransportError(reason="reset")
@@ -164,7 +164,7 @@ def test_successes_elsewhere_are_no_strike_against_what_a_dead_host_did_not_take
 def begin_calls(desk: Desk) -> list[str | None]:
     """Begin as many calls as are allowed at a time; the clusters that they go to."""
     begun = []
-    while isinstance(taken := desk.outbox.take(desk.clock()), Entry):
+    while isinstance(taken := desk.outbox.take(desk.clock()), QueueEntry):
         begun.append(taken.host)
     return begun
 

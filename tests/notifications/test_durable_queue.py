@@ -21,12 +21,12 @@ from support.background_fakes import Clock
 from support.notifier import ADDRESS, balanced, build_request, delivery, ids_in
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.counters import REJECTED
-from targetry.notifications.durable_queue import SpooledOutbox
-from targetry.notifications.entry import Entry
+from targetry.notifications.durable_queue import DurableQueue
+from targetry.notifications.queue_entry import QueueEntry
 from targetry.notifications.response import only
 from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
-from targetry.notifications.spool_writer import Scribe
+from targetry.notifications.spool_writer import SpoolWriter
 
 CLUSTER = "44"
 LIMIT = 8
@@ -34,7 +34,7 @@ MANY_ROUNDS = 500
 
 
 class Schedule:
-    """A `SpooledOutbox` with its file. `steps` are names of methods; `proceed` returns control to the `Scribe`."""
+    """A `DurableQueue` with its file. `steps` are names of methods; `proceed` returns control to the `SpoolWriter`."""
 
     def __init__(self, folder: Path, steps: Sequence[str] = (), *, limit: int = LIMIT) -> None:
         self.clock = Clock()
@@ -42,11 +42,11 @@ class Schedule:
         self.received: Counter[str] = Counter()
         self.offered: set[str] = set()
         self.rejected: set[str] = set()
-        self.calls: list[Entry] = []
+        self.calls: list[QueueEntry] = []
         self.is_disk_full = False
         clusters = ClusterDirectory(self.clock)
         clusters.add(CLUSTER)
-        self.outbox = SpooledOutbox(
+        self.outbox = DurableQueue(
             limit=limit,
             max_bytes=1 << 30,
             policy=RetryPolicy(max_strikes=1 << 30),
@@ -54,7 +54,7 @@ class Schedule:
             clusters=clusters,
             clock=self.clock,
         )
-        self.scribe = Scribe(
+        self.scribe = SpoolWriter(
             self.outbox,
             folder,
             address=ADDRESS,
@@ -93,7 +93,7 @@ class Schedule:
     def proceed(self) -> None: ...
 
     def turn(self) -> None:
-        """Let the `Scribe` write what is new, delete what is settled and read what there is room for."""
+        """Let the `SpoolWriter` write what is new, delete what is settled and read what there is room for."""
         assert self.scribe._turn(self.file) is self.file
 
     def offer_own(self) -> None:
@@ -112,7 +112,7 @@ class Schedule:
 
     def take(self) -> None:
         entry = self.outbox.take(self.clock())
-        if isinstance(entry, Entry):
+        if isinstance(entry, QueueEntry):
             assert entry.encode(build_request) is None
             self.calls.append(entry)
 
@@ -328,7 +328,7 @@ def test_page_that_arrives_after_the_end_stays_on_disk() -> None:
         assert page is not None
         schedule.outbox.end()
         row = schedule.spool.page(None, page.after, page.limit, page.max_bytes)[0]
-        schedule.outbox.paged(page, [Entry(None, row.count, 1, 0.0, body=row.body, row=row.id)])
+        schedule.outbox.paged(page, [QueueEntry(None, row.count, 1, 0.0, body=row.body, row=row.id)])
         assert (schedule.outbox._held, schedule.outbox.stats().pending) == (0, 2)
 
 

@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 from support.fork_scripts import run_script
-from targetry._runtime.forks import _owners, watch_forks
+from targetry._runtime.forks import _owners, register_fork_handler
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -155,7 +155,7 @@ def test_what_is_owners_is_not_kept_alive() -> None:
         def after_fork(self) -> None: ...
 
     owner = Owner()
-    watch_forks(owner)
+    register_fork_handler(owner)
     assert owner in _owners
     gone = weakref.ref(owner)
     del owner

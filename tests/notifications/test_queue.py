@@ -8,7 +8,7 @@ import pytest
 
 from support.notifier import LONG_S, Desk, balanced, delivery, telemetry_only
 from targetry.models import DeliveryRequest, Notification
-from targetry.notifications.entry import Delivery, Entry
+from targetry.notifications.queue_entry import Delivery, QueueEntry
 
 
 def test_the_newest_are_refused_when_there_are_too_many() -> None:
@@ -36,7 +36,7 @@ def test_room_is_made_when_a_delivery_is_settled() -> None:
 def test_a_delivery_under_way_still_takes_its_room() -> None:
     desk = Desk(limit=1)
     desk.offer(delivery())
-    assert isinstance(desk.outbox.take(0.0), Entry)
+    assert isinstance(desk.outbox.take(0.0), QueueEntry)
     assert desk.offer(delivery()) == [False]
 
 
@@ -168,8 +168,8 @@ def test_what_is_pending_at_the_end_is_dropped_wherever_it_is() -> None:
     desk.offer(*(delivery() for _ in range(3)))
     under_way = desk.outbox.take(0.0)
     failed = desk.outbox.take(0.0)
-    assert isinstance(under_way, Entry)
-    assert isinstance(failed, Entry)
+    assert isinstance(under_way, QueueEntry)
+    assert isinstance(failed, QueueEntry)
     desk.outbox.failed(failed, "no")
     desk.outbox.end()
     assert (desk.stats.pending, desk.stats.dropped) == (0, {"closed": 3})

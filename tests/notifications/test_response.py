@@ -7,9 +7,9 @@ import pytest
 
 from support.background_fakes import answer
 from support.notifier import delivery, ids_in
-from targetry.notifications.response import Meaning, meaning_of, notification_ids, only, unprocessed
+from targetry.notifications.response import Verdict, classify_response, notification_ids, only, unprocessed
 
-SENT, AGAIN, REJECTED, DENIED = Meaning.SENT, Meaning.AGAIN, Meaning.REJECTED, Meaning.DENIED
+SENT, AGAIN, REJECTED, DENIED = Verdict.SENT, Verdict.AGAIN, Verdict.REJECTED, Verdict.DENIED
 REQUEST = delivery("a", "b", "c").request.to_json().encode()
 
 
@@ -22,18 +22,18 @@ REQUEST = delivery("a", "b", "c").request.to_json().encode()
         *[(status, REJECTED) for status in (301, 304, 400, 405, 409, 410, 413, 415, 422, 501, 505)],
     ],
 )
-def test_a_status_has_one_meaning(status: int, meaning: Meaning) -> None:
-    assert meaning_of(answer(status)) is meaning
+def test_a_status_has_one_meaning(status: int, meaning: Verdict) -> None:
+    assert classify_response(answer(status)) is meaning
 
 
 @pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"{", b"[1]", b'"ok"', b"\xff"])
 def test_a_yes_that_the_api_cannot_have_said_is_none(body: bytes) -> None:
-    assert meaning_of(answer(200, body)) is AGAIN
+    assert classify_response(answer(200, body)) is AGAIN
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"status":200,"notifications":[{"id":"a","x":1}]}'])
 def test_a_yes_of_the_api_is_one(body: bytes) -> None:
-    assert meaning_of(answer(200, body)) is SENT
+    assert classify_response(answer(200, body)) is SENT
 
 
 @pytest.mark.parametrize(

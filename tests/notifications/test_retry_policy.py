@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry.notifications.retry_policy import RetryPolicy, Throttle
+from targetry.notifications.retry_policy import RetryPolicy, RetryState
 
 
-def throttle(random: float = 1.0, **policy: float) -> Throttle:
+def throttle(random: float = 1.0, **policy: float) -> RetryState:
     """One that doubts at the first failure, unless said."""
-    return Throttle(RetryPolicy(**{"doubt_after": 1} | policy), lambda: random)  # type: ignore[arg-type]
+    return RetryState(RetryPolicy(**{"doubt_after": 1} | policy), lambda: random)  # type: ignore[arg-type]
 
 
-def fail(one: Throttle, times: int) -> list[float]:
+def fail(one: RetryState, times: int) -> list[float]:
     """Fail again and again, each time when one may; the waits."""
     now, waits = 0.0, []
     for _ in range(times):
@@ -90,7 +90,7 @@ def test_calls_that_fail_together_are_one_failure() -> None:
     ids=["at once", "shorter than ours", "longer than ours", "longest", "too long"],
 )
 def test_the_wait_that_the_server_asks_for_is_kept_to_a_limit(asked: float, waited: float) -> None:
-    one = Throttle(
+    one = RetryState(
         RetryPolicy(doubt_after=1), iter([1.0, 0.0]).__next__
     )  # the second is for the server's number
     one.failed(0.0, 0.0, retry_after=asked)

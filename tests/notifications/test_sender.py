@@ -16,7 +16,7 @@ from support.notifier import OK, URL, Desk, Replies, Reply, balanced, delivery, 
 from targetry.errors import ApiException, DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
 from targetry.models import DeliveryRequest, Notification
-from targetry.notifications.entry import Delivery, Entry
+from targetry.notifications.queue_entry import Delivery, QueueEntry
 from targetry.notifications.retry_policy import RetryPolicy
 
 REFUSED = TransportError(reason="connection refused")
@@ -153,7 +153,7 @@ def test_while_in_doubt_there_is_one_call_at_a_time() -> None:
     desk.offer(*(delivery() for _ in range(3)))
     desk.courier.turn()
     desk.clock.advance(0.5)
-    assert isinstance(desk.outbox.take(desk.clock()), Entry)
+    assert isinstance(desk.outbox.take(desk.clock()), QueueEntry)
     assert desk.outbox.take(desk.clock()) is None
 
 
@@ -297,7 +297,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
         super().__init__()
         self.desk = Desk(limit=4, max_bytes=20_000, policy=RetryPolicy(max_strikes=3, max_age_s=5000))
         self.offered = 0
-        self.flights: list[Entry] = []
+        self.flights: list[QueueEntry] = []
 
     @rule(ids=st.integers(0, 3))
     def offer(self, ids: int) -> None:
@@ -316,7 +316,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     @rule()
     def begin_a_call(self) -> None:
-        if isinstance(taken := self.desk.outbox.take(self.desk.clock()), Entry):
+        if isinstance(taken := self.desk.outbox.take(self.desk.clock()), QueueEntry):
             self.flights.append(taken)
 
     @rule(succeeds=st.booleans())
@@ -437,7 +437,7 @@ def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
     desk = Desk()
     desk.outbox.offer(delivery("a"))
     entry = desk.outbox.take(desk.clock())
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, QueueEntry)
     entry.source, entry.body = None, b""  # as from a damaged file
     desk.outbox.failed(entry, "once more")
     desk.work()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from support.background_fakes import Clock
 from support.notifier import ADDRESS, leave_format_1
 from support.python_process import environment
-from targetry._runtime.file_lock import Claim
+from targetry._runtime.file_lock import FileLock
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.notifications import spool as spool_module
 from targetry.notifications.spool import Backlog, Spool, SpooledDelivery, SpoolError
@@ -423,11 +423,11 @@ def test_a_damaged_file_is_an_error_of_ours_and_can_be_set_aside(folder: Folder)
 
 
 def test_a_claim_excludes_others_until_it_is_released(tmp_path: Path) -> None:
-    claim = Claim(tmp_path / "a.lock")
+    claim = FileLock(tmp_path / "a.lock")
     with pytest.raises(BlockingIOError):
-        Claim(tmp_path / "a.lock")
+        FileLock(tmp_path / "a.lock")
     claim.release()
-    Claim(tmp_path / "a.lock").remove()
+    FileLock(tmp_path / "a.lock").remove()
     assert not (tmp_path / "a.lock").exists()
 
 

@@ -14,18 +14,18 @@ from typing import Any
 import msgspec
 
 from support.background_fakes import Clock, Lines, Listener, answer
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.telemetry import TelemetryStore
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import DeliveryRequest, MetricType, Notification
 from targetry.notifications.counters import NotifierStats
-from targetry.notifications.entry import Delivery
-from targetry.notifications.queue import Outbox
+from targetry.notifications.queue import NotificationQueue
+from targetry.notifications.queue_entry import Delivery
 from targetry.notifications.request_builder import RequestBuilder
 from targetry.notifications.retry_policy import RetryPolicy
-from targetry.notifications.sender import Courier
+from targetry.notifications.sender import NotificationSender
 
 ADDRESS = DeliveryAddress(client="acme", organization_id="org", server_domain="acme.example")
 URL = ADDRESS.url("s1")
@@ -145,7 +145,7 @@ class Desk:
         self.told = Listener()
         self.lines = Lines()
         self.clusters = ClusterDirectory(self.clock)
-        self.outbox = Outbox(
+        self.outbox = NotificationQueue(
             limit=limit,
             max_bytes=max_bytes,
             policy=policy or RetryPolicy(),
@@ -153,7 +153,7 @@ class Desk:
             clusters=self.clusters,
             clock=self.clock,
         )
-        self.courier = Courier(
+        self.courier = NotificationSender(
             self.outbox,
             self.api,
             address=ADDRESS,
@@ -161,7 +161,7 @@ class Desk:
             headers={"X-EXC-SDK": "Targetry"},
             timeout_s=3.0,
             emit=emit or self.told,
-            log=LimitedLog(self.lines, self.clock),
+            log=RateLimitedLog(self.lines, self.clock),
             clock=self.clock,
             now=lambda: 1_700_000_000.0,
         )

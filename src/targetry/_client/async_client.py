@@ -22,8 +22,7 @@ from targetry._client.call_options import (
 from targetry._client.options import ClientOptions, client_options
 from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, Call, Outcome, foreign
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
-from targetry._runtime.daemon_threads import DaemonThreads, TooMuchWorkError
-from targetry._runtime.threads import start_daemon_thread
+from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError, start_daemon_thread
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -52,7 +51,7 @@ class AsyncTargetClient(ClientFace):
             **transport_options(checked, self._machinery.log)
         )
         self._geo = self._machinery.async_geo(self._transport)
-        self._decoders = DaemonThreads("targetry-decoder", limit=2, queue_limit=1000)
+        self._decoders = DaemonThreadPool("targetry-decoder", limit=2, queue_limit=1000)
 
     @classmethod
     async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
@@ -177,7 +176,7 @@ class AsyncTargetClient(ClientFace):
 
         try:
             self._decoders.submit(decode)
-        except (RuntimeError, TooMuchWorkError) as error:
+        except (RuntimeError, QueueFullError) as error:
             failed = TransportError(
                 reason=f"the response cannot be decoded: {error or 'too many others are'}"
             )

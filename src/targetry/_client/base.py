@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.options import ClientOptions
 from targetry._client.runtime import ClientStats, Machinery
-from targetry._runtime.forks import notice_fork
+from targetry._runtime.forks import ensure_after_fork
 from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
 from targetry.errors import OptionError
@@ -88,7 +88,7 @@ class ClientFace:
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     def _check_open(self) -> None:
-        notice_fork()
+        ensure_after_fork()
         if self._machinery.needs_check:
             self._machinery.check()
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
+from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry._runtime.lazy_import import importing
 from targetry._runtime.logger import Log
-from targetry._runtime.periodic_task import Repeating
+from targetry._runtime.periodic_task import PeriodicTask
 from targetry._runtime.sync_primitives import WakeupEvent
-from targetry._runtime.threads import start_daemon_thread
 from targetry.errors import ClosedError, NoThreadError, TargetError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class CallbackPool:
         self._workers: set[_Worker] = set()
         self._wakeup = WakeupEvent()
         self._starting = threading.Lock()  # only ever tried
-        self._watch = Repeating("targetry-callback-watch", self._watch_queue)
+        self._watch = PeriodicTask("targetry-callback-watch", self._watch_queue)
 
     def _load(self) -> type[PendingCall[Any]]:
         with importing():  # 20 ms that few programs need

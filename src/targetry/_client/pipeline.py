@@ -18,10 +18,9 @@ from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import ClientOptions
 from targetry._client.skipped_rules import SkippedRules
 from targetry._client.telemetry_reports import TelemetryReports
-from targetry._runtime.entropy import uniform
-from targetry._runtime.ids import new_id
+from targetry._runtime.ids import new_id, uniform
 from targetry._runtime.logger import Log
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from targetry.delivery.hosts import DeliveryAddress, operators_cluster
@@ -137,7 +136,7 @@ class Road:
         self._options = options
         self._engine = engine
         self._log = log
-        self._limited_log = LimitedLog(log)
+        self._limited_log = RateLimitedLog(log)
         self._report = report
         self._budget = RetryBudget()
         self._timeout_s = options.timeout / 1000
@@ -153,7 +152,7 @@ class Road:
             options.property_token,
             hint,
             cookies_route=self._address.takes_clusters_of_cookies,
-            rate_limited_log=LimitedLog(log),
+            rate_limited_log=RateLimitedLog(log),
         )
         self._offset_until = 0.0
 

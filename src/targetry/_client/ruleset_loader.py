@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from targetry._runtime.logger import Log
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.device.artifact import artifact_text, read_json
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.device.unusable_rules import describe_unusable_rules
@@ -17,7 +17,7 @@ class RuleSetLoader:
 
     def __init__(self, organization_id: str, log: Log) -> None:
         self._organization_id = organization_id
-        self._log = LimitedLog(log)
+        self._log = RateLimitedLog(log)
 
     def compile(self, source: Mapping[str, Any] | bytes | str) -> RuleSet:
         """Compile an artifact. Raises `ArtifactError`."""

@@ -17,11 +17,11 @@ from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import ClientOptions
 from targetry._client.pipeline import SDK_HEADERS, Road, delivery_address
 from targetry._runtime.at_exit import close_at_exit
-from targetry._runtime.forks import notice_fork, watch_forks
+from targetry._runtime.daemon_threads import refused_thread_count, start_daemon_thread
+from targetry._runtime.forks import ensure_after_fork, register_fork_handler
 from targetry._runtime.logger import Log
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.sync_primitives import OneShotEvent
-from targetry._runtime.threads import refused_threads, start_daemon_thread
 from targetry.artifacts.source import ArtifactStats
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.hosts import geo_url, operators_cluster
@@ -77,7 +77,7 @@ class Machinery:
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
         self.log = Log(options.logger)
-        self._limited_log = LimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log)
         self.events = Events(options.events, self.log)
         telemetry = TelemetryStore(enabled=options.telemetry_enabled)
         self._request_builder = RequestBuilder(telemetry)
@@ -119,7 +119,7 @@ class Machinery:
         self._opened = OneShotEvent()
         self._closed = OneShotEvent()  # wakes the thread that waits to emit `client_ready`
         self._untold: deque[str] = deque()  # `client_ready`, if the system refused the thread to emit it
-        watch_forks(self)
+        register_fork_handler(self)
         if self._own_transport is not None:
             close_at_exit(self, Machinery._leave)
 
@@ -209,7 +209,7 @@ class Machinery:
             telemetry_dropped=self.road.telemetry.dropped,
             handler_failures=self.events.failures,
             ignored=msgspec.structs.replace(self.road.ignored),
-            threads_refused=refused_threads(),
+            threads_refused=refused_thread_count(),
             unusable_rules=self.engine.unusable_rules() if self.engine is not None else {},
             skipped_rules=self.road.skipped_rules.counts,
         )
@@ -218,7 +218,7 @@ class Machinery:
         """Stop everything within `timeout` seconds; may be called twice."""
         if self.is_closed:
             return
-        notice_fork()
+        ensure_after_fork()
         self.is_closed = self.needs_check = True
         self._closed.set()
         deadline = time.monotonic() + timeout
@@ -285,7 +285,7 @@ class SurplusWarning:
     """Logs that a server sent more than was asked for; refers to nothing of the client but its log."""
 
     def __init__(self, log: Log) -> None:
-        self._log = LimitedLog(log)
+        self._log = RateLimitedLog(log)
 
     def __call__(self, origin: tuple[str, str, int]) -> None:
         self._log.warning(

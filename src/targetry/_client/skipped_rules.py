@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from targetry._runtime.logger import Log
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.device.logic.facts import RuleFailure
 
 _MOST_CAUSES: Final = 100
@@ -17,7 +17,7 @@ class SkippedRules:
     """Counts by activity and cause, and logs each cause at most once a minute."""
 
     def __init__(self, log: Log) -> None:
-        self._log = LimitedLog(log)
+        self._log = RateLimitedLog(log)
         self._counts: dict[str, int] = {}
 
     @property

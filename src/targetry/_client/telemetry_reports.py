@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from targetry._runtime.periodic_task import Repeating
+from targetry._runtime.periodic_task import PeriodicTask
 from targetry.delivery.prepare import Prepared
 from targetry.delivery.telemetry import Entries, TelemetryStore
 
@@ -38,7 +38,7 @@ class TelemetryReports:
         self._has_backlog = has_backlog
         self._interval_s = interval_s
         self._prepared: Prepared | None = None
-        self._timer = Repeating("targetry-telemetry", self._flush_when_due)
+        self._timer = PeriodicTask("targetry-telemetry", self._flush_when_due)
         self.due_at = 1
         """The number of waiting entries at which `note` is to be called."""
 

@@ -46,7 +46,7 @@ def close_at_exit(
     """
     key = next(_keys)
     _open[key] = weakref.ref(owner, lambda _: _open.pop(key, None)), close, begin
-    watch_process()
+    install_exit_hooks()
 
 
 def close_all() -> None:
@@ -72,7 +72,7 @@ def _close_owners(deadline: float) -> None:
         close(owner, deadline - time.monotonic())
 
 
-def watch_process() -> None:
+def install_exit_hooks() -> None:
     """Ask everything that may end this process without `atexit` to call `close_all` before.
 
     Owners call this again when they begin to work, since a process may have been forked after they registered.

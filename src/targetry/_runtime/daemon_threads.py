@@ -1,6 +1,6 @@
-"""A bounded number of daemon threads for work that may block, and a bounded queue before them.
+"""Daemon threads: starting one that the system may refuse, and a bounded pool with a bounded queue.
 
-Unlike those of `concurrent.futures`, these threads do not hold up the end of the process.
+Unlike those of `concurrent.futures`, these threads do not delay the end of the process.
 """
 
 from __future__ import annotations
@@ -9,15 +9,40 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from targetry._runtime.forks import watch_forks
-from targetry._runtime.threads import start_daemon_thread
+from targetry._runtime.forks import register_fork_handler
+
+# Of the whole process, as is the limit that makes the system refuse one.
+_refused = 0
 
 
-class TooMuchWorkError(Exception):
+def start_daemon_thread(
+    name: str, target: Callable[..., object], *arguments: object
+) -> threading.Thread | None:
+    """Start a daemon thread that calls `target(*arguments)`.
+
+    Return None if the system gives no thread: a limit is reached, or the interpreter is ending. The caller tries again
+    at its next occasion.
+    """
+    global _refused
+    try:
+        thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
+        thread.start()
+    except (RuntimeError, MemoryError):
+        _refused += 1
+        return None
+    return thread
+
+
+def refused_thread_count() -> int:
+    """Return how many threads the system has refused to Targetry in this process."""
+    return _refused
+
+
+class QueueFullError(Exception):
     """The queue is full."""
 
 
-class DaemonThreads:
+class DaemonThreadPool:
     """Runs functions, in order, in up to `limit` threads, which end when there is nothing left to do."""
 
     def __init__(self, name: str, *, limit: int, queue_limit: int) -> None:
@@ -25,7 +50,7 @@ class DaemonThreads:
         self._limit = limit
         self._queue_limit = queue_limit
         self.after_fork()
-        watch_forks(self)
+        register_fork_handler(self)
 
     def after_fork(self) -> None:
         """In a child: the threads, and the work that waits, are the parent's."""
@@ -36,12 +61,12 @@ class DaemonThreads:
     def submit(self, work: Callable[[], object]) -> None:
         """Have `work`, which must not raise, run soon.
 
-        Raises `TooMuchWorkError` when the queue is full, and `RuntimeError` when the system gives no thread and none is
+        Raises `QueueFullError` when the queue is full, and `RuntimeError` when the system gives no thread and none is
         there; nothing stays behind of the work then.
         """
         with self._lock:
             if len(self._queue) >= self._queue_limit:
-                raise TooMuchWorkError
+                raise QueueFullError
             self._queue.append(work)
             if len(self._running) >= self._limit:
                 return

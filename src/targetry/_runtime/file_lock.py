@@ -33,7 +33,7 @@ else:
 _open_files: set[int] = set()
 
 
-class Claim:
+class FileLock:
     """Holds `path`, a lock file, which is made if need be (mode 0600)."""
 
     def __init__(self, path: Path) -> None:

@@ -1,11 +1,11 @@
 """Forks: what must be made anew in the child, and what must not be caught half done.
 
 A fork copies memory but only the forking thread: locks held by other threads stay locked for ever in the child, and their work
-is never finished. Whoever owns locks or threads asks here to be told, once, in the child (`watch_forks`). Locks of other
-people's code, of the import system and of SQLite, nobody can make anew, so a fork waits until they are free (`ForkGate`).
+is never finished. Whoever owns locks or threads asks here to be told, once, in the child (`register_fork_handler`). Locks of other
+people's code, of the import system and of SQLite, nobody can make anew, so a fork waits until they are free (`ForkLock`).
 
 Servers written in C may fork without Python's handlers (uWSGI does, unless told otherwise). The first call in such a
-child finds out by itself (`notice_fork`).
+child finds out by itself (`ensure_after_fork`).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 
-class ForkAware(Protocol):
+class ForkHandler(Protocol):
     def after_fork(self) -> None:
         """Runs in the child before anything else does: replace locks, forget threads. Must not raise."""
 
 
 # The state of this module has to be the module's, since the interpreter has no way to take a fork handler back. Owners
 # are kept weakly, and functions for as long as the process lives.
-_owners: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_owners: weakref.WeakSet[ForkHandler] = weakref.WeakSet()
 _functions: list[Callable[[], object]] = []
 _pid = os.getpid()
 _noticing = threading.RLock()  # a signal handler may make a call while it is held
 _child = object()  # replaced each time that a child is begun
 
 
-def watch_forks(owner: ForkAware) -> None:
+def register_fork_handler(owner: ForkHandler) -> None:
     """Call `owner.after_fork()` in every child forked while `owner` lives."""
     _owners.add(owner)
 
@@ -42,7 +42,7 @@ def call_in_children(function: Callable[[], object]) -> None:
     _functions.append(function)
 
 
-def notice_fork() -> None:
+def ensure_after_fork() -> None:
     """Do what is to be done in a child, if that has not been done yet. Costs a tenth of a microsecond."""
     if os.getpid() != _pid:
         with _noticing:
@@ -50,7 +50,7 @@ def notice_fork() -> None:
                 _begin_child()
 
 
-class ForkGate:
+class ForkLock:
     """Keeps forks out of a piece of work. Lives as long as the process."""
 
     def __init__(self, longest_wait_s: float) -> None:
@@ -63,8 +63,8 @@ class ForkGate:
             os.register_at_fork(before=self._before, after_in_parent=self._in_parent)
         call_in_children(self._in_child)
 
-    def shut(self) -> AbstractContextManager[object]:
-        """No other thread forks inside of `with gate.shut():`, or gets in there. It may nest."""
+    def hold(self) -> AbstractContextManager[object]:
+        """No other thread forks inside of `with gate.hold():`, or gets in there. It may nest."""
         return self._lock
 
     def _before(self) -> None:

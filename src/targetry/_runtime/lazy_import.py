@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
-from targetry._runtime.forks import ForkGate
+from targetry._runtime.forks import ForkLock
 from targetry.errors import MissingExtraError
 
-_gate: Final = ForkGate(longest_wait_s=30.0)  # a busy interpreter gives an import a small share of its time
+_gate: Final = ForkLock(longest_wait_s=30.0)  # a busy interpreter gives an import a small share of its time
 
 
 def importing() -> AbstractContextManager[object]:
     """No other thread forks inside this block. For nothing but imports, which may nest."""
-    return _gate.shut()
+    return _gate.hold()
 
 
 @contextmanager

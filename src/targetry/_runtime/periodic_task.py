@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry._runtime.sync_primitives import OneShotEvent, WakeupEvent
-from targetry._runtime.threads import start_daemon_thread
 
 _ONLY: Final = "worker"
 
@@ -33,7 +33,7 @@ class _Worker:
         self.ended = OneShotEvent()
 
 
-class Repeating:
+class PeriodicTask:
     """Runs `step`, a bound method that never raises, in one thread at a time.
 
     `step` returns the seconds until it is to run again, or None to let the thread end.

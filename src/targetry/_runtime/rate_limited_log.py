@@ -15,7 +15,7 @@ _MOST_KINDS = 256
 _OTHER_KINDS = "\0"  # of those that were not known when there were too many
 
 
-class Log(Protocol):
+class LogSink(Protocol):
     """What is asked of a logger. `warning` is used where it has one, `error` otherwise."""
 
     def debug(self, message: str, /, *args: Any) -> Any: ...
@@ -23,13 +23,13 @@ class Log(Protocol):
     def error(self, message: str, /, *args: Any) -> Any: ...
 
 
-class LimitedLog:
+class RateLimitedLog:
     """At most one `error` or `warning` a minute for each kind of fault; `debug` is not limited.
 
     A line says how many of its kind were left out since the last one. Kinds beyond a bound share one line a minute.
     """
 
-    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: LogSink, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._clock = clock
         self._kinds: dict[str, _Kind] = {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 import mmh3
 import msgspec
 
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.fetch import Downloaded, Failed, NotModified, fetch
 from targetry.artifacts.freshness import Freshness
 from targetry.artifacts.poll_schedule import Pace, PollSchedule
@@ -81,7 +81,7 @@ class ArtifactRefresher(Generic[Rules]):
         compile: Callable[[bytes], Rules],
         parse: Callable[[bytes], Any],
         emit: Emit,
-        log: LimitedLog,
+        log: RateLimitedLog,
         schedule: PollSchedule,
         disk: DiskCache | None,
         max_bytes: int,

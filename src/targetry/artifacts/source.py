@@ -20,11 +20,11 @@ from typing import Any, Final, Generic
 
 import msgspec
 
-from targetry._runtime.entropy import uniform
-from targetry._runtime.forks import watch_forks
+from targetry._runtime.forks import register_fork_handler
+from targetry._runtime.ids import uniform
 from targetry._runtime.lazy_import import importing
-from targetry._runtime.periodic_task import Repeating
-from targetry._runtime.rate_limited_log import LimitedLog, Log
+from targetry._runtime.periodic_task import PeriodicTask
+from targetry._runtime.rate_limited_log import LogSink, RateLimitedLog
 from targetry._runtime.sync_primitives import OneShotEvent
 from targetry.artifacts.fetch import Downloaded
 from targetry.artifacts.poll_schedule import PollSchedule
@@ -86,7 +86,7 @@ class ArtifactSource(Generic[Rules]):
         url: str,
         compile: Callable[[bytes], Rules],
         emit: Emit,
-        log: Log,
+        log: LogSink,
         interval_s: float,
         parse: Callable[[bytes], Any] = msgspec.json.decode,
         initial: Rules | None = None,
@@ -106,7 +106,7 @@ class ArtifactSource(Generic[Rules]):
         self._maximum_wait_s = first_round_s + timeout_s if maximum_wait_s is None else maximum_wait_s
         self._first_round_s = first_round_s
         self._on_ready = on_ready
-        self._log = LimitedLog(log, clock)
+        self._log = RateLimitedLog(log, clock)
         self._schedule = PollSchedule(interval_s, random)
         disk = None
         if cache_dir is not None:
@@ -139,8 +139,8 @@ class ArtifactSource(Generic[Rules]):
         self._retry_thread_at = float("-inf")
         self._settled = OneShotEvent()  # rules are there, or not worth waiting for
         self._told = OneShotEvent()  # and the handlers of that have come to an end
-        self._worker = Repeating("targetry-artifact", self._step)
-        watch_forks(self)
+        self._worker = PeriodicTask("targetry-artifact", self._step)
+        register_fork_handler(self)
 
     def start(self) -> None:
         """Begin: with the first download, or with the first poll if there was an `initial`. Once; later calls do nothing."""

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from targetry._runtime.at_exit import close_at_exit, watch_process
-from targetry._runtime.forks import watch_forks
+from targetry._runtime.at_exit import close_at_exit, install_exit_hooks
+from targetry._runtime.forks import register_fork_handler
 from targetry._runtime.logger import Log
-from targetry._runtime.periodic_task import Repeating
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.periodic_task import PeriodicTask
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.errors import OptionError
 
@@ -28,12 +28,12 @@ class Reports:
         if function is not None and not callable(function):
             raise OptionError("send_notification_func", f"must be callable, not {type(function).__name__}")
         self._function = function
-        self._log = LimitedLog(Log())
+        self._log = RateLimitedLog(Log())
         self._waiting: deque[dict[str, Any]] = deque()
         self._taken = WakeupEvent()
         self._closed = False
-        self._worker = Repeating("targetry-reports", self._step)
-        watch_forks(self)
+        self._worker = PeriodicTask("targetry-reports", self._step)
+        register_fork_handler(self)
         close_at_exit(self, Reports.close)
 
     def __call__(self, impressions: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Reports:
             self._log.error("full", "send_notification_func does not keep up: impressions are dropped")
             return
         if not self._worker.running:
-            watch_process()
+            install_exit_hooks()
         self._waiting.append(impressions)
         self._worker.schedule(0)
 

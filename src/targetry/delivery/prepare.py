@@ -98,7 +98,7 @@ class Asked(Protocol):
     def customer_ids(self) -> CustomerIdsInput | None: ...
 
 
-class RateLimitedLog(Protocol):
+class WarningLog(Protocol):
     """A log that writes at most one line per minute of each `kind`."""
 
     def warning(self, kind: str, message: str, /, *args: object) -> object: ...
@@ -126,7 +126,7 @@ class Standing(msgspec.Struct):
     sticky_cluster: str | None = None
     timezone_offset: int = 0
     cookies_route: bool = True
-    rate_limited_log: RateLimitedLog | None = None
+    rate_limited_log: WarningLog | None = None
     ignored: IgnoredInput = msgspec.field(default_factory=IgnoredInput)
 
 

@@ -27,7 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from targetry._runtime.ids import new_id as random_id
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.watcher import ArtifactState
 from targetry.edge.artifacts.workload import is_heavy_body
@@ -112,7 +112,7 @@ class Edge:
         self._now = now
         self._new_id = new_id
         self.log = log or logging.getLogger("targetry.edge")
-        self._limited_log = LimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log)
         self.recorder = EventRecorder(ledger, self.metrics, self.log)
         self.notes = RequestNotes(self.metrics, self.log)
         self.limits = limits

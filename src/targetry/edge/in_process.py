@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from targetry._runtime.threads import start_daemon_thread
+from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry.edge.app import Edge, edge_app
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.watcher import ArtifactState

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 
 import msgspec
 
-from targetry._runtime.forks import watch_forks
+from targetry._runtime.forks import register_fork_handler
 from targetry.geo.circuit_breaker import CircuitBreaker
 from targetry.geo.location import GeoLocation
 
@@ -64,7 +64,7 @@ class GeoCache:
         self._places: OrderedDict[str, tuple[float, GeoLocation | None]] = OrderedDict()  # until when, what
         self._stats = GeoStats()
         self.after_fork()
-        watch_forks(self)
+        register_fork_handler(self)
 
     def after_fork(self) -> None:
         """In a child: what is known stays; who was asking is gone."""

@@ -13,8 +13,8 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from targetry._runtime.entropy import uniform
-from targetry._runtime.rate_limited_log import LimitedLog, Log
+from targetry._runtime.ids import uniform
+from targetry._runtime.rate_limited_log import LogSink, RateLimitedLog
 from targetry.errors import ApiException
 from targetry.events import GEO_LOCATION_UPDATED, GEO_LOOKUP_FAILED
 from targetry.geo.cache import GeoCache, GeoStats, PendingLookup
@@ -89,7 +89,7 @@ class BaseGeoLookup(Generic[AnyTransport]):
         transport: AnyTransport,
         url: str,
         emit: Emit,
-        log: Log,
+        log: LogSink,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         ttl_s: float = _TTL_S,
         negative_ttl_s: float = _NEGATIVE_TTL_S,
@@ -101,7 +101,7 @@ class BaseGeoLookup(Generic[AnyTransport]):
         self._transport = transport
         self._url = url
         self._emit = emit
-        self._log = LimitedLog(log, clock)
+        self._log = RateLimitedLog(log, clock)
         self._timeout_s = timeout_s
         self._now = now
         self._places = GeoCache(

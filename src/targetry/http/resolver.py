@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
-from targetry._runtime.daemon_threads import DaemonThreads, TooMuchWorkError
-from targetry._runtime.threads import start_daemon_thread
+from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError, start_daemon_thread
 
 # family, type, protocol, canonical name, socket address: what socket.getaddrinfo gives
 Address = tuple[int, int, int, str, Any]
@@ -65,7 +64,7 @@ class Resolver:
         self._own = frozenset(own_names)
         self._known: dict[str, None] = {}  # the most recent last
         self._under_way: dict[tuple[str, int], _Question] = {}
-        self._others = DaemonThreads(
+        self._others = DaemonThreadPool(
             "targetry-resolver", limit=MAX_THREADS_FOR_OTHERS, queue_limit=_MAX_WAITING_OTHERS
         )
         self._lock = threading.RLock()
@@ -91,7 +90,7 @@ class Resolver:
                 )  # before the start, at whose end it may be answered
                 try:
                     self._start(host, port, question)
-                except (TooMuchWorkError, RuntimeError) as error:
+                except (QueueFullError, RuntimeError) as error:
                     self._forget(host, port, question)
                     refused = _refusal(error)
                     question.answer.set_exception(refused)  # for a signal handler that asked meanwhile
@@ -138,6 +137,6 @@ class Resolver:
 
 
 def _refusal(error: Exception) -> OSError:
-    if isinstance(error, TooMuchWorkError):
+    if isinstance(error, QueueFullError):
         return OSError("too many other host names are being looked up")
     return OSError(f"the host name cannot be looked up: {error}")

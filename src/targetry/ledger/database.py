@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
-from targetry._runtime.file_lock import Claim
+from targetry._runtime.file_lock import FileLock
 from targetry.ledger import schema
 from targetry.ledger.errors import (
     CORRUPT,
@@ -217,12 +217,12 @@ def _alone(folder: Path, path: Path) -> Iterator[None]:
         claim.remove()
 
 
-def _claim(lock: Path, path: Path) -> Claim:
+def _claim(lock: Path, path: Path) -> FileLock:
     """Wait for others that open the file; for as long as they work on it, as when they bring it up to date."""
     deadline, size = time.monotonic() + _OPENING_S, -1
     while True:
         try:
-            return Claim(lock)
+            return FileLock(lock)
         except _TAKEN as error:
             now = time.monotonic()
             if size != (size := _size_with_journal(path)):

@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from targetry._runtime.threads import start_daemon_thread
+from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry.ledger.errors import BUSY, CLOSED, FORKED, UNUSABLE, LedgerError, ledger_error
 from targetry.ledger.write_lock import Turns
 

@@ -21,9 +21,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from targetry._runtime.file_lock import Claim
+from targetry._runtime.file_lock import FileLock
 from targetry._runtime.logger import Log
-from targetry._runtime.periodic_task import Repeating
+from targetry._runtime.periodic_task import PeriodicTask
 from targetry.errors import OptionError, TargetError
 from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
 from targetry.ledger.errors import NoLedgerError, translated
@@ -171,7 +171,7 @@ class RetentionTask:
         self._retention = retention
         self._log = log
         self._closed = False
-        self._repeating = Repeating("targetry-retention", self._step)
+        self._repeating = PeriodicTask("targetry-retention", self._step)
 
     def start(self) -> None:
         self._repeating.schedule(0)
@@ -183,7 +183,7 @@ class RetentionTask:
 
     def _step(self) -> float:
         try:
-            claim = Claim(self._folder / _CLAIM_NAME)
+            claim = FileLock(self._folder / _CLAIM_NAME)
         except OSError:  # another process does it, or the folder is gone
             return _CHECK_S
         try:

@@ -51,7 +51,7 @@ class NotifierStats(msgspec.Struct, frozen=True):
     last_error: str | None = None
 
 
-class Ledger:
+class DeliveryCounters:
     """Every method is one transition that keeps the sum. `n` is a number of notifications; 0 means telemetry only."""
 
     __slots__ = ("state",)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from targetry.notifications.entry import Entry
-from targetry.notifications.retry_policy import Throttle
+from targetry.notifications.queue_entry import QueueEntry
+from targetry.notifications.retry_policy import RetryState
 
 
 class Destination:
@@ -17,7 +17,7 @@ class Destination:
 
     __slots__ = ("calls", "successes", "throttle")
 
-    def __init__(self, throttle: Throttle) -> None:
+    def __init__(self, throttle: RetryState) -> None:
         self.throttle = throttle
         self.calls = 0
         self.successes = 0
@@ -44,9 +44,9 @@ class ClusterQueue:
 
     def __init__(self, cluster: str | None) -> None:
         self.cluster = cluster
-        self.ready: deque[Entry] = deque()
-        self.failed: deque[Entry] = deque()
-        self.calls: set[Entry] = set()
+        self.ready: deque[QueueEntry] = deque()
+        self.failed: deque[QueueEntry] = deque()
+        self.calls: set[QueueEntry] = set()
         self.held = 0
         self.size = 0
         self.cursor = 0
@@ -72,7 +72,7 @@ class ClusterQueue:
             self.ready = deque(sorted((*self.failed, *self.ready), key=_row))
             self.failed.clear()
 
-    def take_back(self) -> Entry | None:
+    def take_back(self) -> QueueEntry | None:
         """Remove the newest entry, if the disk has it and all that follow it; move `cursor` in front of it."""
         ready = self.ready[-1] if self.ready else None
         if ready is not None and ready.row is None:
@@ -91,5 +91,5 @@ class ClusterQueue:
         return entry
 
 
-def _row(entry: Entry) -> int:
+def _row(entry: QueueEntry) -> int:
     return entry.row or 0

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from targetry._runtime.wakeup import Bell
+from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.notifications.counters import SPOOL_FOREIGN, SPOOL_LOST
 from targetry.notifications.destination import ClusterQueue
-from targetry.notifications.entry import Entry
-from targetry.notifications.queue import Outbox
+from targetry.notifications.queue import NotificationQueue
+from targetry.notifications.queue_entry import QueueEntry
 from targetry.notifications.spool import Backlog
 
 _MAX_TAKEN_BACK = 64  # entries that leave memory at once
@@ -38,19 +38,19 @@ class PageRequest(msgspec.Struct, frozen=True):
     max_bytes: int
 
 
-class SpooledOutbox(Outbox):
+class DurableQueue(NotificationQueue):
     """What is in the disk's part of it is pending in the books, and stays so after the end: for the next process."""
 
     def __init__(self, **options: Any) -> None:
-        """`options` are those of `Outbox`."""
+        """`options` are those of `NotificationQueue`."""
         super().__init__(**options)
-        self.scribe_bell = Bell()
+        self.scribe_bell = WakeupEvent()
         self.scribes: set[object] = set()  # at most one
         self.opening = False  # it is not known yet what an earlier process left
         self._window = max(1, self._limit // 2)
         self._window_bytes = self._max_bytes // 2
-        self._arrivals: deque[Entry] = deque()
-        self._being_written: Sequence[Entry] = ()
+        self._arrivals: deque[QueueEntry] = deque()
+        self._being_written: Sequence[QueueEntry] = ()
         self._newest_row = 0
         self._settled_rows: set[int] = set()  # still in the file
 
@@ -105,7 +105,7 @@ class SpooledOutbox(Outbox):
     def is_empty(self) -> bool:
         return not self.opening and super().is_empty()
 
-    def take_arrivals(self) -> tuple[Sequence[Entry], Sequence[int]]:
+    def take_arrivals(self) -> tuple[Sequence[QueueEntry], Sequence[int]]:
         """Return deliveries to write, and rows to delete: call `removed` once they are deleted."""
         with self._holding:
             self._being_written = tuple(self._arrivals)
@@ -134,15 +134,15 @@ class SpooledOutbox(Outbox):
                     self._arrive_on_disk(entry, row)
                 self._newest_row = row
             self._being_written = ()
-            self.bell.ring()
+            self.bell.set()
 
-    def _arrive_in_memory(self, entry: Entry) -> None:
+    def _arrive_in_memory(self, entry: QueueEntry) -> None:
         if self.ended:
             self._leave(entry)
         elif not entry.settled:
             super()._place(self._queues[entry.cluster], entry)
 
-    def _arrive_on_disk(self, entry: Entry, row: int) -> None:
+    def _arrive_on_disk(self, entry: QueueEntry, row: int) -> None:
         queue = self._queues[entry.cluster]
         if self.ended or queue.on_disk or not self._has_window(queue):
             self._leave_on_disk(queue, 1, entry.count)
@@ -175,7 +175,7 @@ class SpooledOutbox(Outbox):
             return None
         return PageRequest(queue.cluster, queue.cursor, max(1, limit), max(1, size))
 
-    def paged(self, page: PageRequest, entries: Sequence[Entry]) -> None:
+    def paged(self, page: PageRequest, entries: Sequence[QueueEntry]) -> None:
         """Take the rows of a page into memory, in their order.
 
         The lock was free while the file was read. If entries were left to the disk meanwhile, the
@@ -198,7 +198,7 @@ class SpooledOutbox(Outbox):
                 queue.notifications_on_disk -= entry.count
                 self._hold(queue, entry)
                 super()._place(queue, entry)
-            self.bell.ring()
+            self.bell.set()
 
     def _count_missing(self, queue: ClusterQueue) -> None:
         """Count the rows of a cluster that a readable file lacks as lost; keep the other rows."""
@@ -217,7 +217,7 @@ class SpooledOutbox(Outbox):
             self._discard_unused_queues()
             self._settled_rows.clear()
             self._newest_row = 0
-            self.bell.ring()
+            self.bell.set()
 
     def _lose(self, queue: ClusterQueue) -> None:
         if not queue.on_disk:
@@ -245,20 +245,20 @@ class SpooledOutbox(Outbox):
 
     def sweep(self) -> None:
         super().sweep()
-        self.scribe_bell.ring()
+        self.scribe_bell.set()
 
     def doubted(self, *args: Any, **details: Any) -> None:
         super().doubted(*args, **details)
-        self.scribe_bell.ring()  # the window of that host is smaller now
+        self.scribe_bell.set()  # the window of that host is smaller now
 
     def _new_queue(self, cluster: str | None) -> ClusterQueue:
         queue = super()._new_queue(cluster)
         queue.cursor = self._newest_row  # older rows of this cluster were settled
         return queue
 
-    def _place(self, queue: ClusterQueue, entry: Entry) -> None:
+    def _place(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         self._arrivals.append(entry)
-        self.scribe_bell.ring()
+        self.scribe_bell.set()
 
     def _make_room(self, queue: ClusterQueue, size: int) -> bool:
         """Leave entries to the disk that are there already; drop some only where there is no disk."""
@@ -311,15 +311,15 @@ class SpooledOutbox(Outbox):
             and self._bytes <= self._window_bytes
         )
 
-    def _settle(self, entry: Entry) -> bool:
+    def _settle(self, entry: QueueEntry) -> bool:
         if not super()._settle(entry):
             return False
         if entry.row is not None:
             self._settled_rows.add(entry.row)
-        self.scribe_bell.ring()
+        self.scribe_bell.set()
         return True
 
-    def _leave_all(self, entries: Sequence[Entry]) -> None:
+    def _leave_all(self, entries: Sequence[QueueEntry]) -> None:
         super()._leave_all([entry for entry in entries if entry.row is None])
         for entry in entries:
             if entry.row is not None and not entry.settled:  # it stays pending, on disk

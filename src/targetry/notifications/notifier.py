@@ -18,24 +18,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from targetry._runtime.at_exit import close_at_exit, watch_process
-from targetry._runtime.entropy import uniform
-from targetry._runtime.forks import watch_forks
+from targetry._runtime.at_exit import close_at_exit, install_exit_hooks
+from targetry._runtime.daemon_threads import start_daemon_thread
+from targetry._runtime.forks import register_fork_handler
+from targetry._runtime.ids import uniform
 from targetry._runtime.lazy_import import importing
-from targetry._runtime.rate_limited_log import LimitedLog, Log
-from targetry._runtime.threads import start_daemon_thread
-from targetry._runtime.wakeup import Bell
+from targetry._runtime.rate_limited_log import LogSink, RateLimitedLog
+from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.http.protocol import Transport
 from targetry.notifications.counters import NotifierStats
-from targetry.notifications.entry import BuildRequest, Delivery, NotificationSource
-from targetry.notifications.queue import Outbox
+from targetry.notifications.queue import NotificationQueue
+from targetry.notifications.queue_entry import BuildRequest, Delivery, NotificationSource
 from targetry.notifications.retry_policy import RetryPolicy
-from targetry.notifications.sender import Courier, Emit
+from targetry.notifications.sender import Emit, NotificationSender
 
 if TYPE_CHECKING:
-    from targetry.notifications.durable_queue import SpooledOutbox
+    from targetry.notifications.durable_queue import DurableQueue
 
 __all__ = [
     "Delivery",
@@ -83,7 +83,7 @@ class Notifier:
         headers: Mapping[str, str],
         timeout_s: float,
         emit: Emit,
-        log: Log,
+        log: LogSink,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         queue_bytes: int = DEFAULT_QUEUE_BYTES,
         max_in_flight: int = 16,
@@ -94,7 +94,7 @@ class Notifier:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         random: Callable[[], float] = uniform,
-        wait: Callable[[Bell, float], bool] = Bell.wait,
+        wait: Callable[[WakeupEvent, float], bool] = WakeupEvent.wait,
     ) -> None:
         self._transport = transport
         self._address = address
@@ -119,7 +119,7 @@ class Notifier:
         self._reported: set[str] = set()  # problems with files of the spool
         self._begin()
         close_at_exit(self, Notifier.close, begin=Notifier.begin_close)
-        watch_forks(self)
+        register_fork_handler(self)
         if self._spool is not None and _has_files(self._spool):
             self._take_over_leftovers()
 
@@ -152,7 +152,7 @@ class Notifier:
         if not outbox.is_reachable():
             return False
         outbox.hurry()
-        outbox.bell.ring()
+        outbox.bell.set()
         self._staff(outbox)
         return outbox.wait_until(outbox.is_empty, timeout)
 
@@ -182,7 +182,7 @@ class Notifier:
         outbox = self._begin_close(timeout)
         if timeout > 0 and not outbox.ended:
             outbox.hurry()
-            outbox.bell.ring()
+            outbox.bell.set()
             self._staff(outbox)
 
     def stats(self) -> NotifierStats:
@@ -195,7 +195,7 @@ class Notifier:
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        outbox = (Outbox if self._spool is None else _spooled_outbox())(
+        outbox = (NotificationQueue if self._spool is None else _durable_queue_class())(
             limit=self._queue_limit,
             max_bytes=self._queue_bytes,
             policy=self._policy,
@@ -205,8 +205,8 @@ class Notifier:
             clock=self._clock,
         )
         outbox.shut = outbox.ended = self._closed
-        self._limited_log = LimitedLog(self._log, self._clock)
-        self._courier = Courier(
+        self._limited_log = RateLimitedLog(self._log, self._clock)
+        self._courier = NotificationSender(
             outbox,
             self._transport,
             address=self._address,
@@ -221,25 +221,25 @@ class Notifier:
         )
         self._outbox = outbox
 
-    def _begin_close(self, timeout: float) -> Outbox:
+    def _begin_close(self, timeout: float) -> NotificationQueue:
         self._closed = True
         outbox = self._current()
         outbox.shut = True
         outbox.deadline = self._clock() + timeout
         return outbox
 
-    def _grace_s(self, outbox: Outbox) -> float:
+    def _grace_s(self, outbox: NotificationQueue) -> float:
         """Seconds that are left for threads to leave. They begin at the deadline, so several closes share them."""
         deadline = outbox.deadline
         return _GRACE_S if deadline is None else max(0.0, deadline + _GRACE_S - self._clock())
 
     def _take_over_leftovers(self) -> None:
         outbox = self._outbox
-        assert isinstance(outbox, _spooled_outbox())
+        assert isinstance(outbox, _durable_queue_class())
         outbox.opening = True
         self._staff(outbox)
 
-    def _tell_for_those_who_hang(self, outbox: Outbox) -> None:
+    def _tell_for_those_who_hang(self, outbox: NotificationQueue) -> None:
         """What was dropped, which the couriers would tell when they leave. Not in this thread: a handler may hang too."""
         speakers: set[object] = set()
         courier = self._courier
@@ -253,17 +253,17 @@ class Notifier:
         if courier.outbox is outbox and _start("targetry-notifier", outbox, speakers, speak):
             outbox.wait_until(lambda: not speakers, self._grace_s(outbox))
 
-    def _current(self) -> Outbox:
+    def _current(self) -> NotificationQueue:
         if self._pid != os.getpid():
             self.after_fork()
         return self._outbox
 
-    def _drain(self, outbox: Outbox, timeout: float) -> bool:
+    def _drain(self, outbox: NotificationQueue, timeout: float) -> bool:
         """Wait until nothing is pending. False if that is not possible here: this thread was interrupted while hiring."""
         if timeout <= 0 or outbox.ended:
             return True
         outbox.hurry()
-        outbox.bell.ring()
+        outbox.bell.set()
         self._staff(outbox, patience_s=_GRACE_S)
         if outbox.deserted:  # or there is no thread to be had, and nothing to wait for
             return not outbox.hiring.locked()
@@ -272,7 +272,7 @@ class Notifier:
 
     # Threads
 
-    def _staff(self, outbox: Outbox, patience_s: float = 0.0) -> None:
+    def _staff(self, outbox: NotificationQueue, patience_s: float = 0.0) -> None:
         """Have somebody look after the outbox. Whoever is hiring looks again afterwards, so nobody needs to wait for him."""
         while outbox.has_work and not outbox.staffed and outbox.hiring.acquire(timeout=patience_s):
             try:
@@ -281,7 +281,7 @@ class Notifier:
             finally:
                 outbox.hiring.release()
 
-    def _hire_missing(self, outbox: Outbox) -> bool:
+    def _hire_missing(self, outbox: NotificationQueue) -> bool:
         if self._spool is not None and not self._hire_scribe(outbox, self._spool):
             return False
         if not outbox.crew:
@@ -290,25 +290,25 @@ class Notifier:
         self._hire_one_more(outbox)
         return True
 
-    def _hire_courier(self, outbox: Outbox) -> bool:
+    def _hire_courier(self, outbox: NotificationQueue) -> bool:
         courier = self._courier
-        watch_process()
+        install_exit_hooks()
         return courier.outbox is outbox and _start(
             "targetry-notifier", outbox, outbox.crew, lambda token: self._serve(courier, token)
         )
 
-    def _hire_one_more(self, outbox: Outbox) -> None:
+    def _hire_one_more(self, outbox: NotificationQueue) -> None:
         if len(outbox.crew) < self._max_in_flight:
             self._hire_courier(outbox)
 
-    def _hire_scribe(self, outbox: Outbox, folder: Path) -> bool:
+    def _hire_scribe(self, outbox: NotificationQueue, folder: Path) -> bool:
         """Have the outbox's one scribe at work."""
-        from targetry.notifications.spool_writer import Scribe
+        from targetry.notifications.spool_writer import SpoolWriter
 
-        assert isinstance(outbox, _spooled_outbox())
+        assert isinstance(outbox, _durable_queue_class())
         if outbox.scribes:
             return True
-        scribe = Scribe(
+        scribe = SpoolWriter(
             outbox,
             folder,
             address=self._address,
@@ -325,7 +325,7 @@ class Notifier:
 
         return _start("targetry-spool", outbox, outbox.scribes, work)
 
-    def _serve(self, courier: Courier, token: object) -> None:
+    def _serve(self, courier: NotificationSender, token: object) -> None:
         outbox = courier.outbox
         try:
             # A handler may have forked; in the child the outbox is another one, and this thread is not its courier.
@@ -339,7 +339,7 @@ class Notifier:
             outbox.leave(outbox.crew, token)
         self._staff(outbox)
 
-    def _take_turn(self, courier: Courier) -> bool:
+    def _take_turn(self, courier: NotificationSender) -> bool:
         """False: there was nothing to do for a long time."""
         outbox, began = courier.outbox, self._clock()
         try:
@@ -363,7 +363,7 @@ class Notifier:
         return True
 
 
-def _start(name: str, outbox: Outbox, crew: set[object], work: Callable[[object], None]) -> bool:
+def _start(name: str, outbox: NotificationQueue, crew: set[object], work: Callable[[object], None]) -> bool:
     """Have a thread do `work`, in which it stays a member of `crew`. Return False if the system gives no thread."""
     token = object()
     crew.add(token)
@@ -381,10 +381,10 @@ def _has_files(folder: Path) -> bool:
         return False
 
 
-def _spooled_outbox() -> type[SpooledOutbox]:
+def _durable_queue_class() -> type[DurableQueue]:
     """With SQLite, which only those need who want a spool."""
     with importing():
         from targetry.notifications import spool_writer  # noqa: F401
-        from targetry.notifications.durable_queue import SpooledOutbox
+        from targetry.notifications.durable_queue import DurableQueue
 
-    return SpooledOutbox
+    return DurableQueue

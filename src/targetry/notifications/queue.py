@@ -18,12 +18,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from targetry._runtime.wakeup import Bell
+from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.notifications.counters import CLOSED, QUEUE_FULL, Ledger, NotifierStats, Reason, with_uncounted
+from targetry.notifications.counters import (
+    CLOSED,
+    QUEUE_FULL,
+    DeliveryCounters,
+    NotifierStats,
+    Reason,
+    with_uncounted,
+)
 from targetry.notifications.destination import ClusterQueue, Destination
-from targetry.notifications.entry import Entry, NotificationSource, Refused, weight
-from targetry.notifications.retry_policy import RetryPolicy, Throttle
+from targetry.notifications.queue_entry import NotificationSource, QueueEntry, Refused, weight
+from targetry.notifications.retry_policy import RetryPolicy, RetryState
 
 _MOST_SAMPLES = 100  # of refused deliveries, whose ids are told; the count is always exact
 _LONGEST_LOCK_WAIT_S = 0.2
@@ -35,7 +42,7 @@ _MAX_DESTINATIONS = 64
 _MAX_EVICTED = 8  # entries that make room for one
 
 
-class Outbox:
+class NotificationQueue:
     """At most `limit` deliveries of together `max_bytes` in memory, for at most `max_calls` calls at a time.
 
     One host gets at most three quarters of the calls. Hosts that fail or have never answered get one each, and
@@ -53,10 +60,10 @@ class Outbox:
         max_calls: int = 16,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = DeliveryCounters()
         self.policy = policy
         self.clusters = clusters
-        self.bell = Bell()  # for the couriers
+        self.bell = WakeupEvent()  # for the couriers
         self.crew: set[object] = set()  # the couriers at work, a token each
         self._all_busy = False  # every courier is on a call
         self.short_handed = False  # all couriers are on calls, and another host has deliveries
@@ -81,13 +88,13 @@ class Outbox:
         self._unlocked_samples: deque[tuple[Reason, NotificationSource]] = deque(maxlen=_MOST_SAMPLES)
         self._own = ClusterQueue(None)
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
-        self._own_destination = Destination(Throttle(policy, random))
+        self._own_destination = Destination(RetryState(policy, random))
         self._destinations: dict[str | None, Destination] = {None: self._own_destination}
-        self._flights: set[Entry] = set()
+        self._flights: set[QueueEntry] = set()
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
         self._refused: dict[Reason, Refused] = {}
-        self._waiters: list[Bell] = []
+        self._waiters: list[WakeupEvent] = []
 
     # Offering: any thread, any time
 
@@ -168,7 +175,7 @@ class Outbox:
             finally:
                 lock.release()
         if waiting:
-            self.bell.ring()
+            self.bell.set()
 
     def _count_refused(self, reason: Reason, count: int, telemetry: int) -> None:
         self.ledger.refuse_all(reason, count, telemetry)
@@ -201,7 +208,7 @@ class Outbox:
             return self._refuse(QUEUE_FULL, delivery)
         self.ledger.accept(count)
         self.size += 1
-        entry = Entry(delivery, count, size, self._clock(), "", queue.cluster)
+        entry = QueueEntry(delivery, count, size, self._clock(), "", queue.cluster)
         self._held += 1
         self._bytes += size
         queue.held += 1
@@ -265,11 +272,11 @@ class Outbox:
         destination = self._destination(host)
         return self._is_suspect(host, destination) or destination.throttle.wait(self._clock()) > 0
 
-    def _place(self, queue: ClusterQueue, entry: Entry) -> None:
+    def _place(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         queue.ready.append(entry)
         # In doubt, those who wait, wait for a time.
         if queue is not self._own or not self._own_destination.throttle.in_doubt or len(queue.ready) == 1:
-            self.bell.ring()
+            self.bell.set()
         if self._all_busy:
             self._look_for_hands()
 
@@ -287,7 +294,7 @@ class Outbox:
         self._note(reason, delivery)
         return False
 
-    def _note(self, reason: Reason, source: NotificationSource | Entry) -> None:
+    def _note(self, reason: Reason, source: NotificationSource | QueueEntry) -> None:
         if not source.count:
             return
         refused = self._refused_for(reason)
@@ -299,7 +306,7 @@ class Outbox:
         refused = self._refused.get(reason)
         if refused is None:
             refused = self._refused[reason] = Refused()
-            self.bell.ring()
+            self.bell.set()
         return refused
 
     # Hosts
@@ -311,7 +318,7 @@ class Outbox:
         destination = self._destinations.get(host)
         if destination is None:
             self._forget_a_destination()
-            throttle = Throttle(self.policy, self._random)
+            throttle = RetryState(self.policy, self._random)
             destination = self._destinations[host] = Destination(throttle)
         return destination
 
@@ -351,14 +358,14 @@ class Outbox:
 
     # Sending: the couriers
 
-    def take(self, now: float) -> Entry | float | None:
+    def take(self, now: float) -> QueueEntry | float | None:
         """The next one to try; or the seconds until there is one, if nothing changes; or None: until the bell rings."""
         if self._handed_over:
             self._admit()
         with self._holding:
             return None if self.ended else self._take(now)
 
-    def _take(self, now: float) -> Entry | float | None:
+    def _take(self, now: float) -> QueueEntry | float | None:
         soonest: float | None = None
         for queue in self._queues.values():
             if not queue.has_waiting:
@@ -370,14 +377,14 @@ class Outbox:
             wait = destination.throttle.wait(now)
             if wait <= 0:
                 taken = self._next(queue, destination, now)
-                if isinstance(taken, Entry):
+                if isinstance(taken, QueueEntry):
                     self._begin_call(queue, taken, host, destination)
                     return taken
                 wait = taken
             soonest = wait if soonest is None else min(soonest, wait)
         return soonest
 
-    def _next(self, queue: ClusterQueue, destination: Destination, now: float) -> Entry | float:
+    def _next(self, queue: ClusterQueue, destination: Destination, now: float) -> QueueEntry | float:
         throttle = destination.throttle
         # In doubt, a fresh one is the better probe: the failed may have failed for what is in them.
         fresh_first = queue.ready and throttle.in_doubt
@@ -391,7 +398,7 @@ class Outbox:
         return wait or 0.0
 
     def _begin_call(
-        self, queue: ClusterQueue, entry: Entry, host: str | None, destination: Destination
+        self, queue: ClusterQueue, entry: QueueEntry, host: str | None, destination: Destination
     ) -> None:
         entry.host = host
         destination.calls += 1
@@ -401,9 +408,9 @@ class Outbox:
             self._queues[queue.cluster] = self._queues.pop(queue.cluster)
         self._look_for_hands()
         if any(one.ready for one in self._queues.values()):
-            self.bell.ring()  # one wakes the next
+            self.bell.set()  # one wakes the next
 
-    def _end_call(self, entry: Entry) -> None:
+    def _end_call(self, entry: QueueEntry) -> None:
         if entry in self._flights:
             self._flights.discard(entry)
             self._queues[entry.cluster].calls.discard(entry)
@@ -422,14 +429,14 @@ class Outbox:
         destination = self._destination(host)
         return self._may_call(host, destination) and not self._is_failing(queue)
 
-    def sent(self, entry: Entry, started: float) -> None:
+    def sent(self, entry: QueueEntry, started: float) -> None:
         with self._holding:
             destination = self._succeeded(entry, started)
             destination.successes += 1
             if self._settle(entry):
                 self.ledger.send(entry.count)
 
-    def partly_sent(self, entry: Entry, started: float, missing: int, body: bytes) -> bool:
+    def partly_sent(self, entry: QueueEntry, started: float, missing: int, body: bytes) -> bool:
         """All but `missing` of its notifications were processed; `body` has those. Returns as `failed`."""
         with self._holding:
             self._succeeded(entry, started)
@@ -441,14 +448,14 @@ class Outbox:
             entry.strikes += 1
             return self._put_back(entry)
 
-    def _succeeded(self, entry: Entry, started: float) -> Destination:
+    def _succeeded(self, entry: QueueEntry, started: float) -> Destination:
         destination = self._destination(entry.host)
         destination.throttle.succeeded(started)
         if entry.host is not None:
             self.clusters.answered(entry.host)
         return destination
 
-    def failed(self, entry: Entry, error: str) -> bool:
+    def failed(self, entry: QueueEntry, error: str) -> bool:
         """It is to be tried again. False if it has failed too often, and is for the courier to give up."""
         with self._holding:
             if entry.settled:
@@ -460,7 +467,7 @@ class Outbox:
             self.ledger.fail(error)
             return self._put_back(entry)
 
-    def rerouted(self, entry: Entry, error: str) -> bool:
+    def rerouted(self, entry: QueueEntry, error: str) -> bool:
         """Put an entry back if it now goes to another host than the one that has just failed."""
         with self._holding:
             if entry.settled:
@@ -472,10 +479,10 @@ class Outbox:
             self._end_call(entry)
             queue.failed.append(entry)
             queue.retry_at_once()
-            self.bell.ring()
+            self.bell.set()
             return True
 
-    def dropped(self, entry: Entry, reason: Reason, error: str | None) -> bool:
+    def dropped(self, entry: QueueEntry, reason: Reason, error: str | None) -> bool:
         """It is given up. False if that had been done already."""
         with self._holding:
             mine = self._settle(entry)
@@ -484,7 +491,7 @@ class Outbox:
             return mine
 
     def doubted(
-        self, entry: Entry, started: float, now: float, *, denied: bool, retry_after: float | None = None
+        self, entry: QueueEntry, started: float, now: float, *, denied: bool, retry_after: float | None = None
     ) -> None:
         """A call failed: tell the throttle of its host."""
         with self._holding:
@@ -494,15 +501,15 @@ class Outbox:
             else:
                 throttle.failed(started, now, retry_after)
 
-    def _put_back(self, entry: Entry) -> bool:
+    def _put_back(self, entry: QueueEntry) -> bool:
         if entry.strikes >= self.policy.max_strikes:
             return False
         self._end_call(entry)
         self._queues[entry.cluster].failed.append(entry)
-        self.bell.ring()
+        self.bell.set()
         return True
 
-    def _settle(self, entry: Entry) -> bool:
+    def _settle(self, entry: QueueEntry) -> bool:
         self._end_call(entry)
         if entry.settled:
             return False
@@ -513,14 +520,14 @@ class Outbox:
             self._tell_waiters()
         return True
 
-    def _hold(self, queue: ClusterQueue, entry: Entry) -> None:
+    def _hold(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         """It is in memory."""
         self._held += 1
         self._bytes += entry.size
         queue.held += 1
         queue.size += entry.size
 
-    def _release(self, entry: Entry) -> None:
+    def _release(self, entry: QueueEntry) -> None:
         """It is no longer in memory."""
         queue = self._queues[entry.cluster]
         self._held -= 1
@@ -571,7 +578,7 @@ class Outbox:
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until `condition` holds, which is looked at when the outbox is empty and when a thread leaves."""
         deadline = time.monotonic() + seconds
-        bell = Bell()
+        bell = WakeupEvent()
         self._waiters.append(bell)
         try:
             while not condition():
@@ -586,7 +593,7 @@ class Outbox:
         """Send no more, and drop what is left. Calls under way are given up: what becomes of them is not known."""
         self.shut = self.ended = True
         self.sweep()
-        self.bell.ring()
+        self.bell.set()
 
     def sweep(self) -> None:
         """Drop what `end` left. Does nothing while somebody keeps the lock: he is followed by one who sweeps."""
@@ -609,12 +616,12 @@ class Outbox:
         """A thread ends, whatever there is to do."""
         crew.discard(token)
         self._tell_waiters()
-        self.bell.ring()
+        self.bell.set()
 
-    def _leave(self, entry: Entry) -> None:
+    def _leave(self, entry: QueueEntry) -> None:
         self._leave_all((entry,))
 
-    def _leave_all(self, entries: Sequence[Entry]) -> None:
+    def _leave_all(self, entries: Sequence[QueueEntry]) -> None:
         """Drop entries as `closed`. They may be thousands, at the end of a process whose other threads are busy."""
         left = [entry for entry in entries if self._settle(entry)]
         counted = [entry for entry in left if entry.count]
@@ -629,7 +636,7 @@ class Outbox:
 
     def _tell_waiters(self) -> None:
         for bell in tuple(self._waiters):
-            bell.ring()
+            bell.set()
 
 
 class _Holding:
@@ -637,7 +644,7 @@ class _Holding:
 
     __slots__ = ("_outbox",)
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: NotificationQueue) -> None:
         self._outbox = outbox
 
     def __enter__(self) -> None:

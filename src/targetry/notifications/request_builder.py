@@ -7,7 +7,7 @@ from collections.abc import Callable
 from targetry._runtime.ids import new_id
 from targetry.delivery.telemetry import TelemetryStore
 from targetry.models import DeliveryRequest
-from targetry.notifications.entry import NotificationSource
+from targetry.notifications.queue_entry import NotificationSource
 
 
 class RequestBuilder:

@@ -16,7 +16,7 @@ _PASSING_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
 _DENYING_STATUSES: Final = frozenset({401, 403, 404})
 
 
-class Meaning(enum.Enum):
+class Verdict(enum.Enum):
     SENT = enum.auto()
     AGAIN = enum.auto()  # may be different in a moment
     REJECTED = enum.auto()  # this call is wrong, and would be so again
@@ -34,13 +34,13 @@ class _WithIds(msgspec.Struct):
 _decode = msgspec.json.Decoder(_WithIds).decode
 
 
-def meaning_of(answer: HttpResponse) -> Meaning:
+def classify_response(answer: HttpResponse) -> Verdict:
     status = answer.status
     if 200 <= status < 300:
-        return Meaning.SENT if _is_readable(answer.body) else Meaning.AGAIN
+        return Verdict.SENT if _is_readable(answer.body) else Verdict.AGAIN
     if status in _PASSING_STATUSES:
-        return Meaning.AGAIN
-    return Meaning.DENIED if status in _DENYING_STATUSES else Meaning.REJECTED
+        return Verdict.AGAIN
+    return Verdict.DENIED if status in _DENYING_STATUSES else Verdict.REJECTED
 
 
 def notification_ids(body: bytes) -> list[str]:

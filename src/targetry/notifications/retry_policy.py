@@ -36,7 +36,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_strikes: int = 10
 
 
-class Throttle:
+class RetryState:
     """Not thread-safe: it is used under the outbox's lock. All times are of one monotonic clock."""
 
     def __init__(self, policy: RetryPolicy, random: Callable[[], float]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from targetry._runtime.ids import new_id
-from targetry._runtime.rate_limited_log import LimitedLog
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.response import exception_of
 from targetry.errors import ApiException, TargetError, TransportError
@@ -21,9 +21,9 @@ from targetry.http.protocol import HttpRequest, HttpResponse, Transport
 from targetry.http.retry_after import retry_after_s
 from targetry.models import DeliveryRequest
 from targetry.notifications.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
-from targetry.notifications.entry import BuildRequest, Delivery, Entry, NotificationSource
-from targetry.notifications.queue import Outbox
-from targetry.notifications.response import Meaning, meaning_of, notification_ids, only, unprocessed
+from targetry.notifications.queue import NotificationQueue
+from targetry.notifications.queue_entry import BuildRequest, Delivery, NotificationSource, QueueEntry
+from targetry.notifications.response import Verdict, classify_response, notification_ids, only, unprocessed
 
 Emit = Callable[..., None]
 
@@ -33,7 +33,7 @@ _TELL_EVERY_S = 1.0
 _SHOWN_BODY = 500
 
 
-class Courier:
+class NotificationSender:
     """Sends what is in `outbox` with `transport`; `headers` go with every call, and an `X-Request-Id` with each delivery.
 
     `on_short_handed` is called before a call, when no other courier is free and deliveries to another host wait.
@@ -41,7 +41,7 @@ class Courier:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: NotificationQueue,
         transport: Transport,
         *,
         address: DeliveryAddress,
@@ -49,7 +49,7 @@ class Courier:
         headers: Mapping[str, str],
         timeout_s: float,
         emit: Emit,
-        log: LimitedLog,
+        log: RateLimitedLog,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_id,
@@ -73,7 +73,7 @@ class Courier:
         """Try one delivery. Returns the seconds to wait before the next turn; None: until the bell rings."""
         until_telling = self._tell_refused()
         taken = self.outbox.take(self._clock())
-        if isinstance(taken, Entry):
+        if isinstance(taken, QueueEntry):
             if self.outbox.short_handed:
                 self._on_short_handed()
             self._carry(taken)
@@ -88,7 +88,7 @@ class Courier:
 
     # One delivery
 
-    def _carry(self, entry: Entry) -> None:
+    def _carry(self, entry: QueueEntry) -> None:
         started = self._clock()
         try:
             self._try(entry, started)
@@ -97,7 +97,7 @@ class Courier:
         ) as error:  # nothing is expected here; and whatever it is, the delivery must not get lost
             self._try_again(entry, started, error)
 
-    def _try(self, entry: Entry, started: float) -> None:
+    def _try(self, entry: QueueEntry, started: float) -> None:
         policy = self.outbox.policy
         if (wrong := entry.encode(self._build_request)) is not None:
             return self._give_up(entry, INVALID, wrong)
@@ -109,7 +109,7 @@ class Courier:
             return self._try_again(entry, started, error)
         return self._judge(entry, started, answer)
 
-    def _send(self, entry: Entry) -> HttpResponse:
+    def _send(self, entry: QueueEntry) -> HttpResponse:
         entry.request_id = entry.request_id or self._new_id()
         headers = {**self._headers, "X-Request-Id": entry.request_id}
         url = self._address.url(entry.session_id, entry.host)
@@ -121,18 +121,18 @@ class Courier:
             return self._timeout_s
         return min(self._timeout_s, max(_LEAST_TIMEOUT_S, self.outbox.deadline - self._clock()))
 
-    def _judge(self, entry: Entry, started: float, answer: HttpResponse) -> None:
-        match meaning := meaning_of(answer):
-            case Meaning.SENT:
+    def _judge(self, entry: QueueEntry, started: float, answer: HttpResponse) -> None:
+        match meaning := classify_response(answer):
+            case Verdict.SENT:
                 self._check_processed(entry, started, answer)
-            case Meaning.AGAIN:
+            case Verdict.AGAIN:
                 self._try_again(entry, started, _exception(answer), self._retry_after(answer))
-            case Meaning.REJECTED | Meaning.DENIED:
-                self._refused(entry, started, _exception(answer), is_denied=meaning is Meaning.DENIED)
+            case Verdict.REJECTED | Verdict.DENIED:
+                self._refused(entry, started, _exception(answer), is_denied=meaning is Verdict.DENIED)
             case _:
                 assert_never(meaning)
 
-    def _check_processed(self, entry: Entry, started: float, answer: HttpResponse) -> None:
+    def _check_processed(self, entry: QueueEntry, started: float, answer: HttpResponse) -> None:
         body = entry.body or b""
         missing = unprocessed(body, answer)
         if not missing:
@@ -140,14 +140,14 @@ class Courier:
         elif not self.outbox.partly_sent(entry, started, min(len(missing), entry.count), only(body, missing)):
             self._give_up(entry, UNPROCESSED, TargetError("The answers do not list them as processed."))
 
-    def _refused(self, entry: Entry, started: float, error: ApiException, *, is_denied: bool) -> None:
+    def _refused(self, entry: QueueEntry, started: float, error: ApiException, *, is_denied: bool) -> None:
         if self._go_elsewhere(entry, error):
             return
         if is_denied:
             self.outbox.doubted(entry, started, self._clock(), denied=True)
         self._give_up(entry, REJECTED, error)
 
-    def _go_elsewhere(self, entry: Entry, error: Exception) -> bool:
+    def _go_elsewhere(self, entry: QueueEntry, error: Exception) -> bool:
         """Put the entry back at once if its cluster has just proved to be none: it goes to the own host then.
 
         What may have been processed is sent again, with the same ids.
@@ -158,7 +158,7 @@ class Courier:
         return self.outbox.rerouted(entry, _line(error))
 
     def _try_again(
-        self, entry: Entry, started: float, error: Exception, retry_after: float | None = None
+        self, entry: QueueEntry, started: float, error: Exception, retry_after: float | None = None
     ) -> None:
         if self._go_elsewhere(entry, error):
             return
@@ -176,7 +176,7 @@ class Courier:
 
     # What became of it
 
-    def _give_up(self, entry: Entry, reason: Reason, error: Exception) -> None:
+    def _give_up(self, entry: QueueEntry, reason: Reason, error: Exception) -> None:
         if not self.outbox.dropped(entry, reason, _line(error)) or not entry.count:
             return
         self._tell_failed(reason, entry.count, error, _ids(entry))
@@ -236,9 +236,9 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _ids(source: NotificationSource | Entry) -> list[str]:
+def _ids(source: NotificationSource | QueueEntry) -> list[str]:
     """The ids of its notifications; none if they have not been made yet, and then they never will be."""
-    if isinstance(source, Entry):
+    if isinstance(source, QueueEntry):
         if source.body is not None:
             return notification_ids(source.body)
         return [] if source.source is None else _ids(source.source)
@@ -250,7 +250,7 @@ def _ids(source: NotificationSource | Entry) -> list[str]:
         return []
 
 
-def _request(entry: Entry) -> Any:
+def _request(entry: QueueEntry) -> Any:
     """The `DeliveryRequest`; one that comes from the disk is read when somebody looks at it."""
     if entry.request is not None:
         return entry.request

@@ -31,8 +31,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from targetry._runtime.file_lock import Claim
-from targetry._runtime.forks import ForkGate
+from targetry._runtime.file_lock import FileLock
+from targetry._runtime.forks import ForkLock
 from targetry._runtime.ids import new_id
 from targetry._runtime.private_file import check_folder, check_private_if_there, open_private
 from targetry.delivery.hosts import DeliveryAddress, cluster_number
@@ -89,7 +89,7 @@ class Backlog(msgspec.Struct, frozen=True):
 
 
 # SQLite has locks of its own; in a child that was forked while they are held they would stay locked.
-_sqlite: Final = ForkGate(longest_wait_s=1.0)
+_sqlite: Final = ForkLock(longest_wait_s=1.0)
 
 
 @contextlib.contextmanager
@@ -102,7 +102,7 @@ def _translated() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _in_sqlite() -> Iterator[None]:
-    with _sqlite.shut(), _translated():
+    with _sqlite.hold(), _translated():
         yield
 
 
@@ -110,7 +110,7 @@ class Spool:
     """One file of the folder. `foreign` counts notifications in it that this client must not send."""
 
     def __init__(
-        self, claim: Claim, max_bytes: int, address: DeliveryAddress, clock: Clock = time.monotonic
+        self, claim: FileLock, max_bytes: int, address: DeliveryAddress, clock: Clock = time.monotonic
     ) -> None:
         """Raises `SpoolError` for a file that cannot be used."""
         self.path = _data_of(claim)
@@ -239,7 +239,7 @@ class Spool:
     @classmethod
     def _reopen(
         cls,
-        claim: Claim,
+        claim: FileLock,
         max_bytes: int,
         address: DeliveryAddress,
         problems: dict[str, str],
@@ -383,10 +383,10 @@ class Spool:
         return rows
 
 
-def _leftovers(folder: Path, problems: dict[str, str]) -> Iterator[Claim]:
+def _leftovers(folder: Path, problems: dict[str, str]) -> Iterator[FileLock]:
     for path in sorted(folder.glob("*.lock")):
         try:
-            claim = Claim(path)
+            claim = FileLock(path)
         except (BlockingIOError, FileNotFoundError):  # its owner lives, or another process was faster
             continue
         except OSError as error:
@@ -395,17 +395,17 @@ def _leftovers(folder: Path, problems: dict[str, str]) -> Iterator[Claim]:
         yield claim
 
 
-def _new_claim(folder: Path) -> Claim:
+def _new_claim(folder: Path) -> FileLock:
     while True:
         try:
-            return Claim(folder / f"{os.getpid()}-{new_id()[:13]}.lock")
+            return FileLock(folder / f"{os.getpid()}-{new_id()[:13]}.lock")
         except (BlockingIOError, FileNotFoundError):
             # Another process took the new file for a leftover, and has removed it by now, or is about to.
             if not folder.is_dir():
                 raise
 
 
-def _data_of(claim: Claim) -> Path:
+def _data_of(claim: FileLock) -> Path:
     return claim.path.with_suffix(".db")
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from targetry.delivery.hosts import DeliveryAddress
-from targetry.notifications.durable_queue import PageRequest, SpooledOutbox
-from targetry.notifications.entry import BuildRequest, Entry
+from targetry.notifications.durable_queue import DurableQueue, PageRequest
+from targetry.notifications.queue_entry import BuildRequest, QueueEntry
 from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
 
 _REOPEN_S = 60.0
@@ -23,12 +23,12 @@ _MAX_NAMED = 5  # files in one message
 _MAX_REMEMBERED = 1000
 
 
-class Scribe:
+class SpoolWriter:
     """The work of one thread, `run`. `reported` holds the problems that were reported before, in earlier runs too."""
 
     def __init__(
         self,
-        outbox: SpooledOutbox,
+        outbox: DurableQueue,
         folder: Path,
         *,
         address: DeliveryAddress,
@@ -120,7 +120,7 @@ class Scribe:
                 return None
         return spool
 
-    def _add(self, spool: Spool, arrivals: Sequence[Entry]) -> Sequence[int | None]:
+    def _add(self, spool: Spool, arrivals: Sequence[QueueEntry]) -> Sequence[int | None]:
         """The rows of the arrivals; none for those that cannot be written as JSON, which a courier will find too."""
         if not arrivals:
             return ()
@@ -169,8 +169,10 @@ class Scribe:
 
     def _tell(self, text: str) -> None:
         self._outbox.trouble.append(text)
-        self._outbox.bell.ring()
+        self._outbox.bell.set()
 
 
-def _entry(row: SpooledDelivery, born: float) -> Entry:
-    return Entry(None, row.count, len(row.body), born, session_id=row.session_id, body=row.body, row=row.id)
+def _entry(row: SpooledDelivery, born: float) -> QueueEntry:
+    return QueueEntry(
+        None, row.count, len(row.body), born, session_id=row.session_id, body=row.body, row=row.id
+    )

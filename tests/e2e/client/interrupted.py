@@ -116,10 +116,10 @@ class Slow:
             Slow.armed = os.getpid()
             signal.setitimer(signal.ITIMER_REAL, 0.001)
             time.sleep(0.01)
-from targetry._runtime.forks import watch_forks
+from targetry._runtime.forks import register_fork_handler
 slow = [Slow() for _ in range(3)]
 for one in slow:
-    watch_forks(one)
+    register_fork_handler(one)
 signal.signal(signal.SIGALRM, lambda *_: client.get_offers(hero("handler")))
 fork = ctypes.PyDLL(None).fork
 for _ in range(trials):

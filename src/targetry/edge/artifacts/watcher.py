@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from targetry._runtime.rate_limited_log import LimitedLog
-from targetry._runtime.threads import start_daemon_thread
+from targetry._runtime.daemon_threads import start_daemon_thread
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.device.unusable_rules import describe_unusable_rules
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.errors import ArtifactError, NoThreadError
@@ -58,7 +58,7 @@ class ArtifactWatcher:
         self._client = client
         self._organization_id = organization_id
         self._log = log or logging.getLogger("targetry.edge")
-        self._limited_log = LimitedLog(self._log)
+        self._limited_log = RateLimitedLog(self._log)
         self._on_change = on_change
         self._files = [
             _File(path, name) for path, name in zip(map(Path, paths), display_names(paths), strict=True)

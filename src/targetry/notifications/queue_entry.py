@@ -51,7 +51,7 @@ class Delivery(msgspec.Struct, frozen=True):
         return self.request
 
 
-class Entry(msgspec.Struct, eq=False):
+class QueueEntry(msgspec.Struct, eq=False):
     """A delivery on its way. `born`: seconds on the monotonic clock; `size`: bytes, a guess until it is written.
 
     `cluster` names its queue, `host` the cluster that the call under way goes to; None stands for the client's own
@@ -91,7 +91,7 @@ class Refused(msgspec.Struct):
     """Notifications that were dropped untried: how many, and some of their deliveries."""
 
     count: int = 0
-    samples: list[NotificationSource | Entry] = []
+    samples: list[NotificationSource | QueueEntry] = []
 
 
 def weight(source: NotificationSource) -> int:
