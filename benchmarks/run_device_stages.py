@@ -24,7 +24,7 @@ def stages(command: dict[str, Any]) -> dict[str, Any]:
     request = DeliveryRequest.from_json(json.dumps(command["request"]))
     given = {"request": request, "session_id": "s"}
     with TargetClient.create({**OPTIONS, "artifact_payload": command["artifact"]}) as client:
-        begin = client._road.begin
+        begin = client._pipeline.prepare_call
 
         def begun() -> Any:
             return begin(offer_options(given, {}, DecisioningMethod.ON_DEVICE))

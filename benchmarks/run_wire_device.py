@@ -159,7 +159,7 @@ def burst(command: dict[str, Any]) -> dict[str, Any]:
     call_options = {"request": delivery_request(), "session_id": "s"}
     logging.disable()  # that much is dropped is the purpose
     with on_device(command["port"], notification_queue_limit=SMALL_QUEUE) as client:
-        books, notifier = Books(client), client._machinery.notifier
+        books, notifier = Books(client), client._runtime.notifier
         offer = notifier.offer
         costs: list[float] = []
         kept: list[Any] = []

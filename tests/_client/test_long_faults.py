@@ -16,7 +16,7 @@ from support.background_fakes import REFUSED, Clock, Lines, answer
 from support.notifier import OK, Desk, balanced, delivery
 from targetry._client.call_options import offer_options
 from targetry._client.options import client_options
-from targetry._client.pipeline import Road
+from targetry._client.pipeline import OfferPipeline
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.poll_schedule import PollSchedule
@@ -55,7 +55,7 @@ class Cdn:
 
 
 class Client:
-    """The part of one that gets the artifact, and the engine that the road asks."""
+    """The part of one that gets the artifact, and the engine that the pipeline asks."""
 
     def __init__(
         self, cdn: Cdn, draw: Callable[[], float], lines: Lines, compile: Callable[[bytes], RuleSet]
@@ -97,13 +97,15 @@ def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
     options = client_options({"client": "acme", "organization_id": "A@AdobeOrg"}, {})
     clusters = ClusterDirectory(cdn.clock)
     telemetry = TelemetryStore(enabled=True)
-    road = Road(
+    pipeline = OfferPipeline(
         options, engine=client, log=Log(), telemetry=telemetry, report=lambda _: None, clusters=clusters
     )
 
     def decide() -> bool:
         """Whether there is an answer that says how fresh it is."""
-        result = road.decide(road.begin(offer_options({"request": HERO}, {}, DecisioningMethod.ON_DEVICE)))
+        result = pipeline.decide(
+            pipeline.prepare_call(offer_options({"request": HERO}, {}, DecisioningMethod.ON_DEVICE))
+        )
         assert result["response"].execute.mboxes[0].options[0].content == {"title": "first"}
         return bool(result["meta"].get("stale"))
 

@@ -1,4 +1,4 @@
-"""The road of a call, without any waiting: who decides, what is asked again, what is handed back and what over."""
+"""The pipeline of a call, without any waiting: who decides, what is asked again, what is handed back and what over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from targetry import TargetClient
 from targetry._client.call_options import OfferOptions, offer_options
 from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import client_options
-from targetry._client.pipeline import Attempt, Call, Road, foreign
+from targetry._client.pipeline import Attempt, OfferPipeline, PreparedCall, as_transport_error
 from targetry._runtime.logger import Log
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.retry import MAX_RETRIES, RetryBudget, pause_s
@@ -77,19 +77,19 @@ class Lines:
         self.lines.append(message)
 
 
-def road_of(
+def pipeline_of(
     rules: RuleSet | None = None,
     *,
     report: Callable[[ImpressionReport], object] = lambda _: None,
     logger: Any = None,
     engine: Engine | None = None,
     **options: Any,
-) -> Road:
+) -> OfferPipeline:
     given = {"client": "acme", "organization_id": "A@AdobeOrg", **options}
     engine = engine or (Engine(rules) if rules is not None else None)
     clusters = ClusterDirectory(time.monotonic)
     checked = client_options(given, {})
-    return Road(
+    return OfferPipeline(
         checked,
         engine=engine,
         log=Log(logger),
@@ -100,19 +100,21 @@ def road_of(
 
 
 def offer(request: DeliveryRequest = HERO, method: str = "server-side", **more: Any) -> OfferOptions:
-    road = road_of(decisioning_method=method)
-    return offer_options({"request": request, **more}, {}, road._options.decisioning_method)
+    pipeline = pipeline_of(decisioning_method=method)
+    return offer_options({"request": request, **more}, {}, pipeline._options.decisioning_method)
 
 
-def talk(road: Road, call: Call, *outcomes: HttpResponse | ApiException) -> tuple[Any, list[Attempt]]:
-    """Answer a conversation with these; what it came to (a result or an error), and the attempts it made."""
-    conversation, attempts = road.converse(call), []
+def talk(
+    pipeline: OfferPipeline, call: PreparedCall, *outcomes: HttpResponse | ApiException
+) -> tuple[Any, list[Attempt]]:
+    """Answer a flow with these; what it came to (a result or an error), and the attempts it made."""
+    flow, attempts = pipeline.delivery_flow(call), []
     unused = list(outcomes)
-    attempt = next(conversation)
+    attempt = next(flow)
     while True:
         attempts.append(attempt)
         try:
-            attempt = conversation.send(unused.pop(0))
+            attempt = flow.send(unused.pop(0))
         except StopIteration as end:
             return end.value, attempts
         except ApiException as error:
@@ -137,7 +139,7 @@ def talk(road: Road, call: Call, *outcomes: HttpResponse | ApiException) -> tupl
 def test_the_method_the_rules_and_the_places_say_who_decides(
     method: str, rules: RuleSet | None, request_: DeliveryRequest, is_local: bool, remote: list[str]
 ) -> None:
-    call = road_of(rules).begin(offer(request_, method))
+    call = pipeline_of(rules).prepare_call(offer(request_, method))
     assert call.is_local is is_local
     assert call.remote.mboxes == remote
 
@@ -146,14 +148,14 @@ def test_the_method_the_rules_and_the_places_say_who_decides(
 def test_a_request_goes_to_the_configured_cluster_if_it_can_be_one(
     hint: str | None, cluster: str | None
 ) -> None:
-    assert road_of(target_location_hint=hint).begin(offer()).prepared.cluster == cluster
+    assert pipeline_of(target_location_hint=hint).prepare_call(offer()).prepared.cluster == cluster
 
 
 def test_a_place_is_looked_for_only_where_rules_that_ask_for_it_decide() -> None:
     here = Context(channel=ChannelType.WEB, geo=Geo(ip_address="127.0.0.1"))
     asked = DeliveryRequest(context=here, execute=HERO.execute)
     found = {
-        (rules is GEO_RULES, method): road_of(rules).begin(offer(asked, method)).address_to_find
+        (rules is GEO_RULES, method): pipeline_of(rules).prepare_call(offer(asked, method)).geo_to_resolve
         for rules in (RULES, GEO_RULES)
         for method in ("on-device", "hybrid", "server-side")
     }
@@ -166,24 +168,24 @@ def test_a_place_is_looked_for_only_where_rules_that_ask_for_it_decide() -> None
 def test_on_device_without_rules_is_an_error() -> None:
     for engine in (None, Engine(None)):
         with pytest.raises(NotReadyError, match="decisioning engine not ready"):
-            road_of(engine=engine).begin(offer(method="on-device"))
+            pipeline_of(engine=engine).prepare_call(offer(method="on-device"))
 
 
 def test_a_call_keeps_the_rules_that_it_began_with() -> None:
     engine = Engine(RULES)
-    road = road_of(engine=engine)
-    call = road.begin(offer(method="on-device"))
+    pipeline = pipeline_of(engine=engine)
+    call = pipeline.prepare_call(offer(method="on-device"))
     engine.rules = compile_artifact(artifact("later"))
-    assert _title(road.decide(call)) == "first"
-    assert _title(road.decide(road.begin(offer(method="on-device")))) == "later"
+    assert _title(pipeline.decide(call)) == "first"
+    assert _title(pipeline.decide(pipeline.prepare_call(offer(method="on-device")))) == "later"
 
 
 def test_an_artifact_that_goes_between_two_looks_does_not_break_a_call() -> None:
     engine = Engine(RULES)
-    road = road_of(engine=engine)
-    call = road.begin(offer(method="on-device"))
+    pipeline = pipeline_of(engine=engine)
+    call = pipeline.prepare_call(offer(method="on-device"))
     engine.rules = None
-    assert _title(road.decide(call)) == "first"
+    assert _title(pipeline.decide(call)) == "first"
 
 
 def _title(result: Any) -> str:
@@ -203,26 +205,26 @@ def _title(result: Any) -> str:
 def test_an_address_is_to_be_found_where_the_rules_ask(rules: RuleSet, geo: Geo | None, found: bool) -> None:
     context = Context(channel=ChannelType.WEB, geo=geo)
     request = DeliveryRequest(context=context, execute=HERO.execute)
-    call = road_of(rules).begin(offer(request, "on-device"))
-    assert (call.address_to_find == geo) is (found or geo is None)
+    call = pipeline_of(rules).prepare_call(offer(request, "on-device"))
+    assert (call.geo_to_resolve == geo) is (found or geo is None)
 
 
 def test_a_place_is_decided_by_and_the_callers_request_is_left_alone() -> None:
     context = Context(channel=ChannelType.WEB, geo=Geo(ip_address="12.21.1.40"))
     request = DeliveryRequest(context=context, execute=ExecuteRequest(mboxes=[MboxRequest(name="roman")]))
-    road = road_of(GEO_RULES)
-    call = road.begin(offer(request, "on-device"))
-    call.place(Geo(ip_address="12.21.1.40", city="Rome"))
-    assert _title(road.decide(call)) == "ave"
+    pipeline = pipeline_of(GEO_RULES)
+    call = pipeline.prepare_call(offer(request, "on-device"))
+    call.set_geo(Geo(ip_address="12.21.1.40", city="Rome"))
+    assert _title(pipeline.decide(call)) == "ave"
     assert context.geo == Geo(ip_address="12.21.1.40")
 
 
-# The conversation
+# The flow
 
 
 def test_an_attempt_is_a_request_with_the_time_that_is_left() -> None:
-    road = road_of(timeout=2000)
-    result, (attempt,) = talk(road, road.begin(offer()), OK)
+    pipeline = pipeline_of(timeout=2000)
+    result, (attempt,) = talk(pipeline, pipeline.prepare_call(offer()), OK)
     assert result["response"].status == 200
     assert attempt.pause_s == 0
     assert 1.5 < attempt.timeout_s <= 2
@@ -231,17 +233,17 @@ def test_an_attempt_is_a_request_with_the_time_that_is_left() -> None:
 
 
 def test_preparing_takes_from_the_calls_time() -> None:
-    road = road_of(timeout=200)
-    call = road.begin(offer())
+    pipeline = pipeline_of(timeout=200)
+    call = pipeline.prepare_call(offer())
     call = msgspec.structs.replace(call, started=call.started - 0.05)
-    _, (attempt,) = talk(road, call, OK)
+    _, (attempt,) = talk(pipeline, call, OK)
     assert attempt.timeout_s <= 0.15
 
 
 def test_a_pause_takes_from_the_calls_time() -> None:
-    road = road_of(timeout=3000)
+    pipeline = pipeline_of(timeout=3000)
     waits = answer(status=503, headers={"Retry-After": "1"})
-    _, attempts = talk(road, road.begin(offer()), waits, OK)
+    _, attempts = talk(pipeline, pipeline.prepare_call(offer()), waits, OK)
     assert attempts[1].pause_s == 1
     assert attempts[1].timeout_s <= 2
 
@@ -271,8 +273,8 @@ AGAIN = {"502", "503", "503 later", "refused"}
 @settings(max_examples=200)
 def test_every_conversation_is_short_and_ends_with_what_came_last(names: list[str], seed: int) -> None:
     random.seed(seed)
-    road = road_of(timeout=3000)
-    result, attempts = talk(road, road.begin(offer()), *(OUTCOMES[name] for name in names))
+    pipeline = pipeline_of(timeout=3000)
+    result, attempts = talk(pipeline, pipeline.prepare_call(offer()), *(OUTCOMES[name] for name in names))
     tries = len(attempts)
     assert 1 <= tries <= 1 + MAX_RETRIES
     assert set(names[: tries - 1]) <= AGAIN
@@ -334,10 +336,12 @@ def hosts(attempts: list[Attempt]) -> list[str]:
     return [attempt.request.url.split("/")[2] for attempt in attempts]
 
 
-def ask(road: Road, *outcomes: HttpResponse | ApiException, **options: Any) -> tuple[Any, list[str]]:
+def ask(
+    pipeline: OfferPipeline, *outcomes: HttpResponse | ApiException, **options: Any
+) -> tuple[Any, list[str]]:
     """Make a call whose cookie names cluster 44; the result or error, and the hosts that were asked."""
-    call = road.begin(offer(HERO, target_cookie=COOKIE_44, **options))
-    result, attempts = talk(road, call, *outcomes)
+    call = pipeline.prepare_call(offer(HERO, target_cookie=COOKIE_44, **options))
+    result, attempts = talk(pipeline, call, *outcomes)
     return result, hosts(attempts)
 
 
@@ -355,17 +359,19 @@ UNREACHABLE: dict[str, HttpResponse | ApiException] = {
 def test_cluster_that_cannot_be_reached_gives_way_to_the_own_host(
     outcome: HttpResponse | ApiException,
 ) -> None:
-    road = road_of()
-    result, asked = ask(road, outcome, OK)
+    pipeline = pipeline_of()
+    result, asked = ask(pipeline, outcome, OK)
     assert result["response"].status == 200
     assert "target_location_hint_cookie" not in result
     assert asked == [EDGE_44, OWN]
-    assert ask(road, OK)[1] == [OWN]
+    assert ask(pipeline, OK)[1] == [OWN]
 
 
 def test_request_is_the_same_at_the_own_host() -> None:
-    road = road_of()
-    _, attempts = talk(road, road.begin(offer(HERO, target_cookie=COOKIE_44, session_id="s1")), _unsent, OK)
+    pipeline = pipeline_of()
+    _, attempts = talk(
+        pipeline, pipeline.prepare_call(offer(HERO, target_cookie=COOKIE_44, session_id="s1")), _unsent, OK
+    )
     first, second = (attempt.request for attempt in attempts)
     assert (first.body, first.headers) == (second.body, second.headers)
     assert second.url == first.url.replace(EDGE_44, OWN)
@@ -377,56 +383,56 @@ def test_request_is_the_same_at_the_own_host() -> None:
 def test_request_that_may_have_arrived_is_not_sent_to_another_host(
     outcome: HttpResponse | ApiException,
 ) -> None:
-    assert ask(road_of(), outcome)[1] == [EDGE_44]
+    assert ask(pipeline_of(), outcome)[1] == [EDGE_44]
 
 
 @pytest.mark.parametrize("outcome", [TransportError(reason="reset"), LATE], ids=["reset", "late"])
 def test_unknown_cluster_without_an_answer_is_not_asked_again(outcome: ApiException) -> None:
-    road = road_of()
-    ask(road, outcome)
-    assert ask(road, OK)[1] == [OWN]
+    pipeline = pipeline_of()
+    ask(pipeline, outcome)
+    assert ask(pipeline, OK)[1] == [OWN]
 
 
 def test_unknown_cluster_leaves_half_of_the_time_to_the_own_host() -> None:
     late = DeadlineError(reason="late")
     late.unsent = True
-    road = road_of(timeout=10_000)
-    call = road.begin(offer(HERO, target_cookie=COOKIE_44))
-    result, attempts = talk(road, call, late, OK)
+    pipeline = pipeline_of(timeout=10_000)
+    call = pipeline.prepare_call(offer(HERO, target_cookie=COOKIE_44))
+    result, attempts = talk(pipeline, call, late, OK)
     assert result["response"].status == 200
     assert hosts(attempts) == [EDGE_44, OWN]
     assert attempts[0].timeout_s <= 5 < attempts[1].timeout_s
 
 
 def test_cluster_that_answered_once_is_asked_again_after_a_failure() -> None:
-    road = road_of()
-    ask(road, OK)
-    assert ask(road, _unsent, OK)[1] == [EDGE_44, OWN]
-    assert ask(road, OK)[1] == [EDGE_44]
+    pipeline = pipeline_of()
+    ask(pipeline, OK)
+    assert ask(pipeline, _unsent, OK)[1] == [EDGE_44, OWN]
+    assert ask(pipeline, OK)[1] == [EDGE_44]
 
 
 def test_forged_clusters_spend_nothing_of_the_retry_budget() -> None:
-    road = road_of()
+    pipeline = pipeline_of()
     for number in range(100, 200):
         cookie = f"PC#d.{number}_0#4000000000"
-        call = road.begin(offer(HERO, target_cookie=cookie))
-        is_tried = road._clusters.choose(call.prepared.cluster) is not None
-        talk(road, call, *[_unsent] * is_tried, OK)
-    assert road._budget.tokens == 10
+        call = pipeline.prepare_call(offer(HERO, target_cookie=cookie))
+        is_tried = pipeline._clusters.choose(call.prepared.cluster) is not None
+        talk(pipeline, call, *[_unsent] * is_tried, OK)
+    assert pipeline._budget.tokens == 10
 
 
 def test_failing_own_host_is_retried_within_its_budget_after_a_failing_cluster() -> None:
-    _, asked = ask(road_of(), _unsent, BUSY, BUSY, BUSY)
+    _, asked = ask(pipeline_of(), _unsent, BUSY, BUSY, BUSY)
     assert asked == [EDGE_44, OWN, OWN, OWN]
 
 
 def test_a_conversation_that_is_left_half_way_leaves_no_trace() -> None:
     """As when a task is cancelled."""
-    road = road_of()
-    conversation = road.converse(road.begin(offer()))
-    next(conversation)
-    conversation.close()
-    result, _ = talk(road, road.begin(offer()), OK)
+    pipeline = pipeline_of()
+    flow = pipeline.delivery_flow(pipeline.prepare_call(offer()))
+    next(flow)
+    flow.close()
+    result, _ = talk(pipeline, pipeline.prepare_call(offer()), OK)
     assert result["response"].status == 200
 
 
@@ -434,42 +440,44 @@ def test_a_conversation_that_is_left_half_way_leaves_no_trace() -> None:
 
 
 def test_a_stale_artifact_is_told_only_where_it_decided() -> None:
-    road = road_of(engine=Engine(RULES, stale=True))
-    assert road.decide(road.begin(offer(method="on-device")))["meta"]["stale"] is True
-    result, _ = talk(road, road.begin(offer(FAR, "hybrid")), OK)
+    pipeline = pipeline_of(engine=Engine(RULES, stale=True))
+    assert pipeline.decide(pipeline.prepare_call(offer(method="on-device")))["meta"]["stale"] is True
+    result, _ = talk(pipeline, pipeline.prepare_call(offer(FAR, "hybrid")), OK)
     assert "stale" not in result["meta"]
 
 
 def test_decision_reports_its_impressions_with_their_count() -> None:
     reports: list[ImpressionReport] = []
-    road = road_of(RULES, report=reports.append, target_location_hint="28", telemetry_enabled=False)
-    result = road.decide(road.begin(offer(method="on-device", session_id="s1", visitor_cookie="MCMID|1")))
+    pipeline = pipeline_of(RULES, report=reports.append, target_location_hint="28", telemetry_enabled=False)
+    result = pipeline.decide(
+        pipeline.prepare_call(offer(method="on-device", session_id="s1", visitor_cookie="MCMID|1"))
+    )
     (report,) = reports
     assert report.count == 1
     assert report.visitor is not None
     assert report.visitor.get_state() == result["visitor_state"]
     assert (report.session_id, report.cluster) == ("s1", "28")
-    notifications = RequestBuilder(road.telemetry).build(report).notifications
+    notifications = RequestBuilder(pipeline.telemetry).build(report).notifications
     assert notifications is not None
     assert [one.tokens for one in notifications] == [["token-hero-1"]]
 
 
 def test_nothing_is_handed_over_where_nothing_was_shown() -> None:
     reports: list[ImpressionReport] = []
-    road = road_of(RULES, report=reports.append)
+    pipeline = pipeline_of(RULES, report=reports.append)
     look = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))
-    road.decide(road.begin(offer(look, "on-device")))
-    road.decide(road.begin(offer(FAR, "on-device")))
+    pipeline.decide(pipeline.prepare_call(offer(look, "on-device")))
+    pipeline.decide(pipeline.prepare_call(offer(FAR, "on-device")))
     assert reports == []
 
 
 def test_first_report_built_carries_the_waiting_telemetry() -> None:
     reports: list[ImpressionReport] = []
-    road = road_of(RULES, report=reports.append)
+    pipeline = pipeline_of(RULES, report=reports.append)
     for _ in range(3):
-        road.decide(road.begin(offer(method="on-device")))
-    assert len(road.telemetry) == 3
-    builder = RequestBuilder(road.telemetry)
+        pipeline.decide(pipeline.prepare_call(offer(method="on-device")))
+    assert len(pipeline.telemetry) == 3
+    builder = RequestBuilder(pipeline.telemetry)
     telemetry = builder.build(reports[0]).telemetry
     assert telemetry is not None
     assert len(telemetry.entries or ()) == 3
@@ -477,17 +485,17 @@ def test_first_report_built_carries_the_waiting_telemetry() -> None:
 
 
 def test_no_more_than_a_thousand_measurements_wait() -> None:
-    road = road_of(RULES)
+    pipeline = pipeline_of(RULES)
     for _ in range(1005):
-        road.decide(road.begin(offer(method="on-device")))
-    assert len(road.telemetry) == 1000
-    assert road.telemetry.dropped == 5
+        pipeline.decide(pipeline.prepare_call(offer(method="on-device")))
+    assert len(pipeline.telemetry) == 1000
+    assert pipeline.telemetry.dropped == 5
 
 
 def test_a_request_and_its_answer_are_logged_without_the_query() -> None:
     logger = Lines()
-    road = road_of(logger=logger)
-    talk(road, road.begin(offer()), OK)
+    pipeline = pipeline_of(logger=logger)
+    talk(pipeline, pipeline.prepare_call(offer()), OK)
     sent, received = (line for line in logger.lines if line.startswith("Re"))
     assert sent.startswith('Request sent POST https://acme.tt.omtrdc.net {"requestId":"r1"')
     assert "AdobeOrg" not in sent
@@ -499,12 +507,12 @@ def test_a_request_and_its_answer_are_logged_without_the_query() -> None:
 
 @pytest.mark.parametrize("error", [TransportError(reason="x"), DeadlineError(reason="x"), ApiException(500)])
 def test_an_error_of_ours_stays_what_it_is(error: ApiException) -> None:
-    assert foreign(error) is error
+    assert as_transport_error(error) is error
 
 
 def test_any_other_error_becomes_ours_with_its_cause() -> None:
     cause = OSError(5, "broken")
-    error = foreign(cause)
+    error = as_transport_error(cause)
     assert type(error) is TransportError
     assert error.__cause__ is cause
     assert not error.unsent
@@ -512,8 +520,8 @@ def test_any_other_error_becomes_ours_with_its_cause() -> None:
 
 @pytest.mark.parametrize("answered", [None, b"{}", object(), {"status": 200}])
 def test_a_transport_that_gives_no_response_is_told_so(answered: Any) -> None:
-    road = road_of()
-    error, attempts = talk(road, road.begin(offer()), answered)
+    pipeline = pipeline_of()
+    error, attempts = talk(pipeline, pipeline.prepare_call(offer()), answered)
     assert type(error) is TransportError
     assert "not an HttpResponse" in (error.reason or "")
     assert len(attempts) == 1
@@ -521,16 +529,16 @@ def test_a_transport_that_gives_no_response_is_told_so(answered: Any) -> None:
 
 def test_a_closed_transport_is_a_closed_client() -> None:
     with pytest.raises(ClosedError):
-        foreign(ClosedError("closed"))
+        as_transport_error(ClosedError("closed"))
 
 
 def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_telemetry() -> None:
-    road = road_of(timeout=400)
-    road.telemetry.add(artifact_entry(timestamp=1, execution_ms=1.0, response_size=1))
-    call = road.begin(offer(), submitted=time.perf_counter() - 0.5)
+    pipeline = pipeline_of(timeout=400)
+    pipeline.telemetry.add(artifact_entry(timestamp=1, execution_ms=1.0, response_size=1))
+    call = pipeline.prepare_call(offer(), submitted=time.perf_counter() - 0.5)
     with pytest.raises(DeadlineError, match="other calls had all threads"):
-        next(road.converse(call))
-    assert len(road.telemetry) == 1
+        next(pipeline.delivery_flow(call))
+    assert len(pipeline.telemetry) == 1
 
 
 def test_a_refusal_within_http_200_is_logged_with_its_message(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,7 @@ from support.mmdb_writer import mmdb
 from support.thread_limit import refusing_threads
 from targetry._client.call_options import offer_options
 from targetry._client.options import client_options
-from targetry._client.runtime import Machinery
+from targetry._client.runtime import ClientRuntime
 from targetry.errors import ArtifactError, ClosedError, OptionError, TransportError
 from targetry.geo.async_lookup import AsyncGeoDatabase, AsyncGeoLookup
 from targetry.geo.lookup import GeoLookup
@@ -30,24 +30,26 @@ DEVICE = {"decisioning_method": "on-device", "artifact_payload": artifact(), "po
 
 
 @pytest.fixture
-def made() -> Iterator[list[Machinery]]:
-    made: list[Machinery] = []
+def made() -> Iterator[list[ClientRuntime]]:
+    made: list[ClientRuntime] = []
     yield made
-    for machinery in made:
-        machinery.close(1)
+    for runtime in made:
+        runtime.close(1)
 
 
-def machinery_of(**options: Any) -> Machinery:
+def runtime_of(**options: Any) -> ClientRuntime:
     transport = options.pop("transport", None) or FakeTransport(by=lambda _: answer({}))
     given = {"client": "acme", "organization_id": "A@AdobeOrg", "transport": transport, **options}
-    return Machinery(client_options(given, {}))
+    return ClientRuntime(client_options(given, {}))
 
 
-def decide(machinery: Machinery, mbox: str = "hero") -> None:
-    machinery.open()
+def decide(runtime: ClientRuntime, mbox: str = "hero") -> None:
+    runtime.open()
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name=mbox)]))
-    road = machinery.road
-    road.decide(road.begin(offer_options({"request": request}, {}, machinery.options.decisioning_method)))
+    pipeline = runtime.pipeline
+    pipeline.decide(
+        pipeline.prepare_call(offer_options({"request": request}, {}, runtime.options.decisioning_method))
+    )
 
 
 class Threads:
@@ -76,24 +78,24 @@ def threads() -> Threads:
 
 
 def test_a_server_side_client_has_neither_engine_nor_geo() -> None:
-    machinery = machinery_of()
-    assert machinery.engine is None
-    assert machinery.geo() is None
-    assert machinery.async_geo(AsyncFakeTransport()) is None
-    stats = machinery.stats()
+    runtime = runtime_of()
+    assert runtime.engine is None
+    assert runtime.geo() is None
+    assert runtime.async_geo(AsyncFakeTransport()) is None
+    stats = runtime.stats()
     assert (stats.artifact, stats.geo) == (None, None)
-    machinery.close(1)
+    runtime.close(1)
 
 
 def test_a_client_that_decides_looks_places_up_over_the_network_or_in_its_database(
-    tmp_path: Path, made: list[Machinery]
+    tmp_path: Path, made: list[ClientRuntime]
 ) -> None:
     file = tmp_path / "city.mmdb"
     file.write_bytes(mmdb({"12.21.0.0/16": {"city": {"names": {"en": "Rome"}}}}))
     made += [
-        machinery_of(**DEVICE),
-        machinery_of(**DEVICE, geo_database=file),
-        machinery_of(**DEVICE, geo_database=file),
+        runtime_of(**DEVICE),
+        runtime_of(**DEVICE, geo_database=file),
+        runtime_of(**DEVICE, geo_database=file),
     ]
     assert isinstance(made[0].geo(), GeoLookup)
     assert isinstance(made[0].async_geo(AsyncFakeTransport()), AsyncGeoLookup)
@@ -105,14 +107,14 @@ def test_a_client_that_decides_looks_places_up_over_the_network_or_in_its_databa
 def test_a_database_is_closed_with_the_client(tmp_path: Path) -> None:
     file = tmp_path / "city.mmdb"
     file.write_bytes(mmdb({"12.21.0.0/16": {"city": {"names": {"en": "Rome"}}}}))
-    machinery = machinery_of(**DEVICE, geo_database=file)
-    database = machinery.geo()
+    runtime = runtime_of(**DEVICE, geo_database=file)
+    database = runtime.geo()
     assert database is not None
     address = Geo(ip_address="12.21.1.40")
     found = database.resolve(address, enabled=True)
     assert found is not None
     assert found.city == "Rome"
-    machinery.close(1)
+    runtime.close(1)
     assert database.resolve(address, enabled=True) == address
 
 
@@ -130,14 +132,14 @@ def test_options_that_are_refused_start_nothing(
 ) -> None:
     """Even with unsent reports on disk, which a client sets about as soon as it is made."""
     refuse = FakeTransport(by=lambda _: TransportError(reason="down"))
-    first = machinery_of(**DEVICE, notification_spool=tmp_path, transport=refuse)
+    first = runtime_of(**DEVICE, notification_spool=tmp_path, transport=refuse)
     decide(first)
     first.flush(0.05)
     first.close(0.05)
     assert first.stats().notifications.pending == 1
     assert threads.at_last() == set()
     with pytest.raises(error):
-        machinery_of(**{**DEVICE, "notification_spool": tmp_path, "transport": refuse, **wrong})
+        runtime_of(**{**DEVICE, "notification_spool": tmp_path, "transport": refuse, **wrong})
     assert threads.now() == set()
 
 
@@ -146,19 +148,19 @@ def test_options_that_are_refused_start_nothing(
 
 def test_ready_is_told_once_a_moment_after_the_start() -> None:
     told = Listener()
-    machinery = machinery_of(**DEVICE, events=told.handlers)
-    machinery.open()
+    runtime = runtime_of(**DEVICE, events=told.handlers)
+    runtime.open()
     assert told.events == []
     told.wait_for("client_ready")
-    machinery.close(1)
+    runtime.close(1)
     assert told.names == ["client_ready"]
 
 
 def test_ready_is_not_told_of_a_client_that_was_closed_at_once(threads: Threads) -> None:
     told = Listener()
-    machinery = machinery_of(events=told.handlers)
-    machinery.open()
-    machinery.close(1)
+    runtime = runtime_of(events=told.handlers)
+    runtime.open()
+    runtime.close(1)
     assert threads.at_last() == set()
     assert told.events == []
 
@@ -166,53 +168,53 @@ def test_ready_is_not_told_of_a_client_that_was_closed_at_once(threads: Threads)
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
 def test_client_ready_refused_a_thread_is_emitted_at_a_later_call() -> None:
     told = Listener()
-    machinery = machinery_of(events=told.handlers)
+    runtime = runtime_of(events=told.handlers)
     with refusing_threads():
-        machinery.open()
-        machinery.check()
-        assert machinery.needs_check
-    machinery.check()
-    assert not machinery.needs_check
+        runtime.open()
+        runtime.check()
+        assert runtime.needs_check
+    runtime.check()
+    assert not runtime.needs_check
     told.wait_for("client_ready")
-    assert machinery.stats().threads_refused >= 2
-    machinery.close(1)
+    assert runtime.stats().threads_refused >= 2
+    runtime.close(1)
     with pytest.raises(ClosedError):
-        machinery.check()
+        runtime.check()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
 def test_polling_refused_a_thread_begins_at_a_later_call() -> None:
     transport = FakeTransport(by=lambda _: answer(artifact()))
-    machinery = machinery_of(
+    runtime = runtime_of(
         decisioning_method="on-device", transport=transport, cdn_base_path="http://cdn.example"
     )
-    assert machinery.engine is not None
+    assert runtime.engine is not None
     with refusing_threads():
-        machinery.open()
-        assert machinery.engine.in_use()[0] is None
+        runtime.open()
+        assert runtime.engine.in_use()[0] is None
     deadline = time.monotonic() + 10
-    while machinery.engine.in_use()[0] is None and time.monotonic() < deadline:
+    while runtime.engine.in_use()[0] is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert machinery.engine.is_ready()
-    machinery.close(1)
+    assert runtime.engine.is_ready()
+    runtime.close(1)
 
 
 def test_where_nobody_listens_there_is_no_thread_to_tell(threads: Threads) -> None:
-    machinery = machinery_of()
-    machinery.open()
+    runtime = runtime_of()
+    runtime.open()
     assert threads.now() == set()
-    machinery.close(1)
+    runtime.close(1)
 
 
 def test_handlers_that_fail_are_counted() -> None:
     def broken(_: object) -> None:
         raise RuntimeError
 
-    machinery = machinery_of(events={"client_ready": broken})
+    runtime = runtime_of(events={"client_ready": broken})
     for _ in range(3):
-        machinery.events.emit("client_ready")
-    assert machinery.stats().handler_failures == 3
-    machinery.close(1)
+        runtime.events.emit("client_ready")
+    assert runtime.stats().handler_failures == 3
+    runtime.close(1)
 
 
 # Reports
@@ -220,23 +222,23 @@ def test_handlers_that_fail_are_counted() -> None:
 
 def test_reports_are_sent_with_the_clients_transport_timeout_and_headers() -> None:
     transport = FakeTransport(by=lambda _: answer({}))
-    machinery = machinery_of(**DEVICE, transport=transport, timeout=1500)
-    decide(machinery)
-    assert machinery.flush(10)
+    runtime = runtime_of(**DEVICE, transport=transport, timeout=1500)
+    decide(runtime)
+    assert runtime.flush(10)
     (asked,) = transport.asked
     assert asked.timeout == 1.5
     assert asked.request.headers["X-EXC-SDK"] == "AdobeTargetPython"
-    assert machinery.stats().notifications.sent == 1
-    machinery.close(1)
+    assert runtime.stats().notifications.sent == 1
+    runtime.close(1)
 
 
 def test_a_child_process_begins_without_its_parents_telemetry() -> None:
-    machinery = machinery_of(**DEVICE, send_notification_func=lambda _: None)
-    decide(machinery, "roman")  # nothing is shown, so nothing is reported, and the measurement waits
-    assert len(machinery.road.telemetry) == 1
-    machinery.after_fork()
-    assert len(machinery.road.telemetry) == 0
-    machinery.close(1)
+    runtime = runtime_of(**DEVICE, send_notification_func=lambda _: None)
+    decide(runtime, "roman")  # nothing is shown, so nothing is reported, and the measurement waits
+    assert len(runtime.pipeline.telemetry) == 1
+    runtime.after_fork()
+    assert len(runtime.pipeline.telemetry) == 0
+    runtime.close(1)
 
 
 # The end
@@ -244,26 +246,26 @@ def test_a_child_process_begins_without_its_parents_telemetry() -> None:
 
 def test_closing_ends_everything_and_may_be_done_twice(threads: Threads) -> None:
     transport = FakeTransport(by=lambda _: answer(status=503))
-    machinery = machinery_of(
+    runtime = runtime_of(
         decisioning_method="on-device",
         transport=transport,
         cdn_base_path="http://cdn.example",
         maximum_wait_ready=1,
     )
-    machinery.open()
-    assert machinery.engine is not None
-    machinery.close(1)
-    machinery.close(1)
-    assert machinery.is_closed
+    runtime.open()
+    assert runtime.engine is not None
+    runtime.close(1)
+    runtime.close(1)
+    assert runtime.is_closed
     assert not transport.closed  # it is the caller's
     assert threads.at_last() == set()
 
 
 def test_a_transport_of_its_own_is_closed_with_the_client() -> None:
-    machinery = Machinery(client_options({"client": "acme", "organization_id": "A@AdobeOrg"}, {}))
-    machinery.close(1)
+    runtime = ClientRuntime(client_options({"client": "acme", "organization_id": "A@AdobeOrg"}, {}))
+    runtime.close(1)
     with pytest.raises(Exception, match="the transport was closed"):
-        machinery.transport.send(HttpRequest("GET", "http://127.0.0.1:9", {}), timeout=1)
+        runtime.transport.send(HttpRequest("GET", "http://127.0.0.1:9", {}), timeout=1)
 
 
 class Stuck:
@@ -282,14 +284,14 @@ class Stuck:
 @pytest.mark.parametrize("timeout", [0, 0.1])
 def test_closing_takes_no_longer_than_it_may_whatever_holds_on(timeout: float) -> None:
     stuck = Stuck()
-    machinery = machinery_of(
+    runtime = runtime_of(
         decisioning_method="on-device",
         transport=stuck,
         cdn_base_path="http://cdn.example",
         maximum_wait_ready=1,
     )
-    machinery.open()
+    runtime.open()
     started = time.monotonic()
-    machinery.close(timeout)
+    runtime.close(timeout)
     assert time.monotonic() - started < timeout + 2
     stuck.released.set()

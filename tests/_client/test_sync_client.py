@@ -1036,4 +1036,4 @@ def test_many_threads_may_use_one_client(client: TargetClient) -> None:
 def test_the_payload_in_the_options_is_not_printed() -> None:
     secret = base64.b64encode(b"secret").decode()
     with TargetClient.create(options(artifact_payload={**PLANS, "meta": {"a": secret}})) as client:
-        assert secret not in repr(client._machinery.options)
+        assert secret not in repr(client._runtime.options)

@@ -12,7 +12,7 @@ from support.device import numbered
 from targetry import TargetClient
 from targetry._client.call_options import OfferOptions
 from targetry._runtime.logger import Log
-from targetry.delivery.prepare import Standing, prepare
+from targetry.delivery.prepare import RequestDefaults, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import compile_artifact
 from targetry.models import DecisioningMethod, DeliveryRequest, snapshot
@@ -74,7 +74,7 @@ def test_a_decision_at_a_time_is_what_the_suite_wants(case: SuiteCase) -> None:
     prepared = prepare(
         snapshot(question["request"], wire=False),
         OfferOptions(DeliveryRequest(), DecisioningMethod.ON_DEVICE, question["sessionId"]),
-        Standing(numbered(), Log()),
+        RequestDefaults(numbered(), Log()),
         None,
         question["now"] / 1000,
         wire=False,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targetry.delivery.prepare import IgnoredInput, Prepared, Standing, ensure_visitor_id, prepare
+from targetry.delivery.prepare import IgnoredInput, Prepared, RequestDefaults, ensure_visitor_id, prepare
 from targetry.errors import OptionError
 from targetry.models import (
     Address,
@@ -99,7 +99,7 @@ def prepared(
 ) -> Prepared:
     """Prepare a request with ids `id1`, `id2`, … and no options but those that a test is about."""
     numbers = count(1)
-    standing = Standing(
+    defaults = RequestDefaults(
         lambda: f"id{next(numbers)}",
         log or Log(),
         environment_id,
@@ -108,11 +108,11 @@ def prepared(
         60,
         cookies_route,
     )
-    standing.ignored = ignored or standing.ignored
-    standing.rate_limited_log = rate_limited_log
+    defaults.ignored = ignored or defaults.ignored
+    defaults.rate_limited_log = rate_limited_log
     asked_for = Asked(**asked)
     return prepare(
-        request or DeliveryRequest(), asked_for, standing, visitor, NOW, wire=wire, wants_sdid=wants_sdid
+        request or DeliveryRequest(), asked_for, defaults, visitor, NOW, wire=wire, wants_sdid=wants_sdid
     )
 
 
@@ -329,15 +329,15 @@ def test_an_index_that_is_there_stays() -> None:
 
 
 def test_mboxes_without_a_name_are_left_out_logged_and_counted() -> None:
-    log, standing = Log(), IgnoredInput()
+    log, ignored = Log(), IgnoredInput()
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=mboxes("a", "", None, "b")))
-    result = prepared(request, log=log, ignored=standing).request
+    result = prepared(request, log=log, ignored=ignored).request
 
     assert [(m.index, m.name) for m in result.execute.mboxes] == [(0, "a"), (1, "b")]
     assert log.of("error") == [
         f"Mbox validation failed for: mbox {position} has no name; it is left out" for position in (1, 2)
     ]
-    assert standing.mboxes == 2
+    assert ignored.mboxes == 2
 
 
 def test_data_of_a_visitor_is_logged_at_debug_only() -> None:

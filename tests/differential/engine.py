@@ -12,7 +12,7 @@ from typing import Any
 
 from targetry import TargetClient
 from targetry._client.call_options import OfferOptions
-from targetry.delivery.prepare import Standing, prepare
+from targetry.delivery.prepare import RequestDefaults, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.device.trace import TraceSource
@@ -42,7 +42,7 @@ class Targetry:
         prepared = prepare(
             request,
             OfferOptions(request, DecisioningMethod.ON_DEVICE, question.get("sessionId")),
-            Standing(_new_id, _NoLog(), sticky_cluster="28"),
+            RequestDefaults(_new_id, _NoLog(), sticky_cluster="28"),
             None,
             now_ms / 1000,
             wire=False,

@@ -35,7 +35,7 @@ from targetry.models import (
     View,
 )
 from targetry.models.reading import read
-from targetry.models.scalars import Manner
+from targetry.models.scalars import ReadMode
 from targetry.models.writing import _write_carefully
 
 
@@ -337,7 +337,7 @@ def test_the_careful_way_writes_what_the_quick_way_writes(value):
 @given(value=any_model())
 def test_the_patient_way_reads_what_the_quick_way_reads(value):
     wire = json.loads(value.to_json())
-    assert read(wire, type(value), "model", Manner()) == msgspec.convert(wire, type(value)) == value
+    assert read(wire, type(value), "model", ReadMode()) == msgspec.convert(wire, type(value)) == value
 
 
 @given(value=any_model())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from targetry.models.ip_address import is_ip_address, parse_ip_address, read_ip_address
-from targetry.models.scalars import Manner
+from targetry.models.scalars import ReadMode
 
 GOOD = [
     "127.0.0.1",
@@ -150,7 +150,7 @@ def test_the_first_address_is_read_without_its_port(text, address):
     ids=str,
 )
 def test_an_address_is_read_from_what_servers_give(value, text):
-    assert read_ip_address(value, None, "path", Manner()) == text
+    assert read_ip_address(value, None, "path", ReadMode()) == text
 
 
 @given(st.text() | st.text(":[],;=% .0123456789abcdefor", max_size=30))

@@ -1,4 +1,4 @@
-"""`AsyncTargetClient`: the asyncio skin over the road that every call takes."""
+"""`AsyncTargetClient`: the asyncio skin over the pipeline that every call takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
-from targetry._client.base import ClientFace, is_overridden
+from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
     OfferOptions,
     attribute_options,
@@ -20,7 +20,13 @@ from targetry._client.call_options import (
     offers_call,
 )
 from targetry._client.options import ClientOptions, client_options
-from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, Call, Outcome, foreign
+from targetry._client.pipeline import (
+    MAX_RESPONSE_BYTES,
+    Attempt,
+    AttemptOutcome,
+    PreparedCall,
+    as_transport_error,
+)
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
 from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError, start_daemon_thread
 from targetry.artifacts.refresh import RefreshResult
@@ -35,7 +41,7 @@ Client = TypeVar("Client", bound="AsyncTargetClient")
 T = TypeVar("T")
 
 
-class AsyncTargetClient(ClientFace):
+class AsyncTargetClient(BaseClient):
     """`TargetClient` for asyncio: the same options, results and errors, with `await`.
 
     May be used from several event loops. On-device decisions wait for nothing but the place of an IP address, where
@@ -45,12 +51,12 @@ class AsyncTargetClient(ClientFace):
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         """Not for callers: use `await AsyncTargetClient.create`."""
         super().__init__(options)
-        checked = self._machinery.options
+        checked = self._runtime.options
         self._own_transport = checked.async_transport is None
         self._transport: AsyncTransport = checked.async_transport or AsyncHttpTransport(
-            **transport_options(checked, self._machinery.log)
+            **transport_options(checked, self._runtime.log)
         )
-        self._geo = self._machinery.async_geo(self._transport)
+        self._geo = self._runtime.async_geo(self._transport)
         self._decoders = DaemonThreadPool("targetry-decoder", limit=2, queue_limit=1000)
 
     @classmethod
@@ -68,7 +74,7 @@ class AsyncTargetClient(ClientFace):
     ) -> TargetDeliveryResponse:
         """As `TargetClient.get_offers`, without the callbacks."""
         self._check_open()
-        return await self._offers(_without_callbacks(offer_options(options, keywords, self._method)))
+        return await self._decide(_without_callbacks(offer_options(options, keywords, self._method)))
 
     async def get_attributes(
         self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
@@ -78,14 +84,14 @@ class AsyncTargetClient(ClientFace):
         offer = _without_callbacks(attribute_options(mbox_names, options, keywords, self._method))
         if is_overridden(self.get_offers, _GET_OFFERS):
             return AttributesProvider(await self.get_offers(offers_call(offer.request, options, keywords)))
-        return AttributesProvider(await self._offers(offer))
+        return AttributesProvider(await self._decide(offer))
 
     async def send_notifications(
         self, options: Mapping[str, Any] | None = None, **keywords: Any
     ) -> TargetDeliveryResponse:
         """As `TargetClient.send_notifications`, without the callbacks."""
         self._check_open()
-        return await self._offers(_without_callbacks(notification_options(options, keywords)))
+        return await self._decide(_without_callbacks(notification_options(options, keywords)))
 
     async def refresh_artifact(
         self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S
@@ -99,16 +105,16 @@ class AsyncTargetClient(ClientFace):
     async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
         try:
-            return await _run_in_own_thread(partial(self._machinery.flush, timeout))
+            return await _run_in_own_thread(partial(self._runtime.flush, timeout))
         except NoThreadError:
             return False
 
     async def aclose(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """As `TargetClient.close`."""
         try:
-            await _run_in_own_thread(partial(self._machinery.close, timeout))
+            await _run_in_own_thread(partial(self._runtime.close, timeout))
         except NoThreadError:
-            self._machinery.close(0)  # without a wait, which would hold up the loop
+            self._runtime.close(0)  # without a wait, which would hold up the loop
         finally:  # also when this task is cancelled meanwhile
             if self._own_transport:
                 await self._transport.aclose()
@@ -129,28 +135,28 @@ class AsyncTargetClient(ClientFace):
         )
         return super()._let_go() + own
 
-    async def _offers(self, offer: OfferOptions) -> TargetDeliveryResponse:
-        road = self._road
-        call = road.begin(offer)
+    async def _decide(self, offer: OfferOptions) -> TargetDeliveryResponse:
+        pipeline = self._pipeline
+        call = pipeline.prepare_call(offer)
         if not call.is_local:
-            return await self._ask(call)
-        address = call.address_to_find
+            return await self._call_delivery_api(call)
+        address = call.geo_to_resolve
         if address is not None and self._geo is not None:
-            call.place(await self._geo.resolve(address, enabled=True))
-        return road.decide(call)
+            call.set_geo(await self._geo.resolve(address, enabled=True))
+        return pipeline.decide(call)
 
-    async def _ask(self, call: Call) -> TargetDeliveryResponse:
-        conversation = self._road.converse(call)
-        attempt = next(conversation)
+    async def _call_delivery_api(self, call: PreparedCall) -> TargetDeliveryResponse:
+        flow = self._pipeline.delivery_flow(call)
+        attempt = next(flow)
         while True:
             outcome = await self._send(attempt)
             try:
-                attempt = conversation.send(outcome)
+                attempt = flow.send(outcome)
             except StopIteration as end:
                 result: TargetDeliveryResponse = end.value
                 return result
 
-    async def _send(self, attempt: Attempt) -> Outcome:
+    async def _send(self, attempt: Attempt) -> AttemptOutcome:
         if attempt.pause_s:
             await asyncio.sleep(attempt.pause_s)
         try:
@@ -158,19 +164,19 @@ class AsyncTargetClient(ClientFace):
                 attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
             )
         except Exception as error:
-            return foreign(error)
+            return as_transport_error(error)
         if isinstance(response, HttpResponse) and len(response.body) > LARGE_BYTES:
             return await self._read_in_thread(response, attempt.deadline)
         return response
 
-    async def _read_in_thread(self, response: HttpResponse, deadline: float) -> Outcome:
+    async def _read_in_thread(self, response: HttpResponse, deadline: float) -> AttemptOutcome:
         """Decode a large response while the loop runs; what a thread comes to after the deadline is dropped."""
-        decoded: Future[Outcome] = Future()
+        decoded: Future[AttemptOutcome] = Future()
         decoded.set_running_or_notify_cancel()  # so that a task that gives up does not disturb the thread
 
         def decode() -> None:
             try:
-                decoded.set_result(self._road.read(response, deadline))
+                decoded.set_result(self._pipeline.read(response, deadline))
             except BaseException as error:
                 decoded.set_exception(error)
 
@@ -186,7 +192,7 @@ class AsyncTargetClient(ClientFace):
             async with asyncio.timeout(deadline - time.perf_counter()):
                 return await asyncio.wrap_future(decoded)
         except TimeoutError:
-            return self._road.late()
+            return self._pipeline.late()
 
 
 class _Start(Generic[Client]):
@@ -201,17 +207,17 @@ class _Start(Generic[Client]):
     def run(self) -> Client:
         client = self._client = self._kind({"internal": self._options})
         if self._given_up:
-            client._machinery.close(0)
+            client._runtime.close(0)
         else:
             transport = client._transport
-            client._machinery.open(transport if isinstance(transport, AsyncHttpTransport) else None)
+            client._runtime.open(transport if isinstance(transport, AsyncHttpTransport) else None)
         return client
 
     def give_up(self) -> None:
         """Have nobody's client closed: here if it is there already, else by the thread."""
         self._given_up = True
         if self._client is not None:
-            self._client._machinery.close(0)
+            self._client._runtime.close(0)
 
 
 def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:

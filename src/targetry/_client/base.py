@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.options import ClientOptions
-from targetry._client.runtime import ClientStats, Machinery
+from targetry._client.runtime import ClientRuntime, ClientStats
 from targetry._runtime.forks import ensure_after_fork
 from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
@@ -22,7 +22,7 @@ from targetry.models import DecisioningMethod
 from targetry.visitor import AuthState, cookie_name
 
 
-class ClientFace:
+class BaseClient:
     """A client without its calls. Made by the `create` of its subclasses."""
 
     AuthState: ClassVar = AuthState
@@ -34,8 +34,8 @@ class ClientFace:
         checked = options.get("internal") if isinstance(options, Mapping) else None
         if not isinstance(checked, ClientOptions):
             raise OptionError("options", "are for create", MESSAGES["PRIVATE_CONSTRUCTOR"])
-        self._machinery = Machinery(checked)
-        self._road = self._machinery.road
+        self._runtime = ClientRuntime(checked)
+        self._pipeline = self._runtime.pipeline
         self._method = checked.decisioning_method
 
     @staticmethod
@@ -46,51 +46,51 @@ class ClientFace:
     @property
     def config(self) -> dict[str, Any]:
         """The options of this client, those left out with their defaults; a new dict each time."""
-        return asdict(self._machinery.options)
+        return asdict(self._runtime.options)
 
     @property
     def logger(self) -> Any:
         """Where this client logs to."""
-        return self._machinery.log.logger
+        return self._runtime.log.logger
 
     @property
     def decisioning_engine(self) -> DecisioningEngine | None:
         """The on-device engine; None for a server-side client."""
-        return self._machinery.engine
+        return self._runtime.engine
 
     def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
         """Tell an event to its handlers."""
-        self._machinery.events.emit(event_name, **(payload or {}))
+        self._runtime.events.emit(event_name, **(payload or {}))
 
     def stats(self) -> ClientStats:
         """The books of this client: notifications, artifact, geo lookups."""
-        return self._machinery.stats()
+        return self._runtime.stats()
 
     def _refresh(self, force: bool) -> Future[RefreshResult]:
         self._check_open()
-        engine = self._machinery.engine
+        engine = self._runtime.engine
         if engine is None:
             raise OptionError("decisioning_method", "a server-side client has no artifact to refresh")
         return engine.refresh(force=force)
 
     def _let_go(self) -> int:
         """Close the connections that nobody uses just now, and return how many there were."""
-        return self._machinery.let_go()
+        return self._runtime.let_go()
 
     def __del__(self) -> None:
-        machinery = vars(self).get("_machinery")  # not there when the options were refused
-        if machinery is None or machinery.is_closed:
+        runtime = vars(self).get("_runtime")  # not there when the options were refused
+        if runtime is None or runtime.is_closed:
             return
         idle = self._let_go()
         if idle and self._method is not DecisioningMethod.ON_DEVICE and not sys.is_finalizing():
-            client, kind = machinery.options.client, type(self).__name__
+            client, kind = runtime.options.client, type(self).__name__
             text = f"unclosed {kind} of client {client!r}: use it in a with statement, or close it"
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     def _check_open(self) -> None:
         ensure_after_fork()
-        if self._machinery.needs_check:
-            self._machinery.check()
+        if self._runtime.needs_check:
+            self._runtime.check()
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

@@ -166,12 +166,12 @@ def _add_rest(offer: OfferOptions, call: str, given: Mapping[str, Any]) -> None:
         raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
     for name, value in given.items():
         if (check := _CHECKS.get(name)) is None:
-            _tell_ignored(call, name, value)
+            _warn_ignored(call, name, value)
         elif is_given(value):
             setattr(offer, name, check(name, value))
 
 
-def _tell_ignored(call: str, name: str, value: object) -> None:
+def _warn_ignored(call: str, name: str, value: object) -> None:
     if name == "config" and value is not None:
         warn(f"{call}() ignores the option 'config': make another client for another configuration")
     elif name not in _KNOWN or (name == "events" and not isinstance(value, (DeliveryRequest, NoneType))):

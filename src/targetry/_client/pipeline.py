@@ -1,7 +1,7 @@
-"""The one road of every call: options → prepare → decide → envelope → hand back.
+"""The one pipeline of every call: options → prepare → decide → envelope → hand back.
 
 Everything that `TargetClient` and `AsyncTargetClient` have in common is here. They differ in how they wait: for
-the network, which `converse` asks them for step by step, and for the place of an IP address. What is read of the
+the network, which `delivery_flow` asks them for step by step, and for the place of an IP address. What is read of the
 world, clock and random ids, is read here and handed down.
 """
 
@@ -24,7 +24,7 @@ from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
 from targetry.delivery.hosts import DeliveryAddress, operators_cluster
-from targetry.delivery.prepare import IgnoredInput, Prepared, Standing, prepare
+from targetry.delivery.prepare import IgnoredInput, Prepared, RequestDefaults, prepare
 from targetry.delivery.response import refusal_in, response_of, text_of
 from targetry.delivery.retry import RetryBudget, pause_s
 from targetry.delivery.telemetry import Entries, TelemetryStore, measured
@@ -63,7 +63,7 @@ MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 
 
 class Engine(Protocol):
-    """What the road asks of the on-device engine's keeper."""
+    """What the pipeline asks of the on-device engine's keeper."""
 
     def in_use(self) -> tuple[RuleSet | None, bool]:
         """The rules to decide by, None until there are some, and whether they may no longer be the latest."""
@@ -75,7 +75,7 @@ class Engine(Protocol):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A step of a conversation: after `pause_s` seconds send `request`, within `timeout_s` seconds.
+    """A step of a flow: after `pause_s` seconds send `request`, within `timeout_s` seconds.
 
     `deadline` is when the whole call ends, decoding included, on the clock of `time.perf_counter`.
     """
@@ -86,14 +86,14 @@ class Attempt(msgspec.Struct, frozen=True):
     pause_s: float = 0.0
 
 
-Outcome = HttpResponse | DeliveryResponse | ApiException
-Conversation = Generator[Attempt, Outcome, TargetDeliveryResponse]
+AttemptOutcome = HttpResponse | DeliveryResponse | ApiException
+DeliveryFlow = Generator[Attempt, AttemptOutcome, TargetDeliveryResponse]
 
 
-class Call(msgspec.Struct, frozen=True):
+class PreparedCall(msgspec.Struct, frozen=True):
     """A call on its way: prepared, and with the rules that it keeps to its end.
 
-    `address_to_find` is the visitor's IP address, where rules are to decide that ask for its place. `started` is of
+    `geo_to_resolve` is the visitor's IP address, where rules are to decide that ask for its place. `started` is of
     `time.perf_counter`; `waited_s` of the call's time had gone by then.
     """
 
@@ -102,19 +102,19 @@ class Call(msgspec.Struct, frozen=True):
     is_local: bool
     is_stale: bool
     remote: RemoteDependency
-    address_to_find: Geo | None
+    geo_to_resolve: Geo | None
     now: float
     started: float
     waited_s: float = 0.0
 
-    def place(self, geo: Geo | None) -> None:
+    def set_geo(self, geo: Geo | None) -> None:
         """Decide by this place."""
         if self.prepared.request.context is not None:
             self.prepared.request.context.geo = geo
 
 
-class Road:
-    """The road of one client. `report` takes over the impressions of on-device decisions and must not block.
+class OfferPipeline:
+    """The pipeline of one client. `report` takes over the impressions of on-device decisions and must not block.
 
     Nor must `has_backlog`, whether reports wait for the Delivery API.
     """
@@ -145,7 +145,7 @@ class Road:
         hint = operators_cluster(options.target_location_hint)
         if hint is not None:
             clusters.add(hint)
-        self._standing = Standing(
+        self._defaults = RequestDefaults(
             new_id,
             log,
             options.environment_id,
@@ -159,11 +159,11 @@ class Road:
     @property
     def ignored(self) -> IgnoredInput:
         """Counts of what calls went on without."""
-        return self._standing.ignored
+        return self._defaults.ignored
 
     # prepare
 
-    def begin(self, offer: OfferOptions, submitted: float | None = None) -> Call:
+    def prepare_call(self, offer: OfferOptions, submitted: float | None = None) -> PreparedCall:
         """Choose who decides, and prepare the request for it.
 
         `submitted`: when the call was made (`time.perf_counter`), if that was earlier; its time counts from then.
@@ -197,7 +197,7 @@ class Road:
                 customer_ids=offer.customer_ids,
             )
         prepared = prepare(
-            request, offer, self._standing, visitor, now, wire=not is_local, wants_sdid=wants_sdid
+            request, offer, self._defaults, visitor, now, wire=not is_local, wants_sdid=wants_sdid
         )
         address = None
         if is_local and rules is not None and rules.geo_targeting_enabled:
@@ -205,20 +205,20 @@ class Road:
             if context is not None and context.geo is not None and context.geo.ip_address is not None:
                 address = context.geo
         waited_s = 0.0 if submitted is None else started - submitted
-        return Call(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
+        return PreparedCall(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
 
-    def deadline(self, call: Call) -> float:
+    def deadline(self, call: PreparedCall) -> float:
         """Return when the time of a call is over (`time.perf_counter`)."""
         return call.started - call.waited_s + self._timeout_s
 
     def _look_up_offset(self, now: float) -> None:
         """The server's distance from UTC; it changes at quarters of an hour only."""
-        self._standing.timezone_offset = time.localtime(now).tm_gmtoff // 60
+        self._defaults.timezone_offset = time.localtime(now).tm_gmtoff // 60
         self._offset_until = now - now % _QUARTER_S + _QUARTER_S
 
     # decide here
 
-    def decide(self, call: Call) -> TargetDeliveryResponse:
+    def decide(self, call: PreparedCall) -> TargetDeliveryResponse:
         """Decide on device and hand the impressions over."""
         prepared, rules = call.prepared, call.rules
         assert rules is not None
@@ -251,7 +251,7 @@ class Road:
 
     # decide at the edge
 
-    def converse(self, call: Call) -> Conversation:
+    def delivery_flow(self, call: PreparedCall) -> DeliveryFlow:
         """Ask the Delivery API: yields attempts, is sent what came of each, returns the result.
 
         Raises `ApiException` (`TransportError`, `DeadlineError`).
@@ -298,7 +298,7 @@ class Road:
             if telemetry:
                 self.telemetry.take_back(telemetry)
 
-    def _http_request(self, call: Call, cluster: str | None) -> HttpRequest:
+    def _http_request(self, call: PreparedCall, cluster: str | None) -> HttpRequest:
         prepared = call.prepared
         try:
             body = json_bytes(prepared.request)
@@ -346,13 +346,15 @@ class Road:
         """Return the error of a call whose response came in time, but was too large to be decoded in time."""
         return DeadlineError(reason=f"no result within {self._timeout_s:g} s (while decoding the response)")
 
-    def _arrived(self, call: Call, response: DeliveryResponse, cluster: str | None) -> TargetDeliveryResponse:
+    def _arrived(
+        self, call: PreparedCall, response: DeliveryResponse, cluster: str | None
+    ) -> TargetDeliveryResponse:
         """Return the result of an answer that came from `cluster`, None for the client's own host."""
         now = time.time()
         prepared = call.prepared
         hint = learned_hint(prepared, response, self._options.server_domain)
         if hint is not None:
-            self._standing.sticky_cluster = hint
+            self._defaults.sticky_cluster = hint
             self._clusters.add(hint)
         if prepared.cluster != cluster:
             prepared = msgspec.structs.replace(prepared, cluster=cluster)
@@ -364,7 +366,7 @@ class Road:
         remote = call.remote
         return envelope(prepared, response, _SERVER_SIDE_NAME, now, [*remote.mboxes], [*remote.views])
 
-    def _measure(self, call: Call, response: DeliveryResponse, now: float) -> None:
+    def _measure(self, call: PreparedCall, response: DeliveryResponse, now: float) -> None:
         took = (time.perf_counter() - call.started) * 1000
         method = _ON_DEVICE if call.is_local else _SERVER_SIDE
         self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
@@ -381,7 +383,7 @@ def delivery_address(options: ClientOptions) -> DeliveryAddress:
     )
 
 
-def foreign(error: Exception) -> ApiException:
+def as_transport_error(error: Exception) -> ApiException:
     """The failure of a transport as one of ours; a user's own transport may raise anything."""
     if isinstance(error, ApiException):
         return error

@@ -1,6 +1,6 @@
-"""What a client is made of besides its skin: log, events, engine, geo, notifier, and the road that uses them.
+"""What a client is made of besides its skin: log, events, engine, geo, notifier, and the pipeline that uses them.
 
-The sync and the asyncio client have the same machinery. Background work, the artifact's and the notifications', is
+The sync and the asyncio client have the same runtime. Background work, the artifact's and the notifications', is
 done by threads over a sync transport in both.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import ClientOptions
-from targetry._client.pipeline import SDK_HEADERS, Road, delivery_address
+from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
 from targetry._runtime.at_exit import close_at_exit
 from targetry._runtime.daemon_threads import refused_thread_count, start_daemon_thread
 from targetry._runtime.forks import ensure_after_fork, register_fork_handler
@@ -71,7 +71,7 @@ class ClientStats(msgspec.Struct, frozen=True):
     skipped_rules: dict[str, int] = {}
 
 
-class Machinery:
+class ClientRuntime:
     """Made from checked options; `open` starts it, `close` stops it."""
 
     def __init__(self, options: ClientOptions) -> None:
@@ -104,7 +104,7 @@ class Machinery:
             log=self.log,
             spool_path=options.notification_spool,
         )
-        self.road = Road(
+        self.pipeline = OfferPipeline(
             options,
             engine=self.engine,
             log=self.log,
@@ -118,10 +118,12 @@ class Machinery:
         self.needs_check = False  # whether `check` has something to do before a call
         self._opened = OneShotEvent()
         self._closed = OneShotEvent()  # wakes the thread that waits to emit `client_ready`
-        self._untold: deque[str] = deque()  # `client_ready`, if the system refused the thread to emit it
+        self._pending_events: deque[str] = (
+            deque()
+        )  # `client_ready`, if the system refused the thread to emit it
         register_fork_handler(self)
         if self._own_transport is not None:
-            close_at_exit(self, Machinery._leave)
+            close_at_exit(self, ClientRuntime._leave)
 
     def _engine(self, telemetry: TelemetryStore) -> DecisioningEngine:
         return DecisioningEngine(
@@ -130,7 +132,7 @@ class Machinery:
             events=self.events,
             log=self.log,
             telemetry=telemetry,
-            on_ready=self._tell_ready,
+            on_ready=self._schedule_client_ready,
         )
 
     def geo(self) -> GeoLookup | GeoDatabase | None:
@@ -174,7 +176,7 @@ class Machinery:
             own.prepare()  # so that the first call does not pay for it within its deadline
         try:
             if self.engine is None:
-                self._tell_ready()
+                self._schedule_client_ready()
                 return
             self.engine.start()
             self.engine.wait_ready()
@@ -188,17 +190,17 @@ class Machinery:
             self.needs_check = True
             raise ClosedError("the client is closed")
         try:
-            self._untold.pop()
+            self._pending_events.pop()
         except IndexError:  # another thread does it
             return
-        self._tell_ready()
+        self._schedule_client_ready()
 
     def after_fork(self) -> None:
         """In a child: the telemetry that waits is the parent's, who tells it."""
-        self.road.telemetry_reports.after_fork()
+        self.pipeline.telemetry_reports.after_fork()
 
     def flush(self, timeout: float) -> bool:
-        self.road.telemetry_reports.flush()
+        self.pipeline.telemetry_reports.flush()
         return self.notifier.flush(timeout)
 
     def stats(self) -> ClientStats:
@@ -206,12 +208,12 @@ class Machinery:
             notifications=self.notifier.stats(),
             artifact=self.engine.stats() if self.engine is not None else None,
             geo=self._geo.stats() if isinstance(self._geo, BaseGeoLookup) else None,
-            telemetry_dropped=self.road.telemetry.dropped,
+            telemetry_dropped=self.pipeline.telemetry.dropped,
             handler_failures=self.events.failures,
-            ignored=msgspec.structs.replace(self.road.ignored),
+            ignored=msgspec.structs.replace(self.pipeline.ignored),
             threads_refused=refused_thread_count(),
             unusable_rules=self.engine.unusable_rules() if self.engine is not None else {},
-            skipped_rules=self.road.skipped_rules.counts,
+            skipped_rules=self.pipeline.skipped_rules.counts,
         )
 
     def close(self, timeout: float) -> None:
@@ -224,7 +226,7 @@ class Machinery:
         deadline = time.monotonic() + timeout
         if self.engine is not None:
             self.engine.close(min(timeout, 0.5))
-        self.road.telemetry_reports.close(0)
+        self.pipeline.telemetry_reports.close(0)
         self.notifier.close(max(0.0, deadline - time.monotonic()))
         if self._geo is not None:
             self._geo.close()
@@ -252,18 +254,18 @@ class Machinery:
     def _has_backlog(self) -> bool:
         return self.options.send_notification_func is None and self.notifier.has_backlog
 
-    def _tell_ready(self) -> None:
+    def _schedule_client_ready(self) -> None:
         """Tell `client_ready` from a thread of its own, a moment after `create` has returned (D-05)."""
         if self.options.events is None or CLIENT_READY not in self.options.events:
             return
-        if start_daemon_thread("targetry-client-ready", self._emit_ready) is None:
+        if start_daemon_thread("targetry-client-ready", self._emit_client_ready) is None:
             self.log.error(
                 "client_ready is delayed: the system gives no thread; trying again at a later call"
             )
-            self._untold.append(CLIENT_READY)
+            self._pending_events.append(CLIENT_READY)
             self.needs_check = True
 
-    def _emit_ready(self) -> None:
+    def _emit_client_ready(self) -> None:
         self._opened.wait()
         if not self._closed.wait(_READY_DELAY_S):
             self.events.emit(CLIENT_READY)

@@ -1,4 +1,4 @@
-"""`TargetClient`: the sync skin over the road that every call takes (spec/client.md)."""
+"""`TargetClient`: the sync skin over the pipeline that every call takes (spec/client.md)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from targetry._client.base import ClientFace, is_overridden
+from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
     OfferOptions,
     attribute_options,
@@ -17,7 +17,7 @@ from targetry._client.call_options import (
 )
 from targetry._client.callbacks import CallbackPool
 from targetry._client.options import client_options
-from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, Call, foreign
+from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class TargetClient(ClientFace):
+class TargetClient(BaseClient):
     """Asks Adobe Target, or decides for it on device, which offers a visitor gets.
 
     Made by `create`, used by any number of threads, and closed when it is no longer needed (`with`, or `close()`).
@@ -41,8 +41,8 @@ class TargetClient(ClientFace):
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         """Not for callers: use `TargetClient.create`."""
         super().__init__(options)
-        self._callbacks = CallbackPool(self._machinery.log)
-        self._geo = self._machinery.geo()
+        self._callbacks = CallbackPool(self._runtime.log)
+        self._geo = self._runtime.geo()
 
     @classmethod
     def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
@@ -55,7 +55,7 @@ class TargetClient(ClientFace):
         """
         checked = client_options(options, keywords)
         client = cls({"internal": checked})
-        client._machinery.open()
+        client._runtime.open()
         return client
 
     def get_offers(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
@@ -73,8 +73,8 @@ class TargetClient(ClientFace):
         self._check_open()
         offer = offer_options(options, keywords, self._method)
         if offer.callback is None:
-            return self._offers(offer)
-        return self._later(offer, self._offers)
+            return self._decide(offer)
+        return self._submit(offer, self._decide)
 
     def get_attributes(
         self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
@@ -90,9 +90,9 @@ class TargetClient(ClientFace):
         def ask(offer: OfferOptions, submitted: float | None = None) -> AttributesProvider:
             if is_overridden(self.get_offers, _GET_OFFERS):
                 return AttributesProvider(self.get_offers(offers_call(offer.request, options, keywords)))
-            return AttributesProvider(self._offers(offer, submitted))
+            return AttributesProvider(self._decide(offer, submitted))
 
-        return ask(offer) if offer.callback is None else self._later(offer, ask)
+        return ask(offer) if offer.callback is None else self._submit(offer, ask)
 
     def send_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
         """Report displays and clicks (Adobe: "Send Notifications", Python); always asks the Delivery API.
@@ -102,8 +102,8 @@ class TargetClient(ClientFace):
         self._check_open()
         offer = notification_options(options, keywords)
         if offer.callback is None:
-            return self._offers(offer)
-        return self._later(offer, self._offers)
+            return self._decide(offer)
+        return self._submit(offer, self._decide)
 
     def refresh_artifact(self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S) -> RefreshResult:
         """Request the artifact now instead of at the next poll, and wait for what comes of it.
@@ -129,7 +129,7 @@ class TargetClient(ClientFace):
 
     def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
-        return self._machinery.flush(timeout)
+        return self._runtime.flush(timeout)
 
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """Stop polling, send what impressions are left within `timeout` seconds, and close the connections.
@@ -137,7 +137,7 @@ class TargetClient(ClientFace):
         May be called twice; calls of other kinds raise `ClosedError` afterwards.
         """
         self._callbacks.close()
-        self._machinery.close(timeout)
+        self._runtime.close(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -147,32 +147,32 @@ class TargetClient(ClientFace):
     ) -> None:
         self.close()
 
-    def _later(self, offer: OfferOptions, call: Callable[[OfferOptions, float], T]) -> AsyncResult[T]:
+    def _submit(self, offer: OfferOptions, call: Callable[[OfferOptions, float], T]) -> AsyncResult[T]:
         assert offer.callback is not None
         submitted = time.perf_counter()
-        deadline = submitted + self._machinery.options.timeout / 1000
+        deadline = submitted + self._runtime.options.timeout / 1000
         return self._callbacks.submit(
             lambda: call(offer, submitted), offer.callback, offer.err_callback, deadline
         )
 
-    def _offers(self, offer: OfferOptions, submitted: float | None = None) -> TargetDeliveryResponse:
-        road = self._road
-        call = road.begin(offer, submitted)
+    def _decide(self, offer: OfferOptions, submitted: float | None = None) -> TargetDeliveryResponse:
+        pipeline = self._pipeline
+        call = pipeline.prepare_call(offer, submitted)
         if not call.is_local:
-            return self._ask(call)
-        address = call.address_to_find
+            return self._call_delivery_api(call)
+        address = call.geo_to_resolve
         if address is not None and self._geo is not None:
-            left_s = road.deadline(call) - time.perf_counter()
-            call.place(self._geo.resolve(address, enabled=True, within_s=left_s))
-        return road.decide(call)
+            left_s = pipeline.deadline(call) - time.perf_counter()
+            call.set_geo(self._geo.resolve(address, enabled=True, within_s=left_s))
+        return pipeline.decide(call)
 
-    def _ask(self, call: Call) -> TargetDeliveryResponse:
-        conversation = self._road.converse(call)
-        attempt = next(conversation)
+    def _call_delivery_api(self, call: PreparedCall) -> TargetDeliveryResponse:
+        flow = self._pipeline.delivery_flow(call)
+        attempt = next(flow)
         while True:
             outcome = self._send(attempt)
             try:
-                attempt = conversation.send(outcome)
+                attempt = flow.send(outcome)
             except StopIteration as end:
                 result: TargetDeliveryResponse = end.value
                 return result
@@ -181,11 +181,11 @@ class TargetClient(ClientFace):
         if attempt.pause_s:
             time.sleep(attempt.pause_s)
         try:
-            return self._machinery.transport.send(
+            return self._runtime.transport.send(
                 attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
             )
         except Exception as error:
-            return foreign(error)
+            return as_transport_error(error)
 
 
 _GET_OFFERS: Final = TargetClient.get_offers

@@ -34,7 +34,7 @@ _MODELS: Final[dict[str, type[Model]]] = {
 }
 
 
-class Answer(Protocol):
+class RawResponse(Protocol):
     """What `deserialize` reads: any object with the JSON text as `data`."""
 
     @property
@@ -101,7 +101,7 @@ class ApiClient:
             return obj.value
         return obj.isoformat() if hasattr(obj, "isoformat") else obj
 
-    def deserialize(self, response: Answer, response_type: str | type[Model]) -> Any:
+    def deserialize(self, response: RawResponse, response_type: str | type[Model]) -> Any:
         """Read the JSON text `response.data` as a model, by class or name, `list[…]` or `dict(str, …)` of one, or `object`.
 
         Raises `ApiValueError` for what is no JSON, does not fit, or a type that is none of these.

@@ -112,7 +112,7 @@ class IgnoredInput(msgspec.Struct):
     notifications: int = 0
 
 
-class Standing(msgspec.Struct):
+class RequestDefaults(msgspec.Struct):
     """What is the same for all calls of a client, for a while.
 
     `sticky_cluster` is the client's own, configured or learned; `timezone_offset` the server's, in minutes east.
@@ -133,7 +133,7 @@ class Standing(msgspec.Struct):
 def prepare(
     request: DeliveryRequest,
     asked: Asked,
-    standing: Standing,
+    defaults: RequestDefaults,
     visitor: VisitorLike | None,
     now: float,
     *,
@@ -145,49 +145,49 @@ def prepare(
     `wire=False` prepares for an on-device decision, which cannot do without a visitor id.
     With `wants_sdid` the visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
     """
-    new_id, log = standing.new_id, standing.log
+    new_id, log = defaults.new_id, defaults.log
     session_id, device_id = asked.session_id, None
     if asked.target_cookie:
         cookie = _usable(parse_target_cookie(asked.target_cookie, now))
         session_id, device_id = cookie.session_id or session_id, cookie.device_id
-    cluster, routed_by_cookie = standing.sticky_cluster, False
+    cluster, routed_by_cookie = defaults.sticky_cluster, False
     if device_id or asked.target_location_hint:
-        routing_id = device_id if standing.cookies_route else None
+        routing_id = device_id if defaults.cookies_route else None
         cluster, routed_by_cookie = _route(routing_id, asked.target_location_hint, cluster, log)
     values = visitor.get_visitor_values() if visitor is not None else None
 
     if not request.request_id:
         request.request_id = new_id()
     if request.environment_id is None:
-        request.environment_id = standing.environment_id
+        request.environment_id = defaults.environment_id
     if wire or device_id or visitor is not None or asked.customer_ids is not None:
         _fill_id(request, device_id, visitor, values, asked.customer_ids)
     if not wire:
         ensure_visitor_id(request, cluster, new_id)
-    if standing.property_token or request._property is not None:
-        _fill_property(request, standing.property_token, log)
+    if defaults.property_token or request._property is not None:
+        _fill_property(request, defaults.property_token, log)
     context = request.context
     if context is None:
         context = request.context = Context(_WEB)
     elif context.channel not in _CHANNELS:
         context.channel = _WEB
     if context.geo is not None and context.geo.ip_address is not None:
-        _check_address(context, context.geo, context.geo.ip_address, standing, wire=wire)
+        _check_address(context, context.geo, context.geo.ip_address, defaults, wire=wire)
     if context.time_offset_in_minutes is None:
-        context.time_offset_in_minutes = standing.timezone_offset
+        context.time_offset_in_minutes = defaults.timezone_offset
     if (execute := request.execute) is not None:
         if execute.mboxes is not None:
-            execute.mboxes = _numbered(execute.mboxes, standing)
+            execute.mboxes = _numbered(execute.mboxes, defaults)
         if execute.mboxes is None and execute.page_load is None:
             request.execute = None
     if (prefetch := request.prefetch) is not None:
         if prefetch.mboxes is not None:
-            prefetch.mboxes = _numbered(prefetch.mboxes, standing)
+            prefetch.mboxes = _numbered(prefetch.mboxes, defaults)
         prefetch.views = prefetch.views or None
         if prefetch.mboxes is None and prefetch.views is None and prefetch.page_load is None:
             request.prefetch = None
     if request.notifications is not None:
-        _leave_out_invalid_notifications(request, request.notifications, standing)
+        _leave_out_invalid_notifications(request, request.notifications, defaults)
     if request.experience_cloud is None and visitor is None:
         request.experience_cloud = ExperienceCloud(analytics=AnalyticsRequest(logging=_SERVER_SIDE))
     else:
@@ -281,45 +281,47 @@ def _fill_property(request: DeliveryRequest, property_token: str | None, log: Lo
         log.debug(_PROPERTY_MISMATCH, own.token, property_token)
 
 
-def _check_address(context: Context, geo: Geo, address: str, standing: Standing, *, wire: bool) -> None:
+def _check_address(
+    context: Context, geo: Geo, address: str, defaults: RequestDefaults, *, wire: bool
+) -> None:
     """Go on without an address that is none; on device, the literal for an unknown one is left to the lookup."""
     if is_ip_address(address) or (address == UNKNOWN_IP_ADDRESS and not wire):
         return
     geo.ip_address = None
     if geo == _EMPTY_GEO:
         context.geo = None
-    standing.ignored.ip_addresses += 1
-    if standing.rate_limited_log is not None:
-        standing.rate_limited_log.warning("ip-address", _NO_ADDRESS, standing.ignored.ip_addresses)
-    standing.log.debug(_IGNORED_ADDRESS, address)
+    defaults.ignored.ip_addresses += 1
+    if defaults.rate_limited_log is not None:
+        defaults.rate_limited_log.warning("ip-address", _NO_ADDRESS, defaults.ignored.ip_addresses)
+    defaults.log.debug(_IGNORED_ADDRESS, address)
 
 
-def _numbered(mboxes: list[MboxRequest], standing: Standing) -> list[MboxRequest] | None:
+def _numbered(mboxes: list[MboxRequest], defaults: RequestDefaults) -> list[MboxRequest] | None:
     """The mboxes that have a name; one without an index gets its place among them, from 0 (D-09)."""
     place = 0
     for mbox in mboxes:
         if not mbox.name:
-            return _numbered(_named(mboxes, standing), standing)
+            return _numbered(_named(mboxes, defaults), defaults)
         if mbox.index is None:
             mbox.index = place
         place += 1
     return mboxes if place else None
 
 
-def _named(mboxes: list[MboxRequest], standing: Standing) -> list[MboxRequest]:
+def _named(mboxes: list[MboxRequest], defaults: RequestDefaults) -> list[MboxRequest]:
     named = []
     for position, mbox in enumerate(mboxes):
         if mbox.name:
             named.append(mbox)
         else:
-            standing.ignored.mboxes += 1
-            standing.log.error(_MBOX_INVALID, position)
-            standing.log.debug(_LEFT_OUT, mbox)
+            defaults.ignored.mboxes += 1
+            defaults.log.error(_MBOX_INVALID, position)
+            defaults.log.debug(_LEFT_OUT, mbox)
     return named
 
 
 def _leave_out_invalid_notifications(
-    request: DeliveryRequest, notifications: list[Notification], standing: Standing
+    request: DeliveryRequest, notifications: list[Notification], defaults: RequestDefaults
 ) -> None:
     """Keep the notifications with an id, a timestamp and a type that the API knows.
 
@@ -331,9 +333,9 @@ def _leave_out_invalid_notifications(
         if fault is None:
             valid.append(notification)
         else:
-            standing.ignored.notifications += 1
-            standing.log.error(_NOTIFICATION_INVALID, position, fault)
-            standing.log.debug(_LEFT_OUT, notification)
+            defaults.ignored.notifications += 1
+            defaults.log.error(_NOTIFICATION_INVALID, position, fault)
+            defaults.log.debug(_LEFT_OUT, notification)
     request.notifications = valid or None
     if valid or not notifications or request.execute is not None or request.prefetch is not None:
         return

@@ -13,7 +13,7 @@ from targetry.models.class_data import AttributeMap, OpenApiTypes, attributes_of
 from targetry.models.constraint import ConstraintError, root_of
 from targetry.models.containers import holds_plain_data
 from targetry.models.reading import read
-from targetry.models.scalars import Manner, type_name
+from targetry.models.scalars import ReadMode, type_name
 from targetry.models.writing import json_text, plain, shown_whole
 
 
@@ -31,8 +31,8 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     if not TYPE_CHECKING:
         __dict__ = property(attributes_of)
 
-    _manner: ClassVar[Manner] = Manner()
-    _is_answer: ClassVar[bool] = False
+    _read_mode: ClassVar[ReadMode] = ReadMode()
+    _is_response: ClassVar[bool] = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes by their Python names in order of declaration, None included, models as dicts.
@@ -68,7 +68,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
         try:
             return msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):
-            return read(_parse(text, root_of(cls)), cls, root_of(cls), cls._manner)
+            return read(_parse(text, root_of(cls)), cls, root_of(cls), cls._read_mode)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -83,7 +83,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
                 pass
         elif isinstance(mapping, msgspec.Struct):
             raise ConstraintError(root_of(cls), f"must be a mapping, not {type_name(mapping)}")
-        return read(mapping, cls, root_of(cls), cls._manner)
+        return read(mapping, cls, root_of(cls), cls._read_mode)
 
 
 def _parse(text: str | bytes, path: str) -> Any:

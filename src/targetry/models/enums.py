@@ -81,8 +81,8 @@ if TYPE_CHECKING:
     ScreenOrientationTypeValue: TypeAlias = ScreenOrientationType | Literal["portrait", "landscape"]
 
     # What answers hold: a server may send words that this version does not know.
-    AnsweredMetricType: TypeAlias = MetricType | str
-    AnsweredOptionType: TypeAlias = OptionType | str
+    ResponseMetricType: TypeAlias = MetricType | str
+    ResponseOptionType: TypeAlias = OptionType | str
 else:
 
     def _one_of(enum: type[StrEnum]) -> Any:
@@ -99,5 +99,5 @@ else:
     MobilePlatformTypeValue = _one_of(MobilePlatformType)
     ScreenOrientationTypeValue = _one_of(ScreenOrientationType)
 
-    AnsweredMetricType = Annotated[str, Meta(extra={"type": "MetricType"})]
-    AnsweredOptionType = Annotated[str, Meta(extra={"type": "OptionType"})]
+    ResponseMetricType = Annotated[str, Meta(extra={"type": "MetricType"})]
+    ResponseOptionType = Annotated[str, Meta(extra={"type": "OptionType"})]

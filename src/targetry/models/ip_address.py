@@ -40,7 +40,7 @@ def parse_ip_address(text: str) -> str | None:
     return address if is_ip_address(address) else None
 
 
-def read_ip_address(value: object, kind: Any, path: str, manner: Any) -> str:
+def read_ip_address(value: object, kind: Any, path: str, mode: Any) -> str:
     """Return the text of an address that was given in any form; a text that is no address where it is none.
 
     Takes texts, bytes (headers of ASGI), objects of `ipaddress`, and lists and tuples, of which the first entry counts.

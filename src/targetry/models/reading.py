@@ -20,7 +20,7 @@ from targetry.models.constraint import ConstraintError
 from targetry.models.containers import TooManyEntriesError, read_mapping, read_sequence
 from targetry.models.ip_address import read_ip_address
 from targetry.models.scalars import (
-    Manner,
+    ReadMode,
     check_length,
     is_scalar,
     plain_scalar,
@@ -39,13 +39,13 @@ from targetry.models.scalars import (
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def read(value: object, model: type[T], path: str, manner: Manner) -> T:
+def read(value: object, model: type[T], path: str, mode: ReadMode) -> T:
     """Return a new `model` with what `value` holds: a model, or a mapping with the names of the wire.
 
     Shares with `value` only free JSON (`Option.content`). Raises ConstraintError, and nothing else.
     """
     try:
-        return cast(T, _read_struct(value, kind_of(model), path, manner))
+        return cast(T, _read_struct(value, kind_of(model), path, mode))
     except ConstraintError:
         raise
     except Exception as error:
@@ -62,16 +62,16 @@ def kind_of(model: type[msgspec.Struct]) -> kinds.StructType:
     return cast(kinds.StructType, kinds.type_info(model))
 
 
-def _read(value: object, kind: kinds.Type, path: str, manner: Manner) -> Any:
+def _read(value: object, kind: kinds.Type, path: str, mode: ReadMode) -> Any:
     try:
-        return _READERS[type(kind)](value, kind, path, manner)
+        return _READERS[type(kind)](value, kind, path, mode)
     except ConstraintError:
         raise
     except Exception as error:  # a class of the caller's own may raise anything
         raise _unreadable(path, error) from error
 
 
-def _read_struct(value: object, kind: kinds.StructType, path: str, manner: Manner) -> Any:
+def _read_struct(value: object, kind: kinds.StructType, path: str, mode: ReadMode) -> Any:
     if issubclass(type(value), kind.cls):
         given = {field.name: getattr(value, field.name, None) for field in kind.fields}
     elif (items := read_mapping(value)) is not None:
@@ -80,70 +80,70 @@ def _read_struct(value: object, kind: kinds.StructType, path: str, manner: Manne
         raise ConstraintError(path, f"must be {kind.cls.__name__}, not {type_name(value)}")
     for field in kind.fields:
         if given.get(field.name) is not None:
-            given[field.name] = _read(given[field.name], field.type, f"{path}.{field.name}", manner)
+            given[field.name] = _read(given[field.name], field.type, f"{path}.{field.name}", mode)
     return kind.cls(**given)
 
 
-def _read_list(value: object, kind: kinds.ListType, path: str, manner: Manner) -> list[Any]:
+def _read_list(value: object, kind: kinds.ListType, path: str, mode: ReadMode) -> list[Any]:
     items = read_sequence(value)
     if items is None:
         raise ConstraintError(path, f"must be a list, not {type_name(value)}")
-    if manner.constraints:
+    if mode.constraints:
         check_length(items, kind, path, "item")
-    return [_read_item(item, kind.item_type, f"{path}[{index}]", manner) for index, item in enumerate(items)]
+    return [_read_item(item, kind.item_type, f"{path}[{index}]", mode) for index, item in enumerate(items)]
 
 
-def _read_item(value: object, kind: kinds.Type, path: str, manner: Manner) -> Any:
+def _read_item(value: object, kind: kinds.Type, path: str, mode: ReadMode) -> Any:
     if value is None:
         raise ConstraintError(path, "must not be null")
-    return _read(value, kind, path, manner)
+    return _read(value, kind, path, mode)
 
 
-def _read_dict(value: object, kind: kinds.DictType, path: str, manner: Manner) -> dict[str, Any]:
+def _read_dict(value: object, kind: kinds.DictType, path: str, mode: ReadMode) -> dict[str, Any]:
     items = read_mapping(value)
     if items is None:
         raise ConstraintError(path, f"must be a mapping, not {type_name(value)}")
-    if manner.constraints:
+    if mode.constraints:
         check_length(items, kind, path, "entry")
     result = {}
     for key, item in items.items():
         place = f"{path}[{shown(key)}]"
-        result[_read_name(key, kind.key_type, place, manner)] = _read(item, kind.value_type, place, manner)
+        result[_read_name(key, kind.key_type, place, mode)] = _read(item, kind.value_type, place, mode)
     return result
 
 
-def _read_name(key: object, kind: kinds.Type, path: str, manner: Manner) -> str:
+def _read_name(key: object, kind: kinds.Type, path: str, mode: ReadMode) -> str:
     try:
-        return read_text(key, kind, path, manner)
+        return read_text(key, kind, path, mode)
     except ConstraintError as error:
         raise ConstraintError(path, f"the name {error.reason}") from None
 
 
-def _read_union(value: object, kind: kinds.UnionType, path: str, manner: Manner) -> Any:
+def _read_union(value: object, kind: kinds.UnionType, path: str, mode: ReadMode) -> Any:
     if value is None:  # every union of ours has it
         return None
     choices = [choice for choice in kind.types if not isinstance(choice, kinds.NoneType)]
     if len(choices) == 1:
-        return _read(value, choices[0], path, manner)
+        return _read(value, choices[0], path, mode)
     plain = plain_scalar(value)
     choices = [choice for choice in choices if is_scalar(plain, choice)]
     if not choices:
         raise ConstraintError(path, f"must be a string, a number or a boolean, not {type_name(value)}")
-    return _read(plain, choices[0], path, manner)
+    return _read(plain, choices[0], path, mode)
 
 
-def _read_metadata(value: object, kind: kinds.Metadata, path: str, manner: Manner) -> Any:
+def _read_metadata(value: object, kind: kinds.Metadata, path: str, mode: ReadMode) -> Any:
     reader = _NAMED_READERS.get((kind.extra or {}).get("reads", ""))
     if reader is None:
-        return _read(value, kind.type, path, manner)
-    return reader(value, kind.type, path, manner)
+        return _read(value, kind.type, path, mode)
+    return reader(value, kind.type, path, mode)
 
 
-def _read_any(value: object, kind: kinds.AnyType, path: str, manner: Manner) -> Any:
+def _read_any(value: object, kind: kinds.AnyType, path: str, mode: ReadMode) -> Any:
     return value
 
 
-_READERS: dict[type[kinds.Type], Callable[[Any, Any, str, Manner], Any]] = {
+_READERS: dict[type[kinds.Type], Callable[[Any, Any, str, ReadMode], Any]] = {
     kinds.StructType: _read_struct,
     kinds.ListType: _read_list,
     kinds.DictType: _read_dict,
@@ -158,7 +158,7 @@ _READERS: dict[type[kinds.Type], Callable[[Any, Any, str, Manner], Any]] = {
     kinds.DateTimeType: read_datetime,
 }
 
-_NAMED_READERS: dict[str, Callable[[Any, Any, str, Manner], Any]] = {
+_NAMED_READERS: dict[str, Callable[[Any, Any, str, ReadMode], Any]] = {
     "id": read_id,
     "timestamp": read_timestamp,
     "ip_address": read_ip_address,

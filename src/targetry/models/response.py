@@ -11,32 +11,32 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from targetry.models.base import Model
-from targetry.models.enums import AnsweredMetricType, AnsweredOptionType
-from targetry.models.scalars import Manner
+from targetry.models.enums import ResponseMetricType, ResponseOptionType
+from targetry.models.scalars import ReadMode
 from targetry.models.visitor import VisitorId
 
 TraceDocument = dict[str, Any]
 
 
-class Answer(Model):
+class ResponseModel(Model):
     """A model that a server fills."""
 
-    _manner: ClassVar[Manner] = Manner(casts=True)
-    _is_answer: ClassVar[bool] = True
+    _read_mode: ClassVar[ReadMode] = ReadMode(casts=True)
+    _is_response: ClassVar[bool] = True
 
 
-class AnalyticsPayload(Answer):
+class AnalyticsPayload(ResponseModel):
     """`tnta` names activity and experience; it is to be forwarded to Analytics as it is."""
 
     pe: str | None = None
     tnta: str | None = None
 
 
-class AnalyticsResponse(Answer):
+class AnalyticsResponse(ResponseModel):
     payload: AnalyticsPayload | None = None
 
 
-class Action(Answer):
+class Action(ResponseModel):
     """`content` is any JSON."""
 
     type: str | None = None
@@ -45,26 +45,26 @@ class Action(Answer):
     content: Annotated[Any, Meta(extra={"type": "OneOfstringobject"})] = None
 
 
-class Option(Answer):
+class Option(ResponseModel):
     """`content` is any JSON: HTML, a URL, or for the type actions a list of dicts.
 
     `event_token` comes with prefetched options only, and goes back in a notification.
     """
 
-    type: AnsweredOptionType | None = None
+    type: ResponseOptionType | None = None
     content: Annotated[Any, Meta(extra={"type": "OneOfstringobjectarray"})] = None
     event_token: str | None = None
     response_tokens: dict[str, Any] | None = None
 
 
-class Metric(Answer):
-    type: AnsweredMetricType | None = None
+class Metric(ResponseModel):
+    type: ResponseMetricType | None = None
     selector: str | None = None
     event_token: str | None = None
     analytics: AnalyticsResponse | None = None
 
 
-class PageLoadResponse(Answer):
+class PageLoadResponse(ResponseModel):
     options: list[Option] | None = None
     metrics: list[Metric] | None = None
     analytics: AnalyticsResponse | None = None
@@ -72,7 +72,7 @@ class PageLoadResponse(Answer):
     trace: TraceDocument | None = None
 
 
-class MboxAnswer(Answer):
+class BaseMboxResponse(ResponseModel):
     """The common part of mboxes; never used by itself, so that neither is an instance of the other."""
 
     index: int | None = None
@@ -83,17 +83,17 @@ class MboxAnswer(Answer):
     trace: TraceDocument | None = None
 
 
-class MboxResponse(MboxAnswer):
+class MboxResponse(BaseMboxResponse):
     pass
 
 
-class PrefetchMboxResponse(MboxAnswer):
+class PrefetchMboxResponse(BaseMboxResponse):
     """`state` goes back in the notification of the mbox."""
 
     state: str | None = None
 
 
-class View(Answer):
+class View(ResponseModel):
     """`state` goes back in the notification of the view."""
 
     name: str | None = None
@@ -105,12 +105,12 @@ class View(Answer):
     trace: TraceDocument | None = None
 
 
-class ExecuteResponse(Answer):
+class ExecuteResponse(ResponseModel):
     page_load: PageLoadResponse | None = None
     mboxes: list[MboxResponse] | None = None
 
 
-class PrefetchResponse(Answer):
+class PrefetchResponse(ResponseModel):
     """`metrics` are click metrics that belong to no view."""
 
     views: list[View] | None = None
@@ -119,14 +119,14 @@ class PrefetchResponse(Answer):
     metrics: list[Metric] | None = None
 
 
-class NotificationResponse(Answer):
+class NotificationResponse(ResponseModel):
     """That the notification with this id was processed."""
 
     id: str | None = None
     trace: TraceDocument | None = None
 
 
-class DeliveryResponse(Answer):
+class DeliveryResponse(ResponseModel):
     """`client` is the client code, `edge_host` the host that later requests of this visitor should go to."""
 
     status: int | None = None
@@ -140,7 +140,7 @@ class DeliveryResponse(Answer):
     telemetry_server_token: str | None = None
 
 
-class UnexpectedError(Answer):
+class UnexpectedError(ResponseModel):
     """The body of an answer with an error's status."""
 
     status: int | None = None

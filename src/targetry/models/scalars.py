@@ -25,55 +25,55 @@ _HUGE = 10**_SHOWN
 _HUGE_FLOAT: Final = 2.0**63  # to write out a whole number beyond it could take for ever
 
 
-class Manner(msgspec.Struct, frozen=True):
+class ReadMode(msgspec.Struct, frozen=True):
     """`constraints`: lengths, ranges and enums hold. `casts`: texts and integers are converted into each other."""
 
     constraints: bool = False
     casts: bool = False
 
 
-def read_text(value: object, kind: Any, path: str, manner: Manner) -> str:
+def read_text(value: object, kind: Any, path: str, mode: ReadMode) -> str:
     text = plain_text(value)
-    if text is None and manner.casts and isinstance(value, int | float):
+    if text is None and mode.casts and isinstance(value, int | float):
         text = str(value)
-    return _checked_text(text, value, "a string", kind, path, manner)
+    return _checked_text(text, value, "a string", kind, path, mode)
 
 
-def read_id(value: object, kind: Any, path: str, manner: Manner) -> str:
+def read_id(value: object, kind: Any, path: str, mode: ReadMode) -> str:
     """Return an id as text. Whole numbers (keys of a database) and UUIDs are ids too; booleans and bytes are not."""
-    return _checked_text(text_of_id(value), value, "a string, an integer or a UUID", kind, path, manner)
+    return _checked_text(text_of_id(value), value, "a string, an integer or a UUID", kind, path, mode)
 
 
-def _checked_text(text: str | None, value: object, wanted: str, kind: Any, path: str, manner: Manner) -> str:
+def _checked_text(text: str | None, value: object, wanted: str, kind: Any, path: str, mode: ReadMode) -> str:
     if text is None:
         raise ConstraintError(path, f"must be {wanted}, not {type_name(value)}")
-    if manner.constraints:
+    if mode.constraints:
         check_length(text, kind, path, "character")
     return text
 
 
-def read_literal(value: object, kind: Any, path: str, manner: Manner) -> str:
-    text = read_text(value, kinds.StrType(), path, manner)
-    if manner.constraints and text not in kind.values:
+def read_literal(value: object, kind: Any, path: str, mode: ReadMode) -> str:
+    text = read_text(value, kinds.StrType(), path, mode)
+    if mode.constraints and text not in kind.values:
         raise ConstraintError(path, f"must be one of: {', '.join(kind.values)}; not {shown(text)}")
     return text
 
 
-def read_int(value: object, kind: Any, path: str, manner: Manner) -> int:
+def read_int(value: object, kind: Any, path: str, mode: ReadMode) -> int:
     number = plain_number(value)
-    if number is None and manner.casts:
+    if number is None and mode.casts:
         number = _cast_int(value)
     if number is None or (isinstance(number, float) and not number.is_integer()):
         raise ConstraintError(
             path, f"must be an integer, not {type_name(value) if number is None else number}"
         )
     whole = int(number)
-    if manner.constraints:
+    if mode.constraints:
         _check_range(whole, kind, path)
     return whole
 
 
-def read_timestamp(value: object, kind: Any, path: str, manner: Manner) -> int:
+def read_timestamp(value: object, kind: Any, path: str, mode: ReadMode) -> int:
     """Return milliseconds since 1970, of a number of them or a datetime, rounded to whole ones.
 
     A datetime without a zone is in local time, as for `datetime.timestamp()`.
@@ -91,25 +91,25 @@ def read_timestamp(value: object, kind: Any, path: str, manner: Manner) -> int:
     return whole
 
 
-def read_float(value: object, kind: Any, path: str, manner: Manner) -> float:
+def read_float(value: object, kind: Any, path: str, mode: ReadMode) -> float:
     number = plain_number(value)
     if number is None:
         raise ConstraintError(path, f"must be a number, not {type_name(value)}")
     number = _as_float(number)
     _check_finite(number, path)
-    if manner.constraints:
+    if mode.constraints:
         _check_range(number, kind, path)
     return number
 
 
-def read_bool(value: object, kind: Any, path: str, manner: Manner) -> bool:
+def read_bool(value: object, kind: Any, path: str, mode: ReadMode) -> bool:
     given = plain_bool(value)
     if given is not None:
         return given
     raise ConstraintError(path, f"must be a boolean, not {type_name(value)}")
 
 
-def read_datetime(value: object, kind: Any, path: str, manner: Manner) -> datetime:
+def read_datetime(value: object, kind: Any, path: str, mode: ReadMode) -> datetime:
     """Of a datetime or its ISO 8601 text. The zone becomes a fixed offset, for zones are code of the caller's."""
     text = plain_text(value)
     if text is None and not issubclass(type(value), datetime):

@@ -22,7 +22,7 @@ from targetry.models.details import Details
 from targetry.models.ip_address import is_ip_address, parse_ip_address
 from targetry.models.reading import read
 from targetry.models.request import DeliveryRequest
-from targetry.models.scalars import Manner, shown
+from targetry.models.scalars import ReadMode, shown
 from targetry.models.visitor import CustomerId
 
 __all__ = ["LEFT_TO_PREPARE", "WIRE_ONLY", "ConstraintError", "snapshot"]
@@ -43,7 +43,7 @@ WIRE_ONLY = {
     "Trace.authorizationToken": "the device asks nobody for leave to trace",
 }
 
-_CHECKED = Manner(constraints=True)
+_CHECKED = ReadMode(constraints=True)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
 

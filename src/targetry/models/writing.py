@@ -88,25 +88,25 @@ def json_text(model: msgspec.Struct) -> str:
 def _write_carefully(model: msgspec.Struct) -> str:
     with _translated(model, "written as JSON"):
         # Escaped, since a lone surrogate has no UTF-8.
-        tree = _tree(model, root_of(type(model)), is_answer=getattr(model, "_is_answer", False))
+        tree = _tree(model, root_of(type(model)), is_response=getattr(model, "_is_response", False))
         return json.dumps(tree, separators=(",", ":"))
 
 
-def _tree(value: Any, path: str, *, is_answer: bool) -> Any:
+def _tree(value: Any, path: str, *, is_response: bool) -> Any:
     if value is None or isinstance(value, msgspec.Struct):
-        return None if value is None else _branch(value, path, is_answer)
+        return None if value is None else _branch(value, path, is_response)
     if isinstance(value, date):  # a datetime is a date
         return value.isoformat()
     scalar = plain_scalar(value)
     if isinstance(scalar, float) and not math.isfinite(scalar):
-        if is_answer and math.isinf(scalar):  # as JavaScript does
+        if is_response and math.isinf(scalar):  # as JavaScript does
             return None
         raise ConstraintError(path, "must be a finite number")
-    return _branch(value, path, is_answer) if scalar is None else scalar
+    return _branch(value, path, is_response) if scalar is None else scalar
 
 
-def _branch(value: Any, path: str, is_answer: bool) -> Any:
-    tree = functools.partial(_tree, is_answer=is_answer)
+def _branch(value: Any, path: str, is_response: bool) -> Any:
+    tree = functools.partial(_tree, is_response=is_response)
     if isinstance(value, msgspec.Struct):
         fields = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
         given = ((key, name, getattr(value, name, None)) for name, key in fields)

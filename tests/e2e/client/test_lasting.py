@@ -107,7 +107,7 @@ def test_a_client_that_was_closed_is_collected(target: Target) -> None:
         with TargetClient.create(options, polling_interval=1000, events={"client_ready": print}) as client:
             client.get_offers(request=HERO)
             client.get_offers(request=HERO, callback=lambda _: None).get(10)
-            return weakref.ref(client._machinery)
+            return weakref.ref(client._runtime)
 
     clients = [use() for _ in range(5)]
     deadline = time.monotonic() + 10

@@ -124,7 +124,7 @@ def test_secrets_of_location_appear_nowhere(
     answers = [client.get_offers(request=request)] if status == 200 else []
     name = "artifact_download_succeeded" if status == 200 else "artifact_download_failed"
     assert told.last(name)["artifact_location"] == f"{target.url}/mine"
-    options = client.client._machinery.options
+    options = client.client._runtime.options
     shown = [
         *log.lines,
         *(repr(dict(event)) for event in told.events),
