@@ -51,7 +51,7 @@ def test_each_document_is_a_new_one() -> None:
 
 
 def test_every_rule_can_be_used(shop: RuleSet) -> None:
-    assert shop.quarantined == ()
+    assert shop.unusable == ()
 
 
 def test_only_what_has_no_rules_is_remote(shop: RuleSet) -> None:

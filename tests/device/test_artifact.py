@@ -7,30 +7,26 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from itertools import cycle
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.device import artifact, asked, contents, decided, mboxes_of, rule
 from targetry.device.artifact import (
-    artifact_text,
-    deobfuscate,
-    is_obfuscated,
     read_artifact,
     read_consequence,
     read_json,
     read_rule,
 )
+from targetry.device.obfuscation import obfuscate
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import ArtifactError, ArtifactVersionError, TargetError
 
 ORGANIZATION = "0DD934B85278256B0A490D44@AdobeOrg"
-KEY = "0123456789abcdefghijklmnopqrstuv"
 HELLO = mboxes_of(rule(content="hello"))
 
 
@@ -239,7 +235,7 @@ def deep(levels: int) -> Any:
 def faults(source: Any) -> list[str]:
     """Why the artifact, or rules of it, cannot be used."""
     try:
-        return [one.reason for one in compile_artifact(source).quarantined]
+        return [one.reason for one in compile_artifact(source).unusable]
     except ArtifactError as error:
         return [error.reason]
 
@@ -317,7 +313,7 @@ def with_number(document: Mapping[str, Any], number: str) -> bytes:
 @pytest.mark.parametrize("document", NUMBER_PLACES.values(), ids=NUMBER_PLACES.keys())
 def test_number_too_large_for_a_double_harms_nothing_beside_it(document: dict[str, Any], number: str) -> None:
     rules = compile_artifact(with_number(document, number))
-    assert rules.quarantined == ()
+    assert rules.unusable == ()
     decision = decided(rules, asked("hero", trace={}), traced=True)
     assert contents(decision) == ["hello"]
     assert json.loads(decision.response.to_json())
@@ -360,8 +356,8 @@ def test_number_too_large_leaves_other_faults_as_they_are() -> None:
             compile_artifact(f'{{"version": "1", "meta": {fault}}}')
     wrong = mboxes_of(rule(consequence={"name": 5, "options": [{"content": "NUMBER"}]}), rule(2))
     rules = compile_artifact(with_number(wrong, "1e999"))
-    assert [one.position for one in rules.quarantined] == [0]
-    assert "$.name" in rules.quarantined[0].reason
+    assert [one.position for one in rules.unusable] == [0]
+    assert "$.name" in rules.unusable[0].reason
 
 
 HALVES = {
@@ -422,7 +418,7 @@ WITH_A_HALF: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("document", WITH_A_HALF.values(), ids=WITH_A_HALF.keys())
 def test_half_of_a_surrogate_pair_harms_nothing_beside_it(document: dict[str, Any], hidden: bool) -> None:
     text = written(document, r"cut\ud83d")
-    rules = compile_artifact(obfuscated(text) if hidden else text, organization_id=ORGANIZATION)
+    rules = compile_artifact(obfuscate(text, ORGANIZATION) if hidden else text, organization_id=ORGANIZATION)
     decision = decided(rules, asked("hero", trace={}), traced=True)
     assert contents(decision) == ["hello"]
     assert msgspec.json.encode([msgspec.to_builtins(decision.response), rules.document()])
@@ -545,10 +541,10 @@ def test_a_rule_that_cannot_be_used_is_set_aside_and_the_others_stand(name: str)
     )
     for source in (document, text_of(document)):
         rules = compile_artifact(source)
-        (quarantined,) = rules.quarantined
-        assert quarantined[:3] == ("mbox", "hero", 1)
-        assert quarantined.reason
-        assert str(quarantined).startswith("rule 1 of mbox 'hero': ")
+        (unusable,) = rules.unusable
+        assert unusable[:3] == ("mbox", "hero", 1)
+        assert unusable.reason
+        assert str(unusable).startswith("rule 1 of mbox 'hero': ")
         decision = decided(rules, asked("hero", "cart"))
         assert contents(decision) == ["good", "cart"]
         assert decision.remote_mboxes == ["hero"]
@@ -567,7 +563,7 @@ def test_a_bad_rule_of_a_view_makes_the_view_remote_and_no_mbox_of_its_name() ->
         {"home": [rule(name="home")]}, {"home": [{}, rule(name="home")], "cart": [rule(name="cart")]}
     )
     rules = compile_artifact(document)
-    assert [(one.location_type, one.location, one.position) for one in rules.quarantined] == [
+    assert [(one.location_type, one.location, one.position) for one in rules.unusable] == [
         ("view", "home", 0)
     ]
     request = asked("home", prefetch={"views": [{"name": "home"}, {"name": "cart"}]})
@@ -578,7 +574,7 @@ def test_a_bad_rule_of_a_view_makes_the_view_remote_and_no_mbox_of_its_name() ->
 def test_a_remote_location_with_bad_rules_is_named_once() -> None:
     rules = compile_artifact(artifact({"hero": [{}, {}]}, remoteMboxes=["cart", "hero"]))
     assert list(rules.remote_mboxes) == ["cart", "hero"]
-    assert [one.position for one in rules.quarantined] == [0, 1]
+    assert [one.position for one in rules.unusable] == [0, 1]
 
 
 LENIENT: dict[str, dict[str, Any]] = {
@@ -604,7 +600,7 @@ LENIENT: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", LENIENT)
 def test_a_rule_may_lack_or_hold_more_than_is_needed(name: str) -> None:
     rules = compile_artifact(mboxes_of(LENIENT[name]))
-    assert rules.quarantined == ()
+    assert rules.unusable == ()
     assert contents(decided(rules, asked("hero"))) == ["hello"]
 
 
@@ -616,7 +612,7 @@ def test_a_condition_may_be_any_json_that_is_truthy(condition: Any) -> None:
 @pytest.mark.parametrize("condition", [0, "", None, False, [], {"!": [True]}])
 def test_a_condition_may_be_any_json_that_is_falsy(condition: Any) -> None:
     rules = compile_artifact(mboxes_of(rule(condition=condition)))
-    assert rules.quarantined == ()
+    assert rules.unusable == ()
     assert contents(decided(rules, asked("hero"))) == []
 
 
@@ -682,104 +678,6 @@ def test_bytes_that_were_damaged_are_refused_or_work(data: st.DataObject) -> Non
     except ArtifactError:
         return
     decided(rules, asked("hero"))
-
-
-# ── rules.bin ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def obfuscated(
-    text: bytes, organization: str = ORGANIZATION, key: str = KEY, magic: str = "ATOD:001"
-) -> bytes:
-    """By the letter of spec/decisioning.md §2.4."""
-    stream = cycle((organization + key).encode())
-    return (
-        magic.encode() + key.encode() + bytes(byte ^ mask for byte, mask in zip(text, stream, strict=False))
-    )
-
-
-def test_an_obfuscated_artifact_is_read_with_the_organizations_id() -> None:
-    rules = compile_artifact(obfuscated(text_of(HELLO)), organization_id=ORGANIZATION)
-    assert contents(decided(rules, asked("hero"))) == ["hello"]
-    assert rules.document() == HELLO
-
-
-@given(
-    st.dictionaries(st.text(max_size=5), st.text(max_size=50), max_size=5),
-    st.text(min_size=1, max_size=40),
-    st.binary(min_size=32, max_size=32).filter(lambda key: key.isascii()) | st.just(KEY.encode()),
-)
-def test_what_was_obfuscated_is_revealed(document: dict[str, str], organization: str, key: bytes) -> None:
-    text = text_of(document)
-    hidden = obfuscated(text, organization, key.decode())
-    assert is_obfuscated(hidden)
-    assert deobfuscate(hidden, organization) == text
-    assert artifact_text(hidden, organization_id=organization) == text
-
-
-@given(st.binary(max_size=300))
-@example(b"ATOD:001" + b"k" * 32)
-@example(b"ATOD:001" + b"k" * 31)
-@example(b"ATOD:001")
-@example(b"ATOD:002" + b"k" * 40)
-def test_what_is_no_obfuscated_artifact_is_an_artifact_error(junk: bytes) -> None:
-    for data in (junk, b"ATOD:001" + junk, b"ATOD:001" + KEY.encode() + junk):
-        with pytest.raises(ArtifactError):
-            compile_artifact(data, organization_id=ORGANIZATION)
-
-
-def test_an_artifact_that_was_obfuscated_for_no_organization_needs_none() -> None:
-    assert artifact_text(obfuscated(text_of(HELLO), organization="")) == text_of(HELLO)
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"ATOD:001" + b"k" * 31, "Invalid Artifact"),
-        (b"ATOD:001" + b"k" * 32, "Unable to read artifact JSON"),
-        (b"ATOD:001" + b"k" * 33, "Unable to read artifact JSON"),
-    ],
-    ids=["no whole key", "nothing behind the key", "no JSON behind the key"],
-)
-def test_an_obfuscated_artifact_that_is_cut_off_says_what_it_lacks(data: bytes, reason: str) -> None:
-    with pytest.raises(ArtifactError, match=f"^{reason}$"):
-        compile_artifact(data, organization_id=ORGANIZATION)
-
-
-@pytest.mark.parametrize("magic", ["ATOD:000", "ATOD:002", "ATOD:010", "ATOD:100"])
-def test_an_obfuscated_artifact_of_another_version_is_invalid(magic: str) -> None:
-    with pytest.raises(ArtifactError, match=r"^Invalid Artifact$"):
-        compile_artifact(obfuscated(text_of(HELLO), magic=magic), organization_id=ORGANIZATION)
-
-
-@pytest.mark.parametrize("length", [8, 9, 39])
-def test_an_obfuscated_artifact_that_ends_in_its_head_is_invalid(length: int) -> None:
-    with pytest.raises(ArtifactError, match=r"^Invalid Artifact$"):
-        compile_artifact(obfuscated(text_of(HELLO))[:length], organization_id=ORGANIZATION)
-
-
-@pytest.mark.parametrize("organization", ["", None, "another@AdobeOrg", "\ud800"], ids=ascii)
-def test_the_wrong_organization_cannot_read_it(organization: str | None) -> None:
-    with pytest.raises(ArtifactError, match=r"^Unable to read artifact JSON$"):
-        compile_artifact(obfuscated(text_of(HELLO)), organization_id=organization)
-
-
-@pytest.mark.parametrize(
-    ("data", "answer"),
-    [
-        (b"ATOD:001xyz", True),
-        (b"ABCD:999", True),
-        (b"atod:001", False),
-        (b"AT0D:001", False),
-        (b"ATOD;001", False),
-        (b"ATOD:01x", False),
-        (b"ATOD:01", False),
-        (b":0010000", False),
-        (b"", False),
-        (b'{"version', False),
-    ],
-)
-def test_the_head_tells_an_obfuscated_artifact(data: bytes, answer: bool) -> None:
-    assert is_obfuscated(data) is answer
 
 
 # ── the parts' own readers ─────────────────────────────────────────────────────────────────────────────────────

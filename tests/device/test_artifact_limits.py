@@ -121,7 +121,7 @@ def test_rule_that_holds_too_much_is_set_aside_and_the_others_stand(
 ) -> None:
     good = json.dumps(rule(content="good"))
     rules = compile_artifact(of_rules(f"{make()},{good}"))
-    assert [one.reason for one in rules.quarantined] == [reason]
+    assert [one.reason for one in rules.unusable] == [reason]
     assert contents(decided(rules, asked("hero"))) == ["good"]
 
 
@@ -130,7 +130,7 @@ def test_compiling_many_different_conditions_is_refused_with_the_limit() -> None
         return {"==": [{"var": f"mbox.{name}"}, value]}
 
     alike = mboxes_of(*(rule(n, {"or": [equals("a", n)] * 30}) for n in range(1, 50)))
-    assert compile_artifact(alike, max_compiled_nodes=100).quarantined == ()
+    assert compile_artifact(alike, max_compiled_nodes=100).unusable == ()
     different = mboxes_of(*(rule(n, {"or": [equals(f"a{n}", 1)] * 30}) for n in range(1, 50)))
     message = r"^the artifact's conditions have more than 100 nodes in different shapes$"
     with pytest.raises(ArtifactError, match=message):
@@ -141,7 +141,7 @@ def test_commas_and_brackets_within_texts_do_not_count() -> None:
     content = "a,b[c{" * 20_000
     rules = compile_artifact(mboxes_of(*(rule(number, content=content) for number in range(1, 60))))
     assert len(rules.mboxes["hero"].rules) == 59
-    assert rules.quarantined == ()
+    assert rules.unusable == ()
 
 
 def test_rules_for_many_properties_take_no_quadratic_index() -> None:

@@ -555,7 +555,7 @@ def test_a_rule_that_fails_is_skipped_and_told() -> None:
     document = mboxes_of(rule(5, {"*": []}), rule(6, content="next"))
     decision = decided(document, asked("hero"))
     assert contents(decision) == ["next"]
-    ((activity, error),) = decision.problems
+    ((activity, error),) = decision.failures
     assert (activity, "without operands" in str(error)) == ("5", True)
 
 

@@ -135,7 +135,7 @@ def test_the_engine_chooses_the_rules_that_the_spec_names(seed: int) -> None:
     document, request, now_ms = case(seed)
     document, _ = numbered_contents(document)
     rules = compile_artifact(document)
-    if rules.quarantined:
+    if rules.unusable:
         return
     for traced in (False, True):
         if traced:
@@ -172,11 +172,11 @@ def test_a_rule_that_fails_fails_on_both_roads() -> None:
     fast = decided(document, asked("hero"))
     traced = decided(document, asked("hero", trace={}), traced=True)
     assert contents(fast) == contents(traced) == ["this"]
-    assert [problem.activity_id for problem in fast.problems] == ["1", "3"]
-    assert {problem.activity_id for problem in traced.problems} >= {"1", "3"}
-    assert all("without operands" in str(problem.error) for problem in fast.problems + traced.problems)
+    assert [failure.activity_id for failure in fast.failures] == ["1", "3"]
+    assert {failure.activity_id for failure in traced.failures} >= {"1", "3"}
+    assert all("without operands" in str(failure.error) for failure in fast.failures + traced.failures)
     # which would keep all that the decision held alive
-    assert all(problem.error.__traceback__ is None for problem in fast.problems + traced.problems)
+    assert all(failure.error.__traceback__ is None for failure in fast.failures + traced.failures)
 
 
 def test_an_audience_that_costs_much_is_the_same_on_both_roads() -> None:
@@ -187,7 +187,7 @@ def test_an_audience_that_costs_much_is_the_same_on_both_roads() -> None:
     traced = decided(shared, asked("target-global-mbox", trace={}), traced=True)
     assert contents(fast) == [0, 1, 2]
     assert contents(traced) == contents(fast)
-    assert traced.problems == fast.problems == []
+    assert traced.failures == fast.failures == []
 
 
 def test_audiences_that_take_turns_are_asked_once_each() -> None:
@@ -196,7 +196,7 @@ def test_audiences_that_take_turns_are_asked_once_each() -> None:
     for name, given_ in [("hero", [0]), ("target-global-mbox", [0, 1, 2, 3, 4])]:
         decision = decided(mboxes_of(*turns, mbox=name), asked(name))
         assert contents(decision) == given_
-        assert decision.problems == []
+        assert decision.failures == []
 
 
 AT = bucket(CLIENT, 1, "visitor") / 100

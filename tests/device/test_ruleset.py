@@ -200,8 +200,8 @@ def test_the_meta_names_the_activity_before_the_rule_does(meta: Any, activity_id
 )
 def test_an_activity_that_has_no_usable_id_cannot_split_its_visitors(meta: Any) -> None:
     rules = halves(meta=meta, activityId=None)
-    assert len(rules.quarantined) == 2
-    assert "activity.id" in rules.quarantined[0].reason
+    assert len(rules.unusable) == 2
+    assert "activity.id" in rules.unusable[0].reason
 
 
 def test_an_activity_without_an_id_may_be_for_everybody() -> None:
@@ -246,7 +246,7 @@ def test_rules_with_and_without_properties_keep_their_order() -> None:
 # ── audiences are shared ───────────────────────────────────────────────────────────────────────────────────────
 
 
-# More than half of the work that a location may do: who asks twice for it has a problem.
+# More than half of the work that a location may do: who asks twice for it has a failure.
 COSTLY = {"some": [[0] * 55, {"in": [1, [0] * 1000]}]}
 
 
@@ -257,28 +257,28 @@ def test_experiences_of_an_activity_ask_their_audience_once() -> None:
     ]
     rules = compile_artifact(mboxes_of(*split, rule(2, content="all")))
     decision = decided(rules, asked("hero"))
-    assert decision.problems == []
+    assert decision.failures == []
     assert contents(decision) == ["all"]
 
 
 def test_activities_with_the_same_audience_ask_it_once_wherever_they_stand() -> None:
     activities = [rule(n, COSTLY if n % 2 else {"==": [1, n + 1]}) for n in range(1, 20)]
     decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
-    assert decision.problems == []
+    assert decision.failures == []
     assert contents(decision) == ["all"]
 
 
 def test_different_audiences_are_asked_each() -> None:
     activities = [rule(n, {"and": [{"<": [0, n]}, COSTLY]}) for n in range(1, 4)]
     decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
-    assert decision.problems
+    assert decision.failures
     assert contents(decision) == ["all"]
 
 
 def test_each_location_has_work_of_its_own() -> None:
     document = artifact({f"m{n}": [rule(n, COSTLY), rule(n + 50, content=str(n))] for n in range(4)})
     decision = decided(document, asked(*(f"m{n}" for n in range(4))))
-    assert decision.problems == []
+    assert decision.failures == []
     assert contents(decision) == [str(n) for n in range(4)]
 
 

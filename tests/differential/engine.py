@@ -62,8 +62,8 @@ class Targetry:
             "response": json.loads(decision.response.to_json()),
             "meta": {"remoteMboxes": decision.remote_mboxes, "remoteViews": decision.remote_views},
             "sent": [{"body": json.loads(report.to_json())}] if notifications else [],
-            "problems": [f"{problem.activity_id}: {problem.error!r}" for problem in decision.problems],
-            "quarantined": [str(rule) for rule in rules.quarantined],
+            "problems": [f"{problem.activity_id}: {problem.error!r}" for problem in decision.failures],
+            "quarantined": [str(rule) for rule in rules.unusable],
         }
 
     def _rules(self, artifact: Mapping[str, Any]) -> RuleSet:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.edge import HERO, QUERY, experience, web_client
-from targetry.device.artifact import deobfuscate
+from targetry.device.obfuscation import deobfuscate
 from targetry.edge.in_process import ORGANIZATION, MemoryLedger
 from targetry.geo.location import GeoLocation
 from targetry.ledger.event import Event

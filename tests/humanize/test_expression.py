@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from targetry.device.explain.condition_tree import Node
+from targetry.device.explain.condition_tree import ConditionNode
 from targetry.humanize.expression import expression
 
 
-def literal(value: Any) -> Node:
-    return Node(value=value)
+def literal(value: Any) -> ConditionNode:
+    return ConditionNode(value=value)
 
 
-def fact(name: str, value: Any) -> Node:
-    return Node("var", name, value)
+def fact(name: str, value: Any) -> ConditionNode:
+    return ConditionNode("var", name, value)
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,19 @@ def fact(name: str, value: Any) -> Node:
         (literal("a"), '"a"'),
         (fact("mbox.n", 3), "mbox.n (3)"),
         (fact("mbox.n", None), "mbox.n (not set)"),
-        (Node("var", "item"), "item"),
-        (Node("var", "", {"a": 1}), 'all data ({"a": 1})'),
-        (Node("var", "mbox.n", 1, [literal(1)]), "mbox.n (1), else 1"),
-        (Node("==", value=True, operands=[literal(1), fact("mbox.n", 1)]), "1 == mbox.n (1)"),
-        (Node("<", value=True, operands=[literal(1), fact("mbox.n", 2), literal(3)]), "1 < mbox.n (2) < 3"),
-        (Node("!", value=True, operands=[fact("mbox.n", 0)]), "! mbox.n (0)"),
-        (Node("missing", value=[], operands=[literal("a"), literal("b")]), 'missing "a", "b"'),
-        (Node(value=[1, 2], operands=[literal(1), fact("mbox.n", 2)]), "[1, mbox.n (2)]"),
+        (ConditionNode("var", "item"), "item"),
+        (ConditionNode("var", "", {"a": 1}), 'all data ({"a": 1})'),
+        (ConditionNode("var", "mbox.n", 1, [literal(1)]), "mbox.n (1), else 1"),
+        (ConditionNode("==", value=True, operands=[literal(1), fact("mbox.n", 1)]), "1 == mbox.n (1)"),
+        (
+            ConditionNode("<", value=True, operands=[literal(1), fact("mbox.n", 2), literal(3)]),
+            "1 < mbox.n (2) < 3",
+        ),
+        (ConditionNode("!", value=True, operands=[fact("mbox.n", 0)]), "! mbox.n (0)"),
+        (ConditionNode("missing", value=[], operands=[literal("a"), literal("b")]), 'missing "a", "b"'),
+        (ConditionNode(value=[1, 2], operands=[literal(1), fact("mbox.n", 2)]), "[1, mbox.n (2)]"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_part_is_one_line(node: Node, text: str) -> None:
+def test_a_part_is_one_line(node: ConditionNode, text: str) -> None:
     assert expression(node) == text

@@ -129,7 +129,7 @@ class DecisioningEngine:
     def unusable_rules(self) -> dict[str, int]:
         """Return how many rules of the artifact in use each cause keeps from being used."""
         rules = self._source.current
-        return {} if rules is None or not rules.quarantined else count_causes(rules)
+        return {} if rules is None or not rules.unusable else count_causes(rules)
 
     def stats(self) -> ArtifactStats:
         """How things stand now."""

@@ -227,8 +227,8 @@ class OfferPipeline:
         if request.trace is not None and self._engine is not None:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
         decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace)
-        if decision.problems:
-            self.skipped_rules.note(decision.problems)
+        if decision.failures:
+            self.skipped_rules.note(decision.failures)
         response = decision.response
         if self.telemetry.enabled:
             self._measure(call, response, now)

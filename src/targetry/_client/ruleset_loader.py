@@ -22,7 +22,7 @@ class RuleSetLoader:
     def compile(self, source: Mapping[str, Any] | bytes | str) -> RuleSet:
         """Compile an artifact. Raises `ArtifactError`."""
         rules = compile_artifact(source, organization_id=self._organization_id)
-        if rules.quarantined:
+        if rules.unusable:
             self._log.error("unusable rules", "In the artifact %s", describe_unusable_rules(rules))
         return rules
 

@@ -28,7 +28,7 @@ def print_summary(name: str, summary: ArtifactSummary) -> None:
         out.print()
         _print_activity(out, activity)
     _print_remote(out, summary)
-    _print_quarantined(out, summary)
+    _print_unusable_rules(out, summary)
 
 
 def print_summary_json(summary: ArtifactSummary) -> None:
@@ -108,14 +108,14 @@ def _print_remote(out: Console, summary: ArtifactSummary) -> None:
         out.print(Text(truncate_text(f"  {location.type} {location.name}{also}")))
 
 
-def _print_quarantined(out: Console, summary: ArtifactSummary) -> None:
-    if not summary.quarantined:
+def _print_unusable_rules(out: Console, summary: ArtifactSummary) -> None:
+    if not summary.unusable_rules:
         return
     out.print()
     out.print(Text("Not used", "bold red"))
-    counts = Counter(rule.reason for rule in summary.quarantined)
+    counts = Counter(rule.reason for rule in summary.unusable_rules)
     listed: Counter[str] = Counter()
-    for rule in summary.quarantined:
+    for rule in summary.unusable_rules:
         if listed[rule.reason] < _RULES_OF_A_CAUSE:
             listed[rule.reason] += 1
             out.print(Text(truncate_text(f"  {rule.location}, rule {rule.position}: {rule.reason}")))

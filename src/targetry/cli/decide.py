@@ -13,8 +13,9 @@ from targetry import TargetClient, samples
 from targetry._runtime.ids import new_id
 from targetry._runtime.validators import nearest
 from targetry.cli.arguments import Question
-from targetry.device.artifact import artifact_text, is_obfuscated, read_artifact
+from targetry.device.artifact import artifact_text, read_artifact
 from targetry.device.decide import decide
+from targetry.device.obfuscation import is_obfuscated
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ArtifactError, TargetError
 from targetry.models import DeliveryRequest, DeliveryResponse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from itertools import groupby
 
@@ -11,6 +12,7 @@ from rich.tree import Tree
 from targetry.cli.decide import Answer
 from targetry.cli.heading import heading
 from targetry.cli.output import console, print_json, print_notes
+from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.explanation import (
     Explanation,
     LocationExplanation,
@@ -46,7 +48,13 @@ def print_explanation_json(answer: Answer) -> None:
 
 
 def _explanation(answer: Answer) -> Explanation:
-    return explain(answer.rules, answer.request, client_code=answer.client, now_ms=answer.now_ms)
+    return explain(
+        answer.rules,
+        answer.request,
+        client_code=answer.client,
+        now_ms=answer.now_ms,
+        budget=ExplainBudget(time.thread_time),
+    )
 
 
 def _location_tree(location: LocationExplanation) -> Tree:

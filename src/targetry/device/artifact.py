@@ -29,15 +29,13 @@ from targetry.device.artifact_limits import (
     may_exceed_limits,
 )
 from targetry.device.logic.javascript import well_formed
+from targetry.device.obfuscation import MAJOR_VERSION, deobfuscate, is_obfuscated
 from targetry.errors import ArtifactError, ArtifactVersionError
 
-MAJOR_VERSION = 1
 DEFAULT_GLOBAL_MBOX = "target-global-mbox"
 
 T = TypeVar("T")
 
-_MAGIC_LENGTH = 8
-_KEY_LENGTH = 32
 _LONGEST_INTEGER = (
     308  # digits, and perhaps one more with a sign, that are sure to be within a double's range
 )
@@ -169,7 +167,14 @@ def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: s
         return _text_of(source)
     data = well_formed(source).encode() if isinstance(source, str) else bytes(source)
     data = data.removeprefix(codecs.BOM_UTF8)
-    return deobfuscate(data, organization_id or "") if is_obfuscated(data) else data
+    if not is_obfuscated(data):
+        return data
+    text = deobfuscate(data, organization_id or "")
+    try:
+        _decode_mended(_RAW, text)
+    except (msgspec.DecodeError, RecursionError, LimitExceededError) as error:
+        raise ArtifactError("Unable to read artifact JSON") from error
+    return text
 
 
 def read_artifact(text: bytes) -> Artifact:
@@ -380,27 +385,3 @@ def _check_version(version: str | None) -> None:
             f"The decisioning artifact version ({version}) is not supported. "
             f"This library is compatible with this major version: {MAJOR_VERSION}"
         )
-
-
-def is_obfuscated(data: bytes) -> bool:
-    """Whether the bytes are a `rules.bin`: an upper-case prefix, a colon and a three-digit version."""
-    prefix, colon, version = data[:_MAGIC_LENGTH].partition(b":")
-    return bool(colon) and prefix.isalpha() and prefix.isupper() and len(version) == 3 and version.isdigit()
-
-
-def deobfuscate(data: bytes, organization_id: str) -> bytes:
-    """The JSON text inside an obfuscated artifact (spec/decisioning.md §2.4). Raises `ArtifactError`."""
-    if int(data[_MAGIC_LENGTH - 3 : _MAGIC_LENGTH]) != MAJOR_VERSION:
-        raise ArtifactError("Invalid Artifact")
-    if len(data) < _MAGIC_LENGTH + _KEY_LENGTH:
-        raise ArtifactError("Invalid Artifact")
-    key = organization_id.encode("utf-8", "surrogatepass") + data[_MAGIC_LENGTH : _MAGIC_LENGTH + _KEY_LENGTH]
-    hidden = data[_MAGIC_LENGTH + _KEY_LENGTH :]
-    stream = (key * (len(hidden) // len(key) + 1))[: len(hidden)]
-    mask = int.from_bytes(stream, "little") ^ int.from_bytes(hidden, "little")
-    revealed = mask.to_bytes(len(hidden), "little")
-    try:
-        _decode_mended(_RAW, revealed)
-    except (msgspec.DecodeError, RecursionError, LimitExceededError) as error:
-        raise ArtifactError("Unable to read artifact JSON") from error
-    return revealed

@@ -66,14 +66,14 @@ class Impression(msgspec.Struct, gc=False):
 class Decision(msgspec.Struct, gc=False):
     """What was decided on device.
 
-    `impressions` are to be reported, `problems` are the rules that could not be evaluated.
+    `impressions` are to be reported, `failures` are the rules that could not be evaluated.
     """
 
     response: DeliveryResponse
     impressions: list[Impression]
     remote_mboxes: list[str]
     remote_views: list[str]
-    problems: list[RuleFailure]
+    failures: list[RuleFailure]
 
 
 def decide(
@@ -115,7 +115,7 @@ def decide(
         executed,
         prefetched,
     )
-    return Decision(response, impressions, remote.mboxes, remote.views, facts.problems)
+    return Decision(response, impressions, remote.mboxes, remote.views, facts.failures)
 
 
 Answer = TypeVar("Answer", MboxResponse, PrefetchMboxResponse)

@@ -62,5 +62,5 @@ def _holds(condition: Condition, facts: Facts, allocation: float | None, activit
     try:
         return bool(condition(facts, allocation))
     except Exception as error:  # the artifact's fault must not be the visitor's
-        facts.request.failed(activity_id, error)
+        facts.request.record_failure(activity_id, error)
         return False

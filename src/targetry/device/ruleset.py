@@ -5,7 +5,7 @@ becomes two numbers, and audiences with the same text become one function, so th
 activity, and activities with a common audience, share one answer. Rules are indexed by location and, within it, kept in
 the artifact's order as runs of rules with the same audience.
 
-A rule that cannot be used is quarantined: it never matches, and its location counts as remote.
+A rule that cannot be used is unusable: it never matches, and its location counts as remote.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class RuleSet:
         artifact: Artifact,
         mboxes: dict[str, Location],
         views: dict[str, Location],
-        quarantined: tuple[UnusableRule, ...],
+        unusable: tuple[UnusableRule, ...],
     ) -> None:
         self._text = text
         self.version = artifact.version or ""
@@ -184,11 +184,11 @@ class RuleSet:
         self.mboxes = mboxes
         self.views = views
         self.all_views = Location(rule for location in views.values() for rule in location.rules)
-        self.quarantined = quarantined
+        self.unusable = unusable
         self.local_mboxes = frozenset(artifact.local_mboxes)
         self.local_views = frozenset(artifact.local_views)
-        self.remote_mboxes = _with_quarantined(artifact.remote_mboxes, "mbox", quarantined)
-        self.remote_views = _with_quarantined(artifact.remote_views, "view", quarantined)
+        self.remote_mboxes = _with_unusable(artifact.remote_mboxes, "mbox", unusable)
+        self.remote_views = _with_unusable(artifact.remote_views, "view", unusable)
         self.decided_mboxes = self.local_mboxes.difference(self.remote_mboxes)
 
     @property
@@ -219,11 +219,11 @@ class RuleSet:
         return template
 
 
-def _with_quarantined(
-    names: list[str], location_type: str, quarantined: tuple[UnusableRule, ...]
+def _with_unusable(
+    names: list[str], location_type: str, unusable: tuple[UnusableRule, ...]
 ) -> dict[str, None]:
     """An ordered set."""
-    hit = (rule.location for rule in quarantined if rule.location_type == location_type)
+    hit = (rule.location for rule in unusable if rule.location_type == location_type)
     return dict.fromkeys([*names, *hit])
 
 
@@ -235,7 +235,7 @@ def compile_artifact(
 ) -> RuleSet:
     """Decode, check and compile an artifact; `source` is what `artifact_text` takes.
 
-    Rules that cannot be used are in `RuleSet.quarantined`. Raises `ArtifactError` when the artifact as a whole cannot be
+    Rules that cannot be used are in `RuleSet.unusable`. Raises `ArtifactError` when the artifact as a whole cannot be
     used, or exceeds a limit of `artifact_limits`.
     """
     text = artifact_text(source, organization_id=organization_id)
@@ -246,12 +246,12 @@ def compile_artifact(
         views = compiler.locations("view", artifact.rules.views)
     except LimitExceededError as error:
         raise ArtifactError(str(error)) from None
-    return RuleSet(text, artifact, mboxes, views, tuple(compiler.quarantined))
+    return RuleSet(text, artifact, mboxes, views, tuple(compiler.unusable))
 
 
 class _Compiler:
     def __init__(self, max_nodes: int) -> None:
-        self.quarantined: list[UnusableRule] = []
+        self.unusable: list[UnusableRule] = []
         self._max_nodes = max_nodes
         self._conditions: dict[bytes, tuple[AllocationWindow, Condition | None, Condition | None]] = {}
         self._audiences: dict[bytes, Condition] = {}
@@ -273,7 +273,7 @@ class _Compiler:
             except (ArtifactError, LogicError) as error:
                 text = str(error)
                 reason = self._reasons.setdefault(text, text)  # one text, however many rules it is for
-                self.quarantined.append(UnusableRule(location_type, name, position, reason))
+                self.unusable.append(UnusableRule(location_type, name, position, reason))
 
     def _rule(self, raw: msgspec.Raw) -> CompiledRule:
         if memoryview(raw).nbytes > MAX_ENTRIES:

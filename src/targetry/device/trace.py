@@ -67,7 +67,7 @@ class Tracer:
                 and (rule.test is None or bool(rule.test(facts, allocation)))
             )
         except Exception as error:  # as on the fast road
-            facts.request.failed(rule.activity_id, error)
+            facts.request.record_failure(rule.activity_id, error)
             holds = False
         self._record(rule, facts, allocation, holds)
         return holds

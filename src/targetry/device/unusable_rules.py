@@ -14,7 +14,7 @@ OTHER_CAUSES: Final = "other causes"
 
 def count_causes(rules: RuleSet) -> dict[str, int]:
     """Return how many rules each cause keeps from being used, the most frequent first; rare ones are counted together."""
-    counted = Counter(rule.reason for rule in rules.quarantined)
+    counted = Counter(rule.reason for rule in rules.unusable)
     causes = dict(counted.most_common(_MOST_CAUSES))
     others = counted.total() - sum(causes.values())
     return {**causes, OTHER_CAUSES: others} if others else causes
@@ -22,7 +22,7 @@ def count_causes(rules: RuleSet) -> dict[str, int]:
 
 def describe_unusable_rules(rules: RuleSet) -> str:
     """Return one line about the rules that are not used, with an example of each of the most frequent causes."""
-    unusable = rules.quarantined
+    unusable = rules.unusable
     examples: dict[str, UnusableRule] = {}
     for rule in unusable:
         examples.setdefault(rule.reason, rule)

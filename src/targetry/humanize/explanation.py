@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from targetry.device.explain.condition_tree import Node
+from targetry.device.explain.condition_tree import ConditionNode
 from targetry.device.explain.explanation import Explanation, RuleExplanation, Verdict
 from targetry.humanize.expression import expression, is_leaf, value_text
 
@@ -48,7 +48,7 @@ class ConditionLine(NamedTuple):
     error: str = ""
 
 
-def condition_lines(condition: Node | None) -> Iterator[ConditionLine]:
+def condition_lines(condition: ConditionNode | None) -> Iterator[ConditionLine]:
     """Part by part, each before its operands; an operation has a line of its own unless all of its operands are leaves.
 
     Nothing for a condition that is a literal. Without recursion, since conditions are as deep as they like.
@@ -66,7 +66,7 @@ def condition_lines(condition: Node | None) -> Iterator[ConditionLine]:
             pending += [(depth + 1, operand) for operand in reversed(node.operands)]
 
 
-def _part(depth: int, node: Node, text: str) -> ConditionLine:
+def _part(depth: int, node: ConditionNode, text: str) -> ConditionLine:
     if node.error is not None:
         return ConditionLine(depth, text, error=f"cannot be evaluated: {node.error}")
     if isinstance(node.value, bool):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from targetry.device.explain.condition_tree import Node
+from targetry.device.explain.condition_tree import ConditionNode
 from targetry.humanize.figures import format_time
 from targetry.humanize.text import compact_json
 
@@ -16,12 +16,12 @@ _BETWEEN: Final = frozenset(
 _CLOCK: Final = "current_timestamp"
 
 
-def is_leaf(node: Node) -> bool:
+def is_leaf(node: ConditionNode) -> bool:
     """Whether it is a literal or a fact."""
     return not node.operands and node.operator in (None, "var")
 
 
-def expression(node: Node) -> str:
+def expression(node: ConditionNode) -> str:
     """The part with its operands, which are leaves, or the leaf itself."""
     if is_leaf(node):
         return _leaf(node, by_the_clock=node.name == _CLOCK)
@@ -34,12 +34,12 @@ def expression(node: Node) -> str:
     return f"{node.operator} {', '.join(operands)}" if node.operator else f"[{', '.join(operands)}]"
 
 
-def value_text(node: Node) -> str:
+def value_text(node: ConditionNode) -> str:
     """`is 42`; nothing where there is no value."""
     return "" if node.value is UNSET else f"is {compact_json(node.value)}"
 
 
-def _leaf(node: Node, by_the_clock: bool) -> str:
+def _leaf(node: ConditionNode, by_the_clock: bool) -> str:
     if node.operator is None:
         return "" if node.value is UNSET else _shown(node.value, by_the_clock)
     name = node.name or "all data"

@@ -63,7 +63,7 @@ class ArtifactSummary(msgspec.Struct, rename="camel"):
     rules: int
     activities: list[ActivitySummary]
     locations: list[LocationSummary]
-    quarantined: list[UnusableRuleSummary]
+    unusable_rules: list[UnusableRuleSummary] = msgspec.field(name="quarantined")
 
 
 def summarize_artifact(rules: RuleSet) -> ArtifactSummary:
@@ -79,9 +79,9 @@ def summarize_artifact(rules: RuleSet) -> ArtifactSummary:
         rules=sum(location.rules for location in locations),
         activities=_activities(rules),
         locations=locations,
-        quarantined=[
+        unusable_rules=[
             UnusableRuleSummary(f"{one.location_type} {one.location}", one.position, one.reason)
-            for one in rules.quarantined
+            for one in rules.unusable
         ],
     )
 

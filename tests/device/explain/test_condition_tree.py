@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -9,18 +10,29 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from support.device import facts
-from targetry.device.explain.budget import KNOWN_PART, PART, Allowance
-from targetry.device.explain.condition_tree import Node, condition_tree
+from targetry.device.explain.budget import ExplainBudget
+from targetry.device.explain.condition_tree import ConditionNode, condition_tree
 from targetry.device.logic.compiler import compile_logic
-from targetry.device.logic.facts import Facts
+from targetry.device.logic.facts import Facts, RequestFacts
 from targetry.device.logic.javascript import truthy
-from targetry.models import Geo
+from targetry.models import Context, Geo, RequestDetails
 
 ALLOCATION = 63.41
 
 
-def tree_of(condition: Any, **parameters: Any) -> Node:
-    return condition_tree(condition, lambda: facts(parameters, geo=Geo(country_code="de")), ALLOCATION)
+def tree_of(condition: Any, **parameters: Any) -> ConditionNode:
+    return tree_within(ExplainBudget(stopped), condition, **parameters)
+
+
+def tree_within(budget: ExplainBudget, condition: Any, **parameters: Any) -> ConditionNode:
+    return condition_tree(
+        condition, lambda: facts(parameters, geo=Geo(country_code="de")), ALLOCATION, budget
+    )
+
+
+def stopped() -> float:
+    """Return the time of a clock that does not advance."""
+    return 0.0
 
 
 def var(path: str) -> dict[str, str]:
@@ -30,12 +42,18 @@ def var(path: str) -> dict[str, str]:
 def test_every_part_has_its_value() -> None:
     node = tree_of({"and": [{"<=": [0, var("allocation")]}, {"==": ["US", var("geo.country")]}]})
 
-    assert node == Node(
+    assert node == ConditionNode(
         "and",
         value=False,
         operands=[
-            Node("<=", value=True, operands=[Node(value=0), Node("var", "allocation", 63.41)]),
-            Node("==", value=False, operands=[Node(value="US"), Node("var", "geo.country", "DE")]),
+            ConditionNode(
+                "<=", value=True, operands=[ConditionNode(value=0), ConditionNode("var", "allocation", 63.41)]
+            ),
+            ConditionNode(
+                "==",
+                value=False,
+                operands=[ConditionNode(value="US"), ConditionNode("var", "geo.country", "DE")],
+            ),
         ],
     )
 
@@ -53,12 +71,12 @@ def test_a_value_is_what_the_operator_gives_and_not_only_whether_it_is_true() ->
 def test_a_fact_that_was_not_given_is_null() -> None:
     node = tree_of({"==": [var("mbox.plan"), "gold"]})
 
-    assert node.operands[0] == Node("var", "mbox.plan", None)
+    assert node.operands[0] == ConditionNode("var", "mbox.plan", None)
 
 
 def test_a_default_is_an_operand_of_its_var() -> None:
-    assert tree_of({"var": ["mbox.plan", "none"]}) == Node(
-        "var", "mbox.plan", "none", operands=[Node(value="none")]
+    assert tree_of({"var": ["mbox.plan", "none"]}) == ConditionNode(
+        "var", "mbox.plan", "none", operands=[ConditionNode(value="none")]
     )
 
 
@@ -73,7 +91,7 @@ def test_the_logic_of_a_loop_has_no_value_of_its_own() -> None:
 
     numbers, logic = node.operands
     assert (node.value, numbers.value) == (True, [1, 2, 3])
-    assert logic == Node(">", operands=[Node("var", ""), Node(value=2)])
+    assert logic == ConditionNode(">", operands=[ConditionNode("var", ""), ConditionNode(value=2)])
 
 
 def test_the_start_of_a_reduction_has_a_value() -> None:
@@ -86,11 +104,11 @@ def test_the_start_of_a_reduction_has_a_value() -> None:
 def test_a_list_with_operations_in_it_shows_them() -> None:
     node = tree_of({"in": [var("geo.country"), ["AT", {"cat": ["D", "E"]}]]})
 
-    assert node.operands[1] == Node(
+    assert node.operands[1] == ConditionNode(
         value=["AT", "DE"],
         operands=[
-            Node(value="AT"),
-            Node("cat", value="DE", operands=[Node(value="D"), Node(value="E")]),
+            ConditionNode(value="AT"),
+            ConditionNode("cat", value="DE", operands=[ConditionNode(value="D"), ConditionNode(value="E")]),
         ],
     )
 
@@ -114,83 +132,101 @@ def test_a_part_that_cannot_be_evaluated_says_why_and_the_others_stand() -> None
     assert node.operands[1].value is True
 
 
-# ── how much is told ───────────────────────────────────────────────────────────────────────────────────────────
+# ── limits ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def wide(operands: int) -> dict[str, Any]:
     return {"or": [{"==": [var("mbox.n"), i]} for i in range(operands)]}
 
 
-def told(node: Node) -> int:
-    return 1 + sum(map(told, node.operands))
+def count_nodes(node: ConditionNode) -> int:
+    return 1 + sum(map(count_nodes, node.operands))
+
+
+def count_omitted(node: ConditionNode) -> int:
+    return node.more + sum(map(count_omitted, node.operands))
 
 
 @pytest.mark.parametrize(
-    ("condition", "parts"),
-    [(wide(800), 2401), ({"and": [wide(100)] * 7}, 2108), ({"or": [{"!": [wide(300)]}, wide(300)]}, 1804)],
-    ids=["800 values", "7 × 100 values", "300 values in a negation"],
+    ("condition", "nodes"),
+    [
+        (wide(1500), 4501),
+        ({"and": [wide(200)] * 20}, 12_021),
+        ({"or": [{"!": [wide(300)]}, wide(300)]}, 1804),
+    ],
+    ids=["1,500 values", "20 × 200 values", "300 values in a negation"],
 )
-def test_a_large_condition_is_told_to_its_last_part(condition: Any, parts: int) -> None:
-    assert told(tree_of(condition, n=7)) == parts
+def test_large_condition_is_shown_to_its_last_part(condition: Any, nodes: int) -> None:
+    tree = tree_of(condition, n=7)
+    assert (count_nodes(tree), count_omitted(tree)) == (nodes, 0)
 
 
-def test_of_a_huge_condition_the_upper_parts_are_told_and_the_others_counted() -> None:
-    node = tree_of({"and": [wide(200) for _ in range(20)]}, n=7)
-
-    assert node.value is True
-    assert [operand.value for operand in node.operands] == [True] * 4
-    assert node.more == 16
-
-
-def test_of_thousands_of_operands_the_first_are_told_and_the_others_counted() -> None:
-    node = tree_of(wide(1500), n=7)
-
-    assert (node.value, len(node.operands), node.more) == (True, 1000, 500)
-    assert [operand.value for operand in node.operands[6:9]] == [False, True, False]
-    assert {(len(operand.operands), operand.more) for operand in node.operands} == {(2, 0)}
-
-
-def test_of_a_condition_that_is_too_large_to_have_its_value_shown_the_operands_are_told() -> None:
-    node = tree_of(wide(7000), n=7)
-
-    assert (node.value, node.error) == (UNSET, "it would cost too much here")
-    assert node.operands[7].value is True
-    assert len(node.operands) + node.more == 7000
-
-
-def test_of_a_deep_condition_the_upper_levels_are_told() -> None:
+def test_deep_condition_is_shown_to_its_last_level() -> None:
     condition: Any = True
     for _ in range(90):
         condition = {"!": [condition]}
     node, levels = tree_of(condition), 0
-    assert node.value is True
     while node.operands:
         (node,), levels = node.operands, levels + 1
 
-    assert (levels, node.value, node.more) == (30, True, 1)
+    assert (levels, node.value, node.more) == (90, True, 0)
 
 
-@pytest.mark.parametrize("left", [0, 50, 1_000, 30_000])
-def test_a_condition_costs_no_more_than_it_is_allowed(left: int) -> None:
-    allowance = Allowance(left)
-    node = condition_tree(wide(200), facts, ALLOCATION, allowance)
+def test_upper_parts_are_shown_and_others_counted_when_nodes_are_used_up() -> None:
+    node = tree_within(ExplainBudget(stopped, nodes=400), {"and": [wide(100)] * 7}, n=7)
 
-    assert (told(node) - 1) * KNOWN_PART <= left
+    assert [operand.value for operand in node.operands] == [True] * 7
+    assert [len(operand.operands) for operand in node.operands] == [100, 100, 100, 92, 0, 0, 0]
+    assert [operand.more for operand in node.operands] == [0, 0, 0, 8, 100, 100, 100]
+
+
+@pytest.mark.parametrize("nodes", [-1, 0, 1, 2, 50, 1_000])
+def test_condition_has_no_more_nodes_than_the_budget(nodes: int) -> None:
+    budget = ExplainBudget(stopped, nodes=nodes)
+    node = tree_within(budget, wide(200), n=7)
+
+    assert count_nodes(node) <= max(1, nodes)
     assert node.more + len(node.operands) == 200
-    assert allowance.left > left - 30_000 - 601 * PART
+    assert budget.nodes_left >= min(nodes - 1, -1)
+
+
+@pytest.mark.parametrize("readings", [1, 2, 5, 50])
+def test_condition_is_cut_when_the_time_is_used_up(readings: int) -> None:
+    budget = ExplainBudget(itertools.count().__next__, seconds=readings)
+    node = tree_within(budget, wide(200), n=7)
+
+    assert count_nodes(node) <= readings
+    assert node.more + len(node.operands) == 200
+
+
+def test_condition_has_an_error_when_the_budget_is_exhausted_before() -> None:
+    node = tree_within(ExplainBudget(stopped, nodes=0), wide(2))
+
+    assert (node.value, node.error) == (UNSET, "the explanation has used up its time or size")
+    assert (node.operands, node.more) == ([], 2)
+
+
+def test_loop_ends_with_an_error_when_the_time_is_used_up() -> None:
+    class Late(Facts):
+        def spend(self, steps: int) -> None:
+            ExplainBudget(stopped, seconds=0).check_time()
+
+    loop = {"map": [[1, 2], var("")]}
+    node = condition_tree(
+        loop,
+        lambda: Late(RequestFacts(Context(), "", "", 0), RequestDetails(), None),
+        None,
+        ExplainBudget(stopped),
+    )
+    assert node.error == "the explanation has used up its time"
 
 
 LONG_VALUES: dict[str, tuple[Any, Any]] = {
     "a text": ("x" * 1000, "x" * 1000),
     "a long text": ("x" * 1001, "x" * 1000 + "… (1,001 characters)"),
     "a list": ([0] * 1000, [0] * 1000),
-    "a long list": ([0] * 5000, [*[0] * 1000, "… 4,000 more"]),
-    "long lists in a list": ([[0] * 600, [1] * 600], [[0] * 600, [*[1] * 398, "… 202 more"]]),
+    "a long list": ([0] * 5000, [0] * 5000),
     "an object": ({"a": 1, "b": [True, None]}, {"a": 1, "b": [True, None]}),
-    "a long object": (
-        {str(i): i for i in range(1002)},
-        {**{str(i): i for i in range(1000)}, "…": "2 more"},
-    ),
     "a long name": ({"x" * 1001: 1, "b": 2}, {"x" * 1000 + "… (1,001 characters)": 1, "b": 2}),
     "half of a surrogate pair": (["a\ud83d"], ["a\ufffd"]),
     "half of a surrogate pair in a name": ({"a\ud83d": 1, "b": 2}, {"a\ufffd": 1, "b": 2}),
@@ -201,13 +237,34 @@ LONG_VALUES: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize(("value", "shown"), LONG_VALUES.values(), ids=LONG_VALUES.keys())
-def test_of_a_long_value_the_beginning_is_told(value: Any, shown: Any) -> None:
+def test_value_is_shown_as_json_with_long_texts_cut(value: Any, shown: Any) -> None:
     for node in (tree_of(var("mbox.long"), long=value), tree_of({"if": [False, value]}).operands[1]):
         assert node.value == shown
         assert msgspec.json.encode(node)
 
 
-def test_of_a_deep_value_the_upper_levels_are_told() -> None:
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([0] * 500, [*[0] * 99, "… 401 more"]),
+        ([[0] * 60, [1] * 60], [[0] * 60, [*[1] * 37, "… 23 more"]]),
+        ({str(i): i for i in range(500)}, {**{str(i): i for i in range(99)}, "…": "401 more"}),
+    ],
+    ids=["a list", "lists in a list", "an object"],
+)
+def test_long_value_is_cut_when_nodes_are_used_up(value: Any, shown: Any) -> None:
+    assert tree_within(ExplainBudget(stopped, nodes=100), var("mbox.long"), long=value).value == shown
+
+
+def test_long_texts_use_up_nodes_by_their_length() -> None:
+    budget = ExplainBudget(stopped, nodes=100)
+    shown = tree_within(budget, var("mbox.long"), long=["x" * 5_000] * 50).value
+
+    assert [len(text) for text in shown[:-1]] == [1020] * 9
+    assert shown[-1] == "… 41 more"
+
+
+def test_deep_value_is_cut_below_ten_levels() -> None:
     value: Any = "deepest"
     for _ in range(50):
         value = [value]
@@ -218,7 +275,7 @@ def test_of_a_deep_value_the_upper_levels_are_told() -> None:
     assert shown == ["… 1 more"]
 
 
-def test_of_a_long_path_the_beginning_is_told() -> None:
+def test_long_path_is_cut() -> None:
     assert tree_of(var("mbox." + "x" * 2000)).name == "mbox." + "x" * 995 + "… (2,005 characters)"
 
 
@@ -248,5 +305,5 @@ def test_the_value_of_the_whole_is_true_where_the_compiled_condition_is(conditio
     def here() -> Facts:
         return facts({"plan": "gold", "n": 4}, geo=Geo(country_code="DE"))
 
-    node = condition_tree(condition, here, ALLOCATION)
+    node = condition_tree(condition, here, ALLOCATION, ExplainBudget(stopped))
     assert truthy(node.value) is bool(compile_logic(condition).evaluate(here(), ALLOCATION))

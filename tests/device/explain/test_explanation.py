@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import json
 import random
+import time
 from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,7 +21,7 @@ from support.device import CLIENT, NOBODY, NOW_MS, artifact, asked, decided, mbo
 from targetry import samples
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import decide
-from targetry.device.explain.budget import Allowance
+from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.explanation import (
     Explanation,
     LocationExplanation,
@@ -35,8 +37,17 @@ GLOBAL = "target-global-mbox"
 IS_GERMAN = {"==": ["DE", {"var": "geo.country"}]}
 
 
-def explained(document: Mapping[str, Any], request: DeliveryRequest) -> Explanation:
-    return explain(compile_artifact(document), request, client_code=CLIENT, now_ms=NOW_MS)
+def explained(
+    document: Mapping[str, Any] | bytes, request: DeliveryRequest, budget: ExplainBudget | None = None
+) -> Explanation:
+    rules = compile_artifact(document)
+    budget = budget or ExplainBudget(stopped)
+    return explain(rules, request, client_code=CLIENT, now_ms=NOW_MS, budget=budget)
+
+
+def stopped() -> float:
+    """Return the time of a clock that does not advance."""
+    return 0.0
 
 
 def one_location(document: Mapping[str, Any], request: DeliveryRequest) -> LocationExplanation:
@@ -301,7 +312,7 @@ def agree(document: dict[str, Any], seed: int) -> None:
     ensure_visitor_id(request, None, lambda: f"visitor-{seed}")
     rules = compile_artifact(marked(document))
 
-    told = explain(rules, request, client_code=CLIENT, now_ms=asked["now"])
+    told = explain(rules, request, client_code=CLIENT, now_ms=asked["now"], budget=ExplainBudget(stopped))
 
     assert explained_places(told) == decided_places(rules, request, asked["now"])
     for location in told.locations:
@@ -341,21 +352,16 @@ def test_an_explanation_changes_nothing_of_the_request() -> None:
     assert decided(document, request).response.execute is not None
 
 
-# ── how much is told ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def explained_for(left: int, document: Mapping[str, Any], request: DeliveryRequest) -> Explanation:
-    rules = compile_artifact(document)
-    return explain(rules, request, client_code=CLIENT, now_ms=NOW_MS, allowance=Allowance(left))
+# ── limits ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def nobody_of(number: int) -> dict[str, Any]:
     return rule(number, {"==": [{"var": "mbox.n"}, number]})
 
 
-def test_rules_are_told_until_it_has_cost_enough_and_then_counted() -> None:
+def test_rules_are_shown_until_the_nodes_are_used_up_and_then_counted() -> None:
     document = mboxes_of(*map(nobody_of, range(1, 300)))
-    (location,) = explained_for(20_000, document, asked("hero")).locations
+    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=100)).locations
 
     assert 5 < len(location.rules) < 30
     assert len(location.rules) + location.more == 299
@@ -363,18 +369,42 @@ def test_rules_are_told_until_it_has_cost_enough_and_then_counted() -> None:
     assert location.rules[3].condition is not None
 
 
-def test_the_rule_that_decides_is_told_whatever_it_costs() -> None:
+def test_rules_are_shown_until_the_time_is_used_up_and_then_counted() -> None:
+    document = mboxes_of(*map(nobody_of, range(1, 300)))
+    budget = ExplainBudget(itertools.count().__next__, seconds=100)
+    (location,) = explained(document, asked("hero"), budget).locations
+
+    assert 5 < len(location.rules) < 50
+    assert len(location.rules) + location.more == 299
+
+
+@pytest.mark.parametrize("nodes", [0, 10, 100])
+def test_rule_that_matched_is_shown_whatever_the_budget(nodes: int) -> None:
     document = mboxes_of(*map(nobody_of, range(1, 300)), rule(300), rule(301))
-    for left in (0, 1_000, 20_000):
-        (location,) = explained_for(left, document, asked("hero")).locations
-        assert [rule.meta["activity.id"] for rule in location.matched] == [300]
-        assert len(location.rules) + location.more == 301
-        assert location.rules[-1].verdict is Verdict.MATCHED
+    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=nodes)).locations
+
+    assert [rule.meta["activity.id"] for rule in location.matched] == [300]
+    assert len(location.rules) + location.more == 301
+    assert location.rules[-1].verdict is Verdict.MATCHED
 
 
-def test_all_locations_share_what_an_explanation_may_cost() -> None:
+def test_rule_that_matched_keeps_only_its_names_when_the_budget_is_exhausted() -> None:
+    meta = {"activity.id": 1, "activity.name": "x" * 5000, "experience.name": ["E"], "many": [1] * 2000}
+    document = mboxes_of(rule(1, meta=meta))
+    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=0)).locations
+
+    (matched,) = location.matched
+    assert matched.meta == {
+        "activity.id": 1,
+        "activity.name": "x" * 1000 + "… (5,000 characters)",
+        "experience.name": ["E"],
+    }
+
+
+def test_all_locations_share_one_budget() -> None:
     document = mboxes_of(*map(nobody_of, range(1, 30)))
-    first, second = explained_for(20_000, document, asked("hero", "hero")).locations
+    budget = ExplainBudget(stopped, nodes=100)
+    first, second = explained(document, asked("hero", "hero"), budget).locations
 
     assert (len(first.rules) + first.more, len(second.rules) + second.more) == (29, 29)
     assert (second.rules, second.more) == ([], 29)
@@ -388,20 +418,49 @@ def test_a_large_location_of_ordinary_rules_is_told_whole() -> None:
     assert all(rule.condition is not None and rule.condition.operands for rule in location.rules)
 
 
-def test_loops_cost_as_much_as_an_explanation_may_and_no_more() -> None:
+def hostile_rules() -> dict[str, list[dict[str, Any]]]:
+    """Return rules whose explanation without limits takes minutes or megabytes, by kind."""
     items = {"map": [list(range(400)), {"var": ""}]}
     looping = {"some": [items, {"some": [items, {"==": [{"var": ""}, -1]}]}]}
-    document = mboxes_of(*[rule(i, looping) for i in range(1, 20)], rule(20))
-    (location,) = explained_for(1_000_000, document, asked("hero")).locations
+    nested: Any = {"==": [{"var": "mbox.n"}, 1]}
+    for level in range(90):
+        nested = {"and": [{"==": [{"var": "mbox.n"}, level]}] * 60 + [nested]}
+    wide = {"or": [{"==": [{"var": "mbox.n"}, i]} for i in range(6_000)]}
+    texts = {"!": [{"var": ["mbox.none", ["x" * 1_000] * 5_000]}]}
+    return {
+        "loops in loops": [rule(i, looping) for i in range(1, 50)],
+        "deep conditions": [rule(i, nested) for i in range(1, 4)],
+        "wide conditions": [rule(i, wide) for i in range(1, 20)],
+        "long texts": [rule(i, texts) for i in range(1, 8)],
+        "large metas": [
+            rule(i, NOBODY, meta={"activity.id": i, "m": ["y" * 900] * 900}) for i in range(1, 20)
+        ],
+    }
 
-    assert location.matched[0].meta["activity.id"] == 20
-    assert location.more > 0
-    assert len(location.rules) + location.more == 20
+
+@pytest.mark.parametrize(
+    "kind", ["loops in loops", "deep conditions", "wide conditions", "long texts", "large metas"]
+)
+def test_explanation_of_hostile_rules_is_bounded_in_time_and_size(kind: str) -> None:
+    seconds, nodes = 0.3, 5_000
+    rules = hostile_rules()[kind]
+    compiled = compile_artifact(mboxes_of(*rules, rule(100)))
+    assert compiled.unusable == ()
+    started = time.process_time()
+    budget = ExplainBudget(time.process_time, seconds=seconds, nodes=nodes)
+    explanation = explain(compiled, asked("hero"), client_code=CLIENT, now_ms=NOW_MS, budget=budget)
+
+    assert time.process_time() - started < seconds + 2
+    assert len(msgspec.json.encode(explanation)) < 300 * nodes
+    (location,) = explanation.locations
+    assert location.matched[0].meta["activity.id"] == 100
+    assert len(location.rules) + location.more == len(rules) + 1
 
 
-def test_of_a_long_meta_the_beginning_is_told() -> None:
+def test_long_meta_is_cut() -> None:
     meta = {"activity.id": 1, "activity.name": "x" * 5000, "experience.name": "E", "many": [1] * 2000}
-    location = one_location(mboxes_of(rule(1, meta=meta)), asked("hero"))
+    document = mboxes_of(rule(1, meta=meta))
+    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=1000)).locations
 
     assert location.rules[0].meta["activity.name"] == "x" * 1000 + "… (5,000 characters)"
     assert location.rules[0].meta["experience.name"] == "E"
@@ -416,8 +475,7 @@ def test_a_rule_that_cannot_be_read_does_not_stop_the_explanation_of_the_others(
         '"mboxes": {"hero": [', '"mboxes": {"hero": [' + broken + ","
     )
     request = asked("hero", prefetch={"views": [{}]})
-    rules = compile_artifact(text.encode("latin-1"))
-    mbox, _ = explain(rules, request, client_code=CLIENT, now_ms=NOW_MS).locations
+    mbox, _ = explained(text.encode("latin-1"), request).locations
 
     assert verdicts(mbox.rules) == ["quarantined", "condition", "matched"]
     assert mbox.rules[0].meta == {}

@@ -1,42 +1,61 @@
-"""What an explanation may cost, however large the artifact is and whatever its conditions ask for."""
+"""Time and size budget of one explanation."""
 
 from __future__ import annotations
 
-from types import CodeType
+from collections.abc import Callable
 from typing import Final
 
 from targetry.device.logic.javascript import EvaluationError
 
-# The unit is a step of a loop, or a character that is told.
-PART: Final = 150  # to compile one part of a condition
-KNOWN_PART: Final = 30  # where its code is there already
-_ENOUGH: Final = 10_000_000  # about two seconds
+DEFAULT_SECONDS: Final = 2.0
+DEFAULT_NODES: Final = 100_000
+_CHARACTERS_PER_NODE: Final = 100
 
 
-class Allowance:
-    """How much an explanation may still cost; all that it tells is paid from one."""
+class ExplainBudget:
+    """Bound on the time that an explanation takes and on the nodes that it shows.
 
-    def __init__(self, left: int = _ENOUGH) -> None:
-        self.left = left
-        self._known: set[CodeType] = set()
+    A rule, a part of a condition and an item of a value are one node each, and 100 characters of text
+    are one more. An explanation counts the rules, parts and items that it leaves out.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        seconds: float = DEFAULT_SECONDS,
+        nodes: int = DEFAULT_NODES,
+    ) -> None:
+        """Start the budget.
+
+        Args:
+            clock: Clock in seconds, read now and before each piece of work. `time.thread_time`
+                makes the limit one of processor time.
+            seconds: Time limit. The compilation or evaluation under way may exceed it; both are
+                bounded by the limits of a decision.
+            nodes: Size limit.
+        """
+        self._clock = clock
+        self._deadline = clock() + seconds
+        self.nodes_left = nodes
 
     @property
-    def is_used_up(self) -> bool:
-        return self.left <= 0
+    def is_exhausted(self) -> bool:
+        """Whether the time or the nodes are used up."""
+        return self.nodes_left <= 0 or self._is_late()
 
-    def spend(self, cost: int) -> None:
-        """Pay what is to be paid in any case, though it may be more than there is."""
-        self.left -= cost
+    def take(self, nodes: int = 1) -> None:
+        """Deduct nodes that are shown."""
+        self.nodes_left -= nodes
 
-    def demand(self, cost: int) -> None:
-        """Pay for work that can be left; raises `EvaluationError` when there is not enough."""
-        if cost > self.left:
-            self.left = 0
-            raise EvaluationError("more work than an explanation may cost")
-        self.left -= cost
+    def take_text(self, text: str) -> None:
+        """Deduct the nodes of the characters of a text."""
+        self.nodes_left -= len(text) // _CHARACTERS_PER_NODE
 
-    def give_back_for(self, code: CodeType, parts: int) -> None:
-        """Give back most of what these parts have cost, if they turn out to have the code of others."""
-        if code in self._known:
-            self.left += (PART - KNOWN_PART) * parts
-        self._known.add(code)
+    def check_time(self) -> None:
+        """Raise `EvaluationError` if the time is used up."""
+        if self._is_late():
+            raise EvaluationError("the explanation has used up its time")
+
+    def _is_late(self) -> bool:
+        return self._clock() >= self._deadline

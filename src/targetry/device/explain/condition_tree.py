@@ -1,129 +1,116 @@
-"""A condition with the value of each of its parts, to show why it holds or does not.
+"""Tree of a condition with the value of each of its parts.
 
-Every part is compiled and evaluated by itself, in the way the engine does it (`logic.py`), so what is shown is what
-counts. Operands that the engine would not get to, behind an `and` that is already false, are evaluated all the same.
-
-To tell a part costs as much as there are parts in it, so a condition is told level by level until it has cost enough. What
-is left out is counted where it would stand.
+Each part is compiled and evaluated by itself, as the engine does it, so the value shown is the value
+that counts. Operands that the engine does not reach, behind an `and` that is already false, are
+evaluated too. The tree is built level by level until the budget is exhausted.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from targetry.device.explain.budget import PART, Allowance
-from targetry.device.explain.truncation import excerpt, excerpt_of_text
+from targetry.device.explain.budget import ExplainBudget
+from targetry.device.explain.truncation import truncate, truncate_text
 from targetry.device.logic.compiler import compile_logic
 from targetry.device.logic.facts import Facts
 from targetry.device.logic.javascript import to_text
 
-_PARTS: Final = 20_000  # that one condition may cost
-_OPERANDS: Final = 1_000  # of one part
-_LEVELS: Final = 30
-
-# operator → the position of the operand that is logic about an item of a list, and has no value of its own
+# operator → position of the operand that is evaluated for each item of a list
 _LOOPS: Final = dict.fromkeys(("map", "filter", "reduce", "all", "none", "some"), 1)
 
 
-class Node(msgspec.Struct, omit_defaults=True):
-    """A part of a condition: an operation, a `var` (with its path as `name`), a list of parts, or a literal.
+class ConditionNode(msgspec.Struct, omit_defaults=True):
+    """A part of a condition: an operation, a `var` (`name` is its path), a list or a literal.
 
-    `value` is what it comes to, as JSON: absent where it cannot be told, because the part is about the items of a
-    list, or cannot be evaluated, which `error` explains; cut where it is long (`excerpt.py`). `more` counts the operands that are left out of a huge condition.
+    `value` is the result as JSON, truncated; absent for the logic of a loop, which has no single
+    value, and for a part that cannot be evaluated, where `error` gives the cause. `more` counts the
+    operands that are left out.
     """
 
     operator: str | None = None
     name: str | None = None
     value: Any | UnsetType = UNSET
-    operands: list[Node] = []
+    operands: list[ConditionNode] = []
     error: str | None = None
     more: int = 0
 
 
 def condition_tree(
-    tree: Any, facts: Callable[[], Facts], allocation: float | None, allowance: Allowance | None = None
-) -> Node:
-    """Evaluate every part of `tree`, each with `facts()` of its own: they hold the work that a decision may cost.
+    tree: Any, new_facts: Callable[[], Facts], allocation: float | None, budget: ExplainBudget
+) -> ConditionNode:
+    """Evaluate every part of a condition. Never raises for the condition of a compiled rule.
 
-    It is paid for from `allowance`. Never raises for the condition of a compiled rule.
+    Args:
+        tree: The condition as parsed JSON.
+        new_facts: Returns the facts for one part, with the work that a decision is allowed.
+        allocation: The visitor's allocation in percent, None if the condition does not use it.
+        budget: Pays for the tree.
     """
-    return _Teller(facts, allocation, allowance or Allowance()).told(tree)
+    return _TreeBuilder(new_facts, allocation, budget).build(tree)
 
 
 class _Part(NamedTuple):
-    """A part whose operands and value are still to be told, in `node`; within the logic of a loop it has no value."""
+    """A part whose operands are not in `node` yet. `in_loop`: it belongs to the logic of a loop."""
 
-    node: Node
+    node: ConditionNode
     tree: Any
-    level: int
     in_loop: bool
 
 
-class _Teller:
-    def __init__(self, facts: Callable[[], Facts], allocation: float | None, allowance: Allowance) -> None:
-        self._facts = facts
+class _TreeBuilder:
+    def __init__(
+        self, new_facts: Callable[[], Facts], allocation: float | None, budget: ExplainBudget
+    ) -> None:
+        self._new_facts = new_facts
         self._allocation = allocation
-        self._allowance = allowance
-        self._parts_left = _PARTS
+        self._budget = budget
         self._pending: deque[_Part] = deque()
 
-    def told(self, tree: Any) -> Node:
-        root = _Part(Node(), tree, 0, False)
-        if parts := self._paid(tree):
-            self._evaluate(root, parts)
+    def build(self, tree: Any) -> ConditionNode:
+        root = _Part(ConditionNode(), tree, False)
+        self._budget.take()
+        if self._budget.is_exhausted:
+            root.node.error = "the explanation has used up its time or size"
         else:
-            root.node.error = "it would cost too much here"
+            self._evaluate(root)
         self._pending.append(root)
         while self._pending:
-            self._tell_operands(self._pending.popleft())
+            self._add_operands(self._pending.popleft())
         return root.node
 
-    def _tell_operands(self, part: _Part) -> None:
+    def _add_operands(self, part: _Part) -> None:
         node = part.node
         operands = _take_apart(part.tree, node)
         logic = _LOOPS.get(node.operator or "")
-        for position, tree in enumerate(operands[:_OPERANDS] if part.level < _LEVELS else ()):
-            parts = self._paid(tree)
-            if not parts:
+        for position, tree in enumerate(operands):
+            if self._budget.is_exhausted:
                 break
-            operand = _Part(Node(), tree, part.level + 1, part.in_loop or position == logic)
+            self._budget.take()
+            operand = _Part(ConditionNode(), tree, part.in_loop or position == logic)
             if not operand.in_loop:
-                self._evaluate(operand, parts)
+                self._evaluate(operand)
             elif not _is_operation(tree) and not _has_parts(tree):
-                operand.node.value = excerpt(tree, self._allowance)
+                operand.node.value = truncate(tree, self._budget)
             node.operands.append(operand.node)
             self._pending.append(operand)
         node.more = len(operands) - len(node.operands)
 
-    def _paid(self, tree: Any) -> int:
-        """How many parts have been paid for, to tell this one; 0 when there is not enough left."""
-        most = min(self._parts_left, self._allowance.left // PART)
-        parts = _size(tree, most)
-        if parts > most:
-            return 0
-        self._parts_left -= parts
-        self._allowance.spend(parts * PART)
-        return parts
-
-    def _evaluate(self, part: _Part, parts: int) -> None:
+    def _evaluate(self, part: _Part) -> None:
         try:
-            compiled = compile_logic(part.tree, as_truth=False)
-            self._allowance.give_back_for(compiled.code, parts)
-            value = compiled.evaluate(self._facts(), self._allocation)
-        except Exception as error:  # as in a decision: the artifact's fault, to be told and not raised
+            value = compile_logic(part.tree, as_truth=False).evaluate(self._new_facts(), self._allocation)
+        except Exception as error:  # a fault of the artifact, shown as in a decision
             part.node.error = str(error) or type(error).__name__
         else:
-            part.node.value = excerpt(value, self._allowance)
+            part.node.value = truncate(value, self._budget)
 
 
-def _take_apart(tree: Any, node: Node) -> list[Any]:
-    """Note in `node` what `tree` is; what is left are its operands."""
+def _take_apart(tree: Any, node: ConditionNode) -> list[Any]:
+    """Set the operator and name of `node`, and return the operands of `tree`."""
     if isinstance(tree, list):
         return tree if _has_parts(tree) else []
     if not _is_operation(tree):
@@ -131,7 +118,7 @@ def _take_apart(tree: Any, node: Node) -> list[Any]:
     ((node.operator, operands),) = tree.items()
     operands = operands if isinstance(operands, list) else [operands]
     if node.operator == "var" and (name := _path(operands)) is not None:
-        node.name = excerpt_of_text(name)
+        node.name = truncate_text(name)
         return operands[1:2]
     return operands
 
@@ -141,29 +128,13 @@ def _is_operation(tree: Any) -> bool:
 
 
 def _has_parts(tree: Any) -> bool:
-    """Whether it is a list of more than literals."""
+    """Return whether it is a list that holds more than literals."""
     return isinstance(tree, list) and any(_is_operation(item) or isinstance(item, list) for item in tree)
 
 
 def _path(operands: list[Any]) -> str | None:
-    """The path of a `var`; None where it is computed."""
+    """Return the path of a `var`, None if it is computed."""
     first = operands[0] if operands else None
     if first is None:
         return ""
     return to_text(first) if isinstance(first, str | int | float) else None
-
-
-def _size(tree: Any, most: int) -> int:
-    """How many parts there are; not counted further than to one more than `most`."""
-    pending: list[Iterable[Any]] = [(tree,)]
-    seen = 0
-    while pending and seen <= most:
-        parts = list(islice(pending.pop(), most + 1))
-        seen += len(parts)
-        for part in parts:
-            if _is_operation(part):
-                (operands,) = part.values()
-                pending.append(operands if isinstance(operands, list) else (operands,))
-            elif isinstance(part, list):
-                pending.append(part)
-    return seen

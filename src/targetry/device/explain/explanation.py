@@ -1,8 +1,8 @@
-"""Why a visitor gets what he gets: for each location that a request asks for, each rule and what became of it.
+"""Explanation of a decision: each rule of each requested location, and why it matched or not.
 
-Which rules match is asked of `select.py`, the road of every decision, so an explanation cannot disagree with it; what is
-worked out here is only why the others did not. That is paid for from an allowance: when it is used up, conditions and
-rules that did not match are left out, and counted.
+`matching.py` decides which rules match, so an explanation agrees with the decision; this module finds
+out why the others did not. When the budget is exhausted, rules that did not match are left out and
+counted.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from targetry.device.explain.budget import Allowance
-from targetry.device.explain.condition_tree import Node, condition_tree
-from targetry.device.explain.truncation import excerpt
+from targetry.device.explain.budget import ExplainBudget
+from targetry.device.explain.condition_tree import ConditionNode, condition_tree
+from targetry.device.explain.truncation import truncate
 from targetry.device.logic.facts import Details, Facts, RequestFacts, bucketing_id
 from targetry.device.matching import all_matches, first_match
 from targetry.device.remote import RemoteDependency, remote_dependency
@@ -26,27 +26,27 @@ from targetry.errors import ArtifactError
 from targetry.models import Context, DeliveryRequest, RequestDetails
 
 _NO_CONTEXT = Context()
-_RULE = 500  # what a rule costs besides its meta and its condition
+_NAMES = ("activity.id", "activity.name", "experience.id", "experience.name")
 
 
 class Verdict(StrEnum):
-    """What became of a rule."""
+    """Result of one rule."""
 
     MATCHED = "matched"
     CONDITION = "condition"
     ALLOCATION = "allocation"
     PROPERTY = "property"
     RULE_KEY = "rule-key"
-    QUARANTINED = "quarantined"
+    UNUSABLE = "quarantined"
     FAILED = "failed"
     NOT_REACHED = "not-reached"
 
 
 class RuleExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One rule of a location: `position` is its place in the artifact's list for `location`.
+    """One rule of a location; `position` is its index in the artifact's list for `location`.
 
-    `allocation` (percent) and `window`, both ends included, are there where the condition asks for the allocation; `condition`
-    where the rule was met, which a rule of another property, say, is not.
+    `allocation` (percent) and `window`, both ends included, are set if the condition uses the
+    allocation; `condition` is set if the rule was evaluated, which a rule of another property is not.
     """
 
     location: str
@@ -58,14 +58,15 @@ class RuleExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
     property_tokens: list[str] = []
     allocation: float | None = None
     window: tuple[float, float] | None = None
-    condition: Node | None = None
+    condition: ConditionNode | None = None
 
 
 class LocationExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One location asked for. `mode` is `execute` or `prefetch`, `type` is `mbox`, `pageLoad` or `view`.
+    """One requested location. `mode` is `execute` or `prefetch`, `type` `mbox`, `pageLoad` or `view`.
 
-    A view without a name is every view. `is_remote`: it holds, or may hold, activities that only the Delivery API decides.
-    `more` counts the rules that are left out because the explanation has cost enough; none that matched is.
+    A view without a name is every view. `is_remote`: it has, or may have, activities that only the
+    Delivery API decides. `more` counts the rules that are left out when the budget is exhausted; rules
+    that matched are never left out.
     """
 
     mode: str
@@ -78,12 +79,16 @@ class LocationExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @property
     def matched(self) -> list[RuleExplanation]:
-        """The rules whose content is given, in the order in which it is given."""
+        """The rules whose content is in the response, in the order of the response."""
         return [rule for rule in self.rules if rule.verdict is Verdict.MATCHED]
 
 
 class Explanation(msgspec.Struct, rename="camel"):
-    """`visitor` is the id that allocations come from; `context` is what rules may ask for everywhere in the request."""
+    """An explained request.
+
+    `visitor` is the id that allocations are computed from; `context` holds the facts that all
+    locations share.
+    """
 
     client_code: str
     visitor: str
@@ -99,17 +104,22 @@ def explain(
     *,
     client_code: str,
     now_ms: int,
-    allowance: Allowance | None = None,
+    budget: ExplainBudget,
 ) -> Explanation:
-    """Explain what `decide` answers to the same arguments. The request is prepared, as `decide` wants it; never raises.
+    """Explain the response of `decide` to the same arguments. Never raises.
 
-    `allowance` is what it may cost besides the decision: by default about two seconds.
+    Args:
+        rules: The compiled artifact.
+        request: A prepared request, as for `decide`.
+        client_code: The client code, a part of the bucketing key.
+        now_ms: The time of the decision, epoch milliseconds.
+        budget: Bounds what the explanation takes in addition to the decision.
     """
     facts = RequestFacts(request.context or _NO_CONTEXT, bucketing_id(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
     context = Facts(facts, RequestDetails(), None).as_dict(None)
     del context["mbox"]
-    explainer = _Explainer(rules, facts, token, remote_dependency(rules, request), allowance or Allowance())
+    explainer = _Explainer(rules, facts, token, remote_dependency(rules, request), budget)
     locations = list(explainer.locations(request))
     return Explanation(client_code, facts.visitor, token, now_ms, context, locations)
 
@@ -121,16 +131,16 @@ class _Explainer:
         facts: RequestFacts,
         token: str | None,
         remote: RemoteDependency,
-        allowance: Allowance,
+        budget: ExplainBudget,
     ) -> None:
         self._rules = rules
         self._request = facts
         self._token = token
         self._remote = remote
-        self._allowance = allowance
+        self._budget = budget
 
     def locations(self, request: DeliveryRequest) -> Iterator[LocationExplanation]:
-        """What is executed first; mboxes before the pageLoad before views."""
+        """Yield executed locations first; within a mode mboxes, then the page load, then views."""
         for mode, asked in (("execute", request.execute), ("prefetch", request.prefetch)):
             if asked is None:
                 continue
@@ -145,7 +155,7 @@ class _Explainer:
     def _mbox(self, mode: str, kind: str, name: str, details: Details) -> LocationExplanation:
         first_only = kind == "mbox" and name != self._rules.global_mbox
         location = self._rules.mbox(name)
-        rules, more = self._explained(details, name, location, self._placed("mbox", [name]), first_only)
+        rules, more = self._explained(details, name, location, self._entries("mbox", [name]), first_only)
         return LocationExplanation(
             mode, kind, name, name in self._remote.mboxes, rules, details.parameters or {}, more
         )
@@ -153,7 +163,7 @@ class _Explainer:
     def _view(self, name: str | None, details: Details) -> LocationExplanation:
         names = list(self._rules.views) if name is None else [name]
         location = self._rules.view(name)
-        rules, more = self._explained(details, name, location, self._placed("view", names), False)
+        rules, more = self._explained(details, name, location, self._entries("view", names), False)
         is_remote = bool(self._remote.views) if name is None else name in self._remote.views
         return LocationExplanation("prefetch", "view", name, is_remote, rules, details.parameters or {}, more)
 
@@ -162,63 +172,63 @@ class _Explainer:
         details: Details,
         name: str | None,
         location: Location,
-        placed: Iterator[_Placed],
+        entries: Iterator[_Entry],
         first_only: bool,
     ) -> tuple[list[RuleExplanation], int]:
-        """The rules, and how many are left out."""
+        """Return the explained rules and the number of rules left out."""
         facts, runs = Facts(self._request, details, name), location.runs(self._token)
         if first_only:
             first = first_match(runs, facts)
             matches = [first] if first is not None else []
         else:
             matches = list(all_matches(runs, facts))
-        meeting = _Meeting(facts, self._token, matches, first_only, self._allowance)
+        explainer = _RuleExplainer(facts, self._token, matches, first_only, self._budget)
         rules, more = [], 0
-        for one in placed:
-            if self._allowance.is_used_up and not meeting.is_match(one.rule):
+        for one in entries:
+            if self._budget.is_exhausted and not explainer.is_match(one.rule):
                 more += 1
             else:
-                rules.append(meeting.explained(one))
+                rules.append(explainer.explain(one))
         return rules, more
 
-    def _placed(self, kind: str, names: list[str]) -> Iterator[_Placed]:
-        """The rules of locations in the artifact's order, those that are quarantined among them."""
+    def _entries(self, kind: str, names: list[str]) -> Iterator[_Entry]:
+        """Yield the rules of locations in the artifact's order, unusable ones included."""
         known = self._rules.mboxes if kind == "mbox" else self._rules.views
-        faults = self._faults[kind]
+        unusable = self._unusable[kind]
         for name in names:
             usable = known[name].rules if name in known else ()
-            rest, here = iter(usable), faults.get(name, {})
+            rest, here = iter(usable), unusable.get(name, {})
             for position in range(len(usable) + len(here)):
-                fault = here.get(position)
-                yield fault if fault is not None else _Placed(name, position, next(rest))
+                entry = here.get(position)
+                yield entry if entry is not None else _Entry(name, position, next(rest))
 
     @cached_property
-    def _faults(self) -> dict[str, dict[str, dict[int, _Placed]]]:
-        """The rules that are quarantined, by type and name of their location and their place in it."""
-        faults: dict[str, dict[str, dict[int, _Placed]]] = {"mbox": {}, "view": {}}
+    def _unusable(self) -> dict[str, dict[str, dict[int, _Entry]]]:
+        """The unusable rules by location type, location name and position."""
+        entries: dict[str, dict[str, dict[int, _Entry]]] = {"mbox": {}, "view": {}}
         try:
-            parsed = self._rules.document()["rules"] if self._rules.quarantined else {}
-        except ArtifactError:  # a rule that is not JSON takes the others' names with it
+            parsed = self._rules.document()["rules"] if self._rules.unusable else {}
+        except ArtifactError:  # one rule that is not JSON hides the meta of the others
             parsed = {}
-        for kind, name, position, reason in self._rules.quarantined:
+        for kind, name, position, reason in self._rules.unusable:
             parts = parsed.get("mboxes" if kind == "mbox" else "views", {})
             rule = parts[name][position] if name in parts else None
-            faults[kind].setdefault(name, {})[position] = _Placed(name, position, None, reason, rule)
-        return faults
+            entries[kind].setdefault(name, {})[position] = _Entry(name, position, None, reason, rule)
+        return entries
 
 
-class _Placed(NamedTuple):
-    """A place in the artifact's list for a location. A rule that is quarantined has a `fault` and its text as parsed."""
+class _Entry(NamedTuple):
+    """A position in the artifact's list for a location; an unusable rule has a `reason`."""
 
     location: str
     position: int
     rule: CompiledRule | None
-    fault: str = ""
+    reason: str = ""
     parsed: Any = None
 
 
-class _Meeting:
-    """The rules of one location asked for, met one after the other."""
+class _RuleExplainer:
+    """Explains the rules of one requested location in order."""
 
     def __init__(
         self,
@@ -226,55 +236,57 @@ class _Meeting:
         token: str | None,
         matches: list[CompiledRule],
         first_only: bool,
-        allowance: Allowance,
+        budget: ExplainBudget,
     ) -> None:
         self._facts = facts
-        self._allowance = allowance
+        self._budget = budget
         self._token = token
         self._matches = set(matches)
         self._first_only = first_only
         self._keys: set[str] = set()
-        self._is_over = False
+        self._is_decided = False
 
     def is_match(self, rule: CompiledRule | None) -> bool:
         return rule in self._matches
 
-    def explained(self, placed: _Placed) -> RuleExplanation:
-        rule = placed.rule
+    def explain(self, entry: _Entry) -> RuleExplanation:
+        rule = entry.rule
         if rule is None:
-            meta = placed.parsed.get("meta") if isinstance(placed.parsed, dict) else None
-            meta = self._shown(meta if isinstance(meta, dict) else {})
-            return RuleExplanation(
-                placed.location, placed.position, Verdict.QUARANTINED, placed.fault, meta=meta
-            )
+            meta = entry.parsed.get("meta") if isinstance(entry.parsed, dict) else None
+            meta = self._truncated(meta if isinstance(meta, dict) else {})
+            return RuleExplanation(entry.location, entry.position, Verdict.UNUSABLE, entry.reason, meta=meta)
         verdict, reason = self._verdict(rule)
         explained = RuleExplanation(
-            placed.location,
-            placed.position,
+            entry.location,
+            entry.position,
             verdict,
             reason,
             rule.key,
-            self._shown(rule.meta),
+            self._truncated(rule.meta),
             sorted(rule.tokens),
         )
-        if verdict not in _NOT_MET:
+        if verdict not in _NOT_EVALUATED:
             self._add_condition(rule, explained)
         return explained
 
-    def _shown(self, meta: dict[str, Any]) -> dict[str, Any]:
-        self._allowance.spend(_RULE)
-        shown: dict[str, Any] = excerpt(meta, self._allowance)
+    def _truncated(self, meta: dict[str, Any]) -> dict[str, Any]:
+        self._budget.take()
+        budget = self._budget
+        if budget.is_exhausted:  # a rule that matched keeps its names
+            meta = {name: meta[name] for name in _NAMES if name in meta}
+            budget = ExplainBudget(lambda: 0.0, nodes=100)
+        shown: dict[str, Any] = truncate(meta, budget)
         return shown
 
     def _verdict(self, rule: CompiledRule) -> tuple[Verdict, str]:
-        if self._is_over:
+        if self._is_decided:
             return Verdict.NOT_REACHED, "an earlier rule decided"
         if rule.tokens and self._token not in rule.tokens:
             has = f"is of property {self._token}" if self._token else "names no property"
             return Verdict.PROPERTY, f"only for {_properties(rule)}, and the request {has}"
         if rule in self._matches:
             self._keys.add(rule.key)
-            self._is_over = self._first_only
+            self._is_decided = self._first_only
             return Verdict.MATCHED, "its content is given"
         if rule.key in self._keys:
             return Verdict.RULE_KEY, f"an earlier rule of the key {rule.key} matched"
@@ -282,13 +294,13 @@ class _Meeting:
 
     def _why_not(self, rule: CompiledRule) -> tuple[Verdict, str]:
         try:
-            if rule.audience is not None and not rule.audience(self._fresh(), None):
+            if rule.audience is not None and not rule.audience(self._new_facts(), None):
                 return Verdict.CONDITION, "its condition does not hold"
             allocation = self._allocation(rule)
             if allocation is not None and not rule.low <= allocation <= rule.high:
                 low, high = display_window(rule.low, rule.high)
                 return Verdict.ALLOCATION, f"the allocation {allocation:g} is not in {low:g} to {high:g}"
-            if rule.test is not None and not rule.test(self._fresh(), allocation):
+            if rule.test is not None and not rule.test(self._new_facts(), allocation):
                 return Verdict.CONDITION, "its condition does not hold"
         except Exception as error:  # as in a decision
             return Verdict.FAILED, f"its condition cannot be evaluated: {error}"
@@ -298,39 +310,39 @@ class _Meeting:
         allocation = explained.allocation = self._allocation(rule)
         if _has_window(rule):
             explained.window = display_window(rule.low, rule.high)
-        explained.condition = condition_tree(rule.condition, self._fresh, allocation, self._allowance)
+        explained.condition = condition_tree(rule.condition, self._new_facts, allocation, self._budget)
 
     def _allocation(self, rule: CompiledRule) -> float | None:
-        """The visitor's, where the rule asks for it."""
+        """Return the visitor's allocation in percent, None if the rule does not use it."""
         asks = _has_window(rule) or rule.test is not None
         return self._facts.request.allocation(rule.activity_id) if asks else None
 
-    def _fresh(self) -> Facts:
-        """The location's facts with all of the work that they may cost ahead of them."""
+    def _new_facts(self) -> Facts:
+        """Return the location's facts with all of the work that a decision is allowed."""
         facts = self._facts
-        return _PaidFacts(facts.request, facts.details, facts.name, allowance=self._allowance)
+        return _TimedFacts(facts.request, facts.details, facts.name, budget=self._budget)
 
 
-class _PaidFacts(Facts, kw_only=True):
-    """Facts whose work is paid for twice: as in a decision, and as a part of the explanation."""
+class _TimedFacts(Facts, kw_only=True):
+    """Facts whose loops end when the time of the explanation is used up."""
 
-    allowance: Allowance
+    budget: ExplainBudget
 
     def spend(self, steps: int) -> None:
-        self.allowance.demand(steps)
+        self.budget.check_time()
         super().spend(steps)
 
 
-_NOT_MET = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_KEY})
+_NOT_EVALUATED = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_KEY})
 
 
 def _has_window(rule: CompiledRule) -> bool:
-    """Also for one that leaves nobody out."""
+    """Return whether the condition has a window, even one that admits every allocation."""
     return rule.low != -math.inf or rule.high != math.inf
 
 
 def display_window(low: float, high: float) -> tuple[float, float]:
-    """A rule's window on the scale from 0 to 100, without the hair's breadth by which `<` differs from `<=`."""
+    """Return a window in percent, 0 to 100, rounded so that `<` and `<=` look the same."""
     return max(0.0, round(low, 4)), min(100.0, round(high, 4))
 
 

@@ -1,68 +1,76 @@
-"""As much of a value as an explanation shows.
+"""Truncation of the values that an explanation shows.
 
-A value is given as JavaScript would write it as JSON. Of a long text, list or object there is the beginning, and an `…` with
-how much there is, or how many more.
+A value is shown as JavaScript would write it as JSON. A long text is cut and followed by its length;
+lists and objects that are cut end with `…` and the number of items left out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from itertools import islice
 from typing import Any, Final
 
-from targetry.device.explain.budget import Allowance
+from targetry.device.explain.budget import ExplainBudget
 from targetry.device.logic.javascript import UNDEFINED, to_number, well_formed
 
-_CHARACTERS: Final = 1_000  # of one text
-_ITEMS: Final = 1_000  # of one value, on all of its levels
-_LEVELS: Final = 10
-_ITEM_COST: Final = 10
+_MAX_TEXT: Final = 1_000  # characters
+_MAX_DEPTH: Final = 10
 _EXACT: Final = 2**53
 
 
-def excerpt(value: Any, allowance: Allowance) -> Any:
-    """The beginning of a value, paid for from `allowance`; `value` is left alone."""
-    return _Cutter(allowance).cut(value, 0)
+def truncate(value: Any, budget: ExplainBudget) -> Any:
+    """Return a copy of `value` of at most ten levels, as large as the budget allows.
+
+    Args:
+        value: JSON, or `UNDEFINED`, which becomes None. It is only read.
+        budget: Pays for each item and text of the copy.
+    """
+    return _truncate(value, budget, 0)
 
 
-def excerpt_of_text(text: str) -> str:
-    if len(text) > _CHARACTERS:
-        text = f"{text[:_CHARACTERS]}… ({len(text):,} characters)"
+def truncate_text(text: str) -> str:
+    """Return the first 1,000 characters of a text, with its length if it is longer."""
+    if len(text) > _MAX_TEXT:
+        text = f"{text[:_MAX_TEXT]}… ({len(text):,} characters)"
     return well_formed(text)
 
 
-class _Cutter:
-    def __init__(self, allowance: Allowance) -> None:
-        self._allowance = allowance
-        self._items_left = _ITEMS
+def _truncate(value: Any, budget: ExplainBudget, depth: int) -> Any:
+    kind = type(value)
+    if kind is str:
+        return _text(value, budget)
+    if kind is list:
+        return _truncate_list(value, budget, depth + 1)
+    if kind is dict:
+        return _truncate_object(value, budget, depth + 1)
+    if kind is int or kind is float:
+        return _number(value)
+    return None if value is UNDEFINED else value
 
-    def cut(self, value: Any, level: int) -> Any:
-        kind = type(value)
-        if kind is str:
-            return self._text(value)
-        if kind is list:
-            taken = self._taken(value, level)
-            more = [f"… {len(value) - len(taken):,} more"] if len(taken) < len(value) else []
-            return [self.cut(item, level + 1) for item in taken] + more
-        if kind is dict:
-            names = self._taken(value, level)
-            shown = {self._text(name): self.cut(value[name], level + 1) for name in names}
-            return shown if len(names) == len(value) else shown | {"…": f"{len(value) - len(names):,} more"}
-        if kind is int or kind is float:
-            return _number(value)
-        return None if value is UNDEFINED else value
 
-    def _taken(self, items: Iterable[Any], level: int) -> list[Any]:
-        taken = list(islice(items, self._items_left if level < _LEVELS else 0))
-        self._items_left -= len(taken)
-        self._allowance.spend(len(taken) * _ITEM_COST)
-        return taken
+def _truncate_list(items: list[Any], budget: ExplainBudget, depth: int) -> list[Any]:
+    shown: list[Any] = []
+    for item in items:
+        if budget.nodes_left <= 0 or depth > _MAX_DEPTH:
+            return [*shown, f"… {len(items) - len(shown):,} more"]
+        budget.take()
+        shown.append(_truncate(item, budget, depth))
+    return shown
 
-    def _text(self, text: str) -> str:
-        shown = excerpt_of_text(text)
-        self._allowance.spend(len(shown))
-        return shown
+
+def _truncate_object(members: dict[str, Any], budget: ExplainBudget, depth: int) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for count, (name, value) in enumerate(members.items()):
+        if budget.nodes_left <= 0 or depth > _MAX_DEPTH:
+            return {**shown, "…": f"{len(members) - count:,} more"}
+        budget.take()
+        shown[_text(name, budget)] = _truncate(value, budget, depth)
+    return shown
+
+
+def _text(text: str, budget: ExplainBudget) -> str:
+    shown = truncate_text(text)
+    budget.take_text(shown)
+    return shown
 
 
 def _number(value: float) -> float | None:

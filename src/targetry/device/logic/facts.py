@@ -66,7 +66,7 @@ class RuleFailure(NamedTuple):
 class RequestFacts(msgspec.Struct, dict=True, eq=False):
     """The facts that all locations of one request share.
 
-    `client_code` and `visitor` are parts of the bucketing key, `now_ms` is the clock to decide by. `problems` collects
+    `client_code` and `visitor` are parts of the bucketing key, `now_ms` is the clock to decide by. `failures` collects
     what went wrong with rules, `allocations` keeps those that were asked for by activity.
     """
 
@@ -74,13 +74,13 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     visitor: str
     client_code: str
     now_ms: int
-    problems: list[RuleFailure] = []
+    failures: list[RuleFailure] = []
     allocations: dict[str, float] = {}
     work_left: int = _WORK_PER_REQUEST
 
-    def failed(self, activity_id: str, error: Exception) -> None:
+    def record_failure(self, activity_id: str, error: Exception) -> None:
         """Note what went wrong with a rule; without the traceback, which holds all that the decision held."""
-        self.problems.append(RuleFailure(activity_id, error.with_traceback(None)))
+        self.failures.append(RuleFailure(activity_id, error.with_traceback(None)))
 
     def allocation(self, activity_id: str) -> float:
         """Where the visitor falls in an activity, 0.00 to 99.99."""

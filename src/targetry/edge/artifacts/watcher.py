@@ -144,7 +144,7 @@ class ArtifactWatcher:
             client=self._client,
             organization_id=self._organization_id,
         )
-        if served.rules.quarantined:
+        if served.rules.unusable:
             text = describe_unusable_rules(served.rules)
             self._limited_log.warning(f"unusable {file.path}", "in %s %s", file.path, text)
         file.refused, file.loaded_at = None, time.time()

@@ -231,7 +231,7 @@ def _answer(
         events,
         len(request.notifications or ()),
         len(entries or ()),
-        decision.problems,
+        decision.failures,
         request,
         served,
         unread,

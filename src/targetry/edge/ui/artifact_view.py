@@ -79,7 +79,7 @@ def artifact_view(served: LoadedArtifact) -> ArtifactView:
         more_activities=max(0, len(told.activities) - _ACTIVITIES),
         locations=told.locations[:_LOCATIONS],
         more_locations=max(0, len(told.locations) - _LOCATIONS),
-        quarantined=told.quarantined[:_LOCATIONS],
+        quarantined=told.unusable_rules[:_LOCATIONS],
     )
 
 

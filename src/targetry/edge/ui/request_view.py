@@ -5,12 +5,14 @@ The explanation is that of `targetry explain`. Of a huge one only the beginning 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any, Final
 
 import msgspec
 
-from targetry.device.explain.condition_tree import Node
+from targetry.device.explain.budget import ExplainBudget
+from targetry.device.explain.condition_tree import ConditionNode
 from targetry.device.explain.explanation import LocationExplanation, RuleExplanation, Verdict, explain
 from targetry.device.logic.facts import bucketing_id
 from targetry.device.ruleset import RuleSet
@@ -25,9 +27,8 @@ from targetry.humanize.explanation import (
 from targetry.humanize.text import compact_json
 from targetry.models import DeliveryRequest, Notification
 
-_ALLOWANCE: Final = (
-    2_000_000  # steps, of an explanation's usual ten million: visitors wait for the same processor
-)
+_EXPLAIN_SECONDS: Final = 0.4  # of processor time, which visitors wait for
+_EXPLAIN_NODES: Final = 20_000
 _LINES: Final = 300
 _LINES_OF_A_RULE: Final = 40
 _LOCATIONS: Final = 20
@@ -88,7 +89,13 @@ def request_view(seen: HistoryEntry) -> RequestView:
     if request is None or served is None:
         return unexplained(seen, _why_unexplained(seen))
     rules = rules_for(served, request)
-    explanation = explain(rules, request, client_code=served.client, now_ms=seen.at_ms)
+    explanation = explain(
+        rules,
+        request,
+        client_code=served.client,
+        now_ms=seen.at_ms,
+        budget=ExplainBudget(time.thread_time, seconds=_EXPLAIN_SECONDS, nodes=_EXPLAIN_NODES),
+    )
     budget = _Budget(_LINES)
     return RequestView(
         number=seen.number,
@@ -217,7 +224,7 @@ def _experience(meta: dict[str, Any]) -> str:
     return describe_experience(meta) or "without a name"
 
 
-def _lines(condition: Node | None, budget: _Budget) -> list[Line]:
+def _lines(condition: ConditionNode | None, budget: _Budget) -> list[Line]:
     allowed = budget.take(_LINES_OF_A_RULE)
     lines: list[Line] = []
     for part in condition_lines(condition):
