@@ -24,7 +24,8 @@ Scope = dict[str, Any]
 def edge(command: dict[str, Any]) -> Any:
     """All as `targetry edge` has it by default; lines of the log go to `log`."""
     from targetry.edge.observability.log_format import start_logging
-    from targetry.edge.server import EdgeOptions, EdgeServer
+    from targetry.edge.options import EdgeOptions
+    from targetry.edge.server import EdgeServer
     from targetry.edge.supervisor import EdgeWorkers
 
     os.dup2(os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import targetry.errors
 from targetry._client.options import CLIENT_OPTIONS, REQUIRED
+from targetry.edge.options import option_forms
 
 HERE = Path(__file__).parent
 
@@ -42,6 +43,15 @@ of more than 100,000 values, a condition of more than 20,000 nodes, or more than
 cannot be used, and the others stand.
 """
 
+_EDGE_OPTIONS_HEAD = """# Options of the edge
+
+`targetry edge [OPTIONS] [ARTIFACT]...`. Each option can also come from the environment.
+`--log json` (`TARGETRY_EDGE_LOG`) writes log lines as JSON.
+
+| Option | Environment | Default | Meaning |
+| --- | --- | --- | --- |
+"""
+
 _ERRORS_HEAD = """# Errors
 
 All derive from `TargetError`, and `TargetError` from `Exception`, so code that catches `Exception` goes on working.
@@ -56,6 +66,18 @@ def options_page() -> str:
         for name, option in CLIENT_OPTIONS.items()
     ]
     return _OPTIONS_HEAD + "\n".join(rows) + "\n" + _OPTIONS_TAIL
+
+
+def edge_options_page() -> str:
+    """Return the flags, environment variables and defaults of `EdgeOptions`."""
+    rows = []
+    for form in option_forms():
+        setting = form.setting
+        metavar = f" {setting.metavar}" if setting.metavar else ""
+        name = setting.metavar if form.flag is None else form.flag + metavar
+        default = setting.default or ("off" if form.default is False else f"`{form.default}`")
+        rows.append(f"| `{name}` | `{form.variable}` | {default} | {setting.help} |")
+    return _EDGE_OPTIONS_HEAD + "\n".join(rows) + "\n"
 
 
 def errors_page() -> str:
@@ -83,7 +105,11 @@ def _plain(docstring: str | None) -> str:
     return "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
 
 
-PAGES: dict[str, Callable[[], str]] = {"options.md": options_page, "errors.md": errors_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "options.md": options_page,
+    "edge-options.md": edge_options_page,
+    "errors.md": errors_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

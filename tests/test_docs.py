@@ -23,7 +23,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["options.md", "errors.md"])
+@pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md"])
 def test_a_reference_page_is_what_the_generator_writes(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
 

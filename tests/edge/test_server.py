@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from support.edge import QUERY
 from support.edge_process import address, post, process, rest_of
 from targetry.cli.edge import client_lines, edge
-from targetry.edge.server import EdgeOptions, EdgeServer, is_loopback, listen
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import EdgeServer, is_loopback, listen
 from targetry.errors import ArtifactError, OptionError
 from targetry.ledger.ledger import Ledger
 

@@ -17,7 +17,8 @@ import pytest
 from support.edge_crowd import Crowd, check_ledger, kill, workers_of
 from support.edge_process import Lines, address, post, process, shown
 from support.edge_sockets import wait_until
-from targetry.edge.server import EdgeOptions, EdgeServer, listen
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import EdgeServer, listen
 from targetry.edge.supervisor import _Worker
 from targetry.errors import OptionError
 from targetry.ledger.reader import Reader

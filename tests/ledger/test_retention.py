@@ -9,7 +9,8 @@ import pytest
 
 from support.edge_process import Lines, address, post, process, shown
 from support.ledger import event
-from targetry.edge.server import EdgeOptions, check
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import check
 from targetry.errors import OptionError
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader

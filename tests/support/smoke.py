@@ -21,7 +21,8 @@ from support.ledger import ACTIVITY, outcome
 from support.lower_bounds import lower_bounds
 from support.mmdb_writer import mmdb
 from targetry import AsyncTargetClient, TargetClient
-from targetry.edge.server import EdgeOptions, EdgeServer
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import EdgeServer
 from targetry.http import HttpTransport
 from targetry.ledger.ledger import Ledger
 from targetry.testing import edge

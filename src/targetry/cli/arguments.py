@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import msgspec
 import typer
 
+from targetry.cli.signature import parameter, set_signature
 from targetry.models import (
     Address,
     ChannelType,
@@ -160,15 +161,13 @@ def asking(command: Callable[[Question, Any], None]) -> Callable[..., None]:
 
     hints = get_type_hints(Question, include_extras=True)
     defaults = {field.name: field.default for field in msgspec.structs.fields(Question)}
-    output = inspect.signature(command, eval_str=True).parameters["output"]
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hint)
-        for name, hint in hints.items()
-    ]
-    parameters.append(output.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    output = (
+        inspect.signature(command, eval_str=True)
+        .parameters["output"]
+        .replace(kind=inspect.Parameter.KEYWORD_ONLY)
+    )
     run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by typer
+    set_signature(run, [*(parameter(name, hint, defaults[name]) for name, hint in hints.items()), output])
     return run
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
 import typer
 from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
-from targetry.cli.ledger import size
 from targetry.cli.output import console
+from targetry.cli.signature import parameter, set_signature
+from targetry.edge.options import ENVIRONMENT_PREFIX, EdgeOptions, OptionForm, option_forms
 
 if TYPE_CHECKING:
     from targetry.edge.server import EdgeServer
@@ -19,132 +24,7 @@ if TYPE_CHECKING:
 _ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
 
 
-def _option(*names: str, env: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, envvar=f"TARGETRY_EDGE_{env}", help=help, metavar=metavar, show_envvar=True)
-
-
-def edge(
-    artifacts: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[ARTIFACT]...",
-            envvar="TARGETRY_EDGE_ARTIFACTS",
-            help="rules.json or rules.bin files; read again when they change. Default: the shop that comes with Targetry.",
-            show_default=False,
-        ),
-    ] = None,
-    host: Annotated[
-        str, _option("--host", env="HOST", help="The address to listen on.", metavar="ADDRESS")
-    ] = "127.0.0.1",
-    port: Annotated[int, _option("--port", env="PORT", help="0: any that is free.", metavar="N")] = 8080,
-    data: Annotated[
-        Path | None,
-        _option(
-            "--data",
-            env="DATA",
-            help="Folder to record impressions, clicks and orders in. Default: they are not recorded.",
-            metavar="DIR",
-        ),
-    ] = None,
-    client: Annotated[
-        str | None,
-        _option("--client", env="CLIENT", help="Client code. Default: the artifact's own.", metavar="CODE"),
-    ] = None,
-    organization_id: Annotated[
-        str | None,
-        _option(
-            "--organization-id",
-            env="ORGANIZATION_ID",
-            help="The …@AdobeOrg to read and to give out a rules.bin with.",
-            metavar="ID",
-        ),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        _option(
-            "--cluster",
-            env="CLUSTER",
-            help="Give out tnt ids and an edge host of this cluster. SDKs then go to mboxedge<N>.tt.omtrdc.net, so only where that name leads here.",
-            metavar="N",
-        ),
-    ] = None,
-    geo_database: Annotated[
-        Path | None,
-        _option(
-            "--geo-database",
-            env="GEO_DATABASE",
-            help="A MaxMind database with cities, for the places of IP addresses.",
-            metavar="FILE",
-        ),
-    ] = None,
-    log: Annotated[
-        Literal["human", "json"], _option("--log", env="LOG", help="How to log, on stderr.")
-    ] = "human",
-    allow_remote: Annotated[
-        bool,
-        _option("--allow-remote", env="ALLOW_REMOTE", help="Listen where other machines can reach it."),
-    ] = False,
-    allow_origin: Annotated[
-        list[str] | None,
-        _option(
-            "--allow-origin",
-            env="ALLOW_ORIGIN",
-            help="Answer scripts of this origin, with credentials. May be repeated; * is for all, without credentials. Default: localhost only, without credentials.",
-            metavar="ORIGIN",
-        ),
-    ] = None,
-    workers: Annotated[
-        int,
-        _option(
-            "--workers", env="WORKERS", help="Processes that share the port and the ledger.", metavar="N"
-        ),
-    ] = 1,
-    max_connections: Annotated[
-        int,
-        _option(
-            "--max-connections",
-            env="MAX_CONNECTIONS",
-            help="How many may be open, for each worker. When there are more, those go that have waited longest for their client.",
-            metavar="N",
-        ),
-    ] = 4096,
-    idle_timeout: Annotated[
-        float,
-        _option(
-            "--idle-timeout",
-            env="IDLE_TIMEOUT",
-            help="How long a connection may be without a request, or a client take none of its answer.",
-            metavar="SECONDS",
-        ),
-    ] = 30.0,
-    request_timeout: Annotated[
-        float,
-        _option(
-            "--request-timeout",
-            env="REQUEST_TIMEOUT",
-            help="How long a request may take to arrive.",
-            metavar="SECONDS",
-        ),
-    ] = 10.0,
-    keep_days: Annotated[
-        float | None,
-        _option(
-            "--keep-days",
-            env="KEEP_DAYS",
-            help="Remove events from the ledger that are older.",
-            metavar="N",
-        ),
-    ] = None,
-    max_size: Annotated[
-        str | None,
-        _option(
-            "--max-size",
-            env="MAX_SIZE",
-            help="Remove the oldest events while the ledger's file is larger, like 500MB or 2GB.",
-            metavar="SIZE",
-        ),
-    ] = None,
-) -> None:
+def edge(log: Literal["human", "json"], **given: Any) -> None:
     """Run a local edge: a server that Target SDKs of any language can talk to, without an account.
 
     \b
@@ -156,30 +36,65 @@ def edge(
     """
     with importing_extra("edge"):
         from targetry.edge.observability.log_format import start_logging
-        from targetry.edge.server import EdgeOptions, EdgeServer
+        from targetry.edge.server import EdgeServer
         from targetry.edge.supervisor import EdgeWorkers
     start_logging(log)
-    options = EdgeOptions(
-        artifacts=artifacts or (),
-        host=host,
-        port=port,
-        data=data,
-        client=client,
-        organization_id=organization_id,
-        cluster=cluster,
-        geo_database=geo_database,
-        allow_remote=allow_remote,
-        allow_origins=allow_origin or (),
-        workers=workers,
-        max_connections=max_connections,
-        idle_timeout=idle_timeout,
-        request_timeout=request_timeout,
-        keep_days=keep_days,
-        max_size=size(max_size),
-    )
-    server = EdgeServer.open(options) if workers == 1 else EdgeWorkers.open(options, log)
-    print_invitation(server, organization_id or _ORGANIZATION, is_recording=data is not None)
+    options = edge_options(given)
+    server = EdgeServer.open(options) if options.workers == 1 else EdgeWorkers.open(options, log)
+    print_invitation(server, options.organization_id or _ORGANIZATION, is_recording=options.data is not None)
     server.run()
+
+
+def edge_options(given: Mapping[str, Any]) -> EdgeOptions:
+    """Return the options of the command's arguments. Raises `BadParameter`."""
+    values = {}
+    for form in option_forms():
+        value = given[form.name]
+        if value is None:
+            continue
+        if form.setting.parse is not None:
+            try:
+                value = form.setting.parse(value)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint=f"'{form.flag}'") from error
+        values[form.name] = value
+    return EdgeOptions(**values)
+
+
+def _parameter(form: OptionForm) -> inspect.Parameter:
+    """Return the command's parameter for an option."""
+    setting = form.setting
+    text = setting.help.replace("`", "")
+    settings: dict[str, Any] = {
+        "help": text if setting.default is None else f"{text} Default: {setting.default}.",
+        "metavar": setting.metavar,
+        "envvar": form.variable,
+        "show_default": setting.default is None,
+    }
+    info = typer.Argument(**settings) if form.flag is None else typer.Option(form.flag, **settings)
+    default = None if form.default == () else form.default
+    return parameter(form.name, Annotated[_argument_type(form), info], default)
+
+
+def _argument_type(form: OptionForm) -> Any:
+    """Return the type that the command reads: paths as `Path`, which splits a variable with several at `os.pathsep`."""
+    is_list = form.default == ()
+    kind = get_args(form.type)[0] if is_list else form.type
+    kinds = get_args(kind) or (kind,)
+    if os.PathLike[str] in kinds:
+        base: Any = Path
+    elif form.setting.parse is not None:
+        base = str
+    else:
+        base = next(one for one in kinds if one is not NoneType)
+    return list[base] | None if is_list else base | None if form.default is None else base
+
+
+_LOG = Annotated[
+    Literal["human", "json"],
+    typer.Option("--log", envvar=f"{ENVIRONMENT_PREFIX}LOG", help="Format of the log on stderr."),
+]
+set_signature(edge, [*map(_parameter, option_forms()), parameter("log", _LOG, "human")])
 
 
 def print_invitation(server: EdgeServer | EdgeWorkers, organization_id: str, *, is_recording: bool) -> None:

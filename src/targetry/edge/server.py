@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
-import msgspec
 import uvicorn
 
 from targetry.delivery.hosts import cluster_number
@@ -26,6 +25,7 @@ from targetry.edge.http.connection_registry import Door
 from targetry.edge.http.fd_limit import room_for
 from targetry.edge.http.limits import Limits
 from targetry.edge.http.protocol import BoundedProtocol
+from targetry.edge.options import EdgeOptions
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
 from targetry.geo.maxmind import GeoDatabase
@@ -38,32 +38,6 @@ _BACKLOG: Final = 1024
 _BUSY_S: Final = 1.0  # an SDK waits 3 s for its answer, and a request may come when a turn has just begun
 _LONGEST_TIMEOUT_S: Final = 86_400
 _SWITCH_INTERVAL_S: Final = 0.0005  # Python's own 5 ms would be added to an answer several times
-
-Path = str | os.PathLike[str]
-
-
-class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What an edge is started with. No `artifacts`: the sample shop. `port` 0: any that is free. `data`: the ledger's folder,
-    without which nothing is recorded. `client`: the client code, instead of the artifacts' own. `workers`: processes; the limits of
-    connections are of each of them, times in seconds. `allow_origins`: origins of web pages that are answered besides loopback
-    ones; `*` for all."""
-
-    artifacts: Sequence[Path] = ()
-    host: str = "127.0.0.1"
-    port: int = 8080
-    data: Path | None = None
-    client: str | None = None
-    organization_id: str | None = None
-    cluster: str | None = None
-    geo_database: Path | None = None
-    allow_remote: bool = False
-    allow_origins: Sequence[str] = ()
-    workers: int = 1
-    max_connections: int = 4096
-    idle_timeout: float = 30.0
-    request_timeout: float = 10.0
-    keep_days: float | None = None
-    max_size: int | None = None
 
 
 class EdgeServer:

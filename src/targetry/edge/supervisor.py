@@ -26,7 +26,8 @@ from typing import Final
 
 from targetry.edge.observability.log_format import LogFormat, start_logging
 from targetry.edge.observability.metrics import end_sharing, forget_process, share_metrics
-from targetry.edge.server import DRAIN_S, EdgeOptions, EdgeServer, listen, url_of
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import DRAIN_S, EdgeServer, listen, url_of
 from targetry.errors import OptionError, TargetError
 
 _CANNOT_START: Final = 1  # exit status; a start may take long on a busy machine, and is no service

@@ -14,7 +14,8 @@ from support.edge import QUERY, WEB, experience
 from support.edge_process import address, process
 from support.mmdb_writer import mmdb
 from targetry import Context, DeliveryRequest, ExecuteRequest, Geo, MboxRequest, TargetClient
-from targetry.edge.server import EdgeOptions, EdgeServer
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import EdgeServer
 from targetry.errors import OptionError
 
 VIENNA = {

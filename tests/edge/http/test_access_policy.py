@@ -16,7 +16,8 @@ from support.edge_sockets import OpenEdge, open_edge, statuses
 from targetry.edge.app import Edge, edge_app
 from targetry.edge.http.access_policy import AccessPolicy, normalized_origin, parse_authority
 from targetry.edge.in_process import MemoryLedger, _Payload, edge
-from targetry.edge.server import EdgeOptions, check
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import check
 from targetry.errors import OptionError
 from targetry.samples import shop_path
 

@@ -4,7 +4,6 @@ import logging
 import re
 import signal
 import socket
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from support.edge_process import address, process, rest_of
 from targetry.edge.http.limits import Breaches, Limit, Limits
 from targetry.edge.observability.metrics import Metrics
-from targetry.edge.server import EdgeOptions
 
 
 class Told:
@@ -66,22 +64,6 @@ def test_limits_do_not_silence_each_other(told: Told) -> None:
     told.breaches.note("head")
     told.breaches.note("body")
     assert len(told.lines()) == 2
-
-
-def test_the_tour_names_the_options_with_their_defaults() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "edge.md").read_text("utf-8")
-    rows = re.findall(r"^\| `--(\S+) \S+` \| `TARGETRY_EDGE_(\S+)` \| (\S+) \|", page, re.M)
-    defaults = EdgeOptions()
-    limits = {"workers", "max-connections", "idle-timeout", "request-timeout"}
-    unlimited = {"keep-days": "all", "max-size": "any"}
-    assert {name for name, _, _ in rows} == limits | unlimited.keys()
-    for name, variable, default in rows:
-        field = name.replace("-", "_")
-        assert variable == field.upper()
-        if name in unlimited:
-            assert (default, getattr(defaults, field)) == (unlimited[name], None)
-        else:
-            assert float(default) == getattr(defaults, field)
 
 
 def test_limits_are_those_that_were_asked_for() -> None:

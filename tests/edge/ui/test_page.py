@@ -29,7 +29,8 @@ from support.ledger import ACTIVITY, ODD_ROWS, insert_row, outcome, run_sql
 from targetry.edge.app import Edge, edge_app
 from targetry.edge.delivery.handler import DeliveryResult
 from targetry.edge.in_process import _Payload
-from targetry.edge.server import EdgeOptions, EdgeServer, listen
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import EdgeServer, listen
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory

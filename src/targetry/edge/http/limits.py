@@ -6,12 +6,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from targetry.edge.observability.metrics import Metrics
+if TYPE_CHECKING:
+    from targetry.edge.observability.metrics import Metrics
 
+MAX_CONNECTIONS: Final = 4096  # of each worker
+IDLE_TIMEOUT_S: Final = 30.0
+REQUEST_TIMEOUT_S: Final = 10.0
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_FIELDS: Final = 128
 MAX_BODY_BYTES: Final = 1_000_000  # before and after unzipping
@@ -58,9 +62,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """`connections` at a time; `idle_s` without a request, or without taking any of an answer; `request_s` for a head, and for a body;
     `unsent_bytes` of answers that all clients together have not taken yet."""
 
-    connections: int = 4096
-    idle_s: float = 30.0
-    request_s: float = 10.0
+    connections: int = MAX_CONNECTIONS
+    idle_s: float = IDLE_TIMEOUT_S
+    request_s: float = REQUEST_TIMEOUT_S
     unsent_bytes: int = MAX_UNSENT_BYTES
 
 

@@ -1,0 +1,152 @@
+"""Options of an edge: names, types, defaults and help texts, for the command line, the environment and `docs/edge-options.md`.
+
+This module imports nothing that only the extra `edge` installs, so `targetry edge --help` works without it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Final, NamedTuple, get_type_hints
+
+import msgspec
+
+from targetry.edge.http.limits import IDLE_TIMEOUT_S, MAX_CONNECTIONS, REQUEST_TIMEOUT_S
+from targetry.ledger.retention import parse_size
+
+Path = str | os.PathLike[str]
+
+ENVIRONMENT_PREFIX: Final = "TARGETRY_EDGE_"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """How an option is given from outside.
+
+    `flag` names the command-line flag and the environment variable where the field's name does not; `default` says in
+    words what happens without the option; `parse` reads its text and raises `ValueError`.
+    """
+
+    help: str
+    metavar: str | None = None
+    flag: str | None = None
+    default: str | None = None
+    parse: Callable[[str], object] | None = None
+
+
+class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of one edge. Each field's annotation has the help text of the command line."""
+
+    artifacts: Annotated[
+        Sequence[Path],
+        Setting(
+            "`rules.json` or `rules.bin` files; loaded again when they change.",
+            metavar="[ARTIFACT]...",
+            default="the sample shop",
+        ),
+    ] = ()
+    host: Annotated[str, Setting("Address to listen on.", metavar="ADDRESS")] = "127.0.0.1"
+    port: Annotated[int, Setting("Port to listen on; 0 selects a free one.", metavar="N")] = 8080
+    data: Annotated[
+        Path | None,
+        Setting(
+            "Folder of the ledger, which records impressions, clicks and orders.",
+            metavar="DIR",
+            default="events are not recorded",
+        ),
+    ] = None
+    client: Annotated[
+        str | None, Setting("Client code.", metavar="CODE", default="the code in the artifact")
+    ] = None
+    organization_id: Annotated[
+        str | None,
+        Setting("The `…@AdobeOrg` to read and serve a `rules.bin` with.", metavar="ID", default="none"),
+    ] = None
+    cluster: Annotated[
+        str | None,
+        Setting(
+            "Cluster number for tnt ids and `edgeHost`. SDKs then send requests to "
+            "`mboxedge<N>.tt.omtrdc.net`, so that name has to resolve to this edge.",
+            metavar="N",
+            default="none",
+        ),
+    ] = None
+    geo_database: Annotated[
+        Path | None,
+        Setting(
+            "MaxMind database with cities, for the locations of IP addresses (extra `geo`).",
+            metavar="FILE",
+            default="none",
+        ),
+    ] = None
+    allow_remote: Annotated[
+        bool, Setting("Confirm a `--host` that other machines can reach; an edge has no authentication.")
+    ] = False
+    allow_origins: Annotated[
+        Sequence[str],
+        Setting(
+            "Answer scripts of this origin, with credentials; repeatable. `*` allows all origins, without credentials.",
+            metavar="ORIGIN",
+            flag="allow-origin",
+            default="loopback origins, without credentials",
+        ),
+    ] = ()
+    workers: Annotated[
+        int,
+        Setting(
+            "Processes that share the port and the ledger. A process that ends is started again. Not on Windows.",
+            metavar="N",
+        ),
+    ] = 1
+    max_connections: Annotated[
+        int,
+        Setting(
+            "Open connections of each worker. At the limit, a new connection replaces the longest-idle one.",
+            metavar="N",
+        ),
+    ] = MAX_CONNECTIONS
+    idle_timeout: Annotated[
+        float,
+        Setting(
+            "Time that a connection can stay open without a request, or with a client that reads nothing of its response.",
+            metavar="SECONDS",
+        ),
+    ] = IDLE_TIMEOUT_S
+    request_timeout: Annotated[
+        float,
+        Setting("Time for a request to arrive; a slower one is answered with 408.", metavar="SECONDS"),
+    ] = REQUEST_TIMEOUT_S
+    keep_days: Annotated[
+        float | None,
+        Setting("Remove events from the ledger that are older.", metavar="N", default="all are kept"),
+    ] = None
+    max_size: Annotated[
+        int | None,
+        Setting(
+            "Remove the oldest events while the ledger's file is larger, like `500MB` or `2GB`.",
+            metavar="SIZE",
+            default="no limit",
+            parse=parse_size,
+        ),
+    ] = None
+
+
+class OptionForm(NamedTuple):
+    """A field of `EdgeOptions` with its names outside of Python; `flag` is None for the artifacts, which are arguments."""
+
+    name: str
+    type: Any
+    default: Any
+    flag: str | None
+    variable: str
+    setting: Setting
+
+
+def option_forms() -> Iterator[OptionForm]:
+    """Yield the options in the order of their fields."""
+    hints = get_type_hints(EdgeOptions, include_extras=True)
+    for field in msgspec.structs.fields(EdgeOptions):
+        kind, setting = hints[field.name].__origin__, hints[field.name].__metadata__[0]
+        name = setting.flag or field.name.replace("_", "-")
+        variable = ENVIRONMENT_PREFIX + name.upper().replace("-", "_")
+        flag = None if field.name == "artifacts" else f"--{name}"
+        yield OptionForm(field.name, kind, field.default, flag, variable, setting)
