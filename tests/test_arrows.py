@@ -18,7 +18,7 @@ ARROWS = {
     "_runtime": {"models"},
     "device": {"_runtime", "models"},
     "http": {"_runtime"},
-    "delivery": {"http", "models", "visitor"},
+    "delivery": {"_runtime", "http", "models", "visitor"},
     "geo": {"_runtime", "http", "models"},
     "artifacts": {"_runtime", "geo", "http"},
     "notifications": {"_runtime", "delivery", "http", "models"},

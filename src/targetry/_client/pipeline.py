@@ -26,7 +26,7 @@ from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned
 from targetry.delivery.hosts import DeliveryAddress, operators_cluster
 from targetry.delivery.prepare import IgnoredInput, Prepared, RequestDefaults, prepare
 from targetry.delivery.response import refusal_in, response_of, text_of
-from targetry.delivery.retry import RetryBudget, pause_s
+from targetry.delivery.retry import pause_s, retry_budget
 from targetry.delivery.telemetry import Entries, TelemetryStore, measured
 from targetry.device.decide import decide
 from targetry.device.remote import RemoteDependency, remote_dependency
@@ -138,7 +138,7 @@ class OfferPipeline:
         self._log = log
         self._limited_log = RateLimitedLog(log)
         self._report = report
-        self._budget = RetryBudget()
+        self._budget = retry_budget()
         self._timeout_s = options.timeout / 1000
         self._clusters = clusters
         self._address = delivery_address(options)

@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
+from targetry._runtime.retry import retry_after_s
 from targetry.artifacts.poll_schedule import Pace, pace_of_status
 from targetry.errors import ArtifactError, DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport, hide_secrets
-from targetry.http.retry_after import retry_after_s
 
 _TOO_LARGE: Final = " is larger than "  # how a transport says that `max_bytes` were not enough
 _NOT_AUTHORIZED: Final = (

@@ -15,6 +15,8 @@ import enum
 from collections.abc import Callable
 from typing import Final
 
+from targetry._runtime.retry import exponential_s, full_jitter_s, lengthened_s, shortened_s
+
 _PASSING_STATUSES: Final = frozenset({304, 408, 425, 429})  # of 3xx and 4xx, those that a moment may change
 _FIRST_RETRY_S = 0.5
 _WITHOUT_RULES_S = 60.0  # longest wait while there is nothing to decide by
@@ -22,7 +24,6 @@ _FIRST_SLOW_S = 60.0
 _LONGEST_S = 3600.0
 _JITTER = 0.1
 _JITTER_WITHOUT_RULES = 0.5  # a fleet that was started together has no polls that have spread it
-_MOST_DOUBLINGS = 20
 
 
 class Pace(enum.StrEnum):
@@ -64,20 +65,20 @@ class PollSchedule:
         delay = self._delay(pace, ceiling, has_rules)
         if retry_after is None:
             return delay
-        return max(delay, min(retry_after, _LONGEST_S) * (1 + _JITTER * self._random()))
+        return max(delay, lengthened_s(min(retry_after, _LONGEST_S), _JITTER, self._random()))
 
     def _delay(self, pace: Pace, ceiling: float, has_rules: bool) -> float:
         if pace is Pace.SLOW:
-            bound = max(ceiling, _FIRST_SLOW_S) * 2**self._refusals
-            self._refusals = min(self._refusals + 1, _MOST_DOUBLINGS)
-            return self._jittered(min(bound, max(ceiling, _LONGEST_S)))
+            bound = exponential_s(max(ceiling, _FIRST_SLOW_S), max(ceiling, _LONGEST_S), self._refusals)
+            self._refusals += 1
+            return self._jittered(bound)
         if pace is Pace.POLL:
             return self._jittered(ceiling)
-        step: float = _FIRST_RETRY_S * 2**self._retries
-        self._retries = min(self._retries + 1, _MOST_DOUBLINGS)
+        step = exponential_s(_FIRST_RETRY_S, ceiling, self._retries)
+        self._retries += 1
         if step < ceiling:
-            return self._random() * step
+            return full_jitter_s(step, self._random())
         return self._jittered(ceiling, _JITTER if has_rules else _JITTER_WITHOUT_RULES)
 
     def _jittered(self, seconds: float, jitter: float = _JITTER) -> float:
-        return seconds * (1 - jitter * self._random())
+        return shortened_s(seconds, jitter, self._random())

@@ -15,6 +15,7 @@ import mmh3
 import msgspec
 
 from targetry._runtime.rate_limited_log import RateLimitedLog
+from targetry._runtime.retry import http_date
 from targetry.artifacts.fetch import Downloaded, Failed, NotModified, fetch
 from targetry.artifacts.freshness import Freshness
 from targetry.artifacts.poll_schedule import Pace, PollSchedule
@@ -28,7 +29,6 @@ from targetry.events import (
 )
 from targetry.geo.location import location_from_headers
 from targetry.http.protocol import Transport, shown_url
-from targetry.http.retry_after import http_date
 
 if TYPE_CHECKING:
     from targetry.artifacts.disk_cache import DiskCache

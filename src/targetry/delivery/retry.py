@@ -1,65 +1,47 @@
-"""Whether a Delivery API call is worth another try (spec/divergences.md D-29).
+"""Retry decision for a Delivery API call.
 
-Only what was surely not answered is asked again: the connection was not made, or a gateway says that nobody was
-behind it. Tries are few, inside the caller's deadline, and paid from a budget that successes fill
-up again, so that a service in trouble is not asked more than it was before.
+A call is repeated only if it surely was not processed: the connection was not made, or a gateway answers that the
+service is not reachable. Retries are few, inside the caller's deadline, and paid from a budget that successes
+refill, so that a service in trouble gets no more calls than before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
+from targetry._runtime.retry import TokenBucket, exponential_s, full_jitter_s, retry_after_s
 from targetry.errors import ApiException, DeadlineError
 
 MAX_RETRIES: Final = 2
 
-_FIRST_PAUSE_S = 0.05
-_LEAST_TRY_S = 0.05  # a try that has less only hides why the one before it failed
-_TOKENS = 10.0
-_TOKEN_BACK = 0.1
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 0.2
+_MIN_ATTEMPT_S = 0.05  # a shorter attempt would only hide the error of the one before
 _STATUSES = frozenset({502, 503, 504})
 
 
-class RetryBudget:
-    """Tokens for retries: one each, a tenth back for each call that went well. Threads may share it: losing a
-    race moves it by a tenth."""
-
-    __slots__ = ("tokens",)
-
-    def __init__(self) -> None:
-        self.tokens = _TOKENS
-
-    def earn(self) -> None:
-        if self.tokens < _TOKENS:
-            self.tokens = min(_TOKENS, self.tokens + _TOKEN_BACK)
-
-    def spend(self) -> bool:
-        """Take a token; False when there is none."""
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
+def retry_budget() -> TokenBucket:
+    """Return a full budget: ten retries, and one more for every ten successes."""
+    return TokenBucket(10.0, per_success=0.1)
 
 
-def pause_s(error: ApiException, tries: int, left_s: float, random: float) -> float | None:
-    """How long to wait before asking again, None for not at all.
+def pause_s(error: ApiException, failures: int, left_s: float, random: float) -> float | None:
+    """Return the seconds to wait before the next attempt, or None if there must not be one.
 
-    `tries` have failed so far, `left_s` seconds are left of the call's time, `random` is in [0, 1): full jitter.
+    Args:
+        error: The error of the last attempt. Its `Retry-After` replaces the backoff if it is a number of seconds.
+        failures: How many attempts have failed, at least 1.
+        left_s: Seconds that are left of the call's time.
+        random: A number in [0, 1).
     """
-    if tries > MAX_RETRIES or isinstance(error, DeadlineError) or not was_unreachable(error):
+    if failures > MAX_RETRIES or isinstance(error, DeadlineError) or not was_unreachable(error):
         return None
-    asked = _retry_after_s(error.headers or {})
-    pause = random * _FIRST_PAUSE_S * 2**tries if asked is None else asked
-    return pause if pause + _LEAST_TRY_S <= left_s else None
+    pause = retry_after_s((error.headers or {}).get("retry-after"))
+    if pause is None:
+        pause = full_jitter_s(exponential_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, failures - 1), random)
+    return pause if pause + _MIN_ATTEMPT_S <= left_s else None
 
 
 def was_unreachable(error: ApiException) -> bool:
     """Return whether the request surely did not reach the Delivery API."""
     return error.status in _STATUSES or (error.status == 0 and getattr(error, "unsent", False))
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds; a date is for those who can wait longer than a call may last."""
-    text = headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 9 else None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from targetry._runtime.retry import exponential_s, shortened_s
+
 _FAILURES_TO_OPEN = 3
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _LONGEST_ASKED_S = 3600.0
+_JITTER = 0.5
 
 
 class CircuitBreaker:
@@ -51,8 +54,8 @@ class CircuitBreaker:
         self._probing = False
         if not self.is_open:
             return False
-        pause = min(_FIRST_PAUSE_S * 2**self._pauses, _LONGEST_PAUSE_S)
-        self._pauses = min(self._pauses + 1, 10)
+        pause = exponential_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._pauses)
+        self._pauses += 1
         asked = min(retry_after_s or 0.0, _LONGEST_ASKED_S)
-        self._until = self._clock() + max(pause * (1 - self._random() / 2), asked)
+        self._until = self._clock() + max(shortened_s(pause, _JITTER, self._random()), asked)
         return True

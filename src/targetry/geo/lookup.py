@@ -15,12 +15,12 @@ import msgspec
 
 from targetry._runtime.ids import uniform
 from targetry._runtime.rate_limited_log import LogSink, RateLimitedLog
+from targetry._runtime.retry import retry_after_s
 from targetry.errors import ApiException
 from targetry.events import GEO_LOCATION_UPDATED, GEO_LOOKUP_FAILED
 from targetry.geo.cache import GeoCache, GeoStats, PendingLookup
 from targetry.geo.location import GeoLocation, location_from_response
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport, shown_url
-from targetry.http.retry_after import retry_after_s
 from targetry.models import Geo
 from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 

@@ -15,8 +15,10 @@ from collections.abc import Callable
 
 import msgspec
 
-_MOST_DOUBLINGS = 20
-_JITTER = 0.1
+from targetry._runtime.retry import TokenBucket, exponential_s, full_jitter_s, lengthened_s, shortened_s
+
+_DENIED_JITTER = 0.5
+_RETRY_AFTER_JITTER = 0.1
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +51,9 @@ class RetryState:
         # the wait was asked for by the server, or is for its answer to a wrong configuration
         self._ordered = False
         self._failed_at = float("-inf")
-        self._tokens = policy.budget
-        self._counted_at: float | None = None
+        self._budget = TokenBucket(
+            policy.budget, per_success=policy.budget_per_success, per_s=policy.budget_per_s
+        )
 
     @property
     def in_doubt(self) -> bool:
@@ -63,18 +66,15 @@ class RetryState:
 
     def wait_for_retry(self, now: float) -> float:
         """Seconds until a failed call may be repeated and the budget pays for it, if nothing succeeds meanwhile."""
-        self._refill(now)
-        missing = 1.0 - self._tokens
-        paid_in = missing / self.policy.budget_per_s if missing > 1e-9 else 0.0
-        return max(paid_in, self._repeat_at - now)
+        return max(self._budget.wait_s(now), self._repeat_at - now)
 
     def pay(self, now: float) -> None:
-        self._refill(now)
-        self._tokens = max(0.0, self._tokens - 1.0)
+        self._budget.refill(now)
+        self._budget.spend()
 
     def succeeded(self, started: float) -> None:
         """A call that began at `started` went through."""
-        self._tokens = min(self.policy.budget, self._tokens + self.policy.budget_per_success)
+        self._budget.earn()
         if started < self._failed_at:
             return  # older than the bad news
         self._failures = self._denials = 0
@@ -84,27 +84,25 @@ class RetryState:
         """It failed, in a way that a repetition may not. `retry_after`: seconds that the server asked for."""
         if started >= self._failed_at:  # else it is the same outage, met by several calls at once
             policy = self.policy
-            bound = policy.first_wait_s * 2**self._failures
-            wait = self._random() * min(bound, policy.longest_wait_s)
-            self._failures = min(self._failures + 1, _MOST_DOUBLINGS)
+            bound = exponential_s(policy.first_wait_s, policy.longest_wait_s, self._failures)
+            wait = full_jitter_s(bound, self._random())
+            self._failures += 1
             self._failed_at = now
             self._repeat_at = now + wait
             if self.in_doubt:
                 self._pause(now, wait)
         if retry_after is not None:
             asked = min(retry_after, self.policy.longest_retry_after_s)
-            self._pause(
-                now, asked * (1 + _JITTER * self._random()), ordered=True
-            )  # a fleet hears the same number
+            self._pause(now, lengthened_s(asked, _RETRY_AFTER_JITTER, self._random()), ordered=True)
 
     def denied(self, started: float, now: float) -> None:
         """The API does not know us, or not there."""
         if started < self._failed_at:
             return
         policy = self.policy
-        bound = min(policy.first_denied_wait_s * 2**self._denials, policy.longest_denied_wait_s)
-        self._denials = min(self._denials + 1, _MOST_DOUBLINGS)
-        self._pause(now, bound * (1 - 0.5 * self._random()), ordered=True)
+        bound = exponential_s(policy.first_denied_wait_s, policy.longest_denied_wait_s, self._denials)
+        self._denials += 1
+        self._pause(now, shortened_s(bound, _DENIED_JITTER, self._random()), ordered=True)
 
     def hurry(self) -> None:
         """Wait no more, unless it was the server that asked for it."""
@@ -117,9 +115,3 @@ class RetryState:
             self._ordered = False
         self._ordered = self._ordered or ordered
         self._resume_at = max(self._resume_at, now + seconds)
-
-    def _refill(self, now: float) -> None:
-        if self._counted_at is not None:
-            earned = (now - self._counted_at) * self.policy.budget_per_s
-            self._tokens = min(self.policy.budget, self._tokens + earned)
-        self._counted_at = now

@@ -13,12 +13,12 @@ from typing import Any, assert_never
 
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
+from targetry._runtime.retry import retry_after_s
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.response import exception_of
 from targetry.errors import ApiException, TargetError, TransportError
 from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, Lazy
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport
-from targetry.http.retry_after import retry_after_s
 from targetry.models import DeliveryRequest
 from targetry.notifications.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
 from targetry.notifications.queue import NotificationQueue
