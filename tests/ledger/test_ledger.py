@@ -26,7 +26,7 @@ from support.device import artifact, mboxes_of, rule, window
 from support.ledger import ACTIVITY, event
 from support.python_process import environment
 from targetry.device.ruleset import compile_artifact
-from targetry.edge.artifacts.activities import activities_of
+from targetry.edge.artifacts.activities import report_activities
 from targetry.errors import OptionError
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
@@ -277,7 +277,7 @@ def test_the_time_of_changed_shares_is_kept(ledger: Ledger) -> None:
 
 
 def test_the_sample_shop_is_described() -> None:
-    activities = activities_of(compile_artifact(shop()))
+    activities = report_activities(compile_artifact(shop()))
     hero = activities[0]
     assert (hero.id, hero.name, hero.type) == ("482910", "Hero: autumn sale", "ab")
     assert [(one.id, one.name, one.share) for one in hero.experiences] == [
@@ -299,13 +299,13 @@ def test_an_experience_is_described_once_with_all_of_its_windows() -> None:
             "cart": [rule(1, window(0, 10), experience=10)],
         }
     )
-    (activity,) = activities_of(compile_artifact(document))
+    (activity,) = report_activities(compile_artifact(document))
     assert [(one.id, one.share) for one in activity.experiences] == [("2", 50.0), ("10", 50.0)]
 
 
 def test_a_rule_without_ids_is_not_described() -> None:
     document = mboxes_of(rule(1, meta={"activity.id": 1}), rule(2, meta={}, activityId=None))
-    assert activities_of(compile_artifact(document)) == [Activity("1")]
+    assert report_activities(compile_artifact(document)) == [Activity("1")]
 
 
 # Lifetime

@@ -98,6 +98,11 @@ class CompiledRule:
         """The condition as the artifact has it."""
         return read_json(read_rule(self.raw).condition)
 
+    @property
+    def percent_window(self) -> tuple[float, float]:
+        """The window in percent, 0 to 100, rounded so that `<` and `<=` give the same numbers."""
+        return max(0.0, round(self.low, 4)), min(100.0, round(self.high, 4))
+
 
 class AllocationWindow(NamedTuple):
     """The allocations, both ends included, that a condition admits."""

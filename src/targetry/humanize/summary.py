@@ -1,4 +1,4 @@
-"""What an artifact holds: activities with their experiences, locations, what is remote and what cannot be used."""
+"""Summary of an artifact: activities with their experiences, locations, and rules that cannot be used."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 
 import msgspec
 
-from targetry.device.explain.explanation import display_window
+from targetry.device.activities import ArtifactActivity, activities_of, covered_share, text_of
 from targetry.device.ruleset import CompiledRule, RuleSet, split_window
 from targetry.humanize.audience import describe_audience
 
 
 class ExperienceSummary(msgspec.Struct, rename="camel"):
-    """`share`: percent of the audience that gets it, as the artifact asks for. `locations` are where."""
+    """An experience for one audience, with the locations and the names of the offers that it has there.
+
+    `share` is the percentage of the audience that the artifact gives it to.
+    """
 
     id: Any
     name: str | None
@@ -25,7 +28,7 @@ class ExperienceSummary(msgspec.Struct, rename="camel"):
 
 
 class ActivitySummary(msgspec.Struct, rename="camel"):
-    """`type` is `ab` or `landing` (experience targeting)."""
+    """An activity; `type` is `ab` or `landing` (experience targeting)."""
 
     id: Any
     name: str | None
@@ -34,7 +37,10 @@ class ActivitySummary(msgspec.Struct, rename="camel"):
 
 
 class LocationSummary(msgspec.Struct, rename="camel"):
-    """`type` is `mbox` or `view`; `is_remote`: activities of it, or all, are decided by the Delivery API only."""
+    """A location; `type` is `mbox` or `view`.
+
+    `is_remote`: some or all of its activities are decided by the Delivery API only.
+    """
 
     type: str
     name: str
@@ -43,7 +49,7 @@ class LocationSummary(msgspec.Struct, rename="camel"):
 
 
 class UnusableRuleSummary(msgspec.Struct, rename="camel"):
-    """A rule that never matches."""
+    """A rule that never matches, with the cause."""
 
     location: str
     position: int
@@ -51,7 +57,7 @@ class UnusableRuleSummary(msgspec.Struct, rename="camel"):
 
 
 class ArtifactSummary(msgspec.Struct, rename="camel"):
-    """`rules` counts those that can be used."""
+    """An artifact in the form that `targetry artifact -o json` prints; `rules` counts the usable rules."""
 
     version: str
     client_code: str | None
@@ -67,21 +73,22 @@ class ArtifactSummary(msgspec.Struct, rename="camel"):
 
 
 def summarize_artifact(rules: RuleSet) -> ArtifactSummary:
+    """Summarize an artifact; reads every rule."""
     locations = list(_locations(rules))
     return ArtifactSummary(
         version=rules.version,
-        client_code=_text(rules.meta.get("clientCode")),
-        environment=_text(rules.meta.get("environment")),
+        client_code=text_of(rules.meta, "clientCode"),
+        environment=text_of(rules.meta, "environment"),
         generated_at=rules.generated_at,
         global_mbox=rules.global_mbox,
         geo_targeting_enabled=rules.geo_targeting_enabled,
         response_tokens=sorted(rules.response_tokens),
         rules=sum(location.rules for location in locations),
-        activities=_activities(rules),
+        activities=[_activity(activity) for activity in activities_of(rules)],
         locations=locations,
         unusable_rules=[
-            UnusableRuleSummary(f"{one.location_type} {one.location}", one.position, one.reason)
-            for one in rules.unusable
+            UnusableRuleSummary(f"{rule.location_type} {rule.location}", rule.position, rule.reason)
+            for rule in rules.unusable
         ],
     )
 
@@ -96,43 +103,24 @@ def _locations(rules: RuleSet) -> Iterator[LocationSummary]:
             yield LocationSummary(kind, name, count, name in remote or name not in local)
 
 
-def _activities(rules: RuleSet) -> list[ActivitySummary]:
-    activities: dict[str, ActivitySummary] = {}
+def _activity(activity: ArtifactActivity) -> ActivitySummary:
     experiences: dict[tuple[Any, ...], ExperienceSummary] = {}
-    for location, rule in _every_rule(rules):
+    for location_type, location, rule in activity.rules:
         meta = rule.meta
-        activity = activities.get(rule.activity_id)
-        if activity is None:
-            activity = activities[rule.activity_id] = ActivitySummary(
-                meta.get("activity.id"),
-                _text(meta.get("activity.name")),
-                _text(meta.get("activity.type")),
-                [],
-            )
-        made = _experience(rule, meta)
-        key = (rule.activity_id, str(made.id), made.share, made.audience, *made.property_tokens)
-        experience = experiences.setdefault(key, made)
-        if experience is made:
-            activity.experiences.append(made)
-        _add(experience.locations, location)
-        _add(experience.offers, _text(meta.get("offer.name")))
-    return list(activities.values())
-
-
-def _every_rule(rules: RuleSet) -> Iterator[tuple[str, CompiledRule]]:
-    for kind, known in (("mbox", rules.mboxes), ("view", rules.views)):
-        for name, location in known.items():
-            for rule in location.rules:
-                yield f"{kind} {name}", rule
+        new = _experience(rule, meta)
+        key = (str(new.id), new.share, new.audience, *new.property_tokens)
+        experience = experiences.setdefault(key, new)
+        _append_new(experience.locations, f"{location_type} {location}")
+        _append_new(experience.offers, text_of(meta, "offer.name"))
+    return ActivitySummary(activity.id, activity.name, activity.type, list(experiences.values()))
 
 
 def _experience(rule: CompiledRule, meta: dict[str, Any]) -> ExperienceSummary:
-    low, high = display_window(rule.low, rule.high)
     _, others = split_window(rule.condition)
     return ExperienceSummary(
         id=meta.get("experience.id"),
-        name=_text(meta.get("experience.name")),
-        share=round(max(0.0, high - low), 4),
+        name=text_of(meta, "experience.name"),
+        share=covered_share([rule.percent_window]),
         audience=describe_audience(others),
         property_tokens=sorted(rule.tokens),
         locations=[],
@@ -140,10 +128,6 @@ def _experience(rule: CompiledRule, meta: dict[str, Any]) -> ExperienceSummary:
     )
 
 
-def _add(names: list[str], name: str | None) -> None:
+def _append_new(names: list[str], name: str | None) -> None:
     if name is not None and name not in names:
         names.append(name)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -298,7 +298,7 @@ class _RuleExplainer:
                 return Verdict.CONDITION, "its condition does not hold"
             allocation = self._allocation(rule)
             if allocation is not None and not rule.low <= allocation <= rule.high:
-                low, high = display_window(rule.low, rule.high)
+                low, high = rule.percent_window
                 return Verdict.ALLOCATION, f"the allocation {allocation:g} is not in {low:g} to {high:g}"
             if rule.test is not None and not rule.test(self._new_facts(), allocation):
                 return Verdict.CONDITION, "its condition does not hold"
@@ -309,7 +309,7 @@ class _RuleExplainer:
     def _add_condition(self, rule: CompiledRule, explained: RuleExplanation) -> None:
         allocation = explained.allocation = self._allocation(rule)
         if _has_window(rule):
-            explained.window = display_window(rule.low, rule.high)
+            explained.window = rule.percent_window
         explained.condition = condition_tree(rule.condition, self._new_facts, allocation, self._budget)
 
     def _allocation(self, rule: CompiledRule) -> float | None:
@@ -339,11 +339,6 @@ _NOT_EVALUATED = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_
 def _has_window(rule: CompiledRule) -> bool:
     """Return whether the condition has a window, even one that admits every allocation."""
     return rule.low != -math.inf or rule.high != math.inf
-
-
-def display_window(low: float, high: float) -> tuple[float, float]:
-    """Return a window in percent, 0 to 100, rounded so that `<` and `<=` look the same."""
-    return max(0.0, round(low, 4)), min(100.0, round(high, 4))
 
 
 def _properties(rule: CompiledRule) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from targetry.device.artifact import artifact_text
 from targetry.device.obfuscation import obfuscate
 from targetry.device.ruleset import RuleSet, compile_artifact
-from targetry.edge.artifacts.activities import activities_of
+from targetry.edge.artifacts.activities import report_activities
 from targetry.edge.artifacts.token_index import TokenIndex
 from targetry.edge.artifacts.workload import costs_of
 from targetry.edge.http.errors import Refused
@@ -45,7 +45,7 @@ class LoadedArtifact:
     @cached_property
     def activities(self) -> dict[str, Activity]:
         """The activities by their ids."""
-        return {one.id: one for one in activities_of(self.rules)}
+        return {one.id: one for one in report_activities(self.rules)}
 
     @cached_property
     def gzipped(self) -> bytes:
