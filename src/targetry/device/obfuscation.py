@@ -6,7 +6,6 @@ combined by XOR with the repeated bytes of organization id and key.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from targetry.errors import ArtifactError
@@ -28,6 +27,8 @@ def obfuscate(text: bytes, organization_id: str) -> bytes:
 
     The key is derived from the text, so the same artifact always gives the same bytes.
     """
+    import hashlib  # loads OpenSSL, which a client that only reads has no use for
+
     key = hashlib.sha256(text).hexdigest()[:_KEY_LENGTH].encode()
     return _MAGIC + key + _xor(text, _encoded(organization_id) + key)
 
