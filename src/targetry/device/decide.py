@@ -118,6 +118,17 @@ def decide(
     return Decision(response, impressions, remote.mboxes, remote.views, facts.failures)
 
 
+def unreported_tokens(template: Template, reported: set[tuple[str | None, str]]) -> list[str]:
+    """Return the event tokens of a template that are not in `reported` under its location's name, and add them."""
+    tokens = []
+    for token in template.event_tokens:
+        key = (template.name, token)
+        if key not in reported:
+            reported.add(key)
+            tokens.append(token)
+    return tokens
+
+
 Answer = TypeVar("Answer", MboxResponse, PrefetchMboxResponse)
 
 
@@ -221,12 +232,7 @@ class _Execute(_Mode[MboxResponse]):
 
     def _notify(self, rule: CompiledRule, template: Template) -> None:
         """Note an impression, once per location name and event token in this request (§9)."""
-        tokens = []
-        for token in template.event_tokens:
-            key = (template.name, token)
-            if key not in self.notified:
-                self.notified.add(key)
-                tokens.append(token)
+        tokens = unreported_tokens(template, self.notified)
         if not tokens:
             return
         impression = Impression(template.name, tokens, self.request.now_ms)

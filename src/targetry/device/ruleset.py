@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -42,6 +42,10 @@ _LOWEST, _HIGHEST = 0.0, 99.99  # the ends of the allocation's scale
 _ALL_PROPERTIES: Final[frozenset[str]] = frozenset()
 _MOST_VALUES: Final = 4 * MAX_NODES  # a condition of more values has more nodes
 _ALLOCATION = ({"var": "allocation"}, {"var": ["allocation"]})
+
+
+Reason = Literal["static", "targeting_match", "split", "default"]
+"""Why a rule matched: without any condition, by its audience, by the allocation, or after others that did not match."""
 
 
 class UnusableRule(NamedTuple):
@@ -131,6 +135,7 @@ class Location:
         self.everywhere = _runs(rule for rule in self.rules if not rule.tokens)
         self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
         self._by_token: dict[str, tuple[Run, ...]] = {}
+        self._reasons: dict[str | None, dict[CompiledRule, Reason]] = {}
 
     def runs(self, property_token: str | None) -> tuple[Run, ...]:
         """The rules that a request with this property token may get (spec/decisioning.md §7); `everywhere` without one."""
@@ -144,6 +149,30 @@ class Location:
             ):  # with many rules for many properties they would be too large
                 self._by_token[property_token] = runs
         return runs
+
+    def reason(self, rule: CompiledRule, property_token: str | None) -> Reason:
+        """Return why a rule that matched for this property token did so; computed once for each set of rules."""
+        if property_token not in self._tokens:
+            property_token = None
+        reasons = self._reasons.get(property_token)
+        if reasons is None:
+            reasons = _reasons(self.runs(property_token))
+            if len(self._reasons) < _MOST_PROPERTIES:
+                self._reasons[property_token] = reasons
+        return reasons[rule]
+
+
+def _reasons(runs: tuple[Run, ...]) -> dict[CompiledRule, Reason]:
+    reasons: dict[CompiledRule, Reason] = {}
+    for position, run in enumerate(runs):
+        for rule in run.rules:
+            if run.splits:
+                reasons[rule] = "split"
+            elif run.audience is not None or rule.test is not None:
+                reasons[rule] = "targeting_match"
+            else:
+                reasons[rule] = "static" if position == 0 else "default"
+    return reasons
 
 
 def _runs(rules: Iterable[CompiledRule]) -> tuple[Run, ...]:

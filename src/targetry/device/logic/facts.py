@@ -30,7 +30,7 @@ T = TypeVar("T")
 LOCALE = "en"
 
 
-class _Lazy(Generic[T]):
+class Lazy(Generic[T]):
     """A fact that is computed once, when asked for; no lock, as two threads never share a request's facts."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -40,10 +40,10 @@ class _Lazy(Generic[T]):
         self._name = name
 
     @overload
-    def __get__(self, instance: None, owner: type) -> _Lazy[T]: ...
+    def __get__(self, instance: None, owner: type) -> Lazy[T]: ...
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> T | _Lazy[T]:
+    def __get__(self, instance: object | None, owner: type) -> T | Lazy[T]:
         if instance is None:
             return self
         value = self._compute(instance)
@@ -89,7 +89,7 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
             value = self.allocations[activity_id] = bucket(self.client_code, activity_id, self.visitor) / 100
         return value
 
-    @_Lazy
+    @Lazy
     def user(self) -> UserAgentInfo:
         context = self.context
         hints = context.client_hints
@@ -102,27 +102,27 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
             hints.browser_ua_with_major_version,
         )
 
-    @_Lazy
+    @Lazy
     def geo(self) -> dict[str, Any]:
         return geo_facts(self.context.geo)
 
-    @_Lazy
+    @Lazy
     def page(self) -> UrlParts:
         address = self.context.address
         return parse_url(address.url if address is not None else None)
 
-    @_Lazy
+    @Lazy
     def referring(self) -> UrlParts:
         address = self.context.address
         return parse_url(address.referring_url if address is not None else None)
 
-    @_Lazy
+    @Lazy
     def current_time(self) -> str:
         """`HHmm`, UTC."""
         minutes = self.now_ms // 60_000 % 1440
         return f"{minutes // 60:02d}{minutes % 60:02d}"
 
-    @_Lazy
+    @Lazy
     def current_day(self) -> int:
         """ISO weekday, UTC: 1 is Monday."""
         return (self.now_ms // _DAY + _EPOCH_WEEKDAY) % 7 + 1
@@ -147,19 +147,19 @@ class Facts(msgspec.Struct, dict=True, eq=False):
         if self.work_left < 0 or self.request.work_left < 0:
             raise EvaluationError("more work than a decision may cost")
 
-    @_Lazy
+    @Lazy
     def page(self) -> UrlParts:
         address = self.details.address
         return self.request.page if address is None else parse_url(address.url)
 
-    @_Lazy
+    @Lazy
     def referring(self) -> UrlParts:
         address = self.details.address
         if address is None or address.referring_url is None:  # D-17
             return self.request.referring
         return parse_url(address.referring_url)
 
-    @_Lazy
+    @Lazy
     def mbox(self) -> dict[str, Any]:
         return parameter_facts(self.details.parameters or {})
 

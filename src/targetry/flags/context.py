@@ -1,0 +1,342 @@
+"""Evaluation contexts: attributes of a flag evaluation become a visitor, a context and mbox parameters.
+
+The names are those of the Delivery API, since applications in other languages write the same contexts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, TypeVar, get_args
+
+import msgspec
+
+from targetry.device.logic.javascript import to_text
+from targetry.errors import OptionError
+from targetry.flags.errors import FlagError
+from targetry.models import (
+    Address,
+    ClientHints,
+    ConstraintError,
+    Context,
+    CustomerId,
+    Geo,
+    Order,
+    Product,
+    VisitorId,
+)
+from targetry.models.reading import read
+from targetry.models.scalars import ReadMode, shown, type_name
+from targetry.visitor import parse_customer_ids
+
+__all__ = ["FlagSubject", "TargetingKey", "read_context", "targeting_key"]
+
+IdField = Literal["third_party_id", "tnt_id", "marketing_cloud_visitor_id"]
+_ID_FIELDS: Final[dict[str, IdField]] = {
+    "thirdPartyId": "third_party_id",
+    "tntId": "tnt_id",
+    "marketingCloudVisitorId": "marketing_cloud_visitor_id",
+}
+_CUSTOMER: Final = "customer:"
+_LONGEST_ID: Final = 128
+_LONGEST_NAME: Final = 128
+_LONGEST_VALUE: Final = 5000
+_LONGEST_URL: Final = 4096
+_MOST_PARAMETERS: Final = 50
+_REFUSED: Final = frozenset({"orderId", "orderTotal", "productPurchasedIds"})
+_NOT_IN_A_SESSION_ID: Final = frozenset(" ?/")
+_CHECKED: Final = ReadMode(constraints=True)
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class TargetingKey(msgspec.Struct, frozen=True):
+    """What a targeting key is: an id of the visitor by its field, or a customer id by its integration code.
+
+    `parameter` is the mbox parameter that holds it too, if rules are to ask for it.
+    """
+
+    field: IdField | None = "third_party_id"
+    integration_code: str | None = None
+    parameter: str | None = None
+
+
+def targeting_key(kind: object = "third_party_id", parameter: object = None) -> TargetingKey:
+    """Check the options `targeting_key` and `targeting_key_parameter`. Raises `OptionError`."""
+    if parameter is not None and (not isinstance(parameter, str) or not 1 <= len(parameter) <= _LONGEST_NAME):
+        raise OptionError(
+            "targeting_key_parameter", f"must be the name of a parameter, not {shown(parameter)}"
+        )
+    for field in get_args(IdField):
+        if kind == field:
+            return TargetingKey(field, None, parameter)
+    if isinstance(kind, str) and kind.startswith(_CUSTOMER) and 1 <= len(kind) - len(_CUSTOMER) <= 50:
+        return TargetingKey(None, kind.removeprefix(_CUSTOMER), parameter)
+    names = ", ".join(get_args(IdField))
+    raise OptionError(
+        "targeting_key", f"must be one of {names} or customer:<integration code>, not {shown(kind)}"
+    )
+
+
+class FlagSubject(msgspec.Struct):
+    """For whom a flag is evaluated, and in which situation."""
+
+    id: VisitorId
+    context: Context
+    parameters: dict[str, str] = {}
+    profile_parameters: dict[str, str] = {}
+    property_token: str | None = None
+    session_id: str | None = None
+    order: Order | None = None
+    product: Product | None = None
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether the visitor has an id that allocations are drawn by."""
+        visitor = self.id
+        return bool(visitor.marketing_cloud_visitor_id or visitor.tnt_id or visitor.third_party_id)
+
+
+def read_context(
+    key: str | None,
+    attributes: Mapping[str, Any],
+    options: TargetingKey = TargetingKey(),  # noqa: B008 (frozen)
+) -> FlagSubject:
+    """Read an evaluation context. Nothing of it is kept.
+
+    Args:
+        key: the targeting key, None or empty for none.
+        attributes: the other attributes.
+        options: what the targeting key is.
+
+    Raises:
+        FlagError: `INVALID_CONTEXT` with the path of what is wrong.
+    """
+    try:
+        return _Reader(options).read(key, attributes)
+    except OptionError as error:
+        raise FlagError("INVALID_CONTEXT", str(error)) from None
+    except RecursionError:
+        raise FlagError("INVALID_CONTEXT", "context: is nested too deeply") from None
+    except Exception as error:  # a class of the caller's own may raise anything
+        raise FlagError("INVALID_CONTEXT", f"context: cannot be read: {type(error).__name__}") from error
+
+
+class _Reader:
+    def __init__(self, options: TargetingKey) -> None:
+        self._options = options
+        self._ids = VisitorId()
+        self._parameters: dict[str, str] = {}
+        self._profile: dict[str, str] = {}
+
+    def read(self, key: str | None, attributes: Mapping[str, Any]) -> FlagSubject:
+        base = attributes.get("context")
+        subject = FlagSubject(
+            self._ids, Context() if base is None else _model(Context, base, "context.context")
+        )
+        if subject.context.channel is None:
+            subject.context.channel = "web"
+        for name, value in attributes.items():
+            if not isinstance(name, str):
+                raise OptionError("context", f"has the name {shown(name)}, which is no text")
+            if value is None or name == "context":
+                continue
+            if (field := _ID_FIELDS.get(name)) is not None:
+                setattr(self._ids, field, _text(name, value, _LONGEST_ID))
+            elif (read := _RESERVED.get(name)) is not None:
+                read(subject, f"context.{name}", value)
+            else:
+                for path, scalar in _flattened(name, value):
+                    self._add(path, scalar)
+        if key:
+            self._add_targeting_key(key)
+        subject.parameters, subject.profile_parameters = self._parameters, self._profile
+        return subject
+
+    def _add(self, name: str, value: Any) -> None:
+        into, short = self._parameters, name
+        if name.startswith("profile."):
+            into, short = self._profile, name.removeprefix("profile.")
+        elif name.startswith("mbox."):
+            short = name.removeprefix("mbox.")
+        if into is self._parameters and short in _REFUSED:
+            raise OptionError(f"context.{name}", "is a name that Target uses for orders: give order")
+        if not short.strip() or len(short) > _LONGEST_NAME:
+            raise OptionError(
+                f"context[{shown(name)}]", f"must have a name of 1 to {_LONGEST_NAME} characters"
+            )
+        into[short] = _text_of(f"context.{name}", value)
+        if len(into) > _MOST_PARAMETERS:
+            kind = "profile_parameters" if into is self._profile else "parameters"
+            raise OptionError(f"context.{kind}", f"more than {_MOST_PARAMETERS}, the most that the API takes")
+
+    def _add_targeting_key(self, key: str) -> None:
+        key = _text("targetingKey", key, _LONGEST_ID)
+        options, ids = self._options, self._ids
+        if options.parameter is not None:
+            self._add(f"mbox.{options.parameter}", key)
+        if key == ids.marketing_cloud_visitor_id or (
+            ids.tnt_id and key in (ids.tnt_id, ids.tnt_id.partition(".")[0])
+        ):
+            return  # another name of the same visitor
+        if options.field is not None:
+            if not getattr(ids, options.field):
+                setattr(ids, options.field, key)
+        else:
+            known = ids.customer_ids or []
+            if all(one.integration_code != options.integration_code for one in known):
+                ids.customer_ids = [CustomerId(key, options.integration_code, "unknown"), *known]
+
+
+def _flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the scalars in a value, which may be a mapping of mappings, by dotted names."""
+    pending = [(name, value)]
+    while pending:
+        path, inner = pending.pop()
+        if isinstance(inner, Mapping):
+            if len(path) > _LONGEST_NAME + len("profile."):
+                raise OptionError("context", f"a name has more than {_LONGEST_NAME} characters")
+            pending += [(f"{path}.{key}", one) for key, one in reversed(list(inner.items()))]
+        elif inner is not None:
+            yield path, inner
+
+
+def _text_of(path: str, value: Any) -> str:
+    """Return the text of a parameter; numbers as JavaScript writes them."""
+    if isinstance(value, str):
+        text = str(value)
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, int):
+        text = _digits(path, value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise OptionError(path, "must be a finite number")
+        text = to_text(float(value))
+    elif isinstance(value, datetime):
+        text = value.isoformat()
+    elif isinstance(value, list | tuple):
+        text = _json(path, value)
+    else:
+        raise OptionError(
+            path, f"must be a text, number, boolean, datetime, list or mapping, not {type_name(value)}"
+        )
+    return _bounded(path, text, _LONGEST_VALUE)
+
+
+def _digits(path: str, value: int) -> str:
+    try:
+        return str(int(value))
+    except ValueError:  # Python writes no more than some thousand digits
+        raise OptionError(path, f"must have at most {_LONGEST_VALUE} characters") from None
+
+
+def _json(path: str, value: Any) -> str:
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise OptionError(path, f"cannot be written as JSON: {error}") from None
+
+
+def _text(name: str, value: Any, longest: int) -> str:
+    path = f"context.{name}"
+    if not isinstance(value, str):
+        raise OptionError(path, f"must be a str, not {type_name(value)}")
+    if not value:
+        raise OptionError(path, "must not be empty")
+    return _bounded(path, str(value), longest)
+
+
+def _bounded(path: str, text: str, longest: int) -> str:
+    if len(text) > longest:
+        raise OptionError(path, f"must have at most {longest} characters, has {len(text)}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise OptionError(path, "holds a lone surrogate, which no request can carry") from None
+    return text
+
+
+def _model(model: type[T], value: object, path: str) -> T:
+    """Return a copy of a part that has the form of the API's JSON, after checking it."""
+    try:
+        return read(value, model, path, _CHECKED)
+    except ConstraintError as error:
+        raise OptionError(error.path, error.reason) from None
+
+
+def _session_id(subject: FlagSubject, path: str, value: Any) -> None:
+    text = _text("sessionId", value, _LONGEST_ID)
+    if not text.isprintable() or not _NOT_IN_A_SESSION_ID.isdisjoint(text):
+        raise OptionError(path, "must be printable, without space, '?' and '/'")
+    subject.session_id = text
+
+
+def _url(subject: FlagSubject, field: str, text: str) -> None:
+    address = subject.context.address
+    if address is None:
+        address = subject.context.address = Address()
+    setattr(address, field, text)
+
+
+def _ip(subject: FlagSubject, path: str, value: Any) -> None:
+    geo = subject.context.geo
+    if geo is None:
+        geo = subject.context.geo = Geo()
+    geo.ip_address = _text("ip", value, 64)
+
+
+def _channel(subject: FlagSubject, path: str, value: Any) -> None:
+    if value not in ("web", "mobile"):
+        raise OptionError(path, f"must be web or mobile, not {shown(value)}")
+    subject.context.channel = value
+
+
+def _customer_ids(subject: FlagSubject, path: str, value: Any) -> None:
+    subject.id.customer_ids = parse_customer_ids(value, path) or None
+
+
+def _user_agent(subject: FlagSubject, path: str, value: Any) -> None:
+    subject.context.user_agent = _text("userAgent", value, _LONGEST_VALUE)
+
+
+def _client_hints(subject: FlagSubject, path: str, value: Any) -> None:
+    subject.context.client_hints = _model(ClientHints, value, path)
+
+
+def _geo(subject: FlagSubject, path: str, value: Any) -> None:
+    address = subject.context.geo.ip_address if subject.context.geo is not None else None
+    subject.context.geo = _model(Geo, value, path)
+    subject.context.geo.ip_address = address or subject.context.geo.ip_address
+
+
+def _property(subject: FlagSubject, path: str, value: Any) -> None:
+    subject.property_token = _text("property", value, _LONGEST_ID)
+
+
+def _order(subject: FlagSubject, path: str, value: Any) -> None:
+    subject.order = _model(Order, value, path)
+
+
+def _product(subject: FlagSubject, path: str, value: Any) -> None:
+    subject.product = _model(Product, value, path)
+
+
+_RESERVED: Final[dict[str, Callable[[FlagSubject, str, Any], None]]] = {
+    "customerIds": _customer_ids,
+    "sessionId": _session_id,
+    "userAgent": _user_agent,
+    "clientHints": _client_hints,
+    "url": lambda subject, path, value: _url(subject, "url", _text("url", value, _LONGEST_URL)),
+    "referringUrl": lambda subject, path, value: _url(
+        subject, "referring_url", _text("referringUrl", value, _LONGEST_URL)
+    ),
+    "ip": _ip,
+    "geo": _geo,
+    "channel": _channel,
+    "property": _property,
+    "order": _order,
+    "product": _product,
+}

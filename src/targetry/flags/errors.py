@@ -1,0 +1,26 @@
+"""Error of a flag evaluation, with OpenFeature's error code."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ErrorCode = Literal[
+    "PROVIDER_NOT_READY",
+    "FLAG_NOT_FOUND",
+    "PARSE_ERROR",
+    "TYPE_MISMATCH",
+    "TARGETING_KEY_MISSING",
+    "INVALID_CONTEXT",
+    "GENERAL",
+]
+
+
+class FlagError(Exception):
+    """A flag has no value: the default applies.
+
+    `code` is OpenFeature's error code; the message holds no id of a visitor.
+    """
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code: ErrorCode = code

@@ -1,0 +1,149 @@
+"""Outcome of a flag evaluation: value, variant, reason and metadata, decided on device or by the Delivery API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from targetry.device.decide_mbox import MboxOutcome
+from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.ruleset import RuleSet
+from targetry.flags.errors import ErrorCode, FlagError
+from targetry.flags.key import FlagKey
+from targetry.flags.value import FlagType, as_type, offer_content, value_at
+from targetry.models import MboxResponse, PrefetchMboxResponse
+from targetry.models.scalars import shown
+
+Reason = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DEFAULT", "STALE", "UNKNOWN", "ERROR"]
+Metadata = dict[str, bool | int | float | str]
+
+_REASONS: Final[dict[str, Reason]] = {
+    "static": "STATIC",
+    "targeting_match": "TARGETING_MATCH",
+    "split": "SPLIT",
+    "default": "DEFAULT",
+}
+_METADATA: Final = (
+    "activity.id",
+    "activity.name",
+    "activity.type",
+    "experience.id",
+    "experience.name",
+    "option.id",
+    "offer.id",
+    "offer.name",
+)
+
+
+class FlagEvaluation(msgspec.Struct, eq=False):
+    """What became of one evaluation.
+
+    `value` is `UNDEFINED` where the default applies: nothing matched, the experience has default content, or an
+    error, which `error_code` and `message` then tell.
+    """
+
+    key: str
+    value: Any = UNDEFINED
+    variant: str | None = None
+    reason: Reason = "DEFAULT"
+    error_code: ErrorCode | None = None
+    message: str | None = None
+    metadata: Metadata = {}
+
+
+def failed(key: str, error: FlagError) -> FlagEvaluation:
+    """Return the evaluation of a flag that has no value because of an error."""
+    return FlagEvaluation(key, reason="ERROR", error_code=error.code, message=str(error))
+
+
+def evaluate_on_device(
+    key: str,
+    parsed: FlagKey,
+    wanted: FlagType | None,
+    outcome: MboxOutcome | None,
+    rules: RuleSet,
+    property_token: str | None,
+    *,
+    flag_set: str,
+    needs_id: bool,
+    is_stale: bool,
+) -> FlagEvaluation:
+    """Evaluate what was decided on device.
+
+    Args:
+        key: as the caller gave it.
+        parsed: the same, parsed.
+        wanted: the type that the caller asks for; None for any.
+        outcome: of `decide_mbox`; None where the rules cannot decide the mbox.
+        rules: by which it was decided.
+        property_token: for which it was decided.
+        flag_set: the property token, or the client code.
+        needs_id: whether an allocation was drawn for a visitor without an id.
+        is_stale: whether the rules may no longer be the latest.
+
+    Raises:
+        FlagError: `FLAG_NOT_FOUND`, `TARGETING_KEY_MISSING` or `TYPE_MISMATCH`.
+    """
+    if outcome is None:
+        raise FlagError("FLAG_NOT_FOUND", f"mbox {shown(parsed.mbox)} is not decided on device")
+    if needs_id:
+        raise FlagError(
+            "TARGETING_KEY_MISSING", "an activity splits its visitors, and the context names none"
+        )
+    evaluation = FlagEvaluation(key, metadata={"decisioningMethod": "on-device", "flagSetId": flag_set})
+    metadata = evaluation.metadata
+    if version := rules.generated_at:
+        metadata["version"] = version
+    rule = outcome.rule
+    if rule is not None:
+        meta = (rule.template or rules.template(rule)).meta
+        _describe(evaluation, meta)
+        evaluation.reason = _REASONS[outcome.location.reason(rule, property_token)]
+        _set_value(evaluation, parsed, wanted, offer_content(outcome.options))
+    if is_stale:
+        metadata["reason"] = evaluation.reason
+        evaluation.reason = "STALE"
+    return evaluation
+
+
+def evaluate_response(
+    key: str,
+    parsed: FlagKey,
+    wanted: FlagType | None,
+    mbox: MboxResponse | PrefetchMboxResponse | None,
+    *,
+    flag_set: str,
+) -> FlagEvaluation:
+    """Evaluate the Delivery API's answer; `mbox` is the one that was asked for, None where it is missing.
+
+    Raises:
+        FlagError: `FLAG_NOT_FOUND` or `TYPE_MISMATCH`.
+    """
+    evaluation = FlagEvaluation(key, metadata={"decisioningMethod": "server-side", "flagSetId": flag_set})
+    options = (mbox.options if mbox is not None else None) or []
+    if options:
+        _describe(evaluation, options[0].response_tokens or {})
+        evaluation.reason = "UNKNOWN"
+        _set_value(evaluation, parsed, wanted, offer_content(options))
+    return evaluation
+
+
+def _set_value(evaluation: FlagEvaluation, key: FlagKey, wanted: FlagType | None, content: Any) -> None:
+    if content is UNDEFINED:
+        return  # default content
+    value = value_at(content, key)
+    evaluation.value = value if wanted is None else as_type(value, wanted)
+
+
+def _describe(evaluation: FlagEvaluation, meta: Mapping[str, Any]) -> None:
+    """Fill in variant and metadata, as far as they are known."""
+    for name in _METADATA:
+        value = meta.get(name)
+        if isinstance(value, bool | int | float | str):
+            evaluation.metadata[name] = value
+    variant = meta.get("experience.name")
+    if variant is None or variant == "":
+        variant = meta.get("experience.id")
+    evaluation.variant = None if variant is None else str(variant)

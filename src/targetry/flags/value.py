@@ -1,0 +1,115 @@
+"""Values of flags: what an offer holds, and the types that a caller may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from targetry.device.logic.javascript import UNDEFINED
+from targetry.flags.errors import FlagError
+from targetry.flags.key import FlagKey
+from targetry.models import Option
+from targetry.models.scalars import shown
+
+FlagType = Literal["boolean", "integer", "float", "string", "object"]
+
+_EXACT: Final = 2**53  # the integers of JavaScript end here
+
+
+def offer_content(options: Sequence[Option] | None) -> Any:
+    """Return the content of a location's options, `UNDEFINED` for none (default content).
+
+    Of several JSON objects the later keys win; of several others the first counts.
+    """
+    if not options:
+        return UNDEFINED
+    if len(options) == 1:
+        return options[0].content
+    objects = [option.content for option in options if isinstance(option.content, dict)]
+    if not objects:
+        return options[0].content
+    return {name: value for content in objects for name, value in content.items()}
+
+
+def value_at(content: Any, key: FlagKey) -> Any:
+    """Return the attribute that a key names, of an offer's content.
+
+    Raises:
+        FlagError: `FLAG_NOT_FOUND` if there is none.
+    """
+    value = content
+    for name in key.path:
+        if not isinstance(value, Mapping) or name not in value:
+            attribute = ".".join(key.path)
+            raise FlagError(
+                "FLAG_NOT_FOUND", f"the offer of mbox {shown(key.mbox)} has no attribute {shown(attribute)}"
+            )
+        value = value[name]
+    return value
+
+
+def type_of(default: object) -> FlagType | None:
+    """Return the type that a default value asks for; None for a value that no flag can have."""
+    if isinstance(default, bool):
+        return "boolean"
+    for kind, name in _TYPES:
+        if isinstance(default, kind):
+            return name
+    return None
+
+
+def as_type(value: Any, wanted: FlagType) -> Any:
+    """Return the value in the type that was asked for.
+
+    Raises:
+        FlagError: `TYPE_MISMATCH` if the value is of another type.
+    """
+    converted = _CONVERTERS[wanted](value)
+    if converted is UNDEFINED:
+        raise FlagError(
+            "TYPE_MISMATCH", f"the value is of type {_NAMES.get(type(value), 'null')}, not {wanted}"
+        )
+    return converted
+
+
+def _integer(value: Any) -> Any:
+    if type(value) is int:
+        return value
+    if type(value) is float and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    return UNDEFINED
+
+
+def _float(value: Any) -> Any:
+    if type(value) is float:
+        return value
+    if type(value) is not int:
+        return UNDEFINED
+    try:
+        number = float(value)
+    except OverflowError:
+        return UNDEFINED
+    return number if number == value else UNDEFINED
+
+
+_TYPES: Final[tuple[tuple[type | tuple[type, ...], FlagType], ...]] = (
+    (int, "integer"),
+    (float, "float"),
+    (str, "string"),
+    ((Mapping, list, tuple), "object"),
+)
+_CONVERTERS: Final[dict[FlagType, Callable[[Any], Any]]] = {
+    "boolean": lambda value: value if type(value) is bool else UNDEFINED,
+    "integer": _integer,
+    "float": _float,
+    "string": lambda value: value if type(value) is str else UNDEFINED,
+    "object": lambda value: value if type(value) in (dict, list) else UNDEFINED,
+}
+_NAMES: Final = {
+    bool: "boolean",
+    int: "integer",
+    float: "float",
+    str: "string",
+    dict: "object",
+    list: "object",
+}

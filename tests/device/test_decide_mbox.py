@@ -1,0 +1,166 @@
+"""One mbox decided alone gives the same as in a request: options, metrics, impressions, failures."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.test_matching import case
+from support.device import CLIENT, NOW_MS, mboxes_of, rule, window
+from targetry.device.decide import decide
+from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.models import (
+    Address,
+    Context,
+    DeliveryRequest,
+    ExecuteRequest,
+    MboxRequest,
+    ModelProperty,
+    VisitorId,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def visitor(request: DeliveryRequest, parameters: dict[str, Any] | None = None) -> VisitorFacts:
+    token = request._property.token if request._property is not None else None
+    return visitor_facts(request.id, request.context or Context(), CLIENT, parameters, token)
+
+
+def by_request(
+    rules: RuleSet, base: DeliveryRequest, name: str, parameters: dict[str, Any] | None, now_ms: int
+) -> dict[str, Any] | None:
+    """What `decide` gives for a request that asks for one mbox in `execute`."""
+    request = DeliveryRequest(
+        id=base.id,
+        context=base.context,
+        _property=base._property,
+        execute=ExecuteRequest(mboxes=[MboxRequest(index=0, name=name, parameters=parameters)]),
+    )
+    decision = decide(rules, request, CLIENT, now_ms, lambda: "id")
+    if decision.remote_mboxes:
+        return None
+    assert decision.response.execute is not None
+    mboxes = decision.response.execute.mboxes or []
+    return {
+        "options": [option for mbox in mboxes for option in mbox.options or ()],
+        "metrics": [metric for mbox in mboxes for metric in mbox.metrics or ()],
+        "analytics": next((mbox.analytics for mbox in mboxes if mbox.analytics), None),
+        "impressions": [(one.name, one.tokens, one.timestamp) for one in decision.impressions],
+        "failures": [(one.activity_id, one.reason) for one in decision.failures],
+    }
+
+
+def alone(outcome: MboxOutcome | None) -> dict[str, Any] | None:
+    if outcome is None:
+        return None
+    return {
+        "options": outcome.options,
+        "metrics": outcome.metrics,
+        "analytics": outcome.analytics,
+        "impressions": [(one.name, one.tokens, one.timestamp) for one in outcome.impressions],
+        "failures": [(one.activity_id, one.reason) for one in outcome.failures],
+    }
+
+
+@given(SEEDS)
+def test_mbox_alone_gets_what_a_request_gets(seed: int) -> None:
+    document, request, now_ms = case(seed)
+    rng = random.Random(seed)
+    rules = compile_artifact(document)
+    asked = (request.execute and request.execute.mboxes) or []
+    parameters = next((mbox.parameters for mbox in asked if mbox.parameters), None)
+    with_own, bare = visitor(request, parameters), visitor(request)
+    names = [*rules.mboxes, *rules.remote_mboxes, rules.global_mbox, "unknown"]
+    for moment in (now_ms, now_ms + rng.randrange(10**9)):
+        for name in names:
+            expected = by_request(rules, request, name, parameters, moment)
+            assert alone(decide_mbox(rules, name, with_own, None, moment)) == expected
+            assert alone(decide_mbox(rules, name, bare, parameters or {}, moment)) == expected
+
+
+def test_time_is_that_of_each_decision() -> None:
+    late = {">=": [{"var": "current_timestamp"}, NOW_MS + 1000]}
+    rules = compile_artifact(mboxes_of(rule(1, late, content="late"), rule(2, content="early")))
+    someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
+    contents = []
+    for moment in (NOW_MS, NOW_MS + 1000, NOW_MS):
+        outcome = decide_mbox(rules, "hero", someone, None, moment)
+        assert outcome is not None
+        contents.append(outcome.options[0].content)
+    assert contents == ["early", "late", "early"]
+
+
+def test_visitor_kept_over_artifacts_is_decided_by_the_new_one() -> None:
+    someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
+    for content in ("first", "second"):
+        document = mboxes_of(rule(1, window(0, 99.99), content=content))
+        outcome = decide_mbox(compile_artifact(document), "hero", someone, None, NOW_MS)
+        assert outcome is not None
+        assert outcome.options[0].content == content
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_page_of_the_context_is_read(own: bool) -> None:
+    home = {"==": [{"var": "page.path"}, "/home"]}
+    rules = compile_artifact(mboxes_of(rule(1, home, content="home")))
+    context = Context(channel="web", address=Address(url="https://shop.example/home"))
+    someone = visitor_facts(VisitorId(tnt_id="t"), context, CLIENT)
+    outcome = decide_mbox(rules, "hero", someone, None if own else {"a": "b"}, NOW_MS)
+    assert outcome is not None
+    assert outcome.options[0].content == "home"
+
+
+def test_property_token_admits_its_rules_only() -> None:
+    rules = compile_artifact(mboxes_of(rule(1, content="mine", propertyTokens=["p"]), rule(2, content="all")))
+    contents = {}
+    for token in ("p", "q", None):
+        request = DeliveryRequest(
+            id=VisitorId(tnt_id="t"), _property=ModelProperty(token=token) if token else None
+        )
+        outcome = decide_mbox(rules, "hero", visitor(request), None, NOW_MS)
+        assert outcome is not None
+        contents[token] = outcome.options[0].content
+    assert contents == {"p": "mine", "q": "all", None: "all"}
+
+
+def test_content_of_a_decision_is_the_callers_own() -> None:
+    rules = compile_artifact(mboxes_of(rule(1, content={"a": {"b": 1}}, kind="json")))
+    someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
+    first = decide_mbox(rules, "hero", someone, None, NOW_MS)
+    assert first is not None
+    first.options[0].content["a"]["b"] = 2
+    second = decide_mbox(rules, "hero", someone, None, NOW_MS)
+    assert second is not None
+    assert second.options[0].content == {"a": {"b": 1}}
+
+
+HOME = {"==": [{"var": "mbox.page"}, "home"]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ([rule(1)], "static"),
+        ([rule(1, window(0, 99.99))], "static"),  # a window that admits everybody
+        ([rule(1, HOME)], "targeting_match"),
+        ([rule(1, window(0, 50)), rule(1, window(50, 99.99), experience=1)], "split"),
+        ([rule(1, {"and": [HOME, *window(0, 99.98)["and"]]})], "split"),
+        ([rule(1, {"<": [{"var": "allocation"}, {"var": "current_timestamp"}]})], "targeting_match"),
+        ([rule(1, {"==": [{"var": "mbox.page"}, "cart"]}), rule(2)], "default"),
+        ([rule(1, propertyTokens=["other"]), rule(2)], "static"),  # its only rule for this property
+    ],
+)
+def test_reason_says_why_a_rule_matched(rules: list[dict[str, Any]], reason: str) -> None:
+    request = DeliveryRequest(id=VisitorId(tnt_id="t"))
+    for token in (None, "unknown", "p"):
+        someone = visitor_facts(request.id, Context(), CLIENT, {"page": "home"}, token)
+        outcome = decide_mbox(compile_artifact(mboxes_of(*rules)), "hero", someone, None, NOW_MS)
+        assert outcome is not None
+        assert outcome.rule is not None
+        assert outcome.location.reason(outcome.rule, token) == reason

@@ -1,0 +1,78 @@
+"""Flag keys: an mbox, or an attribute of its JSON offer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from targetry import OptionError
+from targetry.flags.errors import FlagError
+from targetry.flags.key import FlagKey, FlagKeys, parse_key
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("hero", FlagKey("hero")),
+        ("checkout-flags:oneClick", FlagKey("checkout-flags", ("oneClick",))),
+        ("checkout-flags:payLater.enabled", FlagKey("checkout-flags", ("payLater", "enabled"))),
+        ("home/hero", FlagKey("home/hero")),
+        ("a b", FlagKey("a b")),
+        ("a.b:c", FlagKey("a.b", ("c",))),
+        ("a:b:c", FlagKey("a", ("b:c",))),
+        ("#\0", FlagKey("#\0")),
+        ("x" * 10_000, FlagKey("x" * 10_000)),
+    ],
+)
+def test_key_names_mbox_and_attribute(key: str, expected: FlagKey) -> None:
+    assert FlagKeys().parse(key) == expected
+
+
+@pytest.mark.parametrize("key", ["", ":", ":x", "a:", "a:b..c", "a:.b", "a:b."])
+def test_key_with_an_empty_part_is_not_found(key: str) -> None:
+    with pytest.raises(FlagError, match="is no flag key: mbox") as caught:
+        FlagKeys().parse(key)
+    assert caught.value.code == "FLAG_NOT_FOUND"
+
+
+def test_message_quotes_the_beginning_of_a_long_key() -> None:
+    with pytest.raises(FlagError) as caught:
+        FlagKeys().parse(":" + "x" * 10_000)
+    assert len(str(caught.value)) < 300
+
+
+def test_separator_is_the_callers_choice() -> None:
+    keys = FlagKeys(separator="|")
+    assert keys.parse("a:b|c.d") == FlagKey("a:b", ("c", "d"))
+
+
+@pytest.mark.parametrize("separator", ["", "::", "/", "#", "?", "%", ".", "\n", 1, None])
+def test_separator_that_cannot_separate_is_refused(separator: Any) -> None:
+    with pytest.raises(OptionError, match="separator"):
+        FlagKeys(separator=separator)
+
+
+def test_alias_stands_for_its_key_and_comes_before_the_grammar() -> None:
+    keys = FlagKeys(flags={"new-checkout": "checkout-flags:oneClick", "a:b": "c"})
+    assert keys.parse("new-checkout") == FlagKey("checkout-flags", ("oneClick",))
+    assert keys.parse("a:b") == FlagKey("c")
+
+
+@pytest.mark.parametrize("flags", [[], "a", {"a": ":"}, {"a": 1}, {1: "a"}])
+def test_alias_without_a_key_is_refused_with_its_path(flags: Any) -> None:
+    with pytest.raises(OptionError, match="flags"):
+        FlagKeys(flags=flags)
+
+
+@given(st.text())
+def test_any_text_is_a_key_or_not_found(key: str) -> None:
+    mbox, _, path = key.partition(":")
+    if not mbox or (":" in key and not all(path.split("."))):
+        with pytest.raises(FlagError):
+            parse_key(key)
+    else:
+        parsed = parse_key(key)
+        assert parsed.mbox + (":" + ".".join(parsed.path) if parsed.path else "") == key
