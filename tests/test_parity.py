@@ -283,6 +283,7 @@ TWINS = {
     "create": "create",
     "get_offers": "get_offers",
     "get_attributes": "get_attributes",
+    "visitor": "visitor",
     "send_notifications": "send_notifications",
     "refresh_artifact": "refresh_artifact",
     "flush": "flush",

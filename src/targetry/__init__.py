@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from targetry import models
 from targetry._client.sync_client import TargetClient
+from targetry._client.visitor_decisions import Activity, Decision, Experience, PreparedVisitor
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from targetry._client.async_client import AsyncTargetClient
 
 __all__ = [
+    "Activity",
     "ApiException",
     "ArtifactError",
     "ArtifactVersionError",
@@ -41,10 +43,13 @@ __all__ = [
     "AuthState",
     "ClosedError",
     "DeadlineError",
+    "Decision",
+    "Experience",
     "NoThreadError",
     "NotReadyError",
     "OpenApiException",
     "OptionError",
+    "PreparedVisitor",
     "RefreshResult",
     "TargetClient",
     "TargetDeliveryResponse",

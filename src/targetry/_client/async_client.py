@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
@@ -28,6 +28,7 @@ from targetry._client.pipeline import (
     as_transport_error,
 )
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
+from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError, start_daemon_thread
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
@@ -92,6 +93,26 @@ class AsyncTargetClient(BaseClient):
         """As `TargetClient.send_notifications`, without the callbacks."""
         self._check_open()
         return await self._decide(_without_callbacks(notification_options(options, keywords)))
+
+    async def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
+        """Prepare a visitor for `decide`: check it once, and look up its IP address if rules ask for places.
+
+        Returns:
+            The visitor, to be kept for a request, a session or a process. It is `remote` to rules of a later
+            artifact that ask for its place, if that was not looked up here.
+
+        Raises:
+            OptionError: the path of what is wrong; or the client is server-side.
+            ClosedError: the client is closed.
+            TypeError: a keyword that `VisitorInput` does not have.
+        """
+        self._check_open()
+        decisions = self._pipeline.visitor_decisions
+        prepared = decisions.prepare_visitor(**given)
+        address = decisions.address_to_find(prepared)
+        if address is not None and self._geo is not None:
+            prepared.set_geo(await self._geo.resolve(address, enabled=True))
+        return decisions.visitor(prepared, given.get("parameters"), is_located=address is not None)
 
     async def refresh_artifact(
         self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S

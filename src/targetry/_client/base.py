@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.options import ClientOptions
 from targetry._client.runtime import ClientRuntime, ClientStats
+from targetry._client.visitor_decisions import Decision, PreparedVisitor
 from targetry._runtime.forks import ensure_after_fork
 from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
@@ -57,6 +58,33 @@ class BaseClient:
     def decisioning_engine(self) -> DecisioningEngine | None:
         """The on-device engine; None for a server-side client."""
         return self._runtime.engine
+
+    def decide(
+        self,
+        name: str,
+        visitor: PreparedVisitor,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        shown: bool = True,
+    ) -> Decision:
+        """Decide one mbox on device, as `get_offers` decides it in `execute`. Never waits.
+
+        Args:
+            name: the mbox.
+            visitor: from this client's `visitor`.
+            parameters: mbox parameters besides the visitor's, and before these.
+            shown: False to report no impression now; `decision.shown()` reports it later.
+
+        Returns:
+            The decision. Its `reason` is `remote`, and it has no content, where only the Delivery API can decide.
+
+        Raises:
+            OptionError: the path of what is wrong.
+            NotReadyError: an on-device client has no rules yet.
+            ClosedError: the client is closed.
+        """
+        self._check_open()
+        return self._pipeline.visitor_decisions.decide(name, visitor, parameters, shown)
 
     def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
         """Tell an event to its handlers."""

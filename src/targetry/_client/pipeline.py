@@ -18,6 +18,7 @@ from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import ClientOptions
 from targetry._client.skipped_rules import SkippedRules
 from targetry._client.telemetry_reports import TelemetryReports
+from targetry._client.visitor_decisions import VisitorDecisions
 from targetry._runtime.ids import new_id, uniform
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import RateLimitedLog
@@ -42,7 +43,7 @@ from targetry.errors import (
 )
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
-from targetry.models import DecisioningMethod, DeliveryResponse, Geo, VisitorId
+from targetry.models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, VisitorId
 from targetry.models.writing import json_bytes
 from targetry.version import __version__
 from targetry.visitor import visitor_for
@@ -109,8 +110,7 @@ class PreparedCall(msgspec.Struct, frozen=True):
 
     def set_geo(self, geo: Geo | None) -> None:
         """Decide by this place."""
-        if self.prepared.request.context is not None:
-            self.prepared.request.context.geo = geo
+        self.prepared.set_geo(geo)
 
 
 class OfferPipeline:
@@ -126,7 +126,7 @@ class OfferPipeline:
         engine: Engine | None,
         log: Log,
         telemetry: TelemetryStore,
-        report: Callable[[ImpressionReport], object],
+        report: Callable[[ImpressionReport], bool],
         clusters: ClusterDirectory,
         has_backlog: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -155,6 +155,15 @@ class OfferPipeline:
             rate_limited_log=RateLimitedLog(log),
         )
         self._offset_until = 0.0
+        self.visitor_decisions = VisitorDecisions(
+            self._prepare_visitor,
+            engine=engine,
+            client_code=options.client,
+            method=options.decisioning_method,
+            cluster=lambda: self._defaults.sticky_cluster,
+            report=report,
+            skipped_rules=self.skipped_rules,
+        )
 
     @property
     def ignored(self) -> IgnoredInput:
@@ -206,6 +215,13 @@ class OfferPipeline:
                 address = context.geo
         waited_s = 0.0 if submitted is None else started - submitted
         return PreparedCall(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
+
+    def _prepare_visitor(self, request: DeliveryRequest, offer: OfferOptions) -> Prepared:
+        """Prepare a request for on-device decisions that are made later."""
+        now = time.time()
+        if now >= self._offset_until:
+            self._look_up_offset(now)
+        return prepare(request, offer, self._defaults, None, now, wire=False, wants_sdid=False)
 
     def deadline(self, call: PreparedCall) -> float:
         """Return when the time of a call is over (`time.perf_counter`)."""

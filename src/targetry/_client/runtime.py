@@ -241,15 +241,17 @@ class ClientRuntime:
         """Close idle connections when the process ends; what is left of it may still call the client."""
         self.let_go()
 
-    def _report(self, report: ImpressionReport) -> None:
+    def _report(self, report: ImpressionReport) -> bool:
+        """Hand impressions over, and return whether they were accepted."""
         function = self.options.send_notification_func
         if function is None:
-            self.notifier.offer(report)
-            return
+            return self.notifier.offer(report)
         try:
             function({"request": self._request_builder.build(report), "visitor": report.visitor})
         except Exception as error:  # the user's function must not harm the user's decision
             self._limited_log.error("function", "send_notification_func failed: %r", error)
+            return False
+        return True
 
     def _has_backlog(self) -> bool:
         return self.options.send_notification_func is None and self.notifier.has_backlog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
@@ -19,6 +19,7 @@ from targetry._client.callbacks import CallbackPool
 from targetry._client.options import client_options
 from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
+from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -104,6 +105,26 @@ class TargetClient(BaseClient):
         if offer.callback is None:
             return self._decide(offer)
         return self._submit(offer, self._decide)
+
+    def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
+        """Prepare a visitor for `decide`: check it once, and look up its IP address if rules ask for places.
+
+        Returns:
+            The visitor, to be kept for a request, a session or a process. It is `remote` to rules of a later
+            artifact that ask for its place, if that was not looked up here.
+
+        Raises:
+            OptionError: the path of what is wrong; or the client is server-side.
+            ClosedError: the client is closed.
+            TypeError: a keyword that `VisitorInput` does not have.
+        """
+        self._check_open()
+        decisions = self._pipeline.visitor_decisions
+        prepared = decisions.prepare_visitor(**given)
+        address = decisions.address_to_find(prepared)
+        if address is not None and self._geo is not None:
+            prepared.set_geo(self._geo.resolve(address, enabled=True))
+        return decisions.visitor(prepared, given.get("parameters"), is_located=address is not None)
 
     def refresh_artifact(self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S) -> RefreshResult:
         """Request the artifact now instead of at the next poll, and wait for what comes of it.

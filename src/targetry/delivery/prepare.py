@@ -82,6 +82,11 @@ class Prepared(msgspec.Struct, frozen=True):
     routed_by_cookie: bool = False
     visitor: VisitorLike | None = None
 
+    def set_geo(self, geo: Geo | None) -> None:
+        """Decide by this place."""
+        if self.request.context is not None:
+            self.request.context.geo = geo
+
 
 class Asked(Protocol):
     """The options of one call that say for whom it is."""

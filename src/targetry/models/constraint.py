@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
@@ -38,6 +38,8 @@ def root_of(model: type[Struct]) -> str:
     return _WORD_START.sub("_", model.__name__).lower().removeprefix("delivery_")
 
 
+MAX_PARAMETERS: Final = 50  # of a location
+
 # JSON has no NaN and no infinity; a range is the one check of msgspec that refuses both.
 Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -56,5 +58,5 @@ else:
     ParameterName = Annotated[str, Meta(min_length=1, max_length=128)]
     ParameterValue = Annotated[str, Meta(max_length=5000)] | Int64 | Number | bool | None
     Parameters = Annotated[
-        dict[ParameterName, ParameterValue], Meta(max_length=50, extra={"type": "dict(str, str)"})
+        dict[ParameterName, ParameterValue], Meta(max_length=MAX_PARAMETERS, extra={"type": "dict(str, str)"})
     ]

@@ -18,7 +18,7 @@ from targetry.models.base import Model
 from targetry.models.constraint import ConstraintError
 from targetry.models.containers import holds_plain_data, holds_plain_values
 from targetry.models.context import Geo
-from targetry.models.details import Details
+from targetry.models.details import Details, RequestDetails
 from targetry.models.ip_address import is_ip_address, parse_ip_address
 from targetry.models.reading import read
 from targetry.models.request import DeliveryRequest
@@ -46,6 +46,7 @@ WIRE_ONLY = {
 _CHECKED = ReadMode(constraints=True)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
+_unpack_details = msgpack.Decoder(RequestDetails).decode
 
 
 def snapshot(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> DeliveryRequest:
@@ -66,6 +67,23 @@ def snapshot(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> Del
     if wire:
         _check_wire(copy)
     return copy
+
+
+def checked_parameters(parameters: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return a copy of mbox parameters after checking them as `snapshot` does. Raises ConstraintError."""
+    given = RequestDetails(parameters=parameters)  # type: ignore[arg-type]
+    try:
+        copy = _unpack_details(_pack(given))
+        exact = copy == given and _check_names([given], path)
+    except Exception:  # the patient way finds its place
+        exact = False
+    if not exact:
+        try:
+            copy = read(given, RequestDetails, "", _CHECKED)
+            _check_names([copy], "")
+        except ConstraintError as error:
+            raise ConstraintError(error.path.replace(".parameters", path, 1), error.reason) from None
+    return copy.parameters or {}
 
 
 def _check_parts(request: DeliveryRequest, given: DeliveryRequest) -> bool:

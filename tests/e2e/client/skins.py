@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from targetry import AsyncTargetClient, RefreshResult, TargetClient, TargetDeliveryResponse
+from targetry import AsyncTargetClient, PreparedVisitor, RefreshResult, TargetClient, TargetDeliveryResponse
 from targetry.attributes import AttributesProvider
 
 
@@ -16,6 +16,7 @@ class Skin(Protocol):
     def get_offers(self, **options: Any) -> TargetDeliveryResponse: ...
     def get_attributes(self, names: Iterable[str], **options: Any) -> AttributesProvider: ...
     def send_notifications(self, **options: Any) -> TargetDeliveryResponse: ...
+    def visitor(self, **given: Any) -> PreparedVisitor: ...
     def refresh_artifact(self, force: bool = False, timeout: float = 10) -> RefreshResult: ...
     def flush(self, timeout: float = 10) -> bool: ...
     def close(self, timeout: float = 2) -> None: ...
@@ -37,6 +38,9 @@ class Blocking:
     def send_notifications(self, **options: Any) -> TargetDeliveryResponse:
         result: TargetDeliveryResponse = self.client.send_notifications(options)
         return result
+
+    def visitor(self, **given: Any) -> PreparedVisitor:
+        return self.client.visitor(**given)
 
     def refresh_artifact(self, force: bool = False, timeout: float = 10) -> RefreshResult:
         return self.client.refresh_artifact(force, timeout)
@@ -68,6 +72,9 @@ class Looped:
 
     def send_notifications(self, **options: Any) -> TargetDeliveryResponse:
         return self._runner.run(self.client.send_notifications(options))
+
+    def visitor(self, **given: Any) -> PreparedVisitor:
+        return self._runner.run(self.client.visitor(**given))
 
     def refresh_artifact(self, force: bool = False, timeout: float = 10) -> RefreshResult:
         return self._runner.run(self.client.refresh_artifact(force, timeout))

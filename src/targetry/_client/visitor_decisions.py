@@ -1,0 +1,393 @@
+"""`visitor` and `decide`: decisions of one mbox at a time for a visitor that is prepared once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, Protocol, TypedDict
+
+import msgspec
+from msgspec.structs import replace
+
+from targetry._client.call_options import OfferOptions, checked_copy
+from targetry._client.impression_report import ImpressionReport
+from targetry._client.skipped_rules import SkippedRules
+from targetry._runtime import validators
+from targetry.delivery.cookies import Cookie, target_cookie
+from targetry.delivery.prepare import Prepared
+from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
+from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.ruleset import RuleSet
+from targetry.errors import NotReadyError, OptionError
+from targetry.flags.value import offer_content
+from targetry.geo.lookup import needs_lookup
+from targetry.messages import DECISIONING_ENGINE_NOT_READY
+from targetry.models import (
+    AnalyticsResponse,
+    ConstraintError,
+    Context,
+    DecisioningMethod,
+    DeliveryRequest,
+    Geo,
+    Metric,
+    ModelProperty,
+    Option,
+    VisitorId,
+)
+from targetry.models.constraint import MAX_PARAMETERS
+from targetry.models.scalars import shown as quoted
+from targetry.models.snapshot import checked_parameters
+from targetry.visitor import CustomerIdsInput, parse_customer_ids
+
+DecisionReason = Literal["static", "targeting_match", "split", "default", "remote"]
+
+_ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """The activity that decided: what the artifact's rule says of it."""
+
+    id: int | str | None = None
+    name: str | None = None
+    type: str | None = None
+
+
+class Experience(msgspec.Struct, frozen=True):
+    """The experience that the visitor gets."""
+
+    id: int | str | None = None
+    name: str | None = None
+
+
+class VisitorInput(TypedDict, total=False):
+    """The keywords of `client.visitor`, all optional.
+
+    Attributes:
+        tnt_id: Target's own id; a new one is made where no id is given that activities are split by.
+        third_party_id: the id of the application's own system.
+        marketing_cloud_visitor_id: the Experience Cloud ID (ECID).
+        customer_ids: as the option of `get_offers`.
+        context: channel, address, user agent, place; a `Context` or its wire JSON.
+        parameters: mbox parameters of all the visitor's mboxes, at most 50.
+        session_id: at most 128 characters; a new one is made without it.
+        target_cookie: the value of the visitor's cookie, for its session and `tnt_id`.
+        property_token: the property, if not the client's own.
+    """
+
+    tnt_id: str | None
+    third_party_id: str | None
+    marketing_cloud_visitor_id: str | None
+    customer_ids: CustomerIdsInput | None
+    context: Context | Mapping[str, Any] | None
+    parameters: Mapping[str, Any] | None
+    session_id: str | None
+    target_cookie: str | None
+    property_token: str | None
+
+
+class PreparedVisitor:
+    """A visitor, prepared by `client.visitor` for any number of `client.decide`.
+
+    Immutable: may be kept for a request, a session or a process, and used by several threads. A new artifact is used at
+    once, and time is that of each decision.
+    """
+
+    __slots__ = ("_facts", "_has_unknown_place", "_owner", "_parameters", "_prepared")
+
+    def __init__(
+        self,
+        owner: object,
+        prepared: Prepared,
+        facts: VisitorFacts,
+        parameters: dict[str, Any] | None,
+        has_unknown_place: bool,
+    ) -> None:
+        """Not for callers: use `client.visitor`."""
+        self._owner = owner
+        self._prepared = prepared
+        self._facts = facts
+        self._parameters = parameters
+        self._has_unknown_place = has_unknown_place
+
+    @property
+    def id(self) -> VisitorId:
+        """The visitor's ids, with a new `tnt_id` where none was given that activities are split by. A copy."""
+        return replace(self._prepared.request.id or VisitorId())
+
+    @property
+    def session_id(self) -> str:
+        """The session that impressions are reported for."""
+        return self._prepared.session_id
+
+    @property
+    def target_cookie(self) -> Cookie | None:
+        """The cookie to set, so that the visitor's next request brings the same ids; None without a `tnt_id`."""
+        return target_cookie(self.session_id, self.id.tnt_id, time.time())
+
+    def __repr__(self) -> str:
+        return "PreparedVisitor(…)"  # ids do not belong in logs
+
+
+class Decision(msgspec.Struct, eq=False, gc=False):
+    """What `client.decide` decided for one mbox.
+
+    Attributes:
+        name: the mbox.
+        is_stale: whether the rules may no longer be the latest.
+    """
+
+    name: str
+    is_stale: bool
+    _outcome: MboxOutcome | None
+    _rules: RuleSet | None
+    _visitor: PreparedVisitor
+    _report: Callable[[PreparedVisitor, MboxOutcome], bool]
+    _is_shown: bool = False
+
+    @property
+    def reason(self) -> DecisionReason:
+        """Why: `static` (no condition), `targeting_match` (an audience), `split` (the visitor's allocation),
+        `default` (no rule matched, or one without a condition after others that did not), or `remote`: only the
+        Delivery API can decide this mbox, so ask `get_offers`.
+        """
+        outcome = self._outcome
+        if outcome is None:
+            return "remote"
+        if outcome.rule is None:
+            return "default"
+        return outcome.location.reason(outcome.rule, self._visitor._facts.property_token)
+
+    @property
+    def content(self) -> Any:
+        """The content of the offer, the caller's own to change; None for default content.
+
+        The objects of several JSON offers are merged, later keys win; of several others the first counts.
+        """
+        content = offer_content(self.options)
+        return None if content is UNDEFINED else content
+
+    @property
+    def type(self) -> str | None:
+        """The type of the first option: `html`, `json`, `redirect`, `dynamic` or `actions`."""
+        options = self.options
+        return options[0].type if options else None
+
+    @property
+    def options(self) -> list[Option]:
+        """The options, as `get_offers` gives them for this mbox in `execute`."""
+        return [] if self._outcome is None else self._outcome.options
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The click metrics, each with the event token to notify with."""
+        return [] if self._outcome is None else self._outcome.metrics
+
+    @property
+    def analytics(self) -> AnalyticsResponse | None:
+        """What to forward to Adobe Analytics."""
+        return None if self._outcome is None else self._outcome.analytics
+
+    @property
+    def response_tokens(self) -> dict[str, Any]:
+        """The response tokens of the first option."""
+        options = self.options
+        return (options[0].response_tokens or {}) if options else {}
+
+    @property
+    def activity(self) -> Activity | None:
+        """The activity that decided; None if no rule matched."""
+        meta = self._meta()
+        if meta is None:
+            return None
+        return Activity(meta.get("activity.id"), meta.get("activity.name"), meta.get("activity.type"))
+
+    @property
+    def experience(self) -> Experience | None:
+        """The experience that the visitor gets; None if no rule matched."""
+        meta = self._meta()
+        return None if meta is None else Experience(meta.get("experience.id"), meta.get("experience.name"))
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether an impression was handed over."""
+        return self._is_shown
+
+    def shown(self) -> bool:
+        """Report the impression of a decision made with `shown=False`, at its own time. Never waits.
+
+        Returns whether it was accepted now: not a second time, and not where there is nothing to report.
+        """
+        if self._is_shown or self._outcome is None or not self._outcome.impressions:
+            return False
+        self._is_shown = True
+        return self._report(self._visitor, self._outcome)
+
+    def _meta(self) -> dict[str, Any] | None:
+        outcome, rules = self._outcome, self._rules
+        if outcome is None or outcome.rule is None or rules is None:
+            return None
+        return rules.template(outcome.rule).meta
+
+    def __repr__(self) -> str:
+        return f"Decision({self.name!r}, reason={self.reason!r}, experience={self.experience!r})"
+
+
+class RuleSource(Protocol):
+    """The keeper of a client's rules."""
+
+    def in_use(self) -> tuple[RuleSet | None, bool]:
+        """Return the rules to decide by, None until there are some, and whether they may no longer be the latest."""
+        ...
+
+
+class VisitorDecisions:
+    """Prepares visitors and decides mboxes for them.
+
+    Args:
+        prepare: prepares a request for an on-device decision.
+        engine: None for a server-side client.
+        client_code: part of the bucketing key.
+        method: the client's decisioning method.
+        cluster: returns the edge cluster that impressions go to.
+        report: hands impressions over; must not block.
+        skipped_rules: counts rules that could not be evaluated.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[DeliveryRequest, OfferOptions], Prepared],
+        *,
+        engine: RuleSource | None,
+        client_code: str,
+        method: DecisioningMethod,
+        cluster: Callable[[], str | None],
+        report: Callable[[ImpressionReport], bool],
+        skipped_rules: SkippedRules,
+    ) -> None:
+        self._prepare = prepare
+        self._engine = engine
+        self._client_code = client_code
+        self._is_on_device = method is _ON_DEVICE
+        self._cluster = cluster
+        self._hand_over = report
+        self._skipped_rules = skipped_rules
+
+    def prepare_visitor(
+        self,
+        *,
+        tnt_id: str | None = None,
+        third_party_id: str | None = None,
+        marketing_cloud_visitor_id: str | None = None,
+        customer_ids: CustomerIdsInput | None = None,
+        context: Context | Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        session_id: str | None = None,
+        target_cookie: str | None = None,
+        property_token: str | None = None,
+    ) -> Prepared:
+        """Return a prepared request for a visitor; `parameters` are for `visitor`. Raises `OptionError`."""
+        if self._engine is None:
+            raise OptionError(
+                "decisioning_method", "is server-side, so nothing is decided here: use get_offers"
+            )
+        request: dict[str, Any] = {
+            "id": VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id),
+            "context": context,
+            "property": None if property_token is None else ModelProperty(property_token),
+        }
+        request = {name: value for name, value in request.items() if value is not None}
+        offer = OfferOptions(
+            _checked_visitor(request),
+            _ON_DEVICE,
+            session_id=None if session_id is None else validators.any_id("session_id", session_id),
+            target_cookie=None
+            if target_cookie is None
+            else validators.any_text("target_cookie", target_cookie),
+            customer_ids=None if customer_ids is None else parse_customer_ids(customer_ids),
+        )
+        return self._prepare(offer.request, offer)
+
+    def address_to_find(self, prepared: Prepared) -> Geo | None:
+        """Return the place whose IP address has to be looked up first, since rules ask for places."""
+        rules = None if self._engine is None else self._engine.in_use()[0]
+        context = prepared.request.context
+        if rules is None or not rules.geo_targeting_enabled or context is None or context.geo is None:
+            return None
+        return context.geo if context.geo.ip_address is not None else None
+
+    def visitor(
+        self, prepared: Prepared, parameters: Mapping[str, Any] | None, *, is_located: bool
+    ) -> PreparedVisitor:
+        """Return the visitor of a prepared request; `is_located`: the place of its address was looked up."""
+        request = prepared.request
+        context = request.context or Context()
+        own = None if parameters is None else _checked(parameters)
+        facts = visitor_facts(
+            request.id,
+            context,
+            self._client_code,
+            own,
+            request._property.token if request._property is not None else None,
+        )
+        has_unknown_place = not is_located and needs_lookup(context.geo, True) is not None
+        return PreparedVisitor(self, prepared, facts, own, has_unknown_place)
+
+    def decide(
+        self, name: str, visitor: PreparedVisitor, parameters: Mapping[str, Any] | None, shown: bool
+    ) -> Decision:
+        """Decide one mbox. Raises `OptionError`, or `NotReadyError` on device without rules."""
+        if type(visitor) is not PreparedVisitor or visitor._owner is not self:
+            raise OptionError("visitor", "must be from client.visitor of this client")
+        if type(name) is not str or not name:
+            name = _checked_name(name)
+        assert self._engine is not None  # the visitor could not have been made
+        rules, is_stale = self._engine.in_use()
+        if rules is None:
+            if self._is_on_device:
+                raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
+            return Decision(name, False, None, None, visitor, self._report)
+        merged = None
+        if parameters:
+            merged = _checked(parameters)
+            if visitor._parameters:
+                merged = visitor._parameters | merged
+                if len(merged) > MAX_PARAMETERS:
+                    raise OptionError(
+                        "parameters", f"must not be more than {MAX_PARAMETERS} with the visitor's"
+                    )
+        outcome = None
+        if not (visitor._has_unknown_place and rules.geo_targeting_enabled):
+            outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
+        decision = Decision(name, is_stale, outcome, rules, visitor, self._report)
+        if outcome is not None:
+            if outcome.failures:
+                self._skipped_rules.note(outcome.failures)
+            if shown and outcome.impressions:
+                decision._is_shown = True
+                self._report(visitor, outcome)
+        return decision
+
+    def _report(self, visitor: PreparedVisitor, outcome: MboxOutcome) -> bool:
+        impressions = outcome.impressions
+        report = ImpressionReport(visitor._prepared, impressions, len(impressions), self._cluster())
+        return self._hand_over(report)
+
+
+def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return checked_parameters(parameters, "parameters")
+    except ConstraintError as error:
+        raise OptionError(error.path, error.reason) from error
+
+
+def _checked_visitor(request: dict[str, Any]) -> DeliveryRequest:
+    try:
+        return checked_copy(request, wire=False)
+    except OptionError as error:
+        raise OptionError(error.path.removeprefix("request.").removeprefix("id."), error.reason) from error
+
+
+def _checked_name(name: object) -> str:
+    if isinstance(name, str) and name:
+        return str(name)
+    raise OptionError("name", f"must be the name of an mbox, not {quoted(name)}")

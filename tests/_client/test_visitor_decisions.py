@@ -1,0 +1,385 @@
+"""`visitor` and `decide`: the same as `get_offers`, without its request and response; on both clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device.test_matching import case
+from e2e.client.conftest import reach
+from e2e.client.skins import Blocking, Looped, Skin
+from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact
+from servers.faulty import answer
+from support.device import mboxes_of
+from support.device import rule as device_rule
+from targetry import (
+    ClosedError,
+    Context,
+    Decision,
+    DeliveryRequest,
+    ExecuteRequest,
+    Geo,
+    MboxRequest,
+    OptionError,
+    PreparedVisitor,
+    TargetClient,
+    VisitorId,
+)
+from targetry.errors import NotReadyError
+
+SKINS = [Blocking, Looped]
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Target() as target:
+        yield target
+
+
+@pytest.fixture(params=SKINS)
+def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Any]:
+    made: list[Skin] = []
+
+    def start(**options: Any) -> Skin:
+        rules = {"decisioning_method": "on-device", "artifact_payload": artifact(), "polling_interval": 0}
+        skin: Skin = request.param(**{**reach(target), **rules, **options})
+        made.append(skin)
+        return skin
+
+    yield start
+    for skin in made:
+        skin.finish()
+
+
+def offline(document: dict[str, Any], reports: list[dict[str, Any]], **options: Any) -> TargetClient:
+    return TargetClient.create(
+        client="acme",
+        organization_id="1@AdobeOrg",
+        decisioning_method="on-device",
+        artifact_payload=document,
+        polling_interval=0,
+        send_notification_func=reports.append,
+        **options,
+    )
+
+
+def impressions(reports: list[dict[str, Any]]) -> list[Any]:
+    return [
+        (one.mbox.name, one.tokens, report["request"].id, report["request"]._property)
+        for report in reports
+        for one in report["request"].notifications
+    ]
+
+
+@given(SEEDS)
+@settings(max_examples=50)
+def test_decision_equals_the_offers_of_the_same_visitor(seed: int) -> None:
+    document, request, _ = case(seed)
+    rng = random.Random(seed)
+    asked = (request.execute and request.execute.mboxes) or []
+    parameters = next((mbox.parameters for mbox in asked if mbox.parameters), None) or {}
+    cut = rng.randrange(len(parameters) + 1)
+    own = dict(list(parameters.items())[:cut])
+    added = dict(list(parameters.items())[cut:])
+    by_offers: list[dict[str, Any]] = []
+    by_decide: list[dict[str, Any]] = []
+    token = request._property.token if request._property is not None else None
+    context = request.context
+    with offline(document, by_offers) as offers_client, offline(document, by_decide) as client:
+        engine = client.decisioning_engine
+        assert engine is not None
+        rules = engine.rules
+        assert rules is not None
+        given_id = request.id or VisitorId(tnt_id="t")
+        visitor = client.visitor(
+            tnt_id=given_id.tnt_id,
+            third_party_id=given_id.third_party_id,
+            marketing_cloud_visitor_id=given_id.marketing_cloud_visitor_id,
+            context=context,
+            parameters=own,
+            property_token=token,
+        )
+        for name in [*rules.local_mboxes, *rules.remote_mboxes]:
+            by_offers.clear()
+            by_decide.clear()
+            decision = client.decide(name, visitor, parameters=added)
+            result = offers_client.get_offers(
+                request=DeliveryRequest(
+                    id=visitor.id,
+                    context=context,
+                    _property=request._property,
+                    execute=ExecuteRequest(mboxes=[MboxRequest(name=name, parameters=parameters)]),
+                )
+            )
+            mboxes = result.response.execute.mboxes or []
+            if result.meta["remote_mboxes"]:
+                assert decision.reason == "remote"
+                continue
+            assert decision.options == [option for mbox in mboxes for option in mbox.options or ()]
+            assert decision.metrics == [metric for mbox in mboxes for metric in mbox.metrics or ()]
+            assert impressions(by_decide) == impressions(by_offers)
+
+
+def visitor_of(skin: Skin, **given: Any) -> PreparedVisitor:
+    return skin.visitor(**given)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_impression_is_sent_when_shown(make: Any, target: Target, shown: bool) -> None:
+    skin = make()
+    visitor = visitor_of(skin, tnt_id="v1", session_id="s1")
+    decision = skin.client.decide("hero", visitor, shown=shown)
+    assert decision.content == {"title": "first"}
+    assert decision.is_shown is shown
+    assert decision.shown() is not shown
+    assert not decision.shown()  # once only
+    assert skin.flush()
+    (received,) = target.asked(DELIVERY)
+    body = json.loads(received.body)
+    assert body["id"] == {"tntId": "v1"}
+    assert body["notifications"][0]["tokens"] == ["token-hero-1"]
+    assert skin.client.stats().notifications.sent == 1
+
+
+def test_decision_that_was_not_shown_reports_nothing(make: Any, target: Target) -> None:
+    skin = make()
+    skin.client.decide("hero", visitor_of(skin), shown=False)
+    assert skin.flush()
+    assert not target.asked(DELIVERY)
+
+
+def test_mbox_that_the_device_cannot_decide_is_remote(make: Any) -> None:
+    skin = make()
+    visitor = visitor_of(skin)
+    for name in ("far", "unknown"):
+        decision = skin.client.decide(name, visitor)
+        assert decision.reason == "remote"
+        assert decision.content is None
+        assert decision.activity is decision.experience is decision.type is None
+        assert not decision.is_shown
+        assert not decision.shown()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("", OptionError), (None, OptionError), (5, OptionError), (["hero"], OptionError)]
+)
+def test_name_that_is_none_is_refused(make: Any, name: Any, error: type[Exception]) -> None:
+    skin = make()
+    with pytest.raises(error, match="name"):
+        skin.client.decide(name, visitor_of(skin))
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"tnt_id": "x" * 129}, "tnt_id"),
+        ({"context": {"channel": "tv"}}, "context.channel"),
+        ({"context": 5}, "context"),
+        ({"parameters": {" ": "x"}}, "parameters"),
+        ({"parameters": {"a": {}}}, "parameters"),
+        ({"parameters": {f"p{n}": "x" for n in range(51)}}, "parameters"),
+        ({"customer_ids": 5}, "customer_ids"),
+        ({"session_id": b"s"}, "session_id"),
+        ({"target_cookie": 5}, "target_cookie"),
+        ({"property_token": 5.5}, "property"),
+    ],
+)
+def test_visitor_with_a_wrong_part_is_refused_with_its_path(
+    make: Any, given: dict[str, Any], path: str
+) -> None:
+    skin = make()
+    with pytest.raises(OptionError, match=f"^_?{path}"):
+        visitor_of(skin, **given)
+
+
+def test_visitor_keyword_that_is_none_of_them_raises_a_type_error(make: Any) -> None:
+    skin = make()
+    with pytest.raises(TypeError, match="tntid"):
+        visitor_of(skin, tntid="v")
+
+
+def test_parameters_of_both_are_at_most_fifty_together(make: Any) -> None:
+    skin = make()
+    visitor = visitor_of(skin, parameters={f"a{n}": "x" for n in range(30)})
+    skin.client.decide("hero", visitor, parameters={f"a{n}": "y" for n in range(50)})
+    with pytest.raises(OptionError, match="parameters"):
+        skin.client.decide("hero", visitor, parameters={f"b{n}": "y" for n in range(21)})
+
+
+def test_visitor_of_another_client_is_refused(make: Any) -> None:
+    one, other = make(), make()
+    with pytest.raises(OptionError, match="visitor"):
+        one.client.decide("hero", visitor_of(other))
+    with pytest.raises(OptionError, match="visitor"):
+        one.client.decide("hero", None)
+
+
+def test_server_side_client_names_get_offers(make: Any) -> None:
+    skin = make(decisioning_method="server-side", artifact_payload=None)
+    with pytest.raises(OptionError, match="get_offers"):
+        visitor_of(skin)
+
+
+@pytest.mark.parametrize(("method", "is_error"), [("on-device", True), ("hybrid", False)])
+def test_without_rules_the_method_decides(make: Any, target: Target, method: str, is_error: bool) -> None:
+    target.on(ARTIFACT, answer(503))
+    skin = make(
+        decisioning_method=method, artifact_payload=None, cdn_base_path=target.url, maximum_wait_ready=50
+    )
+    visitor = visitor_of(skin)
+    if is_error:
+        with pytest.raises(NotReadyError):
+            skin.client.decide("hero", visitor)
+    else:
+        assert skin.client.decide("hero", visitor).reason == "remote"
+
+
+def test_closed_client_refuses(make: Any) -> None:
+    skin = make()
+    visitor = visitor_of(skin)
+    skin.close()
+    with pytest.raises(ClosedError):
+        skin.client.decide("hero", visitor)
+    with pytest.raises(ClosedError):
+        visitor_of(skin)
+
+
+IN_ROME = Context(channel="web", geo=Geo(ip_address="12.21.1.40"))
+
+
+def test_place_of_the_address_is_looked_up_once(make: Any, target: Target) -> None:
+    skin = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
+    visitor = visitor_of(skin, context=IN_ROME)
+    for _ in range(3):
+        assert skin.client.decide("roman", visitor).content == {"title": "ave"}
+    assert len(target.asked(GEO)) == 1
+
+
+def test_place_that_was_not_found_decides_as_an_unknown_one(make: Any, target: Target) -> None:
+    target.on(GEO, answer(500))
+    skin = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
+    decision = skin.client.decide("roman", visitor_of(skin, context=IN_ROME))
+    assert (decision.reason, decision.content) == ("default", None)
+
+
+def test_later_rules_that_ask_for_a_place_are_remote_to_a_kept_visitor(
+    make: Any, target: Target, tmp_path: Any
+) -> None:
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(artifact()))
+    skin = make(artifact_payload=None, artifact_location=file)
+    kept = visitor_of(skin, context=IN_ROME)
+    known = visitor_of(skin, context=Context(channel="web", geo=Geo(city="Rome")))
+    assert skin.client.decide("hero", kept).content == {"title": "first"}
+    file.write_text(
+        json.dumps(artifact("second", generated_at="2026-02-01T00:00:00Z", geoTargetingEnabled=True))
+    )
+    assert skin.refresh_artifact().outcome == "updated"
+    assert skin.client.decide("hero", kept).reason == "remote"
+    assert skin.client.decide("roman", known).content == {"title": "ave"}
+
+
+def test_visitor_without_id_gets_one_that_its_cookie_brings_back(make: Any) -> None:
+    skin = make()
+    visitor = visitor_of(skin)
+    assert visitor.id.tnt_id
+    cookie = visitor.target_cookie
+    assert cookie is not None
+    again = visitor_of(skin, target_cookie=cookie["value"])
+    assert (again.id, again.session_id) == (visitor.id, visitor.session_id)
+
+
+def test_customer_ids_reach_the_report(make: Any, target: Target) -> None:
+    skin = make()
+    visitor = visitor_of(skin, tnt_id="v", customer_ids={"crm": "c1"})
+    skin.client.decide("hero", visitor)
+    assert skin.flush()
+    (received,) = target.asked(DELIVERY)
+    assert [one["id"] for one in json.loads(received.body)["id"]["customerIds"]] == ["c1"]
+
+
+def test_decision_names_activity_experience_and_tokens() -> None:
+    with offline(mboxes_of(device_rule(7, experience=2)), []) as client:
+        decision = client.decide("hero", client.visitor(tnt_id="v"))
+    assert decision.activity is not None
+    assert (decision.activity.id, decision.activity.name, decision.activity.type) == (7, "Activity 7", "ab")
+    assert decision.experience is not None
+    assert (decision.experience.id, decision.experience.name) == (2, "Experience 2")
+    assert decision.type == "html"
+    assert decision.response_tokens == {"activity.decisioningMethod": "on-device"}
+    assert decision.reason == "static"
+    assert not decision.is_stale
+
+
+def test_texts_of_visitor_and_decision_hold_no_id() -> None:
+    with offline(artifact(), []) as client:
+        visitor = client.visitor(tnt_id="secret-id", third_party_id="secret-id")
+        decision = client.decide("hero", visitor, shown=False)
+    assert "secret-id" not in repr(visitor) + repr(decision)
+
+
+def test_rules_that_cannot_be_evaluated_are_counted() -> None:
+    many = {"reduce": [{"var": "mbox"}, {"+": [{"var": "current"}, 1]}, 0]}
+    nested = many
+    for _ in range(3):
+        nested = {"map": [[1] * 100, nested]}
+    with offline(mboxes_of(device_rule(1, nested), device_rule(2)), []) as client:
+        assert client.decide("hero", client.visitor(tnt_id="v")).content == "hello"
+        assert list(client.stats().skipped_rules.values()) == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is not there")
+def test_visitor_of_the_parent_is_decided_in_a_forked_child(target: Target) -> None:
+    skin = Blocking(
+        **reach(target), decisioning_method="on-device", artifact_payload=artifact(), polling_interval=0
+    )
+    visitor = skin.client.visitor(tnt_id="v")
+    skin.client.decide("hero", visitor)
+    assert skin.flush()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            decision = skin.client.decide("hero", visitor)
+            status = 0 if decision.content == {"title": "first"} and skin.flush() else 2
+        finally:
+            os._exit(status)
+    os.close(read)
+    os.close(write)
+    assert os.waitpid(child, 0)[1] == 0
+    skin.finish()
+    assert len(target.asked(DELIVERY)) == 2
+
+
+def test_one_visitor_is_decided_by_many_threads_alike() -> None:
+    document = mboxes_of(
+        *(device_rule(n, {"==": [{"var": "mbox.page"}, str(n)]}, content=str(n)) for n in range(20))
+    )
+    wrong: list[tuple[str, Decision]] = []
+    with offline(document, []) as client:
+        visitor = client.visitor(tnt_id="v", parameters={"page": "3"})
+
+        def work(start: int) -> None:
+            for n in range(200):
+                page = str((start + n) % 20)
+                decision = client.decide("hero", visitor, parameters={"page": page}, shown=False)
+                own = client.decide("hero", visitor, shown=False)
+                if decision.content != page or own.content != "3":
+                    wrong.append((page, decision))
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
