@@ -1,4 +1,4 @@
-"""Imports point one way: each room names those that it may import, wherever in a file the import stands."""
+"""Direction of imports: the rooms that each room is allowed to import, and the drawn graph."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ HOSTS = {
 
 
 def modules() -> dict[str, Path]:
-    """The files of the package by the full names of their modules."""
+    """Return the files of the package by the full names of their modules."""
     found = {}
     for file in ROOT.rglob("*.py"):
         parts = ("targetry", *file.relative_to(ROOT).with_suffix("").parts)
@@ -126,3 +126,64 @@ def test_no_module_imports_itself_through_others() -> None:
         for name, file in MODULES.items()
     }
     TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+# A folder is a room, and so is each module next to the package's own `__init__.py`.
+MOST_FILES, MOST_ROOMS, MOST_FLOORS = 15, 30, 10
+# Folders with more files than that. The list must shrink.
+LARGE_FOLDERS = {"_client", "http"}
+# Folders that stand in a circle of arrows. The list must shrink.
+CIRCLED = {"edge", "edge/artifacts", "edge/delivery", "edge/http", "edge/observability", "edge/ui"}
+
+
+def folder(module: str) -> str:
+    """Return the room of a module: its folder, or the module itself at the root."""
+    parts = MODULES[module].relative_to(ROOT).parts
+    return "/".join(parts[:-1]) or parts[0].removesuffix(".py")
+
+
+def drawing() -> dict[str, set[str]]:
+    """Return the rooms that each room imports, for annotations and inside functions too."""
+    drawn: dict[str, set[str]] = {folder(module): set() for module in MODULES}
+    for module, file in MODULES.items():
+        for imported in imports(file):
+            target = imported if imported in MODULES else imported.rpartition(".")[0]
+            if target in MODULES and folder(target) != folder(module):
+                drawn[folder(module)].add(folder(target))
+    return drawn
+
+
+def test_no_folder_holds_more_than_fifteen_files() -> None:
+    sizes = {
+        place.relative_to(ROOT).as_posix(): count
+        for place in ROOT.rglob("*")
+        if place.is_dir() and (count := len(list(place.glob("*.py")))) > MOST_FILES
+    }
+    assert set(sizes) - {"models"} == LARGE_FOLDERS
+
+
+def test_arrows_between_folders_close_no_circle() -> None:
+    drawn = drawing()
+    circled = {
+        room for room, others in drawn.items() if any(room in reachable(other, drawn) for other in others)
+    }
+    assert circled == CIRCLED
+
+
+def reachable(start: str, drawn: dict[str, set[str]]) -> set[str]:
+    """Return the rooms that can be reached from one along arrows, itself included."""
+    found, waiting = {start}, [start]
+    while waiting:
+        more = drawn[waiting.pop()] - found
+        found |= more
+        waiting += more
+    return found
+
+
+def test_the_drawing_has_few_rooms_and_floors() -> None:
+    drawn = {room: others - CIRCLED if room in CIRCLED else others for room, others in drawing().items()}
+    floors: dict[str, int] = {}
+    for room in TopologicalSorter(drawn).static_order():
+        floors[room] = 1 + max((floors[other] for other in drawn[room]), default=0)
+    assert len([room for room in drawn if (ROOT / room).is_dir()]) <= MOST_ROOMS
+    assert max(floors.values()) <= MOST_FLOORS, sorted(floors.items(), key=lambda one: one[1])

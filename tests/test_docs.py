@@ -1,4 +1,4 @@
-"""The documents cannot drift: reference pages equal what the code says, and every Python snippet runs."""
+"""Documents: reference pages equal what the code says, and every Python snippet runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_reference_page_is_what_the_generator_writes(name: str) -> None:
 
 
 def snippets() -> list[tuple[str, str]]:
-    """Of the pages whose snippets stand on their own; those of docs/migrating.md have a test of theirs."""
+    """Return the snippets that run alone; tests/dropin/test_migrating.py runs the others."""
     pages = ("README.md", "docs/edge.md")
     return [(page, code) for page in pages for code in SNIPPET.findall((ROOT / page).read_text("utf-8"))]
 

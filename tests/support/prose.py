@@ -1,0 +1,117 @@
+"""Prose of the repository: docstrings, comments, messages and pages, each with its place."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+TREES = ("src", "tests", "benchmarks", "docs", "examples")
+PAGES = (".md", ".html", ".js", ".css")
+# Folders whose subfolders are rooms of their own.
+SPLIT = ("src/targetry", "src/targetry/edge", "tests", "tests/edge")
+# The language tests quote what they forbid; the typing test holds calls that must fail.
+EXCLUDED = ("tests/test_language.py", "tests/test_references.py")
+
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<!--|-->|<[^>]+>|\{[%{#].*?[%}#]\}", re.DOTALL)
+_STRING_OR_COMMENT = re.compile(
+    r"""\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*""",
+    re.DOTALL,
+)
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_CODE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A passage of prose: a docstring, a run of comment lines, a message or a whole page."""
+
+    file: str
+    line: int
+    text: str
+    kind: str
+
+    def place(self, offset: int) -> str:
+        """Return `file:line` of a position in the text."""
+        return f"{self.file}:{self.line + self.text.count(chr(10), 0, offset)}"
+
+
+def room(file: str) -> str:
+    """Return the room of a file: its folder, or the file itself at the root of a split folder."""
+    parts = file.split("/")
+    end = 1
+    while end < len(parts) and "/".join(parts[:end]) in ("src", *SPLIT):
+        end += 1
+    return "/".join(parts[:end])
+
+
+@cache
+def files() -> tuple[str, ...]:
+    """Return the paths of all Python files and pages, relative to the repository."""
+    found = [file for tree in TREES for file in (ROOT / tree).rglob("*") if file.is_file()]
+    found += ROOT.glob("*.md")
+    names = (file.relative_to(ROOT).as_posix() for file in found)
+    return tuple(sorted(name for name in names if name.endswith((".py", *PAGES)) and name not in EXCLUDED))
+
+
+@lru_cache(maxsize=1)
+def nodes(file: str) -> tuple[ast.AST, ...]:
+    """Return all nodes of a Python file's syntax tree."""
+    return tuple(ast.walk(ast.parse((ROOT / file).read_text("utf-8"))))
+
+
+def prose(file: str) -> list[Prose]:
+    """Return the passages of a file; messages are the texts of the product that hold a space."""
+    text = (ROOT / file).read_text("utf-8")
+    if file.endswith(".py"):
+        return [*_comments(file, text), *_strings(file)]
+    if file.endswith(".md"):
+        return [Prose(file, 1, _CODE.sub(_blank, text), "page")]
+    if file.endswith(".html"):
+        return [Prose(file, 1, _MARKUP.sub(_blank, text), "page")]
+    return [
+        Prose(file, 1 + text.count("\n", 0, hit.start()), hit.group(), "comment")
+        for hit in re.finditer(r"/\*.*?\*/|(?<![:\"'])//[^\n]*", text, re.DOTALL)
+    ]
+
+
+def _blank(hit: re.Match[str]) -> str:
+    """Return the line ends of a match, so that lines keep their numbers."""
+    return "\n" * hit.group().count("\n")
+
+
+def _comments(file: str, text: str) -> Iterator[Prose]:
+    """Yield runs of comment lines; the pattern skips strings as `tokenize` would, but faster."""
+    start, lines = 0, list[str]()
+    for hit in _STRING_OR_COMMENT.finditer(text):
+        if not hit.group().startswith("#"):
+            continue
+        line = text.count("\n", 0, hit.start()) + 1
+        own_line = not text[text.rfind("\n", 0, hit.start()) + 1 : hit.start()].strip()
+        if lines and not (own_line and line == start + len(lines)):
+            yield Prose(file, start, "\n".join(lines), "comment")
+            lines = []
+        if not lines:
+            start = line
+        lines.append(hit.group().lstrip("#").strip())
+    if lines:
+        yield Prose(file, start, "\n".join(lines), "comment")
+
+
+def _strings(file: str) -> Iterator[Prose]:
+    docstrings = {
+        id(node.body[0].value)
+        for node in nodes(file)
+        if isinstance(node, _DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    messages = file.startswith("src/")
+    for node in nodes(file):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) in docstrings:
+                yield Prose(file, node.lineno, node.value, "docstring")
+            elif messages and " " in node.value.strip():
+                yield Prose(file, node.lineno, node.value, "message")

@@ -1,0 +1,193 @@
+"""Language of the repository: banned words, names of tests, one class for each name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from support.prose import ROOT, Prose, files, nodes, prose, room
+
+# Pronouns for programs, metaphors and idioms, each with a plain word in its place.
+BANNED = re.compile(
+    r"\b(?:he|him|his|himself|who(?:m|se)?(?:ever|soever)|nobody|somebody|who asks|tells?|told|telling|anew|heed(?:s|ed)?|"
+    r"in vain|for ever|(?:be|was|were|is|are) had|of one's own|by way of|beside|"
+    r"courier|scribe|crew|road|shelf|bell)\b",
+    re.IGNORECASE,
+)
+# A sentence that starts with a relative pronoun has no subject; a question may.
+OPENING = re.compile(
+    r"(?:^|(?<=[.!?:;]\s))(?:What|Whom?|Whose|Whoever|Whatever|Such)\b[^.!?]*(?:[.!]|$)(?!\?)"
+)
+TEST_NAME = re.compile(
+    r"^test_(?:\w*_)?(?:whoever|nobody|somebody|told|tells?|anew|heed(?:s|ed)?|in_vain|for_ever|had|ones_own)(?:_|$)"
+)
+LONGEST_TEST_NAME = 80
+
+# Rooms that are not clean yet. A room that has become clean must leave the list.
+ROOMS_NOT_CLEAN: set[str] = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "benchmarks",
+    "docs",
+    "src/target_decisioning_engine",
+    "src/targetry/__init__.py",
+    "src/targetry/_client",
+    "src/targetry/_runtime",
+    "src/targetry/artifacts",
+    "src/targetry/cli",
+    "src/targetry/compat",
+    "src/targetry/delivery",
+    "src/targetry/device",
+    "src/targetry/edge/app.py",
+    "src/targetry/edge/artifacts",
+    "src/targetry/edge/delivery",
+    "src/targetry/edge/fast_path.py",
+    "src/targetry/edge/http",
+    "src/targetry/edge/in_process.py",
+    "src/targetry/edge/observability",
+    "src/targetry/edge/server.py",
+    "src/targetry/edge/supervisor.py",
+    "src/targetry/edge/ui",
+    "src/targetry/errors.py",
+    "src/targetry/events.py",
+    "src/targetry/flags",
+    "src/targetry/geo",
+    "src/targetry/http",
+    "src/targetry/humanize",
+    "src/targetry/ledger",
+    "src/targetry/models",
+    "src/targetry/notifications",
+    "src/targetry/report",
+    "src/targetry/testing",
+    "src/targetry/visitor.py",
+    "tests/_client",
+    "tests/_runtime",
+    "tests/artifacts",
+    "tests/cli",
+    "tests/conftest.py",
+    "tests/delivery",
+    "tests/device",
+    "tests/differential",
+    "tests/dropin",
+    "tests/e2e",
+    "tests/edge/artifacts",
+    "tests/edge/delivery",
+    "tests/edge/http",
+    "tests/edge/observability",
+    "tests/edge/test_app.py",
+    "tests/edge/test_fast_path.py",
+    "tests/edge/test_faults.py",
+    "tests/edge/test_in_process.py",
+    "tests/edge/test_server.py",
+    "tests/edge/test_supervisor.py",
+    "tests/edge/ui",
+    "tests/geo",
+    "tests/http",
+    "tests/ledger",
+    "tests/models",
+    "tests/notifications",
+    "tests/report",
+    "tests/servers",
+    "tests/soak",
+    "tests/support",
+    "tests/test_any_input.py",
+    "tests/test_parity.py",
+    "tests/test_samples.py",
+    "tests/test_visitor.py",
+}
+
+# Public classes that stand in several modules still. The list must shrink.
+DOUBLE_CLASSES: set[str] = {
+    "Activity",
+    "Answer",
+    "Asked",
+    "Attempt",
+    "Connection",
+    "Decision",
+    "Event",
+    "Experience",
+    "Lazy",
+    "Line",
+    "Log",
+    "Option",
+    "Prepared",
+    "Refused",
+    "Share",
+    "Verdict",
+    "Visitor",
+}
+
+
+def findings(passage: Prose) -> Iterator[str]:
+    """Return where a passage uses a banned word or starts a sentence with a relative pronoun."""
+    for hit in BANNED.finditer(passage.text):
+        yield f"{passage.place(hit.start())}: {hit.group()}"
+    headless = (
+        re.sub(r"^#+ .*$", "", passage.text, flags=re.MULTILINE) if passage.kind == "page" else passage.text
+    )
+    if passage.kind != "message":
+        for hit in OPENING.finditer(headless):
+            yield f"{passage.place(hit.start())}: starts with {hit.group()[:40]!r}"
+
+
+def wrong_test_names(file: str) -> Iterator[str]:
+    """Return the test functions of a file whose names are too long or use a banned word."""
+    for node in nodes(file):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            if len(node.name) > LONGEST_TEST_NAME:
+                yield f"{file}:{node.lineno}: {node.name} has {len(node.name)} characters"
+            elif TEST_NAME.match(node.name):
+                yield f"{file}:{node.lineno}: {node.name}"
+
+
+def findings_by_room() -> dict[str, list[str]]:
+    """Return all findings, by the room that they stand in."""
+    found = defaultdict[str, list[str]](list)
+    for file in files():
+        for passage in prose(file):
+            found[room(file)] += findings(passage)
+        if file.startswith("tests/") and file.endswith(".py"):
+            found[room(file)] += wrong_test_names(file)
+    return {name: places for name, places in found.items() if places}
+
+
+def test_prose_uses_no_banned_word() -> None:
+    """Check for findings outside of the listed rooms, and for listed rooms without one."""
+    found = findings_by_room()
+    new = [place for name, places in found.items() if name not in ROOMS_NOT_CLEAN for place in places]
+    assert new == []
+    assert ROOMS_NOT_CLEAN - set(found) == set(), "rooms that are clean must leave ROOMS_NOT_CLEAN"
+
+
+def test_each_public_class_name_stands_in_one_module() -> None:
+    """Check for a second class of one name, and for listed names with one class left."""
+    places = defaultdict[str, list[str]](list)
+    for file in files():
+        if file.startswith("src/targetry/") and file.endswith(".py"):
+            for node in ast.parse((ROOT / file).read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(file)
+    doubles = {name: where for name, where in places.items() if len(where) > 1}
+    assert {name: where for name, where in doubles.items() if name not in DOUBLE_CLASSES} == {}
+    assert DOUBLE_CLASSES - set(doubles) == set(), "names with one class must leave DOUBLE_CLASSES"
+
+
+def test_the_rules_find_what_they_forbid() -> None:
+    """Check the rules themselves: a sample of each kind is found, and plain prose is not."""
+    wrong = (
+        "Told by the server.",
+        "It is polled anew.",
+        "Nobody asks.",
+        "What is wrong is raised.",
+        "Fine. Such rules end.",
+    )
+    right = (
+        "Return the host.",
+        "What is an mbox? A place.",
+        "Raise what the server answered.",
+        "The hero is shown.",
+    )
+    assert [text for text in wrong if not list(findings(Prose("a.py", 1, text, "docstring")))] == []
+    assert [text for text in right if list(findings(Prose("a.py", 1, text, "docstring")))] == []

@@ -1,0 +1,155 @@
+"""References in code, pages and tests: each names a file, an anchor or an id of this repository."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+
+from support.prose import ROOT, Prose, files, prose, room
+
+PATH = re.compile(
+    r"(?<![\w/.-])(?:src|tests|docs|benchmarks|examples|scripts|\.ci)/[\w./*-]*\w(?:#[\w-]+|::\w+)?"
+)
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
+DIVERGENCE = re.compile(r"\b[BD]-\d{2}\b")
+FAULT = re.compile(r"\b[FLB]\d{1,2}\b")
+# Names of documents that are not in this repository.
+FOREIGN = re.compile(r"\bspec/|\.\./shared|\b(?:DESIGN|STYLE|WRITING|RELIABILITY|DEPENDENCIES)(?:\.md)?\b")
+ANCHOR = re.compile(r'<a id="([\w-]+)">')
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+# Rooms with references that lead nowhere. A room without any must leave the list.
+ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
+    "docs",
+    "src/targetry/_client",
+    "src/targetry/_runtime",
+    "src/targetry/artifacts",
+    "src/targetry/attributes.py",
+    "src/targetry/compat",
+    "src/targetry/delivery",
+    "src/targetry/device",
+    "src/targetry/edge/__init__.py",
+    "src/targetry/edge/delivery",
+    "src/targetry/edge/fast_path.py",
+    "src/targetry/edge/http",
+    "src/targetry/edge/server.py",
+    "src/targetry/errors.py",
+    "src/targetry/events.py",
+    "src/targetry/geo",
+    "src/targetry/messages.py",
+    "src/targetry/models",
+    "src/targetry/notifications",
+    "src/targetry/visitor.py",
+    "tests/_client",
+    "tests/_runtime",
+    "tests/artifacts",
+    "tests/conformance",
+    "tests/conftest.py",
+    "tests/delivery",
+    "tests/device",
+    "tests/differential",
+    "tests/dropin",
+    "tests/e2e",
+    "tests/edge/delivery",
+    "tests/edge/http",
+    "tests/edge/test_supervisor.py",
+    "tests/models",
+    "tests/notifications",
+    "tests/soak",
+    "tests/support",
+    "tests/test_any_input.py",
+}
+
+
+@cache
+def anchors(page: str) -> frozenset[str]:
+    """Return the anchors of a page: explicit ones, and those that GitHub makes of headings."""
+    text = (ROOT / page).read_text("utf-8")
+    headings = (
+        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in HEADING.findall(text)
+    )
+    return frozenset((*ANCHOR.findall(text), *headings))
+
+
+@cache
+def faults() -> frozenset[str]:
+    """Return the ids of the table of faults."""
+    return frozenset(
+        re.findall(r"^\| ([FLB]\d+) \|", (ROOT / "tests" / "README.md").read_text("utf-8"), re.MULTILINE)
+    )
+
+
+def leads_somewhere(target: str, folder: str = "") -> bool:
+    """Return whether a path is in the repository, and its anchor or test in the file."""
+    path, _, rest = re.sub(r"::", "#", target).partition("#")
+    places = [ROOT / folder / path] if folder or not path.startswith("/") else []
+    if "*" in path:
+        return any(ROOT.glob(path))
+    file = places[0].resolve() if path else None
+    if file is None or not file.exists() or ROOT not in (file, *file.parents):
+        return False
+    if not rest:
+        return True
+    if file.suffix == ".md":
+        return rest in anchors(file.relative_to(ROOT).as_posix())
+    return re.search(rf"\b{rest}\b", file.read_text("utf-8")) is not None
+
+
+def dangling(passage: Prose) -> Iterator[str]:
+    """Return the references of a passage that lead nowhere."""
+    text, page = passage.text, passage.kind == "page"
+    wrong = [hit for hit in PATH.finditer(text) if not leads_somewhere(hit.group())]
+    wrong += [
+        hit for hit in DIVERGENCE.finditer(text) if hit.group().lower() not in anchors("docs/migrating.md")
+    ]
+    wrong += FOREIGN.finditer(text)
+    if passage.file.startswith("tests/"):
+        wrong += [hit for hit in FAULT.finditer(text) if hit.group() not in faults()]
+    yield from (f"{passage.place(hit.start())}: {hit.group()}" for hit in wrong)
+    if page and passage.file.endswith(".md"):
+        folder = passage.file.rpartition("/")[0]
+        for hit in LINK.finditer(text):
+            target = hit[1] if not hit[1].startswith("#") else f"{passage.file.rpartition('/')[2]}{hit[1]}"
+            if not leads_somewhere(target, folder):
+                yield f"{passage.place(hit.start())}: {hit.group()}"
+
+
+def test_each_reference_leads_somewhere() -> None:
+    """Check for references outside of the listed rooms, and for listed rooms without one."""
+    found = defaultdict[str, list[str]](list)
+    for file in files():
+        for passage in prose(file):
+            found[room(file)] += dangling(passage)
+    new = [
+        place
+        for name, places in found.items()
+        if name not in ROOMS_WITH_DANGLING_REFERENCES
+        for place in places
+    ]
+    assert new == []
+    settled = {name for name in ROOMS_WITH_DANGLING_REFERENCES if not found.get(name)}
+    assert settled == set(), "rooms without dangling references must leave ROOMS_WITH_DANGLING_REFERENCES"
+
+
+def test_dangling_references_are_found() -> None:
+    """Check the patterns themselves: a sample of each kind is found, a right one is not."""
+    wrong = (
+        "`docs/none.md`",
+        "docs/edge.md#none",
+        "D-99",
+        "see spec/models.md",
+        "RELIABILITY B7",
+        "tests/a.py::test_b",
+        "F99",
+    )
+    right = (
+        "`docs/edge.md`",
+        "docs/edge.md#the-page",
+        "tests/test_references.py::test_dangling_references_are_found",
+        "F1",
+    )
+    assert [text for text in wrong if not list(dangling(Prose("tests/a.py", 1, text, "comment")))] == []
+    assert [text for text in right if list(dangling(Prose("tests/a.py", 1, text, "comment")))] == []
+    assert list(dangling(Prose("docs/a.md", 1, "[page](none.md)", "page"))) == ["docs/a.md:1: ](none.md)"]
