@@ -1,0 +1,116 @@
+"""Processor instructions per call, counted by callgrind: scripts/bench instructions [--against REF] [--only TEXT].
+
+Counts hardly depend on what else the machine does, so two commits can be compared to a percent. `--against` counts the same
+calls in another commit and prints ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+from run_instructions import SCENARIOS
+from running import ENVIRONMENT
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--against", metavar="REF", help="also count in this commit, and print ratios")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only scenarios whose name contains TEXT")
+    arguments = parser.parse_args()
+    if shutil.which("valgrind") is None:
+        print(
+            "skipped: valgrind is not installed; install it, for instance by apt-get install valgrind",
+            file=sys.stderr,
+        )
+        return
+    names = [name for name in SCENARIOS if arguments.only in name]
+    if not names:
+        parser.error(f"no scenario has {arguments.only!r} in its name; there are: {'; '.join(SCENARIOS)}")
+    now = counted(ROOT / "src", names)
+    if arguments.against is None:
+        print_table(["Call", "Instructions"], [[name, f"{now[name]:,.0f}"] for name in names])
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        before = counted(sources(arguments.against, Path(folder)), names)
+    rows = [
+        [name, f"{before[name]:,.0f}", f"{now[name]:,.0f}", f"{now[name] / before[name]:.3f}"]
+        for name in names
+    ]
+    print_table(["Call", arguments.against, "This tree", "Ratio"], rows)
+
+
+def sources(ref: str, folder: Path) -> Path:
+    """Unpack the sources of a commit; return the folder for PYTHONPATH."""
+    archive = subprocess.run(["git", "archive", ref, "src"], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    if archive.returncode:
+        raise SystemExit(f"git has no sources of {ref!r}; name a commit, a branch or a tag")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder / "src"
+
+
+def counted(source: Path, names: list[str]) -> dict[str, float]:
+    """Return scenario → instructions per call, in the package of a folder."""
+    with tempfile.TemporaryDirectory() as logs:
+        command = [
+            "valgrind",
+            "--tool=callgrind",
+            "--callgrind-out-file=/dev/null",
+            f"--log-file={logs}/%p",
+            sys.executable,
+            str(HERE / "run_instructions.py"),
+            *names,
+        ]
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(source), "PYTHONHASHSEED": "0"}
+        ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        if ran.returncode:
+            raise SystemExit(
+                f"the calls of {source} ended with status {ran.returncode}; its messages are above"
+            )
+        runs: dict[str, list[tuple[int, int]]] = json.loads(ran.stdout)
+        return {
+            name: per_call(*((collected(Path(logs), pid), calls) for pid, calls in runs[name]))
+            for name in names
+        }
+
+
+def per_call(few: tuple[int, int], many: tuple[int, int]) -> float:
+    """Return the instructions of a call, of two (instructions, calls)."""
+    return (many[0] - few[0]) / (many[1] - few[1])
+
+
+def collected(logs: Path, pid: int) -> int:
+    """Return the instructions of a process, of the log that callgrind wrote."""
+    found = re.search(r"Collected : (\d+)", (logs / str(pid)).read_text("utf-8", "replace"))
+    assert found, f"callgrind wrote no count of process {pid}"
+    return int(found[1])
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """Print a Markdown table, numbers to the right."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    for row in [head, rule, *rows]:
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

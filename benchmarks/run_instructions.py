@@ -1,0 +1,176 @@
+"""Calls whose instructions `instructions.py` has counted: run under callgrind, in the tree that PYTHONPATH names.
+
+Prints JSON: scenario → [[process id, calls], [process id, calls]]. Each number of calls is made in a forked process, which
+creates its own client, so that the difference of two counts is that of the calls alone. Only public names of Targetry are used,
+and for the edge's `deliver`, which is not public, the names of each layout: an earlier commit can be measured too.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import inspect
+import itertools
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from targetry import (
+    Context,
+    DeliveryRequest,
+    ExecuteRequest,
+    MboxRequest,
+    PrefetchRequest,
+    TargetClient,
+    samples,
+)
+from targetry.testing import FakeTransport, answer
+
+CALLS = (100, 400)
+AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Safari/537.36"
+OPTIONS = {"client": "acme", "organization_id": "0123456789ABCDEF01234567@AdobeOrg"}
+ON_DEVICE = {
+    **OPTIONS,
+    "decisioning_method": "on-device",
+    "artifact_payload": samples.shop(),
+    "polling_interval": 0,
+}
+MBOXES = [MboxRequest(name="hero", index=1)]
+EXECUTE = DeliveryRequest(
+    context=Context(channel="web", user_agent=AGENT), execute=ExecuteRequest(mboxes=MBOXES)
+)
+PREFETCH = DeliveryRequest(
+    context=Context(channel="web", user_agent=AGENT), prefetch=PrefetchRequest(mboxes=MBOXES)
+)
+RESPONSE = {
+    "status": 200,
+    "requestId": "1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+    "client": "acme",
+    "id": {"tntId": "8f9b2c.35_0"},
+    "edgeHost": "mboxedge35.tt.omtrdc.net",
+    "execute": {"mboxes": [{"index": 1, "name": "hero", "options": [{"type": "json", "content": {"title": "first"}}]}]},
+}  # fmt: skip
+# Where `deliver` and what it decides by are defined, newest layout first.
+DELIVER_MODULES = ("targetry.edge.delivery.handler", "targetry.edge.delivery")
+ARTIFACT_MODULES = ("targetry.edge.artifacts.registry", "targetry.edge.shelf")
+
+Call = Callable[[int], object]
+
+
+class UnresponsiveTransport:
+    """A transport whose requests never end: everything stays in the notification queue."""
+
+    def send(self, *_: object, **__: object) -> Any:
+        threading.Event().wait()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def execute() -> Call:
+    return calls(EXECUTE, **ON_DEVICE, send_notification_func=lambda _: None)
+
+
+def prefetch() -> Call:
+    return calls(PREFETCH, **ON_DEVICE, send_notification_func=lambda _: None)
+
+
+def execute_with_queue() -> Call:
+    return calls(EXECUTE, **ON_DEVICE, transport=UnresponsiveTransport())
+
+
+def server_side() -> Call:
+    response = answer(RESPONSE)
+    return calls(EXECUTE, **OPTIONS, transport=FakeTransport(by=lambda _: response))
+
+
+def calls(request: DeliveryRequest, **options: Any) -> Call:
+    """Return a function that calls `get_offers` of a new client."""
+    client = TargetClient.create(**options)
+    return lambda number: client.get_offers(request=request, target_cookie=None, session_id=f"s{number}")
+
+
+def edge_deliver() -> Call:
+    """Return a function that calls the edge's `deliver`, which reads, decides and encodes."""
+    deliver = first_module(DELIVER_MODULES).deliver
+    rules = registry(first_module(ARTIFACT_MODULES))
+    keyword = next(
+        name for name, one in inspect.signature(deliver).parameters.items() if one.kind is one.KEYWORD_ONLY
+    )
+    ids = (f"{number:032x}" for number in itertools.count())
+    body = {
+        "context": {"channel": "web", "userAgent": AGENT},
+        "execute": {"mboxes": [{"index": 1, "name": "hero"}]},
+    }
+
+    def call(number: int) -> object:
+        asked = json.dumps({**body, "id": {"tntId": f"{number:08x}"}}).encode()
+        query = f"imsOrgId=X%40AdobeOrg&sessionId=s{number}"
+        result = deliver(asked, query, now_ms=1_795_800_000_000, new_id=lambda: next(ids), **{keyword: rules})
+        assert result.status == 200
+        return result
+
+    return call
+
+
+def first_module(names: tuple[str, ...]) -> Any:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise ModuleNotFoundError(f"none of {', '.join(names)} exists in this tree; add its layout")
+
+
+def registry(module: Any) -> Any:
+    """Return the edge's registry with the sample artifact, whatever its classes are called in this tree."""
+    artifact = getattr(module, "LoadedArtifact", None) or module.Served
+    holder = getattr(module, "ArtifactRegistry", None) or module.Shelf
+    return holder([artifact("shop", samples.shop_path().read_bytes())])
+
+
+SCENARIOS: dict[str, Callable[[], Call]] = {
+    "get_offers on device, execute": execute,
+    "get_offers on device, prefetch": prefetch,
+    "get_offers on device, execute, with notification queue": execute_with_queue,
+    "get_offers server-side, without a network": server_side,
+    "the edge's deliver": edge_deliver,
+}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(SCENARIOS)
+    edge_deliver()  # its imports are made before the forks
+    print(json.dumps({name: list(forked(SCENARIOS[name])) for name in names}))
+
+
+def forked(scenario: Callable[[], Call]) -> Iterator[tuple[int, int]]:
+    for times in CALLS:
+        process = os.fork()
+        if process == 0:
+            run(scenario, times)
+        _, status = os.waitpid(process, 0)
+        if status:
+            raise SystemExit(f"the process of {scenario.__name__} ended with status {status}")
+        yield process, times
+
+
+def run(scenario: Callable[[], Call], times: int) -> None:
+    """Make the calls, and end this process without anything else."""
+    status = 1
+    try:
+        call = scenario()
+        gc.disable()
+        for number in range(times):
+            call(number)
+        status = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
