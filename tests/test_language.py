@@ -102,7 +102,6 @@ ROOMS_NOT_CLEAN: set[str] = {
 DOUBLE_CLASSES: set[str] = {
     "Activity",
     "Answer",
-    "Asked",
     "Attempt",
     "Connection",
     "Decision",
@@ -110,9 +109,7 @@ DOUBLE_CLASSES: set[str] = {
     "Experience",
     "Lazy",
     "Line",
-    "Log",
     "Option",
-    "Prepared",
     "Refused",
     "Share",
     "Verdict",

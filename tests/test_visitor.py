@@ -22,7 +22,7 @@ from targetry.visitor import (
     generate_sdid,
     parse_amcv,
     parse_customer_ids,
-    visitor_for,
+    resolve_visitor,
     visitor_state_json,
 )
 
@@ -393,7 +393,7 @@ def test_a_visitor_that_lacks_a_method_is_refused_by_its_name(method: str) -> No
 
 @pytest.mark.parametrize("options", [{}, {"visitor_cookie": None}, {"visitor_cookie": ""}], ids=str)
 def test_without_cookie_and_customer_ids_there_is_no_visitor(options: dict) -> None:
-    assert visitor_for(ORG, **options) is None
+    assert resolve_visitor(ORG, **options) is None
 
 
 @pytest.mark.parametrize(
@@ -402,11 +402,11 @@ def test_without_cookie_and_customer_ids_there_is_no_visitor(options: dict) -> N
     ids=lambda options: str(options),
 )
 def test_a_cookie_or_customer_ids_make_a_visitor(options: dict) -> None:
-    assert isinstance(visitor_for(ORG, **options), Visitor)
+    assert isinstance(resolve_visitor(ORG, **options), Visitor)
 
 
 def test_a_made_visitor_has_the_cookies_and_the_calls_ids() -> None:
-    visitor = visitor_for(ORG, visitor_cookie=f"MCMID|{ECID}", customer_ids={"u": "1"})
+    visitor = resolve_visitor(ORG, visitor_cookie=f"MCMID|{ECID}", customer_ids={"u": "1"})
 
     assert visitor is not None
     assert visitor.get_visitor_values() == {"MCMID": ECID}
@@ -415,4 +415,4 @@ def test_a_made_visitor_has_the_cookies_and_the_calls_ids() -> None:
 
 @pytest.mark.parametrize("known", [Visitor(ORG, "MCMID|1"), ForeignVisitor()], ids=["ours", "foreign"])
 def test_a_given_visitor_wins_over_the_cookie(known: object) -> None:
-    assert visitor_for(ORG, visitor=known, visitor_cookie="MCMID|2") is known
+    assert resolve_visitor(ORG, visitor=known, visitor_cookie="MCMID|2") is known

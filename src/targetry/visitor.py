@@ -151,7 +151,7 @@ class Visitor:
         return {self._organization_id: state}
 
 
-def visitor_for(
+def resolve_visitor(
     organization_id: str,
     *,
     visitor: object | None = None,

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from targetry._client.telemetry_reports import INTERVAL_S, MAX_WAITING, TelemetryReports
-from targetry.delivery.prepare import Prepared
+from targetry.delivery.prepare import PreparedRequest
 from targetry.delivery.telemetry import MAX_ENTRIES, Entries, TelemetryStore
 from targetry.models import DeliveryRequest, TelemetryEntry
 
-PREPARED = Prepared(DeliveryRequest(request_id="r"), "s")
+PREPARED = PreparedRequest(DeliveryRequest(request_id="r"), "s")
 
 
 class Desk:
@@ -20,12 +20,12 @@ class Desk:
 
     def __init__(self, **options: Any) -> None:
         self.store = TelemetryStore(enabled=True)
-        self.submitted: list[tuple[Prepared, Entries]] = []
+        self.submitted: list[tuple[PreparedRequest, Entries]] = []
         self.backlog = False
         self.arrived = threading.Event()
         self.reports = TelemetryReports(self.store, self._submit, lambda: self.backlog, **options)
 
-    def _submit(self, prepared: Prepared, entries: Entries) -> None:
+    def _submit(self, prepared: PreparedRequest, entries: Entries) -> None:
         self.submitted.append((prepared, entries))
         self.arrived.set()
 

@@ -22,7 +22,7 @@ def clusters(clock: Clock) -> ClusterDirectory:
 
 def fail(clusters: ClusterDirectory, cluster: str, times: int = 1, *, unreachable: bool = True) -> None:
     for _ in range(times):
-        clusters.failed(cluster, unreachable=unreachable)
+        clusters.record_failure(cluster, unreachable=unreachable)
 
 
 def test_no_cluster_is_the_own_host(clusters: ClusterDirectory) -> None:
@@ -67,7 +67,7 @@ def test_few_unknown_clusters_are_tried_at_a_time(
 
 def test_known_cluster_is_asked_while_many_unknown_ones_are_named(clusters: ClusterDirectory) -> None:
     clusters.choose("35")
-    clusters.answered("35")
+    clusters.record_response("35")
     for number in range(100, 200):
         clusters.choose(str(number))
     assert clusters.is_known("35")
@@ -85,7 +85,7 @@ def test_known_cluster_is_avoided_after_three_failures_in_a_row(clusters: Cluste
     clusters.add("35")
     for _ in range(5):
         fail(clusters, "35", FAILURES - 1)
-        clusters.answered("35")
+        clusters.record_response("35")
     assert clusters.choose("35") == "35"
     fail(clusters, "35", FAILURES)
     assert clusters.choose("35") is None
@@ -109,7 +109,7 @@ def test_known_cluster_that_was_avoided_is_asked_after_a_minute(
     assert clusters.choose("35") is None
     clock.advance(60)
     clusters.choose("35")
-    clusters.answered("35")
+    clusters.record_response("35")
     fail(clusters, "35")
     assert clusters.choose("35") == "35"
 
@@ -117,7 +117,7 @@ def test_known_cluster_that_was_avoided_is_asked_after_a_minute(
 def test_memory_is_bounded_when_every_name_answers(clusters: ClusterDirectory, clock: Clock) -> None:
     for number in range(1, 1000):
         clusters.choose(str(number))
-        clusters.answered(str(number))
+        clusters.record_response(str(number))
     known = [number for number in range(1, 1000) if clusters.is_known(str(number))]
     assert known == list(range(968, 1000))
     assert len(clusters._tried) == 0

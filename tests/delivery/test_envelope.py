@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
-from targetry.delivery.prepare import Prepared
+from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_cluster
+from targetry.delivery.prepare import PreparedRequest
 from targetry.models import (
     AnalyticsPayload,
     AnalyticsResponse,
@@ -50,7 +50,7 @@ def enveloped(
     stale: bool = False,
 ) -> TargetDeliveryResponse:
     """An envelope around a response, of a call with session `s`."""
-    prepared = Prepared(request or DeliveryRequest(request_id="r"), "s", cluster, False, visitor)
+    prepared = PreparedRequest(request or DeliveryRequest(request_id="r"), "s", cluster, False, visitor)
     response = response or DeliveryResponse(status=200)
     return envelope(prepared, response, method, NOW, [*remote_mboxes], [*remote_views], stale=stale)
 
@@ -222,9 +222,9 @@ def test_a_hint_is_learned_from_answers_that_concern_all_visitors(
     server_domain: str | None,
     expected: str | None,
 ) -> None:
-    prepared = Prepared(DeliveryRequest(), "s", cluster, by_cookie)
+    prepared = PreparedRequest(DeliveryRequest(), "s", cluster, by_cookie)
 
-    assert learned_hint(prepared, DeliveryResponse(edge_host=edge_host), server_domain) == expected
+    assert learned_cluster(prepared, DeliveryResponse(edge_host=edge_host), server_domain) == expected
 
 
 # The class

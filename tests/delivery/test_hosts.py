@@ -13,10 +13,10 @@ from targetry.delivery.hosts import (
     cluster_number,
     cluster_of_device_id,
     cluster_of_edge_host,
+    configured_cluster,
     geo_url,
     is_adobe_cdn,
     is_custom_domain,
-    operators_cluster,
 )
 
 any_text = st.text(alphabet=st.characters(), max_size=60)
@@ -260,13 +260,13 @@ def test_an_edge_host_names_its_cluster(edge_host: str | None, expected: str | N
 
 @pytest.mark.parametrize("hint", ["x@evil/", "35.evil.com", "a b", "35\n", "-", "é", "3" * 33, "", None])
 def test_a_hint_of_the_operator_must_fit_into_a_host_name(hint: str | None) -> None:
-    assert operators_cluster(hint) is None
+    assert configured_cluster(hint) is None
 
 
 @settings(deadline=None)
 @given(text=any_text | st.from_regex(r"[a-z]*\.[^.]*_[0-9]*", fullmatch=True))
 def test_no_cookie_can_lead_away_from_targets_hosts(text: str) -> None:
-    for cluster in (cluster_of_device_id(text), cluster_number(text), operators_cluster(text)):
+    for cluster in (cluster_of_device_id(text), cluster_number(text), configured_cluster(text)):
         host = urlsplit(delivery_url("acme", "org", "s1", cluster=cluster)).hostname
         assert host is not None
         assert host.endswith(".tt.omtrdc.net")
@@ -289,4 +289,4 @@ def test_cookies_lead_away_from_a_custom_domain_only_over_https(
     address = DeliveryAddress(
         client="acme", organization_id="org", server_domain=server_domain, secure=secure
     )
-    assert address.takes_clusters_of_cookies is expected
+    assert address.allows_cookie_clusters is expected

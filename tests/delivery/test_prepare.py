@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targetry.delivery.prepare import IgnoredInput, Prepared, RequestDefaults, ensure_visitor_id, prepare
+from targetry.delivery.prepare import (
+    IgnoredInput,
+    PreparedRequest,
+    RequestDefaults,
+    ensure_visitor_id,
+    prepare,
+)
 from targetry.errors import OptionError
 from targetry.models import (
     Address,
@@ -43,7 +49,7 @@ SDID = "0123456789ABCDEF-0123456789abcdef"
 AMCV = f"MCMID|{ECID}|MCAAMLH-1555968000|9|MCAAMB-1555968000|blob"
 
 
-class Asked(msgspec.Struct):
+class CallOptions(msgspec.Struct):
     """The options of a call."""
 
     target_cookie: str | None = None
@@ -91,12 +97,12 @@ def prepared(
     environment_id: int | None = None,
     property_token: str | None = None,
     sticky_cluster: str | None = None,
-    cookies_route: bool = True,
+    routes_by_cookie: bool = True,
     ignored: IgnoredInput | None = None,
     rate_limited_log: RateLimited | None = None,
     wants_sdid: bool = True,
     **asked: Any,
-) -> Prepared:
+) -> PreparedRequest:
     """Prepare a request with ids `id1`, `id2`, … and no options but those that a test is about."""
     numbers = count(1)
     defaults = RequestDefaults(
@@ -106,11 +112,11 @@ def prepared(
         property_token,
         sticky_cluster,
         60,
-        cookies_route,
+        routes_by_cookie,
     )
     defaults.ignored = ignored or defaults.ignored
     defaults.rate_limited_log = rate_limited_log
-    asked_for = Asked(**asked)
+    asked_for = CallOptions(**asked)
     return prepare(
         request or DeliveryRequest(), asked_for, defaults, visitor, NOW, wire=wire, wants_sdid=wants_sdid
     )
@@ -187,7 +193,7 @@ def test_cookies_do_not_route_where_they_must_not() -> None:
     result = prepared(
         target_cookie=f"PC#d.35_0#{LATER}",
         target_location_hint="31",
-        cookies_route=False,
+        routes_by_cookie=False,
     )
 
     assert (result.cluster, result.routed_by_cookie) == ("31", True)
@@ -633,7 +639,7 @@ def test_the_cookies_device_id_is_enough() -> None:
 # Experience Cloud
 
 
-def analytics_of(result: Prepared) -> AnalyticsRequest:
+def analytics_of(result: PreparedRequest) -> AnalyticsRequest:
     assert result.request.experience_cloud is not None
     assert result.request.experience_cloud.analytics is not None
     return result.request.experience_cloud.analytics

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from targetry.delivery.prepare import Prepared
+from targetry.delivery.prepare import PreparedRequest
 from targetry.delivery.telemetry import Entries, written
 from targetry.device.decide import Impression
 from targetry.models import DeliveryRequest, Telemetry
@@ -19,7 +19,7 @@ class ImpressionReport(msgspec.Struct, frozen=True, eq=False):
     The decision only stores what it has at hand; the notifier's thread builds the request.
     """
 
-    prepared: Prepared
+    prepared: PreparedRequest
     impressions: list[Impression]
     count: int
     cluster: str | None

@@ -23,10 +23,10 @@ from targetry._runtime.ids import new_id, uniform
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_hint
-from targetry.delivery.hosts import DeliveryAddress, operators_cluster
-from targetry.delivery.prepare import IgnoredInput, Prepared, RequestDefaults, prepare
-from targetry.delivery.response import refusal_in, response_of, text_of
+from targetry.delivery.envelope import TargetDeliveryResponse, envelope, learned_cluster
+from targetry.delivery.hosts import DeliveryAddress, configured_cluster
+from targetry.delivery.prepare import IgnoredInput, PreparedRequest, RequestDefaults, prepare
+from targetry.delivery.response import body_text, parse_response, rejection_message
 from targetry.delivery.retry import pause_s, retry_budget
 from targetry.delivery.telemetry import Entries, TelemetryStore, measured
 from targetry.device.decide import decide
@@ -46,7 +46,7 @@ from targetry.messages import DECISIONING_ENGINE_NOT_READY, MESSAGES
 from targetry.models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Geo, VisitorId
 from targetry.models.writing import json_bytes
 from targetry.version import __version__
-from targetry.visitor import visitor_for
+from targetry.visitor import resolve_visitor
 
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
@@ -98,7 +98,7 @@ class PreparedCall(msgspec.Struct, frozen=True):
     `time.perf_counter`; `waited_s` of the call's time had gone by then.
     """
 
-    prepared: Prepared
+    prepared: PreparedRequest
     rules: RuleSet | None
     is_local: bool
     is_stale: bool
@@ -142,7 +142,7 @@ class OfferPipeline:
         self._timeout_s = options.timeout / 1000
         self._clusters = clusters
         self._address = delivery_address(options)
-        hint = operators_cluster(options.target_location_hint)
+        hint = configured_cluster(options.target_location_hint)
         if hint is not None:
             clusters.add(hint)
         self._defaults = RequestDefaults(
@@ -151,7 +151,7 @@ class OfferPipeline:
             options.environment_id,
             options.property_token,
             hint,
-            cookies_route=self._address.takes_clusters_of_cookies,
+            routes_by_cookie=self._address.allows_cookie_clusters,
             rate_limited_log=RateLimitedLog(log),
         )
         self._offset_until = 0.0
@@ -200,7 +200,7 @@ class OfferPipeline:
         wants_sdid = visitor is not None
         if visitor is None and (offer.visitor_cookie is not None or offer.customer_ids is not None):
             wants_sdid = offer.visitor_cookie is not None
-            visitor = visitor_for(
+            visitor = resolve_visitor(
                 self._options.organization_id,
                 visitor_cookie=offer.visitor_cookie,
                 customer_ids=offer.customer_ids,
@@ -216,7 +216,7 @@ class OfferPipeline:
         waited_s = 0.0 if submitted is None else started - submitted
         return PreparedCall(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
 
-    def _prepare_visitor(self, request: DeliveryRequest, offer: OfferOptions) -> Prepared:
+    def _prepare_visitor(self, request: DeliveryRequest, offer: OfferOptions) -> PreparedRequest:
         """Prepare a request for on-device decisions that are made later."""
         now = time.time()
         if now >= self._offset_until:
@@ -262,7 +262,7 @@ class OfferPipeline:
             stale=call.is_stale,
         )
 
-    def _report_telemetry(self, prepared: Prepared, entries: Entries) -> None:
+    def _report_telemetry(self, prepared: PreparedRequest, entries: Entries) -> None:
         self._report(ImpressionReport(prepared, [], 0, prepared.cluster, entries))
 
     # decide at the edge
@@ -291,9 +291,9 @@ class OfferPipeline:
                     if cluster is None:
                         self._budget.earn()
                     else:
-                        self._clusters.answered(cluster)
+                        self._clusters.record_response(cluster)
                     return self._arrived(call, read, cluster)
-                if cluster is not None and self._clusters.gives_way(cluster, read):
+                if cluster is not None and self._clusters.record_error(cluster, read):
                     # Costs nothing of the retry budget, which a forged cookie could spend for all visitors.
                     cluster, pause = None, 0.0
                     url = self._address.url(call.prepared.session_id)
@@ -334,20 +334,20 @@ class OfferPipeline:
         if not isinstance(answer, HttpResponse):  # of a user's own transport
             return TransportError(reason=f"the transport gave {type(answer).__name__}, not an HttpResponse")
         if self._log.wants_debug and 200 <= answer.status < 300:
-            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], text_of(answer))
+            self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], body_text(answer))
 
         def check() -> None:
             if time.perf_counter() > deadline:
                 raise TimeoutError
 
         try:
-            response = response_of(answer, check)
+            response = parse_response(answer, check)
             check()
         except TimeoutError:
             return self.late()
         except ApiException as error:
             return error
-        message = refusal_in(answer, response)
+        message = rejection_message(answer, response)
         if message is not None:
             self._limited_log.warning(
                 f"refused {response.status}",
@@ -368,7 +368,7 @@ class OfferPipeline:
         """Return the result of an answer that came from `cluster`, None for the client's own host."""
         now = time.time()
         prepared = call.prepared
-        hint = learned_hint(prepared, response, self._options.server_domain)
+        hint = learned_cluster(prepared, response, self._options.server_domain)
         if hint is not None:
             self._defaults.sticky_cluster = hint
             self._clusters.add(hint)

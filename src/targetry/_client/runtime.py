@@ -24,7 +24,7 @@ from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.sync_primitives import OneShotEvent
 from targetry.artifacts.source import ArtifactStats
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.delivery.hosts import geo_url, operators_cluster
+from targetry.delivery.hosts import configured_cluster, geo_url
 from targetry.delivery.prepare import IgnoredInput
 from targetry.delivery.telemetry import TelemetryStore
 from targetry.errors import ClosedError
@@ -303,7 +303,7 @@ class SurplusWarning:
 def _own_urls(options: ClientOptions) -> list[str]:
     """Where the client's requests go, as far as no visitor's cookie says otherwise."""
     address = delivery_address(options)
-    urls = [address.url(""), address.url("", operators_cluster(options.target_location_hint))]
+    urls = [address.url(""), address.url("", configured_cluster(options.target_location_hint))]
     if options.decisioning_method is not DecisioningMethod.SERVER_SIDE:
         urls.append(geo_url(cdn_environment=options.cdn_environment, cdn_base_path=options.cdn_base_path))
         if isinstance(options.artifact_location, str):

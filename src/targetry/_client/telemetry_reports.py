@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from targetry._runtime.periodic_task import PeriodicTask
-from targetry.delivery.prepare import Prepared
+from targetry.delivery.prepare import PreparedRequest
 from targetry.delivery.telemetry import Entries, TelemetryStore
 
 INTERVAL_S: Final = 60.0
 MAX_WAITING: Final = 100
 
-Submit = Callable[[Prepared, Entries], object]
+Submit = Callable[[PreparedRequest, Entries], object]
 
 
 class TelemetryReports:
@@ -37,12 +37,12 @@ class TelemetryReports:
         self._submit = submit
         self._has_backlog = has_backlog
         self._interval_s = interval_s
-        self._prepared: Prepared | None = None
+        self._prepared: PreparedRequest | None = None
         self._timer = PeriodicTask("targetry-telemetry", self._flush_when_due)
         self.due_at = 1
         """The number of waiting entries at which `note` is to be called."""
 
-    def note(self, prepared: Prepared) -> None:
+    def note(self, prepared: PreparedRequest) -> None:
         """Submit the entries that wait, or have that done within a minute. Takes microseconds, never raises."""
         self._prepared = prepared
         if len(self._store) >= MAX_WAITING:

@@ -14,7 +14,7 @@ from targetry._client.impression_report import ImpressionReport
 from targetry._client.skipped_rules import SkippedRules
 from targetry._runtime import validators
 from targetry.delivery.cookies import Cookie, target_cookie
-from targetry.delivery.prepare import Prepared
+from targetry.delivery.prepare import PreparedRequest
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
@@ -97,7 +97,7 @@ class PreparedVisitor:
     def __init__(
         self,
         owner: object,
-        prepared: Prepared,
+        prepared: PreparedRequest,
         facts: VisitorFacts,
         parameters: dict[str, Any] | None,
         has_unknown_place: bool,
@@ -255,7 +255,7 @@ class VisitorDecisions:
 
     def __init__(
         self,
-        prepare: Callable[[DeliveryRequest, OfferOptions], Prepared],
+        prepare: Callable[[DeliveryRequest, OfferOptions], PreparedRequest],
         *,
         engine: RuleSource | None,
         client_code: str,
@@ -284,7 +284,7 @@ class VisitorDecisions:
         session_id: str | None = None,
         target_cookie: str | None = None,
         property_token: str | None = None,
-    ) -> Prepared:
+    ) -> PreparedRequest:
         """Return a prepared request for a visitor; `parameters` are for `visitor`. Raises `OptionError`."""
         if self._engine is None:
             raise OptionError(
@@ -307,7 +307,7 @@ class VisitorDecisions:
         )
         return self._prepare(offer.request, offer)
 
-    def address_to_find(self, prepared: Prepared) -> Geo | None:
+    def address_to_find(self, prepared: PreparedRequest) -> Geo | None:
         """Return the place whose IP address has to be looked up first, since rules ask for places."""
         rules = None if self._engine is None else self._engine.in_use()[0]
         context = prepared.request.context
@@ -316,7 +316,7 @@ class VisitorDecisions:
         return context.geo if context.geo.ip_address is not None else None
 
     def visitor(
-        self, prepared: Prepared, parameters: Mapping[str, Any] | None, *, is_located: bool
+        self, prepared: PreparedRequest, parameters: Mapping[str, Any] | None, *, is_located: bool
     ) -> PreparedVisitor:
         """Return the visitor of a prepared request; `is_located`: the place of its address was looked up."""
         request = prepared.request

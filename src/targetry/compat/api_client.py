@@ -20,7 +20,7 @@ from targetry import models
 from targetry._client.pipeline import MAX_RESPONSE_BYTES, SDK_HEADERS
 from targetry.compat.api_errors import ApiTypeError, ApiValueError
 from targetry.delivery.headers import ResponseHeaders
-from targetry.delivery.response import response_of
+from targetry.delivery.response import parse_response
 from targetry.errors import DeadlineError
 from targetry.http import HttpTransport
 from targetry.http.protocol import HttpRequest, Transport
@@ -175,7 +175,7 @@ class DeliveryApi:
             timeout=timeout,
             max_bytes=MAX_RESPONSE_BYTES,
         )
-        response = response_of(answer, check)
+        response = parse_response(answer, check)
         check()
         return response, answer.status, ResponseHeaders(answer.headers)
 

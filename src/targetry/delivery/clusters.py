@@ -70,7 +70,7 @@ class ClusterDirectory:
         """Return whether the cluster has answered, or was named by the operator or the service."""
         return cluster in self._known
 
-    def answered(self, cluster: str) -> None:
+    def record_response(self, cluster: str) -> None:
         """Record an answer of the Delivery API that came from the cluster."""
         known = self._known.get(cluster)
         if known is None:
@@ -78,16 +78,16 @@ class ClusterDirectory:
         elif known.failures:
             known.failures, known.avoid_until = 0, None
 
-    def gives_way(self, cluster: str, error: Exception) -> bool:
+    def record_error(self, cluster: str, error: Exception) -> bool:
         """Record a failed call. Return whether the same request may go to the client's own host instead."""
         status = error.status if isinstance(error, ApiException) else 0
         is_known = self.is_known(cluster)
         unreachable = isinstance(error, ApiException) and was_unreachable(error)
         if unreachable or (status not in _ANSWERS_OF_THE_API and not is_known):
-            self.failed(cluster, unreachable=unreachable)
+            self.record_failure(cluster, unreachable=unreachable)
         return unreachable or (status in _NOT_SERVED and not is_known)
 
-    def failed(self, cluster: str, *, unreachable: bool) -> None:
+    def record_failure(self, cluster: str, *, unreachable: bool) -> None:
         """Record a failed call. `unreachable`: the request did not reach the Delivery API."""
         known = self._known.get(cluster)
         if known is None:

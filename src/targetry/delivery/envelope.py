@@ -9,7 +9,7 @@ import msgspec
 
 from targetry.delivery.cookies import Cookie, location_hint_cookie, target_cookie
 from targetry.delivery.hosts import cluster_of_edge_host, is_custom_domain
-from targetry.delivery.prepare import Prepared
+from targetry.delivery.prepare import PreparedRequest
 from targetry.models import (
     AnalyticsResponse,
     DeliveryRequest,
@@ -125,7 +125,7 @@ class TargetDeliveryResponse(dict[str, Any]):
 
 
 def envelope(
-    prepared: Prepared,
+    prepared: PreparedRequest,
     response: DeliveryResponse,
     method: str,
     now: float,
@@ -183,8 +183,8 @@ def envelope(
     return result
 
 
-def learned_hint(
-    prepared: Prepared, response: DeliveryResponse, server_domain: str | None = None
+def learned_cluster(
+    prepared: PreparedRequest, response: DeliveryResponse, server_domain: str | None = None
 ) -> str | None:
     """The cluster that later calls of all visitors should go to, if this answer tells one (spec/delivery.md §5).
 

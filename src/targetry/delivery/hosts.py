@@ -70,7 +70,7 @@ class DeliveryAddress(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.client} {self.organization_id}"
 
     @property
-    def takes_clusters_of_cookies(self) -> bool:
+    def allows_cookie_clusters(self) -> bool:
         """Whether a visitor's cookie may lead away from the own host.
 
         Not from a custom domain over plain HTTP: there nothing proves that the other host is Adobe's.
@@ -148,7 +148,7 @@ def cluster_number(text: str | None) -> str | None:
     return text if text.isascii() and text.isdigit() else None
 
 
-def operators_cluster(hint: str | None) -> str | None:
+def configured_cluster(hint: str | None) -> str | None:
     """Return the `target_location_hint` of a client if it can be part of a host name, else None."""
     if not hint or len(hint) > _MAX_HINT_LENGTH:
         return None

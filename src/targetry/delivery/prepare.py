@@ -61,15 +61,15 @@ _IGNORED_ADDRESS = "Ignored IP address: %r"
 _HINT_INVALID = "Location hint %r cannot be an edge cluster, going on without it."
 
 
-class Log(Protocol):
-    """What is asked of a logger: each method takes a text with %-placeholders, and its arguments."""
+class LoggerLike(Protocol):
+    """Logger of a client: each method takes a text with %-placeholders, and its arguments."""
 
     def debug(self, message: str, /, *args: object) -> object: ...
     def warning(self, message: str, /, *args: object) -> object: ...
     def error(self, message: str, /, *args: object) -> object: ...
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedRequest(msgspec.Struct, frozen=True):
     """A request that is ready to be sent or decided, and what the envelope must know about how it came to be.
 
     `cluster` is where the request is routed. `routed_by_cookie` tells that this is the visitor's own cluster (of
@@ -88,8 +88,8 @@ class Prepared(msgspec.Struct, frozen=True):
             self.request.context.geo = geo
 
 
-class Asked(Protocol):
-    """The options of one call that say for whom it is."""
+class VisitorOptions(Protocol):
+    """Options of one call that identify the visitor."""
 
     @property
     def target_cookie(self) -> str | None: ...
@@ -121,52 +121,52 @@ class RequestDefaults(msgspec.Struct):
     """What is the same for all calls of a client, for a while.
 
     `sticky_cluster` is the client's own, configured or learned; `timezone_offset` the server's, in minutes east.
-    `cookies_route`: the cluster in a visitor's target cookie decides where the request is sent.
+    `routes_by_cookie`: the cluster in a visitor's target cookie decides where the request is sent.
     """
 
     new_id: Callable[[], str]
-    log: Log
+    log: LoggerLike
     environment_id: int | None = None
     property_token: str | None = None
     sticky_cluster: str | None = None
     timezone_offset: int = 0
-    cookies_route: bool = True
+    routes_by_cookie: bool = True
     rate_limited_log: WarningLog | None = None
     ignored: IgnoredInput = msgspec.field(default_factory=IgnoredInput)
 
 
 def prepare(
     request: DeliveryRequest,
-    asked: Asked,
+    options: VisitorOptions,
     defaults: RequestDefaults,
     visitor: VisitorLike | None,
     now: float,
     *,
     wire: bool,
     wants_sdid: bool = True,
-) -> Prepared:
+) -> PreparedRequest:
     """Fill the request in place. `now` is in epoch seconds.
 
     `wire=False` prepares for an on-device decision, which cannot do without a visitor id.
     With `wants_sdid` the visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
     """
     new_id, log = defaults.new_id, defaults.log
-    session_id, device_id = asked.session_id, None
-    if asked.target_cookie:
-        cookie = _usable(parse_target_cookie(asked.target_cookie, now))
+    session_id, device_id = options.session_id, None
+    if options.target_cookie:
+        cookie = _usable(parse_target_cookie(options.target_cookie, now))
         session_id, device_id = cookie.session_id or session_id, cookie.device_id
     cluster, routed_by_cookie = defaults.sticky_cluster, False
-    if device_id or asked.target_location_hint:
-        routing_id = device_id if defaults.cookies_route else None
-        cluster, routed_by_cookie = _route(routing_id, asked.target_location_hint, cluster, log)
+    if device_id or options.target_location_hint:
+        routing_id = device_id if defaults.routes_by_cookie else None
+        cluster, routed_by_cookie = _route(routing_id, options.target_location_hint, cluster, log)
     values = visitor.get_visitor_values() if visitor is not None else None
 
     if not request.request_id:
         request.request_id = new_id()
     if request.environment_id is None:
         request.environment_id = defaults.environment_id
-    if wire or device_id or visitor is not None or asked.customer_ids is not None:
-        _fill_id(request, device_id, visitor, values, asked.customer_ids)
+    if wire or device_id or visitor is not None or options.customer_ids is not None:
+        _fill_id(request, device_id, visitor, values, options.customer_ids)
     if not wire:
         ensure_visitor_id(request, cluster, new_id)
     if defaults.property_token or request._property is not None:
@@ -196,9 +196,9 @@ def prepare(
     if request.experience_cloud is None and visitor is None:
         request.experience_cloud = ExperienceCloud(analytics=AnalyticsRequest(logging=_SERVER_SIDE))
     else:
-        consumer_id = (asked.consumer_id or DEFAULT_CONSUMER_ID) if wants_sdid else None
+        consumer_id = (options.consumer_id or DEFAULT_CONSUMER_ID) if wants_sdid else None
         _fill_experience_cloud(request, visitor, values, consumer_id)
-    return Prepared(request, session_id or new_id(), cluster, routed_by_cookie, visitor)
+    return PreparedRequest(request, session_id or new_id(), cluster, routed_by_cookie, visitor)
 
 
 def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Callable[[], str]) -> None:
@@ -233,7 +233,7 @@ def _usable(cookie: TargetCookie) -> TargetCookie:
 
 
 def _route(
-    device_id: str | None, location_hint: str | None, sticky_cluster: str | None, log: Log
+    device_id: str | None, location_hint: str | None, sticky_cluster: str | None, log: LoggerLike
 ) -> tuple[str | None, bool]:
     if device_id and (cluster := cluster_of_device_id(device_id)):
         return cluster, True
@@ -278,7 +278,7 @@ def _has_other_id(visitor_id: VisitorId) -> bool:
     return bool(visitor_id.tnt_id or visitor_id.marketing_cloud_visitor_id or visitor_id.third_party_id)
 
 
-def _fill_property(request: DeliveryRequest, property_token: str | None, log: Log) -> None:
+def _fill_property(request: DeliveryRequest, property_token: str | None, log: LoggerLike) -> None:
     own = request._property
     if own is None or not own.token:
         request._property = ModelProperty(token=property_token) if property_token else None

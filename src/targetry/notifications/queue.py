@@ -452,7 +452,7 @@ class NotificationQueue:
         destination = self._destination(entry.host)
         destination.throttle.succeeded(started)
         if entry.host is not None:
-            self.clusters.answered(entry.host)
+            self.clusters.record_response(entry.host)
         return destination
 
     def failed(self, entry: QueueEntry, error: str) -> bool:

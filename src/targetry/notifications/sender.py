@@ -15,7 +15,7 @@ from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.retry import retry_after_s
 from targetry.delivery.hosts import DeliveryAddress
-from targetry.delivery.response import exception_of
+from targetry.delivery.response import response_error
 from targetry.errors import ApiException, TargetError, TransportError
 from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, Lazy
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport
@@ -154,7 +154,7 @@ class NotificationSender:
         """
         if entry.host is None:
             return False
-        self.outbox.clusters.gives_way(entry.host, error)
+        self.outbox.clusters.record_error(entry.host, error)
         return self.outbox.rerouted(entry, _line(error))
 
     def _try_again(
@@ -226,7 +226,7 @@ class NotificationSender:
 
 def _exception(answer: HttpResponse) -> ApiException:
     body = answer.body[:_SHOWN_BODY].decode("utf-8", "replace")
-    return exception_of(answer, answer.reason, body)
+    return response_error(answer, answer.reason, body)
 
 
 def _line(error: Exception) -> str:
