@@ -68,7 +68,7 @@ def test_kinds_without_end_fill_neither_memory_nor_the_log() -> None:
             log.error(str(number), "text")
     assert len(lines.errors) == 257
     assert log.suppressed == 30_000 - 257
-    assert len(log._kinds) <= 257
+    assert len(log._limiter._kinds) <= 257
     clock.advance(60)
     log.error("new", "text")
     assert lines.errors[-1] == "text"

@@ -21,7 +21,6 @@ from targetry._client.call_options import (
 )
 from targetry._client.options import ClientOptions, client_options
 from targetry._client.pipeline import (
-    MAX_RESPONSE_BYTES,
     Attempt,
     AttemptOutcome,
     PreparedCall,
@@ -30,6 +29,7 @@ from targetry._client.pipeline import (
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
 from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError, start_daemon_thread
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -182,7 +182,7 @@ class AsyncTargetClient(BaseClient):
             await asyncio.sleep(attempt.pause_s)
         try:
             response = await self._transport.send(
-                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
+                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_DOCUMENT_BYTES
             )
         except Exception as error:
             return as_transport_error(error)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from targetry._runtime import validators
+from targetry._runtime.defaults import MAX_CONNECTIONS, MAX_DOCUMENT_BYTES
 from targetry._runtime.validators import Check, falsy, is_given, nearest, warn
 from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
@@ -58,7 +59,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     artifact_payload: Mapping[str, Any] | bytes | str | None = None
     artifact_format: str | None = None
     artifact_cache_dir: Path | None = None
-    artifact_max_bytes: int = 64 * 1024 * 1024
+    artifact_max_bytes: int = MAX_DOCUMENT_BYTES
     environment: str = "production"
     cdn_environment: str = "production"
     cdn_base_path: str | None = None
@@ -69,7 +70,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     proxy: str | None = None
     ca_bundle: Path | None = None
     trust_env: bool = True
-    max_connections: int = 100
+    max_connections: int = MAX_CONNECTIONS
     notification_queue_limit: int = 10_000
     notification_spool: Path | None = None
     send_notification_func: Callable[[dict[str, Any]], Any] | None = None

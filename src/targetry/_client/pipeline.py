@@ -60,7 +60,6 @@ SDK_HEADERS: Final = {
     "X-EXC-SDK-Version": __version__,
 }
 _QUARTER_S: Final = 900.0
-MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 
 
 class Engine(Protocol):

@@ -17,9 +17,10 @@ from targetry._client.call_options import (
 )
 from targetry._client.callbacks import CallbackPool
 from targetry._client.options import client_options
-from targetry._client.pipeline import MAX_RESPONSE_BYTES, Attempt, PreparedCall, as_transport_error
+from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -203,7 +204,7 @@ class TargetClient(BaseClient):
             time.sleep(attempt.pause_s)
         try:
             return self._runtime.transport.send(
-                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_RESPONSE_BYTES
+                attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_DOCUMENT_BYTES
             )
         except Exception as error:
             return as_transport_error(error)

@@ -11,8 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from targetry._runtime.files import open_private
 from targetry._runtime.forks import call_in_children
-from targetry._runtime.private_file import open_private
 
 if sys.platform == "win32":
     import msvcrt

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from targetry._runtime.private_file import UntrustedFileError, check_folder, open_private
+from targetry._runtime.files import UntrustedFileError, check_folder, open_private
 
 _FORMAT: Final = 2
 _LONGEST_HEADER: Final = 64 * 1024

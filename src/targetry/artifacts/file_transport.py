@@ -6,9 +6,9 @@ The file's identity, size and time of change are its `ETag`, so that polling one
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
+from targetry._runtime.files import NotRegularFileError, file_version, read_file
 from targetry.errors import TransportError
 from targetry.http.protocol import HttpRequest, HttpResponse
 
@@ -22,17 +22,15 @@ class FileTransport:
     def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
         """200, or 304 where `if-none-match` says so; `TransportError` when the file cannot be read."""
         try:
-            status = self._path.stat()
-            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-                raise TransportError(reason=f"{self._path} is not a file")
-            etag = f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"'
-            if request.headers.get("if-none-match") == etag:
-                return HttpResponse(304, "Not Modified", {"etag": etag}, b"")
-            with self._path.open("rb") as file:
-                body = file.read(-1 if max_bytes is None else max_bytes + 1)
+            known, version = request.headers.get("if-none-match"), file_version(self._path)
+            if version is not None and version.etag == known:
+                return HttpResponse(304, "Not Modified", {"etag": version.etag}, b"")
+            body, version = read_file(self._path, max_bytes)
+        except NotRegularFileError as error:
+            raise TransportError(reason=str(error)) from error
         except (OSError, ValueError) as error:
             raise TransportError(reason=f"the file {self._path} cannot be read: {error}") from error
-        return HttpResponse(200, "OK", {"etag": etag}, body)
+        return HttpResponse(200, "OK", {"etag": version.etag}, body)
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -20,6 +20,7 @@ from typing import Any, Final, Generic
 
 import msgspec
 
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.forks import register_fork_handler
 from targetry._runtime.ids import uniform
 from targetry._runtime.lazy_import import importing
@@ -31,7 +32,6 @@ from targetry.artifacts.poll_schedule import PollSchedule
 from targetry.artifacts.refresh import ArtifactRefresher, Emit, RefreshResult, Rules
 from targetry.http.protocol import Transport, shown_url
 
-DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 DEFAULT_TIMEOUT_S: Final = 30.0
 
 DEFAULT_FIRST_ROUND_S: Final = 15.0
@@ -92,7 +92,7 @@ class ArtifactSource(Generic[Rules]):
         initial: Rules | None = None,
         maximum_wait_s: float | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
-        max_bytes: int = DEFAULT_MAX_BYTES,
+        max_bytes: int = MAX_DOCUMENT_BYTES,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         first_round_s: float = DEFAULT_FIRST_ROUND_S,
         on_ready: Callable[[], object] | None = None,

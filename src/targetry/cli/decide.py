@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from targetry import TargetClient, samples
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.ids import new_id
 from targetry._runtime.validators import nearest
 from targetry.cli.arguments import Question
@@ -20,7 +21,6 @@ from targetry.device.ruleset import RuleSet
 from targetry.errors import ArtifactError, TargetError
 from targetry.models import DeliveryRequest, DeliveryResponse
 
-_MOST_BYTES: Final = 64 * 1024 * 1024  # as the client has it for what it downloads
 _PIECE: Final = 1024 * 1024
 _NOBODY: Final = "targetry"
 _DASH: Final = Path("-")
@@ -97,8 +97,8 @@ def _read_all(file: BinaryIO, name: str) -> bytes:
     data = bytearray()
     while piece := file.read1(_PIECE):  # type: ignore[attr-defined]  # which every binary file has but its protocol lacks
         data += piece
-        if len(data) > _MOST_BYTES:
-            raise SourceError(f"{name}: larger than {_MOST_BYTES // 1024 // 1024} MiB")
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise SourceError(f"{name}: larger than {MAX_DOCUMENT_BYTES // 1024 // 1024} MiB")
     return bytes(data)
 
 

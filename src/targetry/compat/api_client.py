@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from targetry import models
-from targetry._client.pipeline import MAX_RESPONSE_BYTES, SDK_HEADERS
+from targetry._client.pipeline import SDK_HEADERS
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry.compat.api_errors import ApiTypeError, ApiValueError
 from targetry.delivery.headers import ResponseHeaders
 from targetry.delivery.response import parse_response
@@ -173,7 +174,7 @@ class DeliveryApi:
         answer = client.transport.send(
             HttpRequest("POST", url, {**SDK_HEADERS, **client.default_headers}, body),
             timeout=timeout,
-            max_bytes=MAX_RESPONSE_BYTES,
+            max_bytes=MAX_DOCUMENT_BYTES,
         )
         response = parse_response(answer, check)
         check()

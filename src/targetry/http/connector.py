@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from targetry._runtime.defaults import MAX_CONNECTIONS
 from targetry._runtime.lazy_import import importing
 from targetry.errors import OptionError
 from targetry.http.pool import Connection, Origin
@@ -50,7 +51,7 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def checked_options(
     *,
-    max_connections: int = 100,
+    max_connections: int = MAX_CONNECTIONS,
     keepalive_seconds: float = 20.0,
     ca_bundle: str | os.PathLike[str] | None = None,
     proxy: str | None = None,

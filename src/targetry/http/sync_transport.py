@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
+from targetry._runtime.defaults import MAX_CONNECTIONS
 from targetry._runtime.lazy_import import importing
 from targetry.errors import ClosedError
 from targetry.http.connector import HttpOptions, Routes, checked_options
@@ -54,7 +55,7 @@ class HttpTransport:
     def __init__(
         self,
         *,
-        max_connections: int = 100,
+        max_connections: int = MAX_CONNECTIONS,
         keepalive_seconds: float = 20.0,
         ca_bundle: str | os.PathLike[str] | None = None,
         proxy: str | None = None,

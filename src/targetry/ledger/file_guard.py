@@ -12,8 +12,9 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from targetry._runtime.files import file_version
 from targetry.ledger.errors import CORRUPT, REMOVED, LedgerError
 
 JOURNAL_BYTES: Final = 64 * 1024 * 1024
@@ -21,14 +22,6 @@ JOURNAL_BYTES: Final = 64 * 1024 * 1024
 
 _COMPANIONS: Final = ("-wal", "-shm")
 _JOURNAL_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-
-
-class _Seen(NamedTuple):
-    """A file as it was at the last check."""
-
-    device: int
-    inode: int
-    size: int
 
 
 class FileGuard:
@@ -41,16 +34,16 @@ class FileGuard:
         """
         self._path = path
         self._check_content = check_content
-        self._database = _look_at(path)
-        self._companions = {name: _look_at(Path(f"{path}{name}")) for name in _COMPANIONS}
+        self._database = file_version(path)
+        self._companions = {name: file_version(Path(f"{path}{name}")) for name in _COMPANIONS}
 
     def check(self) -> None:
         """Raise `LedgerError` if a file is not the one that was opened, or has lost content.
 
         The reason is `REMOVED` for the database, `CORRUPT` for its content or its journal.
         """
-        now = _look_at(self._path)
-        if now is None or self._database is None or not _is_same(now, self._database):
+        now = file_version(self._path)
+        if now is None or self._database is None or not now.is_same_file(self._database):
             raise LedgerError(
                 REMOVED, f"the ledger {self._path}: its file was removed or replaced while in use"
             )
@@ -64,8 +57,8 @@ class FileGuard:
         """Delete the journal of a removed database, which SQLite would apply to the next file of that name."""
         for name, known in self._companions.items():
             path = Path(f"{self._path}{name}")
-            now = _look_at(path)
-            if now is not None and known is not None and _is_same(now, known):
+            now = file_version(path)
+            if now is not None and known is not None and now.is_same_file(known):
                 with contextlib.suppress(OSError):
                     path.unlink()
 
@@ -83,26 +76,14 @@ class FileGuard:
         if known is None:  # a file system on which SQLite does without
             return
         path = Path(f"{self._path}{name}")
-        now = _look_at(path)
-        if now is None or not _is_same(now, known):
+        now = file_version(path)
+        if now is None or not now.is_same_file(known):
             raise LedgerError(CORRUPT, f"the ledger {path}: the file was removed or replaced while in use")
         if name == "-wal" and (
             now.size < min(known.size, JOURNAL_BYTES) or not _has_journal_header(path, now.size)
         ):
             raise LedgerError(CORRUPT, f"the ledger {path}: the file was truncated while in use")
         self._companions[name] = now
-
-
-def _look_at(path: Path) -> _Seen | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return _Seen(found.st_dev, found.st_ino, found.st_size)
-
-
-def _is_same(one: _Seen, other: _Seen) -> bool:
-    return (one.device, one.inode) == (other.device, other.inode)
 
 
 def _has_journal_header(path: Path, size: int) -> bool:

@@ -32,9 +32,9 @@ from typing import Any, Final, Self
 import msgspec
 
 from targetry._runtime.file_lock import FileLock
+from targetry._runtime.files import check_folder, check_private_if_exists, open_private
 from targetry._runtime.forks import ForkLock
 from targetry._runtime.ids import new_id
-from targetry._runtime.private_file import check_folder, check_private_if_there, open_private
 from targetry.delivery.hosts import DeliveryAddress, cluster_number
 
 _FORMAT: Final = 2
@@ -135,7 +135,7 @@ class Spool:
 
     def _check_companions(self) -> None:
         for path in (self.path, *_companions(self.path)):
-            check_private_if_there(path)
+            check_private_if_exists(path)
 
     def _prepare(self) -> None:
         run = self._connection.execute

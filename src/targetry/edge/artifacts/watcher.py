@@ -17,15 +17,14 @@ from typing import Final
 import msgspec
 
 from targetry._runtime.daemon_threads import start_daemon_thread
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
+from targetry._runtime.files import FileVersion, NotRegularFileError, file_version, read_file
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.device.unusable_rules import describe_unusable_rules
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.errors import ArtifactError, NoThreadError
 
 POLL_INTERVAL_S: Final = 0.5
-MAX_BYTES: Final = 64 * 1024 * 1024
-
-_Identity = tuple[int, int, int]
 
 
 class ArtifactState(msgspec.Struct, frozen=True, rename="camel"):
@@ -112,7 +111,7 @@ class ArtifactWatcher:
 
     def _is_changed(self, file: _File) -> bool:
         """Whether there is something to read. A file that is not there at two looks is told: at one it may be being replaced."""
-        identity = _identity(file.path)
+        identity = file_version(file.path)
         if identity is not None:
             was_gone, file.looks_gone = file.looks_gone > 1, 0
             return was_gone or identity != file.identity
@@ -137,7 +136,7 @@ class ArtifactWatcher:
         return True
 
     def _read(self, file: _File) -> LoadedArtifact:
-        file.identity = _identity(file.path)
+        file.identity = file_version(file.path)
         served = LoadedArtifact(
             file.name,
             _bytes_of(file.path),
@@ -177,31 +176,21 @@ class _File:
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
-        self.identity: _Identity | None = None
+        self.identity: FileVersion | None = None
         self.served: LoadedArtifact | None = None
         self.refused: str | None = None
         self.looks_gone = 0
         self.loaded_at = 0.0
 
 
-def _identity(path: Path) -> _Identity | None:
-    """None while there is no such file, as between two renames."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
 def _bytes_of(path: Path) -> bytes:
     try:
-        if not path.is_file():  # a pipe would be waited for
-            raise ArtifactError("there is no such file")
-        with path.open("rb") as file:
-            source = file.read(MAX_BYTES + 1)
+        source, _ = read_file(path, MAX_DOCUMENT_BYTES)
+    except (FileNotFoundError, NotRegularFileError) as error:
+        raise ArtifactError("there is no such file") from error
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
         raise ArtifactError(f"cannot be read: {reason}") from error
-    if len(source) > MAX_BYTES:
-        raise ArtifactError(f"is larger than {MAX_BYTES} bytes")
+    if len(source) > MAX_DOCUMENT_BYTES:
+        raise ArtifactError(f"is larger than {MAX_DOCUMENT_BYTES} bytes")
     return source

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from targetry._runtime.rate_limited_log import LogLimiter
+
 if TYPE_CHECKING:
     from targetry.edge.observability.metrics import Metrics
 
@@ -22,8 +24,6 @@ MAX_BODY_BYTES: Final = 1_000_000  # before and after unzipping
 MAX_REQUEST_BYTES: Final = 8 * MAX_BODY_BYTES  # as sent: chunks of one byte each take six
 
 MAX_UNSENT_BYTES: Final = 256_000_000  # of answers to all connections
-
-_QUIET_S: Final = 60.0
 
 Limit = Literal[
     "connections",
@@ -80,10 +80,9 @@ class Breaches:
     ) -> None:
         self._count = metrics.limits
         self._log = log
-        self._clock = clock
+        self._limiter = LogLimiter(clock)
         self._texts = {name: text.format(**msgspec.structs.asdict(limits)) for name, text in _TEXTS.items()}
         self._untold: Counter[Limit] = Counter()
-        self._quiet_until: dict[Limit, float] = {}
 
     def note(self, limit: Limit) -> None:
         self._count.labels(limit).inc()
@@ -92,10 +91,6 @@ class Breaches:
 
     def tell(self) -> None:
         """Say what is to be said by now."""
-        if not self._untold:
-            return
-        now = self._clock()
-        for limit in [one for one in self._untold if now >= self._quiet_until.get(one, now)]:
+        for limit in [one for one in self._untold if self._limiter.admit(one) is not None]:
             level = logging.INFO if limit in _IS_USUAL else logging.WARNING
             self._log.log(level, "%s: %d", self._texts[limit], self._untold.pop(limit))
-            self._quiet_until[limit] = now + _QUIET_S

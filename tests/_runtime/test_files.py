@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from targetry._runtime.private_file import (
+from targetry._runtime.files import (
+    NotRegularFileError,
     UntrustedFileError,
     check_folder,
-    check_private_if_there,
+    check_private_if_exists,
+    file_version,
     open_private,
+    read_file,
 )
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners of files")
@@ -82,7 +85,7 @@ def test_new_file_is_private(tmp_path: Path) -> None:
 
 
 def test_file_that_is_not_there_needs_no_check(tmp_path: Path) -> None:
-    check_private_if_there(tmp_path / "none")
+    check_private_if_exists(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,48 @@ def test_folder_is_refused_where_all_users_may_replace_files(
         return
     with pytest.raises(UntrustedFileError, match="all users"):
         check_folder(tmp_path)
+
+
+def test_version_of_a_missing_file_is_none(tmp_path: Path) -> None:
+    assert file_version(tmp_path / "nowhere") is None
+    assert file_version(Path("nul\0")) is None
+
+
+def test_version_changes_with_the_content_and_the_file_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    path.write_bytes(b"v1")
+    before = file_version(path)
+    path.write_bytes(b"v20")
+    after = file_version(path)
+    assert before is not None
+    assert after is not None
+    assert before != after
+    assert before.etag != after.etag
+    assert before.is_same_file(after)
+
+
+def test_replaced_file_is_another_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "rules.json", tmp_path / "other"
+    path.write_bytes(b"v1")
+    other.write_bytes(b"v1")
+    before = file_version(path)
+    os.replace(other, path)
+    after = file_version(path)
+    assert before is not None
+    assert after is not None
+    assert not before.is_same_file(after)
+
+
+def test_read_file_returns_at_most_one_byte_beyond_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    path.write_bytes(b"x" * 1000)
+    assert read_file(path) == (b"x" * 1000, file_version(path))
+    assert len(read_file(path, 10)[0]) == 11
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_read_file_refuses_pipes_and_folders_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(NotRegularFileError, match="is not a file"):
+            read_file(path)

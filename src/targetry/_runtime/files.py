@@ -1,0 +1,128 @@
+"""Checks of files: ownership of private ones, versions of those that are read again when they change.
+
+Nothing in a file proves who wrote it. In a folder that several users may write to, another user could choose what this
+process sends or decides by, so a private file is used only if no other user can have written it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+# Do not wait for the other end of a pipe; on Windows, do not translate line ends.
+_OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class UntrustedFileError(OSError):
+    """A file or folder that another user may have written; the text says why."""
+
+
+class NotRegularFileError(OSError):
+    """A folder, pipe or device where a file is expected."""
+
+
+class FileVersion(NamedTuple):
+    """Identity, size in bytes and time of change of a file; two that are equal have the same content."""
+
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+
+    @property
+    def etag(self) -> str:
+        """The version as an HTTP entity tag."""
+        return f'"{self.inode:x}-{self.size:x}-{self.changed_ns:x}"'
+
+    def is_same_file(self, other: FileVersion) -> bool:
+        """Return whether both are of one file, changed or not."""
+        return (self.device, self.inode) == (other.device, other.inode)
+
+
+def file_version(path: Path) -> FileVersion | None:
+    """Return the version of the file at `path`, or None if there is none, as between two renames."""
+    try:
+        return _version(path.stat())
+    except (OSError, ValueError):
+        return None
+
+
+def read_file(path: Path, max_bytes: int | None = None) -> tuple[bytes, FileVersion]:
+    """Return the content of a file and its version.
+
+    Args:
+        path: The file, or a link to it.
+        max_bytes: If the file is larger, only `max_bytes + 1` bytes are read and returned.
+
+    Raises:
+        NotRegularFileError: If it is a folder, a pipe or a device.
+        OSError: If it cannot be read.
+        ValueError: If no file can have this name.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotRegularFileError(f"{path} is not a file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with open(descriptor, "rb") as file:
+        return file.read(-1 if max_bytes is None else max_bytes + 1), _version(status)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a private file and return its descriptor.
+
+    Args:
+        path: The file; one that `flags` create gets mode 0600.
+        flags: As of `os.open`.
+
+    Raises:
+        UntrustedFileError: If it is a symbolic link, or another user may have written it.
+        OSError: If it cannot be opened.
+    """
+    if path.is_symlink():
+        raise UntrustedFileError(f"{path.name} is a symbolic link")
+    file = os.open(path, flags | _OPEN_FLAGS | _NO_LINKS, 0o600)
+    try:
+        check_private(file, path)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def check_private(file: int | Path, path: Path) -> None:
+    """Raise `UntrustedFileError` unless a descriptor, or a path that is no link, is a file of this user alone."""
+    status = os.fstat(file) if isinstance(file, int) else os.lstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        raise UntrustedFileError(f"{path.name} is not a regular file")
+    if not hasattr(os, "geteuid"):
+        return  # on Windows the access rights of the folder decide
+    if status.st_uid != os.geteuid():
+        raise UntrustedFileError(f"{path.name} belongs to another user")
+    if status.st_mode & _WRITABLE_BY_OTHERS:
+        raise UntrustedFileError(f"{path.name} may be written by others")
+
+
+def check_private_if_exists(path: Path) -> None:
+    """Raise `UntrustedFileError` if there is a file at `path` that another user may have written."""
+    with contextlib.suppress(FileNotFoundError):
+        check_private(path, path)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `UntrustedFileError` if all users may replace files in the folder."""
+    mode = folder.stat().st_mode
+    if hasattr(os, "geteuid") and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise UntrustedFileError(f"{folder} may be written by all users and has no sticky bit")
+
+
+def _version(status: os.stat_result) -> FileVersion:
+    return FileVersion(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
