@@ -244,6 +244,18 @@ def test_a_request_may_be_the_json_of_the_api() -> None:
     assert offer({"request": wire, "session_id": "s1"}).request == request()
 
 
+@pytest.mark.parametrize("call", ["get_offers", "get_attributes", "send_notifications"])
+def test_misspelt_name_in_a_request_is_an_option_error(call: str) -> None:
+    wrong = {"id": {"tntID": "t1"}, "notifications": [{"id": "n"}], "execute": {"mboxes": [{"name": "home"}]}}
+    checks: dict[str, Callable[[], OfferOptions]] = {
+        "get_offers": lambda: offer({"request": wrong}),
+        "get_attributes": lambda: attribute_options(["flags"], {"request": wrong}, {}, SERVER_SIDE),
+        "send_notifications": lambda: notification_options({"request": wrong}, {}),
+    }
+    with pytest.raises(OptionError, match=r"^request\.id\.tntID: .*; did you mean 'tntId'\?$"):
+        checks[call]()
+
+
 def test_nothing_of_the_request_is_shared_with_the_caller() -> None:
     own = request()
     options = offer({"request": own, "session_id": "s1"})

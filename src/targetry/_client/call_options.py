@@ -154,7 +154,7 @@ def _method(given: Mapping[str, Any], default: DecisioningMethod) -> Decisioning
 def checked_copy(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> DeliveryRequest:
     """As `snapshot`, but raises `OptionError`."""
     try:
-        return snapshot(request, wire=wire)
+        return snapshot(request, wire=wire, either_name=True)
     except ConstraintError as error:
         raise OptionError(error.path, error.reason) from error
 

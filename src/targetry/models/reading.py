@@ -18,6 +18,7 @@ from msgspec import inspect as kinds
 
 from targetry.models.constraint import ConstraintError
 from targetry.models.containers import TooManyEntriesError, read_mapping, read_sequence
+from targetry.models.field_names import values_by_field
 from targetry.models.ip_address import read_ip_address
 from targetry.models.scalars import (
     ReadMode,
@@ -74,10 +75,12 @@ def _read(value: object, kind: kinds.Type, path: str, mode: ReadMode) -> Any:
 def _read_struct(value: object, kind: kinds.StructType, path: str, mode: ReadMode) -> Any:
     if issubclass(type(value), kind.cls):
         given = {field.name: getattr(value, field.name, None) for field in kind.fields}
-    elif (items := read_mapping(value)) is not None:
-        given = {field.name: items[field.encode_name] for field in kind.fields if field.encode_name in items}
-    else:
+    elif (items := read_mapping(value)) is None:
         raise ConstraintError(path, f"must be {kind.cls.__name__}, not {type_name(value)}")
+    elif mode.either_name:
+        given = values_by_field(items, kind, path)
+    else:
+        given = {field.name: items[field.encode_name] for field in kind.fields if field.encode_name in items}
     for field in kind.fields:
         if given.get(field.name) is not None:
             given[field.name] = _read(given[field.name], field.type, f"{path}.{field.name}", mode)

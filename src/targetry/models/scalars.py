@@ -26,10 +26,16 @@ _HUGE_FLOAT: Final = 2.0**63  # to write out a whole number beyond it could take
 
 
 class ReadMode(msgspec.Struct, frozen=True):
-    """`constraints`: lengths, ranges and enums hold. `casts`: texts and integers are converted into each other."""
+    """How strictly values are read.
+
+    `constraints`: lengths, ranges and enums hold. `casts`: texts and integers are converted into each other.
+    `either_name`: a mapping has the names of the wire or those of Python, and no others; without it, the names of
+    the wire are read and others are ignored.
+    """
 
     constraints: bool = False
     casts: bool = False
+    either_name: bool = False
 
 
 def read_text(value: object, kind: Any, path: str, mode: ReadMode) -> str:

@@ -19,6 +19,7 @@ from targetry.models.constraint import ConstraintError
 from targetry.models.containers import holds_plain_data, holds_plain_values
 from targetry.models.context import Geo
 from targetry.models.details import Details, RequestDetails
+from targetry.models.field_names import name_tree, with_wire_names
 from targetry.models.ip_address import is_ip_address, parse_ip_address
 from targetry.models.reading import read
 from targetry.models.request import DeliveryRequest
@@ -44,25 +45,37 @@ WIRE_ONLY = {
 }
 
 _CHECKED = ReadMode(constraints=True)
+_CHECKED_EITHER_NAME = ReadMode(constraints=True, either_name=True)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
 _unpack_details = msgpack.Decoder(RequestDetails).decode
 
 
-def snapshot(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> DeliveryRequest:
-    """Return an independent copy of `request`, a model or a mapping with the wire's names, after checking it.
+def snapshot(
+    request: DeliveryRequest | Mapping[str, Any], *, wire: bool, either_name: bool = False
+) -> DeliveryRequest:
+    """Return an independent, checked copy of a request. A time with an offset becomes the same instant in UTC.
 
-    With `wire`, also the limits that matter to the Delivery API only. Raises ConstraintError with the path of
-    a field that is wrong. A time with an offset becomes the same instant in UTC.
+    Args:
+        request: a model, or a mapping with the names of the wire.
+        wire: check the limits, too, that matter to the Delivery API only.
+        either_name: mappings, also those inside a model, have the names of the wire or those of Python; a name
+            that is neither is an error. Without it, such a name is ignored.
+
+    Raises:
+        ConstraintError: a field is wrong; it has the field's path.
     """
     try:
-        model: Any = convert(request, DeliveryRequest) if type(request) is dict else request
+        model: Any = request
+        if type(request) is dict:
+            given = with_wire_names(request, name_tree(DeliveryRequest)) if either_name else request
+            model = convert(given, DeliveryRequest)
         copy = _unpack(_pack(model))
         exact = copy == model and (model is request or holds_plain_data(request))
     except Exception:  # whatever it is, the patient way finds its place
         exact = False
     if not (exact and _check_parts(copy, model)):
-        copy = read(request, DeliveryRequest, "request", _CHECKED)
+        copy = read(request, DeliveryRequest, "request", _CHECKED_EITHER_NAME if either_name else _CHECKED)
         _check_parts(copy, copy)
     if wire:
         _check_wire(copy)
