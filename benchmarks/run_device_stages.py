@@ -14,7 +14,7 @@ from run_targetry import OPTIONS, main
 def stages(command: dict[str, Any]) -> dict[str, Any]:
     """Step → microseconds of one call, of the steps before it too where they cannot be left out."""
     from targetry import DeliveryRequest, TargetClient
-    from targetry._client.call_options import offer_options
+    from targetry._client.call_options import offer_settings
     from targetry._runtime.ids import new_id
     from targetry.device.decide import decide
     from targetry.device.ruleset import compile_artifact
@@ -27,7 +27,7 @@ def stages(command: dict[str, Any]) -> dict[str, Any]:
         begin = client._pipeline.prepare_call
 
         def begun() -> Any:
-            return begin(offer_options(given, {}, DecisioningMethod.ON_DEVICE))
+            return begin(offer_settings(given, {}, DecisioningMethod.ON_DEVICE))
 
         prepared, now_ms = begun().prepared.request, int(time.time() * 1000)
         steps: dict[str, Callable[[], object]] = {

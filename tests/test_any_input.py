@@ -22,7 +22,7 @@ from targetry import (
     TargetryWarning,
     Visitor,
 )
-from targetry._client.call_options import OfferOptions
+from targetry._client.call_options import CallSettings
 from targetry._client.options import CLIENT_OPTIONS
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import ConstraintError, Option
@@ -93,7 +93,7 @@ REQUEST: dict[str, Any] = {
     "telemetry": {"entries": [{"requestId": "r", "timestamp": 1, "execution": 1.5}]},
 }
 METHODS = ("on-device", "server-side", "hybrid")
-OPTIONS = st.sampled_from([*OfferOptions.__struct_fields__, "events", "config"])
+OPTIONS = st.sampled_from([*CallSettings.__struct_fields__, "events", "config"])
 ARTIFACT = shop()
 
 wrong_requests = with_anything_in_it(REQUEST)
@@ -141,7 +141,7 @@ def test_each_option_of_a_client_may_hold_each_oddity() -> None:
 
 
 def test_each_option_of_a_call_may_hold_each_oddity(client: TargetClient) -> None:
-    for name, oddity in product((*OfferOptions.__struct_fields__, "events", "config"), ODDITIES):
+    for name, oddity in product((*CallSettings.__struct_fields__, "events", "config"), ODDITIES):
         with suppress(TargetError):
             client.get_offers({"request": REQUEST, name: oddity()})
 

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry._client.call_options import OfferOptions, attribute_options, notification_options, offer_options
+from targetry._client.call_options import (
+    CallSettings,
+    attribute_settings,
+    notification_settings,
+    offer_settings,
+)
 from targetry.errors import OptionError, TargetryWarning
 from targetry.models import (
     Context,
@@ -46,11 +51,11 @@ def notifying() -> DeliveryRequest:
     return DeliveryRequest(context=Context(channel="web"), notifications=[notification])
 
 
-def offer(options: Any = None, **keywords: Any) -> OfferOptions:
-    return offer_options(options, keywords, SERVER_SIDE)
+def offer(options: Any = None, **keywords: Any) -> CallSettings:
+    return offer_settings(options, keywords, SERVER_SIDE)
 
 
-def names(options: OfferOptions) -> list[str | None]:
+def names(options: CallSettings) -> list[str | None]:
     assert options.request.execute is not None
     return [mbox.name for mbox in options.request.execute.mboxes or []]
 
@@ -121,7 +126,7 @@ def rows(table: dict[str, list[Any]]) -> list[Any]:
 
 
 def test_every_option_is_in_the_tables_of_these_tests() -> None:
-    assert set(ACCEPTED) == set(REFUSED) == set(OfferOptions.__struct_fields__) - {"request"}
+    assert set(ACCEPTED) == set(REFUSED) == set(CallSettings.__struct_fields__) - {"request"}
 
 
 @pytest.mark.parametrize(("name", "case"), rows(ACCEPTED))
@@ -146,12 +151,12 @@ def test_the_common_call_has_the_defaults_for_everything_else() -> None:
     options = offer({"request": request(), "session_id": "s1"})
     assert (options.request, options.session_id) == (request(), "s1")
     assert options.decisioning_method is SERVER_SIDE
-    others = set(OfferOptions.__struct_fields__) - {"request", "session_id", "decisioning_method"}
+    others = set(CallSettings.__struct_fields__) - {"request", "session_id", "decisioning_method"}
     assert {getattr(options, name) for name in others} == {None}
 
 
 def test_the_method_of_the_client_is_the_default() -> None:
-    assert offer_options({"request": request()}, {}, ON_DEVICE).decisioning_method is ON_DEVICE
+    assert offer_settings({"request": request()}, {}, ON_DEVICE).decisioning_method is ON_DEVICE
 
 
 EXECUTE_TEXT = "Either pageLoad or mboxes is required in execute"
@@ -247,10 +252,10 @@ def test_a_request_may_be_the_json_of_the_api() -> None:
 @pytest.mark.parametrize("call", ["get_offers", "get_attributes", "send_notifications"])
 def test_misspelt_name_in_a_request_is_an_option_error(call: str) -> None:
     wrong = {"id": {"tntID": "t1"}, "notifications": [{"id": "n"}], "execute": {"mboxes": [{"name": "home"}]}}
-    checks: dict[str, Callable[[], OfferOptions]] = {
+    checks: dict[str, Callable[[], CallSettings]] = {
         "get_offers": lambda: offer({"request": wrong}),
-        "get_attributes": lambda: attribute_options(["flags"], {"request": wrong}, {}, SERVER_SIDE),
-        "send_notifications": lambda: notification_options({"request": wrong}, {}),
+        "get_attributes": lambda: attribute_settings(["flags"], {"request": wrong}, {}, SERVER_SIDE),
+        "send_notifications": lambda: notification_settings({"request": wrong}, {}),
     }
     with pytest.raises(OptionError, match=r"^request\.id\.tntID: .*; did you mean 'tntId'\?$"):
         checks[call]()
@@ -295,9 +300,9 @@ def test_an_option_given_twice_is_a_type_error() -> None:
 @pytest.mark.parametrize(
     ("check", "call"),
     [
-        (lambda **k: offer_options(None, k, SERVER_SIDE), "get_offers"),
-        (lambda **k: attribute_options(["a"], None, k, SERVER_SIDE), "get_attributes"),
-        (lambda **k: notification_options(None, k), "send_notifications"),
+        (lambda **k: offer_settings(None, k, SERVER_SIDE), "get_offers"),
+        (lambda **k: attribute_settings(["a"], None, k, SERVER_SIDE), "get_attributes"),
+        (lambda **k: notification_settings(None, k), "send_notifications"),
     ],
     ids=["offers", "attributes", "notifications"],
 )
@@ -329,30 +334,30 @@ def test_an_option_without_effect_that_is_none_is_silent(name: str) -> None:
 
 def test_repr_shows_nothing_about_the_visitor() -> None:
     text = repr(offer({"request": request(), "session_id": "s1", "visitor_cookie": "MCMID|1234"}))
-    assert text == "OfferOptions(request, decisioning_method, session_id, visitor_cookie)"
+    assert text == "CallSettings(request, decisioning_method, session_id, visitor_cookie)"
 
 
 @pytest.mark.parametrize("options", [None, {}, {"session_id": "s1"}, {"request": None}], ids=str)
 def test_attributes_need_no_request(options: dict[str, Any] | None) -> None:
-    checked = attribute_options(["a", "b"], options, {}, SERVER_SIDE)
+    checked = attribute_settings(["a", "b"], options, {}, SERVER_SIDE)
     assert names(checked) == ["a", "b"]
     assert checked.session_id == (options or {}).get("session_id")
 
 
 def test_attributes_are_asked_for_beside_what_the_request_asks_for() -> None:
     own = request()
-    assert names(attribute_options(["a", "home"], {"request": own}, {}, SERVER_SIDE)) == ["home", "a"]
+    assert names(attribute_settings(["a", "home"], {"request": own}, {}, SERVER_SIDE)) == ["home", "a"]
     assert own == request()
 
 
 def test_attributes_fill_an_empty_execute() -> None:
     empty = DeliveryRequest(execute=ExecuteRequest())
-    assert names(attribute_options(["a"], {"request": empty}, {}, SERVER_SIDE)) == ["a"]
+    assert names(attribute_settings(["a"], {"request": empty}, {}, SERVER_SIDE)) == ["a"]
 
 
 def test_two_calls_for_attributes_share_nothing() -> None:
-    attribute_options(["a"], None, {}, SERVER_SIDE)
-    assert names(attribute_options(["b"], None, {}, SERVER_SIDE)) == ["b"]
+    attribute_settings(["a"], None, {}, SERVER_SIDE)
+    assert names(attribute_settings(["b"], None, {}, SERVER_SIDE)) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +367,7 @@ def test_two_calls_for_attributes_share_nothing() -> None:
 )
 def test_names_that_cannot_be_mboxes_are_refused(mbox_names: Any, path: str) -> None:
     with pytest.raises(OptionError) as caught:
-        attribute_options(mbox_names, None, {}, SERVER_SIDE)
+        attribute_settings(mbox_names, None, {}, SERVER_SIDE)
     assert caught.value.path == path
 
 
@@ -384,23 +389,23 @@ NOT_NOTIFYING: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("options", "text"), NOT_NOTIFYING.values(), ids=NOT_NOTIFYING)
 def test_the_official_checks_of_notifications(options: Any, text: str) -> None:
     with pytest.raises(OptionError) as caught:
-        notification_options(options, {})
+        notification_settings(options, {})
     assert str(caught.value) == text
 
 
 def test_notifications_or_telemetry_are_enough() -> None:
-    assert notification_options({"request": notifying()}, {}).request == notifying()
+    assert notification_settings({"request": notifying()}, {}).request == notifying()
     telemetry = DeliveryRequest(telemetry=Telemetry())
-    assert notification_options({"request": telemetry}, {}).request == telemetry
+    assert notification_settings({"request": telemetry}, {}).request == telemetry
 
 
 def test_notifications_may_be_the_json_of_the_api() -> None:
     wire = {"context": {"channel": "web"}, "notifications": [{"id": "n1", "type": "display", "timestamp": 1}]}
-    assert notification_options({"request": wire}, {}).request == notifying()
+    assert notification_settings({"request": wire}, {}).request == notifying()
 
 
 def test_notifications_always_go_to_the_server() -> None:
-    options = notification_options(
+    options = notification_settings(
         None, {"request": notifying(), "session_id": "s1", "decisioning_method": "on-device"}
     )
     assert (options.decisioning_method, options.session_id) == (SERVER_SIDE, "s1")
@@ -411,7 +416,7 @@ json_like = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3),
     max_leaves=5,
 )
-option_names = st.sampled_from([*OfferOptions.__struct_fields__, "events", "config"]) | st.text()
+option_names = st.sampled_from([*CallSettings.__struct_fields__, "events", "config"]) | st.text()
 some_requests = st.sampled_from([request(), notifying()])
 
 
@@ -422,10 +427,10 @@ def test_anything_gives_options_or_an_option_error(
     given_options = options if own is None else {**options, "request": own}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TargetryWarning)
-        checks: list[Callable[[], OfferOptions]] = [
-            lambda: offer_options(given_options, {}, ON_DEVICE),
-            lambda: attribute_options(["a"], given_options, {}, SERVER_SIDE),
-            lambda: notification_options(given_options, {}),
+        checks: list[Callable[[], CallSettings]] = [
+            lambda: offer_settings(given_options, {}, ON_DEVICE),
+            lambda: attribute_settings(["a"], given_options, {}, SERVER_SIDE),
+            lambda: notification_settings(given_options, {}),
         ]
         for check in checks:
             with suppress(OptionError):

@@ -16,7 +16,7 @@ import pytest
 from support.background_fakes import Lines
 from support.device import artifact, asked, contents, decided, rule
 from targetry._client.decisioning_engine import DecisioningEngine
-from targetry._client.options import client_options
+from targetry._client.options import client_settings
 from targetry._runtime.logger import Log
 from targetry.delivery.telemetry import TelemetryStore
 from targetry.errors import ArtifactError, OptionError, TargetryWarning, TransportError
@@ -46,7 +46,7 @@ class Kept:
         events = Events(dict.fromkeys(names, self.told.append), self.lines)
         given = {"client": "acme", "organization_id": "A@AdobeOrg", "polling_interval": 0, **options}
         self.engine = DecisioningEngine(
-            client_options(given, {}),
+            client_settings(given, {}),
             transport=self.transport,
             events=events,
             log=Log(self.lines),

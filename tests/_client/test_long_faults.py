@@ -14,8 +14,8 @@ import pytest
 from e2e.client.target import artifact
 from support.background_fakes import REFUSED, Clock, Lines, answer
 from support.notifier import OK, Desk, balanced, delivery
-from targetry._client.call_options import offer_options
-from targetry._client.options import client_options
+from targetry._client.call_options import offer_settings
+from targetry._client.options import client_settings
 from targetry._client.pipeline import OfferPipeline
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import RateLimitedLog
@@ -94,7 +94,7 @@ def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
     clock = Clock()
     cdn, lines = Cdn(clock), Lines()
     client = Client(cdn, random.Random(2).random, lines, compile_artifact)
-    options = client_options({"client": "acme", "organization_id": "A@AdobeOrg"}, {})
+    options = client_settings({"client": "acme", "organization_id": "A@AdobeOrg"}, {})
     clusters = ClusterDirectory(cdn.clock)
     telemetry = TelemetryStore(enabled=True)
     pipeline = OfferPipeline(
@@ -104,7 +104,7 @@ def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
     def decide() -> bool:
         """Whether there is an answer that says how fresh it is."""
         result = pipeline.decide(
-            pipeline.prepare_call(offer_options({"request": HERO}, {}, DecisioningMethod.ON_DEVICE))
+            pipeline.prepare_call(offer_settings({"request": HERO}, {}, DecisioningMethod.ON_DEVICE))
         )
         assert result["response"].execute.mboxes[0].options[0].content == {"title": "first"}
         return bool(result["meta"].get("stale"))

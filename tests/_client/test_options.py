@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry._client.options import CLIENT_OPTIONS, REQUIRED, ClientOptions, client_options
+from targetry._client.options import CLIENT_OPTIONS, REQUIRED, ClientSettings, client_settings
 from targetry.errors import OptionError, TargetryWarning
 from targetry.models import DecisioningMethod
 
@@ -190,20 +190,20 @@ def rows(table: Mapping[str, list[Any]]) -> list[Any]:
 
 
 def test_every_option_is_in_the_tables_of_these_tests() -> None:
-    assert set(ACCEPTED) == set(REFUSED) == set(CLIENT_OPTIONS) == set(ClientOptions.__struct_fields__)
+    assert set(ACCEPTED) == set(REFUSED) == set(CLIENT_OPTIONS) == set(ClientSettings.__struct_fields__)
 
 
 @pytest.mark.parametrize(("name", "case"), rows(ACCEPTED))
 def test_an_option_is_kept_in_the_form_that_the_client_works_with(name: str, case: tuple[Any, Any]) -> None:
     value, kept = case
-    result = getattr(client_options({**NEEDED, name: value}, {}), name)
+    result = getattr(client_settings({**NEEDED, name: value}, {}), name)
     assert (result, type(result)) == (kept, type(kept))
 
 
 @pytest.mark.parametrize(("name", "value"), rows(REFUSED))
 def test_an_option_that_cannot_be_right_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(OptionError) as caught:
-        client_options({**NEEDED, name: value}, {})
+        client_settings({**NEEDED, name: value}, {})
     assert caught.value.path == name
 
 
@@ -212,8 +212,8 @@ def test_an_option_that_cannot_be_right_is_refused_by_name(name: str, value: Any
     "name", [name for name, option in CLIENT_OPTIONS.items() if option.default is not REQUIRED]
 )
 def test_none_and_the_empty_text_mean_the_default(name: str, nothing: str | None) -> None:
-    result = getattr(client_options({**NEEDED, name: nothing}, {}), name)
-    assert result == getattr(client_options(NEEDED, {}), name) == CLIENT_OPTIONS[name].default
+    result = getattr(client_settings({**NEEDED, name: nothing}, {}), name)
+    assert result == getattr(client_settings(NEEDED, {}), name) == CLIENT_OPTIONS[name].default
 
 
 @pytest.mark.parametrize("name", CLIENT_OPTIONS)
@@ -224,7 +224,7 @@ def test_every_option_is_documented(name: str) -> None:
 
 
 def test_the_documented_defaults() -> None:
-    options = client_options(NEEDED, {})
+    options = client_settings(NEEDED, {})
     assert options.decisioning_method is DecisioningMethod.SERVER_SIDE
     assert (options.timeout, options.polling_interval, options.maximum_wait_ready) == (3000, 300_000, 10_000)
     assert (options.secure, options.telemetry_enabled) == (True, True)
@@ -255,39 +255,39 @@ REQUIRED_TEXT: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("options", "text"), REQUIRED_TEXT.values(), ids=REQUIRED_TEXT)
 def test_the_official_checks_come_first_in_their_order_with_their_texts(options: Any, text: str) -> None:
     with pytest.raises(OptionError) as caught:
-        client_options(options, {})
+        client_settings(options, {})
     assert str(caught.value) == text
 
 
 def test_internal_is_accepted_and_means_nothing() -> None:
-    assert client_options({**NEEDED, "internal": True}, {}).client == "acme"
+    assert client_settings({**NEEDED, "internal": True}, {}).client == "acme"
 
 
 def test_options_that_are_no_mapping_are_refused() -> None:
     with pytest.raises(OptionError, match=r"^options: must be a mapping, not list$"):
-        client_options([("client", "acme")], {})  # type: ignore[arg-type]
+        client_settings([("client", "acme")], {})  # type: ignore[arg-type]
 
 
 def test_any_mapping_will_do_and_is_not_changed() -> None:
     given_options = {**NEEDED, "events": {"client_ready": on_ready}}
     before = {**given_options}
-    assert client_options(MappingProxyType(given_options), {}).client == "acme"
+    assert client_settings(MappingProxyType(given_options), {}).client == "acme"
     assert given_options == before
 
 
 def test_keywords_alone_or_with_a_mapping() -> None:
-    assert client_options(None, {**NEEDED, "timeout": 500}).timeout == 500
-    assert client_options(NEEDED, {"timeout": 500}).timeout == 500
+    assert client_settings(None, {**NEEDED, "timeout": 500}).timeout == 500
+    assert client_settings(NEEDED, {"timeout": 500}).timeout == 500
 
 
 def test_an_option_given_twice_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="'client' twice"):
-        client_options(NEEDED, {"client": "other"})
+        client_settings(NEEDED, {"client": "other"})
 
 
 def test_an_unknown_keyword_is_a_type_error_with_a_suggestion() -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'time_out'; did you mean 'timeout'\?"):
-        client_options(NEEDED, {"time_out": 5})
+        client_settings(NEEDED, {"time_out": 5})
 
 
 WARNED = {
@@ -306,14 +306,14 @@ WARNED = {
 @pytest.mark.parametrize(("odd", "text"), WARNED.values(), ids=WARNED)
 def test_what_is_merely_odd_is_a_warning(odd: dict[str, Any], text: str) -> None:
     with pytest.warns(TargetryWarning) as caught:
-        client_options({**NEEDED, **odd}, {})
+        client_settings({**NEEDED, **odd}, {})
     assert text in str(caught[0].message)
 
 
 def test_odd_values_have_a_harmless_meaning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TargetryWarning)
-        options = client_options({**NEEDED, "secure": 0, "cdn_environment": "moon"}, {})
+        options = client_settings({**NEEDED, "secure": 0, "cdn_environment": "moon"}, {})
     assert (options.secure, options.cdn_environment) == (True, "production")
 
 
@@ -322,12 +322,12 @@ def test_odd_values_have_a_harmless_meaning() -> None:
 )
 def test_a_handler_that_cannot_be_called_is_refused_by_its_event(handler: Any) -> None:
     with pytest.raises(OptionError) as caught:
-        client_options({**NEEDED, "events": {"client_ready": handler}}, {})
+        client_settings({**NEEDED, "events": {"client_ready": handler}}, {})
     assert caught.value.path == "events.client_ready"
 
 
 def test_options_cannot_be_changed_afterwards() -> None:
-    options = client_options(NEEDED, {})
+    options = client_settings(NEEDED, {})
     with pytest.raises(AttributeError):
         options.timeout = 5  # type: ignore[misc]
 
@@ -345,14 +345,14 @@ SECRETS = {
 
 @pytest.mark.parametrize(("secret", "shown"), SECRETS.values(), ids=SECRETS)
 def test_repr_shows_no_secrets(secret: dict[str, Any], shown: str) -> None:
-    text = repr(client_options({**NEEDED, **secret}, {}))
+    text = repr(client_settings({**NEEDED, **secret}, {}))
     assert "pa55w0rd" not in text
     assert shown in text
 
 
 def test_repr_shows_what_was_set() -> None:
-    assert repr(client_options({"client": "acme", "organization_id": "A@AdobeOrg", "timeout": 500}, {})) == (
-        "ClientOptions(client='acme', organization_id='A@AdobeOrg', timeout=500)"
+    assert repr(client_settings({"client": "acme", "organization_id": "A@AdobeOrg", "timeout": 500}, {})) == (
+        "ClientSettings(client='acme', organization_id='A@AdobeOrg', timeout=500)"
     )
 
 
@@ -370,4 +370,4 @@ def test_anything_gives_options_or_an_option_error(options: dict[str, Any], comp
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TargetryWarning)
         with suppress(OptionError):
-            assert repr(client_options({**NEEDED, **options} if complete else options, {}))
+            assert repr(client_settings({**NEEDED, **options} if complete else options, {}))

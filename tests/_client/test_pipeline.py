@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from e2e.client.target import artifact
 from targetry import TargetClient
-from targetry._client.call_options import OfferOptions, offer_options
+from targetry._client.call_options import CallSettings, offer_settings
 from targetry._client.impression_report import ImpressionReport
-from targetry._client.options import client_options
+from targetry._client.options import client_settings
 from targetry._client.pipeline import Attempt, OfferPipeline, PreparedCall, as_transport_error
 from targetry._runtime.logger import Log
 from targetry.delivery.clusters import ClusterDirectory
@@ -88,7 +88,7 @@ def pipeline_of(
     given = {"client": "acme", "organization_id": "A@AdobeOrg", **options}
     engine = engine or (Engine(rules) if rules is not None else None)
     clusters = ClusterDirectory(time.monotonic)
-    checked = client_options(given, {})
+    checked = client_settings(given, {})
     return OfferPipeline(
         checked,
         engine=engine,
@@ -99,9 +99,9 @@ def pipeline_of(
     )
 
 
-def offer(request: DeliveryRequest = HERO, method: str = "server-side", **more: Any) -> OfferOptions:
+def offer(request: DeliveryRequest = HERO, method: str = "server-side", **more: Any) -> CallSettings:
     pipeline = pipeline_of(decisioning_method=method)
-    return offer_options({"request": request, **more}, {}, pipeline._options.decisioning_method)
+    return offer_settings({"request": request, **more}, {}, pipeline._options.decisioning_method)
 
 
 def talk(

@@ -15,8 +15,8 @@ from e2e.client.listener import Listener
 from e2e.client.target import artifact
 from support.mmdb_writer import mmdb
 from support.thread_limit import refusing_threads
-from targetry._client.call_options import offer_options
-from targetry._client.options import client_options
+from targetry._client.call_options import offer_settings
+from targetry._client.options import client_settings
 from targetry._client.runtime import ClientRuntime
 from targetry.errors import ArtifactError, ClosedError, OptionError, TransportError
 from targetry.geo.async_lookup import AsyncGeoDatabase, AsyncGeoLookup
@@ -40,7 +40,7 @@ def made() -> Iterator[list[ClientRuntime]]:
 def runtime_of(**options: Any) -> ClientRuntime:
     transport = options.pop("transport", None) or FakeTransport(by=lambda _: answer({}))
     given = {"client": "acme", "organization_id": "A@AdobeOrg", "transport": transport, **options}
-    return ClientRuntime(client_options(given, {}))
+    return ClientRuntime(client_settings(given, {}))
 
 
 def decide(runtime: ClientRuntime, mbox: str = "hero") -> None:
@@ -48,7 +48,7 @@ def decide(runtime: ClientRuntime, mbox: str = "hero") -> None:
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name=mbox)]))
     pipeline = runtime.pipeline
     pipeline.decide(
-        pipeline.prepare_call(offer_options({"request": request}, {}, runtime.options.decisioning_method))
+        pipeline.prepare_call(offer_settings({"request": request}, {}, runtime.options.decisioning_method))
     )
 
 
@@ -262,7 +262,7 @@ def test_closing_ends_everything_and_may_be_done_twice(threads: Threads) -> None
 
 
 def test_a_transport_of_its_own_is_closed_with_the_client() -> None:
-    runtime = ClientRuntime(client_options({"client": "acme", "organization_id": "A@AdobeOrg"}, {}))
+    runtime = ClientRuntime(client_settings({"client": "acme", "organization_id": "A@AdobeOrg"}, {}))
     runtime.close(1)
     with pytest.raises(Exception, match="the transport was closed"):
         runtime.transport.send(HttpRequest("GET", "http://127.0.0.1:9", {}), timeout=1)

@@ -10,7 +10,7 @@ import pytest
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
 from support.device import numbered
 from targetry import TargetClient
-from targetry._client.call_options import OfferOptions
+from targetry._client.call_options import CallSettings
 from targetry._runtime.logger import Log
 from targetry.delivery.prepare import RequestDefaults, prepare
 from targetry.device.decide import decide
@@ -73,7 +73,7 @@ def test_a_decision_at_a_time_is_what_the_suite_wants(case: SuiteCase) -> None:
     question = case.question
     prepared = prepare(
         snapshot(question["request"], wire=False),
-        OfferOptions(DeliveryRequest(), DecisioningMethod.ON_DEVICE, question["sessionId"]),
+        CallSettings(DeliveryRequest(), DecisioningMethod.ON_DEVICE, question["sessionId"]),
         RequestDefaults(numbered(), Log()),
         None,
         question["now"] / 1000,

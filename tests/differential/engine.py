@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from targetry import TargetClient
-from targetry._client.call_options import OfferOptions
+from targetry._client.call_options import CallSettings
 from targetry.delivery.prepare import RequestDefaults, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import RuleSet, compile_artifact
@@ -41,7 +41,7 @@ class Targetry:
         now_ms = question["now"]
         prepared = prepare(
             request,
-            OfferOptions(request, DecisioningMethod.ON_DEVICE, question.get("sessionId")),
+            CallSettings(request, DecisioningMethod.ON_DEVICE, question.get("sessionId")),
             RequestDefaults(_new_id, _NoLog(), sticky_cluster="28"),
             None,
             now_ms / 1000,

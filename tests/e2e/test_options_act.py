@@ -43,7 +43,7 @@ from targetry import (
     NotReadyError,
     PrefetchRequest,
 )
-from targetry._client.call_options import OfferOptions
+from targetry._client.call_options import CallSettings
 from targetry._client.options import CLIENT_OPTIONS
 from targetry.testing import AsyncFakeTransport, FakeTransport
 from targetry.testing import answer as fake_answer
@@ -523,4 +523,4 @@ def test_without_an_option_of_a_call_it_is_otherwise(
 
 
 def test_every_option_of_a_call_is_in_the_table() -> None:
-    assert set(CALL_ACTS) == set(OfferOptions.__struct_fields__)
+    assert set(CALL_ACTS) == set(CallSettings.__struct_fields__)

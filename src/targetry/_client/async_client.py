@@ -13,13 +13,13 @@ from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
-    OfferOptions,
-    attribute_options,
-    notification_options,
-    offer_options,
+    CallSettings,
+    attribute_settings,
+    notification_settings,
+    offer_settings,
     offers_call,
 )
-from targetry._client.options import ClientOptions, client_options
+from targetry._client.options import ClientSettings, client_settings
 from targetry._client.pipeline import (
     Attempt,
     AttemptOutcome,
@@ -63,7 +63,7 @@ class AsyncTargetClient(BaseClient):
     @classmethod
     async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
         """As `TargetClient.create`; compiles and waits for the first artifact in a thread."""
-        start = _Start(cls, client_options(options, keywords))
+        start = _Start(cls, client_settings(options, keywords))
         try:
             return await _run_in_own_thread(start.run)
         except asyncio.CancelledError:
@@ -75,14 +75,14 @@ class AsyncTargetClient(BaseClient):
     ) -> TargetDeliveryResponse:
         """As `TargetClient.get_offers`, without the callbacks."""
         self._check_open()
-        return await self._decide(_without_callbacks(offer_options(options, keywords, self._method)))
+        return await self._decide(_without_callbacks(offer_settings(options, keywords, self._method)))
 
     async def get_attributes(
         self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
     ) -> AttributesProvider:
         """As `TargetClient.get_attributes`, without the callbacks."""
         self._check_open()
-        offer = _without_callbacks(attribute_options(mbox_names, options, keywords, self._method))
+        offer = _without_callbacks(attribute_settings(mbox_names, options, keywords, self._method))
         if is_overridden(self.get_offers, _GET_OFFERS):
             return AttributesProvider(await self.get_offers(offers_call(offer.request, options, keywords)))
         return AttributesProvider(await self._decide(offer))
@@ -92,7 +92,7 @@ class AsyncTargetClient(BaseClient):
     ) -> TargetDeliveryResponse:
         """As `TargetClient.send_notifications`, without the callbacks."""
         self._check_open()
-        return await self._decide(_without_callbacks(notification_options(options, keywords)))
+        return await self._decide(_without_callbacks(notification_settings(options, keywords)))
 
     async def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
         """Prepare a visitor for `decide`: check it once, and look up its IP address if rules ask for places.
@@ -156,7 +156,7 @@ class AsyncTargetClient(BaseClient):
         )
         return super()._let_go() + own
 
-    async def _decide(self, offer: OfferOptions) -> TargetDeliveryResponse:
+    async def _decide(self, offer: CallSettings) -> TargetDeliveryResponse:
         pipeline = self._pipeline
         call = pipeline.prepare_call(offer)
         if not call.is_local:
@@ -219,7 +219,7 @@ class AsyncTargetClient(BaseClient):
 class _Start(Generic[Client]):
     """The making and opening of a client in another thread, which cannot be cancelled but can be given up."""
 
-    def __init__(self, kind: type[Client], options: ClientOptions) -> None:
+    def __init__(self, kind: type[Client], options: ClientSettings) -> None:
         self._kind = kind
         self._options = options
         self._client: Client | None = None
@@ -261,7 +261,7 @@ def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     return asyncio.wrap_future(outcome)
 
 
-def _without_callbacks(offer: OfferOptions) -> OfferOptions:
+def _without_callbacks(offer: CallSettings) -> CallSettings:
     for name in ("callback", "err_callback"):
         if getattr(offer, name) is not None:
             raise OptionError(name, "is for TargetClient: await the call instead")

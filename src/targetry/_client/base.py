@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from msgspec.structs import asdict
 
 from targetry._client.decisioning_engine import DecisioningEngine
-from targetry._client.options import ClientOptions
+from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
 from targetry._client.visitor_decisions import Decision, PreparedVisitor
 from targetry._runtime.forks import ensure_after_fork
@@ -33,7 +33,7 @@ class BaseClient:
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         """Not for callers: use `create`."""
         checked = options.get("internal") if isinstance(options, Mapping) else None
-        if not isinstance(checked, ClientOptions):
+        if not isinstance(checked, ClientSettings):
             raise OptionError("options", "are for create", MESSAGES["PRIVATE_CONSTRUCTOR"])
         self._runtime = ClientRuntime(checked)
         self._pipeline = self._runtime.pipeline

@@ -28,7 +28,7 @@ from targetry.visitor import VisitorLike, check_visitor, parse_customer_ids
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 
 
-class OfferOptions(msgspec.Struct, eq=False):
+class CallSettings(msgspec.Struct, eq=False):
     """The options of one call. `request` is a copy of its own."""
 
     request: DeliveryRequest
@@ -46,16 +46,16 @@ class OfferOptions(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         """Which options were given; what they hold is a visitor's."""
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
-        return f"OfferOptions({', '.join(given)})"
+        return f"CallSettings({', '.join(given)})"
 
 
-def offer_options(
+def offer_settings(
     options: Mapping[str, Any] | None,
     keywords: Mapping[str, Any],
     default_method: DecisioningMethod,
     call: str = "get_offers",
     mbox_names: Sequence[str] = (),
-) -> OfferOptions:
+) -> CallSettings:
     """Check the options of `get_offers`; `default_method` is the client's. The request then asks for `mbox_names` too.
 
     Raises `OptionError`, with the path of the wrong field (`request.execute.mboxes[1].name`), or `TypeError` for
@@ -81,27 +81,27 @@ def offer_options(
     session_id = given.get("session_id")
     if type(session_id) is not str or not session_id:
         session_id = None
-    offer = OfferOptions(request, method, session_id)
+    offer = CallSettings(request, method, session_id)
     if len(given) > (1 if session_id is None else 2):
         _add_rest(offer, call, given)
     return offer
 
 
-def attribute_options(
+def attribute_settings(
     mbox_names: object,
     options: Mapping[str, Any] | None,
     keywords: Mapping[str, Any],
     default_method: DecisioningMethod,
-) -> OfferOptions:
+) -> CallSettings:
     """Check the arguments of `get_attributes`; the request that comes back asks for the mboxes too.
 
-    As `offer_options`, except that the request, or all options, may be absent (B-10).
+    As `offer_settings`, except that the request, or all options, may be absent (B-10).
     """
     names = checked_names(mbox_names)
     given = _given("get_attributes", options, keywords)
     if given.get("request") is None and given.get("events") is None:
         given = {**given, "request": DeliveryRequest()}
-    return offer_options(given, {}, default_method, "get_attributes", names)
+    return offer_settings(given, {}, default_method, "get_attributes", names)
 
 
 def offers_call(
@@ -116,15 +116,15 @@ def offers_call(
     return {name: value for name, value in given.items() if name not in left_out} | {"request": request}
 
 
-def notification_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> OfferOptions:
-    """Check the options of `send_notifications`, which always asks the server. Raises as `offer_options` does."""
+def notification_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> CallSettings:
+    """Check the options of `send_notifications`, which always asks the server. Raises as `offer_settings` does."""
     given = _given("send_notifications", options, keywords)
     if not given:
         raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
     request = checked_copy(_request(given), wire=True)
     if not request.notifications and not request.telemetry:
         raise OptionError("request.notifications", "is required", MESSAGES["NOTIFICATIONS_REQUIRED"])
-    offer = OfferOptions(request, _SERVER_SIDE)
+    offer = CallSettings(request, _SERVER_SIDE)
     _add_rest(offer, "send_notifications", given)
     _method(given, _SERVER_SIDE)  # checked, but it changes nothing
     return offer
@@ -159,7 +159,7 @@ def checked_copy(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) ->
         raise OptionError(error.path, error.reason) from error
 
 
-def _add_rest(offer: OfferOptions, call: str, given: Mapping[str, Any]) -> None:
+def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:
     """Check and add the options that the common call does not have."""
     callback = given.get("callback")
     if not falsy(callback) and not callable(callback):

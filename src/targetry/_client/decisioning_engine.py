@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from targetry._client.options import ClientOptions
+from targetry._client.options import ClientSettings
 from targetry._client.ruleset_loader import RuleSetLoader
 from targetry._runtime.logger import Log
 from targetry._runtime.validators import warn
@@ -41,7 +41,7 @@ class DecisioningEngine:
 
     def __init__(
         self,
-        options: ClientOptions,
+        options: ClientSettings,
         *,
         transport: Transport,
         events: Events,
@@ -175,7 +175,7 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
     return body
 
 
-def _url(options: ClientOptions) -> str:
+def _url(options: ClientSettings) -> str:
     return artifact_url(
         options.client,
         environment=options.environment,
@@ -187,7 +187,7 @@ def _url(options: ClientOptions) -> str:
     )
 
 
-def _interval_s(options: ClientOptions, location: str) -> float:
+def _interval_s(options: ClientSettings, location: str) -> float:
     """The polling interval; 0 is never. Adobe's CDN is not to be asked more than every five minutes (D-52)."""
     if options.polling_interval == 0:
         return 0.0

@@ -37,7 +37,7 @@ _LIKELY_MS: Final = 20  # of less, seconds are meant
 _METHODS: Final = {str(method): method for method in DecisioningMethod}
 
 
-class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The options of one client, checked. Durations are milliseconds; `CLIENT_OPTIONS` says what each means."""
 
     client: str
@@ -85,10 +85,10 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def __repr__(self) -> str:
         """What was set, without passwords, queries of signed URLs, and payloads."""
-        return f"ClientOptions({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+        return f"ClientSettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
-def client_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> ClientOptions:
+def client_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> ClientSettings:
     """Check the options of `TargetClient.create`.
 
     Raises `OptionError`, or `TypeError` for a keyword that is no option, or given twice.
@@ -105,7 +105,7 @@ def client_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any
         value = given.get(name)
         if is_given(value):
             values[name] = option.check(name, value)
-    return ClientOptions(**values)
+    return ClientSettings(**values)
 
 
 def merged(
@@ -330,11 +330,11 @@ _ROWS: Final[dict[str, tuple[Check, str, str]]] = {
     ),
 }
 
-_REQUIRED_OPTIONS: Final = len(ClientOptions.__struct_fields__) - len(ClientOptions.__struct_defaults__)
+_REQUIRED_OPTIONS: Final = len(ClientSettings.__struct_fields__) - len(ClientSettings.__struct_defaults__)
 _DEFAULTS: Final = dict(
     zip(
-        ClientOptions.__struct_fields__,
-        (REQUIRED,) * _REQUIRED_OPTIONS + ClientOptions.__struct_defaults__,
+        ClientSettings.__struct_fields__,
+        (REQUIRED,) * _REQUIRED_OPTIONS + ClientSettings.__struct_defaults__,
         strict=True,
     )
 )

@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from targetry._client.call_options import OfferOptions, checked_copy
+from targetry._client.call_options import CallSettings, checked_copy
 from targetry._client.impression_report import ImpressionReport
-from targetry._client.options import ClientOptions
+from targetry._client.options import ClientSettings
 from targetry._client.skipped_rules import SkippedRules
 from targetry._client.telemetry_reports import TelemetryReports
 from targetry._client.visitor_decisions import VisitorDecisions
@@ -120,7 +120,7 @@ class OfferPipeline:
 
     def __init__(
         self,
-        options: ClientOptions,
+        options: ClientSettings,
         *,
         engine: Engine | None,
         log: Log,
@@ -171,7 +171,7 @@ class OfferPipeline:
 
     # prepare
 
-    def prepare_call(self, offer: OfferOptions, submitted: float | None = None) -> PreparedCall:
+    def prepare_call(self, offer: CallSettings, submitted: float | None = None) -> PreparedCall:
         """Choose who decides, and prepare the request for it.
 
         `submitted`: when the call was made (`time.perf_counter`), if that was earlier; its time counts from then.
@@ -215,7 +215,7 @@ class OfferPipeline:
         waited_s = 0.0 if submitted is None else started - submitted
         return PreparedCall(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
 
-    def _prepare_visitor(self, request: DeliveryRequest, offer: OfferOptions) -> PreparedRequest:
+    def _prepare_visitor(self, request: DeliveryRequest, offer: CallSettings) -> PreparedRequest:
         """Prepare a request for on-device decisions that are made later."""
         now = time.time()
         if now >= self._offset_until:
@@ -387,7 +387,7 @@ class OfferPipeline:
         self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
 
 
-def delivery_address(options: ClientOptions) -> DeliveryAddress:
+def delivery_address(options: ClientSettings) -> DeliveryAddress:
     """Return where a client with these options posts its requests."""
     return DeliveryAddress(
         client=options.client,

@@ -14,7 +14,7 @@ import msgspec
 
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.impression_report import ImpressionReport
-from targetry._client.options import ClientOptions
+from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
 from targetry._runtime.at_exit import close_at_exit
 from targetry._runtime.daemon_threads import refused_thread_count, start_daemon_thread
@@ -74,7 +74,7 @@ class ClientStats(msgspec.Struct, frozen=True):
 class ClientRuntime:
     """Made from checked options; `open` starts it, `close` stops it."""
 
-    def __init__(self, options: ClientOptions) -> None:
+    def __init__(self, options: ClientSettings) -> None:
         self.options = options
         self.log = Log(options.logger)
         self._limited_log = RateLimitedLog(self.log)
@@ -273,7 +273,7 @@ class ClientRuntime:
             self.events.emit(CLIENT_READY)
 
 
-def transport_options(options: ClientOptions, log: Log) -> dict[str, Any]:
+def transport_options(options: ClientSettings, log: Log) -> dict[str, Any]:
     """The arguments of the default transports."""
     return {
         "max_connections": options.max_connections,
@@ -300,7 +300,7 @@ class SurplusWarning:
         )
 
 
-def _own_urls(options: ClientOptions) -> list[str]:
+def _own_urls(options: ClientSettings) -> list[str]:
     """Where the client's requests go, as far as no visitor's cookie says otherwise."""
     address = delivery_address(options)
     urls = [address.url(""), address.url("", configured_cluster(options.target_location_hint))]

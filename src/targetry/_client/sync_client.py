@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
-    OfferOptions,
-    attribute_options,
-    notification_options,
-    offer_options,
+    CallSettings,
+    attribute_settings,
+    notification_settings,
+    offer_settings,
     offers_call,
 )
 from targetry._client.callbacks import CallbackPool
-from targetry._client.options import client_options
+from targetry._client.options import client_settings
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
@@ -55,7 +55,7 @@ class TargetClient(BaseClient):
         Raises `OptionError`, and `ArtifactError` for an `artifact_payload` or a file that cannot be used.
         (Adobe: "Initialize SDK", Python.)
         """
-        checked = client_options(options, keywords)
+        checked = client_settings(options, keywords)
         client = cls({"internal": checked})
         client._runtime.open()
         return client
@@ -73,7 +73,7 @@ class TargetClient(BaseClient):
         (`TransportError`, `DeadlineError`) within `timeout` ms when the Delivery API is asked, `ClosedError`.
         """
         self._check_open()
-        offer = offer_options(options, keywords, self._method)
+        offer = offer_settings(options, keywords, self._method)
         if offer.callback is None:
             return self._decide(offer)
         return self._submit(offer, self._decide)
@@ -87,9 +87,9 @@ class TargetClient(BaseClient):
         `callback` an `AsyncResult` of it. Raises as `get_offers` does. A subclass's own `get_offers` is used.
         """
         self._check_open()
-        offer = attribute_options(mbox_names, options, keywords, self._method)
+        offer = attribute_settings(mbox_names, options, keywords, self._method)
 
-        def ask(offer: OfferOptions, submitted: float | None = None) -> AttributesProvider:
+        def ask(offer: CallSettings, submitted: float | None = None) -> AttributesProvider:
             if is_overridden(self.get_offers, _GET_OFFERS):
                 return AttributesProvider(self.get_offers(offers_call(offer.request, options, keywords)))
             return AttributesProvider(self._decide(offer, submitted))
@@ -102,7 +102,7 @@ class TargetClient(BaseClient):
         Options and results as for `get_offers`; `request.notifications` is required.
         """
         self._check_open()
-        offer = notification_options(options, keywords)
+        offer = notification_settings(options, keywords)
         if offer.callback is None:
             return self._decide(offer)
         return self._submit(offer, self._decide)
@@ -169,7 +169,7 @@ class TargetClient(BaseClient):
     ) -> None:
         self.close()
 
-    def _submit(self, offer: OfferOptions, call: Callable[[OfferOptions, float], T]) -> AsyncResult[T]:
+    def _submit(self, offer: CallSettings, call: Callable[[CallSettings, float], T]) -> AsyncResult[T]:
         assert offer.callback is not None
         submitted = time.perf_counter()
         deadline = submitted + self._runtime.options.timeout / 1000
@@ -177,7 +177,7 @@ class TargetClient(BaseClient):
             lambda: call(offer, submitted), offer.callback, offer.err_callback, deadline
         )
 
-    def _decide(self, offer: OfferOptions, submitted: float | None = None) -> TargetDeliveryResponse:
+    def _decide(self, offer: CallSettings, submitted: float | None = None) -> TargetDeliveryResponse:
         pipeline = self._pipeline
         call = pipeline.prepare_call(offer, submitted)
         if not call.is_local:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Protocol, TypedDict
 import msgspec
 from msgspec.structs import replace
 
-from targetry._client.call_options import OfferOptions, checked_copy
+from targetry._client.call_options import CallSettings, checked_copy
 from targetry._client.impression_report import ImpressionReport
 from targetry._client.skipped_rules import SkippedRules
 from targetry._runtime import validators
@@ -255,7 +255,7 @@ class VisitorDecisions:
 
     def __init__(
         self,
-        prepare: Callable[[DeliveryRequest, OfferOptions], PreparedRequest],
+        prepare: Callable[[DeliveryRequest, CallSettings], PreparedRequest],
         *,
         engine: RuleSource | None,
         client_code: str,
@@ -296,7 +296,7 @@ class VisitorDecisions:
             "property": None if property_token is None else ModelProperty(property_token),
         }
         request = {name: value for name, value in request.items() if value is not None}
-        offer = OfferOptions(
+        offer = CallSettings(
             _checked_visitor(request),
             _ON_DEVICE,
             session_id=None if session_id is None else validators.any_id("session_id", session_id),
