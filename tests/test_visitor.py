@@ -46,7 +46,7 @@ consumers = st.lists(st.sampled_from(["first", "second", "third", "", None]), ma
 
 
 def numbered() -> Callable[[], str]:
-    """SDIDs that tell their order."""
+    """Return a factory of SDIDs that are numbered."""
     numbers = count(1)
     return lambda: f"S{next(numbers)}"
 
@@ -82,14 +82,14 @@ def test_an_amcv_cookie_yields_the_fields_it_holds(value: str | None, expected: 
 
 @settings(deadline=None)
 @given(value=any_text | amcv_like)
-def test_any_text_as_cookie_yields_only_known_fields_that_can_be_sent(value: str) -> None:
+def test_any_cookie_yields_only_known_fields_that_utf8_can_encode(value: str) -> None:
     values = Visitor(ORG, value).get_visitor_values()
 
     assert values.keys() <= {"MCMID", "MCAAMB", "MCAAMLH"}
     assert all(text.encode("utf-8") for text in values.values())
 
 
-def test_a_cookie_that_is_no_text_is_a_type_error_naming_the_option() -> None:
+def test_cookie_that_is_not_text_raises_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"^visitor_cookie: .* not bytes"):
         parse_amcv(b"MCMID|1")  # type: ignore[arg-type]
 
@@ -191,13 +191,13 @@ def test_a_visitor_needs_an_organization(organization_id: object) -> None:
         Visitor(organization_id)  # type: ignore[arg-type]
 
 
-def test_consumers_that_each_ask_once_share_an_sdid_and_a_second_round_shares_the_next() -> None:
+def test_consumers_share_an_sdid_and_a_second_round_shares_the_next() -> None:
     visitor = Visitor(ORG, sdid_factory=numbered())
 
     assert [visitor.get_supplemental_data_id(name) for name in "abab"] == ["S1", "S1", "S2", "S2"]
 
 
-def test_a_new_sdid_is_shared_by_whoever_asks_next() -> None:
+def test_new_sdid_is_shared_by_the_next_consumer() -> None:
     visitor = Visitor(ORG, sdid_factory=numbered())
 
     assert [visitor.get_supplemental_data_id(name) for name in "aabb"] == ["S1", "S2", "S2", "S3"]
@@ -205,7 +205,7 @@ def test_a_new_sdid_is_shared_by_whoever_asks_next() -> None:
 
 @settings(deadline=None)
 @given(asking=consumers)
-def test_no_consumer_is_given_the_same_sdid_twice(asking: list[str | None]) -> None:
+def test_no_consumer_receives_the_same_sdid_twice(asking: list[str | None]) -> None:
     visitor = Visitor(ORG)
     given_out = [(name or "target-global-mbox", visitor.get_supplemental_data_id(name)) for name in asking]
 
@@ -214,7 +214,7 @@ def test_no_consumer_is_given_the_same_sdid_twice(asking: list[str | None]) -> N
 
 @settings(deadline=None)
 @given(asking=st.lists(st.text(min_size=1), unique=True, min_size=1))
-def test_consumers_that_asked_once_share_one_sdid(asking: list[str]) -> None:
+def test_first_calls_of_all_consumers_return_one_sdid(asking: list[str]) -> None:
     visitor = Visitor(ORG)
 
     assert len({visitor.get_supplemental_data_id(name) for name in asking}) == 1
@@ -365,7 +365,7 @@ def test_no_state_is_an_empty_object() -> None:
 
 
 @pytest.mark.parametrize("state", [{ORG: {"x": object()}}, {ORG: {"x": float("nan")}}, {ORG: "text"}, "text"])
-def test_a_state_that_is_no_json_is_refused(state: object) -> None:
+def test_state_that_is_not_json_raises(state: object) -> None:
     with pytest.raises(OptionError, match="visitor_state"):
         visitor_state_json(state)  # type: ignore[arg-type]
 
@@ -384,7 +384,7 @@ class ForeignVisitor:
 
 
 @pytest.mark.parametrize("method", ["get_visitor_values", "get_state", "get_supplemental_data_id"])
-def test_a_visitor_that_lacks_a_method_is_refused_by_its_name(method: str) -> None:
+def test_visitor_that_lacks_a_method_raises_with_its_name(method: str) -> None:
     lacking = type("Lacking", (ForeignVisitor,), {method: None})()
 
     with pytest.raises(OptionError, match=rf"^visitor: has no method {method}\(\)$"):
@@ -401,11 +401,11 @@ def test_without_cookie_and_customer_ids_there_is_no_visitor(options: dict) -> N
     [{"visitor_cookie": "MCMID|1"}, {"visitor_cookie": "garbage"}, {"customer_ids": {}}],
     ids=lambda options: str(options),
 )
-def test_a_cookie_or_customer_ids_make_a_visitor(options: dict) -> None:
+def test_cookie_or_customer_ids_make_a_visitor(options: dict) -> None:
     assert isinstance(resolve_visitor(ORG, **options), Visitor)
 
 
-def test_a_made_visitor_has_the_cookies_and_the_calls_ids() -> None:
+def test_visitor_has_the_ids_of_cookie_and_call() -> None:
     visitor = resolve_visitor(ORG, visitor_cookie=f"MCMID|{ECID}", customer_ids={"u": "1"})
 
     assert visitor is not None
@@ -414,5 +414,5 @@ def test_a_made_visitor_has_the_cookies_and_the_calls_ids() -> None:
 
 
 @pytest.mark.parametrize("known", [Visitor(ORG, "MCMID|1"), ForeignVisitor()], ids=["ours", "foreign"])
-def test_a_given_visitor_wins_over_the_cookie(known: object) -> None:
+def test_given_visitor_takes_precedence_over_the_cookie(known: object) -> None:
     assert resolve_visitor(ORG, visitor=known, visitor_cookie="MCMID|2") is known

@@ -1,8 +1,7 @@
-"""The ECID visitor on a server: one object for one end user's page request (spec/visitor.md).
+"""Visitor of a page request on the server: AMCV cookie, customer ids, SDIDs and state.
 
-It reads the AMCV cookie that the browser wrote, holds customer ids, hands out supplemental data ids (SDIDs) and
-gives its state for the page. It does no I/O and makes no ECID. What a visitor sent never raises; what the
-application passes in is checked, with the path of the wrong field.
+The object does no I/O and makes no ECID. Cookies never raise; arguments of the application are
+checked, and an error has the path of the wrong field. docs/visitor.md describes the behavior.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _MOST_CUSTOMER_IDS = 50
 
 
 class AuthState(IntEnum):
-    """Authentication states of a customer id as the ID service counts them."""
+    """Authentication states of a customer id, numbered as by the ID service."""
 
     UNKNOWN = 0
     AUTHENTICATED = 1
@@ -47,7 +46,7 @@ _AUTHENTICATED_STATES = {  # authState → authenticatedState of the Delivery AP
 }
 _AUTH_STATES = {str(value): int(key) for key, value in _AUTHENTICATED_STATES.items()}
 
-_STATE_KEYS = {  # how the 1.1.0 package spells a state's keys → how the page's JavaScript does
+_STATE_KEYS = {  # spelling of the 1.1.0 package → spelling of the page's JavaScript
     "customer_ids": "customerIDs",
     "auth_state": "authState",
     "supplemental_data_id_current": "supplementalDataIDCurrent",
@@ -59,28 +58,35 @@ _SCRIPT_ESCAPES = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"}
 
 
 def generate_sdid() -> str:
-    """A new supplemental data id: 16 upper-case hexadecimal digits, a hyphen, 16 more."""
+    """Return a new SDID: 16 upper-case hexadecimal digits, a hyphen, 16 more."""
     return f"{system_random.getrandbits(63):016X}-{system_random.getrandbits(63):016X}"
 
 
 class VisitorLike(Protocol):
-    """What the option `visitor` must offer."""
+    """Interface of the option `visitor`."""
 
     def get_visitor_values(self) -> Mapping[str, str]:
-        """Up to three texts: `MCMID` (the ECID), `MCAAMLH` and `MCAAMB` (Audience Manager's region and blob)."""
+        """Return `MCMID` (the ECID), `MCAAMLH` and `MCAAMB` (Audience Manager) as known."""
 
     def get_state(self) -> Mapping[str, Any]:
-        """The state for the page: organization id → `customerIDs` and `sdid`."""
+        """Return the state for the page: organization id → `customerIDs` and `sdid`."""
 
     def get_supplemental_data_id(self, consumer_id: str) -> str:
-        """The SDID for one consumer."""
+        """Return the SDID for one consumer."""
 
 
 class Visitor:
-    """A visitor known by an AMCV cookie and customer ids. Safe to share between threads.
+    """Visitor known by an AMCV cookie and customer ids; can be shared between threads.
 
-    Raises `TypeError` when the cookie is neither text nor `None`, and `OptionError` for a wrong organization id
-    or wrong customer ids.
+    Args:
+        organization_id: The Experience Cloud organization id.
+        amcv_cookie: The value of the cookie that `get_cookie_name` names.
+        customer_ids: A list of `CustomerId`, or a mapping from integration code to id or entry.
+        sdid_factory: Makes the SDIDs.
+
+    Raises:
+        TypeError: The cookie is neither text nor None.
+        OptionError: The organization id or a customer id is wrong.
     """
 
     __slots__ = ("_customer_ids", "_lock", "_new_sdid", "_organization_id", "_sdid", "_values")
@@ -99,8 +105,8 @@ class Visitor:
         self._values = parse_amcv(amcv_cookie)
         self._customer_ids: dict[str, dict[str, Any]] | None = None
         self._new_sdid = sdid_factory
-        self._sdid: tuple[str, dict[str, bool]] | None = None  # the id, and the consumers that have had it
-        self._lock = RLock()  # a signal handler may ask while it is held
+        self._sdid: tuple[str, dict[str, bool]] | None = None  # the id, and its consumers
+        self._lock = RLock()  # a signal handler can call while it is held
         if customer_ids is not None:
             self.set_customer_ids(customer_ids)
 
@@ -111,11 +117,11 @@ class Visitor:
         return cookie_name(self._organization_id)
 
     def get_visitor_values(self) -> dict[str, str]:
-        """`MCMID`, `MCAAMB` and `MCAAMLH` as far as the cookie has them."""
+        """Return `MCMID`, `MCAAMB` and `MCAAMLH` as far as the cookie has them."""
         return dict(self._values)
 
     def set_customer_ids(self, customer_ids: CustomerIdsInput) -> None:
-        """Replace the customer ids, given in either form of spec/visitor.md §4."""
+        """Replace the customer ids; both forms that the constructor accepts are accepted."""
         ids: dict[str, dict[str, Any]] = {}
         for customer_id in parse_customer_ids(customer_ids):
             state = _AUTH_STATES[str(customer_id.authenticated_state)]
@@ -123,7 +129,10 @@ class Visitor:
         self._customer_ids = ids
 
     def get_supplemental_data_id(self, consumer_id: str | None = DEFAULT_CONSUMER_ID) -> str:
-        """The current SDID; a consumer that has had it already opens a new one, shared by whoever asks next."""
+        """Return the current SDID, a new one if the consumer has already received the current one.
+
+        Other consumers then share the new one. None and the empty text mean `target-global-mbox`.
+        """
         consumer = f"payload:{consumer_id or DEFAULT_CONSUMER_ID}"
         with self._lock:
             while True:
@@ -132,12 +141,12 @@ class Visitor:
                     sdid, consumed = before
                 else:
                     sdid, consumed = self._new_sdid(), {}
-                if self._sdid is before:  # else a signal handler asked meanwhile
+                if self._sdid is before:  # else a signal handler has called meanwhile
                     self._sdid = sdid, {**consumed, consumer: True}
                     return sdid
 
     def get_state(self) -> dict[str, Any]:
-        """A copy of the state, in the spelling that `Visitor.getInstance(org, {serverState})` reads on the page."""
+        """Return a copy of the state as `Visitor.getInstance(org, {serverState})` reads it."""
         state: dict[str, Any] = {}
         with self._lock:
             if self._customer_ids is not None:
@@ -158,10 +167,10 @@ def resolve_visitor(
     visitor_cookie: str | None = None,
     customer_ids: CustomerIdsInput | None = None,
 ) -> VisitorLike | None:
-    """Return the visitor that a call is about, None where its options name none.
+    """Return the visitor of a call, None if its options name none.
 
-    A given visitor wins; customer ids of the call replace its own when the request is prepared. Without a cookie and
-    customer ids there is none.
+    A `visitor` takes precedence; customer ids of the call replace its own when the request is
+    prepared. Otherwise a cookie or customer ids make a new `Visitor`.
     """
     if visitor is not None:
         return check_visitor(visitor)
@@ -171,7 +180,7 @@ def resolve_visitor(
 
 
 def check_visitor(visitor: object) -> VisitorLike:
-    """Refuse, with an `OptionError`, an object that lacks one of the methods we call."""
+    """Return the object; raise `OptionError` if it lacks a method of `VisitorLike`."""
     for method in ("get_visitor_values", "get_state", "get_supplemental_data_id"):
         if not callable(getattr(visitor, method, None)):
             raise OptionError("visitor", f"has no method {method}()")
@@ -179,14 +188,18 @@ def check_visitor(visitor: object) -> VisitorLike:
 
 
 def cookie_name(organization_id: str, *, encoded: bool = False) -> str:
-    """The AMCV cookie's name, as it is or percent-encoded; browsers mostly hold it encoded, so look for both."""
+    """Return the name of the AMCV cookie, as it is or percent-encoded.
+
+    Browsers mostly hold the encoded name; look for both.
+    """
     return "AMCV_" + (quote(organization_id, safe="") if encoded else organization_id)
 
 
 def parse_amcv(value: str | None) -> dict[str, str]:
-    """Read `MCMID`, `MCAAMB` and `MCAAMLH` out of an AMCV cookie; whatever is unreadable is absent (§2).
+    """Read `MCMID`, `MCAAMB` and `MCAAMLH` from an AMCV cookie; unreadable fields are absent.
 
-    Raises `TypeError` when the value is neither text nor `None`.
+    Raises:
+        TypeError: The value is neither text nor None.
     """
     if value is None:
         return {}
@@ -206,9 +219,12 @@ def parse_amcv(value: str | None) -> dict[str, str]:
 
 
 def parse_customer_ids(value: object, path: str = "customer_ids") -> list[CustomerId]:
-    """Customer ids in either accepted form (§4) as a new list of the Delivery API's `CustomerId`.
+    """Return customer ids of either accepted form as a new list of `CustomerId`.
 
-    Entries without an id are left out. Raises `OptionError` with the path of what is wrong.
+    Entries without an id are left out.
+
+    Raises:
+        OptionError: The form, an id, a state or an integration code is wrong; with its path.
     """
     if (entries := validators.copied(path, read_mapping, value)) is not None:
         found = [
@@ -227,7 +243,7 @@ def parse_customer_ids(value: object, path: str = "customer_ids") -> list[Custom
 
 
 def customer_ids_of_state(state: object) -> list[CustomerId]:
-    """The customer ids in a visitor's state, of its first organization, in either spelling (§5)."""
+    """Return the customer ids of the first organization in a state, in either spelling."""
     if not isinstance(state, Mapping):
         return []
     first = next(iter(state.values()), None)
@@ -238,9 +254,10 @@ def customer_ids_of_state(state: object) -> list[CustomerId]:
 
 
 def visitor_state_json(state: Mapping[str, Any] | None) -> str:
-    """A visitor's state as JSON that is safe inside `<script>`, in JavaScript's spelling from either (§5).
+    """Return a visitor's state as JSON that is safe inside `<script>`, in JavaScript's spelling.
 
-    Raises `OptionError` when the state is not JSON.
+    Raises:
+        OptionError: The state cannot be written as JSON.
     """
     try:
         text = json.dumps({org: _respelled(entry) for org, entry in (state or {}).items()}, allow_nan=False)
@@ -250,7 +267,10 @@ def visitor_state_json(state: Mapping[str, Any] | None) -> str:
 
 
 def _is_digest(token: str, *, odd: bool) -> bool:
-    """Whether the cookie's first token is the digest before the pairs: a number, or its like where pairs need it."""
+    """Return whether the first token is the digest before the pairs.
+
+    It is a signed number; other digits and hyphens count if the pairs do not fit otherwise.
+    """
     digits = token.replace("-", "")
     if digits:
         return digits.isascii() and digits.isdigit() and (odd or token.removeprefix("-").isdigit())
@@ -317,7 +337,7 @@ def _customer_id(
 
 
 def _respelled(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """One organization's state in JavaScript's spelling; integration codes and consumers are names, not spelling."""
+    """Return one organization's state in JavaScript's spelling; names in it stay as they are."""
     state = {_STATE_KEYS.get(key, key): value for key, value in entry.items()}
     if isinstance(ids := state.get("customerIDs"), Mapping):
         state["customerIDs"] = {code: _renamed(value) for code, value in ids.items()}

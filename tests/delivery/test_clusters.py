@@ -1,4 +1,4 @@
-"""Which edge clusters are asked, and which are not any more."""
+"""Directory of edge clusters: trials, failures and bounds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fail(clusters: ClusterDirectory, cluster: str, times: int = 1, *, unreachabl
         clusters.record_failure(cluster, unreachable=unreachable)
 
 
-def test_no_cluster_is_the_own_host(clusters: ClusterDirectory) -> None:
+def test_no_cluster_means_the_own_host(clusters: ClusterDirectory) -> None:
     assert clusters.choose(None) is None
 
 
@@ -35,7 +35,7 @@ def test_unknown_cluster_is_tried_until_its_first_failure(clusters: ClusterDirec
     assert clusters.choose("35") is None
 
 
-def test_unknown_cluster_that_gives_no_answer_is_avoided(clusters: ClusterDirectory) -> None:
+def test_unknown_cluster_that_does_not_respond_is_avoided(clusters: ClusterDirectory) -> None:
     clusters.choose("35")
     fail(clusters, "35", unreachable=False)
     assert clusters.choose("35") is None
@@ -65,7 +65,7 @@ def test_few_unknown_clusters_are_tried_at_a_time(
     assert clusters.choose("999") == "999"
 
 
-def test_known_cluster_is_asked_while_many_unknown_ones_are_named(clusters: ClusterDirectory) -> None:
+def test_known_cluster_is_used_while_many_unknown_ones_are_named(clusters: ClusterDirectory) -> None:
     clusters.choose("35")
     clusters.record_response("35")
     for number in range(100, 200):
@@ -92,15 +92,13 @@ def test_known_cluster_is_avoided_after_three_failures_in_a_row(clusters: Cluste
     assert clusters.is_known("35")
 
 
-def test_known_cluster_that_is_only_slow_is_asked_again(clusters: ClusterDirectory) -> None:
+def test_known_cluster_that_is_slow_is_used_again(clusters: ClusterDirectory) -> None:
     clusters.add("35")
     fail(clusters, "35", 10, unreachable=False)
     assert clusters.choose("35") == "35"
 
 
-def test_known_cluster_that_was_avoided_is_asked_after_a_minute(
-    clusters: ClusterDirectory, clock: Clock
-) -> None:
+def test_avoided_known_cluster_is_used_after_a_minute(clusters: ClusterDirectory, clock: Clock) -> None:
     clusters.add("35")
     fail(clusters, "35", FAILURES)
     clock.advance(60)
@@ -114,7 +112,7 @@ def test_known_cluster_that_was_avoided_is_asked_after_a_minute(
     assert clusters.choose("35") == "35"
 
 
-def test_memory_is_bounded_when_every_name_answers(clusters: ClusterDirectory, clock: Clock) -> None:
+def test_memory_is_bounded_when_every_cluster_responds(clusters: ClusterDirectory, clock: Clock) -> None:
     for number in range(1, 1000):
         clusters.choose(str(number))
         clusters.record_response(str(number))

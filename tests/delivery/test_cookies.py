@@ -15,7 +15,7 @@ NOW = 1_600_000_000.25
 LATER = 1_600_000_500  # an expiry that lies ahead of NOW
 LONG_AGO = 1_500_000_000
 
-# Text as it may come in: the surrogates are what a framework makes of bytes that are no UTF-8.
+# Cookies as frameworks pass them: bytes that are not UTF-8 become surrogates.
 any_text = st.text(alphabet=st.characters(), max_size=60)
 ids = st.text(alphabet=st.characters(exclude_categories=("Cs",)), min_size=1, max_size=60)
 cookie_like = st.text(alphabet="session#PC|%0123456789.abc-_ \u00e9\ud83d", max_size=80)
@@ -68,14 +68,16 @@ PARSED = [
 
 
 @pytest.mark.parametrize(("value", "expected"), [row[1:] for row in PARSED], ids=[row[0] for row in PARSED])
-def test_a_cookie_yields_its_living_ids(value: str | None, expected: tuple[str | None, str | None]) -> None:
+def test_cookie_yields_ids_that_have_not_expired(
+    value: str | None, expected: tuple[str | None, str | None]
+) -> None:
     assert parse_target_cookie(value, NOW) == expected
 
 
 @pytest.mark.parametrize(
     ("now", "expected"), [(1000.0, "s"), (999.0001, "s"), (1000.0001, None), (1001.0, None)]
 )
-def test_a_part_lives_until_the_clock_rounded_up_passes_its_expiry(now: float, expected: str | None) -> None:
+def test_part_expires_when_the_rounded_clock_passes_its_expiry(now: float, expected: str | None) -> None:
     assert parse_target_cookie("session#s#1000", now).session_id == expected
 
 
@@ -123,7 +125,7 @@ def test_the_hint_cookie_names_the_cluster_for_31_minutes() -> None:
     assert location_hint_cookie("35") == expected
 
 
-def test_a_cookie_answers_by_attribute_too() -> None:
+def test_cookie_has_attributes() -> None:
     cookie = location_hint_cookie("35")
 
     assert (cookie.name, cookie.value, cookie.max_age) == ("mboxEdgeCluster", "35", 1860)
@@ -139,7 +141,7 @@ def test_a_copied_cookie_is_a_cookie(copied: object) -> None:
 
 @settings(deadline=None)
 @given(session_id=ids, device_id=ids, now=st.floats(0, 4e9))
-def test_what_is_written_is_read_back(session_id: str, device_id: str, now: float) -> None:
+def test_written_ids_are_read_back(session_id: str, device_id: str, now: float) -> None:
     value = target_cookie(session_id, device_id, now).value
 
     assert parse_target_cookie(value, now) == (session_id, device_id)
@@ -149,7 +151,7 @@ def test_what_is_written_is_read_back(session_id: str, device_id: str, now: floa
 
 @settings(deadline=None)
 @given(session_id=any_text, device_id=any_text)
-def test_any_ids_make_a_cookie_of_plain_characters(session_id: str, device_id: str) -> None:
+def test_any_ids_make_a_cookie_of_ascii_characters(session_id: str, device_id: str) -> None:
     value = target_cookie(session_id, device_id, NOW).value
 
     assert value.isascii()
@@ -158,7 +160,7 @@ def test_any_ids_make_a_cookie_of_plain_characters(session_id: str, device_id: s
 
 @settings(deadline=None)
 @given(value=any_text | cookie_like | cookie_like.map(lambda text: quote(text, errors="replace")))
-def test_reading_any_text_never_raises_and_yields_what_can_be_sent(value: str) -> None:
+def test_reading_never_raises_and_yields_text_that_utf8_can_encode(value: str) -> None:
     for text in parse_target_cookie(value, 0.0):
         if text is not None:
             assert text

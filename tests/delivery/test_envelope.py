@@ -49,7 +49,7 @@ def enveloped(
     remote_views: Iterable[str] = (),
     stale: bool = False,
 ) -> TargetDeliveryResponse:
-    """An envelope around a response, of a call with session `s`."""
+    """Return the result for a response of a call with session `s`."""
     prepared = PreparedRequest(request or DeliveryRequest(request_id="r"), "s", cluster, False, visitor)
     response = response or DeliveryResponse(status=200)
     return envelope(prepared, response, method, NOW, [*remote_mboxes], [*remote_views], stale=stale)
@@ -60,7 +60,7 @@ def analytics(name: str) -> AnalyticsResponse:
 
 
 def place(name: str) -> dict[str, Any]:
-    """The fields that the envelope collects, each telling where it was."""
+    """Return the fields that the envelope collects, each with the name of its place."""
     options = [
         Option(response_tokens={"at": f"{name}-1"}),
         Option(),
@@ -96,7 +96,7 @@ DOCUMENTED_ORDER = [
 ]
 
 
-def test_an_empty_answer_has_the_keys_that_are_always_there() -> None:
+def test_empty_response_has_the_required_keys() -> None:
     result = enveloped(DeliveryResponse())
 
     assert result == {
@@ -113,7 +113,7 @@ def test_an_empty_answer_has_the_keys_that_are_always_there() -> None:
     }
 
 
-def test_what_the_locations_hold_is_listed_in_the_documented_order() -> None:
+def test_details_of_locations_are_listed_in_the_documented_order() -> None:
     result = enveloped(full_response())
 
     assert [one.payload.tnta for one in result["analytics_details"]] == DOCUMENTED_ORDER
@@ -135,7 +135,7 @@ def test_what_the_locations_hold_is_listed_in_the_documented_order() -> None:
     ],
     ids=["execute", "prefetch", "mbox", "option"],
 )
-def test_lists_with_nothing_in_them_are_absent(response: DeliveryResponse) -> None:
+def test_empty_lists_are_absent(response: DeliveryResponse) -> None:
     result = enveloped(response)
 
     assert not result.keys() & {"analytics_details", "trace", "response_tokens"}
@@ -149,7 +149,7 @@ def test_lists_with_nothing_in_them_are_absent(response: DeliveryResponse) -> No
         (VisitorId(tnt_id="d.35_0"), "session#s#1600001861|PC#d.35_0#1663244801", 63244800),
     ],
 )
-def test_the_target_cookie_carries_the_session_and_the_answered_tnt_id(
+def test_target_cookie_holds_the_session_and_the_tnt_id_of_the_response(
     visitor_id: VisitorId | None, value: str, max_age: int
 ) -> None:
     cookie = enveloped(DeliveryResponse(id=visitor_id))["target_cookie"]
@@ -165,7 +165,7 @@ def test_the_target_cookie_carries_the_session_and_the_answered_tnt_id(
         (None, "mboxedge35.tt.omtrdc.net", "35"),
     ],
 )
-def test_the_hint_cookie_names_the_requests_cluster_or_else_the_answers(
+def test_hint_cookie_names_the_cluster_of_the_request_or_the_response(
     cluster: str | None, edge_host: str | None, expected: str
 ) -> None:
     cookie = enveloped(DeliveryResponse(edge_host=edge_host), cluster=cluster)["target_location_hint_cookie"]
@@ -178,7 +178,7 @@ def test_without_a_cluster_there_is_no_hint_cookie(edge_host: str | None) -> Non
     assert "target_location_hint_cookie" not in enveloped(DeliveryResponse(edge_host=edge_host))
 
 
-def test_meta_tells_the_method_and_what_needs_the_server() -> None:
+def test_meta_names_the_method_and_the_remote_locations() -> None:
     result = enveloped(method="hybrid", remote_mboxes=("b", "a"), remote_views=("v",))
 
     assert result["meta"] == {
@@ -188,12 +188,12 @@ def test_meta_tells_the_method_and_what_needs_the_server() -> None:
     }
 
 
-def test_meta_tells_that_the_rules_may_not_be_the_latest() -> None:
+def test_meta_says_that_the_rules_are_stale() -> None:
     assert enveloped(stale=True)["meta"]["stale"] is True
     assert "stale" not in enveloped(stale=False)["meta"]
 
 
-def test_the_visitors_state_is_passed_on() -> None:
+def test_result_has_the_state_of_the_visitor() -> None:
     visitor = Visitor("org")
 
     assert enveloped(visitor=visitor)["visitor_state"] == visitor.get_state() != {}
@@ -215,7 +215,7 @@ def test_the_visitors_state_is_passed_on() -> None:
     ],
     ids=["first", "moved", "Target's domain", "visitor's cookie", "own domain", "no cluster", "on device"],
 )
-def test_a_hint_is_learned_from_answers_that_concern_all_visitors(
+def test_cluster_is_learned_from_responses_that_concern_all_visitors(
     cluster: str | None,
     by_cookie: bool,
     edge_host: str | None,
@@ -305,14 +305,14 @@ def test_attributes_are_read_only() -> None:
 
 
 @pytest.mark.parametrize("form", ["to_dict", "to_str", "to_json"])
-def test_the_forms_of_the_response_are_at_hand(form: str) -> None:
+def test_result_has_the_serializations_of_the_response(form: str) -> None:
     response = full_response()
 
     assert getattr(enveloped(response), form)() == getattr(response, form)()
 
 
 @COPIES
-def test_a_copy_is_a_result_again(copied: Callable[[TargetDeliveryResponse], TargetDeliveryResponse]) -> None:
+def test_copy_is_a_result(copied: Callable[[TargetDeliveryResponse], TargetDeliveryResponse]) -> None:
     result = enveloped(full_response(), cluster="28")
     other = copied(result)
 

@@ -157,7 +157,7 @@ ARTIFACTS = [
 @pytest.mark.parametrize(
     ("options", "expected"), [row[1:] for row in ARTIFACTS], ids=[row[0] for row in ARTIFACTS]
 )
-def test_the_artifact_lies_where_the_options_say(options: dict, expected: str) -> None:
+def test_artifact_url_follows_from_the_options(options: dict, expected: str) -> None:
     assert artifact_url("acme", **options) == expected
 
 
@@ -169,7 +169,7 @@ def test_the_artifact_lies_where_the_options_say(options: dict, expected: str) -
         ({"cdn_base_path": "cdn.acme.com"}, "https://cdn.acme.com/v1/geo"),
     ],
 )
-def test_the_geo_lookup_is_on_the_same_host_as_the_artifact(options: dict, expected: str) -> None:
+def test_geo_lookup_is_on_the_host_of_the_artifact(options: dict, expected: str) -> None:
     assert geo_url(**options) == expected
 
 
@@ -187,7 +187,7 @@ def test_the_geo_lookup_is_on_the_same_host_as_the_artifact(options: dict, expec
         ("", False),
     ],
 )
-def test_adobes_cdn_is_known_by_its_host(url: str, expected: bool) -> None:
+def test_adobe_cdn_is_recognized_by_its_host(url: str, expected: bool) -> None:
     assert is_adobe_cdn(url) is expected
 
 
@@ -204,7 +204,7 @@ def test_adobes_cdn_is_known_by_its_host(url: str, expected: bool) -> None:
         ("nott.omtrdc.net", True),
     ],
 )
-def test_a_custom_domain_is_one_that_is_not_targets(server_domain: str | None, expected: bool) -> None:
+def test_custom_domain_is_outside_of_targets_domain(server_domain: str | None, expected: bool) -> None:
     assert is_custom_domain(server_domain) is expected
 
 
@@ -259,13 +259,13 @@ def test_an_edge_host_names_its_cluster(edge_host: str | None, expected: str | N
 
 
 @pytest.mark.parametrize("hint", ["x@evil/", "35.evil.com", "a b", "35\n", "-", "é", "3" * 33, "", None])
-def test_a_hint_of_the_operator_must_fit_into_a_host_name(hint: str | None) -> None:
+def test_configured_cluster_must_fit_into_a_host_name(hint: str | None) -> None:
     assert configured_cluster(hint) is None
 
 
 @settings(deadline=None)
 @given(text=any_text | st.from_regex(r"[a-z]*\.[^.]*_[0-9]*", fullmatch=True))
-def test_no_cookie_can_lead_away_from_targets_hosts(text: str) -> None:
+def test_no_cookie_routes_outside_of_targets_hosts(text: str) -> None:
     for cluster in (cluster_of_device_id(text), cluster_number(text), configured_cluster(text)):
         host = urlsplit(delivery_url("acme", "org", "s1", cluster=cluster)).hostname
         assert host is not None
@@ -283,7 +283,7 @@ def test_no_cookie_can_lead_away_from_targets_hosts(text: str) -> None:
         ("localhost:8080", False, False),
     ],
 )
-def test_cookies_lead_away_from_a_custom_domain_only_over_https(
+def test_cookies_route_away_from_a_custom_domain_only_over_https(
     server_domain: str | None, secure: bool, expected: bool
 ) -> None:
     address = DeliveryAddress(

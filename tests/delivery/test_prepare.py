@@ -60,7 +60,7 @@ class CallOptions(msgspec.Struct):
 
 
 class Log:
-    """Keeps what is logged: (level, text)."""
+    """Logger that records (level, text)."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -79,7 +79,7 @@ class Log:
 
 
 class RateLimited:
-    """Keeps what is written to a rate-limited log: (kind, text, number)."""
+    """Rate-limited log that records (kind, text, number)."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, object]] = []
@@ -103,7 +103,7 @@ def prepared(
     wants_sdid: bool = True,
     **asked: Any,
 ) -> PreparedRequest:
-    """Prepare a request with ids `id1`, `id2`, … and no options but those that a test is about."""
+    """Prepare a request with ids `id1`, `id2`, … and the given options only."""
     numbers = count(1)
     defaults = RequestDefaults(
         lambda: f"id{next(numbers)}",
@@ -156,7 +156,7 @@ def mboxes(*names: str | None, **fields: Any) -> list[MboxRequest]:
         "broken cookie",
     ],
 )
-def test_the_session_id_is_the_cookies_then_the_options_then_a_new_one(
+def test_session_id_is_of_the_cookie_else_the_option_else_new(
     cookie: str | None, option: str | None, expected: str
 ) -> None:
     assert prepared(target_cookie=cookie, session_id=option).session_id == expected
@@ -181,7 +181,7 @@ ROUTES = [
 @pytest.mark.parametrize(
     ("cookie", "hint", "sticky", "expected"), [row[1:] for row in ROUTES], ids=[row[0] for row in ROUTES]
 )
-def test_a_request_is_routed_by_the_visitor_before_the_client(
+def test_cluster_of_the_visitor_precedes_that_of_the_client(
     cookie: str | None, hint: str | None, sticky: str | None, expected: tuple[str | None, bool]
 ) -> None:
     result = prepared(target_cookie=cookie, target_location_hint=hint, sticky_cluster=sticky)
@@ -189,7 +189,7 @@ def test_a_request_is_routed_by_the_visitor_before_the_client(
     assert (result.cluster, result.routed_by_cookie) == expected
 
 
-def test_cookies_do_not_route_where_they_must_not() -> None:
+def test_cookies_do_not_route_if_the_address_forbids_it() -> None:
     result = prepared(
         target_cookie=f"PC#d.35_0#{LATER}",
         target_location_hint="31",
@@ -205,7 +205,7 @@ def test_a_tnt_id_of_the_request_does_not_route() -> None:
     assert prepared(request).cluster is None
 
 
-def test_a_hint_that_is_no_cluster_is_told() -> None:
+def test_location_hint_that_is_not_a_cluster_is_logged() -> None:
     log = Log()
     prepared(target_location_hint="x@evil/", log=log)
 
@@ -224,7 +224,7 @@ def test_the_request_keeps_its_id_or_gets_one(own: str | None, expected: str) ->
 @pytest.mark.parametrize(
     ("own", "option", "expected"), [(5, 7, 5), (0, 7, 0), (None, 7, 7), (None, None, None)]
 )
-def test_the_environment_of_the_request_goes_before_the_clients(
+def test_environment_of_the_request_precedes_that_of_the_client(
     own: int | None, option: int | None, expected: int | None
 ) -> None:
     request = DeliveryRequest(environment_id=own)
@@ -271,7 +271,7 @@ PROPERTIES = [
     [row[1:] for row in PROPERTIES],
     ids=[row[0] for row in PROPERTIES],
 )
-def test_the_property_is_the_requests_then_the_clients(
+def test_property_is_of_the_request_else_of_the_client(
     own: ModelProperty | None,
     option: str | None,
     expected: ModelProperty | None,
@@ -318,7 +318,7 @@ def test_the_rest_of_the_context_is_untouched() -> None:
 # Execute, prefetch, notifications
 
 
-def test_mboxes_without_an_index_get_their_place() -> None:
+def test_mboxes_without_an_index_get_their_position() -> None:
     request = DeliveryRequest(
         execute=ExecuteRequest(mboxes=mboxes("a", "b")), prefetch=PrefetchRequest(mboxes=mboxes("c"))
     )
@@ -328,7 +328,7 @@ def test_mboxes_without_an_index_get_their_place() -> None:
     assert [(m.index, m.name) for m in result.prefetch.mboxes] == [(0, "c")]
 
 
-def test_an_index_that_is_there_stays() -> None:
+def test_given_index_is_kept() -> None:
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(index=7, name="a"), *mboxes("b")]))
 
     assert [m.index for m in prepared(request).request.execute.mboxes] == [7, 1]
@@ -390,7 +390,7 @@ PARTS = [
     [row[1:] for row in PARTS],
     ids=[row[0] for row in PARTS],
 )
-def test_a_part_that_asks_for_nothing_is_dropped(
+def test_empty_part_of_a_request_is_dropped(
     execute: ExecuteRequest | None,
     prefetch: PrefetchRequest | None,
     kept_execute: ExecuteRequest | None,
@@ -449,7 +449,7 @@ def test_invalid_notifications_alone_are_an_error_instead_of_an_empty_call(
     ],
     ids=lambda rest: next(iter(rest)),
 )
-def test_what_else_is_asked_for_is_sent_without_invalid_notifications(rest: dict[str, Any]) -> None:
+def test_rest_of_a_request_is_sent_without_invalid_notifications(rest: dict[str, Any]) -> None:
     request = DeliveryRequest(notifications=[Notification()], **rest)
 
     assert prepared(request).request.notifications is None
@@ -471,7 +471,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("address", "kept"), ADDRESSES)
-def test_an_address_that_is_none_is_ignored_and_counted(address: str, kept: str | None) -> None:
+def test_invalid_ip_address_is_ignored_and_counted(address: str, kept: str | None) -> None:
     ignored, limited = IgnoredInput(), RateLimited()
     for geo in (Geo(ip_address=address), Geo(ip_address=address, city="Rome")):
         request = DeliveryRequest(context=Context(channel="web", geo=geo))
@@ -485,13 +485,13 @@ def test_an_address_that_is_none_is_ignored_and_counted(address: str, kept: str 
     )
 
 
-def test_on_device_the_literal_for_an_unknown_address_is_left_to_the_lookup() -> None:
+def test_unknown_address_is_left_to_the_lookup_on_device() -> None:
     request = DeliveryRequest(context=Context(channel="web", geo=Geo(ip_address="unknownIpAddress")))
 
     assert prepared(request, wire=False).request.context.geo == Geo(ip_address="unknownIpAddress")
 
 
-def test_no_notifications_are_left_out() -> None:
+def test_empty_list_of_notifications_is_left_out() -> None:
     assert prepared(DeliveryRequest(notifications=[])).request.notifications is None
 
 
@@ -520,19 +520,19 @@ def test_an_empty_id_is_left_out() -> None:
     ],
     ids=["no id", "own tnt id", "empty tnt id", "other id"],
 )
-def test_the_tnt_id_is_the_requests_then_the_cookies(own: VisitorId | None, expected: VisitorId) -> None:
+def test_tnt_id_is_of_the_request_else_of_the_cookie(own: VisitorId | None, expected: VisitorId) -> None:
     assert prepared(DeliveryRequest(id=own), target_cookie=f"PC#d.35_0#{LATER}").request.id == expected
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, ECID), ("", ECID), ("mine", "mine")])
-def test_the_ecid_is_the_requests_then_the_visitors(own: str | None, expected: str) -> None:
+def test_ecid_is_of_the_request_else_of_the_visitor(own: str | None, expected: str) -> None:
     request = DeliveryRequest(id=VisitorId(marketing_cloud_visitor_id=own))
     result = prepared(request, visitor=Visitor(ORG, AMCV)).request
 
     assert result.id == VisitorId(marketing_cloud_visitor_id=expected)
 
 
-def test_a_device_id_longer_than_the_api_takes_is_as_none() -> None:
+def test_device_id_longer_than_the_api_accepts_counts_as_absent() -> None:
     assert prepared(target_cookie=f"PC#{'d' * 124}.35_0#{LATER}").request.id is None
 
 
@@ -572,7 +572,7 @@ def test_a_wrong_customer_id_is_an_error_with_its_path(given_ids: Any, path: str
 
 
 @pytest.mark.parametrize("wire", [True, False], ids=["wire", "device"])
-def test_lone_customer_ids_are_sent(wire: bool) -> None:
+def test_customer_ids_without_another_id_are_sent(wire: bool) -> None:
     log = Log()
     request = DeliveryRequest(id=VisitorId(customer_ids=customer_ids("2")))
     result = prepared(request, customer_ids={"u1": "1"}, log=log, wire=wire)
@@ -616,21 +616,21 @@ def test_on_device_a_cookie_without_device_id_counts_as_none() -> None:
     assert result.request.id == VisitorId(tnt_id="id2.28_0")
 
 
-def test_lone_customer_ids_stay_on_device_and_get_a_tnt_id() -> None:
+def test_customer_ids_without_another_id_get_a_tnt_id_on_device() -> None:
     result = prepared(wire=False, customer_ids={"u1": "1"}).request
 
     assert result.id == VisitorId(tnt_id="id2", customer_ids=customer_ids("1"))
 
 
 @pytest.mark.parametrize("known", ["tnt_id", "third_party_id", "marketing_cloud_visitor_id"])
-def test_an_id_that_buckets_is_enough(known: str) -> None:
+def test_no_tnt_id_is_made_next_to_an_id_that_buckets(known: str) -> None:
     request = DeliveryRequest(id=VisitorId(**{known: "x"}))
     ensure_visitor_id(request, "28", lambda: "new")
 
     assert request.id == VisitorId(**{known: "x"})
 
 
-def test_the_cookies_device_id_is_enough() -> None:
+def test_no_tnt_id_is_made_next_to_the_device_id_of_the_cookie() -> None:
     result = prepared(wire=False, target_cookie=f"PC#d#{LATER}").request
 
     assert result.id == VisitorId(tnt_id="d")
@@ -649,7 +649,7 @@ def with_analytics(**fields: Any) -> DeliveryRequest:
     return DeliveryRequest(experience_cloud=ExperienceCloud(analytics=AnalyticsRequest(**fields)))
 
 
-def test_analytics_are_logged_by_the_server_unless_asked_otherwise() -> None:
+def test_analytics_logging_defaults_to_server_side() -> None:
     assert analytics_of(prepared()) == AnalyticsRequest(logging="server_side")
     assert analytics_of(prepared(with_analytics(tracking_server="t"))) == AnalyticsRequest(
         logging="server_side", tracking_server="t"
@@ -658,7 +658,7 @@ def test_analytics_are_logged_by_the_server_unless_asked_otherwise() -> None:
 
 
 class Counting(Visitor):
-    """A visitor that keeps who asked for an SDID."""
+    """Visitor that records the consumers that SDIDs were requested for."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -672,7 +672,7 @@ class Counting(Visitor):
 @pytest.mark.parametrize(
     ("consumer_id", "asked"), [(None, "target-global-mbox"), ("", "target-global-mbox"), ("first", "first")]
 )
-def test_the_visitor_is_asked_once_for_the_consumers_sdid(consumer_id: str | None, asked: str) -> None:
+def test_sdid_of_the_consumer_is_requested_once(consumer_id: str | None, asked: str) -> None:
     visitor = Counting(ORG)
     result = prepared(visitor=visitor, consumer_id=consumer_id)
 
@@ -680,7 +680,7 @@ def test_the_visitor_is_asked_once_for_the_consumers_sdid(consumer_id: str | Non
     assert visitor.asked == [asked]
 
 
-def test_a_visitor_of_customer_ids_alone_is_not_asked_for_an_sdid() -> None:
+def test_visitor_of_customer_ids_alone_sends_no_sdid() -> None:
     visitor = Counting(ORG, None, {"u1": "1"})
     result = prepared(visitor=visitor, wants_sdid=False, consumer_id="first")
 
@@ -689,7 +689,7 @@ def test_a_visitor_of_customer_ids_alone_is_not_asked_for_an_sdid() -> None:
     assert result.request.id.customer_ids == customer_ids("1")
 
 
-def test_the_callers_sdid_is_kept_and_the_visitor_not_asked() -> None:
+def test_sdid_of_the_caller_is_kept_and_none_is_requested() -> None:
     visitor = Counting(ORG)
     own = "FEDCBA9876543210-FEDCBA9876543210"
     result = prepared(with_analytics(supplemental_data_id=own), visitor=visitor)
@@ -698,14 +698,14 @@ def test_the_callers_sdid_is_kept_and_the_visitor_not_asked() -> None:
     assert visitor.asked == []
 
 
-def test_without_a_visitor_the_callers_sdid_is_kept() -> None:
+def test_sdid_of_the_caller_is_kept_without_a_visitor() -> None:
     assert analytics_of(prepared(with_analytics(supplemental_data_id=SDID))).supplemental_data_id == SDID
 
 
 @pytest.mark.parametrize(
     "sdid", [SDID[:-1], SDID + "0", SDID.replace("-", "0"), "G" + SDID[1:], "-" + SDID[1:], "é" + SDID[1:]]
 )
-def test_a_wrong_sdid_is_an_error_and_the_visitor_not_asked(sdid: str) -> None:
+def test_wrong_sdid_raises_before_one_is_requested(sdid: str) -> None:
     with pytest.raises(OptionError) as caught:
         prepared(with_analytics(supplemental_data_id=sdid), visitor=(visitor := Counting(ORG)))
 
@@ -713,7 +713,7 @@ def test_a_wrong_sdid_is_an_error_and_the_visitor_not_asked(sdid: str) -> None:
     assert visitor.asked == []
 
 
-def test_an_error_comes_before_the_visitor_is_asked() -> None:
+def test_error_is_raised_before_an_sdid_is_requested() -> None:
     visitor = Counting(ORG)
     with pytest.raises(OptionError):
         prepared(visitor=visitor, customer_ids={"k": 5.5})
@@ -749,7 +749,7 @@ AUDIENCE_MANAGERS = [
     [row[1:] for row in AUDIENCE_MANAGERS],
     ids=[row[0] for row in AUDIENCE_MANAGERS],
 )
-def test_audience_manager_is_the_callers_then_the_visitors_pair(
+def test_audience_manager_is_of_the_caller_else_a_pair_of_the_visitor(
     own: AudienceManager | None, cookie: str | None, expected: AudienceManager | None
 ) -> None:
     request = DeliveryRequest(experience_cloud=ExperienceCloud(audience_manager=copy.deepcopy(own)))
@@ -759,7 +759,7 @@ def test_audience_manager_is_the_callers_then_the_visitors_pair(
 
 
 class EmptyVisitor:
-    """A foreign visitor that knows nothing, in the least helpful way."""
+    """Foreign visitor without any values."""
 
     def get_visitor_values(self) -> Any:
         return None
@@ -771,13 +771,13 @@ class EmptyVisitor:
         return None
 
 
-def test_a_visitor_that_knows_nothing_changes_nothing() -> None:
+def test_visitor_without_values_changes_nothing() -> None:
     without = prepared().request
 
     assert prepared(visitor=EmptyVisitor()).request == without
 
 
-def test_the_visitor_is_handed_on() -> None:
+def test_prepared_request_has_the_visitor() -> None:
     visitor = Visitor(ORG)
 
     assert prepared(visitor=visitor).visitor is visitor
@@ -824,7 +824,7 @@ def test_one_request_serves_two_visitors() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(cookie=st.text(alphabet=st.characters()), hint=st.text(alphabet=st.characters(), max_size=8))
-def test_nothing_that_a_visitor_sends_raises(cookie: str, hint: str) -> None:
+def test_no_input_of_a_visitor_raises(cookie: str, hint: str) -> None:
     result = prepared(target_cookie=cookie, target_location_hint=hint, visitor=Visitor(ORG, cookie))
 
     assert result.cluster is None or result.cluster.isalnum()

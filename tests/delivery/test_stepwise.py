@@ -42,7 +42,7 @@ response = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=150)
 @given(response)
-def test_the_result_is_that_of_decoding_the_whole(value: dict[str, Any]) -> None:
+def test_result_equals_decoding_at_once(value: dict[str, Any]) -> None:
     body = json.dumps(value).encode()
     assert decode_in_steps(body, DeliveryResponse, int) == DeliveryResponse.from_json(body)
 
@@ -60,7 +60,7 @@ def test_the_result_is_that_of_decoding_the_whole(value: dict[str, Any]) -> None
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_refused_as_in_the_whole(body: Any) -> None:
+def test_broken_constraint_raises_as_decoding_at_once_does(body: Any) -> None:
     text = json.dumps(body).encode()
     for decode in (DeliveryResponse.from_json, lambda body: decode_in_steps(body, DeliveryResponse, int)):
         with pytest.raises(ConstraintError):
@@ -77,12 +77,12 @@ def test_what_does_not_fit_is_refused_as_in_the_whole(body: Any) -> None:
     ],
     ids=["cut", "more-behind", "not-utf-8", "too-deep"],
 )
-def test_what_is_no_json_is_refused(text: bytes) -> None:
+def test_text_that_is_not_json_raises(text: bytes) -> None:
     with pytest.raises(ConstraintError):
         decode_in_steps(text, DeliveryResponse, int)
 
 
-def test_the_steps_are_many_and_each_may_end_it() -> None:
+def test_check_is_called_often_and_ends_decoding_by_raising() -> None:
     mboxes = [{"index": index, "name": "x" * 100} for index in range(10_000)]
     body = json.dumps({"status": 200, "execute": {"mboxes": mboxes}}).encode()
     steps: list[None] = []

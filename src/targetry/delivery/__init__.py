@@ -1,1 +1,1 @@
-"""The wire road: what is sent to the Delivery API, and what is made of its answer."""
+"""Shape of Delivery API requests and results: preparation, hosts, cookies and the envelope."""

@@ -1,12 +1,12 @@
-"""The grammar of the two cookies that Target's server-side SDKs read and write (spec/delivery.md §4).
+"""Reading and writing of the `mbox` and `mboxEdgeCluster` cookies (docs/cookies.md).
 
 The value of the `mbox` cookie is a list of parts, each with its own expiry:
 
     value = part *( "|" part )
-    part  = name "#" text "#" expires [ "#" ignored ]      name, text percent-encoded; expires in epoch seconds
+    part  = name "#" text "#" expires [ "#" ignored ]
 
-It comes from a browser, so it may hold anything: reading it never raises. What it yields can always be
-encoded as UTF-8.
+Name and text are percent-encoded; `expires` is in epoch seconds. The value comes from a browser, so
+it can hold anything: reading never raises, and the ids that it yields can be encoded as UTF-8.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.
 
 
 class TargetCookie(NamedTuple):
-    """What a target cookie says that has not expired."""
+    """Ids of a target cookie that have not expired."""
 
     session_id: str | None = None
     device_id: str | None = None
 
 
 class Cookie(dict[str, Any]):
-    """A cookie to be set: keys `name`, `value`, and its age in seconds as `max_age` and as `maxAge`.
+    """Cookie for the application to set, as a dict and with attributes.
 
-    The documentation spells the age one way and the official package the other, so both keys are there
-    (spec/divergences.md D-03).
+    Keys: `name`, `value`, and the age in seconds as `max_age` and as `maxAge`, because the
+    documentation and the official package spell it differently (docs/migrating.md#d-03).
     """
 
     __slots__ = ()
@@ -57,11 +57,19 @@ class Cookie(dict[str, Any]):
 
 
 def parse_target_cookie(value: str | None, now: float) -> TargetCookie:
-    """Read the session id and the device id (tnt id) out of an `mbox` cookie; an empty one counts as absent."""
+    """Read the session id and the device id (tnt id) from an `mbox` cookie.
+
+    Args:
+        value: The cookie's value as it came from the browser.
+        now: Epoch seconds; rounded up before parts are checked for expiry.
+
+    Returns:
+        Both ids, None where they are absent, empty or expired. The last of several wins.
+    """
     if not value:
         return TargetCookie()
     if "#" not in value:
-        value = unquote(value)  # some frameworks percent-encode, and do not decode, the value as a whole
+        value = unquote(value)  # some frameworks percent-encode the whole value
     session_id = device_id = None
     for name, text in _living_parts(value, ceil(now)):
         if name == SESSION_ID_COOKIE:
@@ -72,7 +80,10 @@ def parse_target_cookie(value: str | None, now: float) -> TargetCookie:
 
 
 def target_cookie(session_id: str, device_id: str | None, now: float) -> Cookie:
-    """The `mbox` cookie that carries these ids from `now` on; it lives as long as its longest-lived part."""
+    """Return the `mbox` cookie for these ids; its age is that of its longest-lived part.
+
+    `now` is in epoch seconds. A session id lives for 31 minutes, a device id for 732 days.
+    """
     device_id = device_id or ""
     if (session_id + device_id).encode("utf-8", "replace").translate(None, _UNRESERVED):
         session_id, device_id = _encoded(session_id), _encoded(device_id)
@@ -86,7 +97,7 @@ def target_cookie(session_id: str, device_id: str | None, now: float) -> Cookie:
 
 
 def location_hint_cookie(cluster: str) -> Cookie:
-    """The `mboxEdgeCluster` cookie that keeps a visitor on this edge cluster."""
+    """Return the `mboxEdgeCluster` cookie that keeps a visitor on this edge cluster."""
     max_age = LOCATION_HINT_MAX_AGE
     return Cookie(name=LOCATION_HINT_COOKIE, value=cluster, max_age=max_age, maxAge=max_age)
 
@@ -101,7 +112,7 @@ def _living_parts(value: str, seconds: int) -> list[tuple[str, str]]:
 
 
 def _expiry(text: str) -> float:
-    """The expiry as a number, below every clock when it is none (a fraction is some other SDK's)."""
+    """Return the expiry as a number, minus infinity for other text; some SDKs write a fraction."""
     try:
         return float(text) if "." in text else int(text)
     except ValueError:

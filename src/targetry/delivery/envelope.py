@@ -1,4 +1,4 @@
-"""The answer in its envelope: what `get_offers` and `send_notifications` hand back (spec/client.md §7, delivery.md §8)."""
+"""Results of `get_offers` and `send_notifications`: the response with cookies, state and meta."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _KEYS = frozenset(
 
 
 class _Key(Generic[T]):
-    """An attribute that reads the key of its name."""
+    """Attribute that reads the key of its name."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -56,21 +56,22 @@ class _Key(Generic[T]):
 
 
 class _OfResponse(_Key[T]):
-    """An attribute that reads the `DeliveryResponse`'s attribute of its name."""
+    """Attribute that reads the attribute of its name from the `DeliveryResponse`."""
 
     def __get__(self, result: Any, owner: type) -> Any:
         return self if result is None else getattr(result.get("response"), self.name, None)
 
 
 class TargetDeliveryResponse(dict[str, Any]):
-    """The result of a call: a dict with the documented keys, each an attribute too (`None` where it is absent).
+    """Result of a call: a dict with the documented keys, each an attribute too (None if absent).
 
-    `request` is what was sent or decided, `response` the answer. The cookies are to be set by the application,
-    `visitor_state` and, for a page that at.js continues, `get_server_state()` are for the page.
+    `request` is the request as it was sent or decided, `response` the `DeliveryResponse`. The
+    application sets the cookies; the page gets `visitor_state` and, where at.js continues from it,
+    `get_server_state()`.
 
-    Keyword arguments of other names are dropped, as by the official class of this name; other keys can be added
-    afterwards, as to the dicts that the official client returns. The attributes of the `DeliveryResponse` can be
-    read from the result itself, for code that expects the bare response.
+    Keyword arguments of other names are dropped, as by the official class of this name. Other keys
+    can be added afterwards, as to the dicts that the official client returns. Attributes of the
+    `DeliveryResponse` are attributes of the result too, for code that expects the bare response.
     """
 
     __slots__ = ()
@@ -99,25 +100,28 @@ class TargetDeliveryResponse(dict[str, Any]):
         super().__init__({name: value for name, value in values.items() if name in _KEYS})
 
     def copy(self) -> TargetDeliveryResponse:
-        """Return a shallow copy, which is a result too."""
+        """Return a shallow copy of the same class."""
         copied = TargetDeliveryResponse()
         copied.update(self)
         return copied
 
     def to_dict(self) -> dict[str, Any]:
-        """The `DeliveryResponse` as its `to_dict()`."""
+        """Return `to_dict()` of the `DeliveryResponse`."""
         return (self.response or DeliveryResponse()).to_dict()
 
     def to_str(self) -> str:
-        """The `DeliveryResponse` as its `to_str()`."""
+        """Return `to_str()` of the `DeliveryResponse`."""
         return (self.response or DeliveryResponse()).to_str()
 
     def to_json(self) -> str:
-        """The `DeliveryResponse` as its `to_json()`."""
+        """Return `to_json()` of the `DeliveryResponse`."""
         return (self.response or DeliveryResponse()).to_json()
 
     def get_server_state(self) -> dict[str, Any]:
-        """Request and response in wire form, for `window.targetGlobalSettings.serverState` of a page with at.js."""
+        """Return request and response in wire form, for a page with at.js.
+
+        The page assigns it to `window.targetGlobalSettings.serverState`.
+        """
         return {
             "request": msgspec.json.decode((self.request or DeliveryRequest()).to_json()),
             "response": msgspec.json.decode((self.response or DeliveryResponse()).to_json()),
@@ -134,9 +138,16 @@ def envelope(
     *,
     stale: bool = False,
 ) -> TargetDeliveryResponse:
-    """Put an answer into its envelope. `method` is the one actually used; `remote_*` in the order to be shown.
+    """Build the result of a call.
 
-    `stale`: the rules that decided may no longer be the latest.
+    Args:
+        prepared: The request as it was sent or decided.
+        response: The response, of the server or of the device engine.
+        method: The decisioning method that was used, for `meta`.
+        now: Epoch seconds, from which the ages of the cookies count.
+        remote_mboxes: Names of mboxes that need the server, in the order to show.
+        remote_views: The same for views.
+        stale: Whether the rules that decided are older than the client accepts as current.
     """
     analytics: list[AnalyticsResponse] = []
     traces: list[dict[str, Any]] = []
@@ -179,17 +190,17 @@ def envelope(
     if tokens:
         values["response_tokens"] = tokens
     result = TargetDeliveryResponse.__new__(TargetDeliveryResponse)
-    result.update(values)  # all keys are known, so none is checked
+    result.update(values)  # all keys are known, so no check is needed
     return result
 
 
 def learned_cluster(
     prepared: PreparedRequest, response: DeliveryResponse, server_domain: str | None = None
 ) -> str | None:
-    """The cluster that later calls of all visitors should go to, if this answer tells one (spec/delivery.md §5).
+    """Return the cluster that later calls of all visitors go to, None if the response names none.
 
-    An answer to a call that a visitor's own cookie routed tells nothing about others, and a `server_domain` of
-    one's own is not left for a cluster that nobody asked for (spec/divergences.md D-27, B-51).
+    The response to a call that a visitor's cookie routed says nothing about other visitors. A
+    custom `server_domain` is not left for a cluster of a response (docs/migrating.md#d-27).
     """
     if prepared.routed_by_cookie or is_custom_domain(server_domain):
         return None
@@ -202,7 +213,7 @@ def _collect(
     traces: list[dict[str, Any]],
     tokens: list[dict[str, Any]],
 ) -> None:
-    """Add what one part of the answer holds."""
+    """Append analytics, traces and response tokens of one part of the response."""
     for place in places:
         if place.analytics is not None:
             analytics.append(place.analytics)

@@ -1,4 +1,4 @@
-"""Response headers that are found by their names in any case."""
+"""Case-insensitive response headers of an exception."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, overload
 
 
 class ResponseHeaders(dict[str, str]):
-    """The headers of an exception's response: lower-case names, which lookups may spell in any case."""
+    """Response headers with lower-case names; lookups ignore case."""
 
     __slots__ = ()
 

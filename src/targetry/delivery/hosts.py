@@ -1,7 +1,8 @@
-"""Where requests go: edge clusters, and the URLs of the Delivery API, the artifact and the geo lookup.
+"""Hosts and URLs of the Delivery API, its edge clusters, the artifact and the geo lookup.
 
-A cluster comes from a visitor's cookie and becomes part of a host name. So only what Adobe's clusters look like, a
-small number, counts as one: neither `x@10.0.0.1/` nor `zz9` chooses where the server sends its requests.
+A cluster comes from a visitor's cookie and becomes part of a host name. Only a number of at most
+three digits, as Adobe's clusters have, counts as one: neither `x@10.0.0.1/` nor `zz9` can choose
+the host that the application sends its requests to (server-side request forgery).
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ _MAX_HINT_LENGTH = 32
 
 
 class DeliveryAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a client posts its Delivery API requests: its own host, or an edge cluster.
+    """Address of a client's Delivery API requests: its own host, or an edge cluster.
 
-    The own host is `server_domain` (which may carry a port), else that of the client code. Empty texts count as
-    absent. `secure=False` means plain HTTP.
+    The own host is `server_domain` (a host with an optional port), else that of the client code.
+    Empty texts count as absent. `secure=False` means plain HTTP.
     """
 
     client: str
@@ -40,7 +41,7 @@ class DeliveryAddress(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
 
     def url(self, session_id: str, cluster: str | None = None) -> str:
-        """Return the URL of a request, at the own host where no cluster is given."""
+        """Return the URL of a request, at the own host if no cluster is given."""
         if cluster:
             host = f"{EDGE_CLUSTER_PREFIX}{cluster}.{HOST}"
         else:
@@ -52,7 +53,7 @@ class DeliveryAddress(msgspec.Struct, frozen=True, kw_only=True):
         return f"{url}&version={_in_query(self.version)}" if self.version else url
 
     def parse(self, url: str) -> tuple[str, str | None] | None:
-        """Return session id and cluster of a URL that `url` has built, None of any other."""
+        """Return session id and cluster of a URL that `url` has built, None for another URL."""
         try:
             parts = urlsplit(url)
             session_ids = parse_qs(parts.query).get("sessionId", [""])
@@ -66,20 +67,21 @@ class DeliveryAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> str:
-        """The account that requests are for, whatever host they go to."""
+        """Client code and organization id: the account, whatever the host."""
         return f"{self.client} {self.organization_id}"
 
     @property
     def allows_cookie_clusters(self) -> bool:
-        """Whether a visitor's cookie may lead away from the own host.
+        """Whether a visitor's cookie can route a request away from the own host.
 
-        Not from a custom domain over plain HTTP: there nothing proves that the other host is Adobe's.
+        False for a custom domain over plain HTTP, where no certificate proves that the other host
+        is Adobe's.
         """
         return self.secure is not False or not is_custom_domain(self.server_domain)
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text, such as a UUID, stands in a query as it is."""
+    """Return whether a text, such as a UUID, needs no encoding in a query."""
     return text.isascii() and text.replace("-", "").isalnum()
 
 
@@ -87,7 +89,7 @@ def _encoded(text: str) -> str:
     return quote_plus(text, errors="replace")
 
 
-_in_query = lru_cache(maxsize=64)(_encoded)  # for what is the same on every call of a client
+_in_query = lru_cache(maxsize=64)(_encoded)  # for values that all calls of a client share
 
 
 def artifact_url(
@@ -100,10 +102,10 @@ def artifact_url(
     artifact_location: str | None = None,
     artifact_format: str | None = None,
 ) -> str:
-    """Where the rule artifact lies: `artifact_location` itself, or its place on the CDN (spec/decisioning.md §2.1).
+    """Return the URL of the rule artifact: `artifact_location` itself, or its URL on the CDN.
 
-    `environment` may have any name and is lower-cased (spec/divergences.md D-10). `artifact_format` is `json`
-    (the default) or `bin`.
+    `environment` is lower-cased and otherwise free (docs/migrating.md#d-10). `artifact_format` is
+    `json` (the default) or `bin`.
     """
     if artifact_location:
         return artifact_location
@@ -116,12 +118,12 @@ def artifact_url(
 
 
 def geo_url(*, cdn_environment: str | None = None, cdn_base_path: str | None = None) -> str:
-    """Where an IP address is turned into a place (spec/decisioning.md §3)."""
+    """Return the URL of the geo lookup, which answers the location of an IP address."""
     return f"{_cdn(cdn_environment, cdn_base_path)}/v1/geo"
 
 
 def is_adobe_cdn(url: str) -> bool:
-    """Whether a URL lies on Adobe's CDN, which is not to be polled more often than every 5 minutes (D-52)."""
+    """Return whether a URL is on Adobe's CDN, which is polled at most every five minutes."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -131,7 +133,7 @@ def is_adobe_cdn(url: str) -> bool:
 
 @lru_cache(maxsize=64)
 def is_custom_domain(server_domain: str | None) -> bool:
-    """Whether `server_domain` is a host of one's own, which no learned hint may displace (D-27)."""
+    """Return whether `server_domain` is outside of Adobe's domain; no response changes it then."""
     if not server_domain:
         return False
     host = server_domain.partition(":")[0].rstrip(".").lower()
@@ -139,9 +141,9 @@ def is_custom_domain(server_domain: str | None) -> bool:
 
 
 def cluster_number(text: str | None) -> str | None:
-    """Return `text` if it is an edge cluster as a visitor or the service may name it, else None.
+    """Return `text` if it is an edge cluster as a cookie or the service names it, else None.
 
-    Adobe's are numbers: 28, 35, 41.
+    Adobe's clusters are numbers: 28, 35, 41.
     """
     if not text or len(text) > _MAX_CLUSTER_DIGITS or text[0] == "0":
         return None
@@ -149,14 +151,14 @@ def cluster_number(text: str | None) -> str | None:
 
 
 def configured_cluster(hint: str | None) -> str | None:
-    """Return the `target_location_hint` of a client if it can be part of a host name, else None."""
+    """Return the client option `target_location_hint` if a host name can hold it, else None."""
     if not hint or len(hint) > _MAX_HINT_LENGTH:
         return None
     return hint if hint.isascii() and hint.isalnum() else None
 
 
 def cluster_of_device_id(device_id: str | None) -> str | None:
-    """The cluster in the profile location of a device id: `35` of `abc.35_0`."""
+    """Return the cluster in the profile location of a device id: `35` of `abc.35_0`."""
     if not device_id:
         return None
     location = device_id.split(".")
@@ -168,7 +170,7 @@ def cluster_of_device_id(device_id: str | None) -> str | None:
 
 @lru_cache(maxsize=64)
 def cluster_of_edge_host(edge_host: str | None) -> str | None:
-    """The cluster in the host name of an edge: `35` of `mboxedge35.tt.omtrdc.net`."""
+    """Return the cluster in an edge's host name: `35` of `mboxedge35.tt.omtrdc.net`."""
     if not edge_host:
         return None
     labels = edge_host.split(".")

@@ -1,7 +1,7 @@
-"""The caller's request, filled with what cookies, visitor and configuration say (spec/delivery.md §2, §5 to §7).
+"""Preparation of a request: ids, cluster, property, context and defaults (docs/delivery.md).
 
-`prepare` works on the client's own snapshot of the request and edits it in place: no object of the caller's is
-touched. It runs on every call, mostly with nothing to fix; so each step first looks whether there is anything to do.
+`prepare` edits the client's own copy of the request in place, never an object of the caller's. It
+runs on every call, mostly with nothing to fill in, so each step first checks whether it has work.
 """
 
 from __future__ import annotations
@@ -52,17 +52,19 @@ _LONGEST_ID = 128
 _NOT_IN_A_SESSION_ID = frozenset(" ?/")
 
 _PROPERTY_MISMATCH = property_token_mismatch("%s", "%s")
-# What a visitor may have had a hand in is logged at DEBUG only.
+# Values that can come from a visitor are logged at DEBUG only.
 _MBOX_INVALID = MESSAGES["MBOX_INVALID"] + "mbox %d has no name; it is left out"
 _NOTIFICATION_INVALID = MESSAGES["NOTIFICATION_INVALID"] + "notification %d has %s; it is left out"
 _LEFT_OUT = "Left out: %r"
-_NO_ADDRESS = "An IP address is ignored: context.geo.ip_address is none; pass the address of the visitor alone (%d so far)"
+_NO_ADDRESS = (
+    "Ignored context.geo.ip_address: not an IP address; pass the visitor's address alone (%d ignored so far)"
+)
 _IGNORED_ADDRESS = "Ignored IP address: %r"
-_HINT_INVALID = "Location hint %r cannot be an edge cluster, going on without it."
+_HINT_INVALID = "Ignored location hint %r: not the number of an edge cluster"
 
 
 class LoggerLike(Protocol):
-    """Logger of a client: each method takes a text with %-placeholders, and its arguments."""
+    """Logger of a client: each method takes a text with %-placeholders and its arguments."""
 
     def debug(self, message: str, /, *args: object) -> object: ...
     def warning(self, message: str, /, *args: object) -> object: ...
@@ -70,10 +72,10 @@ class LoggerLike(Protocol):
 
 
 class PreparedRequest(msgspec.Struct, frozen=True):
-    """A request that is ready to be sent or decided, and what the envelope must know about how it came to be.
+    """Request that is ready to be sent or decided, with the values that the result needs.
 
-    `cluster` is where the request is routed. `routed_by_cookie` tells that this is the visitor's own cluster (of
-    the target cookie or the hint cookie), so the answer must not become other visitors' default.
+    `cluster` is the edge cluster of the request. `routed_by_cookie` says that it is the visitor's
+    own, from the target cookie or the hint cookie: it must not become the default of others.
     """
 
     request: DeliveryRequest
@@ -83,7 +85,7 @@ class PreparedRequest(msgspec.Struct, frozen=True):
     visitor: VisitorLike | None = None
 
     def set_geo(self, geo: Geo | None) -> None:
-        """Decide by this place."""
+        """Replace the geo location that the request is decided by."""
         if self.request.context is not None:
             self.request.context.geo = geo
 
@@ -104,13 +106,13 @@ class VisitorOptions(Protocol):
 
 
 class WarningLog(Protocol):
-    """A log that writes at most one line per minute of each `kind`."""
+    """Log that writes at most one line per minute of each `kind`."""
 
     def warning(self, kind: str, message: str, /, *args: object) -> object: ...
 
 
 class IgnoredInput(msgspec.Struct):
-    """Numbers of inputs that calls went on without: each was logged, or its kind was within the same minute."""
+    """Counts of ignored inputs; each was logged, unless its kind was logged in the same minute."""
 
     ip_addresses: int = 0
     mboxes: int = 0
@@ -118,10 +120,12 @@ class IgnoredInput(msgspec.Struct):
 
 
 class RequestDefaults(msgspec.Struct):
-    """What is the same for all calls of a client, for a while.
+    """Defaults of a client's requests, the same for all its calls until one of them changes.
 
-    `sticky_cluster` is the client's own, configured or learned; `timezone_offset` the server's, in minutes east.
-    `routes_by_cookie`: the cluster in a visitor's target cookie decides where the request is sent.
+    Attributes:
+        sticky_cluster: The client's own edge cluster, configured or learned from a response.
+        timezone_offset: The offset of the machine's time zone in minutes east.
+        routes_by_cookie: Whether the cluster in a visitor's target cookie routes the request.
     """
 
     new_id: Callable[[], str]
@@ -145,10 +149,20 @@ def prepare(
     wire: bool,
     wants_sdid: bool = True,
 ) -> PreparedRequest:
-    """Fill the request in place. `now` is in epoch seconds.
+    """Fill in the request in place and return it with its session id and cluster.
 
-    `wire=False` prepares for an on-device decision, which cannot do without a visitor id.
-    With `wants_sdid` the visitor is asked for its SDID once, after everything that can raise. Raises `OptionError`.
+    Args:
+        request: The client's copy of the caller's request.
+        options: The options of the call that identify the visitor.
+        defaults: The defaults of the client.
+        visitor: The visitor of the call, None if it has none.
+        now: Epoch seconds.
+        wire: Whether the request is for the server; a decision on device needs a visitor id.
+        wants_sdid: Whether to ask the visitor for an SDID, once, after all checks that can raise.
+
+    Raises:
+        OptionError: A customer id or SDID is wrong, or all notifications are invalid and the
+            request asks for nothing else; the path names the field.
     """
     new_id, log = defaults.new_id, defaults.log
     session_id, device_id = options.session_id, None
@@ -202,10 +216,11 @@ def prepare(
 
 
 def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Callable[[], str]) -> None:
-    """Give a request a tnt id when it has none of the ids that visitors are bucketed by.
+    """Give a request a tnt id if it has none of the ids that visitors are bucketed by.
 
-    Customer ids do not count, as only the server knows which visitor they mean; neither does a tnt id with nothing before
-    its profile location (`.28_0`), which all visitors with a damaged cookie would share.
+    Customer ids do not count: only the server knows the visitor that they belong to. A tnt id with
+    nothing before its profile location (`.28_0`) does not count either: all visitors with a damaged
+    cookie would share it.
     """
     visitor_id = request.id
     if visitor_id is None:
@@ -219,7 +234,7 @@ def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Cal
 
 
 def _usable(cookie: TargetCookie) -> TargetCookie:
-    """The ids that the API takes: what a browser has garbled must not fail this visitor's every call."""
+    """Drop ids that the API rejects, so that a damaged cookie does not fail the visitor's calls."""
     session_id, device_id = cookie
     if session_id and (
         len(session_id) > _LONGEST_ID
@@ -265,7 +280,10 @@ def _fill_id(
 def _known_customer_ids(
     visitor: VisitorLike | None, customer_ids: CustomerIdsInput | None
 ) -> list[CustomerId]:
-    """The call's customer ids, else the visitor's; a visitor of ours then has the call's in its state too."""
+    """Return the customer ids of the call, else the visitor's.
+
+    Those of the call also become part of the state of a `Visitor`.
+    """
     if customer_ids is None:
         return customer_ids_of_state(visitor.get_state()) if visitor is not None else []
     known = parse_customer_ids(customer_ids)
@@ -289,7 +307,7 @@ def _fill_property(request: DeliveryRequest, property_token: str | None, log: Lo
 def _check_address(
     context: Context, geo: Geo, address: str, defaults: RequestDefaults, *, wire: bool
 ) -> None:
-    """Go on without an address that is none; on device, the literal for an unknown one is left to the lookup."""
+    """Remove a text that is not an IP address; on device, `unknown` is left to the geo lookup."""
     if is_ip_address(address) or (address == UNKNOWN_IP_ADDRESS and not wire):
         return
     geo.ip_address = None
@@ -302,7 +320,7 @@ def _check_address(
 
 
 def _numbered(mboxes: list[MboxRequest], defaults: RequestDefaults) -> list[MboxRequest] | None:
-    """The mboxes that have a name; one without an index gets its place among them, from 0 (D-09)."""
+    """Return the mboxes that have a name, with their positions as missing indexes."""
     place = 0
     for mbox in mboxes:
         if not mbox.name:
@@ -330,7 +348,8 @@ def _leave_out_invalid_notifications(
 ) -> None:
     """Keep the notifications with an id, a timestamp and a type that the API knows.
 
-    Raises `OptionError` where none of them has, and the request asks for nothing else: there is nothing to send.
+    Raises:
+        OptionError: No notification is valid and the request asks for nothing else.
     """
     valid = []
     for position, notification in enumerate(notifications):
@@ -362,7 +381,7 @@ def _fill_experience_cloud(
     values: Mapping[str, str] | None,
     consumer_id: str | None,
 ) -> None:
-    """Fill in Audience Manager and Analytics; `consumer_id` is whom the visitor's SDID is for, None for no SDID."""
+    """Fill in Audience Manager and Analytics; without a `consumer_id` no SDID is requested."""
     cloud = request.experience_cloud
     if cloud is None:
         cloud = request.experience_cloud = ExperienceCloud()
@@ -381,7 +400,7 @@ def _fill_experience_cloud(
 
 
 def _audience_manager(values: Mapping[str, str]) -> AudienceManager | None:
-    """Region and blob of the visitor, when both are there and both are such as the API takes (D-31)."""
+    """Return region and blob of the visitor if the API accepts both (docs/migrating.md#d-31)."""
     region, blob = values.get("MCAAMLH"), values.get("MCAAMB")
     if not region or not blob or len(blob) > _LONGEST_BLOB:
         return None

@@ -1,8 +1,8 @@
-"""Decoding of a large response in steps, so that a deadline can end it and other threads get their turn.
+"""Stepwise decoding of large responses, so that a deadline can end it and other threads can run.
 
-A JSON decoder written in C lets no other thread run until it has finished, and of some megabytes that takes longer than
-an event loop may be held up. Here a large value is split into its members first, which is twenty times faster than
-decoding it, and each member is decoded by itself. The result is that of decoding the whole.
+A JSON decoder written in C lets no other thread run until it has finished, and some megabytes take
+longer than an event loop can be blocked. Here a large value is split into its members first, which
+is twenty times faster than decoding it, and each member is decoded by itself. The result is equal.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from targetry.models.constraint import ConstraintError, root_of
 
 LARGE_BYTES: Final = 256 * 1024
 _STEP_BYTES: Final = 32 * 1024  # decoded at once
-_MAX_DEPTH: Final = 12  # of splitting: each level looks at all bytes once more
+_MAX_DEPTH: Final = 12  # of splitting: each level reads all bytes once more
 
 M = TypeVar("M", bound=Model)
 Check = Callable[[], object]
 
 
 def decode_in_steps(body: bytes, model: type[M], check: Check) -> M:
-    """Return `model.from_json(body)`; `check` is called before each step and may raise to end it.
+    """Return `model.from_json(body)`, with a call of `check` before each step.
 
-    Raises ConstraintError (a ValueError) for what `from_json` refuses.
+    Raises:
+        ConstraintError: The body is not JSON or breaks a constraint; a `ValueError`.
+        Exception: Whatever `check` raises to end the decoding.
     """
     try:
         return _model(body, model, check, 0)
