@@ -118,4 +118,4 @@ def test_memory_is_bounded_when_every_cluster_responds(clusters: ClusterDirector
         clusters.record_response(str(number))
     known = [number for number in range(1, 1000) if clusters.is_known(str(number))]
     assert known == list(range(968, 1000))
-    assert len(clusters._tried) == 0
+    assert len(clusters._trials) == 0
