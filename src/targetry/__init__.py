@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from targetry import models
+from targetry._client.flag_evaluator import FlagDetails
 from targetry._client.sync_client import TargetClient
 from targetry._client.visitor_decisions import Activity, Decision, Experience, PreparedVisitor
 from targetry.artifacts.refresh import RefreshResult
@@ -45,6 +46,7 @@ __all__ = [
     "DeadlineError",
     "Decision",
     "Experience",
+    "FlagDetails",
     "NoThreadError",
     "NotReadyError",
     "OpenApiException",

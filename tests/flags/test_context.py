@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.arbitrary_values import anything
 from targetry import OptionError
-from targetry.flags.context import FlagSubject, TargetingKey, read_context, targeting_key
+from targetry.flags.context import FlagSubject, TargetingKey, checked_targeting_key, read_context
 from targetry.flags.errors import FlagError
 from targetry.models import Address, ClientHints, Context, CustomerId, Geo, Order, Product, VisitorId
 
@@ -121,7 +121,7 @@ def test_parameter_is_the_text_of_its_value(value: Any, text: str) -> None:
     ],
 )
 def test_targeting_key_is_the_id_that_the_option_names(kind: str, expected: VisitorId) -> None:
-    assert read_context("u1", {}, targeting_key(kind)).id == expected
+    assert read_context("u1", {}, checked_targeting_key(kind)).id == expected
 
 
 @pytest.mark.parametrize(
@@ -142,20 +142,20 @@ def test_targeting_key_adds_nothing_that_is_known(
 
 
 def test_targeting_key_is_a_parameter_too_where_the_option_names_one() -> None:
-    options = targeting_key(parameter="targetingKey")
+    options = checked_targeting_key(parameter="targetingKey")
     assert read_context("u1", {}, options).parameters == {"targetingKey": "u1"}
 
 
 @pytest.mark.parametrize("kind", ["", "email", "customer:", "customer:" + "x" * 51, None, 3])
 def test_targeting_key_of_an_unknown_kind_is_refused(kind: Any) -> None:
     with pytest.raises(OptionError, match="targeting_key"):
-        targeting_key(kind)
+        checked_targeting_key(kind)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, 3])
 def test_targeting_key_parameter_must_be_a_name(name: Any) -> None:
     with pytest.raises(OptionError, match="targeting_key_parameter"):
-        targeting_key(parameter=name)
+        checked_targeting_key(parameter=name)
 
 
 def nested(levels: int) -> Any:

@@ -57,6 +57,8 @@ def test_attribute_that_is_missing_is_not_found(content: Any) -> None:
         ("string", "", ""),
         ("object", {"a": [1]}, {"a": [1]}),
         ("object", [1], [1]),
+        ("dict", {"a": 1}, {"a": 1}),
+        ("list", [1], [1]),
     ],
 )
 def test_value_of_the_wanted_type_is_returned(wanted: FlagType, value: Any, expected: Any) -> None:
@@ -72,6 +74,8 @@ def test_value_of_the_wanted_type_is_returned(wanted: FlagType, value: Any, expe
         *[("integer", value) for value in (True, 1.5, 2.0**54, float("inf"), float("nan"), "1", None)],
         *[("float", value) for value in (False, 2**53 + 1, 10**400, "1.0", None)],
         *[("string", value) for value in (1, True, None, ["a"])],
+        *[("dict", value) for value in ([], "{}", None)],
+        *[("list", value) for value in ({}, "[]", None)],
         *[("object", value) for value in ("{}", 1, True, None)],
     ],
 )
@@ -88,8 +92,8 @@ def test_value_of_another_type_is_a_mismatch(wanted: FlagType, value: Any) -> No
         (1, "integer"),
         (1.0, "float"),
         ("", "string"),
-        ({}, "object"),
-        ([], "object"),
+        ({}, "dict"),
+        ([], "list"),
         (None, None),
     ],
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar, Unpack
+from typing import Any, Final, Generic, Self, TypeVar, Unpack, overload
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
@@ -19,6 +19,7 @@ from targetry._client.call_options import (
     offer_settings,
     offers_call,
 )
+from targetry._client.flag_evaluator import FlagDetails, Flow, Step, details_of, wanted_type
 from targetry._client.options import ClientSettings, client_settings
 from targetry._client.pipeline import (
     Attempt,
@@ -37,9 +38,11 @@ from targetry.delivery.stepwise import LARGE_BYTES
 from targetry.errors import NoThreadError, OptionError, TransportError
 from targetry.http import AsyncHttpTransport
 from targetry.http.protocol import AsyncTransport, HttpResponse
+from targetry.models import Geo
 
 Client = TypeVar("Client", bound="AsyncTargetClient")
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 class AsyncTargetClient(BaseClient):
@@ -114,6 +117,56 @@ class AsyncTargetClient(BaseClient):
             prepared.set_geo(await self._geo.resolve(address, enabled=True))
         return decisions.visitor(prepared, given.get("parameters"), is_located=address is not None)
 
+    @overload
+    async def flag(
+        self,
+        key: str,
+        default: None,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Any: ...
+
+    @overload
+    async def flag(
+        self,
+        key: str,
+        default: D,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> D: ...
+
+    async def flag(
+        self,
+        key: str,
+        default: object,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """As `TargetClient.flag`."""
+        return (await self.flag_details(key, default, visitor=visitor, context=context)).value
+
+    async def flag_details(
+        self,
+        key: str,
+        default: D,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> FlagDetails[D]:
+        """As `TargetClient.flag_details`."""
+        flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
+        return details_of(await self._run(flow), default)
+
+    async def all_flags(
+        self, *, visitor: PreparedVisitor | None = None, context: Mapping[str, Any] | None = None
+    ) -> dict[str, FlagDetails[Any]]:
+        """As `TargetClient.all_flags`."""
+        evaluations = await self._run(self._flags.evaluate_all(visitor, context))
+        return {one.key: details_of(one, None) for one in evaluations}
+
     async def refresh_artifact(
         self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S
     ) -> RefreshResult:
@@ -155,6 +208,26 @@ class AsyncTargetClient(BaseClient):
             else 0
         )
         return super()._let_go() + own
+
+    async def _run(self, flow: Flow[T]) -> T:
+        """Drive a flow: look places up and call the Delivery API for it."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    result = await self._step(step)
+                except Exception as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(result)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    async def _step(self, step: Step) -> Geo | TargetDeliveryResponse | None:
+        if isinstance(step, CallSettings):
+            return await self._decide(step)
+        return step if self._geo is None else await self._geo.resolve(step, enabled=True)
 
     async def _decide(self, offer: CallSettings) -> TargetDeliveryResponse:
         pipeline = self._pipeline

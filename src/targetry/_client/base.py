@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, ClassVar
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from targetry._client.decisioning_engine import DecisioningEngine
+from targetry._client.flag_evaluator import FlagEvaluator
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
 from targetry._client.visitor_decisions import Decision, PreparedVisitor
-from targetry._runtime.forks import ensure_after_fork
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
 from targetry.errors import OptionError
@@ -38,6 +39,11 @@ class BaseClient:
         self._runtime = ClientRuntime(checked)
         self._pipeline = self._runtime.pipeline
         self._method = checked.decisioning_method
+        self._flags = FlagEvaluator(
+            self._pipeline.visitor_decisions,
+            check_open=self._runtime.check_open,
+            log=RateLimitedLog(self._runtime.log),
+        )
 
     @staticmethod
     def get_visitor_cookie_name(organization_id: str, encoded: bool = False) -> str:
@@ -92,7 +98,7 @@ class BaseClient:
 
     def stats(self) -> ClientStats:
         """The books of this client: notifications, artifact, geo lookups."""
-        return self._runtime.stats()
+        return replace(self._runtime.stats(), flags=self._flags.stats())
 
     def _refresh(self, force: bool) -> Future[RefreshResult]:
         self._check_open()
@@ -116,9 +122,7 @@ class BaseClient:
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     def _check_open(self) -> None:
-        ensure_after_fork()
-        if self._runtime.needs_check:
-            self._runtime.check()
+        self._runtime.check_open()
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

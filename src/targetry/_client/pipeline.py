@@ -158,6 +158,7 @@ class OfferPipeline:
             self._prepare_visitor,
             engine=engine,
             client_code=options.client,
+            property_token=options.property_token,
             method=options.decisioning_method,
             cluster=lambda: self._defaults.sticky_cluster,
             report=report,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from targetry._client.decisioning_engine import DecisioningEngine
+from targetry._client.flag_evaluator import FlagStats
 from targetry._client.impression_report import ImpressionReport
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
@@ -57,7 +58,7 @@ class ClientStats(msgspec.Struct, frozen=True):
     API refused, `handler_failures` the event handlers that raised. `ignored` counts input that calls went on without.
     `threads_refused`: how many threads the system has refused
     to all clients of this process. `unusable_rules` counts the rules of the artifact in use that cannot be used, by cause;
-    `skipped_rules` counts how often decisions skipped a rule that could not be evaluated, by activity and cause.
+    `flags` counts evaluations of flags. `skipped_rules` counts how often decisions skipped a rule that could not be evaluated, by activity and cause.
     """
 
     notifications: NotifierStats
@@ -69,6 +70,7 @@ class ClientStats(msgspec.Struct, frozen=True):
     threads_refused: int = 0
     unusable_rules: dict[str, int] = {}
     skipped_rules: dict[str, int] = {}
+    flags: FlagStats | None = None
 
 
 class ClientRuntime:
@@ -182,6 +184,12 @@ class ClientRuntime:
             self.engine.wait_ready()
         finally:
             self._opened.set()
+
+    def check_open(self) -> None:
+        """Raise `ClosedError` after `close`. Every call begins here."""
+        ensure_after_fork()
+        if self.needs_check:
+            self.check()
 
     def check(self) -> None:
         """Raise `ClosedError` after `close`; else start what could not be started before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
@@ -16,6 +16,7 @@ from targetry._client.call_options import (
     offers_call,
 )
 from targetry._client.callbacks import CallbackPool
+from targetry._client.flag_evaluator import FlagDetails, Flow, Step, details_of, wanted_type
 from targetry._client.options import client_settings
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
@@ -26,11 +27,13 @@ from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.errors import ApiException
 from targetry.http.protocol import HttpResponse
+from targetry.models import Geo
 
 if TYPE_CHECKING:
     from multiprocessing.pool import AsyncResult
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 
 class TargetClient(BaseClient):
@@ -127,6 +130,80 @@ class TargetClient(BaseClient):
             prepared.set_geo(self._geo.resolve(address, enabled=True))
         return decisions.visitor(prepared, given.get("parameters"), is_located=address is not None)
 
+    @overload
+    def flag(
+        self,
+        key: str,
+        default: None,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Any: ...
+
+    @overload
+    def flag(
+        self,
+        key: str,
+        default: D,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> D: ...
+
+    def flag(
+        self,
+        key: str,
+        default: object,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the value of a flag: of an mbox's offer, or of an attribute of its JSON offer.
+
+        On device nothing waits, except for the place of an IP address where rules ask for places. The first
+        evaluation of a visitor, mbox and experience within a minute is an impression.
+
+        Args:
+            key: `mbox`, or `mbox:attribute.attribute`.
+            default: returned where the flag has no value of this type, and for any failure. None takes any value.
+            visitor: from this client's `visitor`; a context then adds mbox parameters.
+            context: the visitor and its situation by the Delivery API's names: `targetingKey`, `tntId`, `url`,
+                `userAgent`, `geo` …; other names are mbox parameters, `profile.` ones profile parameters.
+
+        Raises:
+            OptionError: an argument is of a type that no flag takes. Nothing else is raised.
+        """
+        return (self.flag_details(key, default, visitor=visitor, context=context)).value
+
+    def flag_details(
+        self,
+        key: str,
+        default: D,
+        *,
+        visitor: PreparedVisitor | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> FlagDetails[D]:
+        """As `flag`, with variant, reason, error code and metadata of the evaluation."""
+        flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
+        return details_of(self._run(flow), default)
+
+    def all_flags(
+        self, *, visitor: PreparedVisitor | None = None, context: Mapping[str, Any] | None = None
+    ) -> dict[str, FlagDetails[Any]]:
+        """Evaluate all flags that the rules decide, without impressions.
+
+        Returns:
+            Mbox names, and `mbox:member` for each member of a JSON offer, to details; the value is None where the
+            default would apply. The global mbox is left out.
+
+        Raises:
+            OptionError: an argument is of the wrong type; or the client is server-side, so that it knows no flags.
+            NotReadyError: there are no rules yet.
+            ClosedError: the client is closed.
+        """
+        evaluations = self._run(self._flags.evaluate_all(visitor, context))
+        return {one.key: details_of(one, None) for one in evaluations}
+
     def refresh_artifact(self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S) -> RefreshResult:
         """Request the artifact now instead of at the next poll, and wait for what comes of it.
 
@@ -176,6 +253,26 @@ class TargetClient(BaseClient):
         return self._callbacks.submit(
             lambda: call(offer, submitted), offer.callback, offer.err_callback, deadline
         )
+
+    def _run(self, flow: Flow[T]) -> T:
+        """Drive a flow: look places up and call the Delivery API for it."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    result = self._step(step)
+                except Exception as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(result)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    def _step(self, step: Step) -> Geo | TargetDeliveryResponse | None:
+        if isinstance(step, CallSettings):
+            return self._decide(step)
+        return step if self._geo is None else self._geo.resolve(step, enabled=True)
 
     def _decide(self, offer: CallSettings, submitted: float | None = None) -> TargetDeliveryResponse:
         pipeline = self._pipeline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, Protocol, TypedDict
 
 import msgspec
@@ -16,6 +16,7 @@ from targetry._runtime import validators
 from targetry.delivery.cookies import Cookie, target_cookie
 from targetry.delivery.prepare import PreparedRequest
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
+from targetry.device.logic.facts import RuleFailure
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import NotReadyError, OptionError
@@ -141,7 +142,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
     _outcome: MboxOutcome | None
     _rules: RuleSet | None
     _visitor: PreparedVisitor
-    _report: Callable[[PreparedVisitor, MboxOutcome], bool]
+    _report: Callable[[PreparedRequest, MboxOutcome], bool]
     _is_shown: bool = False
 
     @property
@@ -220,7 +221,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         if self._is_shown or self._outcome is None or not self._outcome.impressions:
             return False
         self._is_shown = True
-        return self._report(self._visitor, self._outcome)
+        return self._report(self._visitor._prepared, self._outcome)
 
     def _meta(self) -> dict[str, Any] | None:
         outcome, rules = self._outcome, self._rules
@@ -247,6 +248,7 @@ class VisitorDecisions:
         prepare: prepares a request for an on-device decision.
         engine: None for a server-side client.
         client_code: part of the bucketing key.
+        property_token: the client's own.
         method: the client's decisioning method.
         cluster: returns the edge cluster that impressions go to.
         report: hands impressions over; must not block.
@@ -259,15 +261,17 @@ class VisitorDecisions:
         *,
         engine: RuleSource | None,
         client_code: str,
+        property_token: str | None,
         method: DecisioningMethod,
         cluster: Callable[[], str | None],
         report: Callable[[ImpressionReport], bool],
         skipped_rules: SkippedRules,
     ) -> None:
-        self._prepare = prepare
+        self.prepare = prepare
+        self.client_code = client_code
+        self.property_token = property_token
+        self.method = method
         self._engine = engine
-        self._client_code = client_code
-        self._is_on_device = method is _ON_DEVICE
         self._cluster = cluster
         self._hand_over = report
         self._skipped_rules = skipped_rules
@@ -305,7 +309,16 @@ class VisitorDecisions:
             else validators.any_text("target_cookie", target_cookie),
             customer_ids=None if customer_ids is None else parse_customer_ids(customer_ids),
         )
-        return self._prepare(offer.request, offer)
+        return self.prepare(offer.request, offer)
+
+    def check_visitor(self, visitor: object) -> None:
+        """Raise `OptionError` unless it is a visitor of this client."""
+        if type(visitor) is not PreparedVisitor or visitor._owner is not self:
+            raise OptionError("visitor", "must be from client.visitor of this client")
+
+    def rules_in_use(self) -> tuple[RuleSet | None, bool]:
+        """Return the rules to decide by, None for none, and whether they may no longer be the latest."""
+        return (None, False) if self._engine is None else self._engine.in_use()
 
     def address_to_find(self, prepared: PreparedRequest) -> Geo | None:
         """Return the place whose IP address has to be looked up first, since rules ask for places."""
@@ -325,7 +338,7 @@ class VisitorDecisions:
         facts = visitor_facts(
             request.id,
             context,
-            self._client_code,
+            self.client_code,
             own,
             request._property.token if request._property is not None else None,
         )
@@ -337,15 +350,15 @@ class VisitorDecisions:
     ) -> Decision:
         """Decide one mbox. Raises `OptionError`, or `NotReadyError` on device without rules."""
         if type(visitor) is not PreparedVisitor or visitor._owner is not self:
-            raise OptionError("visitor", "must be from client.visitor of this client")
+            self.check_visitor(visitor)
         if type(name) is not str or not name:
             name = _checked_name(name)
         assert self._engine is not None  # the visitor could not have been made
         rules, is_stale = self._engine.in_use()
         if rules is None:
-            if self._is_on_device:
+            if self.method is _ON_DEVICE:
                 raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
-            return Decision(name, False, None, None, visitor, self._report)
+            return Decision(name, False, None, None, visitor, self.report)
         merged = None
         if parameters:
             merged = _checked(parameters)
@@ -358,19 +371,23 @@ class VisitorDecisions:
         outcome = None
         if not (visitor._has_unknown_place and rules.geo_targeting_enabled):
             outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
-        decision = Decision(name, is_stale, outcome, rules, visitor, self._report)
+        decision = Decision(name, is_stale, outcome, rules, visitor, self.report)
         if outcome is not None:
             if outcome.failures:
-                self._skipped_rules.note(outcome.failures)
+                self.note_failures(outcome.failures)
             if shown and outcome.impressions:
                 decision._is_shown = True
-                self._report(visitor, outcome)
+                self.report(visitor._prepared, outcome)
         return decision
 
-    def _report(self, visitor: PreparedVisitor, outcome: MboxOutcome) -> bool:
+    def note_failures(self, failures: Iterable[RuleFailure]) -> None:
+        """Count and log rules that could not be evaluated."""
+        self._skipped_rules.note(failures)
+
+    def report(self, prepared: PreparedRequest, outcome: MboxOutcome) -> bool:
+        """Hand the impressions of a decision over, and return whether they were accepted."""
         impressions = outcome.impressions
-        report = ImpressionReport(visitor._prepared, impressions, len(impressions), self._cluster())
-        return self._hand_over(report)
+        return self._hand_over(ImpressionReport(prepared, impressions, len(impressions), self._cluster()))
 
 
 def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from targetry.models.reading import read
 from targetry.models.scalars import ReadMode, shown, type_name
 from targetry.visitor import parse_customer_ids
 
-__all__ = ["FlagSubject", "TargetingKey", "read_context", "targeting_key"]
+__all__ = ["FlagSubject", "TargetingKey", "checked_targeting_key", "read_context"]
 
 IdField = Literal["third_party_id", "tnt_id", "marketing_cloud_visitor_id"]
 _ID_FIELDS: Final[dict[str, IdField]] = {
@@ -63,7 +63,7 @@ class TargetingKey(msgspec.Struct, frozen=True):
     parameter: str | None = None
 
 
-def targeting_key(kind: object = "third_party_id", parameter: object = None) -> TargetingKey:
+def checked_targeting_key(kind: object = "third_party_id", parameter: object = None) -> TargetingKey:
     """Check the options `targeting_key` and `targeting_key_parameter`. Raises `OptionError`."""
     if parameter is not None and (not isinstance(parameter, str) or not 1 <= len(parameter) <= _LONGEST_NAME):
         raise OptionError(
@@ -124,6 +124,21 @@ def read_context(
         raise FlagError("INVALID_CONTEXT", f"context: cannot be read: {type(error).__name__}") from error
 
 
+def read_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Read the attributes that a context adds to a prepared visitor, which are mbox parameters only.
+
+    Raises:
+        FlagError: `INVALID_CONTEXT` with the path of what is wrong, or belongs to the visitor.
+    """
+    for name in attributes:
+        if name in _ID_FIELDS or name in _RESERVED or name in ("context", "targetingKey"):
+            raise FlagError("INVALID_CONTEXT", f"context.{name}: belongs to the visitor, which was given")
+    subject = read_context(None, attributes)
+    if subject.profile_parameters:
+        raise FlagError("INVALID_CONTEXT", "context.profile: belongs to no prepared visitor; give no visitor")
+    return subject.parameters
+
+
 class _Reader:
     def __init__(self, options: TargetingKey) -> None:
         self._options = options
@@ -150,7 +165,7 @@ class _Reader:
             else:
                 for path, scalar in _flattened(name, value):
                     self._add(path, scalar)
-        if key:
+        if key is not None and key != "":
             self._add_targeting_key(key)
         subject.parameters, subject.profile_parameters = self._parameters, self._profile
         return subject

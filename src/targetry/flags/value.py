@@ -11,7 +11,8 @@ from targetry.flags.key import FlagKey
 from targetry.models import Option
 from targetry.models.scalars import shown
 
-FlagType = Literal["boolean", "integer", "float", "string", "object"]
+FlagType = Literal["boolean", "integer", "float", "string", "dict", "list", "object"]
+"""`object` is a dict or a list, as in OpenFeature."""
 
 _EXACT: Final = 2**53  # the integers of JavaScript end here
 
@@ -92,17 +93,20 @@ def _float(value: Any) -> Any:
     return number if number == value else UNDEFINED
 
 
-_TYPES: Final[tuple[tuple[type | tuple[type, ...], FlagType], ...]] = (
+_TYPES: Final[tuple[tuple[type, FlagType], ...]] = (
     (int, "integer"),
     (float, "float"),
     (str, "string"),
-    ((Mapping, list, tuple), "object"),
+    (dict, "dict"),
+    (list, "list"),
 )
 _CONVERTERS: Final[dict[FlagType, Callable[[Any], Any]]] = {
     "boolean": lambda value: value if type(value) is bool else UNDEFINED,
     "integer": _integer,
     "float": _float,
     "string": lambda value: value if type(value) is str else UNDEFINED,
+    "dict": lambda value: value if type(value) is dict else UNDEFINED,
+    "list": lambda value: value if type(value) is list else UNDEFINED,
     "object": lambda value: value if type(value) in (dict, list) else UNDEFINED,
 }
 _NAMES: Final = {

@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from targetry import AsyncTargetClient, PreparedVisitor, RefreshResult, TargetClient, TargetDeliveryResponse
+from targetry import (
+    AsyncTargetClient,
+    FlagDetails,
+    PreparedVisitor,
+    RefreshResult,
+    TargetClient,
+    TargetDeliveryResponse,
+)
 from targetry.attributes import AttributesProvider
 
 
@@ -17,6 +24,9 @@ class Skin(Protocol):
     def get_attributes(self, names: Iterable[str], **options: Any) -> AttributesProvider: ...
     def send_notifications(self, **options: Any) -> TargetDeliveryResponse: ...
     def visitor(self, **given: Any) -> PreparedVisitor: ...
+    def flag(self, key: str, default: Any, **given: Any) -> Any: ...
+    def flag_details(self, key: str, default: Any, **given: Any) -> FlagDetails[Any]: ...
+    def all_flags(self, **given: Any) -> dict[str, FlagDetails[Any]]: ...
     def refresh_artifact(self, force: bool = False, timeout: float = 10) -> RefreshResult: ...
     def flush(self, timeout: float = 10) -> bool: ...
     def close(self, timeout: float = 2) -> None: ...
@@ -41,6 +51,15 @@ class Blocking:
 
     def visitor(self, **given: Any) -> PreparedVisitor:
         return self.client.visitor(**given)
+
+    def flag(self, key: str, default: Any, **given: Any) -> Any:
+        return self.client.flag(key, default, **given)
+
+    def flag_details(self, key: str, default: Any, **given: Any) -> FlagDetails[Any]:
+        return self.client.flag_details(key, default, **given)
+
+    def all_flags(self, **given: Any) -> dict[str, FlagDetails[Any]]:
+        return self.client.all_flags(**given)
 
     def refresh_artifact(self, force: bool = False, timeout: float = 10) -> RefreshResult:
         return self.client.refresh_artifact(force, timeout)
@@ -75,6 +94,15 @@ class Looped:
 
     def visitor(self, **given: Any) -> PreparedVisitor:
         return self._runner.run(self.client.visitor(**given))
+
+    def flag(self, key: str, default: Any, **given: Any) -> Any:
+        return self._runner.run(self.client.flag(key, default, **given))
+
+    def flag_details(self, key: str, default: Any, **given: Any) -> FlagDetails[Any]:
+        return self._runner.run(self.client.flag_details(key, default, **given))
+
+    def all_flags(self, **given: Any) -> dict[str, FlagDetails[Any]]:
+        return self._runner.run(self.client.all_flags(**given))
 
     def refresh_artifact(self, force: bool = False, timeout: float = 10) -> RefreshResult:
         return self._runner.run(self.client.refresh_artifact(force, timeout))

@@ -1,0 +1,417 @@
+"""Flags of a client: evaluated on device where the rules decide the mbox, else by the Delivery API.
+
+The evaluator does not wait: its flows yield what a client has to wait for (the place of an address, a call of
+`get_offers`) and get the result sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final, Generic, Literal, NamedTuple, TypedDict, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from targetry._client.call_options import CallSettings, checked_copy
+from targetry._client.visitor_decisions import PreparedVisitor, VisitorDecisions
+from targetry._runtime.rate_limited_log import RateLimitedLog
+from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.delivery.prepare import PreparedRequest
+from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
+from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.ruleset import RuleSet
+from targetry.errors import ApiException, ClosedError, NotReadyError, OptionError
+from targetry.flags.context import FlagSubject, checked_targeting_key, read_context, read_parameters
+from targetry.flags.errors import ErrorCode, FlagError
+from targetry.flags.evaluation import (
+    FlagEvaluation,
+    Metadata,
+    Reason,
+    evaluate_on_device,
+    evaluate_response,
+    failed,
+)
+from targetry.flags.key import DEFAULT_SEPARATOR, FlagKey, FlagKeys
+from targetry.flags.value import FlagType, type_of
+from targetry.flags.window import DEFAULT_WINDOW_S, ImpressionWindow, checked_window
+from targetry.geo.lookup import needs_lookup
+from targetry.messages import DECISIONING_ENGINE_NOT_READY
+from targetry.models import (
+    DecisioningMethod,
+    DeliveryRequest,
+    ExecuteRequest,
+    Geo,
+    MboxRequest,
+    ModelProperty,
+    PrefetchRequest,
+)
+from targetry.models.scalars import shown, type_name
+
+T = TypeVar("T")
+
+TARGETING_KEY: Final = "targetingKey"
+_ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
+_SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
+
+Impressions = Literal["once", "always", "never"]
+Step = Geo | CallSettings
+"""What a flow waits for: the place of an address (a `Geo` is sent), or an answer (a `TargetDeliveryResponse`)."""
+
+Flow = Generator[Step, Any, T]
+
+
+class FlagOptions(TypedDict, total=False):
+    """How flags are evaluated, all optional.
+
+    Attributes:
+        separator: one character between mbox and attribute, ":".
+        flags: other names of flags, each with the key that it stands for.
+        targeting_key: the id that a context's targeting key is: `third_party_id` (default), `tnt_id`,
+            `marketing_cloud_visitor_id` or `customer:<integration code>`.
+        targeting_key_parameter: the mbox parameter that holds the targeting key too.
+        impressions: `once` (default) for each visitor, mbox and experience within the window, `always`, or `never`.
+        impression_window: seconds, 60.
+    """
+
+    separator: str
+    flags: Mapping[str, str] | None
+    targeting_key: str
+    targeting_key_parameter: str | None
+    impressions: Impressions
+    impression_window: float
+
+
+class FlagDetails(msgspec.Struct, Generic[T], frozen=True):
+    """The evaluation of a flag.
+
+    Attributes:
+        key: as it was given.
+        value: of the default's type; the default itself where nothing else applies.
+        variant: name of the experience, else its id.
+        reason: `STATIC`, `TARGETING_MATCH`, `SPLIT`, `DEFAULT`, `STALE`, `UNKNOWN` (decided by the Delivery API),
+            or `ERROR`.
+        error_code: OpenFeature's code, with the reason `ERROR`.
+        error_message: what was wrong.
+        metadata: ids and names of activity, experience and offer, `decisioningMethod`, `flagSetId`, `version`.
+    """
+
+    key: str
+    value: T
+    variant: str | None
+    reason: Reason
+    error_code: ErrorCode | None
+    error_message: str | None
+    metadata: Metadata
+
+
+class FlagStats(msgspec.Struct, frozen=True):
+    """Counts of evaluations by reason and by error code, and of impressions left out as repeated."""
+
+    reasons: dict[str, int]
+    error_codes: dict[str, int]
+    impressions_repeated: int
+
+
+class FlagEvaluator:
+    """Evaluates flags for one client; its options are those of `FlagOptions`. `check_open` raises `ClosedError`.
+
+    Raises:
+        OptionError: an option is wrong.
+    """
+
+    def __init__(
+        self,
+        decisions: VisitorDecisions,
+        *,
+        check_open: Callable[[], None],
+        log: RateLimitedLog,
+        separator: object = DEFAULT_SEPARATOR,
+        flags: object = None,
+        targeting_key: object = "third_party_id",
+        targeting_key_parameter: object = None,
+        impressions: object = "once",
+        impression_window: object = DEFAULT_WINDOW_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._decisions = decisions
+        self._check_open = check_open
+        self._log = log
+        self._keys = FlagKeys(separator, flags)
+        self._targeting = checked_targeting_key(targeting_key, targeting_key_parameter)
+        if impressions not in ("once", "always", "never"):
+            raise OptionError("impressions", f"must be once, always or never, not {shown(impressions)}")
+        self._impressions: Impressions = impressions
+        self._window = ImpressionWindow(checked_window(impression_window))
+        self._clock = clock
+        self._reasons: Counter[str] = Counter()
+        self._error_codes: Counter[str] = Counter()
+        self._repeated = 0
+
+    def stats(self) -> FlagStats:
+        """Return the counts as they are now."""
+        return FlagStats(dict(self._reasons), dict(self._error_codes), self._repeated)
+
+    def evaluate(
+        self,
+        key: str,
+        wanted: FlagType | None,
+        visitor: PreparedVisitor | None,
+        context: Mapping[str, Any] | None,
+    ) -> Flow[FlagEvaluation]:
+        """Evaluate one flag; any failure is a result.
+
+        Raises:
+            OptionError: an argument is of the wrong type.
+        """
+        self._check_arguments(key, visitor, context)
+        evaluation = yield from self._caught(key, self._evaluate(key, wanted, visitor, context or {}))
+        return self._counted(evaluation)
+
+    def evaluate_all(
+        self, visitor: PreparedVisitor | None, context: Mapping[str, Any] | None
+    ) -> Flow[list[FlagEvaluation]]:
+        """Evaluate all flags that the rules decide, in the order of their keys, without impressions.
+
+        Of a JSON offer each first-level member is a flag too.
+
+        Raises:
+            OptionError: an argument is of the wrong type; or the client is server-side.
+            NotReadyError: there are no rules yet.
+            FlagError: `INVALID_CONTEXT`, which concerns all flags.
+        """
+        self._check_open()
+        self._check_arguments("", visitor, context)
+        if self._decisions.method is _SERVER_SIDE:
+            raise OptionError("decisioning_method", "is server-side, so no flags are known here")
+        rules, is_stale = self._decisions.rules_in_use()
+        if rules is None:
+            raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
+        subject = self._subject(visitor, context or {})
+        yield from self._find_place(rules, subject)
+        evaluations = []
+        for name in sorted(rules.decided_mboxes - {rules.global_mbox}):
+            try:
+                evaluation = self._on_device(name, FlagKey(name), None, rules, is_stale, subject, None)
+            except FlagError as error:
+                evaluation = failed(name, error)
+            evaluations.append(self._counted(evaluation))
+            if isinstance(evaluation.value, dict):
+                evaluations += [
+                    replace(evaluation, key=f"{name}{self._keys.separator}{member}", value=value)
+                    for member, value in evaluation.value.items()
+                    if member and "." not in member
+                ]
+        return evaluations
+
+    def _check_arguments(self, key: object, visitor: object, context: object) -> None:
+        if not isinstance(key, str):
+            raise OptionError("key", f"must be a str, not {type_name(key)}")
+        if visitor is not None:
+            self._decisions.check_visitor(visitor)
+        if context is not None and not isinstance(context, Mapping):
+            raise OptionError("context", f"must be a mapping, not {type_name(context)}")
+
+    def _caught(self, key: str, flow: Flow[FlagEvaluation]) -> Flow[FlagEvaluation]:
+        try:
+            return (yield from flow)
+        except FlagError as error:
+            failure = error
+        except (ClosedError, NotReadyError) as error:
+            failure = FlagError("PROVIDER_NOT_READY", str(error))
+        except OptionError as error:
+            failure = FlagError("INVALID_CONTEXT", str(error))
+        except ApiException as error:
+            code: ErrorCode = "INVALID_CONTEXT" if error.status == 400 else "GENERAL"
+            failure = FlagError(code, f"no answer of the Delivery API: {error.reason or error.status}")
+        except Exception as error:  # the application gets its default, whatever it is
+            self._log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
+            failure = FlagError("GENERAL", f"unexpected {type(error).__name__}")
+        return failed(key, failure)
+
+    def _counted(self, evaluation: FlagEvaluation) -> FlagEvaluation:
+        self._reasons[evaluation.reason] += 1
+        if evaluation.error_code is not None:
+            self._error_codes[evaluation.error_code] += 1
+        return evaluation
+
+    def _evaluate(
+        self, key: str, wanted: FlagType | None, visitor: PreparedVisitor | None, context: Mapping[str, Any]
+    ) -> Flow[FlagEvaluation]:
+        self._check_open()
+        parsed = self._keys.parse(key)
+        decisions = self._decisions
+        subject = self._subject(visitor, context)
+        rules, is_stale = decisions.rules_in_use()
+        if rules is None and decisions.method is _ON_DEVICE:
+            raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
+        if rules is not None and (decisions.method is _ON_DEVICE or parsed.mbox in rules.decided_mboxes):
+            yield from self._find_place(rules, subject)
+            return self._on_device(key, parsed, wanted, rules, is_stale, subject, self._impressions)
+        return (yield from self._by_server(key, parsed, wanted, subject))
+
+    def _subject(self, visitor: PreparedVisitor | None, context: Mapping[str, Any]) -> _Subject:
+        """Return for whom a flag is evaluated. With a visitor, the context adds mbox parameters only."""
+        decisions = self._decisions
+        if visitor is not None:
+            given = None
+            if context:
+                given = read_parameters(context) | {}
+                if visitor._parameters:
+                    given = visitor._parameters | given
+            return _Subject(visitor._facts, given, visitor, None)
+        attributes = {name: value for name, value in context.items() if name != TARGETING_KEY}
+        read = read_context(context.get(TARGETING_KEY), attributes, self._targeting)
+        token = read.property_token or decisions.property_token
+        facts = visitor_facts(read.id, read.context, decisions.client_code, read.parameters, token)
+        return _Subject(facts, None, None, read)
+
+    def _find_place(self, rules: RuleSet, subject: _Subject) -> Flow[None]:
+        """Look up the place of the context's address, if rules ask for places; a visitor's is looked up already."""
+        read = subject.read
+        if read is None or not rules.geo_targeting_enabled:
+            return
+        geo = read.context.geo
+        if geo is not None and needs_lookup(geo, True) is not None:
+            read.context.geo = yield geo
+
+    def _on_device(
+        self,
+        key: str,
+        parsed: FlagKey,
+        wanted: FlagType | None,
+        rules: RuleSet,
+        is_stale: bool,
+        subject: _Subject,
+        impressions: Impressions | None,
+    ) -> FlagEvaluation:
+        facts = subject.facts
+        now_ms = int(time.time() * 1000)
+        outcome = decide_mbox(rules, parsed.mbox, facts, subject.parameters, now_ms)
+        evaluation = evaluate_on_device(
+            key,
+            parsed,
+            wanted,
+            outcome,
+            rules,
+            facts.property_token,
+            flag_set=facts.property_token or self._decisions.client_code,
+            needs_id=not facts.request.visitor and bool(facts.request.allocations),
+            is_stale=is_stale,
+        )
+        if outcome is not None:
+            if outcome.failures:
+                self._decisions.note_failures(outcome.failures)
+            if outcome.impressions and impressions is not None and impressions != "never":
+                self._report(parsed.mbox, subject, outcome, evaluation, always=impressions == "always")
+        return evaluation
+
+    def _report(
+        self, mbox: str, subject: _Subject, outcome: MboxOutcome, evaluation: FlagEvaluation, *, always: bool
+    ) -> None:
+        visitor = subject.facts.request.visitor
+        if visitor and not always:  # without an id each evaluation is of another visitor
+            metadata = evaluation.metadata
+            entry = (visitor, mbox, metadata.get("activity.id"), metadata.get("experience.id"))
+            now = self._clock()
+            if not self._window.is_open(entry, now):
+                self._repeated += 1
+                return
+            self._window.note(entry, now)
+        self._decisions.report(self._prepared(subject), outcome)
+
+    def _prepared(self, subject: _Subject) -> PreparedRequest:
+        if subject.visitor is not None:
+            return subject.visitor._prepared
+        read = subject.read
+        assert read is not None
+        request = DeliveryRequest(id=read.id, context=read.context, _property=_property(read))
+        return self._decisions.prepare(request, CallSettings(request, _ON_DEVICE, read.session_id))
+
+    def _by_server(
+        self, key: str, parsed: FlagKey, wanted: FlagType | None, subject: _Subject
+    ) -> Flow[FlagEvaluation]:
+        offer, entry = self._offer(parsed, subject)
+        result: TargetDeliveryResponse = yield offer
+        response = result.response
+        part = None if response is None else response.execute or response.prefetch
+        mboxes = (part.mboxes if part is not None else None) or ()
+        mbox = next((one for one in mboxes if one.name == parsed.mbox), None)
+        if offer.request.execute is not None and entry is not None:
+            self._window.note(entry, self._clock())
+        flag_set = subject.facts.property_token or self._decisions.client_code
+        return evaluate_response(key, parsed, wanted, mbox, flag_set=flag_set)
+
+    def _offer(self, parsed: FlagKey, subject: _Subject) -> tuple[CallSettings, tuple[object, ...] | None]:
+        """Return the call of `get_offers`, and the entry in the window if it is to open one."""
+        facts, read, visitor = subject.facts, subject.read, subject.visitor
+        parameters = facts.details.parameters if subject.parameters is None else subject.parameters
+        mbox = MboxRequest(index=0, name=parsed.mbox, parameters=parameters or None)
+        if read is not None:
+            mbox.profile_parameters = read.profile_parameters or None
+            mbox.order, mbox.product = read.order, read.product
+            request = DeliveryRequest(id=read.id, context=read.context, _property=_property(read))
+            session_id = read.session_id
+        else:
+            assert visitor is not None
+            request = replace(visitor._prepared.request, request_id=None)
+            session_id = visitor.session_id
+        entry = None
+        is_execute = self._impressions == "always"
+        if self._impressions == "once":
+            identity = facts.request.visitor
+            entry = (identity, parsed.mbox, tuple(sorted((parameters or {}).items()))) if identity else None
+            is_execute = entry is None or self._window.is_open(entry, self._clock())
+            if not is_execute:
+                self._repeated += 1
+        if is_execute:
+            request.execute = ExecuteRequest(mboxes=[mbox])
+        else:
+            request.prefetch = PrefetchRequest(mboxes=[mbox])
+        method = self._decisions.method
+        return CallSettings(checked_copy(request, wire=method is _SERVER_SIDE), method, session_id), entry
+
+
+class _Subject(NamedTuple):
+    """For whom a flag is evaluated: a prepared `visitor`, or the context that was `read`.
+
+    `parameters` are the mbox parameters of this evaluation, None for those of `facts`.
+    """
+
+    facts: VisitorFacts
+    parameters: dict[str, Any] | None
+    visitor: PreparedVisitor | None
+    read: FlagSubject | None
+
+
+def details_of(evaluation: FlagEvaluation, default: T) -> FlagDetails[T]:
+    """Return the details of an evaluation: its value, or the default where it has none."""
+    value = default if evaluation.value is UNDEFINED else evaluation.value
+    return FlagDetails(
+        evaluation.key,
+        value,
+        evaluation.variant,
+        evaluation.reason,
+        evaluation.error_code,
+        evaluation.message,
+        evaluation.metadata,
+    )
+
+
+def wanted_type(default: object) -> FlagType | None:
+    """Return the type that a default asks for; None for the default None, which takes any value.
+
+    Raises:
+        OptionError: no flag can have a value of the default's type.
+    """
+    wanted = type_of(default)
+    if wanted is None and default is not None:
+        raise OptionError(
+            "default", f"must be a bool, int, float, str, list, dict or None, not {type_name(default)}"
+        )
+    return wanted
+
+
+def _property(read: FlagSubject) -> ModelProperty | None:
+    return None if read.property_token is None else ModelProperty(read.property_token)

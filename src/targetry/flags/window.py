@@ -1,0 +1,47 @@
+"""Window in which repeated impressions of one flag for one visitor count once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from contextlib import suppress
+from typing import Final
+
+from targetry.errors import OptionError
+
+DEFAULT_WINDOW_S: Final = 60.0
+MAX_ENTRIES: Final = 100_000
+
+
+class ImpressionWindow:
+    """Remembers what was reported within the last `seconds`; the oldest of 100,000 entries gives way.
+
+    Holds no lock, since a signal handler may interrupt it: two threads that meet at the same entry may both report.
+    """
+
+    def __init__(self, seconds: float = DEFAULT_WINDOW_S) -> None:
+        self._seconds = seconds
+        self._reported: dict[Hashable, float] = {}
+
+    def is_open(self, entry: Hashable, now: float) -> bool:
+        """Return whether an impression is due: none was noted within the window. `now`: seconds, monotonic."""
+        noted = self._reported.get(entry)
+        return noted is None or not 0 <= now - noted < self._seconds
+
+    def note(self, entry: Hashable, now: float) -> None:
+        """Note an impression, which opens a new window."""
+        reported = self._reported
+        reported.pop(entry, None)  # entries stay in the order of their times
+        reported[entry] = now
+        if len(reported) > MAX_ENTRIES:
+            with suppress(RuntimeError, StopIteration):  # another thread changed it, and evicts as well
+                reported.pop(next(iter(reported)), None)
+
+    def __len__(self) -> int:
+        return len(self._reported)
+
+
+def checked_window(value: object) -> float:
+    """Return the option `impression_window`, in seconds. Raises `OptionError` unless it is a positive number."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
+        return float(value)
+    raise OptionError("impression_window", "must be a number of seconds above 0")

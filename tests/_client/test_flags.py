@@ -1,0 +1,326 @@
+"""`flag`, `flag_details`, `all_flags` on both clients: on device, hybrid and by the Delivery API."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from e2e.client.conftest import reach
+from e2e.client.skins import Blocking, Looped, Skin
+from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact, rule
+from servers.faulty import HANG, answer, json_answer
+from targetry import ClosedError, OptionError
+from targetry.errors import NotReadyError
+from targetry.testing import AsyncFakeTransport, FakeTransport
+
+Make = Callable[..., Skin]
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Target() as target:
+        yield target
+
+
+@pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
+def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Make]:
+    made: list[Skin] = []
+
+    def start(**options: Any) -> Skin:
+        given = {**reach(target), "polling_interval": 0, **options}
+        if given.get("decisioning_method", "on-device") != "server-side":
+            given = {"decisioning_method": "on-device", "artifact_payload": FLAGS, **given}
+        skin: Skin = request.param(**given)
+        made.append(skin)
+        return skin
+
+    yield start
+    for skin in made:
+        skin.finish()
+
+
+FLAGS = artifact(
+    localMboxes=["hero", "numbers", "split", "roman", "target-global-mbox"],
+    rules={
+        "mboxes": {
+            "hero": [rule("hero", {"title": "first", "inner": {"on": True}})],
+            "numbers": [rule("numbers", {"one": 1, "half": 0.5, "no": None}, activity=5)],
+            "split": [
+                rule("split", {"on": True}, condition={">=": [99.98, {"var": "allocation"}]}, activity=6)
+            ],
+            "roman": [
+                rule("roman", {"title": "ave"}, condition={"==": [{"var": "geo.city"}, "ROME"]}, activity=2)
+            ],
+            "target-global-mbox": [],
+        },
+        "views": {},
+    },
+)
+SOMEONE = {"targetingKey": "u1"}
+
+
+@pytest.mark.parametrize(
+    ("key", "default", "expected"),
+    [
+        ("hero:title", "", "first"),
+        ("hero:inner.on", False, True),
+        ("hero:inner", {}, {"on": True}),
+        ("hero", {}, {"title": "first", "inner": {"on": True}}),
+        ("hero", None, {"title": "first", "inner": {"on": True}}),
+        ("numbers:one", 0, 1),
+        ("numbers:one", 0.0, 1.0),
+        ("numbers:half", 0.0, 0.5),
+        ("split:on", False, True),
+        ("hero:title", 7, 7),  # another type
+        ("hero", [1], [1]),
+        ("numbers:half", 3, 3),
+        ("hero:missing", "d", "d"),
+        ("unknown", "d", "d"),
+        ("far", "d", "d"),
+        ("", "d", "d"),
+        ("hero\0", "d", "d"),
+        ("x" * 10_000, "d", "d"),
+    ],
+)
+def test_flag_on_device(make: Make, key: str, default: Any, expected: Any) -> None:
+    skin = make()
+    for given in ({"context": SOMEONE}, {"visitor": skin.visitor(third_party_id="u1")}):
+        value = skin.flag(key, default, **given)
+        assert value == expected
+        assert type(value) is type(expected)
+
+
+def test_details_on_device(make: Make) -> None:
+    details = make().flag_details("hero:title", "", context=SOMEONE)
+    assert (details.key, details.value, details.variant, details.reason) == (
+        "hero:title",
+        "first",
+        "0",
+        "STATIC",
+    )
+    assert details.error_code is details.error_message is None
+    assert details.metadata == {
+        "activity.id": 1,
+        "activity.type": "landing",
+        "experience.id": 0,
+        "decisioningMethod": "on-device",
+        "flagSetId": "acme",
+        "version": "2026-01-01T00:00:00Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "context", "code"),
+    [
+        (":", SOMEONE, "FLAG_NOT_FOUND"),
+        ("unknown", SOMEONE, "FLAG_NOT_FOUND"),
+        ("hero:no", SOMEONE, "FLAG_NOT_FOUND"),
+        ("hero", SOMEONE, "TYPE_MISMATCH"),
+        ("split:on", {}, "TARGETING_KEY_MISSING"),
+        ("split:on", None, "TARGETING_KEY_MISSING"),
+        ("hero:title", {"url": 5}, "INVALID_CONTEXT"),
+        ("hero:title", {"targetingKey": 5}, "INVALID_CONTEXT"),
+        ("hero:title", {"a": float("nan")}, "INVALID_CONTEXT"),
+    ],
+)
+def test_error_is_a_result_with_the_default(make: Make, key: str, context: Any, code: str) -> None:
+    details = make().flag_details(key, "d", context=context)
+    assert (details.value, details.reason, details.error_code) == ("d", "ERROR", code)
+    assert details.error_message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"key": 5, "default": ""},
+        {"key": None, "default": ""},
+        {"key": "hero", "default": object()},
+        {"key": "hero", "default": {1}},
+        {"key": "hero", "default": "", "context": [1]},
+        {"key": "hero", "default": "", "visitor": "u1"},
+    ],
+)
+def test_argument_of_a_wrong_type_raises(make: Make, arguments: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        make().flag(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("context", "code"),
+    [({"plan": "gold"}, None), ({"tntId": "t"}, "INVALID_CONTEXT"), ({"profile.a": 1}, "INVALID_CONTEXT")],
+)
+def test_context_next_to_a_visitor_adds_parameters_only(
+    make: Make, context: dict[str, Any], code: str | None
+) -> None:
+    gold = {"==": [{"var": "mbox.plan"}, "gold"]}
+    document = artifact(rules={"mboxes": {"hero": [rule("hero", {"a": 1}, condition=gold)]}, "views": {}})
+    skin = make(artifact_payload=document)
+    details = skin.flag_details(
+        "hero:a", 0, visitor=skin.visitor(parameters={"plan": "free"}), context=context
+    )
+    assert (details.value, details.error_code) == ((0, code) if code else (1, None))
+
+
+def test_impression_is_reported_once_in_a_window(make: Make, target: Target) -> None:
+    skin = make()
+    for _ in range(5):
+        skin.flag("hero:title", "", context=SOMEONE)
+        skin.flag("hero:title", "", context={"targetingKey": "u2"})
+    assert skin.flush()
+    assert sorted(body["id"]["thirdPartyId"] for body in target.bodies) == ["u1", "u2"]
+    flags = skin.client.stats().flags
+    assert flags.impressions_repeated == 8
+    assert flags.reasons == {"STATIC": 10}
+
+
+def test_visitor_without_id_is_a_new_one_each_time(make: Make, target: Target) -> None:
+    skin = make()
+    for _ in range(3):
+        skin.flag("hero:title", "")
+    assert skin.flush()
+    assert len({body["id"]["tntId"] for body in target.bodies}) == 3
+
+
+def test_report_tells_the_session_and_property_of_the_context(make: Make, target: Target) -> None:
+    skin = make()
+    skin.flag("hero:title", "", context={**SOMEONE, "sessionId": "s-1", "property": "p-1"})
+    assert skin.flush()
+    (received,) = target.asked(DELIVERY)
+    assert "sessionId=s-1" in received.target
+    assert received.json()["property"] == {"token": "p-1"}
+
+
+def test_all_flags_lists_what_the_rules_decide_and_reports_nothing(make: Make, target: Target) -> None:
+    skin = make()
+    flags = skin.all_flags(context=SOMEONE)
+    assert {key: details.value for key, details in flags.items()} == {
+        "hero": {"title": "first", "inner": {"on": True}},
+        "hero:title": "first",
+        "hero:inner": {"on": True},
+        "numbers": {"one": 1, "half": 0.5, "no": None},
+        "numbers:one": 1,
+        "numbers:half": 0.5,
+        "numbers:no": None,
+        "roman": None,
+        "split": {"on": True},
+        "split:on": True,
+    }
+    assert list(flags) == sorted(flags, key=lambda key: (key.partition(":")[0], list(flags).index(key)))
+    without_id = skin.all_flags()
+    assert without_id["split"].error_code == "TARGETING_KEY_MISSING"
+    assert without_id["hero:title"].value == "first"
+    assert skin.flush()
+    assert target.bodies == []
+
+
+def test_all_flags_raises_where_no_flag_is_known(make: Make, target: Target) -> None:
+    with pytest.raises(OptionError, match="server-side"):
+        make(decisioning_method="server-side").all_flags()
+    target.on(ARTIFACT, answer(503))
+    empty = make(artifact_payload=None, cdn_base_path=target.url, maximum_wait_ready=50)
+    with pytest.raises(NotReadyError):
+        empty.all_flags()
+    empty.close()
+    with pytest.raises(ClosedError):
+        empty.all_flags()
+
+
+def test_place_of_the_context_is_looked_up(make: Make, target: Target) -> None:
+    skin = make(artifact_payload={**FLAGS, "geoTargetingEnabled": True}, cdn_base_path=target.url)
+    assert skin.flag("roman:title", "", context={**SOMEONE, "ip": "12.21.1.40"}) == "ave"
+    assert len(target.asked(GEO)) == 1
+    assert skin.flag("roman:title", "", context={**SOMEONE, "geo": {"city": "Rome"}}) == "ave"
+    assert len(target.asked(GEO)) == 1
+
+
+def test_without_rules_or_after_close_the_provider_is_not_ready(make: Make, target: Target) -> None:
+    target.on(ARTIFACT, answer(503))
+    skin = make(artifact_payload=None, cdn_base_path=target.url, maximum_wait_ready=50)
+    assert skin.flag_details("hero", "d", context=SOMEONE).error_code == "PROVIDER_NOT_READY"
+    skin.close()
+    assert skin.flag_details("hero", "d", context=SOMEONE).error_code == "PROVIDER_NOT_READY"
+
+
+@pytest.mark.parametrize("method", ["server-side", "hybrid"])
+def test_flag_that_the_server_decides(make: Make, target: Target, method: str) -> None:
+    skin = make(decisioning_method=method)
+    context = {**SOMEONE, "plan": "gold", "profile.age": 3, "order": {"id": "o-1"}, "sessionId": "s-1"}
+    details = skin.flag_details("far:title", "", context=context)
+    assert (details.value, details.reason) == ("remote far", "UNKNOWN")
+    assert details.metadata == {
+        "activity.name": "far",
+        "decisioningMethod": "server-side",
+        "flagSetId": "acme",
+    }
+    (body,) = target.bodies
+    assert body["id"] == {"thirdPartyId": "u1"}
+    assert body["execute"]["mboxes"] == [
+        {
+            "index": 0,
+            "name": "far",
+            "parameters": {"plan": "gold"},
+            "profileParameters": {"age": "3"},
+            "order": {"id": "o-1"},
+        }
+    ]
+
+
+def test_server_is_asked_to_execute_once_in_a_window_and_then_to_prefetch(make: Make, target: Target) -> None:
+    skin = make(decisioning_method="server-side")
+    for _ in range(3):
+        assert skin.flag("far:title", "", context=SOMEONE) == "remote far"
+    skin.flag("far:title", "", context={**SOMEONE, "plan": "gold"})
+    assert [("execute" in body, "prefetch" in body) for body in target.bodies] == [
+        (True, False),
+        (False, True),
+        (False, True),
+        (True, False),
+    ]
+
+
+def test_impression_of_a_call_that_failed_is_still_due(make: Make, target: Target) -> None:
+    skin = make(decisioning_method="server-side")
+    target.on(DELIVERY, answer(400), answer(204))
+    assert skin.flag_details("far:title", "d", context=SOMEONE).error_code == "INVALID_CONTEXT"
+    skin.flag("far:title", "d", context=SOMEONE)
+    assert ["execute" in body for body in target.bodies] == [True, True]
+
+
+def test_answer_without_options_is_the_default(make: Make, target: Target) -> None:
+    target.on(DELIVERY, json_answer({"status": 200, "execute": {"mboxes": [{"index": 0, "name": "far"}]}}))
+    details = make(decisioning_method="server-side").flag_details("far", "d", context=SOMEONE)
+    assert (details.value, details.reason, details.error_code) == ("d", "DEFAULT", None)
+
+
+def test_server_that_hangs_costs_the_timeout_and_gives_the_default(make: Make, target: Target) -> None:
+    target.on(DELIVERY, HANG)
+    skin = make(decisioning_method="server-side", timeout=200)
+    started = time.monotonic()
+    details = skin.flag_details("far", "d", context=SOMEONE)
+    assert time.monotonic() - started < 1.0
+    assert (details.value, details.error_code) == ("d", "GENERAL")
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("broken"), TypeError("broken")])
+def test_transport_of_the_caller_that_raises_gives_the_default(make: Make, fault: Exception) -> None:
+    def broken(request: object) -> Any:
+        raise fault
+
+    transports = {"transport": FakeTransport(broken), "async_transport": AsyncFakeTransport(broken)}
+    details = make(decisioning_method="server-side", **transports).flag_details("far", "d", context=SOMEONE)
+    assert (details.value, details.error_code) == ("d", "GENERAL")
+
+
+def test_hybrid_client_asks_the_server_for_a_visitor_too(make: Make, target: Target) -> None:
+    skin = make(decisioning_method="hybrid")
+    visitor = skin.visitor(tnt_id="v", parameters={"a": "b"}, session_id="s-2")
+    assert skin.flag("far:title", "", visitor=visitor, context={"c": "d"}) == "remote far"
+    (received,) = target.asked(DELIVERY)
+    assert "sessionId=s-2" in received.target
+    body = json.loads(received.body)
+    assert body["id"]["tntId"] == "v"
+    assert body["execute"]["mboxes"][0]["parameters"] == {"a": "b", "c": "d"}

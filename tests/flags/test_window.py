@@ -1,0 +1,50 @@
+"""The window in which repeated impressions count once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from targetry import OptionError
+from targetry.flags import window
+from targetry.flags.window import ImpressionWindow, checked_window
+
+
+def test_entry_is_due_again_when_its_window_is_over() -> None:
+    reported = ImpressionWindow(60.0)
+    assert reported.is_open("a", 0.0)
+    reported.note("a", 0.0)
+    assert [reported.is_open("a", now) for now in (0.0, 59.9, 60.0)] == [False, False, True]
+    assert reported.is_open("b", 1.0)
+
+
+def test_note_opens_a_new_window() -> None:
+    reported = ImpressionWindow(60.0)
+    reported.note("a", 0.0)
+    reported.note("a", 60.0)
+    assert not reported.is_open("a", 119.0)
+
+
+def test_clock_that_goes_back_makes_an_impression_due() -> None:
+    reported = ImpressionWindow(60.0)
+    reported.note("a", 1000.0)
+    assert reported.is_open("a", 10.0)
+
+
+def test_oldest_entry_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "MAX_ENTRIES", 3)
+    reported = ImpressionWindow(60.0)
+    for entry in "abc":
+        reported.note(entry, 0.0)
+    reported.note("a", 1.0)  # now the newest
+    reported.note("d", 1.0)
+    assert len(reported) == 3
+    assert reported.is_open("b", 1.0)
+    assert not reported.is_open("a", 1.0)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "60", None])
+def test_window_that_is_no_positive_number_is_refused(seconds: Any) -> None:
+    with pytest.raises(OptionError, match="impression_window"):
+        checked_window(seconds)
