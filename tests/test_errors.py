@@ -70,29 +70,29 @@ def test_an_error_is_also_caught_as_the_kind_above_it(error: type[Exception], ba
 
 
 @pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
-def test_an_error_survives_the_way_to_another_process(error: Exception) -> None:
+def test_error_survives_pickling(error: Exception) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
-def test_an_option_error_says_where_and_why() -> None:
+def test_option_error_names_the_field_and_the_reason() -> None:
     error = OptionError("request.execute.mboxes[1].name", "is too long")
     assert (error.path, error.reason) == ("request.execute.mboxes[1].name", "is too long")
     assert str(error) == "request.execute.mboxes[1].name: is too long"
 
 
-def test_an_official_text_is_the_whole_text() -> None:
+def test_official_text_replaces_path_and_reason() -> None:
     assert str(OptionError("client", "is required", "Client is required")) == "Client is required"
 
 
-def test_an_api_exception_shows_the_answer_as_the_official_one_does() -> None:
+def test_text_of_an_api_exception_shows_the_response() -> None:
     error = ApiException(404, "Not Found", body="gone", headers={"server": "edge"})
     assert str(error) == (
         "(404)\nReason: Not Found\nHTTP response headers: {'server': 'edge'}\nHTTP response body: gone\n"
     )
 
 
-def test_without_an_answer_the_status_is_zero() -> None:
+def test_status_is_zero_without_a_response() -> None:
     error = TransportError(reason="refused")
     assert (error.status, error.reason, error.body, error.headers) == (0, "refused", None, None)
     assert str(error) == "(0)\nReason: refused\n"

@@ -1,16 +1,21 @@
+"""Events: payloads, handlers and their failures."""
+
+import ast
 import asyncio
 import functools
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from targetry import events
 from targetry.errors import OptionError
-from targetry.events import Event, Events, Lazy
+from targetry.events import PAYLOADS, Event, Events, LazyValue
 
 
 class Log:
@@ -27,7 +32,7 @@ def log() -> Log:
 
 
 class Recorder:
-    """Handlers of every shape, and what they were called with."""
+    """Handlers of each signature; `calls` holds their arguments."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
@@ -114,14 +119,14 @@ def test_a_callable_whose_signature_cannot_be_read_gets_the_event(log: Log) -> N
     assert received == {"type": "client_ready"}
 
 
-def test_a_method_of_an_object_that_cannot_be_copied_is_a_handler_like_any_other(log: Log) -> None:
+def test_method_of_an_object_that_cannot_be_copied_is_a_handler(log: Log) -> None:
     ready = threading.Event()
     Events({"client_ready": ready.set}, log).emit("client_ready")
     assert ready.is_set()
 
 
 @pytest.mark.parametrize("handler", REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_called_is_refused_at_the_door(handler: Callable[..., Any], log: Log) -> None:
+def test_handler_that_cannot_be_called_is_refused(handler: Callable[..., Any], log: Log) -> None:
     with pytest.raises(OptionError) as caught:
         Events({"client_ready": handler(Recorder())}, log)
     assert caught.value.path == "events.client_ready"
@@ -153,7 +158,7 @@ def test_ids_are_never_reused_and_exactly_the_live_handlers_are_called(steps: li
     assert calls == list(live.values())
 
 
-def test_unsubscribing_what_is_not_subscribed_is_harmless(log: Log) -> None:
+def test_unknown_subscription_id_is_ignored(log: Log) -> None:
     Events(None, log).unsubscribe("client_ready:7")
 
 
@@ -170,7 +175,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_a_failing_handler_is_logged_and_counted_and_harms_no_other(failure: BaseException, log: Log) -> None:
+def test_failing_handler_is_logged_and_counted_and_others_run(failure: BaseException, log: Log) -> None:
     recorder = Recorder()
 
     def on_ready(event: Event) -> None:
@@ -196,7 +201,7 @@ def test_a_failing_coroutine_handler_is_logged_and_counted(log: Log) -> None:
     assert "on_ready" in log.errors[0]
 
 
-def test_a_logger_that_fails_is_no_harm_either() -> None:
+def test_failing_logger_does_not_stop_emit() -> None:
     class BrokenLog:
         def error(self, message: str, /) -> None:
             raise BrokenError(message)
@@ -206,7 +211,7 @@ def test_a_logger_that_fails_is_no_harm_either() -> None:
     assert events.failures == 1
 
 
-def test_an_interrupt_of_the_user_goes_through(log: Log) -> None:
+def test_keyboard_interrupt_passes_through_emit(log: Log) -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
@@ -231,7 +236,7 @@ def test_a_handler_may_subscribe_unsubscribe_and_emit(log: Log) -> None:
     assert log.errors == []
 
 
-def test_one_handler_cannot_spoil_the_event_of_the_next(log: Log) -> None:
+def test_each_handler_gets_its_own_event(log: Log) -> None:
     recorder = Recorder()
     events = Events({"a": lambda event: event.clear()}, log)
     events.subscribe("a", recorder.with_event)
@@ -270,7 +275,7 @@ def test_a_task_that_fails_is_logged_and_counted(log: Log) -> None:
     assert "on_ready" in log.errors[0]
 
 
-def test_a_task_that_ends_with_its_loop_is_no_failure(log: Log) -> None:
+def test_task_cancelled_by_its_loop_is_not_a_failure(log: Log) -> None:
     async def main() -> Events:
         events = Events({"client_ready": lambda: asyncio.Event().wait()}, log)
         events.emit("client_ready")
@@ -280,7 +285,7 @@ def test_a_task_that_ends_with_its_loop_is_no_failure(log: Log) -> None:
     assert asyncio.run(main()).failures == 0
 
 
-def test_driving_a_coroutine_leaves_the_loop_of_the_thread_as_it_was(log: Log) -> None:
+def test_running_a_coroutine_keeps_the_event_loop_of_the_thread(log: Log) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -296,7 +301,7 @@ def test_an_event_is_read_by_key_and_by_attribute() -> None:
     assert event["artifact_location"] == event.artifact_location == "https://cdn.example/rules.json"
 
 
-def test_what_an_event_does_not_have_is_an_attribute_error_that_says_what_it_has() -> None:
+def test_missing_attribute_raises_an_error_that_lists_the_keys() -> None:
     with pytest.raises(AttributeError, match="'client_ready' has no 'artifact'; it has type"):
         _ = Event(type="client_ready").artifact
 
@@ -323,15 +328,15 @@ READINGS: dict[str, Callable[[Event], Any]] = {
 
 
 @pytest.mark.parametrize("read", READINGS.values(), ids=READINGS)
-def test_a_lazy_value_is_never_seen_from_outside(read: Callable[[Event], Any]) -> None:
-    assert read(Event(type="a", payload=Lazy(lambda: {"rules": 1}))) == {"rules": 1}
+def test_lazy_value_never_leaves_the_event(read: Callable[[Event], Any]) -> None:
+    assert read(Event(type="a", payload=LazyValue(lambda: {"rules": 1}))) == {"rules": 1}
 
 
-def test_a_lazy_value_is_not_computed_before_it_is_looked_at(log: Log) -> None:
+def test_lazy_value_is_computed_when_it_is_read(log: Log) -> None:
     computed: list[str] = []
     seen: list[str] = []
     events = Events({"a": lambda event: seen.append(f"{event.where} {event!r}")}, log)
-    events.emit("a", where="there", payload=Lazy(lambda: computed.append("now")))
+    events.emit("a", where="there", payload=LazyValue(lambda: computed.append("now")))
     assert computed == []
     assert seen == ["there Event({'type': 'a', 'where': 'there', 'payload': Ellipsis})"]
 
@@ -340,5 +345,23 @@ def test_a_lazy_value_is_computed_once_for_all_handlers(log: Log) -> None:
     computed: list[str] = []
     events = Events({"a": lambda event: event.payload}, log)
     events.subscribe("a", lambda event: (event.payload, event.payload))
-    events.emit("a", payload=Lazy(lambda: computed.append("now")))
+    events.emit("a", payload=LazyValue(lambda: computed.append("now")))
     assert computed == ["now"]
+
+
+def emitted_keys() -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the event and the keys of each call that emits one of the client's events."""
+    names = {name for name, value in vars(events).items() if isinstance(value, str) and value in PAYLOADS}
+    for file in Path(events.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
+                name = node.args[0].id
+                if name in names:
+                    keys = frozenset(str(one.arg) for one in node.keywords)
+                    yield getattr(events, name), keys
+
+
+def test_each_event_is_emitted_with_the_keys_of_its_payload() -> None:
+    found = list(emitted_keys())
+    assert {name for name, _ in found} == set(PAYLOADS)
+    assert [(name, keys) for name, keys in found if keys != PAYLOADS[name].__annotations__.keys()] == []

@@ -1,21 +1,22 @@
-"""Every exception and warning of Targetry, drawn before it is coded:
+"""Exceptions and warnings of Targetry.
 
     TargetError
-    ├── OptionError (ValueError)              an option or a request is wrong; `path` names the field
+    ├── OptionError (ValueError)              an option or a request is wrong; `path` names it
     ├── ArtifactError                         an artifact cannot be used; `reason` says why
-    │   └── ArtifactVersionError              its major version is not ours
-    ├── NotReadyError                         on-device decision asked for before an artifact is there
+    │   └── ArtifactVersionError              its major version is not supported
+    ├── NotReadyError                         no artifact yet for an on-device decision
     ├── ClosedError                           the client was closed
-    ├── NoThreadError                         the system gives no thread; the next call tries again
+    ├── NoThreadError                         the system refuses a thread
     ├── AttributeNotFoundError (LookupError)  AttributesProvider has no such mbox or key
-    └── ApiException (OpenApiException)       the Delivery API, or the way to it, failed; `status`, `body`
-        └── TransportError                    no answer was had: `status` is 0, the cause is chained
-            └── DeadlineError (TimeoutError)  not within the time that was asked for
+    ├── MissingExtraError (ImportError)       a package of an optional extra is not installed
+    └── ApiException (OpenApiException)       the Delivery API failed; `status`, `body`
+        └── TransportError                    no response was received; `status` is 0
+            └── DeadlineError (TimeoutError)  no response within the timeout
 
-    TargetryWarning (UserWarning)             accepted, but probably not what was meant
+    TargetryWarning (UserWarning)             accepted, but probably a mistake
 
-Texts of the official package are kept where it has one (spec/client.md §4), so code that matches
-on them goes on working; everything derives from `Exception` as there.
+Where the official package has a text for an error, the text is the same, since applications match
+on it. All exceptions derive from `Exception`, as they do there.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ from typing import Any
 
 
 class TargetError(Exception):
-    """Root of everything that Targetry raises on purpose."""
+    """Base class of the exceptions that Targetry raises."""
 
 
 class OptionError(TargetError, ValueError):
-    """An option, or a field of a request, does not hold what it must.
+    """An option or a field of a request has a wrong value.
 
-    `path` names the field (`request.execute.mboxes[1].name`), `reason` what is wrong with it.
-    Where the official package has a text for the mistake, `str()` is exactly that text; elsewhere it is
+    `str()` is the text of the official package if it has one for the mistake, else
     `<path>: <reason>`.
+
+    Attributes:
+        path: Name of the field, such as `request.execute.mboxes[1].name`.
+        reason: Description of the mistake.
     """
 
     def __init__(self, path: str, reason: str, text: str | None = None) -> None:
@@ -47,20 +51,20 @@ class OptionError(TargetError, ValueError):
 
 
 class ArtifactError(TargetError):
-    """An artifact is not JSON, not of the artifact's shape, too large or too deep."""
+    """An artifact is not JSON, has a wrong structure, or is too large or too deep."""
 
     @property
     def reason(self) -> str:
-        """What is wrong, without the source it came from."""
+        """Description of the fault, without the location of the artifact."""
         return str(self)
 
 
 class ArtifactVersionError(ArtifactError):
-    """The artifact's major version is not the one that this library reads (spec/decisioning.md §2.5)."""
+    """The major version of the artifact is not 1, the one that this library reads."""
 
 
 class NotReadyError(TargetError):
-    """An on-device decision was asked for, and there is no artifact yet."""
+    """An on-device decision was requested before an artifact was loaded."""
 
 
 class ClosedError(TargetError):
@@ -68,15 +72,20 @@ class ClosedError(TargetError):
 
 
 class NoThreadError(TargetError):
-    """The system gave no thread for what cannot be done without one. Nothing was begun; try again later."""
+    """The system refuses a thread that the operation needs; nothing was started, so try again."""
 
 
 class AttributeNotFoundError(TargetError, LookupError):
-    """`AttributesProvider.get_value` was asked for an mbox or key that the offers do not hold."""
+    """The offers do not contain the mbox or the key that `AttributesProvider.get_value` needs."""
 
 
 class MissingExtraError(TargetError, ImportError):
-    """A package of an optional extra of Targetry is not installed; `name` is the package, `extra` the extra."""
+    """A package of an optional extra is not installed.
+
+    Attributes:
+        name: The package.
+        extra: The extra of Targetry that installs it.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"this needs the package {package}: pip install 'targetry[{extra}]'", name=package)
@@ -87,14 +96,17 @@ class MissingExtraError(TargetError, ImportError):
 
 
 class OpenApiException(Exception):  # noqa: N818  the official name
-    """Base class that the official `delivery_api_client` gives its exceptions."""
+    """Base class of the exceptions of the official `delivery_api_client`."""
 
 
 class ApiException(TargetError, OpenApiException):  # noqa: N818  the official name
-    """The Delivery API answered with an error, or with something that is no answer.
+    """The Delivery API returned an error or an unreadable response.
 
-    `status` is the HTTP status (0 when there was none), `reason` its text, `body` the answer's text and
-    `headers` its headers, as in the official package.
+    Attributes:
+        status: HTTP status, 0 if there was none.
+        reason: Text of the status.
+        body: Body of the response as text.
+        headers: Headers of the response.
     """
 
     def __init__(
@@ -106,7 +118,7 @@ class ApiException(TargetError, OpenApiException):  # noqa: N818  the official n
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Store the fields, or read them from a response with `status`, `reason`, `data` and `getheaders()`."""
+        """Store the fields, or read them from a response of the official package."""
         if http_resp is not None:
             status, reason, body = http_resp.status, http_resp.reason, http_resp.data
             headers = http_resp.getheaders()
@@ -133,17 +145,21 @@ class ApiException(TargetError, OpenApiException):  # noqa: N818  the official n
 
 
 class TransportError(ApiException):
-    """No answer was had: refused, reset, unresolved, TLS, or cut short. `status` is 0.
+    """No response was received; the original exception is chained.
 
-    `unsent` tells that nothing of the request can have reached the service, so that it is safe to send again.
+    The connection, the name resolution or TLS failed, or the response ended early. `status` is 0.
+
+    Attributes:
+        unsent: Whether the service surely received nothing of the request, so that it is safe to
+            send it again.
     """
 
     unsent = False
 
 
 class DeadlineError(TransportError, TimeoutError):
-    """No answer within the time that was asked for."""
+    """No response was received within the timeout."""
 
 
 class TargetryWarning(UserWarning):
-    """Something was accepted that is probably not what was meant; the text says what to write instead."""
+    """A value is accepted but probably a mistake; the text says how to write it."""

@@ -1,12 +1,15 @@
-"""What the client tells its user: names of events, the event itself, and who is called (spec/client.md §5).
+"""Events of a client: names, payloads, and the registry of handlers.
 
-Handlers are foreign code, so the rules here are about harm. `emit` never raises; a handler that fails is logged and
-counted, and the next one is called all the same. Nothing is locked while a handler runs, so it may call
-back into the client, subscribe, or emit. There is in fact no lock at all: every step on shared
-state is one atomic operation on a dict, which a fork cannot catch half done.
+Handlers are code of the application, so `emit` never raises: a handler that fails is logged and
+counted, and the next one is called. No lock is held while a handler runs, so it may call the
+client, subscribe or emit. There is no lock at all: each step on shared state is one atomic
+operation on a dict, which a fork cannot interrupt half done.
 
-A coroutine handler runs as a task of the loop that runs in the emitting thread; where none runs, the emitting
-thread drives it to its end on a loop of its own.
+A coroutine handler runs as a task of the event loop that runs in the emitting thread. Without such
+a loop, the emitting thread runs the coroutine to its end on a new loop.
+
+Handlers run in the thread that emits: of the artifact's refresh, of the notifier, or of the call
+that decides.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import inspect
 import itertools
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypedDict
 
 import msgspec
 
@@ -24,6 +27,8 @@ from targetry.errors import OptionError
 
 if TYPE_CHECKING:
     import asyncio
+
+    from targetry.models import DeliveryRequest, Geo
 
 CLIENT_READY: Final = "client_ready"
 ARTIFACT_DOWNLOAD_SUCCEEDED: Final = "artifact_download_succeeded"
@@ -35,29 +40,157 @@ SEND_NOTIFICATION_ERROR: Final = "send_notification_error"
 NOTIFICATION_FAILED: Final = "notification_failed"
 NOTIFICATION_SPOOL_FAILED: Final = "notification_spool_failed"
 
-EVENT_NAMES: Final = (
-    CLIENT_READY,
-    ARTIFACT_DOWNLOAD_SUCCEEDED,
-    ARTIFACT_DOWNLOAD_FAILED,
-    GEO_LOCATION_UPDATED,
-    ARTIFACT_STALE,
-    GEO_LOOKUP_FAILED,
-    SEND_NOTIFICATION_ERROR,
-    NOTIFICATION_FAILED,
-    NOTIFICATION_SPOOL_FAILED,
-)
+
+class ClientReady(TypedDict):
+    """Emitted once, 0.1 s after the first rules are ready.
+
+    A server-side client emits it 0.1 s after `create` returns.
+    """
+
+
+class ArtifactDownloadSucceeded(TypedDict):
+    """Emitted for each downloaded artifact that is now in use; not after an HTTP 304.
+
+    Attributes:
+        artifact_location: Its URL without credentials, query and fragment, or the path of its file.
+        artifact_payload: The artifact as parsed JSON. It is parsed when a handler first reads the
+            key.
+    """
+
+    artifact_location: str
+    artifact_payload: dict[str, Any]
+
+
+class ArtifactDownloadFailed(TypedDict):
+    """Emitted for each attempt to get an artifact that fails; the next attempt follows by itself.
+
+    Attributes:
+        artifact_location: As in `artifact_download_succeeded`.
+        error: An `ApiException` of the request, or an `ArtifactError` if the artifact cannot be
+            used.
+    """
+
+    artifact_location: str
+    error: Exception
+
+
+class ArtifactStale(TypedDict):
+    """Emitted once when the rules in use become stale, and again after each recovery.
+
+    Attributes:
+        artifact_location: As in `artifact_download_succeeded`.
+        age_s: Seconds since the rules in use were last confirmed, or None if that is not known.
+    """
+
+    artifact_location: str
+    age_s: float | None
+
+
+class GeoLocationUpdated(TypedDict):
+    """Emitted for each location that is found for an IP address, and for each artifact.
+
+    Attributes:
+        geo_context: A `Geo` for an IP address. For an artifact, the location that the CDN sees for
+            this host, as a dict with `ipAddress`, `latitude`, `longitude`, `countryCode`,
+            `stateCode` and `city`, each None if it is unknown.
+    """
+
+    geo_context: Geo | dict[str, Any]
+
+
+class GeoLookupFailed(TypedDict):
+    """Emitted for each lookup of an IP address that fails; the decision uses what the request says.
+
+    Attributes:
+        ip_address: The address.
+        url: URL of the lookup service without query.
+        error: An `ApiException`, or what the transport raised.
+    """
+
+    ip_address: str
+    url: str
+    error: Exception
+
+
+class SendNotificationError(TypedDict):
+    """Emitted for each request of notifications that is given up after at least one attempt.
+
+    Attributes:
+        notification: The `DeliveryRequest` that was not delivered.
+        error: The last error, usually an `ApiException`.
+    """
+
+    notification: DeliveryRequest
+    error: Exception
+
+
+class NotificationFailed(TypedDict):
+    """Emitted when notifications are dropped.
+
+    Notifications that were dropped without an attempt are reported together, at most once a second.
+
+    Attributes:
+        reason: `queue_full`, `rejected` (the API refuses the request), `expired` (too old, or
+            failed too often while others succeeded), `unprocessed` (accepted, but not listed in the
+            response), `invalid` (not serializable), `closed` (submitted after `close`, or pending
+            when its time was over), `spool_lost` (unreadable on disk), or `spool_foreign` (on disk
+            for another client account).
+        count: Number of notifications.
+        error: The last error, or None if they were dropped without an attempt.
+        notification_ids: Their ids, as far as they are known: of at most a hundred requests.
+    """
+
+    reason: Literal[
+        "queue_full",
+        "rejected",
+        "expired",
+        "unprocessed",
+        "invalid",
+        "closed",
+        "spool_lost",
+        "spool_foreign",
+    ]
+    count: int
+    error: Exception | None
+    notification_ids: list[str]
+
+
+class NotificationSpoolFailed(TypedDict):
+    """Emitted when the spool folder or a file in it cannot be used, once for each problem.
+
+    Attributes:
+        error: Description of the problem.
+    """
+
+    error: str
+
+
+PAYLOADS: Final[dict[str, type]] = {
+    CLIENT_READY: ClientReady,
+    ARTIFACT_DOWNLOAD_SUCCEEDED: ArtifactDownloadSucceeded,
+    ARTIFACT_DOWNLOAD_FAILED: ArtifactDownloadFailed,
+    GEO_LOCATION_UPDATED: GeoLocationUpdated,
+    ARTIFACT_STALE: ArtifactStale,
+    GEO_LOOKUP_FAILED: GeoLookupFailed,
+    SEND_NOTIFICATION_ERROR: SendNotificationError,
+    NOTIFICATION_FAILED: NotificationFailed,
+    NOTIFICATION_SPOOL_FAILED: NotificationSpoolFailed,
+}
+"""Keys that an event has besides `type`, by its name."""
+
+EVENT_NAMES: Final = tuple(PAYLOADS)
 
 Handler = Callable[..., Any]
 
 
 class ErrorLog(Protocol):
-    """The one method of a logger that is used here."""
+    """A logger, as far as events need one."""
 
     def error(self, message: str, /) -> Any: ...
 
 
-class Lazy:
-    """A payload value that is computed when a handler first looks at it, and then kept."""
+class LazyValue:
+    """A payload value that is computed when a handler first reads it."""
 
     __slots__ = ("_compute", "_value")
 
@@ -66,6 +199,7 @@ class Lazy:
         self._value: Any = None
 
     def value(self) -> Any:
+        """Return the value, which is computed once."""
         compute = self._compute
         if compute is not None:
             self._value = compute()
@@ -74,16 +208,16 @@ class Lazy:
 
 
 class Event(dict[str, Any]):
-    """`{"type": name, **payload}`, readable by key and by attribute: `event["error"]`, `event.error`.
+    """One event, `{"type": name, **payload}`: `event["error"]` and `event.error` are the same.
 
-    Each handler gets its own. A `Lazy` value is never seen from outside: every way of reading computes it.
+    Each handler gets a copy. A `LazyValue` never leaves the event: each way of reading computes it.
     """
 
     __slots__ = ()
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)
-        if type(value) is Lazy:
+        if type(value) is LazyValue:
             value = self[key] = value.value()
         return value
 
@@ -93,12 +227,12 @@ class Event(dict[str, Any]):
         raise AttributeError(f"event {self.get('type')!r} has no {name!r}; it has {', '.join(self)}")
 
     def __iter__(self) -> Iterator[str]:
-        # Having an __iter__ of its own makes dict(event) and {**event} read through __getitem__.
+        # With an __iter__ in this class, dict(event) and {**event} read through __getitem__.
         return super().__iter__()
 
     def __repr__(self) -> str:
-        # A lazy value may be megabytes; printing an event does not fetch it.
-        return f"Event({ ({k: ... if type(v) is Lazy else v for k, v in super().items()})!r})"
+        # A lazy value may have megabytes, so that printing an event must not compute it.
+        return f"Event({ ({k: ... if type(v) is LazyValue else v for k, v in super().items()})!r})"
 
     def _computed(self) -> Event:
         for key in self:
@@ -145,16 +279,22 @@ class _Subscription(msgspec.Struct, frozen=True):
 
 
 def takes_event(path: str, handler: object) -> bool:
-    """Whether `handler` is to be given the event; False for one without parameters (D-04).
+    """Return whether a handler takes the event; one without parameters does not.
 
-    Raises `OptionError` under `path` for what cannot be called either way. A callable whose signature cannot be
-    read is given the event, as the official package does.
+    A handler whose signature cannot be read takes it, as in the official package.
+
+    Args:
+        path: Name of the option, for the error.
+        handler: A callable with one argument or none.
+
+    Raises:
+        OptionError: If it cannot be called with one argument or with none.
     """
     if not callable(handler):
         raise OptionError(path, f"must be callable, not {type(handler).__name__}")
     try:
         signature = inspect.signature(handler)
-    except Exception:  # what a callable says of itself may be computed
+    except Exception:  # `__signature__` may be a property that raises
         return True
     for arguments in ((None,), ()):
         try:
@@ -166,7 +306,7 @@ def takes_event(path: str, handler: object) -> bool:
 
 
 class Events:
-    """Who is to be told what. `failures` counts the calls of handlers that went wrong."""
+    """Registry of event handlers. `failures` counts the handlers' calls that raised."""
 
     def __init__(self, handlers: Mapping[str, Handler] | None, log: ErrorLog) -> None:
         self.failures = 0
@@ -178,9 +318,17 @@ class Events:
             self.subscribe(name, handler)
 
     def subscribe(self, name: str, handler: Handler) -> str:
-        """Have `handler` called at each event `name`; returns the id for `unsubscribe`, never given twice (B-47).
+        """Call `handler` at each event `name` from now on.
 
-        `OptionError` for a handler that takes neither one argument nor none.
+        Args:
+            name: Name of the event.
+            handler: A callable with one argument, the event, or with none.
+
+        Returns:
+            The id for `unsubscribe`, which is never used twice.
+
+        Raises:
+            OptionError: If the handler cannot be called with one argument or with none.
         """
         subscription = _Subscription(name, handler, takes_event(f"events.{name}", handler))
         subscription_id = f"{name}:{next(self._numbers)}"
@@ -188,11 +336,14 @@ class Events:
         return subscription_id
 
     def unsubscribe(self, subscription_id: str) -> None:
-        """Forget a subscription; an id that is not known is ignored. An `emit` under way may still call it."""
+        """Remove a subscription; an unknown id is ignored.
+
+        An `emit` that has begun may still call the handler.
+        """
         self._subscriptions.pop(subscription_id, None)
 
     def subscriptions(self) -> dict[str, dict[str, Handler]]:
-        """Return the handlers by event name and subscription number, in the order of subscription."""
+        """Return the handlers by event name and number, in the order of subscription."""
         by_name: dict[str, dict[str, Handler]] = {}
         for subscription_id, subscription in self._subscriptions.copy().items():
             number = subscription_id.rpartition(":")[2]
@@ -200,7 +351,7 @@ class Events:
         return by_name
 
     def emit(self, name: str, /, **payload: Any) -> None:
-        """Call the handlers of `name`, in the order of subscription, in this thread. Never raises."""
+        """Call the handlers of `name` in this thread, in the order of subscription; never raise."""
         for subscription in self._subscriptions.copy().values():
             if subscription.name == name:
                 self._call(subscription, payload)
@@ -220,7 +371,7 @@ class Events:
 
     def _run(self, subscription: _Subscription, awaitable: Awaitable[Any]) -> None:
         with importing():
-            import asyncio  # only for those whose handlers await
+            import asyncio  # slow, and only coroutine handlers need it
 
         async def wait() -> None:
             await awaitable
@@ -248,15 +399,15 @@ class Events:
             name = getattr(handler, "__qualname__", None) or repr(handler)
             trace = "".join(traceback.format_exception(error))
             self._log.error(f"Handler {name} of event {subscription.name} failed:\n{trace}")
-        except Exception:
-            pass  # the logger is the user's too; the count has already been taken
+        except Exception:  # of the user's logger; the failure is counted already
+            pass
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Whether an exception is the handler's own, and not somebody's wish to end this thread.
+    """Return whether an exception is a failure of the handler.
 
-    A handler runs in threads that must outlive it, so `sys.exit()` there, or a coroutine that cancels itself, is
-    its failure. KeyboardInterrupt is the user's and goes through.
+    Handlers run in threads that must outlive them, so `sys.exit()` and a coroutine that cancels
+    itself are failures. KeyboardInterrupt comes from the user and passes through.
     """
     if isinstance(error, (Exception, SystemExit)):
         return True

@@ -1,7 +1,7 @@
-"""The texts that code written for the official package may match on (spec/client.md §4, spec/decisioning.md §2.6).
+"""Texts of the official package that applications match on.
 
-They are kept to the letter, trailing and double spaces included. `MESSAGES` has the official keys, those
-that nothing uses any more among them, because programs look texts up by key.
+They are exact, with trailing and double spaces. `MESSAGES` has all keys of the official package,
+since applications look texts up by key; some of them are not used here.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ ARTIFACT_NOT_AVAILABLE: Final = "The decisioning artifact is not available"
 
 
 def attribute_not_exist(key_name: str | None, mbox_name: str) -> str:
-    """Text of the error for an attribute that no offer holds."""
+    """Return the error text for an attribute that no offer contains."""
     return f"Attribute '{key_name}' does not exist for mbox '{mbox_name}'"
 
 
 def property_token_mismatch(request_property: str | None, config_property: str | None) -> str:
-    """Text of the debug line for a request whose property is not the client's."""
+    """Return the debug text for a request whose property is not the one of the client."""
     return (
         f"The property token specified in the request '{request_property}' does not match "
         f"the one specified in the config '{config_property}'."

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from targetry.errors import ArtifactError, TransportError
-from targetry.events import Lazy
+from targetry.events import LazyValue
 from targetry.http.protocol import HttpRequest, HttpResponse
 
 Answer = HttpResponse | Exception | Callable[[HttpRequest], HttpResponse]
@@ -88,7 +88,9 @@ class Listener:
     def last(self, name: str) -> dict[str, Any]:
         """The payload of the last event of that name, lazy values computed."""
         payload = next(payload for told, payload in reversed(self.events) if told == name)
-        return {key: value.value() if isinstance(value, Lazy) else value for key, value in payload.items()}
+        return {
+            key: value.value() if isinstance(value, LazyValue) else value for key, value in payload.items()
+        }
 
     def wait_for(self, name: str, times: int = 1) -> None:
         with self._changed:

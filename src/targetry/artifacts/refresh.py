@@ -25,7 +25,7 @@ from targetry.events import (
     ARTIFACT_DOWNLOAD_SUCCEEDED,
     ARTIFACT_STALE,
     GEO_LOCATION_UPDATED,
-    Lazy,
+    LazyValue,
 )
 from targetry.geo.location import location_from_headers
 from targetry.http.protocol import Transport, shown_url
@@ -246,7 +246,7 @@ class ArtifactRefresher(Generic[Rules]):
         self._emit(
             ARTIFACT_DOWNLOAD_SUCCEEDED,
             artifact_location=self._shown,
-            artifact_payload=Lazy(functools.partial(self._parse, answer.body)),
+            artifact_payload=LazyValue(functools.partial(self._parse, answer.body)),
         )
         self._emit(GEO_LOCATION_UPDATED, geo_context=location_from_headers(answer.headers).to_context())
 

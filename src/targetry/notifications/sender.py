@@ -17,7 +17,7 @@ from targetry._runtime.retry import retry_after_s
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.response import response_error
 from targetry.errors import ApiException, TargetError, TransportError
-from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, Lazy
+from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, LazyValue
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport
 from targetry.models import DeliveryRequest
 from targetry.notifications.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
@@ -255,4 +255,4 @@ def _request(entry: QueueEntry) -> Any:
     if entry.request is not None:
         return entry.request
     body = entry.body or b""
-    return Lazy(lambda: DeliveryRequest.from_json(body))
+    return LazyValue(lambda: DeliveryRequest.from_json(body))
