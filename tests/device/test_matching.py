@@ -95,15 +95,15 @@ def by_the_letter(
         return [one["consequence"]["options"][0]["content"] for one in rules]
 
     rules = document["rules"]
-    everywhere = document.get("globalMbox", "target-global-mbox")
+    global_mbox = document.get("globalMbox", "target-global-mbox")
     for mbox in block.mboxes or ():
         found = matches(rules["mboxes"].get(mbox.name, ()), Facts(requested, mbox, mbox.name))
-        yield "mbox", given(found) if mbox.name == everywhere else given(found)[:1]
+        yield "mbox", given(found) if mbox.name == global_mbox else given(found)[:1]
     if block.page_load is not None:
         yield (
             "pageLoad",
             given(
-                matches(rules["mboxes"].get(everywhere, ()), Facts(requested, block.page_load, everywhere))
+                matches(rules["mboxes"].get(global_mbox, ()), Facts(requested, block.page_load, global_mbox))
             ),
         )
     for view in getattr(block, "views", None) or ():

@@ -228,7 +228,7 @@ def test_a_dead_service_is_not_asked_by_every_call(twin: Make) -> None:
         assert lookup.city(f"10.0.0.{host}") is None
     assert len(lookup.network.requests) == 3
     assert (lookup.stats.skipped, lookup.stats.paused) == (97, True)
-    assert lookup.lines.errors[-1] == f"Geo lookups at {URL} are paused, it does not answer"
+    assert lookup.lines.errors[-1] == f"Geo lookups at {URL} are paused: the service does not respond"
     lookup.network.then(ROME)
     lookup.clock.advance(1)
     assert lookup.city("10.0.0.200") == "ROME"

@@ -1,1 +1,1 @@
-"""The on-device road: an artifact, a request, a clock and ids in; a response and impressions out. No I/O."""
+"""Decisions on device: pure functions from artifact, request, time and ids to a response."""

@@ -1,4 +1,7 @@
-"""The activities of an artifact: rules grouped by activity, and the allocation that windows cover."""
+"""The activities of an artifact.
+
+Rules grouped by activity, and the allocation that windows cover.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ class PlacedRule(NamedTuple):
 class ArtifactActivity(NamedTuple):
     """An activity with its rules in the artifact's order.
 
-    `key` is the part of the bucketing key, empty for rules without an activity; `id` is the value that the
-    artifact has for it. `name` and `type` are those of the first rule.
+    `key` is the part of the bucketing key, empty for rules without an activity; `id` is the value
+    that the artifact has for it. `name` and `type` are those of the first rule.
     """
 
     key: str

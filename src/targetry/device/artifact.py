@@ -1,11 +1,11 @@
-"""The artifact: what the CDN sends, decoded and checked (spec/decisioning.md §1, §2.4, §2.5).
+"""Artifact: decoding and checking of the document that Target's CDN serves.
 
-Rules are checked one by one and kept undecoded as far as possible: a rule that is not of the artifact's shape is set
-aside with its reason and the others stand. What is decoded of a rule is decided by who needs it: the
-compiler its condition, the first visitor who gets it its consequence.
+Rules are checked one by one and stay encoded as far as possible: a rule of an unexpected shape is
+rejected with its cause, and the others remain. The compiler decodes conditions, the first match
+decodes a consequence.
 
-JSON may write half of a surrogate pair (`"\\ud83d"`, a text that was cut in the middle of an emoji). Such a half is
-read as U+FFFD, which is what it becomes wherever a text is sent as UTF-8; the rest of the text and of the artifact stands.
+JSON can contain half of a surrogate pair, from a text that was cut within an emoji. Each half is
+read as U+FFFD, which it becomes in UTF-8; the rest of the text and of the artifact remains usable.
 """
 
 from __future__ import annotations
@@ -36,11 +36,9 @@ DEFAULT_GLOBAL_MBOX = "target-global-mbox"
 
 T = TypeVar("T")
 
-_LONGEST_INTEGER = (
-    308  # digits, and perhaps one more with a sign, that are sure to be within a double's range
-)
+_LONGEST_INTEGER = 308  # digits, or 307 and a sign, that are certainly within the range of a double
 
-# The escape of a surrogate behind an even number of backslashes, with that of its other half where there is one.
+# An escaped surrogate after an even number of backslashes, with its other half if there is one.
 _SURROGATE = re.compile(
     rb"""\\ (?<!\\\\) ((?:\\\\)*+) u[dD] (?: [89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2} | ([89a-fA-F][0-9a-fA-F]{2}) )""",
     re.VERBOSE,
@@ -51,14 +49,14 @@ _EMPTY = msgspec.Raw(b"{}")
 
 
 class ArtifactRules(msgspec.Struct):
-    """`rules`: location name → rules in priority order, each still JSON text."""
+    """Rules by location name in priority order, each as JSON text."""
 
     mboxes: dict[str, list[msgspec.Raw]] = {}
     views: dict[str, list[msgspec.Raw]] = {}
 
 
 class Artifact(msgspec.Struct, rename="camel"):
-    """The artifact's document. `raw_meta`, still JSON text, goes into the trace as it is."""
+    """An artifact; `raw_meta` is JSON text, which traces show unchanged."""
 
     version: str | None = None
     global_mbox: str = DEFAULT_GLOBAL_MBOX
@@ -73,12 +71,12 @@ class Artifact(msgspec.Struct, rename="camel"):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The meta, decoded each time. Raises `ArtifactError`."""
+        """The meta, decoded at each access. Raises `ArtifactError`."""
         return _object(read_json(self.raw_meta), "the artifact")
 
 
 class RuleDocument(msgspec.Struct, rename="camel"):
-    """One rule; `condition` and `consequence` are JSON text that was checked to be JSON."""
+    """One rule; `condition` and `consequence` are valid JSON text."""
 
     condition: msgspec.Raw
     consequence: msgspec.Raw
@@ -89,7 +87,7 @@ class RuleDocument(msgspec.Struct, rename="camel"):
 
 
 class _RuleOutline(msgspec.Struct, rename="camel"):
-    """A rule whose meta holds a number that only the standard library reads."""
+    """A rule with JSON text as meta, for numbers that msgspec does not decode."""
 
     condition: msgspec.Raw
     consequence: msgspec.Raw
@@ -100,7 +98,7 @@ class _RuleOutline(msgspec.Struct, rename="camel"):
 
 
 class _Outline(msgspec.Struct, rename="camel"):
-    """An artifact before its size is known to be harmless."""
+    """An artifact whose values are not counted yet."""
 
     response_tokens: msgspec.Raw = _EMPTY
     remote_mboxes: msgspec.Raw = _EMPTY
@@ -139,7 +137,7 @@ class AnalyticsDocument(msgspec.Struct):
 
 
 class ConsequenceDocument(msgspec.Struct):
-    """What a visitor gets when the condition holds."""
+    """The content of a rule."""
 
     name: str | None = None
     options: list[OptionDocument] | None = None
@@ -158,10 +156,15 @@ _RAW = msgspec.json.Decoder(msgspec.Raw)
 
 
 def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: str | None = None) -> bytes:
-    """The JSON text of an artifact.
+    """Return the JSON text of an artifact.
 
-    `source` is JSON text, the obfuscated form (`rules.bin`, told by its first bytes; it needs `organization_id`), or
-    the parsed document, which is left alone. Raises `ArtifactError`.
+    Args:
+        source: JSON text, the obfuscated format `rules.bin`, or the parsed document, which is only
+        read.
+        organization_id: The key of an obfuscated artifact.
+
+    Raises:
+        ArtifactError: The document is not JSON, or the obfuscated text cannot be read.
     """
     if isinstance(source, Mapping):
         return _text_of(source)
@@ -171,17 +174,18 @@ def artifact_text(source: bytes | str | Mapping[str, Any], *, organization_id: s
         return data
     text = deobfuscate(data, organization_id or "")
     try:
-        _decode_mended(_RAW, text)
+        _decode_repaired(_RAW, text)
     except (msgspec.DecodeError, RecursionError, LimitExceededError) as error:
         raise ArtifactError("Unable to read artifact JSON") from error
     return text
 
 
 def read_artifact(text: bytes) -> Artifact:
-    """Decode and check an artifact's JSON text; its rules stay undecoded.
+    """Decode and check an artifact's JSON text, without its rules.
 
-    Raises `ArtifactError`, also for one that holds too much, or `ArtifactVersionError` for a document of another
-    major version than 1.
+    Raises:
+        ArtifactError: The text is not an artifact, or exceeds a limit.
+        ArtifactVersionError: The major version is not 1.
     """
     try:
         if may_exceed_limits(text):
@@ -225,19 +229,22 @@ _LISTS = {
 def read_rule(raw: msgspec.Raw, *, is_exact: bool = True) -> RuleDocument:
     """Decode one rule. Raises `ArtifactError`.
 
-    Without `is_exact`, whole numbers of more than 308 digits in its meta are not yet the infinity that they are in JavaScript.
+    Args:
+        raw: JSON text of the rule.
+        is_exact: Whether integers of more than 308 digits in the meta become infinity, as in
+            JavaScript. Without it the check for them is skipped.
     """
-    if is_exact and _is_long_number_in(raw):
-        return _read_odd_rule(raw)
+    if is_exact and _has_long_number(raw):
+        return _read_unusual_rule(raw)
     try:
         return _decode(_RULE, raw, "the rule")
     except ArtifactError as error:
-        if not _is_of_number(error):
+        if not _is_number_error(error):
             raise
-    return _read_odd_rule(raw)
+    return _read_unusual_rule(raw)
 
 
-def _read_odd_rule(raw: msgspec.Raw) -> RuleDocument:
+def _read_unusual_rule(raw: msgspec.Raw) -> RuleDocument:
     outline = _decode(_RULE_OUTLINE, raw, "the rule")
     return RuleDocument(
         outline.condition,
@@ -250,55 +257,55 @@ def _read_odd_rule(raw: msgspec.Raw) -> RuleDocument:
 
 
 def read_consequence(raw: msgspec.Raw, *, is_exact: bool = True) -> ConsequenceDocument:
-    """Decode what a rule gives. Raises `ArtifactError`. `is_exact` as for `read_rule`."""
-    if is_exact and _is_long_number_in(raw):
-        return _read_odd_consequence(raw)
+    """Decode a consequence. Raises `ArtifactError`; `is_exact` as for `read_rule`."""
+    if is_exact and _has_long_number(raw):
+        return _read_unusual_consequence(raw)
     try:
         return _decode(_CONSEQUENCE, raw, "the consequence")
     except ArtifactError as error:
-        if not _is_of_number(error):
+        if not _is_number_error(error):
             raise
-    return _read_odd_consequence(raw)
+    return _read_unusual_consequence(raw)
 
 
-def _read_odd_consequence(raw: msgspec.Raw) -> ConsequenceDocument:
+def _read_unusual_consequence(raw: msgspec.Raw) -> ConsequenceDocument:
     try:
-        return msgspec.convert(_read_odd_json(raw, "the consequence"), ConsequenceDocument)
+        return msgspec.convert(_read_unusual_json(raw, "the consequence"), ConsequenceDocument)
     except msgspec.ValidationError as error:
         raise ArtifactError(f"the consequence is not of the expected shape: {error}") from error
 
 
 def read_json(text: bytes | msgspec.Raw, *, is_exact: bool = True) -> Any:
-    """Decode what may be any JSON: a condition, or an artifact as it is. Raises `ArtifactError`.
+    """Decode any JSON. Raises `ArtifactError`.
 
-    Numbers too large for a double are infinite, as in JavaScript. `is_exact` as for `read_rule`.
+    Numbers too large for a double are infinite, as in JavaScript; `is_exact` as for `read_rule`.
     """
-    if is_exact and _is_long_number_in(text):
-        return _read_odd_json(text, "the JSON")
+    if is_exact and _has_long_number(text):
+        return _read_unusual_json(text, "the JSON")
     try:
         return _decode(_ANY, text, "the JSON")
     except ArtifactError as error:
-        if not _is_of_number(error):
+        if not _is_number_error(error):
             raise
-    return _read_odd_json(text, "the JSON")
+    return _read_unusual_json(text, "the JSON")
 
 
 _LONG_NUMBER = re.compile(rb"[0-9]{309}")
 
 
-def _is_long_number_in(text: bytes | msgspec.Raw) -> bool:
+def _has_long_number(text: bytes | msgspec.Raw) -> bool:
     return _LONG_NUMBER.search(memoryview(text)) is not None
 
 
-def _is_of_number(error: ArtifactError) -> bool:
-    """Return whether msgspec refused a number for its size alone."""
+def _is_number_error(error: ArtifactError) -> bool:
+    """Return whether msgspec rejected a number only for its size."""
     return isinstance(error.__cause__, msgspec.ValidationError) and " out of range" in str(error.__cause__)
 
 
-def _read_odd_json(text: bytes | msgspec.Raw, what: str) -> Any:
+def _read_unusual_json(text: bytes | msgspec.Raw, what: str) -> Any:
     try:
-        mended = _mended(bytes(text)).decode()
-        return json.loads(mended, parse_int=_integer, parse_constant=_refuse_constant, strict=False)
+        repaired = _repaired(bytes(text)).decode()
+        return json.loads(repaired, parse_int=_integer, parse_constant=_reject_constant, strict=False)
     except RecursionError as error:
         raise ArtifactError(f"{what} is nested too deeply") from error
     except (ValueError, LimitExceededError) as error:
@@ -309,7 +316,7 @@ def _integer(digits: str) -> int | float:
     return float(digits) if len(digits) > _LONGEST_INTEGER else int(digits)
 
 
-def _refuse_constant(name: str) -> Any:
+def _reject_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -324,7 +331,7 @@ def _object(value: Any, what: str) -> dict[str, Any]:
 
 def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: str) -> T:
     try:
-        return _decode_mended(decoder, data)
+        return _decode_repaired(decoder, data)
     except RecursionError as error:
         raise ArtifactError(f"{what} is nested too deeply") from error
     except msgspec.ValidationError as error:
@@ -333,37 +340,37 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, what: s
         raise ArtifactError(f"{what} is not JSON: {error}") from error
 
 
-def _decode_mended(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
-    """Decode, with U+FFFD for halves of surrogate pairs, which msgspec takes for a fault of the whole text."""
+def _decode_repaired(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
+    """Decode with U+FFFD for lone surrogates, which msgspec does not decode."""
     try:
         return decoder.decode(data)
     except msgspec.DecodeError:
-        return decoder.decode(_mended(bytes(data)))
+        return decoder.decode(_repaired(bytes(data)))
 
 
-def _mended(data: bytes) -> bytes:
+def _repaired(data: bytes) -> bytes:
     if rb"\u" not in data:
         return data
     check_count("the text holds", data.count(rb"\ud") + data.count(rb"\uD"), "surrogates", MAX_SURROGATES)
-    mended = bytearray(data)
+    repaired = bytearray(data)
     for escape in _SURROGATE.finditer(data):
         if escape.group(2) is not None:  # half of a pair
-            mended[escape.start(2) - 1 : escape.end(2)] = b"fffd"
-    return bytes(mended)
+            repaired[escape.start(2) - 1 : escape.end(2)] = b"fffd"
+    return bytes(repaired)
 
 
 def _text_of(document: Mapping[str, Any]) -> bytes:
-    """The document as JSON text, so that later changes to the caller's dict do not reach the rules."""
+    """Return the document as JSON text, independent of later changes to the dict."""
     try:
         return msgspec.json.encode(document, enc_hook=_as_dict)
     except RecursionError as error:
         raise ArtifactError("the artifact is nested too deeply") from error
-    except Exception:  # a mapping of the caller's own making may raise anything
-        return _text_of_odd_values(document)
+    except Exception:  # a mapping of the caller can raise anything
+        return _text_of_unusual_values(document)
 
 
-def _text_of_odd_values(document: Mapping[str, Any]) -> bytes:
-    """As `_text_of`, for what only the standard library writes: halves of surrogate pairs."""
+def _text_of_unusual_values(document: Mapping[str, Any]) -> bytes:
+    """Return JSON text as `_text_of` does, for lone surrogates, which msgspec does not encode."""
     try:
         return json.dumps(document, default=_as_dict).encode()
     except RecursionError as error:

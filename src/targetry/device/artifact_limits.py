@@ -1,8 +1,8 @@
-"""Limits on what an artifact holds, checked before the objects for it are made.
+"""Limits on the contents of an artifact, checked before objects are created.
 
-Bytes alone bound nothing: a packed artifact of some hundred kilobytes may hold millions of tiny rules. The checks scan
-the JSON text for its structural characters, which is much cheaper than to decode it, and only where the text is so long that
-it could exceed a limit.
+The size in bytes bounds nothing: a compressed artifact of some hundred kilobytes can hold millions
+of tiny rules. The checks scan the JSON text for its structural characters, which is much cheaper
+than decoding, and only if the text is long enough to exceed a limit.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ MAX_VALUES: Final = 4_000_000
 """JSON values of an artifact. Real ones have one in 15 to 30 bytes."""
 
 MAX_ENTRIES: Final = 100_000
-"""Rules, locations, names in one list, values of the artifact's meta, values of one rule, property tokens."""
+"""Rules, locations, property tokens, names in one list, values of one rule or of the meta."""
 
 MAX_COMPILED_NODES: Final = 100_000
-"""Nodes of all conditions of different shape; one that differs from another in its literals only costs nothing."""
+"""Nodes of all conditions of different shape.
+
+Conditions that differ in literals only count once.
+"""
 
 MAX_RULE_TOKENS: Final = 1_000
 """Property tokens of one rule."""
 
 MAX_SURROGATES: Final = 1_000_000
-"""Escaped halves of surrogate pairs, where some of them have to be replaced."""
+"""Escaped surrogates in a text in which some have to be replaced."""
 
-_HARMLESS_VALUES: Final = 1_000_000  # may be decoded before they are counted exactly
+_HARMLESS_VALUES: Final = 1_000_000  # decoded without an exact count
 _CHUNK: Final = 1 << 20
 _NOT_A_BACKSLASH: Final = re.compile(rb"[^\\]")
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b"{}[],"))
@@ -37,18 +40,21 @@ _OPENING: Final = frozenset(b"{[")
 
 
 class LimitExceededError(Exception):
-    """An artifact, or a rule of it, holds more than a limit allows; the text names the limit. Never leaves this package."""
+    """An artifact or a rule exceeds a limit; the text names it.
+
+    Callers turn it into `ArtifactError`.
+    """
 
 
 def may_exceed_limits(text: bytes) -> bool:
-    """Return whether decoding the whole text might take much memory. Counts characters within texts too."""
+    """Return whether decoding the text might take much memory; an overestimate."""
     if len(text) <= MAX_VALUES:
         return False
     return text.count(b",") + text.count(b"[") + text.count(b"{") > _HARMLESS_VALUES
 
 
 def check_values(what: str, data: bytes | msgspec.Raw, limit: int) -> None:
-    """Raise `LimitExceededError` if JSON text holds more than `limit` values."""
+    """Raise `LimitExceededError` if the JSON text `data` has more than `limit` values."""
     if memoryview(data).nbytes <= limit:
         return
     values = 1
@@ -59,7 +65,7 @@ def check_values(what: str, data: bytes | msgspec.Raw, limit: int) -> None:
 
 
 def check_locations(holder: str, data: msgspec.Raw) -> None:
-    """Raise `LimitExceededError` if an object of lists has too many members, or its lists too many items in all."""
+    """Raise `LimitExceededError` if an object of lists has too many members or items in total."""
     depth = locations = rules = 0
     for structure in _structures(data):
         for character in structure:
@@ -71,7 +77,7 @@ def check_locations(holder: str, data: msgspec.Raw) -> None:
             else:
                 depth -= 1
         check_count(holder, locations, "locations")
-        # A list has one item more than commas, or none: this is never more than there are.
+        # A list has one item more than commas, or none, so this is a lower bound.
         check_count(holder, rules - locations, "rules")
 
 
@@ -87,7 +93,7 @@ def _structures(data: bytes | msgspec.Raw) -> Iterator[bytes]:
     start, is_string = 0, False
     while start < len(view):
         boundary = _NOT_A_BACKSLASH.search(view, min(start + _CHUNK, len(view)) - 1)
-        end = boundary.end() if boundary is not None else len(view)  # behind a character that escapes nothing
+        end = boundary.end() if boundary is not None else len(view)  # after a character that is no backslash
         chunk = view[start:end].tobytes()
         if b"\\" in chunk:
             chunk = chunk.replace(rb"\\", b"").replace(rb"\"", b"")

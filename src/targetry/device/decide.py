@@ -1,4 +1,4 @@
-"""RuleSet + request → response and impressions (spec/decisioning.md §7 to §9)."""
+"""On-device decision: rule set and request to response and impressions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NO_CONTEXT = Context()
 
 
 class Impression(msgspec.Struct, gc=False):
-    """Content of one rule that was shown: location name, event tokens, epoch ms."""
+    """Shown content of one rule: location name, event tokens, time in epoch milliseconds."""
 
     name: str | None
     tokens: list[str]
@@ -50,7 +50,7 @@ class Impression(msgspec.Struct, gc=False):
     _notification: Notification | None = None
 
     def notification(self, new_id: Callable[[], str]) -> Notification:
-        """The notification that reports it (§9); made once, so its ids stay the same."""
+        """Return the display notification; created once, so its ids do not change."""
         if self._notification is None:
             self._notification = Notification(
                 id=new_id(),
@@ -64,9 +64,9 @@ class Impression(msgspec.Struct, gc=False):
 
 
 class Decision(msgspec.Struct, gc=False):
-    """What was decided on device.
+    """Result of a decision on device.
 
-    `impressions` are to be reported, `failures` are the rules that could not be evaluated.
+    `impressions` have to be reported; `failures` are the rules that could not be evaluated.
     """
 
     response: DeliveryResponse
@@ -84,10 +84,15 @@ def decide(
     new_id: Callable[[], str],
     trace: TraceSource | None = None,
 ) -> Decision:
-    """Decide every location of a prepared request that the rules know; the request is only read.
+    """Decide every location of a request that the rules have. Never raises for any artifact.
 
-    `now_ms` (epoch, ms) is the clock of time rules and impressions; `new_id` gives ids to the notifications in a trace. A
-    `trace` is written into the response when `request.trace` is there too. Never raises for any artifact.
+    Args:
+        rules: The compiled artifact.
+        request: A prepared request with a visitor id; it is only read.
+        client_code: The client code, a part of the bucketing key.
+        now_ms: Time of the decision, epoch milliseconds.
+        new_id: Returns ids for the notifications in a trace.
+        trace: Data for the trace, which the response has if `request.trace` is set too.
     """
     context = request.context or _NO_CONTEXT
     facts = RequestFacts(context, bucketing_id(request.id), client_code, now_ms)
@@ -119,7 +124,12 @@ def decide(
 
 
 def unreported_tokens(template: Template, reported: set[tuple[str | None, str]]) -> list[str]:
-    """Return the event tokens of a template that are not in `reported` under its location's name, and add them."""
+    """Return the event tokens of a template that are not reported yet, and add them to `reported`.
+
+    Args:
+        template: The content that was shown.
+        reported: Pairs of location name and event token.
+    """
     tokens = []
     for token in template.event_tokens:
         key = (template.name, token)
@@ -129,13 +139,13 @@ def unreported_tokens(template: Template, reported: set[tuple[str | None, str]])
     return tokens
 
 
-Answer = TypeVar("Answer", MboxResponse, PrefetchMboxResponse)
+AnyMboxResponse = TypeVar("AnyMboxResponse", MboxResponse, PrefetchMboxResponse)
 
 
-class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
-    """What `execute` and `prefetch` have in common: which rules match, and in which order they answer."""
+class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
+    """Common part of `execute` and `prefetch`: matching rules and the order of responses."""
 
-    answer: ClassVar[Any]
+    response_type: ClassVar[Any]
 
     rules: RuleSet
     request: RequestFacts
@@ -155,42 +165,45 @@ class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
     def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
         raise NotImplementedError
 
-    def _mboxes(self, asked: Iterable[MboxRequest]) -> list[Answer]:
+    def _mboxes(self, asked: Iterable[MboxRequest]) -> list[AnyMboxResponse]:
         rules, token, tracer = self.rules, self.property_token, self.tracer
-        answers: list[Answer] = []
+        responses: list[AnyMboxResponse] = []
         for details in asked:
             name = details.name
             facts = Facts(self.request, details, name)
             location = rules.mboxes.get(name or "", EMPTY_LOCATION)
             if name == rules.global_mbox:
-                answers += [self._given(rule, facts, details) for rule in self._every(location, facts)]
+                responses += [self._response(rule, facts, details) for rule in self._every(location, facts)]
                 continue
             if tracer is not None:
                 rule = tracer.first(location, facts)
             else:
-                rule = first_match(location.everywhere if token is None else location.runs(token), facts)
+                rule = first_match(location.unrestricted if token is None else location.runs(token), facts)
             if rule is not None:
-                answers.append(self._given(rule, facts, details))
+                responses.append(self._response(rule, facts, details))
             else:
-                answers.append(
-                    self.answer(details.index, name, None, None, None, self._traced(facts, "mbox"))
+                responses.append(
+                    self.response_type(details.index, name, None, None, None, self._traced(facts, "mbox"))
                 )
-        return answers
+        return responses
 
-    def _given(self, rule: CompiledRule, facts: Facts, details: MboxRequest) -> Answer:
+    def _response(self, rule: CompiledRule, facts: Facts, details: MboxRequest) -> AnyMboxResponse:
         template = rule.template or self.rules.template(rule)
-        answer: Answer = self.answer(
+        response: AnyMboxResponse = self.response_type(
             details.index,
             template.name or details.name,
             self._options(rule, template, facts),
-            (self._metrics(template) or None) if template.metrics else None,  # D-20
+            (self._metrics(template) or None) if template.metrics else None,
             None if template.analytics is None else template.analytics_response(),
             None if self.tracer is None else self.tracer.document(facts, "mbox"),
         )
-        return answer
+        return response
 
     def _page_load(self, details: RequestDetails) -> PageLoadResponse:
-        """All that matches on the global mbox, as one: the last metric of a token and the last trace stand."""
+        """Return all matches on the global mbox as one response.
+
+        Of metrics with the same event token, and of traces, the last one remains.
+        """
         facts = Facts(self.request, details, self.rules.global_mbox)
         options: list[Option] = []
         metrics: dict[str | None, Metric] = {}
@@ -210,9 +223,9 @@ class _Mode(msgspec.Struct, Generic[Answer], eq=False, gc=False):
 
 
 class _Execute(_Mode[MboxResponse]):
-    """Content now; each rule that matches is an impression."""
+    """Execute: content for now; each rule that matches is an impression."""
 
-    answer = MboxResponse
+    response_type = MboxResponse
 
     impressions: list[Impression] = []
     notified: set[tuple[str | None, str]] = set()
@@ -228,23 +241,23 @@ class _Execute(_Mode[MboxResponse]):
         return template.options(template.execute, facts, self.geo_tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
-        return template.clicks()
+        return template.execute_metrics()
 
     def _notify(self, rule: CompiledRule, template: Template) -> None:
-        """Note an impression, once per location name and event token in this request (§9)."""
+        """Record an impression, once per location name and event token of the request."""
         tokens = unreported_tokens(template, self.notified)
         if not tokens:
             return
         impression = Impression(template.name, tokens, self.request.now_ms)
         self.impressions.append(impression)
         if self.tracer is not None:
-            self.tracer.notified(rule, impression.notification(self.new_id))
+            self.tracer.record_impression(rule, impression.notification(self.new_id))
 
 
 class _Prefetch(_Mode[PrefetchMboxResponse]):
-    """Content for later, with the event tokens to notify with."""
+    """Prefetch: content for later, with the event tokens for its notifications."""
 
-    answer = PrefetchMboxResponse
+    response_type = PrefetchMboxResponse
 
     def respond(self, asked: PrefetchRequest) -> PrefetchResponse:
         # In the order in which traces accumulate.
@@ -260,14 +273,17 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         return []
 
     def _views(self, details: ViewRequest) -> list[View]:
-        """The views that match, one per name: options and metrics add up, analytics and trace are the first's."""
+        """Return the views that match, one per name.
+
+        Options and metrics of several rules add up; analytics and trace are those of the first.
+        """
         facts = Facts(self.request, details, details.name)
         views: dict[str | None, View] = {}
         for rule in self._every(self.rules.view(details.name), facts):
             template = rule.template or self.rules.template(rule)
             options, metrics = (
                 template.options(template.prefetch, facts, self.geo_tokens),
-                template.every_metric(),
+                template.all_metrics(),
             )
             view = views.get(template.name)
             if view is None:

@@ -1,6 +1,7 @@
-"""Which rules match: the fast road through a location's compiled rules.
+"""Matching of rules: evaluation of a location's compiled rules for one request.
 
-`first_match` and `all_matches` answer as the plain road of `trace.py` does, which a property test holds them to.
+`first_match` and `all_matches` give the same result as the traced evaluation in `trace.py`; a
+property test compares the two.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from targetry.device.logic.compiler import Condition
 from targetry.device.logic.facts import Facts
 from targetry.device.ruleset import CompiledRule, Run
 
-_ANY = 0.0  # an allocation
+_ANY = 0.0  # the allocation where no rule uses it
 
 
 def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
-    """The first rule that matches."""
-    answers = facts.answers
-    for audience, activity_id, splits, rules in runs:
+    """Return the first rule that matches, None if none does."""
+    answers = facts.audience_results
+    for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
             answer = answers.get(audience)
             if answer is None:
                 answer = answers[audience] = _holds(audience, facts, None, activity_id)
             if not answer:
                 continue
-        allocation = facts.request.allocation(activity_id) if splits else _ANY
+        allocation = facts.request.allocation(activity_id) if uses_allocation else _ANY
         for rule in rules:
             if rule.low <= allocation <= rule.high and (rule.test is None or _passes(rule, facts)):
                 return rule
@@ -32,17 +33,17 @@ def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
 
 
 def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[CompiledRule]:
-    """All rules that match, the first of each rule key only."""
-    answers = facts.answers
+    """Yield all rules that match, only the first of each rule key."""
+    answers = facts.audience_results
     matched: set[str] = set()
-    for audience, activity_id, splits, rules in runs:
+    for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
             answer = answers.get(audience)
             if answer is None:
                 answer = answers[audience] = _holds(audience, facts, None, activity_id)
             if not answer:
                 continue
-        allocation = facts.request.allocation(activity_id) if splits else _ANY
+        allocation = facts.request.allocation(activity_id) if uses_allocation else _ANY
         for rule in rules:
             if (
                 rule.low <= allocation <= rule.high
@@ -61,6 +62,6 @@ def _passes(rule: CompiledRule, facts: Facts) -> bool:
 def _holds(condition: Condition, facts: Facts, allocation: float | None, activity_id: str) -> bool:
     try:
         return bool(condition(facts, allocation))
-    except Exception as error:  # the artifact's fault must not be the visitor's
+    except Exception as error:  # a fault of the artifact skips the rule
         facts.request.record_failure(activity_id, error)
         return False

@@ -1,7 +1,7 @@
 """Obfuscation of artifacts: the format `rules.bin`, an XOR with the organization id and a key.
 
-The file is the magic `ATOD:` with a three-digit major version, a key of 32 characters, and the JSON text
-combined by XOR with the repeated bytes of organization id and key.
+The file is the magic `ATOD:` with a three-digit major version, a key of 32 characters, and the JSON
+text combined by XOR with the repeated bytes of organization id and key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEAD_LENGTH: Final = len(_MAGIC) + _KEY_LENGTH
 
 
 def is_obfuscated(data: bytes) -> bool:
-    """Return whether the bytes begin with an upper-case prefix, a colon and a three-digit version."""
+    """Return whether the bytes begin with upper-case letters, a colon and three digits."""
     prefix, colon, version = data[: len(_MAGIC)].partition(b":")
     return bool(colon) and prefix.isalpha() and prefix.isupper() and len(version) == 3 and version.isdigit()
 

@@ -1,7 +1,7 @@
-"""Consequence → what a visitor is given: options with response tokens and macros filled in, and metrics.
+"""Personalization: options with response tokens and macros, and metrics, from a rule's consequence.
 
-A `Template` is made once per rule (spec/decisioning.md §7): what is the same for every visitor is done then, and
-what is left for a decision is to copy it, so that nobody's changes reach the next visitor.
+A `Template` is built once per rule. Everything that is equal for all visitors is computed then; a
+decision only copies it, so a change to one response does not reach the next.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _GEO_TOKENS = {
 }
 _METHOD_TOKEN = "activity.decisioningMethod"
 
-_FIELDS = frozenset({"index", "key"})  # of a location, besides its name
+_FIELDS = frozenset({"index", "key"})  # of a location, in addition to its name
 
 _MACRO = re.compile(r"\$\{([A-Za-z0-9_.]*)\}")
 _OLD_WORDS = (
@@ -59,27 +59,32 @@ _OLD_WORDS = (
 
 
 def geo_token_attributes(response_tokens: Container[str]) -> tuple[tuple[str, str], ...]:
-    """The response tokens that tell the visitor's place, each with the attribute of `Geo` that it tells."""
+    """Return the response tokens about the geo location, each with its attribute of `Geo`."""
     return tuple((name, attribute) for name, attribute in _GEO_TOKENS.items() if name in response_tokens)
 
 
 def geo_tokens(geo: Geo | None, tokens: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """What `tokens`, of `geo_token_attributes`, tell about this place: the same in every option of a request (§7.1)."""
-    told: dict[str, Any] = {}
+    """Return the values of geo response tokens, which are equal in every option of a request.
+
+    Args:
+        geo: The visitor's geo location.
+        tokens: The result of `geo_token_attributes`.
+    """
+    values: dict[str, Any] = {}
     if geo is not None:
         for name, attribute in tokens:
             value = getattr(geo, attribute)
             if value is not None:
-                told[name] = value
-    return told
+                values[name] = value
+    return values
 
 
 Render = Callable[["Facts"], Any]
-"""Makes content for one location of one request."""
+"""Renders content for one location of one request."""
 
 
 class OptionTemplate(NamedTuple):
-    """An option; exactly one of `shared` (immutable content) and `render` (content made anew) gives its content."""
+    """An option; its content is `shared`, if immutable, or the result of `render`."""
 
     type: str | None
     shared: Any
@@ -88,14 +93,15 @@ class OptionTemplate(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        return self.type is None and self.shared is None and self.render is None  # D-19
+        """Whether it has neither type nor content, as default content."""
+        return self.type is None and self.shared is None and self.render is None
 
 
 class Template:
-    """What one rule gives.
+    """The content of one rule.
 
-    `execute` are the options that an execute request gets, without event tokens and without blank ones; `prefetch` those of a
-    prefetch request, with the event tokens to notify with.
+    `execute` are the options for execute requests, without event tokens and without blank options;
+    `prefetch` are those for prefetch requests, with the event tokens for notifications.
     """
 
     __slots__ = (
@@ -130,22 +136,23 @@ class Template:
     def options(
         self, templates: Iterable[OptionTemplate], facts: Facts, geo_tokens: dict[str, Any]
     ) -> list[Option]:
-        """The options of `templates`, which are `execute` or `prefetch`, for one location of one request."""
+        """Return the options of `execute` or `prefetch` for one location of one request."""
         options = []
         for type_, shared, render, event_token in templates:
             content = shared if render is None else render(facts)
             options.append(Option(type_, content, event_token, self.tokens | geo_tokens))
         return options
 
-    def clicks(self) -> list[Metric]:
-        """The metrics that an execute request gets."""
+    def execute_metrics(self) -> list[Metric]:
+        """Return the metrics for execute requests."""
         return _metrics(self.click_metrics) if self.click_metrics else []
 
-    def every_metric(self) -> list[Metric]:
-        """The metrics of a view."""
+    def all_metrics(self) -> list[Metric]:
+        """Return all metrics, as views have them."""
         return _metrics(self.metrics)
 
     def analytics_response(self) -> AnalyticsResponse | None:
+        """Return the analytics payload of a response, None if the rule has none."""
         payload = self.analytics
         if payload is None:
             return None
@@ -167,7 +174,7 @@ def _option(document: OptionDocument, meta: dict[str, Any]) -> OptionTemplate:
 
 
 def _with_display_token(options: list[OptionTemplate], metrics: list[MetricDocument]) -> list[OptionTemplate]:
-    """An option without a token is notified with that of the display metric at its place."""
+    """Return options; one without token gets that of the display metric at its position."""
     completed = []
     for position, option in enumerate(options):
         if (
@@ -180,11 +187,11 @@ def _with_display_token(options: list[OptionTemplate], metrics: list[MetricDocum
     return completed
 
 
-# ── content ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── content ───
 
 
 def _renderer(document: OptionDocument, meta: dict[str, Any]) -> Render | None:
-    """How the content is made for one visitor; None when it can be given out as it is."""
+    """Return the renderer of the content; None if the content is immutable and equal for all."""
     content = document.content
     if isinstance(content, str):
         return _text_renderer(content, meta) if document.type == OptionType.HTML else None
@@ -208,7 +215,7 @@ def _copied(value: Any) -> Any:
 
 
 def _actions_renderer(actions: list[Any], meta: dict[str, Any]) -> Render:
-    """Macros stand in the text content of each action; everything else is copied."""
+    """Return the renderer of actions: macros in their text content, copies of the rest."""
     plan = []
     for action in actions:
         content = action.get("content") if isinstance(action, dict) else None
@@ -233,11 +240,11 @@ def _actions_renderer(actions: list[Any], meta: dict[str, Any]) -> Render:
     return render
 
 
-# ── macros ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── macros ───
 
 
 def _text_renderer(text: str, meta: dict[str, Any]) -> Render | None:
-    """Fill the macros of a text (§7.2); those that only the activity answers are filled once and for all."""
+    """Return the renderer of a text with macros, None without macros; the meta is filled in now."""
     pieces: list[str | tuple[str, str]] = []
     end = 0
     for match in _MACRO.finditer(text):
@@ -254,20 +261,20 @@ def _text_renderer(text: str, meta: dict[str, Any]) -> Render | None:
 
 
 def macro_key(name: str) -> str:
-    """The name that a macro is looked up by: today's words, the last two parts, without `mbox`."""
+    """Return the lookup name of a macro: current terms, the last two parts, without `mbox`."""
     for old, new in _OLD_WORDS:
         name = old.sub(new, name)
     return ".".join(part for part in name.split(".")[-2:] if part != "mbox")
 
 
 def _known_value(key: str, meta: dict[str, Any]) -> Any:
-    if key == "view.name":  # D-23
+    if key == "view.name":
         key = "location.name"
     return meta.get(key, UNDEFINED)
 
 
 def _value_here(key: str, macro: str, facts: Facts) -> str:
-    """What the location or its parameters say; the macro itself when nobody knows it."""
+    """Return the value of the location or its parameters; the macro itself if there is none."""
     field = facts.name if key == "name" else getattr(facts.details, key, None) if key in _FIELDS else None
     if field is not None:
         return to_text(field)

@@ -1,4 +1,4 @@
-"""What a request asks for that cannot be decided here (spec/decisioning.md §8)."""
+"""Remote dependency of a request: requested locations that cannot be decided on device."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from targetry.models import DeliveryRequest, ViewRequest
 
 
 class RemoteDependency(msgspec.Struct, frozen=True, gc=False):
-    """The locations that the Delivery API has to decide, in the order in which they are asked for."""
+    """The locations that the Delivery API has to decide, in the order of the request."""
 
     mboxes: list[str]
     views: list[str]
 
 
 def remote_dependency(rules: RuleSet, request: DeliveryRequest) -> RemoteDependency:
-    """Name the requested locations with activities that are remote, or that the artifact does not know."""
+    """Return the requested locations that have remote activities or are not in the artifact."""
     mboxes: list[str] = []
     views: list[str] = []
-    decided = rules.decided_mboxes
+    decided = rules.decidable_mboxes
     for part in (request.prefetch, request.execute):
         if part is None:
             continue
@@ -27,7 +27,7 @@ def remote_dependency(rules: RuleSet, request: DeliveryRequest) -> RemoteDepende
             name = mbox.name
             if name not in decided and name and name not in mboxes:
                 mboxes.append(name)
-        if part.page_load is not None:  # D-11
+        if part.page_load is not None:
             name = rules.global_mbox
             if name not in decided and name not in mboxes:
                 mboxes.append(name)
@@ -39,5 +39,5 @@ def remote_dependency(rules: RuleSet, request: DeliveryRequest) -> RemoteDepende
 def _remote_views(rules: RuleSet, views: list[ViewRequest]) -> list[str]:
     remote, local = rules.remote_views, rules.local_views
     named = [view.name for view in views if view.name]
-    every = remote if len(named) < len(views) else ()  # D-38: a view without a name means all of them
+    every = remote if len(named) < len(views) else ()  # a view without a name is every view
     return list(dict.fromkeys([*every, *(name for name in named if name in remote or name not in local)]))

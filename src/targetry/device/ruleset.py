@@ -1,11 +1,11 @@
-"""Artifact → RuleSet: the compiler's front.
+"""Rule set: an artifact compiled for decisions.
 
-A rule's condition is a window of the activity's allocation and an audience. Both are taken apart here: the window
-becomes two numbers, and audiences with the same text become one function, so that the experiences of an
-activity, and activities with a common audience, share one answer. Rules are indexed by location and, within it, kept in
-the artifact's order as runs of rules with the same audience.
+A rule's condition is split into a window of the activity's allocation and an audience. The window
+becomes two numbers. Audiences with the same text become one function, so the experiences of an
+activity, and activities with a common audience, share one evaluation. Rules are indexed by location
+and, within a location, kept in the artifact's order as runs of rules with the same audience.
 
-A rule that cannot be used is unusable: it never matches, and its location counts as remote.
+A rule that cannot be compiled never matches, and its location counts as remote.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from targetry.device.logic.compiler import MAX_NODES, Compiled, Condition, Logic
 from targetry.device.personalize import Template, geo_token_attributes
 from targetry.errors import ArtifactError
 
-_MOST_PROPERTIES: Final = 64  # of a location whose rules are kept ready
+_MOST_PROPERTIES: Final = 64  # per location, whose runs are cached
 _LOWEST, _HIGHEST = 0.0, 99.99  # the ends of the allocation's scale
 _ALL_PROPERTIES: Final[frozenset[str]] = frozenset()
 _MOST_VALUES: Final = 4 * MAX_NODES  # a condition of more values has more nodes
@@ -49,7 +49,10 @@ Reason = Literal["static", "targeting_match", "split", "default"]
 
 
 class UnusableRule(NamedTuple):
-    """A rule that never matches. `location_type` is `mbox` or `view`, `position` its place in the location's list."""
+    """A rule that never matches.
+
+    `position` is its index in the list of the location (mbox or view).
+    """
 
     location_type: str
     location: str
@@ -61,15 +64,17 @@ class UnusableRule(NamedTuple):
 
 
 class CompiledRule:
-    """One (experience, location, offer) of an activity, compiled.
+    """One experience, location and offer of an activity, compiled.
 
-    It matches when `audience` (None: everybody) holds, the allocation is in `low`..`high` (where `windowed`), and
-    `test` holds, the part of the condition that asks for the allocation in any other way.
+    The rule matches when `audience` (None: every visitor) is true, the allocation is in `low` to
+    `high` (always, unless `has_window`), and `test` is true: the part of the condition that uses
+    the allocation in any other way.
     """
 
     __slots__ = (
         "activity_id",
         "audience",
+        "has_window",
         "high",
         "key",
         "low",
@@ -77,7 +82,6 @@ class CompiledRule:
         "template",
         "test",
         "tokens",
-        "windowed",
     )
 
     def __init__(
@@ -88,18 +92,19 @@ class CompiledRule:
         self.activity_id = activity_id
         self.tokens = tokens
         self.low, self.high = window
-        self.windowed = window.low > _LOWEST or window.high < _HIGHEST
+        self.has_window = window.low > _LOWEST or window.high < _HIGHEST
         self.audience: Condition | None = None
         self.test: Condition | None = None
-        self.template: Template | None = None  # made for the first visitor who gets it
+        self.template: Template | None = None  # built at the first match
 
     @property
     def meta(self) -> dict[str, Any]:
+        """The meta, decoded at each access."""
         return read_rule(self.raw).meta
 
     @property
     def condition(self) -> Any:
-        """The condition as the artifact has it."""
+        """The condition as the artifact has it, decoded at each access."""
         return read_json(read_rule(self.raw).condition)
 
     @property
@@ -109,21 +114,22 @@ class CompiledRule:
 
 
 class AllocationWindow(NamedTuple):
-    """The allocations, both ends included, that a condition admits."""
+    """The allocations in percent, both ends included, that a condition admits."""
 
     low: float = -math.inf
     high: float = math.inf
 
 
 class Run(NamedTuple):
-    """Neighbouring rules of one activity with one audience. `splits`: it depends on the allocation which of them matches.
+    """Adjacent rules of one activity with one audience.
 
-    Where it does not, any allocation is in the windows of all.
+    `uses_allocation`: the allocation decides which of them match. Otherwise every allocation is in
+    the windows of all.
     """
 
     audience: Condition | None
     activity_id: str
-    splits: bool
+    uses_allocation: bool
     rules: tuple[CompiledRule, ...]
 
 
@@ -132,21 +138,23 @@ class Location:
 
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
         self.rules = tuple(rules)
-        self.everywhere = _runs(rule for rule in self.rules if not rule.tokens)
+        self.unrestricted = _runs(rule for rule in self.rules if not rule.tokens)
         self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
         self._by_token: dict[str, tuple[Run, ...]] = {}
         self._reasons: dict[str | None, dict[CompiledRule, Reason]] = {}
 
     def runs(self, property_token: str | None) -> tuple[Run, ...]:
-        """The rules that a request with this property token may get (spec/decisioning.md §7); `everywhere` without one."""
+        """Return the rules for a request with this property token.
+
+        These are the rules without property tokens and those with this token; without a token only
+        the former (`unrestricted`).
+        """
         if property_token is None or property_token not in self._tokens:
-            return self.everywhere
+            return self.unrestricted
         runs = self._by_token.get(property_token)
         if runs is None:
             runs = _runs(rule for rule in self.rules if not rule.tokens or property_token in rule.tokens)
-            if (
-                len(self._by_token) < _MOST_PROPERTIES
-            ):  # with many rules for many properties they would be too large
+            if len(self._by_token) < _MOST_PROPERTIES:  # bounds memory: rules × properties
                 self._by_token[property_token] = runs
         return runs
 
@@ -190,15 +198,15 @@ def _runs(rules: Iterable[CompiledRule]) -> tuple[Run, ...]:
 
 
 def _run(rules: list[CompiledRule]) -> Run:
-    splits = any(rule.windowed for rule in rules)
-    return Run(rules[0].audience, rules[0].activity_id, splits, tuple(rules))
+    uses_allocation = any(rule.has_window for rule in rules)
+    return Run(rules[0].audience, rules[0].activity_id, uses_allocation, tuple(rules))
 
 
 EMPTY_LOCATION: Final = Location(())
 
 
 class RuleSet:
-    """A compiled artifact. Immutable in use: a new artifact is a new RuleSet."""
+    """A compiled artifact. Immutable: a new artifact is a new rule set."""
 
     def __init__(
         self,
@@ -223,28 +231,32 @@ class RuleSet:
         self.local_views = frozenset(artifact.local_views)
         self.remote_mboxes = _with_unusable(artifact.remote_mboxes, "mbox", unusable)
         self.remote_views = _with_unusable(artifact.remote_views, "view", unusable)
-        self.decided_mboxes = self.local_mboxes.difference(self.remote_mboxes)
+        self.decidable_mboxes = self.local_mboxes.difference(self.remote_mboxes)
 
     @property
     def generated_at(self) -> str | None:
-        """When the artifact was made, as it says itself."""
+        """The time at which the artifact was generated, as its meta has it."""
         value = self.meta.get("generatedAt")
         return value if isinstance(value, str) else None
 
     def document(self) -> dict[str, Any]:
-        """The artifact as it came, as a new dict."""
+        """Return the artifact as a new dict."""
         document: dict[str, Any] = read_json(self._text)
         return document
 
     def mbox(self, name: str) -> Location:
+        """Return the rules of an mbox; an empty location if the artifact does not have it."""
         return self.mboxes.get(name, EMPTY_LOCATION)
 
     def view(self, name: str | None) -> Location:
-        """The rules of one view; those of all views when no name is given."""
+        """Return the rules of a view; those of all views if `name` is None or empty."""
         return self.views.get(name, EMPTY_LOCATION) if name else self.all_views
 
     def template(self, rule: CompiledRule) -> Template:
-        """What the rule gives, prepared. Two threads may prepare it at once; both results are the same."""
+        """Return the template of a rule.
+
+        Two threads may build it at once; the results are equal.
+        """
         template = rule.template
         if template is None:
             document = read_rule(rule.raw)
@@ -256,7 +268,7 @@ class RuleSet:
 def _with_unusable(
     names: list[str], location_type: str, unusable: tuple[UnusableRule, ...]
 ) -> dict[str, None]:
-    """An ordered set."""
+    """Return the names as the keys of a dict, an ordered set."""
     hit = (rule.location for rule in unusable if rule.location_type == location_type)
     return dict.fromkeys([*names, *hit])
 
@@ -267,10 +279,19 @@ def compile_artifact(
     organization_id: str | None = None,
     max_compiled_nodes: int = MAX_COMPILED_NODES,
 ) -> RuleSet:
-    """Decode, check and compile an artifact; `source` is what `artifact_text` takes.
+    """Decode, check and compile an artifact.
 
-    Rules that cannot be used are in `RuleSet.unusable`. Raises `ArtifactError` when the artifact as a whole cannot be
-    used, or exceeds a limit of `artifact_limits`.
+    Args:
+        source: JSON text, the obfuscated format `rules.bin`, or the parsed document.
+        organization_id: The key of an obfuscated artifact.
+        max_compiled_nodes: Limit on the nodes of conditions of different shape.
+
+    Returns:
+        The rule set; rules that cannot be compiled are in its `unusable`.
+
+    Raises:
+        ArtifactError: The artifact as a whole cannot be read, has an unsupported version
+            (`ArtifactVersionError`) or exceeds a limit of `artifact_limits`.
     """
     text = artifact_text(source, organization_id=organization_id)
     artifact = read_artifact(text)
@@ -283,18 +304,24 @@ def compile_artifact(
     return RuleSet(text, artifact, mboxes, views, tuple(compiler.unusable))
 
 
+class _SplitCondition(NamedTuple):
+    """The parts of a condition, as the fields of a compiled rule."""
+
+    window: AllocationWindow
+    audience: Condition | None
+    test: Condition | None
+
+
 class _Compiler:
     def __init__(self, max_nodes: int) -> None:
         self.unusable: list[UnusableRule] = []
         self._max_nodes = max_nodes
-        self._conditions: dict[bytes, tuple[AllocationWindow, Condition | None, Condition | None]] = {}
+        self._conditions: dict[bytes, _SplitCondition] = {}
         self._audiences: dict[bytes, Condition] = {}
-        self._shapes: set[int] = (
-            set()
-        )  # identities of the code of all conditions, which lives as long as they do
-        self._nodes = 0  # in these
+        self._shapes: set[int] = set()  # ids of code objects, which the conditions keep alive
+        self._nodes = 0  # of these shapes
         self._token_sets: dict[frozenset[str], frozenset[str]] = {}
-        self._tokens = 0  # in these
+        self._tokens = 0  # in these sets
         self._reasons: dict[str, str] = {}
 
     def locations(self, location_type: str, rules: dict[str, list[msgspec.Raw]]) -> dict[str, Location]:
@@ -306,7 +333,7 @@ class _Compiler:
                 yield self._rule(raw)
             except (ArtifactError, LogicError) as error:
                 text = str(error)
-                reason = self._reasons.setdefault(text, text)  # one text, however many rules it is for
+                reason = self._reasons.setdefault(text, text)  # one string for all rules with this cause
                 self.unusable.append(UnusableRule(location_type, name, position, reason))
 
     def _rule(self, raw: msgspec.Raw) -> CompiledRule:
@@ -319,12 +346,12 @@ class _Compiler:
         key = document.rule_key if document.rule_key is not None else activity_id
         rule = CompiledRule(raw, str(key), activity_id or "", self._property_tokens(document), window)
         rule.audience, rule.test = audience, test
-        if not activity_id and (rule.windowed or test is not None):
+        if not activity_id and (rule.has_window or test is not None):
             raise ArtifactError("the rule splits by allocation, but its meta has no `activity.id`")
         return rule
 
     def _property_tokens(self, document: RuleDocument) -> frozenset[str]:
-        """The properties that a rule is for, none for all; the same object for rules with the same ones."""
+        """Return the property tokens, empty for all properties; equal sets are one object."""
         if not document.property_tokens:
             return _ALL_PROPERTIES
         if len(document.property_tokens) > MAX_RULE_TOKENS:
@@ -337,7 +364,7 @@ class _Compiler:
             known = self._token_sets[tokens] = tokens
         return known
 
-    def _condition(self, raw: msgspec.Raw) -> tuple[AllocationWindow, Condition | None, Condition | None]:
+    def _condition(self, raw: msgspec.Raw) -> _SplitCondition:
         text = bytes(raw)
         known = self._conditions.get(text)
         if known is None:
@@ -346,17 +373,17 @@ class _Compiler:
             known = self._conditions[text] = self._split_condition(read_json(raw, is_exact=False))
         return known
 
-    def _split_condition(self, tree: Any) -> tuple[AllocationWindow, Condition | None, Condition | None]:
+    def _split_condition(self, tree: Any) -> _SplitCondition:
         window, others = split_window(tree)
         if not others:
-            return window, None, None
+            return _SplitCondition(window, None, None)
         rest = others[0] if len(others) == 1 else {"and": others}
         compiled = compile_logic(rest)
         self._count_shape(compiled)
         if compiled.needs_allocation:
-            return window, None, compiled.evaluate
+            return _SplitCondition(window, None, compiled.evaluate)
         text = msgspec.json.encode(rest)
-        return window, self._audiences.setdefault(text, compiled.evaluate), None
+        return _SplitCondition(window, self._audiences.setdefault(text, compiled.evaluate), None)
 
     def _count_shape(self, compiled: Compiled) -> None:
         shape = id(compiled.code)
@@ -369,7 +396,7 @@ class _Compiler:
 
 
 def _check_rule(raw: msgspec.Raw) -> None:
-    """Raise `ArtifactError` for a rule that is too large to be decoded; the others stand."""
+    """Raise `ArtifactError` for a rule that is too large to decode."""
     try:
         check_values("the rule", raw, MAX_ENTRIES)
     except LimitExceededError as error:
@@ -384,13 +411,20 @@ def _check_condition(text: bytes) -> None:
 
 
 def _activity_id(document: RuleDocument) -> str:
-    """The bucketing key's part (spec/decisioning.md §6): the meta's word counts before the rule's own."""
+    """Return the part of the bucketing key; the meta takes precedence over the rule's own field."""
     value = document.meta.get("activity.id", document.activity_id)
     return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
 def split_window(tree: Any) -> tuple[AllocationWindow, list[Any]]:
-    """Take a condition apart into the allocations that it admits and what else it asks for."""
+    """Split a condition into the allocations that it admits and its other conditions.
+
+    Args:
+        tree: The condition as parsed JSON.
+
+    Returns:
+        The intersection of all windows, and the remaining conditions, all of which must hold.
+    """
     window, others = AllocationWindow(), []
     for part in _conjuncts(tree):
         bounds = _bounds(part)
@@ -402,7 +436,7 @@ def split_window(tree: Any) -> tuple[AllocationWindow, list[Any]]:
 
 
 def _conjuncts(tree: Any) -> Iterable[Any]:
-    """The operands of nested `and`s, in their order; `true` is none."""
+    """Yield the operands of nested `and`s in order, without `true`."""
     pending = [tree]
     while pending:
         part = pending.pop()
@@ -414,7 +448,7 @@ def _conjuncts(tree: Any) -> Iterable[Any]:
 
 
 def _bounds(part: Any) -> AllocationWindow | None:
-    """The window of one comparison of the allocation with numbers."""
+    """Return the window of a comparison of the allocation with numbers, else None."""
     if not isinstance(part, dict) or len(part) != 1:
         return None
     ((operator, operands),) = part.items()
@@ -430,7 +464,7 @@ def _bounds(part: Any) -> AllocationWindow | None:
 
 
 _SIDES = {"<": (2, 3), "<=": (2, 3), ">": (2,), ">=": (2,)}
-"""Comparison → how many operands of it make a window."""
+"""Comparison → numbers of operands with which it is a window."""
 
 
 def _is_number(value: Any) -> bool:

@@ -1,8 +1,7 @@
-"""Why: the trace document, and the plain road that writes it (spec/decisioning.md §11).
+"""Trace of a decision: the evaluation of each rule, recorded as Adobe's Node SDK records it.
 
-A request with a trace walks the rules one by one in the artifact's order, asks each for its whole condition, and
-writes down what it met. Campaigns and targets accumulate over the locations of one mode; each
-response carries the state at its time. The shape is that of Adobe's Node SDK (D-26).
+A request with a trace evaluates the rules one by one in the artifact's order. Campaigns and targets
+accumulate over the locations of one mode; each response has their state at its time.
 """
 
 from __future__ import annotations
@@ -19,7 +18,10 @@ from targetry.models import DeliveryRequest, Notification, VisitorId
 
 
 class TraceSource(msgspec.Struct, frozen=True):
-    """What the trace tells that is not in the request or the rules: `artifact` says how the artifact was got."""
+    """Data of a trace that is neither in the request nor in the rules.
+
+    `artifact` describes its source.
+    """
 
     session_id: str
     client_code: str
@@ -27,7 +29,7 @@ class TraceSource(msgspec.Struct, frozen=True):
 
 
 class Tracer:
-    """Selects rules as `select.py` does and records why, for one mode (`execute` or `prefetch`) of one request."""
+    """Matches rules as `matching.py` does and records why, for one mode of one request."""
 
     def __init__(
         self,
@@ -45,11 +47,11 @@ class Tracer:
         self._targets: dict[str, dict[str, Any]] = {}
 
     def first(self, location: Location, facts: Facts) -> CompiledRule | None:
-        """The first rule that matches."""
+        """Return the first rule that matches, None if none does."""
         return next(self.every(location, facts), None)
 
     def every(self, location: Location, facts: Facts) -> Iterator[CompiledRule]:
-        """All rules that match, the first of each rule key only."""
+        """Yield all rules that match, only the first of each rule key."""
         matched: set[str] = set()
         for rule in location.rules:
             if rule.tokens and self._token not in rule.tokens:
@@ -63,21 +65,21 @@ class Tracer:
         try:
             holds = (
                 rule.low <= allocation <= rule.high
-                and (rule.audience is None or self._asked(rule.audience, facts))
+                and (rule.audience is None or self._audience_holds(rule.audience, facts))
                 and (rule.test is None or bool(rule.test(facts, allocation)))
             )
-        except Exception as error:  # as on the fast road
+        except Exception as error:  # as in `matching.py`
             facts.request.record_failure(rule.activity_id, error)
             holds = False
         self._record(rule, facts, allocation, holds)
         return holds
 
-    def _asked(self, audience: Condition, facts: Facts) -> bool:
-        """What an audience answers, asked once: on the fast road its work is paid once too."""
-        answer = facts.answers.get(audience)
-        if answer is None:
-            answer = facts.answers[audience] = bool(audience(facts, None))
-        return answer
+    def _audience_holds(self, audience: Condition, facts: Facts) -> bool:
+        """Return the result of an audience, evaluated once per location as in `matching.py`."""
+        result = facts.audience_results.get(audience)
+        if result is None:
+            result = facts.audience_results[audience] = bool(audience(facts, None))
+        return result
 
     def _record(self, rule: CompiledRule, facts: Facts, allocation: float, holds: bool) -> None:
         meta = rule.meta
@@ -95,18 +97,18 @@ class Tracer:
 
     def _campaign(self, meta: dict[str, Any]) -> dict[str, Any]:
         offer = meta.get("offer.id")
-        campaign = _said(meta, id="activity.id", campaignType="activity.type", branchId="experience.id")
+        campaign = _picked(meta, id="activity.id", campaignType="activity.type", branchId="experience.id")
         campaign["offers"] = [] if offer is None else [offer]
-        campaign |= _said(self._rules.meta, environment="environment")
+        campaign |= _picked(self._rules.meta, environment="environment")
         return campaign | ({"notifications": []} if self._mode == "execute" else {})
 
-    def notified(self, rule: CompiledRule, notification: Notification) -> None:
-        """Note the impression that a matched rule led to."""
+    def record_impression(self, rule: CompiledRule, notification: Notification) -> None:
+        """Record the impression of a matched rule."""
         campaign = self._campaigns[rule.activity_id]
         campaign["notifications"].append(msgspec.to_builtins(notification))
 
     def document(self, facts: Facts, location_type: str) -> dict[str, Any]:
-        """The trace of a location, as things stand now."""
+        """Return the trace of a location in its current state."""
         details = msgspec.to_builtins(facts.details)
         if facts.name is not None:
             details = {"name": facts.name} | details
@@ -121,15 +123,15 @@ class Tracer:
                 "host": page.domain,
                 location_type: {**details, "type": self._mode},
             },
-            "campaigns": [_state(campaign) for campaign in self._campaigns.values()],
-            "evaluatedCampaignTargets": [_state(target) for target in self._targets.values()],
+            "campaigns": [_copy(campaign) for campaign in self._campaigns.values()],
+            "evaluatedCampaignTargets": [_copy(target) for target in self._targets.values()],
         }
 
 
 def _target(meta: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     return {
         "context": context,
-        **_said(meta, campaignId="activity.id", campaignType="activity.type"),
+        **_picked(meta, campaignId="activity.id", campaignType="activity.type"),
         "matchedSegmentIds": [],
         "unmatchedSegmentIds": [],
         "matchedRuleConditions": [],
@@ -137,13 +139,13 @@ def _target(meta: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _said(meta: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """What a meta says, under the names of the trace; what it does not say is left out."""
+def _picked(meta: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """Return the values of a meta under the names of the trace, without absent ones."""
     return {name: meta[key] for name, key in names.items() if key in meta}
 
 
-def _state(record: dict[str, Any]) -> dict[str, Any]:
-    """A record that what is met later does not change."""
+def _copy(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a record that later rules do not change."""
     return {key: list(value) if type(value) is list else value for key, value in record.items()}
 
 

@@ -1,4 +1,4 @@
-"""Summary of the rules of an artifact that cannot be used: how many, and why."""
+"""Counts and causes of the rules of an artifact that cannot be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OTHER_CAUSES: Final = "other causes"
 
 
 def count_causes(rules: RuleSet) -> dict[str, int]:
-    """Return how many rules each cause keeps from being used, the most frequent first; rare ones are counted together."""
+    """Return the number of unusable rules by cause, the most frequent first, rare causes as one."""
     counted = Counter(rule.reason for rule in rules.unusable)
     causes = dict(counted.most_common(_MOST_CAUSES))
     others = counted.total() - sum(causes.values())
@@ -21,7 +21,7 @@ def count_causes(rules: RuleSet) -> dict[str, int]:
 
 
 def describe_unusable_rules(rules: RuleSet) -> str:
-    """Return one line about the rules that are not used, with an example of each of the most frequent causes."""
+    """Return one line about the unusable rules, with an example of each frequent cause."""
     unusable = rules.unusable
     examples: dict[str, UnusableRule] = {}
     for rule in unusable:

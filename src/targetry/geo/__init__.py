@@ -1,1 +1,1 @@
-"""Geo lookups of IP addresses: over the network, from a MaxMind database, and their cache."""
+"""Geo lookups of IP addresses: over HTTP, from a MaxMind database, and their cache."""

@@ -1,4 +1,7 @@
-"""`GeoLookup` and `GeoDatabase` for asyncio, in a module of their own because asyncio takes long to import."""
+"""Asynchronous geo lookups.
+
+A module of its own, as importing asyncio takes long.
+"""
 
 from __future__ import annotations
 
@@ -14,34 +17,37 @@ from targetry.models import Geo
 
 
 class AsyncGeoLookup(BaseGeoLookup[AsyncTransport]):
-    """As `GeoLookup`, in the caller's event loop. A caller who is cancelled does not take the answer from the others."""
+    """`GeoLookup` for asyncio, in the caller's event loop.
+
+    The cancellation of one caller does not cancel the request that others wait for.
+    """
 
     @functools.cached_property
     def _tasks(self) -> set[asyncio.Task[None]]:
         return set()  # the loop itself keeps only weak references
 
     async def resolve(self, geo: Geo | None, *, enabled: bool) -> Geo | None:
-        """As `GeoLookup.resolve`."""
+        """Return the geo to decide with, as `GeoLookup.resolve` does."""
         if geo is None or not enabled:
             return geo
         ip = needs_lookup(geo, enabled)
         return merge(geo, None if ip is None else await self.find(ip))
 
     async def find(self, ip: str) -> GeoLocation | None:
-        """As `GeoLookup.find`."""
-        turn = self._places.begin(ip)
-        if turn.flight is None:
-            return turn.place
-        if turn.leads:
-            task = asyncio.create_task(self._ask(ip, turn.flight), name="targetry geo lookup")
+        """Return the location of an address, as `GeoLookup.find` does."""
+        lookup = self._cache.acquire(ip)
+        if lookup.pending is None:
+            return lookup.location
+        if lookup.must_request:
+            task = asyncio.create_task(self._request_location(ip, lookup.pending), name="targetry geo lookup")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(turn.flight), self._timeout_s)
+            return await asyncio.wait_for(asyncio.wrap_future(lookup.pending), self._timeout_s)
         except TimeoutError:
             return None
 
-    async def _ask(self, ip: str, flight: PendingLookup) -> None:
+    async def _request_location(self, ip: str, pending: PendingLookup) -> None:
         outcome: HttpResponse | Exception = LOOKUP_CANCELLED
         try:
             request = self._request(ip)
@@ -49,18 +55,19 @@ class AsyncGeoLookup(BaseGeoLookup[AsyncTransport]):
         except Exception as error:
             outcome = error
         finally:
-            self._learn(ip, flight, outcome)
+            self._settle(ip, pending, outcome)
 
 
 class AsyncGeoDatabase:
-    """`GeoDatabase` where `AsyncGeoLookup` is expected; it waits for nothing."""
+    """A `GeoDatabase` with the interface of `AsyncGeoLookup`; it never waits."""
 
     def __init__(self, database: GeoDatabase) -> None:
         self._database = database
 
     async def resolve(self, geo: Geo | None, *, enabled: bool) -> Geo | None:
-        """As `GeoDatabase.resolve`."""
+        """Return the geo to decide with, as `GeoDatabase.resolve` does."""
         return self._database.resolve(geo, enabled=enabled)
 
     def close(self) -> None:
+        """Close the database."""
         self._database.close()

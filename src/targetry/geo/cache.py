@@ -1,7 +1,8 @@
-"""What is known about addresses, who is asking about which of them, and whether to ask at all.
+"""Geo cache: known locations, single-flight requests and the circuit breaker.
 
-Waits for nothing and sends nothing: `begin` says what a caller is to do, and whoever was told to ask reports to `settle`.
-The lock is held for a few dictionary operations.
+The cache neither waits nor sends. `acquire` returns what a caller has to do; the caller that has to
+send the request reports its result with `complete` or `fail`. The lock is held for a few dictionary
+operations.
 """
 
 from __future__ import annotations
@@ -21,16 +22,24 @@ PendingLookup = Future[GeoLocation | None]
 
 
 class CacheLookup(msgspec.Struct, frozen=True):
-    """What to do about an address: without `flight`, take `place`; else wait for the flight, having asked if `leads`."""
+    """The result of `GeoCache.acquire`.
 
-    place: GeoLocation | None = None
-    flight: PendingLookup | None = None
-    leads: bool = False
+    Without `pending`, `location` is the result. Otherwise the caller waits for `pending`; with
+    `must_request` it sends the request first.
+    """
+
+    location: GeoLocation | None = None
+    pending: PendingLookup | None = None
+    must_request: bool = False
 
 
 class GeoStats(msgspec.Struct):
-    """`requests` were sent, `hits` answered from memory, `shared` waited for another caller's request, `skipped`
-    were not made because the service does not answer. `entries` are remembered now."""
+    """Counts of geo lookups.
+
+    `requests` were sent, `hits` came from the cache, `shared` waited for the request of another
+    caller, `skipped` were not sent because the circuit breaker was open (`paused`: it is now).
+    `entries` is the number of cached addresses.
+    """
 
     requests: int = 0
     hits: int = 0
@@ -42,8 +51,12 @@ class GeoStats(msgspec.Struct):
 
 
 class GeoCache:
-    """Remembers a place for `ttl_s` seconds, and that there was none, or no answer, for `negative_ttl_s`. The least
-    recently used of more than `max_entries` addresses is forgotten. An attempt takes `timeout_s` at most."""
+    """Locations by IP address, with single-flight requests.
+
+    A location is cached for `ttl_s` seconds, the absence of a location or of a response for
+    `negative_ttl_s`. Beyond `max_entries` addresses the least recently used one is evicted. A
+    request takes at most `timeout_s`.
+    """
 
     def __init__(
         self,
@@ -61,67 +74,69 @@ class GeoCache:
         self._lost_after_s = 2 * timeout_s + 1
         self._clock = clock
         self._breaker = CircuitBreaker(probe_s=timeout_s, clock=clock, random=random)
-        self._places: OrderedDict[str, tuple[float, GeoLocation | None]] = OrderedDict()  # until when, what
+        self._cache: OrderedDict[str, tuple[float, GeoLocation | None]] = OrderedDict()  # expiry, location
         self._stats = GeoStats()
         self.after_fork()
         register_fork_handler(self)
 
     def after_fork(self) -> None:
-        """In a child: what is known stays; who was asking is gone."""
-        self._lock = threading.RLock()  # a signal handler may look an address up while it is held
-        self._flights: dict[str, tuple[float, PendingLookup]] = {}  # since when, what
+        """Keep the known locations in a child process and drop pending lookups."""
+        self._lock = threading.RLock()  # reentrant, for lookups in signal handlers
+        self._pending: dict[str, tuple[float, PendingLookup]] = {}  # start, lookup
 
-    def begin(self, ip: str) -> CacheLookup:
+    def acquire(self, ip: str) -> CacheLookup:
+        """Return the location of an address, a pending lookup, or the task to request it."""
         now = self._clock()
         with self._lock:
-            known = self._places.get(ip)
+            known = self._cache.get(ip)
             if known is not None and now < known[0]:
-                self._places[ip] = self._places.pop(ip, known)  # now the most recent
+                self._cache[ip] = self._cache.pop(ip, known)  # now the most recently used
                 self._stats.hits += 1
                 return CacheLookup(known[1])
-            under_way = self._flights.get(ip)
-            if under_way is not None and now - under_way[0] < self._lost_after_s:
+            pending = self._pending.get(ip)
+            if pending is not None and now - pending[0] < self._lost_after_s:
                 self._stats.shared += 1
-                return CacheLookup(flight=under_way[1])
+                return CacheLookup(pending=pending[1])
             if not self._breaker.allows():
                 self._stats.skipped += 1
                 return CacheLookup()
-            return CacheLookup(flight=self._take_off(ip, now), leads=True)
+            return CacheLookup(pending=self._add_pending(ip, now), must_request=True)
 
-    def settle(self, ip: str, flight: PendingLookup, place: GeoLocation | None) -> None:
-        """The service answered: `place`, or that it knows none."""
+    def complete(self, ip: str, pending: PendingLookup, location: GeoLocation | None) -> None:
+        """Report a response: the location, None if the service has none."""
         with self._lock:
             self._breaker.succeeded()
-            self._land(ip, flight, place, self._ttl_s if place is not None else self._negative_ttl_s)
-        flight.set_result(place)
+            self._store(ip, pending, location, self._ttl_s if location is not None else self._negative_ttl_s)
+        pending.set_result(location)
 
-    def settle_failed(self, ip: str, flight: PendingLookup, retry_after_s: float | None = None) -> bool:
-        """The service did not answer; whether it is left alone for a while from now on."""
+    def fail(self, ip: str, pending: PendingLookup, retry_after_s: float | None = None) -> bool:
+        """Report a failure; return whether it opened the circuit breaker."""
         with self._lock:
             self._stats.failures += 1
             paused = self._breaker.failed(retry_after_s)
-            self._land(ip, flight, None, self._negative_ttl_s)
-        flight.set_result(None)
+            self._store(ip, pending, None, self._negative_ttl_s)
+        pending.set_result(None)
         return paused
 
     def stats(self) -> GeoStats:
+        """Return a copy of the counts."""
         with self._lock:
-            self._stats.entries = len(self._places)
+            self._stats.entries = len(self._cache)
             self._stats.paused = self._breaker.is_open
             return msgspec.structs.replace(self._stats)
 
-    def _take_off(self, ip: str, now: float) -> PendingLookup:
-        flight: PendingLookup = Future()
-        flight.set_running_or_notify_cancel()  # so that a follower who gives up cancels nothing for the others
-        self._flights[ip] = (now, flight)
+    def _add_pending(self, ip: str, now: float) -> PendingLookup:
+        pending: PendingLookup = Future()
+        pending.set_running_or_notify_cancel()  # a waiting caller cannot cancel it
+        self._pending[ip] = (now, pending)
         self._stats.requests += 1
-        return flight
+        return pending
 
-    def _land(self, ip: str, flight: PendingLookup, place: GeoLocation | None, ttl_s: float) -> None:
-        under_way = self._flights.get(ip)
-        if under_way is not None and under_way[1] is flight:
-            self._flights.pop(ip, None)
-        self._places.pop(ip, None)
-        self._places[ip] = (self._clock() + ttl_s, place)
-        while len(self._places) > self._max_entries:
-            self._places.popitem(last=False)
+    def _store(self, ip: str, pending: PendingLookup, location: GeoLocation | None, ttl_s: float) -> None:
+        current = self._pending.get(ip)
+        if current is not None and current[1] is pending:
+            self._pending.pop(ip, None)
+        self._cache.pop(ip, None)
+        self._cache[ip] = (self._clock() + ttl_s, location)
+        while len(self._cache) > self._max_entries:
+            self._cache.popitem(last=False)

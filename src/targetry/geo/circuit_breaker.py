@@ -1,4 +1,4 @@
-"""Stops asking a service that does not answer, so that its silence is not paid for by every caller."""
+"""Circuit breaker: stops requests to a service that does not respond."""
 
 from __future__ import annotations
 
@@ -14,11 +14,21 @@ _JITTER = 0.5
 
 
 class CircuitBreaker:
-    """After three failures in a row nothing is let through for a second; then one attempt, and if that fails too, for
-    twice as long, up to a minute, or as long as the service asks. One success ends it. Not locked: the owner does that."""
+    """Opens after three consecutive failures.
+
+    While it is open, one attempt is allowed after one second; each failure doubles the pause up to
+    a minute, or to what the service asks for. One success closes it. Not thread-safe: the owner
+    locks.
+    """
 
     def __init__(self, *, probe_s: float, clock: Callable[[], float], random: Callable[[], float]) -> None:
-        """`probe_s`: how long one attempt takes at most."""
+        """Create a closed circuit breaker.
+
+        Args:
+            probe_s: Maximum duration of one attempt in seconds.
+            clock: Monotonic clock in seconds.
+            random: Returns numbers from 0 to 1 for the jitter of pauses.
+        """
         self._probe_s = probe_s
         self._clock = clock
         self._random = random
@@ -29,10 +39,11 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
+        """Whether requests are being stopped."""
         return self._failures >= _FAILURES_TO_OPEN
 
     def allows(self) -> bool:
-        """Whether to make an attempt now. Its end is to be reported."""
+        """Return whether an attempt is allowed now; the caller has to report its result."""
         if not self.is_open:
             return True
         now = self._clock()
@@ -43,11 +54,15 @@ class CircuitBreaker:
         return True
 
     def succeeded(self) -> None:
+        """Report a success, which closes the circuit breaker."""
         self._failures = self._pauses = 0
         self._probing = False
 
     def failed(self, retry_after_s: float | None = None) -> bool:
-        """Report a failure; whether it began a pause. Of attempts that ended in the same pause only the first counts."""
+        """Report a failure; return whether it began a pause.
+
+        Of several attempts that fail in one pause only the first counts.
+        """
         if self.is_open and not self._probing:
             return False
         self._failures += 1

@@ -1,6 +1,6 @@
-"""Where an IP address is, as Target's edge tells it: in the body or the headers of an answer (spec/decisioning.md §3).
+"""Location of an IP address, as Target's edge sends it in the body or the headers of a response.
 
-Both use the same names, so one table reads both. Values that cannot be what they should are as good as absent.
+Both use the same names. Values that are not of the expected form count as absent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _IP_ADDRESS: Final = "x-forwarded-for"
 
 
 class GeoLocation(msgspec.Struct, frozen=True):
-    """What a lookup found; None for what it did not."""
+    """The result of a lookup; fields that are not known are None."""
 
     latitude: float | None = None
     longitude: float | None = None
@@ -34,7 +34,7 @@ class GeoLocation(msgspec.Struct, frozen=True):
 
     @property
     def is_known(self) -> bool:
-        """Whether it says anything but the address."""
+        """Whether any field but the address is set."""
         return not (
             self.latitude is None
             and self.longitude is None
@@ -44,7 +44,7 @@ class GeoLocation(msgspec.Struct, frozen=True):
         )
 
     def to_context(self) -> dict[str, Any]:
-        """As the event `geo_location_updated` shows it after a download: all keys, camelCase (spec/client.md §5)."""
+        """Return all fields in camelCase, as the event `geo_location_updated` has them."""
         return {
             "ipAddress": self.ip_address,
             "latitude": self.latitude,
@@ -56,16 +56,16 @@ class GeoLocation(msgspec.Struct, frozen=True):
 
 
 def location_from_headers(headers: Mapping[str, str]) -> GeoLocation:
-    """The place in an answer's headers, whose names are lower-case."""
-    return _place(headers)
+    """Return the location in response headers with lower-case names."""
+    return _location(headers)
 
 
-def location_from_response(answer: HttpResponse) -> GeoLocation:
-    """The place in the JSON body of an answer, and in its headers where the body is silent."""
-    return _place({**answer.headers, **_known(_json_object(answer.body))})
+def location_from_response(response: HttpResponse) -> GeoLocation:
+    """Return the location in the JSON body; fields that the body lacks come from the headers."""
+    return _location({**response.headers, **_known(_json_object(response.body))})
 
 
-def _place(values: Mapping[str, Any]) -> GeoLocation:
+def _location(values: Mapping[str, Any]) -> GeoLocation:
     return GeoLocation(
         latitude=_number(values.get(_LATITUDE), 90),
         longitude=_number(values.get(_LONGITUDE), 180),

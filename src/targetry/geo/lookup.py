@@ -1,8 +1,9 @@
-"""From a visitor's IP address to the place that geo audiences ask about (spec/decisioning.md §3, divergences D-13).
+"""Geo lookup: from a visitor's IP address to the location that geo audiences refer to.
 
-`needs_lookup` and `merge` are the rules, as plain functions. `GeoLookup` and its asyncio twin ask Target's edge; they remember
-what they were told, ask about one address once however many callers wait for it, and leave a service alone that
-does not answer. A lookup never raises: without an answer the caller's geo is used as it is.
+`needs_lookup` and `merge` are the rules as plain functions. `GeoLookup` and its asynchronous twin
+request locations from Target's edge. They cache responses, send one request per address however
+many callers wait for it, and pause when the service does not respond. A lookup never raises:
+without a response the caller's geo is used unchanged.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 
 DEFAULT_TIMEOUT_S: Final = 1.0
 
-LOOKUP_CANCELLED = TimeoutError(
-    "the lookup was given up"
-)  # what waits for it learns when the one who asked is torn away
+# the result of a request whose caller was interrupted, for the callers that wait for it
+LOOKUP_CANCELLED = TimeoutError("the lookup was cancelled")
 MAX_BYTES = 64 * 1024
 _TTL_S = 3600.0
 _NEGATIVE_TTL_S = 30.0
@@ -39,10 +39,14 @@ AnyTransport = TypeVar("AnyTransport")
 
 
 def needs_lookup(geo: Geo | None, enabled: bool) -> str | None:
-    """The address to look up, or None when there is nothing to do.
+    """Return the address to look up, None if no lookup is needed.
 
-    `enabled` is the artifact's `geoTargetingEnabled`. A caller who says anything about the place (latitude, longitude,
-    country, state, city) is believed. The address is bare: no spaces around it, no zone.
+    The address has no surrounding spaces and no zone.
+
+    Args:
+        geo: The geo of the request. If it has a latitude, longitude, country, state or city, no
+            lookup is needed.
+        enabled: The artifact's `geoTargetingEnabled`.
     """
     if not enabled or geo is None or geo.ip_address is None:
         return None
@@ -61,27 +65,27 @@ def needs_lookup(geo: Geo | None, enabled: bool) -> str | None:
     return geo.ip_address.strip().partition("%")[0]
 
 
-def merge(geo: Geo, place: GeoLocation | None) -> Geo:
-    """The geo to decide by: the caller's, with the place that was found, if any, in a copy.
+def merge(geo: Geo, location: GeoLocation | None) -> Geo:
+    """Return the geo to decide with: a copy of the caller's with the location that was found.
 
-    An address that is none, the literal for an unknown one included, is not passed on.
+    An invalid address, including the literal for an unknown one, is removed.
     """
     own = geo.ip_address if geo.ip_address is not None and is_ip_address(geo.ip_address) else None
-    if place is None:
+    if location is None:
         return geo if own == geo.ip_address else msgspec.structs.replace(geo, ip_address=None)
     return msgspec.structs.replace(
         geo,
-        ip_address=place.ip_address or own,
-        latitude=place.latitude,
-        longitude=place.longitude,
-        country_code=place.country_code,
-        state_code=place.state_code,
-        city=place.city,
+        ip_address=location.ip_address or own,
+        latitude=location.latitude,
+        longitude=location.longitude,
+        country_code=location.country_code,
+        state_code=location.state_code,
+        city=location.city,
     )
 
 
 class BaseGeoLookup(Generic[AnyTransport]):
-    """All of a lookup but the exchange of bytes, which is where the twins differ."""
+    """Base of the synchronous and the asynchronous lookup: everything but the HTTP exchange."""
 
     def __init__(
         self,
@@ -104,7 +108,7 @@ class BaseGeoLookup(Generic[AnyTransport]):
         self._log = RateLimitedLog(log, clock)
         self._timeout_s = timeout_s
         self._now = now
-        self._places = GeoCache(
+        self._cache = GeoCache(
             timeout_s=timeout_s,
             ttl_s=ttl_s,
             negative_ttl_s=negative_ttl_s,
@@ -114,34 +118,36 @@ class BaseGeoLookup(Generic[AnyTransport]):
         )
 
     def stats(self) -> GeoStats:
-        """How things stand now."""
-        return self._places.stats()
+        """Return the counts of lookups so far."""
+        return self._cache.stats()
 
     def close(self) -> None:
-        """Nothing to do: the transport is closed by who made it."""
+        """Do nothing: the owner of the transport closes it."""
 
     def _request(self, ip: str) -> HttpRequest:
         return HttpRequest("GET", self._url, {} if ip == UNKNOWN_IP_ADDRESS else {"x-forwarded-for": ip})
 
-    def _learn(self, ip: str, flight: PendingLookup, outcome: HttpResponse | Exception) -> None:
-        """Let those who wait go on, then tell."""
+    def _settle(self, ip: str, pending: PendingLookup, outcome: HttpResponse | Exception) -> None:
+        """Complete the pending lookup, then emit the event."""
         if isinstance(outcome, HttpResponse) and outcome.status == 200:
-            place = location_from_response(outcome)
-            self._places.settle(ip, flight, place if place.is_known else None)
-            if place.is_known:
-                self._emit(GEO_LOCATION_UPDATED, geo_context=merge(Geo(ip_address=ip), place))
+            location = location_from_response(outcome)
+            self._cache.complete(ip, pending, location if location.is_known else None)
+            if location.is_known:
+                self._emit(GEO_LOCATION_UPDATED, geo_context=merge(Geo(ip_address=ip), location))
             return
         retry_after = None
         if isinstance(outcome, HttpResponse):
             retry_after = retry_after_s(outcome.headers.get("retry-after"), self._now())
-        paused = self._places.settle_failed(ip, flight, retry_after)
-        self._tell_failure(ip, outcome)
+        paused = self._cache.fail(ip, pending, retry_after)
+        self._report_failure(ip, outcome)
         if paused:
             self._log.error(
-                "geo-paused", "Geo lookups at %s are paused, it does not answer", shown_url(self._url)
+                "geo-paused",
+                "Geo lookups at %s are paused: the service does not respond",
+                shown_url(self._url),
             )
 
-    def _tell_failure(self, ip: str, outcome: HttpResponse | Exception) -> None:
+    def _report_failure(self, ip: str, outcome: HttpResponse | Exception) -> None:
         error: Exception
         url = shown_url(self._url)
         if isinstance(outcome, HttpResponse):
@@ -158,12 +164,15 @@ class BaseGeoLookup(Generic[AnyTransport]):
 
 
 class GeoLookup(BaseGeoLookup[Transport]):
-    """Asks Target's edge, in the caller's thread; a caller waits for at most `timeout_s` seconds."""
+    """Lookup at Target's edge, in the caller's thread, for at most `timeout_s` seconds."""
 
     def resolve(self, geo: Geo | None, *, enabled: bool, within_s: float | None = None) -> Geo | None:
-        """Return the geo to decide by. Never raises.
+        """Return the geo to decide with. Never raises.
 
-        `enabled` is the artifact's `geoTargetingEnabled`, `within_s` what is left of the caller's time, in seconds.
+        Args:
+            geo: The geo of the request.
+            enabled: The artifact's `geoTargetingEnabled`.
+            within_s: The rest of the caller's time in seconds, None without a limit.
         """
         if geo is None or not enabled:
             return geo
@@ -171,25 +180,25 @@ class GeoLookup(BaseGeoLookup[Transport]):
         return merge(geo, None if ip is None else self.find(ip, within_s))
 
     def find(self, ip: str, within_s: float | None = None) -> GeoLocation | None:
-        """Return the place of an address; None when there is none, or no answer in time."""
+        """Return the location of an address, None without location or response in time."""
         timeout_s = self._timeout_s if within_s is None else min(self._timeout_s, within_s)
         if timeout_s <= 0:
             return None
-        turn = self._places.begin(ip)
-        if turn.flight is None:
-            return turn.place
-        if turn.leads:
-            self._ask(ip, turn.flight, timeout_s)
+        lookup = self._cache.acquire(ip)
+        if lookup.pending is None:
+            return lookup.location
+        if lookup.must_request:
+            self._request_location(ip, lookup.pending, timeout_s)
         try:
-            return turn.flight.result(timeout_s)
+            return lookup.pending.result(timeout_s)
         except TimeoutError:
             return None
 
-    def _ask(self, ip: str, flight: PendingLookup, timeout_s: float) -> None:
+    def _request_location(self, ip: str, pending: PendingLookup, timeout_s: float) -> None:
         outcome: HttpResponse | Exception = LOOKUP_CANCELLED
         try:
             outcome = self._transport.send(self._request(ip), timeout=timeout_s, max_bytes=MAX_BYTES)
-        except Exception as error:  # the transport may be the user's own, and raise anything
+        except Exception as error:  # a transport of the user can raise anything
             outcome = error
         finally:
-            self._learn(ip, flight, outcome)
+            self._settle(ip, pending, outcome)

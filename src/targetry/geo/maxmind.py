@@ -1,7 +1,7 @@
-"""Places from a file on this machine instead of from Target's edge: no request, no address that leaves the process.
+"""Locations from a MaxMind database: a lookup without requests.
 
-The file is a MaxMind database with cities (`.mmdb`: GeoLite2-City, GeoIP2-City or one of that shape), which the user
-provides; the package `maxminddb` reads it, and is imported only here.
+The user provides a city database (`.mmdb`: GeoLite2-City, GeoIP2-City or one of that structure),
+which the package `maxminddb` reads. It is imported here only.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ _OPTION = "geo_database"
 
 
 class MaxMindReader(Protocol):
-    """What is used of `maxminddb.Reader`."""
+    """The used part of `maxminddb.Reader`."""
 
-    def get(self, ip_address: str, /) -> Any: ...
+    def get(self, ip_address: str, /) -> Any:
+        """Return the record of an address."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the file."""
 
 
 class GeoDatabase:
-    """Has the place of `GeoLookup.resolve` in a client with the option `geo_database`."""
+    """Replaces `GeoLookup` in a client with the option `geo_database`."""
 
     def __init__(self, reader: MaxMindReader, emit: Emit) -> None:
         self._reader = reader
@@ -36,7 +38,11 @@ class GeoDatabase:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], emit: Emit) -> GeoDatabase:
-        """Raises `OptionError` when the package or the file is missing, or the file is no such database."""
+        """Open a database.
+
+        Raises:
+            OptionError: The package or the file is missing, or the file is not a city database.
+        """
         try:
             import maxminddb
         except ModuleNotFoundError as error:
@@ -50,31 +56,32 @@ class GeoDatabase:
             raise OptionError(_OPTION, f"{os.fspath(path)!r} cannot be used: {error}") from error
 
     def resolve(self, geo: Geo | None, *, enabled: bool, within_s: float | None = None) -> Geo | None:
-        """Return the geo to decide by, as `GeoLookup.resolve` does, without a wait. Never raises."""
+        """Return the geo to decide with, as `GeoLookup.resolve` does. Never waits, never raises."""
         if geo is None or not enabled:
             return geo
         ip = needs_lookup(geo, enabled)
-        place = None if ip is None else self.find(ip)
-        resolved = merge(geo, place)
-        if place is not None:
+        location = None if ip is None else self.find(ip)
+        resolved = merge(geo, location)
+        if location is not None:
             self._emit(GEO_LOCATION_UPDATED, geo_context=resolved)
         return resolved
 
     def find(self, ip: str) -> GeoLocation | None:
-        """The place of an address; None when the file does not know it."""
+        """Return the location of an address, None if the database does not have it."""
         try:
             record = self._reader.get(ip)
-        except Exception:  # not an address (the literal for an unknown one), a damaged record, a closed file
+        except Exception:  # an invalid address, a damaged record, a closed file
             return None
-        place = location_from_record(record)
-        return place if place.is_known else None
+        location = location_from_record(record)
+        return location if location.is_known else None
 
     def close(self) -> None:
+        """Close the file."""
         self._reader.close()
 
 
 def location_from_record(record: object) -> GeoLocation:
-    """The place in a record of a city database; what it does not have is None."""
+    """Return the location in a record of a city database."""
     subdivisions = _at(record, "subdivisions")
     state = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else None
     location = _at(record, "location")

@@ -15,8 +15,8 @@ _CHARACTERS_PER_NODE: Final = 100
 class ExplainBudget:
     """Bound on the time that an explanation takes and on the nodes that it shows.
 
-    A rule, a part of a condition and an item of a value are one node each, and 100 characters of text
-    are one more. An explanation counts the rules, parts and items that it leaves out.
+    A rule, a part of a condition and an item of a value are one node each, and 100 characters of
+    text are one more. An explanation counts the rules, parts and items that it leaves out.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Tree of a condition with the value of each of its parts.
 
-Each part is compiled and evaluated by itself, as the engine does it, so the value shown is the value
-that counts. Operands that the engine does not reach, behind an `and` that is already false, are
-evaluated too. The tree is built level by level until the budget is exhausted.
+Each part is compiled and evaluated by itself, as the engine does it, so the value shown is the
+value that counts. Operands that the engine does not reach, behind an `and` that is already false,
+are evaluated too. The tree is built level by level until the budget is exhausted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Explanation of a decision: each rule of each requested location, and why it matched or not.
 
-`matching.py` decides which rules match, so an explanation agrees with the decision; this module finds
-out why the others did not. When the budget is exhausted, rules that did not match are left out and
-counted.
+`matching.py` decides which rules match, so an explanation agrees with the decision; this module
+finds out why the others did not. When the budget is exhausted, rules that did not match are left
+out and counted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class RuleExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
     """One rule of a location; `position` is its index in the artifact's list for `location`.
 
     `allocation` (percent) and `window`, both ends included, are set if the condition uses the
-    allocation; `condition` is set if the rule was evaluated, which a rule of another property is not.
+    allocation; `condition` is set if the rule was evaluated, which a rule of another property is
+    not.
     """
 
     location: str
@@ -62,11 +63,13 @@ class RuleExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class LocationExplanation(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One requested location. `mode` is `execute` or `prefetch`, `type` `mbox`, `pageLoad` or `view`.
+    """One requested location.
+
+    `mode` is `execute` or `prefetch`, `type` `mbox`, `pageLoad` or `view`.
 
     A view without a name is every view. `is_remote`: it has, or may have, activities that only the
-    Delivery API decides. `more` counts the rules that are left out when the budget is exhausted; rules
-    that matched are never left out.
+    Delivery API decides. `more` counts the rules that are left out when the budget is exhausted;
+    rules that matched are never left out.
     """
 
     mode: str
@@ -308,13 +311,13 @@ class _RuleExplainer:
 
     def _add_condition(self, rule: CompiledRule, explained: RuleExplanation) -> None:
         allocation = explained.allocation = self._allocation(rule)
-        if _has_window(rule):
+        if _has_bounds(rule):
             explained.window = rule.percent_window
         explained.condition = condition_tree(rule.condition, self._new_facts, allocation, self._budget)
 
     def _allocation(self, rule: CompiledRule) -> float | None:
         """Return the visitor's allocation in percent, None if the rule does not use it."""
-        asks = _has_window(rule) or rule.test is not None
+        asks = _has_bounds(rule) or rule.test is not None
         return self._facts.request.allocation(rule.activity_id) if asks else None
 
     def _new_facts(self) -> Facts:
@@ -336,7 +339,7 @@ class _TimedFacts(Facts, kw_only=True):
 _NOT_EVALUATED = frozenset({Verdict.NOT_REACHED, Verdict.PROPERTY, Verdict.RULE_KEY})
 
 
-def _has_window(rule: CompiledRule) -> bool:
+def _has_bounds(rule: CompiledRule) -> bool:
     """Return whether the condition has a window, even one that admits every allocation."""
     return rule.low != -math.inf or rule.high != math.inf
 

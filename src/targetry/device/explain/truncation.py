@@ -1,7 +1,7 @@
 """Truncation of the values that an explanation shows.
 
-A value is shown as JavaScript would write it as JSON. A long text is cut and followed by its length;
-lists and objects that are cut end with `…` and the number of items left out.
+A value is shown as JavaScript would write it as JSON. A long text is cut and followed by its
+length; lists and objects that are cut end with `…` and the number of items left out.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Compiled JSON Logic with JavaScript's semantics, and the facts of a request that rules read."""
+"""Compilation and evaluation of JSON Logic conditions, and the facts that they read."""

@@ -1,9 +1,9 @@
-"""Where a visitor falls in an activity (spec/decisioning.md §6).
+"""Allocation of visitors: the bucket of a visitor in an activity.
 
-The answer has to be that of the edge servers to the last digit: a visitor decided here today and there
-tomorrow keeps the same experience. Hence the details: the hash runs over UTF-16 code units, as JavaScript and
-Java hold a text, so a character outside the BMP counts as two and a lone surrogate as one; it is signed, and
-its magnitude is what counts.
+The result equals that of Target's edge servers, so a visitor who is decided here and there keeps
+the same experience. The hash is MurmurHash3 (x86, 32 bit) of the UTF-16 code units, as JavaScript
+and Java hold a text: a character outside the BMP counts as two units, a lone surrogate as one. The
+hash is signed, and its absolute value counts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ _SALT = "0"
 
 
 def bucket(client: str, activity_id: int | str, visitor: str) -> int:
-    """The visitor's bucket, 0 to 9999. `visitor` is the id that decides, without a tntId's profile location."""
+    """Return the visitor's bucket, 0 to 9999.
+
+    Args:
+        client: The client code.
+        activity_id: The activity.
+        visitor: The id for bucketing, a tntId without its profile location.
+    """
     text = f"{client}.{activity_id}.{visitor}.{_SALT}"
-    units, _ = utf_16_le_encode(text, "surrogatepass")  # four times as fast as by way of the codec's name
+    units, _ = utf_16_le_encode(text, "surrogatepass")  # four times as fast as `text.encode`
     return abs(murmur3(units, 0)) % _BUCKETS
 
 
 def allocation(client: str, activity_id: int | str, visitor: str) -> float:
-    """The visitor's place on the scale in percent, 0.0 to 99.99 with two decimals."""
+    """Return the visitor's allocation in percent, 0.0 to 99.99 with two decimals."""
     return bucket(client, activity_id, visitor) / 100

@@ -1,16 +1,16 @@
-"""JSON Logic → a Python function.
+"""Compiler of JSON Logic: a condition becomes a Python function.
 
-A condition of the artifact is compiled in two steps. First its *shape* is taken out: the same tree with
-every literal replaced by a numbered slot, as nested tuples. Then the shape becomes one code object, built
-from `ast` nodes: the only text of the artifact in it are dictionary keys of `var` paths, as constants.
-The literals come back as default arguments. Real artifacts hold thousands of conditions of few shapes, so
-code objects are kept by shape and a condition costs little more than a walk over it.
+First the *shape* of the condition is taken: the same tree with every literal replaced by a numbered
+slot, as nested tuples. Then the shape becomes one code object, built from `ast` nodes; the only
+text of the artifact in it are the keys of `var` paths, as constants. The literals are the default
+arguments of the function. Real artifacts have thousands of conditions of few shapes, so code
+objects are cached by shape and a condition costs little more than one walk over it.
 
-Values follow json-logic-js 2 with the exceptions of spec/decisioning.md §5. What a `var` may name is known
-here (`facts.py` says what it means): facts that are always text or always numbers are compared without
-asking for their type.
+Values follow json-logic-js 2, with the exceptions of `javascript.py`. The paths that a `var` can
+have are known (`facts.py` computes their values): facts that are always text or always numbers are
+compared without a test of their type.
 
-Bounds: depth, number of nodes, work of the loops (`Facts.spend`) and the length of texts and lists made.
+Limits: depth, number of nodes, work of the loops (`Facts.spend`), and length of texts and lists.
 """
 
 from __future__ import annotations
@@ -34,49 +34,57 @@ MAX_NODES = 20_000
 
 Shape = tuple[Any, ...]
 
-# What is known of a value:
-_ASCII = "ascii"  # it is a text, not empty and all ASCII
+# kinds of a value, as far as known:
+_ASCII = "ascii"  # a text, not empty, all ASCII
 _TEXT = "text"
-_NUMBER = "number"  # it is not NaN
-_TRUTH = "truth"  # it is True or False
+_NUMBER = "number"  # not NaN
+_TRUTH = "truth"  # True or False
 _ANY = "any"
 
 Condition = Callable[["Facts", "float | None"], Any]
-"""Called with the facts of a location and the visitor's allocation in the activity."""
+"""Takes the facts of a location and the visitor's allocation in the activity."""
 
 
 class LogicError(Exception):
-    """A condition that cannot be compiled; the text says why."""
+    """A condition that cannot be compiled; the text is the cause."""
 
 
 class Compiled(NamedTuple):
-    """A condition as a function; what does not need the allocation answers the same for every activity."""
+    """A compiled condition.
+
+    Without `needs_allocation` its result is the same for every activity.
+    """
 
     evaluate: Condition
     needs_allocation: bool
     code: CodeType
-    """The same one for conditions that differ in literals only."""
+    """The same object for conditions that differ in literals only."""
     nodes: int
 
 
 def compile_logic(tree: Any, *, as_truth: bool = True) -> Compiled:
-    """Compile `tree`.
+    """Compile a condition.
 
-    With `as_truth` the function's result is only good for `if`; without, it is the value that json-logic-js gives.
-    Raises `LogicError` for unknown operators and trees that are too deep or too large.
+    Args:
+        tree: The condition as parsed JSON.
+        as_truth: Whether only the truth of the function's result is used. Without it the result is
+            the value that json-logic-js gives.
+
+    Raises:
+        LogicError: An operator is unknown, or the tree is too deep or too large.
     """
     reader = _ShapeReader()
     try:
         shape = reader.read(tree, 0)
         code, needs_allocation = _code(shape, len(reader.literals), as_truth)
-    except RecursionError as error:  # the caller's own stack was nearly used up
+    except RecursionError as error:  # the caller's stack is nearly used up
         raise LogicError("the condition is nested too deeply") from error
     function = FunctionType(code, _GLOBALS, "condition", (*reader.literals, None))
     return Compiled(function, needs_allocation, code, reader.nodes)
 
 
 class _ShapeReader:
-    """Takes a tree apart into its shape and its literals."""
+    """Splits a tree into its shape and its literals."""
 
     def __init__(self) -> None:
         self.literals: list[Any] = []
@@ -123,7 +131,7 @@ def _path_text(operands: list[Any]) -> str:
 
 
 def _as_double(value: Any) -> Any:
-    """Numbers are doubles in JavaScript; integers stay exact up to 2**53 in both."""
+    """Return an integer beyond 2**53 as a double, as in JavaScript; other values as they are."""
     if isinstance(value, int) and not -(2**53) <= value <= 2**53:
         return to_number(value)
     return value
@@ -137,25 +145,25 @@ def _kind_of(value: Any) -> str:
     return _ANY
 
 
-# ── from a shape to code ───────────────────────────────────────────────────────────────────────────────────────
+# ── from a shape to code ───
 #
-# An emitter gives an expression and the kind of its value, as far as it is known.
+# An emitter returns an expression and the kind of its value.
 
 Emitted = tuple[ast.expr, str]
-_WHOLE = "whole"  # the last argument, which is never given: a local name with None in it
+_WHOLE = "whole"  # the last argument, never passed: a local variable that starts as None
 _TEXTS = frozenset({_ASCII, _TEXT})
 
 
 @lru_cache(maxsize=4096)
 def _code(shape: Shape, literals: int, as_truth: bool) -> tuple[CodeType, bool]:
-    notes = _Notes()
-    writer = _Writer(notes)
+    info = _CodeInfo()
+    writer = _Writer(info)
     value = writer.truth(shape) if as_truth else writer.emit(shape)[0]
     names = ["facts", "allocation", *(f"literal_{i}" for i in range(literals)), _WHOLE]
     function = ast.fix_missing_locations(ast.Expression(ast.Lambda(_arguments(names), value)))
     compiled = compile(function, "<condition>", "eval")
     code = next(constant for constant in compiled.co_consts if isinstance(constant, CodeType))
-    return code, notes.needs_allocation
+    return code, info.needs_allocation
 
 
 def _arguments(names: list[str]) -> ast.arguments:
@@ -184,17 +192,17 @@ def _compare(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Emitted:
     return ast.Compare(left, [operator], [right]), _TRUTH
 
 
-def _kept_as(name: str, expression: ast.expr) -> ast.expr:
+def _assigned(name: str, expression: ast.expr) -> ast.expr:
     return ast.NamedExpr(ast.Name(name, ast.Store()), expression)
 
 
 def _as_test(expression: ast.expr, kind: str) -> ast.expr:
-    """An expression that `if` takes as json-logic-js would take the value."""
+    """Return an expression whose truth is that of the value in json-logic-js."""
     return expression if kind != _ANY else _call("truthy", expression)
 
 
-class _Notes:
-    """What is learnt of a condition while it is written."""
+class _CodeInfo:
+    """Facts about a condition that are collected while its code is written."""
 
     def __init__(self) -> None:
         self.names = 0
@@ -202,11 +210,14 @@ class _Notes:
 
 
 class _Writer:
-    """Writes the expressions of one condition. `item` is set inside the logic of a loop operator."""
+    """Writes the expressions of one condition.
 
-    def __init__(self, notes: _Notes, item: bool = False) -> None:
+    `item` is set inside the logic of a loop operator.
+    """
+
+    def __init__(self, info: _CodeInfo, item: bool = False) -> None:
         self.item = item
-        self._notes = notes
+        self._info = info
 
     def emit(self, shape: Shape) -> Emitted:
         return _EMITTERS[shape[0]](self, *shape[1:])
@@ -215,7 +226,7 @@ class _Writer:
         return self.emit(shape)[0]
 
     def truth(self, shape: Shape) -> ast.expr:
-        """An expression that `if` takes as json-logic-js would take the value."""
+        """Return an expression whose truth is that of the value in json-logic-js."""
         if shape[0] in ("and", "or") and len(shape) > 1:
             operator = ast.And() if shape[0] == "and" else ast.Or()
             operands = [self.truth(operand) for operand in shape[1:]]
@@ -225,14 +236,14 @@ class _Writer:
     def operand(self, shapes: tuple[Shape, ...], position: int) -> ast.expr:
         return self.value(shapes[position]) if position < len(shapes) else _name("UNDEFINED")
 
-    def keep(self, expression: ast.expr) -> tuple[ast.expr, ast.expr]:
-        """The expression under a new local name, and that name, for what is needed twice."""
+    def assign(self, expression: ast.expr) -> tuple[ast.expr, ast.expr]:
+        """Return the expression assigned to a new local name, and the name for further uses."""
         name = self.new_name()
-        return _kept_as(name, expression), _name(name)
+        return _assigned(name, expression), _name(name)
 
     def new_name(self) -> str:
-        self._notes.names += 1
-        return f"value_{self._notes.names}"
+        self._info.names += 1
+        return f"value_{self._info.names}"
 
     # values
 
@@ -259,19 +270,19 @@ class _Writer:
             if "." in rest:
                 return _call("walk", named, ast.Constant(rest), self.value(default)), _ANY
             return ast.Call(_attribute(named, "get"), [ast.Constant(rest), self.value(default)], []), _ANY
-        return _call("walk", self.everything(), ast.Constant(path), self.value(default)), _ANY
+        return _call("walk", self.context(), ast.Constant(path), self.value(default)), _ANY
 
     def var(self, path: Shape, default: Shape = ("constant", None), *_: Shape) -> Emitted:
-        scope = _name("item") if self.item else self.everything()
+        scope = _name("item") if self.item else self.context()
         return _call("variable", scope, self.value(path), self.value(default)), _ANY
 
-    def everything(self) -> ast.expr:
-        """The rule context, made once in an evaluation: JavaScript tells objects by their identity."""
-        made = _kept_as(_WHOLE, _call("whole_context", _name("facts"), self.allocation()))
+    def context(self) -> ast.expr:
+        """Return the rule context, built once, as objects are compared by identity."""
+        made = _assigned(_WHOLE, _call("whole_context", _name("facts"), self.allocation()))
         return ast.BoolOp(ast.Or(), [_name(_WHOLE), made])
 
     def allocation(self) -> ast.expr:
-        self._notes.needs_allocation = True
+        self._info.needs_allocation = True
         return _name("allocation")
 
     # comparisons
@@ -285,8 +296,8 @@ class _Writer:
             return _compare(left, ast.Eq(), right)
         if kinds == {_ANY, _ASCII}:
             text, other = (left, right) if left_kind == _ASCII else (right, left)
-            kept, name = self.keep(other)
-            is_text = ast.Compare(_call("type", kept), [ast.Is()], [_name("str")])
+            assigned, name = self.assign(other)
+            is_text = ast.Compare(_call("type", assigned), [ast.Is()], [_name("str")])
             alike = ast.Compare(name, [ast.Eq()], [text])
             return ast.IfExp(is_text, alike, _call("loose_equal", name, text)), _TRUTH
         return _call("loose_equal", left, right), _TRUTH
@@ -322,9 +333,9 @@ class _Writer:
         if len(emitted) == 2:
             return _call(function, emitted[0][0], emitted[1][0]), _TRUTH
         low, middle, high = (expression for expression, _ in emitted)
-        kept, name = self.keep(middle)
+        assigned, name = self.assign(middle)
         then = _call(f"{function}_or_undefined", name, high)
-        return ast.BoolOp(ast.And(), [_call(function, low, kept), then]), _TRUTH
+        return ast.BoolOp(ast.And(), [_call(function, low, assigned), then]), _TRUTH
 
     def _reversed(self, function: str, operator: ast.cmpop, operands: tuple[Shape, ...]) -> Emitted:
         if len(operands) < 2:
@@ -343,7 +354,7 @@ class _Writer:
         return self._chain(ast.Or(), operands)
 
     def _chain(self, operator: ast.boolop, operands: tuple[Shape, ...]) -> Emitted:
-        """The operand that decides: it is kept as each of them is tested, so that a wide chain is not a deep one."""
+        """Return the operand that decides, assigned as each is tested; a wide chain stays flat."""
         if not operands:
             return _name("UNDEFINED"), _ANY
         *others, last = operands
@@ -353,20 +364,20 @@ class _Writer:
         tests: list[ast.expr] = []
         for operand in others:
             expression, kind = self.emit(operand)
-            tests.append(_as_test(_kept_as(name, expression), kind))
-        tests.append(_kept_as(name, self.value(last)))
+            tests.append(_as_test(_assigned(name, expression), kind))
+        tests.append(_assigned(name, self.value(last)))
         return ast.IfExp(ast.BoolOp(operator, tests), _name(name), _name(name)), _ANY
 
     def negation(self, *operands: Shape) -> Emitted:
-        return ast.UnaryOp(ast.Not(), self.doubt(*operands)[0]), _TRUTH
+        return ast.UnaryOp(ast.Not(), self.truth_value(*operands)[0]), _TRUTH
 
-    def doubt(self, *operands: Shape) -> Emitted:
+    def truth_value(self, *operands: Shape) -> Emitted:
         if not operands:
             return ast.Constant(False), _TRUTH
         return _call("bool", self.truth(operands[0])), _TRUTH
 
     def choice(self, *operands: Shape) -> Emitted:
-        """The first value whose condition holds, kept when it is found: as in `_chain`."""
+        """Return the first value whose condition holds, assigned as in `_chain`."""
         if not operands:
             return ast.Constant(None), _ANY
         if len(operands) == 1:
@@ -374,15 +385,15 @@ class _Writer:
         name = self.new_name()
         found: list[ast.expr] = []
         for condition, value in zip(operands[::2], operands[1::2], strict=False):
-            taken = ast.Tuple([_kept_as(name, self.value(value))], ast.Load())  # is true, whatever is in it
+            taken = ast.Tuple([_assigned(name, self.value(value))], ast.Load())  # true, whatever the value
             found.append(ast.BoolOp(ast.And(), [self.truth(condition), taken]))
-        found.append(_kept_as(name, self.value(operands[-1]) if len(operands) % 2 else ast.Constant(None)))
+        found.append(_assigned(name, self.value(operands[-1]) if len(operands) % 2 else ast.Constant(None)))
         return ast.IfExp(ast.BoolOp(ast.Or(), found), _name(name), _name(name)), _ANY
 
     # loops
 
     def loop(self, function: str, operands: tuple[Shape, ...], *more: ast.expr) -> Emitted:
-        inner = _Writer(self._notes, item=True)
+        inner = _Writer(self._info, item=True)
         logic = inner.operand(operands, 1)
         body = ast.Lambda(_arguments(["item"]), logic)
         cost = ast.Constant(_nodes(operands[1]) if len(operands) > 1 else 1)
@@ -398,9 +409,10 @@ def _nodes(shape: Shape) -> int:
 
 
 def _directly_ordered(kinds: list[str]) -> bool:
-    """Whether Python's order is JavaScript's: numbers, or texts of which each pair has an ASCII side.
+    """Return whether Python orders values of these kinds as JavaScript does.
 
-    An ASCII text differs from any other at an ASCII unit or at its end, where both orders agree.
+    That holds for numbers, and for texts if one of each pair is ASCII: it differs from any other
+    text at an ASCII unit or at its end, where both orders agree.
     """
     if all(kind == _NUMBER for kind in kinds):
         return True
@@ -420,7 +432,7 @@ def _fact(*attributes: str) -> Callable[[], ast.expr]:
 
 
 _NAMED_FACTS = {"mbox": _fact("mbox"), "geo": _fact("request", "geo")}
-"""Facts with names that the request gives: any may be missing, and of any type."""
+"""Facts whose names come from the request; each can be missing, and of any type."""
 
 _URL_PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
 _KNOWN_FACTS: Mapping[str, tuple[Callable[[], ast.expr], str]] = {
@@ -441,7 +453,7 @@ _KNOWN_FACTS: Mapping[str, tuple[Callable[[], ast.expr], str]] = {
 
 
 def _eager(function: str) -> Callable[..., Emitted]:
-    """An operator that is a function of its operands' values."""
+    """Return the emitter of an operator that is a function of its operands' values."""
 
     def emit(writer: _Writer, *operands: Shape) -> Emitted:
         values: list[ast.expr] = [writer.value(operand) for operand in operands]
@@ -455,10 +467,10 @@ def _looping(function: str) -> Callable[..., Emitted]:
 
 
 def _with_scope(function: str) -> Callable[..., Emitted]:
-    """An operator that looks names up in the data."""
+    """Return the emitter of an operator that looks names up in the data."""
 
     def emit(writer: _Writer, *operands: Shape) -> Emitted:
-        scope = _name("item") if writer.item else writer.everything()
+        scope = _name("item") if writer.item else writer.context()
         values: list[ast.expr] = [writer.value(operand) for operand in operands]
         return _call(function, scope, ast.List(values, ast.Load())), _ANY
 
@@ -478,7 +490,7 @@ _EMITTERS: dict[str, Callable[..., Emitted]] = {
     "and": _Writer.both,
     "or": _Writer.either,
     "!": _Writer.negation,
-    "!!": _Writer.doubt,
+    "!!": _Writer.truth_value,
     "if": _Writer.choice,
     "?:": _Writer.choice,
     "reduce": _Writer.reduction,

@@ -1,8 +1,8 @@
-"""What rules may ask about a request, computed when the first rule asks (spec/decisioning.md §4).
+"""Facts of a request that conditions read, computed at the first access.
 
-`RequestFacts` are the same for every location of a request: the clock, the browser, the place, the visitor's
-allocation in each activity. `Facts` belong to one location (mbox, view, pageLoad) and add its address
-and parameters; compiled conditions read them by attribute.
+`RequestFacts` are shared by all locations of a request: the clock, the browser, the geo location,
+the visitor's allocation in each activity. `Facts` belong to one location (mbox, view, page load)
+and add its address and parameters. Compiled conditions read them as attributes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from targetry.models import Context, Geo, MboxRequest, RequestDetails, ViewReque
 
 Details = MboxRequest | ViewRequest | RequestDetails
 
-_WORK_PER_LOCATION = 200_000  # steps of loops; a condition of a real artifact takes none
+_WORK_PER_LOCATION = 200_000  # steps of loops, which real artifacts hardly have
 _WORK_PER_REQUEST = 1_000_000  # of all locations together
 _DAY = 86_400_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, the fourth day of an ISO week
@@ -31,7 +31,10 @@ LOCALE = "en"
 
 
 class Lazy(Generic[T]):
-    """A fact that is computed once, when asked for; no lock, as two threads never share a request's facts."""
+    """A fact that is computed at the first access.
+
+    Without a lock, as one thread uses a request's facts.
+    """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         self._compute = compute
@@ -47,27 +50,28 @@ class Lazy(Generic[T]):
         if instance is None:
             return self
         value = self._compute(instance)
-        setattr(instance, self._name, value)  # by way of `__dict__` it would cost more
+        setattr(instance, self._name, value)  # faster than through `__dict__`
         return value
 
 
 class RuleFailure(NamedTuple):
-    """A rule of an activity that could not be evaluated, and so was skipped (D-18)."""
+    """A rule of an activity that was skipped because its condition could not be evaluated."""
 
     activity_id: str
     error: Exception
 
     @property
     def reason(self) -> str:
-        """Why, without a visitor's data: messages of errors other than ours may quote it."""
+        """The cause without a visitor's data, which messages of other libraries can contain."""
         return str(self.error) if isinstance(self.error, EvaluationError) else type(self.error).__name__
 
 
 class RequestFacts(msgspec.Struct, dict=True, eq=False):
     """The facts that all locations of one request share.
 
-    `client_code` and `visitor` are parts of the bucketing key, `now_ms` is the clock to decide by. `failures` collects
-    what went wrong with rules, `allocations` keeps those that were asked for by activity.
+    `client_code` and `visitor` are parts of the bucketing key; `now_ms` is the time of the
+    decision. `failures` collects rules that could not be evaluated, `allocations` caches the
+    allocations by activity.
     """
 
     context: Context
@@ -79,11 +83,11 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     work_left: int = _WORK_PER_REQUEST
 
     def record_failure(self, activity_id: str, error: Exception) -> None:
-        """Note what went wrong with a rule; without the traceback, which holds all that the decision held."""
+        """Record a rule's failure, without the traceback, which refers to the whole decision."""
         self.failures.append(RuleFailure(activity_id, error.with_traceback(None)))
 
     def allocation(self, activity_id: str) -> float:
-        """Where the visitor falls in an activity, 0.00 to 99.99."""
+        """Return the visitor's allocation in an activity, 0.00 to 99.99."""
         value = self.allocations.get(activity_id)
         if value is None:
             value = self.allocations[activity_id] = bucket(self.client_code, activity_id, self.visitor) / 100
@@ -91,6 +95,7 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
 
     @Lazy
     def user(self) -> UserAgentInfo:
+        """Return browser, version and platform, from the user agent and the client hints."""
         context = self.context
         hints = context.client_hints
         if hints is None:
@@ -104,15 +109,18 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
 
     @Lazy
     def geo(self) -> dict[str, Any]:
+        """Return the geo location as rules name its parts."""
         return geo_facts(self.context.geo)
 
     @Lazy
     def page(self) -> UrlParts:
+        """Return the URL of the request's context."""
         address = self.context.address
         return parse_url(address.url if address is not None else None)
 
     @Lazy
     def referring(self) -> UrlParts:
+        """Return the referring URL of the request's context."""
         address = self.context.address
         return parse_url(address.referring_url if address is not None else None)
 
@@ -129,19 +137,23 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
 
 
 class Facts(msgspec.Struct, dict=True, eq=False):
-    """The facts of one location of a request; `name` is the mbox's, the global mbox's for a pageLoad.
+    """The facts of one location of a request; `name` is that of the mbox or view.
 
-    `answers`: what each audience met so far has answered here, as activities share them.
+    A page load has the name of the global mbox. `audience_results` caches the results of audiences,
+    which activities share.
     """
 
     request: RequestFacts
     details: Details
     name: str | None
-    answers: dict[Any, bool] = {}
+    audience_results: dict[Any, bool] = {}
     work_left: int = _WORK_PER_LOCATION
 
     def spend(self, steps: int) -> None:
-        """Pay for the work of a loop; raises `EvaluationError` when the location's or the request's share is used up."""
+        """Count steps of a loop.
+
+        Raise `EvaluationError` beyond the limit of location or request.
+        """
         self.work_left -= steps
         self.request.work_left -= steps
         if self.work_left < 0 or self.request.work_left < 0:
@@ -149,22 +161,28 @@ class Facts(msgspec.Struct, dict=True, eq=False):
 
     @Lazy
     def page(self) -> UrlParts:
+        """Return the URL of the location's address, else of the request's context."""
         address = self.details.address
         return self.request.page if address is None else parse_url(address.url)
 
     @Lazy
     def referring(self) -> UrlParts:
+        """Return the referring URL of the location's address, else of the request's context."""
         address = self.details.address
-        if address is None or address.referring_url is None:  # D-17
+        if address is None or address.referring_url is None:
             return self.request.referring
         return parse_url(address.referring_url)
 
     @Lazy
     def mbox(self) -> dict[str, Any]:
+        """Return the location's parameters as rules name them."""
         return parameter_facts(self.details.parameters or {})
 
     def as_dict(self, allocation: float | None) -> dict[str, Any]:
-        """The rule context as a whole: the data of a `var` without a known path, and a part of the trace."""
+        """Return the rule context.
+
+        The data of a `var` with a computed path, and a part of a trace.
+        """
         request, user = self.request, self.request.user
         context: dict[str, Any] = {
             "current_timestamp": request.now_ms,
@@ -187,7 +205,7 @@ class Facts(msgspec.Struct, dict=True, eq=False):
 
 
 def bucketing_id(visitor_id: VisitorId | None) -> str:
-    """The id that a visitor is bucketed by: ECID, tntId without its location suffix, third-party id (§6)."""
+    """Return the id for bucketing: ECID, tntId without its profile location, or third-party id."""
     if visitor_id is None:
         return ""
     if visitor_id.marketing_cloud_visitor_id:
@@ -199,7 +217,7 @@ def bucketing_id(visitor_id: VisitorId | None) -> str:
 
 
 def geo_facts(geo: Geo | None) -> dict[str, Any]:
-    """The place as rules name it: country, region and city in capitals, as in artifacts (D-14)."""
+    """Return the geo location as rules name it, with country, region and city in capitals."""
     if geo is None:
         return {}
     facts: dict[str, Any] = {}
@@ -214,12 +232,15 @@ def geo_facts(geo: Geo | None) -> dict[str, Any]:
 
 
 def parameter_facts(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters as rules name them (§4.3): dotted names nested, each text with a lower-case twin `_lc`."""
+    """Return parameters as rules name them.
+
+    Dotted names become nested objects, and each text has a lower-case twin `<name>_lc`.
+    """
     facts = parameters.copy()
     for name in parameters:
         if "." in name:
             return _nested_facts(parameters)
-        value = facts[name]  # which may be a twin by now: a name that ends in `_lc` is lower-cased once more
+        value = facts[name]  # perhaps a twin already
         if type(value) is str:
             facts[name + "_lc"] = value.lower()
     return facts
@@ -230,7 +251,7 @@ def _nested_facts(parameters: dict[str, Any]) -> dict[str, Any]:
     for name, value in parameters.items():
         if "." in name and _is_dotted(name):
             _nest(facts, name.split("."), value)
-        elif type(facts.get(name)) is not dict:  # nested wins over a plain value of the same name (D-48)
+        elif type(facts.get(name)) is not dict:  # nested objects win over plain values
             facts[name] = value
     _add_twins(facts)
     return facts
@@ -251,12 +272,15 @@ def _nest(facts: dict[str, Any], names: list[str], value: Any) -> None:
 
 
 def _add_twins(facts: dict[str, Any]) -> None:
-    """Level by level, without recursion: a name may have thousands of dots."""
+    """Add lower-case twins level by level.
+
+    Without recursion, as a name can have thousands of dots.
+    """
     levels = [facts]
     while levels:
         level = levels.pop()
         for name in list(level):
-            value = level[name]  # or a twin, as above
+            value = level[name]  # perhaps a twin already
             if type(value) is str:
                 level[name + "_lc"] = value.lower()
             elif type(value) is dict:

@@ -1,10 +1,11 @@
-"""JavaScript's coercions over JSON values, as the operators of json-logic-js rest on them.
+"""JavaScript's coercions and comparisons of JSON values, on which json-logic-js operators rest.
 
-The artifact's conditions were written for engines in JavaScript, so `"5" == 5`, the text of a number and
-the order of two strings follow ECMAScript. Where Adobe's SDKs disagree about it, the cells of
-spec/decisioning.md §5 decide: null and `""` are in no order with anything but their own kind.
+The conditions of artifacts are written for JavaScript engines, so `"5" == 5`, the text of a number
+and the order of two strings follow ECMAScript, with one exception: null, and `""` next to a number,
+are in no order.
 
-JSON values are None, bool, int, float, str, list and dict; `UNDEFINED` stands for an operand that is missing.
+JSON values are None, bool, int, float, str, list and dict; `UNDEFINED` stands for a missing
+operand.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ _RADIX = {"0x": 16, "0X": 16, "0o": 8, "0O": 8, "0b": 2, "0B": 2}
 _INFINITIES = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
 _NUMBER_TYPES = (int, float)
 _EXACT = 2**53
-_MAX_ITEMS = 10_000  # in the text of a list
+_MAX_ITEMS = 10_000  # of a list that is converted to text
 
 
 class EvaluationError(Exception):
-    """A condition asked for too much; its rule is skipped (spec/divergences.md D-18)."""
+    """A condition exceeds a limit of its evaluation; the rule is skipped."""
 
 
 def truthy(value: Any) -> bool:
-    """As json-logic-js: false, 0, NaN, "", null and the empty array are falsy; `{}` and "0" are not."""
+    """Return the truth value: false, 0, NaN, "", null and `[]` are falsy; `{}` and "0" are not."""
     if value:
         return bool(value == value)  # NaN is the one value that differs from itself
     return type(value) is dict
 
 
 def to_number(value: Any) -> float:
-    """`Number(value)`."""
+    """Return `Number(value)`."""
     kind = type(value)
     if kind is float:
         return float(value)
@@ -92,7 +93,7 @@ def _number_in_radix(digits: str, radix: int) -> float:
 
 
 def parse_float(value: Any) -> float:
-    """`parseFloat(value)`: the number that the text of the value starts with."""
+    """Return `parseFloat(value)`: the number at the start of the value's text."""
     if type(value) in _NUMBER_TYPES:
         return to_number(value) + 0.0  # the text of -0 is "0"
     text = to_text(value).lstrip(_SPACE)
@@ -106,7 +107,7 @@ def parse_float(value: Any) -> float:
 
 
 def to_text(value: Any) -> str:
-    """`String(value)`."""
+    """Return `String(value)`."""
     kind = type(value)
     if kind is str:
         return str(value)
@@ -122,7 +123,10 @@ def to_text(value: Any) -> str:
 
 
 def _text_of_list(items: list[Any], left: list[int]) -> str:
-    """`left` holds how many items there may still be: a list can hold another twice, and that one a third twice."""
+    """Return the joined items; `left` holds the number of items still allowed.
+
+    The count is shared by all levels, as a list can contain one list several times.
+    """
     left[0] -= len(items)
     if left[0] < 0:
         raise EvaluationError(f"the text of a list with more than {_MAX_ITEMS} items")
@@ -151,7 +155,7 @@ def _text_of_number(value: float) -> str:
 
 
 def _shortest(number: float) -> tuple[str, int]:
-    """The shortest digits that give the number back, and the place of the decimal point before them."""
+    """Return the shortest digits of the number and the position of the decimal point."""
     mantissa, _, exponent = repr(number).partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
@@ -172,7 +176,7 @@ def _layout(digits: str, point: int) -> str:
 
 
 def strict_equal(left: Any, right: Any) -> bool:
-    """`left === right`; two arrays or objects are equal only when they are the same one."""
+    """Return `left === right`; two arrays or objects are equal only if they are the same object."""
     kind, other = type(left), type(right)
     if kind in _NUMBER_TYPES:
         return other in _NUMBER_TYPES and (left == right or to_number(left) == to_number(right))
@@ -184,7 +188,7 @@ def strict_equal(left: Any, right: Any) -> bool:
 
 
 def loose_equal(left: Any, right: Any) -> bool:
-    """`left == right`."""
+    """Return `left == right`."""
     kind, other = type(left), type(right)
     if kind is other and kind is str:
         return bool(left == right)
@@ -202,13 +206,13 @@ def loose_equal(left: Any, right: Any) -> bool:
 
 
 def less(left: Any, right: Any) -> bool:
-    """`left < right`, but null and a `""` beside a number are in no order (spec/decisioning.md §5)."""
+    """Return `left < right`; False if one is null, or `""` next to a number."""
     pair = _comparable(left, right)
     return pair is not None and pair[0] < pair[1]
 
 
 def less_equal(left: Any, right: Any) -> bool:
-    """`left <= right`, with the exceptions of `less`."""
+    """Return `left <= right`, with the exceptions of `less`."""
     pair = _comparable(left, right)
     return pair is not None and pair[0] <= pair[1]
 
@@ -229,12 +233,12 @@ def _primitive(value: Any) -> Any:
 
 
 def _order_key(text: str) -> bytes:
-    """Strings are ordered by UTF-16 code unit, which is not Python's order beyond the BMP."""
+    """Return a key that orders strings by UTF-16 code units, as JavaScript does."""
     return text.encode("utf-16-be", "surrogatepass")
 
 
 def member(value: Any, name: str) -> Any:
-    """`value[name]` of a JSON value: own keys, indexes and `length`; `UNDEFINED` for everything else."""
+    """Return `value[name]` for own keys, indexes and `length`; `UNDEFINED` for other names."""
     kind = type(value)
     if kind is dict:
         return value.get(name, UNDEFINED)
@@ -248,7 +252,7 @@ def member(value: Any, name: str) -> Any:
 
 
 def _index(name: str) -> int | None:
-    """Only the canonical spelling of an index counts: `1`, not `01`."""
+    """Return the index that `name` spells canonically (`1`, not `01`), else None."""
     if not name.isascii() or not name.isdigit() or len(name) > 9:
         return None
     return int(name) if name[0] != "0" or name == "0" else None
@@ -260,7 +264,7 @@ def _units(text: str) -> list[str]:
 
 
 def substring(text: str, start: int, length: int | None) -> str:
-    """`text.substr(start, length)`, counted in UTF-16 code units; `length` None means to the end."""
+    """Return `text.substr(start, length)` in UTF-16 code units; without `length` up to the end."""
     coded = text.encode("utf-16-le", "surrogatepass")
     units = len(coded) // 2
     begin = max(units + start, 0) if start < 0 else min(start, units)
@@ -269,12 +273,12 @@ def substring(text: str, start: int, length: int | None) -> str:
 
 
 def text_length(text: str) -> int:
-    """`text.length`: UTF-16 code units."""
+    """Return `text.length`, the number of UTF-16 code units."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def well_formed(text: str) -> str:
-    """`text.toWellFormed()`: the text as UTF-8 can hold it, with U+FFFD for halves of surrogate pairs."""
+    """Return `text.toWellFormed()`: the text with U+FFFD for each lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -283,7 +287,7 @@ def well_formed(text: str) -> str:
 
 
 def to_integer(value: Any) -> int:
-    """The integer that string functions make of an argument: NaN is 0, infinities saturate."""
+    """Return the integer that JavaScript's string functions use: NaN is 0, infinities saturate."""
     number = to_number(value)
     if number != number:
         return 0

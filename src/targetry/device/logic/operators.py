@@ -1,8 +1,8 @@
-"""The operators of JSON Logic that are functions of values, and the loops.
+"""Operators of JSON Logic that are functions of their operands' values, and the loop operators.
 
-Every function here is total: it gives an answer for any JSON values, or raises `EvaluationError` when the
-artifact asks for more work or larger values than a decision may cost. Operators take the facts that pay for
-the work and the list of their operands' values.
+Every function returns a result for any JSON values, or raises `EvaluationError` if the condition
+exceeds the work or the size of values that a decision is allowed. Operators take the facts, which
+count the work, and the list of their operands' values.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 MAX_LENGTH = 1_000_000
-_LONG = 8192  # a text that no request brings
+_LONG = 8192  # characters; texts of requests are shorter
 
 Operator = Callable[["Facts", list[Any]], Any]
 Item = Callable[[Any], Any]
@@ -59,16 +59,16 @@ def _argument(values: list[Any], position: int) -> Any:
     return values[position] if position < len(values) else UNDEFINED
 
 
-# ── data ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── data ───
 
 
 def whole_context(facts: Facts, allocation: float | None) -> dict[str, Any]:
-    """The rule context, with the very parameters that a path into `mbox` finds."""
+    """Return the rule context; its `mbox` is the object that paths into `mbox` read."""
     return facts.as_dict(allocation) | {"mbox": facts.mbox}
 
 
 def walk(data: Any, path: str, default: Any) -> Any:
-    """The value at a dotted path; `default` where a step is missing."""
+    """Return the value at a dotted path; `default` if a step is missing."""
     if path == "":
         return data
     for part in path.split("."):
@@ -79,7 +79,7 @@ def walk(data: Any, path: str, default: Any) -> Any:
 
 
 def variable(data: Any, path: Any, default: Any) -> Any:
-    """`var` with a path that is itself computed."""
+    """Return the value of a `var` whose path is computed."""
     if path is None or path is UNDEFINED or path == "":
         return data
     if (text := to_text(path)) != "":
@@ -89,7 +89,7 @@ def variable(data: Any, path: Any, default: Any) -> Any:
 
 
 def missing(data: Any, values: list[Any]) -> list[Any]:
-    """The paths that hold nothing: null or an empty text. A list is a path and what holds where the path holds nothing."""
+    """Return the paths whose value is null or an empty text; a list is a path and its default."""
     paths = values[0] if values and type(values[0]) is list else values
     return [path for path in paths if _found(data, path) in (None, "")]
 
@@ -101,7 +101,7 @@ def _found(data: Any, path: Any) -> Any:
 
 
 def missing_some(data: Any, values: list[Any]) -> list[Any]:
-    """`missing`, but nothing when at least so many of the paths are there."""
+    """Return the missing paths, or an empty list if enough of the paths have a value."""
     paths = _argument(values, 1)
     if paths is None or paths is UNDEFINED:
         raise EvaluationError("`missing_some` without paths")
@@ -111,18 +111,18 @@ def missing_some(data: Any, values: list[Any]) -> list[Any]:
 
 
 def less_or_undefined(left: Any, right: Any) -> bool:
-    """`left < right` where the right may be an operand without a value, which is no operand."""
+    """Return `left < right`, True if `right` is undefined."""
     return right is UNDEFINED or less(left, right)
 
 
 def less_equal_or_undefined(left: Any, right: Any) -> bool:
-    """`left <= right`, in the same way."""
+    """Return `left <= right`, True if `right` is undefined."""
     return right is UNDEFINED or less_equal(left, right)
 
 
-# ── loops ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── loops ───
 #
-# `cost` is how many nodes the logic has: what one item costs.
+# `cost` is the number of nodes of the logic: the steps for one item.
 
 
 def _items(facts: Facts, values: Any, cost: int) -> list[Any]:
@@ -133,39 +133,44 @@ def _items(facts: Facts, values: Any, cost: int) -> list[Any]:
 
 
 def map_list(facts: Facts, values: Any, logic: Item, cost: int) -> list[Any]:
+    """Return the results of the logic for all items."""
     return [logic(item) for item in _items(facts, values, cost)]
 
 
 def filter_list(facts: Facts, values: Any, logic: Item, cost: int) -> list[Any]:
+    """Return the items for which the logic holds."""
     return [item for item in _items(facts, values, cost) if truthy(logic(item))]
 
 
 def all_list(facts: Facts, values: Any, logic: Item, cost: int) -> bool:
-    """False of nothing, unlike Python's `all`."""
+    """Return whether the logic holds for all items; False without items, unlike `all`."""
     items = _items(facts, values, cost)
     return bool(items) and all(truthy(logic(item)) for item in items)
 
 
 def some_list(facts: Facts, values: Any, logic: Item, cost: int) -> bool:
+    """Return whether the logic holds for at least one item."""
     return any(truthy(logic(item)) for item in _items(facts, values, cost))
 
 
 def none_list(facts: Facts, values: Any, logic: Item, cost: int) -> bool:
+    """Return whether the logic holds for no item."""
     return not some_list(facts, values, logic, cost)
 
 
 def reduce_list(facts: Facts, values: Any, logic: Item, cost: int, start: Any) -> Any:
+    """Return the last result of the logic, applied to each item and the previous result."""
     result = start
     for item in _items(facts, values, cost):
         result = logic({"current": item, "accumulator": result})
     return result
 
 
-# ── texts and lists ────────────────────────────────────────────────────────────────────────────────────────────
+# ── texts and lists ───
 
 
 def contains(facts: Facts, values: list[Any]) -> bool:
-    """`in`: a text in a text, or a value in a list; a number is never in a text (spec/decisioning.md §5)."""
+    """Return whether a text is in a text, or a value in a list; a number is never in a text."""
     needle, haystack = _argument(values, 0), _argument(values, 1)
     if type(haystack) is str:
         if len(haystack) > _LONG:
@@ -211,11 +216,11 @@ def merge(facts: Facts, values: list[Any]) -> list[Any]:
 
 
 def log(facts: Facts, values: list[Any]) -> Any:
-    """Gives its operand back; a decision prints nothing."""
+    """Return the first operand; nothing is printed."""
     return _argument(values, 0)
 
 
-# ── arithmetic ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── arithmetic ───
 
 
 def add(facts: Facts, values: list[Any]) -> float:

@@ -1,18 +1,20 @@
-"""The parts of an address that audiences ask about (spec/decisioning.md §4.2).
+"""Parts of a URL that audiences refer to.
 
-The addresses met here are not all URLs: they come from `host + path`, from browsers, from app deep links
-and from scripts. So the split never fails and is looser than a standard one:
+Not all addresses are URLs: some come from `host + path`, from app deep links or from scripts. The
+split never fails and is looser than a standard one:
 
-* The slashes after a scheme are optional: `http:foo.com/a` and `mailto:a@foo.com` have the host `foo.com`.
-* No scheme is needed: `foo.com/a` is host and path, and `localhost:3000/`, a name with one to five digits
-  behind it, is a host with its port rather than the scheme `localhost`.
-* A dot makes it a host (`foo.com:8080`) unless `://` follows (`com.example.app://open`).
+* The slashes after a scheme are optional: `http:foo.com/a` and `mailto:a@foo.com` have the host
+  `foo.com`.
+* A scheme is optional: `foo.com/a` is host and path, and `localhost:3000/`, a name followed by one
+  to five digits, is a host with its port rather than the scheme `localhost`.
+* A dot makes a host (`foo.com:8080`) unless `://` follows (`com.example.app://open`).
 * User info and port belong to no part.
 
-A host is then cut at its public suffix. Only a well-formed DNS name has one; for anything else (an address
-in numbers, a single label, an unknown ending, a suffix on its own, an underscore) `domain` is the host
-exactly as written, its capitals and trailing dot included, and `subdomain` and `topLevelDomain` are empty.
-In a host that is partly in punycode, all is shown in punycode but the suffix, which is shown decoded.
+The host is then cut at its public suffix, which only a well-formed DNS name has. For any other host
+(an IP address, a single label, an unknown ending, a suffix alone, an underscore) `domain` is the
+host as written, with its capitals and trailing dot, and `subdomain` and `topLevelDomain` are empty.
+In a host that is partly in punycode, subdomain and domain are shown in punycode and the suffix is
+shown decoded.
 """
 
 from __future__ import annotations
@@ -25,18 +27,18 @@ from targetry._runtime.lazy_import import importing
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
-_LONGEST_CACHED = 4096  # characters; longer addresses are rare and would make the cache's size unpredictable
+_LONGEST_CACHED = 4096  # characters; bounds the memory of the cache
 _LONGEST_HOST = 255
 _LONGEST_LABEL = 63
 _LONGEST_PORT = 5
 _PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
-_ACE = "xn--"  # how a label that is not ASCII is spelled in ASCII
+_ACE = "xn--"  # prefix of a label in punycode
 
 
 class UrlParts:
-    """The parts of one address, named as rules name them, each with its lower-case twin `<name>_lc`.
+    """The parts of one address as rules name them, each with a lower-case twin `<name>_lc`.
 
-    Shared between requests: not to be changed.
+    Requests share the object, so it must not be changed.
     """
 
     __slots__ = (*_PARTS, *(f"{part}_lc" for part in _PARTS))
@@ -60,7 +62,7 @@ class UrlParts:
         self.topLevelDomain_lc = suffix.lower()
 
     def as_dict(self) -> dict[str, str]:
-        """A new dict of the fourteen parts, in the order in which a trace shows them."""
+        """Return the fourteen parts as a new dict in the order of a trace."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def __repr__(self) -> str:
@@ -68,7 +70,7 @@ class UrlParts:
 
 
 def parse_url(url: str | None) -> UrlParts:
-    """The parts of `url`; all of them empty when there is none. Takes any text and never raises."""
+    """Return the parts of any text; all are empty if `url` is None. Never raises."""
     if not isinstance(url, str):
         return _NO_URL
     return _parse(url) if len(url) > _LONGEST_CACHED else _parse_cached(url)
@@ -113,12 +115,12 @@ def _host(authority: str) -> str:
 
 
 def _cut_host(host: str) -> tuple[str, str, str]:
-    """`host` as (subdomain without one leading `www`, registrable domain, public suffix)."""
+    """Return subdomain (without one leading `www`), registrable domain and public suffix."""
     labels = host.lower().removesuffix(".").split(".") if len(host) <= _LONGEST_HOST + 1 else []
     if len(labels) < 2 or not _is_dns_name(labels):
         return "", host, ""
     suffix = _suffixes().publicsuffix(".".join(map(_decoded, labels))) or ""
-    own = len(labels) - suffix.count(".") - 2  # where the registrable domain begins
+    own = len(labels) - suffix.count(".") - 2  # index of the registrable domain
     if not suffix or own < 0:
         return "", host, ""
     if any(label.startswith(_ACE) for label in labels):
@@ -156,9 +158,9 @@ def _decoded(label: str) -> str:
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    """The list, read when the first host asks for it.
+    """Return the public suffix list, loaded at the first use.
 
-    Two threads may both read it, which does no harm; a lock that a fork leaves locked would.
+    Two threads may both load it; without a lock, as a fork could leave a lock locked.
     """
     with importing():
         from publicsuffixlist import PublicSuffixList

@@ -1,16 +1,16 @@
-"""Which browser and platform a visitor has, in the words that audiences use (spec/decisioning.md §4.1).
+"""Browser and platform of a visitor, as audiences name them.
 
-The tables are ordered, and the order is part of the answer: browsers claim to be each other. Edge also says
-Chrome and Safari, an Android WebView says `Version/4.0 Chrome/…` and counts as Safari, Chrome says Safari,
-and Internet Explorer 11 says only that it is like Gecko. In the same way an iPhone says `Mac OS X`, and
-Android says `Linux`. What is not in the tables (Firefox with something after its version, Chrome on iOS,
-bots) is `unknown`, however well known it is elsewhere: the rules were made for these names.
+The tables are ordered, and the order matters, as browsers claim to be each other: Edge also claims
+to be Chrome and Safari, an Android WebView (`Version/4.0 Chrome/…`) counts as Safari, Chrome claims
+to be Safari, and Internet Explorer 11 only claims to be like Gecko. An iPhone claims `Mac OS X`,
+Android claims `Linux`. Browsers that are not in the tables (Firefox with text after its version,
+Chrome on iOS, bots) are `unknown`, as in Adobe's Node SDK.
 
-A browser is found by where its version stands. Three rows also want a second mark behind the version, with at
-least one character between. Only ASCII text can match, in any case of its letters; platforms are
+A browser is recognized by the position of its version. Three rows also require a second mark at
+least one character after the version. Only ASCII text matches, in any case; platforms are
 case-sensitive.
 
-Each user agent is new once and may be hostile, so no pattern can backtrack over what it has read.
+User agents can be hostile, so no pattern backtracks over text that it has read.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-_LONGEST_CACHED = 2048  # characters, of all that is known about one client
-_LONGEST_READ = 32_768  # characters; the headers that servers let through are shorter
+_LONGEST_CACHED = 2048  # characters of user agent and client hints
+_LONGEST_READ = 32_768  # characters; servers limit headers to less
 
 
 class UserAgentInfo(NamedTuple):
-    """A visitor's browser, its major version (-1: not known) and platform."""
+    """A browser, its major version (-1 if unknown) and the platform."""
 
     browser: str
     version: int
@@ -34,8 +34,8 @@ class UserAgentInfo(NamedTuple):
 
 class _Browser(NamedTuple):
     name: str
-    sign: str  # without it there is no need to look closer
-    version: re.Pattern[str]  # its group is the version's leading digits
+    sign: str  # a fast first test
+    version: re.Pattern[str]  # with the leading digits of the version as a group
     behind: re.Pattern[str] | None = None
 
 
@@ -53,7 +53,7 @@ _BROWSERS = (
     _Browser("chrome", "chrome/", _ascii(rf"chrome/v?{_DIGITS}")),
     _Browser("firefox", "firefox/", _ascii(r"firefox/(?=[\w.-])(\d*+)[\w.-]*+\Z")),
     _Browser("ie", "ie", _ascii(rf"ie(?:(?<=msie)|(?<=\(ie))\s{_DIGITS}")),
-    # Only the last `rv` counts, and one look from the first `trident` tells whether there is any.
+    # Only the last `rv` counts.
     _Browser("ie", "trident", _ascii(rf"trident(?s:.+rv[:\s]{_DIGITS})?"), _ascii(r"like\sgecko")),
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ _PLATFORMS = (
     (_any_of("Macintosh;"), "Mac OS"),
 )
 
-# What rules call a platform, where it is not what the client calls it.
+# platform → name in rules, if they differ
 _RULE_NAMES = {"Windows": "windows", "Macintosh": "mac", "Mac OS": "mac", "macOS": "mac", "Linux": "linux"}
 
 
@@ -91,10 +91,14 @@ def parse_user_agent(
     brands_full: str | None = None,
     brands_major: str | None = None,
 ) -> UserAgentInfo:
-    """The client that sent `user_agent`; its client hints, where there are any, know better.
+    """Parse a user agent; client hints take precedence.
 
-    `platform_hint` is the hints' `platform`; `brands_full` and `brands_major` are `browserUAWithFullVersion`
-    and `browserUAWithMajorVersion`, lists such as `"Chromium";v="119", "Google Chrome";v="119"`.
+    Args:
+        user_agent: The header of that name.
+        platform_hint: The client hint `platform`.
+        brands_full: The client hint `browserUAWithFullVersion`, a list such as
+            `"Chromium";v="119.0.6045.105", "Google Chrome";v="119.0.6045.105"`.
+        brands_major: The client hint `browserUAWithMajorVersion`, the same with major versions.
     """
     text = user_agent or ""
     brands = brands_full or brands_major or ""
@@ -152,7 +156,7 @@ def _brand(brands: str) -> tuple[str, int]:
 def _major(digits: str) -> int:
     if len(digits) < 16:
         return int(digits) if digits else -1
-    return int(float(digits[:300]))  # more than a JavaScript number tells apart, and bounded
+    return int(float(digits[:300]))  # rounded as in JavaScript, and bounded
 
 
 def _platform(text: str) -> str:
