@@ -191,7 +191,7 @@ class FlagEvaluator:
         subject = self._subject(visitor, context or {})
         yield from self._find_place(rules, subject)
         evaluations = []
-        for name in sorted(rules.decided_mboxes - {rules.global_mbox}):
+        for name in sorted(rules.decidable_mboxes - {rules.global_mbox}):
             try:
                 evaluation = self._on_device(name, FlagKey(name), None, rules, is_stale, subject, None)
             except FlagError as error:
@@ -246,7 +246,7 @@ class FlagEvaluator:
         rules, is_stale = decisions.rules_in_use()
         if rules is None and decisions.method is _ON_DEVICE:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
-        if rules is not None and (decisions.method is _ON_DEVICE or parsed.mbox in rules.decided_mboxes):
+        if rules is not None and (decisions.method is _ON_DEVICE or parsed.mbox in rules.decidable_mboxes):
             yield from self._find_place(rules, subject)
             return self._on_device(key, parsed, wanted, rules, is_stale, subject, self._impressions)
         return (yield from self._by_server(key, parsed, wanted, subject))

@@ -76,7 +76,7 @@ def decide_mbox(
         parameters: all mbox parameters if they are not the visitor's own; None for those. Not changed.
         now_ms: epoch, ms; the clock of time rules and impressions.
     """
-    if name not in rules.decided_mboxes:
+    if name not in rules.decidable_mboxes:
         return None
     shared = visitor.request
     request = _MomentFacts(
@@ -89,7 +89,7 @@ def decide_mbox(
         facts = Facts(request, MboxRequest(index=0, parameters=parameters), name)
     location = rules.mboxes.get(name, EMPTY_LOCATION)
     token = visitor.property_token
-    runs = location.everywhere if token is None else location.runs(token)
+    runs = location.unrestricted if token is None else location.runs(token)
     geo_tokens = personalize.geo_tokens(shared.context.geo, rules.geo_tokens) if rules.geo_tokens else {}
     if name == rules.global_mbox:
         return _all_of(rules, location, all_matches(runs, facts), facts, geo_tokens)
@@ -102,7 +102,7 @@ def decide_mbox(
         location,
         rule,
         template.options(template.execute, facts, geo_tokens),
-        template.clicks() if template.metrics else [],
+        template.execute_metrics() if template.metrics else [],
         None if template.analytics is None else template.analytics_response(),
         [Impression(template.name, tokens, now_ms)] if tokens else [],
         request.failures,
@@ -123,7 +123,7 @@ def _all_of(
         template = rule.template or rules.template(rule)
         outcome.rule = outcome.rule or rule
         outcome.options += template.options(template.execute, facts, geo_tokens)
-        outcome.metrics += template.clicks()
+        outcome.metrics += template.execute_metrics()
         outcome.analytics = outcome.analytics or template.analytics_response()
         tokens = unreported_tokens(template, reported)
         if tokens:

@@ -174,7 +174,7 @@ def _reasons(runs: tuple[Run, ...]) -> dict[CompiledRule, Reason]:
     reasons: dict[CompiledRule, Reason] = {}
     for position, run in enumerate(runs):
         for rule in run.rules:
-            if run.splits:
+            if run.uses_allocation:
                 reasons[rule] = "split"
             elif run.audience is not None or rule.test is not None:
                 reasons[rule] = "targeting_match"
