@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e.client.target import artifact
+from support.examples import examples
 from targetry import TargetClient
 from targetry._client.call_options import CallSettings, offer_settings
 from targetry._client.impression_report import ImpressionReport
@@ -270,7 +271,7 @@ AGAIN = {"502", "503", "503 later", "refused"}
 
 
 @given(st.lists(st.sampled_from(sorted(OUTCOMES)), min_size=3, max_size=3), st.integers())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_every_conversation_is_short_and_ends_with_what_came_last(names: list[str], seed: int) -> None:
     random.seed(seed)
     pipeline = pipeline_of(timeout=3000)

@@ -20,6 +20,7 @@ from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact
 from servers.faulty import answer
 from support.device import mboxes_of
 from support.device import rule as device_rule
+from support.examples import examples
 from targetry import (
     ClosedError,
     Context,
@@ -81,7 +82,7 @@ def impressions(reports: list[dict[str, Any]]) -> list[Any]:
 
 
 @given(SEEDS)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_decision_equals_the_offers_of_the_same_visitor(seed: int) -> None:
     document, request, _ = case(seed)
     rng = random.Random(seed)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from targetry.delivery.prepare import (
     IgnoredInput,
     PreparedRequest,
@@ -822,7 +823,7 @@ def test_one_request_serves_two_visitors() -> None:
     assert (first.request.id.tnt_id, second.request.id.tnt_id) == ("first", "second")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(cookie=st.text(alphabet=st.characters()), hint=st.text(alphabet=st.characters(), max_size=8))
 def test_no_input_of_a_visitor_raises(cookie: str, hint: str) -> None:
     result = prepared(target_cookie=cookie, target_location_hint=hint, visitor=Visitor(ORG, cookie))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from targetry.delivery.stepwise import decode_in_steps
 from targetry.models import ConstraintError, DeliveryResponse
 
@@ -40,7 +41,7 @@ response = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(response)
 def test_result_equals_decoding_at_once(value: dict[str, Any]) -> None:
     body = json.dumps(value).encode()

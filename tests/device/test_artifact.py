@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.device import artifact, asked, contents, decided, mboxes_of, rule
+from support.examples import examples
 from targetry.device.artifact import (
     read_artifact,
     read_consequence,
@@ -666,7 +667,7 @@ def test_whatever_stands_in_an_artifact_is_refused_set_aside_or_works(value: Any
     decided(rules, asked("hero", mode="prefetch", trace={}), traced=True)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_bytes_that_were_damaged_are_refused_or_work(data: st.DataObject) -> None:
     source = bytearray(text_of(HELLO))

@@ -18,6 +18,7 @@ from differential.suites import SUITES, artifact_names
 from differential.suites import artifact as real_artifact
 from support import logic_interpreter
 from support.device import CLIENT, asked, contents, decided, facts, mboxes_of, rule, window
+from support.examples import examples
 from targetry.device.decide import Decision
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.facts import Facts, RequestFacts, bucketing_id
@@ -129,7 +130,7 @@ def engines_choice(decision: Decision, mode: str) -> list[int]:
     return [option.content for part in parts for option in part.options or ()]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(seeds)
 def test_the_engine_chooses_the_rules_that_the_spec_names(seed: int) -> None:
     document, request, now_ms = case(seed)
@@ -149,7 +150,7 @@ def test_the_engine_chooses_the_rules_that_the_spec_names(seed: int) -> None:
 # ── with and without a trace ───────────────────────────────────────────────────────────────────────────────────
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(seeds)
 def test_a_traced_decision_is_the_same_decision(seed: int) -> None:
     document, request, now_ms = case(seed)
@@ -223,7 +224,7 @@ def test_a_visitor_at_the_very_edge_of_a_window(condition: Any, holds: bool, mbo
 # ── nothing else has an influence ──────────────────────────────────────────────────────────────────────────────
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(seeds, st.randoms())
 def test_the_rules_of_other_locations_change_nothing(seed: int, shuffle: random.Random) -> None:
     document, request, now_ms = case(seed)
@@ -244,7 +245,7 @@ def test_the_rules_of_other_locations_change_nothing(seed: int, shuffle: random.
     assert answer(decided(changed, request, now_ms=now_ms)) == before
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(seeds, st.randoms())
 def test_the_order_of_experiences_that_exclude_each_other_changes_nothing(
     seed: int, shuffle: random.Random
@@ -270,7 +271,7 @@ def test_unrelated_activities_before_do_not_move_a_visitor(count: int) -> None:
         assert among in (alone, ["other"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(seeds)
 @example(0)
 def test_a_decision_leaves_no_trace_in_the_rules_or_the_request(seed: int) -> None:

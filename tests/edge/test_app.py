@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.edge import HERO, QUERY, experience, web_client
+from support.examples import examples
 from targetry.device.obfuscation import deobfuscate
 from targetry.edge.in_process import ORGANIZATION, MemoryLedger
 from targetry.geo.location import GeoLocation
@@ -304,7 +305,7 @@ def test_a_request_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> N
 CLIENT = web_client()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.sampled_from(["GET", "POST", "PUT", "HEAD", "OPTIONS"]),
     st.sampled_from([DELIVERY, RULES, "/v1/geo", "/%00/%ff/v1/rules.json", "/readyz", "/a//v1/rules.bin"]),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.background_fakes import Listener
+from support.examples import examples
 from support.mmdb_writer import mmdb
 from targetry.errors import OptionError
 from targetry.geo.async_lookup import AsyncGeoDatabase
@@ -143,7 +144,7 @@ json = st.recursive(
 
 
 @given(json)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_no_record_is_too_strange(record: object) -> None:
     place = location_from_record(record)
     assert isinstance(place.city, str | None)

@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from support.examples import examples
 from targetry.http.pool import Kept, KeptConnections, Lease, Origin
 
 _HERE: Origin = ("https", "acme.example", 443)
@@ -241,4 +242,4 @@ class Bookkeeping(RuleBasedStateMachine):
 
 
 TestBookkeeping = Bookkeeping.TestCase
-TestBookkeeping.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBookkeeping.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)

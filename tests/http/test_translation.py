@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from targetry.errors import DeadlineError, TransportError
 from targetry.http.deadline import Attempt, deadline_after
 from targetry.http.protocol import HttpRequest, HttpResponse
@@ -125,7 +126,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     st.lists(st.integers(0, 2000), max_size=5),
     st.sampled_from(["gzip", "x-gzip", "deflate", ""]),
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_a_body_is_the_same_however_it_is_packed_and_cut(
     body: bytes, places: list[int], encoding: str
 ) -> None:

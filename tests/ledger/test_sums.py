@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.ledger import ACTIVITY, event, first_format, outcome
 from support.plain_aggregation import aggregate_plainly
 from targetry.ledger import retention as module
@@ -81,7 +82,7 @@ def sums_of(folder: Path) -> Any:
 
 
 @given(drawn_events, st.integers(0, 1006))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_sums_are_those_of_counting_each_event(events: list[Event], since: int) -> None:
     activities = [Activity("1", shares_since_ms=since)]
     assert shown(aggregate(events, activities)) == aggregate_plainly(events, activities)

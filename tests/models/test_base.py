@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.strategies import MODELS, Hostile, Stranger, any_model, instances
+from support.examples import examples
 from targetry.models import (
     Action,
     Address,
@@ -346,7 +347,7 @@ def test_pickle_and_copies_are_equal(value):
     assert copy.copy(value) == copy.deepcopy(value) == value
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(value=instances(DeliveryResponse))
 def test_to_dict_has_no_models_left(value):
     assert _classes_in(value.to_dict()).isdisjoint(MODELS)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.samples import context, mbox
 from models.strategies import JUNK, MODELS, instances
+from support.examples import examples
 from targetry.models import (
     Address,
     ChannelType,
@@ -178,7 +179,7 @@ def test_a_snapshot_is_equal_and_shares_nothing_that_can_change(request, wire):
     assert mutables_in(result).isdisjoint(mutables_in(request))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(request=instances(DeliveryRequest))
 def test_the_wire_form_gives_the_same_snapshot(request):
     wire = msgspec.json.decode(request.to_json())
@@ -187,7 +188,7 @@ def test_the_wire_form_gives_the_same_snapshot(request):
     assert mutables_in(result).isdisjoint(mutables_in(wire))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(request=instances(DeliveryRequest))
 def test_models_inside_a_mapping_are_copied(request):
     whole = {key: getattr(request, name) for name, key in DeliveryRequest.attribute_map.items()}
@@ -201,7 +202,7 @@ def test_no_junk_raises_anything_else(junk):
     only_ours(junk)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(data=st.data())
 def test_no_model_with_junk_in_it_raises_anything_else(data):
     request = data.draw(instances(DeliveryRequest))
@@ -211,7 +212,7 @@ def test_no_model_with_junk_in_it_raises_anything_else(data):
     only_ours(request)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(data=st.data())
 def test_no_mapping_with_junk_in_it_raises_anything_else(data):
     wire = msgspec.json.decode(data.draw(instances(DeliveryRequest)).to_json())

@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.background_fakes import Clock
+from support.examples import examples
 from support.notifier import ADDRESS, balanced, build_request, delivery, ids_in
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.counters import REJECTED
@@ -255,7 +256,7 @@ LEFT_TO_DISK_BEFORE_SETTLED_ROW = names_in(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(STEPS, max_size=120), st.sampled_from([4, 8, 20]))
 @example(LEFT_TO_DISK_DURING_PAGE, 4)
 @example(LEFT_TO_DISK_BEFORE_SETTLED_ROW, 8)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from support.background_fakes import answer
+from support.examples import examples
 from support.notifier import OK, URL, Desk, Replies, Reply, balanced, delivery, ids_in, telemetry_only
 from targetry.errors import ApiException, DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
@@ -359,7 +360,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
 
 TestAnyOrderOfThings = AnyOrderOfThings.TestCase
-TestAnyOrderOfThings.settings = settings(max_examples=60, stateful_step_count=40)
+TestAnyOrderOfThings.settings = settings(max_examples=examples(60), stateful_step_count=40)
 
 
 def test_the_answer_is_read_up_to_a_limit() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.python_process import environment
 from targetry.ledger.event import Activity, Event, Experience
@@ -184,7 +185,7 @@ def test_the_rate_has_wilsons_interval() -> None:
 
 
 @given(st.integers(1, 3000), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_wilsons_interval_is_the_formula(visitors: int, data: st.DataObject) -> None:
     conversions = data.draw(st.integers(0, visitors))
     z, p, n = 1.959963984540054, conversions / visitors, visitors
@@ -333,7 +334,7 @@ def numbered(drawn: list[Drawn]) -> list[Event]:
 
 
 @given(few_events, st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_order_of_events_changes_nothing(drawn: list[Drawn], random: Random) -> None:
     events = numbered(drawn)
     made = make_report(events, [ACTIVITY])
@@ -348,7 +349,7 @@ def test_interval_of_no_and_of_all_conversions_holds_the_rate(visitors: int) -> 
 
 
 @given(few_events)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_figures_add_up(drawn: list[Drawn]) -> None:
     events = numbered(drawn)
     for made in make_report(events, [ACTIVITY]).activities:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from support.device import facts
+from support.examples import examples
 from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.condition_tree import ConditionNode, condition_tree
 from targetry.device.logic.compiler import compile_logic
@@ -299,7 +300,7 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(condition=CONDITIONS)
 def test_the_value_of_the_whole_is_true_where_the_compiled_condition_is(condition: Any) -> None:
     def here() -> Facts:

@@ -18,6 +18,7 @@ from differential.cases import question
 from differential.suites import SUITES
 from differential.suites import artifact as suite_artifact
 from support.device import CLIENT, NOBODY, NOW_MS, artifact, asked, decided, mboxes_of, numbered, rule, window
+from support.examples import examples
 from targetry import samples
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import decide
@@ -337,7 +338,7 @@ def test_the_rules_that_decided_are_those_of_the_decision(
     agree(load(), seed)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(seed=st.integers(0, 2**32))
 def test_they_are_for_any_artifact(seed: int) -> None:
     agree(artifacts.artifact(random.Random(seed)), seed)

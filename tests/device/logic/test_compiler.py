@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from support import logic_interpreter
 from support.device import facts
+from support.examples import examples
 from targetry.device.logic.compiler import MAX_DEPTH, LogicError, compile_logic
 from targetry.device.logic.facts import Facts
 from targetry.device.logic.javascript import UNDEFINED
@@ -769,7 +770,7 @@ def operations(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 trees = st.recursive(scalars | variables | variables, operations, max_leaves=10)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(trees, parameters, st.floats(0, 99.99))
 @example({"==": [{"var": "mbox.t"}, {"var": "mbox.t"}]}, {"t": [1]}, 0.0)
 def test_a_compiled_condition_gives_what_the_interpreter_gives(
@@ -806,7 +807,7 @@ scalar_trees = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     scalar_trees
     | st.builds(lambda a: {"map": [[1, 2], a]}, scalar_trees)

@@ -88,7 +88,7 @@ class Site:
 
 @pytest.fixture(
     params=[
-        pytest.param((gunicorn,), marks=needs_gunicorn, id="gunicorn"),
+        pytest.param((gunicorn,), marks=[needs_gunicorn, pytest.mark.slow], id="gunicorn"),
         pytest.param((gunicorn, "--preload"), marks=needs_gunicorn, id="gunicorn preload"),
         pytest.param((uwsgi, "--py-call-uwsgi-fork-hooks"), marks=needs_uwsgi, id="uwsgi preload"),
         pytest.param((uwsgi, "--lazy-apps"), marks=needs_uwsgi, id="uwsgi"),

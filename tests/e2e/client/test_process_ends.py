@@ -12,6 +12,7 @@ from e2e.client.ends import BUSY_ENDS, END_S, seconds_to_end, session_of
 from e2e.client.scripts import Run
 from e2e.client.target import DELIVERY, Target
 from servers.faulty import HANG
+from support.slow import slow
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 needs_billiard = pytest.mark.skipif(
@@ -21,7 +22,7 @@ needs_billiard = pytest.mark.skipif(
 START_S = 3.0  # for the interpreter, its imports and the client, on a busy machine
 
 
-@pytest.mark.parametrize("case", ["one client", "five clients", "a spool"])
+@pytest.mark.parametrize("case", [*slow("one client", "a spool"), "five clients"])
 def test_process_ends_in_time_while_daemon_threads_go_on_deciding(
     case: str, target: Target, tmp_path: Path
 ) -> None:

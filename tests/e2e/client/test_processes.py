@@ -12,6 +12,7 @@ import pytest
 from e2e.client.scripts import Run, started
 from e2e.client.target import ARTIFACT, DELIVERY, Target
 from servers.faulty import HANG, answer
+from support.slow import slow
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -277,7 +278,7 @@ for n in range(20):
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-@pytest.mark.parametrize("first", ["parent", "worker"])
+@pytest.mark.parametrize("first", [*slow("parent"), "worker"])
 def test_a_worker_of_multiprocessing_that_forgets_to_close_still_sends_its_reports(
     first: str, method: str, run: Run, target: Target
 ) -> None:

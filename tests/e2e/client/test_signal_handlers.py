@@ -9,13 +9,17 @@ import pytest
 
 from e2e.client.interrupted import PROGRAMS, run_trials
 from e2e.client.target import Target
+from support.slow import slow
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
 
 
+@pytest.mark.parametrize("trials", [6, *slow(20)])
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_handlers_that_use_and_close_the_client_never_deadlock(program: str, target: Target) -> None:
-    run_trials(target, program, 20)
+def test_handlers_that_use_and_close_the_client_do_not_deadlock(
+    program: str, trials: int, target: Target
+) -> None:
+    run_trials(target, program, trials)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.core.failures import FailureGroup
 
+from support.examples import examples
 from support.openapi import DESCRIPTION, Prober, cases, check, mutant
 from targetry.edge.in_process import edge
 from targetry.ledger.ledger import Ledger
@@ -48,7 +49,7 @@ def test_a_wrong_answer_would_be_noticed(status: int, document: dict[str, Any]) 
         check(answer)
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
 @given(st.deferred(lambda: cases(MBOXES)))
 def test_every_answer_is_one_that_the_description_allows(prober: Prober, case: Any) -> None:
     prober.case(case)

@@ -25,6 +25,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from support.edge import HERO, NOW_MS, QUERY, SHOP, WEB, ask, web_client
+from support.examples import examples
 from support.ledger import ACTIVITY, ODD_ROWS, insert_row, outcome, run_sql
 from targetry.edge.app import Edge, edge_app
 from targetry.edge.delivery.handler import DeliveryResult
@@ -310,7 +311,7 @@ def test_hostile_names_stay_text() -> None:
     assert "onerror" not in tags.attributes
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @example("<b>")
 @given(st.text(st.sampled_from("<>/&;\"'=! -bip#") | st.characters(codec="utf-8"), min_size=1, max_size=60))
 def test_no_parameter_adds_an_element(text: str) -> None:

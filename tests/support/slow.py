@@ -1,0 +1,12 @@
+"""The marker `slow` on some values of a parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def slow(*values: Any) -> list[Any]:
+    """Return the values as parameters whose tests only `scripts/test --all` runs."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
