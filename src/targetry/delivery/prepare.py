@@ -13,6 +13,7 @@ import msgspec
 
 from targetry.delivery.cookies import TargetCookie, parse_target_cookie
 from targetry.delivery.hosts import cluster_number, cluster_of_device_id
+from targetry.delivery.session_id import session_id_fault
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES, property_token_mismatch
 from targetry.models import (
@@ -49,7 +50,6 @@ _NOTIFIABLE = frozenset({MetricType.CLICK, MetricType.DISPLAY})
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _LONGEST_BLOB = 1024
 _LONGEST_ID = 128
-_NOT_IN_A_SESSION_ID = frozenset(" ?/")
 
 _PROPERTY_MISMATCH = property_token_mismatch("%s", "%s")
 # Values that can come from a visitor are logged at DEBUG only.
@@ -236,11 +236,7 @@ def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Cal
 def _usable(cookie: TargetCookie) -> TargetCookie:
     """Drop ids that the API rejects, so that a damaged cookie does not fail the visitor's calls."""
     session_id, device_id = cookie
-    if session_id and (
-        len(session_id) > _LONGEST_ID
-        or not session_id.isprintable()
-        or not _NOT_IN_A_SESSION_ID.isdisjoint(session_id)
-    ):
+    if session_id and session_id_fault(session_id):
         session_id = None
     if device_id and len(device_id) > _LONGEST_ID:
         device_id = None

@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from targetry import models
+from targetry.delivery.session_id import session_id_fault
 from targetry.edge.artifacts.workload import check_body, check_counts
 from targetry.edge.delivery.amounts import check_order_totals
 from targetry.edge.delivery.coercion import coerce
@@ -22,8 +23,6 @@ from targetry.edge.delivery.request_forms import complete, normalize
 from targetry.edge.http.errors import Refused
 from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, MetricType, Notification, snapshot
 
-_LONGEST_SESSION_ID: Final = 128
-_NOT_IN_A_SESSION_ID: Final = frozenset(" ?/")
 _MOST_QUERY_FIELDS: Final = 100
 _LONGEST_REMEMBERED: Final = 64  # characters
 _TYPES: Final = frozenset({MetricType.CLICK, MetricType.DISPLAY})
@@ -59,7 +58,7 @@ def parse_query(text: str) -> DeliveryQuery:
     client, organization_id = fields.get("client"), fields.get("imsOrgId")
     if not client and not organization_id:
         raise Refused(400, "query: imsOrgId or client is required")
-    return DeliveryQuery(client, organization_id, _session_id(fields.get("sessionId")))
+    return DeliveryQuery(client, organization_id, _session_id(fields.get("sessionId", "")))
 
 
 def check_field_count(query: str) -> None:
@@ -91,14 +90,9 @@ def _unquoted(text: str) -> str:
 _remembered = lru_cache(maxsize=256)(unquote_plus)  # organizations: nearly every query has the same one
 
 
-def _session_id(value: str | None) -> str:
-    if not value:
-        raise Refused(400, "query.sessionId: is required")
-    if len(value) > _LONGEST_SESSION_ID:
-        reason = f"must have at most {_LONGEST_SESSION_ID} characters, has {len(value)}"
-        raise Refused(400, f"query.sessionId: {reason}")
-    if not value.isprintable() or not _NOT_IN_A_SESSION_ID.isdisjoint(value):
-        raise Refused(400, "query.sessionId: must be printable, without space, '?' and '/'")
+def _session_id(value: str) -> str:
+    if fault := session_id_fault(value):
+        raise Refused(400, f"query.sessionId: {fault}")
     return value
 
 
