@@ -34,7 +34,7 @@ from targetry.ledger.event import Activity, Event, Experience
 from targetry.ledger.group_commit import GroupCommit
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
-from targetry.ledger.write_lock import Turns
+from targetry.ledger.write_lock import WriteLock
 from targetry.report.report import make_report
 from targetry.samples import shop
 
@@ -166,7 +166,7 @@ class Writer:
         path = folder / "any.db"
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("CREATE TABLE done (name TEXT)")
-        self.writer = GroupCommit(PlainDatabase(connection), path, Turns(folder, 5.0))
+        self.writer = GroupCommit(PlainDatabase(connection), path, WriteLock(folder, 5.0))
         self.path = path
         self._begun, self._end = threading.Event(), threading.Event()
         self.first = self.writer.submit(self._slow)

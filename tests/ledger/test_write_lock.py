@@ -1,4 +1,4 @@
-"""Turns of processes at a ledger; `flock` belongs to an open file, so two of one process do as well."""
+"""The write lock of a ledger. It belongs to an open file, so threads of one process exclude each other as processes do."""
 
 from __future__ import annotations
 
@@ -10,32 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from support.edge_sockets import wait_until
 from targetry.ledger.errors import LedgerError
-from targetry.ledger.write_lock import Turns
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no turns on Windows")
+from targetry.ledger.write_lock import WriteLock
 
 
-def can_queue(folder: Path) -> bool:
-    import fcntl
-
-    with (folder / "ledger.queue").open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
-
-
-def test_one_has_the_turn_at_a_time(tmp_path: Path) -> None:
+def test_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     inside = most = 0
 
     def work() -> None:
         nonlocal inside, most
-        turns = Turns(tmp_path, 10.0)
+        lock = WriteLock(tmp_path, 10.0)
         for _ in range(50):
-            with turns.turn():
+            with lock.hold():
                 inside += 1
                 most = max(most, inside)
                 inside -= 1
@@ -48,64 +34,65 @@ def test_one_has_the_turn_at_a_time(tmp_path: Path) -> None:
     assert (inside, most) == (0, 1)
 
 
-def test_who_has_had_a_turn_does_not_get_the_next_while_another_waits(tmp_path: Path) -> None:
-    order: list[str] = []
-    waits = threading.Event()
+def test_waiter_gets_the_lock_from_a_holder_that_takes_it_again_and_again(tmp_path: Path) -> None:
+    has_started, is_done = threading.Event(), threading.Event()
 
-    def other() -> None:
-        waits.set()
-        with Turns(tmp_path, 10.0).turn():
-            order.append("other")
+    def take_again_and_again() -> None:
+        lock = WriteLock(tmp_path, 10.0)
+        while not is_done.is_set():
+            with lock.hold():
+                has_started.set()
+                is_done.wait(0.001)
 
-    turns = Turns(tmp_path, 10.0)
-    thread = threading.Thread(target=other)
-    with turns.turn():
-        thread.start()
-        assert waits.wait(10)
-        wait_until(lambda: not can_queue(tmp_path), "that the other one queues")
-    with turns.turn():
-        order.append("the first again")
-    thread.join(10)
-    assert order == ["other", "the first again"]
+    thread = threading.Thread(target=take_again_and_again)
+    thread.start()
+    try:
+        assert has_started.wait(10)
+        for _ in range(20):
+            with WriteLock(tmp_path, 1.0).hold():
+                pass
+    finally:
+        is_done.set()
+        thread.join(10)
 
 
-def test_a_turn_that_does_not_end_is_an_error(tmp_path: Path) -> None:
-    with Turns(tmp_path, 1.0).turn(), pytest.raises(LedgerError, match="turn locked") as caught:  # noqa: SIM117
-        with Turns(tmp_path, 0.01).turn():
+def test_lock_that_is_held_for_too_long_is_an_error(tmp_path: Path) -> None:
+    with WriteLock(tmp_path, 1.0).hold(), pytest.raises(LedgerError, match=r"holds ledger\.lock") as caught:  # noqa: SIM117
+        with WriteLock(tmp_path, 0.01).hold():
             pass
     assert caught.value.reason == "locked"
-    with Turns(tmp_path, 0.01).turn():
+    with WriteLock(tmp_path, 0.01).hold():
         pass
 
 
-def test_a_turn_ends_with_its_process(tmp_path: Path) -> None:
+def test_lock_is_released_when_its_process_ends(tmp_path: Path) -> None:
     source = f"""
         from pathlib import Path
-        from targetry.ledger.write_lock import Turns
-        with Turns(Path({str(tmp_path)!r}), 1.0).turn():
-            print("mine", flush=True)
+        from targetry.ledger.write_lock import WriteLock
+        with WriteLock(Path({str(tmp_path)!r}), 1.0).hold():
+            print("held", flush=True)
             input()
     """
     command = [sys.executable, "-c", textwrap.dedent(source)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"mine\n"
-        with pytest.raises(LedgerError), Turns(tmp_path, 0.0).turn():
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(LedgerError), WriteLock(tmp_path, 0.0).hold():
             pass
         process.kill()
         process.wait(10)
-        with Turns(tmp_path, 0.0).turn():
+        with WriteLock(tmp_path, 0.0).hold():
             pass
 
 
-def test_where_there_can_be_no_files_there_are_no_turns(tmp_path: Path) -> None:
-    with Turns(tmp_path / "missing", 0.0).turn(), Turns(tmp_path / "missing", 0.0).turn():
+def test_folder_without_files_has_no_lock(tmp_path: Path) -> None:
+    with WriteLock(tmp_path / "missing", 0.0).hold(), WriteLock(tmp_path / "missing", 0.0).hold():
         pass
 
 
-def test_no_files_are_left(tmp_path: Path) -> None:
-    turns = Turns(tmp_path, 0.0)
-    with turns.turn():
+def test_file_is_removed(tmp_path: Path) -> None:
+    lock = WriteLock(tmp_path, 0.0)
+    with lock.hold():
         assert list(tmp_path.iterdir())
-    turns.tidy()
+    lock.remove_file()
     assert list(tmp_path.iterdir()) == []

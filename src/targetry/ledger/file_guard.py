@@ -1,8 +1,8 @@
 """Detection of ledger files that are removed, replaced or truncated while they are open.
 
 SQLite goes on writing to a file that has no name any more, and to a journal that another process has cut. A commit
-is therefore only acknowledged if the paths still lead to the open files. The checks run in the process's turn to
-write (`turns`), in which no other process of the ledger changes the size of a file.
+is therefore only acknowledged if the paths still lead to the open files. The checks run under the
+write lock, under which no other process of the ledger changes the size of a file.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry.ledger.errors import BUSY, CLOSED, FORKED, UNUSABLE, LedgerError, ledger_error
-from targetry.ledger.write_lock import Turns
+from targetry.ledger.write_lock import WriteLock
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
@@ -85,10 +85,10 @@ class _Inbox:
 class GroupCommit:
     """Runs writes of any thread in the transactions of one. Takes the database over."""
 
-    def __init__(self, database: Database, path: Path, turns: Turns) -> None:
+    def __init__(self, database: Database, path: Path, lock: WriteLock) -> None:
         self._inbox = _Inbox()
         self._pid = os.getpid()
-        thread = start_daemon_thread("targetry-ledger", _write_all, database, self._inbox, path, turns)
+        thread = start_daemon_thread("targetry-ledger", _write_all, database, self._inbox, path, lock)
         if thread is None:
             raise LedgerError(
                 UNUSABLE, "the ledger is not open: the system gives no thread to write in; try again"
@@ -117,18 +117,18 @@ class GroupCommit:
         self._thread.join(_LONGEST_CLOSE_S)
 
 
-def _write_all(database: Database, inbox: _Inbox, path: Path, turns: Turns) -> None:
+def _write_all(database: Database, inbox: _Inbox, path: Path, lock: WriteLock) -> None:
     while batch := inbox.take():
         _write_together(
-            [work for work in batch if work.done.set_running_or_notify_cancel()], database, path, turns
+            [work for work in batch if work.done.set_running_or_notify_cancel()], database, path, lock
         )
     database.close()
-    turns.tidy()
+    lock.remove_file()
 
 
-def _write_together(batch: list[_Work[Any]], database: Database, path: Path, turns: Turns) -> None:
+def _write_together(batch: list[_Work[Any]], database: Database, path: Path, lock: WriteLock) -> None:
     try:
-        with turns.turn():
+        with lock.hold():
             results = _committed(batch, database.connection())
             database.check()
     except Exception as error:  # whatever it is, those who wait must hear of it, and the thread must live

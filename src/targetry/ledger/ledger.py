@@ -31,7 +31,7 @@ from targetry.ledger.errors import LedgerError
 from targetry.ledger.event import Activity, Event, checked
 from targetry.ledger.group_commit import GroupCommit
 from targetry.ledger.reader import EXPERIENCES, Reader
-from targetry.ledger.write_lock import Turns
+from targetry.ledger.write_lock import WriteLock
 
 DEFAULT_FOLDER: Final = Path(".targetry")
 
@@ -57,7 +57,7 @@ class Ledger:
         self.folder = folder
         self._described: Sequence[Activity] = ()
         file.on_reopen = self._describe_again
-        self._writer = GroupCommit(file, file.path, Turns(folder, busy_timeout))
+        self._writer = GroupCommit(file, file.path, WriteLock(folder, busy_timeout))
 
     @classmethod
     def open(

@@ -28,7 +28,7 @@ from targetry.errors import OptionError, TargetError
 from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
 from targetry.ledger.errors import NoLedgerError, translated
 from targetry.ledger.schema import COUNT_EVENTS
-from targetry.ledger.write_lock import Turns
+from targetry.ledger.write_lock import WriteLock
 
 _T = TypeVar("_T")
 
@@ -206,9 +206,9 @@ class RetentionTask:
 class _Pruning:
     """The transactions, each of which takes its turn among those who write."""
 
-    def __init__(self, file: LedgerFile, turns: Turns) -> None:
+    def __init__(self, file: LedgerFile, lock: WriteLock) -> None:
         self._file = file
-        self._turns = turns
+        self._lock = lock
 
     def remove(self, condition: str, limit: int) -> Iterator[int]:
         """Remove the events for which a condition holds; yield the number after each transaction."""
@@ -233,7 +233,7 @@ class _Pruning:
         return (list(dict.fromkeys(visitor for _, visitor in rows)), rows[-1][0] + 1) if rows else None
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
-        with self._turns.turn(), translated(self._file.path):
+        with self._lock.hold(), translated(self._file.path):
             connection = self._file.connection()
             with connection:  # rolls back after an error
                 connection.execute("BEGIN IMMEDIATE")
@@ -282,15 +282,15 @@ def _opened(
     if not (folder / FILE_NAME).is_file():
         raise NoLedgerError("missing", f"there is no ledger in {folder}")
     file = LedgerFile(folder, "FULL", BUSY_S, warn or Log().warning, progress)
-    turns = Turns(folder, BUSY_S)
+    lock = WriteLock(folder, BUSY_S)
     try:
         with translated(file.path):
             connection = file.connection()
             connection.execute("CREATE TEMP TABLE IF NOT EXISTS pruned_visitor (visitor PRIMARY KEY)")
-            yield connection, _Pruning(file, turns)
+            yield connection, _Pruning(file, lock)
     finally:
         file.close()
-        turns.tidy()
+        lock.remove_file()
 
 
 def _cutoff(keep_days: float, now_ms: int | None) -> int:
