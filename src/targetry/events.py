@@ -35,6 +35,7 @@ ARTIFACT_DOWNLOAD_SUCCEEDED: Final = "artifact_download_succeeded"
 ARTIFACT_DOWNLOAD_FAILED: Final = "artifact_download_failed"
 GEO_LOCATION_UPDATED: Final = "geo_location_updated"
 ARTIFACT_STALE: Final = "artifact_stale"
+ARTIFACT_FRESH: Final = "artifact_fresh"
 GEO_LOOKUP_FAILED: Final = "geo_lookup_failed"
 SEND_NOTIFICATION_ERROR: Final = "send_notification_error"
 NOTIFICATION_FAILED: Final = "notification_failed"
@@ -84,6 +85,18 @@ class ArtifactStale(TypedDict):
 
     artifact_location: str
     age_s: float | None
+
+
+class ArtifactFresh(TypedDict):
+    """Emitted once when stale rules are confirmed again, with HTTP 200 or 304.
+
+    Attributes:
+        artifact_location: As in `artifact_download_succeeded`.
+        age_s: Seconds since the rules were confirmed: 0.
+    """
+
+    artifact_location: str
+    age_s: float
 
 
 class GeoLocationUpdated(TypedDict):
@@ -171,6 +184,7 @@ PAYLOADS: Final[dict[str, type]] = {
     ARTIFACT_DOWNLOAD_FAILED: ArtifactDownloadFailed,
     GEO_LOCATION_UPDATED: GeoLocationUpdated,
     ARTIFACT_STALE: ArtifactStale,
+    ARTIFACT_FRESH: ArtifactFresh,
     GEO_LOOKUP_FAILED: GeoLookupFailed,
     SEND_NOTIFICATION_ERROR: SendNotificationError,
     NOTIFICATION_FAILED: NotificationFailed,

@@ -15,6 +15,7 @@ from e2e.client.listener import Listener
 from e2e.client.target import artifact
 from support.mmdb_writer import mmdb
 from support.thread_limit import refusing_threads
+from targetry import TargetClient
 from targetry._client.call_options import offer_settings
 from targetry._client.options import client_settings
 from targetry._client.runtime import ClientRuntime
@@ -295,3 +296,22 @@ def test_closing_takes_no_longer_than_it_may_whatever_holds_on(timeout: float) -
     runtime.close(timeout)
     assert time.monotonic() - started < timeout + 2
     stuck.released.set()
+
+
+def test_subscribed_handler_hears_events_until_it_is_unsubscribed() -> None:
+    heard: list[Any] = []
+    with TargetClient.create(client="acme", organization_id="1@AdobeOrg") as client:
+        subscription = client.subscribe("client_ready", lambda event: heard.append(event["type"]))
+        client.event_emitter("client_ready")
+        client.unsubscribe(subscription)
+        client.unsubscribe("unknown")
+        client.event_emitter("client_ready")
+    assert heard == ["client_ready"]
+
+
+def test_subscription_to_an_event_that_does_not_exist_is_refused() -> None:
+    with TargetClient.create(client="acme", organization_id="1@AdobeOrg") as client:
+        with pytest.raises(OptionError, match="client_ready"):
+            client.subscribe("client_redy", print)
+        with pytest.raises(OptionError, match="argument"):
+            client.subscribe("client_ready", lambda a, b: None)

@@ -19,8 +19,10 @@ from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
 from targetry.errors import OptionError
+from targetry.events import EVENT_NAMES
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
+from targetry.models.scalars import shown
 from targetry.visitor import AuthState, cookie_name
 
 
@@ -95,6 +97,28 @@ class BaseClient:
     def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
         """Tell an event to its handlers."""
         self._runtime.events.emit(event_name, **(payload or {}))
+
+    def subscribe(self, event_name: str, handler: Callable[..., Any]) -> str:
+        """Call a handler at each event of a name, as those of the option `events`.
+
+        Args:
+            event_name: one of `targetry.events.EVENT_NAMES`.
+            handler: takes the event or nothing; may be a coroutine function. It runs in a thread of the client.
+
+        Returns:
+            The id for `unsubscribe`.
+
+        Raises:
+            OptionError: there is no such event, or the handler takes other arguments.
+        """
+        if event_name not in EVENT_NAMES:
+            known = ", ".join(EVENT_NAMES)
+            raise OptionError("event_name", f"must be one of {known}, not {shown(event_name)}")
+        return self._runtime.events.subscribe(event_name, handler)
+
+    def unsubscribe(self, subscription_id: str) -> None:
+        """End a subscription. An id that is not known is ignored; an event under way may still arrive."""
+        self._runtime.events.unsubscribe(subscription_id)
 
     def stats(self) -> ClientStats:
         """The books of this client: notifications, artifact, geo lookups."""

@@ -23,6 +23,7 @@ from targetry.errors import ArtifactError, ArtifactVersionError
 from targetry.events import (
     ARTIFACT_DOWNLOAD_FAILED,
     ARTIFACT_DOWNLOAD_SUCCEEDED,
+    ARTIFACT_FRESH,
     ARTIFACT_STALE,
     GEO_LOCATION_UPDATED,
     LazyValue,
@@ -238,7 +239,9 @@ class ArtifactRefresher(Generic[Rules]):
     def _succeeded(self) -> float | None:
         is_first = not self.freshness.confirmed
         self.freshness.confirm()
-        self._told_stale = False
+        if self._told_stale:
+            self._told_stale = False
+            self._emit(ARTIFACT_FRESH, artifact_location=self._shown, age_s=0.0)
         self._older_answers = 0
         return self._schedule.after_success(first=is_first)
 

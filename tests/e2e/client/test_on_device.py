@@ -461,6 +461,23 @@ def test_rules_that_were_not_confirmed_for_long_are_stale_and_decide_all_the_sam
     assert title(client) == "first"
 
 
+@sync_only
+@pytest.mark.parametrize("change", [False, True], ids=["304", "200"])
+def test_rules_that_were_stale_emit_fresh_once_they_are_confirmed(
+    on_device: Connect, target: Target, told: Listener, change: bool
+) -> None:
+    target.on(ARTIFACT, artifact_answer(artifact()), answer(500))
+    client = on_device(polling_interval=1000, events=told.handlers)
+    told.wait_for("artifact_stale")
+    target.on(ARTIFACT, artifact_answer(NEW if change else artifact()))
+    told.wait_for("artifact_fresh")
+    assert "stale" not in client.get_offers(request=LOOK)["meta"]
+    assert client.refresh_artifact().outcome == "unchanged"
+    (event,) = [event for event in told.events if event["type"] == "artifact_fresh"]
+    assert event["artifact_location"].endswith("/rules.json")
+    assert event["age_s"] == 0
+
+
 def test_a_copy_on_disk_is_asked_about_with_its_etag(
     on_device: Connect, target: Target, tmp_path: Path
 ) -> None:
