@@ -133,7 +133,7 @@ MOST_FILES, MOST_ROOMS, MOST_FLOORS = 15, 30, 10
 # Folders with more files than that. The list must shrink.
 LARGE_FOLDERS = {"_client", "http"}
 # Folders that stand in a circle of arrows. The list must shrink.
-CIRCLED = {"edge", "edge/artifacts", "edge/delivery", "edge/http", "edge/observability", "edge/ui"}
+CIRCLED = {"edge", "edge/artifacts", "edge/delivery", "edge/http", "edge/ui"}  # by http.protocol → fast_path
 
 
 def folder(module: str) -> str:

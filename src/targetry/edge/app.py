@@ -29,7 +29,6 @@ from starlette.routing import Route
 from targetry._runtime.ids import new_id as random_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
-from targetry.edge.artifacts.watcher import ArtifactState
 from targetry.edge.artifacts.workload import is_heavy_body
 from targetry.edge.delivery.geo import ClientAddress, client_address, geo_headers, geo_values
 from targetry.edge.delivery.handler import (
@@ -48,6 +47,7 @@ from targetry.edge.http.limits import Breaches, Limit, Limits
 from targetry.edge.http.middleware import Guard
 from targetry.edge.http.request_body import ZIP_IN_THREAD_BYTES, ZIP_LEVEL, read_body, zipped
 from targetry.edge.observability.access_log import RequestNotes
+from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.observability.metrics import CONTENT_TYPE, Metrics
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache

@@ -21,10 +21,10 @@ import msgspec
 from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry.edge.app import Edge, edge_app
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
-from targetry.edge.artifacts.watcher import ArtifactState
 from targetry.edge.delivery.recorder import EventSink
 from targetry.edge.fast_path import Shortcut
 from targetry.edge.http.access_policy import AccessPolicy
+from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.server import EdgeServer, listen
 from targetry.errors import ArtifactError, NoThreadError, OptionError
 from targetry.geo.location import GeoLocation

@@ -14,28 +14,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.files import FileVersion, NotRegularFileError, file_version, read_file
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.device.unusable_rules import describe_unusable_rules
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
+from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.errors import ArtifactError, NoThreadError
 
 POLL_INTERVAL_S: Final = 0.5
-
-
-class ArtifactState(msgspec.Struct, frozen=True, rename="camel"):
-    """One file: what is served of it, and why its latest contents are not, where they are not. `loaded_at`: epoch seconds."""
-
-    name: str
-    client: str
-    environment: str
-    generated_at: str | None
-    loaded_at: float
-    refused: str | None
 
 
 class ArtifactWatcher:

@@ -17,7 +17,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from targetry.edge.artifacts.watcher import ArtifactState
+from targetry.edge.observability.artifact_state import ArtifactState
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

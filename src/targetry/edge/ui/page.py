@@ -29,9 +29,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
-from targetry.edge.artifacts.watcher import ArtifactState
 from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.edge.http.errors import Refused
+from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.ui.artifact_view import COLOURS, ArtifactView, artifact_view
 from targetry.edge.ui.rate_bars import rate_bars
 from targetry.edge.ui.report_cache import ReportCache, Shown
