@@ -105,7 +105,7 @@ DOUBLE_CLASSES: set[str] = {
     "Experience",
     "Line",
     "Option",
-    "Refused",
+    "RequestRejected",
     "Share",
     "Verdict",
     "Visitor",

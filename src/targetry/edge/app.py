@@ -41,7 +41,7 @@ from targetry.edge.delivery.handler import (
 from targetry.edge.delivery.recorder import EventRecorder, EventSink
 from targetry.edge.http.access_policy import AccessMiddleware, AccessPolicy, is_public_path
 from targetry.edge.http.connection_registry import Door
-from targetry.edge.http.errors import Refused, error_body
+from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.edge.http.heavy_requests import HeavyRequests
 from targetry.edge.http.limits import Breaches, Limit, Limits
 from targetry.edge.http.middleware import Guard
@@ -155,7 +155,7 @@ class Edge:
         """Do what `begin` has left to be done."""
         try:
             return await self._heavy.run(work)
-        except Refused as refused:
+        except RequestRejected as refused:
             text = error_body(refused.status, refused.message)
             return Decided(DeliveryResult(refused.status, text), int(self._now() * 1000), 0)
 
@@ -192,7 +192,7 @@ class Edge:
             self.metrics.unread.labels(field).inc()
         if answer.status == 413:
             self.breaches.note("work")
-        lost = Refused(503, _LOST) if answer.notifications and not is_safe else None
+        lost = RequestRejected(503, _LOST) if answer.notifications and not is_safe else None
         self._history.add(answer, at_ms=at_ms, size=size, refused=lost)
         if lost is not None:
             return lost.status, error_body(lost.status, lost.message)
@@ -205,11 +205,11 @@ class Edge:
         def listing(request: Request, error: Exception) -> Response:
             endpoint = request.scope.get("endpoint")
             is_page = getattr(endpoint, "__self__", None) is self.dashboard
-            is_denied = endpoint is None and isinstance(error, Refused)
+            is_denied = endpoint is None and isinstance(error, RequestRejected)
             if not is_page and (is_public_path(request.url.path) or not is_denied):
                 told = (
                     error
-                    if endpoint == self.delivery and isinstance(error, Refused)
+                    if endpoint == self.delivery and isinstance(error, RequestRejected)
                     else _with_place(request, error)
                 )
                 self._history.add_refused(told, at_ms=int(self._now() * 1000))
@@ -293,7 +293,7 @@ def edge_app(edge: Edge) -> Starlette:
             Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED, compresslevel=ZIP_LEVEL),
         ],
         exception_handlers={
-            Refused: respond,
+            RequestRejected: respond,
             HTTPException: edge.listed(_http_error),
         },
     )
@@ -322,7 +322,7 @@ async def _json_text(request: Request, text: bytes, status: int, headers: dict[s
 async def _binary(served: LoadedArtifact, headers: dict[str, str]) -> Response:
     hidden = await run_in_threadpool(lambda: served.obfuscated)
     if hidden is None:
-        raise Refused(
+        raise RequestRejected(
             404, "rules.bin needs the organization (option --organization-id); rules.json is served"
         )
     return Response(hidden, headers=headers, media_type="application/octet-stream")
@@ -336,7 +336,7 @@ def _is_known(request: Request, etag: str) -> bool:
 
 
 def _refused(breaches: Breaches, request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+    assert isinstance(error, RequestRejected)
     if error.status in _LIMITS:
         breaches.note(_LIMITS[error.status])
     headers = {"connection": "close"} if error.status in _LIMITS else None
@@ -350,11 +350,11 @@ def _http_error(request: Request, error: Exception) -> Response:
     return Response(error_body(told.status, told.message), told.status, error.headers, _JSON)
 
 
-def _with_place(request: Request, error: Exception) -> Refused:
+def _with_place(request: Request, error: Exception) -> RequestRejected:
     """The refusal, saying of what."""
     if isinstance(error, HTTPException):
         status, reason = error.status_code, HTTPStatus(error.status_code).phrase
     else:
-        assert isinstance(error, Refused)
+        assert isinstance(error, RequestRejected)
         status, reason = error.status, error.message
-    return Refused(status, f"{request.method} {request.url.path}: {reason}")
+    return RequestRejected(status, f"{request.method} {request.url.path}: {reason}")

@@ -26,7 +26,7 @@ from support.edge_sockets import (
     until_closed,
     wait_until,
 )
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.limits import MAX_REQUEST_BYTES, Limits
 from targetry.edge.http.request_body import read_body
 from targetry.ledger.event import Event
@@ -149,7 +149,7 @@ def test_a_body_that_does_not_come_to_its_end_is_408() -> None:
         await asyncio.Event().wait()
 
     request = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, never)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         asyncio.run(read_body(request, timeout_s=0.01))
     assert refused.value.status == 408
 
@@ -159,7 +159,7 @@ def test_a_client_that_goes_away_is_refused() -> None:
         return {"type": "http.disconnect"}
 
     request = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, gone)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         asyncio.run(read_body(request, timeout_s=1.0))
     assert refused.value.status == 400
 

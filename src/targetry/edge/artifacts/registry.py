@@ -14,7 +14,7 @@ from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.edge.artifacts.activities import report_activities
 from targetry.edge.artifacts.token_index import TokenIndex
 from targetry.edge.artifacts.workload import costs_of
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.ledger.event import Activity
 
 DEFAULT_CLIENT_CODE: Final = "targetry"
@@ -67,28 +67,32 @@ class ArtifactRegistry:
 
     def for_query(self, client: str | None, organization_id: str | None) -> LoadedArtifact:
         """The artifact that decides a delivery request: of the client code; else of the organization, where one says
-        that it is of it; else the first. Raises `Refused`."""
+        that it is of it; else the first. Raises `RequestRejected`."""
         if not self.artifacts:
-            raise Refused(503, "no artifact could be loaded yet")
+            raise RequestRejected(503, "no artifact could be loaded yet")
         if client:
             return self._of_client(client, status=400)[0]
         own = (one for one in self.artifacts if one.organization_id == organization_id)
         return next(own, self.artifacts[0])
 
     def for_path(self, client: str, environment: str) -> LoadedArtifact:
-        """The artifact at `/<client>/<environment>/v1/…`; one without an environment is that of all. Raises `Refused`."""
+        """The artifact at `/<client>/<environment>/v1/…`; one without an environment is that of all. Raises `RequestRejected`."""
         candidates = self._of_client(client, status=404)
         for one in candidates:
             if one.environment in ("", environment.lower()):
                 return one
         served = ", ".join(one.environment for one in candidates)
-        raise Refused(404, f"client {client!r} has no environment {environment!r} here; served: {served}")
+        raise RequestRejected(
+            404, f"client {client!r} has no environment {environment!r} here; served: {served}"
+        )
 
     def _of_client(self, client: str, *, status: int) -> list[LoadedArtifact]:
         own = [one for one in self.artifacts if one.client == client]
         if not own:
             served = ", ".join(self.clients)
-            raise Refused(status, f"client {client!r} is not served here; served: {served} (option --client)")
+            raise RequestRejected(
+                status, f"client {client!r} is not served here; served: {served} (option --client)"
+            )
         return own
 
 

@@ -15,7 +15,7 @@ import msgspec
 from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.logic.facts import Details
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.models import Address, DeliveryRequest
 
 MAX_VALUES: Final = 30_000
@@ -109,7 +109,7 @@ def check_body(body: bytes) -> None:
     """Check how much there is to decode. Commas and brackets inside of texts count too, so the limit is generous.
 
     Raises:
-        Refused: 413.
+        RequestRejected: 413.
     """
     if _values(body) > MAX_VALUES:
         raise _too_many("request", MAX_VALUES, "values")
@@ -128,7 +128,7 @@ def check_counts(document: Mapping[str, Any]) -> None:
     """Check the numbers of locations, notifications, tokens and telemetry entries of a decoded body of any shape.
 
     Raises:
-        Refused: 413.
+        RequestRejected: 413.
     """
     locations = 0
     for mode in ("execute", "prefetch"):
@@ -152,21 +152,21 @@ def _length(value: Any) -> int:
     return len(value) if isinstance(value, list) else 0 if value is None else 1
 
 
-def _too_many(path: str, limit: int, what: str) -> Refused:
-    return Refused(413, f"{path}: has more than {limit:,} {what}")
+def _too_many(path: str, limit: int, what: str) -> RequestRejected:
+    return RequestRejected(413, f"{path}: has more than {limit:,} {what}")
 
 
 def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Workload:
     """Return what a request may cost by the rules of an artifact.
 
     Raises:
-        Refused: 413, the rules of its locations or the answer are too large.
+        RequestRejected: 413, the rules of its locations or the answer are too large.
     """
     asked = list(_asked(request, rules, costs))
     rule_bytes = sum(one.cost.condition_bytes + _RULE_OVERHEAD for one in asked)
     if rule_bytes > MAX_RULE_BYTES:
         reason = f"its locations have more than {MAX_RULE_BYTES:,} bytes of rules to evaluate"
-        raise Refused(413, f"request: {reason}; ask for fewer locations at once")
+        raise RequestRejected(413, f"request: {reason}; ask for fewer locations at once")
     answer_bytes = sum(one.answer_bytes for one in asked)
     if request.trace is not None:
         answer_bytes += _trace_bytes(request, asked, costs)
@@ -182,17 +182,17 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
     return Workload(rule_bytes, answer_bytes, is_heavy)
 
 
-def answer_too_large() -> Refused:
+def answer_too_large() -> RequestRejected:
     """Return the refusal of a request whose answer would be too large."""
     reason = f"the answer would be larger than {MAX_ANSWER_BYTES:,} bytes"
-    return Refused(413, f"request: {reason}; ask for fewer locations or traces at once")
+    return RequestRejected(413, f"request: {reason}; ask for fewer locations or traces at once")
 
 
 def encode_bounded(parts: Iterable[Any], encode: Any) -> None:
     """Encode parts of an answer one by one, and stop when they become too large.
 
     Raises:
-        Refused: 413.
+        RequestRejected: 413.
     """
     total = 0
     for part in parts:

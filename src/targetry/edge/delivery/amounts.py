@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.models import DeliveryRequest, Order
 
@@ -15,12 +15,12 @@ def check_order_totals(request: DeliveryRequest) -> None:
     The models have refused negative totals, since the Delivery API has a minimum of 0.
 
     Raises:
-        Refused: 400, with the path of the first total that is too large.
+        RequestRejected: 400, with the path of the first total that is too large.
     """
     for path, order in _orders(request):
         if order.total is not None and order.total > MAX_ORDER_TOTAL:
             reason = f"must be at most {MAX_ORDER_TOTAL:,}, not {order.total:g}"
-            raise Refused(400, f"request.{path}.order.total: {reason}")
+            raise RequestRejected(400, f"request.{path}.order.total: {reason}")
 
 
 def _orders(request: DeliveryRequest) -> Iterator[tuple[str, Order]]:

@@ -39,7 +39,7 @@ def geo_values(request: Request, locate: AddressLocator | None) -> tuple[dict[st
     Values of the query have precedence over headers of the same names; without any of the place, it is looked up.
 
     Raises:
-        Refused: 400, the query has too many fields.
+        RequestRejected: 400, the query has too many fields.
     """
     check_field_count(request.url.query)
     said = {**request.headers, **request.query_params}

@@ -26,7 +26,7 @@ from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_w
 from targetry.edge.delivery.events import delivery_events
 from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.delivery.request_parsing import DeliveryQuery, parse_body, parse_query
-from targetry.edge.http.errors import Refused, error_body
+from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import merge, needs_lookup
 from targetry.ledger.event import Event
@@ -108,7 +108,7 @@ def parse_request(body: bytes, query: str, registry: ArtifactRegistry) -> Parsed
         request, unread = parse_body(body)
         workload = check_workload(request, served.rules, served.costs)
         return ParsedRequest(asked, served, request, workload, unread)
-    except Refused as refused:
+    except RequestRejected as refused:
         return _refusal(refused)
 
 
@@ -151,7 +151,7 @@ def respond(
     try:
         if workload.answer_bytes > MAX_ANSWER_BYTES:
             encode_bounded(_parts(response), _encode)
-    except Refused as refused:
+    except RequestRejected as refused:
         return _refusal(refused)
     events: Sequence[Event] = ()
     if is_recorded and request.qa_mode is None:
@@ -159,7 +159,7 @@ def respond(
     return _answer(request, response, decision, events, served, unread)
 
 
-def _refusal(refused: Refused) -> DeliveryResult:
+def _refusal(refused: RequestRejected) -> DeliveryResult:
     return DeliveryResult(refused.status, error_body(refused.status, refused.message))
 
 

@@ -1,4 +1,4 @@
-"""Reading a delivery request: query and body → values that were checked, or `Refused` with the place of what is wrong.
+"""Reading a delivery request: query and body → values that were checked, or `RequestRejected` with the place of what is wrong.
 
 Limits are those of the API's document except for three that mean nothing here: a trace needs no token of
 the Target UI, places may have names of any length, and an mbox without an index gets its position. Values may have the forms
@@ -20,7 +20,7 @@ from targetry.edge.artifacts.workload import check_body, check_counts
 from targetry.edge.delivery.amounts import check_order_totals
 from targetry.edge.delivery.coercion import coerce
 from targetry.edge.delivery.request_forms import complete, normalize
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, MetricType, Notification, snapshot
 
 _MOST_QUERY_FIELDS: Final = 100
@@ -52,12 +52,12 @@ class DeliveryQuery(NamedTuple):
 
 
 def parse_query(text: str) -> DeliveryQuery:
-    """Read `imsOrgId=…|client=…&sessionId=…`; other fields, as `version`, are let through. Raises `Refused`."""
+    """Read `imsOrgId=…|client=…&sessionId=…`; other fields, as `version`, are let through. Raises `RequestRejected`."""
     check_field_count(text)
     fields = query_fields(text)
     client, organization_id = fields.get("client"), fields.get("imsOrgId")
     if not client and not organization_id:
-        raise Refused(400, "query: imsOrgId or client is required")
+        raise RequestRejected(400, "query: imsOrgId or client is required")
     return DeliveryQuery(client, organization_id, _session_id(fields.get("sessionId", "")))
 
 
@@ -65,10 +65,10 @@ def check_field_count(query: str) -> None:
     """Check that a query has no more fields than any request needs.
 
     Raises:
-        Refused: 400.
+        RequestRejected: 400.
     """
     if query.count("&") >= _MOST_QUERY_FIELDS:
-        raise Refused(400, f"query: has more than {_MOST_QUERY_FIELDS} fields")
+        raise RequestRejected(400, f"query: has more than {_MOST_QUERY_FIELDS} fields")
 
 
 def query_fields(text: str) -> dict[str, str]:
@@ -92,7 +92,7 @@ _remembered = lru_cache(maxsize=256)(unquote_plus)  # organizations: nearly ever
 
 def _session_id(value: str) -> str:
     if fault := session_id_fault(value):
-        raise Refused(400, f"query.sessionId: {fault}")
+        raise RequestRejected(400, f"query.sessionId: {fault}")
     return value
 
 
@@ -100,7 +100,7 @@ def parse_body(body: bytes) -> ParsedBody:
     """Parse and check a body, which may be of any bytes; its mboxes have indexes afterwards.
 
     Raises:
-        Refused: 400, a field is wrong or missing; 413, there is too much.
+        RequestRejected: 400, a field is wrong or missing; 413, there is too much.
     """
     check_body(body)
     document = _document(body)
@@ -109,7 +109,7 @@ def parse_body(body: bytes) -> ParsedBody:
     normalize(document, unread)
     try:
         request = _checked(document)
-    except Refused:
+    except RequestRejected:
         coerced = coerce(document, unread)
         complete(coerced, unread)
         request = _checked(coerced)
@@ -120,13 +120,13 @@ def _checked(document: dict[str, Any]) -> DeliveryRequest:
     try:
         request = snapshot(document, wire=False)
     except ConstraintError as error:
-        raise Refused(400, f"{wire_path(error.path)}: {error.reason}") from None
+        raise RequestRejected(400, f"{wire_path(error.path)}: {error.reason}") from None
     except RecursionError:
-        raise Refused(400, "request: is nested too deeply") from None
+        raise RequestRejected(400, "request: is nested too deeply") from None
     if request.context is None:
-        raise Refused(400, "request.context: is required")
+        raise RequestRejected(400, "request.context: is required")
     if request.id is not None and request.id.tnt_id and request.id.tnt_id.startswith("."):
-        raise Refused(400, "request.id.tntId: has nothing before the profile's location")
+        raise RequestRejected(400, "request.id.tntId: has nothing before the profile's location")
     for mode in ("execute", "prefetch"):
         part = getattr(request, mode)
         if part is not None and part.mboxes:
@@ -141,18 +141,18 @@ def _document(body: bytes) -> dict[str, Any]:
     try:
         document = _decode(body.removeprefix(_BYTE_ORDER_MARK))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"request: is not JSON: {error}") from None
+        raise RequestRejected(400, f"request: is not JSON: {error}") from None
     except RecursionError:
-        raise Refused(400, "request: is nested too deeply") from None
+        raise RequestRejected(400, "request: is nested too deeply") from None
     if not isinstance(document, dict):
-        raise Refused(400, "request: must be a JSON object")
+        raise RequestRejected(400, "request: must be a JSON object")
     return document
 
 
 def _number(mboxes: list[MboxRequest], path: str) -> None:
     for position, mbox in enumerate(mboxes):
         if not mbox.name:
-            raise Refused(400, f"{path}[{position}].name: is required")
+            raise RequestRejected(400, f"{path}[{position}].name: is required")
         if mbox.index is None:
             mbox.index = position
 
@@ -162,13 +162,13 @@ def _check_notification(notification: Notification, path: str) -> None:
     identity: Any = notification.id
     timestamp: Any = notification.timestamp
     if not isinstance(identity, str) or not identity:
-        raise Refused(400, f"{path}.id: must be a text that is not empty")
+        raise RequestRejected(400, f"{path}.id: must be a text that is not empty")
     if notification.type not in _TYPES:
-        raise Refused(400, f"{path}.type: must be click or display")
+        raise RequestRejected(400, f"{path}.type: must be click or display")
     if type(timestamp) is not int or not 0 <= timestamp <= _LATEST_MS:
-        raise Refused(400, f"{path}.timestamp: must be milliseconds since 1970-01-01, as an integer")
+        raise RequestRejected(400, f"{path}.timestamp: must be milliseconds since 1970-01-01, as an integer")
     if notification.mbox is not None and notification.view is not None:
-        raise Refused(400, f"{path}: mbox and view exclude each other")
+        raise RequestRejected(400, f"{path}: mbox and view exclude each other")
 
 
 def wire_path(path: str) -> str:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.errors import OptionError
 
 ANY: Final = "*"
@@ -132,15 +132,17 @@ class AccessPolicy:
         """Return the CORS headers of the answer.
 
         Raises:
-            Refused: the request is not answered (403), or has several `Origin` fields (400).
+            RequestRejected: the request is not answered (403), or has several `Origin` fields (400).
         """
         is_public = is_public_path(scope["path"])
         host = headers.get("host", "")
         if host and not self.allows_host(host, scope.get("server"), is_public=is_public):
-            raise Refused(403, f"host {host[:_SHOWN]!r} is not a name of this edge; use localhost or --host")
+            raise RequestRejected(
+                403, f"host {host[:_SHOWN]!r} is not a name of this edge; use localhost or --host"
+            )
         origins = headers.getlist("origin")
         if len(origins) > 1:
-            raise Refused(400, "the request has several Origin fields")
+            raise RequestRejected(400, "the request has several Origin fields")
         if not origins:
             self._check_fetch_metadata(scope, headers, is_public)
             return {}
@@ -148,12 +150,12 @@ class AccessPolicy:
         if not is_public:
             if _is_same_origin(origin, host):
                 return {}
-            raise Refused(
+            raise RequestRejected(
                 403, f"origin {origin[:_SHOWN]!r} is refused: this path is for the edge's own pages"
             )
         granted = self.grants(origin)
         if granted is None:
-            raise Refused(403, f"origin {origin[:_SHOWN]!r} is refused; allow it with --allow-origin")
+            raise RequestRejected(403, f"origin {origin[:_SHOWN]!r} is refused; allow it with --allow-origin")
         return granted
 
     def _check_fetch_metadata(self, scope: Scope, headers: Headers, is_public: bool) -> None:
@@ -166,7 +168,7 @@ class AccessPolicy:
                 return
         elif scope["path"] == "/" and _is_navigation(scope, headers):
             return
-        raise Refused(403, f"a {site} request without Origin is refused")
+        raise RequestRejected(403, f"a {site} request without Origin is refused")
 
 
 def is_public_path(path: str) -> bool:
@@ -215,7 +217,7 @@ class AccessMiddleware:
         headers = Headers(scope=scope)
         try:
             granted = self._policy.check(scope, headers)
-        except Refused as refused:
+        except RequestRejected as refused:
             response = self._respond(Request(scope), refused)
             response.headers["vary"] = "Origin"
             await response(scope, receive, send)

@@ -1,4 +1,4 @@
-"""What a request is refused with: a status and a message, in the shape of the API's `UnexpectedError` (spec/delivery.md §9)."""
+"""Error responses of the edge, in the shape of the Delivery API's `UnexpectedError`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 
-class Refused(Exception):  # noqa: N818  nothing went wrong here
-    """The request cannot be answered. `status` is the HTTP status, `message` says to its author what is wrong."""
+class RequestRejected(Exception):  # noqa: N818  the server itself has no error
+    """Request that is answered with an error status and a message for its author."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -17,7 +17,7 @@ class Refused(Exception):  # noqa: N818  nothing went wrong here
 
 
 def error_body(status: int, message: str) -> bytes:
-    """The JSON of an error."""
+    """Return the JSON body of an error response."""
     return msgspec.json.encode({"status": status, "message": message})
 
 

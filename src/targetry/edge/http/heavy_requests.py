@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.limits import Breaches
 
 T = TypeVar("T")
@@ -26,11 +26,11 @@ class HeavyRequests:
         """Return what `work` returns, called by a thread when its turn has come.
 
         Raises:
-            Refused: 503, too many are waiting.
+            RequestRejected: 503, too many are waiting.
         """
         if self._waiting >= MAX_WAITING:
             self._breaches.note("heavy")
-            raise Refused(503, "too many large requests are waiting; send the request again later")
+            raise RequestRejected(503, "too many large requests are waiting; send the request again later")
         self._waiting += 1
         try:
             async with self._turn:

@@ -30,7 +30,7 @@ from starlette.responses import Response
 
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.request_parsing import check_field_count
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.ui.artifact_view import COLOURS, ArtifactView, artifact_view
 from targetry.edge.ui.rate_bars import rate_bars
@@ -104,7 +104,7 @@ class Dashboard:
     async def plot(self, request: Request) -> Response:
         picture = await run_in_threadpool(_told(self._report_cache_or_404().plot))
         if picture is None:
-            raise Refused(404, "there is nothing to plot: no activity has visitors yet")
+            raise RequestRejected(404, "there is nothing to plot: no activity has visitors yet")
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return Response(
             picture, headers={**self._headers, "content-security-policy": policy}, media_type=_SVG
@@ -112,7 +112,7 @@ class Dashboard:
 
     def _report_cache_or_404(self) -> ReportCache:
         if self._report_cache is None:
-            raise Refused(404, _NO_LEDGER)
+            raise RequestRejected(404, _NO_LEDGER)
         return self._report_cache
 
     def _html(self, text: str) -> Response:
@@ -262,7 +262,7 @@ def _told(ask: Callable[[], _T]) -> Callable[[], _T]:
         try:
             return ask()
         except _CANNOT as error:
-            raise Refused(503, _without_folders(str(error))) from error
+            raise RequestRejected(503, _without_folders(str(error))) from error
 
     return asked
 

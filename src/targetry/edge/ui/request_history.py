@@ -14,7 +14,7 @@ import msgspec
 
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.delivery.handler import DeliveryResult
-from targetry.edge.http.errors import Refused
+from targetry.edge.http.errors import RequestRejected
 from targetry.models import DeliveryRequest
 
 CAPACITY: Final = 50
@@ -30,7 +30,7 @@ class HistoryEntry:
     __slots__ = ("at_ms", "number", "refusal", "request", "row", "rules", "size", "status", "unread")
 
     def __init__(
-        self, number: int, at_ms: int, answer: DeliveryResult, size: int, refused: Refused | None
+        self, number: int, at_ms: int, answer: DeliveryResult, size: int, refused: RequestRejected | None
     ) -> None:
         self.number = number
         self.at_ms = at_ms
@@ -55,12 +55,14 @@ class RequestHistory:
         self._next = first
         self._ring: deque[HistoryEntry] = deque(maxlen=capacity)
 
-    def add(self, answer: DeliveryResult, *, at_ms: int, size: int, refused: Refused | None = None) -> None:
+    def add(
+        self, answer: DeliveryResult, *, at_ms: int, size: int, refused: RequestRejected | None = None
+    ) -> None:
         """`size`: bytes of the request's body. `refused`: what was answered instead of the answer."""
         self._ring.append(HistoryEntry(self._next, at_ms, answer, size, refused))
         self._next += 1
 
-    def add_refused(self, refused: Refused, *, at_ms: int) -> None:
+    def add_refused(self, refused: RequestRejected, *, at_ms: int) -> None:
         """One that was refused before anything was decided."""
         self.add(DeliveryResult(refused.status), at_ms=at_ms, size=0, refused=refused)
 
