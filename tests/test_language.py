@@ -105,7 +105,6 @@ DOUBLE_CLASSES: set[str] = {
     "Experience",
     "Line",
     "Option",
-    "RequestRejected",
     "Share",
     "Verdict",
     "Visitor",

@@ -78,12 +78,12 @@ def test_what_may_pass_is_tried_again_with_the_same_ids(failure: Reply) -> None:
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
 def test_what_was_refused_is_not_tried_again(status: int) -> None:
-    desk = Desk(answer(status, b"no such token", reason="RequestRejected"))
+    desk = Desk(answer(status, b"no such token", reason="Refused"))
     desk.offer(delivery("a", "b"))
     desk.work()
     assert len(desk.api.requests) == 1
     assert desk.stats.dropped == {"rejected": 2}
-    assert desk.stats.last_error == f"{status} RequestRejected"
+    assert desk.stats.last_error == f"{status} Refused"
 
 
 def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:

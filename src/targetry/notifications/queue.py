@@ -29,7 +29,7 @@ from targetry.notifications.counters import (
     with_uncounted,
 )
 from targetry.notifications.destination import ClusterQueue, Destination
-from targetry.notifications.queue_entry import NotificationSource, QueueEntry, RequestRejected, weight
+from targetry.notifications.queue_entry import NotificationSource, QueueEntry, Refused, weight
 from targetry.notifications.retry_policy import RetryPolicy, RetryState
 
 _MOST_SAMPLES = 100  # of refused deliveries, whose ids are told; the count is always exact
@@ -93,7 +93,7 @@ class NotificationQueue:
         self._flights: set[QueueEntry] = set()
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
-        self._refused: dict[Reason, RequestRejected] = {}
+        self._refused: dict[Reason, Refused] = {}
         self._waiters: list[WakeupEvent] = []
 
     # Offering: any thread, any time
@@ -302,10 +302,10 @@ class NotificationQueue:
         if len(refused.samples) < _MOST_SAMPLES:
             refused.samples.append(source)
 
-    def _refused_for(self, reason: Reason) -> RequestRejected:
+    def _refused_for(self, reason: Reason) -> Refused:
         refused = self._refused.get(reason)
         if refused is None:
-            refused = self._refused[reason] = RequestRejected()
+            refused = self._refused[reason] = Refused()
             self.bell.set()
         return refused
 
@@ -541,7 +541,7 @@ class NotificationQueue:
     def has_refused(self) -> bool:
         return bool(self._refused)
 
-    def take_refused(self) -> dict[Reason, RequestRejected]:
+    def take_refused(self) -> dict[Reason, Refused]:
         """What was refused since the last time."""
         with self._holding:
             refused, self._refused = self._refused, {}

@@ -87,7 +87,7 @@ class QueueEntry(msgspec.Struct, eq=False):
         return None if self.body else ValueError("the request has no body")
 
 
-class RequestRejected(msgspec.Struct):
+class Refused(msgspec.Struct):
     """Notifications that were dropped untried: how many, and some of their deliveries."""
 
     count: int = 0
