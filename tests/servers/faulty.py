@@ -1,11 +1,11 @@
-"""An HTTP server that does exactly what it is told, right or wrong.
+"""An HTTP server with scripted behavior, correct or faulty.
 
     with FaultyServer(json_answer({"status": 200}), HANG) as server:
-        ...                                     # first request is answered, all later ones hang
-        server.requests[0].json()               # what was asked
+        ...                                     # the first request is answered, all later ones hang
+        server.requests[0].json()               # the first request
 
-What is done for a request is a *behaviour*: a tuple of steps, which are plain data, or a function of the request
-that returns one. Behaviours are used in order and the last one for ever; `on` gives a path its own. The functions below
+A *behavior* is the reaction to a request: a tuple of steps, which are plain data, or a function of the request
+that returns one. Behaviors are used in order, and the last one repeatedly; `on` gives a path its own. The functions below
 make the usual ones and can be combined: `drip(gzipped(json_answer(...)), every=0.01)`.
 """
 
@@ -26,7 +26,7 @@ from servers.threaded import ThreadedServer
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came. Names of `headers` are lower-case; `connection` counts from 1."""
+    """A request as it was received. Names of `headers` are lower-case; `connection` counts from 1."""
 
     method: str
     target: str
@@ -44,7 +44,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Send:
-    """Send these bytes: at once, or a few (`size`) every so many seconds."""
+    """A step that sends bytes: at once, or a few (`size`) every so many seconds."""
 
     data: bytes = field(repr=False)
     every: float = 0.0
@@ -53,21 +53,21 @@ class Send:
 
 @dataclass(frozen=True)
 class Hang:
-    """Do nothing until the client goes away or the server is stopped. If `deaf`, read nothing meanwhile either."""
+    """A step that waits until the client disconnects or the server stops; if `deaf`, without reading."""
 
     deaf: bool = False
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait so many seconds."""
+    """A step that waits so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Close:
-    """Close the connection; with `reset`, so that the client gets an error instead of an end."""
+    """A step that closes the connection; with `reset`, so that the client gets an error instead of an end."""
 
     reset: bool = False
 
@@ -82,7 +82,7 @@ HANG: Steps = (Hang(),)
 def answer(
     status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None, reason: str = "Reason"
 ) -> Steps:
-    """A well-formed answer. `Content-Length` is added; 204 and 304 have none."""
+    """Return a well-formed response. `Content-Length` is added; 204 and 304 have none."""
     lines = {} if status in (204, 304) else {"Content-Length": str(len(body))}
     lines.update(headers or {})
     head = f"HTTP/1.1 {status} {reason}\r\n" + "".join(
@@ -96,7 +96,7 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
 
 
 def html_answer(status: int = 200) -> Steps:
-    """What a captive portal or a load balancer says."""
+    """Return the page of a captive portal or a load balancer."""
     return answer(status, b"<html><body>Sorry</body></html>", {"Content-Type": "text/html"})
 
 
@@ -126,26 +126,28 @@ def garbage(data: bytes = b"\x00\xff\x16\x03 this is not HTTP\r\n\r\n") -> Steps
 
 
 def drip(steps: Steps, every: float, size: int = 1) -> Steps:
-    """The same bytes, a few at a time."""
+    """Return the same bytes, sent a few at a time."""
     return tuple(Send(step.data, every, size) if isinstance(step, Send) else step for step in steps)
 
 
 def half(steps: Steps, then: Step) -> Steps:
-    """The first half of the bytes of an answer, and then something else."""
+    """Return the first half of the bytes of a response, and then another step."""
     whole = b"".join(step.data for step in steps if isinstance(step, Send))
     return (Send(whole[: len(whole) // 2]), then)
 
 
 def then_close(steps: Steps, reset: bool = False) -> Steps:
-    """The whole answer, and then the connection is closed without having said so."""
+    """Return the whole response, followed by an unannounced end of the connection."""
     return (*steps, Close(reset))
 
 
 class FaultyServer(ThreadedServer):
-    """See the module. Keyword arguments:
+    """A server with scripted behavior; see the module.
+
+    Keyword arguments:
 
     tls: the certificate to show (`servers.certificates`).
-    idle_seconds: close connections on which no request came for so long.
+    idle_seconds: close connections without a request for so long.
     at_connect: steps to do on each new connection before its first request is read.
     """
 
@@ -163,11 +165,11 @@ class FaultyServer(ThreadedServer):
         super().__init__(tls)
 
     def script(self, *behaviours: Behaviour) -> None:
-        """From now on, do this."""
+        """Replace the script."""
         self._scripts[None] = list(behaviours)
 
     def on(self, path: str, *behaviours: Behaviour) -> None:
-        """For requests of this path, without the query, do this."""
+        """Set the behavior for requests of this path, without the query."""
         self._scripts[path] = list(behaviours)
 
     def serve(self, sock: socket.socket, number: int) -> None:
@@ -191,7 +193,7 @@ class FaultyServer(ThreadedServer):
         return behaviour(received) if callable(behaviour) else behaviour
 
     def _behave(self, sock: socket.socket, steps: Steps) -> bool:
-        """Do the steps; whether the connection lives on."""
+        """Do the steps; return whether the connection stays open."""
         for step in steps:
             match step:
                 case Send(data, every, size) if every:
@@ -219,14 +221,14 @@ class FaultyServer(ThreadedServer):
 
 
 class RequestReader:
-    """Reads requests from a connection: head, and a body of the length that the head says."""
+    """A reader of requests from a connection: head, and a body of the length that the head gives."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = b""
 
     def read(self) -> tuple[str, str, dict[str, str], bytes] | None:
-        """Method, target, headers and body; or None at the end of the connection, or when it is no HTTP."""
+        """Return method, target, headers and body; None at the end of the connection, or for anything but HTTP."""
         if not self._fill(lambda: b"\r\n\r\n" in self._buffer):
             return None
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")

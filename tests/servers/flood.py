@@ -1,4 +1,4 @@
-"""A server whose answers never end."""
+"""A server whose responses never end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
 
 
 class Flood(ThreadedServer):
-    """Answers a request with `start`, and then `piece` again and again, in sends of `size` bytes."""
+    """A server that answers a request with `start`, and then `piece` repeatedly, in sends of `size` bytes."""
 
     def __init__(
         self, start: bytes, piece: bytes, *, size: int = 1 << 20, tls: ssl.SSLContext | None = None

@@ -1,4 +1,4 @@
-"""A small HTTP/2 server over TLS: answers each request with the number of bytes of its body."""
+"""A small HTTP/2 server over TLS: it answers each request with the number of bytes of its body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from servers.threaded import ThreadedServer
 
 
 class Http2Server(ThreadedServer):
-    """After a request for `/close` it says goodbye and closes the connection."""
+    """An HTTP/2 server that after a request for `/close` sends GOAWAY and closes the connection."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         super().__init__(tls)

@@ -13,7 +13,7 @@ from servers.threaded import ThreadedServer
 
 
 class ForwardProxy(ThreadedServer):
-    """`asked` lists what was asked of it: `GET http://host/path` or `CONNECT host:port`."""
+    """A forward proxy; `asked` lists its requests: `GET http://host/path` or `CONNECT host:port`."""
 
     def __init__(
         self, user: str | None = None, password: str = "", tls: ssl.SSLContext | None = None
@@ -85,7 +85,7 @@ class SocksProxy(ThreadedServer):
 
 
 def _copy_both_ways(one: socket.socket, other: socket.socket) -> None:
-    """Until either ends. TLS may hold bytes back that `select` does not see."""
+    """Copy until either side ends. TLS may hold bytes back that `select` does not see."""
     while True:
         ready = [sock for sock in (one, other) if isinstance(sock, ssl.SSLSocket) and sock.pending()]
         for source in ready or select.select((one, other), (), ())[0]:

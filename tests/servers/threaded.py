@@ -14,7 +14,7 @@ _LONG = 10.0  # seconds a test waits for something that is sure to come
 
 
 class ThreadedServer:
-    """Calls `serve` for each connection. `connections` counts them, `open_connections` are those of now."""
+    """A server that calls `serve` for each connection. `connections` counts all, `open_connections` those still open."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.connections = 0
@@ -33,21 +33,21 @@ class ThreadedServer:
         return f"http://127.0.0.1:{self.port}" if self._tls is None else f"https://localhost:{self.port}"
 
     def serve(self, sock: socket.socket, number: int) -> None:
-        """Talk on one connection, the `number`th, until it is over. `OSError` ends it too."""
+        """Serve the `number`th connection until it is over. `OSError` ends it too."""
         raise NotImplementedError
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition` is true of this server; fails when that takes unreasonably long."""
+        """Wait until `condition` holds for this server; fail when that takes unreasonably long."""
         with self._changed:
             assert self._changed.wait_for(condition, _LONG), "the server never came to the expected state"
 
     def changed(self) -> None:
-        """To be called after what tests may wait for has changed."""
+        """Wake `wait_until`, after a change of a state that tests may wait for."""
         with self._changed:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Close everything and wait for the threads. May be called twice."""
+        """Close everything and wait for the threads. Calling it twice is allowed."""
         self.stopping.set()
         with socket.socket() as waker:  # accept() does not notice that its socket was closed
             waker.connect_ex(("127.0.0.1", self.port))
@@ -108,7 +108,7 @@ def _shut(sock: socket.socket) -> None:
 
 
 class SilentPort:
-    """A port whose queue of connections is full: whoever connects to it waits for ever."""
+    """A port whose queue of connections is full: connecting to it never ends."""
 
     def __init__(self) -> None:
         self._listener = socket.socket()
@@ -132,7 +132,7 @@ class SilentPort:
 
 
 def unused_port() -> int:
-    """A port on which nobody listens."""
+    """Return a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""Nothing here is part of the ordinary run: it takes minutes. `TARGETRY_SOAK=1 pytest tests/soak` runs it."""
+"""Switch of the soak tests, which take minutes: only `TARGETRY_SOAK=1 pytest tests/soak` collects them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`tests/differential/test_buckets.py` at the count of RELIABILITY B3: a million visitors in ten activities.
+"""`tests/differential/test_buckets.py` for a million visitors in ten activities.
 
 TARGETRY_SOAK=1 pytest tests/soak/test_buckets.py        # a minute or two
 """

@@ -1,4 +1,4 @@
-"""What `tests/edge` does to an edge in little, at the scale of RELIABILITY B4 and F10.
+"""The scenarios of `tests/edge` with malformed requests and killed processes, at a large scale.
 
 TARGETRY_SOAK=1 pytest tests/soak/test_edge.py -s        # some 56,000 requests, some minutes
 """
@@ -33,7 +33,7 @@ SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
 
 
 def artifact(name: str) -> dict[str, Any]:
-    """The sample shop, or an artifact of the suites that Adobe's SDKs share."""
+    """Return the sample shop, or an artifact of the suites that Adobe's SDKs share."""
     if name == "shop":
         return shop()
     path = SUITES / "artifacts" / f"{name}.json"
@@ -69,7 +69,7 @@ def test_bytes_that_are_hardly_http_are_answered_or_shown_out() -> None:
 
 
 class Balancer:
-    """Three edges with one ledger, of which one is killed again and again; what cannot be asked of one is asked of the next."""
+    """A client of three edges with one ledger, one of which is killed again and again; it asks the next where one fails."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -98,7 +98,7 @@ class Balancer:
         self._running[number] = self._start(number)
 
     def post(self, document: Any) -> int:
-        """The status, or 0 where no edge answers."""
+        """Return the status, or 0 where no edge answers."""
         for _ in range(3):
             port = self.ports[next(self._turns) % 3]
             with suppress(OSError, http.client.HTTPException):
@@ -111,7 +111,7 @@ class Balancer:
 
 
 def test_edges_that_are_killed_all_the_time_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
-    """RELIABILITY F10: 99.9 % of the clients' requests succeed."""
+    """Check too that 99.9 % of the clients' requests succeed."""
     balancer = Balancer(tmp_path)
     acknowledged: list[str] = []
     failed: list[int] = []

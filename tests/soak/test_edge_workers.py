@@ -1,6 +1,6 @@
-"""`tests/edge/test_supervisor.py` at the length of RELIABILITY F10.
+"""`tests/edge/test_supervisor.py` for a minute.
 
-TARGETRY_SOAK=1 pytest tests/soak/test_edge_workers.py -s        # a minute
+TARGETRY_SOAK=1 pytest tests/soak/test_edge_workers.py -s
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORKERS = 3
 
 
 def test_workers_that_are_killed_all_the_time_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
-    """The longest pause that a client sees is what a process takes to be there again."""
+    """Print the longest pause that a client sees: the time in which a process starts again."""
     with process("--data", tmp_path, TARGETRY_EDGE_WORKERS=str(WORKERS), TARGETRY_EDGE_LOG="json") as running:
         url, log = address(running), Lines(running)
         wait_until(lambda: len(workers_of(running)) == WORKERS)

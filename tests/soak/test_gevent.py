@@ -1,4 +1,4 @@
-"""Clients under gevent: all kinds of clients, patched at every moment."""
+"""Clients of all kinds under gevent, patched at every moment."""
 
 from __future__ import annotations
 

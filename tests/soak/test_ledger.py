@@ -1,4 +1,4 @@
-"""A ledger of a million events: what a report on it costs."""
+"""Cost of a report on a ledger of a million events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ends of processes that take long to try; `tests/e2e/client/test_process_ends.py` has the short ones."""
+"""Ends of processes that take long; `tests/e2e/client/test_process_ends.py` has the short ones."""
 
 from __future__ import annotations
 

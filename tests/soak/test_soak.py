@@ -1,9 +1,9 @@
-"""The scenarios of `tests/e2e/client/test_lasting` and their faults, at a scale that shows slow leaks and rare races.
+"""The scenarios of `tests/e2e/client/test_lasting` and its faults, at a scale that shows slow leaks and rare races.
 
     TARGETRY_SOAK=1 pytest tests/soak                     # some minutes
     TARGETRY_SOAK=10 pytest tests/soak -k decisions       # ten times as long
 
-RELIABILITY F7, F8, F12, F14, L4 and L10; each test prints its number with `-s`.
+Each test prints its number with `-s`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def target() -> Iterator[Target]:
 
 
 def resident() -> int:
-    """Bytes of memory of this process."""
+    """Return the resident memory of this process in bytes."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -72,7 +72,7 @@ CYCLES: dict[str, Callable[[Target, Path], None]] = {
 def test_10000_clients_that_come_and_go_leave_nothing_behind(
     scenario: Callable[[Target, Path], None], target: Target, tmp_path: Path
 ) -> None:
-    """10,000 of them together: those with a disk are fewer."""
+    """Run 10,000 clients in all; fewer of them have a disk."""
     times = SCALE * (300 if scenario in (lasting.spooled, lasting.on_device) else 2350)
     scenario(target, tmp_path)
     grown: list[int] = []
@@ -102,7 +102,7 @@ def test_200000_decisions_leave_no_memory_behind() -> None:
 
 
 def test_decisions_and_reports_under_faults_keep_their_books(target: Target) -> None:
-    """The artifact changes all the time, one answer in a hundred is a fault, and nothing is lost, doubled or left behind."""
+    """Change the artifact all the time, with one fault in a hundred responses; nothing is lost, doubled or leaked."""
     faults: list[Behaviour] = [
         answer(500),
         answer(503, headers={"Retry-After": "0"}),
@@ -180,7 +180,7 @@ def test_1000_threads_worth_of_calls_on_one_client(target: Target) -> None:
 
 
 def test_calls_that_are_cancelled_at_every_moment_leave_nothing_behind(target: Target) -> None:
-    """Ten thousand of them, each at another point of its way."""
+    """Cancel ten thousand calls, each at another point."""
     target.on(DELIVERY, offers)
     chance = random.Random(2)
 
@@ -239,7 +239,7 @@ assert stats.accepted == stats.sent, stats
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_1000_forks_during_calls_polls_and_reports_block_nobody(target: Target) -> None:
+def test_1000_forks_during_calls_polls_and_reports_block_no_process(target: Target) -> None:
     times = 1000 * SCALE
     command = [sys.executable, "-W", "ignore", "-c", _FORKS, target.host, str(times)]
     subprocess.run(command, env=environment(), check=True, timeout=600 * SCALE)
@@ -249,7 +249,7 @@ def test_1000_forks_during_calls_polls_and_reports_block_nobody(target: Target) 
 
 
 def test_a_hanging_endpoint_costs_bounded_memory(target: Target) -> None:
-    """RELIABILITY F7: 200,000 decisions whose reports nobody takes."""
+    """Make 200,000 decisions whose reports are not accepted."""
     target.on(DELIVERY, HANG)
     options = {**reach(target), "decisioning_method": "on-device", "artifact_payload": artifact()}
     options |= {"polling_interval": 0, "notification_queue_limit": 1000, "telemetry_enabled": False}
@@ -264,12 +264,12 @@ def test_a_hanging_endpoint_costs_bounded_memory(target: Target) -> None:
 
 
 def test_an_hour_without_endpoint_at_200_decisions_a_second_is_made_up_for() -> None:
-    """RELIABILITY F7, on a clock that is moved by hand."""
+    """Use a clock that the test moves."""
     check_an_hour_without_endpoint(decisions_per_s=200)
 
 
 class Api:
-    """A transport to an endpoint that is down, then up; it keeps how often it got each notification, and no request."""
+    """A transport to an endpoint that is down, then up; it counts each notification, and keeps no request."""
 
     def __init__(self) -> None:
         self.is_up = False
@@ -287,7 +287,7 @@ class Api:
 
 
 def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) -> None:
-    """RELIABILITY F7 with a spool: what 200 decisions a second leave in an hour, and nothing of it is lost or sent twice."""
+    """Write an hour of 200 decisions a second to a spool; none is lost or sent twice."""
     total = 720_000 * SCALE
     api = Api()
     notifier = Notifier(
@@ -306,7 +306,9 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
         for number in range(total):
             notifier.offer(delivery(str(number)))
             if number % 1000 == 0:
-                threading.Event().wait(0.05)  # for the scribe, which in an hour has more time than it needs
+                threading.Event().wait(
+                    0.05
+                )  # for the spool's writer, which in an hour has more time than it needs
         grown = resident() - before
         stats = notifier.stats()
         assert (stats.accepted, stats.pending, stats.dropped) == (total, total, {})
@@ -322,7 +324,7 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
 
 
 def test_100000_reads_of_a_copy_that_is_replaced_all_the_time_see_no_half_of_one(tmp_path: Path) -> None:
-    """RELIABILITY F12"""
+    """Read in this process while another writes."""
     told: list[str] = []
     url = "https://cdn.example/rules.json"
     cache = DiskCache(tmp_path, url, max_bytes=LARGEST, warn=lambda kind, text: told.append(text))

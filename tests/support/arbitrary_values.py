@@ -1,4 +1,4 @@
-"""Values that nobody would give on purpose, for what must answer all of them: RELIABILITY B6."""
+"""Arbitrary values, odd objects among them, for functions that must accept or refuse anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEPTH: Final = 10_000
 
 
 class Unwilling:
-    """Raises at whatever is asked of it."""
+    """An object whose every operation raises."""
 
     def _refuse(self, *_: object) -> Any:
         raise RuntimeError("no")
@@ -29,7 +29,7 @@ class Unwilling:
 
 
 class UnwillingDict(dict[str, Any]):
-    """A dict that cannot be read."""
+    """A dict whose every read raises."""
 
     def items(self) -> Any:
         raise RuntimeError("no")
@@ -137,7 +137,7 @@ anything = st.recursive(
 
 @st.composite
 def with_anything_in_it(draw: st.DrawFn, document: Any) -> Any:
-    """A copy of a JSON document in which one value, wherever it is, has become anything."""
+    """Return copies of a JSON document in which one value, at any depth, is replaced by an arbitrary one."""
     if not document or not isinstance(document, dict | list) or draw(st.integers(0, 5)) == 0:
         return draw(anything)
     places = sorted(document) if isinstance(document, dict) else range(len(document))

@@ -1,4 +1,4 @@
-"""Stand-ins for what background rooms are given: a network, a clock, a listener, a logger."""
+"""Fakes of the collaborators of background rooms: a network, a clock, a listener, a logger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def answer(status: int = 200, body: bytes = b"", reason: str = "", **headers: st
 
 
 class Network:
-    """Gives the answers it was told, in their order, and the last of them again and again."""
+    """A network that returns its scripted responses in order, then repeats the last one."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -31,7 +31,7 @@ class Network:
         self.limits: list[tuple[float, int | None]] = []
 
     def then(self, *answers: Answer) -> None:
-        """From now on these."""
+        """Replace the script."""
         self.answers = list(answers)
 
     def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
@@ -70,7 +70,7 @@ class Clock:
 
 
 class Listener:
-    """An `emit` that remembers. `wait_for` waits until an event was told so many times."""
+    """An `emit` that records events; `wait_for` waits until an event was emitted so many times."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -86,7 +86,7 @@ class Listener:
         return [name for name, _ in self.events]
 
     def last(self, name: str) -> dict[str, Any]:
-        """The payload of the last event of that name, lazy values computed."""
+        """Return the payload of the last event of a name, with lazy values computed."""
         payload = next(payload for told, payload in reversed(self.events) if told == name)
         return {
             key: value.value() if isinstance(value, LazyValue) else value for key, value in payload.items()
@@ -99,7 +99,7 @@ class Listener:
 
 
 class Lines:
-    """A logger that remembers, without the method `warning`, as the documented minimum is."""
+    """A logger that records its lines and has no method `warning`, as the documented minimum has none."""
 
     def __init__(self) -> None:
         self.debugs: list[str] = []
@@ -113,7 +113,7 @@ class Lines:
 
 
 class Rules:
-    """What the fake compiler makes of an artifact: `v1 2026-01-01T00:00:00Z`, its name and when it was generated."""
+    """Result of the fake compiler: `v1 2026-01-01T00:00:00Z`, an artifact's name and time of generation."""
 
     def __init__(self, name: str, generated_at: str | None) -> None:
         self.name = name

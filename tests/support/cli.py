@@ -1,4 +1,4 @@
-"""What tests of the command share: running it in this process, at a given width."""
+"""Runs of the command in this process, at a given width of the terminal."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from targetry.cli.app import app
 
 
 def run(*arguments: str | Path, width: int = 100, stdin: bytes | None = None, **environment: str) -> Result:
-    """Run `targetry` as from a pipe."""
+    """Run `targetry` with its output in a pipe."""
     env = {"COLUMNS": str(width), "NO_COLOR": None, "FORCE_COLOR": None, **environment}
     return CliRunner(env=env).invoke(app, [str(argument) for argument in arguments], input=stdin)
 
 
 def shown(*arguments: str | Path, width: int = 100) -> str:
-    """What a successful run prints."""
+    """Return the output of a run that must succeed."""
     result = run(*arguments, width=width)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def told(*arguments: str | Path) -> Any:
-    """What a successful run with `-o json` prints, and it prints nothing else."""
+    """Return the parsed output of a run with `-o json`, which must succeed and print nothing else."""
     result = run(*arguments, "-o", "json")
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
@@ -33,7 +33,7 @@ def told(*arguments: str | Path) -> Any:
 
 
 def written(folder: Path, document: Any, name: str = "rules.json") -> Path:
-    """The artifact in a file."""
+    """Write an artifact to a file; return its path."""
     path = folder / name
     path.write_text(json.dumps(document), "utf-8")
     return path

@@ -1,4 +1,4 @@
-"""What tests of the on-device engine share: facts, rules, artifacts and requests in a few words."""
+"""Short constructors of facts, rules, artifacts and requests for tests of the on-device engine."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def facts(
     visitor: str = "visitor",
     now_ms: int = NOW_MS,
 ) -> Facts:
-    """The facts of the mbox `hero` of a visitor with Safari on a Mac."""
+    """Return the facts of the mbox `hero` of a visitor with Safari on a Mac."""
     context = Context(channel="web", address=Address(url=url), user_agent=SAFARI, geo=geo)
     details = MboxRequest(name="hero", parameters=parameters)  # type: ignore[arg-type]
     return Facts(RequestFacts(context, visitor, CLIENT, now_ms), details, "hero")
 
 
 def window(low: float, high: float) -> dict[str, Any]:
-    """The allocation from `low`, included for the first window only, to `high`, as Target writes it."""
+    """Return the allocation condition from `low`, included for the first window only, to `high`, as Target writes it."""
     operator = "<=" if low == 0 else "<"
     return {"and": [{operator: [low, {"var": "allocation"}]}, {">=": [high, {"var": "allocation"}]}]}
 
@@ -52,7 +52,7 @@ def rule(
     experience: int = 0,
     **more: Any,
 ) -> dict[str, Any]:
-    """A rule with one option; `more` replaces or adds members."""
+    """Return a rule with one option; `more` replaces or adds members."""
     consequence = {
         "name": name,
         "options": [{"type": kind, "content": content, "eventToken": f"token-{activity}"}],
@@ -72,7 +72,7 @@ def rule(
 
 
 def mboxes_of(*rules: dict[str, Any], mbox: str = "hero", **more: Any) -> dict[str, Any]:
-    """An artifact with all `rules` on one mbox; `more` replaces or adds members."""
+    """Return an artifact with all `rules` on one mbox; `more` replaces or adds members."""
     return artifact({mbox: list(rules)}, **more)
 
 
@@ -95,13 +95,13 @@ def artifact(
 
 
 def numbered() -> Callable[[], str]:
-    """Ids that tell their order: id-1, id-2, …"""
+    """Return a factory of ids that show their order: id-1, id-2, …"""
     numbers = itertools.count(1)
     return lambda: f"id-{next(numbers)}"
 
 
 def asked(*names: str, mode: str = "execute", **more: Any) -> DeliveryRequest:
-    """A request of `visitor` for mboxes; `more` holds members of the wire."""
+    """Return a request of `visitor` for mboxes; `more` holds members by their wire names."""
     mboxes = [{"index": i, "name": name} for i, name in enumerate(names)]
     base: dict[str, Any] = {"requestId": "r", "id": {"tntId": "visitor"}, "context": {"channel": "web"}}
     if mboxes:
@@ -123,6 +123,6 @@ def decided(
 
 
 def contents(decision: Decision, mode: str = "execute") -> list[Any]:
-    """The contents of all options of all mboxes, in order."""
+    """Return the contents of all options of all mboxes, in order."""
     answer = getattr(decision.response, mode)
     return [option.content for mbox in answer.mboxes for option in mbox.options or ()]

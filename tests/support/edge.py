@@ -1,4 +1,4 @@
-"""What tests of the edge share: questions as a client puts them, asked of the pure core or of the app without a port."""
+"""Requests to the edge's pure core, and to its app without a port."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOP = shop_registry()
 
 
 def ids() -> Any:
-    """`id-1`, `id-2`, …"""
+    """Return a factory of ids: `id-1`, `id-2`, …"""
     counter = itertools.count(1)
     return lambda: f"id-{next(counter)}"
 
@@ -37,19 +37,19 @@ def ids() -> Any:
 def ask(
     request: Any, query: str = QUERY, *, registry: ArtifactRegistry = SHOP, **options: Any
 ) -> DeliveryResult:
-    """Ask the core; `request` is a document, or the body itself."""
+    """Call the core; `request` is a document, or the body itself."""
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
     return deliver(body, query, **{"registry": registry, "now_ms": NOW_MS, "new_id": ids(), **options})
 
 
 def told(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:
-    """The document that is answered."""
+    """Return the document of the core's response."""
     answer: dict[str, Any] = json.loads(ask(request, query, **options).body)
     return answer
 
 
 def web_client(ledger: Any = None, artifact: Any = None, **options: Any) -> TestClient:
-    """The app, asked in this process."""
+    """Return a client of the app that runs in this process."""
     payload = _Payload(artifact if artifact is not None else shop_path(), options.pop("client", None))
     edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), **options)
     return TestClient(edge_app(edge))

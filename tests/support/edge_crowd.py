@@ -1,4 +1,7 @@
-"""Clients of an edge whose processes are killed: each asks again where a connection broke, as an SDK's next attempt or a balancer does."""
+"""Clients of an edge whose processes are killed.
+
+Each client repeats a request whose connection broke, as the next attempt of an SDK or of a load balancer does.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from targetry.ledger.ledger import Ledger
 
 
 def workers_of(running: subprocess.Popen[str]) -> list[int]:
-    """The processes that serve; multiprocessing has one more, which looks after its resources."""
+    """Return the processes that serve, without the resource tracker of multiprocessing."""
     found = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     return [int(pid) for pid in found if _serves(int(pid))]
 
@@ -29,7 +32,7 @@ def kill(pid: int) -> None:
 
 
 class Crowd:
-    """Threads that send notifications over kept connections until they are told to stop."""
+    """Threads that send notifications over kept connections until `stop`."""
 
     def __init__(self, host: str, size: int = 4) -> None:
         self.acknowledged: list[str] = []
@@ -69,7 +72,7 @@ class Crowd:
 
 
 def check_ledger(folder: Path, acknowledged: list[str]) -> None:
-    """What was acknowledged is there, once, and nothing had to be set aside."""
+    """Check that each acknowledged event is in the ledger once, and that no file was set aside."""
     told: list[str] = []
     with Ledger.open(folder, warn=told.append) as ledger:
         kept = Counter(event.visitor for event in ledger.events())

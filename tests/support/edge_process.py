@@ -1,4 +1,4 @@
-"""The edge as a process of its own: started, asked, read and ended."""
+"""The edge in a process of its own: start, requests, log and end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUN = "import typer; from targetry.cli.edge import edge; typer.run(edge)"
 def process(
     *arguments: str | Path, before: Callable[[], object] | None = None, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """`targetry edge` on a free port; it is killed in the end, if it still runs. `before` is called in the new process."""
+    """Start `targetry edge` on a free port, and kill it at the end; `before` is called in the new process."""
     env = {**os.environ, "PYTHONPATH": str(SRC), "TARGETRY_EDGE_PORT": "0", **environment}
     command = [sys.executable, "-W", "error", "-c", RUN, *map(str, arguments)]
     running = subprocess.Popen(
@@ -47,7 +47,10 @@ def address(running: subprocess.Popen[str]) -> str:
 
 
 def rest_of(running: subprocess.Popen[str]) -> tuple[str, str]:
-    """What it still writes until it ends. `communicate` would lose what a `readline` took in beyond its line."""
+    """Return the output that remains until the process ends.
+
+    `communicate` would lose the text that a `readline` buffered beyond its line.
+    """
     assert running.stdout is not None
     assert running.stderr is not None
     written = running.stdout.read(), running.stderr.read()
@@ -56,7 +59,7 @@ def rest_of(running: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 class Lines:
-    """The JSON lines of its log, read while it runs: a pipe that nobody reads would stop it."""
+    """The JSON lines of the edge's log, read while it runs: a full pipe would block the process."""
 
     def __init__(self, running: subprocess.Popen[str]) -> None:
         self._lines: list[dict[str, Any]] = []
@@ -72,7 +75,7 @@ class Lines:
                 self._changed.notify_all()
 
     def wait_for(self, part: str, timeout: float = 10.0) -> dict[str, Any]:
-        """The first line whose message has this part."""
+        """Return the first line whose message contains a text."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.having(part), timeout), f"{part!r} was not logged"
         return self.having(part)[0]
@@ -81,13 +84,13 @@ class Lines:
         return [line for line in self._lines if part in line["message"]]
 
     def all(self) -> list[dict[str, Any]]:
-        """Every line, once the process has ended."""
+        """Return every line, once the process has ended."""
         self._thread.join(10)
         return self._lines
 
 
 def post(url: str, document: Any = None) -> int:
-    """The status of the answer to a delivery request, by default for the hero."""
+    """Send a delivery request, by default for the hero; return the status."""
     return post_raw(url, document)[0]
 
 
@@ -103,6 +106,6 @@ def post_raw(url: str, document: Any = None) -> tuple[int, dict[str, str]]:
 
 
 def shown(identity: str) -> dict[str, Any]:
-    """A notification with this id; its visitor has the same."""
+    """Return a notification with this id; its visitor has the same id."""
     notification = {"id": identity, "type": "display", "timestamp": 1_795_800_000_000, "tokens": ["t"]}
     return {"context": {"channel": "web"}, "id": {"tntId": identity}, "notifications": [notification]}

@@ -1,4 +1,4 @@
-"""What tests of the edge's connections share: an edge on a port, with limits of the test's own, and clients that are nothing but sockets."""
+"""An edge on a port, with given limits, and clients that are plain sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 class OpenEdge:
-    """A server that runs. `edge` is what it serves."""
+    """A running server; `edge` is the edge that it serves."""
 
     def __init__(self, server: EdgeServer, edge: Edge, thread: threading.Thread) -> None:
         self.server, self.port, self.edge, self.thread = server, server.port, edge, thread
@@ -38,14 +38,14 @@ class OpenEdge:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
     def said(self, *parts: bytes) -> bytes:
-        """What is answered to these bytes until the edge closes the connection."""
+        """Send bytes; return all that the edge answers until it closes the connection."""
         with self.connect() as connection:
             for part in parts:
                 connection.sendall(part)
             return until_closed(connection)
 
     def is_serving(self) -> bool:
-        """Whether somebody who comes now is answered."""
+        """Return whether a new client is answered."""
         return '"ok"' in self._got("/healthz")
 
     def metrics(self) -> str:
@@ -57,7 +57,7 @@ class OpenEdge:
             return text
 
     def ended(self, limit: str) -> int:
-        """How often the metrics say that something was ended at a limit."""
+        """Return how often the edge reached a limit, by its metrics."""
         found = self.edge.metrics.registry.get_sample_value("targetry_edge_limits_total", {"limit": limit})
         return int(found or 0)
 
@@ -75,7 +75,7 @@ def open_edge(
     app: Callable[[Edge], Any] = edge_app,
     **options: Any,
 ) -> Iterator[OpenEdge]:
-    """An edge of the sample shop on a free port, as long as the `with` block."""
+    """Serve the sample shop on a free port, as long as the `with` block lasts."""
     payload = _Payload(artifact if artifact is not None else shop_path(), None)
     edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), limits=limits, **options)
     server = EdgeServer(
@@ -99,7 +99,7 @@ def open_edge(
 
 @contextmanager
 def many(here: OpenEdge, count: int) -> Iterator[list[socket.socket]]:
-    """So many connections."""
+    """Open so many connections."""
     with ExitStack() as stack:
         yield [stack.enter_context(here.connect()) for _ in range(count)]
 
@@ -112,7 +112,7 @@ def until_closed(connection: socket.socket) -> bytes:
 
 
 def one_answer(connection: socket.socket) -> bytes:
-    """The next answer, as long as its head says."""
+    """Read the next response, with the length that its head gives."""
     answered = b""
     while b"\r\n\r\n" not in answered:
         answered += connection.recv(1 << 16) or _closed(answered)
@@ -129,7 +129,7 @@ def statuses(answered: bytes) -> list[int]:
 
 
 def post(document: Any = HERO, *fields: str, query: str = QUERY) -> bytes:
-    """A delivery request, as bytes."""
+    """Return a delivery request as bytes."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     more = "".join(f"{field}\r\n" for field in fields)
     head = f"POST /rest/v1/delivery?{query} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n{more}\r\n"
@@ -137,7 +137,7 @@ def post(document: Any = HERO, *fields: str, query: str = QUERY) -> bytes:
 
 
 def wait_until(is_so: Callable[[], object], what: str = "what was waited for") -> None:
-    """Returns once it is so; fails when it takes too long."""
+    """Return once a condition holds; fail when that takes too long."""
     deadline = time.monotonic() + PATIENCE_S
     while not is_so():
         assert time.monotonic() < deadline, f"{what} did not come about"

@@ -1,4 +1,4 @@
-"""What tests of the edge's ledger and report share: events in a few words."""
+"""Short constructors of events for tests of the ledger and the report."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ACTIVITY = Activity("1", "Hero", "ab", (Experience("0", "A", 50.0), Experience("
 
 
 def event(key: str, kind: str = "impression", visitor: str = "ada", at: int = 1000, **more: Any) -> Event:
-    """An event of experience 0 of activity 1; `more` replaces or adds fields."""
+    """Return an event of experience 0 of activity 1; `more` replaces or adds fields."""
     fields: dict[str, Any] = {"activity_id": "1", "experience_id": "0", "location": "hero", "token": "t"}
     return Event(id=key, kind=kind, visitor=visitor, timestamp_ms=at, session_id="s", **{**fields, **more})  # type: ignore[arg-type]
 
 
 def outcome(experience: str, visitors: int, conversions: int, activity: str = "1") -> list[Event]:
-    """An impression of each of the visitors, and a click of so many of them."""
+    """Return an impression of each visitor, and clicks of so many of them."""
     events = []
     for number in range(visitors):
         visitor = f"{activity}-{experience}-{number}"

@@ -1,7 +1,7 @@
-"""JSON Logic as json-logic-js evaluates it, written out: an oracle for the compiler.
+"""JSON Logic as json-logic-js evaluates it, as an interpreter: an oracle for the compiler.
 
-It walks the tree, knows nothing of facts, and takes no care of speed. What spec/decisioning.md §5 decides otherwise than
-JavaScript is in `_in_order` and `_contains`. Texts are Python's; they are cut and ordered as UTF-16, as JavaScript's.
+The interpreter walks the tree, knows no facts, and is not fast. `_in_order` and `_contains` hold the two deliberate
+differences from JavaScript. Texts are Python's; they are cut and ordered as UTF-16, as in JavaScript.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class _Nothing:
-    """JavaScript's undefined."""
+    """The value `undefined` of JavaScript."""
 
     def __repr__(self) -> str:
         return "NOTHING"
@@ -27,7 +27,7 @@ _WHITE = (
 
 
 class InterpreterError(Exception):
-    """What is an exception in JavaScript too."""
+    """A condition that raises an exception in JavaScript too."""
 
 
 def apply(logic: Any, data: Any) -> Any:
@@ -91,7 +91,7 @@ def _number_of(source: str) -> float:
 
 
 def _signed(source: str) -> float:
-    """A decimal literal or Infinity, with or without a sign."""
+    """Return the value of a decimal literal or Infinity, with or without a sign."""
     body = source[1:] if source[0] in "+-" else source
     sign = -1.0 if source[0] == "-" else 1.0
     if body == "Infinity":
@@ -105,7 +105,7 @@ def _signed(source: str) -> float:
 
 
 def leading_number(value: Any) -> float:
-    """parseFloat."""
+    """Return the result of parseFloat."""
     source = text(value).lstrip(_WHITE)
     for end in range(len(source), 0, -1):
         found = _signed(source[:end])
@@ -143,7 +143,7 @@ def _text_of(value: float) -> str:
 
 
 def _laid_out(s: str, exponent: int) -> str:
-    """Number::toString of ECMA-262, in its own letters: k digits s, and n where the point is."""
+    """Return Number::toString of ECMA-262, with its letters: k digits s, and n for the place of the point."""
     k = len(s)
     n = k + exponent
     if k <= n <= 21:
@@ -215,7 +215,7 @@ def _loosely_equal(a: Any = NOTHING, b: Any = NOTHING) -> bool:
 
 
 def _in_order(a: Any, b: Any, compare: Callable[[Any, Any], bool]) -> bool:
-    """Unlike in JavaScript null is in no order, and the empty text only with what is compared as a text."""
+    """Compare; unlike in JavaScript null has no order, and the empty text has one only with a text."""
     if a is None or b is None:
         return False
     blank = "" in (a, b)
@@ -241,7 +241,7 @@ def _less_equal(a: Any = NOTHING, b: Any = NOTHING, c: Any = NOTHING, *_: Any) -
 
 
 def _contains(needle: Any = NOTHING, haystack: Any = NOTHING, *_: Any) -> bool:
-    """Unlike in JavaScript only a text is in a text."""
+    """Return whether a text contains a text; unlike in JavaScript nothing else is contained in one."""
     if isinstance(haystack, str):
         return haystack != "" and isinstance(needle, str) and needle in haystack
     return isinstance(haystack, list) and any(_strictly_equal(needle, item) for item in haystack)

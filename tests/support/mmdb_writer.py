@@ -1,4 +1,4 @@
-"""Writes small MaxMind databases for tests, by the published description of the format (version 2.0)."""
+"""Writer of small MaxMind databases, by the published description of the format (version 2.0)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIZES = {"build_epoch": _UINT64, "node_count": _UINT32}  # other integers of th
 
 
 def mmdb(records: Mapping[str, Any]) -> bytes:
-    """A database with one record for each network, such as `{"12.21.0.0/16": {"city": {…}}}`."""
+    """Return a database with one record for each network, such as `{"12.21.0.0/16": {"city": {…}}}`."""
     nodes: list[list[int]] = [
         [_EMPTY, _EMPTY]
     ]  # what follows bit 0 and bit 1: a node, or a record as -2, -3, …

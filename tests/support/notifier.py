@@ -1,4 +1,4 @@
-"""What tests of the notifier share: deliveries with ids, an API that remembers what it got, couriers driven without threads."""
+"""Deliveries with ids, an API that records its requests, and a notification sender without a thread."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ Reply = HttpResponse | Exception
 
 
 def address_of(url: str) -> DeliveryAddress:
-    """The address of a client whose own host is a server on this machine."""
+    """Return the address of a client whose own host is a server on this machine."""
     return DeliveryAddress(
         client="acme", organization_id="org", server_domain=url.removeprefix("http://"), secure=False
     )
 
 
 def delivery(*ids: str, cluster: str | None = None) -> Delivery:
-    """One with notifications of these ids; without ids, of one that is given nowhere else."""
+    """Return a delivery with notifications of these ids; without ids, of a new one."""
     ids = ids or (f"n{next(_numbers)}",)
     notifications = [
         Notification(id=one, impression_id=f"i-{one}", type=MetricType.DISPLAY, timestamp=1, tokens=["token"])
@@ -128,7 +128,7 @@ class Replies:
 
 
 class Desk:
-    """An outbox and its courier under a clock of their own, and no thread."""
+    """A notification queue and its sender, with a clock that tests move and without a thread."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Desk:
         return [self.outbox.offer(one) for one in deliveries]
 
     def work(self, seconds: float = 1e9) -> float:
-        """Take turns until nothing is left to do, or so much time has gone by. Returns the time that went by."""
+        """Send until nothing is left to do or so much time has passed; return the time that passed."""
         began = self.clock()
         while (wait := self.courier.turn()) is not None:
             left = began + seconds - self.clock()

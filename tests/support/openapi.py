@@ -1,8 +1,8 @@
-"""Requests made from the API's own description, and others that are almost right; and what every answer of an edge has to be.
+"""Requests made from the API's own description, requests that are almost right, and checks of the edge's responses.
 
-schemathesis makes what the description allows and what it forbids. Few of that reach a rule, so most cases are given a query that
-is let through and names of mboxes that the artifact has. Mutants come from the other side: they are good requests with all that
-an edge heeds, spoilt in one or two places.
+schemathesis makes requests that the description allows and requests that it forbids. Few of these reach a rule, so most get a
+valid query and names of mboxes of the artifact. Mutants are good requests with all members that the edge reads, and one or two
+changes.
 """
 
 from __future__ import annotations
@@ -89,14 +89,14 @@ _MENDED: Final = {
 
 @cache
 def operation() -> Any:
-    """`POST /rest/v1/delivery`, of a copy of the description in which its faults are mended."""
+    """Return `POST /rest/v1/delivery`, of a copy of the description without its faults."""
     description = _mended_copy(Path(_folder().name))
     return schemathesis.openapi.from_path(str(description))["/rest/v1/delivery"]["POST"]
 
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Lasts as long as the process: without the files that the description refers to, every answer would pass."""
+    """Return a folder that lasts as long as the process: without the referenced files every response would pass."""
     return tempfile.TemporaryDirectory()
 
 
@@ -113,7 +113,7 @@ def _mended_copy(folder: Path) -> Path:
 
 
 class Prober:
-    """Asks an edge. `statuses` counts the answers, `slowest_s` is the longest wait."""
+    """A client of an edge. `statuses` counts the responses, `slowest_s` is the longest wait."""
 
     def __init__(self, url: str) -> None:
         self.statuses: Counter[int] = Counter()
@@ -123,11 +123,11 @@ class Prober:
         self._session.trust_env = False
 
     def case(self, case: Any) -> None:
-        """Raises for an answer that is none, or that the description does not allow."""
+        """Send a case; raise for no response, or one that the description does not allow."""
         self._check(case, lambda: case.call(base_url=self._url, session=self._session, timeout=LONGEST_S))
 
     def mutant(self, mutant: Mutant) -> None:
-        """As `case`."""
+        """Send a mutant; raise as `case` does."""
         url = f"{self._url}/rest/v1/delivery"
         self._check(
             None,
@@ -154,12 +154,12 @@ class Prober:
 
 
 def check(answer: Any, case: Any | None = None) -> None:
-    """Raises for an answer that the description does not allow, and for every 5xx."""
+    """Raise for a response that the description does not allow, and for every 5xx."""
     (case or operation().Case()).validate_response(answer, checks=_CHECKS)
 
 
 def cases(mboxes: Sequence[str]) -> st.SearchStrategy[Any]:
-    """One half of what the description allows, the other of what it forbids."""
+    """Return requests, one half allowed by the description and the other forbidden."""
     made = st.one_of(*(operation().as_strategy(generation_mode=mode) for mode in GenerationMode))
     return st.builds(_aimed, made, st.sampled_from([_QUERY, _QUERY, None]), st.sampled_from([*mboxes, None]))
 
@@ -185,7 +185,7 @@ class Mutant(NamedTuple):
 
 
 def mutant(seed: int, mboxes: Sequence[str]) -> Mutant:
-    """A good request with other values in it, or with its bytes damaged, or its encoding wrong; sometimes as it was."""
+    """Return a good request with some values, bytes or encodings changed; sometimes unchanged."""
     chance = random.Random(seed)
     document = copy.deepcopy(_good_request(mboxes, chance))
     for _ in range(chance.randint(0, 2)):
@@ -205,7 +205,7 @@ def mutant(seed: int, mboxes: Sequence[str]) -> Mutant:
 
 
 def _good_request(mboxes: Sequence[str], chance: random.Random) -> dict[str, Any]:
-    """One that is answered with 200, with some of all that there is."""
+    """Return a request that gets a 200, with some of all possible members."""
     asked = [
         {"name": name, "index": index, **_DETAILS} for index, name in enumerate(chance.choices(mboxes, k=3))
     ]
@@ -233,7 +233,7 @@ def _good_request(mboxes: Sequence[str], chance: random.Random) -> dict[str, Any
 
 
 def _change(document: Any, chance: random.Random) -> None:
-    """Somewhere in it: another value, one less, or a whole part of it in a place where it does not belong."""
+    """Change one place: another value, one member less, or a part of the document where it does not belong."""
     places = list(_places(document))
     if not places:
         return

@@ -1,4 +1,4 @@
-"""Another Python, started by a test: it finds what this one finds."""
+"""Environment of a Python process that a test starts: it imports the modules that this process does."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import sys
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The variables to start it with."""
+    """Return the environment variables of the process."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}

@@ -1,4 +1,4 @@
-"""A system that really refuses new threads, for a while."""
+"""A system that refuses new threads for a while."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def refusing_threads() -> Iterator[None]:
-    """Leave the process no room for the stack of another thread. Needs Linux."""
+    """Leave the process no memory for the stack of another thread. Needs Linux."""
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_AS)
