@@ -100,7 +100,6 @@ DOUBLE_CLASSES: set[str] = {
     "Line",
     "Option",
     "Share",
-    "Verdict",
     "Visitor",
 }
 

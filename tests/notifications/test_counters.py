@@ -33,35 +33,35 @@ steps = st.one_of(
 
 @given(st.lists(steps))
 def test_the_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None:
-    ledger = DeliveryCounters()
+    counters = DeliveryCounters()
     for name, *arguments in taken:
-        if name in ("send", "drop") and arguments[-1] > ledger.state.pending:  # type: ignore[operator]
+        if name in ("send", "drop") and arguments[-1] > counters.state.pending:  # type: ignore[operator]
             continue  # what is not there cannot go
-        getattr(ledger, str(name))(*arguments)
-        assert balanced(ledger.state)
+        getattr(counters, str(name))(*arguments)
+        assert balanced(counters.state)
 
 
 def test_a_state_that_was_read_stays_as_it_was() -> None:
-    ledger = DeliveryCounters()
-    ledger.refuse("queue_full", 2)
-    before = ledger.state
+    counters = DeliveryCounters()
+    counters.refuse("queue_full", 2)
+    before = counters.state
     copy = msgspec.structs.replace(before, dropped=dict(before.dropped))
-    ledger.refuse("queue_full", 3)
-    ledger.accept(1)
-    ledger.drop("queue_full", 1)
+    counters.refuse("queue_full", 3)
+    counters.accept(1)
+    counters.drop("queue_full", 1)
     assert before == copy
-    assert ledger.state.dropped == {"queue_full": 6}
+    assert counters.state.dropped == {"queue_full": 6}
 
 
 def test_each_step_moves_what_its_name_says() -> None:
-    ledger = DeliveryCounters()
-    ledger.accept(5)
-    ledger.recover(2)
-    ledger.send(3)
-    ledger.drop("rejected", 1, "400 Bad Request")
-    ledger.refuse("queue_full", 4)
-    ledger.retry()
-    assert ledger.state == NotifierStats(
+    counters = DeliveryCounters()
+    counters.accept(5)
+    counters.recover(2)
+    counters.send(3)
+    counters.drop("rejected", 1, "400 Bad Request")
+    counters.refuse("queue_full", 4)
+    counters.retry()
+    assert counters.state == NotifierStats(
         accepted=11,
         sent=3,
         pending=3,
@@ -73,15 +73,15 @@ def test_each_step_moves_what_its_name_says() -> None:
 
 
 def test_lost_telemetry_is_counted_apart_from_notifications() -> None:
-    ledger = DeliveryCounters()
-    ledger.accept(0)
-    ledger.drop("expired", 0, "timed out")
-    ledger.refuse("queue_full", 0)
-    assert ledger.state == NotifierStats(telemetry_dropped=2, last_error="timed out")
+    counters = DeliveryCounters()
+    counters.accept(0)
+    counters.drop("expired", 0, "timed out")
+    counters.refuse("queue_full", 0)
+    assert counters.state == NotifierStats(telemetry_dropped=2, last_error="timed out")
 
 
 def test_a_failure_that_will_be_repeated_moves_nothing() -> None:
-    ledger = DeliveryCounters()
-    ledger.accept(1)
-    ledger.fail("503 Service Unavailable")
-    assert ledger.state == NotifierStats(accepted=1, pending=1, last_error="503 Service Unavailable")
+    counters = DeliveryCounters()
+    counters.accept(1)
+    counters.fail("503 Service Unavailable")
+    assert counters.state == NotifierStats(accepted=1, pending=1, last_error="503 Service Unavailable")

@@ -138,7 +138,7 @@ def test_retry_after_of_a_host_is_obeyed_whatever_other_hosts_do() -> None:
 
 
 def test_retries_of_one_host_are_not_paid_by_another() -> None:
-    policy = RetryPolicy(doubt_after=1000, budget_per_s=0.0001)
+    policy = RetryPolicy(suspect_after=1000, budget_per_s=0.0001)
     desk = known(Desk(by_host(c44=answer(500)), policy=policy, random=lambda: 0.0), "44")
     desk.offer(*(delivery(cluster="44") for _ in range(30)))
     desk.work(0.001)
@@ -150,7 +150,7 @@ def test_retries_of_one_host_are_not_paid_by_another() -> None:
 
 
 def test_successes_elsewhere_are_no_strike_against_what_a_dead_host_did_not_take() -> None:
-    desk = known(Desk(by_host(c44=LATE), policy=RetryPolicy(max_strikes=3)), "44")
+    desk = known(Desk(by_host(c44=LATE), policy=RetryPolicy(max_isolated_failures=3)), "44")
     desk.offer(delivery("patient", cluster="44"))
     for _ in range(60):
         desk.offer(delivery())
@@ -164,7 +164,7 @@ def test_successes_elsewhere_are_no_strike_against_what_a_dead_host_did_not_take
 def begin_calls(desk: Desk) -> list[str | None]:
     """Begin as many calls as are allowed at a time; the clusters that they go to."""
     begun = []
-    while isinstance(taken := desk.outbox.take(desk.clock()), QueueEntry):
+    while isinstance(taken := desk.queue.take(desk.clock()), QueueEntry):
         begun.append(taken.host)
     return begun
 
@@ -225,7 +225,7 @@ def test_failing_host_takes_no_room_of_others() -> None:
     desk.work(5.0)
     desk.offer(*(delivery() for _ in range(90)))
     assert desk.offer(*(delivery(cluster="44") for _ in range(5))) == [False] * 5
-    assert desk.outbox._own.held == 90
+    assert desk.queue._own.held == 90
 
 
 def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
@@ -233,7 +233,7 @@ def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
     desk.offer(*(delivery() for _ in range(100)))
     desk.offer(*(delivery(cluster="44") for _ in range(100)))
     desk.offer(*(delivery(cluster="35") for _ in range(100)))
-    held = sorted(queue.held for queue in desk.outbox._queues.values())
+    held = sorted(queue.held for queue in desk.queue._queues.values())
     assert held[0] >= 32
     assert sum(held) == 100
     assert balanced(desk.stats)
@@ -252,5 +252,5 @@ def test_memory_of_queues_and_hosts_is_bounded() -> None:
         desk.offer(delivery(cluster=str(number)))
         desk.work(0.001)
     assert desk.stats.sent == 999
-    assert len(desk.outbox._queues) == 1
-    assert len(desk.outbox._destinations) <= 64
+    assert len(desk.queue._queues) == 1
+    assert len(desk.queue._destinations) <= 64

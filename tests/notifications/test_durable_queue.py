@@ -24,7 +24,7 @@ from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.counters import REJECTED
 from targetry.notifications.durable_queue import DurableQueue
 from targetry.notifications.queue_entry import QueueEntry
-from targetry.notifications.response import only
+from targetry.notifications.response import keep_notifications
 from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
 from targetry.notifications.spool_writer import SpoolWriter
@@ -47,16 +47,16 @@ class Schedule:
         self.is_disk_full = False
         clusters = ClusterDirectory(self.clock)
         clusters.add(CLUSTER)
-        self.outbox = DurableQueue(
+        self.queue = DurableQueue(
             limit=limit,
             max_bytes=1 << 30,
-            policy=RetryPolicy(max_strikes=1 << 30),
+            policy=RetryPolicy(max_isolated_failures=1 << 30),
             random=lambda: 0.0,
             clusters=clusters,
             clock=self.clock,
         )
-        self.scribe = SpoolWriter(
-            self.outbox,
+        self.writer = SpoolWriter(
+            self.queue,
             folder,
             address=ADDRESS,
             build_request=build_request,
@@ -65,7 +65,7 @@ class Schedule:
             reported=set(),
             clock=self.clock,
         )
-        spool = self.scribe._look_at_folder(None)
+        spool = self.writer._open_and_adopt(None)
         assert spool is not None
         self.spool = spool
         self.file: Any = ScheduledSpool(spool, self)
@@ -87,15 +87,15 @@ class Schedule:
 
     def perform(self, step: str) -> None:
         getattr(self, step)()
-        assert balanced(self.outbox.stats())
-        for queue in self.outbox._queues.values():
+        assert balanced(self.queue.stats())
+        for queue in self.queue._queues.values():
             assert min(queue.on_disk, queue.notifications_on_disk, queue.held, queue.size) >= 0
 
     def proceed(self) -> None: ...
 
     def turn(self) -> None:
         """Let the `SpoolWriter` write what is new, delete what is settled and read what there is room for."""
-        assert self.scribe._turn(self.file) is self.file
+        assert self.writer._write_and_fetch(self.file) is self.file
 
     def offer_own(self) -> None:
         self._offer(None)
@@ -109,10 +109,10 @@ class Schedule:
     def _offer(self, cluster: str | None, count: int = 1) -> None:
         ids = [f"n{len(self.offered) + number}" for number in range(count)]
         self.offered.update(ids)
-        self.outbox.offer(delivery(*ids, cluster=cluster))
+        self.queue.offer(delivery(*ids, cluster=cluster))
 
     def take(self) -> None:
-        entry = self.outbox.take(self.clock())
+        entry = self.queue.take(self.clock())
         if isinstance(entry, QueueEntry):
             assert entry.encode(build_request) is None
             self.calls.append(entry)
@@ -127,14 +127,14 @@ class Schedule:
         if self.calls:
             entry = self.calls.pop(index)
             self.received.update(ids_in(entry.body))
-            self.outbox.sent(entry, self.clock())
+            self.queue.mark_sent(entry, self.clock())
 
     def send_half(self) -> None:
         if self.calls and len(ids := ids_in(self.calls[0].body)) == 2:
             entry = self.calls.pop(0)
             self.received[ids[0]] += 1
-            assert self.outbox.partly_sent(
-                entry, self.clock(), 1, only(entry.body or b"", frozenset(ids[1:]))
+            assert self.queue.mark_partly_sent(
+                entry, self.clock(), 1, keep_notifications(entry.body or b"", frozenset(ids[1:]))
             )
 
     def fail_oldest(self) -> None:
@@ -146,14 +146,14 @@ class Schedule:
     def _fail(self, index: int) -> None:
         if self.calls:
             entry = self.calls.pop(index)
-            self.outbox.doubted(entry, self.clock(), self.clock(), denied=False)
-            assert self.outbox.failed(entry, "no")
+            self.queue.host_failed(entry, self.clock(), self.clock(), denied=False)
+            assert self.queue.mark_failed(entry, "no")
 
     def reject(self) -> None:
         if self.calls:
             entry = self.calls.pop()
             self.rejected.update(ids_in(entry.body))
-            assert self.outbox.dropped(entry, REJECTED, None)
+            assert self.queue.mark_dropped(entry, REJECTED, None)
 
     def fill_disk(self) -> None:
         self.is_disk_full = True
@@ -169,7 +169,7 @@ class Schedule:
             self.clock.advance(100.0)
             self.take()
             self.send_oldest()
-            if self.outbox.is_empty():
+            if self.queue.is_empty():
                 break
         self.turn()
 
@@ -225,7 +225,7 @@ def scheduled(steps: Sequence[str] = (), *, limit: int = LIMIT) -> Iterator[Sche
 
 def check(schedule: Schedule) -> None:
     """Check that everything was sent once, except what the counters say was dropped."""
-    stats = schedule.outbox.stats()
+    stats = schedule.queue.stats()
     assert (stats.pending, schedule.rows_on_disk) == (0, 0)
     assert set(stats.dropped) <= {"queue_full", "rejected"}
     assert set(schedule.received.values()) <= {1}
@@ -282,7 +282,7 @@ def test_full_disk_does_not_repeat_rows_that_cannot_be_deleted() -> None:
     with scheduled() as schedule:
         schedule.perform_all("offer_own offer_own offer_own turn take take take")
         schedule.perform_all("fill_disk send_newest send_newest fail_oldest")
-        schedule.outbox._take_back(schedule.outbox._own, 0)
+        schedule.queue._unload(schedule.queue._own, 0)
         schedule.perform("turn")
         assert schedule.rows_on_disk == 3
         schedule.drain()
@@ -294,18 +294,18 @@ def test_rows_that_a_readable_file_lacks_are_lost_and_the_others_sent() -> None:
         for _ in range(6):
             schedule.perform_all("offer_own turn")
         schedule.perform_all("offer_cluster offer_pair turn")
-        assert schedule.outbox._own.on_disk == 3
+        assert schedule.queue._own.on_disk == 3
         schedule.spool._connection.execute("DELETE FROM delivery WHERE id IN (5, 8)")
         schedule.drain()
-        stats = schedule.outbox.stats()
+        stats = schedule.queue.stats()
         assert (stats.sent, stats.pending, stats.dropped) == (6, 0, {"spool_lost": 3})
         assert balanced(stats)
         assert schedule.rows_on_disk == 0
-        [message] = schedule.outbox.trouble
+        [message] = schedule.queue.problems
         assert message.startswith("The notification spool lacks rows")
         schedule.perform("offer_own")
         schedule.drain()
-        assert schedule.outbox.stats().sent == 7
+        assert schedule.queue.stats().sent == 7
 
 
 def test_cluster_whose_rows_are_all_missing_holds_up_no_flush() -> None:
@@ -315,9 +315,9 @@ def test_cluster_whose_rows_are_all_missing_holds_up_no_flush() -> None:
         schedule.perform_all("take send_oldest " * 4)
         schedule.spool._connection.execute("DELETE FROM delivery")
         schedule.perform("turn")
-        assert schedule.outbox.is_empty()
-        assert list(schedule.outbox._queues) == [None]
-        assert schedule.outbox.stats().dropped == {"spool_lost": 2}
+        assert schedule.queue.is_empty()
+        assert list(schedule.queue._queues) == [None]
+        assert schedule.queue.stats().dropped == {"spool_lost": 2}
 
 
 def test_page_that_arrives_after_the_end_stays_on_disk() -> None:
@@ -325,16 +325,16 @@ def test_page_that_arrives_after_the_end_stays_on_disk() -> None:
         for _ in range(6):
             schedule.perform_all("offer_own turn")
         schedule.perform_all("take send_oldest " * 4)
-        page = schedule.outbox.next_page()
+        page = schedule.queue.next_page()
         assert page is not None
-        schedule.outbox.end()
+        schedule.queue.end()
         row = schedule.spool.page(None, page.after, page.limit, page.max_bytes)[0]
-        schedule.outbox.paged(page, [QueueEntry(None, row.count, 1, 0.0, body=row.body, row=row.id)])
-        assert (schedule.outbox._held, schedule.outbox.stats().pending) == (0, 2)
+        schedule.queue.add_page(page, [QueueEntry(None, row.count, 1, 0.0, body=row.body, row=row.id)])
+        assert (schedule.queue._held, schedule.queue.stats().pending) == (0, 2)
 
 
 def test_lost_file_without_rows_counts_nothing_as_lost() -> None:
     with scheduled() as schedule:
         schedule.perform_all("offer_own turn")
-        schedule.outbox.lost()
-        assert (schedule.outbox.stats().dropped, schedule.outbox.stats().telemetry_dropped) == ({}, 0)
+        schedule.queue.file_lost()
+        assert (schedule.queue.stats().dropped, schedule.queue.stats().telemetry_dropped) == ({}, 0)

@@ -173,7 +173,7 @@ def test_a_distant_endpoint_is_called_by_several_at_once_and_by_no_more_than_all
 
 
 def test_host_that_does_not_answer_delays_no_other(make: Kit) -> None:
-    """All couriers that may would be waiting for it."""
+    """All senders that may would be waiting for it."""
     gate = Gate()
     api = Api(lambda request: gate(request) if "mboxedge" in request.url else OK)
     notifier = make(api, clusters=clusters_with("44"))
@@ -263,7 +263,7 @@ def test_close_comes_back_in_time_and_drops_what_is_left(make: Kit) -> None:
     notifier.offer(delivery("waiting"))
     notifier.close(0.05)
     assert (notifier.stats().pending, notifier.stats().dropped) == (0, {"closed": 2})
-    make.told.wait_for("notification_failed")  # although the only courier still hangs
+    make.told.wait_for("notification_failed")  # although the only sender still hangs
     gate.opened.set()
     told = make.told.last("notification_failed")
     assert (told["reason"], told["count"], sorted(told["notification_ids"])) == (
@@ -768,7 +768,7 @@ def test_a_backlog_larger_than_the_queue_waits_on_disk(make: Kit, tmp_path: Path
     for n in range(200):
         while not notifier.offer(one := delivery(f"{n:03}")):
             refused += one.count
-            threading.Event().wait(0.001)  # until the scribe has written some
+            threading.Event().wait(0.001)  # until the writer has written some
     assert notifier.stats().pending == 200
     api.reply = OK
     assert notifier.flush(LONG_S)
@@ -853,9 +853,9 @@ def test_backlog_of_a_dead_host_on_disk_leaves_the_others_alone(make: Kit, tmp_p
     until(lambda: notifier.stats().sent == 60)
     assert set(api.received) == {f"own{n}" for n in range(10)} | {f"new{n}" for n in range(50)}
     assert notifier.stats().pending == 300
-    assert notifier._outbox._held <= 20
+    assert notifier._queue._held <= 20
     api.reply = OK
-    notifier._outbox.hurry()
+    notifier._queue.skip_backoff()
     assert notifier.flush(LONG_S)
     assert len(api.received) == 360
     assert set(api.received.values()) == {1}
@@ -884,7 +884,7 @@ def test_host_that_dies_while_its_backlog_is_paged_makes_room(make: Kit, tmp_pat
     until(lambda: notifier.stats().sent >= 100)
     api.reply = OK
     assert notifier.flush(LONG_S)
-    # An offer that meets the scribe at work returns True, and may be refused a moment later.
+    # An offer that meets the writer at work returns True, and may be refused a moment later.
     refused = 300 - len(api.received)
     assert notifier.stats().dropped.get("queue_full", 0) >= refused
     assert all(api.received[f"own{number}"] for number in range(100)) or refused
@@ -924,13 +924,13 @@ def test_urls_of_others_in_a_spool_are_dropped_and_counted(make: Kit, tmp_path: 
     make.told.wait_for("notification_failed")
 
 
-@pytest.mark.parametrize("trouble", ["no folder", "full"])
+@pytest.mark.parametrize("problems", ["no folder", "full"])
 def test_without_a_disk_it_goes_on_in_memory_and_says_so_once(
-    make: Kit, tmp_path: Path, trouble: str
+    make: Kit, tmp_path: Path, problems: str
 ) -> None:
     (tmp_path / "file").touch()
     api = Api()
-    if trouble == "full":
+    if problems == "full":
         notifier = make(api, spool_path=tmp_path / "spool", spool_bytes=10)
     else:
         notifier = make(api, spool_path=tmp_path / "file" / "spool")

@@ -36,14 +36,14 @@ def test_room_is_made_when_a_delivery_is_settled() -> None:
 def test_a_delivery_under_way_still_takes_its_room() -> None:
     desk = Desk(limit=1)
     desk.offer(delivery())
-    assert isinstance(desk.outbox.take(0.0), QueueEntry)
+    assert isinstance(desk.queue.take(0.0), QueueEntry)
     assert desk.offer(delivery()) == [False]
 
 
 def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() -> None:
     desk = Desk()
     with (
-        desk.outbox._holding
+        desk.queue._holding
     ):  # a signal handler that interrupts an offer finds it like this, in its own thread
         assert desk.offer(delivery("a")) == [True]
         assert (desk.stats.accepted, desk.stats.pending) == (1, 1)
@@ -54,20 +54,20 @@ def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() ->
 
 def test_an_offer_made_beside_the_lock_is_bounded_too() -> None:
     desk = Desk(limit=2)
-    with desk.outbox._holding:
+    with desk.queue._holding:
         desk.offer(*(delivery() for _ in range(5)))
     assert (desk.stats.pending, desk.stats.dropped) == (2, {"queue_full": 3})
 
 
 def test_what_is_handed_over_is_counted_and_bounded_at_every_moment() -> None:
     desk = Desk(limit=1000)
-    with desk.outbox._holding:
+    with desk.queue._holding:
         accepted = 0
         for number in range(1, 301):
-            accepted += desk.outbox.offer(delivery())
+            accepted += desk.queue.offer(delivery())
             assert balanced(desk.stats)
             assert desk.stats.accepted == number
-        assert accepted == len(desk.outbox._handed_over) == 256
+        assert accepted == len(desk.queue._handed_over) == 256
         assert (desk.stats.pending, desk.stats.dropped) == (256, {"queue_full": 44})
     assert (desk.stats.accepted, desk.stats.pending, desk.stats.dropped) == (300, 256, {"queue_full": 44})
     desk.work()
@@ -79,28 +79,28 @@ def test_what_is_handed_over_is_counted_and_bounded_at_every_moment() -> None:
 def test_what_is_handed_over_counts_towards_the_limit() -> None:
     desk = Desk(limit=10)
     desk.offer(*(delivery() for _ in range(6)))
-    with desk.outbox._holding:
+    with desk.queue._holding:
         desk.offer(*(delivery() for _ in range(10)))
         assert (desk.stats.pending, desk.stats.dropped) == (10, {"queue_full": 6})
 
 
 def test_an_offer_takes_in_little_of_what_others_handed_over() -> None:
     desk = Desk()
-    with desk.outbox._lock:
+    with desk.queue._lock:
         desk.offer(*(delivery() for _ in range(100)))
     desk.offer(delivery())
-    assert len(desk.outbox._handed_over) == 100 - 4
-    assert desk.outbox.has_work
-    assert desk.outbox.bell.wait(0)
+    assert len(desk.queue._handed_over) == 100 - 4
+    assert desk.queue.has_work
+    assert desk.queue.wakeup.wait(0)
     desk.work()
     assert desk.stats.sent == 101
 
 
 def test_what_was_handed_over_before_the_close_is_sent() -> None:
     desk = Desk()
-    with desk.outbox._lock:
+    with desk.queue._lock:
         desk.offer(delivery("before"))
-        desk.outbox.shut = True
+        desk.queue.closed = True
         desk.offer(delivery("after"))
     desk.work()
     assert dict(desk.api.received) == {"before": 1}
@@ -110,11 +110,11 @@ def test_what_was_handed_over_before_the_close_is_sent() -> None:
 def test_closing_in_a_signal_handler_that_interrupted_an_offer_comes_back() -> None:
     desk = Desk()
     desk.offer(delivery())
-    with desk.outbox._holding:
-        assert not desk.outbox.is_empty()
-        desk.outbox.end()
-    assert desk.stats.pending == 1  # for a courier, who is the next to get the lock
-    desk.outbox.sweep()
+    with desk.queue._holding:
+        assert not desk.queue.is_empty()
+        desk.queue.end()
+    assert desk.stats.pending == 1  # for a sender, who is the next to get the lock
+    desk.queue.drop_pending()
     assert desk.stats.dropped == {"closed": 1}
 
 
@@ -158,7 +158,7 @@ def test_an_offer_of_something_odd_does_not_raise(notification: Notification) ->
 
 def test_nothing_is_accepted_after_the_end() -> None:
     desk = Desk()
-    desk.outbox.end()
+    desk.queue.end()
     assert desk.offer(delivery()) == [False]
     assert desk.stats.dropped == {"closed": 1}
 
@@ -166,14 +166,14 @@ def test_nothing_is_accepted_after_the_end() -> None:
 def test_what_is_pending_at_the_end_is_dropped_wherever_it_is() -> None:
     desk = Desk()
     desk.offer(*(delivery() for _ in range(3)))
-    under_way = desk.outbox.take(0.0)
-    failed = desk.outbox.take(0.0)
+    under_way = desk.queue.take(0.0)
+    failed = desk.queue.take(0.0)
     assert isinstance(under_way, QueueEntry)
     assert isinstance(failed, QueueEntry)
-    desk.outbox.failed(failed, "no")
-    desk.outbox.end()
+    desk.queue.mark_failed(failed, "no")
+    desk.queue.end()
     assert (desk.stats.pending, desk.stats.dropped) == (0, {"closed": 3})
-    desk.outbox.sent(under_way, 0.0)  # too late: it is in the books as dropped
+    desk.queue.mark_sent(under_way, 0.0)  # too late: it is in the books as dropped
     assert (desk.stats.sent, desk.stats.dropped) == (0, {"closed": 3})
 
 
@@ -190,9 +190,7 @@ def test_waiting_ends_when_the_last_one_is_settled() -> None:
     desk = Desk()
     desk.offer(delivery(), delivery())
     done: list[bool] = []
-    waiter = threading.Thread(
-        target=lambda: done.append(desk.outbox.wait_until(desk.outbox.is_empty, LONG_S))
-    )
+    waiter = threading.Thread(target=lambda: done.append(desk.queue.wait_until(desk.queue.is_empty, LONG_S)))
     waiter.start()
     desk.work()
     waiter.join(LONG_S)
@@ -202,4 +200,4 @@ def test_waiting_ends_when_the_last_one_is_settled() -> None:
 def test_waiting_for_what_does_not_come_ends_too() -> None:
     desk = Desk()
     desk.offer(delivery())
-    assert not desk.outbox.wait_until(desk.outbox.is_empty, 0.01)
+    assert not desk.queue.wait_until(desk.queue.is_empty, 0.01)

@@ -7,9 +7,20 @@ import pytest
 
 from support.background_fakes import answer
 from support.notifier import delivery, ids_in
-from targetry.notifications.response import Verdict, classify_response, notification_ids, only, unprocessed
+from targetry.notifications.response import (
+    ResponseMeaning,
+    classify_response,
+    keep_notifications,
+    notification_ids,
+    unprocessed_ids,
+)
 
-SENT, AGAIN, REJECTED, DENIED = Verdict.SENT, Verdict.AGAIN, Verdict.REJECTED, Verdict.DENIED
+SENT, RETRY, REJECTED, DENIED = (
+    ResponseMeaning.SENT,
+    ResponseMeaning.RETRY,
+    ResponseMeaning.REJECTED,
+    ResponseMeaning.DENIED,
+)
 REQUEST = delivery("a", "b", "c").request.to_json().encode()
 
 
@@ -17,18 +28,18 @@ REQUEST = delivery("a", "b", "c").request.to_json().encode()
     ("status", "meaning"),
     [
         *[(status, SENT) for status in (200, 202, 204, 206)],
-        *[(status, AGAIN) for status in (408, 429, 500, 502, 503, 504)],
+        *[(status, RETRY) for status in (408, 429, 500, 502, 503, 504)],
         *[(status, DENIED) for status in (401, 403, 404)],
         *[(status, REJECTED) for status in (301, 304, 400, 405, 409, 410, 413, 415, 422, 501, 505)],
     ],
 )
-def test_a_status_has_one_meaning(status: int, meaning: Verdict) -> None:
+def test_a_status_has_one_meaning(status: int, meaning: ResponseMeaning) -> None:
     assert classify_response(answer(status)) is meaning
 
 
 @pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"{", b"[1]", b'"ok"', b"\xff"])
 def test_a_yes_that_the_api_cannot_have_said_is_none(body: bytes) -> None:
-    assert classify_response(answer(200, body)) is AGAIN
+    assert classify_response(answer(200, body)) is RETRY
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"status":200,"notifications":[{"id":"a","x":1}]}'])
@@ -49,11 +60,11 @@ def test_a_yes_of_the_api_is_one(body: bytes) -> None:
     ids=["empty", "no list", "null", "all", "some", "none"],
 )
 def test_ids_that_an_answer_leaves_out_were_not_processed(said: bytes, missing: list[str]) -> None:
-    assert unprocessed(REQUEST, answer(200, said)) == missing
+    assert unprocessed_ids(REQUEST, answer(200, said)) == missing
 
 
 def test_a_request_can_be_cut_down_to_some_of_its_notifications() -> None:
-    before, after = msgspec.json.decode(REQUEST), msgspec.json.decode(only(REQUEST, ["c", "a"]))
+    before, after = msgspec.json.decode(REQUEST), msgspec.json.decode(keep_notifications(REQUEST, ["c", "a"]))
     assert [one["id"] for one in after["notifications"]] == ["a", "c"]
     assert after["notifications"][0] == before["notifications"][0]
     assert {**after, "notifications": None} == {**before, "notifications": None}

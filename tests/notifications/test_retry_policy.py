@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from targetry.notifications.retry_policy import RetryPolicy, RetryState
 
 
-def throttle(random: float = 1.0, **policy: float) -> RetryState:
+def retry_state(random: float = 1.0, **policy: float) -> RetryState:
     """One that doubts at the first failure, unless said."""
-    return RetryState(RetryPolicy(**{"doubt_after": 1} | policy), lambda: random)  # type: ignore[arg-type]
+    return RetryState(RetryPolicy(**{"suspect_after": 1} | policy), lambda: random)  # type: ignore[arg-type]
 
 
 def fail(one: RetryState, times: int) -> list[float]:
@@ -25,19 +25,19 @@ def fail(one: RetryState, times: int) -> list[float]:
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    assert fail(throttle(), 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert fail(retry_state(), 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_one_failure_holds_up_only_its_own_repetition() -> None:
-    one = throttle(doubt_after=3)
+    one = retry_state(suspect_after=3)
     one.failed(0.0, 0.0)
-    assert not one.in_doubt
+    assert not one.is_suspect
     assert one.wait(0.0) == 0
     assert one.wait_for_retry(0.0) == 0.5
 
 
 def test_failures_between_successes_never_put_the_endpoint_in_doubt() -> None:
-    one = throttle(doubt_after=3)
+    one = retry_state(suspect_after=3)
     for second in range(1000):
         one.failed(second, second)
         one.failed(second + 0.1, second + 0.1)
@@ -46,39 +46,39 @@ def test_failures_between_successes_never_put_the_endpoint_in_doubt() -> None:
 
 
 def test_a_few_failures_in_a_row_hold_up_everybody() -> None:
-    one = throttle(doubt_after=3)
+    one = retry_state(suspect_after=3)
     assert fail(one, 4) == [0, 0, 2, 4]
-    assert one.in_doubt
+    assert one.is_suspect
 
 
 def test_jitter_reaches_down_to_nothing() -> None:
-    assert fail(throttle(random=0.0), 3) == [0, 0, 0]
+    assert fail(retry_state(random=0.0), 3) == [0, 0, 0]
 
 
 def test_a_thousand_failures_overflow_nothing() -> None:
-    assert fail(throttle(), 1000)[-1] == 30
+    assert fail(retry_state(), 1000)[-1] == 30
 
 
 def test_a_success_ends_the_waiting_and_begins_the_count_anew() -> None:
-    one = throttle()
+    one = retry_state()
     fail(one, 5)
     one.succeeded(started=100.0)
-    assert not one.in_doubt
+    assert not one.is_suspect
     assert one.wait(100.0) == 0
     one.failed(100.0, 100.0)
     assert one.wait(100.0) == 0.5
 
 
 def test_a_success_that_is_older_than_the_failure_says_nothing() -> None:
-    one = throttle()
+    one = retry_state()
     one.failed(started=2.0, now=3.0)
     one.succeeded(started=1.0)
-    assert one.in_doubt
+    assert one.is_suspect
     assert one.wait(3.0) == 0.5
 
 
 def test_calls_that_fail_together_are_one_failure() -> None:
-    one = throttle()
+    one = retry_state()
     for _ in range(8):
         one.failed(started=1.0, now=4.0)
     assert one.wait(4.0) == 0.5
@@ -91,20 +91,20 @@ def test_calls_that_fail_together_are_one_failure() -> None:
 )
 def test_the_wait_that_the_server_asks_for_is_kept_to_a_limit(asked: float, waited: float) -> None:
     one = RetryState(
-        RetryPolicy(doubt_after=1), iter([1.0, 0.0]).__next__
+        RetryPolicy(suspect_after=1), iter([1.0, 0.0]).__next__
     )  # the second is for the server's number
     one.failed(0.0, 0.0, retry_after=asked)
     assert one.wait(0.0) == waited
 
 
 def test_a_fleet_that_is_told_one_number_does_not_come_back_at_once() -> None:
-    one = throttle(random=1.0)
+    one = retry_state(random=1.0)
     one.failed(0.0, 0.0, retry_after=100.0)
     assert one.wait(0.0) == pytest.approx(110)
 
 
 def test_being_denied_slows_down_to_an_hour_and_never_stops() -> None:
-    one, now, waits = throttle(random=0.0), 0.0, []
+    one, now, waits = retry_state(random=0.0), 0.0, []
     for _ in range(9):
         one.denied(now, now)
         waits.append(one.wait(now))
@@ -113,44 +113,44 @@ def test_being_denied_slows_down_to_an_hour_and_never_stops() -> None:
 
 
 def test_hurry_cuts_a_wait_of_ours() -> None:
-    one = throttle()
+    one = retry_state()
     fail(one, 5)
-    one.hurry()
+    one.skip_backoff()
     assert one.wait(0.0) == 0
 
 
 @pytest.mark.parametrize("kind", ["asked", "denied"])
 def test_hurry_does_not_cut_a_wait_that_the_server_caused(kind: str) -> None:
-    one = throttle(random=0.0)
+    one = retry_state(random=0.0)
     if kind == "asked":
         one.failed(0.0, 0.0, retry_after=60.0)
     else:
         one.denied(0.0, 0.0)
-    one.hurry()
+    one.skip_backoff()
     assert one.wait(0.0) == 60
 
 
 def test_hurry_cuts_a_wait_of_ours_that_came_after_one_of_the_servers() -> None:
-    one = throttle()
+    one = retry_state()
     one.failed(0.0, 0.0, retry_after=5.0)
     one.failed(100.0, 100.0)
-    one.hurry()
+    one.skip_backoff()
     assert one.wait(100.0) == 0
 
 
 def test_ten_retries_are_paid_for_and_the_next_waits_for_a_second() -> None:
-    one = throttle()
+    one = retry_state()
     for _ in range(10):
         assert one.wait_for_retry(0.0) == 0
-        one.pay(0.0)
+        one.spend_retry(0.0)
     assert one.wait_for_retry(0.0) == 1.0
     assert one.wait_for_retry(1.0) == 0
 
 
 def test_ten_successes_pay_for_one_retry() -> None:
-    one = throttle()
+    one = retry_state()
     for _ in range(10):
-        one.pay(0.0)
+        one.spend_retry(0.0)
     for _ in range(10):
         one.succeeded(0.0)
     assert one.wait_for_retry(0.0) == 0
@@ -158,13 +158,13 @@ def test_ten_successes_pay_for_one_retry() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 0.05)), max_size=300))
 def test_retries_are_a_tenth_of_successes_and_one_a_second_at_most(calls: list[tuple[bool, float]]) -> None:
-    one, now, successes, retries = throttle(), 0.0, 0, 0
+    one, now, successes, retries = retry_state(), 0.0, 0, 0
     for succeeds, pause in calls:
         now += pause
         if succeeds:
             one.succeeded(now)
             successes += 1
         elif one.wait_for_retry(now) == 0:
-            one.pay(now)
+            one.spend_retry(now)
             retries += 1
     assert retries <= 10 + 0.1 * successes + now + 1e-6

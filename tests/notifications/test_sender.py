@@ -78,12 +78,12 @@ def test_what_may_pass_is_tried_again_with_the_same_ids(failure: Reply) -> None:
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
 def test_what_was_refused_is_not_tried_again(status: int) -> None:
-    desk = Desk(answer(status, b"no such token", reason="Refused"))
+    desk = Desk(answer(status, b"no such token", reason="RefusedDeliveries"))
     desk.offer(delivery("a", "b"))
     desk.work()
     assert len(desk.api.requests) == 1
     assert desk.stats.dropped == {"rejected": 2}
-    assert desk.stats.last_error == f"{status} Refused"
+    assert desk.stats.last_error == f"{status} RefusedDeliveries"
 
 
 def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:
@@ -150,12 +150,12 @@ def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
 
 
 def test_while_in_doubt_there_is_one_call_at_a_time() -> None:
-    desk = Desk(DOWN, policy=RetryPolicy(doubt_after=1))
+    desk = Desk(DOWN, policy=RetryPolicy(suspect_after=1))
     desk.offer(*(delivery() for _ in range(3)))
-    desk.courier.turn()
+    desk.sender.step()
     desk.clock.advance(0.5)
-    assert isinstance(desk.outbox.take(desk.clock()), QueueEntry)
-    assert desk.outbox.take(desk.clock()) is None
+    assert isinstance(desk.queue.take(desk.clock()), QueueEntry)
+    assert desk.queue.take(desk.clock()) is None
 
 
 def test_an_outage_costs_no_delivery_however_long_it_lasts() -> None:
@@ -202,7 +202,7 @@ def test_only_what_was_not_processed_is_sent_again() -> None:
 
 
 def test_what_is_never_processed_is_given_up_and_told() -> None:
-    desk = Desk(answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_strikes=3))
+    desk = Desk(answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_isolated_failures=3))
     desk.offer(delivery("a", "b"))
     desk.work()
     assert (desk.stats.sent, desk.stats.dropped) == (1, {"unprocessed": 1})
@@ -296,9 +296,11 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = Desk(limit=4, max_bytes=20_000, policy=RetryPolicy(max_strikes=3, max_age_s=5000))
+        self.desk = Desk(
+            limit=4, max_bytes=20_000, policy=RetryPolicy(max_isolated_failures=3, max_age_s=5000)
+        )
         self.offered = 0
-        self.flights: list[QueueEntry] = []
+        self.in_flight: list[QueueEntry] = []
 
     @rule(ids=st.integers(0, 3))
     def offer(self, ids: int) -> None:
@@ -307,27 +309,27 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     @rule(ids=st.integers(1, 3))
     def offer_while_the_lock_is_held(self, ids: int) -> None:
-        with self.desk.outbox._holding:
+        with self.desk.queue._holding:
             self.offer(ids)
 
     @rule(reply=replies)
-    def turn(self, reply: Reply) -> None:
+    def step(self, reply: Reply) -> None:
         self.desk.api.reply = reply
-        self.desk.courier.turn()
+        self.desk.sender.step()
 
     @rule()
     def begin_a_call(self) -> None:
-        if isinstance(taken := self.desk.outbox.take(self.desk.clock()), QueueEntry):
-            self.flights.append(taken)
+        if isinstance(taken := self.desk.queue.take(self.desk.clock()), QueueEntry):
+            self.in_flight.append(taken)
 
     @rule(succeeds=st.booleans())
     def end_a_call(self, succeeds: bool) -> None:
-        if self.flights and succeeds:
-            self.desk.outbox.sent(self.flights.pop(), self.desk.clock())
-        elif self.flights:
-            entry = self.flights.pop()
-            if not self.desk.outbox.failed(entry, "no"):
-                self.desk.outbox.dropped(entry, "expired", "no")
+        if self.in_flight and succeeds:
+            self.desk.queue.mark_sent(self.in_flight.pop(), self.desk.clock())
+        elif self.in_flight:
+            entry = self.in_flight.pop()
+            if not self.desk.queue.mark_failed(entry, "no"):
+                self.desk.queue.mark_dropped(entry, "expired", "no")
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 60.0, 1000.0]))
     def time_goes_by(self, seconds: float) -> None:
@@ -335,28 +337,28 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0, 5.0]))
     def flush(self, seconds: float) -> None:
-        self.desk.outbox.hurry()
+        self.desk.queue.skip_backoff()
         self.desk.work(seconds)
 
     @rule()
     def end(self) -> None:
-        self.desk.outbox.end()
+        self.desk.queue.end()
         assert self.desk.stats.pending == 0
 
     @invariant()
     def the_books_are_right(self) -> None:
         assert balanced(self.desk.stats)
         assert self.desk.stats.accepted == self.offered
-        assert self.desk.outbox._held <= 4
-        assert self.desk.outbox._bytes <= 20_000
+        assert self.desk.queue._held <= 4
+        assert self.desk.queue._bytes <= 20_000
 
     def teardown(self) -> None:
-        self.desk.outbox.end()
-        for entry in self.flights:
-            self.desk.outbox.sent(entry, 0.0)
+        self.desk.queue.end()
+        for entry in self.in_flight:
+            self.desk.queue.mark_sent(entry, 0.0)
         assert balanced(self.desk.stats)
         assert self.desk.stats.pending == 0
-        assert self.desk.outbox.size == 0
+        assert self.desk.queue.size == 0
 
 
 TestAnyOrderOfThings = AnyOrderOfThings.TestCase
@@ -374,7 +376,7 @@ def test_the_answer_is_read_up_to_a_limit() -> None:
         def close(self) -> None: ...
 
     desk = Desk()
-    desk.courier._transport = Curious()
+    desk.sender._transport = Curious()
     desk.offer(delivery())
     desk.work()
     assert limits == [1024 * 1024]
@@ -410,7 +412,7 @@ class Lazy:
 
 def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() -> None:
     desk, lazy = Desk(Replies(DOWN, OK)), Lazy()
-    desk.outbox.offer(lazy)
+    desk.queue.offer(lazy)
     assert lazy.made == 0
     desk.work()
     assert [ids_in(request.body) for request in desk.api.requests] == [["lazy 1"], ["lazy 1"]]
@@ -418,7 +420,7 @@ def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() 
 
 def test_what_cannot_be_made_is_given_up() -> None:
     desk = Desk()
-    desk.outbox.offer(Lazy(fails=True))
+    desk.queue.offer(Lazy(fails=True))
     desk.work()
     assert desk.stats.dropped == {"invalid": 1}
     assert desk.events("notification_failed")[0]["notification_ids"] == []
@@ -427,19 +429,19 @@ def test_what_cannot_be_made_is_given_up() -> None:
 def test_what_is_refused_or_never_tried_is_not_made_for_its_ids() -> None:
     desk, lazies = Desk(limit=1), [Lazy(), Lazy()]
     for lazy in lazies:
-        desk.outbox.offer(lazy)
-    desk.outbox.end()
-    desk.courier.last_words()
+        desk.queue.offer(lazy)
+    desk.queue.end()
+    desk.sender.emit_pending_events()
     assert desk.stats.dropped == {"queue_full": 1, "closed": 1}
     assert [lazy.made for lazy in lazies] == [0, 0]
 
 
 def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
     desk = Desk()
-    desk.outbox.offer(delivery("a"))
-    entry = desk.outbox.take(desk.clock())
+    desk.queue.offer(delivery("a"))
+    entry = desk.queue.take(desk.clock())
     assert isinstance(entry, QueueEntry)
     entry.source, entry.body = None, b""  # as from a damaged file
-    desk.outbox.failed(entry, "once more")
+    desk.queue.mark_failed(entry, "once more")
     desk.work()
     assert (desk.stats.dropped, desk.api.requests) == ({"invalid": 1}, [])

@@ -423,10 +423,10 @@ def test_a_damaged_file_is_an_error_of_ours_and_can_be_set_aside(folder: Folder)
 
 
 def test_a_claim_excludes_others_until_it_is_released(tmp_path: Path) -> None:
-    claim = FileLock(tmp_path / "a.lock")
+    lock = FileLock(tmp_path / "a.lock")
     with pytest.raises(BlockingIOError):
         FileLock(tmp_path / "a.lock")
-    claim.release()
+    lock.release()
     FileLock(tmp_path / "a.lock").remove()
     assert not (tmp_path / "a.lock").exists()
 

@@ -145,7 +145,7 @@ class Desk:
         self.told = Listener()
         self.lines = Lines()
         self.clusters = ClusterDirectory(self.clock)
-        self.outbox = NotificationQueue(
+        self.queue = NotificationQueue(
             limit=limit,
             max_bytes=max_bytes,
             policy=policy or RetryPolicy(),
@@ -153,8 +153,8 @@ class Desk:
             clusters=self.clusters,
             clock=self.clock,
         )
-        self.courier = NotificationSender(
-            self.outbox,
+        self.sender = NotificationSender(
+            self.queue,
             self.api,
             address=ADDRESS,
             build_request=build_request,
@@ -168,15 +168,15 @@ class Desk:
 
     @property
     def stats(self) -> NotifierStats:
-        return self.outbox.stats()
+        return self.queue.stats()
 
     def offer(self, *deliveries: Delivery) -> list[bool]:
-        return [self.outbox.offer(one) for one in deliveries]
+        return [self.queue.offer(one) for one in deliveries]
 
     def work(self, seconds: float = 1e9) -> float:
         """Send until nothing is left to do or so much time has passed; return the time that passed."""
         began = self.clock()
-        while (wait := self.courier.turn()) is not None:
+        while (wait := self.sender.step()) is not None:
             left = began + seconds - self.clock()
             self.clock.advance(min(wait, left))
             if wait >= left:

@@ -1,7 +1,7 @@
 """The books of the notifier: accepted = sent + pending + dropped, at every moment.
 
 The state of the books is one immutable value that is replaced in one assignment, so whoever reads it, from
-whatever thread or signal handler, reads a whole one. Writing is for the holder of the outbox's lock.
+whatever thread or signal handler, reads a whole one. Writing is for the holder of the queue's lock.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class NotifierStats(msgspec.Struct, frozen=True):
 
     `accepted`: all that were ever taken into the books, refused ones and `recovered` ones (left on disk by an earlier
     process) among them. It always equals `sent + pending + sum(dropped.values())`. `dropped` is by reason, see
-    `ledger`. `retries` counts calls that repeated an earlier one. Deliveries that hold telemetry only count 0
+    `counters`. `retries` counts calls that repeated an earlier one. Deliveries that hold telemetry only count 0
     notifications: `telemetry_dropped` is the number of those that were lost.
     """
 

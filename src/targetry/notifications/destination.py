@@ -15,10 +15,10 @@ from targetry.notifications.retry_policy import RetryState
 class Destination:
     """One host: when it may be called, and how many calls are under way."""
 
-    __slots__ = ("calls", "successes", "throttle")
+    __slots__ = ("calls", "retry_state", "successes")
 
-    def __init__(self, throttle: RetryState) -> None:
-        self.throttle = throttle
+    def __init__(self, retry_state: RetryState) -> None:
+        self.retry_state = retry_state
         self.calls = 0
         self.successes = 0
 
@@ -72,7 +72,7 @@ class ClusterQueue:
             self.ready = deque(sorted((*self.failed, *self.ready), key=_row))
             self.failed.clear()
 
-    def take_back(self) -> QueueEntry | None:
+    def unload_newest(self) -> QueueEntry | None:
         """Remove the newest entry, if the disk has it and all that follow it; move `cursor` in front of it."""
         ready = self.ready[-1] if self.ready else None
         if ready is not None and ready.row is None:

@@ -1,9 +1,9 @@
-"""An outbox whose deliveries are on disk before they are sent, and whose backlog may stay there.
+"""An queue whose deliveries are on disk before they are sent, and whose backlog may stay there.
 
     handed over → arrivals → disk → ready → in flight → …
 
-A thread of its own, the scribe, moves what arrives to the disk, and back into memory as room is made. The limit of the
-outbox is one on memory: half of it at most is a window on the disk, the rest is for arrivals. Each destination has a window
+A thread of its own, the writer, moves what arrives to the disk, and back into memory as room is made. The limit of the
+queue is one on memory: half of it at most is a window on the disk, the rest is for arrivals. Each destination has a window
 of its own; those of failing hosts are small, so that a backlog of theirs leaves room for the others.
 """
 
@@ -44,9 +44,9 @@ class DurableQueue(NotificationQueue):
     def __init__(self, **options: Any) -> None:
         """`options` are those of `NotificationQueue`."""
         super().__init__(**options)
-        self.scribe_bell = WakeupEvent()
-        self.scribes: set[object] = set()  # at most one
-        self.opening = False  # it is not known yet what an earlier process left
+        self.writer_wakeup = WakeupEvent()
+        self.writers: set[object] = set()  # at most one
+        self.is_recovering = False  # it is not known yet what an earlier process left
         self._window = max(1, self._limit // 2)
         self._window_bytes = self._max_bytes // 2
         self._arrivals: deque[QueueEntry] = deque()
@@ -56,21 +56,21 @@ class DurableQueue(NotificationQueue):
 
     @property
     def has_work(self) -> bool:
-        return super().has_work or self.opening
+        return super().has_work or self.is_recovering
 
     @property
-    def staffed(self) -> bool:
-        return super().staffed and bool(self.scribes)
+    def has_enough_workers(self) -> bool:
+        return super().has_enough_workers and bool(self.writers)
 
     @property
-    def deserted(self) -> bool:
-        return not self.crew and not self.scribes
+    def has_no_workers(self) -> bool:
+        return not self.senders and not self.writers
 
-    def retire(self, crew: set[object], token: object) -> bool:
+    def stop_if_idle(self, workers: set[object], token: object) -> bool:
         # Nothing is left to write; without that, rows of deliveries that were sent would stay on disk.
-        return not (self._settled_rows or self._arrivals) and super().retire(crew, token)
+        return not (self._settled_rows or self._arrivals) and super().stop_if_idle(workers, token)
 
-    def opened(self) -> None:
+    def file_opened(self) -> None:
         """A new file is in use, whose rows are numbered from the start."""
         with self._holding:
             self._newest_row = 0
@@ -78,32 +78,32 @@ class DurableQueue(NotificationQueue):
             for queue in self._queues.values():
                 queue.cursor = 0
 
-    def looked(self) -> None:
+    def recovery_done(self) -> None:
         """What earlier processes left is known."""
         with self._holding:
-            self.opening = False
+            self.is_recovering = False
             if not self.size:
-                self._tell_waiters()
+                self._wake_waiters()
 
-    def recovered(self, backlogs: Sequence[Backlog], newest_row: int) -> None:
+    def add_recovered(self, backlogs: Sequence[Backlog], newest_row: int) -> None:
         """The file has got deliveries that an earlier process left; its newest row is now `newest_row`."""
         with self._holding:
             for backlog in backlogs:
                 queue = self._queues.get(backlog.cluster)
                 if queue is None:
                     queue = self._queues[backlog.cluster] = self._new_queue(backlog.cluster)
-                self.ledger.recover(backlog.notifications)
+                self.counters.recover(backlog.notifications)
                 self.size += backlog.deliveries
-                self._leave_on_disk(queue, backlog.deliveries, backlog.notifications)
+                self._count_on_disk(queue, backlog.deliveries, backlog.notifications)
             self._newest_row = newest_row
 
-    def disowned(self, notifications: int) -> None:
+    def count_foreign(self, notifications: int) -> None:
         """The file had notifications that this client must not send."""
         with self._holding:
             self._count_refused(SPOOL_FOREIGN, notifications, 0)
 
     def is_empty(self) -> bool:
-        return not self.opening and super().is_empty()
+        return not self.is_recovering and super().is_empty()
 
     def take_arrivals(self) -> tuple[Sequence[QueueEntry], Sequence[int]]:
         """Return deliveries to write, and rows to delete: call `removed` once they are deleted."""
@@ -112,12 +112,12 @@ class DurableQueue(NotificationQueue):
             self._arrivals.clear()
             return self._being_written, tuple(self._settled_rows)
 
-    def removed(self, rows: Sequence[int]) -> None:
+    def rows_removed(self, rows: Sequence[int]) -> None:
         """Forget settled rows that were deleted from the file."""
         with self._holding:
             self._settled_rows.difference_update(rows)
 
-    def arrived(self, rows: Sequence[int | None]) -> None:
+    def arrivals_written(self, rows: Sequence[int | None]) -> None:
         """The arrivals were written as `rows`; None: that one could not be, and has to do without.
 
         What comes after one that is on disk only, stays on disk too, so that the cursor divides them.
@@ -134,18 +134,18 @@ class DurableQueue(NotificationQueue):
                     self._arrive_on_disk(entry, row)
                 self._newest_row = row
             self._being_written = ()
-            self.bell.set()
+            self.wakeup.set()
 
     def _arrive_in_memory(self, entry: QueueEntry) -> None:
         if self.ended:
-            self._leave(entry)
+            self._close_entry(entry)
         elif not entry.settled:
             super()._place(self._queues[entry.cluster], entry)
 
     def _arrive_on_disk(self, entry: QueueEntry, row: int) -> None:
         queue = self._queues[entry.cluster]
         if self.ended or queue.on_disk or not self._has_window(queue):
-            self._leave_on_disk(queue, 1, entry.count)
+            self._count_on_disk(queue, 1, entry.count)
             self._release(entry)
         else:
             queue.cursor = row
@@ -175,7 +175,7 @@ class DurableQueue(NotificationQueue):
             return None
         return PageRequest(queue.cluster, queue.cursor, max(1, limit), max(1, size))
 
-    def paged(self, page: PageRequest, entries: Sequence[QueueEntry]) -> None:
+    def add_page(self, page: PageRequest, entries: Sequence[QueueEntry]) -> None:
         """Take the rows of a page into memory, in their order.
 
         The lock was free while the file was read. If entries were left to the disk meanwhile, the
@@ -198,15 +198,15 @@ class DurableQueue(NotificationQueue):
                 queue.notifications_on_disk -= entry.count
                 self._hold(queue, entry)
                 super()._place(queue, entry)
-            self.bell.set()
+            self.wakeup.set()
 
     def _count_missing(self, queue: ClusterQueue) -> None:
         """Count the rows of a cluster that a readable file lacks as lost; keep the other rows."""
-        self.trouble.append(_MISSING)
+        self.problems.append(_MISSING)
         self._lose(queue)
         self._discard_unused_queues()
 
-    def lost(self) -> None:
+    def file_lost(self) -> None:
         """The disk cannot be read: what was only there is gone."""
         with self._holding:
             for queue in self._queues.values():
@@ -217,13 +217,13 @@ class DurableQueue(NotificationQueue):
             self._discard_unused_queues()
             self._settled_rows.clear()
             self._newest_row = 0
-            self.bell.set()
+            self.wakeup.set()
 
     def _lose(self, queue: ClusterQueue) -> None:
         if not queue.on_disk:
             return
         count = queue.notifications_on_disk
-        self.ledger.drop(SPOOL_LOST, count)
+        self.counters.drop(SPOOL_LOST, count)
         if count:
             self._refused_for(SPOOL_LOST).count += count
         self.size -= queue.on_disk
@@ -234,22 +234,22 @@ class DurableQueue(NotificationQueue):
             if queue.is_unused and queue is not self._own:
                 del self._queues[queue.cluster]
         if not self.size:
-            self._tell_waiters()
+            self._wake_waiters()
 
-    def abandon(self) -> None:
-        """The scribe did not come to write them: drop the arrivals. Only after `end`."""
+    def drop_arrivals(self) -> None:
+        """The writer did not come to write them: drop the arrivals. Only after `end`."""
         with self._holding:
             for entry in (*self._being_written, *self._arrivals):
-                self._leave(entry)
+                self._close_entry(entry)
             self._arrivals.clear()
 
-    def sweep(self) -> None:
-        super().sweep()
-        self.scribe_bell.set()
+    def drop_pending(self) -> None:
+        super().drop_pending()
+        self.writer_wakeup.set()
 
-    def doubted(self, *args: Any, **details: Any) -> None:
-        super().doubted(*args, **details)
-        self.scribe_bell.set()  # the window of that host is smaller now
+    def host_failed(self, *args: Any, **details: Any) -> None:
+        super().host_failed(*args, **details)
+        self.writer_wakeup.set()  # the window of that host is smaller now
 
     def _new_queue(self, cluster: str | None) -> ClusterQueue:
         queue = super()._new_queue(cluster)
@@ -258,13 +258,13 @@ class DurableQueue(NotificationQueue):
 
     def _place(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         self._arrivals.append(entry)
-        self.scribe_bell.set()
+        self.writer_wakeup.set()
 
     def _make_room(self, queue: ClusterQueue, size: int) -> bool:
         """Leave entries to the disk that are there already; drop some only where there is no disk."""
         longest = max((one for one in self._queues.values() if one.has_waiting), key=_held, default=None)
         if longest is not None:
-            self._take_back(longest, max(0, longest.in_memory - _MAX_TAKEN_BACK))
+            self._unload(longest, max(0, longest.in_memory - _MAX_TAKEN_BACK))
             if self._fits(size):
                 return True
         return not self._newest_row and super()._make_room(queue, size)
@@ -272,20 +272,20 @@ class DurableQueue(NotificationQueue):
     def _shrink(self, queue: ClusterQueue) -> None:
         """Leave to the disk what exceeds the window of a failing host."""
         share, share_bytes = self._share(queue)
-        self._take_back(queue, share)
-        while queue.size > share_bytes and self._take_back(queue, queue.in_memory - 1):
+        self._unload(queue, share)
+        while queue.size > share_bytes and self._unload(queue, queue.in_memory - 1):
             pass
 
-    def _take_back(self, queue: ClusterQueue, keep: int) -> int:
+    def _unload(self, queue: ClusterQueue, keep: int) -> int:
         """Leave waiting entries to the disk until `keep` are in memory; return how many went."""
         went = 0
-        while queue.in_memory > keep and (entry := queue.take_back()) is not None:
-            self._leave_on_disk(queue, 1, entry.count)
+        while queue.in_memory > keep and (entry := queue.unload_newest()) is not None:
+            self._count_on_disk(queue, 1, entry.count)
             self._release(entry)
             went += 1
         return went
 
-    def _leave_on_disk(self, queue: ClusterQueue, deliveries: int, notifications: int) -> None:
+    def _count_on_disk(self, queue: ClusterQueue, deliveries: int, notifications: int) -> None:
         queue.on_disk += deliveries
         queue.notifications_on_disk += notifications
 
@@ -316,11 +316,11 @@ class DurableQueue(NotificationQueue):
             return False
         if entry.row is not None:
             self._settled_rows.add(entry.row)
-        self.scribe_bell.set()
+        self.writer_wakeup.set()
         return True
 
-    def _leave_all(self, entries: Sequence[QueueEntry]) -> None:
-        super()._leave_all([entry for entry in entries if entry.row is None])
+    def _close_entries(self, entries: Sequence[QueueEntry]) -> None:
+        super()._close_entries([entry for entry in entries if entry.row is None])
         for entry in entries:
             if entry.row is not None and not entry.settled:  # it stays pending, on disk
                 entry.settled = True

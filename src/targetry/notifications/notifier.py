@@ -1,11 +1,11 @@
 """Reports in the background what was shown: decisions made on the device, and what the application asks to send later.
 
-`Notifier.offer` is called on the path of a decision, so it only puts the delivery into the `outbox`. Threads, started when
-there is something to do and gone when there has been nothing for a while, carry it to the Delivery API (`courier`), at a
-pace that suits the endpoint (`throttle`). More than one call is under way when one after the other is too slow for
+`Notifier.offer` is called on the path of a decision, so it only puts the delivery into the `queue`. Threads, started when
+there is something to do and gone when there has been nothing for a while, carry it to the Delivery API (`sender`), at a
+pace that suits the endpoint (`retry_state`). More than one call is under way when one after the other is too slow for
 the distance. Each delivery stays one call: the API refuses a whole call for one wrong token, so calls are not merged.
 
-What is promised: memory is bounded, by count and bytes; everything is in the books (`ledger`), dropped or not; a process may
+What is promised: memory is bounded, by count and bytes; everything is in the books (`counters`), dropped or not; a process may
 end at any time, and waits at most two seconds for its notifications; a forked child begins with nothing and sends nothing
 of its parent's; with a spool, what is pending outlives the process, and is then sent at least once, with the same ids.
 """
@@ -50,10 +50,10 @@ DEFAULT_QUEUE_BYTES: Final = 32 * 1024 * 1024
 DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
 
 _GRACE_S = 0.2  # for threads to leave, once there is nothing more to do
-_PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more courier,
-_SLOW_CALL_S = 0.005  # if calls are so long that couriers spend their time waiting
+_PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more sender,
+_SLOW_CALL_S = 0.005  # if calls are so long that senders spend their time waiting
 _AFTER_SURPRISE_S = 1.0
-_BACKLOG = 10  # deliveries; more than couriers have under way when all is well
+_BACKLOG = 10  # deliveries; more than senders have under way when all is well
 
 
 class Notifier:
@@ -64,7 +64,7 @@ class Notifier:
     destination that has most of them give way. At most `max_in_flight` calls are made at once.
 
     `spool_path` is a folder for what is pending, which processes may share; a delivery is safe there once the
-    scribe has written it, usually within a millisecond, and not yet when `offer` returns. It takes up to `spool_bytes`, and
+    writer has written it, usually within a millisecond, and not yet when `offer` returns. It takes up to `spool_bytes`, and
     `queue_limit` then bounds only what is in memory. What dead processes have left in the folder is sent too.
 
     Events: `notification_failed` (`reason`, `count`, `error`, `notification_ids`) for all that is dropped; those
@@ -117,7 +117,7 @@ class Notifier:
         self._wait = wait
         self._closed = False
         self._reported: set[str] = set()  # problems with files of the spool
-        self._begin()
+        self._reset()
         close_at_exit(self, Notifier.close, begin=Notifier.begin_close)
         register_fork_handler(self)
         if self._spool is not None and _has_files(self._spool):
@@ -132,29 +132,29 @@ class Notifier:
         """
         if self._pid != os.getpid():
             self.after_fork()
-        outbox = self._outbox
-        accepted = outbox.offer(delivery)
-        if not outbox.staffed:
-            self._staff(outbox)
+        queue = self._queue
+        accepted = queue.offer(delivery)
+        if not queue.has_enough_workers:
+            self._ensure_workers(queue)
         return accepted
 
     @property
     def has_backlog(self) -> bool:
         """Whether deliveries wait because the Delivery API does not keep up. Takes no lock."""
-        return self._outbox.size > _BACKLOG
+        return self._queue.size > _BACKLOG
 
     def flush(self, timeout: float) -> bool:
         """Wait until nothing is pending, at most `timeout` seconds; whether that was reached.
 
         A wait after failures is cut short, unless it was the server that asked for it.
         """
-        outbox = self._current()
-        if not outbox.is_reachable():
+        queue = self._current()
+        if not queue.is_reachable():
             return False
-        outbox.hurry()
-        outbox.bell.set()
-        self._staff(outbox)
-        return outbox.wait_until(outbox.is_empty, timeout)
+        queue.skip_backoff()
+        queue.wakeup.set()
+        self._ensure_workers(queue)
+        return queue.wait_until(queue.is_empty, timeout)
 
     def close(self, timeout: float) -> None:
         """Send what is pending, for at most `timeout` seconds, and end. May be called twice, and from a handler.
@@ -163,27 +163,27 @@ class Notifier:
         books. Raises nothing. In a signal handler that interrupted an offer it cannot wait, and leaves it to the threads to
         come to an end in that time; calling it again, as is done when the process ends, waits for that.
         """
-        outbox = self._begin_close(timeout)
-        if not outbox.is_reachable() or not self._drain(outbox, timeout):
+        queue = self._begin_close(timeout)
+        if not queue.is_reachable() or not self._drain(queue, timeout):
             return
-        outbox.end()
-        if outbox.deserted:
-            self._courier.last_words()
-        outbox.wait_until(lambda: outbox.deserted, self._grace_s(outbox))
-        outbox.abandon()
-        if outbox.has_refused:
-            self._tell_for_those_who_hang(outbox)
+        queue.end()
+        if queue.has_no_workers:
+            self._sender.emit_pending_events()
+        queue.wait_until(lambda: queue.has_no_workers, self._grace_s(queue))
+        queue.drop_arrivals()
+        if queue.has_refused:
+            self._emit_for_blocked_senders(queue)
 
     def begin_close(self, timeout: float) -> None:
         """Refuse what comes from now on, and send what is pending within `timeout` seconds. Waits for nothing.
 
         Several notifiers that end together begin together; `close` then waits for each.
         """
-        outbox = self._begin_close(timeout)
-        if timeout > 0 and not outbox.ended:
-            outbox.hurry()
-            outbox.bell.set()
-            self._staff(outbox)
+        queue = self._begin_close(timeout)
+        if timeout > 0 and not queue.ended:
+            queue.skip_backoff()
+            queue.wakeup.set()
+            self._ensure_workers(queue)
 
     def stats(self) -> NotifierStats:
         """The books as they are now. Takes no lock."""
@@ -191,11 +191,11 @@ class Notifier:
 
     def after_fork(self) -> None:
         """In a child: nothing pending, nothing counted, no thread; all that is the parent's."""
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._pid = os.getpid()
-        outbox = (NotificationQueue if self._spool is None else _durable_queue_class())(
+        queue = (NotificationQueue if self._spool is None else _durable_queue_class())(
             limit=self._queue_limit,
             max_bytes=self._queue_bytes,
             policy=self._policy,
@@ -204,10 +204,10 @@ class Notifier:
             max_calls=self._max_in_flight,
             clock=self._clock,
         )
-        outbox.shut = outbox.ended = self._closed
+        queue.closed = queue.ended = self._closed
         self._limited_log = RateLimitedLog(self._log, self._clock)
-        self._courier = NotificationSender(
-            outbox,
+        self._sender = NotificationSender(
+            queue,
             self._transport,
             address=self._address,
             build_request=self._build_request,
@@ -217,99 +217,99 @@ class Notifier:
             log=self._limited_log,
             clock=self._clock,
             now=self._now,
-            on_short_handed=lambda: self._staff(outbox),
+            on_sender_needed=lambda: self._ensure_workers(queue),
         )
-        self._outbox = outbox
+        self._queue = queue
 
     def _begin_close(self, timeout: float) -> NotificationQueue:
         self._closed = True
-        outbox = self._current()
-        outbox.shut = True
-        outbox.deadline = self._clock() + timeout
-        return outbox
+        queue = self._current()
+        queue.closed = True
+        queue.deadline = self._clock() + timeout
+        return queue
 
-    def _grace_s(self, outbox: NotificationQueue) -> float:
+    def _grace_s(self, queue: NotificationQueue) -> float:
         """Seconds that are left for threads to leave. They begin at the deadline, so several closes share them."""
-        deadline = outbox.deadline
+        deadline = queue.deadline
         return _GRACE_S if deadline is None else max(0.0, deadline + _GRACE_S - self._clock())
 
     def _take_over_leftovers(self) -> None:
-        outbox = self._outbox
-        assert isinstance(outbox, _durable_queue_class())
-        outbox.opening = True
-        self._staff(outbox)
+        queue = self._queue
+        assert isinstance(queue, _durable_queue_class())
+        queue.is_recovering = True
+        self._ensure_workers(queue)
 
-    def _tell_for_those_who_hang(self, outbox: NotificationQueue) -> None:
-        """What was dropped, which the couriers would tell when they leave. Not in this thread: a handler may hang too."""
+    def _emit_for_blocked_senders(self, queue: NotificationQueue) -> None:
+        """What was dropped, which the senders would tell when they leave. Not in this thread: a handler may hang too."""
         speakers: set[object] = set()
-        courier = self._courier
+        sender = self._sender
 
         def speak(token: object) -> None:
             try:
-                courier.last_words()
+                sender.emit_pending_events()
             finally:
-                outbox.leave(speakers, token)
+                queue.remove_worker(speakers, token)
 
-        if courier.outbox is outbox and _start("targetry-notifier", outbox, speakers, speak):
-            outbox.wait_until(lambda: not speakers, self._grace_s(outbox))
+        if sender.queue is queue and _start("targetry-notifier", queue, speakers, speak):
+            queue.wait_until(lambda: not speakers, self._grace_s(queue))
 
     def _current(self) -> NotificationQueue:
         if self._pid != os.getpid():
             self.after_fork()
-        return self._outbox
+        return self._queue
 
-    def _drain(self, outbox: NotificationQueue, timeout: float) -> bool:
-        """Wait until nothing is pending. False if that is not possible here: this thread was interrupted while hiring."""
-        if timeout <= 0 or outbox.ended:
+    def _drain(self, queue: NotificationQueue, timeout: float) -> bool:
+        """Wait until nothing is pending. False if that is not possible here: this thread was interrupted while starting."""
+        if timeout <= 0 or queue.ended:
             return True
-        outbox.hurry()
-        outbox.bell.set()
-        self._staff(outbox, patience_s=_GRACE_S)
-        if outbox.deserted:  # or there is no thread to be had, and nothing to wait for
-            return not outbox.hiring.locked()
-        outbox.wait_until(outbox.is_empty, timeout)
+        queue.skip_backoff()
+        queue.wakeup.set()
+        self._ensure_workers(queue, patience_s=_GRACE_S)
+        if queue.has_no_workers:  # or there is no thread to be had, and nothing to wait for
+            return not queue.starting.locked()
+        queue.wait_until(queue.is_empty, timeout)
         return True
 
     # Threads
 
-    def _staff(self, outbox: NotificationQueue, patience_s: float = 0.0) -> None:
-        """Have somebody look after the outbox. Whoever is hiring looks again afterwards, so nobody needs to wait for him."""
-        while outbox.has_work and not outbox.staffed and outbox.hiring.acquire(timeout=patience_s):
+    def _ensure_workers(self, queue: NotificationQueue, patience_s: float = 0.0) -> None:
+        """Have somebody look after the queue. Whoever is starting looks again afterwards, so nobody needs to wait for him."""
+        while queue.has_work and not queue.has_enough_workers and queue.starting.acquire(timeout=patience_s):
             try:
-                if not self._hire_missing(outbox):
+                if not self._start_missing(queue):
                     return
             finally:
-                outbox.hiring.release()
+                queue.starting.release()
 
-    def _hire_missing(self, outbox: NotificationQueue) -> bool:
-        if self._spool is not None and not self._hire_scribe(outbox, self._spool):
+    def _start_missing(self, queue: NotificationQueue) -> bool:
+        if self._spool is not None and not self._start_writer(queue, self._spool):
             return False
-        if not outbox.crew:
-            return self._hire_courier(outbox)
-        outbox.short_handed = False
-        self._hire_one_more(outbox)
+        if not queue.senders:
+            return self._start_sender(queue)
+        queue.needs_sender = False
+        self._start_one_more(queue)
         return True
 
-    def _hire_courier(self, outbox: NotificationQueue) -> bool:
-        courier = self._courier
+    def _start_sender(self, queue: NotificationQueue) -> bool:
+        sender = self._sender
         install_exit_hooks()
-        return courier.outbox is outbox and _start(
-            "targetry-notifier", outbox, outbox.crew, lambda token: self._serve(courier, token)
+        return sender.queue is queue and _start(
+            "targetry-notifier", queue, queue.senders, lambda token: self._run_sender(sender, token)
         )
 
-    def _hire_one_more(self, outbox: NotificationQueue) -> None:
-        if len(outbox.crew) < self._max_in_flight:
-            self._hire_courier(outbox)
+    def _start_one_more(self, queue: NotificationQueue) -> None:
+        if len(queue.senders) < self._max_in_flight:
+            self._start_sender(queue)
 
-    def _hire_scribe(self, outbox: NotificationQueue, folder: Path) -> bool:
-        """Have the outbox's one scribe at work."""
+    def _start_writer(self, queue: NotificationQueue, folder: Path) -> bool:
+        """Have the queue's one writer at work."""
         from targetry.notifications.spool_writer import SpoolWriter
 
-        assert isinstance(outbox, _durable_queue_class())
-        if outbox.scribes:
+        assert isinstance(queue, _durable_queue_class())
+        if queue.writers:
             return True
-        scribe = SpoolWriter(
-            outbox,
+        writer = SpoolWriter(
+            queue,
             folder,
             address=self._address,
             build_request=self._build_request,
@@ -320,55 +320,55 @@ class Notifier:
         )
 
         def work(token: object) -> None:
-            scribe.run(token)
-            self._staff(outbox)
+            writer.run(token)
+            self._ensure_workers(queue)
 
-        return _start("targetry-spool", outbox, outbox.scribes, work)
+        return _start("targetry-spool", queue, queue.writers, work)
 
-    def _serve(self, courier: NotificationSender, token: object) -> None:
-        outbox = courier.outbox
+    def _run_sender(self, sender: NotificationSender, token: object) -> None:
+        queue = sender.queue
         try:
-            # A handler may have forked; in the child the outbox is another one, and this thread is not its courier.
-            while self._outbox is outbox and not outbox.ended:
-                if not self._take_turn(courier) and outbox.retire(outbox.crew, token):
+            # A handler may have forked; in the child the queue is another one, and this thread is not its sender.
+            while self._queue is queue and not queue.ended:
+                if not self._step(sender) and queue.stop_if_idle(queue.senders, token):
                     break
-            if outbox.ended:
-                outbox.sweep()
-                courier.last_words()
+            if queue.ended:
+                queue.drop_pending()
+                sender.emit_pending_events()
         finally:
-            outbox.leave(outbox.crew, token)
-        self._staff(outbox)
+            queue.remove_worker(queue.senders, token)
+        self._ensure_workers(queue)
 
-    def _take_turn(self, courier: NotificationSender) -> bool:
+    def _step(self, sender: NotificationSender) -> bool:
         """False: there was nothing to do for a long time."""
-        outbox, began = courier.outbox, self._clock()
+        queue, began = sender.queue, self._clock()
         try:
-            wait = courier.turn()
+            wait = sender.step()
         except Exception as error:  # whatever it is, there are others to be sent
             self._limited_log.error("surprise", "The notifier goes on after %s", type(error).__name__)
             self._limited_log.debug("The notifier goes on after %r", error)
             wait = _AFTER_SURPRISE_S
-        if outbox.deadline is not None:  # nobody may be waiting for it
-            left = outbox.deadline - self._clock()
+        if queue.deadline is not None:  # nobody may be waiting for it
+            left = queue.deadline - self._clock()
             if left <= 0:
-                outbox.end()
+                queue.end()
                 return True
             wait = left if wait is None else min(wait, left)
         if wait is None:
-            return self._wait(outbox.bell, self._idle_s)
+            return self._wait(queue.wakeup, self._idle_s)
         if wait > 0:
-            self._wait(outbox.bell, wait)
-        elif self._clock() - began > _SLOW_CALL_S and outbox.is_behind(self._clock(), _PATIENCE_S):
-            self._hire_one_more(outbox)
+            self._wait(queue.wakeup, wait)
+        elif self._clock() - began > _SLOW_CALL_S and queue.is_behind(self._clock(), _PATIENCE_S):
+            self._start_one_more(queue)
         return True
 
 
-def _start(name: str, outbox: NotificationQueue, crew: set[object], work: Callable[[object], None]) -> bool:
-    """Have a thread do `work`, in which it stays a member of `crew`. Return False if the system gives no thread."""
+def _start(name: str, queue: NotificationQueue, workers: set[object], work: Callable[[object], None]) -> bool:
+    """Have a thread do `work`, in which it stays a member of `workers`. Return False if the system gives no thread."""
     token = object()
-    crew.add(token)
+    workers.add(token)
     if start_daemon_thread(name, work, token) is None:
-        outbox.leave(crew, token)
+        queue.remove_worker(workers, token)
         return False
     return True
 

@@ -29,7 +29,7 @@ from targetry.notifications.counters import (
     with_uncounted,
 )
 from targetry.notifications.destination import ClusterQueue, Destination
-from targetry.notifications.queue_entry import NotificationSource, QueueEntry, Refused, weight
+from targetry.notifications.queue_entry import NotificationSource, QueueEntry, RefusedDeliveries, weight
 from targetry.notifications.retry_policy import RetryPolicy, RetryState
 
 _MOST_SAMPLES = 100  # of refused deliveries, whose ids are told; the count is always exact
@@ -60,20 +60,22 @@ class NotificationQueue:
         max_calls: int = 16,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ledger = DeliveryCounters()
+        self.counters = DeliveryCounters()
         self.policy = policy
         self.clusters = clusters
-        self.bell = WakeupEvent()  # for the couriers
-        self.crew: set[object] = set()  # the couriers at work, a token each
-        self._all_busy = False  # every courier is on a call
-        self.short_handed = False  # all couriers are on calls, and another host has deliveries
+        self.wakeup = WakeupEvent()  # for the senders
+        self.senders: set[object] = set()  # the senders at work, a token each
+        self._all_busy = False  # every sender is on a call
+        self.needs_sender = False  # all senders are on calls, and another host has deliveries
         self.size = 0  # deliveries that are not settled, wherever they are
-        self.shut = False  # nothing new is accepted
+        self.closed = False  # nothing new is accepted
         self.ended = False  # nothing is sent any more
-        self.swept = False  # and what was left has been dropped
+        self.is_drained = False  # and what was left has been dropped
         self.deadline: float | None = None  # of calls, once it is closing
-        self.trouble: deque[str] = deque(maxlen=16)  # what is wrong with the disk, until somebody has told it
-        self.hiring = Lock()  # held while a thread is started
+        self.problems: deque[str] = deque(
+            maxlen=16
+        )  # what is wrong with the disk, until somebody has told it
+        self.starting = Lock()  # held while a thread is started
         self._limit = limit
         self._max_bytes = max_bytes
         self._max_calls_per_host = max_calls - max_calls // 4
@@ -90,10 +92,10 @@ class NotificationQueue:
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
         self._own_destination = Destination(RetryState(policy, random))
         self._destinations: dict[str | None, Destination] = {None: self._own_destination}
-        self._flights: set[QueueEntry] = set()
+        self._in_flight: set[QueueEntry] = set()
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
-        self._refused: dict[Reason, Refused] = {}
+        self._refused: dict[Reason, RefusedDeliveries] = {}
         self._waiters: list[WakeupEvent] = []
 
     # Offering: any thread, any time
@@ -103,16 +105,16 @@ class NotificationQueue:
         if not self._lock.acquire(False):
             return self._hand_over(delivery)
         try:
-            accepted = self._take_in(delivery, too_late=self.shut)
+            accepted = self._enqueue(delivery, too_late=self.closed)
         finally:
             self._lock.release()
         if self._handed_over:
-            self._admit(_MAX_TAKEN_IN)
+            self._take_handed_over(_MAX_TAKEN_IN)
         return accepted
 
     def stats(self) -> NotifierStats:
         """Return the books as they are now, with what was handed over. Takes no lock."""
-        state = self.ledger.state
+        state = self.counters.state
         waiting = sum(one.count for one in self._handed_over.copy())
         refused = ((reason, *one) for reason, sums in self._refused_unlocked.items() for one in sums.copy())
         return with_uncounted(state, waiting, refused)
@@ -121,10 +123,10 @@ class NotificationQueue:
         waiting = len(self._handed_over)
         if self._held + waiting >= self._limit and len(self._queues) == 1:
             return self._refuse_unlocked(delivery)
-        if self.shut or waiting >= _MAX_HANDED_OVER or self._held + waiting >= self._limit:
+        if self.closed or waiting >= _MAX_HANDED_OVER or self._held + waiting >= self._limit:
             return self._offer_waiting(delivery)
         self._handed_over.append(delivery)
-        self._admit(_MAX_TAKEN_IN)
+        self._take_handed_over(_MAX_TAKEN_IN)
         return True  # whether it really is, will be decided by the next holder of the lock
 
     def _offer_waiting(self, delivery: NotificationSource) -> bool:
@@ -132,15 +134,15 @@ class NotificationQueue:
         if not self._lock.acquire(timeout=_MAX_OFFER_WAIT_S):
             return self._refuse_unlocked(delivery)
         try:
-            accepted = self._take_in(delivery, too_late=self.shut)
+            accepted = self._enqueue(delivery, too_late=self.closed)
         finally:
             self._lock.release()
-        self._admit(_MAX_TAKEN_IN)
+        self._take_handed_over(_MAX_TAKEN_IN)
         return accepted
 
     def _refuse_unlocked(self, delivery: NotificationSource) -> bool:
         """Count it as dropped without the lock. Each step is atomic, so nothing is lost whoever interrupts."""
-        reason: Reason = CLOSED if self.shut else QUEUE_FULL
+        reason: Reason = CLOSED if self.closed else QUEUE_FULL
         count = delivery.count
         sums = self._refused_unlocked[reason]
         if count:
@@ -156,14 +158,14 @@ class NotificationQueue:
     def _has_uncounted(self) -> bool:
         return any(self._refused_unlocked.values())
 
-    def _admit(self, most: int = _MAX_HANDED_OVER) -> None:
+    def _take_handed_over(self, most: int = _MAX_HANDED_OVER) -> None:
         """Take in what was handed over, at most so many. To be called after the lock has been released."""
         waiting, lock = self._handed_over, self._lock
         while (waiting or self._has_uncounted) and most > 0 and lock.acquire(False):
             try:
                 while waiting and most > 0:
                     most -= 1
-                    self._take_in(waiting.popleft(), too_late=self.ended)
+                    self._enqueue(waiting.popleft(), too_late=self.ended)
                 for reason, sums in self._refused_unlocked.items():
                     while sums:
                         self._count_refused(reason, *sums.popleft())
@@ -175,10 +177,10 @@ class NotificationQueue:
             finally:
                 lock.release()
         if waiting:
-            self.bell.set()
+            self.wakeup.set()
 
     def _count_refused(self, reason: Reason, count: int, telemetry: int) -> None:
-        self.ledger.refuse_all(reason, count, telemetry)
+        self.counters.refuse_all(reason, count, telemetry)
         if count:
             self._refused_for(reason).count += count
 
@@ -187,16 +189,16 @@ class NotificationQueue:
         return bool(self.size > 0 or self._handed_over) and not self.ended
 
     @property
-    def staffed(self) -> bool:
+    def has_enough_workers(self) -> bool:
         """Whether somebody looks after what is in here."""
-        return bool(self.crew) and not self.short_handed
+        return bool(self.senders) and not self.needs_sender
 
     @property
-    def deserted(self) -> bool:
+    def has_no_workers(self) -> bool:
         """Whether nobody does, not even in part."""
-        return not self.crew
+        return not self.senders
 
-    def _take_in(self, delivery: NotificationSource, too_late: bool) -> bool:
+    def _enqueue(self, delivery: NotificationSource, too_late: bool) -> bool:
         if too_late:
             return self._refuse(CLOSED, delivery)
         size, count, cluster = weight(delivery), delivery.count, delivery.cluster
@@ -206,7 +208,7 @@ class NotificationQueue:
         is_full = self._held + handed_over >= self._limit or total > self._max_bytes
         if is_full and not self._make_room(queue, size):
             return self._refuse(QUEUE_FULL, delivery)
-        self.ledger.accept(count)
+        self.counters.accept(count)
         self.size += 1
         entry = QueueEntry(delivery, count, size, self._clock(), "", queue.cluster)
         self._held += 1
@@ -250,7 +252,7 @@ class NotificationQueue:
                 return False
             entry = victim.ready.pop() if victim.ready else victim.failed.pop()
             self._settle(entry)
-            self.ledger.drop(QUEUE_FULL, entry.count)
+            self.counters.drop(QUEUE_FULL, entry.count)
             self._note(QUEUE_FULL, entry)
             if self._fits(size):
                 return True
@@ -270,27 +272,31 @@ class NotificationQueue:
     def _is_failing(self, queue: ClusterQueue) -> bool:
         host = self._host_of(queue)
         destination = self._destination(host)
-        return self._is_suspect(host, destination) or destination.throttle.wait(self._clock()) > 0
+        return self._is_suspect(host, destination) or destination.retry_state.wait(self._clock()) > 0
 
     def _place(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         queue.ready.append(entry)
         # In doubt, those who wait, wait for a time.
-        if queue is not self._own or not self._own_destination.throttle.in_doubt or len(queue.ready) == 1:
-            self.bell.set()
+        if (
+            queue is not self._own
+            or not self._own_destination.retry_state.is_suspect
+            or len(queue.ready) == 1
+        ):
+            self.wakeup.set()
         if self._all_busy:
-            self._look_for_hands()
+            self._check_senders()
 
-    def _look_for_hands(self) -> None:
-        """Find out whether a host has deliveries, and all couriers are on calls to others."""
-        self._all_busy = 0 < len(self.crew) <= len(self._flights)
+    def _check_senders(self) -> None:
+        """Find out whether a host has deliveries, and all senders are on calls to others."""
+        self._all_busy = 0 < len(self.senders) <= len(self._in_flight)
         if self._all_busy:
-            self.short_handed = any(
+            self.needs_sender = any(
                 queue.has_waiting and not self._destination(self._host_of(queue)).calls
                 for queue in self._queues.values()
             )
 
     def _refuse(self, reason: Reason, delivery: NotificationSource) -> bool:
-        self.ledger.refuse(reason, delivery.count)
+        self.counters.refuse(reason, delivery.count)
         self._note(reason, delivery)
         return False
 
@@ -302,11 +308,11 @@ class NotificationQueue:
         if len(refused.samples) < _MOST_SAMPLES:
             refused.samples.append(source)
 
-    def _refused_for(self, reason: Reason) -> Refused:
+    def _refused_for(self, reason: Reason) -> RefusedDeliveries:
         refused = self._refused.get(reason)
         if refused is None:
-            refused = self._refused[reason] = Refused()
-            self.bell.set()
+            refused = self._refused[reason] = RefusedDeliveries()
+            self.wakeup.set()
         return refused
 
     # Hosts
@@ -318,8 +324,8 @@ class NotificationQueue:
         destination = self._destinations.get(host)
         if destination is None:
             self._forget_a_destination()
-            throttle = RetryState(self.policy, self._random)
-            destination = self._destinations[host] = Destination(throttle)
+            retry_state = RetryState(self.policy, self._random)
+            destination = self._destinations[host] = Destination(retry_state)
         return destination
 
     def _forget_a_destination(self) -> None:
@@ -328,16 +334,16 @@ class NotificationQueue:
             return
         now = self._clock()
         for host, destination in self._destinations.items():
-            is_idle = not destination.calls and destination.throttle.wait(now) <= 0
+            is_idle = not destination.calls and destination.retry_state.wait(now) <= 0
             if host is not None and host not in self._queues and is_idle:
                 del self._destinations[host]
                 return
 
     def _is_suspect(self, host: str | None, destination: Destination) -> bool:
-        return destination.throttle.in_doubt or (host is not None and not self.clusters.is_known(host))
+        return destination.retry_state.is_suspect or (host is not None and not self.clusters.is_known(host))
 
     def _may_call(self, host: str | None, destination: Destination) -> bool:
-        """Return whether one more call to the host leaves enough couriers for the others."""
+        """Return whether one more call to the host leaves enough senders for the others."""
         if not self._is_suspect(host, destination):
             return destination.calls < self._max_calls_per_host
         if destination.calls:
@@ -351,17 +357,17 @@ class NotificationQueue:
             if host is not None and one.calls and self._is_suspect(host, one)
         )
 
-    def hurry(self) -> None:
+    def skip_backoff(self) -> None:
         """Cut short the waits after failures, unless it was a server that asked for them. Takes no lock."""
         for destination in list(self._destinations.values()):
-            destination.throttle.hurry()
+            destination.retry_state.skip_backoff()
 
-    # Sending: the couriers
+    # Sending: the senders
 
     def take(self, now: float) -> QueueEntry | float | None:
-        """The next one to try; or the seconds until there is one, if nothing changes; or None: until the bell rings."""
+        """The next one to try; or the seconds until there is one, if nothing changes; or None: until the wakeup rings."""
         if self._handed_over:
-            self._admit()
+            self._take_handed_over()
         with self._holding:
             return None if self.ended else self._take(now)
 
@@ -374,7 +380,7 @@ class NotificationQueue:
             destination = self._destination(host)
             if not self._may_call(host, destination):
                 continue
-            wait = destination.throttle.wait(now)
+            wait = destination.retry_state.wait(now)
             if wait <= 0:
                 taken = self._next(queue, destination, now)
                 if isinstance(taken, QueueEntry):
@@ -385,13 +391,13 @@ class NotificationQueue:
         return soonest
 
     def _next(self, queue: ClusterQueue, destination: Destination, now: float) -> QueueEntry | float:
-        throttle = destination.throttle
+        retry_state = destination.retry_state
         # In doubt, a fresh one is the better probe: the failed may have failed for what is in them.
-        fresh_first = queue.ready and throttle.in_doubt
-        wait = throttle.wait_for_retry(now) if queue.failed and not fresh_first else None
+        fresh_first = queue.ready and retry_state.is_suspect
+        wait = retry_state.wait_for_retry(now) if queue.failed and not fresh_first else None
         if wait == 0.0:
-            throttle.pay(now)
-            self.ledger.retry()
+            retry_state.spend_retry(now)
+            self.counters.retry()
             return queue.failed.popleft()
         if queue.ready:
             return queue.ready.popleft()
@@ -403,16 +409,16 @@ class NotificationQueue:
         entry.host = host
         destination.calls += 1
         queue.calls.add(entry)
-        self._flights.add(entry)
+        self._in_flight.add(entry)
         if len(self._queues) > 1:  # the others come first next time
             self._queues[queue.cluster] = self._queues.pop(queue.cluster)
-        self._look_for_hands()
+        self._check_senders()
         if any(one.ready for one in self._queues.values()):
-            self.bell.set()  # one wakes the next
+            self.wakeup.set()  # one wakes the next
 
     def _end_call(self, entry: QueueEntry) -> None:
-        if entry in self._flights:
-            self._flights.discard(entry)
+        if entry in self._in_flight:
+            self._in_flight.discard(entry)
             self._queues[entry.cluster].calls.discard(entry)
             self._destination(entry.host).calls -= 1
             self._all_busy = False
@@ -429,45 +435,45 @@ class NotificationQueue:
         destination = self._destination(host)
         return self._may_call(host, destination) and not self._is_failing(queue)
 
-    def sent(self, entry: QueueEntry, started: float) -> None:
+    def mark_sent(self, entry: QueueEntry, started: float) -> None:
         with self._holding:
             destination = self._succeeded(entry, started)
             destination.successes += 1
             if self._settle(entry):
-                self.ledger.send(entry.count)
+                self.counters.send(entry.count)
 
-    def partly_sent(self, entry: QueueEntry, started: float, missing: int, body: bytes) -> bool:
+    def mark_partly_sent(self, entry: QueueEntry, started: float, missing: int, body: bytes) -> bool:
         """All but `missing` of its notifications were processed; `body` has those. Returns as `failed`."""
         with self._holding:
             self._succeeded(entry, started)
             if entry.settled:
                 return True
-            self.ledger.send(entry.count - missing)
+            self.counters.send(entry.count - missing)
             entry.count = missing
             entry.body, entry.request, entry.is_partial = body, None, True
-            entry.strikes += 1
+            entry.isolated_failures += 1
             return self._put_back(entry)
 
     def _succeeded(self, entry: QueueEntry, started: float) -> Destination:
         destination = self._destination(entry.host)
-        destination.throttle.succeeded(started)
+        destination.retry_state.succeeded(started)
         if entry.host is not None:
             self.clusters.record_response(entry.host)
         return destination
 
-    def failed(self, entry: QueueEntry, error: str) -> bool:
-        """It is to be tried again. False if it has failed too often, and is for the courier to give up."""
+    def mark_failed(self, entry: QueueEntry, error: str) -> bool:
+        """It is to be tried again. False if it has failed too often, and is for the sender to give up."""
         with self._holding:
             if entry.settled:
                 return True
             destination = self._destination(entry.host)
             if destination.successes > entry.seen:
-                entry.strikes += 1
+                entry.isolated_failures += 1
                 entry.seen = destination.successes
-            self.ledger.fail(error)
+            self.counters.fail(error)
             return self._put_back(entry)
 
-    def rerouted(self, entry: QueueEntry, error: str) -> bool:
+    def reroute(self, entry: QueueEntry, error: str) -> bool:
         """Put an entry back if it now goes to another host than the one that has just failed."""
         with self._holding:
             if entry.settled:
@@ -475,38 +481,38 @@ class NotificationQueue:
             queue = self._queues[entry.cluster]
             if self._host_of(queue) == entry.host:
                 return False
-            self.ledger.fail(error)
+            self.counters.fail(error)
             self._end_call(entry)
             queue.failed.append(entry)
             queue.retry_at_once()
-            self.bell.set()
+            self.wakeup.set()
             return True
 
-    def dropped(self, entry: QueueEntry, reason: Reason, error: str | None) -> bool:
+    def mark_dropped(self, entry: QueueEntry, reason: Reason, error: str | None) -> bool:
         """It is given up. False if that had been done already."""
         with self._holding:
             mine = self._settle(entry)
             if mine:
-                self.ledger.drop(reason, entry.count, error)
+                self.counters.drop(reason, entry.count, error)
             return mine
 
-    def doubted(
+    def host_failed(
         self, entry: QueueEntry, started: float, now: float, *, denied: bool, retry_after: float | None = None
     ) -> None:
-        """A call failed: tell the throttle of its host."""
+        """A call failed: tell the retry_state of its host."""
         with self._holding:
-            throttle = self._destination(entry.host).throttle
+            retry_state = self._destination(entry.host).retry_state
             if denied:
-                throttle.denied(started, now)
+                retry_state.denied(started, now)
             else:
-                throttle.failed(started, now, retry_after)
+                retry_state.failed(started, now, retry_after)
 
     def _put_back(self, entry: QueueEntry) -> bool:
-        if entry.strikes >= self.policy.max_strikes:
+        if entry.isolated_failures >= self.policy.max_isolated_failures:
             return False
         self._end_call(entry)
         self._queues[entry.cluster].failed.append(entry)
-        self.bell.set()
+        self.wakeup.set()
         return True
 
     def _settle(self, entry: QueueEntry) -> bool:
@@ -517,7 +523,7 @@ class NotificationQueue:
         self._release(entry)
         self.size -= 1
         if not self.size:
-            self._tell_waiters()
+            self._wake_waiters()
         return True
 
     def _hold(self, queue: ClusterQueue, entry: QueueEntry) -> None:
@@ -541,7 +547,7 @@ class NotificationQueue:
     def has_refused(self) -> bool:
         return bool(self._refused)
 
-    def take_refused(self) -> dict[Reason, Refused]:
+    def take_refused(self) -> dict[Reason, RefusedDeliveries]:
         """What was refused since the last time."""
         with self._holding:
             refused, self._refused = self._refused, {}
@@ -549,13 +555,13 @@ class NotificationQueue:
 
     # Waiting, and the end
 
-    def retire(self, crew: set[object], token: object) -> bool:
-        """Take `token` out of `crew`, unless there is something to do."""
+    def stop_if_idle(self, workers: set[object], token: object) -> bool:
+        """Take `token` out of `workers`, unless there is something to do."""
         with self._holding:
             if not self.ended and (self.size or self._handed_over or self._refused):
                 return False
-            crew.discard(token)
-            self._tell_waiters()
+            workers.discard(token)
+            self._wake_waiters()
             return True
 
     def is_reachable(self) -> bool:
@@ -563,7 +569,7 @@ class NotificationQueue:
         if not self._lock.acquire(timeout=_LONGEST_LOCK_WAIT_S):
             return False
         self._lock.release()
-        self._admit()
+        self._take_handed_over()
         return True
 
     def is_empty(self) -> bool:
@@ -573,84 +579,84 @@ class NotificationQueue:
             return not (self.size or self._handed_over)
         finally:
             self._lock.release()
-            self._admit()
+            self._take_handed_over()
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until `condition` holds, which is looked at when the outbox is empty and when a thread leaves."""
+        """Wait until `condition` holds, which is looked at when the queue is empty and when a thread leaves."""
         deadline = time.monotonic() + seconds
-        bell = WakeupEvent()
-        self._waiters.append(bell)
+        wakeup = WakeupEvent()
+        self._waiters.append(wakeup)
         try:
             while not condition():
                 left = deadline - time.monotonic()
-                if left <= 0 or not bell.wait(left):
+                if left <= 0 or not wakeup.wait(left):
                     return condition()
             return True
         finally:
-            self._waiters.remove(bell)
+            self._waiters.remove(wakeup)
 
     def end(self) -> None:
         """Send no more, and drop what is left. Calls under way are given up: what becomes of them is not known."""
-        self.shut = self.ended = True
-        self.sweep()
-        self.bell.set()
+        self.closed = self.ended = True
+        self.drop_pending()
+        self.wakeup.set()
 
-    def sweep(self) -> None:
+    def drop_pending(self) -> None:
         """Drop what `end` left. Does nothing while somebody keeps the lock: he is followed by one who sweeps."""
         if not self._lock.acquire(timeout=_LONGEST_LOCK_WAIT_S):
             return
         try:
             for queue in tuple(self._queues.values()):
-                self._leave_all((*queue.calls, *queue.failed, *queue.ready))
+                self._close_entries((*queue.calls, *queue.failed, *queue.ready))
                 queue.failed.clear()
                 queue.ready.clear()
-            self.swept = True
+            self.is_drained = True
         finally:
             self._lock.release()
-            self._admit()
+            self._take_handed_over()
 
-    def abandon(self) -> None:
+    def drop_arrivals(self) -> None:
         """What is left after `end`, because nobody came to do his part of it, is dropped too."""
 
-    def leave(self, crew: set[object], token: object) -> None:
+    def remove_worker(self, workers: set[object], token: object) -> None:
         """A thread ends, whatever there is to do."""
-        crew.discard(token)
-        self._tell_waiters()
-        self.bell.set()
+        workers.discard(token)
+        self._wake_waiters()
+        self.wakeup.set()
 
-    def _leave(self, entry: QueueEntry) -> None:
-        self._leave_all((entry,))
+    def _close_entry(self, entry: QueueEntry) -> None:
+        self._close_entries((entry,))
 
-    def _leave_all(self, entries: Sequence[QueueEntry]) -> None:
+    def _close_entries(self, entries: Sequence[QueueEntry]) -> None:
         """Drop entries as `closed`. They may be thousands, at the end of a process whose other threads are busy."""
         left = [entry for entry in entries if self._settle(entry)]
         counted = [entry for entry in left if entry.count]
         for _ in range(len(left) - len(counted)):
-            self.ledger.drop(CLOSED, 0)  # telemetry only
+            self.counters.drop(CLOSED, 0)  # telemetry only
         if counted:
             count = sum(entry.count for entry in counted)
-            self.ledger.drop(CLOSED, count)
+            self.counters.drop(CLOSED, count)
             refused = self._refused_for(CLOSED)
             refused.count += count
             refused.samples += counted[: max(0, _MOST_SAMPLES - len(refused.samples))]
 
-    def _tell_waiters(self) -> None:
-        for bell in tuple(self._waiters):
-            bell.set()
+    def _wake_waiters(self) -> None:
+        for wakeup in tuple(self._waiters):
+            wakeup.set()
 
 
 class _Holding:
-    """`with` this, one holds the outbox's lock; those who handed something over meanwhile are served at the end."""
+    """`with` this, one holds the queue's lock; those who handed something over meanwhile are served at the end."""
 
-    __slots__ = ("_outbox",)
+    __slots__ = ("_queue",)
 
-    def __init__(self, outbox: NotificationQueue) -> None:
-        self._outbox = outbox
+    def __init__(self, queue: NotificationQueue) -> None:
+        self._queue = queue
 
     def __enter__(self) -> None:
-        self._outbox._lock.acquire()
+        self._queue._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._outbox._lock.release()
-        if self._outbox._handed_over or self._outbox._has_uncounted:
-            self._outbox._admit()
+        self._queue._lock.release()
+        if self._queue._handed_over or self._queue._has_uncounted:
+            self._queue._take_handed_over()

@@ -70,7 +70,7 @@ class QueueEntry(msgspec.Struct, eq=False):
     body: bytes | None = None
     row: int | None = None
     request_id: str | None = None
-    strikes: int = 0
+    isolated_failures: int = 0
     seen: int = -1
     is_partial: bool = False
     settled: bool = False
@@ -87,7 +87,7 @@ class QueueEntry(msgspec.Struct, eq=False):
         return None if self.body else ValueError("the request has no body")
 
 
-class Refused(msgspec.Struct):
+class RefusedDeliveries(msgspec.Struct):
     """Notifications that were dropped untried: how many, and some of their deliveries."""
 
     count: int = 0

@@ -11,14 +11,14 @@ import msgspec
 from targetry.http.protocol import HttpResponse
 
 # Safe to repeat although it is a POST: the ids stay the same, and the API counts an impression id once. 500 is
-# among them since it is what a failing service answers; a delivery that causes it is given up by its strikes.
+# among them since it is what a failing service answers; a delivery that causes it is given up by its isolated_failures.
 _PASSING_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
 _DENYING_STATUSES: Final = frozenset({401, 403, 404})
 
 
-class Verdict(enum.Enum):
+class ResponseMeaning(enum.Enum):
     SENT = enum.auto()
-    AGAIN = enum.auto()  # may be different in a moment
+    RETRY = enum.auto()  # may be different in a moment
     REJECTED = enum.auto()  # this call is wrong, and would be so again
     DENIED = enum.auto()  # wrong too, and probably every other is
 
@@ -34,13 +34,13 @@ class _WithIds(msgspec.Struct):
 _decode = msgspec.json.Decoder(_WithIds).decode
 
 
-def classify_response(answer: HttpResponse) -> Verdict:
+def classify_response(answer: HttpResponse) -> ResponseMeaning:
     status = answer.status
     if 200 <= status < 300:
-        return Verdict.SENT if _is_readable(answer.body) else Verdict.AGAIN
+        return ResponseMeaning.SENT if _is_readable(answer.body) else ResponseMeaning.RETRY
     if status in _PASSING_STATUSES:
-        return Verdict.AGAIN
-    return Verdict.DENIED if status in _DENYING_STATUSES else Verdict.REJECTED
+        return ResponseMeaning.RETRY
+    return ResponseMeaning.DENIED if status in _DENYING_STATUSES else ResponseMeaning.REJECTED
 
 
 def notification_ids(body: bytes) -> list[str]:
@@ -52,7 +52,7 @@ def notification_ids(body: bytes) -> list[str]:
     return [one.id for one in found if one.id is not None]
 
 
-def unprocessed(body: bytes, answer: HttpResponse) -> list[str]:
+def unprocessed_ids(body: bytes, answer: HttpResponse) -> list[str]:
     """Ids of notifications in the request `body` that the answer does not list as processed.
 
     An answer without any list says nothing about them, and they are taken as processed.
@@ -63,7 +63,7 @@ def unprocessed(body: bytes, answer: HttpResponse) -> list[str]:
     return [one for one in notification_ids(body) if one not in processed]
 
 
-def only(body: bytes, ids: Collection[str]) -> bytes:
+def keep_notifications(body: bytes, ids: Collection[str]) -> bytes:
     """The request with those of its notifications only."""
     request: dict[str, Any] = msgspec.json.decode(body)
     request["notifications"] = [one for one in request["notifications"] if one.get("id") in ids]

@@ -22,10 +22,10 @@ _RETRY_AFTER_JITTER = 0.1
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds. `doubt_after` failures in a row put the endpoint in doubt. A delivery is given up once it is older than `max_age_s`, or has failed `max_strikes` times with
-    another one getting through since its failure before: an outage is nobody's fault and strikes nobody twice."""
+    """Times in seconds. `suspect_after` failures in a row put the endpoint in doubt. A delivery is given up once it is older than `max_age_s`, or has failed `max_isolated_failures` times with
+    another one getting through since its failure before: an outage is nobody's fault and isolated_failures nobody twice."""
 
-    doubt_after: int = 3
+    suspect_after: int = 3
     first_wait_s: float = 0.5
     longest_wait_s: float = 30.0
     longest_retry_after_s: float = 600.0
@@ -35,11 +35,11 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     budget_per_success: float = 0.1
     budget_per_s: float = 1.0
     max_age_s: float = 86_400.0
-    max_strikes: int = 10
+    max_isolated_failures: int = 10
 
 
 class RetryState:
-    """Not thread-safe: it is used under the outbox's lock. All times are of one monotonic clock."""
+    """Not thread-safe: it is used under the queue's lock. All times are of one monotonic clock."""
 
     def __init__(self, policy: RetryPolicy, random: Callable[[], float]) -> None:
         self.policy = policy
@@ -49,16 +49,16 @@ class RetryState:
         self._resume_at = float("-inf")
         self._repeat_at = float("-inf")
         # the wait was asked for by the server, or is for its answer to a wrong configuration
-        self._ordered = False
+        self._is_asked = False
         self._failed_at = float("-inf")
         self._budget = TokenBucket(
             policy.budget, per_success=policy.budget_per_success, per_s=policy.budget_per_s
         )
 
     @property
-    def in_doubt(self) -> bool:
+    def is_suspect(self) -> bool:
         """Whether the last news of the endpoint is bad enough to be of more than one call."""
-        return self._failures >= self.policy.doubt_after or bool(self._denials)
+        return self._failures >= self.policy.suspect_after or bool(self._denials)
 
     def wait(self, now: float) -> float:
         """Seconds until any call may be made."""
@@ -68,7 +68,7 @@ class RetryState:
         """Seconds until a failed call may be repeated and the budget pays for it, if nothing succeeds meanwhile."""
         return max(self._budget.wait_s(now), self._repeat_at - now)
 
-    def pay(self, now: float) -> None:
+    def spend_retry(self, now: float) -> None:
         self._budget.refill(now)
         self._budget.spend()
 
@@ -89,11 +89,11 @@ class RetryState:
             self._failures += 1
             self._failed_at = now
             self._repeat_at = now + wait
-            if self.in_doubt:
+            if self.is_suspect:
                 self._pause(now, wait)
         if retry_after is not None:
             asked = min(retry_after, self.policy.longest_retry_after_s)
-            self._pause(now, lengthened_s(asked, _RETRY_AFTER_JITTER, self._random()), ordered=True)
+            self._pause(now, lengthened_s(asked, _RETRY_AFTER_JITTER, self._random()), is_asked=True)
 
     def denied(self, started: float, now: float) -> None:
         """The API does not know us, or not there."""
@@ -102,16 +102,16 @@ class RetryState:
         policy = self.policy
         bound = exponential_s(policy.first_denied_wait_s, policy.longest_denied_wait_s, self._denials)
         self._denials += 1
-        self._pause(now, shortened_s(bound, _DENIED_JITTER, self._random()), ordered=True)
+        self._pause(now, shortened_s(bound, _DENIED_JITTER, self._random()), is_asked=True)
 
-    def hurry(self) -> None:
+    def skip_backoff(self) -> None:
         """Wait no more, unless it was the server that asked for it."""
-        if not self._ordered:
+        if not self._is_asked:
             self._resume_at = self._repeat_at = float("-inf")
 
-    def _pause(self, now: float, seconds: float, *, ordered: bool = False) -> None:
+    def _pause(self, now: float, seconds: float, *, is_asked: bool = False) -> None:
         self._failed_at = now
         if now >= self._resume_at:
-            self._ordered = False
-        self._ordered = self._ordered or ordered
+            self._is_asked = False
+        self._is_asked = self._is_asked or is_asked
         self._resume_at = max(self._resume_at, now + seconds)

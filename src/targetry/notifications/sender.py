@@ -2,7 +2,7 @@
 
 `turn` is one step: several threads may take turns at once, and tests may take them without any thread. Nothing raises out
 of it: what the network does is told in the books, by events, and in the log, at most a line of a kind a minute.
-Handlers of events are called here, outside all locks: one that blocks keeps one courier from work, and nobody else.
+Handlers of events are called here, outside all locks: one that blocks keeps one sender from work, and nobody else.
 """
 
 from __future__ import annotations
@@ -23,25 +23,31 @@ from targetry.models import DeliveryRequest
 from targetry.notifications.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
 from targetry.notifications.queue import NotificationQueue
 from targetry.notifications.queue_entry import BuildRequest, Delivery, NotificationSource, QueueEntry
-from targetry.notifications.response import Verdict, classify_response, notification_ids, only, unprocessed
+from targetry.notifications.response import (
+    ResponseMeaning,
+    classify_response,
+    keep_notifications,
+    notification_ids,
+    unprocessed_ids,
+)
 
 Emit = Callable[..., None]
 
 _LEAST_TIMEOUT_S = 0.05
 _MOST_ANSWER_BYTES = 1024 * 1024
-_TELL_EVERY_S = 1.0
+_EMIT_INTERVAL_S = 1.0
 _SHOWN_BODY = 500
 
 
 class NotificationSender:
-    """Sends what is in `outbox` with `transport`; `headers` go with every call, and an `X-Request-Id` with each delivery.
+    """Sends what is in `queue` with `transport`; `headers` go with every call, and an `X-Request-Id` with each delivery.
 
-    `on_short_handed` is called before a call, when no other courier is free and deliveries to another host wait.
+    `on_sender_needed` is called before a call, when no other sender is free and deliveries to another host wait.
     """
 
     def __init__(
         self,
-        outbox: NotificationQueue,
+        queue: NotificationQueue,
         transport: Transport,
         *,
         address: DeliveryAddress,
@@ -53,12 +59,12 @@ class NotificationSender:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_id,
-        on_short_handed: Callable[[], object] = lambda: None,
+        on_sender_needed: Callable[[], object] = lambda: None,
     ) -> None:
-        self.outbox = outbox
+        self.queue = queue
         self._address = address
         self._build_request = build_request
-        self._on_short_handed = on_short_handed
+        self._on_sender_needed = on_sender_needed
         self._transport = transport
         self._headers = dict(headers)
         self._timeout_s = timeout_s
@@ -67,47 +73,47 @@ class NotificationSender:
         self._clock = clock
         self._now = now
         self._new_id = new_id
-        self._told_at = float("-inf")
+        self._emitted_at = float("-inf")
 
-    def turn(self) -> float | None:
-        """Try one delivery. Returns the seconds to wait before the next turn; None: until the bell rings."""
-        until_telling = self._tell_refused()
-        taken = self.outbox.take(self._clock())
+    def step(self) -> float | None:
+        """Try one delivery. Returns the seconds to wait before the next turn; None: until the wakeup rings."""
+        until_telling = self._emit_refused()
+        taken = self.queue.take(self._clock())
         if isinstance(taken, QueueEntry):
-            if self.outbox.short_handed:
-                self._on_short_handed()
-            self._carry(taken)
+            if self.queue.needs_sender:
+                self._on_sender_needed()
+            self._deliver(taken)
             return 0.0
         waits = [wait for wait in (taken, until_telling) if wait is not None]
         return min(waits) if waits else None
 
-    def last_words(self) -> None:
+    def emit_pending_events(self) -> None:
         """Tell what has not been told yet: nobody will take a turn after this."""
-        self._told_at = float("-inf")
-        self._tell_refused()
+        self._emitted_at = float("-inf")
+        self._emit_refused()
 
     # One delivery
 
-    def _carry(self, entry: QueueEntry) -> None:
+    def _deliver(self, entry: QueueEntry) -> None:
         started = self._clock()
         try:
-            self._try(entry, started)
+            self._attempt(entry, started)
         except (
             Exception
         ) as error:  # nothing is expected here; and whatever it is, the delivery must not get lost
-            self._try_again(entry, started, error)
+            self._retry(entry, started, error)
 
-    def _try(self, entry: QueueEntry, started: float) -> None:
-        policy = self.outbox.policy
+    def _attempt(self, entry: QueueEntry, started: float) -> None:
+        policy = self.queue.policy
         if (wrong := entry.encode(self._build_request)) is not None:
-            return self._give_up(entry, INVALID, wrong)
+            return self._drop(entry, INVALID, wrong)
         if started - entry.born > policy.max_age_s:
-            return self._give_up(entry, EXPIRED, self._too_old())
+            return self._drop(entry, EXPIRED, self._too_old())
         try:
             answer = self._send(entry)
         except Exception as error:  # TransportError; but a transport may be the user's own
-            return self._try_again(entry, started, error)
-        return self._judge(entry, started, answer)
+            return self._retry(entry, started, error)
+        return self._handle_response(entry, started, answer)
 
     def _send(self, entry: QueueEntry) -> HttpResponse:
         entry.request_id = entry.request_id or self._new_id()
@@ -117,54 +123,56 @@ class NotificationSender:
         return self._transport.send(request, timeout=self._timeout(), max_bytes=_MOST_ANSWER_BYTES)
 
     def _timeout(self) -> float:
-        if self.outbox.deadline is None:
+        if self.queue.deadline is None:
             return self._timeout_s
-        return min(self._timeout_s, max(_LEAST_TIMEOUT_S, self.outbox.deadline - self._clock()))
+        return min(self._timeout_s, max(_LEAST_TIMEOUT_S, self.queue.deadline - self._clock()))
 
-    def _judge(self, entry: QueueEntry, started: float, answer: HttpResponse) -> None:
+    def _handle_response(self, entry: QueueEntry, started: float, answer: HttpResponse) -> None:
         match meaning := classify_response(answer):
-            case Verdict.SENT:
+            case ResponseMeaning.SENT:
                 self._check_processed(entry, started, answer)
-            case Verdict.AGAIN:
-                self._try_again(entry, started, _exception(answer), self._retry_after(answer))
-            case Verdict.REJECTED | Verdict.DENIED:
-                self._refused(entry, started, _exception(answer), is_denied=meaning is Verdict.DENIED)
+            case ResponseMeaning.RETRY:
+                self._retry(entry, started, _exception(answer), self._retry_after(answer))
+            case ResponseMeaning.REJECTED | ResponseMeaning.DENIED:
+                self._refused(entry, started, _exception(answer), is_denied=meaning is ResponseMeaning.DENIED)
             case _:
                 assert_never(meaning)
 
     def _check_processed(self, entry: QueueEntry, started: float, answer: HttpResponse) -> None:
         body = entry.body or b""
-        missing = unprocessed(body, answer)
+        missing = unprocessed_ids(body, answer)
         if not missing:
-            self.outbox.sent(entry, started)
-        elif not self.outbox.partly_sent(entry, started, min(len(missing), entry.count), only(body, missing)):
-            self._give_up(entry, UNPROCESSED, TargetError("The answers do not list them as processed."))
+            self.queue.mark_sent(entry, started)
+        elif not self.queue.mark_partly_sent(
+            entry, started, min(len(missing), entry.count), keep_notifications(body, missing)
+        ):
+            self._drop(entry, UNPROCESSED, TargetError("The answers do not list them as processed."))
 
     def _refused(self, entry: QueueEntry, started: float, error: ApiException, *, is_denied: bool) -> None:
-        if self._go_elsewhere(entry, error):
+        if self._reroute(entry, error):
             return
         if is_denied:
-            self.outbox.doubted(entry, started, self._clock(), denied=True)
-        self._give_up(entry, REJECTED, error)
+            self.queue.host_failed(entry, started, self._clock(), denied=True)
+        self._drop(entry, REJECTED, error)
 
-    def _go_elsewhere(self, entry: QueueEntry, error: Exception) -> bool:
+    def _reroute(self, entry: QueueEntry, error: Exception) -> bool:
         """Put the entry back at once if its cluster has just proved to be none: it goes to the own host then.
 
         What may have been processed is sent again, with the same ids.
         """
         if entry.host is None:
             return False
-        self.outbox.clusters.record_error(entry.host, error)
-        return self.outbox.rerouted(entry, _line(error))
+        self.queue.clusters.record_error(entry.host, error)
+        return self.queue.reroute(entry, _line(error))
 
-    def _try_again(
+    def _retry(
         self, entry: QueueEntry, started: float, error: Exception, retry_after: float | None = None
     ) -> None:
-        if self._go_elsewhere(entry, error):
+        if self._reroute(entry, error):
             return
-        self.outbox.doubted(entry, started, self._clock(), denied=False, retry_after=retry_after)
-        if not self.outbox.failed(entry, _line(error)):
-            self._give_up(entry, EXPIRED, error)
+        self.queue.host_failed(entry, started, self._clock(), denied=False, retry_after=retry_after)
+        if not self.queue.mark_failed(entry, _line(error)):
+            self._drop(entry, EXPIRED, error)
         else:
             self._log.error("trying", "Notifications cannot be sent now, trying again: %s", _line(error))
 
@@ -176,42 +184,42 @@ class NotificationSender:
 
     # What became of it
 
-    def _give_up(self, entry: QueueEntry, reason: Reason, error: Exception) -> None:
-        if not self.outbox.dropped(entry, reason, _line(error)) or not entry.count:
+    def _drop(self, entry: QueueEntry, reason: Reason, error: Exception) -> None:
+        if not self.queue.mark_dropped(entry, reason, _line(error)) or not entry.count:
             return
-        self._tell_failed(reason, entry.count, error, _ids(entry))
+        self._emit_failed(reason, entry.count, error, _ids(entry))
         self._tell(SEND_NOTIFICATION_ERROR, notification=_request(entry), error=error)
 
-    def _tell_refused(self) -> float | None:
+    def _emit_refused(self) -> float | None:
         """Tell what was dropped untried, and what is wrong with the disk; seconds until that is due, None if never."""
-        self._tell_trouble()
-        if not self.outbox.has_refused:
+        self._emit_problems()
+        if not self.queue.has_refused:
             return None
-        due_in = self._told_at + _TELL_EVERY_S - self._clock()
+        due_in = self._emitted_at + _EMIT_INTERVAL_S - self._clock()
         if due_in > 0:
             return due_in
-        self._told_at = self._clock()
-        for reason, refused in self.outbox.take_refused().items():
+        self._emitted_at = self._clock()
+        for reason, refused in self.queue.take_refused().items():
             ids = [one for source in refused.samples for one in _ids(source)]
-            self._tell_failed(reason, refused.count, None, ids)
+            self._emit_failed(reason, refused.count, None, ids)
         return None
 
-    def _tell_failed(self, reason: Reason, count: int, error: Exception | None, ids: list[str]) -> None:
+    def _emit_failed(self, reason: Reason, count: int, error: Exception | None, ids: list[str]) -> None:
         self._tell(NOTIFICATION_FAILED, reason=reason, count=count, error=error, notification_ids=ids)
-        state = self.outbox.ledger.state
+        state = self.queue.counters.state
         totals = ", ".join(f"{n} {name}" for name, n in state.dropped.items())
         self._log.error(
             reason, "Notifications were dropped, so far: %s. Last error: %s", totals, state.last_error
         )
 
-    def _tell_trouble(self) -> None:
-        while self.outbox.trouble:
+    def _emit_problems(self) -> None:
+        while self.queue.problems:
             try:
-                trouble = self.outbox.trouble.popleft()
-            except IndexError:  # another courier was faster
+                problems = self.queue.problems.popleft()
+            except IndexError:  # another sender was faster
                 return
-            self._log.warning(trouble, "%s", trouble)
-            self._tell(NOTIFICATION_SPOOL_FAILED, error=trouble)
+            self._log.warning(problems, "%s", problems)
+            self._tell(NOTIFICATION_SPOOL_FAILED, error=problems)
 
     def _tell(self, name: str, **payload: Any) -> None:
         try:
@@ -220,8 +228,8 @@ class NotificationSender:
             self._log.error("emit", "Event %s could not be told: %s", name, error)
 
     def _too_old(self) -> TransportError:
-        last = self.outbox.ledger.state.last_error
-        return TransportError(reason=f"not delivered within {self.outbox.policy.max_age_s:g} s: {last}")
+        last = self.queue.counters.state.last_error
+        return TransportError(reason=f"not delivered within {self.queue.policy.max_age_s:g} s: {last}")
 
 
 def _exception(answer: HttpResponse) -> ApiException:

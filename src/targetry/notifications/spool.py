@@ -1,7 +1,7 @@
 """Deliveries on disk, so that they outlive the process: a folder with one SQLite file for each process.
 
 A file of its own, because SQLite must not be carried over a fork: a child that opens the file its parent has open believes
-that it holds the parent's locks. Whose a file is, says a lock beside it (`claim`), which also tells when
+that it holds the parent's locks. Whose a file is, says a lock beside it (`lock`), which also tells when
 its owner is dead: then the next process that opens the folder takes over what is in it. So nothing is sent by two
 processes, and there is no lease that could run out while a process is frozen.
 
@@ -110,12 +110,12 @@ class Spool:
     """One file of the folder. `foreign` counts notifications in it that this client must not send."""
 
     def __init__(
-        self, claim: FileLock, max_bytes: int, address: DeliveryAddress, clock: Clock = time.monotonic
+        self, lock: FileLock, max_bytes: int, address: DeliveryAddress, clock: Clock = time.monotonic
     ) -> None:
         """Raises `SpoolError` for a file that cannot be used."""
-        self.path = _data_of(claim)
+        self.path = _data_of(lock)
         self.foreign = 0
-        self._claim = claim
+        self._lock_file = lock
         self._max_bytes = max_bytes
         self._address = address
         self._clock = clock
@@ -200,15 +200,15 @@ class Spool:
         with _translated():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             check_folder(folder)
-            for claim in _leftovers(folder, problems):
-                own = cls._reopen(claim, max_bytes, address, problems, clock)
+            for lock in _leftovers(folder, problems):
+                own = cls._reopen(lock, max_bytes, address, problems, clock)
                 if own is not None:
                     return own
-            claim = _new_claim(folder)
+            lock = _new_lock(folder)
             try:
-                return cls(claim, max_bytes, address, clock)
+                return cls(lock, max_bytes, address, clock)
             except SpoolError:
-                claim.remove()
+                lock.remove()
                 raise
 
     def backlogs(self) -> list[Backlog]:
@@ -223,8 +223,8 @@ class Spool:
         gets their names, with the reason. Raises nothing.
         """
         backlogs: dict[str | None, Backlog] = {}
-        for claim in _leftovers(self.path.parent, problems):
-            other = self._reopen(claim, self._max_bytes, self._address, problems, self._clock)
+        for lock in _leftovers(self.path.parent, problems):
+            other = self._reopen(lock, self._max_bytes, self._address, problems, self._clock)
             if other is None:
                 continue
             for backlog in self._take_over(other, problems):
@@ -239,24 +239,24 @@ class Spool:
     @classmethod
     def _reopen(
         cls,
-        claim: FileLock,
+        lock: FileLock,
         max_bytes: int,
         address: DeliveryAddress,
         problems: dict[str, str],
         clock: Clock,
     ) -> Self | None:
-        path = _data_of(claim)
+        path = _data_of(lock)
         if not path.exists() and not path.is_symlink():
-            claim.remove()
+            lock.remove()
             return None
         try:
-            return cls(claim, max_bytes, address, clock)
+            return cls(lock, max_bytes, address, clock)
         except SpoolError as error:
             problems[path.name] = str(error)
             if error.corrupt and _set_aside(path):
-                claim.remove()
+                lock.remove()
             else:
-                claim.release()
+                lock.release()
             return None
 
     def _take_over(self, other: Self, problems: dict[str, str]) -> list[Backlog]:
@@ -322,19 +322,19 @@ class Spool:
         with contextlib.suppress(SpoolError), _in_sqlite():
             self._connection.close()
         if not remove:
-            self._claim.release()
+            self._lock_file.release()
             return
         for path in (self.path, *_companions(self.path)):
             with contextlib.suppress(OSError):
                 path.unlink()
-        self._claim.remove()
+        self._lock_file.remove()
 
     def set_aside(self) -> None:
         """Close a file that is of no use any more, and keep it as `*.corrupt`. Never raises."""
         with contextlib.suppress(SpoolError), _in_sqlite():
             self._connection.close()
         if _set_aside(self.path):
-            self._claim.remove()
+            self._lock_file.remove()
         # Otherwise it stays claimed, so that this process does not take it for somebody else's.
 
     @contextlib.contextmanager
@@ -386,16 +386,16 @@ class Spool:
 def _leftovers(folder: Path, problems: dict[str, str]) -> Iterator[FileLock]:
     for path in sorted(folder.glob("*.lock")):
         try:
-            claim = FileLock(path)
+            lock = FileLock(path)
         except (BlockingIOError, FileNotFoundError):  # its owner lives, or another process was faster
             continue
         except OSError as error:
             problems[path.name] = str(error)
             continue
-        yield claim
+        yield lock
 
 
-def _new_claim(folder: Path) -> FileLock:
+def _new_lock(folder: Path) -> FileLock:
     while True:
         try:
             return FileLock(folder / f"{os.getpid()}-{new_id()[:13]}.lock")
@@ -405,8 +405,8 @@ def _new_claim(folder: Path) -> FileLock:
                 raise
 
 
-def _data_of(claim: FileLock) -> Path:
-    return claim.path.with_suffix(".db")
+def _data_of(lock: FileLock) -> Path:
+    return lock.path.with_suffix(".db")
 
 
 def _companions(path: Path) -> list[Path]:

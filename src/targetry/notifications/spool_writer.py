@@ -1,6 +1,6 @@
 """Moves deliveries between memory and disk: writes what arrived, deletes what is settled, fetches what there is room for.
 
-One thread per outbox, only where a spool is wanted. It runs no code of the user's, so a slow network or a handler that
+One thread per queue, only where a spool is wanted. It runs no code of the user's, so a slow network or a handler that
 blocks does not keep deliveries from the disk: between an offer and its commit there usually is a millisecond.
 
 Whatever the disk does, deliveries are not lost by it: what cannot be written is kept in memory, as without a spool. Files
@@ -28,7 +28,7 @@ class SpoolWriter:
 
     def __init__(
         self,
-        outbox: DurableQueue,
+        queue: DurableQueue,
         folder: Path,
         *,
         address: DeliveryAddress,
@@ -38,7 +38,7 @@ class SpoolWriter:
         reported: set[str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._outbox = outbox
+        self._queue = queue
         self._folder = folder
         self._address = address
         self._build_request = build_request
@@ -46,41 +46,41 @@ class SpoolWriter:
         self._idle_s = idle_s
         self._reported = reported
         self._clock = clock
-        self._in_trouble = False
+        self._has_failed = False
 
     def run(self, token: object) -> None:
-        """Until there is nothing to do for a while, or the outbox has ended. Never raises."""
-        outbox = self._outbox
+        """Until there is nothing to do for a while, or the queue has ended. Never raises."""
+        queue = self._queue
         spool, open_at = None, self._clock()
         try:
             while True:
-                ending = outbox.swept
+                ending = queue.is_drained
                 if self._clock() >= open_at:
-                    spool, open_at = self._look_at_folder(spool), self._clock() + _REOPEN_S
-                spool = self._turn(spool)
+                    spool, open_at = self._open_and_adopt(spool), self._clock() + _REOPEN_S
+                spool = self._write_and_fetch(spool)
                 if ending:
-                    self._turn(spool)  # rows of those that were given up while they were written
+                    self._write_and_fetch(spool)  # rows of those that were given up while they were written
                     break
-                if not outbox.scribe_bell.wait(self._idle_s) and outbox.retire(outbox.scribes, token):
+                if not queue.writer_wakeup.wait(self._idle_s) and queue.stop_if_idle(queue.writers, token):
                     break
         finally:
             if spool is not None:
                 spool.close()
-            outbox.leave(outbox.scribes, token)
+            queue.remove_worker(queue.writers, token)
 
-    def _look_at_folder(self, spool: Spool | None) -> Spool | None:
+    def _open_and_adopt(self, spool: Spool | None) -> Spool | None:
         """Open a file if there is none yet, and take over those of dead processes."""
         problems: dict[str, str] = {}
         if spool is None:
             spool = self._open(problems)
         if spool is not None:
             adopted = spool.adopt(problems)
-            self._outbox.recovered(adopted, spool.newest_row)
+            self._queue.add_recovered(adopted, spool.newest_row)
             if spool.foreign:
-                self._outbox.disowned(spool.foreign)
+                self._queue.count_foreign(spool.foreign)
                 problems["rows"] = f"{spool.foreign} notifications are for another address, and were dropped"
                 spool.foreign = 0
-        self._outbox.looked()
+        self._queue.recovery_done()
         self._report(problems)
         return spool
 
@@ -90,38 +90,38 @@ class SpoolWriter:
             spool = Spool.open(self._folder, self._max_bytes, self._address, problems, self._clock)
             backlogs = spool.backlogs()
         except SpoolError as error:
-            self._complain(f"{self._folder} cannot be used: {error}")
+            self._report_once(f"{self._folder} cannot be used: {error}")
             if spool is not None:
                 spool.close()
             return None
-        self._outbox.opened()
-        self._outbox.recovered(backlogs, spool.newest_row)
+        self._queue.file_opened()
+        self._queue.add_recovered(backlogs, spool.newest_row)
         return spool
 
-    def _turn(self, spool: Spool | None) -> Spool | None:
+    def _write_and_fetch(self, spool: Spool | None) -> Spool | None:
         """One round. Returns the spool to go on with, None if it is of no use any more."""
-        arrivals, settled = self._outbox.take_arrivals()
+        arrivals, settled = self._queue.take_arrivals()
         rows: Sequence[int | None] = [None] * len(arrivals)
         if spool is None:
-            self._outbox.arrived(rows)
+            self._queue.arrivals_written(rows)
             return None
         try:
             if settled:
                 spool.remove(settled)
-                self._outbox.removed(settled)
+                self._queue.rows_removed(settled)
             rows = self._add(spool, arrivals)
             spool.save_clock()
         except SpoolError as error:
-            self._complain(f"cannot be written: {error}")
+            self._report_once(f"cannot be written: {error}")
         finally:
-            self._outbox.arrived(rows)
-        while (page := self._outbox.next_page()) is not None:
+            self._queue.arrivals_written(rows)
+        while (page := self._queue.next_page()) is not None:
             if not self._fetch(spool, page):
                 return None
         return spool
 
     def _add(self, spool: Spool, arrivals: Sequence[QueueEntry]) -> Sequence[int | None]:
-        """The rows of the arrivals; none for those that cannot be written as JSON, which a courier will find too."""
+        """The rows of the arrivals; none for those that cannot be written as JSON, which a sender will find too."""
         if not arrivals:
             return ()
         now = self._clock()
@@ -134,7 +134,7 @@ class SpoolWriter:
                 ]
             )
         )
-        self._in_trouble = False
+        self._has_failed = False
         return [next(added) if entry.body is not None else None for entry in arrivals]
 
     def _fetch(self, spool: Spool, page: PageRequest) -> bool:
@@ -142,12 +142,12 @@ class SpoolWriter:
         try:
             rows = spool.page(page.cluster, page.after, page.limit, page.max_bytes)
         except SpoolError as error:
-            self._complain(f"cannot be read: {error}")
+            self._report_once(f"cannot be read: {error}")
             spool.set_aside()
-            self._outbox.lost()
+            self._queue.file_lost()
             return False
         now = self._clock()
-        self._outbox.paged(page, [_entry(row, now - row.age) for row in rows])
+        self._queue.add_page(page, [_entry(row, now - row.age) for row in rows])
         return True
 
     def _report(self, problems: dict[str, str]) -> None:
@@ -161,15 +161,15 @@ class SpoolWriter:
             more = f" and {len(new) - len(named)} more" if len(new) > len(named) else ""
             self._tell(f"Files of the spool of notifications are left aside: {', '.join(named)}{more}")
 
-    def _complain(self, text: str) -> None:
+    def _report_once(self, text: str) -> None:
         """Have it told, once until things go well again."""
-        if not self._in_trouble:
-            self._in_trouble = True
+        if not self._has_failed:
+            self._has_failed = True
             self._tell(f"Going on without the spool of notifications: {text}")
 
     def _tell(self, text: str) -> None:
-        self._outbox.trouble.append(text)
-        self._outbox.bell.set()
+        self._queue.problems.append(text)
+        self._queue.wakeup.set()
 
 
 def _entry(row: SpooledDelivery, born: float) -> QueueEntry:
