@@ -6,19 +6,38 @@ from collections.abc import Callable
 from pathlib import Path
 
 import targetry.errors
-from targetry._client.options import CLIENT_OPTIONS, REQUIRED
+from targetry._client.call_options import CALL_OPTIONS
+from targetry._client.options import CLIENT_DEFAULTS, CLIENT_OPTIONS, REQUIRED, OptionInfo
 from targetry.edge.options import option_forms
 
 HERE = Path(__file__).parent
 
 _OPTIONS_HEAD = """# Options of a client
 
-Of `TargetClient.create` and `AsyncTargetClient.create`, as one dict, as keyword arguments, or both. Durations are
-milliseconds. What is wrong raises `OptionError` with the option as `path`; a key of the dict that is not known is a
-`TargetryWarning` that names the nearest one.
+`TargetClient.create` and `AsyncTargetClient.create` take options as one dict, as keyword arguments, or both. Durations are
+milliseconds. A wrong value raises `OptionError` with the option as `path`; an unknown key of the dict is a
+`TargetryWarning` that names the nearest option, an unknown keyword a `TypeError`. `help(TargetClient.create)` has the same list.
+
+For type checkers the dict is a `TypedDict`, `targetry.ClientOptions`, so mypy and pyright reject a misspelt option and a value of
+the wrong type. Options of unknown type (`dict[str, Any]`) can be passed as `TargetClient.create(**options)`.
 
 | Option | Accepts | Default | Meaning |
 | --- | --- | --- | --- |
+"""
+
+_CALL_OPTIONS_HEAD = """
+## Options of a call
+
+`get_offers`, `get_attributes` and `send_notifications` take them in the same way, for type checkers as `targetry.OfferOptions`,
+or with a callback as `targetry.CallbackOptions`. Without a callback a call returns its result; with one it returns, at once,
+an `AsyncResult` of the result. `AsyncTargetClient` has no callbacks: its calls are awaited.
+
+A request can be a `DeliveryRequest` or a dict with the names of the wire or those of Python, at any depth (`tntId` or `tnt_id`).
+A name that is neither, and a field given under both names, raise `OptionError` with the path and the nearest name. The keys of
+`parameters` and `profile_parameters` are free.
+
+| Option | Accepts | Meaning |
+| --- | --- | --- |
 """
 
 _OPTIONS_TAIL = """
@@ -61,11 +80,16 @@ All derive from `TargetError`, and `TargetError` from `Exception`, so code that 
 
 
 def options_page() -> str:
+    """Return the options of clients and calls, from the metadata that checks them."""
     rows = [
-        f"| `{name}` | {option.accepts.replace('|', '/')} | {_default(option.default)} | {option.meaning} |"
+        f"| `{name}` | {_accepts(option)} | {_default(CLIENT_DEFAULTS[name])} | {option.meaning} |"
         for name, option in CLIENT_OPTIONS.items()
     ]
-    return _OPTIONS_HEAD + "\n".join(rows) + "\n" + _OPTIONS_TAIL
+    call_rows = [
+        f"| `{name}` | {_accepts(option)} | {option.meaning} |" for name, option in CALL_OPTIONS.items()
+    ]
+    tables = (_OPTIONS_HEAD, "\n".join(rows), "\n", _CALL_OPTIONS_HEAD, "\n".join(call_rows), "\n")
+    return "".join(tables) + _OPTIONS_TAIL
 
 
 def edge_options_page() -> str:
@@ -93,6 +117,10 @@ def errors_page() -> str:
         if one.__module__ == "targetry.errors"
     ]
     return _ERRORS_HEAD + tree.rstrip() + "\n```\n\n" + "\n\n".join(described) + "\n"
+
+
+def _accepts(option: OptionInfo) -> str:
+    return option.accepts.replace("|", "/")
 
 
 def _default(value: object) -> str:

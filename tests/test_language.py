@@ -98,7 +98,6 @@ DOUBLE_CLASSES: set[str] = {
     "Event",
     "Experience",
     "Line",
-    "Option",
     "Share",
     "Visitor",
 }

@@ -9,6 +9,6 @@ __all__ = ["target_edge"]
 
 def test_the_fixture_is_an_edge_of_the_tests_own(target_edge: LocalEdge) -> None:
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
-    with TargetClient.create(target_edge.client_options()) as client:
+    with TargetClient.create(**target_edge.client_options()) as client:
         assert client.get_offers({"request": request})["response"].client == target_edge.client
     assert [event.kind for event in target_edge.events] == ["impression"]

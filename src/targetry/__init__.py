@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from targetry import models
+from targetry._client.call_options import CallbackOptions, OfferOptions
 from targetry._client.flag_evaluator import FlagDetails
+from targetry._client.options import ClientOptions
 from targetry._client.sync_client import TargetClient
 from targetry._client.visitor_decisions import Activity, Decision, Experience, PreparedVisitor
 from targetry.artifacts.refresh import RefreshResult
@@ -42,6 +44,8 @@ __all__ = [
     "AttributeNotFoundError",
     "AttributesProvider",
     "AuthState",
+    "CallbackOptions",
+    "ClientOptions",
     "ClosedError",
     "DeadlineError",
     "Decision",
@@ -49,6 +53,7 @@ __all__ = [
     "FlagDetails",
     "NoThreadError",
     "NotReadyError",
+    "OfferOptions",
     "OpenApiException",
     "OptionError",
     "PreparedVisitor",

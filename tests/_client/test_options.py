@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry._client.options import CLIENT_OPTIONS, REQUIRED, ClientSettings, client_settings
+from targetry._client.options import (
+    CLIENT_DEFAULTS,
+    CLIENT_OPTIONS,
+    REQUIRED,
+    ClientSettings,
+    client_settings,
+)
 from targetry.errors import OptionError, TargetryWarning
 from targetry.models import DecisioningMethod
 
@@ -209,11 +215,11 @@ def test_an_option_that_cannot_be_right_is_refused_by_name(name: str, value: Any
 
 @pytest.mark.parametrize("nothing", [None, ""], ids=["None", "empty"])
 @pytest.mark.parametrize(
-    "name", [name for name, option in CLIENT_OPTIONS.items() if option.default is not REQUIRED]
+    "name", [name for name, default in CLIENT_DEFAULTS.items() if default is not REQUIRED]
 )
 def test_none_and_the_empty_text_mean_the_default(name: str, nothing: str | None) -> None:
     result = getattr(client_settings({**NEEDED, name: nothing}, {}), name)
-    assert result == getattr(client_settings(NEEDED, {}), name) == CLIENT_OPTIONS[name].default
+    assert result == getattr(client_settings(NEEDED, {}), name) == CLIENT_DEFAULTS[name]
 
 
 @pytest.mark.parametrize("name", CLIENT_OPTIONS)

@@ -29,8 +29,9 @@ from target_tools.enums import DecisioningMethod
 from target_tools.utils import create_uuid, get_epoch_time_milliseconds
 
 
-def clients(options: dict[str, object]) -> None:
-    assert_type(TargetClient.create(options), TargetClient)
+def clients(options: dict[str, Any]) -> None:
+    assert_type(TargetClient.create(**options), TargetClient)
+    assert_type(TargetClient.create({"client": "acme", "organization_id": "A@AdobeOrg"}), TargetClient)
     assert_type(CLIENT_READY_DELAY, float)
     assert_type(create_target_cookie(parse_cookies("").values()).max_age, int)
     assert_type((create_uuid(), get_epoch_time_milliseconds()), tuple[str, int])
@@ -38,7 +39,7 @@ def clients(options: dict[str, object]) -> None:
 
 
 def results(result: TargetDeliveryResponse, attributes: AttributesProvider) -> None:
-    assert_type(result.response, DeliveryResponse | None)
+    assert_type(result.response, DeliveryResponse)
     assert_type(attributes.as_object("flags"), dict[str, Any] | None)
 
 

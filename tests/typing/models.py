@@ -44,8 +44,15 @@ context = Context()
 context.channel = "mobile"
 context.channel = ChannelType.MOBILE
 context.channel = "tv"  # type: ignore[assignment]
-if context.channel == "web" or context.channel == ChannelType.WEB:
-    text: str = context.channel
+
+
+def channel_of(context: Context) -> str:
+    return context.channel if context.channel == "web" else "other"
+
+
+def is_web(context: Context) -> bool:
+    return context.channel == ChannelType.WEB
+
 
 # An answer may hold words that are not known here.
 Option(type=OptionType.HTML)

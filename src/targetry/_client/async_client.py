@@ -1,4 +1,4 @@
-"""`AsyncTargetClient`: the asyncio skin over the pipeline that every call takes."""
+"""`AsyncTargetClient`, the asyncio client."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from typing import Any, Final, Generic, Self, TypeVar, Unpack, overload
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
+    ASYNC_CALL_SECTION,
     CallSettings,
+    OfferOptions,
     attribute_settings,
     notification_settings,
     offer_settings,
     offers_call,
 )
 from targetry._client.flag_evaluator import FlagDetails, Flow, Step, details_of, wanted_type
-from targetry._client.options import ClientSettings, client_settings
+from targetry._client.options import (
+    CLIENT_SECTION,
+    ClientOptions,
+    ClientSettings,
+    client_settings,
+    documented,
+)
 from targetry._client.pipeline import (
     Attempt,
     AttemptOutcome,
@@ -64,8 +72,19 @@ class AsyncTargetClient(BaseClient):
         self._decoders = DaemonThreadPool("targetry-decoder", limit=2, queue_limit=1000)
 
     @classmethod
-    async def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
-        """As `TargetClient.create`; compiles and waits for the first artifact in a thread."""
+    @documented(CLIENT_SECTION)
+    async def create(cls, options: ClientOptions | None = None, **keywords: Unpack[ClientOptions]) -> Self:
+        """Create a client, as `TargetClient.create`; a thread compiles the first artifact and waits for it.
+
+        Args:
+            options: the options as a dict.
+            **keywords: the options as keywords.
+
+        Raises:
+            OptionError: an option is wrong or missing; `path` names it.
+            ArtifactError: `artifact_payload`, or the file of `artifact_location`, cannot be used.
+            TypeError: a keyword is not an option, or an option is given twice.
+        """
         start = _Start(cls, client_settings(options, keywords))
         try:
             return await _run_in_own_thread(start.run)
@@ -73,27 +92,33 @@ class AsyncTargetClient(BaseClient):
             start.give_up()
             raise
 
+    @documented(ASYNC_CALL_SECTION)
     async def get_offers(
-        self, options: Mapping[str, Any] | None = None, **keywords: Any
+        self, options: OfferOptions | None = None, **keywords: Unpack[OfferOptions]
     ) -> TargetDeliveryResponse:
-        """As `TargetClient.get_offers`, without the callbacks."""
+        """Get the offers of a visitor, as `TargetClient.get_offers`, without callbacks."""
         self._check_open()
         return await self._decide(_without_callbacks(offer_settings(options, keywords, self._method)))
 
+    @documented(ASYNC_CALL_SECTION)
     async def get_attributes(
-        self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
+        self,
+        mbox_names: Iterable[str],
+        options: OfferOptions | None = None,
+        **keywords: Unpack[OfferOptions],
     ) -> AttributesProvider:
-        """As `TargetClient.get_attributes`, without the callbacks."""
+        """Get the JSON offers of mboxes, as `TargetClient.get_attributes`, without callbacks."""
         self._check_open()
         offer = _without_callbacks(attribute_settings(mbox_names, options, keywords, self._method))
         if is_overridden(self.get_offers, _GET_OFFERS):
             return AttributesProvider(await self.get_offers(offers_call(offer.request, options, keywords)))
         return AttributesProvider(await self._decide(offer))
 
+    @documented(ASYNC_CALL_SECTION)
     async def send_notifications(
-        self, options: Mapping[str, Any] | None = None, **keywords: Any
+        self, options: OfferOptions | None = None, **keywords: Unpack[OfferOptions]
     ) -> TargetDeliveryResponse:
-        """As `TargetClient.send_notifications`, without the callbacks."""
+        """Report displays and clicks, as `TargetClient.send_notifications`, without callbacks."""
         self._check_open()
         return await self._decide(_without_callbacks(notification_settings(options, keywords)))
 
@@ -168,27 +193,30 @@ class AsyncTargetClient(BaseClient):
         return {one.key: details_of(one, None) for one in evaluations}
 
     async def refresh_artifact(
-        self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S
+        self, force: bool = False, timeout_s: float = REFRESH_TIMEOUT_S, *, timeout: float | None = None
     ) -> RefreshResult:
-        """As `TargetClient.refresh_artifact`."""
+        """Request the artifact now, as `TargetClient.refresh_artifact`."""
+        wait_s = timeout_s if timeout is None else timeout
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(self._refresh(force)), timeout)
+            return await asyncio.wait_for(asyncio.wrap_future(self._refresh(force)), wait_s)
         except TimeoutError:
             return RefreshResult("pending")
 
-    async def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
-        """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
+    async def flush(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> bool:
+        """Wait until all impressions are sent, and return whether they are, as `TargetClient.flush`."""
+        wait_s = timeout_s if timeout is None else timeout
         try:
-            return await _run_in_own_thread(partial(self._runtime.flush, timeout))
+            return await _run_in_own_thread(partial(self._runtime.flush, wait_s))
         except NoThreadError:
             return False
 
-    async def aclose(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """As `TargetClient.close`."""
+    async def aclose(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> None:
+        """Close the client, as `TargetClient.close`."""
+        wait_s = timeout_s if timeout is None else timeout
         try:
-            await _run_in_own_thread(partial(self._runtime.close, timeout))
+            await _run_in_own_thread(partial(self._runtime.close, wait_s))
         except NoThreadError:
-            self._runtime.close(0)  # without a wait, which would hold up the loop
+            self._runtime.close(0)  # a wait here would block the loop
         finally:  # also when this task is cancelled meanwhile
             if self._own_transport:
                 await self._transport.aclose()

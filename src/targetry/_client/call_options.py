@@ -1,35 +1,48 @@
-"""The options of one call, checked (spec/client.md §7 to §9).
+"""Options of one call: the typed table that documents and checks them, and the settings made of them.
 
-The common call, a `DeliveryRequest` and a session id in a dict, is on the way of every decision: it costs a few dict
-look-ups beside the copy of the request. Everything rarer is behind one comparison of lengths.
+`OfferOptions` and `CallbackOptions` have the name, type, meaning and check of each option. Most calls give a
+`DeliveryRequest` and a session id in a dict: they cost a few dict look-ups and the copy of the request, and everything
+else is behind one comparison of lengths.
 
-The official checks come in the official order, with its texts. The caller's options and request are never changed,
-and nothing of the request that we go on with is shared with the caller (spec/divergences.md B-10, B-11).
+The checks of the official package come first, in its order and with its texts. The caller's options and request are never
+changed, and share nothing with the request that the call works with.
 """
 
-from __future__ import annotations
+# Annotations are evaluated here: the table of options is made of them.
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from types import NoneType
-from typing import Any, Final
+from typing import Annotated, Any, Final, Generic, Required, TypeAlias, TypedDict, TypeVar, cast
+from uuid import UUID
 
 import msgspec
 
-from targetry._client.options import decisioning_method, merged
+from targetry._client.options import (
+    MethodName,
+    OptionInfo,
+    decisioning_method,
+    merge_options,
+    options_in,
+    options_section,
+)
 from targetry._runtime import validators
-from targetry._runtime.validators import Check, falsy, is_given, nearest, warn
+from targetry._runtime.validators import falsy, is_given, nearest, warn
 from targetry.attributes import checked_names, with_mboxes
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES
 from targetry.models import ConstraintError, CustomerId, DecisioningMethod, DeliveryRequest, snapshot
 from targetry.models.scalars import shown
-from targetry.visitor import VisitorLike, check_visitor, parse_customer_ids
+from targetry.visitor import CustomerIdsInput, VisitorLike, check_visitor, parse_customer_ids
+
+Result = TypeVar("Result")
+RequestInput: TypeAlias = DeliveryRequest | Mapping[str, Any]
 
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 
 
 class CallSettings(msgspec.Struct, eq=False):
-    """The options of one call. `request` is a copy of its own."""
+    """Checked options of one call. `request` is a copy that the caller does not hold."""
 
     request: DeliveryRequest
     decisioning_method: DecisioningMethod
@@ -44,7 +57,7 @@ class CallSettings(msgspec.Struct, eq=False):
     err_callback: Callable[[BaseException], Any] | None = None
 
     def __repr__(self) -> str:
-        """Which options were given; what they hold is a visitor's."""
+        """Return the names of the options that were given; their values are a visitor's data."""
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
         return f"CallSettings({', '.join(given)})"
 
@@ -56,10 +69,18 @@ def offer_settings(
     call: str = "get_offers",
     mbox_names: Sequence[str] = (),
 ) -> CallSettings:
-    """Check the options of `get_offers`; `default_method` is the client's. The request then asks for `mbox_names` too.
+    """Check the options of `get_offers`.
 
-    Raises `OptionError`, with the path of the wrong field (`request.execute.mboxes[1].name`), or `TypeError` for
-    a keyword that is no option.
+    Args:
+        options: the options as a mapping.
+        keywords: the options given as keywords.
+        default_method: the client's method.
+        call: the name of the call, for messages.
+        mbox_names: mboxes that the request asks for in addition.
+
+    Raises:
+        OptionError: an option is wrong; it has the path of the field (`request.execute.mboxes[1].name`).
+        TypeError: a keyword is not an option, or an option is given twice.
     """
     given = options if not keywords and type(options) is dict else _given(call, options, keywords)
     if not given:
@@ -93,9 +114,9 @@ def attribute_settings(
     keywords: Mapping[str, Any],
     default_method: DecisioningMethod,
 ) -> CallSettings:
-    """Check the arguments of `get_attributes`; the request that comes back asks for the mboxes too.
+    """Check the arguments of `get_attributes`; the request of the result asks for the mboxes, too.
 
-    As `offer_settings`, except that the request, or all options, may be absent (B-10).
+    The request, or all options, may be left out. Raises as `offer_settings` does.
     """
     names = checked_names(mbox_names)
     given = _given("get_attributes", options, keywords)
@@ -106,18 +127,19 @@ def attribute_settings(
 
 def offers_call(
     request: DeliveryRequest, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the options of the `get_offers` call behind a `get_attributes` call, with `request` in place of its own.
+) -> "OfferOptions":
+    """Return the options of the `get_offers` call of a `get_attributes` call, with `request` in place of its own.
 
     They have no callbacks: `get_attributes` calls these itself, with an `AttributesProvider`.
     """
     given = _given("get_attributes", options, keywords)
     left_out = ("events", "callback", "err_callback")
-    return {name: value for name, value in given.items() if name not in left_out} | {"request": request}
+    others = {name: value for name, value in given.items() if name not in left_out}
+    return cast("OfferOptions", others | {"request": request})
 
 
 def notification_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> CallSettings:
-    """Check the options of `send_notifications`, which always asks the server. Raises as `offer_settings` does."""
+    """Check the options of `send_notifications`, which always asks the Delivery API. Raises as `offer_settings` does."""
     given = _given("send_notifications", options, keywords)
     if not given:
         raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
@@ -131,19 +153,17 @@ def notification_settings(options: Mapping[str, Any] | None, keywords: Mapping[s
 
 
 def _given(call: str, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
-    return merged(call, options, keywords, _KNOWN)
+    return merge_options(call, options, keywords, _KNOWN)
 
 
-def _request(given: Mapping[str, Any]) -> DeliveryRequest | Mapping[str, Any]:
-    """The request, under its name or under the one that a page of the documentation gives it (D-02)."""
+def _request(given: Mapping[str, Any]) -> RequestInput:
+    """Return the request, given as `request` or as `events`, the name that a page of Adobe's documentation uses."""
     request, events = given.get("request"), given.get("events")
     if isinstance(events, DeliveryRequest):
         if request is not None:
             raise OptionError("events", "means the same as request: give one of them")
         return events
-    if isinstance(request, DeliveryRequest) or (isinstance(request, Mapping) and request):
-        return request
-    raise OptionError("request", "must be a DeliveryRequest", MESSAGES["REQUEST_REQUIRED"])
+    return _request_input("request", request)
 
 
 def _method(given: Mapping[str, Any], default: DecisioningMethod) -> DecisioningMethod:
@@ -151,8 +171,12 @@ def _method(given: Mapping[str, Any], default: DecisioningMethod) -> Decisioning
     return default if falsy(method) else decisioning_method("decisioning_method", method)
 
 
-def checked_copy(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) -> DeliveryRequest:
-    """As `snapshot`, but raises `OptionError`."""
+def checked_copy(request: RequestInput, *, wire: bool) -> DeliveryRequest:
+    """Return an independent, checked copy of a request; a mapping has names of the wire or of Python.
+
+    Raises:
+        OptionError: a field is wrong; it has the field's path.
+    """
     try:
         return snapshot(request, wire=wire, either_name=True)
     except ConstraintError as error:
@@ -160,7 +184,7 @@ def checked_copy(request: DeliveryRequest | Mapping[str, Any], *, wire: bool) ->
 
 
 def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:
-    """Check and add the options that the common call does not have."""
+    """Check and add the options that most calls do not have."""
     callback = given.get("callback")
     if not falsy(callback) and not callable(callback):
         raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
@@ -178,6 +202,12 @@ def _warn_ignored(call: str, name: str, value: object) -> None:
         warn(f"{call}() ignores the unknown option {shown(name)}{nearest(name, _KNOWN)}")
 
 
+def _request_input(path: str, value: Any) -> RequestInput:
+    if isinstance(value, DeliveryRequest) or (isinstance(value, Mapping) and value):
+        return value
+    raise OptionError(path, "must be a DeliveryRequest", MESSAGES["REQUEST_REQUIRED"])
+
+
 def _callback(path: str, value: Any) -> Callable[..., Any] | None:
     return None if falsy(value) and not callable(value) else validators.function(path, value)
 
@@ -190,15 +220,87 @@ def _customer_ids(path: str, value: Any) -> list[CustomerId]:
     return parse_customer_ids(value, path)
 
 
-_CHECKS: Final[dict[str, Check]] = {
-    "session_id": validators.any_id,
-    "target_cookie": validators.any_text,
-    "target_location_hint": validators.any_id,
-    "consumer_id": validators.any_id,
-    "customer_ids": _customer_ids,
-    "visitor": _visitor,
-    "visitor_cookie": validators.any_text,
-    "callback": _callback,
-    "err_callback": _callback,
+class _CommonOptions(TypedDict, total=False):
+    request: Annotated[
+        RequestInput | None,
+        OptionInfo(
+            _request_input,
+            "`DeliveryRequest`, or a dict with names of the wire or of Python",
+            "What is asked; required but in `get_attributes`.",
+        ),
+    ]
+    decisioning_method: Annotated[
+        MethodName | Enum | None,
+        OptionInfo(
+            decisioning_method,
+            "`server-side`, `on-device` or `hybrid`",
+            "Who decides; default: the client's. `send_notifications` always asks the Delivery API.",
+        ),
+    ]
+    session_id: Annotated[
+        str | int | UUID | None,
+        OptionInfo(validators.any_id, "str", "Session of the visitor, where `target_cookie` has none."),
+    ]
+    target_cookie: Annotated[
+        str | None, OptionInfo(validators.any_text, "str", "Value of the visitor's cookie `mbox`.")
+    ]
+    target_location_hint: Annotated[
+        str | int | None,
+        OptionInfo(validators.any_id, "str", "Value of the visitor's cookie `mboxEdgeCluster`."),
+    ]
+    consumer_id: Annotated[
+        str | int | UUID | None,
+        OptionInfo(validators.any_id, "str", "Consumer of the supplemental data id (SDID)."),
+    ]
+    customer_ids: Annotated[
+        CustomerIdsInput | None,
+        OptionInfo(
+            _customer_ids, "list of `CustomerId`, or dict of integration code → id", "The visitor's own ids."
+        ),
+    ]
+    visitor: Annotated[
+        VisitorLike | None,
+        OptionInfo(_visitor, "`Visitor`, or an object like it", "The Experience Cloud visitor."),
+    ]
+    visitor_cookie: Annotated[
+        str | None,
+        OptionInfo(
+            validators.any_text, "str", "Value of the visitor's cookie `AMCV_…`, in place of `visitor`."
+        ),
+    ]
+
+
+class OfferOptions(_CommonOptions, total=False):
+    """Options of `get_offers`, `get_attributes` and `send_notifications`, as a dict or as keywords.
+
+    None means that an option is left out. A call with a callback has `CallbackOptions`.
+    """
+
+    callback: None
+    err_callback: None
+
+
+class CallbackOptions(_CommonOptions, Generic[Result], total=False):
+    """`OfferOptions` of a call that runs in the background and calls back; `TargetClient` only."""
+
+    callback: Required[
+        Annotated[
+            Callable[[Result], object],
+            OptionInfo(_callback, "callable", "Called with the result, in another thread."),
+        ]
+    ]
+    err_callback: Annotated[
+        Callable[[BaseException], object] | None,
+        OptionInfo(_callback, "callable", "Called with the exception of a call that failed."),
+    ]
+
+
+CALL_OPTIONS: Final = options_in(CallbackOptions)
+_CHECKS: Final = {
+    name: option.check
+    for name, option in CALL_OPTIONS.items()
+    if name not in ("request", "decisioning_method")
 }
-_KNOWN: Final = ("request", "decisioning_method", *_CHECKS, "events", "config")
+_KNOWN: Final = (*CALL_OPTIONS, "events", "config")
+CALL_SECTION: Final = options_section(CALL_OPTIONS)
+ASYNC_CALL_SECTION: Final = options_section(options_in(_CommonOptions))

@@ -1,20 +1,33 @@
-"""The options of a client, checked once at the door and fixed after that (spec/client.md §2 and §3).
+"""Options of a client: the typed table that documents and checks them, and the settings made of them.
 
-`CLIENT_OPTIONS` is the table of them all: how each is checked, what it accepts and what it means; documentation and
-tests read it. The official package's checks come first, in its order and with its texts; ours follow in the
-order of the table. What is wrong is an `OptionError` with the option's name as path, what is merely odd a `TargetryWarning`.
+`ClientOptions` is the one place that has the name, type, unit, meaning and check of each option: type checkers,
+`help(TargetClient.create)`, `docs/options.md` and tests read it. `ClientSettings` has what is kept, with the defaults.
 
-Options come as one mapping, as keyword arguments, or both. A name that is not known is a warning in the mapping
-(the official package ignores it) and a `TypeError` as keyword, as for any Python function.
+Options are given as one mapping, as keyword arguments, or both. An unknown name is a `TargetryWarning` in the mapping
+(the official package ignores it) and a `TypeError` as a keyword, as for any Python function. The checks of the official
+package come first, in its order and with its texts. A wrong value raises `OptionError` with the option's name as path.
 """
 
-from __future__ import annotations
+# Annotations are evaluated here: the table of options is made of them.
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    Protocol,
+    Required,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    get_origin,
+)
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
 
@@ -23,22 +36,20 @@ from targetry._runtime.defaults import MAX_CONNECTIONS, MAX_DOCUMENT_BYTES
 from targetry._runtime.validators import Check, falsy, is_given, nearest, warn
 from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
+from targetry.http.protocol import AsyncTransport, Transport
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
 from targetry.models.containers import read_mapping
 from targetry.models.scalars import plain_number, shown
 
-if TYPE_CHECKING:
-    from targetry.http.protocol import AsyncTransport, Transport
-
 _DEFAULT_TIMEOUT_MS: Final = 3000
 _DEFAULT_WAIT_READY_MS: Final = 10_000
-_LIKELY_MS: Final = 20  # of less, seconds are meant
+_LIKELY_MS: Final = 20  # a smaller timeout is likely in seconds
 _METHODS: Final = {str(method): method for method in DecisioningMethod}
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The options of one client, checked. Durations are milliseconds; `CLIENT_OPTIONS` says what each means."""
+    """Checked options of one client. Durations are in milliseconds."""
 
     client: str
     organization_id: str
@@ -78,22 +89,22 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         values = ((name, getattr(self, name)) for name in CLIENT_OPTIONS)
         return [
-            (name, shown_option(name, value))
-            for name, value in values
-            if value is not CLIENT_OPTIONS[name].default
+            (name, shown_option(name, value)) for name, value in values if value is not CLIENT_DEFAULTS[name]
         ]
 
     def __repr__(self) -> str:
-        """What was set, without passwords, queries of signed URLs, and payloads."""
+        """Return the options that were set, without passwords, queries of signed URLs, and payloads."""
         return f"ClientSettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 def client_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> ClientSettings:
-    """Check the options of `TargetClient.create`.
+    """Check the options of `create`.
 
-    Raises `OptionError`, or `TypeError` for a keyword that is no option, or given twice.
+    Raises:
+        OptionError: an option is wrong or missing.
+        TypeError: a keyword is not an option, or an option is given twice.
     """
-    given = merged("create", options, keywords, _KNOWN)
+    given = merge_options("create", options, keywords, _KNOWN)
     if not given:
         raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
     _check_as_official(given)
@@ -108,10 +119,15 @@ def client_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, An
     return ClientSettings(**values)
 
 
-def merged(
+def merge_options(
     call: str, options: Mapping[str, Any] | None, keywords: Mapping[str, Any], known: Collection[str]
 ) -> Mapping[str, Any]:
-    """The options of one call, given either way."""
+    """Return the options of one call from its mapping and its keywords.
+
+    Raises:
+        OptionError: `options` is not a mapping.
+        TypeError: a keyword is not in `known`, or an option is given twice.
+    """
     for name in keywords:
         if name not in known:
             raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{nearest(name, known)}")
@@ -129,7 +145,11 @@ def merged(
 
 
 def decisioning_method(path: str, value: object) -> DecisioningMethod:
-    """The method that a string, or a member of anyone's enum by its value or name (B-52), stands for."""
+    """Return the method of a string, or of a member of any enum that has its value or name.
+
+    Raises:
+        OptionError: there is no such method.
+    """
     meant = (value.value, value.name.lower().replace("_", "-")) if isinstance(value, Enum) else (value,)
     for name in meant:
         if isinstance(name, str) and name in _METHODS:
@@ -154,7 +174,7 @@ def _method(path: str, value: Any) -> DecisioningMethod:
 
 
 def _timeout(path: str, value: Any) -> float:
-    if validators.copied(path, plain_number, value) == 0:  # which has always meant the default
+    if validators.copied(path, plain_number, value) == 0:  # as in the official package
         return _DEFAULT_TIMEOUT_MS
     timeout = validators.positive_ms(path, value)
     if timeout < _LIKELY_MS:
@@ -180,9 +200,7 @@ def _cdn_environment(path: str, value: Any) -> str:
     name = validators.text(path, value).lower()
     if name in ("production", "staging", "development"):
         return name
-    warn(
-        f"{path}: {shown(value)} is not known, so production is used; the others are staging and development"
-    )
+    warn(f"{path}: {shown(value)} is unknown, so production is used; use production, staging or development")
     return "production"
 
 
@@ -215,130 +233,254 @@ def shown_option(name: str, value: Any) -> Any:
     return value
 
 
-class Option(msgspec.Struct, frozen=True):
-    """One row of `CLIENT_OPTIONS`; `default` is `REQUIRED` where there is none."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class OptionInfo(msgspec.Struct, frozen=True):
+    """Metadata of one option: how it is checked, what it accepts and what it means."""
 
     check: Check
     accepts: str
     meaning: str
-    default: Any
+
+
+class ClientLogger(Protocol):
+    """Any object with these methods; a `logging.Logger` is one."""
+
+    @property
+    def debug(self) -> Callable[..., object]:
+        """Log a message, with the arguments of its placeholders."""
+
+    @property
+    def error(self) -> Callable[..., object]:
+        """Log a message, with the arguments of its placeholders."""
+
+
+FilePath: TypeAlias = str | os.PathLike[str]
+MethodName: TypeAlias = Literal["server-side", "on-device", "hybrid"]
+
+
+class ClientOptions(TypedDict, total=False):
+    """Options of `TargetClient.create` and `AsyncTargetClient.create`, as a dict or as keywords.
+
+    `client` and `organization_id` are required. None means that an option is left out.
+    """
+
+    client: Annotated[str, OptionInfo(validators.client_code, "str", "Client code of the Target account.")]
+    organization_id: Annotated[
+        str, OptionInfo(validators.text, "str", "Experience Cloud organization id, `…@AdobeOrg`.")
+    ]
+    decisioning_method: Annotated[
+        MethodName | Enum | None,
+        OptionInfo(
+            _method,
+            "`server-side`, `on-device`, `hybrid`, or an enum member of that value or name",
+            "Who decides, where a call does not say.",
+        ),
+    ]
+    timeout: Annotated[
+        float | None,
+        OptionInfo(
+            _timeout,
+            "milliseconds",
+            "Bounds each request to the Delivery API as a whole; 0 is the default.",
+        ),
+    ]
+    server_domain: Annotated[
+        str | None,
+        OptionInfo(validators.host, "host or host:port", "Host in place of `<client>.tt.omtrdc.net`."),
+    ]
+    secure: Annotated[bool | None, OptionInfo(validators.secure, "bool", "HTTPS, unless exactly `False`.")]
+    target_location_hint: Annotated[
+        str | int | None, OptionInfo(validators.id_text, "str or int", "Edge cluster of the first calls.")
+    ]
+    environment_id: Annotated[
+        int | str | None,
+        OptionInfo(
+            validators.whole_number_or_digits,
+            "int, or its digits",
+            "Target environment of requests that name none.",
+        ),
+    ]
+    property_token: Annotated[
+        str | UUID | None,
+        OptionInfo(
+            validators.id_text,
+            "str or UUID",
+            "Property of requests that name none, and of the artifact.",
+        ),
+    ]
+    version: Annotated[
+        str | None, OptionInfo(validators.text, "str", "Value of the API's `version` parameter.")
+    ]
+    telemetry_enabled: Annotated[
+        bool | None,
+        OptionInfo(validators.boolean, "bool", "`False`: no usage and timings are reported to Adobe."),
+    ]
+    logger: Annotated[
+        ClientLogger | None,
+        OptionInfo(
+            validators.having("debug", "error"),
+            "object with debug() and error()",
+            "Default: `logging.getLogger('adobe.target')`.",
+        ),
+    ]
+    events: Annotated[
+        Mapping[str, Handler] | None,
+        OptionInfo(_events, "dict of event name → callable", "Handlers of [events](events.md)."),
+    ]
+    polling_interval: Annotated[
+        float | None,
+        OptionInfo(
+            _polling_interval,
+            "milliseconds; 0 for never",
+            "Time between polls for a new artifact; at least 5 minutes on Adobe's CDN, 1 second elsewhere.",
+        ),
+    ]
+    maximum_wait_ready: Annotated[
+        float | None,
+        OptionInfo(
+            _maximum_wait,
+            "milliseconds; -1 for no bound of its own",
+            "How long `create` waits for the first artifact. Polling continues after that. -1 waits until the first "
+            "round of attempts is over, which takes up to 45 s.",
+        ),
+    ]
+    artifact_location: Annotated[
+        FilePath | None,
+        OptionInfo(
+            validators.location,
+            "URL, file:// URL or path",
+            "The artifact, in place of the one on the CDN. Traces, events, logs and `stats()` show a URL without "
+            "user, password, query and fragment; its path is shown, so it must hold no token.",
+        ),
+    ]
+    artifact_payload: Annotated[
+        Mapping[str, Any] | bytes | str | None,
+        OptionInfo(validators.payload, "dict, bytes or str", "The first artifact."),
+    ]
+    artifact_format: Annotated[
+        Literal["json", "bin"] | None,
+        OptionInfo(
+            validators.one_of("json", "bin"),
+            "`json` or `bin`",
+            "Default: as the location's name ends, else `json`.",
+        ),
+    ]
+    artifact_cache_dir: Annotated[
+        FilePath | None, OptionInfo(validators.file_path, "path", "Folder that keeps the last good artifact.")
+    ]
+    artifact_max_bytes: Annotated[
+        int | None, OptionInfo(validators.count, "bytes", "A larger artifact is rejected.")
+    ]
+    environment: Annotated[
+        str | None, OptionInfo(_environment, "str", "Target environment whose artifact is used; lower-cased.")
+    ]
+    cdn_environment: Annotated[
+        str | None,
+        OptionInfo(
+            _cdn_environment,
+            "`production`, `staging` or `development`",
+            "Adobe's CDN that serves the artifact.",
+        ),
+    ]
+    cdn_base_path: Annotated[
+        str | None,
+        OptionInfo(validators.base_path, "host[/path]", "Another CDN, for artifact and geo lookups."),
+    ]
+    geo_database: Annotated[
+        FilePath | None,
+        OptionInfo(
+            validators.file_path, "path of an .mmdb file", "Geo lookups in this file, without the network."
+        ),
+    ]
+    geo_timeout: Annotated[
+        float | None, OptionInfo(validators.positive_ms, "milliseconds", "Bounds one geo lookup.")
+    ]
+    transport: Annotated[
+        Transport | None,
+        OptionInfo(validators.having("send", "close"), "Transport", "Sends the requests of `TargetClient`."),
+    ]
+    async_transport: Annotated[
+        AsyncTransport | None,
+        OptionInfo(
+            validators.having("send", "aclose"),
+            "AsyncTransport",
+            "Sends the calls of `AsyncTargetClient`; its reports and artifacts use `transport`.",
+        ),
+    ]
+    proxy: Annotated[str | None, OptionInfo(validators.proxy, "URL", "Proxy of all requests.")]
+    ca_bundle: Annotated[
+        FilePath | None,
+        OptionInfo(validators.file_path, "path of a PEM file", "Certificate authorities to trust."),
+    ]
+    trust_env: Annotated[
+        bool | None,
+        OptionInfo(
+            validators.boolean, "bool", "Use `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and the like."
+        ),
+    ]
+    max_connections: Annotated[
+        int | None, OptionInfo(validators.count, "int", "Most connections in the pool.")
+    ]
+    notification_queue_limit: Annotated[
+        int | None,
+        OptionInfo(validators.count, "int", "Most notifications that wait; more are dropped and counted."),
+    ]
+    notification_spool: Annotated[
+        FilePath | None,
+        OptionInfo(validators.file_path, "path of a folder", "Keeps unsent notifications on disk."),
+    ]
+    send_notification_func: Annotated[
+        Callable[[dict[str, Any]], object] | None,
+        OptionInfo(
+            validators.function,
+            'callable, given {"request": DeliveryRequest, "visitor": …}',
+            "Called with each request of notifications or telemetry, which is then not sent.",
+        ),
+    ]
+
+
+def options_in(typed_dict: Any) -> dict[str, OptionInfo]:
+    """Return the metadata of the options of a TypedDict, in order."""
+    found: dict[str, OptionInfo] = {}
+    for name, annotation in typed_dict.__annotations__.items():
+        required = annotation.__args__[0] if get_origin(annotation) is Required else annotation
+        found[name] = required.__metadata__[0]
+    return found
+
+
+def options_section(options: Mapping[str, OptionInfo], defaults: Mapping[str, Any] = {}) -> str:
+    """Return the section of a docstring that lists options: unit or type, default and meaning."""
+    lines = ["Options:"]
+    for name, option in options.items():
+        default = defaults.get(name)
+        extra = "; required" if default is REQUIRED else "" if default is None else f"; default {default}"
+        lines += [f"    {name} ({option.accepts}{extra}):", f"        {option.meaning}"]
+    return "\n".join(lines)
+
+
+def documented(section: str) -> Callable[[Function], Function]:
+    """Return a decorator that ends a function's docstring with a section, so that `help` shows it."""
+
+    def document(function: Function) -> Function:
+        if function.__doc__ is not None:  # it is with python -OO
+            indented = section.replace("\n", "\n        ")
+            function.__doc__ = f"{function.__doc__.rstrip()}\n\n        {indented}\n        "
+        return function
+
+    return document
 
 
 REQUIRED: Final = msgspec.NODEFAULT
-
-_A_TRANSPORT = validators.having("send", "close")
-_AN_ASYNC_TRANSPORT = validators.having("send", "aclose")
-_A_LOGGER = validators.having("debug", "error")
-
-# option → (check, what it accepts, what it means)
-_ROWS: Final[dict[str, tuple[Check, str, str]]] = {
-    "client": (validators.client_code, "str", "Client code of the Target account."),
-    "organization_id": (validators.text, "str", "Experience Cloud organization id, `…@AdobeOrg`."),
-    "decisioning_method": (
-        _method,
-        "`server-side`, `on-device`, `hybrid`, or an enum member of that value or name",
-        "Who decides, where a call does not say.",
-    ),
-    "timeout": (_timeout, "ms", "Bounds each request to the Delivery API as a whole; 0 is the default."),
-    "server_domain": (validators.host, "host or host:port", "Asked instead of `<client>.tt.omtrdc.net`."),
-    "secure": (validators.secure, "bool", "HTTPS, unless exactly `False`."),
-    "target_location_hint": (validators.id_text, "str or int", "Edge cluster to start with."),
-    "environment_id": (
-        validators.whole_number_or_digits,
-        "int, or its digits",
-        "Target environment of requests that name none.",
-    ),
-    "property_token": (
-        validators.id_text,
-        "str or UUID",
-        "Property of requests that name none, and of the artifact.",
-    ),
-    "version": (validators.text, "str", "Passed on to the API as its `version` parameter."),
-    "telemetry_enabled": (
-        validators.boolean,
-        "bool",
-        "`False`: Adobe is told nothing about usage and timings.",
-    ),
-    "logger": (_A_LOGGER, "object with debug() and error()", "Default: `logging.getLogger('adobe.target')`."),
-    "events": (_events, "dict of event name → callable", "Who is told what; spec/client.md §5."),
-    "polling_interval": (
-        _polling_interval,
-        "ms; 0 for never",
-        "Between looks for a new artifact; at least 5 minutes on Adobe's CDN, 1 second elsewhere.",
-    ),
-    "maximum_wait_ready": (
-        _maximum_wait,
-        "ms; -1 for no bound of its own",
-        "How long `create` waits for the first artifact. Polling continues after that. -1 waits until the first round "
-        "of attempts is over, which may take 45 s.",
-    ),
-    "artifact_location": (
-        validators.location,
-        "URL, file:// URL or path",
-        "The artifact, instead of its place on the CDN. Traces, events, logs and `stats()` show a URL without user, "
-        "password, query and fragment; its path is shown, so it must hold no token.",
-    ),
-    "artifact_payload": (validators.payload, "dict, bytes or str", "The artifact to begin with."),
-    "artifact_format": (
-        validators.one_of("json", "bin"),
-        "`json` or `bin`",
-        "Default: as the location's name ends, else `json`.",
-    ),
-    "artifact_cache_dir": (validators.file_path, "path", "Keeps the last good artifact on disk."),
-    "artifact_max_bytes": (validators.count, "int, bytes", "A larger artifact is refused."),
-    "environment": (_environment, "str", "Target environment whose artifact is used; lower-cased."),
-    "cdn_environment": (
-        _cdn_environment,
-        "`production`, `staging` or `development`",
-        "Which of Adobe's CDNs.",
-    ),
-    "cdn_base_path": (
-        validators.base_path,
-        "host[/path]",
-        "A CDN of one's own, for artifact and geo lookups.",
-    ),
-    "geo_database": (
-        validators.file_path,
-        "path of an .mmdb file",
-        "Geo lookups here, instead of over the network.",
-    ),
-    "geo_timeout": (validators.positive_ms, "ms", "Bounds one geo lookup."),
-    "transport": (_A_TRANSPORT, "Transport", "Sends the requests of `TargetClient`."),
-    "async_transport": (
-        _AN_ASYNC_TRANSPORT,
-        "AsyncTransport",
-        "Sends the calls of `AsyncTargetClient`; its reports and artifacts go by `transport`.",
-    ),
-    "proxy": (validators.proxy, "URL", "Proxy of all requests."),
-    "ca_bundle": (validators.file_path, "path of a PEM file", "Certificate authorities to trust."),
-    "trust_env": (
-        validators.boolean,
-        "bool",
-        "Heed `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and the like.",
-    ),
-    "max_connections": (validators.count, "int", "Connections kept at most."),
-    "notification_queue_limit": (
-        validators.count,
-        "int",
-        "Notifications waiting at most; more are dropped and counted.",
-    ),
-    "notification_spool": (validators.file_path, "path of a folder", "Keeps unsent notifications on disk."),
-    "send_notification_func": (
-        validators.function,
-        'callable, given {"request": DeliveryRequest, "visitor": …}',
-        "Called with each request of notifications or telemetry, which is then not sent.",
-    ),
-}
-
+CLIENT_OPTIONS: Final = options_in(ClientOptions)
 _REQUIRED_OPTIONS: Final = len(ClientSettings.__struct_fields__) - len(ClientSettings.__struct_defaults__)
-_DEFAULTS: Final = dict(
+CLIENT_DEFAULTS: Final[dict[str, Any]] = dict(
     zip(
         ClientSettings.__struct_fields__,
         (REQUIRED,) * _REQUIRED_OPTIONS + ClientSettings.__struct_defaults__,
         strict=True,
     )
 )
-
-CLIENT_OPTIONS: Final = {name: Option(*row, _DEFAULTS[name]) for name, row in _ROWS.items()}
-
 _KNOWN: Final = (*CLIENT_OPTIONS, "internal")
+CLIENT_SECTION: Final = options_section(CLIENT_OPTIONS, CLIENT_DEFAULTS)

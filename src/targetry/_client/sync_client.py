@@ -1,4 +1,4 @@
-"""`TargetClient`: the sync skin over the pipeline that every call takes (spec/client.md)."""
+"""`TargetClient`, the synchronous client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
+    CALL_SECTION,
+    CallbackOptions,
     CallSettings,
+    OfferOptions,
     attribute_settings,
     notification_settings,
     offer_settings,
@@ -17,7 +20,7 @@ from targetry._client.call_options import (
 )
 from targetry._client.callbacks import CallbackPool
 from targetry._client.flag_evaluator import FlagDetails, Flow, Step, details_of, wanted_type
-from targetry._client.options import client_settings
+from targetry._client.options import CLIENT_SECTION, ClientOptions, client_settings, documented
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
 from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
@@ -37,43 +40,76 @@ D = TypeVar("D")
 
 
 class TargetClient(BaseClient):
-    """Asks Adobe Target, or decides for it on device, which offers a visitor gets.
+    """Synchronous client of Adobe Target, which asks the Delivery API or decides on device.
 
-    Made by `create`, used by any number of threads, and closed when it is no longer needed (`with`, or `close()`).
-    A client that was made before a fork works in the child.
+    Create it with `create`, share it between threads, and close it when it is no longer needed (`with`, or `close()`).
+    A client that was created before a fork works in the child.
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
-        """Not for callers: use `TargetClient.create`."""
+        """Refuse construction by callers: use `TargetClient.create`."""
         super().__init__(options)
         self._callbacks = CallbackPool(self._runtime.log)
         self._geo = self._runtime.geo()
 
     @classmethod
-    def create(cls, options: Mapping[str, Any] | None = None, **keywords: Any) -> Self:
-        """Make a client from the options of `targetry._client.options.CLIENT_OPTIONS`, a dict or keyword arguments.
+    @documented(CLIENT_SECTION)
+    def create(cls, options: ClientOptions | None = None, **keywords: Unpack[ClientOptions]) -> Self:
+        """Create a client (Adobe: "Initialize SDK", Python).
 
-        An on-device or hybrid client waits here for its first artifact, at most `maximum_wait_ready` ms (10 s); it is
-        returned in any case. `client_ready` is told a moment after this has returned.
-        Raises `OptionError`, and `ArtifactError` for an `artifact_payload` or a file that cannot be used.
-        (Adobe: "Initialize SDK", Python.)
+        An on-device or hybrid client waits here for its first artifact, at most `maximum_wait_ready`
+        milliseconds, and is returned in any case. `client_ready` is emitted a moment after that.
+
+        Args:
+            options: the options as a dict.
+            **keywords: the options as keywords.
+
+        Raises:
+            OptionError: an option is wrong or missing; `path` names it.
+            ArtifactError: `artifact_payload`, or the file of `artifact_location`, cannot be used.
+            TypeError: a keyword is not an option, or an option is given twice.
         """
         checked = client_settings(options, keywords)
         client = cls({"internal": checked})
         client._runtime.open()
         return client
 
-    def get_offers(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
+    @overload
+    def get_offers(
+        self, options: OfferOptions | None = None, **keywords: Unpack[OfferOptions]
+    ) -> TargetDeliveryResponse: ...
+    @overload
+    def get_offers(
+        self,
+        options: OfferOptions | None = None,
+        **keywords: Unpack[CallbackOptions[TargetDeliveryResponse]],
+    ) -> AsyncResult[TargetDeliveryResponse]: ...
+    @overload
+    def get_offers(
+        self, options: CallbackOptions[TargetDeliveryResponse], **keywords: Unpack[OfferOptions]
+    ) -> AsyncResult[TargetDeliveryResponse]: ...
+    @documented(CALL_SECTION)
+    def get_offers(
+        self, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> TargetDeliveryResponse | AsyncResult[TargetDeliveryResponse]:
         """Get the offers of a visitor (Adobe: "Get Offers", Python).
 
-        Options, as a dict or keyword arguments: `request` (a `DeliveryRequest`, or its wire JSON as a dict),
-        `session_id`, `target_cookie`, `target_location_hint`, `decisioning_method`, `consumer_id`, `customer_ids`,
-        `visitor`, `visitor_cookie`, `callback`, `err_callback`.
+        Args:
+            options: the options as a dict.
+            **keywords: the options as keywords.
 
-        Returns a `TargetDeliveryResponse`; with a `callback`, at once, an `AsyncResult` of it. `timeout` counts from this call,
-        and one of both callbacks is called when it is over at the latest; `TargetError` if the system gives no thread.
-        Raises `OptionError` with the path of the wrong field, `NotReadyError` on device without an artifact, `ApiException`
-        (`TransportError`, `DeadlineError`) within `timeout` ms when the Delivery API is asked, `ClosedError`.
+        Returns:
+            The result; with a `callback`, at once, an `AsyncResult` of it. The client's `timeout` counts from
+            this call, and one of both callbacks is called when it is over at the latest.
+
+        Raises:
+            OptionError: an option is wrong; `path` names the field (`request.execute.mboxes[1].name`).
+            NotReadyError: the call is to be decided on device, and there is no artifact yet.
+            ApiException: the Delivery API failed; `TransportError` and `DeadlineError` if it did not respond
+                within `timeout` milliseconds.
+            NoThreadError: the system gives no thread for a call with a callback.
+            ClosedError: the client is closed.
+            TypeError: a keyword is not an option, or an option is given twice.
         """
         self._check_open()
         offer = offer_settings(options, keywords, self._method)
@@ -81,13 +117,44 @@ class TargetClient(BaseClient):
             return self._decide(offer)
         return self._submit(offer, self._decide)
 
+    @overload
+    def get_attributes(
+        self,
+        mbox_names: Iterable[str],
+        options: OfferOptions | None = None,
+        **keywords: Unpack[OfferOptions],
+    ) -> AttributesProvider: ...
+    @overload
+    def get_attributes(
+        self,
+        mbox_names: Iterable[str],
+        options: OfferOptions | None = None,
+        **keywords: Unpack[CallbackOptions[AttributesProvider]],
+    ) -> AsyncResult[AttributesProvider]: ...
+    @overload
+    def get_attributes(
+        self,
+        mbox_names: Iterable[str],
+        options: CallbackOptions[AttributesProvider],
+        **keywords: Unpack[OfferOptions],
+    ) -> AsyncResult[AttributesProvider]: ...
+    @documented(CALL_SECTION)
     def get_attributes(
         self, mbox_names: Iterable[str], options: Mapping[str, Any] | None = None, **keywords: Any
-    ) -> Any:
+    ) -> AttributesProvider | AsyncResult[AttributesProvider]:
         """Get the JSON offers of mboxes as key-value pairs (Adobe: "Get Attributes", Python).
 
-        The options are those of `get_offers`, all of them optional. Returns an `AttributesProvider`; with a
-        `callback` an `AsyncResult` of it. Raises as `get_offers` does. A subclass's own `get_offers` is used.
+        Args:
+            mbox_names: the mboxes; those that the request does not ask for are added to its `execute`.
+            options: the options of `get_offers` as a dict, all of them optional.
+            **keywords: the same options as keywords.
+
+        Returns:
+            The attributes; with a `callback` an `AsyncResult` of them. The `get_offers` of a subclass is used.
+
+        Raises:
+            TargetError: as `get_offers`.
+            TypeError: as `get_offers`.
         """
         self._check_open()
         offer = attribute_settings(mbox_names, options, keywords, self._method)
@@ -99,10 +166,36 @@ class TargetClient(BaseClient):
 
         return ask(offer) if offer.callback is None else self._submit(offer, ask)
 
-    def send_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> Any:
-        """Report displays and clicks (Adobe: "Send Notifications", Python); always asks the Delivery API.
+    @overload
+    def send_notifications(
+        self, options: OfferOptions | None = None, **keywords: Unpack[OfferOptions]
+    ) -> TargetDeliveryResponse: ...
+    @overload
+    def send_notifications(
+        self,
+        options: OfferOptions | None = None,
+        **keywords: Unpack[CallbackOptions[TargetDeliveryResponse]],
+    ) -> AsyncResult[TargetDeliveryResponse]: ...
+    @overload
+    def send_notifications(
+        self, options: CallbackOptions[TargetDeliveryResponse], **keywords: Unpack[OfferOptions]
+    ) -> AsyncResult[TargetDeliveryResponse]: ...
+    @documented(CALL_SECTION)
+    def send_notifications(
+        self, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> TargetDeliveryResponse | AsyncResult[TargetDeliveryResponse]:
+        """Report displays and clicks to the Delivery API (Adobe: "Send Notifications", Python).
 
-        Options and results as for `get_offers`; `request.notifications` is required.
+        Args:
+            options: the options of `get_offers` as a dict; `request.notifications` is required.
+            **keywords: the same options as keywords.
+
+        Returns:
+            The result; with a `callback` an `AsyncResult` of it.
+
+        Raises:
+            TargetError: as `get_offers`.
+            TypeError: as `get_offers`.
         """
         self._check_open()
         offer = notification_settings(options, keywords)
@@ -204,39 +297,51 @@ class TargetClient(BaseClient):
         evaluations = self._run(self._flags.evaluate_all(visitor, context))
         return {one.key: details_of(one, None) for one in evaluations}
 
-    def refresh_artifact(self, force: bool = False, timeout: float = REFRESH_TIMEOUT_S) -> RefreshResult:
-        """Request the artifact now instead of at the next poll, and wait for what comes of it.
+    def refresh_artifact(
+        self, force: bool = False, timeout_s: float = REFRESH_TIMEOUT_S, *, timeout: float | None = None
+    ) -> RefreshResult:
+        """Request the artifact now instead of at the next poll, and wait for the outcome.
 
-        An artifact that cannot be used, or a source that does not answer, is a result and no exception.
+        An artifact that cannot be used, or a source that does not respond, is a result and not an exception.
 
         Args:
-            force: request it past caches, and use even one that is older than the one in use.
-            timeout: seconds to wait; the request goes on after that.
+            force: request it past caches, and use it even if it is older than the one in use.
+            timeout_s: seconds to wait; the request goes on after that.
+            timeout: former name of `timeout_s`.
 
         Returns:
             The result: `outcome` is `updated`, `unchanged`, `failed` (with a `reason`), or `pending` when it
-            is not known within `timeout`, or when a handler of an artifact's event calls this.
+            is not known within `timeout_s`, or when a handler of an artifact's event calls this.
 
         Raises:
             OptionError: the client is server-side, so that it has no artifact.
             ClosedError: the client is closed.
         """
         try:
-            return self._refresh(force).result(timeout)
+            return self._refresh(force).result(timeout_s if timeout is None else timeout)
         except TimeoutError:
             return RefreshResult("pending")
 
-    def flush(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
-        """Wait until all impressions are sent, at most `timeout` seconds; whether they are."""
-        return self._runtime.flush(timeout)
+    def flush(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> bool:
+        """Wait until all impressions are sent, and return whether they are.
 
-    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Stop polling, send what impressions are left within `timeout` seconds, and close the connections.
+        Args:
+            timeout_s: seconds to wait at most.
+            timeout: former name of `timeout_s`.
+        """
+        return self._runtime.flush(timeout_s if timeout is None else timeout)
 
-        May be called twice; calls of other kinds raise `ClosedError` afterwards.
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> None:
+        """Stop polling, send the remaining impressions, and close the connections.
+
+        The client can be closed twice; calls of other kinds raise `ClosedError` afterwards.
+
+        Args:
+            timeout_s: seconds for sending the remaining impressions.
+            timeout: former name of `timeout_s`.
         """
         self._callbacks.close()
-        self._runtime.close(timeout)
+        self._runtime.close(timeout_s if timeout is None else timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -57,7 +57,7 @@ def shop_over_http(visitors: int = _MAX_VISITORS) -> Outcome:
     with edge() as here:
         with ExitStack() as stack:
             clients = [
-                stack.enter_context(TargetClient.create(here.client_options(decisioning_method=method)))
+                stack.enter_context(TargetClient.create(**here.client_options(decisioning_method=method)))
                 for method in _METHODS
             ]
             for number in range(visitors):

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
-from targetry._client.options import shown_option
+from targetry._client.call_options import OfferOptions
+from targetry._client.options import ClientOptions, shown_option
 from targetry._client.runtime import CLOSE_TIMEOUT_S
 from targetry._client.sync_client import TargetClient
 from targetry.compat.impression_reports import Reports
@@ -108,13 +109,13 @@ class TargetDecisioningEngine:
         engine goes on asking for it then, and `is_ready` tells when it has come.
         """
         if self._client is None:
-            self._client = TargetClient.create(self._options())
+            self._client = TargetClient.create(cast("ClientOptions", self._options()))
         if not self.is_ready():
             raise NotReadyError(ARTIFACT_NOT_AVAILABLE)
 
     def get_offers(self, target_options: TargetDeliveryRequest) -> DecisionProviderResponse:
         """Decide all that the request asks for. Raises `NotReadyError`, `OptionError`, `ClosedError`."""
-        result = self._ready_client().get_offers(_options_of(target_options))
+        result = self._ready_client().get_offers(cast("OfferOptions", _options_of(target_options)))
         response, meta = result["response"], result["meta"]
         fields = {name: getattr(response, name) for name in response.__struct_fields__}
         return DecisionProviderResponse(

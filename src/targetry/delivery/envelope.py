@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar, cast, overload
 
 import msgspec
 
@@ -50,22 +50,43 @@ class _Key(Generic[T]):
     @overload
     def __get__(self, result: None, owner: type) -> _Key[T]: ...
     @overload
-    def __get__(self, result: TargetDeliveryResponse, owner: type) -> T | None: ...
-    def __get__(self, result: TargetDeliveryResponse | None, owner: type) -> _Key[T] | T | None:
-        return self if result is None else result.get(self.name)
+    def __get__(self, result: TargetDeliveryResponse, owner: type) -> T: ...
+    def __get__(self, result: TargetDeliveryResponse | None, owner: type) -> _Key[T] | T:
+        return self if result is None else cast(T, result.get(self.name))
 
 
 class _OfResponse(_Key[T]):
     """Attribute that reads the attribute of its name from the `DeliveryResponse`."""
 
-    def __get__(self, result: Any, owner: type) -> Any:
-        return self if result is None else getattr(result.get("response"), self.name, None)
+    @overload
+    def __get__(self, result: None, owner: type) -> _OfResponse[T]: ...
+    @overload
+    def __get__(self, result: TargetDeliveryResponse, owner: type) -> T: ...
+    def __get__(self, result: TargetDeliveryResponse | None, owner: type) -> _OfResponse[T] | T:
+        return self if result is None else cast(T, getattr(result.get("response"), self.name, None))
+
+
+class ResponseMeta(TypedDict):
+    """`meta` of a result.
+
+    Attributes:
+        decisioning_method: Who decided: `server-side` or `on-device`.
+        remote_mboxes: Names of mboxes that need the server.
+        remote_views: Names of views that need the server.
+        stale: True if the rules that decided may no longer be the latest; absent otherwise.
+    """
+
+    decisioning_method: str
+    remote_mboxes: list[str]
+    remote_views: list[str]
+    stale: NotRequired[bool]
 
 
 class TargetDeliveryResponse(dict[str, Any]):
     """Result of a call: a dict with the documented keys, each an attribute too (None if absent).
 
-    `request` is the request as it was sent or decided, `response` the `DeliveryResponse`. The
+    A result of a client always has `request` (as it was sent or decided), `response` (the
+    `DeliveryResponse`), `target_cookie`, `meta` (`ResponseMeta`) and `visitor_state`. The
     application sets the cookies; the page gets `visitor_state` and, where at.js continues from it,
     `get_server_state()`.
 
@@ -76,25 +97,25 @@ class TargetDeliveryResponse(dict[str, Any]):
 
     __slots__ = ()
 
-    visitor_state: _Key[Mapping[str, Any]] = _Key()
+    visitor_state: _Key[Mapping[str, Any] | None] = _Key()
     request: _Key[DeliveryRequest] = _Key()
     response: _Key[DeliveryResponse] = _Key()
     target_cookie: _Key[Cookie] = _Key()
-    target_location_hint_cookie: _Key[Cookie] = _Key()
-    analytics_details: _Key[list[AnalyticsResponse]] = _Key()
-    trace: _Key[list[dict[str, Any]]] = _Key()
-    response_tokens: _Key[list[dict[str, Any]]] = _Key()
-    meta: _Key[dict[str, Any]] = _Key()
+    target_location_hint_cookie: _Key[Cookie | None] = _Key()
+    analytics_details: _Key[list[AnalyticsResponse] | None] = _Key()
+    trace: _Key[list[dict[str, Any]] | None] = _Key()
+    response_tokens: _Key[list[dict[str, Any]] | None] = _Key()
+    meta: _Key[ResponseMeta] = _Key()
 
-    status: _OfResponse[int] = _OfResponse()
-    request_id: _OfResponse[str] = _OfResponse()
-    id: _OfResponse[VisitorId] = _OfResponse()
-    client: _OfResponse[str] = _OfResponse()
-    edge_host: _OfResponse[str] = _OfResponse()
-    execute: _OfResponse[ExecuteResponse] = _OfResponse()
-    prefetch: _OfResponse[PrefetchResponse] = _OfResponse()
-    notifications: _OfResponse[list[NotificationResponse]] = _OfResponse()
-    telemetry_server_token: _OfResponse[str] = _OfResponse()
+    status: _OfResponse[int | None] = _OfResponse()
+    request_id: _OfResponse[str | None] = _OfResponse()
+    id: _OfResponse[VisitorId | None] = _OfResponse()
+    client: _OfResponse[str | None] = _OfResponse()
+    edge_host: _OfResponse[str | None] = _OfResponse()
+    execute: _OfResponse[ExecuteResponse | None] = _OfResponse()
+    prefetch: _OfResponse[PrefetchResponse | None] = _OfResponse()
+    notifications: _OfResponse[list[NotificationResponse] | None] = _OfResponse()
+    telemetry_server_token: _OfResponse[str | None] = _OfResponse()
 
     def __init__(self, **values: Any) -> None:
         super().__init__({name: value for name, value in values.items() if name in _KEYS})

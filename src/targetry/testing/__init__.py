@@ -47,7 +47,7 @@ def answer(body: Any = b"", *, status: int = 200, headers: Mapping[str, str] | N
 def edge(artifact: Any = None, **options: Any) -> AbstractContextManager[LocalEdge]:
     """A local edge on a free port, for the length of a `with`; arguments are those of `targetry.edge.in_process.edge`.
 
-        with edge() as here, TargetClient.create(here.client_options()) as client:
+        with edge() as here, TargetClient.create(**here.client_options()) as client:
             client.get_offers(request=request)
 
     Needs the extra `targetry[edge]`; raises `MissingExtraError` without it. With pytest, `from targetry.pytest_plugin import target_edge` is the same as a fixture.
