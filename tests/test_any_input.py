@@ -1,4 +1,4 @@
-"""Whatever the public functions are given, they answer, or raise an error of ours (RELIABILITY B6)."""
+"""Arbitrary input to the public functions (B6): each answers, or raises an error of Targetry's."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ wrong_options = st.dictionaries(OPTIONS | any_text, anything, max_size=3)
 
 
 class Service:
-    """A transport that has an answer for everything, and keeps nothing."""
+    """A transport that answers every request, and records nothing."""
 
     def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
         body = ARTIFACT if request.method == "GET" else {"status": 200, "requestId": "r"}
@@ -112,7 +112,7 @@ class Service:
 
 @pytest.fixture(autouse=True)
 def _quietly(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Options may name files: here they may be made. And most calls are worth a warning."""
+    """Run in a folder where options may make files, and ignore warnings."""
     monkeypatch.chdir(tmp_path_factory.mktemp("any"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TargetryWarning)
@@ -200,7 +200,7 @@ def test_any_attribute_of_a_request_may_hold_anything(client: TargetClient, data
 
 
 def _models_in(value: Any) -> list[Any]:
-    """The model itself and all that it holds."""
+    """Return the model itself and all models that it holds."""
     if isinstance(value, list):
         return [model for item in value for model in _models_in(item)]
     if not hasattr(value, "__struct_fields__"):

@@ -188,7 +188,7 @@ def leveled(value: Any, target: Target) -> Any:
 
 
 def outcome(make: Callable[..., Skin], scenario: Scenario) -> tuple[list[Any], list[Any]]:
-    """What came of each call, and what the server was asked."""
+    """Return the results of the calls, and the requests of the server."""
     with Target() as target:
         for path, behaviours in scenario.server.items():
             target.on(path, *behaviours)
@@ -222,7 +222,7 @@ def _done(skin: Skin, call: Call) -> Any:
 
 
 def _leveled_text(error: Exception) -> str:
-    """Headers are told as they came, and the time is what was left of it."""
+    """Return the text of an error without its headers and its remaining time, which differ."""
     text = re.sub(r"HTTP response headers:.*\n", "", str(error))
     return re.sub(r"within [\d.e-]+ s", "within so many s", text)
 

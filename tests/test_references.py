@@ -45,14 +45,12 @@ ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
     "tests/device",
     "tests/differential",
     "tests/dropin",
-    "tests/e2e",
     "tests/edge/delivery",
     "tests/edge/http",
     "tests/edge/test_supervisor.py",
     "tests/models",
     "tests/notifications",
     "tests/soak",
-    "tests/test_any_input.py",
 }
 
 

@@ -78,7 +78,7 @@ def test_each_experience_has_an_event_token_of_its_own() -> None:
     assert [experiences for experiences in by_token.values() if len(experiences) > 1] == []
 
 
-def test_a_split_leaves_nobody_out_and_gives_nobody_two(shop: RuleSet) -> None:
+def test_split_gives_each_visitor_one_experience(shop: RuleSet) -> None:
     splits: dict[tuple[str, str], list[Any]] = {}
     for name, location in {**shop.mboxes, **shop.views}.items():
         for rule in location.rules:

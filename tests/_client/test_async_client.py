@@ -408,7 +408,7 @@ def test_a_thousand_calls_share_the_connections(target: Target) -> None:
     assert target.connections <= 10
 
 
-def test_who_finds_no_free_connection_waits_no_longer_than_his_time(target: Target) -> None:
+def test_thread_waits_for_a_free_connection_until_its_timeout(target: Target) -> None:
     target.on(DELIVERY, HANG)
 
     async def main() -> None:

@@ -1,6 +1,4 @@
-"""An artifact source over real sockets: whatever the network brings, the rules in use stay, and a mended source is found.
-
-RELIABILITY F1, F4 and F5, as seen from the rules."""
+"""An artifact source over real sockets: network faults leave the rules in use (F1, F4, F5), and recovery is noticed."""
 
 from __future__ import annotations
 

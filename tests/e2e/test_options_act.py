@@ -1,7 +1,4 @@
-"""Every option does something: what is observed with it is what its documentation says, and without it something else.
-
-So a test here fails when its option is ignored, and another fails when an option has no test (RELIABILITY B9).
-"""
+"""Effect of every option (B9): a test fails when an option is ignored, another when an option has no test."""
 
 from __future__ import annotations
 
@@ -65,7 +62,7 @@ LOCATED: dict[str, Any] = {**RULES, "artifact_payload": artifact(geoTargetingEna
 
 @dataclass
 class World:
-    """What an observation may look at. `options` are those of the client, the one in question among them, or not."""
+    """The surroundings of an observation. `options` are those of the client, with or without the option in question."""
 
     target: Target
     folder: Path
@@ -85,7 +82,7 @@ class World:
 
     @property
     def proxied(self) -> dict[str, Any]:
-        """Through the target as a proxy, which is told the whole URL; nothing leaves this machine."""
+        """Connect through the target as a proxy, which receives the whole URL; nothing leaves this machine."""
         return {"proxy": self.target.url, "server_domain": None}
 
 
@@ -106,7 +103,7 @@ class Acts:
 
 
 def line(world: World, **more: Any) -> str:
-    """The first line that a proxy is told, of a call or of a start."""
+    """Return the first line that a proxy receives from a call or a start."""
     world.target.script(answer(404))
     with world.client(**{**world.proxied, **more}) as skin:
         with contextlib.suppress(ApiException, NotReadyError):

@@ -101,7 +101,7 @@ def test_200000_decisions_leave_no_memory_behind() -> None:
     assert grown < 200_000
 
 
-def test_decisions_and_reports_under_faults_keep_their_books(target: Target) -> None:
+def test_decisions_and_reports_under_faults_are_counted_exactly(target: Target) -> None:
     """Change the artifact all the time, with one fault in a hundred responses; nothing is lost, doubled or leaked."""
     faults: list[Behaviour] = [
         answer(500),

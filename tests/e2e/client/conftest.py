@@ -1,4 +1,4 @@
-"""A Target to ask, and clients of either kind that ask it; all of it is closed when the test is over."""
+"""A Target, and clients of either kind that call it; all of them are closed at the end of the test."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def told() -> Listener:
 
 @pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
 def connect(request: pytest.FixtureRequest, target: Target) -> Iterator[Connect]:
-    """Makes clients that ask `target`, unless told otherwise."""
+    """Return a factory of clients that call `target`, unless their options say otherwise."""
     made: list[Skin] = []
 
     def new(**options: Any) -> Skin:
@@ -46,7 +46,7 @@ def connect(request: pytest.FixtureRequest, target: Target) -> Iterator[Connect]
 
 @pytest.fixture
 def on_device(connect: Connect, target: Target) -> Connect:
-    """Makes clients that decide on device, by the artifact that `target` has."""
+    """Return a factory of clients that decide on device, by the artifact that `target` has."""
 
     def new(**options: Any) -> Skin:
         return connect(**{"decisioning_method": "on-device", "cdn_base_path": target.url, **options})
@@ -55,7 +55,7 @@ def on_device(connect: Connect, target: Target) -> Connect:
 
 
 def reach(target: Target) -> dict[str, Any]:
-    """The options of a client that asks this Target and nobody else."""
+    """Return the options of a client that calls this Target only."""
     return {
         "client": CLIENT,
         "organization_id": ORGANIZATION,
@@ -68,7 +68,7 @@ def reach(target: Target) -> dict[str, Any]:
 
 @pytest.fixture
 def run(target: Target) -> Run:
-    """Runs a script to its end, which must be a good one; returns how long that took."""
+    """Return a function that runs a script, checks that it ends with 0 and no output on stderr, and returns its seconds."""
 
     def run(script: str, *flags: str, prelude: str = PRELUDE) -> float:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Ends of processes: scripts whose daemon threads go on deciding, and how long they take to end."""
+"""Ends of processes: scripts whose daemon threads go on deciding, and the time that their end takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of greenlets that use a client, which gevent patches before or after it was made."""
+"""Programs of greenlets that use a client, patched by gevent before or after the client was made."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ CLIENTS = {
 
 
 def run_greenlets(target: Target, order: str, client: str) -> None:
-    """Run a program; all calls must be answered, and all reports sent."""
+    """Run a program; check that all calls are answered and all reports sent."""
     script = "".join([*ORDERS[order], USE]).replace("CLIENT)", f"{CLIENTS[client]})")
     with started(target, script, arguments=[str(GREENLETS)]) as process:
         _, errors = process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""What must not grow, however long a program lives: the scenarios of `test_lasting`, and of the soak at its scale."""
+"""Resources that must not grow in a long-lived program: scenarios of `test_lasting` and of the soak tests."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ LOOK = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")
 
 
 def open_files() -> int:
-    """Files, pipes and sockets of this process."""
+    """Return the number of open files, pipes and sockets of this process."""
     return len(os.listdir("/proc/self/fd"))
 
 
 def own_threads(but: set[threading.Thread]) -> set[threading.Thread]:
-    """Threads that were started since, other than a test server's."""
+    """Return the threads that were started since, without those of test servers."""
     return {one for one in threading.enumerate() if one not in but and not one.name.startswith("test-server")}
 
 
 def left_behind(work: Callable[[], None], target: Target) -> tuple[int, set[threading.Thread]]:
-    """How many files more are open, and which threads more there are, after some work and a moment to settle."""
+    """Return how many more files are open, and which more threads run, after some work and a moment to settle."""
     threads = set(threading.enumerate())
     _settle(target)
     files = open_files()
@@ -47,7 +47,7 @@ def left_behind(work: Callable[[], None], target: Target) -> tuple[int, set[thre
     _settle(target)
     deadline = time.monotonic() + 10
     while (own_threads(threads) or open_files() > files) and time.monotonic() < deadline:
-        time.sleep(0.01)  # a thread that was told to end is still ending
+        time.sleep(0.01)  # a thread that has to end is still ending
     return open_files() - files, own_threads(threads)
 
 
@@ -80,7 +80,7 @@ def with_callbacks(target: Target) -> None:
 
 
 def refused(target: Target) -> None:
-    """A client that nobody gets."""
+    """Try to make a client of wrong options."""
     try:
         TargetClient.create({**reach(target), "decisioning_method": "on-device", "artifact_payload": "{"})
     except Exception:
@@ -96,7 +96,7 @@ async def awaited(target: Target) -> None:
 
 
 async def cancelled(target: Target) -> None:
-    """`target` must hang."""
+    """Cancel calls to `target`, which must hang."""
     async with await AsyncTargetClient.create(reach(target)) as client:
         for _ in range(3):
             task = asyncio.create_task(client.get_offers(request=HERO))
@@ -107,7 +107,7 @@ async def cancelled(target: Target) -> None:
 
 
 def growth(decide: Callable[[int], Any], times: int) -> int:
-    """Bytes by which memory grew between two halves of `times` decisions."""
+    """Return the bytes by which memory grew between two halves of `times` decisions."""
     half = times // 2
     for number in range(half):
         decide(number)
@@ -127,7 +127,7 @@ def growth(decide: Callable[[int], Any], times: int) -> int:
 
 
 def hammered(target: Target, threads: int, calls: int) -> tuple[int, int]:
-    """Wrong answers, and impressions in the books, after many threads used one client in all its ways at once."""
+    """Return the wrong responses, and the impressions counted, after many threads used one client in all ways at once."""
     options = {**reach(target), "decisioning_method": "on-device", "cdn_base_path": target.url}
     with TargetClient.create(options, max_connections=16) as client:
 

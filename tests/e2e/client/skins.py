@@ -1,4 +1,4 @@
-"""Either client, seen as a blocking one, so that a scenario is written once and runs with both."""
+"""Either client with a blocking interface, so that a scenario is written once and runs with both."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Adobe's side of the conversation on a loopback port: the Delivery API, the CDN's artifact, geo lookups.
+"""Adobe's services on a loopback port: the Delivery API, the CDN's artifact, geo lookups.
 
-A path can be given other manners with `on`. Whatever else is asked, as by clients that take it for their proxy, is answered as
-a Delivery API call.
+`on` gives a path other behavior. A request for any other path, as from a client that uses the server as its proxy, is answered
+as a Delivery API call.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def rule(
 def artifact(
     title: str = "first", *, generated_at: str = "2026-01-01T00:00:00Z", **changes: Any
 ) -> dict[str, Any]:
-    """`hero` is decided here for everybody, `roman` for Rome, `far` and the view `map` are not."""
+    """Return an artifact that decides `hero` for everyone and `roman` for Rome; `far` and the view `map` are remote."""
     roman = {"==": [{"var": "geo.city"}, "ROME"]}
     return {
         "version": "1.0.0",
@@ -80,7 +80,7 @@ def artifact(
 def artifact_answer(
     document: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Callable[[Received], Steps]:
-    """Given to who does not have it, by its `ETag`."""
+    """Return a response with the artifact, or a 304 for its `ETag`."""
     body = json.dumps(document).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:8]}"'
 
@@ -93,7 +93,7 @@ def artifact_answer(
 
 
 def offers(received: Received) -> Steps:
-    """What the Delivery API would say: an offer named after each place that was asked for."""
+    """Return a response of the Delivery API: an offer named after each location of the request."""
     return json_answer(response_to(received.json()))
 
 
@@ -143,7 +143,7 @@ class Target(FaultyServer):
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
-        """What the Delivery API was asked."""
+        """Return the bodies of the Delivery API requests."""
         return [received.json() for received in self.asked()]
 
     @property
@@ -151,7 +151,7 @@ class Target(FaultyServer):
         return [one for body in self.bodies for one in body.get("notifications", ())]
 
     def forget(self) -> None:
-        """What was asked, and the threads of connections that are over, so that a long run does not grow by them."""
+        """Drop the requests, and the threads of ended connections, so that a long run does not grow by them."""
         self.requests.clear()
         self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
 

@@ -1,6 +1,7 @@
-"""RELIABILITY F8 under the servers that fork for a living, with the client made before the fork and after it.
+"""Forking application servers (F8), with the client made before the fork and after it.
 
-uWSGI forks without asking Python, unless it is told to; a worker that it forks while any thread of Python's works hangs.
+Without --py-call-uwsgi-fork-hooks uWSGI forks without a call of Python's fork handlers; a worker forked while any thread of
+Python's works then hangs.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def uwsgi(port: int, *options: str) -> list[str]:
 
 
 class Site:
-    """A running application server. Its output is kept in a file, to be shown when something went wrong."""
+    """A running application server, with its output in a file for failures."""
 
     def __init__(self, command: list[str], port: int, target: Target, log: Path) -> None:
         self._port = port
@@ -106,9 +107,7 @@ def site(request: pytest.FixtureRequest, target: Target, tmp_path: Path) -> Iter
         site.process.wait()
 
 
-def test_every_worker_decides_asks_keeps_its_rules_current_and_reports_once(
-    site: Site, target: Target
-) -> None:
+def test_each_forked_worker_decides_calls_refreshes_and_reports_once(site: Site, target: Target) -> None:
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(site.ask, [f"s{number}" for number in range(60)]))
         assert {(one["here"], one["edge"]) for one in seen} == {("first", "remote hero")}

@@ -1,4 +1,4 @@
-"""Calls with a callback: exactly one of the two callbacks is told, and `get` gives the same (spec/client.md §7, D-06)."""
+"""Calls with a callback: exactly one of the two callbacks is called, and `get` returns or raises the same."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLICK = {"notifications": [{"id": "n", "timestamp": 1, "type": "click"}]}
 
 
 class Calls:
-    """Both callbacks, and what they were told, in which thread."""
+    """Both callbacks, which record their arguments and threads."""
 
     def __init__(self) -> None:
         self.results: list[Any] = []

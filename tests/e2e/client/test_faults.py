@@ -1,6 +1,6 @@
-"""Whatever the network does, a call ends in time with an answer or one typed error, and the client can be closed.
+"""Network faults (F3, F4, F7, F12, F13): a call ends in time with a response or one typed error, and the client can be closed.
 
-RELIABILITY F3, F4, F7, F12, F13, at a scale that takes no time. `test_results` has the faults of single answers.
+`test_results` has the faults of single responses.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def timed(call: Callable[[], object]) -> tuple[ApiException, float]:
     return caught.value, time.monotonic() - started
 
 
-def test_a_port_where_nobody_listens(connect: Connect) -> None:
+def test_port_without_listener(connect: Connect) -> None:
     client = connect(server_domain=f"127.0.0.1:{unused_port()}", timeout=TIMEOUT_MS)
     error, took = timed(lambda: client.get_offers(request=HERO))
     assert isinstance(error, TransportError)
     assert took < LATE_S
 
 
-def test_a_port_that_does_not_accept(connect: Connect) -> None:
+def test_port_that_does_not_accept(connect: Connect) -> None:
     with SilentPort() as port:
         client = connect(server_domain=f"127.0.0.1:{port.port}", timeout=TIMEOUT_MS)
         error, took = timed(lambda: client.get_offers(request=HERO))
@@ -67,7 +67,7 @@ def transports(**options: Any) -> dict[str, Any]:
     }
 
 
-def test_a_name_that_nobody_knows(connect: Connect) -> None:
+def test_unknown_host_name(connect: Connect) -> None:
     def unknown(host: str, port: int) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
@@ -78,7 +78,7 @@ def test_a_name_that_nobody_knows(connect: Connect) -> None:
     assert took < LATE_S
 
 
-def test_a_name_server_that_does_not_answer(connect: Connect) -> None:
+def test_silent_name_server(connect: Connect) -> None:
     released = threading.Event()
 
     def silent(host: str, port: int) -> list[Any]:
@@ -92,7 +92,7 @@ def test_a_name_server_that_does_not_answer(connect: Connect) -> None:
     assert took < LATE_S
 
 
-def test_a_certificate_that_nobody_vouches_for(connect: Connect, tmp_path: Path) -> None:
+def test_untrusted_certificate(connect: Connect, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with Target(tls=authority.server("localhost")) as secure:
         options = {"server_domain": f"localhost:{secure.port}", "secure": True, "timeout": 5000}
@@ -108,7 +108,7 @@ def test_a_certificate_that_nobody_vouches_for(connect: Connect, tmp_path: Path)
             assert "certificate" in (error.reason or "")
 
 
-def test_a_server_that_speaks_no_tls(connect: Connect, target: Target) -> None:
+def test_server_without_tls(connect: Connect, target: Target) -> None:
     client = connect(secure=True, timeout=TIMEOUT_MS)
     _, took = timed(lambda: client.get_offers(request=HERO))
     assert took < LATE_S
@@ -123,7 +123,7 @@ SLOW: dict[str, Steps] = {
 
 
 @pytest.mark.parametrize("behaviour", SLOW.values(), ids=SLOW)
-def test_a_server_that_is_too_slow(behaviour: Behaviour, connect: Connect, target: Target) -> None:
+def test_server_that_is_too_slow(behaviour: Behaviour, connect: Connect, target: Target) -> None:
     target.on(DELIVERY, behaviour)
     client = connect(timeout=TIMEOUT_MS)
     error, took = timed(lambda: client.get_offers(request=HERO))
@@ -136,7 +136,7 @@ def test_a_server_that_is_too_slow(behaviour: Behaviour, connect: Connect, targe
 
 @sync_only
 def test_all_connections_in_use(connect: Connect, target: Target) -> None:
-    """Whoever finds none free waits for one, and no longer than its time."""
+    """Check that a call without a free connection waits for one, and no longer than its timeout."""
     target.on(DELIVERY, HANG)
     client = connect(max_connections=1, timeout=TIMEOUT_MS)
     errors: list[ApiException] = []
@@ -162,7 +162,7 @@ def test_connections_that_were_closed_while_idle(connect: Connect) -> None:
 
 
 def test_each_fault_in_turn_and_then_none(connect: Connect, target: Target) -> None:
-    """No fault leaves anything behind that the next call could trip over."""
+    """Check that no fault changes the next call."""
     faults: list[Behaviour] = [
         HANG,
         half(OK, Close()),
@@ -281,7 +281,7 @@ def test_handlers_may_call_back_into_the_client(target: Target) -> None:
 
 
 def test_an_endpoint_that_is_down_for_longer_than_the_queue_lasts(on_device: Connect, target: Target) -> None:
-    """Bounded memory, exact books, and all that is left is sent once it is back."""
+    """Check that memory is bounded, counters are exact, and the remainder is sent on recovery."""
     target.on(DELIVERY, answer(503, headers={"Retry-After": "0"}))
     client = on_device(notification_queue_limit=20)
     for _ in range(200):

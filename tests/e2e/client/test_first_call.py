@@ -1,4 +1,4 @@
-"""The first call of a process costs what later calls cost: what it needs is loaded by `create`."""
+"""Cost of the first call of a process: that of later calls, since `create` loads all modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a visitor is: looked up over the network, within its time, and only where the rules ask (spec/decisioning.md §3)."""
+"""Geo lookups over the network: within their time, and only where the rules need a location."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_roman(client: Skin, geo: Geo | None = IN_ROME) -> bool:
 
 @pytest.fixture
 def located(on_device: Connect) -> Connect:
-    """Clients whose rules ask for the place; their artifact does not come from the server."""
+    """Return a factory of clients whose rules need a geo location; their artifact does not come from the server."""
 
     def new(**options: Any) -> Skin:
         return on_device(**{"artifact_payload": GEO_ARTIFACT, "polling_interval": 0, **options})
@@ -61,7 +61,7 @@ def test_an_address_is_looked_up_and_decided_by(located: Connect, target: Target
     assert (geo.ip_address, geo.city, geo.country_code, geo.latitude) == ("12.21.1.40", "ROME", "IT", 41.9)
 
 
-def test_the_place_is_told(located: Connect, told: Listener) -> None:
+def test_lookup_emits_the_location(located: Connect, told: Listener) -> None:
     is_roman(located(events=told.handlers))
     geo = told.last("geo_location_updated").geo_context
     assert (geo.city, geo.ip_address) == ("ROME", "12.21.1.40")
@@ -86,7 +86,7 @@ def test_the_place_is_told(located: Connect, told: Listener) -> None:
         "none",
     ],
 )
-def test_who_says_where_he_is_or_nothing_useful_is_not_looked_up(
+def test_visitor_with_a_location_or_no_address_is_not_looked_up(
     geo: Geo | None, roman: bool, located: Connect, target: Target
 ) -> None:
     assert is_roman(located(), geo) is roman

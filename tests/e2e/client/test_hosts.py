@@ -1,6 +1,6 @@
-"""Which host is asked, and what a client learns about it (spec/delivery.md §3 and §5, divergences D-27 and B-51).
+"""Host of a request, and the edge cluster that a client learns.
 
-Edge clusters are hosts of Adobe's, so the clients here go through a proxy: the server that is told the whole URL.
+Edge clusters are hosts of Adobe's, so the clients here use a proxy: a server that receives the whole URL.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def test_a_cluster_that_moves_is_followed(through_proxy: Through, target: Target
     [{"target_cookie": COOKIE_44}, {"target_location_hint": "44"}],
     ids=["target cookie", "hint cookie"],
 )
-def test_one_visitors_cluster_is_not_everybodys(
+def test_cluster_of_one_visitor_is_not_used_for_others(
     call: dict[str, Any], through_proxy: Through, target: Target
 ) -> None:
     target.script(edge("mboxedge44.tt.omtrdc.net"))
@@ -168,9 +168,7 @@ def test_a_host_that_is_no_edge_teaches_nothing(
     assert "target_location_hint_cookie" not in result
 
 
-def test_a_domain_of_ones_own_is_not_left_for_a_learned_cluster(
-    through_proxy: Through, target: Target
-) -> None:
+def test_own_server_domain_is_not_left_for_a_learned_cluster(through_proxy: Through, target: Target) -> None:
     client = through_proxy(server_domain="target.acme.example")
     result = client.get_offers(request=HERO)
     client.get_offers(request=HERO)
@@ -179,7 +177,7 @@ def test_a_domain_of_ones_own_is_not_left_for_a_learned_cluster(
     assert result["target_location_hint_cookie"]["value"] == "35"
 
 
-def test_a_domain_of_adobes_is_left_for_the_learned_cluster(through_proxy: Through, target: Target) -> None:
+def test_adobe_server_domain_is_left_for_the_learned_cluster(through_proxy: Through, target: Target) -> None:
     client = through_proxy(server_domain="other.tt.omtrdc.net")
     client.get_offers(request=HERO)
     client.get_offers(request=HERO)

@@ -1,4 +1,4 @@
-"""Hybrid: here what can be decided here, at the edge what cannot, and `meta` tells who did (spec/decisioning.md §8, D-08)."""
+"""Hybrid decisions: locations with rules on device, the others at the edge, and `meta` names which."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_without_an_artifact_the_edge_decides(on_device: Connect, target: Target
 
 
 @pytest.mark.parametrize("status", [200, 404], ids=["engine ready", "engine not ready"])
-def test_what_only_the_wire_minds_is_told_before_it_is_sent(
+def test_input_invalid_only_on_the_wire_is_refused_before_it_is_sent(
     status: int, on_device: Connect, target: Target
 ) -> None:
     if status == 404:
@@ -119,7 +119,7 @@ def test_what_only_the_wire_minds_is_told_before_it_is_sent(
     assert target.asked() == []
 
 
-def test_what_only_the_wire_minds_is_no_matter_here(on_device: Connect) -> None:
+def test_input_invalid_only_on_the_wire_is_accepted_on_device(on_device: Connect) -> None:
     context = Context(channel=ChannelType.WEB, geo=Geo(country_code="ITA"))
     request = DeliveryRequest(context=context, execute=execute("hero").execute)
     for method in ("hybrid", "on-device"):
@@ -127,7 +127,7 @@ def test_what_only_the_wire_minds_is_no_matter_here(on_device: Connect) -> None:
         assert result["meta"]["decisioning_method"] == "on-device"
 
 
-def test_the_edges_failure_is_not_papered_over(on_device: Connect, target: Target) -> None:
+def test_failure_of_the_edge_is_raised(on_device: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(400))
     with pytest.raises(ApiException, match="400"):
         on_device(decisioning_method="hybrid").get_offers(request=execute("far"))
@@ -145,7 +145,7 @@ def test_the_edges_failure_is_not_papered_over(on_device: Connect, target: Targe
         ("server-side", "on-device", None),
     ],
 )
-def test_a_call_may_say_who_is_to_decide(
+def test_call_may_choose_the_decisioning_method(
     configured: str, of_the_call: str | None, used: str | None, on_device: Connect
 ) -> None:
     client = on_device(decisioning_method=configured)

@@ -79,7 +79,7 @@ def test_the_loop_runs_while_a_large_answer_is_decoded(target: Target) -> None:
 
 
 class SlowToDecode:
-    """A transport whose answer is there at once, and takes seconds to decode."""
+    """A transport with an immediate response that takes seconds to decode."""
 
     def __init__(self) -> None:
         self._response = HttpResponse(200, "OK", {}, large(100_000))

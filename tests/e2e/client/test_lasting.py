@@ -63,7 +63,7 @@ def test_cancelled_calls_leave_no_file_or_thread(target: Target) -> None:
 
 @needs_proc
 def test_unclosed_clients_end_their_threads(target: Target) -> None:
-    """Without `close`; that is worth a warning, and no more than that."""
+    """Drop clients without `close`: that emits a warning, and leaves no thread."""
 
     def forget() -> None:
         options = {**reach(target), "decisioning_method": "on-device", "cdn_base_path": target.url}
@@ -96,7 +96,7 @@ def test_decisions_keep_no_memory(times: int, decider: TargetClient, target: Tar
 
 @pytest.mark.parametrize("times", [200, *slow(800)])
 def test_large_offers_are_not_kept(times: int, target: Target) -> None:
-    """Not even for the telemetry that waits for the next request to the edge."""
+    """Check the telemetry too, which waits for the next request to the edge."""
     rules = artifact()
     offer = rules["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]
     offer["content"] = {"items": ["x" * 50 for _ in range(400)]}
@@ -116,7 +116,7 @@ def test_closed_client_is_collected(target: Target) -> None:
     clients = [use() for _ in range(5)]
     deadline = time.monotonic() + 10
     while any(client() is not None for client in clients) and time.monotonic() < deadline:
-        gc.collect()  # threads that were told to end may still hold on to theirs
+        gc.collect()  # threads that have to end may still refer to theirs
     assert [client() for client in clients] == [None] * 5
 
 

@@ -1,4 +1,4 @@
-"""On device, with the artifact from a server: got, kept current, kept on disk, and survived (spec/decisioning.md §2)."""
+"""On-device decisions by an artifact from a server: download, refresh, disk cache and faults."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_location_may_be_any_url(on_device: Connect, target: Target) -> None
 
 
 class DebugLog:
-    """A logger that keeps every line."""
+    """A logger that records every line."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -184,7 +184,7 @@ def test_server_side_client_has_nothing_to_refresh(connect: Connect) -> None:
     assert caught.value.path == "decisioning_method"
 
 
-def test_a_decision_asks_nobody(on_device: Connect, target: Target) -> None:
+def test_decision_makes_no_request(on_device: Connect, target: Target) -> None:
     client = on_device()
     for _ in range(20):
         client.get_offers(request=LOOK)
@@ -219,7 +219,7 @@ def test_pages_and_views_are_decided_too(on_device: Connect) -> None:
     assert response.prefetch.views[0].options[0].content == {"title": "view"}
 
 
-def test_a_trace_tells_how_the_artifact_was_got(on_device: Connect, target: Target) -> None:
+def test_trace_describes_the_artifact_download(on_device: Connect, target: Target) -> None:
     request = DeliveryRequest(trace=Trace(authorization_token="t"), execute=HERO.execute)
     (trace,) = on_device().get_offers(request=request)["trace"]
     assert trace["artifact"]["artifactLocation"] == f"{target.url}{ARTIFACT}"
@@ -271,7 +271,7 @@ def test_events_come_in_their_order_and_ready_last(
     assert (geo["city"], geo["latitude"], geo["countryCode"]) == ("ROME", 41.9, None)
 
 
-def test_ready_is_told_after_create_has_returned(on_device: Connect, target: Target) -> None:
+def test_ready_is_emitted_after_create_has_returned(on_device: Connect, target: Target) -> None:
     clients: list[Skin] = []
     seen: list[int] = []
     told = Listener()
@@ -285,7 +285,7 @@ def test_ready_is_told_after_create_has_returned(on_device: Connect, target: Tar
     assert seen == [1]
 
 
-def test_a_server_side_client_is_ready_too_and_asks_nobody(
+def test_server_side_client_is_ready_without_a_request(
     connect: Connect, target: Target, told: Listener
 ) -> None:
     connect(events=told.handlers)
@@ -306,7 +306,7 @@ def test_an_artifact_that_has_not_changed_is_not_sent_again(on_device: Connect, 
 
 
 @sync_only
-def test_what_is_no_artifact_leaves_the_rules_until_a_good_one_comes(
+def test_invalid_artifact_leaves_the_rules_until_a_valid_one_comes(
     on_device: Connect, target: Target, told: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()), html_answer(200), artifact_answer(NEW))
@@ -360,7 +360,7 @@ def test_a_source_that_is_down_at_the_start_is_found_when_it_is_back(
     ],
     ids=["403", "404", "broken", "empty", "version 2", "HTML", "deep", "too large"],
 )
-def test_what_a_moment_will_not_mend_does_not_hold_up_the_start(
+def test_permanent_failure_does_not_hold_up_the_start(
     behaviour: Behaviour, reason: str, error: str, on_device: Connect, target: Target, told: Listener
 ) -> None:
     target.on(ARTIFACT, behaviour)
@@ -554,7 +554,7 @@ def test_a_file_is_read_and_read_again_when_it_has_changed(
     ],
     ids=["no version", "no JSON", "no file"],
 )
-def test_an_artifact_of_the_callers_own_that_cannot_be_used_is_his_mistake(
+def test_invalid_artifact_payload_raises_an_option_error(
     options: dict[str, Any], error: type[Exception], on_device: Connect
 ) -> None:
     with pytest.raises(error):
@@ -582,7 +582,7 @@ def test_no_polling_means_none(on_device: Connect, target: Target) -> None:
 
 
 @pytest.mark.parametrize(("given", "kept_s"), [(1000, 1.0), (1500, 1.5), (300_000, 300.0)])
-def test_ones_own_server_may_be_asked_every_second(given: int, kept_s: float, on_device: Connect) -> None:
+def test_own_server_may_be_polled_every_second(given: int, kept_s: float, on_device: Connect) -> None:
     assert stats(on_device(polling_interval=given)).polling_interval_s == kept_s
 
 
@@ -610,7 +610,7 @@ def test_a_rule_that_cannot_be_used_makes_its_place_remote(on_device: Connect, t
     assert result["response"].execute.mboxes[0].options[0].content == {"title": "remote hero"}
 
 
-def test_the_download_is_told_as_telemetry(on_device: Connect, target: Target) -> None:
+def test_download_is_in_the_telemetry(on_device: Connect, target: Target) -> None:
     client = on_device()
     client.get_offers(request=HERO)
     assert client.flush()
@@ -623,7 +623,7 @@ def test_the_download_is_told_as_telemetry(on_device: Connect, target: Target) -
     assert second["features"] == {"decisioningMethod": "on-device", "executeMboxCount": 1}
 
 
-def test_who_opts_out_is_not_told_about_downloads_either(on_device: Connect, target: Target) -> None:
+def test_opted_out_client_sends_no_telemetry_of_downloads(on_device: Connect, target: Target) -> None:
     client = on_device(telemetry_enabled=False)
     client.get_offers(request=HERO)
     assert client.flush()

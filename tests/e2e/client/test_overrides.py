@@ -16,7 +16,7 @@ METHODS = ["server-side", "on-device"]
 
 
 class Marking(TargetClient):
-    """Puts an attribute into each answer."""
+    """A client that puts an attribute into each response."""
 
     def get_offers(self, options: Any = None, **keywords: Any) -> Any:
         self.seen = options

@@ -1,4 +1,4 @@
-"""The ways in which a process ends: what is pending is sent, and the end takes at most two seconds."""
+"""Ends of a process: pending reports are sent, and the end takes at most two seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forks, and the end of a process, with live clients. Each scenario is a process of its own (RELIABILITY F8 and F9)."""
+"""Forks, and the end of a process, with live clients (F8, F9). Each scenario is a process of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sessions(target: Target) -> list[str]:
 
 
 def connections(target: Target) -> dict[str, set[int]]:
-    """Session → the connections on which it came."""
+    """Return session → the connections on which its requests came."""
     found: dict[str, set[int]] = {}
     for received in target.asked():
         found.setdefault(received.target.rpartition("=")[2], set()).add(received.connection)
@@ -99,7 +99,7 @@ assert client.stats().notifications.sent == 10
 
 
 @needs_fork
-def test_telemetry_that_waits_is_told_by_the_parent_alone(run: Run, target: Target) -> None:
+def test_pending_telemetry_is_sent_by_the_parent_alone(run: Run, target: Target) -> None:
     run(
         """
 client = TargetClient.create(options)
@@ -136,7 +136,7 @@ client.close()
 
 
 @needs_fork
-def test_a_fork_in_the_middle_of_everything_blocks_nobody(run: Run, target: Target) -> None:
+def test_fork_during_calls_and_reports_blocks_no_process(run: Run, target: Target) -> None:
     """Threads that hold every lock there is, while others decide, ask, call back and fork."""
     run(
         """
@@ -174,7 +174,7 @@ client.close(10)
 
 
 @needs_fork
-def test_a_fork_that_tells_nobody_is_noticed_by_the_first_call(run: Run, target: Target) -> None:
+def test_fork_that_bypasses_fork_handlers_is_detected_by_the_first_call(run: Run, target: Target) -> None:
     """As uWSGI forks, in C: none of Python's handlers is called. No two processes may give out the same ids."""
     run(
         """
@@ -279,10 +279,10 @@ for n in range(20):
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @pytest.mark.parametrize("first", [*slow("parent"), "worker"])
-def test_a_worker_of_multiprocessing_that_forgets_to_close_still_sends_its_reports(
+def test_unclosed_worker_of_multiprocessing_sends_its_reports(
     first: str, method: str, run: Run, target: Target
 ) -> None:
-    """Whether its parent has imported Targetry, and used it, or nobody before it has."""
+    """Start the worker after its parent has used Targetry, or before."""
     parent = """
 from e2e.client.worker import decide
 decide(sys.argv[1], "parent")

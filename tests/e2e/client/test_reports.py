@@ -1,7 +1,4 @@
-"""Decisions made on device are reported: the right impressions, to the right place, and all of them are in the books.
-
-spec/decisioning.md §9, D-25; RELIABILITY 5, F7.
-"""
+"""Reports of decisions on device (F7): the right impressions, to the right host, each of them counted."""
 
 from __future__ import annotations
 
@@ -80,7 +77,7 @@ def test_an_impression_is_reported_as_the_documentation_has_it(decider: Connect,
     assert len(received.headers["x-request-id"]) == 36
 
 
-def test_a_report_goes_with_the_decisions_session_cluster_property_environment_and_ids(
+def test_report_has_session_cluster_property_environment_and_ids_of_its_decision(
     decider: Connect, target: Target
 ) -> None:
     client = decider(server_domain=None, proxy=target.url, environment_id=5, version="2.11")
@@ -199,7 +196,7 @@ def test_a_fault_that_passes_costs_no_report(fault: Behaviour, decider: Connect,
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413])
-def test_a_report_that_is_refused_is_counted_and_told(
+def test_refused_report_is_counted_and_emitted(
     status: int, decider: Connect, target: Target, told: Listener
 ) -> None:
     target.on(DELIVERY, answer(status, b"no"))

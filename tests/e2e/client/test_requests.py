@@ -1,4 +1,4 @@
-"""What the Delivery API is asked: the line, the headers and the body, field by field (spec/delivery.md §2 and §3)."""
+"""Requests to the Delivery API: the line, the headers and the body, field by field."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ FULL_BODY = {
 
 
 @pytest.mark.parametrize("form", ["model", "wire"])
-def test_what_the_caller_says_is_sent_as_he_says_it(form: str, connect: Connect, target: Target) -> None:
+def test_fields_of_the_caller_are_sent_unchanged(form: str, connect: Connect, target: Target) -> None:
     client = connect(environment_id=1, property_token="configured", telemetry_enabled=False)
     before = FULL.to_json()
     client.get_offers(request=FULL if form == "model" else json.loads(before))
@@ -312,7 +312,7 @@ CUSTOMERS = [CustomerId(id="c", integration_code="crm", authenticated_state="aut
         ({"request": HERO, "visitor_cookie": 1}, "visitor_cookie"),
     ],
 )
-def test_a_mistake_of_the_caller_is_told_before_anything_is_sent(
+def test_invalid_request_raises_before_it_is_sent(
     call: dict[str, Any], path: str, connect: Connect, target: Target
 ) -> None:
     with pytest.raises(OptionError) as caught:
@@ -322,7 +322,7 @@ def test_a_mistake_of_the_caller_is_told_before_anything_is_sent(
 
 
 def test_a_lone_surrogate_arrives_as_json_escapes_it(connect: Connect, target: Target) -> None:
-    """File names and broken cookies bring them; UTF-8 has no bytes for it."""
+    """Check text that UTF-8 has no bytes for, as in file names and broken cookies."""
     mbox = MboxRequest(name="hero", parameters={"a": "\ud800"})
     connect().get_offers(request=DeliveryRequest(execute=ExecuteRequest(mboxes=[mbox])))
     assert rb'"\ud800"' in target.requests[0].body

@@ -1,4 +1,4 @@
-"""What comes of an answer: a result, or one typed error (spec/client.md §7, spec/delivery.md §8 and §9)."""
+"""Result of a response: an envelope, or one typed error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked again, how often, and that it never takes longer than the call may (RELIABILITY 3 and 4, D-29)."""
+"""Retries: which calls, how often, and never longer than the call's timeout."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ BAD = answer(503, headers={"Retry-After": "0"})
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_gateway_that_reached_nobody_is_asked_twice_more(
-    status: int, connect: Connect, target: Target
-) -> None:
+def test_gateway_error_is_retried_twice(status: int, connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(status), answer(status), OK)
     assert connect().get_offers(request=HERO)["response"].status == 200
     assert len(target.requests) == 3
@@ -43,14 +41,14 @@ def test_the_same_request_is_sent_again_with_the_same_ids(connect: Connect, targ
     assert first.target == second.target
 
 
-def test_a_second_that_was_asked_for_is_waited(connect: Connect, target: Target) -> None:
+def test_retry_after_is_waited(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(503, headers={"Retry-After": "1"}), OK)
     started = time.monotonic()
     connect().get_offers(request=HERO)
     assert time.monotonic() - started >= 1
 
 
-def test_a_wait_that_is_longer_than_the_call_may_last_is_not_begun(connect: Connect, target: Target) -> None:
+def test_retry_after_longer_than_the_timeout_is_not_waited(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(503, headers={"Retry-After": "3600"}), OK)
     started = time.monotonic()
     with pytest.raises(ApiException, match="503"):
@@ -71,7 +69,7 @@ def test_a_connection_that_was_refused_is_tried_again_within_the_time(connect: C
     [half(OK, Close()), half(OK, Close(reset=True)), (Close(),), HANG],
     ids=["cut short", "reset", "closed", "silence"],
 )
-def test_what_may_have_been_processed_is_not_asked_again(
+def test_request_that_may_have_been_processed_is_not_retried(
     behaviour: Behaviour, connect: Connect, target: Target
 ) -> None:
     target.on(DELIVERY, behaviour)
@@ -90,8 +88,8 @@ def test_a_kept_connection_that_the_server_closed_meanwhile_is_replaced(
     assert target.connections == 2
 
 
-def test_a_service_in_trouble_is_not_asked_three_times_as_much(connect: Connect, target: Target) -> None:
-    """Ten retries in advance, then one for ten successes."""
+def test_retries_stay_within_their_budget_at_a_failing_service(connect: Connect, target: Target) -> None:
+    """Check the budget: ten retries in advance, then one for ten successes."""
     target.on(DELIVERY, BAD)
     client = connect(timeout=60_000)
     calls = 12

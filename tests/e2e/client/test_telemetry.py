@@ -1,4 +1,4 @@
-"""Telemetry rides along with the next Delivery API request (spec/decisioning.md §10, D-24 and D-51)."""
+"""Telemetry, which goes with the next Delivery API request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def with_token(received: Received) -> Steps:
     return json_answer({**response_to(received.json()), "telemetryServerToken": "TST"})
 
 
-def test_a_call_is_measured_and_told_with_the_next(connect: Connect, target: Target) -> None:
+def test_telemetry_of_a_call_goes_with_the_next(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, with_token)
     client = connect()
     before = time.time() * 1000
@@ -94,7 +94,7 @@ def test_the_callers_own_entries_stay_in_front(connect: Connect, target: Target)
     assert own == Telemetry(entries=[TelemetryEntry(request_id="mine", timestamp=1)])
 
 
-def test_who_opts_out_is_not_measured(connect: Connect, target: Target) -> None:
+def test_opted_out_client_is_not_measured(connect: Connect, target: Target) -> None:
     client = connect(telemetry_enabled=False)
     for _ in range(3):
         client.get_offers(request=HERO)
@@ -110,7 +110,7 @@ def test_a_call_that_failed_is_not_measured(connect: Connect, target: Target) ->
     assert "telemetry" not in target.bodies[1]
 
 
-def test_two_clients_tell_apart(connect: Connect, target: Target) -> None:
+def test_two_clients_send_telemetry_of_their_own_calls(connect: Connect, target: Target) -> None:
     one, other = connect(), connect()
     one.get_offers(request=HERO)
     other.get_offers(request=HERO)

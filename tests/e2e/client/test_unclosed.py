@@ -1,4 +1,4 @@
-"""Clients that nobody closes: their connections are closed all the same, and those who may want to know are told once."""
+"""Clients without a `close`: their connections are closed all the same, with one warning."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def close(options: dict[str, Any]) -> None:
 
 
 def warned(use: Use, target: Target, **options: Any) -> list[str]:
-    """What somebody is told who uses a client, and forgets it."""
+    """Return the warnings that a program gets which uses a client and drops it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         use({**reach(target), "cdn_base_path": target.url, **options})
@@ -57,7 +57,7 @@ def warned(use: Use, target: Target, **options: Any) -> list[str]:
 
 @pytest.mark.parametrize("method", ["server-side", "hybrid"])
 @pytest.mark.parametrize(("use", "kind"), [(ask, "TargetClient"), (ask_with_await, "AsyncTargetClient")])
-def test_a_client_with_open_connections_is_told_of_once(
+def test_unclosed_client_with_open_connections_warns_once(
     use: Use, kind: str, method: str, target: Target
 ) -> None:
     told = f"unclosed {kind} of client 'acme': use it in a with statement, or close it"
@@ -65,17 +65,17 @@ def test_a_client_with_open_connections_is_told_of_once(
 
 
 @pytest.mark.parametrize("use", [ask, ask_with_await])
-def test_a_client_that_decides_on_device_is_not(use: Use, target: Target) -> None:
-    """`target-python-sdk` has no `close`, and what such a client leaves open it has opened by itself."""
+def test_unclosed_client_on_device_does_not_warn(use: Use, target: Target) -> None:
+    """Use a client as code for `target-python-sdk` does, which has no `close`."""
     assert warned(use, target, decisioning_method="on-device") == []
 
 
 @pytest.mark.parametrize("use", [create, close])
-def test_a_client_that_was_closed_or_has_nothing_open_is_not(use: Use, target: Target) -> None:
+def test_closed_or_unused_client_does_not_warn(use: Use, target: Target) -> None:
     assert warned(use, target) == []
 
 
-def test_a_client_whose_options_were_refused_is_not(target: Target) -> None:
+def test_client_of_refused_options_does_not_warn(target: Target) -> None:
     def refused(options: dict[str, Any]) -> None:
         with pytest.raises(Exception, match="must be"):
             TargetClient.create({**options, "timeout": "soon"})

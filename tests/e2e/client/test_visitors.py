@@ -1,4 +1,4 @@
-"""Who the visitor is: cookies in and out, session ids, ECID, customer ids, SDID (spec/delivery.md §4 and §6, spec/visitor.md)."""
+"""Identity of a visitor: cookies in and out, session ids, ECID, customer ids, SDID."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_without_a_session_id_each_call_gets_its_own(connect: Connect, target: T
     assert results[0]["target_cookie"]["value"].startswith(f"session#{session_of(target)}#")
 
 
-def test_a_visitor_who_comes_back_with_his_cookie_is_the_same(connect: Connect, target: Target) -> None:
+def test_visitor_with_a_cookie_keeps_the_tnt_id(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, json_answer({"id": {"tntId": "8f9b2c"}}), offers)
     client = connect()
     first = client.get_offers(request=HERO)["target_cookie"]["value"]
@@ -199,7 +199,7 @@ def test_consumers_of_one_visitor_share_an_sdid_until_one_asks_again(
 
 
 class ForeignVisitor:
-    """The duck type of the official package, with its spelling."""
+    """A duck type of the official package's visitor, with its spelling."""
 
     def __init__(self) -> None:
         self.consumers: list[str] = []
@@ -216,7 +216,7 @@ class ForeignVisitor:
         return "0123456789ABCDEF-0123456789ABCDEF"
 
 
-def test_a_visitor_of_the_callers_own_is_asked(connect: Connect, target: Target) -> None:
+def test_custom_visitor_is_used(connect: Connect, target: Target) -> None:
     visitor = ForeignVisitor()
     result = connect().get_offers(request=HERO, visitor=visitor, visitor_cookie="ignored")
     body = target.bodies[0]
@@ -242,8 +242,8 @@ def fails(name: str) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("name", ["get_visitor_values", "get_state", "get_supplemental_data_id"])
-def test_what_a_visitor_of_the_callers_own_raises_is_the_callers(name: str, connect: Connect) -> None:
-    """It is not the network's failure, and it is not hidden."""
+def test_error_of_a_custom_visitor_is_raised_unchanged(name: str, connect: Connect) -> None:
+    """Check that the error is neither hidden nor taken for a network error."""
     visitor = ForeignVisitor()
     setattr(visitor, name, fails(name))
     with pytest.raises(RuntimeError, match=name) as caught:

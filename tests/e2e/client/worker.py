@@ -1,4 +1,4 @@
-"""What a worker process does that forgets to close its client. Imports Targetry when it runs, not before."""
+"""A worker process that does not close its client. Imports Targetry when it runs, not before."""
 
 from __future__ import annotations
 

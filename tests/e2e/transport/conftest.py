@@ -14,7 +14,7 @@ from servers.faulty import Behaviour, FaultyServer
 
 @pytest.fixture(params=[Blocking, Looped], ids=["blocking", "asyncio"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Makes transports. They do not look at this machine's environment unless asked to."""
+    """Return a factory of transports, which ignore this machine's environment by default."""
     made: list[Client] = []
 
     def new(**options: Any) -> Client:

@@ -1,4 +1,4 @@
-"""What is asked, what comes back, and how much of it may: over real sockets, blocking and with asyncio."""
+"""Requests, responses and the size limit: over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 

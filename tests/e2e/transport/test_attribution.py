@@ -35,7 +35,7 @@ Response = Callable[[bytes], bytes]
 
 
 def echo(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
-    """A response that repeats the request's body."""
+    """Return a response that repeats the request's body."""
     lines = b"".join(b"%b\r\n" % line for line in headers)
     return b"HTTP/1.1 %b\r\ncontent-length: %d\r\n%b\r\n%b" % (status, len(body), lines, body)
 
@@ -46,7 +46,7 @@ def chunked(body: bytes) -> bytes:
 
 
 def once(first: Response) -> Callable[[Received], Steps]:
-    """Answers the first request of all as `first` has it, and later ones well."""
+    """Answer the first request of all as `first` says, and later ones well."""
     was_first: list[bool] = []
 
     def behave(received: Received) -> Steps:
@@ -98,7 +98,7 @@ def test_surplus_is_noticed_behind_a_body_of_any_size(connect: Connect, serve: S
 def way(
     request: pytest.FixtureRequest, connect: Connect, authority: Authority
 ) -> Iterator[tuple[Client, Callable[..., FaultyServer]]]:
-    """A client and a maker of servers that it reaches in some way."""
+    """Return a client and a factory of servers that it reaches in some way."""
     kind = request.param
     to_proxy = kind in ("tls-proxy", "tls-in-tls")
     to_server = kind in ("tls", "tunnel", "tls-in-tls")
@@ -137,7 +137,7 @@ def test_connections_are_shared_however_the_server_is_reached(
 
 
 class LateSurplus(ThreadedServer):
-    """Answers each request, and sends `surplus` on the first connection when `send_it` is set, then sets `was_sent`."""
+    """A server that answers each request, and sends `surplus` on the first connection when `send_it` is set, then sets `was_sent`."""
 
     def __init__(self, surplus: bytes, **options: object) -> None:
         self.send_it, self.was_sent = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Which connections are kept, used again and replaced: over real sockets, blocking and with asyncio."""
+"""Reuse and replacement of connections: over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced(
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_a_kept_connection_closed_under_the_request_is_replaced_without_anybody_noticing(
+def test_kept_connection_closed_during_the_request_is_replaced(
     connect: Connect, serve: Serve, reset: bool
 ) -> None:
     client, server = connect(), serve(_OK, (Close(reset),), _OK)
@@ -73,7 +73,7 @@ def test_the_second_try_is_the_last(connect: Connect, serve: Serve) -> None:
     assert len(server.requests) == 3
 
 
-def test_a_request_whose_answer_had_begun_is_not_sent_again(connect: Connect, serve: Serve) -> None:
+def test_request_with_a_partial_response_is_not_sent_again(connect: Connect, serve: Serve) -> None:
     client, server = connect(), serve(_OK, half(_OK, Close()))
     client.send(post(server.url))
     with pytest.raises(TransportError, match="cut short"):
@@ -119,7 +119,7 @@ def test_a_closed_transport_says_so_and_may_be_closed_again(connect: Connect, se
 
 
 class OnePacket(ThreadedServer):
-    """Answers whatever comes first, and remembers it."""
+    """A server that records the first packet and answers it."""
 
     def __init__(self) -> None:
         self.came: list[bytes] = []
@@ -132,7 +132,7 @@ class OnePacket(ThreadedServer):
 
 
 def test_head_and_body_go_out_together(connect: Connect) -> None:
-    """Otherwise a proxy in between may hold the body back until the head is acknowledged."""
+    """Check for one packet: a proxy may hold the body back until the head is acknowledged."""
     with OnePacket() as server:
         client = connect()
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Whatever goes wrong on the wire ends in a typed error, in time: over real sockets, blocking and with asyncio."""
+"""Network faults end in a typed error, in time: over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 

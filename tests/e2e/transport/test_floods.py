@@ -1,4 +1,4 @@
-"""A server that never stops sending is left when the time is up, and holds up no event loop meanwhile."""
+"""Responses without an end: the call ends at its deadline, and the event loop is not held up meanwhile."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def options(server: Flood, **more: Any) -> dict[str, Any]:
 
 
 async def longest_turn(stopped: asyncio.Event) -> float:
-    """The most processor time that the loop's thread spent before it came back here, in seconds."""
+    """Return the most processor time, in seconds, that the loop's thread spent in one iteration."""
     longest, before = 0.0, time.thread_time()
     while not stopped.is_set():
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Whatever interrupts a request, its place among the connections is free again afterwards."""
+"""Interrupted requests: each releases its place in the connection pool."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ needs_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs
 
 
 class Meeting:
-    """Answers requests for `/meet` when `_LIMIT` of them are there at the same time."""
+    """A server that answers requests for `/meet` when `_LIMIT` of them are there at the same time."""
 
     def __init__(self) -> None:
         self._barrier = threading.Barrier(_LIMIT, timeout=10)

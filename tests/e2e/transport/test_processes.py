@@ -45,7 +45,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 @pytest.fixture
 def run(serve: Serve, authority: Authority) -> Callable[..., FaultyServer]:
-    """Runs a script with a server to talk to, and fails when it does; the server is given back."""
+    """Return a function that runs a script with a server, checks that it succeeds, and returns the server."""
 
     def run(script: str, *, tls: bool = False) -> FaultyServer:
         server = serve(_OK, tls=authority.server("localhost") if tls else None)
@@ -110,8 +110,8 @@ transport.close()
 
 
 @needs_fork
-def test_a_fork_while_another_thread_asks_blocks_nobody(run: Run) -> None:
-    """Even though that thread holds the only connection, and in the child will never give it back."""
+def test_fork_during_a_call_of_another_thread_blocks_no_process(run: Run) -> None:
+    """Fork while that thread holds the only connection, which the child never gets back."""
     server = run(
         """
 import warnings

@@ -1,4 +1,4 @@
-"""The way through a proxy: over real sockets, blocking and with asyncio."""
+"""Requests through a proxy: over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_socks_proxy_needs_a_package_and_says_so(connect: Connect, monkeypatch
         ({"ca_bundle": "no/such/file.pem"}, "ca_bundle"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_refused_at_the_door(
+def test_invalid_proxy_option_raises_an_option_error(
     connect: Connect, options: dict[str, Any], path: str
 ) -> None:
     with pytest.raises(OptionError) as caught:

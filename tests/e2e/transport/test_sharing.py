@@ -38,7 +38,7 @@ def test_many_threads_share_a_transport_within_its_bound(serve: Serve) -> None:
     assert server.connections <= 8
 
 
-def test_who_finds_no_free_connection_waits_no_longer_than_his_time(serve: Serve) -> None:
+def test_thread_waits_for_a_free_connection_until_its_timeout(serve: Serve) -> None:
     server = serve(HANG)
     transport = HttpTransport(max_connections=1, trust_env=False)
 
@@ -80,7 +80,7 @@ def test_many_tasks_share_a_transport_within_its_bound(serve: Serve) -> None:
     assert server.connections <= 8
 
 
-def test_a_task_that_finds_no_free_connection_waits_no_longer_than_its_time(serve: Serve) -> None:
+def test_task_waits_for_a_free_connection_until_its_timeout(serve: Serve) -> None:
     server = serve(HANG)
 
     async def main() -> None:

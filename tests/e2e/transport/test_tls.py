@@ -1,4 +1,4 @@
-"""Whom the transports trust: over real sockets, blocking and with asyncio."""
+"""Trusted certificates: over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_certificate_of_the_given_authority_is_trusted(
     assert server.connections == 1
 
 
-def test_a_certificate_of_nobody_in_particular_is_refused(
+def test_certificate_of_an_unknown_authority_is_refused(
     connect: Connect, serve: Serve, authority: Authority
 ) -> None:
     server = serve(_OK, tls=authority.server("localhost"))
