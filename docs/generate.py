@@ -1,14 +1,21 @@
-"""Write the reference pages that are made from the code: `python docs/generate.py`. A test holds them to it."""
+"""Generator of the reference pages that follow from the code; run `python docs/generate.py`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 
+import msgspec
+from msgspec import inspect as kinds
+
 import targetry.errors
+import targetry.models
 from targetry._client.call_options import CALL_OPTIONS
 from targetry._client.options import CLIENT_DEFAULTS, CLIENT_OPTIONS, REQUIRED, OptionInfo
 from targetry.edge.options import option_forms
+from targetry.models import Model
 
 HERE = Path(__file__).parent
 
@@ -43,23 +50,24 @@ A name that is neither, and a field given under both names, raise `OptionError` 
 _OPTIONS_TAIL = """
 ## Which artifact is used
 
-`create` waits at most `maximum_wait_ready` for the first artifact. Polling continues after that, and `client_ready` is
-emitted when there is one. `client.refresh_artifact()` requests the artifact now and returns a `RefreshResult`: `updated`,
-`unchanged`, `failed` with a reason, or `pending` when its `timeout` (seconds) was not enough.
+`create` waits at most `maximum_wait_ready` for the first artifact. Polling continues after that, and the event
+`client_ready` is emitted when the first artifact has arrived. `client.refresh_artifact()` requests the artifact at once
+and returns a `RefreshResult`: `updated`, `unchanged`, `failed` with a reason, or `pending` if its `timeout` (seconds)
+ended first.
 
-Caches on the way may serve an artifact that was replaced. One whose `meta.generatedAt` is older than that of the one in use is
-therefore refused, and counted in `stats().artifact.failures["older"]`, unless
+Caches between the client and the server can serve an artifact that was replaced. An artifact whose `meta.generatedAt` is
+older than that of the one in use is therefore rejected, and counted in `stats().artifact.failures["older"]`, unless
 
-- the one in use is dated more than five minutes in the future, which is a mistake or a clock that is wrong,
+- the one in use is dated more than five minutes in the future, which is a mistake or a wrong clock,
 - the server's `Last-Modified` says that the older one was published later,
 - the server has sent nothing newer three times in a row, as after a rollback, or
-- it was requested by `client.refresh_artifact(force=True)`, which also goes past caches.
+- it was requested by `client.refresh_artifact(force=True)`, which also bypasses caches.
 
-An artifact that holds too much is refused before it costs memory or time, with an `ArtifactError` that names the limit, and the rules
-in use stay: `artifact_max_bytes`, 4,000,000 JSON values, 100,000 rules, 100,000 locations, 100,000 values in its meta or in one of
-its lists of names, 100,000 property tokens of its rules, and 100,000 nodes in conditions that differ in more than their literals. A rule
-of more than 100,000 values, a condition of more than 20,000 nodes, or more than 1,000 property tokens is set aside, as any rule that
-cannot be used, and the others stand.
+An artifact above a limit is rejected before it costs memory or time, with an `ArtifactError` that names the limit, and the
+rules in use stay. The limits are `artifact_max_bytes`, 4,000,000 JSON values, 100,000 rules, 100,000 locations, 100,000
+values in its meta or in one of its lists of names, 100,000 property tokens of its rules, and 100,000 nodes in conditions
+that differ in more than their literals. A rule of more than 100,000 values, with a condition of more than 20,000 nodes, or
+with more than 1,000 property tokens is set aside, as any rule that cannot be used, and the other rules stay in use.
 """
 
 _EDGE_OPTIONS_HEAD = """# Options of the edge
@@ -73,14 +81,52 @@ _EDGE_OPTIONS_HEAD = """# Options of the edge
 
 _ERRORS_HEAD = """# Errors
 
-All derive from `TargetError`, and `TargetError` from `Exception`, so code that catches `Exception` goes on working.
+All exceptions derive from `TargetError`, and `TargetError` derives from `Exception`, so code that catches `Exception`
+continues to work.
 
 ```text
+"""
+
+_MODELS_HEAD = """# Models of the Delivery API
+
+The models are exported by `targetry` and, under the names and paths of the official package, by `delivery_api_client`.
+[delivery.md](delivery.md) describes what becomes of a request, [decisioning.md](decisioning.md) what a response of the
+device holds.
+
+## Behavior of all models
+
+- A model is a `msgspec.Struct` with the attributes of its table as keyword or positional parameters. Each defaults to
+  None; an unknown keyword is a `TypeError`.
+- Building and changing a model checks nothing. A request is checked when a client receives it: a wrong type, a broken
+  limit or a missing required field raises `OptionError` with the path of the field, such as
+  `request.execute.mboxes[1].name`.
+- On the wire, attributes have their JSON keys, and attributes that are None are left out at every level. False values
+  (`false`, `0`, `""`, `{}`, `[]`) are sent. A `datetime` is sent in ISO 8601.
+- Responses are decoded leniently: unknown keys are ignored and words outside of the enums are kept.
+- `to_dict()` has the Python names and includes None, `to_json()` is the wire form, `from_dict()` and `from_json()` read it.
+- A request given as a dict can use the names of the wire or those of Python.
+- Where the table says *id*, a text, an integer or a `UUID` is accepted and becomes a text. *timestamp* accepts a real
+  number of epoch milliseconds, which is rounded, or a `datetime`. *address* accepts an IP address as text, as an
+  `ipaddress` object, with a port, or as a list such as `X-Forwarded-For`, of which the first entry counts. Other numbers
+  can be any real number type (`Decimal`, numpy's scalars), and members of an enum stand for their value.
+- Parameters are at most 50 for each location; names have 1 to 128 characters, values up to 5,000. Values can be texts,
+  numbers, booleans or None.
+- A mapping that is not a dict is read by its own `items()`, so the query objects of Flask and Django are accepted.
+- A model can be subclassed with further fields, which are not sent; a subclass with an `__init__` is a `TypeError`.
+
+## Required fields of a request
+
+These are checked although their attributes default to None: `CustomerId.id`, `CustomerId.integration_code`,
+`CustomerId.authenticated_state`, `ModelProperty.token`, `Trace.authorization_token` for a request to the server,
+`MobilePlatform.device_type` and `MobilePlatform.platform_type`. Mboxes without a name and notifications without id, type or
+timestamp are left out, logged and counted ([delivery.md](delivery.md#invalid-input)).
+
 """
 
 
 def options_page() -> str:
     """Return the options of clients and calls, from the metadata that checks them."""
+    """Return the reference of the client options."""
     rows = [
         f"| `{name}` | {_accepts(option)} | {_default(CLIENT_DEFAULTS[name])} | {option.meaning} |"
         for name, option in CLIENT_OPTIONS.items()
@@ -105,7 +151,7 @@ def edge_options_page() -> str:
 
 
 def errors_page() -> str:
-    """The tree of the module's docstring, then what each class says of itself."""
+    """Return the tree of the module's docstring, then the docstring of each class."""
     paragraphs = (targetry.errors.__doc__ or "").split("\n\n")
     tree = "\n".join(
         line.removeprefix("    ") for part in paragraphs[1:3] for line in [*part.splitlines(), ""]
@@ -123,6 +169,52 @@ def _accepts(option: OptionInfo) -> str:
     return option.accepts.replace("|", "/")
 
 
+def models_page() -> str:
+    """Return a table of the attributes of each model, and one of the enums."""
+    exported = [getattr(targetry.models, name) for name in targetry.models.__all__]
+    enums = [one for one in exported if isinstance(one, type) and issubclass(one, StrEnum)]
+    models = [
+        one for one in exported if isinstance(one, type) and issubclass(one, Model) and one is not Model
+    ]
+    words = "\n".join(f"| `{one.__name__}` | {', '.join(f'`{word}`' for word in one)} |" for one in enums)
+    tables = "\n".join(_table(model) for model in models)
+    return f"{_MODELS_HEAD}## Enums\n\nMembers are strings in every respect.\n\n| Enum | Values |\n| --- | --- |\n{words}\n\n{tables}"
+
+
+def _table(model: type[Model]) -> str:
+    rows = []
+    for field in msgspec.structs.fields(model):
+        limits = _limits(kinds.type_info(field.type))
+        kind = re.sub("^OneOf.*", "any JSON", model.openapi_types[field.name])
+        rows.append(f"| `{field.name}` | `{field.encode_name}` | {kind} | {limits} |\n")
+    head = "| Attribute | JSON key | Type | Limits |\n| --- | --- | --- | --- |\n"
+    return f"## {model.__name__}\n\n{head}{''.join(rows)}"
+
+
+def _limits(kind: kinds.Type) -> str:
+    """Return the limits of a field in words, an empty text for none."""
+    found: list[str] = []
+    while isinstance(kind, kinds.UnionType | kinds.Metadata):
+        if isinstance(kind, kinds.Metadata):
+            if kind.extra is not None and "reads" in kind.extra:
+                found.append({"ip_address": "address"}.get(kind.extra["reads"], kind.extra["reads"]))
+            kind = kind.type
+        else:
+            kind = kind.types[0]
+    low, high = getattr(kind, "min_length", None), getattr(kind, "max_length", None)
+    if high is not None:
+        unit = "entries" if isinstance(kind, kinds.DictType | kinds.ListType) else "characters"
+        found.append(
+            f"{low} to {high} {unit}" if low and low != high else f"{'' if low else 'up to '}{high} {unit}"
+        )
+    if isinstance(kind, kinds.IntType) and kind.ge is not None:
+        bits = {-(2**31): "32 bits", -(2**63): "64 bits"}.get(kind.ge)
+        found.append(bits or f"at least {kind.ge}")
+    if isinstance(kind, kinds.FloatType):
+        found.append("at least 0" if kind.ge == 0 else "finite" if kind.ge is not None else "")
+    return ", ".join(filter(None, found))
+
+
 def _default(value: object) -> str:
     if value is REQUIRED:
         return "required"
@@ -137,6 +229,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "options.md": options_page,
     "edge-options.md": edge_options_page,
     "errors.md": errors_page,
+    "models.md": models_page,
 }
 
 if __name__ == "__main__":

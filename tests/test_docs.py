@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from targetry import events
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,7 +26,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md"])
+@pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md", "models.md"])
 def test_a_reference_page_is_what_the_generator_writes(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
 
@@ -40,14 +43,40 @@ def test_a_snippet_runs_and_prints(page: str, code: str, capsys: pytest.CaptureF
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migrating.md", "docs/edge.md", "tests/README.md"],
-)
-def test_every_link_between_documents_leads_somewhere(page: str) -> None:
-    path = ROOT / page
-    missing = [link for link in LINK.findall(path.read_text("utf-8")) if not (path.parent / link).exists()]
-    assert missing == []
+def emitted_keys() -> dict[str, set[str]]:
+    """Return the payload keys of each event, from the calls that name its constant."""
+    constants = {name: value for name, value in vars(events).items() if value in events.EVENT_NAMES}
+    found: dict[str, set[str]] = {name: set() for name in events.EVENT_NAMES}
+    for file in (ROOT / "src" / "targetry").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
+                event = constants.get(node.args[0].id)
+                if event is not None:
+                    found[event] |= {keyword.arg for keyword in node.keywords if keyword.arg}
+    return found
+
+
+def test_events_page_has_each_event_with_its_keys() -> None:
+    sections = (ROOT / "docs" / "events.md").read_text("utf-8").split("\n## ")[1:]
+    described = {
+        section.partition("\n")[0]: set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+        for section in sections
+    }
+    assert described == emitted_keys()
+
+
+def test_architecture_page_lists_each_room() -> None:
+    listed = re.findall(
+        r"^\| `([\w/]+)` \|", (ROOT / "docs" / "architecture.md").read_text("utf-8"), re.MULTILINE
+    )
+    package = ROOT / "src" / "targetry"
+    folders = {file.parent.relative_to(package).as_posix() for file in package.rglob("*.py")} - {"."}
+    assert sorted(listed) == sorted(folders)
+
+
+def test_index_lists_each_page() -> None:
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= set(LINK.findall((ROOT / "docs" / "README.md").read_text("utf-8")))
 
 
 def test_every_test_that_stands_for_a_fault_is_there() -> None:

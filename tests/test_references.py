@@ -36,7 +36,6 @@ ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
     "src/targetry/edge/server.py",
     "src/targetry/models",
     "src/targetry/notifications",
-    "src/targetry/visitor.py",
     "tests/_client",
     "tests/_runtime",
     "tests/artifacts",
