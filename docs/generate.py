@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -15,6 +16,7 @@ import targetry.models
 from targetry._client.call_options import CALL_OPTIONS
 from targetry._client.options import CLIENT_DEFAULTS, CLIENT_OPTIONS, REQUIRED, OptionInfo
 from targetry.edge.options import option_forms
+from targetry.events import PAYLOADS
 from targetry.models import Model
 
 HERE = Path(__file__).parent
@@ -87,6 +89,26 @@ continues to work.
 ```text
 """
 
+_EVENTS_HEAD = """# Events
+
+`create` takes handlers as `events={name: handler}`, and `client.subscribe(name, handler)` adds one later. A handler is called with one
+argument, the event, or with none if it accepts none. It can be a coroutine function, which runs as a task of the running event loop, and
+in a loop of its own where none runs.
+
+An event is a dict with the key `type`, its name, and the keys below; each key is an attribute too (`event.error`). No lock is held while a
+handler runs, so it can call the client. It runs in the thread that emits the event, and that thread waits for it. A handler that raises
+is logged and counted in `client.stats().handler_failures`; other handlers, rules and calls are not affected. URLs in events have
+no user, password, query and fragment.
+
+| Event | Thread |
+| --- | --- |
+| `client_ready` | a background thread, after `create` has returned |
+| `artifact_*` | the thread of `create`, later that of the polling |
+| `geo_location_updated`, `geo_lookup_failed` | the thread of the call; for an artifact as above |
+| `send_notification_error`, `notification_*` | a thread that sends notifications |
+
+"""
+
 _MODELS_HEAD = """# Models of the Delivery API
 
 The models are exported by `targetry` and, under the names and paths of the official package, by `delivery_api_client`.
@@ -126,7 +148,6 @@ timestamp are left out, logged and counted ([delivery.md](delivery.md#invalid-in
 
 def options_page() -> str:
     """Return the options of clients and calls, from the metadata that checks them."""
-    """Return the reference of the client options."""
     rows = [
         f"| `{name}` | {_accepts(option)} | {_default(CLIENT_DEFAULTS[name])} | {option.meaning} |"
         for name, option in CLIENT_OPTIONS.items()
@@ -167,6 +188,21 @@ def errors_page() -> str:
 
 def _accepts(option: OptionInfo) -> str:
     return option.accepts.replace("|", "/")
+
+
+def events_page() -> str:
+    """Return the docstring of each event's payload, its keys as a table."""
+    return _EVENTS_HEAD + "\n".join(_event(name, payload) for name, payload in PAYLOADS.items())
+
+
+def _event(name: str, payload: type) -> str:
+    text, _, attributes = inspect.cleandoc(payload.__doc__ or "").partition("\n\nAttributes:\n")
+    section = f"## {name}\n\n{text}\n"
+    if not attributes:
+        return section
+    rows = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", attributes, re.MULTILINE)
+    table = "".join(f"| `{key}` | {' '.join(meaning.split())} |\n" for key, meaning in rows)
+    return f"{section}\n| Key | Value |\n| --- | --- |\n{table}"
 
 
 def models_page() -> str:
@@ -229,6 +265,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "options.md": options_page,
     "edge-options.md": edge_options_page,
     "errors.md": errors_page,
+    "events.md": events_page,
     "models.md": models_page,
 }
 

@@ -26,7 +26,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md", "models.md"])
+@pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md", "events.md", "models.md"])
 def test_a_reference_page_is_what_the_generator_writes(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
 
@@ -56,8 +56,13 @@ def emitted_keys() -> dict[str, set[str]]:
     return found
 
 
-def test_events_page_has_each_event_with_its_keys() -> None:
-    sections = (ROOT / "docs" / "events.md").read_text("utf-8").split("\n## ")[1:]
+def test_payload_of_each_event_has_the_keys_that_are_emitted() -> None:
+    declared = {name: set(payload.__annotations__) for name, payload in events.PAYLOADS.items()}
+    assert declared == emitted_keys()
+
+
+def test_events_page_describes_each_key() -> None:
+    sections = generator().PAGES["events.md"]().split("\n## ")[1:]
     described = {
         section.partition("\n")[0]: set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
         for section in sections
