@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypedDict
 import msgspec
 
 from targetry._runtime.lazy_import import importing
-from targetry.errors import OptionError
+from targetry.errors import ArtifactError, OptionError
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,12 +67,11 @@ class ArtifactDownloadFailed(TypedDict):
 
     Attributes:
         artifact_location: As in `artifact_download_succeeded`.
-        error: An `ApiException` of the request, or an `ArtifactError` if the artifact cannot be
-            used.
+        error: An `ArtifactError`; its cause is the exception of the transport, if there was one.
     """
 
     artifact_location: str
-    error: Exception
+    error: ArtifactError
 
 
 class ArtifactStale(TypedDict):
