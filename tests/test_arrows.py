@@ -57,6 +57,7 @@ HOSTS = {
     "cli": {"__main__.py"},
     "compat": set(),
     "edge": {"cli/demo_edge.py", "cli/edge.py", "pytest_plugin.py", "testing/__init__.py"},
+    "openfeature": set(),
     "pytest_plugin": set(),
 }
 

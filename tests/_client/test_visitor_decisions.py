@@ -384,3 +384,39 @@ def test_one_visitor_is_decided_by_many_threads_alike() -> None:
         for thread in threads:
             thread.join()
     assert wrong == []
+
+
+def test_enqueued_notification_is_sent_in_the_background(make: Any, target: Target) -> None:
+    skin = make()
+    click = {"id": "n1", "type": "click", "timestamp": 1, "mbox": {"name": "hero"}, "tokens": ["t"]}
+    accepted = skin.client.enqueue_notifications(
+        {"request": {"id": {"tntId": "v.35_0"}, "notifications": [click]}, "session_id": "s1"}
+    )
+    assert accepted
+    assert skin.flush()
+    (received,) = target.asked(DELIVERY)
+    assert "sessionId=s1" in received.target
+    assert received.json()["notifications"][0]["id"] == "n1"
+    assert skin.client.stats().notifications.sent == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"request": {}},
+        {"request": {"notifications": [{"id": "n1", "type": "click"}]}},
+        {"request": {"notifications": [{"id": "n1", "type": "click", "timestamp": 1}]}, "callback": print},
+    ],
+)
+def test_notifications_that_cannot_be_sent_are_refused_at_once(make: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        make().client.enqueue_notifications(options)
+
+
+def test_enqueued_notification_goes_to_the_function_of_the_caller() -> None:
+    reports: list[dict[str, Any]] = []
+    with offline(artifact(), reports) as client:
+        request = {"notifications": [{"id": "n1", "type": "click", "timestamp": 1}]}
+        assert client.enqueue_notifications(request=request)
+    assert [one.id for report in reports for one in report["request"].notifications] == ["n1"]

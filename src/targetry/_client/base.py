@@ -6,12 +6,13 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from msgspec.structs import asdict, replace
 
+from targetry._client.call_options import notification_settings
 from targetry._client.decisioning_engine import DecisioningEngine
-from targetry._client.flag_evaluator import FlagEvaluator
+from targetry._client.flag_evaluator import FlagEvaluator, FlagOptions
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
 from targetry._client.visitor_decisions import Decision, PreparedVisitor
@@ -41,11 +42,7 @@ class BaseClient:
         self._runtime = ClientRuntime(checked)
         self._pipeline = self._runtime.pipeline
         self._method = checked.decisioning_method
-        self._flags = FlagEvaluator(
-            self._pipeline.visitor_decisions,
-            check_open=self._runtime.check_open,
-            log=RateLimitedLog(self._runtime.log),
-        )
+        self._flags = self._flag_evaluator()
 
     @staticmethod
     def get_visitor_cookie_name(organization_id: str, encoded: bool = False) -> str:
@@ -93,6 +90,35 @@ class BaseClient:
         """
         self._check_open()
         return self._pipeline.visitor_decisions.decide(name, visitor, parameters, shown)
+
+    def enqueue_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> bool:
+        """Send displays and clicks in the background, as impressions are sent: bounded, retried, counted.
+
+        Args:
+            options: those of `send_notifications` without callbacks, as a dict or keywords.
+
+        Returns:
+            Whether they were accepted; `stats().notifications` and the event `notification_failed` report the rest.
+
+        Raises:
+            OptionError: the path of what is wrong.
+            ClosedError: the client is closed.
+        """
+        self._check_open()
+        offer = notification_settings(options, keywords)
+        if offer.callback is not None or offer.err_callback is not None:
+            name = "callback" if offer.callback is not None else "err_callback"
+            raise OptionError(name, "is never called here: use send_notifications")
+        return self._pipeline.enqueue(offer)
+
+    def _flag_evaluator(self, **options: Unpack[FlagOptions]) -> FlagEvaluator:
+        """Return an evaluator of flags with options of its own, for a provider of flags. Raises `OptionError`."""
+        return FlagEvaluator(
+            self._pipeline.visitor_decisions,
+            check_open=self._runtime.check_open,
+            log=RateLimitedLog(self._runtime.log),
+            **options,
+        )
 
     def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
         """Tell an event to its handlers."""

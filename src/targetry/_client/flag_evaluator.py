@@ -1,7 +1,7 @@
 """Flags of a client: evaluated on device where the rules decide the mbox, else by the Delivery API.
 
-The evaluator does not wait: its flows yield what a client has to wait for (the place of an address, a call of
-`get_offers`) and get the result sent.
+The evaluator does not wait: its flows yield what a client has to wait for (the place of an address,
+a call of `get_offers`) and get the result sent.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Final, Generic, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypedDict, TypeVar, cast, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from targetry._client.call_options import CallSettings, checked_copy
 from targetry._client.visitor_decisions import PreparedVisitor, VisitorDecisions
+from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.prepare import PreparedRequest
@@ -44,7 +45,11 @@ from targetry.models import (
     ExecuteRequest,
     Geo,
     MboxRequest,
+    MetricType,
     ModelProperty,
+    Notification,
+    NotificationMbox,
+    Order,
     PrefetchRequest,
 )
 from targetry.models.scalars import shown, type_name
@@ -68,10 +73,11 @@ class FlagOptions(TypedDict, total=False):
     Attributes:
         separator: one character between mbox and attribute, ":".
         flags: other names of flags, each with the key that it stands for.
-        targeting_key: the id that a context's targeting key is: `third_party_id` (default), `tnt_id`,
-            `marketing_cloud_visitor_id` or `customer:<integration code>`.
+        targeting_key: the id that a context's targeting key is: `third_party_id` (default),
+            `tnt_id`, `marketing_cloud_visitor_id` or `customer:<integration code>`.
         targeting_key_parameter: the mbox parameter that holds the targeting key too.
-        impressions: `once` (default) for each visitor, mbox and experience within the window, `always`, or `never`.
+        impressions: `once` (default) for each visitor, mbox and experience within the window,
+            `always`, or `never`.
         impression_window: seconds, 60.
     """
 
@@ -90,11 +96,12 @@ class FlagDetails(msgspec.Struct, Generic[T], frozen=True):
         key: as it was given.
         value: of the default's type; the default itself where nothing else applies.
         variant: name of the experience, else its id.
-        reason: `STATIC`, `TARGETING_MATCH`, `SPLIT`, `DEFAULT`, `STALE`, `UNKNOWN` (decided by the Delivery API),
-            or `ERROR`.
+        reason: `STATIC`, `TARGETING_MATCH`, `SPLIT`, `DEFAULT`, `STALE`, `UNKNOWN` (decided by the
+            Delivery API), or `ERROR`.
         error_code: OpenFeature's code, with the reason `ERROR`.
         error_message: what was wrong.
-        metadata: ids and names of activity, experience and offer, `decisioningMethod`, `flagSetId`, `version`.
+        metadata: ids and names of activity, experience and offer, `decisioningMethod`, `flagSetId`,
+            `version`.
     """
 
     key: str
@@ -140,9 +147,7 @@ class FlagEvaluator:
         self._log = log
         self._keys = FlagKeys(separator, flags)
         self._targeting = checked_targeting_key(targeting_key, targeting_key_parameter)
-        if impressions not in ("once", "always", "never"):
-            raise OptionError("impressions", f"must be once, always or never, not {shown(impressions)}")
-        self._impressions: Impressions = impressions
+        self._impressions = _checked_impressions(impressions)
         self._window = ImpressionWindow(checked_window(impression_window))
         self._clock = clock
         self._reasons: Counter[str] = Counter()
@@ -204,6 +209,59 @@ class FlagEvaluator:
                     if member and "." not in member
                 ]
         return evaluations
+
+    def track(
+        self,
+        enqueue: Callable[..., bool],
+        name: str,
+        context: Mapping[str, Any],
+        value: float | None,
+        attributes: Mapping[str, Any],
+    ) -> bool:
+        """Enqueue the notification of a tracking event, and return whether it was accepted.
+
+        Args:
+            enqueue: the client's `enqueue_notifications`.
+            name: the mbox that was visited.
+            context: whose event it is.
+            value: the total of an order.
+            attributes: `orderId` and `purchasedProductIds` of the order; `flagKey` of the flag that
+                was clicked; others are mbox parameters.
+
+        Raises:
+            FlagError: `INVALID_CONTEXT` with the path of what is wrong.
+            OptionError: the notification is none that the API takes.
+        """
+        subject = self._subject(None, context)
+        read = subject.read
+        assert read is not None
+        given = dict(attributes)
+        flag_key = given.pop("flagKey", None)
+        order = _order(given.pop("orderId", None), given.pop("purchasedProductIds", None), value)
+        notification = Notification(
+            id=new_id(),
+            type=MetricType.DISPLAY,
+            timestamp=int(time.time() * 1000),
+            mbox=NotificationMbox(name),
+            order=order,
+            parameters=read_parameters(given) or None,
+        )
+        if isinstance(flag_key, str) and (clicked := self._clicked(flag_key, subject)) is not None:
+            notification.type, notification.mbox, notification.tokens = MetricType.CLICK, *clicked
+        request = DeliveryRequest(
+            id=read.id, context=read.context, _property=_property(read), notifications=[notification]
+        )
+        return enqueue(request=request, session_id=read.session_id)
+
+    def _clicked(self, flag_key: str, subject: _Subject) -> tuple[NotificationMbox, list[str]] | None:
+        """Return the mbox of a flag, and the click tokens of the experience that its visitor gets now."""
+        rules, _ = self._decisions.rules_in_use()
+        if rules is None:
+            return None
+        mbox = self._keys.parse(flag_key).mbox
+        outcome = decide_mbox(rules, mbox, subject.facts, None, int(time.time() * 1000))
+        tokens = [] if outcome is None else [one.event_token for one in outcome.metrics if one.event_token]
+        return (NotificationMbox(mbox), tokens) if tokens else None
 
     def _check_arguments(self, key: object, visitor: object, context: object) -> None:
         if not isinstance(key, str):
@@ -373,6 +431,23 @@ class FlagEvaluator:
         return CallSettings(checked_copy(request, wire=method is _SERVER_SIDE), method, session_id), entry
 
 
+def check_flag_options(options: FlagOptions) -> None:
+    """Raise `OptionError` for an option that a `FlagEvaluator` would refuse."""
+    FlagKeys(options.get("separator", DEFAULT_SEPARATOR), options.get("flags"))
+    checked_targeting_key(
+        options.get("targeting_key", "third_party_id"), options.get("targeting_key_parameter")
+    )
+    _checked_impressions(options.get("impressions", "once"))
+    checked_window(options.get("impression_window", DEFAULT_WINDOW_S))
+
+
+def _checked_impressions(value: object) -> Impressions:
+    for known in get_args(Impressions):
+        if value == known:
+            return cast(Impressions, known)
+    raise OptionError("impressions", f"must be once, always or never, not {shown(value)}")
+
+
 class _Subject(NamedTuple):
     """For whom a flag is evaluated: a prepared `visitor`, or the context that was `read`.
 
@@ -411,6 +486,16 @@ def wanted_type(default: object) -> FlagType | None:
             "default", f"must be a bool, int, float, str, list, dict or None, not {type_name(default)}"
         )
     return wanted
+
+
+def _order(order_id: Any, product_ids: Any, value: float | None) -> Order | None:
+    if order_id is None and product_ids is None and value is None:
+        return None
+    return Order(
+        id=new_id() if order_id is None else order_id,
+        total=value,
+        purchased_product_ids=product_ids,
+    )
 
 
 def _property(read: FlagSubject) -> ModelProperty | None:

@@ -15,6 +15,7 @@ import msgspec
 
 from targetry._client.call_options import CallSettings, checked_copy
 from targetry._client.impression_report import ImpressionReport
+from targetry._client.notification_report import NotificationReport
 from targetry._client.options import ClientSettings
 from targetry._client.skipped_rules import SkippedRules
 from targetry._client.telemetry_reports import TelemetryReports
@@ -125,7 +126,7 @@ class OfferPipeline:
         engine: Engine | None,
         log: Log,
         telemetry: TelemetryStore,
-        report: Callable[[ImpressionReport], bool],
+        report: Callable[[ImpressionReport | NotificationReport], bool],
         clusters: ClusterDirectory,
         has_backlog: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -222,6 +223,10 @@ class OfferPipeline:
         if now >= self._offset_until:
             self._look_up_offset(now)
         return prepare(request, offer, self._defaults, None, now, wire=False, wants_sdid=False)
+
+    def enqueue(self, offer: CallSettings) -> bool:
+        """Hand the notifications of a call over, and return whether they were accepted. Raises `OptionError`."""
+        return self._report(NotificationReport(self.prepare_call(offer).prepared))
 
     def deadline(self, call: PreparedCall) -> float:
         """Return when the time of a call is over (`time.perf_counter`)."""

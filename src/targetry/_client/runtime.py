@@ -15,6 +15,7 @@ import msgspec
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.flag_evaluator import FlagStats
 from targetry._client.impression_report import ImpressionReport
+from targetry._client.notification_report import NotificationReport
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
 from targetry._runtime.at_exit import close_at_exit
@@ -249,8 +250,8 @@ class ClientRuntime:
         """Close idle connections when the process ends; what is left of it may still call the client."""
         self.let_go()
 
-    def _report(self, report: ImpressionReport) -> bool:
-        """Hand impressions over, and return whether they were accepted."""
+    def _report(self, report: ImpressionReport | NotificationReport) -> bool:
+        """Hand a report over, and return whether they were accepted."""
         function = self.options.send_notification_func
         if function is None:
             return self.notifier.offer(report)

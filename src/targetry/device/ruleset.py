@@ -265,6 +265,16 @@ class RuleSet:
         return template
 
 
+def changed_mboxes(old: RuleSet, new: RuleSet) -> list[str]:
+    """Return the names of the mboxes that two artifacts do not decide alike, sorted: the bytes of a rule differ."""
+    names = old.mboxes.keys() | new.mboxes.keys() | (old.decidable_mboxes ^ new.decidable_mboxes)
+    return sorted(name for name in names if _rules_text(old, name) != _rules_text(new, name))
+
+
+def _rules_text(rules: RuleSet, name: str) -> tuple[bool, list[bytes]]:
+    return name in rules.decidable_mboxes, [bytes(rule.raw) for rule in rules.mbox(name).rules]
+
+
 def _with_unusable(
     names: list[str], location_type: str, unusable: tuple[UnusableRule, ...]
 ) -> dict[str, None]:
