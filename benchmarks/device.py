@@ -1,9 +1,9 @@
-"""On-device decisions: Targetry beside Adobe's SDKs, all in one run.
+"""On-device decisions: Targetry compared with Adobe's SDKs, all in one run.
 
     scripts/bench device
 
 Prints a table and writes it to benchmarks/RESULTS.md. Each contestant runs in a process and an environment of its own and answers
-the same requests with the same artifacts; that the answers are the same is checked, too.
+the same requests with the same artifacts; the benchmark also checks that the answers are equal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SLOW_GOALS = {"flat": 1.2, "ready": 1.0, "memory": 4.0, "import": 80.0}
 
 
 def contestants() -> list[Contestant]:
-    """Targetry first, then those whose environment is there."""
+    """Return Targetry, then the contestants whose environment exists."""
     found = [
         Contestant("Targetry", [sys.executable, str(HERE / "run_targetry.py")], sys.executable, "targetry")
     ]
@@ -58,7 +58,7 @@ def contestants() -> list[Contestant]:
 def decisions(
     chosen: list[Scenario], seconds: float, folder: Path, progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """Scenario → contestant → timing."""
+    """Return scenario → contestant → timing."""
     rows: dict[str, dict[str, Any]] = {}
     for scenario in chosen:
         path = folder / "artifact.json"
@@ -102,7 +102,7 @@ def _check_same(scenario: Scenario, row: dict[str, Any]) -> None:
 
 
 def _contents(tree: Any) -> list[str]:
-    """What was delivered, in any order."""
+    """Return the delivered contents, in any order."""
     if isinstance(tree, list):
         return sorted(content for item in tree for content in _contents(item))
     if not isinstance(tree, dict):
@@ -116,7 +116,7 @@ def _contents(tree: Any) -> list[str]:
 
 
 def steps(seconds: float, progress: Progress) -> dict[str, float]:
-    """Step of a prefetch → its microseconds."""
+    """Return step of a prefetch → its microseconds."""
     progress("prefetch one mbox: its steps")
     scenario = next(one for one in scenarios() if one.name.startswith("prefetch one mbox"))
     command = {
@@ -141,7 +141,7 @@ def steps(seconds: float, progress: Progress) -> dict[str, float]:
 
 
 def loads(folder: Path, progress: Progress, tries: int) -> tuple[int, dict[str, dict[str, Any]]]:
-    """The size of a large artifact's JSON, and what each contestant needs to have it ready."""
+    """Return the size of a large artifact's JSON, and the cost of loading it for each contestant."""
     path = folder / "large.json"
     text = large_artifact()
     path.write_bytes(text)
@@ -161,7 +161,7 @@ def loads(folder: Path, progress: Progress, tries: int) -> tuple[int, dict[str, 
 
 
 def imports(progress: Progress, tries: int) -> dict[str, float]:
-    """Milliseconds of processor time that an import adds to starting Python."""
+    """Return the milliseconds of processor time that an import adds to starting Python."""
     found: dict[str, float] = {}
     for contestant in contestants():
         if contestant.python is None or contestant.module is None:
@@ -174,7 +174,7 @@ def imports(progress: Progress, tries: int) -> dict[str, float]:
 
 
 def _start_ms(python: str, code: str) -> float:
-    """Processor time: what else runs on the machine does not count."""
+    """Return the processor time of a start, in milliseconds; other load of the machine does not count."""
     with subprocess.Popen([python, "-W", "ignore", "-c", code], env=ENVIRONMENT) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -194,7 +194,7 @@ def report(
     loaded: dict[str, dict[str, Any]],
     imported: dict[str, float],
 ) -> str:
-    """All tables as Markdown."""
+    """Return all tables as Markdown."""
     return "\n\n".join(
         (
             "# On-device decisions",

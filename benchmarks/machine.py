@@ -1,4 +1,4 @@
-"""What the machine is, and how busy it is with whatever runs on it."""
+"""The machine of a benchmark, and its load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def cpu() -> str:
-    """Its processor's name."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -18,14 +18,14 @@ def cpu() -> str:
 
 
 class MachineClock:
-    """Started when it is made."""
+    """A clock of the machine's load, started when it is made."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._idle = _idle_s()
 
     def busy(self) -> float:
-        """The share of all processors' time that somebody used since the start; 0 where the system does not tell."""
+        """Return the used share of all processors' time since the start; 0 on a system without /proc/stat."""
         passed = (time.perf_counter() - self._started) * (os.cpu_count() or 1)
         return 0.0 if self._idle is None else 1 - ((_idle_s() or 0.0) - self._idle) / passed
 

@@ -1,4 +1,4 @@
-"""How long one call takes. Only the standard library, so that every contestant measures alike."""
+"""Time of one call, by the standard library alone, so that every contestant measures alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BATCH_S = 0.001  # long for a clock, short for the scheduler and for threads tha
 
 
 class Timing(NamedTuple):
-    """Microseconds of one call: the best batch, which is the code's own time, and the middle one, which has the noise."""
+    """Microseconds of one call: the best batch, which is the code's own time, and the median one, which has the noise."""
 
     best_us: float
     median_us: float

@@ -1,4 +1,4 @@
-"""What a process has taken of the machine's memory."""
+"""Memory that a process uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 
 def resident_mb() -> float:
-    """Resident memory now; where the system does not tell, the most that there has been."""
+    """Return the resident memory in MB; on a system without /proc, the maximum so far."""
     gc.collect()
     try:
         with open("/proc/self/statm") as statm:

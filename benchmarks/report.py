@@ -15,7 +15,7 @@ RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
 
 def keep(text: str, path: Path = RESULTS) -> None:
-    """Put a report in place of the last one with the same title; reports of other titles stay as they are."""
+    """Replace the last report of the same title; reports of other titles stay as they are."""
     old = path.read_text("utf-8") if path.exists() else ""
     parts = {
         _title(part): part.strip() for part in re.split(r"^(?=# )", old, flags=re.MULTILINE) if part.strip()
@@ -29,7 +29,7 @@ def _title(part: str) -> str:
 
 
 def machine(*more: str) -> str:
-    """What a run was made on, and when."""
+    """Return the machine and the date of a run."""
     facts = (
         cpu(),
         f"{os.cpu_count()} cores",

@@ -12,7 +12,7 @@ from run_targetry import OPTIONS, main
 
 
 def stages(command: dict[str, Any]) -> dict[str, Any]:
-    """Step → microseconds of one call, of the steps before it too where they cannot be left out."""
+    """Return step → microseconds of one call, with the steps before it where they cannot be left out."""
     from targetry import DeliveryRequest, TargetClient
     from targetry._client.call_options import offer_settings
     from targetry._runtime.ids import new_id

@@ -19,7 +19,7 @@ from run_targetry import OPTIONS, main, measure_each
 
 
 def _client(path: Path) -> Any:
-    """A client that has downloaded its artifact, as in production: one given as an option is copied by every call."""
+    """Return a client that has downloaded its artifact, as in production: one given as an option is copied by every call."""
     from target_python_sdk import TargetClient
 
     with _served(path) as location:
@@ -31,7 +31,7 @@ def _client(path: Path) -> Any:
 
 @contextmanager
 def _served(path: Path) -> Iterator[str]:
-    """The file's address on a server of our own."""
+    """Return the file's address on a server of this process."""
     handler = partial(_Quiet, directory=str(path.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

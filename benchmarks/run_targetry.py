@@ -47,7 +47,7 @@ def decide(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure_each(call: Any, count: int) -> Any:
-    """For calls that can be made only once each: the middle one and the best of batches of 20."""
+    """Return the median and the best of batches of 20, for calls that can be made only once each."""
     from measure import Timing, _timed
 
     batches = [_timed(call, 20) / 20 * 1e6 for _ in range(count // 20 - 1)]

@@ -1,4 +1,4 @@
-"""Contestants: each answers commands, one JSON line each, in a process and an environment of its own."""
+"""Contestants: processes that answer commands, one JSON line each, in an environment of their own."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ class Running:
 
 
 def fresh(contestant: Contestant, command: dict[str, Any], patience_s: float = 900.0) -> dict[str, Any]:
-    """The answer of a process that has done nothing else."""
+    """Return the answer of a new process."""
     with Running(contestant, patience_s) as running:
         return running.ask(command)
 
 
 class Progress:
-    """Says what is going on, on a terminal only."""
+    """A line of progress, on a terminal only."""
 
     def __init__(self) -> None:
         self._tty = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""What is measured: artifacts, and requests in wire JSON that any SDK understands."""
+"""Measured artifacts, and requests in wire JSON that any SDK understands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEN_MB = 10_000_000
 
 @dataclass(frozen=True)
 class Scenario:
-    """One row of the table. `vary` makes every call's user agent one that was never seen before."""
+    """One row of the table. With `vary` every call has a new user agent."""
 
     name: str
     artifact: dict[str, Any]
@@ -25,7 +25,7 @@ class Scenario:
 
 
 def scenarios() -> list[Scenario]:
-    """All decisions that are measured, quick ones first."""
+    """Return all measured decisions, quick ones first."""
     one_mbox = artifact([activity(1, "hero")])
     with_rule = artifact([activity(1, "hero", {"==": ["gold", {"var": "mbox.plan"}]})])
     by_browser = artifact([activity(1, "hero", {"==": [{"var": "user.browserType"}, "chrome"]})])
@@ -62,7 +62,7 @@ def one_of_many(count: int) -> Scenario:
 
 
 def request(**modes: Any) -> dict[str, Any]:
-    """A request of one visitor; its geo is complete, so that no SDK asks the network for it."""
+    """Return a request of one visitor; its geo is complete, so that no SDK asks the network for it."""
     return {
         "id": {
             "tntId": "338e3c1e51f7416a8e1ccba4f81acea0.28_0",
@@ -85,7 +85,7 @@ def request(**modes: Any) -> dict[str, Any]:
 
 
 def artifact(activities: list[list[dict[str, Any]]], *, views: bool = False) -> dict[str, Any]:
-    """An artifact of activities, each the list of its rules."""
+    """Return an artifact of activities, each the list of its rules."""
     places: dict[str, list[dict[str, Any]]] = {}
     for rules in activities:
         for rule in rules:
@@ -118,7 +118,7 @@ def artifact(activities: list[list[dict[str, Any]]], *, views: bool = False) -> 
 def activity(
     number: int, place: str, audience: Any = True, *, location_type: str = "mbox", size: int = 60
 ) -> list[dict[str, Any]]:
-    """The rules of an A/B test with two experiences."""
+    """Return the rules of an A/B test with two experiences."""
     return [_rule(number, place, experience, audience, location_type, size) for experience in (0, 1)]
 
 
@@ -167,7 +167,7 @@ def _option(number: int, experience: int, location_type: str, size: int) -> dict
 
 
 def views_artifact() -> dict[str, Any]:
-    """The suites' artifact of views, or one of the same size and shape where it is not beside the checkout."""
+    """Return the suites' artifact of views, or one of the same size and shape without the suites."""
     path = SHARED / "TEST_ARTIFACT_VIEWS.json"
     if path.is_file():
         loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -193,7 +193,7 @@ def views_details() -> dict[str, Any]:
 
 
 def page_artifact(count: int) -> dict[str, Any]:
-    """Activities on the global mbox with an audience each; one in twenty is for everybody."""
+    """Return activities on the global mbox with an audience each; one in twenty is for everyone."""
     return artifact(
         [activity(n, GLOBAL_MBOX, True if n % 20 == 0 else _section(n)) for n in range(1, count + 1)]
     )
@@ -209,7 +209,7 @@ def _section(number: int) -> dict[str, Any]:
 
 
 def large_artifact() -> bytes:
-    """Ten megabytes of JSON: some 3,000 activities with offers of half a kilobyte."""
+    """Return ten megabytes of JSON: some 3,000 activities with offers of half a kilobyte."""
     one = len(json.dumps(activity(1, "mbox-1", _section(1), size=500)))
     made = [activity(n, f"mbox-{n}", _section(n), size=500) for n in range(1, TEN_MB // one + 1)]
     return json.dumps(artifact(made)).encode()
