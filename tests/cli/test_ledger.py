@@ -81,8 +81,8 @@ def test_report_brings_a_file_of_the_first_format_up_to_date(tmp_path: Path) -> 
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "nothing to keep": ([], "pass --keep-days, --max-size, or both"),
-    "no days": (["--keep-days", "0"], "keep_days: must be more than 0"),
-    "not a number of days": (["--keep-days", "nan"], "keep_days: must be more than 0"),
+    "no days": (["--keep-days", "0"], "keep_days: must be above 0"),
+    "not a number of days": (["--keep-days", "nan"], "keep_days: must be above 0"),
     "no size": (["--max-size", "much"], "must be a size like 500MB or 2GB, not 'much'"),
     "negative size": (["--max-size", "-5MB"], "must be a size like"),
     "tiny size": (["--max-size", "10kB"], "max_size: must be at least 1 MB"),
@@ -99,5 +99,8 @@ def test_mistake_is_refused_with_the_option(folder: Path, arguments: list[str], 
 
 def test_folder_without_a_ledger_is_an_error_and_stays_empty(tmp_path: Path) -> None:
     result = run("ledger", "prune", "--data", tmp_path, "--keep-days", "1")
-    assert (result.exit_code, result.stderr) == (1, f"error: there is no ledger in {tmp_path}\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"error: there is no ledger in {tmp_path}: no edge has recorded there; check the folder\n",
+    )
     assert list(tmp_path.iterdir()) == []

@@ -195,7 +195,11 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     kept(tmp_path / "empty", [])
     plot, nowhere = tmp_path / "rates.pdf", tmp_path / "nowhere" / "rates.png"
     cases: list[tuple[list[str | Path], int, str]] = [
-        (["-d", tmp_path / "nothing"], 1, f"error: there is no ledger in {tmp_path / 'nothing'}\n"),
+        (
+            ["-d", tmp_path / "nothing"],
+            1,
+            f"error: there is no ledger in {tmp_path / 'nothing'}: no edge has recorded there; check the folder\n",
+        ),
         (["-d", tmp_path / "data", "--plot", plot], 2, "must end in .png or .svg, not"),
         (["-d", tmp_path / "data", "--plot", nowhere], 1, f"error: {nowhere}: No such file or directory\n"),
         (["-d", tmp_path / "empty", "--plot", tmp_path / "a.png"], 1, "error: there is nothing to plot"),

@@ -1,4 +1,4 @@
-"""Files of the ledger that are removed, replaced or cut under it: nothing is acknowledged that is recorded nowhere."""
+"""Ledger files that are removed, replaced or truncated in use: no lost event is acknowledged."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def recorded(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     "tamper", [*LOST.values(), *SAVED.values(), *CUT.values()], ids=[*LOST, *SAVED, *CUT]
 )
-def test_write_after_tampering_fails_and_the_next_is_kept(
+def test_write_after_tampering_fails_and_the_next_one_succeeds(
     tmp_path: Path, tamper: Callable[[Path], None]
 ) -> None:
     folder = tmp_path / "data"
@@ -113,7 +113,7 @@ def test_write_after_tampering_fails_and_the_next_is_kept(
 
 
 @pytest.mark.parametrize("tamper", SAVED.values(), ids=SAVED)
-def test_removed_journal_costs_no_event(tmp_path: Path, tamper: Callable[[Path], None]) -> None:
+def test_removed_journal_loses_no_event(tmp_path: Path, tamper: Callable[[Path], None]) -> None:
     fill(tmp_path)
     with Ledger.open(tmp_path) as ledger, Ledger.open(tmp_path) as other:
         for number in range(4):
@@ -132,7 +132,7 @@ def test_removed_journal_costs_no_event(tmp_path: Path, tamper: Callable[[Path],
 
 
 @pytest.mark.parametrize("tamper", [*LOST.values(), *CUT.values()], ids=[*LOST, *CUT])
-def test_writers_that_share_a_lost_file_meet_in_the_new_one(
+def test_writers_of_a_removed_file_continue_in_one_new_file(
     tmp_path: Path, tamper: Callable[[Path], None]
 ) -> None:
     folder = tmp_path / "data"
@@ -151,7 +151,7 @@ def test_writers_that_share_a_lost_file_meet_in_the_new_one(
     assert {"one-3", "other-3", "one-2", "other-2"} <= acknowledged <= recorded(folder)
 
 
-def test_file_removed_during_a_transaction_is_noticed_before_it_is_acknowledged(tmp_path: Path) -> None:
+def test_file_removed_during_a_transaction_is_detected_before_the_commit_returns(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
 
         def write(connection: sqlite3.Connection) -> None:
@@ -161,7 +161,7 @@ def test_file_removed_during_a_transaction_is_noticed_before_it_is_acknowledged(
             ledger._writer.submit(write).result()
 
 
-def test_file_that_gave_pages_back_is_no_fault(tmp_path: Path) -> None:
+def test_file_shrunk_by_vacuum_is_accepted(tmp_path: Path) -> None:
     fill(tmp_path)
     with Ledger.open(tmp_path) as ledger:
         ledger.record([event("before")])
@@ -183,7 +183,7 @@ def try_to_record(ledger: Ledger, one: Event) -> set[str]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_notifications_after_removed_files_get_503_until_a_new_file_is_there(
+def test_notifications_after_removed_files_get_503_until_a_new_file_exists(
     tmp_path: Path, workers: str
 ) -> None:
     folder = tmp_path / "data"

@@ -1,4 +1,4 @@
-"""The ledger: every event once, and none lost that was acknowledged."""
+"""Ledger: each event is recorded once, and no acknowledged event is lost."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ def test_an_event_is_recorded_once(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 63, 64, 65, 150])
-def test_of_many_that_are_recorded_together_each_is_told_whether_it_was_new(
-    ledger: Ledger, count: int
-) -> None:
+def test_record_returns_for_each_of_many_events_whether_it_is_new(ledger: Ledger, count: int) -> None:
     old = [event(f"e{number}") for number in range(0, count, 3)]
     ledger.record(old)
     events = [event(f"e{number}") for number in range(count)]
@@ -84,14 +82,14 @@ def test_of_many_that_are_recorded_together_each_is_told_whether_it_was_new(
     assert sorted(one.id for one in ledger.events()) == sorted(one.id for one in events)
 
 
-def test_nothing_to_record_is_no_work(ledger: Ledger) -> None:
+def test_recording_no_events_does_nothing(ledger: Ledger) -> None:
     ledger.close()
     assert ledger.record([]) == []
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(events, max_size=8, unique_by=lambda one: one.id))
-def test_what_was_recorded_is_found_again(given: list[Event]) -> None:
+def test_recorded_events_are_read_back(given: list[Event]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with Ledger.open(folder, sync="NORMAL") as ledger:
             assert ledger.record(given) == [True] * len(given)
@@ -101,7 +99,7 @@ def test_what_was_recorded_is_found_again(given: list[Event]) -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(st.data())
-def test_however_events_are_repeated_and_interleaved_the_totals_are_the_same(data: st.DataObject) -> None:
+def test_repeated_and_interleaved_events_have_the_same_report(data: st.DataObject) -> None:
     # one visitor's events of one id are equal, as a retry's are
     known = [
         event(
@@ -128,7 +126,7 @@ def test_however_events_are_repeated_and_interleaved_the_totals_are_the_same(dat
         assert make_report(ledger.events(), ledger.activities()) == make_report(known, [ACTIVITY])
 
 
-def test_threads_share_the_ledger(ledger: Ledger) -> None:
+def test_threads_record_in_one_ledger(ledger: Ledger) -> None:
     def work(number: int) -> list[bool]:
         return [ledger.record([event(f"{number}-{n}"), event("common")])[0] for n in range(25)]
 
@@ -137,7 +135,7 @@ def test_threads_share_the_ledger(ledger: Ledger) -> None:
     assert len(list(ledger.events())) == 8 * 25 + 1
 
 
-def test_an_event_loop_records_without_waiting(ledger: Ledger) -> None:
+def test_arecord_does_not_block_the_event_loop(ledger: Ledger) -> None:
     async def many() -> list[list[bool]]:
         return await asyncio.gather(*(ledger.arecord([event(str(n % 30))]) for n in range(60)))
 
@@ -160,7 +158,7 @@ class PlainDatabase:
 
 
 class Writer:
-    """A group commit whose first write lasts until it is told to end, so that what is submitted meanwhile waits."""
+    """A group commit whose first write blocks until an event is set, so that later writes wait."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / "any.db"
@@ -197,7 +195,7 @@ class Writer:
         return names
 
 
-def test_what_is_cancelled_before_its_turn_is_not_written(tmp_path: Path) -> None:
+def test_canceled_write_is_not_executed(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     cancelled, kept = writer.submit("cancelled"), writer.submit("kept")
     assert cancelled.cancel()
@@ -206,7 +204,7 @@ def test_what_is_cancelled_before_its_turn_is_not_written(tmp_path: Path) -> Non
     assert writer.done() == ["kept"]
 
 
-def test_what_waits_together_is_one_transaction(tmp_path: Path) -> None:
+def test_waiting_writes_are_one_transaction(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     good, bad = writer.submit("good"), writer.submit(None)
     writer.end()
@@ -215,10 +213,10 @@ def test_what_waits_together_is_one_transaction(tmp_path: Path) -> None:
     assert writer.done() == ["later"]
 
 
-def test_too_much_that_waits_is_refused_at_once(tmp_path: Path) -> None:
+def test_full_queue_rejects_a_write_at_once(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     writer.submit("much", size=100_000)
-    with pytest.raises(LedgerError, match="cannot keep up") as caught:
+    with pytest.raises(LedgerError, match="is overloaded") as caught:
         writer.submit("more")
     assert caught.value.reason == "busy"
     writer.end()
@@ -243,7 +241,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("fields", "path"), BAD.values(), ids=BAD)
-def test_an_event_that_cannot_be_one_is_refused_with_its_path(
+def test_invalid_event_is_an_option_error_with_its_path(
     ledger: Ledger, fields: dict[str, Any], path: str
 ) -> None:
     with pytest.raises(OptionError) as caught:
@@ -265,7 +263,7 @@ def test_activities_are_described_and_replaced_by_id(ledger: Ledger) -> None:
     assert ledger.activities() == [renamed, other]
 
 
-def test_the_time_of_changed_shares_is_kept(ledger: Ledger) -> None:
+def test_time_of_changed_shares_is_stored(ledger: Ledger) -> None:
     changed = msgspec.structs.replace(
         ACTIVITY, experiences=(Experience("0", "A", 90.0), Experience("1", "B", 10.0))
     )
@@ -276,7 +274,7 @@ def test_the_time_of_changed_shares_is_kept(ledger: Ledger) -> None:
     assert since == [0, 0, 3, 3, 5]
 
 
-def test_the_sample_shop_is_described() -> None:
+def test_activities_of_the_sample_shop() -> None:
     activities = report_activities(compile_artifact(shop()))
     hero = activities[0]
     assert (hero.id, hero.name, hero.type) == ("482910", "Hero: autumn sale", "ab")
@@ -311,7 +309,7 @@ def test_a_rule_without_ids_is_not_described() -> None:
 # Lifetime
 
 
-def test_what_waits_is_written_before_the_ledger_is_closed(tmp_path: Path) -> None:
+def test_waiting_writes_are_committed_by_close(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path)
     with ThreadPoolExecutor(4) as threads:
         answers = [threads.submit(ledger.record, [event(str(n))]) for n in range(40)]
@@ -322,7 +320,7 @@ def test_what_waits_is_written_before_the_ledger_is_closed(tmp_path: Path) -> No
     assert set(recorded(tmp_path)) == acknowledged
 
 
-def test_a_closed_ledger_says_so_and_may_be_closed_again(ledger: Ledger) -> None:
+def test_closed_ledger_raises_and_can_be_closed_again(ledger: Ledger) -> None:
     ledger.close()
     ledger.close()
     with pytest.raises(LedgerError, match="closed") as caught:
@@ -330,7 +328,7 @@ def test_a_closed_ledger_says_so_and_may_be_closed_again(ledger: Ledger) -> None
     assert caught.value.reason == "closed"
 
 
-def test_it_is_tidied_when_it_is_closed_and_for_the_user_only(tmp_path: Path) -> None:
+def test_closed_ledger_is_one_file_that_only_its_owner_can_read(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     with Ledger.open(folder) as ledger:
         ledger.record([event("a")])
@@ -339,7 +337,7 @@ def test_it_is_tidied_when_it_is_closed_and_for_the_user_only(tmp_path: Path) ->
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_reader_sees_one_moment(ledger: Ledger) -> None:
+def test_reader_sees_a_snapshot(ledger: Ledger) -> None:
     ledger.record([event("a")])
     with ledger.reader() as reader:
         ledger.record([event("b")])
@@ -347,7 +345,7 @@ def test_a_reader_sees_one_moment(ledger: Ledger) -> None:
     assert [one.id for one in ledger.events()] == ["a", "b"]
 
 
-def test_two_ledgers_of_one_folder_know_each_others_events(tmp_path: Path) -> None:
+def test_two_ledgers_of_one_folder_share_their_events(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as first, Ledger.open(tmp_path) as second:
         assert first.record([event("a")]) == [True]
         assert second.record([event("a"), event("b")]) == [False, True]
@@ -373,7 +371,7 @@ def locked(folder: Path) -> Any:
     return Lock()
 
 
-def test_a_ledger_that_stays_locked_is_an_error_and_works_again_afterwards(tmp_path: Path) -> None:
+def test_locked_ledger_raises_and_recovers(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, busy_timeout=0.05) as ledger:
         with locked(tmp_path):
             with pytest.raises(LedgerError, match="another process keeps it locked") as caught:
@@ -382,14 +380,14 @@ def test_a_ledger_that_stays_locked_is_an_error_and_works_again_afterwards(tmp_p
         assert ledger.record([event("a")]) == [True]
 
 
-def test_a_lock_that_is_let_go_in_time_is_waited_for(tmp_path: Path) -> None:
+def test_record_waits_for_a_lock_that_is_released_in_time(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger, ThreadPoolExecutor(1) as threads:
         with locked(tmp_path):
             answer = threads.submit(ledger.record, [event("a")])
         assert answer.result() == [True]
 
 
-def test_everyone_who_waits_has_an_error_of_his_own(tmp_path: Path) -> None:
+def test_each_waiting_caller_gets_its_own_exception(tmp_path: Path) -> None:
     with (
         Ledger.open(tmp_path, busy_timeout=0.05) as ledger,
         locked(tmp_path),
@@ -401,7 +399,7 @@ def test_everyone_who_waits_has_an_error_of_his_own(tmp_path: Path) -> None:
     assert len({id(error) for error in errors}) == 4
 
 
-def test_folders_that_cannot_be_are_errors_of_ours(tmp_path: Path) -> None:
+def test_impossible_folder_is_a_ledger_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "odd" / FILE_NAME).mkdir(parents=True)
     for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "odd"):
@@ -409,7 +407,7 @@ def test_folders_that_cannot_be_are_errors_of_ours(tmp_path: Path) -> None:
             Ledger.open(folder)
 
 
-def test_where_there_is_no_ledger_there_is_none_to_read_and_none_is_made(tmp_path: Path) -> None:
+def test_reading_a_missing_ledger_raises_and_creates_no_file(tmp_path: Path) -> None:
     with pytest.raises(NoLedgerError, match=f"there is no ledger in {tmp_path}"):
         Reader.open(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -431,7 +429,7 @@ def with_pages_of_noise(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [garbage, without_its_second_half, with_pages_of_noise])
-def test_a_damaged_file_is_kept_with_the_reason_and_a_new_one_begun(tmp_path: Path, damage: Any) -> None:
+def test_damaged_file_is_renamed_and_a_new_one_started(tmp_path: Path, damage: Any) -> None:
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         ledger.record(GOOD)
     file = tmp_path / FILE_NAME
@@ -444,20 +442,20 @@ def test_a_damaged_file_is_kept_with_the_reason_and_a_new_one_begun(tmp_path: Pa
     assert recorded(tmp_path) == ["new"]
     assert (tmp_path / "ledger-1.corrupt").read_bytes() == damaged
     (warning,) = warnings
-    assert warning.endswith("; it is kept as ledger-1.corrupt, and a new ledger is begun")
+    assert warning.endswith("; the file is kept as ledger-1.corrupt, and a new ledger is started")
     reason = (tmp_path / "ledger-1.corrupt.txt").read_text("utf-8").strip()
     assert reason
     assert warning.startswith(reason)
 
 
-def test_every_damaged_file_is_kept(tmp_path: Path) -> None:
+def test_second_damaged_file_is_renamed_too(tmp_path: Path) -> None:
     for number in range(1, 4):
         (tmp_path / FILE_NAME).write_bytes(b"%d" % number * 5000)
         Ledger.open(tmp_path, warn=lambda text: None).close()
         assert (tmp_path / f"ledger-{number}.corrupt").read_bytes() == b"%d" % number * 5000
 
 
-def test_of_many_who_open_a_damaged_file_one_replaces_it(tmp_path: Path) -> None:
+def test_only_one_of_several_processes_replaces_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"damaged" * 1000)
     warnings: list[str] = []
 
@@ -471,17 +469,17 @@ def test_of_many_who_open_a_damaged_file_one_replaces_it(tmp_path: Path) -> None
     assert sorted(recorded(tmp_path)) == ["0", "1", "2", "3"]
 
 
-def test_a_file_of_a_later_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_file_of_a_later_version_is_an_error_and_stays_unchanged(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
     alter(tmp_path, "PRAGMA user_version = 99")
     before = (tmp_path / FILE_NAME).read_bytes()
     for opened in (Ledger.open, Reader.open):
-        with pytest.raises(LedgerVersionError, match=r"is of format 99, .* use a later version"):
+        with pytest.raises(LedgerVersionError, match=r"has format 99, .* use a later version"):
             opened(tmp_path)
     assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
-def test_a_database_of_another_application_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_database_of_another_application_is_an_error_and_stays_unchanged(tmp_path: Path) -> None:
     alter(tmp_path, "CREATE TABLE recipe (name TEXT)")
     before = (tmp_path / FILE_NAME).read_bytes()
     for opened in (Ledger.open, Reader.open):
@@ -528,7 +526,7 @@ def output(folder: Path, script: str) -> str:
     return out
 
 
-def test_what_was_acknowledged_outlives_kill_9(tmp_path: Path) -> None:
+def test_acknowledged_events_survive_kill_9(tmp_path: Path) -> None:
     script = """
         ledger = Ledger.open(folder)
         told = threading.Lock()
@@ -562,7 +560,7 @@ def test_what_was_acknowledged_outlives_kill_9(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of the file size")
-def test_a_full_disk_is_an_error_and_nothing_that_was_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_full_disk_is_an_error_and_loses_no_acknowledged_event(tmp_path: Path) -> None:
     script = """
         import resource
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -590,7 +588,7 @@ def test_a_full_disk_is_an_error_and_nothing_that_was_acknowledged_is_lost(tmp_p
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs permissions as POSIX has them")
-def test_a_folder_that_may_only_be_read_can_be_reported_on_but_not_recorded_in() -> None:
+def test_read_only_folder_can_be_reported_on_but_not_recorded_in() -> None:
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
         folder = Path(name)
         with Ledger.open(folder) as ledger:
@@ -616,7 +614,7 @@ def test_a_folder_that_may_only_be_read_can_be_reported_on_but_not_recorded_in()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_forked_child_is_told_to_open_its_own_and_does_not_harm_its_parents(tmp_path: Path) -> None:
+def test_forked_child_raises_and_leaves_the_parent_ledger_intact(tmp_path: Path) -> None:
     script = """
         ledger = Ledger.open(folder)
         ledger.record([event("a")])

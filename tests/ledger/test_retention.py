@@ -1,4 +1,4 @@
-"""The removal of old events while an edge records."""
+"""Removal of old events from a ledger."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ SIZES = {
 
 
 @pytest.mark.parametrize(("text", "number"), SIZES.items())
-def test_size_is_read(text: str, number: int) -> None:
+def test_valid_size_is_parsed(text: str, number: int) -> None:
     assert parse_size(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "MB", "1.2.3MB", "1e9", "-1", "5 miles", "٣MB", "1" * 30])
-def test_size_that_is_none_is_refused(text: str) -> None:
+def test_invalid_size_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="must be a size"):
         parse_size(text)
 
 
 @pytest.mark.parametrize("wrong", [{"keep_days": 0}, {"keep_days": 1e9}, {"max_size": 10}])
-def test_impossible_retention_is_refused_with_the_option(wrong: dict[str, float]) -> None:
+def test_impossible_retention_is_an_option_error(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionError) as caught:
         check(EdgeOptions(**wrong))  # type: ignore[arg-type]
     assert caught.value.path in wrong
 
 
-def test_time_in_the_future_does_not_keep_an_event_for_ever(tmp_path: Path) -> None:
+def test_event_with_a_future_time_expires_by_its_recording(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.record([event("future", at=2**60)])
     with Reader.open(tmp_path) as reader:
@@ -55,7 +55,7 @@ def test_time_in_the_future_does_not_keep_an_event_for_ever(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs processes that share a folder")
-def test_edge_removes_old_events_and_goes_on_recording(tmp_path: Path) -> None:
+def test_edge_removes_old_events_while_it_records(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.record([event(str(n), visitor=f"v{n}") for n in range(2000)])
     with process(

@@ -1,4 +1,4 @@
-"""The sums that the ledger keeps up to date: the same as counting all events, whatever was recorded, replaced or removed."""
+"""Sums of a ledger: equal to a plain count of its events after any records and removals."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def sums_of(folder: Path) -> Any:
 
 @given(drawn_events, st.integers(0, 1006))
 @settings(max_examples=examples(150), deadline=None)
-def test_sums_are_those_of_counting_each_event(events: list[Event], since: int) -> None:
+def test_sums_equal_a_plain_count_of_events(events: list[Event], since: int) -> None:
     activities = [Activity("1", shares_since_ms=since)]
     assert shown(aggregate(events, activities)) == aggregate_plainly(events, activities)
 
@@ -91,7 +91,7 @@ def test_sums_are_those_of_counting_each_event(events: list[Event], since: int) 
 @given(drawn_events, st.data())
 @settings(max_examples=25, deadline=None)
 def test_sums_stay_exact_over_pieces_and_removals(events: list[Event], data: st.DataObject) -> None:
-    """Events come in any order and in pieces, shares change between them, and old events are removed."""
+    """Record events in any order and in pieces; change shares and remove old events in between."""
     order = data.draw(st.permutations(events))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
     kept: list[Event] = []
@@ -155,7 +155,7 @@ def test_sums_are_built_for_a_file_of_the_first_format(tmp_path: Path) -> None:
     assert done[-1] == (len(events), len(events))
 
 
-def test_upgrade_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_failed_upgrade_leaves_the_file_unchanged(tmp_path: Path) -> None:
     first_format(tmp_path, outcome("0", 30, 10))
 
     def fail(part: int, all_: int) -> None:

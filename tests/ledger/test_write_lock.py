@@ -1,4 +1,4 @@
-"""The write lock of a ledger. It belongs to an open file, so threads of one process exclude each other as processes do."""
+"""Write lock of a ledger: it belongs to an open file, so it excludes threads too."""
 
 from __future__ import annotations
 

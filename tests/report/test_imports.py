@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import requires
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from support.python_process import environment
@@ -24,33 +25,48 @@ import sys
 
 class Hidden:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden!r} or (name + ".").startswith("targetry.edge."):
+        if name.partition(".")[0] in {packages!r} or {module!r} in (name, name.rpartition(".")[0]):
             raise ModuleNotFoundError("hidden: " + name, name=name)
 
 sys.meta_path.insert(0, Hidden())
 """
-RECORD_AND_REPORT = """
+RECORD = """
+from pathlib import Path
 from support.ledger import ACTIVITY, outcome
-from targetry.cli import main
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.retention import Retention, prune
-from pathlib import Path
 
 with Ledger.open("data") as ledger:
     ledger.describe([ACTIVITY])
     ledger.record([*outcome("0", 40, 10), *outcome("1", 40, 20)])
 prune(Path("data"), Retention(keep_days=36_500))
+"""
+REPORT = """
+from targetry.ledger.reader import Reader
+from targetry.report.plot import write_plot
+from targetry.report.report import report_on_ledger
+
+with Reader.open("data") as reader:
+    made = report_on_ledger(reader)
+write_plot(made, Path("rates.svg"))
+print(sum(one.conversions for one in made.activities), "conversions")
+"""
+COMMAND = """
+from targetry.cli import main
 sys.argv = ["targetry", "report", "--data", "data", "--plot", "rates.svg"]
 main()
 """
 
 
-def test_report_needs_neither_edge_nor_its_packages(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "program"), [("targetry.edge", REPORT), ("no module", COMMAND)], ids=["modules", "command"]
+)
+def test_report_needs_neither_edge_nor_its_packages(tmp_path: Path, module: str, program: str) -> None:
     only_edge = packages_of("edge") - packages_of("report")
     assert "starlette" in only_edge
-    hidden = {MODULES.get(name, name) for name in only_edge}
+    hidden = HIDE.format(packages={MODULES.get(name, name) for name in only_edge}, module=module)
     done = subprocess.run(
-        [sys.executable, "-c", HIDE.format(hidden=hidden) + RECORD_AND_REPORT],
+        [sys.executable, "-c", hidden + RECORD + program],
         cwd=tmp_path,
         env=environment(COLUMNS="100"),
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The report: who counts for what, and how sure it is."""
+"""Report: counting of visitors and orders, rates, lifts and split check."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def only(events: Sequence[Event], activity: Activity = ACTIVITY) -> ActivityRepo
 
 
 def figures(made: ActivityReport) -> list[tuple[int, int, int, float]]:
-    """Visitors, conversions, orders and revenue of each experience."""
+    """Return visitors, conversions, orders and revenue of each experience."""
     return [(one.visitors, one.conversions, one.orders, one.revenue) for one in made.experiences]
 
 
-# Who counts
+# Counting of visitors
 
 
-def test_a_visitor_counts_for_the_experience_that_he_saw_first() -> None:
+def test_visitor_counts_for_the_first_experience() -> None:
     made = only(
         [
             event("3", at=3000, experience_id="0"),
@@ -49,13 +49,13 @@ def test_a_visitor_counts_for_the_experience_that_he_saw_first() -> None:
     assert (made.visitors, made.impressions, made.switched) == (1, 2, 1)
 
 
-def test_of_impressions_at_one_time_the_smaller_id_is_the_first() -> None:
+def test_first_of_simultaneous_impressions_has_the_smaller_id() -> None:
     first, second = event("a", experience_id="1"), event("b", experience_id="0")
     assert only([first, second]) == only([second, first])
     assert [one.visitors for one in only([first, second]).experiences] == [0, 1]
 
 
-def test_what_was_displayed_is_an_impression_too() -> None:
+def test_display_is_an_impression() -> None:
     assert only([event("a", "display"), event("b", "click")]).conversions == 1
 
 
@@ -76,7 +76,7 @@ CONVERSIONS = {
 
 
 @pytest.mark.parametrize(("actions", "conversions", "outside"), CONVERSIONS.values(), ids=CONVERSIONS)
-def test_a_visitor_converts_once_after_his_impression(
+def test_visitor_converts_once_after_an_impression(
     actions: list[Event], conversions: int, outside: int
 ) -> None:
     made = make_report([event("i"), *actions], [ACTIVITY]).activities[0]
@@ -103,7 +103,7 @@ def order(
     )
 
 
-def test_an_order_of_no_activity_counts_for_every_activity_of_its_visitor() -> None:
+def test_order_without_activity_counts_for_every_activity_of_its_visitor() -> None:
     events = [
         event("i1"),
         event("i2", activity_id="2", experience_id="7"),
@@ -119,13 +119,13 @@ def test_an_order_of_no_activity_counts_for_every_activity_of_its_visitor() -> N
     assert [one.outside for one in made] == [0, 0, 0]
 
 
-def test_an_order_id_counts_once_for_an_activity_and_the_earliest_is_it() -> None:
+def test_earliest_order_of_an_order_id_counts() -> None:
     events = [event("i"), order("o2", at=3000, order_id="A", total=5), order("o1", order_id="A", total=7)]
     events += [order("o3", order_id="A", total=8, activity="1", at=4000), order("o4", order_id="B", total=1)]
     assert figures(only(events))[0] == (1, 1, 2, 8.0)
 
 
-def test_orders_without_an_id_all_count() -> None:
+def test_all_orders_without_an_id_count() -> None:
     events = [event("i"), *(order(f"o{n}", total=0.1) for n in range(10))]
     assert figures(only(events))[0] == (1, 1, 10, 1.0)
 
@@ -144,12 +144,12 @@ def test_negative_total_is_subtracted_as_refund() -> None:
     assert only([event("i"), order("a", total=5), order("b", total=-2)]).revenue == 3.0
 
 
-def test_impressions_of_nothing_known_are_left_out() -> None:
+def test_impressions_of_unknown_activities_are_skipped() -> None:
     made = make_report([event("a", activity_id="", experience_id=""), event("b", experience_id="")])
     assert made.activities == []
 
 
-def test_activities_and_experiences_without_events_are_there_with_nothing() -> None:
+def test_activities_and_experiences_without_events_are_reported_with_zeros() -> None:
     made = only([])
     assert (made.name, made.visitors, made.sample_ratio) == ("Hero", 0, None)
     assert [(one.name, one.share, one.rate, one.lift) for one in made.experiences] == [
@@ -158,7 +158,7 @@ def test_activities_and_experiences_without_events_are_there_with_nothing() -> N
     ]
 
 
-def test_what_nobody_described_follows_in_the_order_of_its_ids() -> None:
+def test_undescribed_activities_follow_in_the_order_of_their_ids() -> None:
     events = [
         event(f"{activity}-{experience}", visitor=experience, activity_id=activity, experience_id=experience)
         for activity in ("10", "x", "9", "1")
@@ -172,10 +172,10 @@ def test_what_nobody_described_follows_in_the_order_of_its_ids() -> None:
     ]
 
 
-# How sure it is. The expected values are worked out from the textbooks' formulas.
+# Statistics. The expected values follow the formulas of textbooks.
 
 
-def test_the_rate_has_wilsons_interval() -> None:
+def test_rate_has_a_wilson_interval() -> None:
     made = only([*outcome("0", 10, 1)])
     rate = made.experiences[0].rate
     assert rate is not None
@@ -186,7 +186,7 @@ def test_the_rate_has_wilsons_interval() -> None:
 
 @given(st.integers(1, 3000), st.data())
 @settings(max_examples=examples(60), deadline=None)
-def test_wilsons_interval_is_the_formula(visitors: int, data: st.DataObject) -> None:
+def test_wilson_interval_matches_the_formula(visitors: int, data: st.DataObject) -> None:
     conversions = data.draw(st.integers(0, visitors))
     z, p, n = 1.959963984540054, conversions / visitors, visitors
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -197,44 +197,44 @@ def test_wilsons_interval_is_the_formula(visitors: int, data: st.DataObject) -> 
     assert p - 1e-12 <= made.high <= 1
 
 
-def test_the_lift_is_that_of_the_formulas() -> None:
+def test_lift_matches_the_formulas() -> None:
     made = only([*outcome("0", 1000, 100), *outcome("1", 1000, 130)])
     control, other = made.experiences
     assert control.lift is None
-    told = other.lift
-    assert told is not None
-    assert told.interval is not None
-    assert told.value == pytest.approx(0.3)
+    found = other.lift
+    assert found is not None
+    assert found.interval is not None
+    assert found.value == pytest.approx(0.3)
     # ln(1.3) ± 1.959964·√(1/130 - 1/1000 + 1/100 - 1/1000)
     spread = 1.959963984540054 * math.sqrt(1 / 130 - 1 / 1000 + 1 / 100 - 1 / 1000)
-    assert (told.interval.low, told.interval.high) == pytest.approx(
+    assert (found.interval.low, found.interval.high) == pytest.approx(
         (1.3 * math.exp(-spread) - 1, 1.3 * math.exp(spread) - 1)
     )
     # χ² = 2000·(100·870 - 900·130)² / (1000·1000·230·1770) = 4.42152, of one degree of freedom
-    assert told.p_value == pytest.approx(math.erfc(math.sqrt(2000 * 30000**2 / (1e6 * 230 * 1770) / 2)))
-    assert told.test == "chi-square"
+    assert found.p_value == pytest.approx(math.erfc(math.sqrt(2000 * 30000**2 / (1e6 * 230 * 1770) / 2)))
+    assert found.test == "chi-square"
 
 
-def test_few_conversions_are_tested_exactly() -> None:
-    told = lift(Sample(1, 10), Sample(8, 10))
-    assert told is not None
+def test_few_conversions_use_fishers_exact_test() -> None:
+    found = lift(Sample(1, 10), Sample(8, 10))
+    assert found is not None
     # (10·C(10,8) + C(10,9)·1) · 2 / C(20,9): tables as unlikely as this one or more, on both sides
-    assert told.p_value == pytest.approx((10 * 45 + 10) * 2 / 167960)
-    assert told.test == "fisher"
+    assert found.p_value == pytest.approx((10 * 45 + 10) * 2 / 167960)
+    assert found.test == "fisher"
 
 
-def test_without_a_conversion_there_is_no_interval_of_the_lift() -> None:
-    told = lift(Sample(0, 1000), Sample(20, 1000))
-    assert told is not None
-    assert (told.value, told.interval) == (-1.0, None)
-    assert told.p_value < 0.001
+def test_lift_without_a_conversion_has_no_interval() -> None:
+    found = lift(Sample(0, 1000), Sample(20, 1000))
+    assert found is not None
+    assert (found.value, found.interval) == (-1.0, None)
+    assert found.p_value < 0.001
     assert lift(Sample(20, 1000), Sample(0, 1000)) is None
 
 
-def test_where_everybody_converts_there_is_no_difference() -> None:
-    told = lift(Sample(5, 5), Sample(9, 9))
-    assert told is not None
-    assert (told.value, told.p_value) == (0.0, 1.0)
+def test_lift_is_zero_if_all_visitors_convert() -> None:
+    found = lift(Sample(5, 5), Sample(9, 9))
+    assert found is not None
+    assert (found.value, found.p_value) == (0.0, 1.0)
 
 
 def test_experiences_with_audiences_of_their_own_are_not_compared() -> None:
@@ -244,14 +244,14 @@ def test_experiences_with_audiences_of_their_own_are_not_compared() -> None:
     assert made.sample_ratio is None
 
 
-def test_nothing_is_compared_with_a_control_without_visitors() -> None:
+def test_control_without_visitors_has_no_comparisons() -> None:
     assert [one.lift for one in only(outcome("1", 10, 5)).experiences] == [None, None]
 
 
 # The split
 
 
-def test_a_split_as_asked_for_is_found_to_be_one() -> None:
+def test_split_that_matches_the_shares_is_accepted() -> None:
     ratio = only([*outcome("0", 52, 0), *outcome("1", 48, 0)]).sample_ratio
     assert ratio is not None
     assert (ratio.observed, ratio.expected) == ([52, 48], [50.0, 50.0])
@@ -260,14 +260,14 @@ def test_a_split_as_asked_for_is_found_to_be_one() -> None:
     assert not ratio.is_mismatch
 
 
-def test_a_split_that_is_another_is_found_out() -> None:
+def test_split_that_differs_from_the_shares_is_a_mismatch() -> None:
     ratio = only([*outcome("0", 600, 0), *outcome("1", 400, 0)]).sample_ratio
     assert ratio is not None
     assert ratio.is_mismatch
     assert ratio.chi_square == pytest.approx(40.0)
 
 
-def test_shares_are_of_those_who_take_part() -> None:
+def test_shares_are_relative_to_the_participants() -> None:
     halves = sample_ratio([200, 100], [20.0, 10.0])
     assert halves is not None
     assert (halves.expected, halves.p_value) == ([200.0, 100.0], 1.0)
@@ -285,20 +285,20 @@ SPLITS: dict[str, tuple[tuple[Experience, ...], list[Event]]] = {
 
 
 @pytest.mark.parametrize(("experiences", "events"), SPLITS.values(), ids=SPLITS)
-def test_a_split_that_cannot_be_told_is_not_judged(
+def test_split_without_enough_data_is_not_checked(
     experiences: tuple[Experience, ...], events: list[Event]
 ) -> None:
     assert only(events, Activity("1", "Hero", "ab", experiences)).sample_ratio is None
 
 
-def test_an_experience_without_a_share_is_no_part_of_the_split() -> None:
+def test_experience_without_a_share_is_not_in_the_split() -> None:
     made = (Experience("0", share=50.0), Experience("1", share=50.0), Experience("2", share=0.0))
     ratio = only([*outcome("0", 5, 0), *outcome("1", 5, 0)], Activity("1", "Hero", "ab", made)).sample_ratio
     assert ratio is not None
     assert ratio.observed == [5, 5]
 
 
-def test_visitors_from_before_the_shares_changed_are_not_judged() -> None:
+def test_visitors_before_a_change_of_shares_are_not_in_the_split_check() -> None:
     early = [event(f"e{n}", visitor=f"e{n}", at=500) for n in range(300)]
     late = [*outcome("0", 50, 0), *outcome("1", 50, 0)]
     changed = msgspec.structs.replace(ACTIVITY, shares_since_ms=1000)
@@ -335,7 +335,7 @@ def numbered(drawn: list[Drawn]) -> list[Event]:
 
 @given(few_events, st.randoms(use_true_random=False))
 @settings(max_examples=examples(100), deadline=None)
-def test_the_order_of_events_changes_nothing(drawn: list[Drawn], random: Random) -> None:
+def test_report_does_not_depend_on_the_order_of_events(drawn: list[Drawn], random: Random) -> None:
     events = numbered(drawn)
     made = make_report(events, [ACTIVITY])
     random.shuffle(events)
@@ -343,7 +343,7 @@ def test_the_order_of_events_changes_nothing(drawn: list[Drawn], random: Random)
 
 
 @pytest.mark.parametrize("visitors", range(1, 50))
-def test_interval_of_no_and_of_all_conversions_holds_the_rate(visitors: int) -> None:
+def test_interval_of_extreme_rates_contains_the_rate(visitors: int) -> None:
     assert rate_interval(Sample(0, visitors)).low == 0.0
     assert rate_interval(Sample(visitors, visitors)).high == 1.0
 
@@ -373,7 +373,7 @@ def test_figures_add_up(drawn: list[Drawn]) -> None:
             assert one.rate is None or one.rate.interval.low <= one.rate.value <= one.rate.interval.high
 
 
-def test_the_report_is_written_as_json_and_read_again() -> None:
+def test_report_survives_a_json_round_trip() -> None:
     made = make_report([*outcome("0", 30, 10), *outcome("1", 30, 20)], [ACTIVITY])
     text = msgspec.json.encode(made)
     assert msgspec.json.decode(text, type=Report) == made
@@ -381,7 +381,7 @@ def test_the_report_is_written_as_json_and_read_again() -> None:
     assert b'"pValue"' in text
 
 
-def test_without_scipy_one_is_told_what_to_install() -> None:
+def test_missing_scipy_names_the_extra() -> None:
     script = (
         "import sys; sys.modules['scipy'] = None\n"
         "from support.ledger import outcome\n"

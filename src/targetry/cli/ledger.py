@@ -13,7 +13,7 @@ from targetry.cli.output import console
 from targetry.humanize.figures import format_bytes, pluralize
 from targetry.ledger.database import Progress
 from targetry.ledger.ledger import DEFAULT_FOLDER
-from targetry.ledger.retention import Pruned, Retention, estimate, parse_size, prune
+from targetry.ledger.retention import PruneResult, Retention, estimate, parse_size, prune
 
 ledger = typer.Typer(no_args_is_help=True, help="Care for what an edge has recorded.")
 
@@ -77,7 +77,7 @@ def prune_command(
     _print(done, "removed")
 
 
-def _print(done: Pruned, verb: str) -> None:
+def _print(done: PruneResult, verb: str) -> None:
     out = console()
     out.print(f"{pluralize(done.removed, 'event')} {verb}")
     out.print(f"{format_bytes(done.before_bytes)} in use before, {format_bytes(done.after_bytes)} after")

@@ -26,7 +26,7 @@ from targetry.humanize.text import truncate_text
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
 from targetry.ledger.reader import Reader
-from targetry.report.plot import MOST_ACTIVITIES, SUFFIXES, write_plot
+from targetry.report.plot import MAX_ACTIVITIES, SUFFIXES, write_plot
 from targetry.report.report import ActivityReport, ExperienceReport, Report, report_on_ledger
 from targetry.report.statistics import Interval
 
@@ -101,9 +101,9 @@ def print_report(report: Report) -> None:
 
 def _about_plot(report: Report, plot: Path | None) -> list[str]:
     visited = sum(1 for activity in report.activities if activity.visitors)
-    if plot is None or visited <= MOST_ACTIVITIES:
+    if plot is None or visited <= MAX_ACTIVITIES:
         return []
-    return [f"{plot} shows the {MOST_ACTIVITIES} most visited of {visited} activities"]
+    return [f"{plot} shows the {MAX_ACTIVITIES} most visited of {visited} activities"]
 
 
 def _print_activity(out: Console, activity: ActivityReport) -> None:

@@ -1,11 +1,12 @@
-"""The ledger's file: one SQLite database in a folder, opened, checked, and replaced when it is damaged.
+"""SQLite database of a ledger: opening, integrity check, upgrade, replacement of a damaged file.
 
-Processes may share a folder. They open the file one after the other, so that two that find it damaged do not both replace
-it: what the first has begun, the second finds good.
+Processes can share a folder. They open the file one after the other, so that only one of them
+replaces a damaged file.
 
-A damaged file is renamed to `ledger-<n>.corrupt`, with its journal and with the reason in a text file beside it; nothing
-is thrown away. Up to 64 MiB the whole file is checked at the start, which takes a fraction of a second; beyond that
-only what opening it touches. A file of another application, or of a later version, is refused and left alone.
+A damaged file is renamed to `ledger-<n>.corrupt`, with its journal, and a text file next to it
+holds the reason; nothing is deleted. A file of up to 64 MiB is checked as a whole when it is
+opened, which takes a fraction of a second; of a larger one only the pages that opening reads. A
+file of another application or of a later format is an error and stays unchanged.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from targetry.ledger.errors import (
     REMOVED,
     LedgerError,
     LedgerVersionError,
-    NoLedgerError,
     ledger_error,
-    translated,
+    missing_ledger,
+    translate_errors,
 )
 from targetry.ledger.file_guard import JOURNAL_BYTES, FileGuard
 from targetry.ledger.schema import APPLICATION, FORMAT
@@ -43,53 +44,68 @@ BUSY_S: Final = 5.0
 
 _LOCK_NAME: Final = "ledger.opening"
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
-_JOURNAL_PAGES: Final = (
-    4000  # after which it is brought into the file: in SQLite's 1000 are the pages of some 500 events
-)
+# Journal pages before a checkpoint. SQLite's default of 1000 holds the pages of some 500 events.
+_JOURNAL_PAGES: Final = 4000
 _PAUSE_S: Final = 0.01
-_OPENING_S: Final = 10.0  # for which others, who open it before, are waited for
-_TAKEN: Final = (BlockingIOError, FileNotFoundError) + ((PermissionError,) if sys.platform == "win32" else ())
+_OPENING_S: Final = 10.0  # longest wait for a process that opens the file and makes no progress
+_LOCK_IS_HELD: Final = (BlockingIOError, FileNotFoundError) + (
+    (PermissionError,) if sys.platform == "win32" else ()
+)
 _UPGRADE_ROWS: Final = 20_000  # between two reports of progress
 _UPGRADE_CACHE_KB: Final = 64 * 1024
 _COMPANIONS: Final = ("-wal", "-shm")
-# What fails on a damaged file that is too large to be checked: the newest row, and the way to it by its id.
+# Reads the newest row and the index path to it, which fails on most damaged files of any size.
 _PROBE: Final = "SELECT count(*) FROM event WHERE id = (SELECT id FROM event ORDER BY seq DESC LIMIT 1)"
 
 Sync = Literal["FULL", "NORMAL"]
 Warn = Callable[[str], None]
 Progress = Callable[[int, int], object]
-"""Called with the number of events that are done, and of all."""
+"""Callback that takes the number of processed events and the number of all."""
 
 
 def no_progress(done: int, total: int) -> None:
-    """Report nothing."""
+    """Ignore progress."""
 
 
 def open_for_writing(
     folder: Path, sync: Sync, busy_timeout: float, warn: Warn, progress: Progress = no_progress
 ) -> sqlite3.Connection:
-    """A connection that one thread at a time may use. Raises `LedgerError`.
+    """Open the database of a folder, which is created if missing, in the current format.
 
-    A file of an earlier format is brought up to date, which takes some 10 s for a million events; `progress` is
-    called meanwhile.
+    Args:
+        folder: The ledger's folder.
+        sync: SQLite's `synchronous` setting.
+        busy_timeout: Seconds to wait for a lock of another process.
+        warn: Called if a damaged file is replaced.
+        progress: Called during the upgrade of a file of an earlier format, which takes some 10 s
+            for a million events.
+
+    Returns:
+        A connection, for one thread at a time.
+
+    Raises:
+        LedgerError: The file cannot be opened.
     """
     path = folder / FILE_NAME
-    with translated(path):
+    with translate_errors(path):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(folder, path):
+        with _opening_lock(folder, path):
             try:
-                return _prepared(path, sync, busy_timeout, progress)
+                return _connect(path, sync, busy_timeout, progress)
             except (sqlite3.Error, LedgerError) as error:
                 found = ledger_error(path, error)
                 if found.reason != CORRUPT:
                     raise
-                kept = _set_aside(path, str(found))
-                warn(f"{found}; it is kept as {kept.name}, and a new ledger is begun")
-                return _prepared(path, sync, busy_timeout, progress)
+                kept = _rename_damaged(path, str(found))
+                warn(f"{found}; the file is kept as {kept.name}, and a new ledger is started")
+                return _connect(path, sync, busy_timeout, progress)
 
 
 class LedgerFile:
-    """The open database of a folder, for one thread at a time; a fault of its files is noticed and repaired."""
+    """Open database of a folder, for one thread at a time; detects and repairs faults of its files.
+
+    `on_reopen` is called with the connection to a new file that replaces the one in use.
+    """
 
     def __init__(
         self,
@@ -99,9 +115,9 @@ class LedgerFile:
         warn: Warn,
         progress: Progress = no_progress,
     ) -> None:
-        """Raises `LedgerError`."""
+        """Open the database as `open_for_writing` does. Raises `LedgerError`."""
         self.path = folder / FILE_NAME
-        self.on_reopen: Callable[[sqlite3.Connection], object] = _nothing
+        self.on_reopen: Callable[[sqlite3.Connection], object] = _leave_empty
         self._folder = folder
         self._sync = sync
         self._busy_timeout = busy_timeout
@@ -112,26 +128,30 @@ class LedgerFile:
         self._open()
 
     def connection(self) -> sqlite3.Connection:
-        """Return the connection, to files that are there; after a fault, to a new file. Raises `LedgerError`."""
+        """Return the connection; one to a new file after a fault. Raises `LedgerError`."""
         if self._connection is not None:
             self.check()
             return self._connection
         connection = self._open()
-        with translated(self.path):
+        with translate_errors(self.path):
             self.on_reopen(connection)
         return connection
 
     def check(self) -> None:
-        """Raise `LedgerError` if what was written is not in the file of this path; `connection` then opens another."""
+        """Check that the files on the path hold the written data; `connection` reopens them if not.
+
+        Raises:
+            LedgerError: The files were removed, replaced or damaged.
+        """
         assert self._guard is not None
         try:
             self._guard.check()
         except LedgerError as error:
-            self._give_up(error)
+            self._disconnect(error)
             raise
 
     def close(self) -> None:
-        """Close the connection. SQLite then deletes the journal, unless others have it open."""
+        """Close the connection. SQLite then deletes the journal, unless another process uses it."""
         if self._connection is not None:
             with contextlib.suppress(LedgerError):
                 self.check()
@@ -147,28 +167,28 @@ class LedgerFile:
         self._guard = FileGuard(self.path, partial(_check_again, busy_timeout=self._busy_timeout))
         return self._connection
 
-    def _give_up(self, error: LedgerError) -> None:
-        """Close the connection, once the path leads to another file: else SQLite would write its journal back."""
+    def _disconnect(self, error: LedgerError) -> None:
+        """Close the connection, but first clear the path: SQLite would write its journal back."""
         assert self._guard is not None
         assert self._connection is not None
         if error.reason == REMOVED:
             self._guard.remove_companions()
         else:
-            with translated(self.path), _alone(self._folder, self.path):
-                if not _copy_over(self._connection, self.path):
-                    kept = _set_aside(self.path, str(error))
-                    self._warn(f"{error}; it is kept as {kept.name}, and a new ledger is begun")
+            with translate_errors(self.path), _opening_lock(self._folder, self.path):
+                if not _replace_by_copy(self._connection, self.path):
+                    kept = _rename_damaged(self.path, str(error))
+                    self._warn(f"{error}; the file is kept as {kept.name}, and a new ledger is started")
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
         self._connection = None
 
 
-def _nothing(connection: sqlite3.Connection) -> None:
-    """A new file stays empty."""
+def _leave_empty(connection: sqlite3.Connection) -> None:
+    """Leave a new file as it is."""
 
 
-def _copy_over(connection: sqlite3.Connection, path: Path) -> bool:
-    """Replace the file by a copy of what the connection still reads; return whether that could be done."""
+def _replace_by_copy(connection: sqlite3.Connection, path: Path) -> bool:
+    """Replace the file by a copy of the rows that the connection still reads; return success."""
     copy = path.with_name(f"{path.name}.copy")
     try:
         copy.unlink(missing_ok=True)
@@ -188,48 +208,48 @@ def _copy_over(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def _check_again(path: Path, busy_timeout: float) -> None:
-    """Read the file by a new connection, which has nothing of it in its cache."""
+    """Check the file through a new connection, which has no cached pages."""
     with contextlib.closing(_snapshot(path, "mode=rw", busy_timeout)) as connection:
         _check_content(connection, path)
 
 
 def open_for_reading(folder: Path, busy_timeout: float) -> sqlite3.Connection:
-    """A connection that sees the ledger as it is now, whatever is recorded meanwhile. Raises `LedgerError`."""
+    """Return a connection to a snapshot of the ledger. Raises `LedgerError`."""
     path = folder / FILE_NAME
-    with translated(path):
+    with translate_errors(path):
         if not path.is_file():
-            raise NoLedgerError("missing", f"there is no ledger in {folder}")
+            raise missing_ledger(folder)
         try:
             return _snapshot(path, "mode=ro", busy_timeout)
         except sqlite3.OperationalError:
             if _has_journal(path):
                 raise
-            # A folder that may not be written to, where nobody can be recording either.
+            # The folder is read-only, so no process is recording there.
             return _snapshot(path, "immutable=1", busy_timeout)
 
 
 @contextlib.contextmanager
-def _alone(folder: Path, path: Path) -> Iterator[None]:
-    claim = _claim(folder / _LOCK_NAME, path)
+def _opening_lock(folder: Path, path: Path) -> Iterator[None]:
+    lock = _acquire(folder / _LOCK_NAME, path)
     try:
         yield
     finally:
-        claim.remove()
+        lock.remove()
 
 
-def _claim(lock: Path, path: Path) -> FileLock:
-    """Wait for others that open the file; for as long as they work on it, as when they bring it up to date."""
+def _acquire(lock: Path, path: Path) -> FileLock:
+    """Wait for processes that open the file, as long as the file still grows, as in an upgrade."""
     deadline, size = time.monotonic() + _OPENING_S, -1
     while True:
         try:
             return FileLock(lock)
-        except _TAKEN as error:
+        except _LOCK_IS_HELD as error:
             now = time.monotonic()
             if size != (size := _size_with_journal(path)):
                 deadline = now + _OPENING_S
             if now >= deadline:
                 raise LedgerError(
-                    LOCKED, f"the ledger {path}: another process is busy with opening it"
+                    LOCKED, f"the ledger {path} is locked: another process is opening it; try again"
                 ) from error
         time.sleep(_PAUSE_S)
 
@@ -242,15 +262,15 @@ def _size_with_journal(path: Path) -> int:
     return total
 
 
-def _prepared(path: Path, sync: Sync, busy_timeout: float, progress: Progress) -> sqlite3.Connection:
-    with contextlib.suppress(
-        FileExistsError
-    ):  # opening and closing it would drop SQLite's locks of this process
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # it holds what visitors did
+def _connect(path: Path, sync: Sync, busy_timeout: float, progress: Progress) -> sqlite3.Connection:
+    # Readable by its owner only. An existing file is not opened here: closing it would drop the
+    # locks that SQLite holds on it in this process.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         _check_format(connection, path)
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a file that is empty
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect in an empty file
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {sync}")
         connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
@@ -268,17 +288,17 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and application != APPLICATION:
-        raise LedgerError(FOREIGN, f"{path} is a database of another application")
+        raise LedgerError(FOREIGN, f"{path} is a database of another application; use another folder")
     if version > FORMAT:
         raise LedgerVersionError(
             FOREIGN,
-            f"the ledger {path} is of format {version}, and this version of Targetry knows formats up to {FORMAT}: "
-            "use a later version, or another folder",
+            f"the ledger {path} has format {version}, and this version of Targetry reads formats up to {FORMAT}; "
+            "use a later version or another folder",
         )
 
 
 def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
-    """Make the tables of the current format, from nothing or from an earlier format."""
+    """Create the tables of the current format in an empty file or in one of an earlier format."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == FORMAT:
         return
@@ -292,13 +312,13 @@ def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     if version:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect when the file is written anew
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect with VACUUM
         connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint")  # the journal begins anew
+    connection.execute("PRAGMA wal_checkpoint")  # so that the journal starts empty
 
 
 def _count_events(connection: sqlite3.Connection, progress: Progress) -> None:
-    """Build the sums of the events that the file already holds."""
+    """Compute the sums of the events in the file."""
     (size,) = connection.execute("PRAGMA cache_size").fetchone()
     connection.execute(f"PRAGMA cache_size = {-_UPGRADE_CACHE_KB}")
     connection.execute(schema.COUNT_IMPRESSIONS)
@@ -319,15 +339,15 @@ def _check_content(connection: sqlite3.Connection, path: Path) -> None:
         return
     (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise LedgerError(CORRUPT, f"the ledger {path}: its content is damaged ({found})")
+        raise LedgerError(CORRUPT, f"the ledger {path} is damaged: {found}")
 
 
-def _set_aside(path: Path, reason: str) -> Path:
+def _rename_damaged(path: Path, reason: str) -> Path:
     number = 1
     while (kept := path.with_name(f"ledger-{number}.corrupt")).exists():
         number += 1
     path.rename(kept)
-    for companion in _COMPANIONS:  # beside the file, under the names by which SQLite finds them
+    for companion in _COMPANIONS:  # under the names by which SQLite finds them
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{companion}").rename(f"{kept}{companion}")
     with contextlib.suppress(OSError):
@@ -340,18 +360,18 @@ def _snapshot(path: Path, mode: str, busy_timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
     )
-    connection.text_factory = _decoded  # other programs can write to the file
+    connection.text_factory = _decode  # other programs can write to the file
     try:
         _check_format(connection, path)
         connection.execute("BEGIN")
-        connection.execute(_PROBE).fetchone()  # the first read fixes what is seen
+        connection.execute(_PROBE).fetchone()  # the first read takes the snapshot
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _decoded(text: bytes) -> str:
+def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a ledger, in words that tell what to do about it."""
+"""Errors of a ledger, and the translation of errors of SQLite and of the system."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ FORKED: Final = "forked"
 FOREIGN: Final = "foreign"
 REMOVED: Final = "removed"
 
-# SQLite's primary result code → reason, and what it means
+# SQLite's primary result code → reason, and its meaning
 _MEANINGS: Final = {
-    sqlite3.SQLITE_FULL: (FULL, "no space is left for it"),
+    sqlite3.SQLITE_FULL: (FULL, "no space is left on the disk"),
     sqlite3.SQLITE_BUSY: (LOCKED, "another process keeps it locked"),
     sqlite3.SQLITE_LOCKED: (LOCKED, "another process keeps it locked"),
-    sqlite3.SQLITE_READONLY: (READ_ONLY, "it may not be written to"),
+    sqlite3.SQLITE_READONLY: (READ_ONLY, "it is read-only"),
     sqlite3.SQLITE_CORRUPT: (CORRUPT, "its content is damaged"),
     sqlite3.SQLITE_NOTADB: (CORRUPT, "it is not a database"),
 }
 
 
 class LedgerError(TargetError):
-    """The ledger cannot do what was asked. Nothing of it was recorded, and it may be asked again.
+    """A ledger could not carry out a call. No event was recorded; the call can be repeated.
 
-    `reason` is one word, for metrics: `full`, `locked`, `read-only`, `corrupt`, `unusable`, `busy` (too much is waiting
-    already), `closed`, `forked`, `foreign` or `removed` (its file was removed or replaced while in use).
+    `reason` is one word, for metrics: `full`, `locked`, `read-only`, `corrupt`, `unusable`, `busy`
+    (too many events are waiting), `closed`, `forked`, `foreign` (of another application or a later
+    format), `removed` (the file was removed or replaced while in use) or `missing`.
     """
 
     def __init__(self, reason: str, text: str) -> None:
@@ -49,16 +50,23 @@ class LedgerError(TargetError):
 
 
 class LedgerVersionError(LedgerError):
-    """The ledger was written by a later version of Targetry. It is left as it is."""
+    """The ledger was written by a later version of Targetry. Its file stays unchanged."""
 
 
 class NoLedgerError(LedgerError):
-    """There is no ledger in the folder."""
+    """The folder has no ledger."""
+
+
+def missing_ledger(folder: Path) -> NoLedgerError:
+    """Return the error for a folder without a ledger."""
+    return NoLedgerError(
+        "missing", f"there is no ledger in {folder}: no edge has recorded there; check the folder"
+    )
 
 
 @contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Errors of SQLite and of the system leave as `LedgerError`."""
+def translate_errors(path: Path) -> Iterator[None]:
+    """Raise errors of SQLite and of the system as `LedgerError`."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -66,10 +74,11 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def ledger_error(path: Path, error: BaseException) -> LedgerError:
+    """Return an error of SQLite or of the system as a `LedgerError` with the ledger's path."""
     if isinstance(error, LedgerError):
         return error
     code = getattr(error, "sqlite_errorcode", None)
     reason, meaning = _MEANINGS.get((code or 0) & 0xFF, (UNUSABLE, ""))
     detail = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    told = f"{meaning} ({detail})" if meaning else detail or type(error).__name__
-    return LedgerError(reason, f"the ledger {path}: {told}")
+    cause = f"{meaning} ({detail})" if meaning else detail or type(error).__name__
+    return LedgerError(reason, f"the ledger {path}: {cause}")

@@ -1,4 +1,4 @@
-"""What the ledger keeps: events, and the names of the activities and experiences that they belong to."""
+"""Records of a ledger: events, and descriptions of the activities they belong to."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ _Id = Annotated[str, msgspec.Meta(min_length=1)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 MAX_ORDER_TOTAL: Final = 1_000_000_000_000
-"""The largest order total, in the currency of the order, that the edge accepts and a report adds up."""
+"""Largest order total, in the order's currency, that the edge accepts and sums include."""
 
 Kind = Literal["impression", "display", "click", "order"]
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One thing that happened. `id` makes it unique: an event with an id that was seen before is the same event.
+    """One event of a visitor. `id` is an idempotency key: events with one id are the same event.
 
-    `impression` is content given to an execute request, `display` and `click` are notifications; an `order` may belong
-    to one activity, or, with an empty `activity_id`, to every activity that the visitor had been in. Where it is not known
-    to what an event belongs, `activity_id` and `experience_id` are empty. `order_total` has no currency.
+    An `impression` is content returned to an execute request; `display` and `click` are
+    notifications. An `order` belongs to one activity or, if `activity_id` is empty, to every
+    activity of the visitor. Both ids are empty for an event of an unknown activity. `order_total`
+    has no currency.
     """
 
     id: _Id
@@ -41,7 +42,11 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Experience(msgspec.Struct, frozen=True):
-    """`share`: percent of the activity's visitors who shall get it; None where no split decides."""
+    """Description of an experience.
+
+    `share` is the percentage of the activity's visitors that the artifact allocates to it; None in
+    an activity without a split.
+    """
 
     id: str
     name: str | None = None
@@ -49,9 +54,10 @@ class Experience(msgspec.Struct, frozen=True):
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """`type` is `ab` or `landing` (experience targeting). The first experience is the control.
+    """Description of an activity. The first experience is the control.
 
-    `shares_since_ms`: since when the shares are what they are, as far as the ledger knows.
+    `type` is `ab` or `landing` (experience targeting). `shares_since_ms` is the time when a ledger
+    found the shares changed (epoch ms), 0 if it never did.
     """
 
     id: str
@@ -64,8 +70,12 @@ class Activity(msgspec.Struct, frozen=True):
 _EVENTS: Final = msgspec.json.Decoder(list[Event])
 
 
-def checked(events: Sequence[Event]) -> list[Event]:
-    """The events, each field of its type and such that it can be stored. Raises `OptionError` with the field's path."""
+def validate_events(events: Sequence[Event]) -> list[Event]:
+    """Return the events, whose fields can all be stored.
+
+    Raises:
+        OptionError: A field has the wrong type or range; the error has its path.
+    """
     try:
         for position, event in enumerate(events):
             if not _is_json_number(event.order_total):
@@ -81,5 +91,5 @@ def checked(events: Sequence[Event]) -> list[Event]:
 
 
 def _is_json_number(total: object) -> bool:
-    """Return False for a number that JSON cannot hold; other types are left to the decoder."""
+    """Return False for a number that JSON cannot represent; the decoder checks other types."""
     return not isinstance(total, int | float) or abs(total) <= sys.float_info.max

@@ -1,8 +1,8 @@
 """Detection of ledger files that are removed, replaced or truncated while they are open.
 
-SQLite goes on writing to a file that has no name any more, and to a journal that another process has cut. A commit
-is therefore only acknowledged if the paths still lead to the open files. The checks run under the
-write lock, under which no other process of the ledger changes the size of a file.
+SQLite keeps writing to a file that has been unlinked, and to a journal that another process has
+truncated. A commit is therefore acknowledged only if the paths still lead to the open files. The
+checks run under the write lock, so no other process of the ledger changes the size of a file.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from targetry._runtime.files import file_version
 from targetry.ledger.errors import CORRUPT, REMOVED, LedgerError
 
 JOURNAL_BYTES: Final = 64 * 1024 * 1024
-"""Size to which SQLite cuts a journal that has grown beyond it."""
+"""Size to which SQLite truncates a larger journal."""
 
 _COMPANIONS: Final = ("-wal", "-shm")
 _JOURNAL_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 
 class FileGuard:
-    """Compares the paths of an open database and its journal with the files that were opened."""
+    """Compares the files on the paths of a database and its journal with the opened ones."""
 
     def __init__(self, path: Path, check_content: Callable[[Path], None]) -> None:
-        """Remember the files of a database in WAL mode that has just been opened and read.
+        """Record the files of a database in WAL mode that has just been opened and read.
 
-        `check_content` opens the file again and raises `sqlite3.Error` or `LedgerError` if its content is damaged.
+        `check_content` opens the file again and raises `sqlite3.Error` or `LedgerError` if its
+        content is damaged.
         """
         self._path = path
         self._check_content = check_content
@@ -38,9 +39,11 @@ class FileGuard:
         self._companions = {name: file_version(Path(f"{path}{name}")) for name in _COMPANIONS}
 
     def check(self) -> None:
-        """Raise `LedgerError` if a file is not the one that was opened, or has lost content.
+        """Check that each file is the one that was opened, and that none was truncated.
 
-        The reason is `REMOVED` for the database, `CORRUPT` for its content or its journal.
+        Raises:
+            LedgerError: The database was replaced (reason `REMOVED`), or its content or its journal
+                is damaged (`CORRUPT`).
         """
         now = file_version(self._path)
         if now is None or self._database is None or not now.is_same_file(self._database):
@@ -54,7 +57,7 @@ class FileGuard:
             self._check_companion(name)
 
     def remove_companions(self) -> None:
-        """Delete the journal of a removed database, which SQLite would apply to the next file of that name."""
+        """Delete the journal of a removed database: SQLite would apply it to a new database."""
         for name, known in self._companions.items():
             path = Path(f"{self._path}{name}")
             now = file_version(path)
@@ -63,7 +66,7 @@ class FileGuard:
                     path.unlink()
 
     def _check_shrunk(self) -> None:
-        """Freed pages are given back by other processes too, so only damaged content is an error."""
+        """Check the content of a smaller file, as other processes can have freed pages."""
         try:
             self._check_content(self._path)
         except (sqlite3.Error, LedgerError) as error:
@@ -73,7 +76,7 @@ class FileGuard:
 
     def _check_companion(self, name: str) -> None:
         known = self._companions[name]
-        if known is None:  # a file system on which SQLite does without
+        if known is None:  # SQLite uses no shared memory on this file system
             return
         path = Path(f"{self._path}{name}")
         now = file_version(path)
@@ -87,7 +90,10 @@ class FileGuard:
 
 
 def _has_journal_header(path: Path, size: int) -> bool:
-    """Return whether a journal that is not empty begins as one; a truncated one that is written again has a hole."""
+    """Return whether a journal is empty or starts with its header.
+
+    A journal that was truncated and is written again starts with a hole.
+    """
     if size == 0:
         return True
     with contextlib.suppress(OSError):

@@ -1,10 +1,11 @@
-"""One thread that writes for all: whatever waits when it is free becomes one transaction.
+"""Group commit: one thread writes for all threads, all waiting writes in one transaction.
 
-While a commit waits for the disk, more work gathers, so the busier it is the larger the transactions, and the price of
-a synced commit is shared. Nothing waits for others on purpose: alone, a write is committed at once.
+More writes arrive while a commit waits for the disk, so transactions grow with the load, and the
+writes share the cost of a synced commit. No write is delayed on purpose: a single one is committed
+at once.
 
-The database belongs to the thread's frames and to nothing else: a forked child, which has no such thread, can neither
-use nor close it, and SQLite allows neither.
+Only the thread's frames refer to the database. A forked child has no such thread, so it can neither
+use nor close the database, which SQLite forbids.
 """
 
 from __future__ import annotations
@@ -25,54 +26,56 @@ from targetry.ledger.write_lock import WriteLock
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
 
-_MOST_WAITING: Final = 100_000  # events
-_MOST_TOGETHER: Final = 5_000  # pieces of work in one transaction
-_LONGEST_CLOSE_S: Final = 30.0
+_MAX_WAITING: Final = 100_000  # events
+_MAX_BATCH: Final = 5_000  # writes in one transaction
+_CLOSE_TIMEOUT_S: Final = 30.0
 
 
 class Database(Protocol):
-    """A file that is written to by one thread."""
+    """A database file that one thread writes to."""
 
     def connection(self) -> sqlite3.Connection:
         """Return the connection to write with. Raises `LedgerError`."""
 
     def check(self) -> None:
-        """Raise `LedgerError` if what was just committed is not in the file any more."""
+        """Check that the last commit is in the file. Raises `LedgerError`."""
 
     def close(self) -> None: ...
 
 
-class _Work(NamedTuple, Generic[T]):
+class _PendingWrite(NamedTuple, Generic[T]):
     write: Write[T]
     size: int
     done: Future[T]
 
 
-class _Inbox:
-    """What waits to be written; `size` counts its events."""
+class _WriteQueue:
+    """Queue of writes; `size` of a write counts its events."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: list[_Work[Any]] = []
+        self._waiting: list[_PendingWrite[Any]] = []
         self._size = 0
         self._closed = False
 
-    def put(self, work: _Work[Any]) -> None:
+    def put(self, work: _PendingWrite[Any]) -> None:
         with self._changed:
             if self._closed:
-                raise LedgerError(CLOSED, "the ledger is closed")
-            if self._waiting and self._size + work.size > _MOST_WAITING:
-                raise LedgerError(BUSY, f"the ledger cannot keep up: {self._size} events are waiting already")
+                raise LedgerError(CLOSED, "the ledger is closed: open it again to record")
+            if self._waiting and self._size + work.size > _MAX_WAITING:
+                raise LedgerError(
+                    BUSY, f"the ledger is overloaded: {self._size} events are waiting; try again later"
+                )
             self._waiting.append(work)
             self._size += work.size
             self._changed.notify()
 
-    def take(self) -> list[_Work[Any]]:
-        """All that waits, up to a bound; nothing only when the inbox is closed and empty."""
+    def get_all(self) -> list[_PendingWrite[Any]]:
+        """Wait for writes and return them, up to a bound; an empty list if the queue is closed."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-            taken, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+            taken, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
             self._size -= sum(work.size for work in taken)
         return taken
 
@@ -83,63 +86,69 @@ class _Inbox:
 
 
 class GroupCommit:
-    """Runs writes of any thread in the transactions of one. Takes the database over."""
+    """Runs writes of any thread in the transactions of one thread, which owns the database."""
 
     def __init__(self, database: Database, path: Path, lock: WriteLock) -> None:
-        self._inbox = _Inbox()
+        self._queue = _WriteQueue()
         self._pid = os.getpid()
-        thread = start_daemon_thread("targetry-ledger", _write_all, database, self._inbox, path, lock)
+        thread = start_daemon_thread("targetry-ledger", _write_all, database, self._queue, path, lock)
         if thread is None:
             raise LedgerError(
-                UNUSABLE, "the ledger is not open: the system gives no thread to write in; try again"
+                UNUSABLE, "the ledger cannot be opened: the system cannot start a thread; try again"
             )
         self._thread = thread
 
     def submit(self, write: Write[T], size: int = 1) -> Future[T]:
-        """Have `write` run. The future has its result once that is committed, or else the `LedgerError`.
+        """Schedule a write.
 
-        A future that is cancelled before its turn is not written. Raises `LedgerError` where there is no thread to
-        do it, or too much is waiting.
+        Args:
+            write: Function of the connection.
+            size: Number of events that it writes.
+
+        Returns:
+            A future of the function's result, which is set once it is committed, or of the
+            `LedgerError`. A write that is cancelled before it starts is not executed.
+
+        Raises:
+            LedgerError: The queue is closed or full, or this process is a forked child.
         """
         if os.getpid() != self._pid:
-            raise LedgerError(
-                FORKED, "the ledger was opened before a fork: the new process must open its own"
-            )
+            raise LedgerError(FORKED, "the ledger was opened before a fork: open it again in the new process")
         done: Future[T] = Future()
-        self._inbox.put(_Work(write, size, done))
+        self._queue.put(_PendingWrite(write, size, done))
         return done
 
     def close(self) -> None:
-        """Write what waits, and let the file go. May be called twice, and does nothing in a forked child."""
+        """Commit the waiting writes and close the file. Idempotent; no effect in a forked child."""
         if os.getpid() != self._pid:
             return
-        self._inbox.close()
-        self._thread.join(_LONGEST_CLOSE_S)
+        self._queue.close()
+        self._thread.join(_CLOSE_TIMEOUT_S)
 
 
-def _write_all(database: Database, inbox: _Inbox, path: Path, lock: WriteLock) -> None:
-    while batch := inbox.take():
-        _write_together(
+def _write_all(database: Database, queue: _WriteQueue, path: Path, lock: WriteLock) -> None:
+    while batch := queue.get_all():
+        _write_batch(
             [work for work in batch if work.done.set_running_or_notify_cancel()], database, path, lock
         )
     database.close()
     lock.remove_file()
 
 
-def _write_together(batch: list[_Work[Any]], database: Database, path: Path, lock: WriteLock) -> None:
+def _write_batch(batch: list[_PendingWrite[Any]], database: Database, path: Path, lock: WriteLock) -> None:
     try:
         with lock.hold():
-            results = _committed(batch, database.connection())
+            results = _commit(batch, database.connection())
             database.check()
-    except Exception as error:  # whatever it is, those who wait must hear of it, and the thread must live
+    except Exception as error:  # every waiting caller needs an outcome, and the thread has to go on
         for work in batch:
-            work.done.set_exception(_error_for_one(path, error))
+            work.done.set_exception(_own_error(path, error))
         return
     for work, result in zip(batch, results, strict=True):
         work.done.set_result(result)
 
 
-def _committed(batch: list[_Work[Any]], connection: sqlite3.Connection) -> list[Any]:
+def _commit(batch: list[_PendingWrite[Any]], connection: sqlite3.Connection) -> list[Any]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         results = [work.write(connection) for work in batch]
@@ -152,9 +161,9 @@ def _committed(batch: list[_Work[Any]], connection: sqlite3.Connection) -> list[
     return results
 
 
-def _error_for_one(path: Path, error: Exception) -> LedgerError:
-    """An exception of its own for each who waits: a traceback grows where it is raised."""
-    told = ledger_error(path, error)
-    own = type(told)(told.reason, told.text)
+def _own_error(path: Path, error: Exception) -> LedgerError:
+    """Return a new exception for one caller: each raise extends the traceback of an exception."""
+    found = ledger_error(path, error)
+    own = type(found)(found.reason, found.text)
     own.__cause__ = error
     return own

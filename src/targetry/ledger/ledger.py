@@ -1,14 +1,13 @@
-"""The ledger of what happened: every impression, notification and order, each once.
+"""Event store in SQLite: records impressions, notifications and orders, each once.
 
-`record` returns when its events are on the disk: transactions are synced (`synchronous=FULL`). For `kill -9` less would
-do, since what SQLite has written survives the process in any case. Synced, it survives the machine too, and "recorded"
-means one thing. What that costs is shared by all who record at the same time (`group_commit`). Who prefers
-the cheaper promise opens the ledger with `sync="NORMAL"`.
+`record` returns when its events are on the disk (`synchronous=FULL`), so they survive `kill -9` and
+a crash of the machine. Concurrent calls share the cost of the sync (`group_commit`). With
+`sync="NORMAL"` events survive a crash of the process, not always one of the machine.
 
-Ids are idempotency keys: an event that is sent again, because its answer was lost, changes nothing. An error means that
-nothing of the call was recorded, so it may be repeated as it is.
+Ids of events are idempotency keys: an event that is recorded again changes nothing. After an error
+no event of the call is recorded, so the call can be repeated unchanged.
 
-Several processes may record in one folder, and be read meanwhile: readers see the ledger of one moment, and hold nobody up.
+Several processes can record in one folder. Readers see a snapshot and block no writer.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ import msgspec
 from targetry._runtime.logger import Log
 from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
 from targetry.ledger.errors import LedgerError
-from targetry.ledger.event import Activity, Event, checked
+from targetry.ledger.event import Activity, Event, validate_events
 from targetry.ledger.group_commit import GroupCommit
 from targetry.ledger.reader import EXPERIENCES, Reader
 from targetry.ledger.write_lock import WriteLock
@@ -37,9 +36,8 @@ DEFAULT_FOLDER: Final = Path(".targetry")
 
 _FIELDS: Final = Event.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
-_MOST_TOGETHER: Final = (
-    64  # rows of one statement: each lets go of the interpreter, and has to wait for it afterwards
-)
+# Rows of one statement. Each statement releases the interpreter's lock and waits to get it back.
+_MAX_ROWS: Final = 64
 _LATEST: Final = "SELECT id FROM event ORDER BY seq DESC LIMIT ?"
 _DESCRIBE: Final = (
     "INSERT INTO activity (id, name, type, shares_since_ms) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
@@ -51,7 +49,7 @@ _ADD_EXPERIENCE: Final = (
 
 
 class Ledger:
-    """Records events in a folder; made by `Ledger.open`. Its methods may be called from any thread."""
+    """Records events in a folder; created by `Ledger.open`. Thread-safe."""
 
     def __init__(self, folder: Path, file: LedgerFile, busy_timeout: float = BUSY_S) -> None:
         self.folder = folder
@@ -69,25 +67,38 @@ class Ledger:
         warn: Warn | None = None,
         progress: Progress = no_progress,
     ) -> Self:
-        """Open the ledger of a folder; both are made if need be.
+        """Open the ledger of a folder; create both if they are missing.
 
-        `busy_timeout`: seconds that another process may keep the file locked before that is an error. A damaged file
-        is set aside, told to `warn` (by default the log), and a new one is begun. Raises `LedgerError`;
-        `LedgerVersionError` for a file of a later version. One of an earlier version is brought up to date; `progress` is
-        called meanwhile, with the events that are done and all.
+        A damaged file is renamed and a new one started. A file of an earlier version is upgraded.
+
+        Args:
+            folder: The ledger's folder.
+            sync: SQLite's `synchronous` setting.
+            busy_timeout: Longest time in seconds to wait for a lock of another process.
+            warn: Called if a damaged file is replaced; by default the message is logged.
+            progress: Called during an upgrade with the number of processed events and of all.
+
+        Raises:
+            LedgerVersionError: The file is of a later version.
+            LedgerError: The ledger cannot be opened.
         """
         path = Path(folder)
         file = LedgerFile(path, sync, busy_timeout, warn or Log().warning, progress)
         try:
             return cls(path, file, busy_timeout)
-        except LedgerError:  # there is no thread to write in
+        except LedgerError:  # no thread could be started
             file.close()
             raise
 
     def record(self, events: Sequence[Event]) -> list[bool]:
-        """Record events, all or none, and wait until they are on the disk. False: that one was there before.
+        """Record events, all or none, and wait until they are on the disk.
 
-        Raises `OptionError` for an event that cannot be one, `LedgerError` when it could not be done.
+        Returns:
+            For each event whether it is new; False if one with its id was recorded before.
+
+        Raises:
+            OptionError: An event has a field of a wrong type or range.
+            LedgerError: The events could not be recorded.
         """
         rows = _rows(events)
         return (
@@ -97,8 +108,8 @@ class Ledger:
         )
 
     async def arecord(self, events: Sequence[Event]) -> list[bool]:
-        """As `record`; the event loop is free meanwhile. What is cancelled before its turn is not recorded."""
-        import asyncio  # costs those who do not await a quarter of the command's start
+        """Record events as `record` does; a call canceled before its write starts records none."""
+        import asyncio  # a quarter of the command's start-up time
 
         rows = _rows(events)
         if not rows:
@@ -107,38 +118,45 @@ class Ledger:
         return await asyncio.wrap_future(done)
 
     def describe(self, activities: Sequence[Activity], *, now_ms: int | None = None) -> None:
-        """Keep what the report calls them. Activities that are known already are replaced, others stay; of several with
-        one id the first counts.
+        """Store descriptions of activities for reports.
 
-        `shares_since_ms` is what the ledger knows, not the caller: the time (by default the clock's) when the shares were
-        found changed. Raises `LedgerError`.
+        An activity with a known id is replaced; other stored activities stay. Of several with one
+        id the first counts. The ledger sets `shares_since_ms` itself, to `now_ms` if the shares
+        differ from the stored ones.
+
+        Args:
+            activities: The descriptions.
+            now_ms: The time in epoch milliseconds; by default the clock's.
+
+        Raises:
+            LedgerError: The descriptions could not be stored.
         """
         at = int(time.time() * 1000) if now_ms is None else now_ms
         self._described = tuple(activities)
         self._writer.submit(lambda connection: _describe(connection, activities, at)).result()
 
     def _describe_again(self, connection: sqlite3.Connection) -> None:
-        """Give a file that takes the place of a removed one the names that reports show."""
+        """Store the descriptions in a file that replaces a removed one."""
         with connection:  # rolls back after an error
             connection.execute("BEGIN IMMEDIATE")
             _describe(connection, self._described, int(time.time() * 1000))
 
     def events(self) -> Iterator[Event]:
-        """All events of this moment, in the order in which they were recorded. Raises `LedgerError`."""
+        """Yield the events of a snapshot in the order of their recording. Raises `LedgerError`."""
         with self.reader() as reader:
             yield from reader.events()
 
     def activities(self) -> list[Activity]:
-        """What was described, the latest of each. Raises `LedgerError`."""
+        """Return the latest description of each activity. Raises `LedgerError`."""
         with self.reader() as reader:
             return reader.activities()
 
     def reader(self) -> Reader:
-        """The ledger of this moment. Raises `LedgerError`."""
+        """Return a snapshot of the ledger. Raises `LedgerError`."""
         return Reader.open(self.folder)
 
     def close(self) -> None:
-        """Write what waits, and let the file go. May be called twice."""
+        """Commit the waiting writes and close the file. Idempotent."""
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -154,35 +172,35 @@ _Row = tuple[object, ...]
 
 
 def _rows(events: Sequence[Event]) -> list[_Row]:
-    return [msgspec.structs.astuple(event) for event in checked(events)]
+    return [msgspec.structs.astuple(event) for event in validate_events(events)]
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
-    """Whether each was new."""
-    starts = range(0, len(rows), _MOST_TOGETHER)
-    return [new for at in starts for new in _insert_together(connection, rows[at : at + _MOST_TOGETHER])]
+    """Return for each row whether it is new."""
+    starts = range(0, len(rows), _MAX_ROWS)
+    return [new for at in starts for new in _insert_batch(connection, rows[at : at + _MAX_ROWS])]
 
 
-def _insert_together(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
+def _insert_batch(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
     now_ms = int(time.time() * 1000)
     values = [now_ms, *(value for row in rows for value in row)]
-    inserted = connection.execute(_insertion(len(rows)), values).rowcount
+    inserted = connection.execute(_insert_statement(len(rows)), values).rowcount
     if inserted == len(rows):
         return [True] * inserted
     latest = {key for (key,) in connection.execute(_LATEST, (inserted,))} if inserted else set()
-    return [_is_taken(latest, row[0]) for row in rows]
+    return [_discard(latest, row[0]) for row in rows]
 
 
-@lru_cache(maxsize=_MOST_TOGETHER)  # as the connection keeps what it prepared
-def _insertion(count: int) -> str:
-    """Return a statement whose first parameter is the time of recording, and whose others are the fields of each event."""
+@lru_cache(maxsize=_MAX_ROWS)  # the connection caches its prepared statements by their text
+def _insert_statement(count: int) -> str:
+    """Return a statement with the time of recording and the events' fields as parameters."""
     numbers = itertools.count(2)
     values = ", ".join(f"({', '.join(f'?{next(numbers)}' for _ in _FIELDS)}, ?1)" for _ in range(count))
     return f"INSERT INTO event ({_COLUMNS}, recorded_ms) VALUES {values} ON CONFLICT (id) DO NOTHING"
 
 
-def _is_taken(keys: set[object], key: object) -> bool:
-    """Whether it was among them; it is not afterwards."""
+def _discard(keys: set[object], key: object) -> bool:
+    """Remove a key from a set; return whether the set held it."""
     if key not in keys:
         return False
     keys.remove(key)
@@ -202,7 +220,7 @@ def _describe(connection: sqlite3.Connection, activities: Sequence[Activity], no
 
 
 def _shares_since(connection: sqlite3.Connection, activity: Activity, now_ms: int) -> int:
-    """0 for the first shares that are known: they may well be older than the ledger."""
+    """Return the time of the shares; 0 for the first ones, which can be older than the ledger."""
     row = connection.execute("SELECT shares_since_ms FROM activity WHERE id = ?", (activity.id,)).fetchone()
     if row is None:
         return 0

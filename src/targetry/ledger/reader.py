@@ -1,4 +1,4 @@
-"""Read access to a ledger: events, activities and sums of one moment, while other processes record."""
+"""Read access to a ledger: events, activities and sums of a snapshot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_reading
-from targetry.ledger.errors import translated
+from targetry.ledger.errors import translate_errors
 from targetry.ledger.event import Activity, Event, Experience
 from targetry.ledger.schema import FORMAT, is_event
 from targetry.ledger.sums import ActivitySums, Period, read_sums
@@ -59,14 +59,14 @@ class Reader:
 
     def events(self) -> Iterator[Event]:
         """Yield all events in the order of their recording. Raises `LedgerError`."""
-        with translated(self._path):
+        with translate_errors(self._path):
             for row in self._connection.execute(_EVENTS):
                 yield Event(*row)
 
     def activities(self) -> list[Activity]:
         """Return the latest description of each activity. Raises `LedgerError`."""
         run = self._connection.execute
-        with translated(self._path):
+        with translate_errors(self._path):
             return [
                 Activity(key, name, kind, tuple(Experience(*row) for row in run(EXPERIENCES, (key,))), since)
                 for key, name, kind, since in run(_ACTIVITIES).fetchall()
@@ -74,18 +74,18 @@ class Reader:
 
     @property
     def has_sums(self) -> bool:
-        """Whether the file holds sums; one of the first format holds events only. Raises `LedgerError`."""
-        with translated(self._path):
+        """Whether the file holds sums, unlike the first format. Raises `LedgerError`."""
+        with translate_errors(self._path):
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         return bool(version >= FORMAT)
 
     def sums(self) -> dict[str, ActivitySums]:
-        """Return the sums by activity id, in a time that does not depend on the number of events.
+        """Return the sums by activity id; the time does not depend on the number of events.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
-        with translated(self._path):
+        with translate_errors(self._path):
             return read_sums(self._connection)
 
     def period(self) -> Period | None:
@@ -94,14 +94,14 @@ class Reader:
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
-        with translated(self._path):
+        with translate_errors(self._path):
             first, last = self._connection.execute(_PERIOD).fetchone()
             (removed,) = self._connection.execute("SELECT removed FROM retention").fetchone()
         is_known = isinstance(first, int) and isinstance(last, int)
         return Period(first, last, removed) if is_known else None
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
+        """Close the file. Idempotent."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 

@@ -1,10 +1,11 @@
-"""Removal of the oldest events of a ledger, by their age and by the size of the file.
+"""Retention of a ledger: removes the oldest events, by their age and by the size of the file.
 
-A report covers the events that are kept: the sums become what they would be if the removed events had never been recorded.
-To that end all old events of a visitor are removed in one transaction, and the visitor's other events are counted again.
-Transactions are short and take their turn to write like any other, so a ledger can be pruned while events are recorded.
+The sums become those of the remaining events. For that, one transaction removes all old events of a
+visitor and counts the visitor's other events again. Transactions are short and take the write lock,
+so events can be recorded while a ledger is pruned.
 
-An event is as old as its own time says, but no younger than its recording: a time from outside may lie in the future.
+The age of an event is that of its own time or of its recording, whichever is earlier: a time from
+outside can lie in the future.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from targetry._runtime.logger import Log
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.errors import OptionError, TargetError
 from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
-from targetry.ledger.errors import NoLedgerError, translated
+from targetry.ledger.errors import missing_ledger, translate_errors
 from targetry.ledger.schema import COUNT_EVENTS
 from targetry.ledger.write_lock import WriteLock
 
@@ -36,20 +37,20 @@ MIN_BYTES: Final = 1_000_000
 _DAY_MS: Final = 86_400_000
 _MAX_DAYS: Final = 36_500
 _CHUNK: Final = 500
-"""Old events that one transaction looks at; it removes those, and the other old events of the same visitors."""
+"""Old events that one transaction selects; it also removes the visitors' other old events."""
 
 _CHECK_S: Final = 60.0
 _PAGES: Final = 500
-"""Free pages that are given back to the file system after each transaction."""
+"""Free pages that are returned to the file system after each transaction."""
 
-_CLAIM_NAME: Final = "ledger.pruning"
+_LOCK_NAME: Final = "ledger.pruning"
 _IS_OLD: Final = "min(timestamp_ms, ifnull(recorded_ms, timestamp_ms)) < ?"
 _IS_FIRST: Final = "seq < ?"
 _IN_CHUNK: Final = "visitor IN (SELECT visitor FROM temp.pruned_visitor)"
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """What to keep: events of the last `keep_days` days, and no more than make a file of `max_bytes` bytes."""
+    """Limits of a ledger: the age of its events in days, the size of its file in bytes."""
 
     keep_days: float | None = None
     max_bytes: int | None = None
@@ -58,17 +59,17 @@ class Retention(msgspec.Struct, frozen=True):
         return self.keep_days is not None or self.max_bytes is not None
 
     def check(self) -> None:
-        """Raise `OptionError` with the name of the command's option."""
+        """Check the ranges. Raises `OptionError` with the name of the command's option."""
         if self.keep_days is not None and not 0 < self.keep_days <= _MAX_DAYS:
             raise OptionError(
-                "keep_days", f"must be more than 0 and at most {_MAX_DAYS:,} days, not {self.keep_days:g}"
+                "keep_days", f"must be above 0 and at most {_MAX_DAYS:,} days, not {self.keep_days:g}"
             )
         if self.max_bytes is not None and self.max_bytes < MIN_BYTES:
             raise OptionError("max_size", f"must be at least 1 MB, not {self.max_bytes:,} bytes")
 
 
-class Pruned(msgspec.Struct, frozen=True):
-    """Events that were removed (or would be, about), and the bytes in use before and after."""
+class PruneResult(msgspec.Struct, frozen=True):
+    """Number of removed events, and the bytes in use before and after."""
 
     removed: int
     before_bytes: int
@@ -76,7 +77,7 @@ class Pruned(msgspec.Struct, frozen=True):
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of a size like `500MB`, `2GB`, `64 MiB` or `1000000`. Raises `ValueError`."""
+    """Return the bytes of a size like `500MB`, `2GB` or `64 MiB`. Raises `ValueError`."""
     number, unit = text.strip(), ""
     while number and not number[-1].isdigit():
         number, unit = number[:-1], number[-1] + unit
@@ -94,8 +95,12 @@ _UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10*
 }
 
 
-def estimate(folder: Path, retention: Retention, now_ms: int | None = None) -> Pruned:
-    """Return what `prune` would remove: exactly by age, about by size. Raises `LedgerError`."""
+def estimate(folder: Path, retention: Retention, now_ms: int | None = None) -> PruneResult:
+    """Return the expected result of `prune`: exact by age, approximate by size.
+
+    Raises:
+        LedgerError: The ledger cannot be opened.
+    """
     with _opened(folder) as (connection, _):
         before = _used_bytes(connection)
         (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
@@ -109,7 +114,7 @@ def estimate(folder: Path, retention: Retention, now_ms: int | None = None) -> P
         if retention.max_bytes is not None and after > retention.max_bytes:
             removed += int((events - removed) * (1 - retention.max_bytes / after))
             after = retention.max_bytes
-    return Pruned(removed, before, after)
+    return PruneResult(removed, before, after)
 
 
 def prune(
@@ -120,19 +125,19 @@ def prune(
     progress: Progress = no_progress,
     warn: Warn | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
-) -> Pruned:
-    """Remove the events that are not to be kept.
+) -> PruneResult:
+    """Remove the events beyond the limits.
 
     Args:
         folder: The folder of the ledger.
-        retention: What to keep.
-        now_ms: The present, epoch milliseconds; by default the clock's.
+        retention: The limits.
+        now_ms: The time in epoch milliseconds; by default the clock's.
         progress: Called with the number of events removed so far, and of those to remove.
         warn: Called if a damaged file is replaced; by default the message is logged.
-        is_stopped: Asked after each transaction whether to end early.
+        is_stopped: Called after each transaction; True ends the removal early.
 
     Raises:
-        LedgerError: The ledger cannot be opened or written to. What was removed until then stays removed.
+        LedgerError: The ledger cannot be opened or written to. Completed transactions stand.
     """
     removed = 0
     with _opened(folder, progress, warn) as (connection, pruning):
@@ -160,11 +165,11 @@ def prune(
             if not done:
                 break
         pruning.recount_orders(is_stopped)
-        return Pruned(removed, before, _used_bytes(connection))
+        return PruneResult(removed, before, _used_bytes(connection))
 
 
 class RetentionTask:
-    """Prunes a ledger every minute, as long as an edge runs. One of the processes that share the ledger does."""
+    """Prunes a ledger every minute while an edge runs, in one of the processes that share it."""
 
     def __init__(self, folder: str | os.PathLike[str], retention: Retention, log: logging.Logger) -> None:
         self._folder = Path(folder)
@@ -177,14 +182,14 @@ class RetentionTask:
         self._repeating.schedule(0)
 
     def close(self) -> None:
-        """End after the transaction that is under way."""
+        """End after the current transaction."""
         self._closed = True
         self._repeating.close(BUSY_S)
 
     def _step(self) -> float:
         try:
-            claim = FileLock(self._folder / _CLAIM_NAME)
-        except OSError:  # another process does it, or the folder is gone
+            claim = FileLock(self._folder / _LOCK_NAME)
+        except OSError:  # another process prunes it, or the folder was removed
             return _CHECK_S
         try:
             done = prune(
@@ -192,7 +197,7 @@ class RetentionTask:
             )
             if done.removed:
                 self._log.info(
-                    "%d events were removed from the ledger: older or more than is kept", done.removed
+                    "%d events were removed from the ledger: beyond --keep-days or --max-size", done.removed
                 )
         except TargetError as error:
             self._log.warning("the ledger could not be pruned: %s", error)
@@ -204,22 +209,22 @@ class RetentionTask:
 
 
 class _Pruning:
-    """The transactions, each of which takes its turn among those who write."""
+    """Transactions of one removal, each under the write lock."""
 
     def __init__(self, file: LedgerFile, lock: WriteLock) -> None:
         self._file = file
         self._lock = lock
 
     def remove(self, condition: str, limit: int) -> Iterator[int]:
-        """Remove the events for which a condition holds; yield the number after each transaction."""
+        """Remove the events that meet a condition; yield their number after each transaction."""
         start = 0
         while found := self._find(condition, limit, start):
             visitors, start = found
             yield self._write(partial(_remove, visitors=visitors, condition=condition, limit=limit))
 
     def recount_orders(self, is_stopped: Callable[[], bool]) -> None:
-        """Count orders again that were the second of their id, where the first is gone."""
-        with translated(self._file.path):
+        """Count the orders again whose earlier event with the same order id was removed."""
+        with translate_errors(self._file.path):
             orders = self._file.connection().execute("SELECT order_id FROM recount").fetchall()
         for (order_id,) in orders:
             last: int | None = 0
@@ -228,17 +233,18 @@ class _Pruning:
 
     def _find(self, condition: str, limit: int, start: int) -> tuple[list[object], int] | None:
         query = f"SELECT seq, visitor FROM event WHERE seq >= ? AND {condition} ORDER BY seq LIMIT {_CHUNK}"
-        with translated(self._file.path):
+        with translate_errors(self._file.path):
             rows = self._file.connection().execute(query, (start, limit)).fetchall()
         return (list(dict.fromkeys(visitor for _, visitor in rows)), rows[-1][0] + 1) if rows else None
 
     def _write(self, write: Callable[[sqlite3.Connection], _T]) -> _T:
-        with self._lock.hold(), translated(self._file.path):
+        with self._lock.hold(), translate_errors(self._file.path):
             connection = self._file.connection()
             with connection:  # rolls back after an error
                 connection.execute("BEGIN IMMEDIATE")
                 result = write(connection)
-            connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")  # `execute` stops after one page
+            # `execute` would stop after one page.
+            connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
             self._file.check()
         return result
 
@@ -260,7 +266,7 @@ def _remove(connection: sqlite3.Connection, visitors: list[object], condition: s
 
 
 def _recount(connection: sqlite3.Connection, order_id: str, after: int) -> int | None:
-    """Count some of the orders of an id; return the number of the last one, or None if there are no more."""
+    """Count a chunk of the orders of an id; return the last `seq`, None if there are no more."""
     rows = connection.execute(
         f"SELECT seq FROM event WHERE order_id = ? AND seq > ? ORDER BY seq LIMIT {_CHUNK}", (order_id, after)
     ).fetchall()
@@ -280,11 +286,11 @@ def _opened(
     folder: Path, progress: Progress = no_progress, warn: Warn | None = None
 ) -> Iterator[tuple[sqlite3.Connection, _Pruning]]:
     if not (folder / FILE_NAME).is_file():
-        raise NoLedgerError("missing", f"there is no ledger in {folder}")
+        raise missing_ledger(folder)
     file = LedgerFile(folder, "FULL", BUSY_S, warn or Log().warning, progress)
     lock = WriteLock(folder, BUSY_S)
     try:
-        with translated(file.path):
+        with translate_errors(file.path):
             connection = file.connection()
             connection.execute("CREATE TEMP TABLE IF NOT EXISTS pruned_visitor (visitor PRIMARY KEY)")
             yield connection, _Pruning(file, lock)
@@ -298,7 +304,7 @@ def _cutoff(keep_days: float, now_ms: int | None) -> int:
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:
-    """Return the size of the file without its free pages, which the next events use."""
+    """Return the size of the file without its free pages, which new events use."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_count", "freelist_count", "page_size")
@@ -307,7 +313,7 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _first_to_keep(connection: sqlite3.Connection, max_bytes: int) -> int:
-    """Return the number of the first event to keep, such that about `max_bytes` are in use; 0 if all are kept."""
+    """Return the `seq` from which on events fill about `max_bytes`; 0 if all events can stay."""
     used = _used_bytes(connection)
     if used <= max_bytes:
         return 0

@@ -1,15 +1,17 @@
-"""Tables of the ledger, and the triggers that keep the sums of its reports up to date.
+"""Tables of a ledger, and the triggers that keep its sums up to date.
 
-Triggers count each event in the transaction that inserts it, whichever program does. They work in three steps:
+Triggers count each event in the transaction that inserts it, in any program. They have three steps:
 
-- An event changes the row of its visitor and activity in `participation` (first impression, last click).
-- An order becomes a row of `purchase` in each activity that it counts for. Of orders with one id the earliest is kept.
+- An event changes the row of its visitor and activity in `participation`: first impression, last
+  click.
+- An order becomes a row of `purchase` in each activity that it counts for; of orders with one id
+  the earliest.
 - Each change of these rows changes the sums: `experience_sum` and `activity_sum`.
 
-Rows that are no events are not counted. No statement fails on a value that another program has written: amounts that
-cannot be added up exactly are counted as unusable.
+Rows that are no events are not counted. No statement fails on a value that another program has
+written: amounts that cannot be added exactly count as unusable.
 
-`counted_event` is a view that counts what is inserted into it, for events that are in the file already.
+`counted_event` is a view whose insert triggers count an event that is in the file already.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ FORMAT: Final = 2
 APPLICATION: Final = 0x54524759  # distinguishes our files from those of other programs
 
 MICROS: Final = 1_000_000
-"""Fractions of the currency in which order totals are added up; `units` and `micros` are the two parts of a sum."""
+"""Fractions of a currency unit in which totals are added; a sum has `units` and `micros`."""
 
 FIRST_FORMAT: Final = (
     """
@@ -44,14 +46,14 @@ FIRST_FORMAT: Final = (
     )
     """,
 )
-"""Tables as the first version of the ledger made them."""
+"""Statements for the tables of the first format."""
 
 UPGRADE: Final = ("ALTER TABLE event ADD COLUMN recorded_ms INTEGER",)
-"""Changes of these tables for the second version. `recorded_ms` is NULL for rows from before, and of other programs."""
+"""Statements for the second format; `recorded_ms` is NULL in rows of the first format."""
 
 
 def is_event(row: str = "", *, has_location: bool = False) -> str:
-    """Return the SQL condition for a row that `Ledger.record` could have written; `row` is a prefix like `NEW.`."""
+    """Return the SQL condition for a row that is a valid event; `row` is a prefix like `NEW.`."""
     names = [
         "id",
         "visitor",
@@ -68,7 +70,7 @@ def is_event(row: str = "", *, has_location: bool = False) -> str:
 
 _COUNTED: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total"
 COUNT_EVENTS: Final = f"INSERT INTO counted_event ({_COUNTED}) SELECT {_COUNTED} FROM event"
-"""Counts events of the file; to be followed by a condition."""
+"""Statement that counts events of the file; a condition has to follow."""
 
 _IS_IMPRESSION: Final = "{row}kind IN ('impression', 'display') AND {row}activity_id != '' AND {row}experience_id != '' AND {valid}"
 
@@ -81,13 +83,13 @@ COUNT_IMPRESSIONS: Final = f"""
     INSERT INTO experience_sum (activity_id, experience_id, impressions)
     SELECT activity_id, experience_id, count(*) FROM event WHERE {_is_impression("")} GROUP BY activity_id, experience_id
     """
-"""Counts the impressions of the file, into sums that are still empty."""
+"""Statement that counts the impressions of the file, for empty sums."""
 
 _IS_USABLE: Final = f"(typeof({{total}}) IN ('real', 'integer') AND abs({{total}}) <= {MAX_ORDER_TOTAL})"
 
 
 def _purchase(row: str, activity_id: str) -> str:
-    """Return the SQL for the columns of a purchase that an order makes in an activity."""
+    """Return the SQL for the columns of an order's purchase in an activity."""
     total = f"{row}order_total"
     usable = _IS_USABLE.format(total=total)
     micros = f"CASE WHEN {usable} THEN CAST(round({total} * {MICROS}.0) AS INTEGER) ELSE 0 END"
@@ -110,7 +112,7 @@ _OR_EARLIER: Final = """
 
 
 def _add_purchases_of_visitor(condition: str) -> str:
-    """Return the SQL that has the orders of no activity count for an activity that their visitor enters."""
+    """Return the SQL that counts a visitor's orders without activity for a new activity."""
     return f"""
     {_ADD_PURCHASE}
     SELECT {_purchase("event.", "NEW.activity_id")} FROM event
@@ -149,7 +151,7 @@ def _contribution(row: str) -> str:
 
 
 def _add_to_sums(row: str, sign: str) -> str:
-    """Return the SQL that adds a participation to the sums, or subtracts it. The order of such steps is of no matter."""
+    """Return the SQL that adds a participation to the sums or subtracts it, in any order."""
     converted, outside = _HAS_CONVERTED.format(row=row), _IS_OUTSIDE.format(row=row)
     return f"""
     INSERT INTO experience_sum (activity_id, experience_id, visitors, entered, conversions, orders, units, micros, unusable)
@@ -168,7 +170,7 @@ def _add_to_sums(row: str, sign: str) -> str:
 
 
 def _add_to_participation(row: str) -> str:
-    """Return the SQL that has a purchase count for its visitor."""
+    """Return the SQL that adds a purchase to the participation of its visitor."""
     return f"""
     INSERT INTO participation (visitor, activity_id) SELECT {row}visitor, {row}activity_id WHERE {row}is_bound
     ON CONFLICT (visitor, activity_id) DO NOTHING;
@@ -190,14 +192,14 @@ def _subtract_from_participation(row: str) -> str:
 
 
 def _change_of_orders(row: str, sign: str) -> str:
-    """Return the SQL assignments for an order, which counts from the first impression on."""
+    """Return the SQL assignments for an order, which counts if it follows the first impression."""
     counts = f"ifnull({row}at_ms >= first_ms, 0)"
     values = {"orders": "1", **{name: f"{row}{name}" for name in ("units", "micros", "unusable")}}
     return ", ".join(f"{name} = {name} {sign} {value} * {counts}" for name, value in values.items())
 
 
 def _orders_between(first: str, end: str) -> str:
-    """Return the SQL assignments for the purchases of a participation from one time up to another, or without an end."""
+    """Return the SQL assignments for the purchases of a period, open-ended if `end` is NULL."""
     found = (
         f"FROM purchase WHERE visitor = NEW.visitor AND activity_id = NEW.activity_id "
         f"AND at_ms >= {first} AND ({end} IS NULL OR at_ms < {end})"
@@ -207,6 +209,7 @@ def _orders_between(first: str, end: str) -> str:
 
 
 def _recount_entered(row: str) -> str:
+    """Return the SQL that counts the visitors since the last change of the shares."""
     return f"""
     UPDATE experience_sum SET entered = (
         SELECT count(*) FROM participation AS one
@@ -315,7 +318,7 @@ SUMS: Final = (
         {_add_purchases_of_visitor("true")}
     END
     """,
-    # Orders between the new and the old first impression count from now on.
+    # Orders between the new and the old first impression become part of the sums.
     f"""
     CREATE TRIGGER enter_earlier AFTER UPDATE OF first_ms ON participation WHEN OLD.first_ms IS NOT NEW.first_ms BEGIN
         UPDATE participation SET {_orders_between("NEW.first_ms", "OLD.first_ms")}
@@ -369,4 +372,4 @@ SUMS: Final = (
     END
     """,
 )
-"""What the second version has besides: sums, indexes and triggers."""
+"""Statements for the sums, indexes and triggers of the second format."""

@@ -2,11 +2,12 @@
 
 The triggers of `schema` keep the sums up to date by these definitions:
 
-- A visitor belongs to the experience of the first impression, so that the split stays as random as it was. An impression
-  is content that was returned (`impression`) or displayed (`display`).
-- A visitor converts with a click or an order at or after the first impression of the activity, at most once.
-- An order counts once for an activity, by its order id: reloading a confirmation page makes no second order. An order
-  without an activity counts for every activity of its visitor, as in Target.
+- A visitor belongs to the experience of the first impression, so that the split stays random. An
+  impression is content that was returned (`impression`) or displayed (`display`).
+- A visitor converts with a click or an order at or after the first impression of the activity, at
+  most once.
+- An order counts once for an activity, by its order id: reloading a confirmation page makes no
+  second order. An order without an activity counts for every activity of its visitor, as in Target.
 
 The sums do not depend on the order of the events.
 """
@@ -34,8 +35,9 @@ _MAX_COUNT: Final = 2**53
 class ExperienceSums(msgspec.Struct):
     """Sums of an experience.
 
-    `entered` counts the visitors whose first impression is not older than the activity's current shares. `unusable_totals`
-    counts the orders whose total is not in `revenue`, because it is not a number or is out of range.
+    `entered` counts the visitors whose first impression is not older than the activity's current
+    shares. `unusable_totals` counts the orders whose total is not in `revenue`, because it is not a
+    number or is out of range.
     """
 
     visitors: int = 0
@@ -50,8 +52,8 @@ class ExperienceSums(msgspec.Struct):
 class ActivitySums:
     """Sums of an activity.
 
-    `switched` counts the visitors with impressions of several experiences, `outside` those with a click or an order, but
-    none at or after an impression. Visitors who are `outside` are in no other sum.
+    `switched` counts the visitors with impressions of several experiences, `outside` those with a
+    click or an order but none at or after an impression. Visitors `outside` are in no other sum.
     """
 
     def __init__(self) -> None:
@@ -60,7 +62,7 @@ class ActivitySums:
 
 
 class Period(msgspec.Struct, frozen=True, rename="camel"):
-    """Times of the first and the last event that a ledger holds (epoch ms), and the number of events removed from it."""
+    """Times of a ledger's first and last event (epoch ms), and the number of removed events."""
 
     from_ms: int
     to_ms: int
@@ -68,7 +70,11 @@ class Period(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read_sums(connection: sqlite3.Connection) -> dict[str, ActivitySums]:
-    """Return the sums in a database of the current format, by activity id. Raises `sqlite3.Error`."""
+    """Return the sums in a database of the current format, by activity id.
+
+    Raises:
+        sqlite3.Error: The database cannot be read.
+    """
     found: defaultdict[str, ActivitySums] = defaultdict(ActivitySums)
     for activity_id, experience_id, *numbers in connection.execute(_EXPERIENCES):
         impressions, visitors, entered, conversions, orders, units, micros, unusable = map(_whole, numbers)
@@ -87,7 +93,7 @@ def read_sums(connection: sqlite3.Connection) -> dict[str, ActivitySums]:
 
 
 def _whole(value: object) -> int:
-    """Return a number within the bounds of a count; 0 for a value that the triggers cannot have written."""
+    """Return a number within the bounds of a count; 0 for a value that no trigger writes."""
     return (
         max(-_MAX_COUNT, min(_MAX_COUNT, int(value)))
         if isinstance(value, int | float) and value == value

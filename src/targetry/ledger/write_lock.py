@@ -1,8 +1,8 @@
 """Cross-process write lock of a ledger.
 
-SQLite admits one writer at a time, and lets others retry after pauses of up to 0.1 s, so a busy process starves the
-others. Measured with four processes that record all the time, two processor cores: the slowest of some 2,000 commits
-took 1.04 s with SQLite's own lock only, 0.1 s with this one.
+SQLite admits one writer at a time, and lets others retry after pauses of up to 0.1 s, so a busy
+process starves the others. Measured with four processes that record all the time on two processor
+cores: the slowest of some 2,000 commits took 1.04 s with SQLite's lock only, 0.1 s with this lock.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class WriteLock:
                 lock.release()
 
     def remove_file(self) -> None:
-        """Remove the lock file. Processes that hold or await it meanwhile are left to SQLite's own lock."""
+        """Remove the lock file. Processes that use it meanwhile are left to SQLite's own lock."""
         with contextlib.suppress(OSError):
             self._path.unlink()
 
     def _acquire(self) -> FileLock | None:
-        """Return the lock; None where no file can be made, so that SQLite reports the reason, like a full disk."""
+        """Return the lock; None if no file can be created, so that SQLite reports the reason."""
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
@@ -51,7 +51,7 @@ class WriteLock:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise LedgerError(
-                        LOCKED, f"the ledger in {self._path.parent}: another process holds {_NAME}"
+                        LOCKED, f"the ledger in {self._path.parent}: another process holds {_NAME}; try again"
                     ) from None
                 time.sleep(_PAUSE_S)
             except FileNotFoundError:

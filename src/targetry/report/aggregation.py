@@ -1,4 +1,4 @@
-"""Aggregation of events that are in no ledger into the sums of each experience, as `ledger.sums` defines them."""
+"""Aggregation of a list of events into the sums that `ledger.sums` defines."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ _DESCRIBE: Final = "INSERT OR IGNORE INTO activity (id, shares_since_ms) VALUES 
 
 
 def aggregate(events: Iterable[Event], activities: Sequence[Activity] = ()) -> dict[str, ActivitySums]:
-    """Return the sums of events by activity id; each event is given once, in any order.
+    """Return the sums of events by activity id.
 
-    The events go through a temporary database with the ledger's triggers, which SQLite moves to the disk when it becomes large.
+    The events pass through a temporary database with the ledger's triggers; SQLite moves it to the
+    disk when it becomes large.
+
+    Args:
+        events: Each event once, in any order.
+        activities: Descriptions, whose `shares_since_ms` counts.
     """
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
         for statement in (*FIRST_FORMAT, *UPGRADE, *SUMS):

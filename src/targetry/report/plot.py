@@ -1,4 +1,4 @@
-"""A report as a picture: for each activity the rates of its experiences, with their intervals."""
+"""Plot of a report: for each activity the rates of its experiences with their intervals."""
 
 from __future__ import annotations
 
@@ -12,30 +12,35 @@ from targetry.errors import TargetError
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 
 SUFFIXES: Final = (".png", ".svg")
-MOST_ACTIVITIES: Final = 20
-_MOST_LETTERS: Final = 40
+MAX_ACTIVITIES: Final = 20
+_MAX_CHARACTERS: Final = 40
 _WIDTH, _HEAD, _ROW = 8.0, 1.0, 0.34  # inches
 _CONTROL, _OTHER, _FAINT = "#6b7280", "#2563eb", "#9ca3af"
-# Text stays text in an SVG, and names that hold a `$` are no formulas.
+# Text stays text in an SVG, and a `$` in a name does not start a formula.
 _STYLE: Final = {"svg.fonttype": "none", "svg.hashsalt": "targetry", "text.parse_math": False, "font.size": 9}
 
 
 class PlotError(TargetError):
-    """The picture cannot be made; the text says why."""
+    """A plot cannot be drawn; the message has the reason."""
 
 
-def plotted(report: Report) -> list[ActivityReport]:
-    """The activities that a picture shows: of those with visitors the most visited, in the report's order."""
+def plotted_activities(report: Report) -> list[ActivityReport]:
+    """Return the most visited activities, at most `MAX_ACTIVITIES`, in the report's order."""
     visited = [activity for activity in report.activities if activity.visitors]
-    most = sorted(visited, key=lambda activity: -activity.visitors)[:MOST_ACTIVITIES]
+    most = sorted(visited, key=lambda activity: -activity.visitors)[:MAX_ACTIVITIES]
     return [activity for activity in visited if activity in most]
 
 
 def write_plot(report: Report, path: Path) -> None:
-    """Draw into a `.png` or `.svg`. Raises `PlotError`, or `MissingExtraError` when matplotlib is missing."""
+    """Draw a report into a `.png` or `.svg` file.
+
+    Raises:
+        PlotError: The suffix is wrong, no activity has visitors, or the file cannot be written.
+        MissingExtraError: The extra `report` is not installed.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise PlotError(f"{path}: a plot is written to a file whose name ends in {' or '.join(SUFFIXES)}")
-    activities = plotted(report)
+    activities = plotted_activities(report)
     if not activities:
         raise PlotError("there is nothing to plot: no activity has visitors yet")
     try:
@@ -50,9 +55,8 @@ def _picture(activities: list[ActivityReport], kind: str) -> bytes:
         from matplotlib.figure import Figure
     out = io.BytesIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]  # its keys are literals there
-        warnings.filterwarnings(
-            "ignore", message="Glyph"
-        )  # a name in a script that the font lacks: shown as boxes
+        # Characters that the font lacks are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph")
         heights = [_HEAD + _ROW * len(_shown(activity)) for activity in activities]
         figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
         panels = figure.subplots(len(activities), squeeze=False, height_ratios=heights)
@@ -71,7 +75,7 @@ def _draw(panel: Any, activity: ActivityReport) -> None:
     panel.set_ylim(len(shown) - 0.5, -0.5)
     panel.set_xlim(left=0)
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %")
-    panel.set_title(_shortened(activity.name or f"activity {activity.id}"), loc="left", weight="bold")
+    panel.set_title(_truncate(activity.name or f"activity {activity.id}"), loc="left", weight="bold")
     panel.set_xlabel("visitors who converted, with 95 % interval", color=_CONTROL)
     panel.grid(axis="x", alpha=0.3)
     panel.spines[["top", "right"]].set_visible(False)
@@ -80,10 +84,10 @@ def _draw(panel: Any, activity: ActivityReport) -> None:
 def _draw_rate(panel: Any, row: int, one: ExperienceReport, *, is_control: bool) -> None:
     assert one.rate is not None
     value, interval = 100 * one.rate.value, one.rate.interval
-    colour = _CONTROL if is_control else _OTHER
+    color = _CONTROL if is_control else _OTHER
     ends = [[max(0.0, value - 100 * interval.low)], [max(0.0, 100 * interval.high - value)]]
     panel.errorbar(
-        value, row, xerr=ends, fmt="o", color=colour, capsize=4, linewidth=2, markersize=6, clip_on=False
+        value, row, xerr=ends, fmt="o", color=color, capsize=4, linewidth=2, markersize=6, clip_on=False
     )
     if is_control:
         panel.axvline(value, color=_FAINT, linewidth=1, linestyle="--", zorder=0)
@@ -94,9 +98,9 @@ def _shown(activity: ActivityReport) -> list[ExperienceReport]:
 
 
 def _label(one: ExperienceReport) -> str:
-    return f"{_shortened(one.name or f'experience {one.id}')}\n{one.conversions:,} of {one.visitors:,}"
+    return f"{_truncate(one.name or f'experience {one.id}')}\n{one.conversions:,} of {one.visitors:,}"
 
 
-def _shortened(text: str) -> str:
+def _truncate(text: str) -> str:
     text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"

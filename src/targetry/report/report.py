@@ -1,4 +1,4 @@
-"""What came of each activity: its experiences with their rates, lifts and the check of the split, from events alone."""
+"""Report on activities: visitors, conversion rates, lifts and split check of their experiences."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ _TARGETED = "landing"
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """Conversions per visitor, with its interval."""
+    """Conversion rate, conversions per visitor, with its confidence interval."""
 
     value: float
     interval: Interval
 
 
 class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
-    """`visitors` first saw this experience; `impressions` are those of it, whoever had them. See `ledger.sums`.
+    """Figures of an experience, as `ledger.sums` defines them.
 
-    `revenue` leaves out `unusable_totals`: order totals that are not a number or are beyond `MAX_ORDER_TOTAL`.
-
-    `share` is percent, as asked for. `rate` is None without visitors; `lift` for the control, for an experience that nothing
-    can be said of yet, and in an activity whose experiences have audiences of their own.
+    `visitors` are those whose first impression is of this experience; `impressions` are of any
+    visitor. `share` is the allocated percentage. `rate` is None without visitors. `lift` is None
+    for the control, without visitors or control conversions, and in an activity whose experiences
+    have audiences of their own. `revenue` does not include the `unusable_totals`, order totals that
+    are not a number or exceed `MAX_ORDER_TOTAL`.
     """
 
     id: str
@@ -56,11 +57,12 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
-    """The first experience is the control. Figures of the activity are the sums of its experiences.
+    """Figures of an activity: the sums of its experiences, of which the first is the control.
 
-    `switched`: visitors who saw more than one experience. `outside`: visitors who clicked or ordered but not after an
-    impression; no other figure holds them. `sample_ratio` is None where no split was asked for or it cannot be told;
-    it is of visitors who came since `shares_since_ms`, when the shares were last changed.
+    `switched` counts the visitors with impressions of several experiences, `outside` those with a
+    click or an order but no earlier impression, who are in no other figure. `sample_ratio` covers
+    the visitors since `shares_since_ms`, the last change of the shares; it is None for an activity
+    without a split or with too few visitors.
     """
 
     id: str
@@ -80,9 +82,10 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel"):
-    """`confidence` is that of all intervals. Activities are in the order in which they were described.
+    """Report on activities in the order of their descriptions.
 
-    `period` is None for a report on events that are in no ledger, or none at all.
+    `confidence` applies to all intervals.
+    `period` is None for a report on a list of events, and for a ledger without events.
     """
 
     confidence: float
@@ -95,7 +98,7 @@ def make_report(events: Iterable[Event], activities: Sequence[Activity] = ()) ->
 
     Args:
         events: Each event once, in any order.
-        activities: Names and shares to report; of several with one id the last counts.
+        activities: Descriptions; of several with one id the last counts.
 
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
@@ -104,7 +107,7 @@ def make_report(events: Iterable[Event], activities: Sequence[Activity] = ()) ->
 
 
 def report_on_ledger(reader: Reader) -> Report:
-    """Report on a ledger: from its sums, or from its events if a file of the first format has no sums.
+    """Report on a ledger: from its sums, or from its events in a file of the first format.
 
     Raises:
         LedgerError: The ledger cannot be read.
@@ -150,7 +153,7 @@ _Row = tuple[Experience, ExperienceSums]
 
 
 def _rows(activity: Activity, count: ActivitySums) -> Iterator[_Row]:
-    """The described experiences in their order, then those that only events know."""
+    """Yield the described experiences in their order, then the others."""
     described = {one.id: one for one in activity.experiences}
     others = sorted(count.experiences.keys() - described.keys(), key=id_sort_key)
     for one in (*described.values(), *map(Experience, others)):
@@ -185,7 +188,7 @@ def _sample(count: ExperienceSums) -> Sample | None:
 
 
 def _sample_ratio(rows: list[_Row]) -> SampleRatio | None:
-    """None also when visitors came to an experience that has no share now: the shares are not those they came by."""
+    """Check the split; return None also if an experience without a share has visitors."""
     compared = [(one.share, count.entered) for one, count in rows if one.share or count.entered]
     shares = [share for share, _ in compared if share]
     if len(shares) < len(compared):

@@ -1,13 +1,15 @@
-"""How sure a report can be: intervals, comparisons and the check of the split, as textbooks have them, by SciPy.
+"""Statistics of a report: confidence intervals, lift, significance tests, sample ratio check.
 
-- A rate has Wilson's interval (Wilson 1927), which stays within 0..1 and holds for few visitors too.
-- A lift is the ratio of two rates less one; its interval is Katz's on the logarithm (Katz et al. 1978).
-- Its p-value, two-sided, is that of Pearson's chi-square test without correction, or of Fisher's exact test
-  where fewer than five conversions, or five visitors without one, would be expected in a group.
-- The split is checked by a chi-square test of the visitors against the shares asked for.
+- A rate has Wilson's interval (Wilson 1927), which stays within 0..1 and is valid for few visitors.
+- A lift is the ratio of two rates less one; its interval is Katz's on the logarithm (Katz et al.
+  1978).
+- Its two-sided p-value is that of Pearson's chi-square test without correction, or of Fisher's
+  exact test if a group has an expectation below five conversions or five visitors without one.
+- The split is checked by a chi-square test of the visitors against the allocated shares.
 
-All of it is for one look at the end: who looks every day and stops when he likes the number will be wrong more often than
-the p-value says. Comparisons of several experiences are not corrected for their number.
+The figures are valid for one look at the end of a test. Repeated looks that end a test at a good
+number are wrong more often than the p-value says. Comparisons of several experiences are not
+corrected for their number.
 """
 
 from __future__ import annotations
@@ -21,20 +23,22 @@ import msgspec
 from targetry._runtime.lazy_import import importing_extra
 
 CONFIDENCE: Final = 0.95
-MISMATCH_BELOW: Final = 0.001  # of the split's p-value: so low that chance is the less likely explanation
+MISMATCH_BELOW: Final = 0.001  # p-value of the split below which chance is an unlikely explanation
 _FEW: Final = 5
-_ALIKE: Final = 1e-7  # relative difference of probabilities that are equal but for rounding
+_TOLERANCE: Final = 1e-7  # relative difference of probabilities that differ by rounding only
 
 
 class Interval(msgspec.Struct, frozen=True):
+    """Confidence interval."""
+
     low: float
     high: float
 
 
 class Lift(msgspec.Struct, frozen=True, rename="camel"):
-    """Against the control: 0.1 is 10 % more. `interval` is None where one of the two had no conversion.
+    """Relative difference to the control's rate; a `value` of 0.1 is 10 % more.
 
-    `test` is `chi-square` or `fisher`.
+    `interval` is None without conversions. `test` is `chi-square` or `fisher`.
     """
 
     value: float
@@ -44,7 +48,7 @@ class Lift(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SampleRatio(msgspec.Struct, frozen=True, rename="camel"):
-    """Whether visitors were split as asked: `expected` are the visitors that each experience should have had."""
+    """Check of a split: observed visitors of each experience, and those expected by the shares."""
 
     observed: list[int]
     expected: list[float]
@@ -54,29 +58,29 @@ class SampleRatio(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """Visitors of an experience, and how many of them converted."""
+    """Number of an experience's visitors, and of those who converted."""
 
     conversions: int
     visitors: int
 
     @property
     def rate(self) -> float:
+        """Conversions per visitor."""
         return self.conversions / self.visitors
 
 
 def rate_interval(sample: Sample) -> Interval:
-    """Wilson's interval of the rate. Raises `MissingExtraError`."""
+    """Return Wilson's interval of the rate. Raises `MissingExtraError`."""
     z, n = _z(), sample.visitors
     center = sample.rate + z * z / (2 * n)
     half = z * math.sqrt(sample.rate * (1 - sample.rate) / n + z * z / (4 * n * n))
     low, high = ((center + side * half) / (1 + z * z / n) for side in (-1, 1))
-    return Interval(
-        min(max(0.0, low), sample.rate), max(min(1.0, high), sample.rate)
-    )  # rounding may leave the rate out
+    # Rounding can leave the rate outside.
+    return Interval(min(max(0.0, low), sample.rate), max(min(1.0, high), sample.rate))
 
 
 def lift(sample: Sample, control: Sample) -> Lift | None:
-    """None where the control has no conversion, so that nothing can be a multiple of it. Raises `MissingExtraError`."""
+    """Return the lift; None if the control has no conversion. Raises `MissingExtraError`."""
     if not control.conversions:
         return None
     p_value, test = _p_value(sample, control)
@@ -84,9 +88,17 @@ def lift(sample: Sample, control: Sample) -> Lift | None:
 
 
 def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRatio | None:
-    """None where there is nothing to compare: fewer than two experiences, no visitor, or a share too small to expect one.
+    """Check the split of visitors.
 
-    Shares may have any sum, since not all visitors need to take part; all are above 0. Raises `MissingExtraError`.
+    Args:
+        observed: The visitors of each experience.
+        shares: The share of each experience, above 0; their sum is arbitrary.
+
+    Returns:
+        The check, or None for fewer than two experiences, no visitors, or an expectation of 0.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed.
     """
     total, whole = sum(observed), math.fsum(shares)
     if len(observed) < 2 or not total or not all(total * share / whole for share in shares):
@@ -111,7 +123,7 @@ def _lift_interval(sample: Sample, control: Sample) -> Interval | None:
 def _p_value(sample: Sample, control: Sample) -> tuple[float, str]:
     table = [[one.conversions, one.visitors - one.conversions] for one in (sample, control)]
     columns = [sum(row[column] for row in table) for column in (0, 1)]
-    if not columns[1]:  # everybody converted
+    if not columns[1]:  # all visitors converted
         return 1.0, "fisher"
     rows = (sample.visitors, control.visitors)
     least = min(columns) * min(rows) / sum(columns)
@@ -123,18 +135,19 @@ def _p_value(sample: Sample, control: Sample) -> tuple[float, str]:
 
 
 def _fisher_p_value(conversions: int, rows: tuple[int, int], column: int) -> float:
-    """Probability of the tables with these margins that are as likely as the one observed, or less.
+    """Return the probability of the tables with these margins that are at most as likely.
 
-    `rows` are the visitors of both groups, `conversions` those of the first, `column` those of both.
+    `rows` are the visitors of both groups, `conversions` those of the first group, `column` those
+    of both.
     """
     first, last = max(0, column - rows[1]), min(rows[0], column)
-    logs = [0.0]  # of the probabilities, but for a factor
+    logs = [0.0]  # logarithms of the probabilities, up to a constant
     for k in range(first, last):
         ratio = (rows[0] - k) * (column - k) / ((k + 1) * (rows[1] - column + k + 1))
         logs.append(logs[-1] + math.log(ratio))
     most = max(logs)
     weights = [math.exp(one - most) for one in logs]
-    limit = weights[conversions - first] * (1 + _ALIKE)
+    limit = weights[conversions - first] * (1 + _TOLERANCE)
     return min(1.0, math.fsum(weight for weight in weights if weight <= limit) / math.fsum(weights))
 
 
@@ -143,11 +156,12 @@ def _chi_square_p_value(statistic: float, degrees: int) -> float:
 
 
 def _z() -> float:
-    """Quantile of the normal distribution for two-sided intervals."""
+    """Return the quantile of the normal distribution for two-sided intervals."""
     return float(_special().ndtri((1 + CONFIDENCE) / 2))
 
 
 def _special() -> Any:
     with importing_extra("report"):
-        from scipy import special  # type: ignore[import-untyped]  # in a tenth of the time that scipy.stats takes
+        # A tenth of the import time of scipy.stats.
+        from scipy import special  # type: ignore[import-untyped]
     return special

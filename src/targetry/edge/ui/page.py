@@ -49,7 +49,7 @@ from targetry.humanize.figures import (
 )
 from targetry.humanize.text import truncate_text
 from targetry.ledger.errors import LedgerError
-from targetry.report.plot import MOST_ACTIVITIES, PlotError, plotted
+from targetry.report.plot import MAX_ACTIVITIES, PlotError, plotted_activities
 
 _T = TypeVar("_T")
 
@@ -144,10 +144,10 @@ class Dashboard:
             latest=seen[0].number if seen else 0,
             capacity=self._history.capacity,
             shown=shown,
-            is_plotted=shown is not None and bool(plotted(shown.report)),
+            is_plotted=shown is not None and bool(plotted_activities(shown.report)),
             problem=problem,
             example=_example(url, served[0]) if served and not seen else "",
-            most_reported=MOST_ACTIVITIES,
+            most_reported=MAX_ACTIVITIES,
             colours=COLOURS,
         )
 

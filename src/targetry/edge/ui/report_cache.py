@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from targetry.ledger.ledger import Ledger
-from targetry.report.plot import plotted, write_plot
+from targetry.report.plot import plotted_activities, write_plot
 from targetry.report.report import Report, report_on_ledger
 
 _SHORTEST_S: Final = 2.0
@@ -66,7 +66,7 @@ class ReportCache:
 
 
 def _drawn(report: Report) -> bytes | None:
-    if not plotted(report):
+    if not plotted_activities(report):
         return None
     with tempfile.TemporaryDirectory(prefix="targetry-") as folder:
         path = Path(folder) / "rates.svg"
