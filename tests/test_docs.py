@@ -33,7 +33,7 @@ def test_a_reference_page_is_what_the_generator_writes(name: str) -> None:
 
 def snippets() -> list[tuple[str, str]]:
     """Return the snippets that run alone; tests/dropin/test_migrating.py runs the others."""
-    pages = ("README.md", "docs/edge.md")
+    pages = ("README.md", "docs/edge.md", "docs/offers.md")
     return [(page, code) for page in pages for code in SNIPPET.findall((ROOT / page).read_text("utf-8"))]
 
 

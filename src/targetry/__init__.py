@@ -9,10 +9,11 @@ from targetry._client.call_options import CallbackOptions, OfferOptions
 from targetry._client.flag_evaluator import FlagDetails
 from targetry._client.options import ClientOptions
 from targetry._client.sync_client import TargetClient
-from targetry._client.visitor_decisions import Activity, Decision, Experience, PreparedVisitor
+from targetry._client.visitor_decisions import Decision, PreparedVisitor
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
-from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.delivery.envelope import ResponseMeta, TargetDeliveryResponse
+from targetry.delivery.offers import Activity, Experience, LocationOffers
 from targetry.errors import (
     ApiException,
     ArtifactError,
@@ -51,6 +52,7 @@ __all__ = [
     "Decision",
     "Experience",
     "FlagDetails",
+    "LocationOffers",
     "NoThreadError",
     "NotReadyError",
     "OfferOptions",
@@ -58,6 +60,7 @@ __all__ = [
     "OptionError",
     "PreparedVisitor",
     "RefreshResult",
+    "ResponseMeta",
     "TargetClient",
     "TargetDeliveryResponse",
     "TargetError",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from multiprocessing.pool import AsyncResult
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, TypedDict, assert_type
 
 from targetry import (
+    Activity,
     AsyncTargetClient,
     AttributesProvider,
     CallbackOptions,
@@ -16,7 +17,9 @@ from targetry import (
     DecisioningMethod,
     DeliveryRequest,
     DeliveryResponse,
+    LocationOffers,
     OfferOptions,
+    Option,
     TargetClient,
     TargetDeliveryResponse,
     Visitor,
@@ -172,3 +175,24 @@ async def asynchronous() -> None:
         await client.get_attributes(["a"], {"sesion_id": "s"})  # type: ignore[arg-type]
     await AsyncTargetClient.create(timeuot=3)  # type: ignore[call-arg]
     await AsyncTargetClient.create(timeout="3000")  # type: ignore[arg-type]
+
+
+class Hero(TypedDict):
+    title: str
+
+
+def content(offers: TargetDeliveryResponse) -> None:
+    assert_type(offers.content("hero"), Any)
+    assert_type(offers.content("hero", default={}), Any)
+    assert_type(offers.content("hero", "", as_type=str), str)
+    assert_type(offers.content("hero", as_type=Hero), Hero | None)
+    assert_type(offers.content("hero", default=Hero(title="Hi"), index=2, as_type=Hero), Hero)
+    assert_type(offers.mbox("hero"), LocationOffers)
+    assert_type(offers.mbox("hero").content_as(Hero), Hero | None)
+    assert_type(offers.page_load.options, list[Option])
+    assert_type(offers.view("home").response_tokens, dict[str, Any])
+    assert_type(offers.mbox("hero").activity, Activity | None)
+    assert_type([view.name for view in offers.views], list[str | None])
+    offers.content(5)  # type: ignore[call-overload]
+    offers.content("hero", index="2")  # type: ignore[call-overload]
+    offers.mbox("hero").contents  # type: ignore[attr-defined] # noqa: B018

@@ -14,6 +14,7 @@ from targetry._client.impression_report import ImpressionReport
 from targetry._client.skipped_rules import SkippedRules
 from targetry._runtime import validators
 from targetry.delivery.cookies import Cookie, target_cookie
+from targetry.delivery.offers import Activity, Experience
 from targetry.delivery.prepare import PreparedRequest
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
 from targetry.device.logic.facts import RuleFailure
@@ -43,21 +44,6 @@ from targetry.visitor import CustomerIdsInput, parse_customer_ids
 DecisionReason = Literal["static", "targeting_match", "split", "default", "remote"]
 
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
-
-
-class Activity(msgspec.Struct, frozen=True):
-    """The activity that decided: what the artifact's rule says of it."""
-
-    id: int | str | None = None
-    name: str | None = None
-    type: str | None = None
-
-
-class Experience(msgspec.Struct, frozen=True):
-    """The experience that the visitor gets."""
-
-    id: int | str | None = None
-    name: str | None = None
 
 
 class VisitorInput(TypedDict, total=False):

@@ -9,6 +9,7 @@ import msgspec
 
 from targetry.delivery.cookies import Cookie, location_hint_cookie, target_cookie
 from targetry.delivery.hosts import cluster_of_edge_host, is_custom_domain
+from targetry.delivery.offers import LocationOffers, OfferReader
 from targetry.delivery.prepare import PreparedRequest
 from targetry.models import (
     AnalyticsResponse,
@@ -119,6 +120,60 @@ class TargetDeliveryResponse(dict[str, Any]):
 
     def __init__(self, **values: Any) -> None:
         super().__init__({name: value for name, value in values.items() if name in _KEYS})
+
+    @overload
+    def content(self, mbox: str, default: T, *, index: int | None = None, as_type: type[T]) -> T: ...
+    @overload
+    def content(
+        self, mbox: str, default: None = None, *, index: int | None = None, as_type: type[T]
+    ) -> T | None: ...
+    @overload
+    def content(self, mbox: str, default: Any = None, *, index: int | None = None) -> Any: ...
+    def content(
+        self, mbox: str, default: Any = None, *, index: int | None = None, as_type: type[Any] | None = None
+    ) -> Any:
+        """Return the content of an mbox: HTML, a URL, or any JSON.
+
+        Args:
+            mbox: Name of the mbox.
+            default: Returned if the mbox has no offer (default content), or is not in the response.
+            index: Index of one of several mboxes of the name; all of them otherwise.
+            as_type: Type of the content; content that does not fit counts as none. See
+                `LocationOffers.content_as`.
+        """
+        offers = self.mbox(mbox, index=index)
+        if as_type is not None:
+            return offers.content_as(as_type, default)
+        content = offers.content
+        return default if content is None else content
+
+    def mbox(self, name: str, *, index: int | None = None) -> LocationOffers:
+        """Return the offers of an mbox, executed before prefetched; none if it is not in the response.
+
+        Args:
+            name: Name of the mbox.
+            index: Index of one of several mboxes of the name; all of them otherwise.
+        """
+        return OfferReader(self.response).mbox(name, index)
+
+    @property
+    def mboxes(self) -> list[LocationOffers]:
+        """Offers of each mbox name in the response."""
+        return OfferReader(self.response).mboxes()
+
+    @property
+    def page_load(self) -> LocationOffers:
+        """Offers of the page load; none if it is not in the response."""
+        return OfferReader(self.response).page_load()
+
+    def view(self, name: str) -> LocationOffers:
+        """Return the offers of a view; none if it is not in the response."""
+        return OfferReader(self.response).view(name)
+
+    @property
+    def views(self) -> list[LocationOffers]:
+        """Offers of each view in the response."""
+        return OfferReader(self.response).views()
 
     def copy(self) -> TargetDeliveryResponse:
         """Return a shallow copy of the same class."""

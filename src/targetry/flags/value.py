@@ -9,6 +9,7 @@ from targetry.device.logic.javascript import UNDEFINED
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
 from targetry.models import Option
+from targetry.models.response import merged_content
 from targetry.models.scalars import shown
 
 FlagType = Literal["boolean", "integer", "float", "string", "dict", "list", "object"]
@@ -22,14 +23,7 @@ def offer_content(options: Sequence[Option] | None) -> Any:
 
     Of several JSON objects the later keys win; of several others the first counts.
     """
-    if not options:
-        return UNDEFINED
-    if len(options) == 1:
-        return options[0].content
-    objects = [option.content for option in options if isinstance(option.content, dict)]
-    if not objects:
-        return options[0].content
-    return {name: value for content in objects for name, value in content.items()}
+    return merged_content(options, UNDEFINED)
 
 
 def value_at(content: Any, key: FlagKey) -> Any:

@@ -6,6 +6,7 @@ is checked, and an integer sent as text, or the other way round, is converted (s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
@@ -55,6 +56,21 @@ class Option(ResponseModel):
     content: Annotated[Any, Meta(extra={"type": "OneOfstringobjectarray"})] = None
     event_token: str | None = None
     response_tokens: dict[str, Any] | None = None
+
+
+def merged_content(options: Sequence[Option] | None, absent: Any) -> Any:
+    """Return the content of a location's options, `absent` if there is none (default content).
+
+    Of several JSON objects the later keys win; of several others the first counts.
+    """
+    if not options:
+        return absent
+    if len(options) == 1:
+        return options[0].content
+    objects = [option.content for option in options if isinstance(option.content, dict)]
+    if not objects:
+        return options[0].content
+    return {name: value for content in objects for name, value in content.items()}
 
 
 class Metric(ResponseModel):
