@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from support.prose import ROOT, Prose, files, nodes, prose, room
+from support.prose import ROOT, Prose, definitions, files, prose, room
 
 # Pronouns for programs, metaphors and idioms, each with a plain word in its place.
 BANNED = re.compile(
@@ -109,7 +109,7 @@ def findings(passage: Prose) -> Iterator[str]:
 
 def wrong_test_names(file: str) -> Iterator[str]:
     """Return the test functions of a file whose names are too long or use a banned word."""
-    for node in nodes(file):
+    for node in definitions(file):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
             if len(node.name) > LONGEST_TEST_NAME:
                 yield f"{file}:{node.lineno}: {node.name} has {len(node.name)} characters"

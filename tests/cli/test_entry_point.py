@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.slow import slow
 from targetry import __version__
 
 SCRIPT = Path(sys.executable).with_name("targetry")
@@ -38,10 +39,8 @@ def check(done: subprocess.CompletedProcess[bytes], exit_code: int) -> None:
     ("arguments", "exit_code"),
     [
         ("--version", 0),
-        ("offers --mbox hero", 0),
-        ("explain --mbox hero", 0),
         ("artifact", 0),
-        ("demo --visitors 20", 0),
+        *slow(("offers --mbox hero", 0), ("explain --mbox hero", 0), ("demo --visitors 20", 0)),
         ("artifact nowhere.json", 1),
         ("offers", 2),
     ],
@@ -87,7 +86,7 @@ def test_arguments_that_are_not_utf_8_are_accepted(form: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
-@pytest.mark.parametrize("arguments", ["artifact", "artifact -o json", "demo --visitors 20", "--help"])
+@pytest.mark.parametrize("arguments", [*slow("artifact", "demo --visitors 20"), "artifact -o json", "--help"])
 def test_closed_pipe_ends_a_command_quietly(arguments: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -22,6 +22,7 @@ _STRING_OR_COMMENT = re.compile(
     r"""\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\#[^\n]*""",
     re.DOTALL,
 )
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _CODE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
 
@@ -59,24 +60,38 @@ def files() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def nodes(file: str) -> tuple[ast.AST, ...]:
-    """Return all nodes of a Python file's syntax tree."""
-    return tuple(ast.walk(ast.parse((ROOT / file).read_text("utf-8"))))
+def tree(file: str) -> ast.Module:
+    """Return the syntax tree of a Python file."""
+    return ast.parse((ROOT / file).read_text("utf-8"))
 
 
-def prose(file: str) -> list[Prose]:
+def definitions(file: str) -> list[Documented]:
+    """Return the module, its classes and its functions; expressions are not looked into, which is quick."""
+    found, pending = list[Documented](), list[ast.AST]([tree(file)])
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _DOCUMENTED):
+            found.append(node)
+        for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+            below = getattr(node, part, ())
+            pending += below if isinstance(below, list) else ()
+    return found
+
+
+@cache
+def prose(file: str) -> tuple[Prose, ...]:
     """Return the passages of a file; messages are the texts of the product that hold a space."""
     text = (ROOT / file).read_text("utf-8")
     if file.endswith(".py"):
-        return [*_comments(file, text), *_strings(file)]
+        return (*_comments(file, text), *_strings(file))
     if file.endswith(".md"):
-        return [Prose(file, 1, _CODE.sub(_blank, text), "page")]
+        return (Prose(file, 1, _CODE.sub(_blank, text), "page"),)
     if file.endswith(".html"):
-        return [Prose(file, 1, _MARKUP.sub(_blank, text), "page")]
-    return [
+        return (Prose(file, 1, _MARKUP.sub(_blank, text), "page"),)
+    return tuple(
         Prose(file, 1 + text.count("\n", 0, hit.start()), hit.group(), "comment")
         for hit in re.finditer(r"/\*.*?\*/|(?<![:\"'])//[^\n]*", text, re.DOTALL)
-    ]
+    )
 
 
 def _blank(hit: re.Match[str]) -> str:
@@ -103,15 +118,14 @@ def _comments(file: str, text: str) -> Iterator[Prose]:
 
 
 def _strings(file: str) -> Iterator[Prose]:
-    docstrings = {
-        id(node.body[0].value)
-        for node in nodes(file)
-        if isinstance(node, _DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr)
-    }
-    messages = file.startswith("src/")
-    for node in nodes(file):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) in docstrings:
-                yield Prose(file, node.lineno, node.value, "docstring")
-            elif messages and " " in node.value.strip():
-                yield Prose(file, node.lineno, node.value, "message")
+    docstrings = set[int]()
+    for owner in definitions(file):
+        match owner.body:
+            case [ast.Expr(ast.Constant(str() as text) as node), *_]:
+                docstrings.add(id(node))
+                yield Prose(file, node.lineno, text, "docstring")
+    if file.startswith("src/"):
+        for other in ast.walk(tree(file)):
+            match other:
+                case ast.Constant(str() as text) if id(other) not in docstrings and " " in text.strip():
+                    yield Prose(file, other.lineno, text, "message")

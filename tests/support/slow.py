@@ -8,5 +8,8 @@ import pytest
 
 
 def slow(*values: Any) -> list[Any]:
-    """Return the values as parameters whose tests only `scripts/test --all` runs."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+    """Return values, or tuples of them, as parameters whose tests only `scripts/test --all` runs."""
+    return [
+        pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
+        for value in values
+    ]
