@@ -188,3 +188,79 @@ def test_the_drawing_has_few_rooms_and_floors() -> None:
         floors[room] = 1 + max((floors[other] for other in drawn[room]), default=0)
     assert len([room for room in drawn if (ROOT / room).is_dir()]) <= MOST_ROOMS
     assert max(floors.values()) <= MOST_FLOORS, sorted(floors.items(), key=lambda one: one[1])
+
+
+PURE_ROOMS = ("delivery", "device", "flags", "models")
+# Modules of clocks, random numbers, files, sockets, processes and threads.
+IMPURE = frozenset(
+    [
+        "asyncio",
+        "glob",
+        "io",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "select",
+        "selectors",
+        "shutil",
+        "signal",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "tempfile",
+        "threading",
+        "time",
+        "zoneinfo",
+    ]
+)
+IMPURE_CALLS = frozenset({"open", "input", "now", "utcnow", "today", "uuid1", "uuid4"})
+# Modules that start threads; all others use `start_daemon_thread`.
+THREAD_STARTERS = frozenset({"_runtime/daemon_threads.py", "edge/supervisor.py"})
+
+
+def called_names(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Yield the last name of each called expression, with the call."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                yield node.func.id, node
+            elif isinstance(node.func, ast.Attribute):
+                yield node.func.attr, node
+
+
+def foreign_imports(file: Path) -> set[str]:
+    """Return the top-level names of the packages that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {one.name.partition(".")[0] for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", PURE_ROOMS)
+def test_pure_room_does_no_io_and_reads_no_clock(room: str) -> None:
+    impure = {
+        file.relative_to(ROOT).as_posix(): found
+        for file in (ROOT / room).rglob("*.py")
+        if (
+            found := (foreign_imports(file) & IMPURE)
+            | {name for name, _ in called_names(file)} & IMPURE_CALLS
+        )
+    }
+    assert impure == {}
+
+
+def test_threads_are_started_as_daemons_in_one_place() -> None:
+    starters = set()
+    for file in MODULES.values():
+        for name, call in called_names(file):
+            if name in ("Thread", "Timer", "ThreadPoolExecutor"):
+                starters.add(file.relative_to(ROOT).as_posix())
+                daemon = [one.value for one in call.keywords if one.arg == "daemon"]
+                assert [isinstance(one, ast.Constant) and one.value for one in daemon] == [True], file
+    assert starters <= THREAD_STARTERS

@@ -5,12 +5,17 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import shlex
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
 from targetry import events
+from targetry.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -93,7 +98,48 @@ def test_every_test_that_stands_for_a_fault_is_there() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("command", ["scripts/demo", "scripts/test", "scripts/lint", "scripts/bench"])
-def test_every_script_that_the_documents_name_is_there_and_executable(command: str) -> None:
-    mode = (ROOT / command).stat().st_mode
-    assert mode & 0o111
+def commands() -> list[tuple[str, str]]:
+    """Return the lines of the shell snippets that start with `targetry`, without their comments."""
+    lines = []
+    for page in ("README.md", "docs/edge.md"):
+        for block in re.findall(
+            r"^```sh\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+        ):
+            lines += [(page, line) for line in block.splitlines() if line.startswith("targetry ")]
+    return lines
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_command_of_a_page_has_options_that_exist(page: str, line: str) -> None:
+    _, *arguments = shlex.split(line, comments=True)
+    command = typer.main.get_command(app)
+    while isinstance(command, TyperGroup):
+        command = command.commands[arguments.pop(0)]
+    command.make_context(command.name, arguments)  # raises for an option that does not exist
+
+
+def test_figures_of_the_readme_are_those_of_the_results() -> None:
+    rows = re.findall(
+        r"^\| .* \| ([\d.,]+)(×?).* \| `scripts/bench", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
+    assert len(rows) == 6
+    assert [
+        figure
+        for figure, times in rows
+        if not re.search(rf"(?<![\d.,]){re.escape(figure + times)}(?![\d,])", results)
+    ] == []
+
+
+def test_extras_of_the_readme_are_those_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    table = (ROOT / "README.md").read_text("utf-8").partition("| Extra |")[2]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(project["optional-dependencies"])
+
+
+def test_scripts_of_the_pages_are_executable() -> None:
+    named = set()
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        named |= set(re.findall(r"(?:scripts|\.ci)/[\w-]+", page.read_text("utf-8")))
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).stat().st_mode & 0o111] == []
