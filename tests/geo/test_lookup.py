@@ -31,13 +31,13 @@ NOWHERE = answer(200, b"{}")
         (Geo(ip_address=IP), IP),
         (Geo(ip_address=f"  {IP}\t"), IP),
         (Geo(ip_address="2001:db8::1"), "2001:db8::1"),
-        (Geo(ip_address="fe80::1%eth0"), "fe80::1"),
+        (Geo(ip_address="2001:db8::1%eth0"), "2001:db8::1"),
         (Geo(ip_address="::ffff:12.21.1.40"), "::ffff:12.21.1.40"),
         (Geo(ip_address=IP, zip="94100"), IP),
         (Geo(ip_address="unknownIpAddress"), "unknownIpAddress"),
         (Geo(ip_address="UnknownIpAddress"), None),
         (Geo(ip_address="999.1.1.1"), None),
-        (Geo(ip_address="fe80::1%eth0\r\nx: y"), None),
+        (Geo(ip_address="2001:db8::1%eth0\r\nx: y"), None),
         (Geo(ip_address=""), None),
         (Geo(), None),
         (None, None),
@@ -225,25 +225,25 @@ def test_a_failed_address_is_left_alone_for_half_a_minute(twin: Make) -> None:
 def test_a_dead_service_is_not_asked_by_every_call(twin: Make) -> None:
     lookup = twin(REFUSED)
     for host in range(100):
-        assert lookup.city(f"10.0.0.{host}") is None
+        assert lookup.city(f"203.0.113.{host}") is None
     assert len(lookup.network.requests) == 3
     assert (lookup.stats.skipped, lookup.stats.paused) == (97, True)
     assert lookup.lines.errors[-1] == f"Geo lookups at {URL} are paused: the service does not respond"
     lookup.network.then(ROME)
     lookup.clock.advance(1)
-    assert lookup.city("10.0.0.200") == "ROME"
+    assert lookup.city("203.0.113.200") == "ROME"
     assert not lookup.stats.paused
 
 
 def test_a_busy_service_is_left_alone_as_long_as_it_asks(twin: Make) -> None:
     lookup = twin(answer(429, retry_after="40"))
     for host in range(3):
-        lookup.city(f"10.0.0.{host}")
+        lookup.city(f"203.0.113.{host}")
     lookup.clock.advance(39)
-    lookup.city("10.0.1.1")
+    lookup.city("203.0.113.201")
     assert len(lookup.network.requests) == 3
     lookup.clock.advance(1)
-    lookup.city("10.0.1.1")
+    lookup.city("203.0.113.201")
     assert len(lookup.network.requests) == 4
 
 
@@ -251,7 +251,7 @@ def test_failures_are_logged_once_a_minute(twin: Make) -> None:
     lookup = twin(REFUSED)
     for second in range(120):
         lookup.clock.time = 1000.0 + second
-        lookup.city(f"10.0.0.{second}")
+        lookup.city(f"203.0.113.{second}")
     assert len([line for line in lookup.lines.errors if "Exception" in line]) == 2
 
 
@@ -420,3 +420,29 @@ def test_an_event_loop_that_ends_while_asking_leaves_the_address_free_for_the_ne
     place = asyncio.run(lookup.find(IP))
     assert place is not None
     assert place.city == "ROME"
+
+
+LOCAL = (
+    "10.1.2.3",
+    "172.31.0.1",
+    "192.168.1.1",
+    "127.0.0.1",
+    "169.254.1.1",
+    "::1",
+    "fe80::1%eth0",
+    "fd00::1",
+    "::ffff:10.0.0.1",
+)
+
+
+def test_local_address_is_never_sent_anywhere(twin: Make) -> None:
+    lookup = twin(ROME)
+    for address in LOCAL:
+        assert lookup.city(address) is None
+    assert lookup.network.requests == []
+    assert lookup.stats.requests == 0
+
+
+@pytest.mark.parametrize("address", ["172.32.0.1", "8.8.8.8", "2001:4860::8", "::ffff:8.8.8.8"])
+def test_address_next_to_the_local_ones_is_looked_up(twin: Make, address: str) -> None:
+    assert twin(ROME).city(address) == "ROME"

@@ -14,6 +14,7 @@ from targetry.geo.lookup import LOOKUP_CANCELLED, MAX_BYTES, BaseGeoLookup, merg
 from targetry.geo.maxmind import GeoDatabase
 from targetry.http.protocol import AsyncTransport, HttpResponse
 from targetry.models import Geo
+from targetry.models.ip_address import is_local_address
 
 
 class AsyncGeoLookup(BaseGeoLookup[AsyncTransport]):
@@ -35,6 +36,8 @@ class AsyncGeoLookup(BaseGeoLookup[AsyncTransport]):
 
     async def find(self, ip: str) -> GeoLocation | None:
         """Return the location of an address, as `GeoLookup.find` does."""
+        if is_local_address(ip):
+            return None
         lookup = self._cache.acquire(ip)
         if lookup.pending is None:
             return lookup.location

@@ -23,7 +23,7 @@ from targetry.geo.cache import GeoCache, GeoStats, PendingLookup
 from targetry.geo.location import GeoLocation, location_from_response
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport, shown_url
 from targetry.models import Geo
-from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
+from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address, is_local_address
 
 DEFAULT_TIMEOUT_S: Final = 1.0
 
@@ -180,7 +180,12 @@ class GeoLookup(BaseGeoLookup[Transport]):
         return merge(geo, None if ip is None else self.find(ip, within_s))
 
     def find(self, ip: str, within_s: float | None = None) -> GeoLocation | None:
-        """Return the location of an address, None without location or response in time."""
+        """Return the location of an address, None without location or response in time.
+
+        A private, loopback or link-local address has no location, and is never sent anywhere.
+        """
+        if is_local_address(ip):
+            return None
         timeout_s = self._timeout_s if within_s is None else min(self._timeout_s, within_s)
         if timeout_s <= 0:
             return None

@@ -6,12 +6,25 @@ a place passes here.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 UNKNOWN_IP_ADDRESS = "unknownIpAddress"
 """On device, asks for the place that the lookup itself comes from (spec/decisioning.md §3)."""
 
+_LOCAL_NETWORKS = tuple(
+    ip_network(text)
+    for text in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "::1/128",
+        "fe80::/10",
+    )
+)
 _OCTETS = frozenset(map(str, range(256)))
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
@@ -23,6 +36,21 @@ def is_ip_address(text: str) -> bool:
         return True
     text = text.strip()
     return _is_ipv4(text) or _is_ipv6(text)
+
+
+def is_local_address(address: str) -> bool:
+    """Return whether a text is a private, loopback or link-local IP address.
+
+    Args:
+        address: without spaces and zone.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv6Address):
+        parsed = parsed.ipv4_mapped or parsed
+    return any(parsed in network for network in _LOCAL_NETWORKS if network.version == parsed.version)
 
 
 def parse_ip_address(text: str) -> str | None:
