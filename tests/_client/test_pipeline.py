@@ -78,6 +78,9 @@ class Lines:
         self.lines.append(message)
 
 
+URL = "https://acme.tt.omtrdc.net/rest/v1/delivery?client=acme&sessionId=s-1-secret"
+
+
 def pipeline_of(
     rules: RuleSet | None = None,
     *,
@@ -506,15 +509,45 @@ def test_a_request_and_its_answer_are_logged_without_the_query() -> None:
 
 @pytest.mark.parametrize("error", [TransportError(reason="x"), DeadlineError(reason="x"), ApiException(500)])
 def test_an_error_of_ours_stays_what_it_is(error: ApiException) -> None:
-    assert as_transport_error(error) is error
+    assert as_transport_error(error, URL) is error
 
 
 def test_any_other_error_becomes_ours_with_its_cause() -> None:
     cause = OSError(5, "broken")
-    error = as_transport_error(cause)
+    error = as_transport_error(cause, URL)
     assert type(error) is TransportError
     assert error.__cause__ is cause
     assert not error.unsent
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "proxy http://user:secret@proxy.example:3128 refused",
+            "proxy http://***@proxy.example:3128 refused",
+        ),
+        ("http://user:se@cr/et@proxy.example/", "http://***@proxy.example/"),
+        (f"no route to {URL}", "no route to https://acme.tt.omtrdc.net/rest/v1/delivery?***"),
+        (f"no route to {URL.partition('omtrdc.net')[2]}", "no route to /rest/v1/delivery?***"),
+        ("mail to a@example.com", "mail to a@example.com"),
+        ("x" * 5000, "x" * 900),
+    ],
+    ids=["proxy", "odd password", "URL of the request", "part of it", "no URL", "long"],
+)
+def test_quoted_transport_error_hides_passwords_and_queries(message: str, shown: str) -> None:
+    error = as_transport_error(OSError(message), URL)
+    assert shown in (error.reason or "")
+    assert "secret" not in str(error)
+    assert len(error.reason or "") < 1100
+
+
+def test_transport_error_that_cannot_be_shown_is_named() -> None:
+    class UnprintableError(Exception):
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    assert as_transport_error(UnprintableError(), URL).reason == "the transport failed: UnprintableError"
 
 
 @pytest.mark.parametrize("answered", [None, b"{}", object(), {"status": 200}])
@@ -528,7 +561,7 @@ def test_a_transport_that_gives_no_response_is_told_so(answered: Any) -> None:
 
 def test_a_closed_transport_is_a_closed_client() -> None:
     with pytest.raises(ClosedError):
-        as_transport_error(ClosedError("closed"))
+        as_transport_error(ClosedError("closed"), URL)
 
 
 def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_telemetry() -> None:

@@ -286,7 +286,7 @@ class AsyncTargetClient(BaseClient):
                 attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_DOCUMENT_BYTES
             )
         except Exception as error:
-            return as_transport_error(error)
+            return as_transport_error(error, attempt.request.url)
         if isinstance(response, HttpResponse) and len(response.body) > LARGE_BYTES:
             return await self._read_in_thread(response, attempt.deadline)
         return response

@@ -7,6 +7,7 @@ world, clock and random ids, is read here and handed down.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Generator
 from typing import Any, Final, Protocol
@@ -61,6 +62,8 @@ SDK_HEADERS: Final = {
     "X-EXC-SDK-Version": __version__,
 }
 _QUARTER_S: Final = 900.0
+_USER_INFO: Final = re.compile(r"(?<=://)[^\s'\"<>]*@")
+_LONGEST_QUOTE: Final = 1000
 
 
 class Engine(Protocol):
@@ -404,12 +407,29 @@ def delivery_address(options: ClientSettings) -> DeliveryAddress:
     )
 
 
-def as_transport_error(error: Exception) -> ApiException:
-    """The failure of a transport as one of ours; a user's own transport may raise anything."""
+def as_transport_error(error: Exception, url: str) -> ApiException:
+    """Return the failure of a transport as an `ApiException`; a transport of the caller's raises anything.
+
+    The message quotes the error without the query of `url`, which has ids of a visitor, and without
+    the user and password of any URL, such as that of a proxy.
+
+    Raises:
+        ClosedError: the client was closed.
+    """
     if isinstance(error, ApiException):
         return error
     if isinstance(error, ClosedError):
         raise error
-    translated = TransportError(reason=f"the transport failed: {error!r}")
-    translated.__cause__ = error
-    return translated
+    failure = TransportError(reason=f"the transport failed: {_quoted(error, url)}")
+    failure.__cause__ = error
+    return failure
+
+
+def _quoted(error: Exception, url: str) -> str:
+    try:
+        text = repr(error)
+    except Exception:
+        return type(error).__name__
+    query = url.partition("?")[2]
+    text = text.replace(query, "***") if query else text
+    return _USER_INFO.sub("***@", text)[:_LONGEST_QUOTE]

@@ -409,7 +409,7 @@ class TargetClient(BaseClient):
                 attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_DOCUMENT_BYTES
             )
         except Exception as error:
-            return as_transport_error(error)
+            return as_transport_error(error, attempt.request.url)
 
 
 _GET_OFFERS: Final = TargetClient.get_offers
