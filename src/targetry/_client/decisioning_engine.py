@@ -7,15 +7,15 @@ when the client is made; the CDN's faults never do: the client answers `NotReady
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from targetry._client.options import ClientSettings
-from targetry._client.ruleset_loader import RuleSetLoader
 from targetry._runtime.logger import Log
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.validators import warn
 from targetry.artifacts.fetch import Downloaded
 from targetry.artifacts.file_transport import FileTransport
@@ -23,9 +23,10 @@ from targetry.artifacts.refresh import RefreshResult
 from targetry.artifacts.source import ArtifactSource, ArtifactStats
 from targetry.delivery.hosts import artifact_url, is_adobe_cdn
 from targetry.delivery.telemetry import TelemetryStore, artifact_entry
+from targetry.device.artifact import artifact_text, read_json
 from targetry.device.remote import remote_dependency
-from targetry.device.ruleset import RuleSet
-from targetry.device.unusable_rules import count_causes
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.device.unusable_rules import count_causes, describe_unusable_rules
 from targetry.errors import ArtifactError, OptionError, TransportError
 from targetry.events import Events
 from targetry.http.protocol import HttpRequest, Transport
@@ -34,6 +35,25 @@ from targetry.models import DeliveryRequest
 _CDN_FLOOR_S: Final = 300.0
 _FLOOR_S: Final = 1.0
 _NOT_APPLICABLE: Final = "Not Applicable"
+
+
+class RuleSetLoader:
+    """Loads artifacts in every form; obfuscated ones with the key of the client's organization."""
+
+    def __init__(self, organization_id: str, log: Log) -> None:
+        self._organization_id = organization_id
+        self._log = RateLimitedLog(log)
+
+    def compile(self, source: Mapping[str, Any] | bytes | str) -> RuleSet:
+        """Compile an artifact. Raises `ArtifactError`."""
+        rules = compile_artifact(source, organization_id=self._organization_id)
+        if rules.unusable:
+            self._log.error("unusable rules", "In the artifact %s", describe_unusable_rules(rules))
+        return rules
+
+    def parse(self, data: bytes) -> Any:
+        """Parse an artifact into the dict that events show. Raises `ArtifactError`."""
+        return read_json(artifact_text(data, organization_id=self._organization_id))
 
 
 class DecisioningEngine:

@@ -15,11 +15,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from targetry._client.call_options import CallSettings, checked_copy
-from targetry._client.impression_report import ImpressionReport
-from targetry._client.notification_report import NotificationReport
 from targetry._client.options import ClientSettings
+from targetry._client.reports import ImpressionReport, NotificationReport, TelemetryReports
 from targetry._client.skipped_rules import SkippedRules
-from targetry._client.telemetry_reports import TelemetryReports
 from targetry._client.visitor_decisions import VisitorDecisions
 from targetry._runtime.ids import new_id, uniform
 from targetry._runtime.logger import Log

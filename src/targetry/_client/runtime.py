@@ -14,10 +14,9 @@ import msgspec
 
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.flag_evaluator import FlagStats
-from targetry._client.impression_report import ImpressionReport
-from targetry._client.notification_report import NotificationReport
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
+from targetry._client.reports import ImpressionReport, NotificationReport
 from targetry._runtime.at_exit import close_at_exit
 from targetry._runtime.daemon_threads import refused_thread_count, start_daemon_thread
 from targetry._runtime.forks import ensure_after_fork, register_fork_handler

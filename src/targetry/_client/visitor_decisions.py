@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from targetry._client.call_options import CallSettings, checked_copy
-from targetry._client.impression_report import ImpressionReport
+from targetry._client.reports import ImpressionReport
 from targetry._client.skipped_rules import SkippedRules
 from targetry._runtime import validators
 from targetry.delivery.cookies import Cookie, target_cookie

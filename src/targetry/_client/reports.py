@@ -1,0 +1,154 @@
+"""Reports of a client, for the notifier: impressions, notifications of the application, and telemetry.
+
+Telemetry waits for the next call of the Delivery API, and decisions on device whose content is only
+prefetched make none. Its entries are then submitted a minute after the first of them, at 100 of them,
+and when the client is flushed or closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from targetry._runtime.periodic_task import PeriodicTask
+from targetry.delivery.prepare import PreparedRequest
+from targetry.delivery.telemetry import Entries, TelemetryStore, written
+from targetry.device.decide import Impression
+from targetry.models import DeliveryRequest, Telemetry
+from targetry.visitor import VisitorLike
+
+INTERVAL_S: Final = 60.0
+MAX_WAITING: Final = 100
+
+Submit = Callable[[PreparedRequest, Entries], object]
+
+
+class ImpressionReport(msgspec.Struct, frozen=True, eq=False):
+    """The `count` impressions of one decision, or `telemetry` alone, for edge cluster `cluster`.
+
+    The decision only stores what it has at hand; the notifier's thread builds the request.
+    """
+
+    prepared: PreparedRequest
+    impressions: list[Impression]
+    count: int
+    cluster: str | None
+    telemetry: Entries | None = None
+
+    @property
+    def visitor(self) -> VisitorLike | None:
+        """The visitor of the decision."""
+        return self.prepared.visitor
+
+    @property
+    def session_id(self) -> str:
+        """The session of the decision."""
+        return self.prepared.session_id
+
+    def build_request(self, new_id: Callable[[], str]) -> DeliveryRequest:
+        """Return the request of the same visitor, property and environment as the decision."""
+        decided = self.prepared.request
+        request = DeliveryRequest(
+            request_id=new_id(),
+            id=decided.id,
+            environment_id=decided.environment_id,
+            _property=decided._property,
+            context=decided.context,
+        )
+        if self.telemetry is not None:
+            request.telemetry = Telemetry(written(self.telemetry))
+        else:
+            request.experience_cloud = decided.experience_cloud
+            request.notifications = [one.notification(new_id) for one in self.impressions]
+        return request
+
+
+class NotificationReport(msgspec.Struct, frozen=True, eq=False):
+    """A prepared request of `send_notifications` that is sent in the background."""
+
+    prepared: PreparedRequest
+
+    @property
+    def visitor(self) -> VisitorLike | None:
+        """The visitor of the call."""
+        return self.prepared.visitor
+
+    @property
+    def session_id(self) -> str:
+        """The session of the call."""
+        return self.prepared.session_id
+
+    @property
+    def cluster(self) -> str | None:
+        """The edge cluster of the visitor."""
+        return self.prepared.cluster
+
+    @property
+    def count(self) -> int:
+        """Number of notifications."""
+        return len(self.prepared.request.notifications or ())
+
+    def build_request(self, _: Callable[[], str]) -> DeliveryRequest:
+        """Return the request, which was complete when it was enqueued."""
+        return self.prepared.request
+
+
+class TelemetryReports:
+    """Hands waiting entries to `submit`, which must not block, with the prepared call whose visitor they are sent for.
+
+    While `has_backlog`, entries stay in the store, which is bounded: telemetry never takes the place of notifications
+    that wait for the Delivery API.
+    """
+
+    def __init__(
+        self,
+        store: TelemetryStore,
+        submit: Submit,
+        has_backlog: Callable[[], bool],
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._store = store
+        self._submit = submit
+        self._has_backlog = has_backlog
+        self._interval_s = interval_s
+        self._prepared: PreparedRequest | None = None
+        self._timer = PeriodicTask("targetry-telemetry", self._flush_when_due)
+        self.due_at = 1
+        """The number of waiting entries at which `note` is to be called."""
+
+    def note(self, prepared: PreparedRequest) -> None:
+        """Submit the entries that wait, or have that done within a minute. Takes microseconds, never raises."""
+        self._prepared = prepared
+        if len(self._store) >= MAX_WAITING:
+            self.flush()
+            return
+        self.due_at = MAX_WAITING  # before the timer can set it back
+        if not self._timer.schedule(self._interval_s):
+            self.due_at = 1
+
+    def flush(self) -> None:
+        """Submit the entries that wait, if a decision on device was noted since the last time that all were sent."""
+        prepared = self._prepared
+        if prepared is not None and len(self._store) and not self._has_backlog():
+            self._submit(prepared, self._store.take())
+
+    def close(self, timeout_s: float) -> None:
+        """Submit the entries that wait, and end. May be called twice."""
+        self.flush()
+        self._timer.close(timeout_s)
+
+    def after_fork(self) -> None:
+        """In a child: nothing waits, since the entries are the parent's."""
+        self._store.forget()
+        self._prepared = None
+        self.due_at = 1
+        self._timer.after_fork()
+
+    def _flush_when_due(self) -> float | None:
+        if self._has_backlog():
+            return self._interval_s
+        self.due_at = 1
+        self.flush()
+        return None
