@@ -62,7 +62,7 @@ def added(command: dict[str, Any]) -> dict[str, Any]:
     Calls come in bursts of `size`, and there is time to send between them: more than can be sent is for `burst`.
     """
     sending, silent = on_device(command["port"]), on_device(command["port"])
-    silent._machinery.notifier.offer = lambda delivery: True  # no option leaves a decision unreported
+    silent._runtime.notifier.submit = lambda source: True  # no option leaves a decision unreported
     call_options = {"request": delivery_request(), "session_id": "s"}
     calls = [
         ("sending", partial(sending.get_offers, call_options)),
@@ -160,20 +160,20 @@ def burst(command: dict[str, Any]) -> dict[str, Any]:
     logging.disable()  # that much is dropped is the purpose
     with on_device(command["port"], notification_queue_limit=SMALL_QUEUE) as client:
         books, notifier = Books(client), client._runtime.notifier
-        offer = notifier.offer
+        submit = notifier.submit
         costs: list[float] = []
         kept: list[Any] = []
         clock = time.perf_counter
 
         def timed(delivery: Any) -> Any:
             started = clock()
-            accepted = offer(delivery)
+            accepted = submit(delivery)
             costs.append((clock() - started) * 1e6)
             if len(kept) < SMALL_QUEUE:
                 kept.append(delivery)
             return accepted
 
-        notifier.offer = timed
+        notifier.submit = timed
         client.get_offers(call_options)
         client.flush(_FLUSH_S)
         costs.clear()

@@ -195,7 +195,7 @@ def check_an_hour_without_endpoint(decisions_per_s: int) -> None:
     offered = 0
     for _ in range(3600):
         for _ in range(decisions_per_s):
-            desk.offer(delivery())
+            desk.submit(delivery())
             offered += 1
         desk.work(seconds=1.0)
     assert balanced(desk.stats)

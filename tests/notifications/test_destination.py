@@ -10,7 +10,6 @@ from support.background_fakes import answer
 from support.notifier import OK, Desk, Reply, balanced, delivery
 from targetry.errors import DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
-from targetry.notifications.queue_entry import QueueEntry
 from targetry.notifications.retry_policy import RetryPolicy
 
 RESET = TransportError(reason="reset")
@@ -45,7 +44,7 @@ def known(desk: Desk, *clusters: str) -> Desk:
 
 def test_delivery_goes_to_the_cluster_of_its_visitor() -> None:
     desk = Desk()
-    desk.offer(delivery(cluster="44"), delivery())
+    desk.submit(delivery(cluster="44"), delivery())
     desk.work()
     assert sorted(map(cluster_of, desk.api.requests)) == ["", "44"]
 
@@ -58,7 +57,7 @@ def test_delivery_goes_to_the_cluster_of_its_visitor() -> None:
 def test_unknown_cluster_that_fails_gives_way_to_the_own_host_at_once(reply: Reply) -> None:
     desk = Desk(by_host(c44=reply))
     ids = [f"n{number}" for number in range(50)]
-    desk.offer(*(delivery(one, cluster="44") for one in ids))
+    desk.submit(*(delivery(one, cluster="44") for one in ids))
     assert desk.work() == 0
     assert set(desk.api.received) == set(ids)
     assert [cluster_of(request) for request in desk.api.requests] == ["44"] + [""] * 50
@@ -67,7 +66,7 @@ def test_unknown_cluster_that_fails_gives_way_to_the_own_host_at_once(reply: Rep
 
 def test_repeated_call_has_the_same_body_and_id_at_the_own_host() -> None:
     desk = Desk(by_host(c44=RESET))
-    desk.offer(delivery("a", cluster="44"))
+    desk.submit(delivery("a", cluster="44"))
     desk.work()
     first, second = desk.api.requests
     assert (first.body, first.headers) == (second.body, second.headers)
@@ -75,7 +74,7 @@ def test_repeated_call_has_the_same_body_and_id_at_the_own_host() -> None:
 
 def test_many_forged_clusters_are_tried_a_few_at_a_time() -> None:
     desk = Desk(lambda request: RESET if cluster_of(request) else OK)
-    desk.offer(*(delivery(cluster=str(number)) for number in range(100, 900)))
+    desk.submit(*(delivery(cluster=str(number)) for number in range(100, 900)))
     assert desk.work() == 0
     assert desk.stats.sent == 800
     assert len({cluster_of(request) for request in desk.api.requests}) == 17  # with the own host
@@ -84,7 +83,7 @@ def test_many_forged_clusters_are_tried_a_few_at_a_time() -> None:
 
 def test_known_cluster_is_left_after_three_failures() -> None:
     desk = known(Desk(by_host(c44=REFUSED), random=lambda: 0.0), "44")
-    desk.offer(*(delivery(cluster="44") for _ in range(20)))
+    desk.submit(*(delivery(cluster="44") for _ in range(20)))
     desk.work()
     assert [cluster_of(request) for request in desk.api.requests][:4] == ["44", "44", "44", ""]
     assert desk.stats.sent == 20
@@ -93,7 +92,7 @@ def test_known_cluster_is_left_after_three_failures() -> None:
 @pytest.mark.parametrize("status", [400, 413])
 def test_refusal_of_the_api_is_final_wherever_it_comes_from(status: int) -> None:
     desk = Desk(by_host(c44=answer(status)))
-    desk.offer(delivery(cluster="44"))
+    desk.submit(delivery(cluster="44"))
     desk.work()
     assert desk.stats.dropped == {"rejected": 1}
 
@@ -108,31 +107,31 @@ def test_refusal_of_the_api_is_final_wherever_it_comes_from(status: int) -> None
 )
 def test_failing_cluster_holds_up_nobody_else(reply: Reply) -> None:
     desk = known(Desk(by_host(c44=reply)), "44", "35")
-    desk.offer(*(delivery(cluster="44") for _ in range(10)))
+    desk.submit(*(delivery(cluster="44") for _ in range(10)))
     desk.work(0.001)
-    desk.offer(*(delivery(cluster=cluster) for cluster in [None, "35"] * 50))
+    desk.submit(*(delivery(cluster=cluster) for cluster in [None, "35"] * 50))
     desk.work(0.001)
     assert sum(desk.api.received.values()) == 100
-    desk.offer(*(delivery() for _ in range(100)))
+    desk.submit(*(delivery() for _ in range(100)))
     desk.work(0.001)
     assert sum(desk.api.received.values()) == 200
 
 
 def test_failing_own_host_holds_up_no_cluster() -> None:
     desk = known(Desk(lambda request: OK if cluster_of(request) else DOWN), "44")
-    desk.offer(*(delivery(cluster=cluster) for cluster in [None, "44"] * 20))
+    desk.submit(*(delivery(cluster=cluster) for cluster in [None, "44"] * 20))
     desk.work(1.0)
     assert desk.stats.sent == 20
 
 
 def test_retry_after_of_a_host_is_obeyed_whatever_other_hosts_do() -> None:
     desk = known(Desk(by_host(c44=answer(429, retry_after="60"))), "44")
-    desk.offer(delivery(cluster="44"), delivery(cluster="44"))
+    desk.submit(delivery(cluster="44"), delivery(cluster="44"))
     desk.work(0.001)
     asked = desk.api.requests.copy()
     for number in range(100, 400):  # more hosts than are remembered
         desk.clusters.add("44")
-        desk.offer(delivery(cluster=str(number)), delivery(cluster="44"))
+        desk.submit(delivery(cluster=str(number)), delivery(cluster="44"))
         desk.work(0.1)
     assert [cluster_of(request) for request in desk.api.requests].count("44") == len(asked) == 1
 
@@ -140,10 +139,10 @@ def test_retry_after_of_a_host_is_obeyed_whatever_other_hosts_do() -> None:
 def test_retries_of_one_host_are_not_paid_by_another() -> None:
     policy = RetryPolicy(suspect_after=1000, budget_per_s=0.0001)
     desk = known(Desk(by_host(c44=answer(500)), policy=policy, random=lambda: 0.0), "44")
-    desk.offer(*(delivery(cluster="44") for _ in range(30)))
+    desk.submit(*(delivery(cluster="44") for _ in range(30)))
     desk.work(0.001)
     desk.api.reply = by_host(c44=answer(500), c=DOWN)
-    desk.offer(*(delivery() for _ in range(5)))
+    desk.submit(*(delivery() for _ in range(5)))
     desk.work(0.001)
     retries = [cluster_of(request) for request in desk.api.requests[-15:]]
     assert retries.count("") == 15  # five, and ten that its own budget pays
@@ -151,9 +150,9 @@ def test_retries_of_one_host_are_not_paid_by_another() -> None:
 
 def test_successes_elsewhere_are_no_strike_against_what_a_dead_host_did_not_take() -> None:
     desk = known(Desk(by_host(c44=LATE), policy=RetryPolicy(max_isolated_failures=3)), "44")
-    desk.offer(delivery("patient", cluster="44"))
+    desk.submit(delivery("patient", cluster="44"))
     for _ in range(60):
-        desk.offer(delivery())
+        desk.submit(delivery())
         desk.work(10.0)
     assert (desk.stats.pending, desk.stats.dropped) == (1, {})
 
@@ -164,29 +163,29 @@ def test_successes_elsewhere_are_no_strike_against_what_a_dead_host_did_not_take
 def begin_calls(desk: Desk) -> list[str | None]:
     """Begin as many calls as are allowed at a time; the clusters that they go to."""
     begun = []
-    while isinstance(taken := desk.queue.take(desk.clock()), QueueEntry):
+    while (taken := desk.queue.dequeue(desk.clock()).entry) is not None:
         begun.append(taken.host)
     return begun
 
 
 def test_one_host_gets_three_quarters_of_the_calls() -> None:
     desk = known(Desk(), "44")
-    desk.offer(*(delivery() for _ in range(50)))
+    desk.submit(*(delivery() for _ in range(50)))
     assert begin_calls(desk) == [None] * 12
-    desk.offer(*(delivery(cluster="44") for _ in range(50)))
+    desk.submit(*(delivery(cluster="44") for _ in range(50)))
     assert begin_calls(desk) == ["44"] * 12
 
 
 def test_hosts_that_never_answered_get_one_call_each_and_two_together() -> None:
     desk = Desk()
-    desk.offer(*(delivery(cluster=str(number)) for number in range(100, 110) for _ in range(5)))
+    desk.submit(*(delivery(cluster=str(number)) for number in range(100, 110) for _ in range(5)))
     assert begin_calls(desk) == ["100", "101"]
 
 
 def test_host_that_fails_gets_one_call_and_the_own_host_is_always_probed() -> None:
     desk = known(Desk(lambda _: RESET), *(str(number) for number in range(100, 110)))
     clusters = [None, *(str(number) for number in range(100, 110))]
-    desk.offer(*(delivery(cluster=cluster) for cluster in clusters for _ in range(9)))
+    desk.submit(*(delivery(cluster=cluster) for cluster in clusters for _ in range(9)))
     desk.work(10.0)
     desk.clock.advance(1000.0)
     begun = begin_calls(desk)
@@ -197,7 +196,7 @@ def test_host_that_fails_gets_one_call_and_the_own_host_is_always_probed() -> No
 def test_destinations_take_turns() -> None:
     desk = known(Desk(), "44", "35")
     for cluster in (None, "44", "35"):
-        desk.offer(*(delivery(cluster=cluster) for _ in range(3)))
+        desk.submit(*(delivery(cluster=cluster) for _ in range(3)))
     desk.work()
     assert [cluster_of(request) for request in desk.api.requests] == ["", "44", "35"] * 3
 
@@ -207,10 +206,10 @@ def test_destinations_take_turns() -> None:
 
 def test_backlog_of_a_failing_host_gives_way_when_the_queue_is_full() -> None:
     desk = known(Desk(by_host(c44=LATE), limit=100), "44")
-    desk.offer(*(delivery(f"dead{number}", cluster="44") for number in range(100)))
+    desk.submit(*(delivery(f"dead{number}", cluster="44") for number in range(100)))
     desk.work(5.0)
     assert desk.stats.pending == 100
-    assert desk.offer(*(delivery(f"good{number}") for number in range(90))) == [True] * 90
+    assert desk.submit(*(delivery(f"good{number}") for number in range(90))) == [True] * 90
     assert (desk.stats.pending, desk.stats.dropped) == (100, {"queue_full": 90})
     desk.work(0.001)
     assert desk.stats.sent == 90
@@ -221,18 +220,18 @@ def test_backlog_of_a_failing_host_gives_way_when_the_queue_is_full() -> None:
 
 def test_failing_host_takes_no_room_of_others() -> None:
     desk = known(Desk(by_host(c44=LATE), limit=100), "44")
-    desk.offer(*(delivery(cluster="44") for _ in range(10)))
+    desk.submit(*(delivery(cluster="44") for _ in range(10)))
     desk.work(5.0)
-    desk.offer(*(delivery() for _ in range(90)))
-    assert desk.offer(*(delivery(cluster="44") for _ in range(5))) == [False] * 5
+    desk.submit(*(delivery() for _ in range(90)))
+    assert desk.submit(*(delivery(cluster="44") for _ in range(5))) == [False] * 5
     assert desk.queue._own.held == 90
 
 
 def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
     desk = known(Desk(limit=100), "44", "35")
-    desk.offer(*(delivery() for _ in range(100)))
-    desk.offer(*(delivery(cluster="44") for _ in range(100)))
-    desk.offer(*(delivery(cluster="35") for _ in range(100)))
+    desk.submit(*(delivery() for _ in range(100)))
+    desk.submit(*(delivery(cluster="44") for _ in range(100)))
+    desk.submit(*(delivery(cluster="35") for _ in range(100)))
     held = sorted(queue.held for queue in desk.queue._queues.values())
     assert held[0] >= 32
     assert sum(held) == 100
@@ -241,16 +240,16 @@ def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
 
 def test_what_is_under_way_is_not_dropped_to_make_room() -> None:
     desk = Desk(limit=1)
-    desk.offer(delivery(cluster="44"))
+    desk.submit(delivery(cluster="44"))
     assert begin_calls(desk) == ["44"]
-    assert desk.offer(delivery()) == [False]
+    assert desk.submit(delivery()) == [False]
 
 
 def test_memory_of_queues_and_hosts_is_bounded() -> None:
     desk = Desk()
     for number in range(1, 1000):
-        desk.offer(delivery(cluster=str(number)))
+        desk.submit(delivery(cluster=str(number)))
         desk.work(0.001)
     assert desk.stats.sent == 999
     assert len(desk.queue._queues) == 1
-    assert len(desk.queue._destinations) <= 64
+    assert len(desk.queue._destinations._by_host) <= 64

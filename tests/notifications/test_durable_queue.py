@@ -109,10 +109,10 @@ class Schedule:
     def _offer(self, cluster: str | None, count: int = 1) -> None:
         ids = [f"n{len(self.offered) + number}" for number in range(count)]
         self.offered.update(ids)
-        self.queue.offer(delivery(*ids, cluster=cluster))
+        self.queue.submit(delivery(*ids, cluster=cluster))
 
     def take(self) -> None:
-        entry = self.queue.take(self.clock())
+        entry = self.queue.dequeue(self.clock()).entry
         if isinstance(entry, QueueEntry):
             assert entry.encode(build_request) is None
             self.calls.append(entry)
@@ -302,7 +302,7 @@ def test_rows_that_a_readable_file_lacks_are_lost_and_the_others_sent() -> None:
         assert balanced(stats)
         assert schedule.rows_on_disk == 0
         [message] = schedule.queue.problems
-        assert message.startswith("The notification spool lacks rows")
+        assert message.startswith("rows are missing in the notification spool")
         schedule.perform("offer_own")
         schedule.drain()
         assert schedule.queue.stats().sent == 7

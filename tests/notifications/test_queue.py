@@ -6,38 +6,72 @@ import threading
 
 import pytest
 
-from support.notifier import LONG_S, Desk, balanced, delivery, telemetry_only
+from support.notifier import DOWN, LONG_S, OK, Delivery, Desk, Replies, balanced, delivery, telemetry_only
 from targetry.models import DeliveryRequest, Notification
-from targetry.notifications.queue_entry import Delivery, QueueEntry
 
 
 def test_the_newest_are_refused_when_there_are_too_many() -> None:
     desk = Desk(limit=2)
-    assert desk.offer(delivery("a"), delivery("b"), delivery("c", "d")) == [True, True, False]
+    assert desk.submit(delivery("a"), delivery("b"), delivery("c", "d")) == [True, True, False]
     assert desk.stats.dropped == {"queue_full": 2}
     desk.work()
     assert desk.api.received == {"a": 1, "b": 1}
 
 
-def test_the_newest_are_refused_when_they_are_too_large() -> None:
-    desk = Desk(max_bytes=200_000)
-    large = Notification(id="x", tokens=["t" * 50_000], parameters={"p": "v" * 50_000})
-    too_much = [Delivery("s", None, DeliveryRequest(notifications=[large]), 1) for _ in range(2)]
-    assert desk.offer(*too_much, delivery()) == [True, False, True]
+def large(size: int) -> Delivery:
+    """Return a delivery whose request has about `size` bytes."""
+    notification = Notification(id="x", tokens=["t" * (size // 2)], parameters={"p": "v" * (size // 2)})
+    return Delivery("s", None, DeliveryRequest(notifications=[notification]), 1)
+
+
+def test_encoded_requests_count_for_their_bytes() -> None:
+    desk = Desk(DOWN, max_bytes=250_000)
+    desk.submit(large(100_000))
+    desk.work(0.1)  # fails and waits for a retry
+    assert 100_000 < desk.queue._bytes < 101_000
+    assert desk.submit(large(100_000), large(100_000)) == [True, False]
+    assert desk.stats.dropped == {"queue_full": 1}
+
+
+def test_waiting_requests_are_encoded_and_the_newest_dropped_beyond_the_limit() -> None:
+    desk = Desk(DOWN, max_bytes=450_000)
+    desk.submit(*(large(100_000) for _ in range(10)))  # as large as the first estimate, so far
+    assert desk.stats.pending == 10
+    desk.work(0.1)
+    assert desk.queue._bytes <= 450_000
+    assert (desk.stats.pending, desk.stats.dropped) == (4, {"queue_full": 6})
+
+
+def test_small_requests_count_for_less_than_the_first_estimate() -> None:
+    desk = Desk(Replies(OK, DOWN), max_bytes=4096)
+    desk.submit(delivery())
+    desk.work()
+    size = desk.queue._estimate
+    assert size < 400
+    assert sum(desk.submit(*(delivery() for _ in range(100)))) == 4096 // size
+
+
+def test_request_is_built_once_although_it_waits_encoded() -> None:
+    desk = Desk(Replies(DOWN, OK), limit=10)
+    desk.submit(*(delivery() for _ in range(5)))
+    waiting = [entry for queue in desk.queue._queues.values() for entry in queue.not_encoded()]
+    desk.work()
+    assert desk.stats.sent == len(waiting) == 5
+    assert all(entry.is_encoded for entry in waiting)
 
 
 def test_room_is_made_when_a_delivery_is_settled() -> None:
     desk = Desk(limit=1, max_bytes=4096)
     for _ in range(5):
-        assert desk.offer(delivery()) == [True]
+        assert desk.submit(delivery()) == [True]
         desk.work()
 
 
 def test_a_delivery_under_way_still_takes_its_room() -> None:
     desk = Desk(limit=1)
-    desk.offer(delivery())
-    assert isinstance(desk.queue.take(0.0), QueueEntry)
-    assert desk.offer(delivery()) == [False]
+    desk.submit(delivery())
+    assert desk.queue.dequeue(0.0).entry is not None
+    assert desk.submit(delivery()) == [False]
 
 
 def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() -> None:
@@ -45,7 +79,7 @@ def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() ->
     with (
         desk.queue._holding
     ):  # a signal handler that interrupts an offer finds it like this, in its own thread
-        assert desk.offer(delivery("a")) == [True]
+        assert desk.submit(delivery("a")) == [True]
         assert (desk.stats.accepted, desk.stats.pending) == (1, 1)
     assert (desk.stats.accepted, desk.stats.pending) == (1, 1)
     desk.work()
@@ -55,7 +89,7 @@ def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() ->
 def test_an_offer_made_beside_the_lock_is_bounded_too() -> None:
     desk = Desk(limit=2)
     with desk.queue._holding:
-        desk.offer(*(delivery() for _ in range(5)))
+        desk.submit(*(delivery() for _ in range(5)))
     assert (desk.stats.pending, desk.stats.dropped) == (2, {"queue_full": 3})
 
 
@@ -64,7 +98,7 @@ def test_what_is_handed_over_is_counted_and_bounded_at_every_moment() -> None:
     with desk.queue._holding:
         accepted = 0
         for number in range(1, 301):
-            accepted += desk.queue.offer(delivery())
+            accepted += desk.queue.submit(delivery())
             assert balanced(desk.stats)
             assert desk.stats.accepted == number
         assert accepted == len(desk.queue._handed_over) == 256
@@ -73,22 +107,22 @@ def test_what_is_handed_over_is_counted_and_bounded_at_every_moment() -> None:
     desk.work()
     assert desk.stats.sent == 256
     [event] = desk.events("notification_failed")
-    assert (event["count"], len(event["notification_ids"])) == (44, 44)
+    assert (event["count"], event["notification_ids"]) == (44, [])  # they were never built
 
 
 def test_what_is_handed_over_counts_towards_the_limit() -> None:
     desk = Desk(limit=10)
-    desk.offer(*(delivery() for _ in range(6)))
+    desk.submit(*(delivery() for _ in range(6)))
     with desk.queue._holding:
-        desk.offer(*(delivery() for _ in range(10)))
+        desk.submit(*(delivery() for _ in range(10)))
         assert (desk.stats.pending, desk.stats.dropped) == (10, {"queue_full": 6})
 
 
 def test_an_offer_takes_in_little_of_what_others_handed_over() -> None:
     desk = Desk()
     with desk.queue._lock:
-        desk.offer(*(delivery() for _ in range(100)))
-    desk.offer(delivery())
+        desk.submit(*(delivery() for _ in range(100)))
+    desk.submit(delivery())
     assert len(desk.queue._handed_over) == 100 - 4
     assert desk.queue.has_work
     assert desk.queue.wakeup.wait(0)
@@ -99,9 +133,9 @@ def test_an_offer_takes_in_little_of_what_others_handed_over() -> None:
 def test_what_was_handed_over_before_the_close_is_sent() -> None:
     desk = Desk()
     with desk.queue._lock:
-        desk.offer(delivery("before"))
+        desk.submit(delivery("before"))
         desk.queue.closed = True
-        desk.offer(delivery("after"))
+        desk.submit(delivery("after"))
     desk.work()
     assert dict(desk.api.received) == {"before": 1}
     assert desk.stats.dropped == {"closed": 1}
@@ -109,7 +143,7 @@ def test_what_was_handed_over_before_the_close_is_sent() -> None:
 
 def test_closing_in_a_signal_handler_that_interrupted_an_offer_comes_back() -> None:
     desk = Desk()
-    desk.offer(delivery())
+    desk.submit(delivery())
     with desk.queue._holding:
         assert not desk.queue.is_empty()
         desk.queue.end()
@@ -124,7 +158,7 @@ def test_offers_from_many_threads_are_all_in_the_books() -> None:
 
     def offer() -> None:
         start.wait(LONG_S)
-        desk.offer(*(delivery() for _ in range(300)))
+        desk.submit(*(delivery() for _ in range(300)))
 
     threads = [threading.Thread(target=offer) for _ in range(4)]
     for thread in threads:
@@ -147,7 +181,7 @@ def test_offers_from_many_threads_are_all_in_the_books() -> None:
 def test_an_offer_of_something_odd_does_not_raise(notification: Notification) -> None:
     desk = Desk(limit=1)
     odd = Delivery("s", None, DeliveryRequest(notifications=[notification]), 1)
-    assert desk.offer(odd, odd) == [True, False]
+    assert desk.submit(odd, odd) == [True, False]
     desk.work()
     assert balanced(desk.stats)
     assert desk.stats.pending == 0
@@ -159,17 +193,17 @@ def test_an_offer_of_something_odd_does_not_raise(notification: Notification) ->
 def test_nothing_is_accepted_after_the_end() -> None:
     desk = Desk()
     desk.queue.end()
-    assert desk.offer(delivery()) == [False]
+    assert desk.submit(delivery()) == [False]
     assert desk.stats.dropped == {"closed": 1}
 
 
 def test_what_is_pending_at_the_end_is_dropped_wherever_it_is() -> None:
     desk = Desk()
-    desk.offer(*(delivery() for _ in range(3)))
-    under_way = desk.queue.take(0.0)
-    failed = desk.queue.take(0.0)
-    assert isinstance(under_way, QueueEntry)
-    assert isinstance(failed, QueueEntry)
+    desk.submit(*(delivery() for _ in range(3)))
+    under_way = desk.queue.dequeue(0.0).entry
+    failed = desk.queue.dequeue(0.0).entry
+    assert under_way is not None
+    assert failed is not None
     desk.queue.mark_failed(failed, "no")
     desk.queue.end()
     assert (desk.stats.pending, desk.stats.dropped) == (0, {"closed": 3})
@@ -179,7 +213,7 @@ def test_what_is_pending_at_the_end_is_dropped_wherever_it_is() -> None:
 
 def test_lost_telemetry_is_counted_and_not_told() -> None:
     desk = Desk(limit=1)
-    desk.offer(delivery(), telemetry_only())
+    desk.submit(delivery(), telemetry_only())
     desk.work()
     assert desk.stats.telemetry_dropped == 1
     assert desk.stats.dropped == {}
@@ -188,7 +222,7 @@ def test_lost_telemetry_is_counted_and_not_told() -> None:
 
 def test_waiting_ends_when_the_last_one_is_settled() -> None:
     desk = Desk()
-    desk.offer(delivery(), delivery())
+    desk.submit(delivery(), delivery())
     done: list[bool] = []
     waiter = threading.Thread(target=lambda: done.append(desk.queue.wait_until(desk.queue.is_empty, LONG_S)))
     waiter.start()
@@ -199,5 +233,5 @@ def test_waiting_ends_when_the_last_one_is_settled() -> None:
 
 def test_waiting_for_what_does_not_come_ends_too() -> None:
     desk = Desk()
-    desk.offer(delivery())
+    desk.submit(delivery())
     assert not desk.queue.wait_until(desk.queue.is_empty, 0.01)

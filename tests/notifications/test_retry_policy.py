@@ -93,13 +93,13 @@ def test_the_wait_that_the_server_asks_for_is_kept_to_a_limit(asked: float, wait
     one = RetryState(
         RetryPolicy(suspect_after=1), iter([1.0, 0.0]).__next__
     )  # the second is for the server's number
-    one.failed(0.0, 0.0, retry_after=asked)
+    one.failed(0.0, 0.0, retry_after_s=asked)
     assert one.wait(0.0) == waited
 
 
 def test_a_fleet_that_is_told_one_number_does_not_come_back_at_once() -> None:
     one = retry_state(random=1.0)
-    one.failed(0.0, 0.0, retry_after=100.0)
+    one.failed(0.0, 0.0, retry_after_s=100.0)
     assert one.wait(0.0) == pytest.approx(110)
 
 
@@ -123,7 +123,7 @@ def test_hurry_cuts_a_wait_of_ours() -> None:
 def test_hurry_does_not_cut_a_wait_that_the_server_caused(kind: str) -> None:
     one = retry_state(random=0.0)
     if kind == "asked":
-        one.failed(0.0, 0.0, retry_after=60.0)
+        one.failed(0.0, 0.0, retry_after_s=60.0)
     else:
         one.denied(0.0, 0.0)
     one.skip_backoff()
@@ -132,7 +132,7 @@ def test_hurry_does_not_cut_a_wait_that_the_server_caused(kind: str) -> None:
 
 def test_hurry_cuts_a_wait_of_ours_that_came_after_one_of_the_servers() -> None:
     one = retry_state()
-    one.failed(0.0, 0.0, retry_after=5.0)
+    one.failed(0.0, 0.0, retry_after_s=5.0)
     one.failed(100.0, 100.0)
     one.skip_backoff()
     assert one.wait(100.0) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -13,21 +14,32 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from support.background_fakes import answer
 from support.examples import examples
-from support.notifier import OK, URL, Desk, Replies, Reply, balanced, delivery, ids_in, telemetry_only
+from support.notifier import (
+    DOWN,
+    OK,
+    URL,
+    Delivery,
+    Desk,
+    Replies,
+    Reply,
+    balanced,
+    delivery,
+    ids_in,
+    telemetry_only,
+)
 from targetry.errors import ApiException, DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
 from targetry.models import DeliveryRequest, Notification
-from targetry.notifications.queue_entry import Delivery, QueueEntry
+from targetry.notifications.queue_entry import Dequeued, QueueEntry
 from targetry.notifications.retry_policy import RetryPolicy
 
 REFUSED = TransportError(reason="connection refused")
-DOWN = answer(503, reason="Service Unavailable")
 
 
 def test_a_delivery_is_posted_as_it_is() -> None:
     desk = Desk()
     one = delivery("a", "b")
-    desk.offer(one)
+    desk.submit(one)
     desk.work()
     [request] = desk.api.requests
     assert (request.method, request.url) == ("POST", URL)
@@ -42,14 +54,14 @@ def test_a_delivery_is_posted_as_it_is() -> None:
 
 def test_a_204_is_a_yes() -> None:
     desk = Desk(answer(204))
-    desk.offer(delivery())
+    desk.submit(delivery())
     desk.work()
     assert desk.stats.sent == 1
 
 
 def test_deliveries_keep_their_order() -> None:
     desk = Desk()
-    desk.offer(delivery("a"), delivery("b"), delivery("c"))
+    desk.submit(delivery("a"), delivery("b"), delivery("c"))
     desk.work()
     assert list(desk.api.received) == ["a", "b", "c"]
 
@@ -67,7 +79,7 @@ def test_deliveries_keep_their_order() -> None:
 )
 def test_what_may_pass_is_tried_again_with_the_same_ids(failure: Reply) -> None:
     desk = Desk(Replies(failure, failure, OK))
-    desk.offer(delivery())
+    desk.submit(delivery())
     assert desk.work() == 1.5  # half a second and one
     first, *others = desk.api.requests
     assert others == [first, first]
@@ -79,7 +91,7 @@ def test_what_may_pass_is_tried_again_with_the_same_ids(failure: Reply) -> None:
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
 def test_what_was_refused_is_not_tried_again(status: int) -> None:
     desk = Desk(answer(status, b"no such token", reason="RefusedDeliveries"))
-    desk.offer(delivery("a", "b"))
+    desk.submit(delivery("a", "b"))
     desk.work()
     assert len(desk.api.requests) == 1
     assert desk.stats.dropped == {"rejected": 2}
@@ -89,7 +101,7 @@ def test_what_was_refused_is_not_tried_again(status: int) -> None:
 def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:
     desk = Desk(answer(400, b"no such token", reason="Bad Request"))
     one = delivery("a", "b")
-    desk.offer(one)
+    desk.submit(one)
     desk.work()
     [failed] = desk.events("notification_failed")
     [error] = desk.events("send_notification_error")
@@ -97,15 +109,13 @@ def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:
     assert failed["error"] is error["error"]
     assert isinstance(error["error"], ApiException)
     assert (error["error"].status, error["error"].body) == (400, "no such token")
-    assert error["notification"] is one.request
-    assert desk.lines.errors == [
-        "Notifications were dropped, so far: 2 rejected. Last error: 400 Bad Request"
-    ]
+    assert error["notification"].value() == one.request
+    assert desk.lines.errors == ["notifications were dropped, so far 2 rejected: last error 400 Bad Request"]
 
 
 def test_telemetry_that_is_given_up_is_not_told() -> None:
     desk = Desk(answer(400))
-    desk.offer(telemetry_only())
+    desk.submit(telemetry_only())
     desk.work()
     assert desk.stats.telemetry_dropped == 1
     assert desk.told.events == []
@@ -114,7 +124,7 @@ def test_telemetry_that_is_given_up_is_not_told() -> None:
 def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
     desk = Desk(answer(400))
     for _ in range(130):
-        desk.offer(delivery())
+        desk.submit(delivery())
         desk.work()
         desk.clock.advance(1.0)
     assert len(desk.events("notification_failed")) == desk.stats.dropped["rejected"] == 130
@@ -137,13 +147,13 @@ def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
 def test_retry_after_is_obeyed(headers: dict[str, str], waited: float) -> None:
     numbers = iter([1.0, 0.0, 1.0])
     desk = Desk(Replies(answer(503, b"", "", **headers), OK), random=lambda: next(numbers))
-    desk.offer(delivery())
+    desk.submit(delivery())
     assert desk.work() == pytest.approx(waited)
 
 
 def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
     desk = Desk(Replies(answer(403), OK), random=lambda: 0.0)
-    desk.offer(delivery("a"), delivery("b"))
+    desk.submit(delivery("a"), delivery("b"))
     assert desk.work() == 60.0
     assert desk.api.received == {"b": 1}
     assert desk.stats.dropped == {"rejected": 1}
@@ -151,16 +161,16 @@ def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
 
 def test_while_in_doubt_there_is_one_call_at_a_time() -> None:
     desk = Desk(DOWN, policy=RetryPolicy(suspect_after=1))
-    desk.offer(*(delivery() for _ in range(3)))
+    desk.submit(*(delivery() for _ in range(3)))
     desk.sender.step()
     desk.clock.advance(0.5)
-    assert isinstance(desk.queue.take(desk.clock()), QueueEntry)
-    assert desk.queue.take(desk.clock()) is None
+    assert desk.queue.dequeue(desk.clock()).entry is not None
+    assert desk.queue.dequeue(desk.clock()) == Dequeued(None, math.inf)
 
 
 def test_an_outage_costs_no_delivery_however_long_it_lasts() -> None:
     desk = Desk(DOWN)
-    desk.offer(delivery("a"), delivery("b"))
+    desk.submit(delivery("a"), delivery("b"))
     desk.work(seconds=10 * 3600)
     assert desk.stats.pending == 2
     desk.api.reply = OK
@@ -173,9 +183,9 @@ def test_a_delivery_that_fails_while_others_get_through_is_given_up() -> None:
         return answer(500) if ids_in(request.body) == ["poison"] else OK
 
     desk = Desk(reply)
-    desk.offer(delivery("poison"))
+    desk.submit(delivery("poison"))
     for _ in range(100):
-        desk.offer(delivery())
+        desk.submit(delivery())
         desk.work(seconds=1.0)
     assert desk.stats.dropped == {"expired": 1}
     assert desk.stats.sent == 100
@@ -184,9 +194,9 @@ def test_a_delivery_that_fails_while_others_get_through_is_given_up() -> None:
 
 def test_a_delivery_that_has_become_too_old_is_given_up_untried() -> None:
     desk = Desk()
-    desk.offer(delivery("old"))
+    desk.submit(delivery("old"))
     desk.clock.advance(86_401)
-    desk.offer(delivery("new"))
+    desk.submit(delivery("new"))
     desk.work()
     assert desk.stats.dropped == {"expired": 1}
     assert desk.api.received == {"new": 1}
@@ -195,7 +205,7 @@ def test_a_delivery_that_has_become_too_old_is_given_up_untried() -> None:
 
 def test_only_what_was_not_processed_is_sent_again() -> None:
     desk = Desk(Replies(answer(200, b'{"notifications":[{"id":"b"}]}'), OK))
-    desk.offer(delivery("a", "b", "c"))
+    desk.submit(delivery("a", "b", "c"))
     desk.work()
     assert [ids_in(request.body) for request in desk.api.requests] == [["a", "b", "c"], ["a", "c"]]
     assert (desk.stats.sent, desk.stats.retries) == (3, 1)
@@ -203,7 +213,7 @@ def test_only_what_was_not_processed_is_sent_again() -> None:
 
 def test_what_is_never_processed_is_given_up_and_told() -> None:
     desk = Desk(answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_isolated_failures=3))
-    desk.offer(delivery("a", "b"))
+    desk.submit(delivery("a", "b"))
     desk.work()
     assert (desk.stats.sent, desk.stats.dropped) == (1, {"unprocessed": 1})
     assert len(desk.api.requests) == 3
@@ -214,25 +224,36 @@ def test_what_is_never_processed_is_given_up_and_told() -> None:
 
 def test_what_cannot_be_written_as_json_is_given_up_and_stops_nobody() -> None:
     desk = Desk()
-    desk.offer(
+    desk.submit(
         Delivery("s1", None, DeliveryRequest(notifications=[Notification(id="a", tokens=[object()])]), 1)
     )  # type: ignore[list-item]
-    desk.offer(delivery("b"))
+    desk.submit(delivery("b"))
     desk.work()
     assert (desk.stats.dropped, desk.api.received) == ({"invalid": 1}, {"b": 1})
 
 
+def test_event_lists_ids_of_a_hundred_encoded_deliveries_that_are_dropped_at_the_end() -> None:
+    desk = Desk(DOWN)
+    desk.submit(*(delivery(f"n{n}") for n in range(150)))
+    desk.work(0.1)  # the first one fails, and the others are encoded meanwhile
+    desk.queue.end()
+    desk.sender.emit_pending_events()
+    [event] = desk.events("notification_failed")
+    assert (event["reason"], event["count"], event["error"]) == ("closed", 150, None)
+    assert len(set(event["notification_ids"])) == 100
+
+
 def test_refused_deliveries_are_told_together_once_a_second() -> None:
     desk = Desk(limit=1)
-    desk.offer(delivery("in"), *(delivery(f"out{n}") for n in range(150)))
+    desk.submit(delivery("in"), *(delivery(f"out{n}") for n in range(150)))
     desk.work()
     [told] = desk.events("notification_failed")
     assert (told["reason"], told["count"], told["error"]) == ("queue_full", 150, None)
-    assert told["notification_ids"] == [f"out{n}" for n in range(100)]
+    assert told["notification_ids"] == []  # they were never built
 
-    desk.offer(delivery(), delivery("late"))
+    desk.submit(delivery(), delivery("late"))
     assert desk.work() == 1.0
-    assert desk.events("notification_failed")[1]["notification_ids"] == ["late"]
+    assert [one["count"] for one in desk.events("notification_failed")] == [150, 1]
 
 
 def test_a_handler_that_raises_harms_nothing() -> None:
@@ -240,7 +261,7 @@ def test_a_handler_that_raises_harms_nothing() -> None:
         raise ValueError("the handler's")
 
     desk = Desk(Replies(answer(400), OK), emit=emit)
-    desk.offer(delivery(), delivery())
+    desk.submit(delivery(), delivery())
     desk.work()
     assert (desk.stats.sent, desk.stats.dropped) == (1, {"rejected": 1})
     assert any("the handler's" in line for line in desk.lines.errors)
@@ -249,10 +270,10 @@ def test_a_handler_that_raises_harms_nothing() -> None:
 def test_a_handler_may_offer_again_what_was_dropped() -> None:
     def emit(name: str, **payload: Any) -> None:
         if name == "send_notification_error":
-            desk.offer(Delivery("s1", None, payload["notification"], 1))
+            desk.submit(Delivery("s1", None, payload["notification"].value(), 1))
 
     desk = Desk(Replies(answer(400), OK), emit=emit)
-    desk.offer(delivery("a"))
+    desk.submit(delivery("a"))
     desk.work()
     assert desk.api.received == {"a": 1}
     assert (desk.stats.accepted, desk.stats.sent, desk.stats.dropped) == (2, 1, {"rejected": 1})
@@ -263,7 +284,7 @@ def test_a_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() 
     offered = []
     for n in range(600):
         offered.append(f"n{n}")
-        desk.offer(delivery(offered[-1]))
+        desk.submit(delivery(offered[-1]))
         desk.work(seconds=1.0)
         assert balanced(desk.stats)
     assert (desk.stats.pending, desk.stats.dropped) == (300, {"queue_full": 300})
@@ -281,7 +302,7 @@ def test_a_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() 
 def test_retries_stay_within_their_budget_when_some_calls_fail(share: float, seed: int) -> None:
     numbers = random.Random(seed)
     desk = Desk(lambda _: DOWN if numbers.random() < share else OK, random=numbers.random)
-    desk.offer(*(delivery() for _ in range(200)))
+    desk.submit(*(delivery() for _ in range(200)))
     seconds = desk.work()
     assert desk.stats.retries <= 10 + 0.1 * desk.stats.sent + seconds + 1
     assert desk.stats.sent + sum(desk.stats.dropped.values()) == 200
@@ -305,7 +326,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
     @rule(ids=st.integers(0, 3))
     def offer(self, ids: int) -> None:
         self.offered += ids
-        self.desk.offer(delivery(*(f"x{self.offered}.{n}" for n in range(ids))) if ids else telemetry_only())
+        self.desk.submit(delivery(*(f"x{self.offered}.{n}" for n in range(ids))) if ids else telemetry_only())
 
     @rule(ids=st.integers(1, 3))
     def offer_while_the_lock_is_held(self, ids: int) -> None:
@@ -319,7 +340,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     @rule()
     def begin_a_call(self) -> None:
-        if isinstance(taken := self.desk.queue.take(self.desk.clock()), QueueEntry):
+        if (taken := self.desk.queue.dequeue(self.desk.clock()).entry) is not None:
             self.in_flight.append(taken)
 
     @rule(succeeds=st.booleans())
@@ -377,14 +398,14 @@ def test_the_answer_is_read_up_to_a_limit() -> None:
 
     desk = Desk()
     desk.sender._transport = Curious()
-    desk.offer(delivery())
+    desk.submit(delivery())
     desk.work()
     assert limits == [1024 * 1024]
 
 
 def test_the_body_is_json_of_the_wire() -> None:
     desk = Desk()
-    desk.offer(delivery("a"))
+    desk.submit(delivery("a"))
     desk.work()
     body = msgspec.json.decode(desk.api.requests[0].body or b"")
     assert body["requestId"] == "r-a"
@@ -412,7 +433,7 @@ class Lazy:
 
 def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() -> None:
     desk, lazy = Desk(Replies(DOWN, OK)), Lazy()
-    desk.queue.offer(lazy)
+    desk.queue.submit(lazy)
     assert lazy.made == 0
     desk.work()
     assert [ids_in(request.body) for request in desk.api.requests] == [["lazy 1"], ["lazy 1"]]
@@ -420,7 +441,7 @@ def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() 
 
 def test_what_cannot_be_made_is_given_up() -> None:
     desk = Desk()
-    desk.queue.offer(Lazy(fails=True))
+    desk.queue.submit(Lazy(fails=True))
     desk.work()
     assert desk.stats.dropped == {"invalid": 1}
     assert desk.events("notification_failed")[0]["notification_ids"] == []
@@ -429,7 +450,7 @@ def test_what_cannot_be_made_is_given_up() -> None:
 def test_what_is_refused_or_never_tried_is_not_made_for_its_ids() -> None:
     desk, lazies = Desk(limit=1), [Lazy(), Lazy()]
     for lazy in lazies:
-        desk.queue.offer(lazy)
+        desk.queue.submit(lazy)
     desk.queue.end()
     desk.sender.emit_pending_events()
     assert desk.stats.dropped == {"queue_full": 1, "closed": 1}
@@ -438,9 +459,9 @@ def test_what_is_refused_or_never_tried_is_not_made_for_its_ids() -> None:
 
 def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
     desk = Desk()
-    desk.queue.offer(delivery("a"))
-    entry = desk.queue.take(desk.clock())
-    assert isinstance(entry, QueueEntry)
+    desk.queue.submit(delivery("a"))
+    entry = desk.queue.dequeue(desk.clock()).entry
+    assert entry is not None
     entry.source, entry.body = None, b""  # as from a damaged file
     desk.queue.mark_failed(entry, "once more")
     desk.work()

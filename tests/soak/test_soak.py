@@ -304,7 +304,7 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
     try:
         before = resident()
         for number in range(total):
-            notifier.offer(delivery(str(number)))
+            notifier.submit(delivery(str(number)))
             if number % 1000 == 0:
                 threading.Event().wait(
                     0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import sqlite3
 import threading
 from collections import Counter
@@ -22,7 +23,6 @@ from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import DeliveryRequest, MetricType, Notification
 from targetry.notifications.counters import NotifierStats
 from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import Delivery
 from targetry.notifications.request_builder import RequestBuilder
 from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.sender import NotificationSender
@@ -30,6 +30,7 @@ from targetry.notifications.sender import NotificationSender
 ADDRESS = DeliveryAddress(client="acme", organization_id="org", server_domain="acme.example")
 URL = ADDRESS.url("s1")
 OK = answer(200)
+DOWN = answer(503, reason="Service Unavailable")
 build_request = RequestBuilder(TelemetryStore(enabled=False)).build
 LONG_S = 10.0  # for what is sure to come
 
@@ -43,6 +44,19 @@ def address_of(url: str) -> DeliveryAddress:
     return DeliveryAddress(
         client="acme", organization_id="org", server_domain=url.removeprefix("http://"), secure=False
     )
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A `NotificationSource` whose request is given."""
+
+    session_id: str
+    cluster: str | None
+    request: DeliveryRequest
+    count: int
+
+    def build_request(self, new_id: object) -> DeliveryRequest:
+        """Return the request."""
+        return self.request
 
 
 def delivery(*ids: str, cluster: str | None = None) -> Delivery:
@@ -170,13 +184,13 @@ class Desk:
     def stats(self) -> NotifierStats:
         return self.queue.stats()
 
-    def offer(self, *deliveries: Delivery) -> list[bool]:
-        return [self.queue.offer(one) for one in deliveries]
+    def submit(self, *deliveries: Delivery) -> list[bool]:
+        return [self.queue.submit(one) for one in deliveries]
 
     def work(self, seconds: float = 1e9) -> float:
         """Send until nothing is left to do or so much time has passed; return the time that passed."""
         began = self.clock()
-        while (wait := self.sender.step()) is not None:
+        while (wait := self.sender.step()) != math.inf:
             left = began + seconds - self.clock()
             self.clock.advance(min(wait, left))
             if wait >= left:

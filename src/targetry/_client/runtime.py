@@ -253,7 +253,7 @@ class ClientRuntime:
         """Hand a report over, and return whether they were accepted."""
         function = self.options.send_notification_func
         if function is None:
-            return self.notifier.offer(report)
+            return self.notifier.submit(report)
         try:
             function({"request": self._request_builder.build(report), "visitor": report.visitor})
         except Exception as error:  # the user's function must not harm the user's decision

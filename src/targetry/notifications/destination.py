@@ -1,19 +1,21 @@
-"""Queues of notifications by destination, and the retry state of each host.
+"""Hosts that notifications are sent to: retry state and calls under way.
 
-A queue is of one edge cluster, or of the client's own host. Its entries go to that cluster as long as it answers, else to
-the own host; so several queues may share a host, and the retry state is the host's.
+A queue belongs to an edge cluster or to the client's own host. Its entries go to the cluster as
+long as that answers, and else to the own host; so several queues may share a host.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable, Container
 
-from targetry.notifications.queue_entry import QueueEntry
-from targetry.notifications.retry_policy import RetryState
+from targetry.delivery.clusters import ClusterDirectory
+from targetry.notifications.retry_policy import RetryPolicy, RetryState
+
+_MAX_DESTINATIONS = 64
 
 
 class Destination:
-    """One host: when it may be called, and how many calls are under way."""
+    """Retry state of one host, number of calls under way, and number of deliveries that succeeded."""
 
     __slots__ = ("calls", "retry_state", "successes")
 
@@ -23,73 +25,96 @@ class Destination:
         self.successes = 0
 
 
-class ClusterQueue:
-    """Entries of one cluster; None is the client's own host.
+class Destinations:
+    """Destinations by host; the host None is the client's own. To be used under the queue's lock.
 
-    `ready` have not been tried, `failed` wait for a retry, `calls` are under way. `held` and `size` (bytes) count what is in
-    memory, wherever it is. With a spool, rows after `cursor` are on disk only: `on_disk` entries.
+    One host gets at most three quarters of the calls. Hosts that fail or have never answered get
+    one call each, and together an eighth, so that they cannot delay the deliveries to others.
+
+    Args:
+        policy: Retry policy of each host.
+        random: Source of random numbers in [0, 1).
+        clusters: Directory of edge clusters, which decides where a cluster's entries go.
+        max_calls: Calls under way at a time, to all hosts together.
+        clock: Monotonic time in seconds.
+        used: Clusters that have a queue; their destinations are never discarded.
     """
 
-    __slots__ = (
-        "calls",
-        "cluster",
-        "cursor",
-        "failed",
-        "held",
-        "notifications_on_disk",
-        "on_disk",
-        "ready",
-        "size",
-    )
+    def __init__(
+        self,
+        *,
+        policy: RetryPolicy,
+        random: Callable[[], float],
+        clusters: ClusterDirectory,
+        max_calls: int,
+        clock: Callable[[], float],
+        used: Container[str | None],
+    ) -> None:
+        self._policy = policy
+        self._random = random
+        self._clusters = clusters
+        self._max_calls_per_host = max_calls - max_calls // 4
+        self._max_suspect_calls = max(1, max_calls // 8)
+        self._clock = clock
+        self._used = used
+        self.own = Destination(RetryState(policy, random))
+        self._by_host: dict[str | None, Destination] = {None: self.own}
 
-    def __init__(self, cluster: str | None) -> None:
-        self.cluster = cluster
-        self.ready: deque[QueueEntry] = deque()
-        self.failed: deque[QueueEntry] = deque()
-        self.calls: set[QueueEntry] = set()
-        self.held = 0
-        self.size = 0
-        self.cursor = 0
-        self.on_disk = 0
-        self.notifications_on_disk = 0
+    def host_of(self, cluster: str | None) -> str | None:
+        """Return the host that entries of a cluster go to now."""
+        return None if cluster is None else self._clusters.choose(cluster)
 
-    @property
-    def has_waiting(self) -> bool:
-        return bool(self.ready or self.failed)
+    def of_host(self, host: str | None) -> Destination:
+        """Return the destination of a host, a new one if there is none."""
+        destination = self._by_host.get(host)
+        if destination is None:
+            self._discard_oldest()
+            destination = self._by_host[host] = Destination(RetryState(self._policy, self._random))
+        return destination
 
-    @property
-    def is_unused(self) -> bool:
-        return not (self.held or self.on_disk)
+    def of_cluster(self, cluster: str | None) -> Destination:
+        """Return the destination of the host that entries of a cluster go to now."""
+        return self.of_host(self.host_of(cluster))
 
-    @property
-    def in_memory(self) -> int:
-        """Entries that are ready, failed or under way."""
-        return len(self.ready) + len(self.failed) + len(self.calls)
+    def is_failing(self, cluster: str | None) -> bool:
+        """Return whether the host of a cluster is suspect or must not be called yet."""
+        host = self.host_of(cluster)
+        destination = self.of_host(host)
+        return self._is_suspect(host, destination) or destination.retry_state.wait(self._clock()) > 0
 
-    def retry_at_once(self) -> None:
-        """Put failed entries back in front: they go to another host, which has not failed them."""
-        if self.failed:
-            self.ready = deque(sorted((*self.failed, *self.ready), key=_row))
-            self.failed.clear()
+    def may_call(self, host: str | None) -> bool:
+        """Return whether one more call to the host leaves enough calls for other hosts."""
+        destination = self.of_host(host)
+        if not self._is_suspect(host, destination):
+            return destination.calls < self._max_calls_per_host
+        if destination.calls:
+            return False  # the call under way is the probe
+        return host is None or self._suspect_calls() < self._max_suspect_calls
 
-    def unload_newest(self) -> QueueEntry | None:
-        """Remove the newest entry, if the disk has it and all that follow it; move `cursor` in front of it."""
-        ready = self.ready[-1] if self.ready else None
-        if ready is not None and ready.row is None:
-            return None
-        failed = max(self.failed, key=_row, default=None)
-        entry = max((one for one in (ready, failed) if one is not None), key=_row, default=None)
-        if entry is None or entry.row is None or entry.is_partial:
-            return None
-        if any(_row(call) > entry.row for call in self.calls):
-            return None
-        if entry is ready:
-            self.ready.pop()
-        else:
-            self.failed.remove(entry)
-        self.cursor = entry.row - 1
-        return entry
+    def skip_backoff(self) -> None:
+        """End the waits after failures, except those that a server asked for. Take no lock."""
+        for destination in list(self._by_host.values()):
+            destination.retry_state.skip_backoff()
 
+    def _is_suspect(self, host: str | None, destination: Destination) -> bool:
+        if destination.retry_state.is_suspect:
+            return True
+        return host is not None and not self._clusters.is_known(host)
 
-def _row(entry: QueueEntry) -> int:
-    return entry.row or 0
+    def _suspect_calls(self) -> int:
+        return sum(
+            one.calls
+            for host, one in self._by_host.items()
+            if host is not None and one.calls and self._is_suspect(host, one)
+        )
+
+    def _discard_oldest(self) -> None:
+        """Discard the state of the oldest host without calls and waits, if there are too many."""
+        if len(self._by_host) < _MAX_DESTINATIONS:
+            return
+        now = self._clock()
+        for host, destination in self._by_host.items():
+            is_idle = not destination.calls and destination.retry_state.wait(now) <= 0
+            if host is not None and host not in self._used and is_idle:
+                del self._by_host[host]
+                return

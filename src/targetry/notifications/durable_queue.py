@@ -1,10 +1,13 @@
-"""An queue whose deliveries are on disk before they are sent, and whose backlog may stay there.
+"""Notification queue whose deliveries are written to disk before they are sent.
 
-    handed over → arrivals → disk → ready → in flight → …
+    handed over → arrivals → disk → ready → under way → …
 
-A thread of its own, the writer, moves what arrives to the disk, and back into memory as room is made. The limit of the
-queue is one on memory: half of it at most is a window on the disk, the rest is for arrivals. Each destination has a window
-of its own; those of failing hosts are small, so that a backlog of theirs leaves room for the others.
+A thread, the spool writer, moves arrivals to the disk, and rows back into memory as room is made.
+The limit of the queue is one on memory: at most half of it is a window on the disk, the rest is for
+arrivals. Each host has a window; those of failing hosts are small, so that their backlog leaves
+room for the others.
+
+Deliveries on disk are pending, also after the end of the process: the next one sends them.
 """
 
 from __future__ import annotations
@@ -16,21 +19,21 @@ from typing import Any
 import msgspec
 
 from targetry._runtime.sync_primitives import WakeupEvent
+from targetry.notifications.cluster_queue import ClusterQueue
 from targetry.notifications.counters import SPOOL_FOREIGN, SPOOL_LOST
-from targetry.notifications.destination import ClusterQueue
 from targetry.notifications.queue import NotificationQueue
 from targetry.notifications.queue_entry import QueueEntry
 from targetry.notifications.spool import Backlog
 
-_MAX_TAKEN_BACK = 64  # entries that leave memory at once
+_MAX_UNLOADED = 64  # entries that leave memory at once
 _MISSING = (
-    "The notification spool lacks rows that it should hold: they are counted as spool_lost; "
-    "the other rows are sent"
+    "rows are missing in the notification spool: another process may have changed the file; "
+    "they are counted as spool_lost, and the other rows are sent"
 )
 
 
 class PageRequest(msgspec.Struct, frozen=True):
-    """Rows of one cluster that there is room for: those after `after`, at most `limit`, of about `max_bytes`."""
+    """Rows of one cluster to read: those after `after`, at most `limit`, of about `max_bytes`."""
 
     cluster: str | None
     after: int
@@ -39,14 +42,13 @@ class PageRequest(msgspec.Struct, frozen=True):
 
 
 class DurableQueue(NotificationQueue):
-    """What is in the disk's part of it is pending in the books, and stays so after the end: for the next process."""
+    """Notification queue with a spool. The arguments are those of `NotificationQueue`."""
 
     def __init__(self, **options: Any) -> None:
-        """`options` are those of `NotificationQueue`."""
         super().__init__(**options)
         self.writer_wakeup = WakeupEvent()
         self.writers: set[object] = set()  # at most one
-        self.is_recovering = False  # it is not known yet what an earlier process left
+        self.is_recovering = False  # rows of an earlier process may exist and are not counted yet
         self._window = max(1, self._limit // 2)
         self._window_bytes = self._max_bytes // 2
         self._arrivals: deque[QueueEntry] = deque()
@@ -67,11 +69,17 @@ class DurableQueue(NotificationQueue):
         return not self.senders and not self.writers
 
     def stop_if_idle(self, workers: set[object], token: object) -> bool:
-        # Nothing is left to write; without that, rows of deliveries that were sent would stay on disk.
-        return not (self._settled_rows or self._arrivals) and super().stop_if_idle(workers, token)
+        # Without the check, rows of deliveries that were sent would stay on disk.
+        is_written = not (self._settled_rows or self._arrivals)
+        return is_written and super().stop_if_idle(workers, token)
+
+    def is_empty(self) -> bool:
+        return not self.is_recovering and super().is_empty()
+
+    # The file, in the writer's thread
 
     def file_opened(self) -> None:
-        """A new file is in use, whose rows are numbered from the start."""
+        """Start with a new file, whose rows are numbered from the start."""
         with self._holding:
             self._newest_row = 0
             self._settled_rows.clear()
@@ -79,14 +87,14 @@ class DurableQueue(NotificationQueue):
                 queue.cursor = 0
 
     def recovery_done(self) -> None:
-        """What earlier processes left is known."""
+        """End the recovery: all rows of earlier processes are counted."""
         with self._holding:
             self.is_recovering = False
             if not self.size:
                 self._wake_waiters()
 
     def add_recovered(self, backlogs: Sequence[Backlog], newest_row: int) -> None:
-        """The file has got deliveries that an earlier process left; its newest row is now `newest_row`."""
+        """Count deliveries of an earlier process in the file, whose newest row is `newest_row`."""
         with self._holding:
             for backlog in backlogs:
                 queue = self._queues.get(backlog.cluster)
@@ -98,33 +106,32 @@ class DurableQueue(NotificationQueue):
             self._newest_row = newest_row
 
     def count_foreign(self, notifications: int) -> None:
-        """The file had notifications that this client must not send."""
+        """Count notifications in the file that belong to another client account."""
         with self._holding:
             self._count_refused(SPOOL_FOREIGN, notifications, 0)
 
-    def is_empty(self) -> bool:
-        return not self.is_recovering and super().is_empty()
-
     def take_arrivals(self) -> tuple[Sequence[QueueEntry], Sequence[int]]:
-        """Return deliveries to write, and rows to delete: call `removed` once they are deleted."""
+        """Return deliveries to write, and rows to delete: call `rows_removed` once they are deleted."""
         with self._holding:
             self._being_written = tuple(self._arrivals)
             self._arrivals.clear()
             return self._being_written, tuple(self._settled_rows)
 
     def rows_removed(self, rows: Sequence[int]) -> None:
-        """Forget settled rows that were deleted from the file."""
+        """Discard the numbers of settled rows that were deleted from the file."""
         with self._holding:
             self._settled_rows.difference_update(rows)
 
     def arrivals_written(self, rows: Sequence[int | None]) -> None:
-        """The arrivals were written as `rows`; None: that one could not be, and has to do without.
+        """Place the arrivals, which were written as `rows`; None for one that could not be written.
 
-        What comes after one that is on disk only, stays on disk too, so that the cursor divides them.
+        Arrivals after one that is only on disk stay on disk too, so that the cursor divides them.
         """
         with self._holding:
             for entry, row in zip(self._being_written, rows, strict=True):
                 entry.row = row
+                if not entry.settled:
+                    self._measure(entry)
                 if row is None:
                     self._arrive_in_memory(entry)
                     continue
@@ -134,6 +141,7 @@ class DurableQueue(NotificationQueue):
                     self._arrive_on_disk(entry, row)
                 self._newest_row = row
             self._being_written = ()
+            self._fit_bytes()
             self.wakeup.set()
 
     def _arrive_in_memory(self, entry: QueueEntry) -> None:
@@ -152,7 +160,7 @@ class DurableQueue(NotificationQueue):
             super()._place(queue, entry)
 
     def next_page(self) -> PageRequest | None:
-        """Rows that should come back from the disk, if there are any. Little at a time is not worth it."""
+        """Return rows to read into memory, or None if there are none or too few to be worth it."""
         with self._holding:
             if self.ended:
                 return None
@@ -178,9 +186,9 @@ class DurableQueue(NotificationQueue):
     def add_page(self, page: PageRequest, entries: Sequence[QueueEntry]) -> None:
         """Take the rows of a page into memory, in their order.
 
-        The lock was free while the file was read. If entries were left to the disk meanwhile, the
-        cursor has moved back, and the page does not hold the next rows: it is discarded, and
-        `next_page` requests them again. Rows that are settled and not yet deleted are skipped.
+        The lock was free while the file was read. If entries were unloaded meanwhile, the cursor has
+        moved back, and the page does not contain the next rows: it is discarded, and `next_page`
+        requests them again. Rows that are settled and not yet deleted are skipped.
         """
         with self._holding:
             queue = self._queues[page.cluster]
@@ -207,7 +215,7 @@ class DurableQueue(NotificationQueue):
         self._discard_unused_queues()
 
     def file_lost(self) -> None:
-        """The disk cannot be read: what was only there is gone."""
+        """Count the deliveries that were only on disk as lost, because the disk cannot be read."""
         with self._holding:
             for queue in self._queues.values():
                 self._lose(queue)
@@ -237,7 +245,7 @@ class DurableQueue(NotificationQueue):
             self._wake_waiters()
 
     def drop_arrivals(self) -> None:
-        """The writer did not come to write them: drop the arrivals. Only after `end`."""
+        """Drop the arrivals that the writer did not write. Only after `end`."""
         with self._holding:
             for entry in (*self._being_written, *self._arrivals):
                 self._close_entry(entry)
@@ -249,7 +257,7 @@ class DurableQueue(NotificationQueue):
 
     def host_failed(self, *args: Any, **details: Any) -> None:
         super().host_failed(*args, **details)
-        self.writer_wakeup.set()  # the window of that host is smaller now
+        self.writer_wakeup.set()  # the window of the host is smaller now
 
     def _new_queue(self, cluster: str | None) -> ClusterQueue:
         queue = super()._new_queue(cluster)
@@ -260,30 +268,36 @@ class DurableQueue(NotificationQueue):
         self._arrivals.append(entry)
         self.writer_wakeup.set()
 
+    # Memory
+
     def _make_room(self, queue: ClusterQueue, size: int) -> bool:
-        """Leave entries to the disk that are there already; drop some only where there is no disk."""
+        """Unload entries that are on disk; drop entries only if there is no file."""
         longest = max((one for one in self._queues.values() if one.has_waiting), key=_held, default=None)
         if longest is not None:
-            self._unload(longest, max(0, longest.in_memory - _MAX_TAKEN_BACK))
+            self._unload(longest, max(0, longest.in_memory - _MAX_UNLOADED))
             if self._fits(size):
                 return True
         return not self._newest_row and super()._make_room(queue, size)
 
+    def _evict_newest(self, queue: ClusterQueue) -> None:
+        if not self._unload(queue, queue.in_memory - 1):
+            super()._evict_newest(queue)
+
     def _shrink(self, queue: ClusterQueue) -> None:
-        """Leave to the disk what exceeds the window of a failing host."""
+        """Unload the entries beyond the window of a failing host."""
         share, share_bytes = self._share(queue)
         self._unload(queue, share)
         while queue.size > share_bytes and self._unload(queue, queue.in_memory - 1):
             pass
 
     def _unload(self, queue: ClusterQueue, keep: int) -> int:
-        """Leave waiting entries to the disk until `keep` are in memory; return how many went."""
-        went = 0
+        """Leave waiting entries to the disk until `keep` are in memory; return how many left."""
+        unloaded = 0
         while queue.in_memory > keep and (entry := queue.unload_newest()) is not None:
             self._count_on_disk(queue, 1, entry.count)
             self._release(entry)
-            went += 1
-        return went
+            unloaded += 1
+        return unloaded
 
     def _count_on_disk(self, queue: ClusterQueue, deliveries: int, notifications: int) -> None:
         queue.on_disk += deliveries

@@ -1,17 +1,24 @@
-"""Reports in the background what was shown: decisions made on the device, and what the application asks to send later.
+"""Background delivery of notifications: impressions of on-device decisions, and telemetry.
 
-`Notifier.offer` is called on the path of a decision, so it only puts the delivery into the `queue`. Threads, started when
-there is something to do and gone when there has been nothing for a while, carry it to the Delivery API (`sender`), at a
-pace that suits the endpoint (`retry_state`). More than one call is under way when one after the other is too slow for
-the distance. Each delivery stays one call: the API refuses a whole call for one wrong token, so calls are not merged.
+`Notifier.submit` runs on the path of a decision, so it only appends to a queue. Threads, which start
+when there is work and end when there has been none for a while, send the queue to the Delivery API
+at a pace that suits the host. If one call after the other is too slow for the distance, several are
+under way. Each delivery stays one call: the API refuses a whole call for one wrong token, so calls
+are not merged.
 
-What is promised: memory is bounded, by count and bytes; everything is in the books (`counters`), dropped or not; a process may
-end at any time, and waits at most two seconds for its notifications; a forked child begins with nothing and sends nothing
-of its parent's; with a spool, what is pending outlives the process, and is then sent at least once, with the same ids.
+Guarantees:
+
+- Memory is bounded, by number and by bytes of the deliveries.
+- Each notification is counted: accepted = sent + pending + dropped, at every moment.
+- A process may end at any time, and waits at most two seconds for its notifications.
+- A forked child starts with an empty queue and sends nothing of its parent.
+- With a spool, pending notifications outlive the process; they are then sent at least once, with
+  the same ids.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +37,7 @@ from targetry.delivery.hosts import DeliveryAddress
 from targetry.http.protocol import Transport
 from targetry.notifications.counters import NotifierStats
 from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import BuildRequest, Delivery, NotificationSource
+from targetry.notifications.queue_entry import BuildRequest, NotificationSource
 from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.sender import Emit, NotificationSender
 
@@ -38,7 +45,6 @@ if TYPE_CHECKING:
     from targetry.notifications.durable_queue import DurableQueue
 
 __all__ = [
-    "Delivery",
     "NotificationSource",
     "Notifier",
     "NotifierStats",
@@ -49,28 +55,46 @@ DEFAULT_QUEUE_LIMIT: Final = 10_000
 DEFAULT_QUEUE_BYTES: Final = 32 * 1024 * 1024
 DEFAULT_SPOOL_BYTES: Final = 1024 * 1024 * 1024
 
-_GRACE_S = 0.2  # for threads to leave, once there is nothing more to do
-_PATIENCE_S = 0.1  # a delivery that has waited for longer calls for one more sender,
+_GRACE_S = 0.2  # for threads to end, once there is no work
+_PATIENCE_S = 0.1  # a delivery that has waited for longer needs one more sender,
 _SLOW_CALL_S = 0.005  # if calls are so long that senders spend their time waiting
-_AFTER_SURPRISE_S = 1.0
-_BACKLOG = 10  # deliveries; more than senders have under way when all is well
+_AFTER_FAULT_S = 1.0
+_BACKLOG = 10  # deliveries; more than are under way as long as the Delivery API keeps up
 
 
 class Notifier:
-    """Sends deliveries to `address` with `transport`, which it shares and does not close; `timeout_s` bounds each call.
+    """Sends notifications in the background.
 
-    `headers` go with every call. `clusters` are shared with the client: a cluster that does not answer gives way to
-    the own host. At most `queue_limit` deliveries, and about `queue_bytes`, wait in memory; then the newest of the
-    destination that has most of them give way. At most `max_in_flight` calls are made at once.
+    If the queue is full, the newest deliveries of the destination with most of them are dropped.
+    A delivery is safe in the spool once the writer has committed it, usually within a millisecond,
+    and not yet when `submit` returns.
 
-    `spool_path` is a folder for what is pending, which processes may share; a delivery is safe there once the
-    writer has written it, usually within a millisecond, and not yet when `offer` returns. It takes up to `spool_bytes`, and
-    `queue_limit` then bounds only what is in memory. What dead processes have left in the folder is sent too.
+    Events are described in `targetry.events`: `notification_failed`, `send_notification_error` and
+    `notification_spool_failed`. Handlers run in threads of the notifier; one that blocks delays one
+    call and no decision.
 
-    Events: `notification_failed` (`reason`, `count`, `error`, `notification_ids`) for all that is dropped; those
-    refused untried are told together, at most once a second, with at most the ids of a hundred deliveries.
-    `send_notification_error` (`notification`, `error`) for each delivery that was given up. `notification_spool_failed`
-    (`error`). Handlers run in the notifier's threads. One that blocks keeps one call from being made, and no decision.
+    Args:
+        transport: Transport, which is shared and not closed.
+        address: Address of the Delivery API.
+        clusters: Directory of edge clusters, shared with the client; entries of a cluster that does
+            not answer go to the own host.
+        build_request: Builder of the requests, called in threads of the notifier.
+        headers: Headers of each call.
+        timeout_s: Timeout of one call in seconds.
+        emit: Emitter of events.
+        log: Log.
+        queue_limit: Deliveries in memory; with a spool, more may be on disk.
+        queue_bytes: Bytes of their requests as JSON.
+        max_in_flight: Calls under way at a time.
+        policy: Retry policy of each host.
+        idle_s: Seconds without work after which a thread ends.
+        spool_path: Folder for pending deliveries, which several processes may share. Deliveries that
+            dead processes have left there are sent too.
+        spool_bytes: Bytes of the requests of one process in the spool.
+        clock: Monotonic time in seconds.
+        now: Time since the epoch in seconds.
+        random: Source of random numbers in [0, 1).
+        wait: Waits for an event for at most some seconds; returns whether it was set.
     """
 
     def __init__(
@@ -121,19 +145,21 @@ class Notifier:
         close_at_exit(self, Notifier.close, begin=Notifier.begin_close)
         register_fork_handler(self)
         if self._spool is not None and _has_files(self._spool):
-            self._take_over_leftovers()
+            self._recover()
 
-    def offer(self, delivery: NotificationSource) -> bool:
-        """Send it in the background, or count it as dropped. Takes microseconds, never blocks, never raises.
+    def submit(self, source: NotificationSource) -> bool:
+        """Accept a delivery, or count it as dropped; takes microseconds, never blocks or raises.
 
-        Its request is not built here.
-        False if it was refused. True promises nothing: what becomes of it is in `stats` and told by events. May be called
-        from any thread, from a signal handler, and after `close` (it is then dropped as `closed`).
+        Any thread and any signal handler may call it, also after `close`, when the delivery is
+        dropped as `closed`. The request is not built here.
+
+        Returns:
+            Whether it was accepted. `stats` and events report what becomes of it.
         """
         if self._pid != os.getpid():
             self.after_fork()
         queue = self._queue
-        accepted = queue.offer(delivery)
+        accepted = queue.submit(source)
         if not queue.has_enough_workers:
             self._ensure_workers(queue)
         return accepted
@@ -144,9 +170,15 @@ class Notifier:
         return self._queue.size > _BACKLOG
 
     def flush(self, timeout: float) -> bool:
-        """Wait until nothing is pending, at most `timeout` seconds; whether that was reached.
+        """Wait until nothing is pending.
 
-        A wait after failures is cut short, unless it was the server that asked for it.
+        Waits after failures end at once, except those that a server asked for.
+
+        Args:
+            timeout: Longest wait in seconds.
+
+        Returns:
+            Whether nothing is pending.
         """
         queue = self._current()
         if not queue.is_reachable():
@@ -157,11 +189,15 @@ class Notifier:
         return queue.wait_until(queue.is_empty, timeout)
 
     def close(self, timeout: float) -> None:
-        """Send what is pending, for at most `timeout` seconds, and end. May be called twice, and from a handler.
+        """Send pending deliveries, and end. Never raises, and may be called twice.
 
-        What is pending then is dropped as `closed`, calls under way included; or stays in the spool, and pending in the
-        books. Raises nothing. In a signal handler that interrupted an offer it cannot wait, and leaves it to the threads to
-        come to an end in that time; calling it again, as is done when the process ends, waits for that.
+        Deliveries that are still pending then, calls under way included, are dropped as `closed`;
+        with a spool they stay on disk, and pending in the counters. A signal handler that
+        interrupted a submission cannot wait for the threads: they end by themselves in that time,
+        and a second call, such as the one at exit, waits for them.
+
+        Args:
+            timeout: Longest wait in seconds.
         """
         queue = self._begin_close(timeout)
         if not queue.is_reachable() or not self._drain(queue, timeout):
@@ -175,9 +211,12 @@ class Notifier:
             self._emit_for_blocked_senders(queue)
 
     def begin_close(self, timeout: float) -> None:
-        """Refuse what comes from now on, and send what is pending within `timeout` seconds. Waits for nothing.
+        """Refuse new deliveries, and let threads send the pending ones. Does not wait.
 
         Several notifiers that end together begin together; `close` then waits for each.
+
+        Args:
+            timeout: Seconds until the threads end.
         """
         queue = self._begin_close(timeout)
         if timeout > 0 and not queue.ended:
@@ -186,11 +225,11 @@ class Notifier:
             self._ensure_workers(queue)
 
     def stats(self) -> NotifierStats:
-        """The books as they are now. Takes no lock."""
+        """Return the counters. Takes no lock."""
         return self._current().stats()
 
     def after_fork(self) -> None:
-        """In a child: nothing pending, nothing counted, no thread; all that is the parent's."""
+        """Start a child with nothing pending, nothing counted and no thread."""
         self._reset()
 
     def _reset(self) -> None:
@@ -229,29 +268,32 @@ class Notifier:
         return queue
 
     def _grace_s(self, queue: NotificationQueue) -> float:
-        """Seconds that are left for threads to leave. They begin at the deadline, so several closes share them."""
+        """Return the seconds left for threads to end; they begin at the deadline of all closes."""
         deadline = queue.deadline
         return _GRACE_S if deadline is None else max(0.0, deadline + _GRACE_S - self._clock())
 
-    def _take_over_leftovers(self) -> None:
+    def _recover(self) -> None:
         queue = self._queue
         assert isinstance(queue, _durable_queue_class())
         queue.is_recovering = True
         self._ensure_workers(queue)
 
     def _emit_for_blocked_senders(self, queue: NotificationQueue) -> None:
-        """What was dropped, which the senders would tell when they leave. Not in this thread: a handler may hang too."""
-        speakers: set[object] = set()
+        """Emit the events on drops that blocked senders would emit when they end.
+
+        A handler may block too, so this is done in a thread.
+        """
+        workers: set[object] = set()
         sender = self._sender
 
-        def speak(token: object) -> None:
+        def emit(token: object) -> None:
             try:
                 sender.emit_pending_events()
             finally:
-                queue.remove_worker(speakers, token)
+                queue.remove_worker(workers, token)
 
-        if sender.queue is queue and _start("targetry-notifier", queue, speakers, speak):
-            queue.wait_until(lambda: not speakers, self._grace_s(queue))
+        if sender.queue is queue and _start("targetry-notifier", queue, workers, emit):
+            queue.wait_until(lambda: not workers, self._grace_s(queue))
 
     def _current(self) -> NotificationQueue:
         if self._pid != os.getpid():
@@ -259,13 +301,17 @@ class Notifier:
         return self._queue
 
     def _drain(self, queue: NotificationQueue, timeout: float) -> bool:
-        """Wait until nothing is pending. False if that is not possible here: this thread was interrupted while starting."""
+        """Wait until nothing is pending.
+
+        Return False if that is not possible because this thread was interrupted while it was
+        starting another one.
+        """
         if timeout <= 0 or queue.ended:
             return True
         queue.skip_backoff()
         queue.wakeup.set()
         self._ensure_workers(queue, patience_s=_GRACE_S)
-        if queue.has_no_workers:  # or there is no thread to be had, and nothing to wait for
+        if queue.has_no_workers:  # there is no work, or the system refuses threads
             return not queue.starting.locked()
         queue.wait_until(queue.is_empty, timeout)
         return True
@@ -273,7 +319,10 @@ class Notifier:
     # Threads
 
     def _ensure_workers(self, queue: NotificationQueue, patience_s: float = 0.0) -> None:
-        """Have somebody look after the queue. Whoever is starting looks again afterwards, so nobody needs to wait for him."""
+        """Start threads that are missing.
+
+        A thread that starts others checks again afterwards, so that no second one has to wait.
+        """
         while queue.has_work and not queue.has_enough_workers and queue.starting.acquire(timeout=patience_s):
             try:
                 if not self._start_missing(queue):
@@ -302,7 +351,7 @@ class Notifier:
             self._start_sender(queue)
 
     def _start_writer(self, queue: NotificationQueue, folder: Path) -> bool:
-        """Have the queue's one writer at work."""
+        """Start the spool writer of the queue unless it runs; return whether it runs."""
         from targetry.notifications.spool_writer import SpoolWriter
 
         assert isinstance(queue, _durable_queue_class())
@@ -328,7 +377,7 @@ class Notifier:
     def _run_sender(self, sender: NotificationSender, token: object) -> None:
         queue = sender.queue
         try:
-            # A handler may have forked; in the child the queue is another one, and this thread is not its sender.
+            # A handler may have forked; in the child the notifier has another queue.
             while self._queue is queue and not queue.ended:
                 if not self._step(sender) and queue.stop_if_idle(queue.senders, token):
                     break
@@ -340,21 +389,21 @@ class Notifier:
         self._ensure_workers(queue)
 
     def _step(self, sender: NotificationSender) -> bool:
-        """False: there was nothing to do for a long time."""
+        """Run one step and wait; return False if there has been no work for a long time."""
         queue, began = sender.queue, self._clock()
         try:
             wait = sender.step()
-        except Exception as error:  # whatever it is, there are others to be sent
-            self._limited_log.error("surprise", "The notifier goes on after %s", type(error).__name__)
-            self._limited_log.debug("The notifier goes on after %r", error)
-            wait = _AFTER_SURPRISE_S
-        if queue.deadline is not None:  # nobody may be waiting for it
+        except Exception as error:  # a fault of this package must not stop the other deliveries
+            self._limited_log.error("fault", "the notifier continues after %s", type(error).__name__)
+            self._limited_log.debug("the notifier continues after %r", error)
+            wait = _AFTER_FAULT_S
+        if queue.deadline is not None:  # no other thread may be waiting for it
             left = queue.deadline - self._clock()
             if left <= 0:
                 queue.end()
                 return True
-            wait = left if wait is None else min(wait, left)
-        if wait is None:
+            wait = min(wait, left)
+        if wait == math.inf:
             return self._wait(queue.wakeup, self._idle_s)
         if wait > 0:
             self._wait(queue.wakeup, wait)
@@ -364,7 +413,7 @@ class Notifier:
 
 
 def _start(name: str, queue: NotificationQueue, workers: set[object], work: Callable[[object], None]) -> bool:
-    """Have a thread do `work`, in which it stays a member of `workers`. Return False if the system gives no thread."""
+    """Start a thread whose token is in `workers`; return False if the system refuses a thread."""
     token = object()
     workers.add(token)
     if start_daemon_thread(name, work, token) is None:
@@ -382,7 +431,7 @@ def _has_files(folder: Path) -> bool:
 
 
 def _durable_queue_class() -> type[DurableQueue]:
-    """With SQLite, which only those need who want a spool."""
+    """Import the queue with a spool, and SQLite, which only clients with a spool need."""
     with importing():
         from targetry.notifications import spool_writer  # noqa: F401
         from targetry.notifications.durable_queue import DurableQueue

@@ -1,18 +1,26 @@
-"""What was offered and is not settled yet, and the books over it. One per process: a forked child begins an empty one.
+"""Queue of notifications that are not settled yet, and their counters.
 
-Offering must never wait long, whatever other threads do, and must be possible in a signal handler that interrupted an
-offer. So where the lock is taken, the delivery is handed over: it joins a short list, and the holder of the lock, or the
-next one, takes it in. All others hold the lock for a few assignments only.
+A process has one queue; a forked child starts with an empty one.
 
-A delivery is in one place at a time: handed over → ready → in flight → sent or dropped, with a way back through `failed`.
+Submitting never waits long for other threads, and is possible in a signal handler that interrupts
+another submission. If the lock is taken, the delivery is handed over: it is appended to a short
+list, which the holder of the lock or the next one empties. Everything else holds the lock only for
+a few assignments, or while one request is encoded.
 
-Destinations are kept apart (`destination`): each host has its own retry state and a bounded share of the calls under way.
-When the queue is full, the longest queue gives way: of those whose host fails, else of all; its newest entry is
-dropped as `queue_full`, which may be the one that is offered.
+A delivery is in one place at a time: handed over, ready, under way, failed (and then ready again),
+and finally sent or dropped.
+
+The limit in bytes is one of encoded requests. The path of a decision encodes nothing, so a new
+entry counts for the mean of those that were encoded. A sender without other work encodes waiting
+entries, which then count for their own size; if that is more than the limit, the newest are dropped.
+
+If the queue is full, the longest cluster queue gives way: one whose host fails, else any. Its
+newest entry is dropped as `queue_full`, which may be the one that is submitted.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,6 +28,7 @@ from threading import Lock
 
 from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.delivery.clusters import ClusterDirectory
+from targetry.notifications.cluster_queue import ClusterQueue
 from targetry.notifications.counters import (
     CLOSED,
     QUEUE_FULL,
@@ -28,25 +37,39 @@ from targetry.notifications.counters import (
     Reason,
     with_uncounted,
 )
-from targetry.notifications.destination import ClusterQueue, Destination
-from targetry.notifications.queue_entry import NotificationSource, QueueEntry, RefusedDeliveries, weight
-from targetry.notifications.retry_policy import RetryPolicy, RetryState
+from targetry.notifications.destination import Destination, Destinations
+from targetry.notifications.queue_entry import (
+    BuildRequest,
+    Dequeued,
+    NotificationSource,
+    QueueEntry,
+    RefusedDeliveries,
+)
+from targetry.notifications.retry_policy import RetryPolicy
 
-_MOST_SAMPLES = 100  # of refused deliveries, whose ids are told; the count is always exact
-_LONGEST_LOCK_WAIT_S = 0.2
+_MAX_SAMPLES = 100  # bodies of dropped deliveries, whose ids an event lists; the count is exact
+_MAX_LOCK_WAIT_S = 0.2
 _MAX_HANDED_OVER = 256  # deliveries that wait for the holder of the lock
-_MAX_TAKEN_IN = 4  # of these by one thread that offers
-_MAX_OFFER_WAIT_S = 0.005  # for the lock, once so many have been handed over
+_MAX_TAKEN_OVER = 4  # of these by one thread that submits
+_MAX_SUBMIT_WAIT_S = 0.005  # for the lock, once so many have been handed over
 _MAX_QUEUES = 64
-_MAX_DESTINATIONS = 64
 _MAX_EVICTED = 8  # entries that make room for one
+_MAX_ENCODED = 32  # entries at a time
+_FIRST_ESTIMATE = 2048  # bytes of a request before one was encoded
+_NEW_SHARE = 8  # the mean moves by an eighth of the difference to a new size
 
 
 class NotificationQueue:
-    """At most `limit` deliveries of together `max_bytes` in memory, for at most `max_calls` calls at a time.
+    """Queue of at most `limit` deliveries and about `max_bytes` in memory.
 
-    One host gets at most three quarters of the calls. Hosts that fail or have never answered get one each, and
-    together an eighth.
+    Args:
+        limit: Deliveries in memory, those under way included.
+        max_bytes: Bytes of their requests as JSON.
+        policy: Retry policy of each host.
+        random: Source of random numbers in [0, 1).
+        clusters: Directory of edge clusters.
+        max_calls: Calls under way at a time.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(
@@ -64,89 +87,94 @@ class NotificationQueue:
         self.policy = policy
         self.clusters = clusters
         self.wakeup = WakeupEvent()  # for the senders
-        self.senders: set[object] = set()  # the senders at work, a token each
-        self._all_busy = False  # every sender is on a call
+        self.senders: set[object] = set()  # a token for each thread that sends
         self.needs_sender = False  # all senders are on calls, and another host has deliveries
         self.size = 0  # deliveries that are not settled, wherever they are
         self.closed = False  # nothing new is accepted
         self.ended = False  # nothing is sent any more
-        self.is_drained = False  # and what was left has been dropped
-        self.deadline: float | None = None  # of calls, once it is closing
-        self.problems: deque[str] = deque(
-            maxlen=16
-        )  # what is wrong with the disk, until somebody has told it
+        self.is_drained = False  # and the rest has been dropped
+        self.deadline: float | None = None  # of calls, once the queue is closed
+        self.problems: deque[str] = deque(maxlen=16)  # of the disk, until they are reported
         self.starting = Lock()  # held while a thread is started
         self._limit = limit
         self._max_bytes = max_bytes
-        self._max_calls_per_host = max_calls - max_calls // 4
-        self._max_suspect_calls = max(1, max_calls // 8)
-        self._random = random
         self._clock = clock
         self._lock = Lock()
         self._holding = _Holding(self)
         self._handed_over: deque[NotificationSource] = deque()
-        # Not in the books yet: a sum of notifications, and of deliveries of telemetry, for each thread at most.
-        self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {QUEUE_FULL: deque(), CLOSED: deque()}
-        self._unlocked_samples: deque[tuple[Reason, NotificationSource]] = deque(maxlen=_MOST_SAMPLES)
+        # Not in the counters yet: notifications, and deliveries of telemetry, once per thread at most.
+        self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {
+            QUEUE_FULL: deque(),
+            CLOSED: deque(),
+        }
         self._own = ClusterQueue(None)
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
-        self._own_destination = Destination(RetryState(policy, random))
-        self._destinations: dict[str | None, Destination] = {None: self._own_destination}
+        self._destinations = Destinations(
+            policy=policy,
+            random=random,
+            clusters=clusters,
+            max_calls=max_calls,
+            clock=clock,
+            used=self._queues,
+        )
         self._in_flight: set[QueueEntry] = set()
+        self._all_busy = False  # every sender is on a call
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
+        self._estimate = _FIRST_ESTIMATE  # bytes of a request that is not encoded
+        self._has_measured = False
         self._refused: dict[Reason, RefusedDeliveries] = {}
         self._waiters: list[WakeupEvent] = []
 
-    # Offering: any thread, any time
+    # Submission: any thread, any time
 
-    def offer(self, delivery: NotificationSource) -> bool:
-        """Take it, or count it as dropped. Takes microseconds, and never raises. False: it was refused."""
+    def submit(self, source: NotificationSource) -> bool:
+        """Accept a delivery or count it as dropped; return whether it was accepted.
+
+        Takes microseconds and never raises.
+        """
         if not self._lock.acquire(False):
-            return self._hand_over(delivery)
+            return self._hand_over(source)
         try:
-            accepted = self._enqueue(delivery, too_late=self.closed)
+            accepted = self._enqueue(source, too_late=self.closed)
         finally:
             self._lock.release()
         if self._handed_over:
-            self._take_handed_over(_MAX_TAKEN_IN)
+            self._take_over(_MAX_TAKEN_OVER)
         return accepted
 
     def stats(self) -> NotifierStats:
-        """Return the books as they are now, with what was handed over. Takes no lock."""
+        """Return the counters, with the deliveries that are handed over. Takes no lock."""
         state = self.counters.state
         waiting = sum(one.count for one in self._handed_over.copy())
         refused = ((reason, *one) for reason, sums in self._refused_unlocked.items() for one in sums.copy())
         return with_uncounted(state, waiting, refused)
 
-    def _hand_over(self, delivery: NotificationSource) -> bool:
+    def _hand_over(self, source: NotificationSource) -> bool:
         waiting = len(self._handed_over)
         if self._held + waiting >= self._limit and len(self._queues) == 1:
-            return self._refuse_unlocked(delivery)
+            return self._refuse_unlocked(source)
         if self.closed or waiting >= _MAX_HANDED_OVER or self._held + waiting >= self._limit:
-            return self._offer_waiting(delivery)
-        self._handed_over.append(delivery)
-        self._take_handed_over(_MAX_TAKEN_IN)
-        return True  # whether it really is, will be decided by the next holder of the lock
+            return self._submit_waiting(source)
+        self._handed_over.append(source)
+        self._take_over(_MAX_TAKEN_OVER)
+        return True  # the next holder of the lock decides whether it really is accepted
 
-    def _offer_waiting(self, delivery: NotificationSource) -> bool:
-        """Wait for the lock. In a signal handler that interrupted its holder that is no use."""
-        if not self._lock.acquire(timeout=_MAX_OFFER_WAIT_S):
-            return self._refuse_unlocked(delivery)
+    def _submit_waiting(self, source: NotificationSource) -> bool:
+        """Wait for the lock; in a signal handler that interrupted its holder, the wait times out."""
+        if not self._lock.acquire(timeout=_MAX_SUBMIT_WAIT_S):
+            return self._refuse_unlocked(source)
         try:
-            accepted = self._enqueue(delivery, too_late=self.closed)
+            accepted = self._enqueue(source, too_late=self.closed)
         finally:
             self._lock.release()
-        self._take_handed_over(_MAX_TAKEN_IN)
+        self._take_over(_MAX_TAKEN_OVER)
         return accepted
 
-    def _refuse_unlocked(self, delivery: NotificationSource) -> bool:
-        """Count it as dropped without the lock. Each step is atomic, so nothing is lost whoever interrupts."""
-        reason: Reason = CLOSED if self.closed else QUEUE_FULL
-        count = delivery.count
-        sums = self._refused_unlocked[reason]
-        if count:
-            self._unlocked_samples.append((reason, delivery))
+    def _refuse_unlocked(self, source: NotificationSource) -> bool:
+        """Count a delivery as dropped without the lock; each step is atomic, so no count is lost."""
+        sums = self._refused_unlocked[CLOSED if self.closed else QUEUE_FULL]
+        count = source.count
         try:
             notifications, telemetry = sums.pop()
         except IndexError:
@@ -158,22 +186,17 @@ class NotificationQueue:
     def _has_uncounted(self) -> bool:
         return any(self._refused_unlocked.values())
 
-    def _take_handed_over(self, most: int = _MAX_HANDED_OVER) -> None:
-        """Take in what was handed over, at most so many. To be called after the lock has been released."""
+    def _take_over(self, limit: int = _MAX_HANDED_OVER) -> None:
+        """Enqueue at most `limit` deliveries that were handed over. The lock must not be held."""
         waiting, lock = self._handed_over, self._lock
-        while (waiting or self._has_uncounted) and most > 0 and lock.acquire(False):
+        while (waiting or self._has_uncounted) and limit > 0 and lock.acquire(False):
             try:
-                while waiting and most > 0:
-                    most -= 1
+                while waiting and limit > 0:
+                    limit -= 1
                     self._enqueue(waiting.popleft(), too_late=self.ended)
                 for reason, sums in self._refused_unlocked.items():
                     while sums:
                         self._count_refused(reason, *sums.popleft())
-                while self._unlocked_samples:
-                    reason, source = self._unlocked_samples.popleft()
-                    refused = self._refused.get(reason)
-                    if refused is not None and len(refused.samples) < _MOST_SAMPLES:
-                        refused.samples.append(source)
             finally:
                 lock.release()
         if waiting:
@@ -186,31 +209,32 @@ class NotificationQueue:
 
     @property
     def has_work(self) -> bool:
+        """Whether a delivery is to be sent."""
         return bool(self.size > 0 or self._handed_over) and not self.ended
 
     @property
     def has_enough_workers(self) -> bool:
-        """Whether somebody looks after what is in here."""
+        """Whether no further thread is needed."""
         return bool(self.senders) and not self.needs_sender
 
     @property
     def has_no_workers(self) -> bool:
-        """Whether nobody does, not even in part."""
+        """Whether no thread works on the queue."""
         return not self.senders
 
-    def _enqueue(self, delivery: NotificationSource, too_late: bool) -> bool:
+    def _enqueue(self, source: NotificationSource, too_late: bool) -> bool:
         if too_late:
-            return self._refuse(CLOSED, delivery)
-        size, count, cluster = weight(delivery), delivery.count, delivery.cluster
+            return self._refuse(CLOSED, source.count)
+        size, count, cluster = self._estimate, source.count, source.cluster
         queue = self._own if cluster is None else self._queue_for(cluster)
-        # As `_fits` and `_hold`, without the calls: this is on the path of a decision.
+        # As `_fits` and `_hold`, without the calls, since this is on the path of a decision.
         total, handed_over = self._bytes + size, len(self._handed_over)
         is_full = self._held + handed_over >= self._limit or total > self._max_bytes
         if is_full and not self._make_room(queue, size):
-            return self._refuse(QUEUE_FULL, delivery)
+            return self._refuse(QUEUE_FULL, count)
         self.counters.accept(count)
         self.size += 1
-        entry = QueueEntry(delivery, count, size, self._clock(), "", queue.cluster)
+        entry = QueueEntry(source, count, size, self._clock(), "", queue.cluster)
         self._held += 1
         self._bytes += size
         queue.held += 1
@@ -219,19 +243,19 @@ class NotificationQueue:
         return True
 
     def _queue_for(self, cluster: str) -> ClusterQueue:
-        """Return the queue of the host that a visitor of this cluster is reported to."""
+        """Return the queue of the host that serves visitors of a cluster."""
         host = self.clusters.choose(cluster)
         if host is None:
             return self._own
         queue = self._queues.get(host)
         if queue is None:
-            if len(self._queues) >= _MAX_QUEUES and not self._forget_a_queue():
+            if len(self._queues) >= _MAX_QUEUES and not self._discard_unused_queue():
                 return self._own
             queue = self._queues[host] = self._new_queue(host)
         return queue
 
-    def _forget_a_queue(self) -> bool:
-        """Remove a queue whose first entry was refused, and that has had none since."""
+    def _discard_unused_queue(self) -> bool:
+        """Discard a queue whose first entry was refused, and that has had none since."""
         for cluster, queue in self._queues.items():
             if queue.is_unused and queue is not self._own:
                 del self._queues[cluster]
@@ -242,71 +266,66 @@ class NotificationQueue:
         return ClusterQueue(cluster)
 
     def _fits(self, size: int) -> bool:
-        return self._held + len(self._handed_over) < self._limit and self._bytes + size <= self._max_bytes
+        fits_count = self._held + len(self._handed_over) < self._limit
+        return fits_count and self._bytes + size <= self._max_bytes
 
     def _make_room(self, queue: ClusterQueue, size: int) -> bool:
-        """Drop the newest entries of longer queues than `queue`. Return whether there is room then."""
+        """Drop the newest entries of longer queues than `queue`; return whether there is room."""
+        if len(self._queues) == 1:
+            return False
         for _ in range(_MAX_EVICTED):
-            victim = self._longest_queue()
+            victim = self._first_to_give_way()
             if victim is None or self._priority(victim) <= self._priority(queue, joining=1):
                 return False
-            entry = victim.ready.pop() if victim.ready else victim.failed.pop()
-            self._settle(entry)
-            self.counters.drop(QUEUE_FULL, entry.count)
-            self._note(QUEUE_FULL, entry)
+            self._evict_newest(victim)
             if self._fits(size):
                 return True
         return False
 
-    def _longest_queue(self) -> ClusterQueue | None:
-        if len(self._queues) == 1:
-            return None
+    def _first_to_give_way(self) -> ClusterQueue | None:
         return max(
             (one for one in self._queues.values() if one.has_waiting), key=self._priority, default=None
         )
 
     def _priority(self, queue: ClusterQueue, joining: int = 0) -> tuple[bool, int]:
-        """How soon a queue gives way when the limit is reached."""
+        """Return how soon a queue gives way: failing ones first, then the longest."""
         return self._is_failing(queue), queue.held + joining
 
     def _is_failing(self, queue: ClusterQueue) -> bool:
-        host = self._host_of(queue)
-        destination = self._destination(host)
-        return self._is_suspect(host, destination) or destination.retry_state.wait(self._clock()) > 0
+        return self._destinations.is_failing(queue.cluster)
+
+    def _evict_newest(self, queue: ClusterQueue) -> None:
+        entry = queue.pop_newest()
+        self._settle(entry)
+        self.counters.drop(QUEUE_FULL, entry.count)
+        if entry.count:
+            refused = self._refused_for(QUEUE_FULL)
+            refused.count += entry.count
+            _add_samples(refused, (entry,))
 
     def _place(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         queue.ready.append(entry)
-        # In doubt, those who wait, wait for a time.
-        if (
-            queue is not self._own
-            or not self._own_destination.retry_state.is_suspect
-            or len(queue.ready) == 1
-        ):
+        # While the host is suspect, waiting entries wait for a time, and no sender can help.
+        own = self._destinations.own
+        if queue is not self._own or not own.retry_state.is_suspect or len(queue.ready) == 1:
             self.wakeup.set()
         if self._all_busy:
             self._check_senders()
 
     def _check_senders(self) -> None:
-        """Find out whether a host has deliveries, and all senders are on calls to others."""
+        """Find out whether all senders are on calls, and another host has deliveries."""
         self._all_busy = 0 < len(self.senders) <= len(self._in_flight)
         if self._all_busy:
             self.needs_sender = any(
-                queue.has_waiting and not self._destination(self._host_of(queue)).calls
+                queue.has_waiting and not self._destinations.of_cluster(queue.cluster).calls
                 for queue in self._queues.values()
             )
 
-    def _refuse(self, reason: Reason, delivery: NotificationSource) -> bool:
-        self.counters.refuse(reason, delivery.count)
-        self._note(reason, delivery)
+    def _refuse(self, reason: Reason, count: int) -> bool:
+        self.counters.refuse(reason, count)
+        if count:
+            self._refused_for(reason).count += count
         return False
-
-    def _note(self, reason: Reason, source: NotificationSource | QueueEntry) -> None:
-        if not source.count:
-            return
-        refused = self._refused_for(reason)
-        refused.count += source.count
-        if len(refused.samples) < _MOST_SAMPLES:
-            refused.samples.append(source)
 
     def _refused_for(self, reason: Reason) -> RefusedDeliveries:
         refused = self._refused.get(reason)
@@ -315,93 +334,86 @@ class NotificationQueue:
             self.wakeup.set()
         return refused
 
-    # Hosts
+    # Size
 
-    def _host_of(self, queue: ClusterQueue) -> str | None:
-        return None if queue.cluster is None else self.clusters.choose(queue.cluster)
+    def encode_waiting(self, build_request: BuildRequest) -> bool:
+        """Encode some waiting entries, so that they count for their size; return whether there were.
 
-    def _destination(self, host: str | None) -> Destination:
-        destination = self._destinations.get(host)
-        if destination is None:
-            self._forget_a_destination()
-            retry_state = RetryState(self.policy, self._random)
-            destination = self._destinations[host] = Destination(retry_state)
-        return destination
+        The lock is held for one entry at a time, and no sender can take an entry meanwhile.
+        """
+        with self._holding:
+            waiting = [one for queue in self._queues.values() for one in queue.not_encoded()]
+        for entry in waiting[:_MAX_ENCODED]:
+            with self._holding:
+                if not (entry.is_encoded or entry.settled or entry in self._in_flight):
+                    entry.encode(build_request)
+                    self._measure(entry)
+                    self._fit_bytes()
+        return bool(waiting)
 
-    def _forget_a_destination(self) -> None:
-        """Drop the retry state of the oldest host that has nothing to do, if there are too many."""
-        if len(self._destinations) < _MAX_DESTINATIONS:
+    def _measure(self, entry: QueueEntry) -> None:
+        """Let an encoded entry in memory count for its size."""
+        if entry.body is None or entry.size == len(entry.body):
             return
-        now = self._clock()
-        for host, destination in self._destinations.items():
-            is_idle = not destination.calls and destination.retry_state.wait(now) <= 0
-            if host is not None and host not in self._queues and is_idle:
-                del self._destinations[host]
+        size = len(entry.body)
+        share = _NEW_SHARE if self._has_measured else 1
+        self._estimate += (size - self._estimate) // share
+        self._has_measured = True
+        queue = self._queues[entry.cluster]
+        queue.size += size - entry.size
+        self._bytes += size - entry.size
+        entry.size = size
+
+    def _fit_bytes(self) -> None:
+        """Drop the newest entries as long as those in memory are too large together."""
+        while self._bytes > self._max_bytes:
+            queue = self._first_to_give_way()
+            if queue is None:
                 return
-
-    def _is_suspect(self, host: str | None, destination: Destination) -> bool:
-        return destination.retry_state.is_suspect or (host is not None and not self.clusters.is_known(host))
-
-    def _may_call(self, host: str | None, destination: Destination) -> bool:
-        """Return whether one more call to the host leaves enough senders for the others."""
-        if not self._is_suspect(host, destination):
-            return destination.calls < self._max_calls_per_host
-        if destination.calls:
-            return False  # that call is to find out
-        return host is None or self._suspect_calls() < self._max_suspect_calls
-
-    def _suspect_calls(self) -> int:
-        return sum(
-            one.calls
-            for host, one in self._destinations.items()
-            if host is not None and one.calls and self._is_suspect(host, one)
-        )
-
-    def skip_backoff(self) -> None:
-        """Cut short the waits after failures, unless it was a server that asked for them. Takes no lock."""
-        for destination in list(self._destinations.values()):
-            destination.retry_state.skip_backoff()
+            self._evict_newest(queue)
 
     # Sending: the senders
 
-    def take(self, now: float) -> QueueEntry | float | None:
-        """The next one to try; or the seconds until there is one, if nothing changes; or None: until the wakeup rings."""
-        if self._handed_over:
-            self._take_handed_over()
-        with self._holding:
-            return None if self.ended else self._take(now)
+    def skip_backoff(self) -> None:
+        """End the waits after failures, except those that a server asked for. Takes no lock."""
+        self._destinations.skip_backoff()
 
-    def _take(self, now: float) -> QueueEntry | float | None:
-        soonest: float | None = None
+    def dequeue(self, now: float) -> Dequeued:
+        """Take the next entry to send, if there is one at time `now`, and begin its call."""
+        if self._handed_over:
+            self._take_over()
+        with self._holding:
+            return Dequeued(None, math.inf) if self.ended else self._dequeue(now)
+
+    def _dequeue(self, now: float) -> Dequeued:
+        soonest = math.inf
         for queue in self._queues.values():
             if not queue.has_waiting:
                 continue
-            host = self._host_of(queue)
-            destination = self._destination(host)
-            if not self._may_call(host, destination):
+            host = self._destinations.host_of(queue.cluster)
+            if not self._destinations.may_call(host):
                 continue
+            destination = self._destinations.of_host(host)
             wait = destination.retry_state.wait(now)
             if wait <= 0:
                 taken = self._next(queue, destination, now)
-                if isinstance(taken, QueueEntry):
-                    self._begin_call(queue, taken, host, destination)
+                if taken.entry is not None:
+                    self._begin_call(queue, taken.entry, host, destination)
                     return taken
-                wait = taken
-            soonest = wait if soonest is None else min(soonest, wait)
-        return soonest
+                wait = taken.wait_s
+            soonest = min(soonest, wait)
+        return Dequeued(None, soonest)
 
-    def _next(self, queue: ClusterQueue, destination: Destination, now: float) -> QueueEntry | float:
+    def _next(self, queue: ClusterQueue, destination: Destination, now: float) -> Dequeued:
         retry_state = destination.retry_state
-        # In doubt, a fresh one is the better probe: the failed may have failed for what is in them.
-        fresh_first = queue.ready and retry_state.is_suspect
-        wait = retry_state.wait_for_retry(now) if queue.failed and not fresh_first else None
+        # To a suspect host, a new entry is the better probe: others may have failed by their content.
+        new_first = queue.ready and retry_state.is_suspect
+        wait = retry_state.wait_for_retry(now) if queue.failed and not new_first else math.inf
         if wait == 0.0:
             retry_state.spend_retry(now)
             self.counters.retry()
-            return queue.failed.popleft()
-        if queue.ready:
-            return queue.ready.popleft()
-        return wait or 0.0
+            return Dequeued(queue.failed.popleft())
+        return Dequeued(queue.ready.popleft()) if queue.ready else Dequeued(None, wait)
 
     def _begin_call(
         self, queue: ClusterQueue, entry: QueueEntry, host: str | None, destination: Destination
@@ -414,28 +426,28 @@ class NotificationQueue:
             self._queues[queue.cluster] = self._queues.pop(queue.cluster)
         self._check_senders()
         if any(one.ready for one in self._queues.values()):
-            self.wakeup.set()  # one wakes the next
+            self.wakeup.set()  # each sender wakes the next one
 
     def _end_call(self, entry: QueueEntry) -> None:
         if entry in self._in_flight:
             self._in_flight.discard(entry)
             self._queues[entry.cluster].calls.discard(entry)
-            self._destination(entry.host).calls -= 1
+            self._destinations.of_host(entry.host).calls -= 1
             self._all_busy = False
 
     def is_behind(self, now: float, patience_s: float) -> bool:
-        """Whether something that might be sent has been waiting for longer than that."""
+        """Return whether an entry that could be sent has been waiting for longer than `patience_s`."""
         with self._holding:
             return any(self._is_queue_behind(queue, now, patience_s) for queue in self._queues.values())
 
     def _is_queue_behind(self, queue: ClusterQueue, now: float, patience_s: float) -> bool:
         if not queue.ready or now - queue.ready[0].born <= patience_s:
             return False
-        host = self._host_of(queue)
-        destination = self._destination(host)
-        return self._may_call(host, destination) and not self._is_failing(queue)
+        host = self._destinations.host_of(queue.cluster)
+        return self._destinations.may_call(host) and not self._is_failing(queue)
 
     def mark_sent(self, entry: QueueEntry, started: float) -> None:
+        """Settle an entry whose call began at `started` and succeeded."""
         with self._holding:
             destination = self._succeeded(entry, started)
             destination.successes += 1
@@ -443,30 +455,33 @@ class NotificationQueue:
                 self.counters.send(entry.count)
 
     def mark_partly_sent(self, entry: QueueEntry, started: float, missing: int, body: bytes) -> bool:
-        """All but `missing` of its notifications were processed; `body` has those. Returns as `failed`."""
+        """Put an entry back of which `missing` notifications, those in `body`, were not processed.
+
+        Return whether it will be retried, as `mark_failed` does.
+        """
         with self._holding:
             self._succeeded(entry, started)
             if entry.settled:
                 return True
             self.counters.send(entry.count - missing)
             entry.count = missing
-            entry.body, entry.request, entry.is_partial = body, None, True
+            entry.body, entry.is_partial = body, True
             entry.isolated_failures += 1
             return self._put_back(entry)
 
     def _succeeded(self, entry: QueueEntry, started: float) -> Destination:
-        destination = self._destination(entry.host)
+        destination = self._destinations.of_host(entry.host)
         destination.retry_state.succeeded(started)
         if entry.host is not None:
             self.clusters.record_response(entry.host)
         return destination
 
     def mark_failed(self, entry: QueueEntry, error: str) -> bool:
-        """It is to be tried again. False if it has failed too often, and is for the sender to give up."""
+        """Put an entry back to be retried; return False if it has failed too often to be retried."""
         with self._holding:
             if entry.settled:
                 return True
-            destination = self._destination(entry.host)
+            destination = self._destinations.of_host(entry.host)
             if destination.successes > entry.seen:
                 entry.isolated_failures += 1
                 entry.seen = destination.successes
@@ -474,12 +489,12 @@ class NotificationQueue:
             return self._put_back(entry)
 
     def reroute(self, entry: QueueEntry, error: str) -> bool:
-        """Put an entry back if it now goes to another host than the one that has just failed."""
+        """Put an entry back if it would now go to another host; return whether it was put back."""
         with self._holding:
             if entry.settled:
                 return True
             queue = self._queues[entry.cluster]
-            if self._host_of(queue) == entry.host:
+            if self._destinations.host_of(queue.cluster) == entry.host:
                 return False
             self.counters.fail(error)
             self._end_call(entry)
@@ -489,29 +504,37 @@ class NotificationQueue:
             return True
 
     def mark_dropped(self, entry: QueueEntry, reason: Reason, error: str | None) -> bool:
-        """It is given up. False if that had been done already."""
+        """Drop an entry; return False if it was settled before."""
         with self._holding:
-            mine = self._settle(entry)
-            if mine:
+            is_new = self._settle(entry)
+            if is_new:
                 self.counters.drop(reason, entry.count, error)
-            return mine
+            return is_new
 
     def host_failed(
-        self, entry: QueueEntry, started: float, now: float, *, denied: bool, retry_after: float | None = None
+        self,
+        entry: QueueEntry,
+        started: float,
+        now: float,
+        *,
+        denied: bool,
+        retry_after_s: float | None = None,
     ) -> None:
-        """A call failed: tell the retry_state of its host."""
+        """Record a failed call of an entry in the retry state of its host."""
         with self._holding:
-            retry_state = self._destination(entry.host).retry_state
+            retry_state = self._destinations.of_host(entry.host).retry_state
             if denied:
                 retry_state.denied(started, now)
             else:
-                retry_state.failed(started, now, retry_after)
+                retry_state.failed(started, now, retry_after_s)
 
     def _put_back(self, entry: QueueEntry) -> bool:
         if entry.isolated_failures >= self.policy.max_isolated_failures:
             return False
         self._end_call(entry)
         self._queues[entry.cluster].failed.append(entry)
+        self._measure(entry)
+        self._fit_bytes()
         self.wakeup.set()
         return True
 
@@ -520,6 +543,7 @@ class NotificationQueue:
         if entry.settled:
             return False
         entry.settled = True
+        self._measure(entry)
         self._release(entry)
         self.size -= 1
         if not self.size:
@@ -527,14 +551,14 @@ class NotificationQueue:
         return True
 
     def _hold(self, queue: ClusterQueue, entry: QueueEntry) -> None:
-        """It is in memory."""
+        """Count an entry as one in memory."""
         self._held += 1
         self._bytes += entry.size
         queue.held += 1
         queue.size += entry.size
 
     def _release(self, entry: QueueEntry) -> None:
-        """It is no longer in memory."""
+        """Count an entry as one that is no longer in memory."""
         queue = self._queues[entry.cluster]
         self._held -= 1
         self._bytes -= entry.size
@@ -545,18 +569,19 @@ class NotificationQueue:
 
     @property
     def has_refused(self) -> bool:
+        """Whether `take_refused` would return any."""
         return bool(self._refused)
 
     def take_refused(self) -> dict[Reason, RefusedDeliveries]:
-        """What was refused since the last time."""
+        """Return the deliveries that were dropped without an attempt since the last call."""
         with self._holding:
             refused, self._refused = self._refused, {}
             return refused
 
-    # Waiting, and the end
+    # Threads, and the end
 
     def stop_if_idle(self, workers: set[object], token: object) -> bool:
-        """Take `token` out of `workers`, unless there is something to do."""
+        """Remove a thread's token from `workers` unless there is work; return whether it was removed."""
         with self._holding:
             if not self.ended and (self.size or self._handed_over or self._refused):
                 return False
@@ -564,25 +589,35 @@ class NotificationQueue:
             self._wake_waiters()
             return True
 
+    def remove_worker(self, workers: set[object], token: object) -> None:
+        """Remove the token of a thread that ends, whether or not there is work."""
+        workers.discard(token)
+        self._wake_waiters()
+        self.wakeup.set()
+
     def is_reachable(self) -> bool:
-        """Whether the lock can be had. It cannot in a signal handler that interrupted its holder, for as long as it runs."""
-        if not self._lock.acquire(timeout=_LONGEST_LOCK_WAIT_S):
+        """Return whether the lock can be taken.
+
+        It cannot in a signal handler that interrupted its holder, for as long as the handler runs.
+        """
+        if not self._lock.acquire(timeout=_MAX_LOCK_WAIT_S):
             return False
         self._lock.release()
-        self._take_handed_over()
+        self._take_over()
         return True
 
     def is_empty(self) -> bool:
-        if not self._lock.acquire(timeout=_LONGEST_LOCK_WAIT_S):
+        """Return whether all deliveries are settled; False if the lock cannot be taken."""
+        if not self._lock.acquire(timeout=_MAX_LOCK_WAIT_S):
             return False
         try:
             return not (self.size or self._handed_over)
         finally:
             self._lock.release()
-            self._take_handed_over()
+            self._take_over()
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until `condition` holds, which is looked at when the queue is empty and when a thread leaves."""
+        """Wait until `condition` holds; it is checked when the queue is empty or a thread ends."""
         deadline = time.monotonic() + seconds
         wakeup = WakeupEvent()
         self._waiters.append(wakeup)
@@ -596,14 +631,17 @@ class NotificationQueue:
             self._waiters.remove(wakeup)
 
     def end(self) -> None:
-        """Send no more, and drop what is left. Calls under way are given up: what becomes of them is not known."""
+        """Send nothing more and drop the rest; the outcome of calls under way stays unknown."""
         self.closed = self.ended = True
         self.drop_pending()
         self.wakeup.set()
 
     def drop_pending(self) -> None:
-        """Drop what `end` left. Does nothing while somebody keeps the lock: he is followed by one who sweeps."""
-        if not self._lock.acquire(timeout=_LONGEST_LOCK_WAIT_S):
+        """Drop the rest after `end`.
+
+        Does nothing if the lock cannot be taken: the thread that holds it calls this afterwards.
+        """
+        if not self._lock.acquire(timeout=_MAX_LOCK_WAIT_S):
             return
         try:
             for queue in tuple(self._queues.values()):
@@ -613,32 +651,26 @@ class NotificationQueue:
             self.is_drained = True
         finally:
             self._lock.release()
-            self._take_handed_over()
+            self._take_over()
 
     def drop_arrivals(self) -> None:
-        """What is left after `end`, because nobody came to do his part of it, is dropped too."""
-
-    def remove_worker(self, workers: set[object], token: object) -> None:
-        """A thread ends, whatever there is to do."""
-        workers.discard(token)
-        self._wake_waiters()
-        self.wakeup.set()
+        """Drop deliveries that a missing thread should have moved, after `end`."""
 
     def _close_entry(self, entry: QueueEntry) -> None:
         self._close_entries((entry,))
 
     def _close_entries(self, entries: Sequence[QueueEntry]) -> None:
-        """Drop entries as `closed`. They may be thousands, at the end of a process whose other threads are busy."""
-        left = [entry for entry in entries if self._settle(entry)]
-        counted = [entry for entry in left if entry.count]
-        for _ in range(len(left) - len(counted)):
+        """Drop entries as `closed`: perhaps thousands, while the process ends and threads are busy."""
+        closed = [entry for entry in entries if self._settle(entry)]
+        counted = [entry for entry in closed if entry.count]
+        for _ in range(len(closed) - len(counted)):
             self.counters.drop(CLOSED, 0)  # telemetry only
         if counted:
             count = sum(entry.count for entry in counted)
             self.counters.drop(CLOSED, count)
             refused = self._refused_for(CLOSED)
             refused.count += count
-            refused.samples += counted[: max(0, _MOST_SAMPLES - len(refused.samples))]
+            _add_samples(refused, counted)
 
     def _wake_waiters(self) -> None:
         for wakeup in tuple(self._waiters):
@@ -646,7 +678,7 @@ class NotificationQueue:
 
 
 class _Holding:
-    """`with` this, one holds the queue's lock; those who handed something over meanwhile are served at the end."""
+    """Context in which the queue's lock is held; at its end, handed over deliveries are enqueued."""
 
     __slots__ = ("_queue",)
 
@@ -659,4 +691,12 @@ class _Holding:
     def __exit__(self, *_: object) -> None:
         self._queue._lock.release()
         if self._queue._handed_over or self._queue._has_uncounted:
-            self._queue._take_handed_over()
+            self._queue._take_over()
+
+
+def _add_samples(refused: RefusedDeliveries, entries: Sequence[QueueEntry]) -> None:
+    for entry in entries:
+        if len(refused.samples) >= _MAX_SAMPLES:
+            return
+        if entry.body is not None:
+            refused.samples.append(entry.body)

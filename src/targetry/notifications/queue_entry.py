@@ -1,4 +1,4 @@
-"""A delivery: as it is offered, and as it is on its way."""
+"""Queue entries: one request of notifications, from its submission to its end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from targetry.models.writing import json_bytes
 if TYPE_CHECKING:
     from targetry.models import DeliveryRequest
 
-_WEIGHT = 2048  # of a delivery without its notifications: ids, context, URL
-_WEIGHT_OF_NOTIFICATION = 512
-
 
 class NotificationSource(Protocol):
-    """What one call of the Delivery API reports, before its request is built.
+    """Data of one call of the Delivery API, before its request is built.
 
-    `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 for telemetry only. A thread of
-    the notifier calls `build_request` once; the request then belongs to the notifier.
+    `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 for telemetry
+    only. A thread of the notifier calls `build_request` once; the request belongs to the notifier.
     """
 
     @property
@@ -38,25 +35,26 @@ class NotificationSource(Protocol):
 BuildRequest = Callable[[NotificationSource], "DeliveryRequest"]
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """A `NotificationSource` that is complete."""
-
-    session_id: str
-    cluster: str | None
-    request: DeliveryRequest
-    count: int
-
-    def build_request(self, _: Callable[[], str]) -> DeliveryRequest:
-        """Return the request."""
-        return self.request
-
-
 class QueueEntry(msgspec.Struct, eq=False):
-    """A delivery on its way. `born`: seconds on the monotonic clock; `size`: bytes, a guess until it is written.
+    """A delivery in the queue.
 
-    `cluster` names its queue, `host` the cluster that the call under way goes to; None stands for the client's own
-    host. `row` is its place on disk, if it has one. `seen`: how many deliveries had got through to the host when this
-    one last failed. `is_partial`: some of its notifications are sent, those that `body` does not have.
+    Attributes:
+        source: Data of the request; None once it is encoded.
+        count: Number of notifications in it, 0 for telemetry only.
+        size: Bytes that it counts for: of its body, before that the mean of other bodies.
+        born: Time of its submission on the monotonic clock, in seconds.
+        session_id: Session of the visitor; empty before it is encoded.
+        cluster: Cluster of its queue, None for the client's own host.
+        host: Cluster that the call under way goes to, None for the client's own host.
+        body: JSON of the request.
+        error: Error of the encoding.
+        request: The request, if it could be built and not be encoded.
+        row: Row in the spool.
+        request_id: `X-Request-Id` of its calls.
+        isolated_failures: Failures of it while others succeeded.
+        seen: Deliveries that had succeeded at its host when it last failed.
+        is_partial: Whether some notifications are sent, which `body` no longer contains.
+        settled: Whether it is sent or dropped.
     """
 
     source: NotificationSource | None
@@ -66,8 +64,9 @@ class QueueEntry(msgspec.Struct, eq=False):
     session_id: str = ""
     cluster: str | None = None
     host: str | None = None
-    request: DeliveryRequest | None = None
     body: bytes | None = None
+    error: Exception | None = None
+    request: DeliveryRequest | None = None
     row: int | None = None
     request_id: str | None = None
     isolated_failures: int = 0
@@ -75,37 +74,38 @@ class QueueEntry(msgspec.Struct, eq=False):
     is_partial: bool = False
     settled: bool = False
 
+    @property
+    def is_encoded(self) -> bool:
+        """Whether `encode` was called, successfully or not."""
+        return self.source is None
+
     def encode(self, build_request: BuildRequest) -> Exception | None:
-        """Make `session_id` and `body`. Return what is wrong if that is not possible, else None."""
-        if self.body is None and self.source is not None:
+        """Build and encode the request unless that is done; return the error if it failed."""
+        source, self.source = self.source, None
+        if source is not None:
             try:
-                self.session_id, self.request = self.source.session_id, build_request(self.source)
+                self.session_id, self.request = source.session_id, build_request(source)
                 self.body = json_bytes(self.request)
-            except Exception as error:  # of msgspec, or of what does not belong in a request
-                return error
-            self.source = None
+                self.request = None
+            except Exception as error:  # of msgspec, or of an object that does not belong in a request
+                self.error = error
+        if self.error is not None:
+            return self.error
         return None if self.body else ValueError("the request has no body")
 
 
+class Dequeued(msgspec.Struct, frozen=True):
+    """Result of taking an entry: `entry`, or None and `wait_s`, the seconds until there may be one.
+
+    `wait_s` is infinite if there will be none before the queue changes.
+    """
+
+    entry: QueueEntry | None
+    wait_s: float = 0.0
+
+
 class RefusedDeliveries(msgspec.Struct):
-    """Notifications that were dropped untried: how many, and some of their deliveries."""
+    """Notifications that were dropped without an attempt: their number, and bodies of some."""
 
     count: int = 0
-    samples: list[NotificationSource | QueueEntry] = []
-
-
-def weight(source: NotificationSource) -> int:
-    """About how many bytes it takes. In a complete one, tokens and parameters are measured: they are what may be large."""
-    size = _WEIGHT + _WEIGHT_OF_NOTIFICATION * source.count
-    if not isinstance(source, Delivery):
-        return size
-    try:
-        for notification in source.request.notifications or ():
-            for token in notification.tokens or ():
-                size += len(token)
-            for parameters in (notification.parameters, notification.profile_parameters):
-                if parameters:
-                    size += sum(len(name) + len(value) for name, value in parameters.items())
-    except (TypeError, AttributeError):  # not what it should be; the one who writes it as JSON will say so
-        return size
-    return size
+    samples: list[bytes] = []

@@ -80,8 +80,8 @@ class RetryState:
         self._failures = self._denials = 0
         self._resume_at = float("-inf")
 
-    def failed(self, started: float, now: float, retry_after: float | None = None) -> None:
-        """It failed, in a way that a repetition may not. `retry_after`: seconds that the server asked for."""
+    def failed(self, started: float, now: float, retry_after_s: float | None = None) -> None:
+        """It failed, in a way that a repetition may not. `retry_after_s`: seconds that the server asked for."""
         if started >= self._failed_at:  # else it is the same outage, met by several calls at once
             policy = self.policy
             bound = exponential_s(policy.first_wait_s, policy.longest_wait_s, self._failures)
@@ -91,8 +91,8 @@ class RetryState:
             self._repeat_at = now + wait
             if self.is_suspect:
                 self._pause(now, wait)
-        if retry_after is not None:
-            asked = min(retry_after, self.policy.longest_retry_after_s)
+        if retry_after_s is not None:
+            asked = min(retry_after_s, self.policy.longest_retry_after_s)
             self._pause(now, lengthened_s(asked, _RETRY_AFTER_JITTER, self._random()), is_asked=True)
 
     def denied(self, started: float, now: float) -> None:

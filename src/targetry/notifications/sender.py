@@ -1,28 +1,35 @@
-"""Carries deliveries to the Delivery API, one at a time, and tells what became of them. Has no thread of its own.
+"""Sender of queued notifications: one delivery at a time, with events and log lines on its outcome.
 
-`turn` is one step: several threads may take turns at once, and tests may take them without any thread. Nothing raises out
-of it: what the network does is told in the books, by events, and in the log, at most a line of a kind a minute.
-Handlers of events are called here, outside all locks: one that blocks keeps one sender from work, and nobody else.
+A sender has no thread. Several threads may call `step` at once; tests call it without any. Nothing
+raises out of it: failures of the network appear in the counters, as events, and in the log, at most
+a line of each kind a minute. Event handlers run here, outside all locks: one that blocks keeps one
+thread from sending, and no other.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
-from targetry._runtime.retry import retry_after_s
+from targetry._runtime.retry import http_date, retry_after_s
 from targetry.delivery.hosts import DeliveryAddress
 from targetry.delivery.response import response_error
 from targetry.errors import ApiException, TargetError, TransportError
-from targetry.events import NOTIFICATION_FAILED, NOTIFICATION_SPOOL_FAILED, SEND_NOTIFICATION_ERROR, LazyValue
+from targetry.events import (
+    NOTIFICATION_FAILED,
+    NOTIFICATION_SPOOL_FAILED,
+    SEND_NOTIFICATION_ERROR,
+    LazyValue,
+)
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport
 from targetry.models import DeliveryRequest
 from targetry.notifications.counters import EXPIRED, INVALID, REJECTED, UNPROCESSED, Reason
 from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import BuildRequest, Delivery, NotificationSource, QueueEntry
+from targetry.notifications.queue_entry import BuildRequest, QueueEntry
 from targetry.notifications.response import (
     ResponseMeaning,
     classify_response,
@@ -33,16 +40,28 @@ from targetry.notifications.response import (
 
 Emit = Callable[..., None]
 
-_LEAST_TIMEOUT_S = 0.05
-_MOST_ANSWER_BYTES = 1024 * 1024
-_EMIT_INTERVAL_S = 1.0
+_MIN_TIMEOUT_S = 0.05
+_MAX_RESPONSE_BYTES = 1024 * 1024
+_EMIT_INTERVAL_S = 1.0  # between events on notifications that were dropped without an attempt
 _SHOWN_BODY = 500
 
 
 class NotificationSender:
-    """Sends what is in `queue` with `transport`; `headers` go with every call, and an `X-Request-Id` with each delivery.
+    """Sends the entries of a queue.
 
-    `on_sender_needed` is called before a call, when no other sender is free and deliveries to another host wait.
+    Args:
+        queue: The queue.
+        transport: Transport, which is shared and not closed.
+        address: Address of the Delivery API.
+        build_request: Builder of the requests.
+        headers: Headers of each call; an `X-Request-Id` for each delivery is added.
+        timeout_s: Timeout of one call in seconds.
+        emit: Emitter of events.
+        log: Log.
+        clock: Monotonic time in seconds.
+        now: Time since the epoch in seconds.
+        new_id: Source of random ids.
+        on_sender_needed: Called before a call if no other thread is free to send to another host.
     """
 
     def __init__(
@@ -73,23 +92,28 @@ class NotificationSender:
         self._clock = clock
         self._now = now
         self._new_id = new_id
-        self._emitted_at = float("-inf")
+        self._emitted_at = -math.inf
 
-    def step(self) -> float | None:
-        """Try one delivery. Returns the seconds to wait before the next turn; None: until the wakeup rings."""
-        until_telling = self._emit_refused()
-        taken = self.queue.take(self._clock())
-        if isinstance(taken, QueueEntry):
+    def step(self) -> float:
+        """Send one delivery, or encode some that wait.
+
+        Returns:
+            Seconds to wait before the next step; infinite to wait until the queue changes.
+        """
+        until_events = self._emit_refused()
+        taken = self.queue.dequeue(self._clock())
+        if taken.entry is not None:
             if self.queue.needs_sender:
                 self._on_sender_needed()
-            self._deliver(taken)
+            self._deliver(taken.entry)
             return 0.0
-        waits = [wait for wait in (taken, until_telling) if wait is not None]
-        return min(waits) if waits else None
+        if self.queue.encode_waiting(self._build_request):
+            return 0.0
+        return min(taken.wait_s, until_events)
 
     def emit_pending_events(self) -> None:
-        """Tell what has not been told yet: nobody will take a turn after this."""
-        self._emitted_at = float("-inf")
+        """Emit the events that are not emitted yet, because no step follows."""
+        self._emitted_at = -math.inf
         self._emit_refused()
 
     # One delivery
@@ -98,57 +122,57 @@ class NotificationSender:
         started = self._clock()
         try:
             self._attempt(entry, started)
-        except (
-            Exception
-        ) as error:  # nothing is expected here; and whatever it is, the delivery must not get lost
+        except Exception as error:  # a fault of this package must not lose the delivery
             self._retry(entry, started, error)
 
     def _attempt(self, entry: QueueEntry, started: float) -> None:
         policy = self.queue.policy
-        if (wrong := entry.encode(self._build_request)) is not None:
-            return self._drop(entry, INVALID, wrong)
+        if (invalid := entry.encode(self._build_request)) is not None:
+            return self._drop(entry, INVALID, invalid)
         if started - entry.born > policy.max_age_s:
-            return self._drop(entry, EXPIRED, self._too_old())
+            return self._drop(entry, EXPIRED, self._expired())
         try:
-            answer = self._send(entry)
-        except Exception as error:  # TransportError; but a transport may be the user's own
+            response = self._send(entry)
+        except Exception as error:  # a TransportError, or anything if the transport is the user's
             return self._retry(entry, started, error)
-        return self._handle_response(entry, started, answer)
+        return self._handle_response(entry, started, response)
 
     def _send(self, entry: QueueEntry) -> HttpResponse:
         entry.request_id = entry.request_id or self._new_id()
         headers = {**self._headers, "X-Request-Id": entry.request_id}
         url = self._address.url(entry.session_id, entry.host)
         request = HttpRequest("POST", url, headers, entry.body)
-        return self._transport.send(request, timeout=self._timeout(), max_bytes=_MOST_ANSWER_BYTES)
+        return self._transport.send(request, timeout=self._timeout(), max_bytes=_MAX_RESPONSE_BYTES)
 
     def _timeout(self) -> float:
         if self.queue.deadline is None:
             return self._timeout_s
-        return min(self._timeout_s, max(_LEAST_TIMEOUT_S, self.queue.deadline - self._clock()))
+        return min(self._timeout_s, max(_MIN_TIMEOUT_S, self.queue.deadline - self._clock()))
 
-    def _handle_response(self, entry: QueueEntry, started: float, answer: HttpResponse) -> None:
-        match meaning := classify_response(answer):
+    def _handle_response(self, entry: QueueEntry, started: float, response: HttpResponse) -> None:
+        match meaning := classify_response(response):
             case ResponseMeaning.SENT:
-                self._check_processed(entry, started, answer)
+                self._check_processed(entry, started, response)
             case ResponseMeaning.RETRY:
-                self._retry(entry, started, _exception(answer), self._retry_after(answer))
+                self._retry(entry, started, _exception(response), self._retry_after_s(response))
             case ResponseMeaning.REJECTED | ResponseMeaning.DENIED:
-                self._refused(entry, started, _exception(answer), is_denied=meaning is ResponseMeaning.DENIED)
+                is_denied = meaning is ResponseMeaning.DENIED
+                self._reject(entry, started, _exception(response), is_denied=is_denied)
             case _:
                 assert_never(meaning)
 
-    def _check_processed(self, entry: QueueEntry, started: float, answer: HttpResponse) -> None:
+    def _check_processed(self, entry: QueueEntry, started: float, response: HttpResponse) -> None:
         body = entry.body or b""
-        missing = unprocessed_ids(body, answer)
-        if not missing:
+        ids = unprocessed_ids(body, response)
+        if not ids:
             self.queue.mark_sent(entry, started)
-        elif not self.queue.mark_partly_sent(
-            entry, started, min(len(missing), entry.count), keep_notifications(body, missing)
-        ):
-            self._drop(entry, UNPROCESSED, TargetError("The answers do not list them as processed."))
+            return
+        missing = min(len(ids), entry.count)
+        if not self.queue.mark_partly_sent(entry, started, missing, keep_notifications(body, ids)):
+            error = TargetError("the notifications are not processed: no response lists them")
+            self._drop(entry, UNPROCESSED, error)
 
-    def _refused(self, entry: QueueEntry, started: float, error: ApiException, *, is_denied: bool) -> None:
+    def _reject(self, entry: QueueEntry, started: float, error: ApiException, *, is_denied: bool) -> None:
         if self._reroute(entry, error):
             return
         if is_denied:
@@ -156,9 +180,9 @@ class NotificationSender:
         self._drop(entry, REJECTED, error)
 
     def _reroute(self, entry: QueueEntry, error: Exception) -> bool:
-        """Put the entry back at once if its cluster has just proved to be none: it goes to the own host then.
+        """Put the entry back at once if its cluster proves not to exist; the own host is next.
 
-        What may have been processed is sent again, with the same ids.
+        Notifications that may have been processed are sent again, with the same ids.
         """
         if entry.host is None:
             return False
@@ -166,100 +190,95 @@ class NotificationSender:
         return self.queue.reroute(entry, _line(error))
 
     def _retry(
-        self, entry: QueueEntry, started: float, error: Exception, retry_after: float | None = None
+        self,
+        entry: QueueEntry,
+        started: float,
+        error: Exception,
+        retry_after: float | None = None,
     ) -> None:
         if self._reroute(entry, error):
             return
-        self.queue.host_failed(entry, started, self._clock(), denied=False, retry_after=retry_after)
-        if not self.queue.mark_failed(entry, _line(error)):
-            self._drop(entry, EXPIRED, error)
+        now = self._clock()
+        self.queue.host_failed(entry, started, now, denied=False, retry_after_s=retry_after)
+        if self.queue.mark_failed(entry, _line(error)):
+            self._log.error("retry", "notifications are not sent: %s; they are retried", _line(error))
         else:
-            self._log.error("trying", "Notifications cannot be sent now, trying again: %s", _line(error))
+            self._drop(entry, EXPIRED, error)
 
-    def _retry_after(self, answer: HttpResponse) -> float | None:
-        asked = answer.headers.get("retry-after")
-        # A date is meant on the server's clock, which the answer may tell.
-        server_now = retry_after_s(answer.headers.get("date"), 0.0) if asked else None
-        return retry_after_s(asked, server_now or self._now())
+    def _retry_after_s(self, response: HttpResponse) -> float | None:
+        value = response.headers.get("retry-after")
+        # A date is one of the server's clock, which the response may state.
+        server_now = http_date(response.headers.get("date")) if value else None
+        return retry_after_s(value, server_now or self._now())
 
-    # What became of it
+    # Outcome
 
     def _drop(self, entry: QueueEntry, reason: Reason, error: Exception) -> None:
         if not self.queue.mark_dropped(entry, reason, _line(error)) or not entry.count:
             return
-        self._emit_failed(reason, entry.count, error, _ids(entry))
-        self._tell(SEND_NOTIFICATION_ERROR, notification=_request(entry), error=error)
+        ids = [] if entry.body is None else notification_ids(entry.body)
+        self._emit_failed(reason, entry.count, error, ids)
+        self._emit_event(SEND_NOTIFICATION_ERROR, notification=_request(entry), error=error)
 
-    def _emit_refused(self) -> float | None:
-        """Tell what was dropped untried, and what is wrong with the disk; seconds until that is due, None if never."""
+    def _emit_refused(self) -> float:
+        """Emit events for deliveries that were dropped without an attempt, and faults of the disk.
+
+        Return the seconds until more are due, infinite if there are none.
+        """
         self._emit_problems()
         if not self.queue.has_refused:
-            return None
+            return math.inf
         due_in = self._emitted_at + _EMIT_INTERVAL_S - self._clock()
         if due_in > 0:
             return due_in
         self._emitted_at = self._clock()
         for reason, refused in self.queue.take_refused().items():
-            ids = [one for source in refused.samples for one in _ids(source)]
+            ids = [one for body in refused.samples for one in notification_ids(body)]
             self._emit_failed(reason, refused.count, None, ids)
-        return None
+        return math.inf
 
     def _emit_failed(self, reason: Reason, count: int, error: Exception | None, ids: list[str]) -> None:
-        self._tell(NOTIFICATION_FAILED, reason=reason, count=count, error=error, notification_ids=ids)
+        self._emit_event(NOTIFICATION_FAILED, reason=reason, count=count, error=error, notification_ids=ids)
         state = self.queue.counters.state
         totals = ", ".join(f"{n} {name}" for name, n in state.dropped.items())
         self._log.error(
-            reason, "Notifications were dropped, so far: %s. Last error: %s", totals, state.last_error
+            reason, "notifications were dropped, so far %s: last error %s", totals, state.last_error
         )
 
     def _emit_problems(self) -> None:
         while self.queue.problems:
             try:
-                problems = self.queue.problems.popleft()
-            except IndexError:  # another sender was faster
+                problem = self.queue.problems.popleft()
+            except IndexError:  # another thread took it
                 return
-            self._log.warning(problems, "%s", problems)
-            self._tell(NOTIFICATION_SPOOL_FAILED, error=problems)
+            self._log.warning(problem, "%s", problem)
+            self._emit_event(NOTIFICATION_SPOOL_FAILED, error=problem)
 
-    def _tell(self, name: str, **payload: Any) -> None:
+    def _emit_event(self, name: str, **payload: Any) -> None:
         try:
             self._emit(name, **payload)
-        except Exception as error:  # it never does; but then this is a thread that must go on
-            self._log.error("emit", "Event %s could not be told: %s", name, error)
+        except Exception as error:  # the emitter never raises, but this thread must go on
+            self._log.error("emit", "event %s was not emitted: %s", name, error)
 
-    def _too_old(self) -> TransportError:
-        last = self.queue.counters.state.last_error
-        return TransportError(reason=f"not delivered within {self.queue.policy.max_age_s:g} s: {last}")
+    def _expired(self) -> TransportError:
+        last, max_age_s = self.queue.counters.state.last_error, self.queue.policy.max_age_s
+        return TransportError(reason=f"not delivered within {max_age_s:g} s: {last}")
 
 
-def _exception(answer: HttpResponse) -> ApiException:
-    body = answer.body[:_SHOWN_BODY].decode("utf-8", "replace")
-    return response_error(answer, answer.reason, body)
+def _exception(response: HttpResponse) -> ApiException:
+    body = response.body[:_SHOWN_BODY].decode("utf-8", "replace")
+    return response_error(response, response.reason, body)
 
 
 def _line(error: Exception) -> str:
-    """The error in one line, without the answer's body and headers."""
+    """Return the error in one line, without body and headers of a response."""
     if isinstance(error, ApiException):
         return f"{error.status} {error.reason}" if error.status else f"{error.reason}"
     return f"{type(error).__name__}: {error}"
 
 
-def _ids(source: NotificationSource | QueueEntry) -> list[str]:
-    """The ids of its notifications; none if they have not been made yet, and then they never will be."""
-    if isinstance(source, QueueEntry):
-        if source.body is not None:
-            return notification_ids(source.body)
-        return [] if source.source is None else _ids(source.source)
-    if not isinstance(source, Delivery):
-        return []
-    try:
-        return [one.id for one in source.request.notifications or () if one.id is not None]
-    except (TypeError, AttributeError):  # not what it should be
-        return []
-
-
 def _request(entry: QueueEntry) -> Any:
-    """The `DeliveryRequest`; one that comes from the disk is read when somebody looks at it."""
+    """Return the `DeliveryRequest` of an entry; an encoded one is decoded when a handler reads it."""
     if entry.request is not None:
         return entry.request
     body = entry.body or b""
