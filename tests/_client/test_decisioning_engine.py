@@ -186,7 +186,7 @@ def test_what_is_no_artifact_is_told_and_the_client_waits(engines: list[Decision
     assert len(kept.telemetry) == 0
 
 
-def test_rules_that_cannot_be_used_are_logged_in_one_line(engines: list[DecisioningEngine]) -> None:
+def test_unusable_rules_are_logged_in_one_line(engines: list[DecisioningEngine]) -> None:
     unusable = [{}] * 5000 + [rule(condition={"nope": 1})]
     kept = keep(engines, artifact_payload=artifact({"hero": [*unusable, rule()]}))
     (line,) = kept.lines.errors

@@ -37,7 +37,7 @@ def test_an_unchanged_file_is_not_read_again(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["content", "time", "file"])
-def test_a_changed_file_is_read_again(change: str, path: Path) -> None:
+def test_changed_file_is_loaded_again(change: str, path: Path) -> None:
     etag = ask(path).headers["etag"]
     if change == "content":
         path.write_bytes(b"v20")

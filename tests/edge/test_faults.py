@@ -100,7 +100,7 @@ def test_a_deleted_artifact_goes_on_deciding_and_is_taken_up_when_it_is_back(tmp
     with process(path, TARGETRY_EDGE_LOG="json") as running:
         url, log = address(running), Lines(running)
         path.unlink()
-        assert log.wait_for("there is no such file any more")["level"] == "error"
+        assert log.wait_for("the file no longer exists")["level"] == "error"
         assert post(url) == 200
         path.write_bytes(shop_path().read_bytes())
         log.wait_for("was reloaded")

@@ -45,7 +45,7 @@ def artifact(name: str) -> dict[str, Any]:
 
 @pytest.mark.skipif(not DESCRIPTION.is_file(), reason="the API's description is not beside the checkout")
 @pytest.mark.parametrize("name", ["shop", "TEST_ARTIFACT_PARAMS"])
-def test_every_answer_is_one_that_the_description_allows(name: str, tmp_path: Path) -> None:
+def test_each_response_conforms_to_the_openapi_document(name: str, tmp_path: Path) -> None:
     document = artifact(name)
     mboxes = sorted(document["rules"]["mboxes"])
     with Ledger.open(tmp_path) as ledger, edge(document, ledger=ledger) as here, Prober(here.url) as prober:

@@ -175,8 +175,8 @@ class Edge:
             address=address.text,
             is_recorded=self.recorder.is_enabled,
         )
-        if address.is_unread:
-            decided = msgspec.structs.replace(decided, unread=(*decided.unread, FORWARDED))
+        if address.is_invalid:
+            decided = msgspec.structs.replace(decided, ignored_fields=(*decided.ignored_fields, FORWARDED))
         for problem in decided.problems:
             self.metrics.problems.inc()
             activity, reason = problem.activity_id, problem.reason
@@ -188,7 +188,7 @@ class Edge:
     def settle(self, decided: Decided, is_safe: bool) -> tuple[int, bytes]:
         """Status and JSON of the answer. `is_safe`: whether what was to be recorded is."""
         answer, at_ms, size = decided
-        for field in answer.unread:
+        for field in answer.ignored_fields:
             self.metrics.unread.labels(field).inc()
         if answer.status == 413:
             self.breaches.note("work")

@@ -28,7 +28,7 @@ def write(path: Path, document: Any) -> Path:
     return fresh.replace(path)
 
 
-def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+def test_changed_file_is_loaded_again(tmp_path: Path) -> None:
     artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
     assert not artifacts.refresh()
     write(tmp_path / "rules.json", titled("two"))
@@ -37,7 +37,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert (artifacts.reloads, artifacts.refusals) == (1, 0)
 
 
-def test_a_bad_file_is_refused_and_the_last_good_one_stays(
+def test_invalid_file_is_rejected_and_the_last_good_one_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
@@ -54,14 +54,14 @@ def test_a_bad_file_is_refused_and_the_last_good_one_stays(
     assert artifacts.states()[0].refused is None
 
 
-def test_a_file_that_is_gone_for_a_moment_changes_nothing(tmp_path: Path) -> None:
+def test_file_missing_at_one_check_changes_nothing(tmp_path: Path) -> None:
     artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])
     os.remove(tmp_path / "rules.json")
     assert not artifacts.refresh()
     assert artifacts.registry.clients == ("one",)
 
 
-def test_a_file_that_stays_away_is_told_once_and_taken_up_when_it_is_back(
+def test_missing_file_is_reported_once_and_loaded_on_its_return(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "rules.json"
@@ -69,15 +69,15 @@ def test_a_file_that_stays_away_is_told_once_and_taken_up_when_it_is_back(
     path.rename(tmp_path / "elsewhere")
     for _ in range(4):
         assert not artifacts.refresh()
-    assert artifacts.states()[0].refused == "there is no such file any more"
-    assert (artifacts.refusals, caplog.text.count("no such file")) == (1, 1)
+    assert artifacts.states()[0].refused == "the file no longer exists"
+    assert (artifacts.refusals, caplog.text.count("no longer exists")) == (1, 1)
     assert artifacts.registry.clients == ("one",)
     (tmp_path / "elsewhere").rename(path)
     assert artifacts.refresh()
     assert artifacts.states()[0].refused is None
 
 
-def test_a_change_of_one_file_leaves_the_others(tmp_path: Path) -> None:
+def test_change_of_one_file_keeps_the_other_artifacts(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{name}.json", titled(name)) for name in ("one", "two")]
     artifacts = ArtifactWatcher(paths)
     two = artifacts.registry.artifacts[1]
@@ -88,7 +88,7 @@ def test_a_change_of_one_file_leaves_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"version": "2.0.0"}', "[]"])
-def test_an_edge_does_not_start_with_a_bad_file(tmp_path: Path, content: str | None) -> None:
+def test_invalid_file_prevents_the_start(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "rules.json"
     if content is not None:
         path.write_text(content)
@@ -96,7 +96,7 @@ def test_an_edge_does_not_start_with_a_bad_file(tmp_path: Path, content: str | N
         ArtifactWatcher([path])
 
 
-def test_each_new_shelf_is_told(tmp_path: Path) -> None:
+def test_callback_gets_each_new_registry(tmp_path: Path) -> None:
     told: list[ArtifactRegistry] = []
     artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))], on_change=told.append)
     write(tmp_path / "rules.json", titled("two"))
@@ -104,7 +104,7 @@ def test_each_new_shelf_is_told(tmp_path: Path) -> None:
     assert [registry.clients for registry in told] == [("one",), ("two",)]
 
 
-def test_who_cannot_be_told_does_not_keep_the_rules_from_being_used(tmp_path: Path) -> None:
+def test_failing_callback_does_not_prevent_the_use_of_rules(tmp_path: Path) -> None:
     def broken(registry: ArtifactRegistry) -> None:
         raise OSError("full")
 
@@ -113,7 +113,7 @@ def test_who_cannot_be_told_does_not_keep_the_rules_from_being_used(tmp_path: Pa
     ).registry.clients == ("one",)
 
 
-def test_a_change_is_noticed_without_being_asked_for(tmp_path: Path) -> None:
+def test_thread_detects_a_change(tmp_path: Path) -> None:
     changed = threading.Event()
     artifacts = ArtifactWatcher(
         [write(tmp_path / "rules.json", titled("one"))], on_change=lambda _: changed.set()
@@ -127,9 +127,7 @@ def test_a_change_is_noticed_without_being_asked_for(tmp_path: Path) -> None:
         artifacts.close()
 
 
-def test_rules_that_cannot_be_used_are_logged_in_one_line(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unusable_rules_are_logged_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     document = shop()
     document["rules"]["mboxes"]["hero"] += [{}] * 1000
     artifacts = ArtifactWatcher([write(tmp_path / "rules.json", document)])

@@ -52,13 +52,13 @@ TOO_MUCH: dict[str, tuple[Any, str]] = {
         ),
         "request: has more than 200 mboxes",
     ),
-    "traces": (executed(150, trace=TRACE), "request: the answer would be larger than 4,000,000 bytes"),
+    "traces": (executed(150, trace=TRACE), "request: the response would be larger than 4,000,000 bytes"),
     "traces of parameters": (
         request(
             trace=TRACE,
             execute={"mboxes": [{**HERO, "parameters": {f"p{n}": "v" * 5000 for n in range(9)}}] * 20},
         ),
-        "request: the answer would be larger than 4,000,000 bytes",
+        "request: the response would be larger than 4,000,000 bytes",
     ),
     "notifications": (notified(MAX_NOTIFICATIONS + 1), "request.notifications: has more than 500 notifi"),
     "tokens": (notified(1, MAX_TOKENS + 1), "request.notifications: has more than 2,000 tokens"),
@@ -79,7 +79,7 @@ def here() -> Iterator[OpenEdge]:
 
 
 def sent(here: OpenEdge, *requests: bytes) -> list[tuple[int, dict[str, Any]]]:
-    """Status and document of the answers on one connection."""
+    """Return status and document of the responses on one connection."""
     answers = []
     with here.connect() as connection:
         for one in requests:
@@ -93,7 +93,7 @@ def sent(here: OpenEdge, *requests: bytes) -> list[tuple[int, dict[str, Any]]]:
 
 @pytest.mark.parametrize("fields", [(), ("origin: http://localhost",)], ids=["plain", "from a page"])
 @pytest.mark.parametrize(("document", "message"), TOO_MUCH.values(), ids=TOO_MUCH)
-def test_request_for_too_much_is_refused_with_the_limit(
+def test_request_beyond_a_limit_is_rejected_with_the_limit(
     here: OpenEdge, document: Any, message: str, fields: tuple[str, ...]
 ) -> None:
     before = here.ended("work")
@@ -130,7 +130,7 @@ def test_refused_request_records_nothing() -> None:
 def wide(
     size: int, rules: int = 2, content: Callable[[int], Any] = lambda size: "x" * size
 ) -> ArtifactRegistry:
-    """The shop with a hero of so many bytes, the global mbox with so many rules, and one view with them all."""
+    """Return the shop with a hero of a size, a global mbox with many rules, and a view with all."""
     document = shop()
     first = document["rules"]["mboxes"]["hero"][0]
     first["condition"] = True
@@ -148,7 +148,7 @@ def wide(
 
 @pytest.fixture(scope="module", params=[(70_000, 200), (90_000, 413), (300_000, 413)], ids=str)
 def sized(request: pytest.FixtureRequest) -> tuple[ArtifactRegistry, int]:
-    """Return what an edge serves with options of some size, and the status of a request for fifty of them."""
+    """Return a registry with options of some size, and the status of a request for fifty."""
     size, status = request.param
     return wide(size, rules=50), status
 
@@ -166,16 +166,16 @@ def sized(request: pytest.FixtureRequest) -> tuple[ArtifactRegistry, int]:
     ],
     ids=lambda parts: json.dumps(parts)[:40],
 )
-def test_size_of_the_answer_is_bounded(parts: dict[str, Any], sized: tuple[ArtifactRegistry, int]) -> None:
+def test_size_of_the_response_is_bounded(parts: dict[str, Any], sized: tuple[ArtifactRegistry, int]) -> None:
     registry, status = sized
     answer = ask(request(**parts), registry=registry)
     assert answer.status == status
     assert len(answer.body) <= MAX_ANSWER_BYTES
     if status == 413:
-        assert b"the answer would be larger than 4,000,000 bytes" in answer.body
+        assert b"the response would be larger than 4,000,000 bytes" in answer.body
 
 
-def test_macros_count_with_what_they_become() -> None:
+def test_macros_count_with_the_size_of_their_values() -> None:
     document = shop()
     rule = document["rules"]["mboxes"]["hero"][0]
     rule["condition"] = True
@@ -212,7 +212,7 @@ def test_heavy_request_is_decided_like_a_light_one(here: OpenEdge, fields: tuple
 
 
 class Held:
-    """Holds requests without an id of their own until the end."""
+    """Blocks requests without an id until the end."""
 
     def __init__(self) -> None:
         self.asked, self.may_go = threading.Event(), threading.Event()
@@ -227,7 +227,7 @@ HEAVY = {**executed(1), "requestId": None, "unknown": ["x"] * 2000}
 
 
 @pytest.mark.parametrize("fields", [(), ("origin: http://localhost",)], ids=["plain", "from a page"])
-def test_others_are_answered_while_a_heavy_request_is_decided(fields: tuple[str, ...]) -> None:
+def test_light_requests_are_answered_during_a_heavy_one(fields: tuple[str, ...]) -> None:
     held = Held()
     with open_edge(new_id=held.new_id) as here, here.connect() as connection:
         connection.sendall(post(HEAVY, *fields))
@@ -237,7 +237,7 @@ def test_others_are_answered_while_a_heavy_request_is_decided(fields: tuple[str,
         assert one_answer(connection).startswith(b"HTTP/1.1 200")
 
 
-def test_heavy_requests_that_wait_are_bounded() -> None:
+def test_waiting_heavy_requests_are_bounded() -> None:
     held = Held()
     with open_edge(new_id=held.new_id) as here:
         connections = [here.connect() for _ in range(MAX_WAITING + 1)]

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from support.edge import HERO, NOW_MS, QUERY, WEB, ask
-from targetry.ledger.event import Event, checked
+from targetry.ledger.event import Event, validate_events
 
 ID = {"tntId": "3f9c"}
 
 
 def events(request: dict[str, Any], query: str = QUERY) -> list[Event]:
     found = list(ask(request, query).events)
-    assert checked(found) == found, "every event can be stored"
+    assert validate_events(found) == found, "every event can be stored"
     return found
 
 
@@ -32,7 +32,7 @@ def prefetched(visitor: str = "3f9c") -> dict[str, Any]:
     return answer
 
 
-def test_what_is_executed_is_an_impression() -> None:
+def test_executed_content_is_an_impression() -> None:
     (event,) = events(HERO)
     assert (event.kind, event.visitor, event.location) == ("impression", "3f9c", "hero")
     assert (event.activity_id, event.experience_id) == ("482910", "0")
@@ -47,7 +47,7 @@ def test_a_page_load_is_an_impression_of_the_global_mbox() -> None:
     assert event.activity_id
 
 
-def test_a_display_is_of_the_experience_that_gave_out_its_token() -> None:
+def test_display_belongs_to_the_experience_of_its_token() -> None:
     token = prefetched()["mboxes"][0]["options"][0]["eventToken"]
     (event,) = events(notified(tokens=[token], mbox={"name": "hero"}))
     assert (event.kind, event.activity_id, event.experience_id) == ("display", "482910", "0")
@@ -55,7 +55,7 @@ def test_a_display_is_of_the_experience_that_gave_out_its_token() -> None:
 
 
 @pytest.mark.parametrize("visitor", [f"visitor-{n}" for n in range(8)])
-def test_a_click_is_of_the_experience_that_the_visitor_has(visitor: str) -> None:
+def test_click_belongs_to_the_experience_of_the_visitor(visitor: str) -> None:
     request = {"context": WEB, "id": {"tntId": visitor}, "execute": {"mboxes": [{"name": "hero"}]}}
     (impression,) = events(request)
     click = json.loads(ask(request).body)["execute"]["mboxes"][0]["metrics"][0]["eventToken"]
@@ -64,7 +64,7 @@ def test_a_click_is_of_the_experience_that_the_visitor_has(visitor: str) -> None
     assert (event.activity_id, event.experience_id) == (impression.activity_id, impression.experience_id)
 
 
-def test_a_token_of_no_rule_is_recorded_as_of_nobody() -> None:
+def test_unknown_token_is_recorded_without_an_activity() -> None:
     (event,) = events(notified(tokens=["stale"]))
     assert (event.activity_id, event.experience_id, event.token) == ("", "", "stale")
 
@@ -85,7 +85,7 @@ def test_a_notification_without_tokens_is_a_visit() -> None:
     ],
     ids=["request", "impression id", "notification", "notified impression", "order"],
 )
-def test_what_is_sent_again_is_the_same_event(first: dict[str, Any], again: dict[str, Any]) -> None:
+def test_repeated_request_has_the_same_event_ids(first: dict[str, Any], again: dict[str, Any]) -> None:
     assert [one.id for one in events(first)] == [one.id for one in events(again)]
 
 
@@ -100,24 +100,24 @@ def test_what_is_sent_again_is_the_same_event(first: dict[str, Any], again: dict
     ],
     ids=["requests", "notifications", "visitors", "display and click", "tokens"],
 )
-def test_what_differs_is_another_event(one: dict[str, Any], another: dict[str, Any]) -> None:
+def test_different_request_has_different_event_ids(one: dict[str, Any], another: dict[str, Any]) -> None:
     assert events(one)[0].id != events(another)[0].id
 
 
-def test_the_impression_of_a_request_and_its_notified_display_are_one() -> None:
+def test_impression_and_its_display_notification_are_one_event() -> None:
     executed = events({**HERO, "impressionId": "i"})[0]
     displayed = events(notified(impressionId="i", tokens=[executed.token], mbox={"name": "hero"}))[0]
     assert displayed.id == executed.id
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_an_order_belongs_to_no_single_activity(mode: str) -> None:
+def test_order_has_no_activity(mode: str) -> None:
     mbox = {"name": "order-confirmed", "order": {"id": "o-1", "total": 12.5}}
     (event,) = events({"context": WEB, "id": ID, mode: {"mboxes": [mbox]}})
     assert (event.kind, event.order_id, event.order_total) == ("order", "o-1", 12.5)
     assert (event.activity_id, event.location) == ("", "order-confirmed")
 
 
-def test_an_order_may_come_with_a_notification() -> None:
+def test_order_of_a_notification_is_an_event() -> None:
     visit, order = events(notified(order={"id": "o-2"}, mbox={"name": "done"}))
     assert (visit.kind, order.kind, order.order_id, order.location) == ("display", "order", "o-2", "done")

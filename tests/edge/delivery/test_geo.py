@@ -56,18 +56,18 @@ def decided(url: str, geo: dict[str, Any] | None, headers: dict[str, str] | None
     return experience(answer["execute"]["mboxes"][0])
 
 
-def test_the_geo_endpoint_tells_the_place(url: str) -> None:
+def test_geo_endpoint_returns_the_location(url: str) -> None:
     headers, body = answered(f"{url}/v1/geo", IN_VIENNA)
     assert {name: str(value) for name, value in body.items()} == PLACE
     assert {name: headers[name] for name in PLACE} == PLACE
 
 
-def test_the_artifact_comes_with_the_place(url: str) -> None:
+def test_artifact_response_has_the_location(url: str) -> None:
     headers, _ = answered(f"{url}/acme/production/v1/rules.json", IN_VIENNA)
     assert {name: headers[name] for name in PLACE} == PLACE
 
 
-def test_a_decision_goes_by_the_address(url: str) -> None:
+def test_decision_uses_the_location_of_the_address(url: str) -> None:
     in_austria, elsewhere = decided(url, {"countryCode": "AT"}), decided(url, {"countryCode": "JP"})
     assert in_austria != elsewhere
     assert decided(url, {"ipAddress": "203.0.113.7"}) == in_austria
@@ -76,7 +76,7 @@ def test_a_decision_goes_by_the_address(url: str) -> None:
     assert decided(url, None) == elsewhere, "nobody knows where loopback is"
 
 
-def test_a_decision_on_device_goes_by_the_place_that_the_edge_finds(url: str) -> None:
+def test_on_device_decision_uses_the_location_of_the_edge(url: str) -> None:
     options = {
         "client": "acme",
         "organization_id": "A@AdobeOrg",
@@ -93,7 +93,7 @@ def test_a_decision_on_device_goes_by_the_place_that_the_edge_finds(url: str) ->
     assert mbox.options[0].response_tokens["experience.name"] == decided(url, {"countryCode": "AT"})
 
 
-def test_a_database_that_is_none_keeps_the_edge_from_starting(tmp_path: Path) -> None:
+def test_invalid_geo_database_prevents_the_start(tmp_path: Path) -> None:
     file = tmp_path / "city.mmdb"
     with pytest.raises(OptionError, match="there is no file"):
         EdgeServer.open(EdgeOptions(port=0, geo_database=file))

@@ -17,7 +17,7 @@ def hero(**changes: Any) -> dict[str, Any]:
     return {**HERO, **changes}
 
 
-def test_a_visitor_gets_his_experience_and_how_it_was_decided() -> None:
+def test_response_has_the_experience_and_the_decisioning_method() -> None:
     answer = told(hero(requestId="r1"))
     (mbox,) = answer["execute"]["mboxes"]
     assert (answer["status"], answer["requestId"], answer["client"]) == (200, "r1", "acme")
@@ -27,13 +27,13 @@ def test_a_visitor_gets_his_experience_and_how_it_was_decided() -> None:
     assert "eventToken" not in mbox["options"][0]
 
 
-def test_a_new_visitor_gets_a_tnt_id_that_leads_nowhere_else() -> None:
+def test_new_visitor_gets_a_tnt_id_without_a_cluster() -> None:
     answer = told({"context": WEB})
     assert "." not in answer["id"]["tntId"]
     assert "edgeHost" not in answer
 
 
-def test_with_a_cluster_ids_and_edge_host_name_it() -> None:
+def test_configured_cluster_is_in_ids_and_edge_host() -> None:
     answer = told({"context": WEB}, cluster="35")
     assert answer["id"]["tntId"].endswith(".35_0")
     assert answer["edgeHost"] == "mboxedge35.tt.omtrdc.net"
@@ -42,24 +42,24 @@ def test_with_a_cluster_ids_and_edge_host_name_it() -> None:
 @pytest.mark.parametrize(
     "known", [{"marketingCloudVisitorId": "3f9c"}, {"thirdPartyId": "3f9c"}, {"tntId": "3f9c.28_0"}]
 )
-def test_a_visitor_has_one_experience_by_whichever_id_he_is_known(known: dict[str, str]) -> None:
+def test_visitor_has_one_experience_for_any_kind_of_id(known: dict[str, str]) -> None:
     answer = told(hero(id=known))
     assert answer["id"] == known, "another id would change by which he is bucketed"
     assert experience(answer["execute"]["mboxes"][0]) == experience(told(HERO)["execute"]["mboxes"][0])
 
 
-def test_the_ecid_counts_before_the_tnt_id() -> None:
+def test_ecid_has_precedence_over_the_tnt_id() -> None:
     answers = [told(hero(id={"marketingCloudVisitorId": "3f9c", "tntId": f"visitor-{n}"})) for n in range(20)]
     assert len({experience(answer["execute"]["mboxes"][0]) for answer in answers}) == 1
 
 
-def test_an_mbox_that_nobody_knows_is_answered_without_content() -> None:
+def test_unknown_mbox_has_no_content() -> None:
     answer = told({"context": WEB, "execute": {"mboxes": [{"name": "nowhere"}]}})
     assert answer["status"] == 200
     assert answer["execute"]["mboxes"] == [{"index": 0, "name": "nowhere"}]
 
 
-def test_prefetch_gives_event_tokens_and_records_nothing() -> None:
+def test_prefetch_has_event_tokens_and_records_nothing() -> None:
     answer = ask(
         {"context": WEB, "id": {"tntId": "3f9c"}, "prefetch": {"mboxes": [{"name": "hero"}], "views": [{}]}}
     )
@@ -69,7 +69,7 @@ def test_prefetch_gives_event_tokens_and_records_nothing() -> None:
     assert answer.events == []
 
 
-def test_the_property_chooses_the_rules() -> None:
+def test_property_selects_the_rules() -> None:
     token = shop()["rules"]["mboxes"]["app-banner"][0]["propertyTokens"][0]
     phone = {"channel": "web", "userAgent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)"}
     banner = {"context": phone, "execute": {"mboxes": [{"name": "app-banner"}]}}
@@ -77,7 +77,7 @@ def test_the_property_chooses_the_rules() -> None:
     assert "options" in told({**banner, "property": {"token": token}})["execute"]["mboxes"][0]
 
 
-def test_a_trace_tells_the_session() -> None:
+def test_trace_has_the_session_id() -> None:
     trace = told(hero(trace={"authorizationToken": "t"}))["execute"]["mboxes"][0]["trace"]
     assert trace["request"]["sessionId"] == "s1"
     assert trace["campaigns"][0]["branchId"] == 0
@@ -96,7 +96,7 @@ def test_telemetry_is_accepted_and_counted() -> None:
     )
 
 
-def test_a_beacon_has_no_answer_but_its_events() -> None:
+def test_beacon_has_events_and_no_response_body() -> None:
     answer = ask(hero(context={"channel": "web", "beacon": True}))
     assert (answer.status, answer.body, len(answer.events)) == (204, b"", 1)
 
@@ -106,7 +106,7 @@ def note(geo: dict[str, str], **options: Any) -> str:
     return experience(told(request, **options)["execute"]["mboxes"][0])
 
 
-def test_an_address_is_looked_up_where_only_it_is_given() -> None:
+def test_lone_ip_address_is_looked_up() -> None:
     find = {"203.0.113.7": BERLIN}.get
     by_country = note({"countryCode": "DE"})
     assert note({"ipAddress": "203.0.113.7"}, locate=find) == by_country
@@ -114,7 +114,7 @@ def test_an_address_is_looked_up_where_only_it_is_given() -> None:
     assert note({"ipAddress": "203.0.113.7", "countryCode": "JP"}, locate=find) == note({"countryCode": "JP"})
 
 
-def test_a_request_that_is_silent_about_the_place_is_where_its_address_is() -> None:
+def test_request_without_geo_gets_the_location_of_the_client_address() -> None:
     found = {"locate": {"203.0.113.7": BERLIN}.get, "address": "203.0.113.7"}
     delivery_note = {"context": WEB, "execute": {"mboxes": [{"name": "delivery-note"}]}}
     silent, there = ask(delivery_note, **found), note({"countryCode": "DE"})
@@ -127,7 +127,7 @@ def test_a_request_that_is_silent_about_the_place_is_where_its_address_is() -> N
     assert unknown.request.context.geo is None
 
 
-def test_the_client_code_that_is_given_is_the_one_that_buckets() -> None:
+def test_given_client_code_determines_the_allocation() -> None:
     other = shop_registry(client="other")
     visitors = [hero(id={"tntId": f"visitor-{n}"}) for n in range(30)]
     chosen = [
@@ -138,7 +138,7 @@ def test_the_client_code_that_is_given_is_the_one_that_buckets() -> None:
     assert told(HERO, "client=other&sessionId=1", registry=other)["client"] == "other"
 
 
-def test_of_several_artifacts_the_client_code_then_the_organization_choose() -> None:
+def test_client_code_then_organization_select_the_artifact() -> None:
     def served(client: str, **meta: str) -> LoadedArtifact:
         document = shop()
         document["meta"] |= {"clientCode": client, **meta}
@@ -150,14 +150,14 @@ def test_of_several_artifacts_the_client_code_then_the_organization_choose() -> 
     assert told(HERO, "client=second&sessionId=1", registry=registry)["client"] == "second"
 
 
-def test_without_an_artifact_the_answer_is_503() -> None:
+def test_no_artifact_is_503() -> None:
     assert told(HERO, registry=ArtifactRegistry([])) == {
         "status": 503,
         "message": "no artifact could be loaded yet",
     }
 
 
-def test_a_rule_that_fails_is_told_and_skipped() -> None:
+def test_failing_rule_is_reported_and_skipped() -> None:
     document = json.loads(shop_path().read_bytes())
     rules = document["rules"]["mboxes"]["hero"]
     loop = {"reduce": [{"map": [{"var": "mbox.l"}, 1]}, 1, 0]}

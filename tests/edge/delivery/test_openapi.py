@@ -1,4 +1,4 @@
-"""RELIABILITY B4, a small piece of it; `tests/soak/test_edge.py` has the whole."""
+"""Conformance of responses to the OpenAPI document; `tests/soak/test_edge.py` has a longer run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def prober(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prober]:
         (500, {"status": 500, "message": "an internal error"}),
     ],
 )
-def test_a_wrong_answer_would_be_noticed(status: int, document: dict[str, Any]) -> None:
+def test_schema_check_detects_a_wrong_response(status: int, document: dict[str, Any]) -> None:
     answer = httpx2.Response(status, json=document, request=httpx2.Request("POST", "http://127.0.0.1/"))
     answer.elapsed = timedelta()
     with pytest.raises(FailureGroup):
@@ -51,11 +51,11 @@ def test_a_wrong_answer_would_be_noticed(status: int, document: dict[str, Any]) 
 
 @settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
 @given(st.deferred(lambda: cases(MBOXES)))
-def test_every_answer_is_one_that_the_description_allows(prober: Prober, case: Any) -> None:
+def test_each_response_conforms_to_the_openapi_document(prober: Prober, case: Any) -> None:
     prober.case(case)
 
 
 @pytest.mark.parametrize("first", range(0, 400, 100))
-def test_a_request_that_is_almost_right_has_such_an_answer_too(prober: Prober, first: int) -> None:
+def test_response_to_an_almost_valid_request_conforms_too(prober: Prober, first: int) -> None:
     for seed in range(first, first + 100):
         prober.mutant(mutant(seed, MBOXES))

@@ -32,7 +32,7 @@ def note(qa: Any, country: str) -> str:
 
 
 @pytest.mark.parametrize("index", [1, 2, 3])
-def test_an_experience_is_chosen_by_its_index_whatever_the_allocation(index: int) -> None:
+def test_preview_index_selects_an_experience_for_any_allocation(index: int) -> None:
     assert hero(chosen(2, index)) == NAMES[index - 1]
     assert hero(chosen(2, index), id={"tntId": "another"}) == NAMES[index - 1]
 
@@ -42,11 +42,11 @@ def test_an_experience_is_chosen_by_its_index_whatever_the_allocation(index: int
     [{}, {"token": "482910"}, chosen(2, 4), chosen(3, 2), chosen(2, None), chosen(None, 2), chosen(2, 2, token="dGhlIHRva2Vu")],
     ids=["nothing", "no index", "no such experience", "no such activity", "no experience", "no activity", "a token of Adobe's"],
 )  # fmt: skip
-def test_what_chooses_nothing_leaves_the_decision_to_the_allocation(qa: Any) -> None:
+def test_unknown_preview_index_leaves_the_allocation_in_effect(qa: Any) -> None:
     assert hero(qa) == hero({}) == "Everyday"
 
 
-def test_the_audience_of_a_chosen_experience_still_counts() -> None:
+def test_audience_of_a_selected_experience_still_applies() -> None:
     united_states = chosen(1, 1, token="482923")
     assert note(united_states, "US") == "United States"
     request = {"context": WEB, "execute": {"mboxes": [{"name": "delivery-note"}]}, "qaMode": united_states}
@@ -55,16 +55,16 @@ def test_the_audience_of_a_chosen_experience_still_counts() -> None:
     assert experience(told(request)["execute"]["mboxes"][0]) == "United States"
 
 
-def test_audiences_are_held_true_or_false() -> None:
+def test_audience_ids_count_as_true_or_false() -> None:
     assert note({"evaluateAsTrueAudienceIds": [AUSTRIA]}, "JP") == "German-speaking Europe"
     assert note({"evaluateAsFalseAudienceIds": [AUSTRIA]}, "AT") == note({}, "JP") == "Everybody else"
     both = {"evaluateAsTrueAudienceIds": [US], "evaluateAsFalseAudienceIds": [US]}
     assert note(both, "US") == "Everybody else"
 
 
-def test_an_audience_that_is_held_true_leaves_the_split_as_it_is() -> None:
+def test_audience_that_counts_as_true_keeps_the_split() -> None:
     def navigations(qa: Any) -> set[int]:
-        """How many options visitors get for the page, which is none of those that the audience is for."""
+        """Return the number of options for the page, for visitors outside of the audience."""
         page = {"context": WEB, "execute": {"pageLoad": {}}, "qaMode": qa}
         answers = [told({**page, "id": {"tntId": f"visitor-{n}"}}) for n in range(20)]
         return {len(answer["execute"]["pageLoad"]["options"]) for answer in answers}
@@ -73,7 +73,7 @@ def test_an_audience_that_is_held_true_leaves_the_split_as_it_is() -> None:
     assert navigations({"evaluateAsTrueAudienceIds": [3104460]}) == {0, 2}, "one half sees no change"
 
 
-def test_only_the_listed_activities_are_there_where_that_is_asked_for() -> None:
+def test_listed_activities_only_drops_other_activities() -> None:
     mboxes = [{"name": "hero"}, {"name": "checkout-flags"}]
     request = {
         **HERO,
@@ -84,7 +84,7 @@ def test_only_the_listed_activities_are_there_where_that_is_asked_for() -> None:
     assert (experience(first), "options" in second) == ("Everyday", False)
 
 
-def test_views_follow_too() -> None:
+def test_qa_mode_applies_to_views() -> None:
     request = {
         "context": WEB,
         "prefetch": {"views": [{"name": "cart"}, {}]},
@@ -110,7 +110,7 @@ def test_other_requests_are_decided_as_before() -> None:
     assert told(HERO)["execute"] == before
 
 
-def test_the_page_explains_what_qa_mode_made_of_it() -> None:
+def test_page_explains_a_qa_mode_request() -> None:
     client = web_client()
     client.post("/rest/v1/delivery?client=acme&sessionId=s1", json={**HERO, "qaMode": chosen(2, 3)})
     rows = client.get("/recent").text
@@ -118,14 +118,14 @@ def test_the_page_explains_what_qa_mode_made_of_it() -> None:
     assert "QA mode: not recorded" in rows
 
 
-def test_a_trace_goes_by_it_too() -> None:
+def test_trace_uses_qa_mode() -> None:
     answer = told({**HERO, "trace": {}, "qaMode": chosen(2, 2)})
     trace = answer["execute"]["mboxes"][0]["trace"]
     assert [campaign["branchId"] for campaign in trace["campaigns"]] == [1]
 
 
 @pytest.mark.parametrize("ids", [None, 5, ["x"], [True], [{}]])
-def test_audiences_of_an_artifact_that_are_none_are_left_alone(ids: Any) -> None:
+def test_invalid_audience_ids_of_an_artifact_are_ignored(ids: Any) -> None:
     document = shop()
     for rule in document["rules"]["mboxes"]["hero"]:
         rule["meta"]["audience.ids"] = ids

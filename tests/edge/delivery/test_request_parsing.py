@@ -34,7 +34,7 @@ NOTIFICATION = {"id": "n", "type": "display", "timestamp": 1}
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_wrong_query_is_refused_with_its_place(query: str, message: str) -> None:
+def test_invalid_query_is_rejected_with_the_field(query: str, message: str) -> None:
     assert told(HERO, query) == {"status": 400, "message": message}
     assert ask(HERO, query).status == 400
 
@@ -42,7 +42,7 @@ def test_a_wrong_query_is_refused_with_its_place(query: str, message: str) -> No
 @pytest.mark.parametrize(
     "query", [QUERY, "client=acme&sessionId=" + "s" * 128, "client=acme&sessionId=1&version=2"]
 )
-def test_either_name_of_the_account_will_do(query: str) -> None:
+def test_client_or_organization_is_enough(query: str) -> None:
     assert ask(HERO, query).status == 200
 
 
@@ -137,7 +137,7 @@ def asked(mode: str, **locations: Any) -> dict[str, Any]:
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_a_wrong_request_is_refused_with_its_place(request_: Any, message: str) -> None:
+def test_invalid_request_is_rejected_with_the_path(request_: Any, message: str) -> None:
     answer = told(request_)
     assert answer["status"] == 400
     assert answer["message"].startswith(message)
@@ -157,7 +157,7 @@ def test_a_wrong_request_is_refused_with_its_place(request_: Any, message: str) 
         b'{"a":' * 20_000,
     ],
 )
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_invalid_json_is_rejected(body: bytes) -> None:
     answer = ask(body)
     assert answer.status == 400
     assert json.loads(answer.body)["message"].startswith("request: ")
@@ -186,7 +186,7 @@ def test_mboxes_without_an_index_get_their_position() -> None:
     ],
     ids=lambda value: str(list(value)),
 )
-def test_what_means_nothing_here_is_let_through(request_: Any) -> None:
+def test_limits_without_meaning_here_do_not_apply(request_: Any) -> None:
     assert ask(request_).status == 200
 
 
@@ -223,17 +223,17 @@ NEAR = st.fixed_dictionaries(
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()), st.text() | st.just(QUERY))
-def test_no_bytes_and_no_query_are_our_fault(body: bytes, query: str) -> None:
+def test_arbitrary_bytes_and_queries_raise_no_other_error(body: bytes, query: str) -> None:
     assert ask(body, query).status in (200, 400)
 
 
 @given(NEAR)
-def test_no_request_that_is_almost_right_is_our_fault(request_: dict[str, Any]) -> None:
+def test_almost_valid_requests_raise_no_other_error(request_: dict[str, Any]) -> None:
     assert ask(request_).status in (200, 400)
 
 
 @given(st.text(st.sampled_from("ab=&%+20C3A9;# \x00é"), max_size=30))
-def test_a_query_is_read_as_the_standard_library_reads_it(text: str) -> None:
+def test_query_fields_match_the_standard_library(text: str) -> None:
     expected: dict[str, str] = {}
     for name, value in parse_qsl(text, errors="replace"):
         expected.setdefault(name, value)

@@ -1,4 +1,4 @@
-"""The edge reads what SDKs, at.js and Adobe's own samples send, though the API's document is stricter."""
+"""Tolerance of the edge for requests of SDKs, at.js and Adobe's samples that the schema forbids."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WEB = {"channel": "web"}
 HERO = {"index": 0, "name": "hero"}
 SEEN = {"id": "n", "type": "display", "timestamp": NOW_MS, "tokens": ["t"]}
 
-# As SDKs and pages of documentation have them; ids and names are made up.
+# Forms that SDKs and pages of documentation use; ids and names are invented.
 REAL_BODIES: dict[str, dict[str, Any]] = {
     "iOS, prefetch": {
         "id": {"tntId": "t1", "marketingCloudVisitorId": "m1", "thirdPartyId": "p1", "customerIds": [{"id": "c1", "integrationCode": "crm", "authenticatedState": "authenticated"}]},
@@ -162,10 +162,10 @@ def test_byte_order_mark_is_skipped(here: LocalEdge) -> None:
 
 
 def read(**parts: Any) -> tuple[DeliveryRequest, tuple[str, ...]]:
-    """The request that the edge makes of a body, and its fields that are not understood."""
+    """Return the parsed request of a body, and its ignored fields."""
     parsed = parse_request(json.dumps({"context": WEB, **parts}).encode(), QUERY, REGISTRY)
     assert not hasattr(parsed, "body"), parsed
-    return parsed.request, parsed.unread  # type: ignore[union-attr]
+    return parsed.request, parsed.ignored_fields  # type: ignore[union-attr]
 
 
 def mbox_of(**fields: Any) -> Any:
@@ -198,7 +198,7 @@ def mbox_of(**fields: Any) -> Any:
     ],
     ids=str,
 )
-def test_scalar_is_read_as_its_field_wants_it(given_: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_scalar_is_coerced_to_the_type_of_its_field(given_: dict[str, Any], expected: dict[str, Any]) -> None:
     order = mbox_of(order=given_).order
     assert {name: getattr(order, name) for name in expected} == expected
 
@@ -222,7 +222,7 @@ def test_parameters_keep_their_types() -> None:
     assert mbox_of(index="0", parameters=given_).parameters == {**given_, "huge": str(10**30)}
 
 
-def test_notification_is_read_whatever_its_scalars() -> None:
+def test_notification_scalars_of_other_types_are_coerced() -> None:
     request, unread = read(
         notifications={"id": 7, "type": "DISPLAY", "timestamp": "1795800000000", "tokens": "t"}
     )
@@ -258,7 +258,7 @@ def test_notification_is_read_whatever_its_scalars() -> None:
     ],
     ids=lambda value: json.dumps(value)[:60],
 )  # fmt: skip
-def test_form_that_is_not_understood_is_left_out_and_counted(parts: dict[str, Any], unread: str) -> None:
+def test_invalid_value_is_ignored_and_counted(parts: dict[str, Any], unread: str) -> None:
     assert unread in read(**parts)[1]
     client = web_client(client="acme")
     assert client.post(DELIVERY, json={"context": WEB, **parts}).status_code in (200, 204)
@@ -266,7 +266,7 @@ def test_form_that_is_not_understood_is_left_out_and_counted(parts: dict[str, An
     assert f"left out, as the form is not understood: {unread}" in client.get("/recent").text
 
 
-def test_understood_request_is_counted_nowhere() -> None:
+def test_valid_request_has_no_ignored_fields() -> None:
     client = web_client(client="acme")
     for body in REAL_BODIES.values():
         if body is not REAL_BODIES["Android, execute"]:
@@ -281,7 +281,7 @@ PLACES = {"203.0.113.7": ROME, "127.0.0.1": BERLIN, "2001:db8::7": ROME}
 
 
 def geo_artifact() -> dict[str, Any]:
-    """The shop, with a hero that shows the country."""
+    """Return the shop with a hero that shows the country."""
     document = shop()
     rules = document["rules"]["mboxes"]["hero"]
     document["geoTargetingEnabled"] = True
@@ -403,7 +403,7 @@ def test_brands_are_read_in_every_published_form(given_: Any) -> None:
 @pytest.mark.parametrize(
     "given_", ["Chrome 119", "[", "[1]", '["Chrome"]', "{}", [1], {"a": 1}, 119, True, '"Chrome"']
 )
-def test_brands_in_another_form_are_not_read(given_: Any) -> None:
+def test_brands_in_an_unknown_form_are_ignored(given_: Any) -> None:
     assert brand_list(given_) is None
 
 
@@ -463,6 +463,6 @@ def test_coercion_takes_any_shape(document: dict[str, Any]) -> None:
     assert ask(json.dumps(document).encode(), QUERY).status in (200, 204, 400)
 
 
-def test_coercion_leaves_a_right_request_as_it_is() -> None:
+def test_coercion_keeps_a_valid_request_unchanged() -> None:
     right = {"context": {**WEB, "screen": {"width": 1.5}}, "id": {"tntId": "a"}, "notifications": [SEEN]}
     assert coerce(right, []) == right

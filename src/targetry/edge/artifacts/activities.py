@@ -15,8 +15,8 @@ _SPLIT_TYPE: Final = "ab"
 def report_activities(rules: RuleSet) -> list[Activity]:
     """Return the activities of an artifact in its order; rules without an activity are left out.
 
-    Experiences are sorted by id, as the first one is Target's control. The share of an experience is
-    as wide as its windows of the allocation together.
+    Experiences are sorted by id, as the first one is Target's control. The share of an experience
+    is as wide as its windows of the allocation together.
     """
     return [_activity(one) for one in activities_of(rules) if one.key]
 

@@ -1,7 +1,7 @@
-"""From an event token back to the activity and experience that gave it out.
+"""Index of event tokens: maps a token to its activity and experience.
 
-Tokens are opaque. Those of options belong to one experience; that of a click metric is shared by all experiences of its activity, so
-there the visitor's allocation tells which one he has.
+Tokens are opaque. The token of an option belongs to one experience. The token of a click metric is
+shared by all experiences of its activity, so the visitor's allocation determines the experience.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from targetry.device.ruleset import CompiledRule, Location, RuleSet
 
 
 class Attribution(NamedTuple):
-    """Whose token it is; empty texts where that is not known."""
+    """Activity and experience of a token; empty texts if unknown."""
 
     activity_id: str = ""
     experience_id: str = ""
@@ -23,18 +23,18 @@ class Attribution(NamedTuple):
 UNKNOWN = Attribution()
 
 
-class _Giver(NamedTuple):
-    """A rule that gives out a token."""
+class _TokenRule(NamedTuple):
+    """Rule with a token in its consequence."""
 
     rule: CompiledRule
     attribution: Attribution
 
 
 class TokenIndex:
-    """The tokens of a RuleSet; built once for an artifact."""
+    """Tokens of a rule set."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self._by_token: dict[str, list[_Giver]] = {}
+        self._by_token: dict[str, list[_TokenRule]] = {}
         for location in (*rules.mboxes.values(), *rules.views.values()):
             self._add(location)
 
@@ -42,17 +42,17 @@ class TokenIndex:
         return len(self._by_token)
 
     def find(self, token: str, client_code: str, visitor: str) -> Attribution:
-        """Whose token it is, when this visitor sends it; `UNKNOWN` for a token of no rule."""
-        givers = self._by_token.get(token)
-        if givers is None:
+        """Return the attribution of a token sent by a visitor; `UNKNOWN` for an unknown token."""
+        rules_with_token = self._by_token.get(token)
+        if rules_with_token is None:
             return UNKNOWN
-        first = givers[0].attribution
-        if len(givers) == 1:
+        first = rules_with_token[0].attribution
+        if len(rules_with_token) == 1:
             return first
-        for giver in givers:
-            rule = giver.rule
+        for entry in rules_with_token:
+            rule = entry.rule
             if rule.low <= allocation(client_code, rule.activity_id, visitor) <= rule.high:
-                return giver.attribution
+                return entry.attribution
         return Attribution(first.activity_id)
 
     def _add(self, location: Location) -> None:
@@ -61,12 +61,12 @@ class TokenIndex:
             experience = document.meta.get("experience.id")
             attribution = Attribution(rule.activity_id, "" if experience is None else str(experience))
             consequence = read_consequence(document.consequence)
-            for given in (*(consequence.options or ()), *(consequence.metrics or ())):
-                if given.event_token:
-                    self._note(given.event_token, _Giver(rule, attribution))
+            for part in (*(consequence.options or ()), *(consequence.metrics or ())):
+                if part.event_token:
+                    self._register(part.event_token, _TokenRule(rule, attribution))
 
-    def _note(self, token: str, giver: _Giver) -> None:
-        """An experience that gives a token out at several locations is listed once."""
-        givers = self._by_token.setdefault(token, [])
-        if all(known.attribution != giver.attribution for known in givers):
-            givers.append(giver)
+    def _register(self, token: str, entry: _TokenRule) -> None:
+        """Add a rule with a token, once for each experience."""
+        rules_with_token = self._by_token.setdefault(token, [])
+        if all(known.attribution != entry.attribution for known in rules_with_token):
+            rules_with_token.append(entry)

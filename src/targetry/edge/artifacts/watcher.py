@@ -1,7 +1,8 @@
-"""The edge's artifacts: files, read again when they change.
+"""Watcher of an edge's artifact files, which loads changed files.
 
-A file is looked at twice a second: asking for its identity costs microseconds, and works for whatever replaces files (editors,
-renames, links, network drives). What cannot be used is refused with the reason, and the last good one stays.
+The identity of each file is polled twice a second, which costs microseconds and detects any kind of
+replacement (editors, renames, links, network drives). A file that cannot be loaded is rejected with
+the reason, and the last good artifact stays in use.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ POLL_INTERVAL_S: Final = 0.5
 
 
 class ArtifactWatcher:
-    """Keeps a registry of artifact files current. `registry` is replaced as a whole and may be read by any thread."""
+    """Keeps a registry of artifact files current.
+
+    `registry` is replaced as a whole, so any thread can read it. `reloads` and `refusals` count the
+    loaded and the rejected contents.
+    """
 
     def __init__(
         self,
@@ -38,9 +43,10 @@ class ArtifactWatcher:
         log: logging.Logger | None = None,
         on_change: Callable[[ArtifactRegistry], object] | None = None,
     ) -> None:
-        """Read all files; `on_change` is called with each new registry, beginning with the first.
+        """Load all files; call `on_change` with each new registry, also the first.
 
-        Raises `ArtifactError` when one cannot be used: an edge does not start with half of its rules.
+        Raises:
+            ArtifactError: A file cannot be used.
         """
         self._client = client
         self._organization_id = organization_id
@@ -52,72 +58,75 @@ class ArtifactWatcher:
         ]
         for file in self._files:
             try:
-                file.served = self._read(file)
+                file.artifact = self._read(file)
             except ArtifactError as error:
                 raise ArtifactError(f"{file.path}: {error}") from error
         self.reloads = self.refusals = 0
-        self.registry = self._changed()
+        self.registry = self._build_registry()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self) -> None:
-        """Look for changes until `close`, in a thread. Raises `NoThreadError`."""
+        """Start a thread that polls the files until `close`. Raises `NoThreadError`."""
         if self._thread is None:
             self._thread = start_daemon_thread("targetry-edge-artifacts", self._watch)
             if self._thread is None:
                 raise NoThreadError(
-                    "artifacts are not watched: the system gives no thread; start the edge again"
+                    "artifacts are not watched: the system cannot start a thread; start the edge again"
                 )
 
     def close(self) -> None:
-        """Stop looking; the registry stays. May be called twice."""
+        """Stop polling; the registry stays. Idempotent."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(2.0)
 
     def refresh(self) -> bool:
-        """Look once, and read what changed; whether the registry is a new one. Never raises."""
-        loaded = [self._reload(file) for file in self._files if self._is_changed(file)]
+        """Load changed files; return whether the registry was replaced. Never raises."""
+        loaded = [self._reload(file) for file in self._files if self._has_changed(file)]
         if not any(loaded):
             return False
-        self.registry = self._changed()
+        self.registry = self._build_registry()
         return True
 
     def states(self) -> list[ArtifactState]:
-        """How things stand with each file."""
+        """Return the state of each file."""
         return [
             ArtifactState(
                 one.name, one.client, one.environment, one.rules.generated_at, file.loaded_at, file.refused
             )
             for file in self._files
-            if (one := file.served) is not None
+            if (one := file.artifact) is not None
         ]
 
     def _watch(self) -> None:
         while not self._stop.wait(POLL_INTERVAL_S):
             self.refresh()
 
-    def _is_changed(self, file: _File) -> bool:
-        """Whether there is something to read. A file that is not there at two looks is told: at one it may be being replaced."""
+    def _has_changed(self, file: _File) -> bool:
+        """Return whether a file has to be loaded; reject it if it is missing at two checks.
+
+        At one check the file can be missing because it is being replaced.
+        """
         identity = file_version(file.path)
         if identity is not None:
-            was_gone, file.looks_gone = file.looks_gone > 1, 0
+            was_gone, file.missing_checks = file.missing_checks > 1, 0
             return was_gone or identity != file.identity
-        file.looks_gone += 1
-        if file.looks_gone == 2:
-            self._refuse(file, "there is no such file any more")
+        file.missing_checks += 1
+        if file.missing_checks == 2:
+            self._reject(file, "the file no longer exists")
         return False
 
-    def _refuse(self, file: _File, reason: str) -> None:
+    def _reject(self, file: _File, reason: str) -> None:
         self.refusals += 1
         file.refused = reason
-        self._log.error("artifact %s is refused, the last good one stays: %s", file.path, reason)
+        self._log.error("artifact %s is rejected, the last good one stays: %s", file.path, reason)
 
     def _reload(self, file: _File) -> bool:
         try:
-            file.served = self._read(file)
-        except Exception as error:  # a compiler's fault in one file must not end the watch over all
-            self._refuse(file, str(error) or repr(error))
+            file.artifact = self._read(file)
+        except Exception as error:  # a fault of the compiler must not end the thread
+            self._reject(file, str(error) or repr(error))
             return False
         self.reloads += 1
         self._log.info("artifact %s was reloaded", file.path)
@@ -125,30 +134,30 @@ class ArtifactWatcher:
 
     def _read(self, file: _File) -> LoadedArtifact:
         file.identity = file_version(file.path)
-        served = LoadedArtifact(
+        artifact = LoadedArtifact(
             file.name,
-            _bytes_of(file.path),
+            _read_bytes(file.path),
             client=self._client,
             organization_id=self._organization_id,
         )
-        if served.rules.unusable:
-            text = describe_unusable_rules(served.rules)
+        if artifact.rules.unusable:
+            text = describe_unusable_rules(artifact.rules)
             self._limited_log.warning(f"unusable {file.path}", "in %s %s", file.path, text)
         file.refused, file.loaded_at = None, time.time()
-        return served
+        return artifact
 
-    def _changed(self) -> ArtifactRegistry:
-        registry = ArtifactRegistry(file.served for file in self._files if file.served is not None)
+    def _build_registry(self) -> ArtifactRegistry:
+        registry = ArtifactRegistry(file.artifact for file in self._files if file.artifact is not None)
         try:
             if self._on_change is not None:
                 self._on_change(registry)
-        except Exception as error:  # what is told of the rules must not keep them from being used
-            self._log.error("the new artifacts could not be told: %s", error)
+        except Exception as error:  # a failed callback must not keep the rules from being used
+            self._log.error("the names of the new activities could not be stored: %s", error)
         return registry
 
 
 def display_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
-    """Return the names of files as pages and metrics show them: without folders, numbered where two are alike."""
+    """Return the names of files without their folders, numbered if equal, for page and metrics."""
     names: list[str] = []
     for path in paths:
         name = shown = Path(path).name
@@ -165,13 +174,13 @@ class _File:
         self.path = path
         self.name = name
         self.identity: FileVersion | None = None
-        self.served: LoadedArtifact | None = None
+        self.artifact: LoadedArtifact | None = None
         self.refused: str | None = None
-        self.looks_gone = 0
+        self.missing_checks = 0
         self.loaded_at = 0.0
 
 
-def _bytes_of(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         source, _ = read_file(path, MAX_DOCUMENT_BYTES)
     except (FileNotFoundError, NotRegularFileError) as error:

@@ -1,8 +1,9 @@
 """Limits on the work that one delivery request causes, checked before the work is done.
 
-A small body can ask for much: a location takes fifteen bytes, its answer thousands, and each trace repeats those before it.
-So a body is looked at three times: at the number of its values before it is decoded, at the number of its locations, notifications
-and tokens before models are made of it, and, by what the artifact holds for each location, before it is decided.
+A small body can cause much work: a location takes fifteen bytes, its response thousands, and each
+trace repeats the ones before it. So three checks bound the work: the number of JSON values before
+decoding, the numbers of locations, notifications and tokens before the conversion to models, and
+the cost of each location's rules before the decision.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ MAX_TOKENS: Final = 2_000
 MAX_TELEMETRY_ENTRIES: Final = 1_000
 MAX_RULE_BYTES: Final = 8_000_000  # of conditions that may have to be evaluated
 MAX_ANSWER_BYTES: Final = 4_000_000
-_MAX_ESTIMATE_BYTES: Final = 4 * MAX_ANSWER_BYTES  # of which the locations do not get all
+_MAX_ESTIMATE_BYTES: Final = 4 * MAX_ANSWER_BYTES  # an upper bound; responses are smaller
 
-# What takes more than one of these is done by a thread, a few milliseconds of work at most by the event loop.
+# A request above one of these is processed in a thread, others in a few milliseconds by the loop.
 _LIGHT_BODY_BYTES: Final = 32 * 1024
 _LIGHT_VALUES: Final = 1_500
 _LIGHT_RULE_BYTES: Final = 64_000
@@ -38,15 +39,16 @@ _RULE_OVERHEAD: Final = 64  # bytes of condition that take as long as a rule wit
 _OPTION_OVERHEAD: Final = 200
 _LOCATION_OVERHEAD: Final = 200
 _TRACE_OVERHEAD: Final = 1_500
-_TARGET_OVERHEAD: Final = 800  # of an activity in a trace, besides address and parameters
+_TARGET_OVERHEAD: Final = 800  # of an activity in a trace, in addition to address and parameters
 _URL_REPEATS: Final = 8  # a trace has each part of an address twice
 _PARAMETER_REPEATS: Final = 3  # as they are, by rules' names, and in lower case
 
 
 class LocationCost(NamedTuple):
-    """What a location may cost: the number of its rules, the bytes of their conditions, and of the answers that they give.
+    """Upper bound of a location's cost: number of rules, bytes of conditions and of responses.
 
-    `macros` is the largest number of macros in the content of one rule, `all_macros` that of all rules.
+    `largest` and `macros` are the response bytes and macros of the most expensive rule, `total` and
+    `all_macros` those of all rules.
     """
 
     rules: int = 0
@@ -61,7 +63,7 @@ _NO_COST: Final = LocationCost()
 
 
 class Costs(NamedTuple):
-    """The costs of an artifact's locations. `view` is by name, `all_views` that of a request that names none."""
+    """Costs of an artifact's locations by name; `all_views` is that of a view without a name."""
 
     mboxes: Mapping[str, LocationCost]
     views: Mapping[str, LocationCost]
@@ -70,7 +72,7 @@ class Costs(NamedTuple):
 
 
 class Workload(NamedTuple):
-    """Upper bounds of what a request costs. `is_heavy`: it would hold up other requests noticeably."""
+    """Upper bounds of a request's cost; a heavy request would delay others noticeably."""
 
     rule_bytes: int
     answer_bytes: int
@@ -78,7 +80,7 @@ class Workload(NamedTuple):
 
 
 def costs_of(rules: RuleSet) -> Costs:
-    """Return what each location of an artifact may cost."""
+    """Return the costs of an artifact's locations."""
     return Costs(
         {name: _cost(location) for name, location in rules.mboxes.items()},
         {name: _cost(location) for name, location in rules.views.items()},
@@ -96,7 +98,7 @@ def _cost(location: Location) -> LocationCost:
 
 
 def _rule_cost(rule: CompiledRule) -> tuple[int, int, int]:
-    """Bytes of condition and of answer, and the number of macros."""
+    """Return the bytes of condition and of response, and the number of macros."""
     document = read_rule(rule.raw)
     consequence = bytes(document.consequence)
     options = len(read_consequence(document.consequence).options or ())
@@ -106,7 +108,7 @@ def _rule_cost(rule: CompiledRule) -> tuple[int, int, int]:
 
 
 def check_body(body: bytes) -> None:
-    """Check how much there is to decode. Commas and brackets inside of texts count too, so the limit is generous.
+    """Check the number of values; commas and brackets in texts count too, so the limit is generous.
 
     Raises:
         RequestRejected: 413.
@@ -116,7 +118,7 @@ def check_body(body: bytes) -> None:
 
 
 def is_heavy_body(body: bytes) -> bool:
-    """Return whether decoding and checking a body would hold up other requests noticeably."""
+    """Return whether decoding a body would delay other requests noticeably."""
     return len(body) > _LIGHT_BODY_BYTES or _values(body) > _LIGHT_VALUES
 
 
@@ -125,7 +127,7 @@ def _values(body: bytes) -> int:
 
 
 def check_counts(document: Mapping[str, Any]) -> None:
-    """Check the numbers of locations, notifications, tokens and telemetry entries of a decoded body of any shape.
+    """Check the numbers of locations, notifications, tokens and telemetry entries of any body.
 
     Raises:
         RequestRejected: 413.
@@ -157,7 +159,7 @@ def _too_many(path: str, limit: int, what: str) -> RequestRejected:
 
 
 def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Workload:
-    """Return what a request may cost by the rules of an artifact.
+    """Return the upper bound of a request's cost.
 
     Raises:
         RequestRejected: 413, the rules of its locations or the answer are too large.
@@ -183,13 +185,13 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
 
 
 def answer_too_large() -> RequestRejected:
-    """Return the refusal of a request whose answer would be too large."""
-    reason = f"the answer would be larger than {MAX_ANSWER_BYTES:,} bytes"
+    """Return the error for a request whose response would be too large."""
+    reason = f"the response would be larger than {MAX_ANSWER_BYTES:,} bytes"
     return RequestRejected(413, f"request: {reason}; ask for fewer locations or traces at once")
 
 
 def encode_bounded(parts: Iterable[Any], encode: Any) -> None:
-    """Encode parts of an answer one by one, and stop when they become too large.
+    """Encode parts of a response one by one, to stop as soon as they become too large.
 
     Raises:
         RequestRejected: 413.
@@ -202,7 +204,7 @@ def encode_bounded(parts: Iterable[Any], encode: Any) -> None:
 
 
 class _Asked(NamedTuple):
-    """A location of a request."""
+    """Location of a request with its cost."""
 
     details: Details
     cost: LocationCost
@@ -227,20 +229,20 @@ def _asked(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Iterator[_
 
 
 def _first(details: Details, cost: LocationCost) -> _Asked:
-    """A location that gives the answer of one rule."""
+    """Return the cost of a location that uses one rule."""
     size = cost.largest + cost.macros * _longest_value(details, cost)
     return _Asked(details, cost, size + _LOCATION_OVERHEAD + _name_bytes(details))
 
 
 def _every(details: Details, cost: LocationCost) -> _Asked:
-    """A location that gives the answers of all rules that match."""
+    """Return the cost of a location that uses all matching rules."""
     overhead = cost.rules * (_LOCATION_OVERHEAD + _name_bytes(details))
     size = cost.total + cost.all_macros * _longest_value(details, cost)
     return _Asked(details, cost, size + _LOCATION_OVERHEAD + overhead)
 
 
 def _longest_value(details: Details, cost: LocationCost) -> int:
-    """Bytes of the longest value that a macro can stand for."""
+    """Return the bytes of the longest value of a macro."""
     if not cost.all_macros:
         return 0
     values = [
@@ -256,7 +258,7 @@ def _name_bytes(details: Details) -> int:
 
 
 def _trace_bytes(request: DeliveryRequest, asked: Iterable[_Asked], costs: Costs) -> int:
-    """Bytes of the traces: that of a location repeats what was met at those before it."""
+    """Return the bytes of the traces; each repeats the rules of the locations before it."""
     context = request.context
     page = _address_bytes(context.address if context is not None else None)
     total = met = 0

@@ -1,9 +1,10 @@
 """Coercion of decoded request bodies to the types of the models, as tolerant as Adobe's service.
 
-SDKs of other languages, at.js and forms send numbers as text, ids as numbers, one object where a list is meant, and empty
-objects and texts. `coerce` reads such a body along the models' own annotations and leaves lengths, ranges and required fields to
-the strict check that follows. A scalar in a form that is not understood becomes null, and its field is reported; what cannot
-be left out (`_ESSENTIAL`), and objects where a scalar belongs, stay as they are, so that the strict check refuses them.
+SDKs of other languages, at.js and forms send numbers as text, ids as numbers, one object in place
+of a list, and empty objects and texts. `coerce` converts such a body by the annotations of the
+models; a strict check of lengths, ranges and required fields follows. An invalid scalar becomes
+null, and its field is reported. Essential fields (`_ESSENTIAL`) and objects in place of scalars
+stay unchanged, so that the strict check rejects them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LONGEST_NUMBER: Final = 64  # characters
 _BOOLEANS: Final = {"true": True, "?1": True, "1": True, "false": False, "?0": False, "0": False}
 _INT64: Final = 2**63
 
-# Without these a request would mean something else: they are refused rather than left out.
+# Fields that a request cannot do without; an invalid value is an error.
 _ESSENTIAL: Final = frozenset(
     {
         (Order, "total"),
@@ -36,25 +37,25 @@ _ESSENTIAL: Final = frozenset(
     }
 )
 _METRIC_TYPE: Final = kinds.LiteralType(tuple(member.value for member in MetricType))
-_UNREAD: Final = object()
+_INVALID: Final = object()
 
 
-def coerce(document: dict[str, Any], unread: list[str]) -> dict[str, Any]:
+def coerce(document: dict[str, Any], ignored: list[str]) -> dict[str, Any]:
     """Return a copy of a request's decoded body with each value in the type of its field.
 
     Args:
-        document: the decoded body; it is not changed.
-        unread: the paths of fields whose values are not understood are added, without list indexes.
+        document: The decoded body; it stays unchanged.
+        ignored: Receives the paths of fields with invalid values, without list indexes.
     """
-    return cast("dict[str, Any]", _Coercer(unread).value(document, kind_of(DeliveryRequest), ""))
+    return cast("dict[str, Any]", _Coercer(ignored).value(document, kind_of(DeliveryRequest), ""))
 
 
 class _Coercer:
-    def __init__(self, unread: list[str]) -> None:
-        self._unread = unread
+    def __init__(self, ignored: list[str]) -> None:
+        self._ignored = ignored
 
     def value(self, value: Any, kind: kinds.Type, path: str) -> Any:
-        """Return the value in the type of `kind`; None where it is not understood."""
+        """Return the value in the type of `kind`; None if it is invalid."""
         if value is None:
             return None
         kind = _plain(kind, value)
@@ -65,8 +66,8 @@ class _Coercer:
         if isinstance(kind, kinds.DictType):
             return self._dict(value, kind, path)
         coerced = _scalar(value, kind)
-        if coerced is _UNREAD:
-            self._unread.append(path)
+        if coerced is _INVALID:
+            self._ignored.append(path)
             return None
         return coerced
 
@@ -81,11 +82,11 @@ class _Coercer:
         for field in kind.fields:
             name = field.encode_name
             if name in value:
-                place = f"{path}.{name}" if path else name
-                before = len(self._unread)
-                coerced[name] = self.value(value[name], field.type, place)
-                if len(self._unread) > before and (kind.cls, field.name) in _ESSENTIAL:
-                    del self._unread[before:]
+                field_path = f"{path}.{name}" if path else name
+                before = len(self._ignored)
+                coerced[name] = self.value(value[name], field.type, field_path)
+                if len(self._ignored) > before and (kind.cls, field.name) in _ESSENTIAL:
+                    del self._ignored[before:]
                     coerced[name] = value[name]
         return coerced
 
@@ -94,7 +95,7 @@ class _Coercer:
             return None
         items = value if isinstance(value, list) else [value]
         if None in items:
-            self._unread.append(path)
+            self._ignored.append(path)
         return [self.value(item, kind.item_type, path) for item in items if item is not None]
 
     def _dict(self, value: Any, kind: kinds.DictType, path: str) -> Any:
@@ -106,9 +107,9 @@ class _Coercer:
 
 
 def _plain(kind: kinds.Type, value: Any) -> kinds.Type:
-    """The type that a value is read as: without annotations and null, of several the one that it has already."""
+    """Return the type to convert to, without annotations and null; of several the value's own."""
     while isinstance(kind, kinds.Metadata):
-        # Notifications take any text as their type, since the SDK leaves out those of other types later.
+        # The model accepts any text as a notification's type, because the SDK drops others later.
         kind = _METRIC_TYPE if (kind.extra or {}).get("type") == "MetricType" else kind.type
     if not isinstance(kind, kinds.UnionType):
         return kind
@@ -119,7 +120,7 @@ def _plain(kind: kinds.Type, value: Any) -> kinds.Type:
 
 
 def _is_huge(value: Any) -> bool:
-    """Whether a parameter is a number that is no 64-bit integer."""
+    """Return whether a parameter is an integer of more than 64 bits."""
     return type(value) is int and not -_INT64 <= value < _INT64
 
 
@@ -140,56 +141,56 @@ def _text(value: Any, kind: Any) -> Any:
 
 
 def _word(value: Any, kind: Any) -> Any:
-    """One of the words of an enumeration, whatever its case, with `-` or `_`."""
+    """Return the matching word of an enumeration, in any case, with `-` or `_`."""
     text = value.strip() if isinstance(value, str) else str(value)
     if not text:
         return None
     same = (word for word in kind.values if word.replace("-", "_") == text.lower().replace("-", "_"))
-    return next(same, _UNREAD)
+    return next(same, _INVALID)
 
 
 def _integer(value: Any, kind: Any) -> Any:
     if isinstance(value, bool):
-        return _UNREAD
+        return _INVALID
     if isinstance(value, str):
         text = value.strip()
         if not text:
             return None
-        return int(text.partition(".")[0]) if _INTEGER.fullmatch(text) else _UNREAD
-    return int(value) if math.isfinite(value) else _UNREAD
+        return int(text.partition(".")[0]) if _INTEGER.fullmatch(text) else _INVALID
+    return int(value) if math.isfinite(value) else _INVALID
 
 
 def _number(value: Any, kind: Any) -> Any:
     if isinstance(value, bool):
-        return _UNREAD
+        return _INVALID
     if not isinstance(value, str):
         return value
     text = value.strip()
     if not text:
         return None
     if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
-        return _UNREAD
-    return float(text) if math.isfinite(float(text)) else _UNREAD
+        return _INVALID
+    return float(text) if math.isfinite(float(text)) else _INVALID
 
 
 def _boolean(value: Any, kind: Any) -> Any:
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
-    return _BOOLEANS.get(text, _UNREAD) if text else None
+    return _BOOLEANS.get(text, _INVALID) if text else None
 
 
 def _time(value: Any, kind: Any) -> Any:
-    """ISO 8601, with or without a zone, or milliseconds since the epoch."""
+    """Return a time given in ISO 8601, with or without a zone, or in epoch milliseconds."""
     if isinstance(value, bool):
-        return _UNREAD
+        return _INVALID
     try:
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1000, UTC).isoformat()
         text = value.strip()
         return datetime.fromisoformat(text).isoformat() if text else None
     except (ValueError, OverflowError, OSError):
-        return _UNREAD
+        return _INVALID
 
 
 _READERS: Final[dict[type[kinds.Type], Callable[[Any, Any], Any]]] = {

@@ -1,8 +1,8 @@
-"""What a request makes happen, as events of the ledger: impressions, displays, clicks, orders.
+"""Ledger events of a delivery request: impressions, displays, clicks, orders.
 
-An event's id is a digest of what makes it the same one when it is sent again: kind, visitor, the id that the caller gave to
-request, impression, notification or order, and the token. So a retry is recorded once, and so is an
-impression that two requests share by their `impressionId` (spec/models.md §3).
+An event's id is a digest of its kind, the visitor, the caller's id of the request, impression,
+notification or order, and the token. So a retry is recorded once, and so is an impression that two
+requests share by their `impressionId`.
 """
 
 from __future__ import annotations
@@ -28,28 +28,31 @@ from targetry.models import (
     ViewRequest,
 )
 
-_SHOWN: Final = "shown"  # in ids: an impression of an execute request and a display may be one and the same
+_SHOWN: Final = "shown"  # an impression of an execute request and a display can have the same id
 
 
 def delivery_events(
-    request: DeliveryRequest, decision: Decision, served: LoadedArtifact, *, session_id: str, now_ms: int
+    request: DeliveryRequest, decision: Decision, artifact: LoadedArtifact, *, session_id: str, now_ms: int
 ) -> Sequence[Event]:
-    """The events of a request that was decided. `now_ms` is the time of orders without one of their own."""
+    """Return the events of a decided request.
+
+    `now_ms` (epoch milliseconds) is the time of orders outside of notifications.
+    """
     if request.execute is None and request.notifications is None and request.prefetch is None:
         return ()
-    scribe = _Scribe(request, served, session_id)
-    return [*scribe.impressions(decision), *scribe.notified(), *scribe.orders(now_ms)]
+    factory = _EventFactory(request, artifact, session_id)
+    return [*factory.impressions(decision), *factory.notifications(), *factory.orders(now_ms)]
 
 
-class _Scribe:
-    def __init__(self, request: DeliveryRequest, served: LoadedArtifact, session_id: str) -> None:
+class _EventFactory:
+    def __init__(self, request: DeliveryRequest, artifact: LoadedArtifact, session_id: str) -> None:
         self._request = request
-        self._served = served
+        self._served = artifact
         self._session_id = session_id
         self._visitor = bucketing_id(request.id)
 
     def impressions(self, decision: Decision) -> Iterator[Event]:
-        """What was executed; a token that a request shows at two locations is counted at both."""
+        """Yield the executed impressions; a token at two locations counts at both."""
         key = self._request.impression_id or self._request.request_id or ""
         for impression in decision.impressions:
             location = impression.name or ""
@@ -57,20 +60,20 @@ class _Scribe:
                 identity = (_SHOWN, key, location, token)
                 yield self._event("impression", identity, location, impression.timestamp, token)
 
-    def notified(self) -> Iterator[Event]:
-        """One event for each token of a notification; for one without tokens, that the location was visited."""
+    def notifications(self) -> Iterator[Event]:
+        """Yield an event for each token of a notification; one without tokens has one event."""
         for notification in self._request.notifications or ():
             kind: Kind = "click" if notification.type == MetricType.CLICK else "display"
             location, when = _location(notification), notification.timestamp or 0
-            known_by: tuple[str, str] = (kind, notification.id or "")
+            identity: tuple[str, str] = (kind, notification.id or "")
             if kind == "display" and notification.impression_id:
-                known_by = (_SHOWN, notification.impression_id)
+                identity = (_SHOWN, notification.impression_id)
             for token in dict.fromkeys(notification.tokens or ("",)):
-                yield self._event(kind, (*known_by, location, token), location, when, token)
+                yield self._event(kind, (*identity, location, token), location, when, token)
 
     def orders(self, now_ms: int) -> Iterator[Event]:
-        """Orders of pages, mboxes, views and notifications. An order without an id is known by who told of it."""
-        for location, details in _asked(self._request):
+        """Yield the orders; one without an id is identified by its request or notification."""
+        for location, details in _locations(self._request):
             if details.order is not None:
                 yield self._order(details.order, self._request.request_id or "", location, now_ms)
         for notification in self._request.notifications or ():
@@ -78,9 +81,9 @@ class _Scribe:
                 when = notification.timestamp or 0
                 yield self._order(notification.order, notification.id or "", _location(notification), when)
 
-    def _order(self, order: Order, teller: str, location: str, timestamp_ms: int) -> Event:
-        """No activity: an order counts for all that the visitor takes part in."""
-        identity = ("order", order.id) if order.id else ("order of", teller, location)
+    def _order(self, order: Order, source: str, location: str, timestamp_ms: int) -> Event:
+        """Return an event without an activity, which counts for all activities of the visitor."""
+        identity = ("order", order.id) if order.id else ("order of", source, location)
         return self._event("order", identity, location, timestamp_ms, "", order)
 
     def _event(
@@ -92,14 +95,14 @@ class _Scribe:
         token: str,
         order: Order | None = None,
     ) -> Event:
-        served = self._served
-        whose = served.tokens.find(token, served.client, self._visitor) if token else UNKNOWN
+        artifact = self._served
+        owner = artifact.tokens.find(token, artifact.client, self._visitor) if token else UNKNOWN
         return Event(
-            id=_digest(served.client, self._visitor, *identity),
+            id=_digest(artifact.client, self._visitor, *identity),
             kind=kind,
             visitor=self._visitor,
-            activity_id=whose.activity_id,
-            experience_id=whose.experience_id,
+            activity_id=owner.activity_id,
+            experience_id=owner.experience_id,
             location=location,
             token=token,
             timestamp_ms=timestamp_ms,
@@ -109,8 +112,8 @@ class _Scribe:
         )
 
 
-def _asked(request: DeliveryRequest) -> Iterator[tuple[str, RequestDetails | MboxRequest | ViewRequest]]:
-    """What is executed or prefetched, with the names of mboxes and views; a page has none."""
+def _locations(request: DeliveryRequest) -> Iterator[tuple[str, RequestDetails | MboxRequest | ViewRequest]]:
+    """Yield executed and prefetched details with the names of mboxes and views, "" for a page."""
     for part in (request.execute, request.prefetch):
         if part is not None:
             yield from ((mbox.name or "", mbox) for mbox in part.mboxes or ())

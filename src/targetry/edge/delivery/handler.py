@@ -1,13 +1,13 @@
-"""`POST /rest/v1/delivery` as a function: query and body in; status, body and what is to be recorded out.
+"""`POST /rest/v1/delivery` as a function from query and body to status, body and events.
 
-The same engine decides that decides on device, so a visitor has the same experience wherever he is decided. What is
-different from a decision on device: there is nobody further away to ask, so the status is always 200 and a location
-without rules is answered without content; and tokens in `notifications` are traced back to their experiences.
+The on-device engine decides, so a visitor gets the same experience at the edge and on device. Two
+differences: the status is always 200, with a location without rules answered without content,
+because there is no remote service; and tokens in `notifications` are mapped to their experiences.
 
-A visitor without an id gets a tnt id. It carries a cluster (`<uuid>.<cluster>_0`), and the answer an `edgeHost`, only where the edge was given
-one: an SDK sends the visitor's next requests to `mboxedge<cluster>.tt.omtrdc.net`, which is Adobe's and not here (spec/delivery.md
-§3 and §5, D-27). A visitor who is known by another id gets no tnt id, since from then on it would be the one that he is
-bucketed by (spec/decisioning.md §6).
+A visitor without an id gets a tnt id. The id has a cluster (`<uuid>.<cluster>_0`) and the response
+an `edgeHost` only if the edge was configured with a cluster: an SDK sends the visitor's next
+requests to `mboxedge<cluster>.tt.omtrdc.net`, which is a host of Adobe. A visitor with another id
+gets no tnt id, because allocation would use it from then on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from targetry.ledger.event import Event
 from targetry.models import DeliveryRequest, DeliveryResponse, Geo, NotificationResponse, Option
 
 AddressLocator = Callable[[str], GeoLocation | None]
-"""The place of an IP address; None when it is not known. Must not raise."""
+"""Function that returns the location of an IP address, None if it is unknown. It must not raise."""
 
 _METHOD_TOKEN: Final = "activity.decisioningMethod"
 _SERVER_SIDE: Final = "server-side"
@@ -42,11 +42,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DeliveryResult(msgspec.Struct, frozen=True):
-    """What to answer, what to record first, and what to tell the operator.
+    """Response to a delivery request, the events to record before it is sent, and diagnostics.
 
-    `notifications` and `telemetry` are counts, `problems` the rules that could not be evaluated. `request` is the one that was
-    decided, with what was found out about it, by the rules of `served`. `unread` are the paths of its fields, and names of headers,
-    whose values are in a form that is not understood.
+    `notifications` and `telemetry` are counts; `problems` are rules that could not be evaluated.
+    `request` is the request as it was decided, with generated ids and geo location, by the rules of
+    `artifact`. `ignored_fields` are paths of fields and names of headers with invalid values.
     """
 
     status: int
@@ -56,18 +56,18 @@ class DeliveryResult(msgspec.Struct, frozen=True):
     telemetry: int = 0
     problems: Sequence[RuleFailure] = ()
     request: DeliveryRequest | None = None
-    served: LoadedArtifact | None = None
-    unread: tuple[str, ...] = ()
+    artifact: LoadedArtifact | None = None
+    ignored_fields: tuple[str, ...] = ()
 
 
 class ParsedRequest(NamedTuple):
-    """A request that was checked, with the artifact that decides it and an upper bound of its cost."""
+    """Valid request, the artifact that decides it, and an upper bound of its cost."""
 
     query: DeliveryQuery
-    served: LoadedArtifact
+    artifact: LoadedArtifact
     request: DeliveryRequest
     workload: Workload
-    unread: tuple[str, ...]
+    ignored_fields: tuple[str, ...]
 
 
 def deliver(
@@ -82,7 +82,7 @@ def deliver(
     address: str | None = None,
     is_recorded: bool = True,
 ) -> DeliveryResult:
-    """Parse and answer one request; a wrong one is answered with its refusal. Never raises.
+    """Parse and decide one request. Never raises: an invalid request gets an error response.
 
     The arguments are those of `parse_request` and `respond`.
     """
@@ -101,15 +101,19 @@ def deliver(
 
 
 def parse_request(body: bytes, query: str, registry: ArtifactRegistry) -> ParsedRequest | DeliveryResult:
-    """Parse and check a request. Return its refusal where it is wrong or would cost too much; never raises."""
+    """Parse and check a request. Never raises.
+
+    Returns:
+        The request, or an error response if it is invalid or exceeds a limit.
+    """
     try:
-        asked = parse_query(query)
-        served = registry.for_query(asked.client, asked.organization_id)
-        request, unread = parse_body(body)
-        workload = check_workload(request, served.rules, served.costs)
-        return ParsedRequest(asked, served, request, workload, unread)
-    except RequestRejected as refused:
-        return _refusal(refused)
+        parsed = parse_query(query)
+        artifact = registry.for_query(parsed.client, parsed.organization_id)
+        request, ignored_fields = parse_body(body)
+        workload = check_workload(request, artifact.rules, artifact.costs)
+        return ParsedRequest(parsed, artifact, request, workload, ignored_fields)
+    except RequestRejected as rejected:
+        return _rejection(rejected)
 
 
 def respond(
@@ -122,69 +126,69 @@ def respond(
     address: str | None = None,
     is_recorded: bool = True,
 ) -> DeliveryResult:
-    """Decide a request and return what to answer. Never raises.
+    """Decide a request. Never raises.
 
     Args:
-        parsed: the request.
-        now_ms: the clock of time rules and impressions, in milliseconds since the epoch.
-        new_id: makes request ids and visitor ids.
-        cluster: the cluster of tnt ids and `edgeHost`.
-        locate: looks up the place of an IP address.
-        address: the IP address of the client; its place is the visitor's where the request gives none.
-        is_recorded: whether events are kept; without, the answer has none.
+        parsed: The request.
+        now_ms: Time for time rules and impressions, in epoch milliseconds.
+        new_id: Generates request ids and visitor ids.
+        cluster: Cluster of tnt ids and `edgeHost`.
+        locate: Returns the location of an IP address.
+        address: IP address of the client, used if the request has no `context.geo`.
+        is_recorded: Whether the result has events.
     """
-    asked, served, request, workload, unread = parsed
+    query, artifact, request, workload, ignored_fields = parsed
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
     if locate is not None:
-        _add_location(request, served, locate, address)
+        _add_location(request, artifact, locate, address)
     decision = decide(
-        rules_for(served, request),
+        rules_for(artifact, request),
         request,
-        client_code=served.client,
+        client_code=artifact.client,
         now_ms=now_ms,
         new_id=new_id,
-        trace=_trace(served, asked) if request.trace is not None else None,
+        trace=_trace(artifact, query) if request.trace is not None else None,
     )
     response = decision.response
-    _finish(response, request, cluster)
+    _complete(response, request, cluster)
     try:
         if workload.answer_bytes > MAX_ANSWER_BYTES:
-            encode_bounded(_parts(response), _encode)
-    except RequestRejected as refused:
-        return _refusal(refused)
+            encode_bounded(_encodable_parts(response), _encode)
+    except RequestRejected as rejected:
+        return _rejection(rejected)
     events: Sequence[Event] = ()
     if is_recorded and request.qa_mode is None:
-        events = delivery_events(request, decision, served, session_id=asked.session_id, now_ms=now_ms)
-    return _answer(request, response, decision, events, served, unread)
+        events = delivery_events(request, decision, artifact, session_id=query.session_id, now_ms=now_ms)
+    return _result(request, response, decision, events, artifact, ignored_fields)
 
 
-def _refusal(refused: RequestRejected) -> DeliveryResult:
-    return DeliveryResult(refused.status, error_body(refused.status, refused.message))
+def _rejection(rejected: RequestRejected) -> DeliveryResult:
+    return DeliveryResult(rejected.status, error_body(rejected.status, rejected.message))
 
 
 def _add_location(
-    request: DeliveryRequest, served: LoadedArtifact, locate: AddressLocator, address: str | None
+    request: DeliveryRequest, artifact: LoadedArtifact, locate: AddressLocator, address: str | None
 ) -> None:
-    """Where the rules ask for a place and no more than an IP address is given, look it up (spec/decisioning.md §3)."""
+    """Look the location up if the rules use it and the request has no more than an IP address."""
     context = request.context
     if context is None:
         return
     geo = context.geo if context.geo is not None else Geo(ip_address=address)
-    asked = needs_lookup(geo, served.rules.geo_targeting_enabled)
-    if asked is None:
+    unknown = needs_lookup(geo, artifact.rules.geo_targeting_enabled)
+    if unknown is None:
         return
-    place = locate(asked)
-    if context.geo is not None or place is not None:
-        context.geo = merge(geo, place)
+    location = locate(unknown)
+    if context.geo is not None or location is not None:
+        context.geo = merge(geo, location)
 
 
-def _trace(served: LoadedArtifact, asked: DeliveryQuery) -> TraceSource:
-    artifact = {"artifactLocation": served.name, "artifactVersion": served.rules.version}
-    return TraceSource(asked.session_id, served.client, artifact)
+def _trace(artifact: LoadedArtifact, query: DeliveryQuery) -> TraceSource:
+    source = {"artifactLocation": artifact.name, "artifactVersion": artifact.rules.version}
+    return TraceSource(query.session_id, artifact.client, source)
 
 
-def _finish(response: DeliveryResponse, request: DeliveryRequest, cluster: str | None) -> None:
+def _complete(response: DeliveryResponse, request: DeliveryRequest, cluster: str | None) -> None:
     response.status = 200
     response.edge_host = f"mboxedge{cluster}.tt.omtrdc.net" if cluster else None
     if request.notifications:
@@ -194,8 +198,8 @@ def _finish(response: DeliveryResponse, request: DeliveryRequest, cluster: str |
             option.response_tokens[_METHOD_TOKEN] = _SERVER_SIDE
 
 
-def _parts(response: DeliveryResponse) -> Iterator[object]:
-    """What a large answer consists of."""
+def _encodable_parts(response: DeliveryResponse) -> Iterator[object]:
+    """Yield the parts of a response whose size is not bounded by the request's."""
     for mode in (response.execute, response.prefetch):
         if mode is not None:
             yield from mode.mboxes or ()
@@ -205,7 +209,7 @@ def _parts(response: DeliveryResponse) -> Iterator[object]:
 
 
 def _options(response: DeliveryResponse) -> Iterator[Option]:
-    """All options; each has its own response tokens."""
+    """Yield all options; each has its own response tokens."""
     for mode in (response.execute, response.prefetch):
         if mode is not None:
             yield from (option for mbox in mode.mboxes or () for option in mbox.options or ())
@@ -215,13 +219,13 @@ def _options(response: DeliveryResponse) -> Iterator[Option]:
         yield from (option for view in response.prefetch.views or () for option in view.options or ())
 
 
-def _answer(
+def _result(
     request: DeliveryRequest,
     response: DeliveryResponse,
     decision: Decision,
     events: Sequence[Event],
-    served: LoadedArtifact,
-    unread: tuple[str, ...],
+    artifact: LoadedArtifact,
+    ignored_fields: tuple[str, ...],
 ) -> DeliveryResult:
     is_beacon = request.context is not None and request.context.beacon is True
     entries = request.telemetry.entries if request.telemetry is not None else None
@@ -233,6 +237,6 @@ def _answer(
         len(entries or ()),
         decision.failures,
         request,
-        served,
-        unread,
+        artifact,
+        ignored_fields,
     )

@@ -1,4 +1,4 @@
-"""Events that could not be recorded, told to the operator: at once, then at most once a minute, and when it is over (RELIABILITY 9)."""
+"""Log lines on events that could not be recorded: at once, then once a minute, and on recovery."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from targetry.ledger.errors import LedgerError
 _KIND: Final = "lost events"
 
 
-class LostEvents:
-    """Not thread-safe: it belongs to the loop of an edge. `clock`: seconds, monotonic."""
+class LostEventLog:
+    """Rate-limited log of lost events, for one event loop. `clock` returns monotonic seconds."""
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._limiter = LogLimiter(clock)
-        self._untold = self._lost = 0
+        self._unlogged = self._lost = 0
 
-    def note(self, number: int, error: Exception) -> None:
-        """`number` events were lost to this error. What is not the ledger's own to say is told with its traceback."""
+    def add(self, number: int, error: Exception) -> None:
+        """Count lost events; log errors other than `LedgerError` with their traceback."""
         self._lost += number
-        self._untold += number
+        self._unlogged += number
         if self._limiter.admit(_KIND) is None:
             return
         if isinstance(error, LedgerError):
-            self._log.error("%d events could not be recorded: %s", self._untold, error)
+            self._log.error("%d events could not be recorded: %s", self._unlogged, error)
         else:
-            log_internal_error(self._log, "%d events could not be recorded", self._untold, error=error)
-        self._untold = 0
+            log_internal_error(self._log, "%d events could not be recorded", self._unlogged, error=error)
+        self._unlogged = 0
 
-    def end(self) -> None:
-        """Events are recorded. To be called for each that is; says so when it was otherwise before."""
+    def recovered(self) -> None:
+        """Log the end of the losses, if there were any; called after each successful write."""
         if self._lost:
             self._log.warning("events are recorded again; %d were not", self._lost)
             self._limiter.reset(_KIND)
-            self._untold = self._lost = 0
+            self._unlogged = self._lost = 0

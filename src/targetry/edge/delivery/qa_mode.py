@@ -1,10 +1,11 @@
-"""QA mode, as far as an edge can honour it: experiences that are chosen by hand, and audiences that are held true or false.
+"""QA mode: selected experiences, and audiences that count as true or false.
 
-Which activities a QA link is for is in its token, which only Adobe can read. Here the token is their ids, in the clear, with commas
-between them: `482910,482917`. Any other token names none, and then only the audiences are heeded.
+The token of a QA link contains its activities, encrypted by Adobe. The edge expects their ids in
+plain text, separated by commas: `482910,482917`. With another token only the audience ids apply.
 
-What is asked of QA mode is done to the rules, and then decided as ever. Two things cannot be told apart in an artifact: of a rule
-with several audiences only all of them together can be held true, and a rule that mixes its audience with the allocation stays as it is.
+QA mode changes the rules; the decision is the usual one. An artifact limits it in two ways: a rule
+with several audiences can only be true for all of them together, and a rule that mixes its audience
+with the allocation stays unchanged.
 """
 
 from __future__ import annotations
@@ -22,44 +23,46 @@ _MOST_LISTED: Final = 100
 _EVERY_ALLOCATION: Final = AllocationWindow()
 
 
-def rules_for(served: LoadedArtifact, request: DeliveryRequest) -> RuleSet:
-    """The rules that decide a request: those that are served, or what its QA mode makes of those that it asks for."""
+def rules_for(artifact: LoadedArtifact, request: DeliveryRequest) -> RuleSet:
+    """Return the rules that decide a request: the artifact's, changed by the request's QA mode."""
     if request.qa_mode is None:
-        return served.rules
-    qa = _Qa(request.qa_mode, served)
-    if not qa.asks_for_anything:
-        return served.rules
-    rules = copy.copy(served.rules)
-    asked = _asked_mboxes(request, rules.global_mbox)
-    rules.mboxes = {name: qa.location(one) if name in asked else one for name, one in rules.mboxes.items()}
+        return artifact.rules
+    qa = _QaRules(request.qa_mode, artifact)
+    if not qa.changes_rules:
+        return artifact.rules
+    rules = copy.copy(artifact.rules)
+    requested = _requested_mboxes(request, rules.global_mbox)
+    rules.mboxes = {
+        name: qa.location(one) if name in requested else one for name, one in rules.mboxes.items()
+    }
     if request.prefetch is not None and request.prefetch.views:
         rules.views = {name: qa.location(one) for name, one in rules.views.items()}
         rules.all_views = Location(rule for one in rules.views.values() for rule in one.rules)
     return rules
 
 
-def _asked_mboxes(request: DeliveryRequest, global_mbox: str) -> set[str | None]:
+def _requested_mboxes(request: DeliveryRequest, global_mbox: str) -> set[str | None]:
     modes = [mode for mode in (request.execute, request.prefetch) if mode is not None]
-    asked = {mbox.name for mode in modes for mbox in mode.mboxes or ()}
-    return asked | {global_mbox} if any(mode.page_load is not None for mode in modes) else asked
+    requested = {mbox.name for mode in modes for mbox in mode.mboxes or ()}
+    return requested | {global_mbox} if any(mode.page_load is not None for mode in modes) else requested
 
 
-class _Qa:
+class _QaRules:
     """One QA mode, of requests for one artifact."""
 
-    def __init__(self, mode: QAMode, served: LoadedArtifact) -> None:
-        listed = _listed(mode.token)
+    def __init__(self, mode: QAMode, artifact: LoadedArtifact) -> None:
+        listed = _listed_activities(mode.token)
         self._only = frozenset(listed) if mode.listed_activities_only and listed else None
         self._true = frozenset(mode.evaluate_as_true_audience_ids or ())
         self._false = frozenset(mode.evaluate_as_false_audience_ids or ())
-        self._chosen = dict(_chosen(mode, listed, served))
-        self.asks_for_anything = bool(self._only or self._true or self._false or self._chosen)
+        self._chosen = dict(_chosen_experiences(mode, listed, artifact))
+        self.changes_rules = bool(self._only or self._true or self._false or self._chosen)
 
     def location(self, location: Location) -> Location:
         return Location(made for rule in location.rules if (made := self._rule(rule)) is not None)
 
     def _rule(self, rule: CompiledRule) -> CompiledRule | None:
-        """The rule as QA mode has it; None where it cannot match."""
+        """Return the rule as QA mode changes it; None if it cannot match."""
         if self._only is not None and rule.activity_id not in self._only:
             return None
         meta = read_rule(rule.raw).meta
@@ -78,20 +81,22 @@ class _Qa:
         return made
 
 
-def _listed(token: str | None) -> list[str]:
-    """The activities of a token in the clear."""
+def _listed_activities(token: str | None) -> list[str]:
+    """Return the activities of a plain-text token."""
     listed = [one.strip() for one in (token or "").split(",")]
     is_clear = len(listed) <= _MOST_LISTED and all(one.isascii() and one.isdigit() for one in listed)
     return listed if is_clear else []
 
 
-def _chosen(mode: QAMode, listed: list[str], served: LoadedArtifact) -> Iterable[tuple[str, str]]:
-    """Activity → experience. Indexes begin with 1; one that leads nowhere chooses nothing."""
+def _chosen_experiences(
+    mode: QAMode, listed: list[str], artifact: LoadedArtifact
+) -> Iterable[tuple[str, str]]:
+    """Yield activities with their experiences; indexes start at 1, unknown ones are skipped."""
     for index in mode.preview_indexes or ():
-        place, experience = index.activity_index, index.experience_index
-        if place is None or experience is None or not 1 <= place <= len(listed):
+        position, experience = index.activity_index, index.experience_index
+        if position is None or experience is None or not 1 <= position <= len(listed):
             continue
-        activity = served.activities.get(listed[place - 1])
+        activity = artifact.activities.get(listed[position - 1])
         if activity is not None and 1 <= experience <= len(activity.experiences):
             yield activity.id, activity.experiences[experience - 1].id
 

@@ -1,8 +1,9 @@
-"""Published forms of a request's context, brought to the one form that the models have.
+"""Normalization of the published forms of a request's context to the form of the models.
 
-Client hints may be the values of the `Sec-CH-UA…` headers or what `navigator.userAgentData` gives, under the API's names, the
-headers' or the browser's. IP addresses may have a port, brackets, or others behind them. What the API's document requires and its
-own samples leave out is filled in.
+Client hints can be the values of the `Sec-CH-UA…` headers or of `navigator.userAgentData`, under
+the names of the API, the headers or the browser. IP addresses can have a port, brackets, or be a
+list.
+Fields that the API's document requires and its samples omit are filled in.
 """
 
 from __future__ import annotations
@@ -32,37 +33,37 @@ _HINT_NAMES: Final = {
     "fullversionlist": "browserUAWithFullVersion",
 }
 _BRAND: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"\s*+;\s*+v\s*+=\s*+"?([^",;\s]*+)"?')
-_LONGEST_HINT: Final = 32_768  # characters; more is not read by the engine either
+_LONGEST_HINT: Final = 32_768  # characters, the limit of the engine
 
 _decode = msgspec.json.Decoder().decode
 
 
-def normalize(document: dict[str, Any], unread: list[str]) -> None:
-    """Bring the parts of a decoded body that have several published forms to one form, in place.
+def normalize(document: dict[str, Any], ignored: list[str]) -> None:
+    """Normalize the parts of a decoded body that have several published forms, in place.
 
     Args:
-        document: the decoded body, of any shape.
-        unread: the paths of fields whose values are not understood are added.
+        document: The decoded body, of any shape.
+        ignored: Receives the paths of fields with invalid values.
     """
     context = document.get("context")
     if isinstance(context, dict):
-        _normalize_geo(context, unread)
-        _normalize_hints(context, unread)
-    complete(document, unread)
+        _normalize_geo(context, ignored)
+        _normalize_hints(context, ignored)
+    complete(document, ignored)
 
 
-def complete(document: dict[str, Any], unread: list[str]) -> None:
-    """Fill in the channel, and leave out objects that lack a required field and can be done without, in place.
+def complete(document: dict[str, Any], ignored: list[str]) -> None:
+    """Fill in the channel, and drop optional objects that lack a required field, in place.
 
     Args:
-        document: the decoded body, of any shape.
-        unread: the paths of what is not understood are added.
+        document: The decoded body, of any shape.
+        ignored: Receives the paths of dropped objects and of an invalid channel.
     """
-    _fill_channel(document, unread)
+    _fill_channel(document, ignored)
     context = document.get("context")
     if isinstance(context, dict):
-        _leave_out_incomplete(context, "mobilePlatform", ("deviceType", "platformType"), "context.", unread)
-    _leave_out_incomplete(document, "property", ("token",), "", unread)
+        _leave_out_incomplete(context, "mobilePlatform", ("deviceType", "platformType"), "context.", ignored)
+    _leave_out_incomplete(document, "property", ("token",), "", ignored)
     visitor = document.get("id")
     customer_ids = visitor.get("customerIds") if isinstance(visitor, dict) else None
     for one in customer_ids if isinstance(customer_ids, list) else (customer_ids,):
@@ -70,7 +71,7 @@ def complete(document: dict[str, Any], unread: list[str]) -> None:
             one["authenticatedState"] = AuthenticatedState.UNKNOWN.value
 
 
-def _fill_channel(document: dict[str, Any], unread: list[str]) -> None:
+def _fill_channel(document: dict[str, Any], ignored: list[str]) -> None:
     context = document.get("context")
     if context in ([], ""):
         context = document["context"] = {}
@@ -83,12 +84,12 @@ def _fill_channel(document: dict[str, Any], unread: list[str]) -> None:
         return
     known = str(channel).strip().lower()
     if channel not in (None, "", [], {}) and known not in _CHANNELS:
-        unread.append("context.channel")
+        ignored.append("context.channel")
     context["channel"] = known if known in _CHANNELS else ChannelType.WEB.value
 
 
-def _normalize_geo(context: dict[str, Any], unread: list[str]) -> None:
-    """A place that says nothing counts as none. An address that is not one stays without a place, not with another's."""
+def _normalize_geo(context: dict[str, Any], ignored: list[str]) -> None:
+    """Drop an empty geo object, and replace an invalid address by None."""
     geo = context.get("geo")
     if isinstance(geo, list) and len(geo) == 1:
         geo = context["geo"] = geo[0]
@@ -104,22 +105,22 @@ def _normalize_geo(context: dict[str, Any], unread: list[str]) -> None:
         return
     known = parse_ip_address(address) if isinstance(address, str) else None
     if known is None and address != "":
-        unread.append("context.geo.ipAddress")
+        ignored.append("context.geo.ipAddress")
     geo["ipAddress"] = known
 
 
 def _leave_out_incomplete(
-    whole: dict[str, Any], name: str, required: tuple[str, ...], path: str, unread: list[str]
+    whole: dict[str, Any], name: str, required: tuple[str, ...], path: str, ignored: list[str]
 ) -> None:
     part = whole.get(name)
     if not isinstance(part, dict) or all(part.get(field) not in (None, "") for field in required):
         return
     if any(value not in (None, "") for value in part.values()):
-        unread.append(path + name)
+        ignored.append(path + name)
     whole[name] = None
 
 
-def _normalize_hints(context: dict[str, Any], unread: list[str]) -> None:
+def _normalize_hints(context: dict[str, Any], ignored: list[str]) -> None:
     hints = context.get("clientHints")
     if isinstance(hints, str):
         hints = _parsed(hints)
@@ -138,7 +139,7 @@ def _normalize_hints(context: dict[str, Any], unread: list[str]) -> None:
             continue
         named[name] = brand_list(value)
         if named[name] is None:
-            unread.append(f"context.clientHints.{name}")
+            ignored.append(f"context.clientHints.{name}")
     context["clientHints"] = named
 
 
@@ -146,7 +147,8 @@ def brand_list(value: Any) -> str | None:
     """Return brands in the form of the header `Sec-CH-UA`; None if they are in no published form.
 
     Args:
-        value: the header's text, or the list of `navigator.userAgentData.brands` or an object that has it, or its JSON.
+        value: The header's text, the list `navigator.userAgentData.brands`, an object with that
+            list, or the JSON of one of them.
     """
     if isinstance(value, str):
         text = value[:_LONGEST_HINT].strip()
@@ -167,7 +169,7 @@ def _pairs(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _parsed(text: str) -> Any:
-    """What a JSON text holds; None if it is not JSON."""
+    """Return the value of a JSON text; None if it is not JSON."""
     try:
         return _decode(text[:_LONGEST_HINT])
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -1,8 +1,8 @@
-"""Reading a delivery request: query and body → values that were checked, or `RequestRejected` with the place of what is wrong.
+"""Parsing of delivery requests: query and body to validated values, or `RequestRejected`.
 
-Limits are those of the API's document except for three that mean nothing here: a trace needs no token of
-the Target UI, places may have names of any length, and an mbox without an index gets its position. Values may have the forms
-that SDKs and Adobe's samples send; see `coercion` and `request_forms`.
+Limits are those of the API's document with three exceptions: a trace needs no token of the Target
+UI, names in `geo` can have any length, and an mbox without an index gets its position. Values can
+have the forms that SDKs and Adobe's samples send; see `coercion` and `request_forms`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from targetry.edge.http.errors import RequestRejected
 from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, MetricType, Notification, snapshot
 
 _MOST_QUERY_FIELDS: Final = 100
-_LONGEST_REMEMBERED: Final = 64  # characters
+_LONGEST_CACHED: Final = 64  # characters
 _TYPES: Final = frozenset({MetricType.CLICK, MetricType.DISPLAY})
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 
@@ -37,14 +37,14 @@ _decode = msgspec.json.Decoder().decode
 
 
 class ParsedBody(NamedTuple):
-    """A request, and the paths of fields that were given in a form that is not understood."""
+    """Request, and the paths of its fields with invalid values, which are None."""
 
     request: DeliveryRequest
-    unread: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 class DeliveryQuery(NamedTuple):
-    """Of `client` and `organization_id` at least one is there."""
+    """Parameters of the query; at least one of `client` and `organization_id` is set."""
 
     client: str | None
     organization_id: str | None
@@ -52,7 +52,11 @@ class DeliveryQuery(NamedTuple):
 
 
 def parse_query(text: str) -> DeliveryQuery:
-    """Read `imsOrgId=…|client=…&sessionId=…`; other fields, as `version`, are let through. Raises `RequestRejected`."""
+    """Parse `imsOrgId=…|client=…&sessionId=…`; other fields, like `version`, are ignored.
+
+    Raises:
+        RequestRejected: 400, a field is missing or invalid.
+    """
     check_field_count(text)
     fields = query_fields(text)
     client, organization_id = fields.get("client"), fields.get("imsOrgId")
@@ -72,7 +76,10 @@ def check_field_count(query: str) -> None:
 
 
 def query_fields(text: str) -> dict[str, str]:
-    """The first value of each field that has one; as `urllib.parse.parse_qsl` reads them, in a third of its time."""
+    """Return the first value of each field that has one.
+
+    The result is that of `urllib.parse.parse_qsl`, in a third of its time.
+    """
     fields: dict[str, str] = {}
     for pair in text.split("&"):
         name, _, value = pair.partition("=")
@@ -84,10 +91,10 @@ def query_fields(text: str) -> dict[str, str]:
 def _unquoted(text: str) -> str:
     if "%" not in text and "+" not in text:
         return text
-    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else unquote_plus(text)
+    return _unquote_cached(text) if len(text) <= _LONGEST_CACHED else unquote_plus(text)
 
 
-_remembered = lru_cache(maxsize=256)(unquote_plus)  # organizations: nearly every query has the same one
+_unquote_cached = lru_cache(maxsize=256)(unquote_plus)  # most queries have the same organization
 
 
 def _session_id(value: str) -> str:
@@ -97,23 +104,23 @@ def _session_id(value: str) -> str:
 
 
 def parse_body(body: bytes) -> ParsedBody:
-    """Parse and check a body, which may be of any bytes; its mboxes have indexes afterwards.
+    """Parse and check a body of any bytes; mboxes without an index get their position.
 
     Raises:
-        RequestRejected: 400, a field is wrong or missing; 413, there is too much.
+        RequestRejected: 400, a field is invalid or missing; 413, a limit is exceeded.
     """
     check_body(body)
     document = _document(body)
     check_counts(document)
-    unread: list[str] = []
-    normalize(document, unread)
+    ignored: list[str] = []
+    normalize(document, ignored)
     try:
         request = _checked(document)
     except RequestRejected:
-        coerced = coerce(document, unread)
-        complete(coerced, unread)
+        coerced = coerce(document, ignored)
+        complete(coerced, ignored)
         request = _checked(coerced)
-    return ParsedBody(request, tuple(dict.fromkeys(unread)))
+    return ParsedBody(request, tuple(dict.fromkeys(ignored)))
 
 
 def _checked(document: dict[str, Any]) -> DeliveryRequest:
@@ -158,7 +165,7 @@ def _number(mboxes: list[MboxRequest], path: str) -> None:
 
 
 def _check_notification(notification: Notification, path: str) -> None:
-    """What the SDK leaves to `prepare`, which drops a wrong one; the API refuses it (spec/models.md §5)."""
+    """Check a notification as the API does; the SDK drops an invalid one in `prepare`."""
     identity: Any = notification.id
     timestamp: Any = notification.timestamp
     if not isinstance(identity, str) or not identity:
@@ -172,9 +179,9 @@ def _check_notification(notification: Notification, path: str) -> None:
 
 
 def wire_path(path: str) -> str:
-    """A path with the names of the wire: `request.context.userAgent` for `request.context.user_agent`.
+    """Return a path with JSON names: `request.context.userAgent` for `request.context.user_agent`.
 
-    The name of a parameter, in brackets and quotes at the end, is the caller's own.
+    The name of a parameter, in brackets and quotes at the end, stays unchanged.
     """
     end = _PARAMETER.search(path)
     ours, theirs = (path[: end.start()], path[end.start() :]) if end else (path, "")
@@ -182,7 +189,7 @@ def wire_path(path: str) -> str:
 
 
 def _wire_names() -> dict[str, str]:
-    """Attribute → JSON key, of all models; no attribute has two."""
+    """Return the JSON key of each attribute of all models; no attribute has two."""
     names: dict[str, str] = {}
     for model in vars(models).values():
         if isinstance(model, type) and issubclass(model, msgspec.Struct):

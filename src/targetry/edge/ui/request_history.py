@@ -27,7 +27,7 @@ class HistoryEntry:
     """One request. `number` rises; `refusal` is why it was not answered. `request` is as it was decided, None where it was
     too large or never was one; `unread` names its fields that are not understood; `rules()` gives None once they were replaced. `row` is for whoever shows it, once made."""
 
-    __slots__ = ("at_ms", "number", "refusal", "request", "row", "rules", "size", "status", "unread")
+    __slots__ = ("at_ms", "ignored_fields", "number", "refusal", "request", "row", "rules", "size", "status")
 
     def __init__(
         self, number: int, at_ms: int, answer: DeliveryResult, size: int, refused: RequestRejected | None
@@ -37,13 +37,13 @@ class HistoryEntry:
         self.status = answer.status if refused is None else refused.status
         self.size = size
         self.request: DeliveryRequest | None = answer.request if size <= LARGEST_KEPT else None
-        self.rules = weakref.ref(answer.served) if answer.served is not None else _gone
+        self.rules = weakref.ref(answer.artifact) if answer.artifact is not None else _gone
         self.refusal: str | None = None
         if refused is not None:
             self.refusal = refused.message[:_LONGEST_REFUSAL]
         elif answer.status >= 400:
             self.refusal = _message(answer.body)
-        self.unread = answer.unread
+        self.ignored_fields = answer.ignored_fields
         self.row: str | None = None
 
 

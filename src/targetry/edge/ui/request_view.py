@@ -127,7 +127,11 @@ def _note_of(seen: HistoryEntry) -> str:
 
 
 def _unread(seen: HistoryEntry) -> str:
-    return f"left out, as the form is not understood: {', '.join(seen.unread)}" if seen.unread else ""
+    return (
+        f"left out, as the form is not understood: {', '.join(seen.ignored_fields)}"
+        if seen.ignored_fields
+        else ""
+    )
 
 
 def _why_unexplained(seen: HistoryEntry) -> str:
