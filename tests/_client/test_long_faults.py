@@ -109,14 +109,14 @@ def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
         assert result["response"].execute.mboxes[0].options[0].content == {"title": "first"}
         return bool(result["meta"].get("stale"))
 
-    due = clock() + (client.refresh.turn() or 0)
+    due = clock() + (client.refresh.run_once() or 0)
     cdn.reply = REFUSED
     ages, stale, told_at = [], [], []
     for _minute in range(24 * 60):
         clock.advance(60)
         while due <= clock():
             known = len(lines.errors)
-            due += client.refresh.turn() or 0
+            due += client.refresh.run_once() or 0
             told_at += [clock()] * (len(lines.errors) - known)
         stale.append(decide())
         ages.append(client.refresh.freshness.age_s or 0)
@@ -126,7 +126,7 @@ def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
     assert len(told_at) <= 24 * 60
     cdn.reply = ARTIFACT
     clock.advance(INTERVAL_S)
-    client.refresh.turn()
+    client.refresh.run_once()
     assert not decide()
 
 
@@ -144,7 +144,7 @@ class Fleet:
         end = self.clock.time + seconds
         while self._due[0][0] <= end:
             self.clock.time, number, client = self._due[0]
-            delay = client.refresh.turn()
+            delay = client.refresh.run_once()
             assert delay is not None
             heapq.heapreplace(self._due, (self.clock.time + delay, number, client))
         self.clock.time = end

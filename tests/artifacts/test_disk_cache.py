@@ -62,10 +62,10 @@ def test_a_missing_copy_is_nothing_to_warn_about(cache: DiskCache, warnings: War
         (lambda content: content[:-1], "damaged"),
         (lambda content: content + b"x", "damaged"),
         (lambda content: content.replace(b"body", b"b0dy"), "damaged"),
-        (lambda content: b"", "it is not one"),
-        (lambda content: content[content.index(b"\n") + 1 :], "it is not one"),
-        (lambda content: b"\xff" + content, "it is not one"),
-        (lambda content: b"[" * 70_000, "it is not one"),
+        (lambda content: b"", "it has no header"),
+        (lambda content: content[content.index(b"\n") + 1 :], "it has no header"),
+        (lambda content: b"\xff" + content, "it has no header"),
+        (lambda content: b"[" * 70_000, "it has no header"),
         (lambda content: content.replace(b'"format":2', b'"format":1'), "format 1, not 2"),
         (lambda content: re.sub(rb'"url":"....', b'"url":"0000', content), "another URL"),
     ],
@@ -186,7 +186,7 @@ def test_what_killed_writers_left_is_swept_up(cache: DiskCache) -> None:
 
 def test_a_refused_artifact_is_kept_beside_the_good_one(cache: DiskCache) -> None:
     cache.save(b"good", None, 1)
-    assert cache.keep_refused(b"bad")
+    assert cache.save_refused(b"bad")
     assert cache.refused_path.read_bytes() == b"bad"
     assert cache.load() == SavedArtifact(b"good", None, 1)
 

@@ -64,7 +64,7 @@ def test_a_304_that_nobody_asked_for_twice_is_a_failure() -> None:
         (answer(404), "Non-200 status code response from artifact request: 404", "status_404", Pace.SLOW),
         (answer(503), "Non-200 status code response from artifact request: 503", "status_503", Pace.RETRY),
         (answer(204), "Non-200 status code response from artifact request: 204", "status_204", Pace.RETRY),
-        (answer(200, b"x" * 11), "the answer is larger than 10 bytes", "too_large", Pace.POLL),
+        (answer(200, b"x" * 11), "the response is larger than 10 bytes", "too_large", Pace.POLL),
     ],
     ids=["403", "404", "503", "204", "too large"],
 )

@@ -79,13 +79,13 @@ class Source:
     def turn(self, *answers: Answer, force: bool = False) -> float | None:
         if answers:
             self.network.then(*answers)
-        return self.refresh.turn(force=force)
+        return self.refresh.run_once(force=force)
 
     def run(self, seconds: float) -> Iterator[float]:
         """Turn after turn for a while, yielding after each how long is waited then."""
         end = self.clock.time + seconds
         while self.clock.time < end:
-            delay = self.refresh.turn()
+            delay = self.refresh.run_once()
             assert delay is not None
             yield delay
             self.pass_time(delay)
@@ -102,8 +102,8 @@ def test_a_download_is_compiled_and_taken_into_use() -> None:
     source = Source(answer(200, V1))
     source.turn()
     assert source.version == "v1"
-    assert (source.refresh.origin, source.refresh.tally.retrievals) == ("network", 1)
-    assert source.refresh.tally.last_retrieved == 1_790_000_000
+    assert (source.refresh.origin, source.refresh.counters.retrievals) == ("network", 1)
+    assert source.refresh.counters.last_retrieved == 1_790_000_000
 
 
 def test_a_download_is_told_then_its_geo_then_that_the_client_is_ready() -> None:
@@ -149,7 +149,7 @@ def test_the_next_request_carries_the_etag_and_a_304_changes_nothing() -> None:
     assert source.turn() == 285
     assert source.network.requests[1].headers == {"if-none-match": '"1"'}
     assert (source.version, source.told.names) == ("v1", events)
-    assert (source.refresh.tally.not_modified, source.refresh.tally.retrievals) == (1, 1)
+    assert (source.refresh.counters.not_modified, source.refresh.counters.retrievals) == (1, 1)
 
 
 def test_the_same_bytes_again_are_told_but_not_compiled_again() -> None:
@@ -166,7 +166,7 @@ def test_what_arrives_after_the_source_was_closed_is_dropped() -> None:
     source = Source()
 
     def closed_meanwhile(_: object) -> object:
-        source.refresh.abandoned = True
+        source.refresh.is_cancelled = True
         return answer(200, V1)
 
     assert source.turn(closed_meanwhile) is None  # type: ignore[arg-type]
@@ -189,7 +189,7 @@ def test_a_failure_is_counted_logged_and_told_and_keeps_the_rules() -> None:
     source.turn(answer(500))
     text = "Non-200 status code response from artifact request: 500"
     assert source.version == "v1"
-    assert (source.refresh.tally.failures, source.refresh.tally.last_error) == ({"status_500": 1}, text)
+    assert (source.refresh.counters.failures, source.refresh.counters.last_error) == ({"status_500": 1}, text)
     assert source.lines.errors == [f"Failed to retrieve artifact: {text}"]
     payload = source.told.last("artifact_download_failed")
     assert (payload["artifact_location"], str(payload["error"])) == (URL, text)
@@ -218,7 +218,7 @@ def test_an_artifact_that_cannot_be_used_is_refused_and_kept_for_inspection(
     source.compiler = refuse
     assert source.turn(answer(200, body, etag='"bad"')) == 285
     assert source.version == "v1"
-    assert source.refresh.tally.failures == {reason: 1}
+    assert source.refresh.counters.failures == {reason: 1}
     assert isinstance(source.told.last("artifact_download_failed")["error"], ArtifactError)
     assert [path.read_bytes() for path in tmp_path.glob("*.refused")] == [body]
 
@@ -228,7 +228,7 @@ def test_unusable_artifact_is_not_compiled_again() -> None:
     for _ in range(4):
         source.turn()
     assert source.compiled == [V1, b"garbage"]
-    assert source.refresh.tally.failures == {"invalid": 3}
+    assert source.refresh.counters.failures == {"invalid": 3}
     source.turn(answer(200, V2))
     assert source.version == "v2"
 
@@ -259,7 +259,7 @@ def test_after_a_refused_artifact_a_mended_one_is_taken() -> None:
 def test_what_nobody_thought_of_ends_in_a_count_not_in_the_thread() -> None:
     source = Source(HttpResponse(200, "OK", None, V1))  # type: ignore[arg-type]  from a transport of the user's
     assert source.turn() == 57
-    assert source.refresh.tally.failures == {"internal": 1}
+    assert source.refresh.counters.failures == {"internal": 1}
 
 
 # Older and newer
@@ -291,7 +291,7 @@ def test_an_artifact_older_than_the_current_one_is_refused(current: str, offered
     source.turn()
     source.turn()
     assert source.version == ("v2" if taken else "v1")
-    assert source.refresh.tally.failures == ({} if taken else {"older": 1})
+    assert source.refresh.counters.failures == ({} if taken else {"older": 1})
 
 
 FUTURE = "v1 2099-01-01T00:00:00Z"
@@ -318,7 +318,7 @@ def test_artifact_dated_in_the_future_bars_no_later_one(current: str, offered: s
     source.turn()
     source.turn()
     assert source.version == "v2"
-    assert source.refresh.tally.failures == {}
+    assert source.refresh.counters.failures == {}
 
 
 def test_date_slightly_ahead_of_a_slow_clock_is_not_in_the_future() -> None:
@@ -346,7 +346,7 @@ def test_older_artifact_is_used_when_the_source_keeps_serving_it() -> None:
         source.turn()
         versions.append(source.version)
     assert versions == ["v11", "v11", "v11", "v10"]
-    assert source.refresh.tally.failures == {"older": 2}
+    assert source.refresh.counters.failures == {"older": 2}
 
 
 @pytest.mark.parametrize("between", [answer(200, NOVEMBER), answer(304)], ids=["current", "not modified"])
@@ -410,7 +410,7 @@ def test_a_forced_turn_takes_an_older_artifact_and_asks_without_condition() -> N
 
 def test_rules_that_the_user_brought_are_in_use_before_any_request() -> None:
     source = Source(REFUSED)
-    source.refresh.begin_with(Rules("v0", None))
+    source.refresh.use_initial(Rules("v0", None))
     assert (source.version, source.refresh.origin) == ("v0", "payload")
     assert (source.network.requests, source.ready_after) == ([], [[]])
     source.turn()
@@ -564,7 +564,7 @@ def test_an_artifact_larger_than_allowed_is_refused(tmp_path: Path) -> None:
     source.turn()
     assert source.turn(answer(200, b"v" * 1001)) == 285
     assert source.version == "v1"
-    assert source.refresh.tally.failures == {"too_large": 1}
+    assert source.refresh.counters.failures == {"too_large": 1}
 
 
 def test_a_304_with_nothing_remembered_is_asked_again_without_condition() -> None:

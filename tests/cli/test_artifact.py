@@ -17,7 +17,7 @@ def test_the_sample_shop_is_shown() -> None:
         "9 activities · 10 locations · 23 rules · geo targeting\n"
     )
     assert "Hero: autumn sale · A/B · 482910\n" in text
-    assert "for everybody\nShare   Experience      Location \n" in text
+    assert "for every visitor\nShare   Experience      Location \n" in text
     assert " 50 %   Everyday        mbox hero\n" in text
     assert 'where path is one of "/", "/index.html"\n' in text
     assert 'United States            country is one of "UNITED STATES", "US"' in text

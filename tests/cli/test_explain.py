@@ -50,8 +50,8 @@ def test_milliseconds_are_shown_as_dates() -> None:
     )
 
 
-def test_a_rule_for_everybody_says_so() -> None:
-    assert "matched: it is for everybody" in shown("explain", "--view", "confirmation")
+def test_rule_for_every_visitor_says_so() -> None:
+    assert "matched: it is for every visitor" in shown("explain", "--view", "confirmation")
 
 
 def test_every_view_shows_where_its_rules_are() -> None:

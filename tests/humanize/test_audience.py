@@ -17,8 +17,8 @@ CHROME = {"==": [var("user.browserType"), "chrome"]}
 GERMAN = {"==": ["DE", var("geo.country")]}
 
 WORDS: list[tuple[Any, str]] = [
-    (True, "everybody"),
-    (False, "nobody"),
+    (True, "every visitor"),
+    (False, "no visitor"),
     (CHROME, 'browser is "chrome"'),
     (GERMAN, 'country is "DE"'),
     ({"!=": [var("geo.region"), "CA"]}, 'region is not "CA"'),
@@ -72,8 +72,8 @@ def test_several_conditions_must_all_hold() -> None:
     )
 
 
-def test_no_condition_is_everybody() -> None:
-    assert describe_audience([]) == "everybody"
+def test_no_condition_is_every_visitor() -> None:
+    assert describe_audience([]) == "every visitor"
 
 
 JSON = st.recursive(

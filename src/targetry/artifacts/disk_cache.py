@@ -1,10 +1,11 @@
-"""The last artifact that was good, kept on disk for the next start.
+"""Disk cache: the last usable artifact, for the next start.
 
-One file per artifact URL: a line of JSON that describes the rest, then the artifact's bytes as they were
-downloaded. Being one file it is replaced in one step, so that a reader, in this process or another,
-sees the old copy or the new one and never a part of either. What does not match its description is not used.
+One file per artifact URL: a line of JSON as header, then the artifact's bytes as downloaded. The
+file is replaced in one step, so a reader in this or another process sees the old copy or the new
+one. A copy that does not match its header is not used.
 
-The file is private to the user (mode 0600). Nothing here raises: a failure is told through `warn` and is the same as no cache.
+The file is private to the user (mode 0600). Nothing here raises: a failure is logged through `warn`
+and has the effect of no cache.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Warn = Callable[[str, str], None]  # (kind, text)
 
 
 class SavedArtifact(msgspec.Struct, frozen=True):
-    """An artifact read back: its bytes, the `ETag` it came with, and when it was downloaded (epoch seconds)."""
+    """A cached artifact: bytes, `ETag` and time of the download in epoch seconds."""
 
     body: bytes
     etag: str | None
@@ -38,7 +39,7 @@ class SavedArtifact(msgspec.Struct, frozen=True):
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """The first line of a copy. `url` is the whole URL's SHA-256: the URL of an artifact may hold a password."""
+    """The first line of a file; `url` is a SHA-256 hash, as a URL can contain a password."""
 
     format: int
     url: str
@@ -52,7 +53,7 @@ _decode_header = msgspec.json.Decoder(_Header).decode
 
 
 class DiskCache:
-    """The copy of the artifact at `url` in `folder`, which is made when first written to."""
+    """The copy of the artifact at `url` in `folder`, which is created at the first write."""
 
     def __init__(self, folder: str | os.PathLike[str], url: str, *, max_bytes: int, warn: Warn) -> None:
         self._url = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
@@ -65,7 +66,7 @@ class DiskCache:
         self.refused_path = self._folder / f"targetry-{name}.refused"
 
     def load(self) -> SavedArtifact | None:
-        """The copy, if there is one and it is whole."""
+        """Return the copy, None without a valid one."""
         try:
             check_folder(self._folder)
             with open(open_private(self.path, os.O_RDONLY), "rb") as file:
@@ -82,17 +83,25 @@ class DiskCache:
         return self._verified(line, body)
 
     def save(self, body: bytes, etag: str | None, saved_at: float) -> bool:
-        """Replace the copy; whether that worked. A folder that cannot be written is told once, until it can."""
+        """Replace the copy; return whether that succeeded.
+
+        Consecutive failures to write are logged once.
+
+        Args:
+            body: The artifact's bytes.
+            etag: The `ETag` of the response.
+            saved_at: Time of the download, epoch seconds.
+        """
         header = _Header(_FORMAT, self._url, hashlib.sha256(body).hexdigest(), len(body), saved_at, etag)
         return self._write(self.path, msgspec.json.encode(header) + b"\n" + body)
 
-    def keep_refused(self, body: bytes) -> bool:
-        """Keep the bytes of an artifact that could not be used, for someone to look at."""
+    def save_refused(self, body: bytes) -> bool:
+        """Save the bytes of an unusable artifact for an inspection."""
         return self._write(self.refused_path, body)
 
     def _verified(self, line: bytes, body: bytes) -> SavedArtifact | None:
         header = _header(line)
-        flaw = "it is not one" if header is None else self._flaw(header, body)
+        flaw = "it has no header" if header is None else self._flaw(header, body)
         if header is None or flaw is not None:
             self._ignore(flaw)
             return None
@@ -116,7 +125,7 @@ class DiskCache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             _replace(path, content)
-        except (OSError, ValueError) as error:  # ValueError: no name for a file at all
+        except (OSError, ValueError) as error:  # ValueError: not a valid file name
             if self._writable:
                 self._warn("cache-write", f"The artifact cannot be kept in {self._folder}: {error}")
             self._writable = False
@@ -133,8 +142,8 @@ def _header(line: bytes) -> _Header | None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside, make it last, then take the name: the name never stands for half a file."""
-    _sweep(path)
+    """Write a temporary file, synchronize it and rename it, so `path` is never incomplete."""
+    _remove_abandoned(path)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:
@@ -150,7 +159,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows opens no folders; the file itself is safe by now
+    with contextlib.suppress(OSError):  # Windows cannot open folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -158,9 +167,9 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what processes that were killed while writing have left."""
-    for left in path.parent.glob(f".{path.name}-*"):
+def _remove_abandoned(path: Path) -> None:
+    """Remove temporary files of processes that were killed while writing."""
+    for abandoned in path.parent.glob(f".{path.name}-*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED_S:
-                left.unlink()
+            if time.time() - abandoned.stat().st_mtime > _ABANDONED_S:
+                abandoned.unlink()

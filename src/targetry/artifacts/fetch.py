@@ -1,6 +1,7 @@
-"""One attempt to get the artifact: what is asked, and what the answer means (spec/decisioning.md §2.2).
+"""One request for the artifact, and the meaning of its response.
 
-Whatever happens comes back as a value. Nothing is remembered here; who calls brings the `ETag` of what he has.
+Every result is returned as a value. Nothing is stored: the caller passes the `ETag` of the artifact
+that it has.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from targetry.artifacts.poll_schedule import Pace, pace_of_status
 from targetry.errors import ArtifactError, DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest, HttpResponse, Transport, hide_secrets
 
-_TOO_LARGE: Final = " is larger than "  # how a transport says that `max_bytes` were not enough
+_TOO_LARGE: Final = " is larger than "  # in the message of a transport about `max_bytes`
 _NOT_AUTHORIZED: Final = (
     "Artifact request is not authorized. This is likely due to On-Device-Decisioning being disabled in "
     "Admin settings.  Please enable and try again."
@@ -33,11 +34,11 @@ class Downloaded(msgspec.Struct, frozen=True):
 
 
 class NotModified(msgspec.Struct, frozen=True):
-    """Status 304: what the caller has is what there is."""
+    """Status 304: the caller has the current artifact."""
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """No artifact. `reason` is the key it is counted by, one of few; `error` says it to people."""
+    """A failure. `reason` is the key for counting, one of few; `error` has the message."""
 
     error: ArtifactError
     reason: str
@@ -59,10 +60,20 @@ def fetch(
     past_caches: bool = False,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
-    """Request the artifact, only if it changed when `etag` is given. `now` is the wall clock in epoch seconds.
+    """Request the artifact. Never raises.
 
-    An unconditional request that is answered by a 304, as from a cache in between, is repeated once with
-    `Cache-Control: no-cache`, which `past_caches` sends from the start.
+    An unconditional request with the response 304, as from a cache in between, is repeated once
+    with `Cache-Control: no-cache`.
+
+    Args:
+        transport: Sends the request.
+        url: Location of the artifact.
+        etag: The `ETag` of the caller's artifact; None makes the request unconditional.
+        timeout_s: Deadline of each request in seconds.
+        max_bytes: Limit on the size of the artifact.
+        now: Wall clock in epoch seconds, for `Retry-After`.
+        past_caches: Whether the first request has `Cache-Control: no-cache`.
+        timer: Clock in seconds for the duration of the download.
     """
     headers = {"if-none-match": etag} if etag is not None else {}
     if past_caches:
@@ -74,8 +85,8 @@ def fetch(
             started = timer()
             again = HttpRequest("GET", url, {"cache-control": "no-cache"})
             response = transport.send(again, timeout=timeout_s, max_bytes=max_bytes)
-    except Exception as error:  # the transport may be the user's own, and raise anything
-        return _unanswered(error, url)
+    except Exception as error:  # a transport of the user can raise anything
+        return _without_response(error, url)
     elapsed_ms = (timer() - started) * 1000
     return read(response, elapsed_ms, conditional=etag is not None, max_bytes=max_bytes, now=now)
 
@@ -83,11 +94,19 @@ def fetch(
 def read(
     response: HttpResponse, elapsed_ms: float, *, conditional: bool, max_bytes: int, now: float
 ) -> Outcome:
-    """What an answer means; `conditional` says whether the request allowed a 304."""
+    """Return the meaning of a response.
+
+    Args:
+        response: The response.
+        elapsed_ms: Duration of the exchange.
+        conditional: Whether the request had an `ETag`, so that a 304 is valid.
+        max_bytes: Limit on the size of the artifact.
+        now: Wall clock in epoch seconds, for `Retry-After`.
+    """
     status = response.status
     if status == 200:
         if len(response.body) > max_bytes:
-            error = ArtifactError(f"the answer is larger than {max_bytes} bytes")
+            error = ArtifactError(f"the response is larger than {max_bytes} bytes")
             return Failed(error, "too_large", Pace.POLL)
         return Downloaded(response.body, response.headers.get("etag"), response.headers, elapsed_ms)
     if status == 304 and conditional:
@@ -101,10 +120,10 @@ def read(
     )
 
 
-def _unanswered(cause: Exception, url: str) -> Failed:
+def _without_response(cause: Exception, url: str) -> Failed:
     text = (cause.reason if isinstance(cause, TransportError) else None) or str(cause) or type(cause).__name__
     error = ArtifactError(hide_secrets(text, url))
-    if not any(_shows_secrets(link, url) for link in _chain(cause)):  # a traceback shows the whole chain
+    if not any(_shows_secrets(link, url) for link in _chain(cause)):  # tracebacks show the whole chain
         error.__cause__ = cause
     if _TOO_LARGE in text:
         return Failed(error, "too_large", Pace.POLL)
@@ -113,7 +132,7 @@ def _unanswered(cause: Exception, url: str) -> Failed:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it was raised from or while handling, as tracebacks do."""
+    """Yield the error with its causes and contexts, as tracebacks do."""
     pending, seen = [error], set()
     while pending:
         link = pending.pop()

@@ -1,6 +1,7 @@
-"""An artifact in a file, behind the same seam as one on the network: `artifact_location` may be a path.
+"""Transport that reads the artifact from a file, for an `artifact_location` that is a path.
 
-The file's identity, size and time of change are its `ETag`, so that polling one that did not change reads nothing.
+Inode, size and modification time of the file are its `ETag`, so polling an unchanged file reads
+nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from targetry.http.protocol import HttpRequest, HttpResponse
 
 
 class FileTransport:
-    """Answers every request with the bytes of the file at `path`, as it is then."""
+    """Responds to each request with the current bytes of the file at `path`."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
 
     def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
-        """200, or 304 where `if-none-match` says so; `TransportError` when the file cannot be read."""
+        """Return status 200, or 304 if `if-none-match` is the current `ETag`.
+
+        Raises:
+            TransportError: The file cannot be read.
+        """
         try:
             known, version = request.headers.get("if-none-match"), file_version(self._path)
             if version is not None and version.etag == known:
@@ -33,4 +38,4 @@ class FileTransport:
         return HttpResponse(200, "OK", {"etag": version.etag}, body)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file stays open."""

@@ -1,5 +1,4 @@
-"""How old the rules in use are, and whether that is too old. On the monotonic clock: a clock set back or forth does not
-make rules fresh or stale (RELIABILITY F11)."""
+"""Age and staleness of the rules in use, on the monotonic clock."""
 
 from __future__ import annotations
 
@@ -10,8 +9,12 @@ _STALE_AFTER_INTERVALS = 2
 
 
 class Freshness:
-    """Rules are stale when their source last vouched for them more than two polling intervals ago, or, read from
-    disk, not yet. With `interval_s` 0 nobody asks again, and only the second applies."""
+    """Staleness of rules.
+
+    Rules are stale when their source last confirmed them more than two polling intervals ago, or
+    when they come from disk and are not confirmed yet. With `interval_s` 0, without polling, only
+    the latter applies.
+    """
 
     def __init__(self, interval_s: float, clock: Callable[[], float]) -> None:
         self._interval_s = interval_s
@@ -19,33 +22,34 @@ class Freshness:
         self._since: float | None = None
         self._age_then = 0.0
         self.stale_at = math.inf
-        """When the rules become stale, on the clock: asked on every decision, so it is kept ready."""
+        """Time on the clock at which the rules become stale; computed in advance for decisions."""
         self.confirmed = False
 
     def confirm(self) -> None:
-        """The source says that these rules are the latest."""
+        """Record that the source confirmed the rules as the latest."""
         now = self._clock()
         self._since, self._age_then, self.confirmed = now, 0.0, True
         self.stale_at = now + (self._interval_s * _STALE_AFTER_INTERVALS or math.inf)
 
     def read_from_disk(self, age_s: float) -> None:
-        """The rules were saved `age_s` seconds ago, and nobody has been asked since."""
+        """Record that the rules were read from disk and were saved `age_s` seconds ago."""
         self._since, self._age_then, self.confirmed = self._clock(), max(0.0, age_s), False
         self.stale_at = -math.inf
 
     @property
     def age_s(self) -> float | None:
-        """Seconds since the rules were known to be the latest; None while there are none."""
+        """Seconds since the rules were last confirmed as the latest; None without rules."""
         if self._since is None:
             return None
         return self._clock() - self._since + self._age_then
 
     @property
     def overdue(self) -> bool:
-        """Whether a poll should have come by now."""
+        """Whether a poll is due by now."""
         age = self.age_s
         return age is None or not self.confirmed or 0 < self._interval_s <= age
 
     @property
     def stale(self) -> bool:
+        """Whether the rules are stale now."""
         return self.stale_at < self._clock()

@@ -1,12 +1,14 @@
-"""When to ask again: poll intervals, retries, and what a refusal costs. Pure: the caller brings the random numbers.
+"""Poll schedule.
 
-Three paces, by what went wrong (RELIABILITY rules 2 and 3):
+Intervals, retries and pauses after errors, without clock and random numbers of its own.
 
-- `RETRY`  no answer, or one that may differ in a moment (408, 425, 429, 5xx). Exponential, full jitter; once the next
-           step would be longer than the interval, the interval is kept. From 0.5 s to 300 s these are ten quick
-           retries for an outage, however long it lasts.
-- `POLL`   an answer that cannot be used. It is fetched again when the next poll is due, not earlier.
-- `SLOW`   refused or sent elsewhere (3xx, 400, 401, 403, 404, …). Minutes, doubling to an hour; never for ever.
+The pace depends on the kind of failure:
+
+- `RETRY`: no response, or a status that can change in a moment (408, 425, 429, 5xx). Exponential
+  backoff with full jitter; once the next step would exceed the interval, the interval is used. From
+  0.5 s to 300 s these are ten quick retries per outage.
+- `POLL`: an artifact that cannot be used. It is requested again at the next poll.
+- `SLOW`: refused or redirected (3xx, 400, 401, 403, 404, …). Minutes, doubling up to an hour.
 """
 
 from __future__ import annotations
@@ -17,28 +19,30 @@ from typing import Final
 
 from targetry._runtime.retry import exponential_s, full_jitter_s, lengthened_s, shortened_s
 
-_PASSING_STATUSES: Final = frozenset({304, 408, 425, 429})  # of 3xx and 4xx, those that a moment may change
+_TRANSIENT_STATUSES: Final = frozenset({304, 408, 425, 429})  # 3xx and 4xx that can change in a moment
 _FIRST_RETRY_S = 0.5
-_WITHOUT_RULES_S = 60.0  # longest wait while there is nothing to decide by
+_WITHOUT_RULES_S = 60.0  # longest delay without rules
 _FIRST_SLOW_S = 60.0
 _LONGEST_S = 3600.0
 _JITTER = 0.1
-_JITTER_WITHOUT_RULES = 0.5  # a fleet that was started together has no polls that have spread it
+_JITTER_WITHOUT_RULES = 0.5  # processes that started together are not spread yet
 
 
 class Pace(enum.StrEnum):
+    """Pace of attempts after a failure."""
+
     RETRY = "retry"
     POLL = "poll"
     SLOW = "slow"
 
 
 def pace_of_status(status: int) -> Pace:
-    """How a status other than 200 is met."""
-    return Pace.SLOW if 300 <= status < 500 and status not in _PASSING_STATUSES else Pace.RETRY
+    """Return the pace after a status other than 200."""
+    return Pace.SLOW if 300 <= status < 500 and status not in _TRANSIENT_STATUSES else Pace.RETRY
 
 
 class PollSchedule:
-    """How long to wait after each attempt. `interval_s` 0 means: once there is success, do not ask again."""
+    """Delays between attempts; with `interval_s` 0 there is none after the first success."""
 
     def __init__(self, interval_s: float, random: Callable[[], float]) -> None:
         self.interval_s = interval_s
@@ -47,10 +51,11 @@ class PollSchedule:
         self._refusals = 0
 
     def after_success(self, *, first: bool = False) -> float | None:
-        """Seconds to the next poll, or None for never.
+        """Return the seconds until the next poll, None for no further poll.
 
-        The one after the `first` success of a process may come anywhere in the interval, so that a fleet that was
-        started together does not ask together.
+        Args:
+            first: Whether it is the first success of the process. The next poll then comes anywhere
+                in the interval, so that processes that started together do not poll together.
         """
         self._retries = self._refusals = 0
         if not self.interval_s:
@@ -58,7 +63,13 @@ class PollSchedule:
         return self.interval_s * self._random() if first else self._jittered(self.interval_s)
 
     def after_failure(self, pace: Pace, *, has_rules: bool, retry_after: float | None = None) -> float:
-        """Seconds to the next attempt; there always is one, however the last ended."""
+        """Return the seconds until the next attempt; there always is one.
+
+        Args:
+            pace: The pace for the kind of failure.
+            has_rules: Whether there are rules to decide with.
+            retry_after: The `Retry-After` of the response in seconds.
+        """
         ceiling = self.interval_s or _WITHOUT_RULES_S
         if not has_rules:
             ceiling = min(ceiling, _WITHOUT_RULES_S)

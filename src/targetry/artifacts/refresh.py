@@ -1,7 +1,8 @@
-"""One turn of getting the artifact: from disk if that is all there is, from its source, compiled, taken into use, told.
+"""Refresh of the artifact: fetch or load it from disk, compile it, use it, emit events.
 
-No thread and no waiting in here; `ArtifactSource` has both. A turn never raises. New rules are compiled beside the
-old ones and take their place by one assignment; what cannot be used leaves the old ones alone (spec/decisioning.md §2).
+There is no thread and no waiting in this module; `ArtifactSource` has both. A refresh never raises.
+New rules are compiled next to the old ones and replace them by one assignment; an artifact that
+cannot be used leaves the old rules in place.
 """
 
 from __future__ import annotations
@@ -37,17 +38,16 @@ if TYPE_CHECKING:
 Emit = Callable[..., None]
 Rules = TypeVar("Rules")
 
-_CLOCK_TOLERANCE_S: Final = (
-    300.0  # an artifact dated this far ahead is not from the future: this clock may be slow
-)
-_OLDER_ANSWERS_UNTIL_ROLLBACK: Final = 3
+_CLOCK_TOLERANCE_S: Final = 300.0  # an artifact dated less far ahead counts as current
+_OLDER_RESPONSES_UNTIL_ROLLBACK: Final = 3
 
 
 class RefreshResult(msgspec.Struct, frozen=True):
     """The result of one request for the artifact.
 
-    `outcome` is `updated` (a different artifact is in use now), `unchanged` (the source has the one that is in use),
-    `failed` (the rules that were in use stay; `reason` says why), or `pending` (not known within the time given).
+    `outcome` is `updated` (a different artifact is in use now), `unchanged` (the source has the one
+    that is in use), `failed` (the rules that were in use stay; `reason` says why), or `pending`
+    (not known within the time given).
     """
 
     outcome: Literal["updated", "unchanged", "failed", "pending"]
@@ -55,8 +55,11 @@ class RefreshResult(msgspec.Struct, frozen=True):
 
 
 class RefreshCounters(msgspec.Struct):
-    """What has happened so far. `retrievals` counts artifacts taken into use: the payload or disk copy at the
-    start, then each 200; `last_retrieved` is when the last of them was downloaded, in epoch seconds."""
+    """Counts of attempts and results.
+
+    `retrievals` counts artifacts that were used: the payload or disk copy at the start, then each
+    status 200. `last_retrieved` is the download time of the last of them in epoch seconds.
+    """
 
     attempts: int = 0
     retrievals: int = 0
@@ -67,11 +70,11 @@ class RefreshCounters(msgspec.Struct):
 
 
 class ArtifactRefresher(Generic[Rules]):
-    """Keeps `current`, the newest usable rules, by a `turn` now and then.
+    """Keeps `current`, the newest usable rules; each `run_once` makes one attempt.
 
-    `on_outcome` is called with the result of a request as soon as it is known, before handlers of events are called,
-    and with None when rules come from the caller or from disk.
-    `on_ready` is called once, after the first rules were told.
+    `on_outcome` is called with the result of a request as soon as it is known, before event
+    handlers, and with None for rules from the caller or from disk. `on_download` receives each
+    download before it is compiled. `on_ready` is called once, after the events of the first rules.
     """
 
     def __init__(
@@ -111,38 +114,43 @@ class ArtifactRefresher(Generic[Rules]):
         self._etag: str | None = None
         self._last_modified: str | None = None  # both of the artifact in use
         self._digest: int | None = None
-        self._older_answers = 0  # in a row
-        self._unusable: tuple[int, ArtifactError] | None = None  # digest of the last one, and why
-        self._told_stale = False
+        self._older_responses = 0  # consecutive
+        self._unusable: tuple[int, ArtifactError] | None = None  # digest and error of the last one
+        self._stale_emitted = False
         self.current: Rules | None = None
         self.origin: str | None = None
         self.freshness = Freshness(schedule.interval_s, clock)
-        self.tally = RefreshCounters()
-        self.retry_is_pointless = False  # the last failure is not of the kind that passes in a moment
-        self.abandoned = False  # set from outside: what a turn under way still learns is to be dropped
+        self.counters = RefreshCounters()
+        self.retry_is_pointless = False  # the last failure does not pass in a moment
+        self.is_cancelled = False  # set from outside: what a run_once under way still learns is to be dropped
 
-    def begin_with(self, rules: Rules) -> None:
-        """Take rules that the user brought."""
-        self._take(rules, "payload", self._now())
+    def use_initial(self, rules: Rules) -> None:
+        """Use rules that the caller provides instead of a download."""
+        self._use(rules, "payload", self._now())
         self.freshness.confirm()
         self._on_outcome(None)
         self._on_ready()
 
-    def turn(self, *, force: bool = False) -> float | None:
-        """Ask the source once; returns the seconds until it is to be asked again, None for never.
+    def run_once(self, *, force: bool = False) -> float | None:
+        """Make one attempt. Never raises.
 
-        `force` accepts an artifact that is older than the one in use. Never raises.
+        Args:
+            force: Whether to request unconditionally and past caches, and to use even an artifact
+                that is older than the one in use.
+
+        Returns:
+            The seconds until the next attempt, None for no further attempt.
         """
         try:
-            return self._turn(force)
-        except Exception as error:  # a defect of ours must not end the thread, and with it all updates
+            return self._run_once(force)
+        except Exception as error:  # a defect must not end the thread and all updates
             return self._failed(Failed(_invalid(error), "internal", Pace.POLL))
 
-    def _turn(self, force: bool) -> float | None:
+    def _run_once(self, force: bool) -> float | None:
         if self.current is None and self._disk is not None:
             self._read_disk(self._disk)
         self._log.debug("LD.ArtifactProvider fetching artifact - %s", self._shown)
-        self.tally.attempts += 1
+        self.counters.attempts += 1
         outcome = fetch(
             self._transport,
             self._url,
@@ -152,13 +160,13 @@ class ArtifactRefresher(Generic[Rules]):
             now=self._now(),
             past_caches=force,
         )
-        if self.abandoned:
+        if self.is_cancelled:
             return None
         if isinstance(outcome, Failed):
             return self._failed(outcome)
         if isinstance(outcome, NotModified):
             self._log.debug("LD.ArtifactProvider artifact received - status=304")
-            self.tally.not_modified += 1
+            self.counters.not_modified += 1
             delay = self._succeeded()
             self._on_outcome(RefreshResult("unchanged"))
             return delay
@@ -169,25 +177,25 @@ class ArtifactRefresher(Generic[Rules]):
         if self._on_download is not None:
             self._on_download(answer)
         digest = mmh3.hash128(answer.body)
-        rules = self.current if digest == self._digest else None  # the same bytes need no second compilation
+        rules = self.current if digest == self._digest else None  # equal bytes are not compiled again
         if rules is None:
             if self._unusable is not None and digest == self._unusable[0]:
-                return self._refused(answer.body, self._unusable[1], _reason(self._unusable[1]))
+                return self._reject(answer.body, self._unusable[1], _reason(self._unusable[1]))
             try:
                 rules = self._compile(answer.body)
             except Exception as error:
                 if isinstance(error, ArtifactError):
                     self._unusable = digest, error
-                return self._refused(answer.body, _invalid(error), _reason(error))
-            if not force and (text := self._refused_as_older(rules, answer)) is not None:
-                return self._refused(answer.body, ArtifactError(text), "older")
+                return self._reject(answer.body, _invalid(error), _reason(error))
+            if not force and (text := self._rejected_as_older(rules, answer)) is not None:
+                return self._reject(answer.body, ArtifactError(text), "older")
         is_first, is_new = self.current is None, self.current is not rules
         self._etag, self._digest = answer.etag, digest
         self._last_modified = answer.headers.get("last-modified")
-        self._take(rules, "network", self._now())
+        self._use(rules, "network", self._now())
         delay = self._succeeded()
         self._on_outcome(RefreshResult("updated" if is_new else "unchanged"))
-        self._tell(answer)
+        self._emit_success(answer)
         if is_first:
             self._on_ready()
         if self._disk is not None:
@@ -204,23 +212,23 @@ class ArtifactRefresher(Generic[Rules]):
             self._log.warning("cache-read", "The artifact copy %s is ignored: %s", disk.path, error)
             return
         self._etag, self._digest = saved.etag, mmh3.hash128(saved.body)
-        self._take(rules, "disk", saved.saved_at)
+        self._use(rules, "disk", saved.saved_at)
         self.freshness.read_from_disk(self._now() - saved.saved_at)
         self._on_outcome(None)
         self._on_ready()
 
-    def _take(self, rules: Rules, origin: str, retrieved_at: float) -> None:
+    def _use(self, rules: Rules, origin: str, retrieved_at: float) -> None:
         self.current = rules
         self.origin = origin
-        self.tally.retrievals += 1
-        self.tally.last_retrieved = retrieved_at
+        self.counters.retrievals += 1
+        self.counters.last_retrieved = retrieved_at
 
-    def _refused_as_older(self, offered: Rules, answer: Downloaded) -> str | None:
-        """Return why rules are refused as older than those in use, or None when they are to be used.
+    def _rejected_as_older(self, offered: Rules, answer: Downloaded) -> str | None:
+        """Return the cause if the rules are rejected as older than those in use, else None.
 
-        Caches of a CDN may give out what they had before. But dates in artifacts may be wrong, and publishers do go
-        back. So the date does not count when the one in use lies in the future, when the server modified the offered
-        one later, or when it has given nothing newer several times in a row.
+        A CDN cache can respond with an earlier artifact. But dates can be wrong, and publishers
+        roll back. So the date is ignored if the artifact in use is dated in the future, if the
+        server modified the offered one later, or if several consecutive responses are older.
         """
         ours, theirs = _generated(self.current), _generated(offered)
         if ours is None or theirs is None or theirs >= ours:
@@ -229,8 +237,8 @@ class ArtifactRefresher(Generic[Rules]):
             return None
         if _is_later(answer.headers.get("last-modified"), self._last_modified):
             return None
-        self._older_answers += 1
-        if self._older_answers >= _OLDER_ANSWERS_UNTIL_ROLLBACK:
+        self._older_responses += 1
+        if self._older_responses >= _OLDER_RESPONSES_UNTIL_ROLLBACK:
             return None
         return (
             f"The artifact was generated at {theirs.isoformat()}, before the one in use ({ours.isoformat()})"
@@ -239,13 +247,13 @@ class ArtifactRefresher(Generic[Rules]):
     def _succeeded(self) -> float | None:
         is_first = not self.freshness.confirmed
         self.freshness.confirm()
-        if self._told_stale:
-            self._told_stale = False
+        if self._stale_emitted:
+            self._stale_emitted = False
             self._emit(ARTIFACT_FRESH, artifact_location=self._shown, age_s=0.0)
-        self._older_answers = 0
+        self._older_responses = 0
         return self._schedule.after_success(first=is_first)
 
-    def _tell(self, answer: Downloaded) -> None:
+    def _emit_success(self, answer: Downloaded) -> None:
         self._emit(
             ARTIFACT_DOWNLOAD_SUCCEEDED,
             artifact_location=self._shown,
@@ -253,28 +261,28 @@ class ArtifactRefresher(Generic[Rules]):
         )
         self._emit(GEO_LOCATION_UPDATED, geo_context=location_from_headers(answer.headers).to_context())
 
-    def _refused(self, body: bytes, error: ArtifactError, reason: str) -> float:
+    def _reject(self, body: bytes, error: ArtifactError, reason: str) -> float:
         if self._disk is not None:
-            self._disk.keep_refused(body)
+            self._disk.save_refused(body)
         return self._failed(Failed(error, reason, Pace.POLL))
 
     def _failed(self, failure: Failed) -> float:
         self.retry_is_pointless = failure.pace is not Pace.RETRY
-        failures = self.tally.failures
+        failures = self.counters.failures
         failures[failure.reason] = failures.get(failure.reason, 0) + 1
-        self.tally.last_error = str(failure.error)
+        self.counters.last_error = str(failure.error)
         self._on_outcome(RefreshResult("failed", str(failure.error)))
         self._log.error(failure.reason, "Failed to retrieve artifact: %s", failure.error)
         self._emit(ARTIFACT_DOWNLOAD_FAILED, artifact_location=self._shown, error=failure.error)
-        self._tell_stale()
+        self._emit_stale()
         return self._schedule.after_failure(
             failure.pace, has_rules=self.current is not None, retry_after=failure.retry_after_s
         )
 
-    def _tell_stale(self) -> None:
-        if self._told_stale or not self.freshness.stale:
+    def _emit_stale(self) -> None:
+        if self._stale_emitted or not self.freshness.stale:
             return
-        self._told_stale = True
+        self._stale_emitted = True
         age_s = self.freshness.age_s
         self._log.warning("stale", "The artifact in use is stale, %.0f s old: %s", age_s, self._shown)
         self._emit(ARTIFACT_STALE, artifact_location=self._shown, age_s=age_s)

@@ -1,11 +1,15 @@
-"""Where the rules come from: the artifact, downloaded, compiled, kept current, and kept on disk for a bad day.
+"""Artifact source.
 
-One `ArtifactSource` per client that decides on device. `current` never waits, and once it holds something it
-always will. Failures are counted, told as events, logged once a minute, and asked again; nothing raises into the
-application. The times are in `backoff`, one attempt in `artifact_fetch`, what is made of it in `artifact_refresh`.
+Keeps a client's rules current by polling, with a worker thread and a disk cache.
 
-Only the worker's turns write the state, one at a time, so there is no lock between a decision and its rules. In a forked
-child there is no worker until the child first asks for `current`; it then goes on from what its parent had.
+A client that decides on device has one `ArtifactSource`. `current` never waits, and once it has
+rules it always does. Failures are counted, emitted as events, logged once a minute and retried;
+none raises into the application. `poll_schedule` has the delays, `fetch` one request, `refresh` the
+use of its result.
+
+Only the worker thread writes the state, so there is no lock between a decision and its rules. A
+forked child has no worker until it first reads `current`; it then continues from the state of its
+parent.
 """
 
 from __future__ import annotations
@@ -36,20 +40,21 @@ DEFAULT_TIMEOUT_S: Final = 30.0
 
 DEFAULT_FIRST_ROUND_S: Final = 15.0
 
-# A start without artifact is waited for until so many attempts, or `first_round_s`, were in vain.
+# The first round ends after so many failed attempts, or after `first_round_s`.
 _FIRST_ROUND_ATTEMPTS = 4
 _RETRY_THREAD_S = 1.0
-_HANDLERS_S = 0.1  # for handlers to be called before a start has ended
+_HANDLERS_S = 0.1  # for event handlers before a start returns
 
 
 class ArtifactStats(msgspec.Struct, frozen=True):
-    """The state of an artifact source at one moment, for traces and metrics.
+    """State of an artifact source, for traces and metrics.
 
-    `location` has no user, password, query or fragment.
-    `origin` is where the rules in use came from (`payload`, `disk`, `network`; None while there are none).
-    `retrieval_count`: the payload or disk copy at the start, then each 200. `last_retrieved`: epoch seconds.
-    `age_s`: since the rules were last known to be the latest. `stale`: that is more than two polling intervals
-    ago, or they came from disk and were not confirmed yet. `failures`: failed attempts by reason.
+    `location` has no user, password, query or fragment. `origin` is the source of the rules in use:
+    `payload`, `disk` or `network`, None without rules. `retrieval_count` counts the payload or disk
+    copy at the start and each status 200; `last_retrieved` is in epoch seconds. `age_s` is the time
+    since the rules were last confirmed as the latest. `stale`: that is more than two polling
+    intervals, or the rules come from disk and are not confirmed yet. `failures` counts failed
+    attempts by reason.
     """
 
     location: str
@@ -68,15 +73,28 @@ class ArtifactStats(msgspec.Struct, frozen=True):
 
 
 class ArtifactSource(Generic[Rules]):
-    """Downloads the artifact at `url`, compiles it, and goes on doing so every `interval_s` seconds.
+    """Downloads and compiles the artifact at `url` at the start and every `interval_s` seconds.
 
-    `compile` turns the artifact's bytes into rules, or raises `ArtifactError`; `parse` turns them into the
-    dict that the event `artifact_download_succeeded` shows, when a handler looks at it. With `interval_s` 0 one
-    success is enough. `initial` are rules to begin with instead of a download (option `artifact_payload`).
-    `maximum_wait_s` bounds `wait_ready`; None bounds it by the first round of attempts alone. `cache_dir` is a folder for the
-    last good copy; processes may share it.
-    `on_download` receives each downloaded artifact before it is compiled.
-    `on_ready` is called once, when there are rules: by `start` if there is an `initial`, else by the worker's thread.
+    Args:
+        transport: Sends the requests.
+        url: Location of the artifact.
+        compile: Compiles the artifact's bytes, or raises `ArtifactError`.
+        emit: Emits events.
+        log: Logger, rate-limited by kind of message.
+        interval_s: Polling interval; 0 stops after the first success.
+        parse: Parses the artifact's bytes for the event `artifact_download_succeeded`, when a handler
+            reads its payload.
+        initial: Rules to use instead of a first download.
+        maximum_wait_s: Limit of `wait_ready`; None limits it by the first round of attempts only.
+        cache_dir: Folder for the last usable copy; processes can share it.
+        max_bytes: Limit on the size of the artifact.
+        timeout_s: Deadline of each request.
+        first_round_s: Time after which `wait_ready` returns if an attempt has failed.
+        on_ready: Called once when there are rules: by `start` with `initial`, else by the worker thread.
+        on_download: Called with each download before it is compiled.
+        clock: Monotonic clock in seconds.
+        now: Wall clock in epoch seconds.
+        random: Returns numbers from 0 to 1 for jitter.
     """
 
     def __init__(
@@ -125,64 +143,70 @@ class ArtifactSource(Generic[Rules]):
             disk=disk,
             max_bytes=max_bytes,
             timeout_s=timeout_s,
-            on_outcome=self._outcome,
-            on_ready=self._ready,
+            on_outcome=self._on_refresh_result,
+            on_ready=self._on_rules_ready,
             on_download=on_download,
             clock=clock,
             now=now,
         )
         self._clock = clock
         self._started_at: float | None = None
-        self._halted = self._closed = self._asleep = False
-        self._refreshes: deque[tuple[bool, Future[RefreshResult]]] = deque()  # forced or not, oldest first
-        self._in_turn = 0  # of them, those that the turn under way answers
+        self._halted = self._closed = self._needs_worker = False
+        self._refreshes: deque[tuple[bool, Future[RefreshResult]]] = deque()  # whether forced; oldest first
+        self._in_progress = 0  # of them, those that the attempt in progress resolves
         self._retry_thread_at = float("-inf")
-        self._settled = OneShotEvent()  # rules are there, or not worth waiting for
-        self._told = OneShotEvent()  # and the handlers of that have come to an end
+        self._first_round_done = OneShotEvent()  # there are rules, or waiting is pointless
+        self._handlers_done = OneShotEvent()  # and the event handlers have returned
         self._worker = PeriodicTask("targetry-artifact", self._step)
         register_fork_handler(self)
 
     def start(self) -> None:
-        """Begin: with the first download, or with the first poll if there was an `initial`. Once; later calls do nothing."""
+        """Start the first download, or polling if there are initial rules.
+
+        Later calls do nothing.
+        """
         if self._started_at is not None or self._closed:
             return
         self._started_at = self._clock()
         delay_s: float | None = 0.0
         if self._initial is not None:
-            self._refresh.begin_with(self._initial)
-            self._settle()
+            self._refresh.use_initial(self._initial)
+            self._end_first_round()
             delay_s = self._schedule.after_success(first=True)
-        self._arm(delay_s)
+        self._schedule_worker(delay_s)
 
     @property
     def current(self) -> Rules | None:
-        """The rules to decide by; None until there are some. Takes no lock and never waits."""
+        """The rules to decide with, None until there are some. Takes no lock and never waits."""
         current = self._refresh.current
-        if self._asleep:
-            self._awake()
+        if self._needs_worker:
+            self._restart_worker()
         return current
 
     def in_use(self) -> tuple[Rules | None, bool]:
-        """`current`, and whether it may no longer be the latest, as `ArtifactStats.stale` says."""
-        if self._asleep:
-            self._awake()
+        """Return the rules to decide with, and whether they are stale as in `ArtifactStats`."""
+        if self._needs_worker:
+            self._restart_worker()
         refresh = self._refresh
         return refresh.current, refresh.freshness.stale_at < self._clock()
 
     def wait_ready(self, timeout_s: float | None = None) -> bool:
         """Wait until there are rules, and return whether there are.
 
-        Waits at most `timeout_s` seconds, or `maximum_wait_s` where that is None, whatever the source does. Returns
-        earlier when waiting is pointless: the artifact is refused or unusable, or the first round of attempts is
-        over (after four attempts, or with the first that ends after `first_round_s`). Polling continues in any case.
-        Handlers of the source's events have mostly returned by then; a slow one is not waited for.
+        Returns earlier if waiting is pointless: the artifact is refused or unusable, or the first
+        round is over (after four attempts, or with the first that ends after `first_round_s`).
+        Polling continues in any case. Event handlers have usually returned by then; a slow one is
+        not waited for.
+
+        Args:
+            timeout_s: Limit in seconds; None uses `maximum_wait_s`.
         """
-        if self._asleep:
-            self._awake()
+        if self._needs_worker:
+            self._restart_worker()
         wait_s = self._maximum_wait_s if timeout_s is None else timeout_s
         ends_at = time.monotonic() + wait_s
-        if self._settled.wait(wait_s):
-            self._told.wait(min(_HANDLERS_S, max(0.0, ends_at - time.monotonic())))
+        if self._first_round_done.wait(wait_s):
+            self._handlers_done.wait(min(_HANDLERS_S, max(0.0, ends_at - time.monotonic())))
         elif wait_s > 0:
             self._log.warning(
                 "not-ready", "No artifact within %g s: starting without one; polling continues", wait_s
@@ -190,17 +214,21 @@ class ArtifactSource(Generic[Rules]):
         return self._refresh.current is not None
 
     def refresh(self, *, force: bool = False) -> Future[RefreshResult]:
-        """Request the artifact now instead of at the next poll, also while polling is halted.
+        """Request the artifact now instead of at the next poll, also while polling is stopped.
 
-        `force` requests it unconditionally and past caches, and uses even one that is older than the one in use.
-        Returns the result to wait for; within a handler that this source calls it is `pending`, as nothing is
-        requested before the handler has returned.
+        Args:
+            force: Whether to request unconditionally and past caches, and to use even an artifact
+                that is older than the one in use.
+
+        Returns:
+            The result to wait for. In an event handler of this source it is `pending` at once, as
+            the request is sent after the handler has returned.
         """
         result: Future[RefreshResult] = Future()
         if self._started_at is None or self._closed:
             result.set_result(RefreshResult("failed", "there is no polling"))
             return result
-        self._asleep = False
+        self._needs_worker = False
         self._refreshes.append((force, result))
         if not self._worker.schedule(0):
             self._resolve(len(self._refreshes), RefreshResult("failed", "there is no thread for the request"))
@@ -216,111 +244,123 @@ class ArtifactSource(Generic[Rules]):
         self._worker.cancel()
         if self._refreshes:
             self._worker.schedule(0)
-        self._settle()
+        self._end_first_round()
 
     def resume_polling(self) -> None:
-        """Undo `stop_polling`; without one it does nothing, so there never are two timers (B-58)."""
+        """Resume polling after `stop_polling`; otherwise do nothing."""
         if not self._halted or self._closed:
             return
         self._halted = False
         if self._started_at is not None:
-            self._arm(0.0 if self._refresh.freshness.overdue else self._schedule.after_success())
+            self._schedule_worker(0.0 if self._refresh.freshness.overdue else self._schedule.after_success())
 
     def close(self, timeout_s: float = 2.0) -> bool:
-        """End the thread; `current` stays as it is. Waits at most `timeout_s` for an attempt under way, and says whether
-        all has ended. May be called twice, and from a handler of an event."""
+        """Stop the worker thread; `current` stays. Can be called twice, and from an event handler.
+
+        Args:
+            timeout_s: Limit in seconds for the attempt in progress.
+
+        Returns:
+            Whether the thread has ended.
+        """
         self._closed = True
-        self._asleep = False
-        self._refresh.abandoned = True
-        self._settle()
+        self._needs_worker = False
+        self._refresh.is_cancelled = True
+        self._end_first_round()
         self._resolve(len(self._refreshes), RefreshResult("failed", "the client was closed"))
         return self._worker.close(timeout_s)
 
     def stats(self) -> ArtifactStats:
-        """How things stand now."""
-        refresh, tally, freshness = self._refresh, self._refresh.tally, self._refresh.freshness
+        """Return the current state."""
+        refresh, counters, freshness = self._refresh, self._refresh.counters, self._refresh.freshness
         return ArtifactStats(
             location=shown_url(self._url),
             origin=refresh.origin,
-            retrieval_count=tally.retrievals,
-            last_retrieved=tally.last_retrieved,
+            retrieval_count=counters.retrievals,
+            last_retrieved=counters.last_retrieved,
             age_s=freshness.age_s,
             stale=freshness.stale,
             polling_interval_s=self._schedule.interval_s,
             polling_halted=self._halted,
-            attempts=tally.attempts,
-            not_modified=tally.not_modified,
-            failures=tally.failures.copy(),
-            last_error=tally.last_error,
+            attempts=counters.attempts,
+            not_modified=counters.not_modified,
+            failures=counters.failures.copy(),
+            last_error=counters.last_error,
             log_lines_suppressed=self._log.suppressed,
         )
 
     def after_fork(self) -> None:
-        """In a child: a fresh lock, and no worker until someone asks for rules (RELIABILITY 6)."""
+        """Create new locks in a child process; the worker starts when the rules are first read."""
         self._worker.after_fork()
-        settled, self._settled, self._told = self._settled, OneShotEvent(), OneShotEvent()
+        settled, self._first_round_done, self._handlers_done = (
+            self._first_round_done,
+            OneShotEvent(),
+            OneShotEvent(),
+        )
         if settled.is_set():
-            self._settle()
-        self._asleep = self._started_at is not None and not self._closed
-        self._refreshes.clear()  # of threads of the parent
-        self._in_turn = 0
+            self._end_first_round()
+        self._needs_worker = self._started_at is not None and not self._closed
+        self._refreshes.clear()  # those of the parent's threads
+        self._in_progress = 0
 
-    def _awake(self) -> None:
+    def _restart_worker(self) -> None:
         if self._clock() < self._retry_thread_at:
             return
-        self._asleep = False
+        self._needs_worker = False
         if not self._halted:
             overdue = not self._refresh.freshness.confirmed
-            self._arm(0.0 if overdue else self._schedule.after_success(first=True))
+            self._schedule_worker(0.0 if overdue else self._schedule.after_success(first=True))
 
-    def _arm(self, delay_s: float | None) -> None:
+    def _schedule_worker(self, delay_s: float | None) -> None:
         if delay_s is None or self._worker.schedule(delay_s):
             return
-        self._settle()  # there will be no attempt to wait for
+        self._end_first_round()  # no attempt will follow
         if not self._closed:
             self._log.error(
                 "thread", "polling is paused: the system gives no thread; trying again at a later call"
             )
             self._retry_thread_at = self._clock() + _RETRY_THREAD_S
-            self._asleep = True
+            self._needs_worker = True
 
     def _step(self) -> float | None:
-        self._in_turn = len(self._refreshes)
-        delay_s = self._refresh.turn(force=any(force for force, _ in list(self._refreshes)[: self._in_turn]))
-        if self._is_settled():
-            self._settle()
+        self._in_progress = len(self._refreshes)
+        delay_s = self._refresh.run_once(
+            force=any(force for force, _ in list(self._refreshes)[: self._in_progress])
+        )
+        if self._is_first_round_over():
+            self._end_first_round()
         return None if self._halted else delay_s
 
-    def _is_settled(self) -> bool:
+    def _is_first_round_over(self) -> bool:
         if self._refresh.current is not None:
             return True
-        in_vain = self._refresh.tally.attempts >= _FIRST_ROUND_ATTEMPTS or self._refresh.retry_is_pointless
-        return in_vain or self._clock() - (self._started_at or 0.0) >= self._first_round_s
+        is_over = self._refresh.counters.attempts >= _FIRST_ROUND_ATTEMPTS or self._refresh.retry_is_pointless
+        return is_over or self._clock() - (self._started_at or 0.0) >= self._first_round_s
 
-    def _outcome(self, result: RefreshResult | None) -> None:
-        if self._is_settled():
-            self._settled.set()
+    def _on_refresh_result(self, result: RefreshResult | None) -> None:
+        if self._is_first_round_over():
+            self._first_round_done.set()
         if result is not None:
-            answered, self._in_turn = self._in_turn, 0
+            answered, self._in_progress = self._in_progress, 0
             self._resolve(answered, result)
 
     def _resolve(self, count: int, result: RefreshResult) -> None:
-        """Resolve the `count` refreshes that wait longest."""
-        with contextlib.suppress(IndexError):  # the others were resolved by `close`
+        """Resolve the `count` oldest refreshes."""
+        with contextlib.suppress(IndexError):  # `close` resolved the others
             for _ in range(count):
                 _, waiting = self._refreshes.popleft()
                 if waiting.set_running_or_notify_cancel():
                     waiting.set_result(result)
 
-    def _settle(self) -> None:
-        self._settled.set()
-        self._told.set()
+    def _end_first_round(self) -> None:
+        self._first_round_done.set()
+        self._handlers_done.set()
 
-    def _ready(self) -> None:
-        self._settle()
+    def _on_rules_ready(self) -> None:
+        self._end_first_round()
         if self._on_ready is None:
             return
         try:
             self._on_ready()
-        except Exception as error:  # the client's, and through it perhaps the user's
+        except Exception as error:  # a callback of the client, perhaps of the user
             self._log.error("on-ready", "The callback of a ready artifact failed: %s", error)

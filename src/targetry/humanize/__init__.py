@@ -1,1 +1,1 @@
-"""Artifacts, audiences and decisions described in words, for the command line and the dashboard. Pure."""
+"""Descriptions of artifacts, audiences and decisions, for the command line and the dashboard."""

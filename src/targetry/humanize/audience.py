@@ -1,4 +1,4 @@
-"""Audiences in words, for people who read an artifact. Where words fail, the condition is written as it is."""
+"""Descriptions of audiences in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from targetry.humanize.figures import format_time
 from targetry.humanize.text import compact_json
 
-EVERY_VISITOR: Final = "everybody"
+EVERY_VISITOR: Final = "every visitor"
 
 _SUBJECTS: Final = {
     "user.browserType": "browser",
@@ -29,7 +29,7 @@ _DAYS: Final = dict(
         "1234567", ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), strict=True
     )
 )
-# comparison → in words, with the subject first, and the comparison with its sides exchanged
+# comparison → its description after the subject, and the comparison with exchanged sides
 _COMPARISONS: Final = {
     "==": ("is", "=="),
     "===": ("is", "==="),
@@ -43,14 +43,20 @@ _COMPARISONS: Final = {
 
 
 def describe_audience(conditions: list[Any]) -> str:
-    """What all of the conditions together ask for."""
+    """Describe the visitors for which all conditions hold.
+
+    A condition without a description is shown as JSON.
+
+    Args:
+        conditions: Parsed JSON Logic.
+    """
     if len(conditions) == 1:
         return _words(conditions[0])
     return " and ".join(_grouped(condition) for condition in conditions) or EVERY_VISITOR
 
 
 def _grouped(tree: Any) -> str:
-    """In words, in brackets where an `and` next to it would tear it apart."""
+    """Return the description, in brackets if `and` would bind more tightly than its `or`."""
     text = _words(tree)
     return (
         f"({text})" if _operator(tree) == "or" and " or " in text and _shared_subject(tree) is None else text
@@ -59,7 +65,7 @@ def _grouped(tree: Any) -> str:
 
 def _words(tree: Any) -> str:
     if isinstance(tree, bool):
-        return EVERY_VISITOR if tree else "nobody"
+        return EVERY_VISITOR if tree else "no visitor"
     operator = _operator(tree)
     write = _WRITERS.get(operator or "")
     text = write(operator or "", _operands(tree)) if write is not None else None
@@ -84,7 +90,7 @@ def _either(operator: str, operands: list[Any]) -> str | None:
     if subject is None:
         return " or ".join(_grouped(operand) for operand in operands) or None
     values = [
-        _shown(subject, value) for operand in operands for value in _operands(operand) if not _path(value)
+        _format(subject, value) for operand in operands for value in _operands(operand) if not _path(value)
     ]
     return _one_of(subject, values)
 
@@ -94,7 +100,7 @@ def _one_of(path: str, values: list[str]) -> str:
 
 
 def _shared_subject(tree: Any) -> str | None:
-    """The one fact that every operand of an `or` compares with a literal by `==`."""
+    """Return the fact that every operand of an `or` compares with a literal by `==`, else None."""
     paths = set()
     for operand in _operands(tree):
         sides = _operands(operand) if _operator(operand) == "==" else []
@@ -111,17 +117,17 @@ def _not(_: str, operands: list[Any]) -> str | None:
 
 def _comparison(operator: str, operands: list[Any]) -> str | None:
     if len(operands) == 3 and (path := _path(operands[1])):
-        low, high = _shown(path, operands[0]).removesuffix(" UTC"), _shown(path, operands[2])
+        low, high = _format(path, operands[0]).removesuffix(" UTC"), _format(path, operands[2])
         words = ("is from", "to") if operator == "<=" else ("is between", "and")
         return f"{_subject(path)} {words[0]} {low} {words[1]} {high}"
     if len(operands) != 2:
         return None
     left, right = operands
     if path := _path(left):
-        return f"{_subject(path)} {_COMPARISONS[operator][0]} {_shown(path, right)}"
+        return f"{_subject(path)} {_COMPARISONS[operator][0]} {_format(path, right)}"
     if path := _path(right):
         mirrored = _COMPARISONS[operator][1]
-        return f"{_subject(path)} {_COMPARISONS[mirrored][0]} {_shown(path, left)}"
+        return f"{_subject(path)} {_COMPARISONS[mirrored][0]} {_format(path, left)}"
     return None
 
 
@@ -130,9 +136,9 @@ def _contains(_: str, operands: list[Any]) -> str | None:
         return None
     needle, haystack = operands
     if path := _path(haystack):
-        return f"{_subject(path)} contains {_shown(path, needle)}"
+        return f"{_subject(path)} contains {_format(path, needle)}"
     if (path := _path(needle)) and isinstance(haystack, list):
-        return _one_of(path, [_shown(path, value) for value in haystack])
+        return _one_of(path, [_format(path, value) for value in haystack])
     return None
 
 
@@ -146,7 +152,7 @@ _WRITERS: Final[dict[str, Callable[[str, list[Any]], str | None]]] = {
 
 
 def _path(tree: Any) -> str | None:
-    """The path of a plain `var`."""
+    """Return the path of a `var` without default, else None."""
     operands = _operands(tree) if _operator(tree) == "var" else []
     return operands[0] if len(operands) == 1 and isinstance(operands[0], str) and operands[0] else None
 
@@ -161,8 +167,8 @@ def _subject(path: str) -> str:
     return path
 
 
-def _shown(path: str, value: Any) -> str:
-    """A literal as a person would write it beside this fact."""
+def _format(path: str, value: Any) -> str:
+    """Return a literal in the form in which it reads next to this fact."""
     if _path(value):
         return _subject(str(_path(value)))
     if path == "current_day" and str(value) in _DAYS:

@@ -1,4 +1,4 @@
-"""An explanation in words: what of the visitor counted, why each rule matched or did not, and each part of its condition."""
+"""Descriptions of an explanation: the facts, the cause of each rule, the parts of its condition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from targetry.humanize.expression import expression, is_leaf, value_text
 
 
 def describe_facts(explanation: Explanation) -> list[str]:
-    """What of the visitor rules go by, as far as it was given."""
+    """Describe the facts of the request that rules use, as far as they are given."""
     user, page, geo = (explanation.context[name] for name in ("user", "page", "geo"))
     version = f" {user['browserVersion']}" if user["browserVersion"] >= 0 else ""
     facts = [f"browser {user['browserType']}{version}", f"platform {user['platform']}"]
@@ -22,24 +22,31 @@ def describe_facts(explanation: Explanation) -> list[str]:
 
 
 def describe_experience(values: Mapping[str, Any]) -> str:
-    """`Hero: autumn sale › Everyday`, from the meta of a rule or the response tokens of an option; empty where they name none."""
+    """Return the names of activity and experience, such as `Hero: autumn sale › Everyday`.
+
+    Args:
+        values: Meta of a rule, or response tokens of an option; without names the result is empty.
+    """
     names = (values.get(f"{word}.name", values.get(f"{word}.id")) for word in ("activity", "experience"))
     return " › ".join(str(name) for name in names if name is not None)
 
 
 def describe_reason(rule: RuleExplanation) -> str:
-    """Why it matched, or why not."""
+    """Describe why a rule matched, or why it did not."""
     if rule.verdict is not Verdict.MATCHED:
         return rule.reason
     if rule.window is not None:
         return f"the allocation {rule.allocation:g} is in {rule.window[0]:g} to {rule.window[1]:g}"
-    for_everybody = rule.condition is not None and is_leaf(rule.condition)
-    return "it is for everybody" if for_everybody else "its condition holds"
+    is_unconditional = rule.condition is not None and is_leaf(rule.condition)
+    return "it is for every visitor" if is_unconditional else "its condition holds"
 
 
 class ConditionLine(NamedTuple):
-    """A part of a condition, `depth` levels below the whole. `holds` is None for what is neither true nor false; `value`
-    is told where neither `holds` nor `text` tells it, `error` where there is none."""
+    """A part of a condition, `depth` levels below the whole.
+
+    `holds` is None for a part that is neither true nor false; `value` is set if neither `holds` nor
+    `text` has it, `error` if the part cannot be evaluated.
+    """
 
     depth: int
     text: str
@@ -49,9 +56,10 @@ class ConditionLine(NamedTuple):
 
 
 def condition_lines(condition: ConditionNode | None) -> Iterator[ConditionLine]:
-    """Part by part, each before its operands; an operation has a line of its own unless all of its operands are leaves.
+    """Yield the parts of a condition, each before its operands; none for a literal.
 
-    Nothing for a condition that is a literal. Without recursion, since conditions are as deep as they like.
+    An operation whose operands are all leaves is one line. There is no recursion, as conditions can
+    be deeply nested.
     """
     if condition is None or (is_leaf(condition) and condition.operator is None):
         return

@@ -1,4 +1,4 @@
-"""A part of a condition on one line, with the values of the facts in it: `"DE" == geo.country ("FR")`."""
+"""Part of a condition on one line, with the values of its facts: `"DE" == geo.country ("FR")`."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ _CLOCK: Final = "current_timestamp"
 
 
 def is_leaf(node: ConditionNode) -> bool:
-    """Whether it is a literal or a fact."""
+    """Return whether the part is a literal or a fact."""
     return not node.operands and node.operator in (None, "var")
 
 
 def expression(node: ConditionNode) -> str:
-    """The part with its operands, which are leaves, or the leaf itself."""
+    """Return a leaf, or an operation on leaves, as text."""
     if is_leaf(node):
-        return _leaf(node, by_the_clock=node.name == _CLOCK)
-    by_the_clock = any(operand.name == _CLOCK for operand in node.operands)
-    operands = [_leaf(operand, by_the_clock) for operand in node.operands]
+        return _leaf(node, is_time=node.name == _CLOCK)
+    is_time = any(operand.name == _CLOCK for operand in node.operands)
+    operands = [_leaf(operand, is_time) for operand in node.operands]
     if node.name is not None:
-        return f"{_leaf(node, by_the_clock)}, else {operands[0]}"
+        return f"{_leaf(node, is_time)}, else {operands[0]}"
     if node.operator in _BETWEEN and len(operands) > 1:
         return f" {node.operator} ".join(operands)
     return f"{node.operator} {', '.join(operands)}" if node.operator else f"[{', '.join(operands)}]"
 
 
 def value_text(node: ConditionNode) -> str:
-    """`is 42`; nothing where there is no value."""
+    """Return the value as `is 42`, empty without a value."""
     return "" if node.value is UNSET else f"is {compact_json(node.value)}"
 
 
-def _leaf(node: ConditionNode, by_the_clock: bool) -> str:
+def _leaf(node: ConditionNode, is_time: bool) -> str:
     if node.operator is None:
-        return "" if node.value is UNSET else _shown(node.value, by_the_clock)
+        return "" if node.value is UNSET else _format(node.value, is_time)
     name = node.name or "all data"
     if node.value is UNSET:
         return name
-    return f"{name} (not set)" if node.value is None else f"{name} ({_shown(node.value, by_the_clock)})"
+    return f"{name} (not set)" if node.value is None else f"{name} ({_format(node.value, is_time)})"
 
 
-def _shown(value: Any, by_the_clock: bool) -> str:
-    """A literal or a fact's value; beside the clock, milliseconds as a date."""
+def _format(value: Any, is_time: bool) -> str:
+    """Return a value as text; `is_time`: numbers are milliseconds, shown as a date."""
     is_number = type(value) in (int, float)
-    return format_time(value) if by_the_clock and is_number else compact_json(value)
+    return format_time(value) if is_time and is_number else compact_json(value)

@@ -1,4 +1,4 @@
-"""Numbers and times as people read them."""
+"""Formats of numbers, times and sizes, and sentences with them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from datetime import UTC, datetime
 
 
 def format_time(epoch_ms: float) -> str:
-    """`Fri 2026-11-27 18:00 UTC`; the number itself where the calendar does not reach."""
+    """Return a time as `Fri 2026-11-27 18:00 UTC`.
+
+    Args:
+        epoch_ms: Epoch milliseconds; the number itself is returned if it is out of the calendar's
+        range.
+    """
     return _formatted(epoch_ms, "%a %Y-%m-%d %H:%M UTC")
 
 
 def format_iso_time(text: str) -> str:
-    """As `format_time`, of a time as artifacts write it; what is none as it is."""
+    """Return an ISO 8601 time as `format_time` does; any other text unchanged."""
     try:
         return format_time(datetime.fromisoformat(text).timestamp() * 1000)
     except (ValueError, OverflowError):
@@ -19,7 +24,7 @@ def format_iso_time(text: str) -> str:
 
 
 def format_clock(epoch_ms: float) -> str:
-    """`18:00:27`, UTC; the number itself where the calendar does not reach."""
+    """Return a time of day as `18:00:27`, in UTC; the number itself if it is out of range."""
     return _formatted(epoch_ms, "%H:%M:%S")
 
 
@@ -31,12 +36,18 @@ def _formatted(epoch_ms: float, form: str) -> str:
 
 
 def pluralize(number: int, one: str, several: str | None = None) -> str:
-    """`1 rule`, `2,000 rules`. `several`: the plural, where it is not with an s."""
+    """Return a number with its noun: `1 rule`, `2,000 rules`.
+
+    Args:
+        number: The number.
+        one: The noun in the singular.
+        several: The plural, if it is not the singular with an s.
+    """
     return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def format_p_value(value: float) -> str:
-    """`0.0312`; `< 0.0001` for what is smaller."""
+    """Return a p-value as `0.0312`; smaller values are `< 0.0001`."""
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 

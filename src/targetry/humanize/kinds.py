@@ -1,4 +1,4 @@
-"""Kinds of activities."""
+"""Names of activity types."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ _KINDS: Final = {"ab": "A/B", "landing": "experience targeting"}
 
 
 def describe_activity_type(activity_type: str | None) -> str:
-    """What people call an `activity.type`; a type that is not known as it is, empty without one."""
+    """Return the name of an `activity.type`.
+
+    An unknown type unchanged, an absent one as empty text.
+    """
     return _KINDS.get(activity_type or "", activity_type or "")

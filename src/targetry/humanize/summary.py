@@ -1,4 +1,7 @@
-"""Summary of an artifact: activities with their experiences, locations, and rules that cannot be used."""
+"""Summary of an artifact.
+
+Activities with their experiences, locations, and rules that cannot be used.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from targetry.humanize.audience import describe_audience
 
 
 class ExperienceSummary(msgspec.Struct, rename="camel"):
-    """An experience for one audience, with the locations and the names of the offers that it has there.
+    """An experience for one audience, with its locations and the names of its offers.
 
     `share` is the percentage of the audience that the artifact gives it to.
     """
@@ -57,7 +60,10 @@ class UnusableRuleSummary(msgspec.Struct, rename="camel"):
 
 
 class ArtifactSummary(msgspec.Struct, rename="camel"):
-    """An artifact in the form that `targetry artifact -o json` prints; `rules` counts the usable rules."""
+    """An artifact in the form that `targetry artifact -o json` prints.
+
+    `rules` counts the usable rules.
+    """
 
     version: str
     client_code: str | None

@@ -1,4 +1,4 @@
-"""Other people's texts as they can be shown: names and values of artifacts and requests, of any length and with anything in them."""
+"""Safe display of texts from artifacts and requests, of any length and with any characters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SHOWN_CHARACTERS: Final = 400
 
 
 def escape_control_characters(text: str) -> str:
-    """The text without what a terminal would take for commands, or what would turn the text around it."""
+    """Return the text with control characters, which terminals interpret, as escape sequences."""
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
         for char in text
@@ -17,7 +17,7 @@ def escape_control_characters(text: str) -> str:
 
 
 def truncate_text(text: str) -> str:
-    """The text, or its beginning and how much there is of it."""
+    """Return the text with escaped control characters, cut to 400 characters and its length."""
     text = escape_control_characters(text)
     if len(text) <= _SHOWN_CHARACTERS:
         return text
@@ -25,5 +25,5 @@ def truncate_text(text: str) -> str:
 
 
 def compact_json(value: Any) -> str:
-    """A JSON value on one line."""
+    """Return a JSON value on one line."""
     return json.dumps(value, ensure_ascii=False)
