@@ -19,7 +19,7 @@ from differential.suites import artifact as real_artifact
 from support import logic_interpreter
 from support.device import CLIENT, asked, contents, decided, facts, mboxes_of, rule, window
 from support.examples import examples
-from targetry.device.decide import Decision
+from targetry.device.decide import OnDeviceDecision
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.facts import Facts, RequestFacts, bucketing_id
 from targetry.device.ruleset import compile_artifact
@@ -40,7 +40,7 @@ def case(seed: int) -> tuple[Document, DeliveryRequest, int]:
     return document, DeliveryRequest.from_dict(wire), asked_for["now"]
 
 
-def answer(decision: Decision) -> Any:
+def answer(decision: OnDeviceDecision) -> Any:
     """All that was decided, without traces."""
     lists = decision.impressions, decision.remote_mboxes, decision.remote_views
     return without_traces(json.loads(decision.response.to_json())), copy.deepcopy(lists)
@@ -118,7 +118,7 @@ def by_the_letter(
         yield "view", [content for of_name in by_name.values() for content in of_name]
 
 
-def engines_choice(decision: Decision, mode: str) -> list[int]:
+def engines_choice(decision: OnDeviceDecision, mode: str) -> list[int]:
     block = getattr(decision.response, mode)
     if block is None:
         return []
@@ -287,7 +287,7 @@ def test_a_decision_leaves_no_trace_in_the_rules_or_the_request(seed: int) -> No
     assert rules.document() == kept
 
 
-def spoil(decision: Decision) -> None:
+def spoil(decision: OnDeviceDecision) -> None:
     """Change everything in a decision that can be changed."""
     for block in (decision.response.execute, decision.response.prefetch):
         if block is None:

@@ -21,7 +21,7 @@ from support.device import (
     numbered,
     rule,
 )
-from targetry.device.decide import Decision, decide
+from targetry.device.decide import OnDeviceDecision, decide
 from targetry.device.ruleset import compile_artifact
 from targetry.device.trace import TraceSource
 from targetry.models import DeliveryRequest, Order
@@ -43,7 +43,7 @@ def audience(*ids: int, **more: Any) -> dict[str, Any]:
     return meta | more
 
 
-def traced(document: Any, request: DeliveryRequest) -> Decision:
+def traced(document: Any, request: DeliveryRequest) -> OnDeviceDecision:
     if request.trace is None:
         request = DeliveryRequest.from_dict({**json.loads(request.to_json()), "trace": {}})
     return decide(

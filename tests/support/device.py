@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from targetry.device.decide import Decision, decide
+from targetry.device.decide import OnDeviceDecision, decide
 from targetry.device.logic.facts import Facts, RequestFacts
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.device.trace import TraceSource
@@ -115,14 +115,14 @@ def decided(
     *,
     now_ms: int = NOW_MS,
     traced: bool = False,
-) -> Decision:
+) -> OnDeviceDecision:
     if not isinstance(rules, RuleSet):
         rules = compile_artifact(rules)
     trace = TraceSource("session", CLIENT, {"artifactLocation": "Not Applicable"}) if traced else None
     return decide(rules, request, client_code=CLIENT, now_ms=now_ms, new_id=numbered(), trace=trace)
 
 
-def contents(decision: Decision, mode: str = "execute") -> list[Any]:
+def contents(decision: OnDeviceDecision, mode: str = "execute") -> list[Any]:
     """Return the contents of all options of all mboxes, in order."""
     answer = getattr(decision.response, mode)
     return [option.content for mbox in answer.mboxes for option in mbox.options or ()]

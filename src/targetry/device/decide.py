@@ -63,7 +63,7 @@ class Impression(msgspec.Struct, gc=False):
         return self._notification
 
 
-class Decision(msgspec.Struct, gc=False):
+class OnDeviceDecision(msgspec.Struct, gc=False):
     """Result of a decision on device.
 
     `impressions` have to be reported; `failures` are the rules that could not be evaluated.
@@ -83,7 +83,7 @@ def decide(
     now_ms: int,
     new_id: Callable[[], str],
     trace: TraceSource | None = None,
-) -> Decision:
+) -> OnDeviceDecision:
     """Decide every location of a request that the rules have. Never raises for any artifact.
 
     Args:
@@ -120,7 +120,7 @@ def decide(
         executed,
         prefetched,
     )
-    return Decision(response, impressions, remote.mboxes, remote.views, facts.failures)
+    return OnDeviceDecision(response, impressions, remote.mboxes, remote.views, facts.failures)
 
 
 def unreported_tokens(template: Template, reported: set[tuple[str | None, str]]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from targetry.device.decide import Decision
+from targetry.device.decide import OnDeviceDecision
 from targetry.device.logic.facts import bucketing_id
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.artifacts.token_index import UNKNOWN
@@ -32,7 +32,12 @@ _SHOWN: Final = "shown"  # an impression of an execute request and a display can
 
 
 def delivery_events(
-    request: DeliveryRequest, decision: Decision, artifact: LoadedArtifact, *, session_id: str, now_ms: int
+    request: DeliveryRequest,
+    decision: OnDeviceDecision,
+    artifact: LoadedArtifact,
+    *,
+    session_id: str,
+    now_ms: int,
 ) -> Sequence[Event]:
     """Return the events of a decided request.
 
@@ -51,7 +56,7 @@ class _EventFactory:
         self._session_id = session_id
         self._visitor = bucketing_id(request.id)
 
-    def impressions(self, decision: Decision) -> Iterator[Event]:
+    def impressions(self, decision: OnDeviceDecision) -> Iterator[Event]:
         """Yield the executed impressions; a token at two locations counts at both."""
         key = self._request.impression_id or self._request.request_id or ""
         for impression in decision.impressions:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from targetry.delivery.prepare import ensure_visitor_id
-from targetry.device.decide import Decision, decide
+from targetry.device.decide import OnDeviceDecision, decide
 from targetry.device.logic.facts import RuleFailure
 from targetry.device.trace import TraceSource
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
@@ -222,7 +222,7 @@ def _options(response: DeliveryResponse) -> Iterator[Option]:
 def _result(
     request: DeliveryRequest,
     response: DeliveryResponse,
-    decision: Decision,
+    decision: OnDeviceDecision,
     events: Sequence[Event],
     artifact: LoadedArtifact,
     ignored_fields: tuple[str, ...],
