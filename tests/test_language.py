@@ -27,10 +27,7 @@ LONGEST_TEST_NAME = 80
 
 # Rooms that are not clean yet. A room that has become clean must leave the list.
 ROOMS_NOT_CLEAN: set[str] = {
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
     "benchmarks",
-    "docs",
     "src/target_decisioning_engine",
     "src/targetry/__init__.py",
     "src/targetry/_client",
@@ -59,6 +56,7 @@ ROOMS_NOT_CLEAN: set[str] = {
     "tests/device",
     "tests/differential",
     "tests/dropin",
+    "tests/e2e",
     "tests/edge/http",
     "tests/edge/observability",
     "tests/edge/test_app.py",
@@ -72,6 +70,7 @@ ROOMS_NOT_CLEAN: set[str] = {
     "tests/http",
     "tests/models",
     "tests/notifications",
+    "tests/openfeature",
 }
 
 # Public classes that stand in several modules still. The list must shrink.
