@@ -24,7 +24,6 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
     "src/targetry/_client",
     "src/targetry/_runtime",
-    "src/targetry/artifacts",
     "src/targetry/attributes.py",
     "src/targetry/compat",
     "src/targetry/delivery",
