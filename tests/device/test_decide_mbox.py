@@ -63,7 +63,7 @@ def alone(outcome: MboxOutcome | None) -> dict[str, Any] | None:
         "options": outcome.options,
         "metrics": outcome.metrics,
         "analytics": outcome.analytics,
-        "impressions": [(one.name, one.tokens, one.timestamp) for one in outcome.impressions],
+        "impressions": [(one.name, list(one.tokens), one.timestamp) for one in outcome.impressions],
         "failures": [(one.activity_id, one.reason) for one in outcome.failures],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -45,7 +45,7 @@ class Impression(msgspec.Struct, gc=False):
     """Shown content of one rule: location name, event tokens, time in epoch milliseconds."""
 
     name: str | None
-    tokens: list[str]
+    tokens: Sequence[str]
     timestamp: int
     _notification: Notification | None = None
 
@@ -57,7 +57,7 @@ class Impression(msgspec.Struct, gc=False):
                 impression_id=new_id(),
                 type=MetricType.DISPLAY,
                 timestamp=self.timestamp,
-                tokens=self.tokens,
+                tokens=list(self.tokens),
                 mbox=NotificationMbox(self.name),
             )
         return self._notification

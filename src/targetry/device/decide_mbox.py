@@ -97,7 +97,7 @@ def decide_mbox(
     if rule is None:
         return MboxOutcome(location, None, [], [], None, [], request.failures)
     template = rule.template or rules.template(rule)
-    tokens = unreported_tokens(template, set())
+    tokens = template.event_tokens
     return MboxOutcome(
         location,
         rule,

@@ -125,7 +125,8 @@ class Template:
         self.meta = meta
         self.execute = tuple(option._replace(event_token=None) for option in options if not option.is_blank)
         self.prefetch = tuple(_with_display_token(options, metrics))
-        self.event_tokens = tuple(option.event_token for option in options if option.event_token)
+        tokens = (option.event_token for option in options if option.event_token)
+        self.event_tokens = tuple(dict.fromkeys(tokens))
         self.metrics = tuple(metrics)
         self.click_metrics = tuple(metric for metric in metrics if metric.type == MetricType.CLICK)
         payload = consequence.analytics.payload if consequence.analytics is not None else None
