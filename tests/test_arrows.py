@@ -99,7 +99,7 @@ def rooms(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", ARROWS)
-def test_a_room_imports_only_what_it_may(room: str) -> None:
+def test_room_imports_only_the_rooms_of_its_entry(room: str) -> None:
     wrong = {
         str(file.relative_to(ROOT)): others
         for file in (ROOT / room).rglob("*.py")
@@ -109,7 +109,7 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 
 
 @pytest.mark.parametrize("guest", HOSTS)
-def test_a_guest_is_imported_by_its_hosts_alone(guest: str) -> None:
+def test_guest_is_imported_by_its_hosts_only(guest: str) -> None:
     files = (
         file for file in MODULES.values() if file.relative_to(ROOT).parts[0] not in (guest, f"{guest}.py")
     )
@@ -163,7 +163,7 @@ def test_no_folder_holds_more_than_fifteen_files() -> None:
     assert set(sizes) - {"models"} == LARGE_FOLDERS
 
 
-def test_arrows_between_folders_close_no_circle() -> None:
+def test_imports_between_folders_form_no_circle() -> None:
     drawn = drawing()
     circled = {
         room for room, others in drawn.items() if any(room in reachable(other, drawn) for other in others)
@@ -181,7 +181,7 @@ def reachable(start: str, drawn: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def test_the_drawing_has_few_rooms_and_floors() -> None:
+def test_drawing_has_few_rooms_and_floors() -> None:
     drawn = {room: others - CIRCLED if room in CIRCLED else others for room, others in drawing().items()}
     floors: dict[str, int] = {}
     for room in TopologicalSorter(drawn).static_order():

@@ -32,7 +32,7 @@ def generator() -> ModuleType:
 
 
 @pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md", "events.md", "models.md"])
-def test_a_reference_page_is_what_the_generator_writes(name: str) -> None:
+def test_reference_page_equals_the_output_of_the_generator(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
 
 
@@ -43,7 +43,7 @@ def snippets() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "code"), snippets())
-def test_a_snippet_runs_and_prints(page: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_snippet_of_a_page_runs_and_prints(page: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(code, page, "exec"), {"__name__": "__main__"})  # noqa: S102  running them is the test
     assert capsys.readouterr().out
 
@@ -89,7 +89,7 @@ def test_index_lists_each_page() -> None:
     assert pages <= set(LINK.findall((ROOT / "docs" / "README.md").read_text("utf-8")))
 
 
-def test_every_test_that_stands_for_a_fault_is_there() -> None:
+def test_tests_named_for_a_fault_exist() -> None:
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "tests" / "README.md").read_text("utf-8"))
     assert len(named) > 30
     missing = [

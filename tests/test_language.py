@@ -141,7 +141,7 @@ def test_each_public_class_name_stands_in_one_module() -> None:
     assert DOUBLE_CLASSES - set(doubles) == set(), "names with one class must leave DOUBLE_CLASSES"
 
 
-def test_the_rules_find_what_they_forbid() -> None:
+def test_rules_find_samples_of_banned_prose() -> None:
     """Check the rules themselves: a sample of each kind is found, and plain prose is not."""
     wrong = (
         "Told by the server.",
