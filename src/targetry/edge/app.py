@@ -193,7 +193,7 @@ class Edge:
         if answer.status == 413:
             self.breaches.note("work")
         lost = RequestRejected(503, _LOST) if answer.notifications and not is_safe else None
-        self._history.add(answer, at_ms=at_ms, size=size, refused=lost)
+        self._history.add(answer, at_ms=at_ms, size=size, rejected=lost)
         if lost is not None:
             return lost.status, error_body(lost.status, lost.message)
         self._count(answer)
@@ -212,7 +212,7 @@ class Edge:
                     if endpoint == self.delivery and isinstance(error, RequestRejected)
                     else _with_place(request, error)
                 )
-                self._history.add_refused(told, at_ms=int(self._now() * 1000))
+                self._history.add_rejected(told, at_ms=int(self._now() * 1000))
             return respond(request, error)
 
         return listing

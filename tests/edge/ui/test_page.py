@@ -1,4 +1,4 @@
-"""The page for people at `/`."""
+"""Dashboard at `/`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PARTS = ["/", "/recent", "/report.json", "/plot.svg"]
 
 
 class Tags(HTMLParser):
-    """The elements of a page, and the text outside of style and script."""
+    """Collects the elements of a page, and the text outside of style and script."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class BrokenLedger:
 
 
 def evil_shop() -> dict[str, Any]:
-    """The shop with a hostile name for everything that has one."""
+    """Return the shop with a hostile name in each field that has a name."""
     document = shop()
     for rules in document["rules"]["mboxes"].values():
         for rule in rules:
@@ -94,7 +94,7 @@ def asked(client: TestClient, *mboxes: dict[str, Any], **more: Any) -> None:
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Iterator[TestClient]:
-    """An edge whose ledger holds two experiences with visitors."""
+    """Start an edge whose ledger holds two experiences with visitors."""
     with Ledger.open(tmp_path) as ledger:
         ledger.describe([ACTIVITY])
         ledger.record(outcome("0", 60, 6) + outcome("1", 60, 30))
@@ -110,7 +110,7 @@ def test_activities_are_shown_with_split_and_audience_in_words() -> None:
     assert "recommendations remote" in " ".join(page.split())
 
 
-def test_the_bar_is_as_wide_as_the_shares() -> None:
+def test_bar_is_as_wide_as_the_shares() -> None:
     page = web_client().get("/").text
     bar = page[page.index('<svg class="bar"') : page.index("</svg>")]
     assert re.findall(r'class="c\d" x="([\d.]+)%" width="([\d.]+)%"', bar) == [
@@ -120,7 +120,7 @@ def test_the_bar_is_as_wide_as_the_shares() -> None:
     ]
 
 
-def test_a_request_is_shown_with_the_decision_and_why() -> None:
+def test_request_is_shown_with_its_decision_and_explanation() -> None:
     client = web_client()
     asked(client, {"name": "hero"})
     rows = Tags(client.get("/recent").text).text
@@ -129,7 +129,7 @@ def test_a_request_is_shown_with_the_decision_and_why() -> None:
     assert "2 not reached, since an earlier rule decided" in rows
 
 
-def test_what_the_artifact_cannot_decide_is_told_apart_from_what_it_does_not_know() -> None:
+def test_remote_locations_differ_from_unknown_ones() -> None:
     client = web_client()
     asked(client, {"name": "recommendations"}, {"name": "heroo"})
     rows = " ".join(Tags(client.get("/recent").text).text.split())
@@ -138,7 +138,7 @@ def test_what_the_artifact_cannot_decide_is_told_apart_from_what_it_does_not_kno
     assert "this artifact knows no such location" in rows
 
 
-def test_a_refused_request_is_shown_with_its_reason() -> None:
+def test_rejected_request_is_shown_with_its_reason() -> None:
     client = web_client()
     client.post(DELIVERY, json={"context": {"channel": "web"}, "execute": {"mboxes": [{}]}})
     rows = Tags(client.get("/recent").text).text
@@ -159,7 +159,7 @@ def test_a_refused_request_is_shown_with_its_reason() -> None:
     ],
     ids=["no JSON", "no client", "too large", "encoding", "method", "path", "artifact of another"],
 )  # fmt: skip
-def test_what_is_refused_before_a_decision_is_shown_with_its_reason(
+def test_request_rejected_before_its_decision_is_shown_with_its_reason(
     method: str, path: str, options: dict[str, Any], told: str
 ) -> None:
     client = web_client()
@@ -168,7 +168,7 @@ def test_what_is_refused_before_a_decision_is_shown_with_its_reason(
     assert " ".join(Tags(row).text.split()).partition(" ")[2] == told
 
 
-def test_what_is_refused_of_the_page_itself_is_not_shown_on_it() -> None:
+def test_rejected_requests_for_the_page_itself_are_not_shown() -> None:
     client = web_client()
     client.get("/", headers={"origin": "https://evil.example"})
     client.get("/report.json")
@@ -176,7 +176,7 @@ def test_what_is_refused_of_the_page_itself_is_not_shown_on_it() -> None:
     assert client.get("/recent").status_code == 204
 
 
-def test_notifications_that_are_lost_are_shown_as_refused() -> None:
+def test_lost_notifications_are_shown_as_rejected() -> None:
     client = web_client(BrokenLedger())
     note = {"id": "n", "type": "click", "timestamp": 1, "mbox": {"name": "hero"}}
     client.post(DELIVERY, json={"context": WEB, "notifications": [note]})
@@ -194,7 +194,7 @@ def test_notifications_are_counted_by_type_and_location() -> None:
     assert "3 × click of hero" in Tags(client.get("/").text).text
 
 
-def test_only_newer_requests_are_brought_in() -> None:
+def test_poll_returns_only_newer_requests() -> None:
     client = web_client()
     asked(client, {"name": "hero"})
     first = re.findall(r'data-number="(\d+)"', client.get("/recent").text)
@@ -206,37 +206,37 @@ def test_only_newer_requests_are_brought_in() -> None:
 
 
 @pytest.mark.parametrize("after", ["", "-1", "x", "٣", "9" * 5000], ids=repr)
-def test_a_number_that_is_none_brings_in_everything(after: str) -> None:
+def test_invalid_number_returns_all_requests(after: str) -> None:
     client = web_client()
     asked(client, {"name": "hero"})
     assert "hero" in client.get("/recent", params={"after": after}).text
 
 
-def test_the_last_fifty_are_kept() -> None:
+def test_history_has_the_last_fifty_requests() -> None:
     client = web_client()
     for _ in range(53):
         client.post(DELIVERY, json=HERO)
     assert client.get("/recent").text.count("data-number") == 50
 
 
-def test_a_large_request_is_listed_without_its_contents() -> None:
+def test_large_request_is_listed_without_its_content() -> None:
     client = web_client()
     parameters = {str(number): "x" * 1000 for number in range(40)}
     asked(client, {"name": "hero", "parameters": parameters})
-    assert "too large to be kept for an explanation" in client.get("/recent").text
+    assert "is too large to be stored" in client.get("/recent").text
 
 
-def test_replaced_rules_are_not_held_for_an_explanation() -> None:
+def test_history_does_not_keep_replaced_rules_alive() -> None:
     payload = _Payload(shop_path(), None)
     client = TestClient(edge_app(Edge(payload)))
     asked(client, {"name": "hero"})
     rules = weakref.ref(payload.registry.artifacts[0])
     payload.replace(shop_path())
     assert rules() is None
-    assert "the rules that decided it have been replaced" in client.get("/recent").text
+    assert "not explained: its rules have been replaced" in client.get("/recent").text
 
 
-def test_what_was_explained_once_outlives_the_rules() -> None:
+def test_explanation_is_kept_after_the_rules_are_replaced() -> None:
     payload = _Payload(shop_path(), None)
     client = TestClient(edge_app(Edge(payload)))
     asked(client, {"name": "hero"})
@@ -245,13 +245,13 @@ def test_what_was_explained_once_outlives_the_rules() -> None:
     assert client.get("/recent").text == before
 
 
-def test_nothing_is_explained_before_somebody_looks() -> None:
+def test_requests_are_explained_on_demand() -> None:
     recent = RequestHistory(1)
     recent.add(DeliveryResult(200), at_ms=0, size=0)
     assert recent.after()[0].row is None
 
 
-def test_a_huge_explanation_is_cut() -> None:
+def test_huge_explanation_is_truncated() -> None:
     document = shop()
     rule = document["rules"]["mboxes"]["target-global-mbox"][0]
     many = {"or": [{"==": [{"var": "mbox.a"}, str(number)]} for number in range(60)]}
@@ -265,7 +265,7 @@ def test_a_huge_explanation_is_cut() -> None:
     assert len(rows) < 100_000
 
 
-def test_rules_that_the_explanation_leaves_out_are_counted_with_those_that_are_not_shown() -> None:
+def test_omitted_and_hidden_rules_are_counted_together() -> None:
     document = shop()
     rule = document["rules"]["mboxes"]["hero"][0]
     long = {**rule, "condition": False, "meta": {**rule["meta"], "texts": ["x" * 1000] * 999}}
@@ -278,7 +278,7 @@ def test_rules_that_the_explanation_leaves_out_are_counted_with_those_that_are_n
     assert "no rules" not in rows
 
 
-def test_what_takes_long_is_left_for_another_look() -> None:
+def test_slow_explanations_are_left_to_the_next_response() -> None:
     recent = RequestHistory(1)
     recent.add(ask(HERO), at_ms=NOW_MS, size=0)
     hurried, patient = (
@@ -323,13 +323,13 @@ def test_no_parameter_adds_an_element(text: str) -> None:
     assert elements(text) == elements("b")
 
 
-def test_marks_that_turn_the_text_around_are_made_visible() -> None:
+def test_bidi_marks_are_made_visible() -> None:
     client = web_client()
     asked(client, {"name": "hero", "parameters": {"a": "abc\u202edef"}})
     assert "abc\\u202edef" in client.get("/recent").text
 
 
-def test_the_policy_lets_only_the_pages_own_style_and_script_work() -> None:
+def test_content_security_policy_allows_only_the_own_style_and_script() -> None:
     answer = web_client().get("/")
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
@@ -345,7 +345,7 @@ def test_other_sites_cannot_read_the_page(recorded: TestClient, path: str, origi
     assert recorded.get(path, headers={"origin": "http://testserver"}).status_code in (200, 204)
 
 
-def test_without_a_ledger_the_page_says_how_to_start_one() -> None:
+def test_page_without_a_ledger_shows_the_command_for_one() -> None:
     client = web_client()
     assert "targetry edge --data ledger" in client.get("/").text
     for path in ("/report.json", "/plot.svg"):
@@ -354,7 +354,7 @@ def test_without_a_ledger_the_page_says_how_to_start_one() -> None:
         assert "--data" in answer.json()["message"]
 
 
-def test_the_report_is_shown_with_its_plot(recorded: TestClient) -> None:
+def test_report_is_shown_with_its_plot(recorded: TestClient) -> None:
     pytest.importorskip("scipy")
     page = recorded.get("/").text
     assert "+400.0" in page
@@ -362,13 +362,13 @@ def test_the_report_is_shown_with_its_plot(recorded: TestClient) -> None:
     assert page.count('<svg class="interval"') == 2, "each rate is drawn beside its number"
 
 
-def test_the_report_is_given_as_json(recorded: TestClient) -> None:
+def test_report_is_served_as_json(recorded: TestClient) -> None:
     pytest.importorskip("scipy")
     (activity,) = [one for one in recorded.get("/report.json").json()["activities"] if one["id"] == "1"]
     assert [one["conversions"] for one in activity["experiences"]] == [6, 30]
 
 
-def test_the_plot_is_an_svg_that_may_run_nothing(recorded: TestClient) -> None:
+def test_plot_is_an_svg_with_a_strict_policy(recorded: TestClient) -> None:
     pytest.importorskip("matplotlib")
     answer = recorded.get("/plot.svg")
     assert answer.headers["content-type"] == "image/svg+xml"
@@ -376,7 +376,7 @@ def test_the_plot_is_an_svg_that_may_run_nothing(recorded: TestClient) -> None:
     assert b"<svg" in answer.content
 
 
-def test_an_empty_ledger_has_no_plot(tmp_path: Path) -> None:
+def test_empty_ledger_has_no_plot(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         client = TestClient(
             edge_app(Edge(_Payload(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger)))
@@ -387,7 +387,7 @@ def test_an_empty_ledger_has_no_plot(tmp_path: Path) -> None:
 
 @pytest.fixture
 def odd(tmp_path: Path) -> Iterator[tuple[Path, TestClient]]:
-    """An edge whose ledger has one visitor."""
+    """Start an edge whose ledger has one visitor."""
     pytest.importorskip("matplotlib")
     pytest.importorskip("scipy")
     with Ledger.open(tmp_path) as ledger:
@@ -447,7 +447,7 @@ def assert_readable(client: TestClient) -> None:
     json.loads(client.get("/report.json").content, parse_constant=pytest.fail)
 
 
-def test_a_ledger_that_cannot_be_read_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
+def test_unreadable_ledger_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         client = TestClient(edge_app(Edge(_Payload(shop_path(), None), report_cache=ReportCache(ledger))))
         shutil.rmtree(tmp_path)
@@ -457,7 +457,7 @@ def test_a_ledger_that_cannot_be_read_leaves_the_rest_of_the_page(tmp_path: Path
         assert client.get("/report.json").status_code == 503
 
 
-def test_a_server_with_data_shows_what_it_recorded(tmp_path: Path) -> None:
+def test_server_with_data_shows_its_report(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     server = EdgeServer.open(EdgeOptions(port=0, data=tmp_path))
     try:
@@ -468,7 +468,7 @@ def test_a_server_with_data_shows_what_it_recorded(tmp_path: Path) -> None:
         server.close()
 
 
-def test_the_example_is_a_request_that_is_answered() -> None:
+def test_example_command_is_a_valid_request() -> None:
     page = web_client().get("/").text
     example = html.unescape(re.findall(r'<code class="line">(curl [^<]+)</code>', page)[0])
     body = re.findall(r"-d '(.+)'", example)[0]
@@ -486,7 +486,7 @@ def chromium() -> str:
 
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
-    """The app on a port; its URL."""
+    """Serve the app on a port; yield its URL."""
 
     def nothing() -> None: ...
 
@@ -501,7 +501,7 @@ def served(app: ASGIApp) -> Iterator[str]:
 
 
 def before_first(path: str, do: Callable[[], None], app: ASGIApp) -> ASGIApp:
-    """The app, with something done when `path` is asked for first."""
+    """Return the app with a call of a function before the first response for `path`."""
     pending = [do]
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
@@ -512,8 +512,8 @@ def before_first(path: str, do: Callable[[], None], app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def test_a_browser_brings_in_a_request_that_comes_later(chromium: str, tmp_path: Path) -> None:
-    """The page polls by itself, and neither its own code nor a hostile artifact's breaks its policy."""
+def test_browser_adds_a_later_request(chromium: str, tmp_path: Path) -> None:
+    """Check the polling, and that no violation of the page's policy is reported."""
     app = edge_app(Edge(_Payload(evil_shop(), None)))
     asked(TestClient(app), {"name": "hero"}, id={"tntId": "early"})
     late = before_first(

@@ -13,7 +13,7 @@ pytest.importorskip("scipy")
 
 
 def reported(*counts: tuple[int, int]) -> ActivityReport:
-    """An activity with so many visitors and conversions of each experience."""
+    """Return the report of an activity, given visitors and conversions of each experience."""
     events = [
         event
         for key, (visitors, converted) in enumerate(counts)
@@ -35,14 +35,14 @@ def test_bars_share_a_scale_from_0_to_a_round_number() -> None:
     assert first.start < first.value < first.start + first.width < second.start
 
 
-def test_an_experience_without_visitors_has_no_bar() -> None:
+def test_experience_without_visitors_has_no_bar() -> None:
     drawn = rate_bars(reported((5, 1)))
     assert drawn.bars[1] is None
     assert drawn.control is None, "there is nothing to compare with it"
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=2))
-def test_no_bar_leaves_the_scale(counts: list[tuple[int, int]]) -> None:
+def test_bars_stay_within_the_scale(counts: list[tuple[int, int]]) -> None:
     activity = reported(*((max(one), min(one)) for one in counts), (1, 0))
     for bar in rate_bars(activity).bars:
         if bar is not None:
@@ -54,7 +54,7 @@ def test_no_bar_leaves_the_scale(counts: list[tuple[int, int]]) -> None:
     ("high", "end"),
     [(0.0, 100), (0.0034, 0.4), (0.1, 10), (0.11, 15), (0.21, 30), (0.26, 30), (0.51, 60), (1.0, 100)],
 )
-def test_the_scale_ends_at_the_next_round_number(high: float, end: float) -> None:
+def test_scale_ends_at_the_next_round_number(high: float, end: float) -> None:
     activity = reported((5, 1))
     rate = activity.experiences[0].rate
     assert rate is not None

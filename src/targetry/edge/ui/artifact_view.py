@@ -1,4 +1,4 @@
-"""An artifact as a page shows it: activities with their split and audiences, locations, what is remote and what cannot be used."""
+"""View of an artifact: activities with split and audiences, locations, unusable rules."""
 
 from __future__ import annotations
 
@@ -16,42 +16,46 @@ from targetry.humanize.summary import (
 )
 from targetry.ledger.event import Activity
 
-COLOURS: Final = 8
+COLORS: Final = 8
 _ACTIVITIES: Final = 100
 _EXPERIENCES: Final = 30
 _LOCATIONS: Final = 200
 
 
-class Share(msgspec.Struct, frozen=True):
-    """A piece of the bar: where it begins and how wide it is, in percent."""
+class BarSegment(msgspec.Struct, frozen=True):
+    """Segment of the bar of a split; start and width in percent."""
 
     start: float
     width: float
-    colour: int
+    color: int
     name: str
 
 
 class ExperienceView(msgspec.Struct, frozen=True):
-    """`share` is empty where no split decides. `colour` is that of the bar, None without one."""
+    """Experience. In an activity without a split `share` is empty and `color`, the bar's, None."""
 
     name: str
     share: str
-    colour: int | None
+    color: int | None
     audience: str
     where: list[str]
     properties: list[str]
 
 
 class ActivityView(msgspec.Struct, frozen=True):
+    """Activity with its experiences; `more` counts those left out."""
+
     name: str
     id: str
     kind: str
-    bar: list[Share]
+    bar: list[BarSegment]
     experiences: list[ExperienceView]
     more: int
 
 
 class ArtifactView(msgspec.Struct, frozen=True):
+    """Artifact with its activities and locations; the `more_…` fields count those left out."""
+
     name: str
     client: str
     environment: str
@@ -64,50 +68,50 @@ class ArtifactView(msgspec.Struct, frozen=True):
     quarantined: list[UnusableRuleSummary]
 
 
-def artifact_view(served: LoadedArtifact) -> ArtifactView:
-    """Goes through all rules, so it is worth keeping."""
-    told = summarize_artifact(served.rules)
+def artifact_view(artifact: LoadedArtifact) -> ArtifactView:
+    """Return the view of an artifact; the cost grows with its rules."""
+    described = summarize_artifact(artifact.rules)
     return ArtifactView(
-        name=served.name,
-        client=served.client,
-        environment=served.environment,
-        generated_at=told.generated_at or "",
-        rules=told.rules,
+        name=artifact.name,
+        client=artifact.client,
+        environment=artifact.environment,
+        generated_at=described.generated_at or "",
+        rules=described.rules,
         activities=[
-            _activity(one, served.activities.get(str(one.id))) for one in told.activities[:_ACTIVITIES]
+            _activity(one, artifact.activities.get(str(one.id))) for one in described.activities[:_ACTIVITIES]
         ],
-        more_activities=max(0, len(told.activities) - _ACTIVITIES),
-        locations=told.locations[:_LOCATIONS],
-        more_locations=max(0, len(told.locations) - _LOCATIONS),
-        quarantined=told.unusable_rules[:_LOCATIONS],
+        more_activities=max(0, len(described.activities) - _ACTIVITIES),
+        locations=described.locations[:_LOCATIONS],
+        more_locations=max(0, len(described.locations) - _LOCATIONS),
+        quarantined=described.unusable_rules[:_LOCATIONS],
     )
 
 
-def _activity(told: ActivitySummary, known: Activity | None) -> ActivityView:
+def _activity(described: ActivitySummary, known: Activity | None) -> ActivityView:
     bar = _bar(known)
-    colours = {str(one.id): place % COLOURS for place, one in enumerate(known.experiences)} if known else {}
+    colors = {str(one.id): place % COLORS for place, one in enumerate(known.experiences)} if known else {}
     return ActivityView(
-        name=told.name if told.name is not None else f"activity {told.id}",
-        id="" if told.id is None else str(told.id),
-        kind=describe_activity_type(told.type),
+        name=described.name if described.name is not None else f"activity {described.id}",
+        id="" if described.id is None else str(described.id),
+        kind=describe_activity_type(described.type),
         bar=bar,
         experiences=[
             ExperienceView(
                 name=one.name if one.name is not None else f"experience {one.id}",
                 share=f"{one.share:g} %" if bar else "",
-                colour=colours.get(str(one.id)) if bar else None,
+                color=colors.get(str(one.id)) if bar else None,
                 audience=one.audience,
                 where=[place.removeprefix("mbox ") for place in one.locations],
                 properties=one.property_tokens,
             )
-            for one in told.experiences[:_EXPERIENCES]
+            for one in described.experiences[:_EXPERIENCES]
         ],
-        more=max(0, len(told.experiences) - _EXPERIENCES),
+        more=max(0, len(described.experiences) - _EXPERIENCES),
     )
 
 
-def _bar(known: Activity | None) -> list[Share]:
-    """Empty where no split decides. Shares of more than the whole, which overlapping windows make, are made to fit."""
+def _bar(known: Activity | None) -> list[BarSegment]:
+    """Return the segments of a split, none without one; overlapping windows are scaled to 100 %."""
     if known is None:
         return []
     parts = [
@@ -119,6 +123,8 @@ def _bar(known: Activity | None) -> list[Share]:
     pieces, start = [], 0.0
     for place, one, share in parts:
         width = round(share * scale, 3)
-        pieces.append(Share(round(start, 3), width, place % COLOURS, f"{one.name or one.id}: {share:g} %"))
+        pieces.append(
+            BarSegment(round(start, 3), width, place % COLORS, f"{one.name or one.id}: {share:g} %")
+        )
         start += width
     return pieces

@@ -1,8 +1,8 @@
-"""The page at `/`, for people: what the edge decides by, what it was asked last and why it answered so, what came of it.
+"""Dashboard of an edge: its artifacts, its last requests with explanations, and its report.
 
-Rendered here from templates in `pages/`, whole without script; the script that is there only brings in new requests. Whatever an
-artifact or a request says is text: it is escaped, shortened, and the policy in the headers lets nothing else run. What takes long
-is done in a thread, and only when somebody looks.
+The page is rendered from the templates in `pages/` and complete without its script, which only adds
+new requests. Text of artifacts and requests is escaped and truncated, and the content security
+policy allows only the page's own script and style. Expensive parts run in a thread, on request.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.observability.artifact_state import ArtifactState
-from targetry.edge.ui.artifact_view import COLOURS, ArtifactView, artifact_view
+from targetry.edge.ui.artifact_view import COLORS, ArtifactView, artifact_view
 from targetry.edge.ui.rate_bars import rate_bars
-from targetry.edge.ui.report_cache import ReportCache, Shown
+from targetry.edge.ui.report_cache import CachedReport, ReportCache
 from targetry.edge.ui.request_history import HistoryEntry, RequestHistory
 from targetry.edge.ui.request_view import request_view, unexplained
 from targetry.errors import MissingExtraError
@@ -55,29 +55,33 @@ _T = TypeVar("_T")
 
 _HTML: Final = "text/html; charset=utf-8"
 _SVG: Final = "image/svg+xml"
-_NO_LEDGER: Final = "nothing is recorded; start the edge with --data DIR"
-_LATER: Final = "not explained yet, since others took long; reload the page"
+_NO_LEDGER: Final = "there is no report: events are not recorded; start the edge with --data DIR"
+_LATER: Final = "not explained yet: the time for explanations is used up; reload the page"
 _LONGEST_S: Final = 1.0  # visitors wait for the same processor
 _CANNOT: Final = (LedgerError, MissingExtraError, PlotError)
 _FOLDERS: Final = re.compile(r"""(?<![\w/.])(?:[A-Za-z]:)?[/\\](?:[^/\\\n:'"]+[/\\])+""")
 
 
 class Dashboard:
-    """The endpoints of the page. `registry` and `states` tell what is served, `view` is that of the ledger, None without one."""
+    """Endpoints of the dashboard.
+
+    `registry` and `states` return the served artifacts and the states of their files.
+    `report_cache` has the reports of the ledger, None without one.
+    """
 
     def __init__(
         self,
         registry: Callable[[], ArtifactRegistry],
         states: Callable[[], list[ArtifactState]],
-        recent: RequestHistory,
+        history: RequestHistory,
         report_cache: ReportCache | None = None,
         *,
         longest_s: float = _LONGEST_S,
     ) -> None:
-        """`longest_s`: how long one look explains what was not explained before."""
+        """Bound the time in seconds in which one response explains requests by `longest_s`."""
         self._registry = registry
         self._states = states
-        self._history = recent
+        self._history = history
         self._report_cache = report_cache
         self._longest_s = longest_s
         self._artifacts: weakref.WeakKeyDictionary[LoadedArtifact, ArtifactView] = weakref.WeakKeyDictionary()
@@ -87,22 +91,22 @@ class Dashboard:
         return self._html(await run_in_threadpool(self._page, str(request.base_url), self._history.after()))
 
     async def recent_requests(self, request: Request) -> Response:
-        """Those that came after the one that `after` names, as a piece of the page; 204 where there are none."""
+        """Return the requests with a number above `after` as HTML; 204 if there are none."""
         check_field_count(request.url.query)
-        seen = self._history.after(_number(request.query_params.get("after", "0")))
-        if not seen:
+        entries = self._history.after(_number(request.query_params.get("after", "0")))
+        if not entries:
             return Response(status_code=204, headers=self._headers)
-        return self._html(await run_in_threadpool(self._rows, seen))
+        return self._html(await run_in_threadpool(self._rows, entries))
 
     async def report(self, request: Request) -> Response:
-        """What `targetry report -o json` prints."""
-        shown = await run_in_threadpool(_told(self._report_cache_or_404().report))
+        """Return the JSON that `targetry report -o json` prints."""
+        shown = await run_in_threadpool(_or_503(self._report_cache_or_404().report))
         return Response(
             msgspec.json.encode(shown.report), headers=self._headers, media_type="application/json"
         )
 
     async def plot(self, request: Request) -> Response:
-        picture = await run_in_threadpool(_told(self._report_cache_or_404().plot))
+        picture = await run_in_threadpool(_or_503(self._report_cache_or_404().plot))
         if picture is None:
             raise RequestRejected(404, "there is nothing to plot: no activity has visitors yet")
         policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -134,46 +138,46 @@ class Dashboard:
             "cross-origin-opener-policy": "same-origin",
         }
 
-    def _page(self, url: str, seen: list[HistoryEntry]) -> str:
-        served = self._registry().artifacts
+    def _page(self, url: str, entries: list[HistoryEntry]) -> str:
+        artifacts = self._registry().artifacts
         shown, problem = self._shown_report()
         return self._templates.page(
-            artifacts=[self._artifact(one) for one in served],
+            artifacts=[self._artifact(one) for one in artifacts],
             refused=[state for state in self._states() if state.refused is not None],
-            rows=Markup(self._rows(seen)),
-            latest=seen[0].number if seen else 0,
+            rows=Markup(self._rows(entries)),
+            latest=entries[0].number if entries else 0,
             capacity=self._history.capacity,
             shown=shown,
             is_plotted=shown is not None and bool(plotted_activities(shown.report)),
             problem=problem,
-            example=_example(url, served[0]) if served and not seen else "",
+            example=_example(url, artifacts[0]) if artifacts and not entries else "",
             most_reported=MAX_ACTIVITIES,
-            colours=COLOURS,
+            colors=COLORS,
         )
 
-    def _artifact(self, served: LoadedArtifact) -> ArtifactView:
+    def _artifact(self, artifact: LoadedArtifact) -> ArtifactView:
         with self._lock:
-            shown = self._artifacts.get(served)
+            shown = self._artifacts.get(artifact)
             if shown is None:
-                shown = self._artifacts[served] = artifact_view(served)
+                shown = self._artifacts[artifact] = artifact_view(artifact)
             return shown
 
-    def _rows(self, seen: list[HistoryEntry]) -> str:
-        """Each request is explained once; the text is kept, and what it was made of let go."""
+    def _rows(self, entries: list[HistoryEntry]) -> str:
+        """Return the rows of requests; each request is explained once and its row stored."""
         with self._lock:
             until = time.monotonic() + self._longest_s
-            return "".join(self._row(one, until) for one in seen)
+            return "".join(self._row(one, until) for one in entries)
 
-    def _row(self, seen: HistoryEntry, until: float) -> str:
-        if seen.row is None:
+    def _row(self, entry: HistoryEntry, until: float) -> str:
+        if entry.row is None:
             if time.monotonic() > until:
-                return self._templates.row(one=unexplained(seen, _LATER))
-            seen.row = self._templates.row(one=request_view(seen))
-            seen.request = None
-        return seen.row
+                return self._templates.row(one=unexplained(entry, _LATER))
+            entry.row = self._templates.row(one=request_view(entry))
+            entry.request = None
+        return entry.row
 
-    def _shown_report(self) -> tuple[Shown | None, str]:
-        """The report, or why there is none."""
+    def _shown_report(self) -> tuple[CachedReport | None, str]:
+        """Return the report, or the reason why there is none."""
         if self._report_cache is None:
             return None, ""
         try:
@@ -183,14 +187,14 @@ class Dashboard:
 
 
 class _Templates:
-    """The templates, with style and script inside, and the policy that lets these two work and nothing else."""
+    """Templates with their style and script, and the content security policy that allows these."""
 
     def __init__(self) -> None:
         made = Environment(
             loader=PackageLoader("targetry.edge.ui", "pages"),
             autoescape=True,
             undefined=StrictUndefined,
-            finalize=_finalized,
+            finalize=_finalize,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -222,12 +226,12 @@ class _Templates:
 
 @cache
 def _templates() -> _Templates:
-    """Read when somebody looks for the first time: an edge in a test is up sooner without."""
+    """Load the templates at the first use, so that an edge starts faster."""
     return _Templates()
 
 
-def _finalized(value: Any) -> Any:
-    """No text is endless, and none holds what changes the text around it, such as marks of direction."""
+def _finalize(value: Any) -> Any:
+    """Truncate a text, and escape characters that change their surroundings, like bidi marks."""
     return truncate_text(value) if type(value) is str else value
 
 
@@ -243,11 +247,11 @@ def _percent(value: float, sign: str = "", places: int = 1) -> str:
     return f"{100 * value:{sign}.{places}f}"
 
 
-def _example(url: str, served: LoadedArtifact) -> str:
-    """A request for a shell."""
-    mbox = {"name": next(iter(served.rules.mboxes), "hero")}
+def _example(url: str, artifact: LoadedArtifact) -> str:
+    """Return an example request as a shell command."""
+    mbox = {"name": next(iter(artifact.rules.mboxes), "hero")}
     body = json.dumps({"context": {"channel": "web"}, "execute": {"mboxes": [mbox]}})
-    address = f"{url}rest/v1/delivery?{urlencode({'client': served.client, 'sessionId': 's1'})}"
+    address = f"{url}rest/v1/delivery?{urlencode({'client': artifact.client, 'sessionId': 's1'})}"
     return shlex.join(["curl", address, "-H", "content-type: application/json", "-d", body])
 
 
@@ -255,8 +259,8 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
-def _told(ask: Callable[[], _T]) -> Callable[[], _T]:
-    """The same, with what cannot be done told to the one who asks."""
+def _or_503(ask: Callable[[], _T]) -> Callable[[], _T]:
+    """Return the function, with its errors as a response of status 503."""
 
     def asked() -> _T:
         try:

@@ -1,4 +1,4 @@
-"""The rates of an activity as a page draws them: each a dot on its interval, all on one scale that begins at 0."""
+"""Geometry of an activity's rates on the dashboard: a dot on its interval, on one scale from 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEPS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 
 class RateBar(msgspec.Struct, frozen=True):
-    """Where the interval begins, how wide it is, and where the rate is: percent of the scale."""
+    """Start and width of an interval, and position of the rate, in percent of the scale."""
 
     start: float
     width: float
@@ -21,8 +21,11 @@ class RateBar(msgspec.Struct, frozen=True):
 
 
 class RateBars(msgspec.Struct, frozen=True):
-    """`end`: the rate at the end of the scale, in percent. `control`: the place of the first experience's rate on it. A bar
-    is None for an experience without a rate."""
+    """Bars of an activity's experiences; None for an experience without a rate.
+
+    `end` is the rate at the end of the scale in percent, `control` the position of the control's
+    rate, None if no experience is compared with it.
+    """
 
     end: float
     control: float | None
@@ -30,6 +33,7 @@ class RateBars(msgspec.Struct, frozen=True):
 
 
 def rate_bars(activity: ActivityReport) -> RateBars:
+    """Return the bars of an activity's experiences."""
     rates = [one.rate for one in activity.experiences]
     end = _round_end(max((rate.interval.high for rate in rates if rate is not None), default=0.0))
     bars = [None if rate is None else _bar(rate, end) for rate in rates]
@@ -47,7 +51,7 @@ def _bar(rate: Rate, end: float) -> RateBar:
 
 
 def _round_end(most: float) -> float:
-    """The next number that people like, never above 1."""
+    """Return the next round number, at most 1."""
     if most <= 0:
         return 1.0
     unit = 10.0 ** math.floor(math.log10(most))

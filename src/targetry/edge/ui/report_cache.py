@@ -1,7 +1,7 @@
-"""The report of a ledger and its picture, for a page that is asked for them again and again.
+"""Cache of a ledger's report and its plot, for the dashboard.
 
-Reading a ledger takes as long as it has events, so a report is kept for a few seconds, or ten times as long as it took: looking
-all the time costs at most a tenth of a processor. All of it blocks, and belongs into a thread.
+A report is valid for two seconds or ten times its own computation time, so polling costs at most a
+tenth of a processor core. All methods block; call them in a thread.
 """
 
 from __future__ import annotations
@@ -23,49 +23,60 @@ _SHORTEST_S: Final = 2.0
 _TIMES_ITS_COST: Final = 10
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """A report, and when it was made (epoch ms)."""
+class CachedReport(msgspec.Struct, frozen=True):
+    """Report with the time of its computation (epoch ms)."""
 
     report: Report
     at_ms: int
 
 
 class ReportCache:
-    """What pages show of a ledger. Its methods may be called from any thread."""
+    """Reports of one ledger. Thread-safe."""
 
     def __init__(self, ledger: Ledger, *, now: Callable[[], float] = time.time) -> None:
         self._ledger = ledger
         self._now = now
         self._lock = threading.Lock()
-        self._shown: Shown | None = None
+        self._cached: CachedReport | None = None
         self._plot: tuple[Report, bytes | None] | None = None
         self._stale_at = 0.0
 
-    def report(self) -> Shown:
-        """Raises `LedgerError`, or `MissingExtraError` where the extra `report` is not installed."""
+    def report(self) -> CachedReport:
+        """Return the report.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+            MissingExtraError: The extra `report` is not installed.
+        """
         with self._lock:
             return self._report()
 
     def plot(self) -> bytes | None:
-        """The report as an SVG; None while there is nothing to draw. Raises as `report`, and `PlotError`."""
+        """Return the plot as an SVG, None if no activity has visitors.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+            MissingExtraError: The extra `report` is not installed.
+            PlotError: The plot cannot be drawn.
+        """
         with self._lock:
             report = self._report().report
             if self._plot is None or self._plot[0] != report:
-                self._plot = report, _drawn(report)
+                self._plot = report, _draw(report)
             return self._plot[1]
 
-    def _report(self) -> Shown:
+    def _report(self) -> CachedReport:
         started = time.monotonic()
-        if self._shown is None or started >= self._stale_at:
+        if self._cached is None or started >= self._stale_at:
             with self._ledger.reader() as reader:
                 made = report_on_ledger(reader)
-            self._shown = Shown(made, int(self._now() * 1000))
+            self._cached = CachedReport(made, int(self._now() * 1000))
             took = time.monotonic() - started
             self._stale_at = started + took + max(_SHORTEST_S, took * _TIMES_ITS_COST)
-        return self._shown
+        return self._cached
 
 
-def _drawn(report: Report) -> bytes | None:
+def _draw(report: Report) -> bytes | None:
     if not plotted_activities(report):
         return None
     with tempfile.TemporaryDirectory(prefix="targetry-") as folder:

@@ -1,7 +1,8 @@
-"""The last requests that an edge answered, for the page that people look at.
+"""History of the last requests of an edge, for the dashboard.
 
-A request costs the delivery path one small object: why it was answered so is worked out when somebody looks. What is kept is
-bounded: so many requests, none of a large one's contents, and rules only as long as they are in use.
+A request costs the delivery path one small object; the dashboard computes the explanation. The
+history is bounded: it has a fixed number of requests, no content of large ones, and refers to rules
+weakly.
 """
 
 from __future__ import annotations
@@ -18,37 +19,55 @@ from targetry.edge.http.errors import RequestRejected
 from targetry.models import DeliveryRequest
 
 CAPACITY: Final = 50
-LARGEST_KEPT: Final = 32 * 1024  # bytes of a body; decoded, a request takes several times as much
+LARGEST_STORED: Final = 32 * 1024  # bytes of a body; a decoded request takes several times as much
 
-_LONGEST_REFUSAL: Final = 500
+_LONGEST_MESSAGE: Final = 500
 
 
 class HistoryEntry:
-    """One request. `number` rises; `refusal` is why it was not answered. `request` is as it was decided, None where it was
-    too large or never was one; `unread` names its fields that are not understood; `rules()` gives None once they were replaced. `row` is for whoever shows it, once made."""
+    """One request.
 
-    __slots__ = ("at_ms", "ignored_fields", "number", "refusal", "request", "row", "rules", "size", "status")
+    `request` is the decided request, None if it is too large or was rejected before the decision;
+    `rejection` is the error's message. `rules()` returns the artifact, None if it was replaced.
+    `row` is the HTML of the dashboard, once it is rendered.
+    """
+
+    __slots__ = (
+        "at_ms",
+        "ignored_fields",
+        "number",
+        "rejection",
+        "request",
+        "row",
+        "rules",
+        "size",
+        "status",
+    )
 
     def __init__(
-        self, number: int, at_ms: int, answer: DeliveryResult, size: int, refused: RequestRejected | None
+        self, number: int, at_ms: int, answer: DeliveryResult, size: int, rejected: RequestRejected | None
     ) -> None:
         self.number = number
         self.at_ms = at_ms
-        self.status = answer.status if refused is None else refused.status
+        self.status = answer.status if rejected is None else rejected.status
         self.size = size
-        self.request: DeliveryRequest | None = answer.request if size <= LARGEST_KEPT else None
+        self.request: DeliveryRequest | None = answer.request if size <= LARGEST_STORED else None
         self.rules = weakref.ref(answer.artifact) if answer.artifact is not None else _gone
-        self.refusal: str | None = None
-        if refused is not None:
-            self.refusal = refused.message[:_LONGEST_REFUSAL]
+        self.rejection: str | None = None
+        if rejected is not None:
+            self.rejection = rejected.message[:_LONGEST_MESSAGE]
         elif answer.status >= 400:
-            self.refusal = _message(answer.body)
+            self.rejection = _message(answer.body)
         self.ignored_fields = answer.ignored_fields
         self.row: str | None = None
 
 
 class RequestHistory:
-    """A ring of the last requests. Numbers begin at `first`, by which a page tells a new edge from the one that it knew."""
+    """Ring buffer of the last requests.
+
+    Numbers start at `first`, which differs between starts of an edge, so that an open page detects
+    a new edge.
+    """
 
     def __init__(self, first: int, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
@@ -56,18 +75,18 @@ class RequestHistory:
         self._ring: deque[HistoryEntry] = deque(maxlen=capacity)
 
     def add(
-        self, answer: DeliveryResult, *, at_ms: int, size: int, refused: RequestRejected | None = None
+        self, answer: DeliveryResult, *, at_ms: int, size: int, rejected: RequestRejected | None = None
     ) -> None:
-        """`size`: bytes of the request's body. `refused`: what was answered instead of the answer."""
-        self._ring.append(HistoryEntry(self._next, at_ms, answer, size, refused))
+        """Add a request with a body of `size` bytes; `rejected` was sent in place of `answer`."""
+        self._ring.append(HistoryEntry(self._next, at_ms, answer, size, rejected))
         self._next += 1
 
-    def add_refused(self, refused: RequestRejected, *, at_ms: int) -> None:
-        """One that was refused before anything was decided."""
-        self.add(DeliveryResult(refused.status), at_ms=at_ms, size=0, refused=refused)
+    def add_rejected(self, rejected: RequestRejected, *, at_ms: int) -> None:
+        """Add a request that was rejected before its decision."""
+        self.add(DeliveryResult(rejected.status), at_ms=at_ms, size=0, rejected=rejected)
 
     def after(self, number: int = 0) -> list[HistoryEntry]:
-        """Those with a higher number, the latest first."""
+        """Return the requests with a higher number, the latest first."""
         return [one for one in reversed(self._ring.copy()) if one.number > number]
 
 
@@ -76,8 +95,8 @@ def _gone() -> LoadedArtifact | None:
 
 
 def _message(body: bytes) -> str:
-    return msgspec.json.decode(body, type=_Refusal).message[:_LONGEST_REFUSAL]
+    return msgspec.json.decode(body, type=_ErrorBody).message[:_LONGEST_MESSAGE]
 
 
-class _Refusal(msgspec.Struct):
+class _ErrorBody(msgspec.Struct):
     message: str

@@ -1,6 +1,6 @@
-"""A request that was answered, as a page shows it: what was asked for, what was given and why.
+"""View of an answered request: its locations, the returned experiences, and the explanation.
 
-The explanation is that of `targetry explain`. Of a huge one only the beginning is shown: `_LINES` for a request altogether.
+The explanation is that of `targetry explain`, truncated to `_LINES` lines.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _DEEPEST: Final = 8
 _MARKS: Final = {True: "yes", False: "no", None: "none"}
 
 
-class Line(msgspec.Struct, frozen=True):
-    """A part of a condition. `mark`: `yes`, `no`, or `none` for what is neither true nor false."""
+class ConditionLine(msgspec.Struct, frozen=True):
+    """Part of a condition. `mark` is `yes`, `no`, or `none` for a value that is not boolean."""
 
     depth: int
     mark: str
@@ -48,15 +48,20 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class RuleView(msgspec.Struct, frozen=True):
+    """Rule with the reason why it matched or not, and its condition."""
+
     title: str
     experience: str
     reason: str
     is_matched: bool
-    lines: list[Line]
+    lines: list[ConditionLine]
 
 
 class LocationView(msgspec.Struct, frozen=True):
-    """`given`: the experiences whose content was given; `nothing`: in a word or two, what to say where there is none."""
+    """Location of a request.
+
+    `given` are the experiences with returned content, `nothing` the text if there are none.
+    """
 
     title: str
     mode: str
@@ -69,7 +74,11 @@ class LocationView(msgspec.Struct, frozen=True):
 
 
 class RequestView(msgspec.Struct, frozen=True):
-    """`note` is why there is no explanation, where there is none; `sent` are the notifications, by type and location."""
+    """Request with its explanation.
+
+    `note` is the reason for a missing explanation; `sent` are the notifications by type and
+    location.
+    """
 
     number: int
     at_ms: int
@@ -83,67 +92,69 @@ class RequestView(msgspec.Struct, frozen=True):
     note: str
 
 
-def request_view(seen: HistoryEntry) -> RequestView:
-    """Explain a request; may take as long as some decisions."""
-    served, request = seen.rules(), seen.request
-    if request is None or served is None:
-        return unexplained(seen, _why_unexplained(seen))
-    rules = rules_for(served, request)
+def request_view(entry: HistoryEntry) -> RequestView:
+    """Return the view of a request with its explanation, which costs as much as some decisions."""
+    artifact, request = entry.rules(), entry.request
+    if request is None or artifact is None:
+        return unexplained(entry, _why_unexplained(entry))
+    rules = rules_for(artifact, request)
     explanation = explain(
         rules,
         request,
-        client_code=served.client,
-        now_ms=seen.at_ms,
+        client_code=artifact.client,
+        now_ms=entry.at_ms,
         budget=ExplainBudget(time.thread_time, seconds=_EXPLAIN_SECONDS, nodes=_EXPLAIN_NODES),
     )
-    budget = _Budget(_LINES)
+    budget = _LineBudget(_LINES)
     return RequestView(
-        number=seen.number,
-        at_ms=seen.at_ms,
-        status=seen.status,
+        number=entry.number,
+        at_ms=entry.at_ms,
+        status=entry.status,
         visitor=explanation.visitor,
         client=explanation.client_code,
         facts=[
             *describe_facts(explanation),
             *(["QA mode: not recorded"] if request.qa_mode is not None else []),
         ],
-        sent=_sent(request),
+        sent=_notifications_of(request),
         locations=[_location(one, rules, budget) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
-        note=_note_of(seen),
+        note=_note_of(entry),
     )
 
 
-def unexplained(seen: HistoryEntry, note: str) -> RequestView:
-    """What is known without a decision."""
-    request = seen.request
-    visitor, sent = ("", []) if request is None else (bucketing_id(request.id), _sent(request))
-    notes = [one for one in (note, _unread(seen)) if one]
-    return RequestView(seen.number, seen.at_ms, seen.status, visitor, "", [], sent, [], 0, "; ".join(notes))
+def unexplained(entry: HistoryEntry, note: str) -> RequestView:
+    """Return the view of a request without an explanation; `note` is the reason."""
+    request = entry.request
+    visitor, sent = ("", []) if request is None else (bucketing_id(request.id), _notifications_of(request))
+    notes = [one for one in (note, _ignored(entry)) if one]
+    return RequestView(
+        entry.number, entry.at_ms, entry.status, visitor, "", [], sent, [], 0, "; ".join(notes)
+    )
 
 
-def _note_of(seen: HistoryEntry) -> str:
-    return seen.refusal or _unread(seen)
+def _note_of(entry: HistoryEntry) -> str:
+    return entry.rejection or _ignored(entry)
 
 
-def _unread(seen: HistoryEntry) -> str:
+def _ignored(entry: HistoryEntry) -> str:
     return (
-        f"left out, as the form is not understood: {', '.join(seen.ignored_fields)}"
-        if seen.ignored_fields
+        f"left out, as the form is not understood: {', '.join(entry.ignored_fields)}"
+        if entry.ignored_fields
         else ""
     )
 
 
-def _why_unexplained(seen: HistoryEntry) -> str:
-    if seen.refusal is not None:
-        return seen.refusal
-    if seen.request is None:
-        return f"its body of {seen.size:,} bytes is too large to be kept for an explanation"
-    return "the rules that decided it have been replaced"
+def _why_unexplained(entry: HistoryEntry) -> str:
+    if entry.rejection is not None:
+        return entry.rejection
+    if entry.request is None:
+        return f"not explained: its body of {entry.size:,} bytes is too large to be stored"
+    return "not explained: its rules have been replaced"
 
 
-class _Budget:
-    """How many lines may still be shown."""
+class _LineBudget:
+    """Number of lines that the view has left."""
 
     def __init__(self, lines: int) -> None:
         self.left = lines
@@ -154,19 +165,19 @@ class _Budget:
         return taken
 
 
-def _sent(request: DeliveryRequest) -> list[str]:
-    """`3 × click of hero`"""
-    counted = Counter(_told_of(one) for one in request.notifications or ())
+def _notifications_of(request: DeliveryRequest) -> list[str]:
+    """Return texts like `3 × click of hero`."""
+    counted = Counter(_describe(one) for one in request.notifications or ())
     return [f"{count} × {what}" if count > 1 else what for what, count in counted.most_common(_LOCATIONS)]
 
 
-def _told_of(notification: Notification) -> str:
+def _describe(notification: Notification) -> str:
     place = notification.mbox or notification.view
     name = place.name if place is not None else None
     return f"{notification.type} of {name}" if name else str(notification.type)
 
 
-def _location(location: LocationExplanation, rules: RuleSet, budget: _Budget) -> LocationView:
+def _location(location: LocationExplanation, rules: RuleSet, budget: _LineBudget) -> LocationView:
     met = [rule for rule in location.rules if rule.verdict is not Verdict.NOT_REACHED]
     shown = met[: budget.take(min(_RULES, len(met)))]
     return LocationView(
@@ -202,7 +213,7 @@ def _note(location: LocationExplanation, rules: RuleSet) -> str:
 
 
 def _is_remote(location: LocationExplanation, rules: RuleSet) -> bool:
-    """Whether it is known to be decided elsewhere; one that nobody knows counts as remote, too."""
+    """Return whether the artifact lists a location as remote; an unknown location is remote too."""
     known = rules.remote_views if location.type == "view" else rules.remote_mboxes
     return bool(known) if location.name is None else location.name in known
 
@@ -213,7 +224,7 @@ def _more(unshown: int, unreached: int) -> str:
     return "; ".join(parts)
 
 
-def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _Budget) -> RuleView:
+def _rule(rule: RuleExplanation, location: LocationExplanation, budget: _LineBudget) -> RuleView:
     where = f"{rule.location} " if location.name is None else ""
     return RuleView(
         title=f"{where}rule {rule.position}",
@@ -228,14 +239,16 @@ def _experience(meta: dict[str, Any]) -> str:
     return describe_experience(meta) or "without a name"
 
 
-def _lines(condition: ConditionNode | None, budget: _Budget) -> list[Line]:
+def _lines(condition: ConditionNode | None, budget: _LineBudget) -> list[ConditionLine]:
     allowed = budget.take(_LINES_OF_A_RULE)
-    lines: list[Line] = []
+    lines: list[ConditionLine] = []
     for part in condition_lines(condition):
         if len(lines) == allowed:
-            lines.append(Line(0, "none", "…", ""))
+            lines.append(ConditionLine(0, "none", "…", ""))
             break
-        lines.append(Line(min(part.depth, _DEEPEST), _MARKS[part.holds], part.text, part.error or part.value))
+        lines.append(
+            ConditionLine(min(part.depth, _DEEPEST), _MARKS[part.holds], part.text, part.error or part.value)
+        )
     budget.left += max(0, allowed - len(lines))
     return lines
 
