@@ -45,7 +45,6 @@ ROOMS_NOT_CLEAN: set[str] = {
     "src/targetry/flags",
     "src/targetry/http",
     "src/targetry/models",
-    "src/targetry/notifications",
     "src/targetry/testing",
     "tests/_client",
     "tests/_runtime",

@@ -32,7 +32,6 @@ ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
     "src/targetry/edge/http",
     "src/targetry/edge/server.py",
     "src/targetry/models",
-    "src/targetry/notifications",
     "tests/_client",
     "tests/_runtime",
     "tests/artifacts",

@@ -944,7 +944,7 @@ def test_without_a_disk_it_goes_on_in_memory_and_says_so_once(
     make.told.wait_for("notification_spool_failed")
     assert make.told.names == ["notification_spool_failed"]
     [line] = make.lines.errors
-    assert line.startswith("Going on without the spool of notifications")
+    assert line.startswith("the notification spool is not used")
 
 
 def test_without_a_disk_what_is_pending_at_the_end_is_dropped(make: Kit, tmp_path: Path) -> None:

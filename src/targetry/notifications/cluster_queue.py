@@ -10,9 +10,9 @@ from targetry.notifications.queue_entry import QueueEntry
 class ClusterQueue:
     """Queue entries of one cluster; the cluster None is the client's own host.
 
-    `ready` entries have not been tried, `failed` ones wait for a retry, `calls` are under way. `held`
-    and `size` count the entries in memory and their bytes, in whichever of the three they are. With
-    a spool, rows after `cursor` are only on disk: `on_disk` entries.
+    `ready` entries have not been tried, `failed` ones wait for a retry, `calls` are under way.
+    `held` and `size` count the entries in memory and their bytes, in whichever of the three they
+    are. With a spool, rows after `cursor` are only on disk: `on_disk` entries.
     """
 
     __slots__ = (

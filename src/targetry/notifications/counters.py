@@ -1,7 +1,7 @@
-"""The books of the notifier: accepted = sent + pending + dropped, at every moment.
+"""Counters of notifications: accepted = sent + pending + dropped, at every moment.
 
-The state of the books is one immutable value that is replaced in one assignment, so whoever reads it, from
-whatever thread or signal handler, reads a whole one. Writing is for the holder of the queue's lock.
+The state is one immutable value that is replaced in one assignment, so that every thread and signal
+handler reads a consistent one. Only the holder of the queue's lock replaces it.
 """
 
 from __future__ import annotations
@@ -22,23 +22,30 @@ Reason = Literal[
     "spool_foreign",
 ]
 
-QUEUE_FULL: Final = "queue_full"  # count or bytes are at their limit: the newest of the longest queue
-REJECTED: Final = "rejected"  # the API said no, and would say it again
-EXPIRED: Final = "expired"  # too old, or failed too often while others got through
-UNPROCESSED: Final = "unprocessed"  # the call was answered, but time and again without these ids
-INVALID: Final = "invalid"  # cannot be written as JSON
-CLOSED: Final = "closed"  # offered after `close`, or still pending when its time was over
-SPOOL_LOST: Final = "spool_lost"  # was on disk, and can no longer be read
-SPOOL_FOREIGN: Final = "spool_foreign"  # was on disk, for an address that this client does not have
+QUEUE_FULL: Final = "queue_full"  # the limit in count or bytes is reached
+REJECTED: Final = "rejected"  # the API refuses the request
+EXPIRED: Final = "expired"  # too old, or failed too often while others succeeded
+UNPROCESSED: Final = "unprocessed"  # accepted, but no response lists these ids
+INVALID: Final = "invalid"  # not serializable
+CLOSED: Final = "closed"  # submitted after `close`, or pending when its time was over
+SPOOL_LOST: Final = "spool_lost"  # unreadable on disk
+SPOOL_FOREIGN: Final = "spool_foreign"  # on disk for another client account
 
 
 class NotifierStats(msgspec.Struct, frozen=True):
     """Counts of notifications since the start of this process.
 
-    `accepted`: all that were ever taken into the books, refused ones and `recovered` ones (left on disk by an earlier
-    process) among them. It always equals `sent + pending + sum(dropped.values())`. `dropped` is by reason, see
-    `counters`. `retries` counts calls that repeated an earlier one. Deliveries that hold telemetry only count 0
-    notifications: `telemetry_dropped` is the number of those that were lost.
+    Attributes:
+        accepted: All that were counted, including refused ones and recovered ones. It always equals
+            `sent + pending + sum(dropped.values())`.
+        sent: Notifications that the Delivery API accepted.
+        pending: Notifications in memory, on disk or under way.
+        dropped: Notifications that were not sent, by reason, as in the event `notification_failed`.
+        recovered: Notifications that an earlier process left on disk.
+        retries: Calls that repeat an earlier one.
+        telemetry_dropped: Requests with telemetry only, which have 0 notifications, that were
+            dropped.
+        last_error: The last error, in one line.
     """
 
     accepted: int = 0
@@ -52,7 +59,10 @@ class NotifierStats(msgspec.Struct, frozen=True):
 
 
 class DeliveryCounters:
-    """Every method is one transition that keeps the sum. `n` is a number of notifications; 0 means telemetry only."""
+    """Transitions of the counters, each of which keeps the sum.
+
+    `n` is the number of notifications of a delivery, 0 for telemetry only.
+    """
 
     __slots__ = ("state",)
 
@@ -60,6 +70,7 @@ class DeliveryCounters:
         self.state = NotifierStats()
 
     def accept(self, n: int) -> None:
+        """Count a delivery as pending."""
         s = self.state
         self.state = NotifierStats(
             s.accepted + n,
@@ -73,7 +84,7 @@ class DeliveryCounters:
         )
 
     def refuse(self, reason: Reason, n: int) -> None:
-        """Accepted and dropped at once."""
+        """Count a delivery as accepted and dropped."""
         s = self.state
         self.state = NotifierStats(
             s.accepted + n,
@@ -87,7 +98,7 @@ class DeliveryCounters:
         )
 
     def refuse_all(self, reason: Reason, n: int, telemetry: int) -> None:
-        """Accept and drop `n` notifications of several deliveries, and `telemetry` deliveries without any."""
+        """Count several deliveries as accepted and dropped at once."""
         s = self.state
         self._replace(
             accepted=s.accepted + n,
@@ -96,15 +107,17 @@ class DeliveryCounters:
         )
 
     def recover(self, n: int) -> None:
-        """Pending since an earlier process."""
+        """Count notifications of an earlier process as pending."""
         s = self.state
         self._replace(accepted=s.accepted + n, pending=s.pending + n, recovered=s.recovered + n)
 
     def send(self, n: int) -> None:
+        """Count pending notifications as sent."""
         s = self.state
         self._replace(sent=s.sent + n, pending=s.pending - n)
 
     def drop(self, reason: Reason, n: int, error: str | None = None) -> None:
+        """Count pending notifications as dropped."""
         s = self.state
         self._replace(
             pending=s.pending - n,
@@ -114,10 +127,11 @@ class DeliveryCounters:
         )
 
     def retry(self) -> None:
+        """Count a call that repeats an earlier one."""
         self._replace(retries=self.state.retries + 1)
 
     def fail(self, error: str) -> None:
-        """A call failed that will be repeated: nothing moves."""
+        """Record the error of a call that will be repeated."""
         self._replace(last_error=error)
 
     def _replace(self, **changes: object) -> None:
@@ -127,9 +141,12 @@ class DeliveryCounters:
 def with_uncounted(
     state: NotifierStats, pending: int, refused: Iterable[tuple[Reason, int, int]]
 ) -> NotifierStats:
-    """Return a copy of `state` with what is not in it yet.
+    """Return a copy of `state` with deliveries that are not counted in it yet.
 
-    That is `pending` notifications, and `refused` ones: reason, notifications, and deliveries of telemetry.
+    Args:
+        state: The counters.
+        pending: Pending notifications.
+        refused: Dropped ones: reason, notifications, and deliveries with telemetry only.
     """
     dropped, telemetry = dict(state.dropped), state.telemetry_dropped
     accepted = state.accepted + pending
@@ -147,5 +164,5 @@ def with_uncounted(
 
 
 def _added(dropped: dict[str, int], reason: Reason, n: int) -> dict[str, int]:
-    # A new dict each time: the old one is part of a value that someone may be reading.
+    # The old dict is part of a value that another thread may be reading.
     return {**dropped, reason: dropped.get(reason, 0) + n} if n else dropped

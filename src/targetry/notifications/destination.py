@@ -15,7 +15,7 @@ _MAX_DESTINATIONS = 64
 
 
 class Destination:
-    """Retry state of one host, number of calls under way, and number of deliveries that succeeded."""
+    """Retry state of one host, with the numbers of calls under way and of successes."""
 
     __slots__ = ("calls", "retry_state", "successes")
 

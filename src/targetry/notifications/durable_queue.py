@@ -111,7 +111,7 @@ class DurableQueue(NotificationQueue):
             self._count_refused(SPOOL_FOREIGN, notifications, 0)
 
     def take_arrivals(self) -> tuple[Sequence[QueueEntry], Sequence[int]]:
-        """Return deliveries to write, and rows to delete: call `rows_removed` once they are deleted."""
+        """Return deliveries to write, and rows to delete and then to pass to `rows_removed`."""
         with self._holding:
             self._being_written = tuple(self._arrivals)
             self._arrivals.clear()
@@ -186,9 +186,9 @@ class DurableQueue(NotificationQueue):
     def add_page(self, page: PageRequest, entries: Sequence[QueueEntry]) -> None:
         """Take the rows of a page into memory, in their order.
 
-        The lock was free while the file was read. If entries were unloaded meanwhile, the cursor has
-        moved back, and the page does not contain the next rows: it is discarded, and `next_page`
-        requests them again. Rows that are settled and not yet deleted are skipped.
+        The lock was free while the file was read. If entries were unloaded meanwhile, the cursor
+        has moved back, and the page does not contain the next rows: it is discarded, and
+        `next_page` requests them again. Rows that are settled and not yet deleted are skipped.
         """
         with self._holding:
             queue = self._queues[page.cluster]

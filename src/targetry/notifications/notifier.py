@@ -1,10 +1,10 @@
 """Background delivery of notifications: impressions of on-device decisions, and telemetry.
 
-`Notifier.submit` runs on the path of a decision, so it only appends to a queue. Threads, which start
-when there is work and end when there has been none for a while, send the queue to the Delivery API
-at a pace that suits the host. If one call after the other is too slow for the distance, several are
-under way. Each delivery stays one call: the API refuses a whole call for one wrong token, so calls
-are not merged.
+`Notifier.submit` runs on the path of a decision, so it only appends to a queue. Threads, which
+start when there is work and end when there has been none for a while, send the queue to the
+Delivery API at a pace that suits the host. If one call after the other is too slow for the
+distance, several are under way. Each delivery stays one call: the API refuses a whole call for one
+wrong token, so calls are not merged.
 
 Guarantees:
 
@@ -88,8 +88,8 @@ class Notifier:
         max_in_flight: Calls under way at a time.
         policy: Retry policy of each host.
         idle_s: Seconds without work after which a thread ends.
-        spool_path: Folder for pending deliveries, which several processes may share. Deliveries that
-            dead processes have left there are sent too.
+        spool_path: Folder for pending deliveries, which several processes may share. Deliveries
+            that dead processes have left there are sent too.
         spool_bytes: Bytes of the requests of one process in the spool.
         clock: Monotonic time in seconds.
         now: Time since the epoch in seconds.

@@ -12,7 +12,8 @@ and finally sent or dropped.
 
 The limit in bytes is one of encoded requests. The path of a decision encodes nothing, so a new
 entry counts for the mean of those that were encoded. A sender without other work encodes waiting
-entries, which then count for their own size; if that is more than the limit, the newest are dropped.
+entries, which then count for their own size; if that is more than the limit, the newest are
+dropped.
 
 If the queue is full, the longest cluster queue gives way: one whose host fails, else any. Its
 newest entry is dropped as `queue_full`, which may be the one that is submitted.
@@ -102,7 +103,8 @@ class NotificationQueue:
         self._lock = Lock()
         self._holding = _Holding(self)
         self._handed_over: deque[NotificationSource] = deque()
-        # Not in the counters yet: notifications, and deliveries of telemetry, once per thread at most.
+        # Not in the counters yet: notifications, and deliveries of telemetry, once per thread at
+        # most.
         self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {
             QUEUE_FULL: deque(),
             CLOSED: deque(),
@@ -161,7 +163,7 @@ class NotificationQueue:
         return True  # the next holder of the lock decides whether it really is accepted
 
     def _submit_waiting(self, source: NotificationSource) -> bool:
-        """Wait for the lock; in a signal handler that interrupted its holder, the wait times out."""
+        """Wait for the lock; in a signal handler that interrupted its holder, that times out."""
         if not self._lock.acquire(timeout=_MAX_SUBMIT_WAIT_S):
             return self._refuse_unlocked(source)
         try:
@@ -172,7 +174,7 @@ class NotificationQueue:
         return accepted
 
     def _refuse_unlocked(self, source: NotificationSource) -> bool:
-        """Count a delivery as dropped without the lock; each step is atomic, so no count is lost."""
+        """Count a delivery as dropped without the lock; each step is atomic."""
         sums = self._refused_unlocked[CLOSED if self.closed else QUEUE_FULL]
         count = source.count
         try:
@@ -337,7 +339,7 @@ class NotificationQueue:
     # Size
 
     def encode_waiting(self, build_request: BuildRequest) -> bool:
-        """Encode some waiting entries, so that they count for their size; return whether there were.
+        """Encode some waiting entries to know their size; return whether there were any.
 
         The lock is held for one entry at a time, and no sender can take an entry meanwhile.
         """
@@ -406,7 +408,8 @@ class NotificationQueue:
 
     def _next(self, queue: ClusterQueue, destination: Destination, now: float) -> Dequeued:
         retry_state = destination.retry_state
-        # To a suspect host, a new entry is the better probe: others may have failed by their content.
+        # To a suspect host, a new entry is the better probe: others may have failed by their
+        # content.
         new_first = queue.ready and retry_state.is_suspect
         wait = retry_state.wait_for_retry(now) if queue.failed and not new_first else math.inf
         if wait == 0.0:
@@ -436,7 +439,7 @@ class NotificationQueue:
             self._all_busy = False
 
     def is_behind(self, now: float, patience_s: float) -> bool:
-        """Return whether an entry that could be sent has been waiting for longer than `patience_s`."""
+        """Return whether an entry that could be sent has waited for longer than `patience_s`."""
         with self._holding:
             return any(self._is_queue_behind(queue, now, patience_s) for queue in self._queues.values())
 
@@ -477,7 +480,7 @@ class NotificationQueue:
         return destination
 
     def mark_failed(self, entry: QueueEntry, error: str) -> bool:
-        """Put an entry back to be retried; return False if it has failed too often to be retried."""
+        """Put an entry back to be retried; return False if it has failed too often."""
         with self._holding:
             if entry.settled:
                 return True
@@ -581,7 +584,7 @@ class NotificationQueue:
     # Threads, and the end
 
     def stop_if_idle(self, workers: set[object], token: object) -> bool:
-        """Remove a thread's token from `workers` unless there is work; return whether it was removed."""
+        """Remove a thread's token from `workers` unless there is work; return whether it was."""
         with self._holding:
             if not self.ended and (self.size or self._handed_over or self._refused):
                 return False
@@ -660,7 +663,7 @@ class NotificationQueue:
         self._close_entries((entry,))
 
     def _close_entries(self, entries: Sequence[QueueEntry]) -> None:
-        """Drop entries as `closed`: perhaps thousands, while the process ends and threads are busy."""
+        """Drop entries as `closed`: perhaps thousands, while other threads are busy."""
         closed = [entry for entry in entries if self._settle(entry)]
         counted = [entry for entry in closed if entry.count]
         for _ in range(len(closed) - len(counted)):
@@ -678,7 +681,7 @@ class NotificationQueue:
 
 
 class _Holding:
-    """Context in which the queue's lock is held; at its end, handed over deliveries are enqueued."""
+    """Context that holds the queue's lock, and enqueues handed over deliveries at its end."""
 
     __slots__ = ("_queue",)
 

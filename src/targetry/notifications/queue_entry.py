@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class NotificationSource(Protocol):
     """Data of one call of the Delivery API, before its request is built.
 
-    `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 for telemetry
-    only. A thread of the notifier calls `build_request` once; the request belongs to the notifier.
+    `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 for
+    telemetry only. A thread of the notifier calls `build_request` once; the request belongs to the
+    notifier.
     """
 
     @property

@@ -11,14 +11,14 @@ from targetry.notifications.queue_entry import NotificationSource
 
 
 class RequestBuilder:
-    """Builds the request of a source; one that reports impressions also carries the waiting telemetry."""
+    """Builder of requests; one that reports impressions also gets the waiting telemetry."""
 
     def __init__(self, telemetry: TelemetryStore, new_id: Callable[[], str] = new_id) -> None:
         self._telemetry = telemetry
         self._new_id = new_id
 
     def build(self, source: NotificationSource) -> DeliveryRequest:
-        """Return a new request; to be called once for each source, since it takes telemetry out of the store."""
+        """Return the request of a source; a second call would not contain the same telemetry."""
         request = source.build_request(self._new_id)
         if source.count:
             self._telemetry.attach(request)

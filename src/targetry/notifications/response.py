@@ -1,4 +1,4 @@
-"""What the Delivery API's answer to a call with notifications means for them (spec/delivery.md §8, §9)."""
+"""Meaning of the Delivery API's response to a request with notifications."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import msgspec
 
 from targetry.http.protocol import HttpResponse
 
-# Safe to repeat although it is a POST: the ids stay the same, and the API counts an impression id once. 500 is
-# among them since it is what a failing service answers; a delivery that causes it is given up by its isolated_failures.
+# Repeating the POST is safe: the ids stay the same, and the API counts an impression id once. 500
+# is one of them since a failing service returns it; a delivery that causes it is dropped in the
+# end, because it fails while others succeed.
 _PASSING_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
 _DENYING_STATUSES: Final = frozenset({401, 403, 404})
 
 
 class ResponseMeaning(enum.Enum):
+    """Outcome of a call."""
+
     SENT = enum.auto()
-    RETRY = enum.auto()  # may be different in a moment
-    REJECTED = enum.auto()  # this call is wrong, and would be so again
-    DENIED = enum.auto()  # wrong too, and probably every other is
+    RETRY = enum.auto()  # a repetition may succeed
+    REJECTED = enum.auto()  # the request is wrong, and so would be its repetition
+    DENIED = enum.auto()  # the configuration is wrong, for all requests
 
 
 class _Id(msgspec.Struct):
@@ -34,17 +37,18 @@ class _WithIds(msgspec.Struct):
 _decode = msgspec.json.Decoder(_WithIds).decode
 
 
-def classify_response(answer: HttpResponse) -> ResponseMeaning:
-    status = answer.status
+def classify_response(response: HttpResponse) -> ResponseMeaning:
+    """Return what a response means for the notifications of its request."""
+    status = response.status
     if 200 <= status < 300:
-        return ResponseMeaning.SENT if _is_readable(answer.body) else ResponseMeaning.RETRY
+        return ResponseMeaning.SENT if _is_readable(response.body) else ResponseMeaning.RETRY
     if status in _PASSING_STATUSES:
         return ResponseMeaning.RETRY
     return ResponseMeaning.DENIED if status in _DENYING_STATUSES else ResponseMeaning.REJECTED
 
 
 def notification_ids(body: bytes) -> list[str]:
-    """The ids in a request or a readable answer; none in what cannot be read."""
+    """Return the ids of the notifications in a body, none if it is unreadable."""
     try:
         found = _decode(body).notifications or ()
     except msgspec.DecodeError:
@@ -52,26 +56,26 @@ def notification_ids(body: bytes) -> list[str]:
     return [one.id for one in found if one.id is not None]
 
 
-def unprocessed_ids(body: bytes, answer: HttpResponse) -> list[str]:
-    """Ids of notifications in the request `body` that the answer does not list as processed.
+def unprocessed_ids(body: bytes, response: HttpResponse) -> list[str]:
+    """Return the ids of notifications in the request `body` that the response does not list.
 
-    An answer without any list says nothing about them, and they are taken as processed.
+    A response without any list says nothing about them, and they count as processed.
     """
-    if not answer.body or _decode(answer.body).notifications is None:
+    if not response.body or _decode(response.body).notifications is None:
         return []
-    processed = set(notification_ids(answer.body))
+    processed = set(notification_ids(response.body))
     return [one for one in notification_ids(body) if one not in processed]
 
 
 def keep_notifications(body: bytes, ids: Collection[str]) -> bytes:
-    """The request with those of its notifications only."""
+    """Return the request without notifications whose id is not in `ids`."""
     request: dict[str, Any] = msgspec.json.decode(body)
     request["notifications"] = [one for one in request["notifications"] if one.get("id") in ids]
     return msgspec.json.encode(request)
 
 
 def _is_readable(body: bytes) -> bool:
-    """Nothing, or what the API could have said: not the page of some proxy on the way."""
+    """Return whether a body is empty or from the Delivery API, and not the page of some proxy."""
     if not body:
         return True
     try:

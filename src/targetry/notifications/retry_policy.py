@@ -1,12 +1,13 @@
-"""When the next call to the Delivery API may be made. Pure: the caller brings time and random numbers.
+"""Retry policy and retry state of a host. Pure: the caller brings time and random numbers.
 
-A call that fails waits before it is repeated: exponential, full jitter, capped. One failure says nothing of the others, so they
-go on; but after a few in a row the endpoint is in doubt, and then the wait is everybody's and one call at a time goes out to
-see. `Retry-After` is everybody's too, obeyed up to a cap. After 401, 403 and 404, which say that the configuration is wrong and not this one call, waits are minutes,
-doubling to an hour, never for ever.
+A failed call waits before it is repeated: exponential backoff with full jitter and a maximum. One
+failure says nothing of other calls, which continue. After a few failures in a row the host is
+suspect: then all calls wait, and one at a time probes the host. `Retry-After` holds for all calls,
+up to a maximum. After 401, 403 and 404, which mean a wrong configuration and not one wrong call,
+the waits are minutes and double up to an hour.
 
-Retries are also paid for. There are ten tokens; a retry takes one, a success gives a tenth back, and so does each
-tenth of a second: with few calls there would never be enough successes to pay for a retry that is due.
+Retries are paid from a budget of ten tokens. A success brings a tenth of a token back, and so does
+each tenth of a second: with few calls, successes would never pay for a retry that is due.
 """
 
 from __future__ import annotations
@@ -22,8 +23,22 @@ _RETRY_AFTER_JITTER = 0.1
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds. `suspect_after` failures in a row put the endpoint in doubt. A delivery is given up once it is older than `max_age_s`, or has failed `max_isolated_failures` times with
-    another one getting through since its failure before: an outage is nobody's fault and isolated_failures nobody twice."""
+    """Retry policy of a host. Times are in seconds.
+
+    Attributes:
+        suspect_after: Failures in a row after which the host is suspect.
+        first_wait_s: Bound of the wait after the first failure.
+        longest_wait_s: Bound of the wait after many failures.
+        longest_retry_after_s: Longest `Retry-After` that is obeyed.
+        first_denied_wait_s: Wait after the first 401, 403 or 404.
+        longest_denied_wait_s: Wait after many of them.
+        budget: Retries without a success.
+        budget_per_success: Retries that a success adds.
+        budget_per_s: Retries that a second adds.
+        max_age_s: Age at which a delivery is dropped as `expired`.
+        max_isolated_failures: Failures after which a delivery is dropped. A failure counts only if
+            another delivery has succeeded since the one before, so that an outage counts once.
+    """
 
     suspect_after: int = 3
     first_wait_s: float = 0.5
@@ -39,7 +54,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryState:
-    """Not thread-safe: it is used under the queue's lock. All times are of one monotonic clock."""
+    """Retry state of a host. Not thread-safe: the queue's lock is held. All times are monotonic."""
 
     def __init__(self, policy: RetryPolicy, random: Callable[[], float]) -> None:
         self.policy = policy
@@ -48,7 +63,7 @@ class RetryState:
         self._denials = 0
         self._resume_at = float("-inf")
         self._repeat_at = float("-inf")
-        # the wait was asked for by the server, or is for its answer to a wrong configuration
+        # A server asked for the wait, or it follows a 401, 403 or 404.
         self._is_asked = False
         self._failed_at = float("-inf")
         self._budget = TokenBucket(
@@ -57,32 +72,33 @@ class RetryState:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the last news of the endpoint is bad enough to be of more than one call."""
+        """Whether the last failures concern the host and not one call."""
         return self._failures >= self.policy.suspect_after or bool(self._denials)
 
     def wait(self, now: float) -> float:
-        """Seconds until any call may be made."""
+        """Return the seconds until any call is allowed."""
         return max(0.0, self._resume_at - now)
 
     def wait_for_retry(self, now: float) -> float:
-        """Seconds until a failed call may be repeated and the budget pays for it, if nothing succeeds meanwhile."""
+        """Return the seconds until a retry is allowed and paid for, if nothing succeeds before."""
         return max(self._budget.wait_s(now), self._repeat_at - now)
 
     def spend_retry(self, now: float) -> None:
+        """Take the token for a retry from the budget."""
         self._budget.refill(now)
         self._budget.spend()
 
     def succeeded(self, started: float) -> None:
-        """A call that began at `started` went through."""
+        """Record the success of a call that began at `started`."""
         self._budget.earn()
         if started < self._failed_at:
-            return  # older than the bad news
+            return  # the failure is newer
         self._failures = self._denials = 0
         self._resume_at = float("-inf")
 
     def failed(self, started: float, now: float, retry_after_s: float | None = None) -> None:
-        """It failed, in a way that a repetition may not. `retry_after_s`: seconds that the server asked for."""
-        if started >= self._failed_at:  # else it is the same outage, met by several calls at once
+        """Record a failure that may pass; `retry_after_s` is the wait that the server asks for."""
+        if started >= self._failed_at:  # else several calls fail in one outage
             policy = self.policy
             bound = exponential_s(policy.first_wait_s, policy.longest_wait_s, self._failures)
             wait = full_jitter_s(bound, self._random())
@@ -96,7 +112,7 @@ class RetryState:
             self._pause(now, lengthened_s(asked, _RETRY_AFTER_JITTER, self._random()), is_asked=True)
 
     def denied(self, started: float, now: float) -> None:
-        """The API does not know us, or not there."""
+        """Record a 401, 403 or 404."""
         if started < self._failed_at:
             return
         policy = self.policy
@@ -105,7 +121,7 @@ class RetryState:
         self._pause(now, shortened_s(bound, _DENIED_JITTER, self._random()), is_asked=True)
 
     def skip_backoff(self) -> None:
-        """Wait no more, unless it was the server that asked for it."""
+        """End the wait unless a server asked for it."""
         if not self._is_asked:
             self._resume_at = self._repeat_at = float("-inf")
 

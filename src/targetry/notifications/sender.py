@@ -278,7 +278,7 @@ def _line(error: Exception) -> str:
 
 
 def _request(entry: QueueEntry) -> Any:
-    """Return the `DeliveryRequest` of an entry; an encoded one is decoded when a handler reads it."""
+    """Return the `DeliveryRequest` of an entry, decoded when a handler reads it."""
     if entry.request is not None:
         return entry.request
     body = entry.body or b""

@@ -1,22 +1,24 @@
-"""Deliveries on disk, so that they outlive the process: a folder with one SQLite file for each process.
+"""Spool of notifications: a folder with one SQLite file per process, which outlives the process.
 
-A file of its own, because SQLite must not be carried over a fork: a child that opens the file its parent has open believes
-that it holds the parent's locks. Whose a file is, says a lock beside it (`lock`), which also tells when
-its owner is dead: then the next process that opens the folder takes over what is in it. So nothing is sent by two
-processes, and there is no lease that could run out while a process is frozen.
+SQLite must not be used across a fork: a child that opens the file of its parent believes that it
+holds the parent's locks. So each process has a file of its own. A lock file next to it belongs to
+the process, and shows when the process is dead: then the next process that opens the folder takes
+over the rows. So no row is sent by two processes, and there is no lease that could expire while a
+process is frozen.
 
-Written rows survive the end of the process, kill -9 included, but perhaps not that of the machine: commits are not synced
-one by one. Files are private to the user (mode 0600), since they hold what visitors did; files of others are not read.
+Written rows survive the end of the process, also by SIGKILL, but perhaps not the end of the
+machine: commits are not synced one by one. Files are private to the user (mode 0600), since they
+contain what visitors did; files of other users are not read.
 
-Rows hold session and cluster of a delivery, not its URL: the client that sends it builds that. A file is of one client
-account, whose name is in it.
+Rows contain session and cluster of a delivery, and not its URL, which the sending client builds. A
+file belongs to one client account, whose name it contains.
 
-Ages are counted on a clock of the file's own, which runs only while a process has the file open. So a jump of the wall
-clock neither expires a backlog nor keeps it, and the time for which no process ran does not count. At most a minute of an
-age is lost when a process is killed.
+Ages are counted on a clock of the file, which runs only while a process has the file open. So a
+jump of the wall clock neither expires a backlog nor keeps it, and the time without a process does
+not count. If a process is killed, at most a minute of an age is lost.
 
-A `Spool` is used by one thread, and must be referred to by nothing but that thread's frames: then a forked child, which has
-no such thread, neither uses nor closes the parent's connection.
+A `Spool` is used by one thread, and only frames of that thread refer to it: a forked child, which
+does not have the thread, neither uses nor closes the parent's connection.
 """
 
 from __future__ import annotations
@@ -61,16 +63,16 @@ Clock = Callable[[], float]
 
 
 class SpoolError(Exception):
-    """The disk did not do what was asked; the text says why."""
+    """An operation on the disk failed; the text says why."""
 
     @property
     def corrupt(self) -> bool:
-        """Whether it is the file's content that is wrong, so that the same would happen again."""
+        """Whether the content of the file is damaged, so that a repetition would fail too."""
         return type(self.__cause__) is sqlite3.DatabaseError
 
 
 class SpooledDelivery(msgspec.Struct, frozen=True):
-    """What is kept: `body` is the JSON that is sent, `age` the seconds since it was offered, `id` its row."""
+    """A row: `body` is JSON, `age` the seconds since its submission, `id` its number."""
 
     session_id: str
     cluster: str | None
@@ -81,14 +83,14 @@ class SpooledDelivery(msgspec.Struct, frozen=True):
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """What a file holds for one cluster."""
+    """Numbers of deliveries and notifications of one cluster in a file."""
 
     cluster: str | None
     deliveries: int
     notifications: int
 
 
-# SQLite has locks of its own; in a child that was forked while they are held they would stay locked.
+# SQLite has locks; in a child that is forked while they are held, they would stay locked.
 _sqlite: Final = ForkLock(longest_wait_s=1.0)
 
 
@@ -107,12 +109,12 @@ def _in_sqlite() -> Iterator[None]:
 
 
 class Spool:
-    """One file of the folder. `foreign` counts notifications in it that this client must not send."""
+    """One file of the folder. `foreign` counts notifications of other accounts in it."""
 
     def __init__(
         self, lock: FileLock, max_bytes: int, address: DeliveryAddress, clock: Clock = time.monotonic
     ) -> None:
-        """Raises `SpoolError` for a file that cannot be used."""
+        """Open the file of a lock; raise `SpoolError` if it cannot be used."""
         self.path = _data_of(lock)
         self.foreign = 0
         self._lock_file = lock
@@ -139,11 +141,11 @@ class Spool:
 
     def _prepare(self) -> None:
         run = self._connection.execute
-        run("PRAGMA locking_mode=EXCLUSIVE")  # nobody else may, and so no file for shared memory is needed
+        run("PRAGMA locking_mode=EXCLUSIVE")  # needs no file for shared memory
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=NORMAL")
         (version,) = run("PRAGMA user_version").fetchone()
-        self._check_companions()  # again: now they are open
+        self._check_companions()  # again, because now they are open
         if version not in (0, 1, _FORMAT):
             raise OSError(f"{self.path.name} has format {version}, this is {_FORMAT}")
         if version != _FORMAT:
@@ -156,7 +158,7 @@ class Spool:
         self._check_clusters()
 
     def _check_clusters(self) -> None:
-        """Give rows whose cluster cannot be one, and those of too many clusters, to the client's own host."""
+        """Assign rows of invalid clusters, and of too many clusters, to the client's own host."""
         clusters = [cluster for cluster, _, _ in self._connection.execute(_BACKLOGS) if cluster is not None]
         valid = [cluster for cluster in clusters if cluster_number(str(cluster)) == cluster]
         for cluster in set(clusters) - set(valid[:_MAX_CLUSTERS]):
@@ -175,7 +177,7 @@ class Spool:
         run(f"PRAGMA user_version={_FORMAT}")
 
     def _convert(self) -> None:
-        """Take over rows of format 1, which hold URLs: those that this client would build."""
+        """Convert rows of format 1, which contain URLs, if this client would build the same URL."""
         rows = self._connection.execute("SELECT url, body, count FROM old ORDER BY id")
         for url, body, count in rows:
             parsed = self._address.parse(url)
@@ -193,9 +195,17 @@ class Spool:
         problems: dict[str, str],
         clock: Clock = time.monotonic,
     ) -> Self:
-        """Return a file for this process: one that a dead process has left, else a new one. `problems`: see `adopt`.
+        """Return a file for this process: one that a dead process has left, else a new one.
 
-        Makes the folder if need be. Raises `SpoolError`.
+        Args:
+            folder: The folder, which is created if it does not exist.
+            max_bytes: Bytes of the bodies in the file.
+            address: Address of the client account.
+            problems: Receives the names of files that cannot be used, with the reason.
+            clock: Monotonic time in seconds.
+
+        Raises:
+            SpoolError: If the folder or a new file cannot be used.
         """
         with _translated():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -212,15 +222,15 @@ class Spool:
                 raise
 
     def backlogs(self) -> list[Backlog]:
-        """Return what is in the file, by cluster. Raises `SpoolError`."""
+        """Return the numbers of rows by cluster, or raise `SpoolError`."""
         with _in_sqlite():
             return [Backlog(*row) for row in self._connection.execute(_BACKLOGS)]
 
     def adopt(self, problems: dict[str, str]) -> list[Backlog]:
-        """Take over what dead processes left in the folder; return what that was.
+        """Move the rows of dead processes in the folder here, and return their numbers.
 
-        A file that cannot be read is renamed to `*.corrupt`. Files that cannot be used are left for later; `problems`
-        gets their names, with the reason. Raises nothing.
+        A damaged file is renamed to `*.corrupt`. Other files that cannot be used stay; `problems`
+        receives their names, with the reason. Never raises.
         """
         backlogs: dict[str | None, Backlog] = {}
         for lock in _leftovers(self.path.parent, problems):
@@ -260,7 +270,7 @@ class Spool:
             return None
 
     def _take_over(self, other: Self, problems: dict[str, str]) -> list[Backlog]:
-        """Move all rows of `other` here. If the process dies just then, they may be in both, and be sent twice."""
+        """Move all rows of `other` here; if the process dies in between, they may be sent twice."""
         try:
             self._check_room(other._bytes)
             backlogs = other.backlogs()
@@ -269,7 +279,7 @@ class Spool:
                 while rows := other._rows(other._bytes, _PAGE, (cursor, _ROWS_AT_A_TIME)):
                     self._insert(rows)
                     cursor = rows[-1].id
-            other._close(remove=True)  # needs no room on the disk, which deleting the rows does
+            other._close(remove=True)  # unlike the deletion of rows, needs no room on the disk
             self.foreign += other.foreign
             return backlogs
         except SpoolError as error:
@@ -279,13 +289,13 @@ class Spool:
             other.close()
 
     def add(self, deliveries: Sequence[SpooledDelivery]) -> list[int]:
-        """Write them, all or none, and return their rows. Raises `SpoolError`, also when the spool is full."""
+        """Write all and return their rows, or none and raise `SpoolError`, also if it is full."""
         self._check_room(sum(len(delivery.body) for delivery in deliveries))
         with _in_sqlite(), self._transaction():
             return self._insert(deliveries)
 
     def remove(self, rows: Sequence[int]) -> None:
-        """Forget rows. Raises `SpoolError`, and then none is forgotten."""
+        """Delete all rows, or none and raise `SpoolError`."""
         with _in_sqlite(), self._transaction():
             for row in rows:
                 found = self._connection.execute(
@@ -295,21 +305,28 @@ class Spool:
                 self._bytes -= found[0] if found else 0
 
     def page(self, cluster: str | None, after: int, limit: int, max_bytes: int) -> list[SpooledDelivery]:
-        """Return the rows of a cluster that follow row `after`: at least one if there is one, at most `limit`.
+        """Return the next rows of a cluster, at least one if there is one.
 
-        Raises `SpoolError`.
+        Args:
+            cluster: The cluster, None for the client's own host.
+            after: The row before the first one.
+            limit: Rows at most.
+            max_bytes: Bytes of bodies after which no further row is read.
+
+        Raises:
+            SpoolError: If the file cannot be read.
         """
         with _in_sqlite():
             return self._rows(max_bytes, _PAGE_OF_CLUSTER, (cluster, after, limit))
 
     def save_clock(self) -> None:
-        """Write the file's clock if that was not done for a minute. Raises `SpoolError`."""
+        """Write the clock of the file unless it was written within a minute; raise `SpoolError`."""
         if self._clock() - self._saved_at >= _SAVE_CLOCK_S:
             with _in_sqlite(), self._transaction():
                 pass
 
     def close(self) -> None:
-        """Let the file go, and remove it if nothing is left in it. Never raises; may be called twice."""
+        """Close the file, and remove it if it is empty; never raise, also at a second call."""
         empty = False
         with contextlib.suppress(SpoolError), _in_sqlite():
             empty = self._connection.execute("SELECT 1 FROM delivery LIMIT 1").fetchone() is None
@@ -330,12 +347,13 @@ class Spool:
         self._lock_file.remove()
 
     def set_aside(self) -> None:
-        """Close a file that is of no use any more, and keep it as `*.corrupt`. Never raises."""
+        """Close a damaged file and rename it to `*.corrupt`; never raise."""
         with contextlib.suppress(SpoolError), _in_sqlite():
             self._connection.close()
         if _set_aside(self.path):
             self._lock_file.remove()
-        # Otherwise it stays claimed, so that this process does not take it for somebody else's.
+        # Otherwise it stays locked, so that this process does not take it for one of a dead
+        # process.
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -346,7 +364,7 @@ class Spool:
             self._write_clock()
             run("COMMIT")
         except BaseException:
-            self._bytes, self.newest_row = before  # SQLite will use those row ids again
+            self._bytes, self.newest_row = before  # SQLite reuses those row ids
             with contextlib.suppress(sqlite3.Error):
                 run("ROLLBACK")
             raise
@@ -356,7 +374,7 @@ class Spool:
         self._connection.execute("UPDATE file SET clock = ?", (self._now(),))
 
     def _now(self) -> float:
-        """The time on the file's clock."""
+        """Return the time on the clock of the file."""
         return self._clock() + self._offset
 
     def _check_room(self, size: int) -> None:
@@ -387,7 +405,7 @@ def _leftovers(folder: Path, problems: dict[str, str]) -> Iterator[FileLock]:
     for path in sorted(folder.glob("*.lock")):
         try:
             lock = FileLock(path)
-        except (BlockingIOError, FileNotFoundError):  # its owner lives, or another process was faster
+        except (BlockingIOError, FileNotFoundError):  # its process lives, or another one took it
             continue
         except OSError as error:
             problems[path.name] = str(error)
@@ -400,7 +418,7 @@ def _new_lock(folder: Path) -> FileLock:
         try:
             return FileLock(folder / f"{os.getpid()}-{new_id()[:13]}.lock")
         except (BlockingIOError, FileNotFoundError):
-            # Another process took the new file for a leftover, and has removed it by now, or is about to.
+            # Another process took the new file for one of a dead process and removes it.
             if not folder.is_dir():
                 raise
 

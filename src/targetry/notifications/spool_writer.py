@@ -1,10 +1,11 @@
-"""Moves deliveries between memory and disk: writes what arrived, deletes what is settled, fetches what there is room for.
+"""Spool writer: moves deliveries between memory and disk.
 
-One thread per queue, only where a spool is wanted. It runs no code of the user's, so a slow network or a handler that
-blocks does not keep deliveries from the disk: between an offer and its commit there usually is a millisecond.
+It writes arrivals, deletes settled rows, and reads rows for which there is room. A queue with a
+spool has one writer thread. It runs no code of the application, so that a slow network or a blocked
+event handler does not delay the commit, which usually follows the submission within a millisecond.
 
-Whatever the disk does, deliveries are not lost by it: what cannot be written is kept in memory, as without a spool. Files
-of dead processes are taken over at the start, and looked for again once a minute.
+Faults of the disk lose no deliveries: one that cannot be written stays in memory, as without a
+spool. Files of dead processes are taken over at the start, and searched for once a minute.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _MAX_REMEMBERED = 1000
 
 
 class SpoolWriter:
-    """The work of one thread, `run`. `reported` holds the problems that were reported before, in earlier runs too."""
+    """Work of the writer thread. `reported` contains the problems that were reported before."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class SpoolWriter:
         self._has_failed = False
 
     def run(self, token: object) -> None:
-        """Until there is nothing to do for a while, or the queue has ended. Never raises."""
+        """Work until there is nothing to do for a while or the queue has ended; never raise."""
         queue = self._queue
         spool, open_at = None, self._clock()
         try:
@@ -59,7 +60,9 @@ class SpoolWriter:
                     spool, open_at = self._open_and_adopt(spool), self._clock() + _REOPEN_S
                 spool = self._write_and_fetch(spool)
                 if ending:
-                    self._write_and_fetch(spool)  # rows of those that were given up while they were written
+                    self._write_and_fetch(
+                        spool
+                    )  # delete rows of entries that were dropped while they were written
                     break
                 if not queue.writer_wakeup.wait(self._idle_s) and queue.stop_if_idle(queue.writers, token):
                     break
@@ -69,7 +72,7 @@ class SpoolWriter:
             queue.remove_worker(queue.writers, token)
 
     def _open_and_adopt(self, spool: Spool | None) -> Spool | None:
-        """Open a file if there is none yet, and take over those of dead processes."""
+        """Open a file unless one is open, and take over those of dead processes."""
         problems: dict[str, str] = {}
         if spool is None:
             spool = self._open(problems)
@@ -78,7 +81,7 @@ class SpoolWriter:
             self._queue.add_recovered(adopted, spool.newest_row)
             if spool.foreign:
                 self._queue.count_foreign(spool.foreign)
-                problems["rows"] = f"{spool.foreign} notifications are for another address, and were dropped"
+                problems["rows"] = f"{spool.foreign} notifications of another client account are dropped"
                 spool.foreign = 0
         self._queue.recovery_done()
         self._report(problems)
@@ -99,7 +102,7 @@ class SpoolWriter:
         return spool
 
     def _write_and_fetch(self, spool: Spool | None) -> Spool | None:
-        """One round. Returns the spool to go on with, None if it is of no use any more."""
+        """Write, delete and read once; return the spool, or None if it is no longer usable."""
         arrivals, settled = self._queue.take_arrivals()
         rows: Sequence[int | None] = [None] * len(arrivals)
         if spool is None:
@@ -121,7 +124,7 @@ class SpoolWriter:
         return spool
 
     def _add(self, spool: Spool, arrivals: Sequence[QueueEntry]) -> Sequence[int | None]:
-        """The rows of the arrivals; none for those that cannot be written as JSON, which a sender will find too."""
+        """Return the rows of the arrivals, None for those that cannot be encoded."""
         if not arrivals:
             return ()
         now = self._clock()
@@ -138,7 +141,7 @@ class SpoolWriter:
         return [next(added) if entry.body is not None else None for entry in arrivals]
 
     def _fetch(self, spool: Spool, page: PageRequest) -> bool:
-        """Get rows into memory. False: the file cannot be read, and was set aside."""
+        """Read rows into memory; return False if the file cannot be read and was set aside."""
         try:
             rows = spool.page(page.cluster, page.after, page.limit, page.max_bytes)
         except SpoolError as error:
@@ -159,15 +162,15 @@ class SpoolWriter:
         if new:
             named = [f"{name} ({why})" for name, why in list(new.items())[:_MAX_NAMED]]
             more = f" and {len(new) - len(named)} more" if len(new) > len(named) else ""
-            self._tell(f"Files of the spool of notifications are left aside: {', '.join(named)}{more}")
+            self._report_problem(f"files of the notification spool are not used: {', '.join(named)}{more}")
 
     def _report_once(self, text: str) -> None:
-        """Have it told, once until things go well again."""
+        """Report a problem once until a write succeeds."""
         if not self._has_failed:
             self._has_failed = True
-            self._tell(f"Going on without the spool of notifications: {text}")
+            self._report_problem(f"the notification spool is not used: {text}; notifications stay in memory")
 
-    def _tell(self, text: str) -> None:
+    def _report_problem(self, text: str) -> None:
         self._queue.problems.append(text)
         self._queue.wakeup.set()
 
