@@ -9,6 +9,7 @@ import shlex
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 import typer
@@ -16,6 +17,9 @@ from typer.core import TyperGroup
 
 from targetry import events
 from targetry.cli.app import app
+from targetry.delivery import cookies
+from targetry.device.logic import compiler
+from targetry.notifications import counters
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -82,6 +86,30 @@ def test_architecture_page_lists_each_room() -> None:
     package = ROOT / "src" / "targetry"
     folders = {file.parent.relative_to(package).as_posix() for file in package.rglob("*.py")} - {"."}
     assert sorted(listed) == sorted(folders)
+
+
+def page_section(page: str, title: str) -> str:
+    """Return a section of a page under docs/, without its subsections."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    return re.split(r"^#+ ", text.partition(f"# {title}\n")[2], flags=re.MULTILINE)[0]
+
+
+def test_decisioning_page_lists_the_operators() -> None:
+    listed = re.findall(r"`([^`\s]+)`", page_section("decisioning.md", "Conditions").partition(".")[0])
+    assert sorted(listed) == sorted(compiler._OPERATOR_NAMES)
+
+
+def test_delivery_page_lists_the_reasons_of_drops() -> None:
+    listed = re.findall(
+        r"^\| `(\w+)` \|", page_section("delivery.md", "Impressions in the background"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(get_args(counters.Reason))
+
+
+def test_cookies_page_has_the_ages() -> None:
+    page = (ROOT / "docs" / "cookies.md").read_text("utf-8")
+    for age in (cookies.SESSION_ID_MAX_AGE, cookies.DEVICE_ID_MAX_AGE, cookies.LOCATION_HINT_MAX_AGE):
+        assert f"{age:,} seconds" in page
 
 
 def test_index_lists_each_page() -> None:
