@@ -21,9 +21,9 @@ _MISSING: Final = object()
 class AttributesProvider:
     """The keys of all JSON offers in one answer of `get_offers`, by mbox.
 
-    `offers_response` is that answer and `indexed` the attributes: mbox name → key → value. Where several offers of
-    an mbox have the same key, the last wins, and execute wins over prefetch (D-55). An mbox without a JSON object
-    among its offers is not there at all.
+    `offers_response` is that answer and `indexed` the attributes: mbox name → key → value. Where
+    several offers of an mbox have the same key, the last wins, and execute wins over prefetch
+    (D-55). An mbox without a JSON object among its offers is not there at all.
     """
 
     def __init__(self, offers_response: Mapping[str, Any] | None) -> None:
@@ -42,8 +42,8 @@ class AttributesProvider:
     def as_object(self, mbox_name: str | None = None) -> dict[str, Any] | None:
         """The attributes of one mbox (`None` if it has none), or without argument a dict of all mboxes.
 
-        New dicts each time, as in the Node SDK, so changing them changes nothing here; values that are themselves
-        lists or dicts are those of the answer.
+        New dicts each time, as in the Node SDK, so changing them changes nothing here; values that
+        are themselves lists or dicts are those of the answer.
         """
         if mbox_name is None:
             return {name: dict(attributes) for name, attributes in self.indexed.items()}
@@ -61,9 +61,10 @@ class AttributesProvider:
 def with_mboxes(request: DeliveryRequest | None, mbox_names: Iterable[str]) -> DeliveryRequest:
     """A request that also asks for these mboxes, in `execute`, unless it asks for them already.
 
-    The given request is not touched; the new one shares the parts that are the same. A name listed twice is
-    asked for once (the official package asks, and counts an impression, twice). Indexes go on from the highest in
-    execute, where an mbox without one counts as its position (D-09); after none at all they begin with 1.
+    The given request is not touched; the new one shares the parts that are the same. A name listed
+    twice is asked for once (the official package asks, and counts an impression, twice). Indexes go
+    on from the highest in execute, where an mbox without one counts as its position (D-09); after
+    none at all they begin with 1.
     """
     request = DeliveryRequest() if request is None else request
     execute = request.execute or ExecuteRequest()

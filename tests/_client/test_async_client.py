@@ -1,6 +1,7 @@
 """What only `AsyncTargetClient` has to get right: cancellation, several event loops, and never holding one up.
 
-What it has in common with `TargetClient` is tested with both, in `test_parity` and `tests/e2e/client`.
+What it has in common with `TargetClient` is tested with both, in `test_parity` and
+`tests/e2e/client`.
 """
 
 from __future__ import annotations

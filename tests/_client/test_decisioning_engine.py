@@ -78,7 +78,8 @@ def given_payload(engines: list[DecisioningEngine], **options: Any) -> Kept:
     return keep(engines, artifact_payload=DOCUMENT, **options)
 
 
-# ── where the artifact is ──────────────────────────────────────────────────────────────────────────────────────
+# ── where the artifact is
+# ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,8 @@ def test_an_interval_in_seconds_is_told_where_it_is_not_at_least_five_minutes_an
     assert engine.stats().polling_interval_s == 1
 
 
-# ── rules ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── rules
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_payload_is_there_when_it_has_started_and_nobody_is_asked(engines: list[DecisioningEngine]) -> None:
@@ -197,7 +199,8 @@ def test_unusable_rules_are_logged_in_one_line(engines: list[DecisioningEngine])
     assert list(counts)[1] == "unknown operator 'nope'"
 
 
-# ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── files
+# ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_file_is_read_when_the_engine_is_made(engines: list[DecisioningEngine], tmp_path: Path) -> None:
@@ -242,7 +245,8 @@ def test_the_size_of_a_file_is_bounded_exactly(engines: list[DecisioningEngine],
         keep(engines, artifact_location=file, artifact_max_bytes=len(BODY) - 1)
 
 
-# ── what the official engine can be asked ──────────────────────────────────────────────────────────────────────
+# ── what the official engine can be asked
+# ──────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -273,7 +277,8 @@ def test_the_raw_artifact_is_the_callers_own(engines: list[DecisioningEngine]) -
     assert engine.get_raw_artifact() == DOCUMENT
 
 
-# ── traces ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── traces
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_trace_tells_how_a_payload_was_got(engines: list[DecisioningEngine]) -> None:

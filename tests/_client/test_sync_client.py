@@ -99,7 +99,8 @@ def offers(result: TargetDeliveryResponse) -> list[Any]:
     return [option.content for mbox in execute.mboxes or () for option in mbox.options or ()]
 
 
-# ── the documented way ─────────────────────────────────────────────────────────────────────────────────────────
+# ── the documented way
+# ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_documented_on_device_program_works_word_for_word() -> None:
@@ -135,7 +136,8 @@ def test_the_documented_attributes_program_works() -> None:
         assert attributes.as_object("cart") == {"plan": "silver"}
 
 
-# ── create ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── create
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_options_may_be_a_dict_or_keywords_or_both() -> None:
@@ -246,7 +248,8 @@ def test_the_client_shows_its_options_logger_and_engine() -> None:
     assert TargetClient.get_visitor_cookie_name("A@AdobeOrg") == "AMCV_A@AdobeOrg"
 
 
-# ── where the artifact comes from ──────────────────────────────────────────────────────────────────────────────
+# ── where the artifact comes from
+# ──────────────────────────────────────────────────────────────────────────────
 
 
 def obfuscated(document: dict[str, Any]) -> bytes:
@@ -353,7 +356,8 @@ def test_a_rule_that_fails_is_logged_at_the_decision() -> None:
     assert "activity 7" in line
 
 
-# ── get_offers ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── get_offers
+# ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 WIRE: dict[str, Any] = {
     "id": {"tntId": "t.28_0"},
@@ -651,7 +655,8 @@ def test_text_of_any_kind_may_be_in_a_parameter(client: TargetClient, value: str
     assert offers(client.get_offers(request=request)) == [f"hello {value}"]
 
 
-# ── callbacks ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── callbacks
+# ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Told:
@@ -727,7 +732,8 @@ def test_a_callback_may_call_the_client_again(client: TargetClient) -> None:
     assert seen == [[{"plan": "silver"}]]
 
 
-# ── get_attributes ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── get_attributes
+# ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_attributes_of_mboxes_are_read_by_name(client: TargetClient) -> None:
@@ -762,7 +768,8 @@ def test_attributes_may_come_later(client: TargetClient) -> None:
     assert attributes.get_value("flags", "plan") == "gold"
 
 
-# ── reports ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── reports
+# ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_impressions_go_to_the_callers_function_with_request_and_visitor() -> None:
@@ -888,7 +895,8 @@ def test_who_does_not_want_telemetry_tells_nothing() -> None:
     assert telemetry_of_two_calls(telemetry_enabled=False) == [None, None]
 
 
-# ── places ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── places
+# ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 IN_ROME = mboxes_of(
     rule(1, {"==": [{"var": "geo.city"}, "ROME"]}, content="ciao"),
@@ -945,7 +953,8 @@ def test_a_lookup_that_fails_decides_by_what_is_known() -> None:
     assert "geo" in logger.lines[0]
 
 
-# ── the end ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the end
+# ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_closed_client_says_so(client: TargetClient) -> None:

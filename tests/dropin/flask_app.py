@@ -1,6 +1,7 @@
 """A shop in Flask, as one writes it for `target-python-sdk` 1.1.0: only official import names, nothing of Targetry's own.
 
-`/` shows the hero, `/flags` the feature flags, and a click on the hero is posted to `/clicked`. Flask comes without types here.
+`/` shows the hero, `/flags` the feature flags, and a click on the hero is posted to `/clicked`.
+Flask comes without types here.
 """
 
 from __future__ import annotations

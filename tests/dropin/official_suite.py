@@ -2,10 +2,10 @@
 
     PYTHONPATH=tests python tests/dropin/official_suite.py CHECKOUT
 
-Prints JSON: test id → null if it passed, else the last line of its error. The tests patch parts of Adobe's
-package that Targetry does not have; where that part is the way to the network, a stand-in of this module takes what
-they patch in and answers the client's requests with it. Nothing reaches the network, nothing else of the checkout
-than its tests is imported, and its Makefile is not run.
+Prints JSON: test id → null if it passed, else the last line of its error. The tests patch parts of
+Adobe's package that Targetry does not have; where that part is the way to the network, a stand-in
+of this module takes what they patch in and answers the client's requests with it. Nothing reaches
+the network, nothing else of the checkout than its tests is imported, and its Makefile is not run.
 """
 
 from __future__ import annotations

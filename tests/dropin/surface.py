@@ -1,7 +1,7 @@
 """Public surface of the four official packages as JSON, read from the packages that the interpreter finds.
 
-Run by the interpreter of an environment with target-python-sdk 1.1.0, so it imports nothing of the tests and of
-Targetry. Prints module → name → description; for the fields see `described`.
+Run by the interpreter of an environment with target-python-sdk 1.1.0, so it imports nothing of the
+tests and of Targetry. Prints module → name → description; for the fields see `described`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Programs as they are written for `target-python-sdk` 1.1.0, by its documentation: they run unchanged.
 
-Only official import names, option dicts and result keys are used. Nothing is closed by the programs, since 1.1.0
-cannot be closed.
+Only official import names, option dicts and result keys are used. Nothing is closed by the
+programs, since 1.1.0 cannot be closed.
 """
 
 from __future__ import annotations

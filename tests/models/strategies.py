@@ -41,7 +41,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 
-# What annotations do not say and a request must hold: fields that are required, and texts of a certain form.
+# What annotations do not say and a request must hold: fields that are required, and texts of a
+# certain form.
 REQUIRED = {
     "Context": {"channel"},
     "CustomerId": {"id", "integration_code", "authenticated_state"},

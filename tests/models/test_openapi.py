@@ -1,6 +1,7 @@
 """Every model, field, word and limit of the Delivery API's OpenAPI document is ours too.
 
-The document is read from `openapi/` in the folder `shared` beside the checkout; without it these tests skip.
+The document is read from `openapi/` in the folder `shared` beside the checkout; without it these
+tests skip.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ D = TypeVar("D")
 class AsyncTargetClient(BaseClient):
     """`TargetClient` for asyncio: the same options, results and errors, with `await`.
 
-    May be used from several event loops. On-device decisions wait for nothing but the place of an IP address, where
-    the artifact wants it. There are no callbacks: whoever awaits has the result.
+    May be used from several event loops. On-device decisions wait for nothing but the place of an
+    IP address, where the artifact wants it. There are no callbacks: whoever awaits has the result.
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
@@ -126,8 +126,8 @@ class AsyncTargetClient(BaseClient):
         """Prepare a visitor for `decide`: check it once, and look up its IP address if rules ask for places.
 
         Returns:
-            The visitor, to be kept for a request, a session or a process. It is `remote` to rules of a later
-            artifact that ask for its place, if that was not looked up here.
+            The visitor, to be kept for a request, a session or a process. It is `remote` to rules
+            of a later artifact that ask for its place, if that was not looked up here.
 
         Raises:
             OptionError: the path of what is wrong; or the client is server-side.

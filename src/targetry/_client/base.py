@@ -81,7 +81,8 @@ class BaseClient:
             shown: False to report no impression now; `decision.shown()` reports it later.
 
         Returns:
-            The decision. Its `reason` is `remote`, and it has no content, where only the Delivery API can decide.
+            The decision. Its `reason` is `remote`, and it has no content, where only the Delivery
+            API can decide.
 
         Raises:
             OptionError: the path of what is wrong.
@@ -98,7 +99,8 @@ class BaseClient:
             options: those of `send_notifications` without callbacks, as a dict or keywords.
 
         Returns:
-            Whether they were accepted; `stats().notifications` and the event `notification_failed` report the rest.
+            Whether they were accepted; `stats().notifications` and the event `notification_failed`
+            report the rest.
 
         Raises:
             OptionError: the path of what is wrong.
@@ -129,7 +131,8 @@ class BaseClient:
 
         Args:
             event_name: one of `targetry.events.EVENT_NAMES`.
-            handler: takes the event or nothing; may be a coroutine function. It runs in a thread of the client.
+            handler: takes the event or nothing; may be a coroutine function. It runs in a thread of
+                the client.
 
         Returns:
             The id for `unsubscribe`.

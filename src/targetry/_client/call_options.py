@@ -1,11 +1,11 @@
 """Options of one call: the typed table that documents and checks them, and the settings made of them.
 
-`OfferOptions` and `CallbackOptions` have the name, type, meaning and check of each option. Most calls give a
-`DeliveryRequest` and a session id in a dict: they cost a few dict look-ups and the copy of the request, and everything
-else is behind one comparison of lengths.
+`OfferOptions` and `CallbackOptions` have the name, type, meaning and check of each option. Most
+calls give a `DeliveryRequest` and a session id in a dict: they cost a few dict look-ups and the
+copy of the request, and everything else is behind one comparison of lengths.
 
-The checks of the official package come first, in its order and with its texts. The caller's options and request are never
-changed, and share nothing with the request that the call works with.
+The checks of the official package come first, in its order and with its texts. The caller's options
+and request are never changed, and share nothing with the request that the call works with.
 """
 
 # Annotations are evaluated here: the table of options is made of them.
@@ -79,7 +79,8 @@ def offer_settings(
         mbox_names: mboxes that the request asks for in addition.
 
     Raises:
-        OptionError: an option is wrong; it has the path of the field (`request.execute.mboxes[1].name`).
+        OptionError: an option is wrong; it has the path of the field
+            (`request.execute.mboxes[1].name`).
         TypeError: a keyword is not an option, or an option is given twice.
     """
     given = options if not keywords and type(options) is dict else _given(call, options, keywords)

@@ -1,8 +1,9 @@
 """Calls with a callback: done in the background, and exactly one of the two callbacks is called.
 
-A call brings a deadline that counts from its submission. All calls of a client have the same time, so the calls before one
-that waits for a thread have ended by its deadline. What may go on is a callback: one that blocks holds its thread. So
-there are more threads than calls at a time, and more of them are started when calls wait for callbacks.
+A call brings a deadline that counts from its submission. All calls of a client have the same time,
+so the calls before one that waits for a thread have ended by its deadline. What may go on is a
+callback: one that blocks holds its thread. So there are more threads than calls at a time, and more
+of them are started when calls wait for callbacks.
 
 There is no lock to wait for: a signal handler may submit a call while it interrupts a submission.
 """
@@ -81,9 +82,9 @@ class CallbackPool:
     ) -> PendingCall[T]:
         """Start `call`; its result goes to `callback` and to the returned `AsyncResult`, its exception to `err_callback`.
 
-        `deadline`, of `time.perf_counter`, is when the call itself gives up. What a callback raises is logged. Raises
-        `TargetError`, and starts nothing, if the system gives no thread or too many calls wait already, and `ClosedError`
-        after `close`.
+        `deadline`, of `time.perf_counter`, is when the call itself gives up. What a callback raises
+        is logged. Raises `TargetError`, and starts nothing, if the system gives no thread or too
+        many calls wait already, and `ClosedError` after `close`.
         """
         if self._pid != os.getpid():
             self._begin()

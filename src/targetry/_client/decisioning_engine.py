@@ -1,7 +1,8 @@
 """The keeper of a client's rules: where they come from, whether they are there, and how old they are.
 
-Rules come from a payload, a file or the CDN. A payload or a file that cannot be used is the caller's mistake and raises
-when the client is made; the CDN's faults never do: the client answers `NotReadyError` until rules arrive.
+Rules come from a payload, a file or the CDN. A payload or a file that cannot be used is the
+caller's mistake and raises when the client is made; the CDN's faults never do: the client answers
+`NotReadyError` until rules arrive.
 """
 
 from __future__ import annotations

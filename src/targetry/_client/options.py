@@ -1,11 +1,13 @@
 """Options of a client: the typed table that documents and checks them, and the settings made of them.
 
-`ClientOptions` is the one place that has the name, type, unit, meaning and check of each option: type checkers,
-`help(TargetClient.create)`, `docs/options.md` and tests read it. `ClientSettings` has what is kept, with the defaults.
+`ClientOptions` is the one place that has the name, type, unit, meaning and check of each option:
+type checkers, `help(TargetClient.create)`, `docs/options.md` and tests read it. `ClientSettings`
+has what is kept, with the defaults.
 
-Options are given as one mapping, as keyword arguments, or both. An unknown name is a `TargetryWarning` in the mapping
-(the official package ignores it) and a `TypeError` as a keyword, as for any Python function. The checks of the official
-package come first, in its order and with its texts. A wrong value raises `OptionError` with the option's name as path.
+Options are given as one mapping, as keyword arguments, or both. An unknown name is a
+`TargetryWarning` in the mapping (the official package ignores it) and a `TypeError` as a keyword,
+as for any Python function. The checks of the official package come first, in its order and with its
+texts. A wrong value raises `OptionError` with the option's name as path.
 """
 
 # Annotations are evaluated here: the table of options is made of them.

@@ -1,8 +1,8 @@
 """The one pipeline of every call: options → prepare → decide → envelope → hand back.
 
-Everything that `TargetClient` and `AsyncTargetClient` have in common is here. They differ in how they wait: for
-the network, which `delivery_flow` asks them for step by step, and for the place of an IP address. What is read of the
-world, clock and random ids, is read here and handed down.
+Everything that `TargetClient` and `AsyncTargetClient` have in common is here. They differ in how
+they wait: for the network, which `delivery_flow` asks them for step by step, and for the place of
+an IP address. What is read of the world, clock and random ids, is read here and handed down.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ DeliveryFlow = Generator[Attempt, AttemptOutcome, TargetDeliveryResponse]
 class PreparedCall(msgspec.Struct, frozen=True):
     """A call on its way: prepared, and with the rules that it keeps to its end.
 
-    `geo_to_resolve` is the visitor's IP address, where rules are to decide that ask for its place. `started` is of
-    `time.perf_counter`; `waited_s` of the call's time had gone by then.
+    `geo_to_resolve` is the visitor's IP address, where rules are to decide that ask for its place.
+    `started` is of `time.perf_counter`; `waited_s` of the call's time had gone by then.
     """
 
     prepared: PreparedRequest
@@ -177,7 +177,8 @@ class OfferPipeline:
     def prepare_call(self, offer: CallSettings, submitted: float | None = None) -> PreparedCall:
         """Choose who decides, and prepare the request for it.
 
-        `submitted`: when the call was made (`time.perf_counter`), if that was earlier; its time counts from then.
+        `submitted`: when the call was made (`time.perf_counter`), if that was earlier; its time
+        counts from then.
 
         Raises `OptionError`, or `NotReadyError` when the device is to decide and has no rules.
         """
@@ -300,7 +301,8 @@ class OfferPipeline:
                         self._clusters.record_response(cluster)
                     return self._arrived(call, read, cluster)
                 if cluster is not None and self._clusters.record_error(cluster, read):
-                    # Costs nothing of the retry budget, which a forged cookie could spend for all visitors.
+                    # Costs nothing of the retry budget, which a forged cookie could spend for all
+                    # visitors.
                     cluster, pause = None, 0.0
                     url = self._address.url(call.prepared.session_id)
                     request = msgspec.structs.replace(request, url=url)

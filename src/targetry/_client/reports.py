@@ -1,8 +1,8 @@
 """Reports of a client, for the notifier: impressions, notifications of the application, and telemetry.
 
 Telemetry waits for the next call of the Delivery API, and decisions on device whose content is only
-prefetched make none. Its entries are then submitted a minute after the first of them, at 100 of them,
-and when the client is flushed or closed.
+prefetched make none. Its entries are then submitted a minute after the first of them, at 100 of
+them, and when the client is flushed or closed.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class NotificationReport(msgspec.Struct, frozen=True, eq=False):
 class TelemetryReports:
     """Hands waiting entries to `submit`, which must not block, with the prepared call whose visitor they are sent for.
 
-    While `has_backlog`, entries stay in the store, which is bounded: telemetry never takes the place of notifications
-    that wait for the Delivery API.
+    While `has_backlog`, entries stay in the store, which is bounded: telemetry never takes the
+    place of notifications that wait for the Delivery API.
     """
 
     def __init__(

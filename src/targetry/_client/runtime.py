@@ -1,7 +1,7 @@
 """What a client is made of besides its skin: log, events, engine, geo, notifier, and the pipeline that uses them.
 
-The sync and the asyncio client have the same runtime. Background work, the artifact's and the notifications', is
-done by threads over a sync transport in both.
+The sync and the asyncio client have the same runtime. Background work, the artifact's and the
+notifications', is done by threads over a sync transport in both.
 """
 
 from __future__ import annotations
@@ -53,12 +53,14 @@ REFRESH_TIMEOUT_S: Final = 30.0
 class ClientStats(msgspec.Struct, frozen=True):
     """What a client has done so far.
 
-    `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact` and `geo` are None where
-    the client has no use for them. `telemetry_dropped` counts entries that made room for newer ones or were in a call that the
-    API refused, `handler_failures` the event handlers that raised. `ignored` counts input that calls went on without.
-    `threads_refused`: how many threads the system has refused
-    to all clients of this process. `unusable_rules` counts the rules of the artifact in use that cannot be used, by cause;
-    `flags` counts evaluations of flags. `skipped_rules` counts how often decisions skipped a rule that could not be evaluated, by activity and cause.
+    `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact`
+    and `geo` are None where the client has no use for them. `telemetry_dropped` counts entries that
+    made room for newer ones or were in a call that the API refused, `handler_failures` the event
+    handlers that raised. `ignored` counts input that calls went on without. `threads_refused`: how
+    many threads the system has refused to all clients of this process. `unusable_rules` counts the
+    rules of the artifact in use that cannot be used, by cause; `flags` counts evaluations of flags.
+    `skipped_rules` counts how often decisions skipped a rule that could not be evaluated, by
+    activity and cause.
     """
 
     notifications: NotifierStats

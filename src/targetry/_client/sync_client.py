@@ -42,8 +42,8 @@ D = TypeVar("D")
 class TargetClient(BaseClient):
     """Synchronous client of Adobe Target, which asks the Delivery API or decides on device.
 
-    Create it with `create`, share it between threads, and close it when it is no longer needed (`with`, or `close()`).
-    A client that was created before a fork works in the child.
+    Create it with `create`, share it between threads, and close it when it is no longer needed
+    (`with`, or `close()`). A client that was created before a fork works in the child.
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
@@ -57,8 +57,9 @@ class TargetClient(BaseClient):
     def create(cls, options: ClientOptions | None = None, **keywords: Unpack[ClientOptions]) -> Self:
         """Create a client (Adobe: "Initialize SDK", Python).
 
-        An on-device or hybrid client waits here for its first artifact, at most `maximum_wait_ready`
-        milliseconds, and is returned in any case. `client_ready` is emitted a moment after that.
+        An on-device or hybrid client waits here for its first artifact, at most
+        `maximum_wait_ready` milliseconds, and is returned in any case. `client_ready` is emitted a
+        moment after that.
 
         Args:
             options: the options as a dict.
@@ -99,14 +100,16 @@ class TargetClient(BaseClient):
             **keywords: the options as keywords.
 
         Returns:
-            The result; with a `callback`, at once, an `AsyncResult` of it. The client's `timeout` counts from
-            this call, and one of both callbacks is called when it is over at the latest.
+            The result; with a `callback`, at once, an `AsyncResult` of it. The client's `timeout`
+            counts from this call, and one of both callbacks is called when it is over at the
+            latest.
 
         Raises:
-            OptionError: an option is wrong; `path` names the field (`request.execute.mboxes[1].name`).
+            OptionError: an option is wrong; `path` names the field
+                (`request.execute.mboxes[1].name`).
             NotReadyError: the call is to be decided on device, and there is no artifact yet.
-            ApiException: the Delivery API failed; `TransportError` and `DeadlineError` if it did not respond
-                within `timeout` milliseconds.
+            ApiException: the Delivery API failed; `TransportError` and `DeadlineError` if it did
+                not respond within `timeout` milliseconds.
             NoThreadError: the system gives no thread for a call with a callback.
             ClosedError: the client is closed.
             TypeError: a keyword is not an option, or an option is given twice.
@@ -145,12 +148,14 @@ class TargetClient(BaseClient):
         """Get the JSON offers of mboxes as key-value pairs (Adobe: "Get Attributes", Python).
 
         Args:
-            mbox_names: the mboxes; those that the request does not ask for are added to its `execute`.
+            mbox_names: the mboxes; those that the request does not ask for are added to its
+                `execute`.
             options: the options of `get_offers` as a dict, all of them optional.
             **keywords: the same options as keywords.
 
         Returns:
-            The attributes; with a `callback` an `AsyncResult` of them. The `get_offers` of a subclass is used.
+            The attributes; with a `callback` an `AsyncResult` of them. The `get_offers` of a
+            subclass is used.
 
         Raises:
             TargetError: as `get_offers`.
@@ -207,8 +212,8 @@ class TargetClient(BaseClient):
         """Prepare a visitor for `decide`: check it once, and look up its IP address if rules ask for places.
 
         Returns:
-            The visitor, to be kept for a request, a session or a process. It is `remote` to rules of a later
-            artifact that ask for its place, if that was not looked up here.
+            The visitor, to be kept for a request, a session or a process. It is `remote` to rules
+            of a later artifact that ask for its place, if that was not looked up here.
 
         Raises:
             OptionError: the path of what is wrong; or the client is server-side.
@@ -253,15 +258,17 @@ class TargetClient(BaseClient):
     ) -> Any:
         """Return the value of a flag: of an mbox's offer, or of an attribute of its JSON offer.
 
-        On device nothing waits, except for the place of an IP address where rules ask for places. The first
-        evaluation of a visitor, mbox and experience within a minute is an impression.
+        On device nothing waits, except for the place of an IP address where rules ask for places.
+        The first evaluation of a visitor, mbox and experience within a minute is an impression.
 
         Args:
             key: `mbox`, or `mbox:attribute.attribute`.
-            default: returned where the flag has no value of this type, and for any failure. None takes any value.
+            default: returned where the flag has no value of this type, and for any failure. None
+                takes any value.
             visitor: from this client's `visitor`; a context then adds mbox parameters.
-            context: the visitor and its situation by the Delivery API's names: `targetingKey`, `tntId`, `url`,
-                `userAgent`, `geo` …; other names are mbox parameters, `profile.` ones profile parameters.
+            context: the visitor and its situation by the Delivery API's names: `targetingKey`,
+                `tntId`, `url`, `userAgent`, `geo` …; other names are mbox parameters, `profile.`
+                ones profile parameters.
 
         Raises:
             OptionError: an argument is of a type that no flag takes. Nothing else is raised.
@@ -286,11 +293,12 @@ class TargetClient(BaseClient):
         """Evaluate all flags that the rules decide, without impressions.
 
         Returns:
-            Mbox names, and `mbox:member` for each member of a JSON offer, to details; the value is None where the
-            default would apply. The global mbox is left out.
+            Mbox names, and `mbox:member` for each member of a JSON offer, to details; the value is
+            None where the default would apply. The global mbox is left out.
 
         Raises:
-            OptionError: an argument is of the wrong type; or the client is server-side, so that it knows no flags.
+            OptionError: an argument is of the wrong type; or the client is server-side, so that it
+                knows no flags.
             NotReadyError: there are no rules yet.
             ClosedError: the client is closed.
         """
@@ -302,7 +310,8 @@ class TargetClient(BaseClient):
     ) -> RefreshResult:
         """Request the artifact now instead of at the next poll, and wait for the outcome.
 
-        An artifact that cannot be used, or a source that does not respond, is a result and not an exception.
+        An artifact that cannot be used, or a source that does not respond, is a result and not an
+        exception.
 
         Args:
             force: request it past caches, and use it even if it is older than the one in use.
@@ -310,8 +319,9 @@ class TargetClient(BaseClient):
             timeout: former name of `timeout_s`.
 
         Returns:
-            The result: `outcome` is `updated`, `unchanged`, `failed` (with a `reason`), or `pending` when it
-            is not known within `timeout_s`, or when a handler of an artifact's event calls this.
+            The result: `outcome` is `updated`, `unchanged`, `failed` (with a `reason`), or
+            `pending` when it is not known within `timeout_s`, or when a handler of an artifact's
+            event calls this.
 
         Raises:
             OptionError: the client is server-side, so that it has no artifact.

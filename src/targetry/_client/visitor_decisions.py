@@ -50,7 +50,8 @@ class VisitorInput(TypedDict, total=False):
     """The keywords of `client.visitor`, all optional.
 
     Attributes:
-        tnt_id: Target's own id; a new one is made where no id is given that activities are split by.
+        tnt_id: Target's own id; a new one is made where no id is given that activities are split
+            by.
         third_party_id: the id of the application's own system.
         marketing_cloud_visitor_id: the Experience Cloud ID (ECID).
         customer_ids: as the option of `get_offers`.
@@ -75,7 +76,8 @@ class VisitorInput(TypedDict, total=False):
 class PreparedVisitor:
     """A visitor, prepared by `client.visitor` for any number of `client.decide`.
 
-    Immutable: may be kept for a request, a session or a process, and used by several threads. A new artifact is used at
+    Immutable: may be kept for a request, a session or a process, and used by several threads. A new
+        artifact is used at
     once, and time is that of each decision.
     """
 
@@ -134,8 +136,8 @@ class Decision(msgspec.Struct, eq=False, gc=False):
     @property
     def reason(self) -> DecisionReason:
         """Why: `static` (no condition), `targeting_match` (an audience), `split` (the visitor's allocation),
-        `default` (no rule matched, or one without a condition after others that did not), or `remote`: only the
-        Delivery API can decide this mbox, so ask `get_offers`.
+        `default` (no rule matched, or one without a condition after others that did not), or
+        `remote`: only the Delivery API can decide this mbox, so ask `get_offers`.
         """
         outcome = self._outcome
         if outcome is None:
@@ -148,7 +150,8 @@ class Decision(msgspec.Struct, eq=False, gc=False):
     def content(self) -> Any:
         """The content of the offer, the caller's own to change; None for default content.
 
-        The objects of several JSON offers are merged, later keys win; of several others the first counts.
+        The objects of several JSON offers are merged, later keys win; of several others the first
+        counts.
         """
         content = offer_content(self.options)
         return None if content is UNDEFINED else content
@@ -202,7 +205,8 @@ class Decision(msgspec.Struct, eq=False, gc=False):
     def shown(self) -> bool:
         """Report the impression of a decision made with `shown=False`, at its own time. Never waits.
 
-        Returns whether it was accepted now: not a second time, and not where there is nothing to report.
+        Returns whether it was accepted now: not a second time, and not where there is nothing to
+        report.
         """
         if self._is_shown or self._outcome is None or not self._outcome.impressions:
             return False

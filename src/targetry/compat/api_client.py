@@ -1,7 +1,8 @@
 """The bare Delivery API of the official `delivery_api_client`: models to JSON and back, and one POST.
 
-`TargetClient` is what to use; this neither fills in requests nor routes them. Of the generated client there is what
-callers use: `ApiClient.sanitize_for_serialization` and `deserialize`, `DeliveryApi.execute`, and the host.
+`TargetClient` is what to use; this neither fills in requests nor routes them. Of the generated
+client there is what callers use: `ApiClient.sanitize_for_serialization` and `deserialize`,
+`DeliveryApi.execute`, and the host.
 """
 
 from __future__ import annotations

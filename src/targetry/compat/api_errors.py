@@ -23,7 +23,8 @@ class _OfInput(OpenApiException):
 class ApiTypeError(_OfInput, TypeError):
     """An argument that is not taken, or of a wrong type.
 
-    `valid_classes` and `key_type` are kept as given: the types that fit, and whether a dict's key is meant.
+    `valid_classes` and `key_type` are kept as given: the types that fit, and whether a dict's key
+    is meant.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """The on-device engine without a client: `TargetDecisioningEngine` of the official `target_decisioning_engine` (spec/decisioning.md §12).
 
-Behind its face is a `TargetClient` that decides on device, so both decide alike. What differs is how it is told things: a config
-instead of options, one function for all events, and impressions that are handed to a function instead of being sent.
+Behind its face is a `TargetClient` that decides on device, so both decide alike. What differs is
+how it is told things: a config instead of options, one function for all events, and impressions
+that are handed to a function instead of being sent.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def ignore_event(event_name: str, payload: Any = None) -> None:
 class DecisioningConfig:
     """What an engine is made with. Fields are the client options of their names, durations in milliseconds.
 
-    `event_emitter` is called with each event's name and payload, `send_notification_func` with `{"request": DeliveryRequest,
-    "visitor": …}` for the impressions of each decision; without one nobody is told of them.
+    `event_emitter` is called with each event's name and payload, `send_notification_func` with
+    `{"request": DeliveryRequest, "visitor": …}` for the impressions of each decision; without one
+    nobody is told of them.
     """
 
     client: str
@@ -105,8 +107,9 @@ class TargetDecisioningEngine:
     def initialize(self) -> None:
         """Get the artifact, waiting as long as `TargetClient.create` does, and begin to poll.
 
-        Raises `OptionError` and `ArtifactError` as `create` does, and `NotReadyError` when there is no artifact yet; the
-        engine goes on asking for it then, and `is_ready` tells when it has come.
+        Raises `OptionError` and `ArtifactError` as `create` does, and `NotReadyError` when there is
+        no artifact yet; the engine goes on asking for it then, and `is_ready` tells when it has
+        come.
         """
         if self._client is None:
             self._client = TargetClient.create(cast("ClientOptions", self._options()))

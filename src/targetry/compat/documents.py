@@ -1,7 +1,7 @@
 """The official package's dicts with names: parts of an artifact, and of what rules are evaluated against.
 
-They are plain dicts and keep every key; the official ones drop what they do not know, `meta` of a rule for one
-(spec/divergences.md B-64).
+They are plain dicts and keep every key; the official ones drop what they do not know, `meta` of a
+rule for one (spec/divergences.md B-64).
 """
 
 from __future__ import annotations

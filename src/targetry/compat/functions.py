@@ -27,8 +27,8 @@ def memoize(
 
     Args:
         func: The function to call once for each key.
-        args_resolver: Maps the tuple of arguments and the dict of keyword arguments to the cache key;
-            by default the key is made of all of them.
+        args_resolver: Maps the tuple of arguments and the dict of keyword arguments to the cache
+            key; by default the key is made of all of them.
     """
     results: dict[Hashable, Any] = {}
 

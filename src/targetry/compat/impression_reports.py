@@ -21,7 +21,8 @@ _MOST_WAITING: Final = 10_000  # a function that does not keep up loses the newe
 class Reports:
     """Hands impressions over one by one, in a thread of its own: the function may wait for the network.
 
-    A function that raises is logged. In a forked child nothing is left of what waited in its parent.
+    A function that raises is logged. In a forked child nothing is left of what waited in its
+    parent.
     """
 
     def __init__(self, function: Callable[[dict[str, Any]], Any] | None) -> None:

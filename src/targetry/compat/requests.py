@@ -92,8 +92,8 @@ def add_mboxes_to_request(
 ) -> DeliveryRequest:
     """Have `request` itself ask for these mboxes, unless it does already, and return it.
 
-    They go into the part that `request_type` names, `execute` or `prefetch`, with indexes that go on from the highest
-    there. Raises `OptionError`.
+    They go into the part that `request_type` names, `execute` or `prefetch`, with indexes that go
+    on from the highest there. Raises `OptionError`.
     """
     names = checked_names(mbox_names)
     if request_type == "execute":

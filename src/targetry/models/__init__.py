@@ -147,8 +147,9 @@ __all__ = [
     "snapshot",
 ]
 
-# msgspec fills a class's table when the class is first read. Other threads, and a child forked meanwhile, would read by a
-# table that is half full, and crash. So all of them are filled while this is imported, which is done by one thread.
+# msgspec fills a class's table when the class is first read. Other threads, and a child forked
+# meanwhile, would read by a table that is half full, and crash. So all of them are filled while
+# this is imported, which is done by one thread.
 for _model in [value for value in globals().values() if isinstance(value, type) and issubclass(value, Model)]:
     msgspec.json.Decoder(_model)
 del _model

@@ -1,8 +1,8 @@
 """Types of request fields that are given in more types than they are read in.
 
-A type checker sees a descriptor: `Notification.timestamp` may be given a datetime, and is read as an integer. At run time
-the field has msgspec's annotation of what is read, and `extra={"reads": ...}` names the reader in `reading.py` that
-converts the rest when a request is checked.
+A type checker sees a descriptor: `Notification.timestamp` may be given a datetime, and is read as
+an integer. At run time the field has msgspec's annotation of what is read, and `extra={"reads":
+...}` names the reader in `reading.py` that converts the rest when a request is checked.
 """
 
 from __future__ import annotations

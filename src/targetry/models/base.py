@@ -17,12 +17,14 @@ from targetry.models.scalars import ReadMode, type_name
 from targetry.models.writing import json_text, plain, shown_whole
 
 
-# No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's time.
+# No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's
+# time.
 class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     """An object of the Delivery API: snake_case attributes, camelCase on the wire, unset fields left out.
 
-    Every field may be left out and is None then. Construction and assignment check nothing; a request is
-    checked when it enters the SDK. Two models are equal when they are of one class and hold equal values.
+    Every field may be left out and is None then. Construction and assignment check nothing; a
+    request is checked when it enters the SDK. Two models are equal when they are of one class and
+    hold equal values.
     """
 
     attribute_map = AttributeMap()
@@ -37,7 +39,8 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes by their Python names in order of declaration, None included, models as dicts.
 
-        Raises ConstraintError (a ValueError) for what is nested too deeply, holds itself, or cannot be read.
+        Raises ConstraintError (a ValueError) for what is nested too deeply, holds itself, or cannot
+        be read.
         """
         return plain(self)
 
@@ -54,8 +57,8 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     def to_json(self) -> str:
         """Return the JSON text that goes over the wire: camelCase, None left out, times in ISO 8601.
 
-        Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign objects. In an answer
-        infinity is null, as JavaScript writes it.
+        Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign
+        objects. In an answer infinity is null, as JavaScript writes it.
         """
         return json_text(self)
 
@@ -63,7 +66,8 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     def from_json(cls, text: str | bytes) -> Self:
         """Read the wire's JSON text. Unknown keys are ignored, limits are not checked.
 
-        Raises ConstraintError (a ValueError) with the path of what does not fit, or where it is no JSON.
+        Raises ConstraintError (a ValueError) with the path of what does not fit, or where it is no
+        JSON.
         """
         try:
             return msgspec.json.decode(text, type=cls)

@@ -28,8 +28,8 @@ class OpenApiTypes:
 def attributes_of(model: msgspec.Struct) -> dict[str, Any]:
     """Return the values of `model` under the names of the official classes' private attributes.
 
-    This is `vars(model)`. The models have slots, so it costs an instance nothing, and a change of the
-    dict changes no model.
+    This is `vars(model)`. The models have slots, so it costs an instance nothing, and a change of
+    the dict changes no model.
     """
     owner = type(model).__name__
     values: dict[str, Any] = {

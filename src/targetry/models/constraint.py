@@ -1,9 +1,9 @@
 """The limits that the Delivery API's OpenAPI document states, as annotations, and the error of a value outside them.
 
-The annotations are read twice: by msgspec, which checks a whole request in one C call, and by `reading.py`,
-which finds the wrong field and says what is wrong with it. `extra={"type": ...}` is the type's name in the
-official `openapi_types`, where it cannot be told from the annotation. Fields that are given in more types than they
-are read in are annotated by `accepted.py`.
+The annotations are read twice: by msgspec, which checks a whole request in one C call, and by
+`reading.py`, which finds the wrong field and says what is wrong with it. `extra={"type": ...}` is
+the type's name in the official `openapi_types`, where it cannot be told from the annotation. Fields
+that are given in more types than they are read in are annotated by `accepted.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from msgspec import Meta, Struct
 class ConstraintError(ValueError):
     """A field of a model does not hold what it must.
 
-    `path` names the field by its Python attributes (`request.execute.mboxes[1].name`), `reason` says what is wrong.
+    `path` names the field by its Python attributes (`request.execute.mboxes[1].name`), `reason`
+    says what is wrong.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -52,7 +53,8 @@ Text512 = Annotated[str, Meta(max_length=512)]
 Text4096 = Annotated[str, Meta(max_length=4096)]
 
 if TYPE_CHECKING:
-    # A checker would refuse a variable of type `dict[str, str]` where values of more types are allowed.
+    # A checker would refuse a variable of type `dict[str, str]` where values of more types are
+    # allowed.
     Parameters = dict[str, Any]
 else:
     ParameterName = Annotated[str, Meta(min_length=1, max_length=128)]

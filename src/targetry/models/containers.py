@@ -1,8 +1,8 @@
 """Mappings and sequences of any class, read the way they present themselves.
 
-Subclasses of dict and list may keep something other than they show: Werkzeug's `MultiDict` and Django's `QueryDict` store
-lists, `CombinedMultiDict` stores nothing at all. Code in C that reads the storage directly gets that instead of
-what `items()` and `__iter__` give.
+Subclasses of dict and list may keep something other than they show: Werkzeug's `MultiDict` and
+Django's `QueryDict` store lists, `CombinedMultiDict` stores nothing at all. Code in C that reads
+the storage directly gets that instead of what `items()` and `__iter__` give.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class TooManyEntriesError(ValueError):
 def read_mapping(value: object) -> dict[Any, Any] | None:
     """Return the entries of a mapping as a new dict, None for anything else.
 
-    Of a name with several values, `items()` may list them all; the mapping's own `[name]` then decides.
-    Raises TooManyEntriesError above `MAX_ENTRIES`, and whatever the mapping raises.
+    Of a name with several values, `items()` may list them all; the mapping's own `[name]` then
+    decides. Raises TooManyEntriesError above `MAX_ENTRIES`, and whatever the mapping raises.
     """
     if type(value) is dict:
         return dict(value)

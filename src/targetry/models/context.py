@@ -61,8 +61,8 @@ class Address(Model):
 class Geo(Model):
     """Where the visitor is. On the wire `country_code` has 2 letters (ISO 3166-1) and `state_code` 1 to 3.
 
-    `ip_address` may have a port, or be a list as in `X-Forwarded-For`, whose first entry counts. What is no address
-    is ignored, with a warning in the log and in `client.stats()`.
+    `ip_address` may have a port, or be a list as in `X-Forwarded-For`, whose first entry counts.
+    What is no address is ignored, with a warning in the log and in `client.stats()`.
     """
 
     ip_address: IpAddress = ABSENT
@@ -77,7 +77,8 @@ class Geo(Model):
 class ClientHints(Model):
     """Values of the `Sec-CH-UA…` headers; they take the place of the user agent.
 
-    `browser_ua_with_major_version` is `Sec-CH-UA`, `browser_ua_with_full_version` is `Sec-CH-UA-Full-Version-List`.
+    `browser_ua_with_major_version` is `Sec-CH-UA`, `browser_ua_with_full_version` is
+    `Sec-CH-UA-Full-Version-List`.
     """
 
     mobile: bool | None = None
@@ -93,7 +94,8 @@ class ClientHints(Model):
 class Context(Model):
     """`channel` is required. The HTTP User-Agent is ignored by the API: the visitor's goes in `user_agent`.
 
-    `beacon` asks for an empty answer (204). False is what the API takes for unset, so False is not sent.
+    `beacon` asks for an empty answer (204). False is what the API takes for unset, so False is not
+    sent.
     """
 
     channel: ChannelTypeValue | None = None

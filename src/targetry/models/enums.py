@@ -1,7 +1,8 @@
 """The words that some fields are limited to (spec/models.md §2).
 
-Members are strings in every respect: `ChannelType.WEB == "web"`, and they print, hash and serialise as it.
-`<Enum>Value` is the annotation of a request field: the member or its plain string, one of the listed ones.
+Members are strings in every respect: `ChannelType.WEB == "web"`, and they print, hash and serialise
+as it. `<Enum>Value` is the annotation of a request field: the member or its plain string, one of
+the listed ones.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ if TYPE_CHECKING:
 else:
 
     def _one_of(enum: type[StrEnum]) -> Any:
-        # msgspec joins no enum with a literal of strings, so at run time a field knows the plain strings only.
+        # msgspec joins no enum with a literal of strings, so at run time a field knows the plain
+        # strings only.
         return Annotated[Literal[*(member.value for member in enum)], Meta(extra={"type": enum.__name__})]
 
     AuthenticatedStateValue = _one_of(AuthenticatedState)

@@ -1,7 +1,7 @@
 """Names of request fields in a mapping: those of the wire (`tntId`) and those of Python (`tnt_id`).
 
-`NameTree` has the names of one model and, for fields that hold models, the trees of these. Values with free keys
-(`parameters`, `profile_parameters`, `usage`) have no tree and are left alone.
+`NameTree` has the names of one model and, for fields that hold models, the trees of these. Values
+with free keys (`parameters`, `profile_parameters`, `usage`) have no tree and are left alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def values_by_field(items: dict[Any, Any], kind: kinds.StructType, path: str) ->
     """Return the values of a mapping by the Python names of the fields of `kind`.
 
     Raises:
-        ConstraintError: a name is that of no field, or a field is given twice; `path` is that of the mapping.
+        ConstraintError: a name is that of no field, or a field is given twice; `path` is that of
+            the mapping.
     """
     fields = {name: field.name for field in kind.fields for name in (field.encode_name, field.name)}
     values: dict[str, Any] = {}

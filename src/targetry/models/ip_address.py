@@ -1,7 +1,7 @@
 """IP addresses as text: what counts as one, and how one is read from the forms that servers and proxies give it.
 
-`ipaddress` builds a number, which takes three to eight times as long as a look at the text, and every request with
-a place passes here.
+`ipaddress` builds a number, which takes three to eight times as long as a look at the text, and
+every request with a place passes here.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def is_local_address(address: str) -> bool:
 def parse_ip_address(text: str) -> str | None:
     """Return the address that `text` holds, None when it holds none.
 
-    Understood besides an address itself: `host:port` and `[host]:port`, a list as in `X-Forwarded-For`, of which the
-    first entry is the visitor, and the `for=` of a `Forwarded` header. An address itself is returned unchanged.
+    Understood besides an address itself: `host:port` and `[host]:port`, a list as in
+    `X-Forwarded-For`, of which the first entry is the visitor, and the `for=` of a `Forwarded`
+    header. An address itself is returned unchanged.
     """
     if is_ip_address(text):
         return text
@@ -71,8 +72,9 @@ def parse_ip_address(text: str) -> str | None:
 def read_ip_address(value: object, kind: Any, path: str, mode: Any) -> str:
     """Return the text of an address that was given in any form; a text that is no address where it is none.
 
-    Takes texts, bytes (headers of ASGI), objects of `ipaddress`, and lists and tuples, of which the first entry counts.
-    Raises nothing: an address that cannot be read is ignored when the request is prepared.
+    Takes texts, bytes (headers of ASGI), objects of `ipaddress`, and lists and tuples, of which the
+    first entry counts. Raises nothing: an address that cannot be read is ignored when the request
+    is prepared.
     """
     if issubclass(type(value), list | tuple):
         items: Any = value

@@ -15,7 +15,8 @@ from targetry.models.enums import MetricTypeValue
 if TYPE_CHECKING:
     NotificationType = MetricTypeValue
 else:
-    # A notification of another type is ignored when the request is prepared, and does not fail the request.
+    # A notification of another type is ignored when the request is prepared, and does not fail the
+    # request.
     NotificationType = Annotated[str, Meta(extra={"type": "MetricType"})]
 
 
@@ -37,11 +38,11 @@ class NotificationPageLoad(Model):
 class Notification(Details):
     """`id`, `type` and `timestamp` (epoch milliseconds) are required. `mbox` and `view` exclude each other.
 
-    `timestamp` may be any real number, rounded to whole milliseconds, or a datetime, which is in local time where it
-    names no zone.
+    `timestamp` may be any real number, rounded to whole milliseconds, or a datetime, which is in
+    local time where it names no zone.
 
-    The answer names the ids that were processed. The same `impression_id` as that of a request or another
-    notification counts no second impression.
+    The answer names the ids that were processed. The same `impression_id` as that of a request or
+    another notification counts no second impression.
     """
 
     id: Id200 = ABSENT

@@ -1,10 +1,11 @@
 """The patient way to read a model: field by field, with the exact path of what is wrong.
 
-msgspec reads the usual case in one C call. It does not name list indexes, dict keys and Python attributes as we
-want them, nor take subclasses of `str` and `dict`, tuples, or models inside of dicts. What it refuses is read here
-again, along the same annotations; what is refused here too is an error. The depth is that of the annotations,
-never that of the value, so nothing is too deep and a cycle is just a value of the wrong type. An annotation with
-`extra={"reads": …}` names the reader of its values.
+msgspec reads the usual case in one C call. It does not name list indexes, dict keys and Python
+attributes as we want them, nor take subclasses of `str` and `dict`, tuples, or models inside of
+dicts. What it refuses is read here again, along the same annotations; what is refused here too is
+an error. The depth is that of the annotations, never that of the value, so nothing is too deep and
+a cycle is just a value of the wrong type. An annotation with `extra={"reads": …}` names the reader
+of its values.
 """
 
 from __future__ import annotations

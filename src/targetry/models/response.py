@@ -1,7 +1,8 @@
 """`DeliveryResponse`: what the Delivery API answers, or what was decided on device.
 
-A server may be newer than this library, so keys and enum values that are not known here are no error, no limit
-is checked, and an integer sent as text, or the other way round, is converted (spec/models.md §1, "parsing").
+A server may be newer than this library, so keys and enum values that are not known here are no
+error, no limit is checked, and an integer sent as text, or the other way round, is converted
+(spec/models.md §1, "parsing").
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Reading a text, id, number, boolean or time, with a message for what is wrong with it; see `reading.py`.
 
-Subclasses (`SafeString`, `IntEnum`, …) become the plain type, by that type's own methods and not by theirs. Numbers
-are taken from every type that declares itself to be one (`numbers.Number`, `__index__`, `__float__`): Decimal,
-Fraction, the scalars of numpy. Members of an enum stand for their value.
+Subclasses (`SafeString`, `IntEnum`, …) become the plain type, by that type's own methods and not by
+theirs. Numbers are taken from every type that declares itself to be one (`numbers.Number`,
+`__index__`, `__float__`): Decimal, Fraction, the scalars of numpy. Members of an enum stand for
+their value.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _HUGE_FLOAT: Final = 2.0**63  # to write out a whole number beyond it could take
 class ReadMode(msgspec.Struct, frozen=True):
     """How strictly values are read.
 
-    `constraints`: lengths, ranges and enums hold. `casts`: texts and integers are converted into each other.
-    `either_name`: a mapping has the names of the wire or those of Python, and no others; without it, the names of
-    the wire are read and others are ignored.
+    `constraints`: lengths, ranges and enums hold. `casts`: texts and integers are converted into
+    each other. `either_name`: a mapping has the names of the wire or those of Python, and no
+    others; without it, the names of the wire are read and others are ignored.
     """
 
     constraints: bool = False

@@ -1,10 +1,11 @@
 """The door of the SDK: a caller's request becomes a checked copy that nobody else holds.
 
-The usual case takes two calls into msgspec, to MessagePack and back to models: that copies everything mutable and
-checks types and limits, faster than by way of dicts. That the copy equals the request is the proof that nothing was
-taken for something else on the way (a `Context` for an `Address`, a `UUID` for its text), except for subclasses of
-dict and list, which msgspec reads by what they store: these are looked for. Whatever fails is read by `reading.py`,
-which accepts a little more and knows the path of what it does not.
+The usual case takes two calls into msgspec, to MessagePack and back to models: that copies
+everything mutable and checks types and limits, faster than by way of dicts. That the copy equals
+the request is the proof that nothing was taken for something else on the way (a `Context` for an
+`Address`, a `UUID` for its text), except for subclasses of dict and list, which msgspec reads by
+what they store: these are looked for. Whatever fails is read by `reading.py`, which accepts a
+little more and knows the path of what it does not.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def snapshot(
     Args:
         request: a model, or a mapping with the names of the wire.
         wire: check the limits, too, that matter to the Delivery API only.
-        either_name: mappings, also those inside a model, have the names of the wire or those of Python; a name
-            that is neither is an error. Without it, such a name is ignored.
+        either_name: mappings, also those inside a model, have the names of the wire or those of
+            Python; a name that is neither is an error. Without it, such a name is ignored.
 
     Raises:
         ConstraintError: a field is wrong; it has the field's path.
@@ -102,9 +103,9 @@ def checked_parameters(parameters: Mapping[str, Any], path: str) -> dict[str, An
 def _check_parts(request: DeliveryRequest, given: DeliveryRequest) -> bool:
     """What annotations cannot say: required fields, blank names; and IP addresses in other forms are rewritten.
 
-    Names are looked at in `given`, which `request` is equal to. Returns whether each list and dict there is exactly
-    that, since msgspec copies subclasses by their storage. Every request comes by here, so a call is made only for a
-    part that is there.
+    Names are looked at in `given`, which `request` is equal to. Returns whether each list and dict
+    there is exactly that, since msgspec copies subclasses by their storage. Every request comes by
+    here, so a call is made only for a part that is there.
     """
     if (context := request.context) is not None:
         if context.channel is None:
@@ -151,7 +152,8 @@ def _check_customer_ids(customer_ids: list[CustomerId]) -> None:
 def _check_names(locations: Sequence[Details], path: str) -> bool:
     """Check the names of parameters. `path` has a `{}` where the index goes; it is only filled in for an error.
 
-    Returns whether each list and dict is exactly that; what is not is left for a reader of any class.
+    Returns whether each list and dict is exactly that; what is not is left for a reader of any
+    class.
     """
     if type(locations) is not list:
         return False

@@ -1,7 +1,8 @@
 """Models as plain Python and as JSON text.
 
-msgspec writes JSON in one C call, but `null` for NaN, and for a field that is None where the default is not
-(`Context.beacon`). So a text with a `null` in it, and what msgspec refuses, is written again here with more care.
+msgspec writes JSON in one C call, but `null` for NaN, and for a field that is None where the
+default is not (`Context.beacon`). So a text with a `null` in it, and what msgspec refuses, is
+written again here with more care.
 """
 
 from __future__ import annotations
