@@ -1,4 +1,4 @@
-"""The official import name of the Delivery API's models, here for `targetry.models`, with the bare client of the API."""
+"""Import name of Adobe's models of the Delivery API, with its generated client."""
 
 from delivery_api_client import Model, api, api_client, configuration, exceptions
 from delivery_api_client.Model import *  # noqa: F403

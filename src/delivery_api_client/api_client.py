@@ -1,4 +1,4 @@
-"""The official place of `ApiClient`."""
+"""Official import path of `ApiClient`."""
 
 from targetry.compat.api_client import ApiClient as ApiClient
 from targetry.compat.api_client import Configuration as Configuration

@@ -1,3 +1,3 @@
-"""The official place of `Configuration`."""
+"""Official import path of `Configuration`."""
 
 from targetry.compat.api_client import Configuration as Configuration

@@ -1,4 +1,4 @@
-"""The official place of the API's exceptions."""
+"""Official import path of the API's exceptions."""
 
 from targetry.compat.api_errors import ApiKeyError as ApiKeyError
 from targetry.compat.api_errors import ApiTypeError as ApiTypeError

@@ -1,4 +1,4 @@
-"""The official import name of Adobe Target's on-device engine without a client, here for `targetry.compat.decisioning_engine`."""
+"""Import name of Adobe's on-device engine without a client."""
 
 from target_decisioning_engine import constants as constants
 from target_decisioning_engine import events as events

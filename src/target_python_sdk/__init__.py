@@ -1,4 +1,4 @@
-"""The official import name of Adobe Target's Python SDK, here for `targetry`: programs written for 1.1.0 keep their imports."""
+"""Import name of Adobe's `target-python-sdk`: code written for 1.1.0 keeps its imports."""
 
 from target_python_sdk import cookies as cookies
 from target_python_sdk import messages as messages

@@ -1,4 +1,4 @@
-"""Names of Target's cookies, and the `mbox` cookie taken apart and put together."""
+"""Names of Target's cookies, and the codec of the `mbox` cookie."""
 
 from target_tools.constants import MILLISECONDS_IN_SECOND as MILLISECONDS_IN_SECOND
 from targetry.compat.conversions import get_epoch_time_milliseconds as get_epoch_time_milliseconds

@@ -1,4 +1,4 @@
-"""The texts of the client's errors and log lines."""
+"""Texts of the client's errors and log lines."""
 
 from targetry.messages import MESSAGES as MESSAGES
 from targetry.models import DecisioningMethod as DecisioningMethod

@@ -1,4 +1,4 @@
-"""The official import name of what Adobe Target's Python SDK shares among its packages, here for `targetry`."""
+"""Import name of the modules that Adobe's packages share."""
 
 from target_tools import attributes_provider as attributes_provider
 from target_tools import constants as constants

@@ -1,4 +1,4 @@
-"""The official place of `AttributesProvider`."""
+"""Official import path of `AttributesProvider`."""
 
 from targetry import AttributesProvider as AttributesProvider
 from targetry.compat.attributes import create_indexed as create_indexed

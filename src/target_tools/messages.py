@@ -1,4 +1,4 @@
-"""Texts that client and engine share."""
+"""Texts that the client and the engine share."""
 
 from targetry.messages import DECISIONING_ENGINE_NOT_READY as DECISIONING_ENGINE_NOT_READY
 from targetry.messages import attribute_not_exist as attribute_not_exist

@@ -1,4 +1,4 @@
-"""The functions of the official module."""
+"""Functions of the official module."""
 
 from target_tools.constants import MILLISECONDS_IN_SECOND as MILLISECONDS_IN_SECOND
 from targetry._runtime.ids import new_id as _new_id

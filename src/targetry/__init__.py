@@ -75,7 +75,7 @@ __all__ += models.__all__
 
 
 def __getattr__(name: str) -> object:
-    """`AsyncTargetClient` brings asyncio with it, so it waits until somebody asks for it."""
+    """Import `AsyncTargetClient`, which needs asyncio, at its first use."""
     if name != "AsyncTargetClient":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from targetry._client.async_client import AsyncTargetClient

@@ -1,4 +1,4 @@
-"""Feature flags and the like, read out of JSON offers: `get_attributes` (spec/client.md §9)."""
+"""Attributes of JSON offers by mbox, for `get_attributes`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MISSING: Final = object()
 
 
 class AttributesProvider:
-    """The keys of all JSON offers in one answer of `get_offers`, by mbox.
+    """Keys of all JSON offers in one result of `get_offers`, by mbox.
 
-    `offers_response` is that answer and `indexed` the attributes: mbox name → key → value. Where
-    several offers of an mbox have the same key, the last wins, and execute wins over prefetch
-    (D-55). An mbox without a JSON object among its offers is not there at all.
+    `offers_response` is that result and `indexed` the attributes: mbox name → key → value. If
+    several offers of an mbox have the same key, the last wins, and execute wins over prefetch. An
+    mbox without a JSON object among its offers is absent.
     """
 
     def __init__(self, offers_response: Mapping[str, Any] | None) -> None:
@@ -31,7 +31,16 @@ class AttributesProvider:
         self.indexed = _indexed(offers_response.get("response") if offers_response else None)
 
     def get_value(self, mbox_name: str, key: str, default: Any = _MISSING) -> Any:
-        """One attribute. Without it: `default` if one was given, else `AttributeNotFoundError` (D-41)."""
+        """Return one attribute.
+
+        Args:
+            mbox_name: the mbox.
+            key: the key in its JSON offers.
+            default: returned if there is no such attribute.
+
+        Raises:
+            AttributeNotFoundError: there is none, and no default.
+        """
         try:
             return self.indexed[mbox_name][key]
         except KeyError:
@@ -40,10 +49,10 @@ class AttributesProvider:
         raise AttributeNotFoundError(attribute_not_exist(key, mbox_name))
 
     def as_object(self, mbox_name: str | None = None) -> dict[str, Any] | None:
-        """The attributes of one mbox (`None` if it has none), or without argument a dict of all mboxes.
+        """Return the attributes of one mbox (None if it has none), or without a name those of all.
 
-        New dicts each time, as in the Node SDK, so changing them changes nothing here; values that
-        are themselves lists or dicts are those of the answer.
+        The dicts are new each time, as in the Node SDK, so changing them changes nothing here;
+        lists and dicts in them are those of the result.
         """
         if mbox_name is None:
             return {name: dict(attributes) for name, attributes in self.indexed.items()}
@@ -51,7 +60,7 @@ class AttributesProvider:
         return None if attributes is None else dict(attributes)
 
     def get_response(self) -> Mapping[str, Any] | None:
-        """The answer of `get_offers`, the very object that the provider was made from."""
+        """Return the result of `get_offers` that the attributes were read from."""
         return self.offers_response
 
     def __repr__(self) -> str:
@@ -59,12 +68,12 @@ class AttributesProvider:
 
 
 def with_mboxes(request: DeliveryRequest | None, mbox_names: Iterable[str]) -> DeliveryRequest:
-    """A request that also asks for these mboxes, in `execute`, unless it asks for them already.
+    """Return a request that asks for more mboxes in `execute`, unless it asks for them already.
 
-    The given request is not touched; the new one shares the parts that are the same. A name listed
-    twice is asked for once (the official package asks, and counts an impression, twice). Indexes go
-    on from the highest in execute, where an mbox without one counts as its position (D-09); after
-    none at all they begin with 1.
+    The given request is not changed; the new one shares the equal parts. A name listed twice is
+    asked for once (the official package asks, and counts an impression, twice). Indexes continue
+    from the highest in execute, where an mbox without one counts as its position; without any they
+    start with 1.
     """
     request = DeliveryRequest() if request is None else request
     execute = request.execute or ExecuteRequest()
@@ -80,7 +89,11 @@ def with_mboxes(request: DeliveryRequest | None, mbox_names: Iterable[str]) -> D
 
 
 def checked_names(mbox_names: object) -> Sequence[str]:
-    """The names given to `get_attributes`; `OptionError` unless they are a list or the like of texts that are not empty."""
+    """Return the names given to `get_attributes`, a list or another iterable of texts.
+
+    Raises:
+        OptionError: a name is not a text or is empty, or the names are not iterable.
+    """
     if isinstance(mbox_names, (str, bytes)) or not isinstance(mbox_names, Iterable):
         raise OptionError("mbox_names", f"must be a list of mbox names, not {type(mbox_names).__name__}")
     names = [plain_text(name) for name in validators.copied("mbox_names", read_iterable, mbox_names)]

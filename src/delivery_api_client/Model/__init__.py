@@ -1,4 +1,4 @@
-"""The models of the Delivery API, each in a module of its own too: `delivery_api_client.Model.mbox_request`."""
+"""Models of the Delivery API, each in its own module, too (`….Model.mbox_request`)."""
 
 from delivery_api_client.Model import (
     action as action,

@@ -1,3 +1,3 @@
-"""The official place of `Action`."""
+"""Official import path of `Action`."""
 
 from targetry.models import Action as Action

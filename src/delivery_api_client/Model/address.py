@@ -1,3 +1,3 @@
-"""The official place of `Address`."""
+"""Official import path of `Address`."""
 
 from targetry.models import Address as Address

@@ -1,3 +1,3 @@
-"""The official place of `AnalyticsPayload`."""
+"""Official import path of `AnalyticsPayload`."""
 
 from targetry.models import AnalyticsPayload as AnalyticsPayload

@@ -1,3 +1,3 @@
-"""The official place of `AnalyticsRequest`."""
+"""Official import path of `AnalyticsRequest`."""
 
 from targetry.models import AnalyticsRequest as AnalyticsRequest

@@ -1,3 +1,3 @@
-"""The official place of `AnalyticsResponse`."""
+"""Official import path of `AnalyticsResponse`."""
 
 from targetry.models import AnalyticsResponse as AnalyticsResponse

@@ -1,3 +1,3 @@
-"""The official place of `Application`."""
+"""Official import path of `Application`."""
 
 from targetry.models import Application as Application

@@ -1,3 +1,3 @@
-"""The official place of `AudienceManager`."""
+"""Official import path of `AudienceManager`."""
 
 from targetry.models import AudienceManager as AudienceManager

@@ -1,3 +1,3 @@
-"""The official place of `AuthenticatedState`."""
+"""Official import path of `AuthenticatedState`."""
 
 from targetry.models import AuthenticatedState as AuthenticatedState

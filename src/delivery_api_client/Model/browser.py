@@ -1,3 +1,3 @@
-"""The official place of `Browser`."""
+"""Official import path of `Browser`."""
 
 from targetry.models import Browser as Browser

@@ -1,3 +1,3 @@
-"""The official place of `ChannelType`."""
+"""Official import path of `ChannelType`."""
 
 from targetry.models import ChannelType as ChannelType

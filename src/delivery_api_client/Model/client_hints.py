@@ -1,3 +1,3 @@
-"""The official place of `ClientHints`."""
+"""Official import path of `ClientHints`."""
 
 from targetry.models import ClientHints as ClientHints

@@ -1,3 +1,3 @@
-"""The official place of `Context`."""
+"""Official import path of `Context`."""
 
 from targetry.models import Context as Context

@@ -1,3 +1,3 @@
-"""The official place of `CustomerId`."""
+"""Official import path of `CustomerId`."""
 
 from targetry.models import CustomerId as CustomerId

@@ -1,3 +1,3 @@
-"""The official place of `DecisioningMethod`."""
+"""Official import path of `DecisioningMethod`."""
 
 from targetry.models import DecisioningMethod as DecisioningMethod

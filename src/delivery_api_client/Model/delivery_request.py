@@ -1,3 +1,3 @@
-"""The official place of `DeliveryRequest`."""
+"""Official import path of `DeliveryRequest`."""
 
 from targetry.models import DeliveryRequest as DeliveryRequest

@@ -1,3 +1,3 @@
-"""The official place of `DeliveryResponse`."""
+"""Official import path of `DeliveryResponse`."""
 
 from targetry.models import DeliveryResponse as DeliveryResponse

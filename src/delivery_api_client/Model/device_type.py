@@ -1,3 +1,3 @@
-"""The official place of `DeviceType`."""
+"""Official import path of `DeviceType`."""
 
 from targetry.models import DeviceType as DeviceType

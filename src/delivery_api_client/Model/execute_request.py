@@ -1,3 +1,3 @@
-"""The official place of `ExecuteRequest`."""
+"""Official import path of `ExecuteRequest`."""
 
 from targetry.models import ExecuteRequest as ExecuteRequest

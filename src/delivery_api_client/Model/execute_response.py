@@ -1,3 +1,3 @@
-"""The official place of `ExecuteResponse`."""
+"""Official import path of `ExecuteResponse`."""
 
 from targetry.models import ExecuteResponse as ExecuteResponse

@@ -1,3 +1,3 @@
-"""The official place of `ExecutionMode`."""
+"""Official import path of `ExecutionMode`."""
 
 from targetry.models import ExecutionMode as ExecutionMode

@@ -1,3 +1,3 @@
-"""The official place of `ExperienceCloud`."""
+"""Official import path of `ExperienceCloud`."""
 
 from targetry.models import ExperienceCloud as ExperienceCloud

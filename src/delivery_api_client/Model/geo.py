@@ -1,3 +1,3 @@
-"""The official place of `Geo`."""
+"""Official import path of `Geo`."""
 
 from targetry.models import Geo as Geo

@@ -1,3 +1,3 @@
-"""The official place of `LoggingType`."""
+"""Official import path of `LoggingType`."""
 
 from targetry.models import LoggingType as LoggingType

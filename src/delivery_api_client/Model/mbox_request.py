@@ -1,3 +1,3 @@
-"""The official place of `MboxRequest`."""
+"""Official import path of `MboxRequest`."""
 
 from targetry.models import MboxRequest as MboxRequest

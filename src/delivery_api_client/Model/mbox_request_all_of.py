@@ -1,3 +1,3 @@
-"""The official place of `MboxRequestAllOf`."""
+"""Official import path of `MboxRequestAllOf`."""
 
 from targetry.models import MboxRequestAllOf as MboxRequestAllOf

@@ -1,3 +1,3 @@
-"""The official place of `MboxResponse`."""
+"""Official import path of `MboxResponse`."""
 
 from targetry.models import MboxResponse as MboxResponse

@@ -1,3 +1,3 @@
-"""The official place of `Metric`."""
+"""Official import path of `Metric`."""
 
 from targetry.models import Metric as Metric

@@ -1,3 +1,3 @@
-"""The official place of `MetricType`."""
+"""Official import path of `MetricType`."""
 
 from targetry.models import MetricType as MetricType

@@ -1,3 +1,3 @@
-"""The official place of `MobilePlatform`."""
+"""Official import path of `MobilePlatform`."""
 
 from targetry.models import MobilePlatform as MobilePlatform

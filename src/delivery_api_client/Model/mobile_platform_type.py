@@ -1,3 +1,3 @@
-"""The official place of `MobilePlatformType`."""
+"""Official import path of `MobilePlatformType`."""
 
 from targetry.models import MobilePlatformType as MobilePlatformType

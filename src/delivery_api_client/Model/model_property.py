@@ -1,3 +1,3 @@
-"""The official place of `ModelProperty`."""
+"""Official import path of `ModelProperty`."""
 
 from targetry.models import ModelProperty as ModelProperty

@@ -1,3 +1,3 @@
-"""The official place of `Notification`."""
+"""Official import path of `Notification`."""
 
 from targetry.models import Notification as Notification

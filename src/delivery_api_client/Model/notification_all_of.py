@@ -1,3 +1,3 @@
-"""The official place of `NotificationAllOf`."""
+"""Official import path of `NotificationAllOf`."""
 
 from targetry.models import NotificationAllOf as NotificationAllOf

@@ -1,3 +1,3 @@
-"""The official place of `NotificationMbox`."""
+"""Official import path of `NotificationMbox`."""
 
 from targetry.models import NotificationMbox as NotificationMbox

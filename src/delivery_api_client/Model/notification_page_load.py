@@ -1,3 +1,3 @@
-"""The official place of `NotificationPageLoad`."""
+"""Official import path of `NotificationPageLoad`."""
 
 from targetry.models import NotificationPageLoad as NotificationPageLoad

@@ -1,3 +1,3 @@
-"""The official place of `NotificationResponse`."""
+"""Official import path of `NotificationResponse`."""
 
 from targetry.models import NotificationResponse as NotificationResponse

@@ -1,3 +1,3 @@
-"""The official place of `NotificationView`."""
+"""Official import path of `NotificationView`."""
 
 from targetry.models import NotificationView as NotificationView

@@ -1,3 +1,3 @@
-"""The official place of `Option`."""
+"""Official import path of `Option`."""
 
 from targetry.models import Option as Option

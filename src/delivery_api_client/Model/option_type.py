@@ -1,3 +1,3 @@
-"""The official place of `OptionType`."""
+"""Official import path of `OptionType`."""
 
 from targetry.models import OptionType as OptionType

@@ -1,3 +1,3 @@
-"""The official place of `Order`."""
+"""Official import path of `Order`."""
 
 from targetry.models import Order as Order

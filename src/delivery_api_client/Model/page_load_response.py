@@ -1,3 +1,3 @@
-"""The official place of `PageLoadResponse`."""
+"""Official import path of `PageLoadResponse`."""
 
 from targetry.models import PageLoadResponse as PageLoadResponse

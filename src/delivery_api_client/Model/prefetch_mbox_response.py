@@ -1,3 +1,3 @@
-"""The official place of `PrefetchMboxResponse`."""
+"""Official import path of `PrefetchMboxResponse`."""
 
 from targetry.models import PrefetchMboxResponse as PrefetchMboxResponse

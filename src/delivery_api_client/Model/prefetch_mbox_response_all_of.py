@@ -1,3 +1,3 @@
-"""The official place of `PrefetchMboxResponseAllOf`."""
+"""Official import path of `PrefetchMboxResponseAllOf`."""
 
 from targetry.models import PrefetchMboxResponseAllOf as PrefetchMboxResponseAllOf

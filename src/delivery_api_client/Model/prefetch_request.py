@@ -1,3 +1,3 @@
-"""The official place of `PrefetchRequest`."""
+"""Official import path of `PrefetchRequest`."""
 
 from targetry.models import PrefetchRequest as PrefetchRequest

@@ -1,3 +1,3 @@
-"""The official place of `PrefetchResponse`."""
+"""Official import path of `PrefetchResponse`."""
 
 from targetry.models import PrefetchResponse as PrefetchResponse

@@ -1,3 +1,3 @@
-"""The official place of `Preview`."""
+"""Official import path of `Preview`."""
 
 from targetry.models import Preview as Preview

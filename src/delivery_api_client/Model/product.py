@@ -1,3 +1,3 @@
-"""The official place of `Product`."""
+"""Official import path of `Product`."""
 
 from targetry.models import Product as Product

@@ -1,3 +1,3 @@
-"""The official place of `QAMode`."""
+"""Official import path of `QAMode`."""
 
 from targetry.models import QAMode as QAMode

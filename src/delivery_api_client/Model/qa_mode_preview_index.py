@@ -1,3 +1,3 @@
-"""The official place of `QAModePreviewIndex`."""
+"""Official import path of `QAModePreviewIndex`."""
 
 from targetry.models import QAModePreviewIndex as QAModePreviewIndex

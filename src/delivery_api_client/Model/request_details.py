@@ -1,3 +1,3 @@
-"""The official place of `RequestDetails`."""
+"""Official import path of `RequestDetails`."""
 
 from targetry.models import RequestDetails as RequestDetails

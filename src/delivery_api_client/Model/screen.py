@@ -1,3 +1,3 @@
-"""The official place of `Screen`."""
+"""Official import path of `Screen`."""
 
 from targetry.models import Screen as Screen

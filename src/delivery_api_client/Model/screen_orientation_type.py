@@ -1,3 +1,3 @@
-"""The official place of `ScreenOrientationType`."""
+"""Official import path of `ScreenOrientationType`."""
 
 from targetry.models import ScreenOrientationType as ScreenOrientationType

@@ -1,3 +1,3 @@
-"""The official place of `Telemetry`."""
+"""Official import path of `Telemetry`."""
 
 from targetry.models import Telemetry as Telemetry

@@ -1,3 +1,3 @@
-"""The official place of `TelemetryEntry`."""
+"""Official import path of `TelemetryEntry`."""
 
 from targetry.models import TelemetryEntry as TelemetryEntry

@@ -1,3 +1,3 @@
-"""The official place of `TelemetryFeatures`."""
+"""Official import path of `TelemetryFeatures`."""
 
 from targetry.models import TelemetryFeatures as TelemetryFeatures

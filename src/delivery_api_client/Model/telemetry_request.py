@@ -1,3 +1,3 @@
-"""The official place of `TelemetryRequest`."""
+"""Official import path of `TelemetryRequest`."""
 
 from targetry.models import TelemetryRequest as TelemetryRequest

@@ -1,3 +1,3 @@
-"""The official place of `Trace`."""
+"""Official import path of `Trace`."""
 
 from targetry.models import Trace as Trace

@@ -1,3 +1,3 @@
-"""The official place of `UnexpectedError`."""
+"""Official import path of `UnexpectedError`."""
 
 from targetry.models import UnexpectedError as UnexpectedError

@@ -1,3 +1,3 @@
-"""The official place of `View`."""
+"""Official import path of `View`."""
 
 from targetry.models import View as View

@@ -1,3 +1,3 @@
-"""The official place of `ViewRequest`."""
+"""Official import path of `ViewRequest`."""
 
 from targetry.models import ViewRequest as ViewRequest

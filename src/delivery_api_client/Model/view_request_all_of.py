@@ -1,3 +1,3 @@
-"""The official place of `ViewRequestAllOf`."""
+"""Official import path of `ViewRequestAllOf`."""
 
 from targetry.models import ViewRequestAllOf as ViewRequestAllOf

@@ -1,3 +1,3 @@
-"""The official place of `VisitorId`."""
+"""Official import path of `VisitorId`."""
 
 from targetry.models import VisitorId as VisitorId

@@ -1,3 +1,3 @@
-"""The official place of `Window`."""
+"""Official import path of `Window`."""
 
 from targetry.models import Window as Window

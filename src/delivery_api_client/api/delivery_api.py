@@ -1,4 +1,4 @@
-"""The official place of `DeliveryApi`."""
+"""Official import path of `DeliveryApi`."""
 
 from targetry.compat.api_client import ApiClient as ApiClient
 from targetry.compat.api_client import DeliveryApi as DeliveryApi

@@ -1,4 +1,4 @@
-"""What goes into the engine and comes out of it."""
+"""Input and output types of the engine."""
 
 from target_decisioning_engine.types import decision_provider_response as decision_provider_response
 from target_decisioning_engine.types import decisioning_artifact as decisioning_artifact

@@ -1,4 +1,4 @@
-"""Dicts for an artifact and its parts."""
+"""Named dicts of an artifact and its parts."""
 
 from targetry.compat.documents import DecisioningArtifact as DecisioningArtifact
 from targetry.compat.documents import DecisioningArtifactMeta as DecisioningArtifactMeta

@@ -1,3 +1,3 @@
-"""The official place of `DecisioningConfig`."""
+"""Official import path of `DecisioningConfig`."""
 
 from targetry.compat.decisioning_engine import DecisioningConfig as DecisioningConfig

@@ -1,4 +1,4 @@
-"""Dicts for what rules are evaluated against."""
+"""Named dicts of the facts of rules."""
 
 from targetry.compat.documents import DecisioningContext as DecisioningContext
 from targetry.compat.documents import GeoContext as GeoContext

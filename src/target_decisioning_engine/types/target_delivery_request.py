@@ -1,3 +1,3 @@
-"""The official place of `TargetDeliveryRequest`."""
+"""Official import path of `TargetDeliveryRequest`."""
 
 from targetry.compat.decisioning_engine import TargetDeliveryRequest as TargetDeliveryRequest

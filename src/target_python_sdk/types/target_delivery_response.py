@@ -1,3 +1,3 @@
-"""The official place of `TargetDeliveryResponse`."""
+"""Official import path of `TargetDeliveryResponse`."""
 
 from targetry import TargetDeliveryResponse as TargetDeliveryResponse

@@ -1,1 +1,1 @@
-"""The clients: options, the pipeline of a call, and the sync and asyncio faces over one body."""
+"""Clients: options, the pipeline of calls, and the synchronous and asyncio client."""

@@ -54,14 +54,14 @@ D = TypeVar("D")
 
 
 class AsyncTargetClient(BaseClient):
-    """`TargetClient` for asyncio: the same options, results and errors, with `await`.
+    """Asynchronous client of Adobe Target: the options, results and errors of `TargetClient`.
 
-    May be used from several event loops. On-device decisions wait for nothing but the place of an
-    IP address, where the artifact wants it. There are no callbacks: whoever awaits has the result.
+    It can be used from several event loops. On-device decisions wait only for the place of an IP
+    address, where the artifact uses places. There are no callbacks: calls are awaited.
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
-        """Not for callers: use `await AsyncTargetClient.create`."""
+        """Refuse construction by callers: use `await AsyncTargetClient.create`."""
         super().__init__(options)
         checked = self._runtime.options
         self._own_transport = checked.async_transport is None
@@ -74,7 +74,7 @@ class AsyncTargetClient(BaseClient):
     @classmethod
     @documented(CLIENT_SECTION)
     async def create(cls, options: ClientOptions | None = None, **keywords: Unpack[ClientOptions]) -> Self:
-        """Create a client, as `TargetClient.create`; a thread compiles the first artifact and waits for it.
+        """Create a client, as `TargetClient.create`; a thread waits for the first artifact.
 
         Args:
             options: the options as a dict.
@@ -123,17 +123,7 @@ class AsyncTargetClient(BaseClient):
         return await self._decide(_without_callbacks(notification_settings(options, keywords)))
 
     async def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
-        """Prepare a visitor for `decide`: check it once, and look up its IP address if rules ask for places.
-
-        Returns:
-            The visitor, to be kept for a request, a session or a process. It is `remote` to rules
-            of a later artifact that ask for its place, if that was not looked up here.
-
-        Raises:
-            OptionError: the path of what is wrong; or the client is server-side.
-            ClosedError: the client is closed.
-            TypeError: a keyword that `VisitorInput` does not have.
-        """
+        """Prepare a visitor for `decide`, as `TargetClient.visitor`."""
         self._check_open()
         decisions = self._pipeline.visitor_decisions
         prepared = decisions.prepare_visitor(**given)
@@ -170,7 +160,7 @@ class AsyncTargetClient(BaseClient):
         visitor: PreparedVisitor | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """As `TargetClient.flag`."""
+        """Return the value of a flag, as `TargetClient.flag`."""
         return (await self.flag_details(key, default, visitor=visitor, context=context)).value
 
     async def flag_details(
@@ -181,14 +171,14 @@ class AsyncTargetClient(BaseClient):
         visitor: PreparedVisitor | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> FlagDetails[D]:
-        """As `TargetClient.flag_details`."""
+        """Return the value of a flag with its details, as `TargetClient.flag_details`."""
         flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
         return details_of(await self._run(flow), default)
 
     async def all_flags(
         self, *, visitor: PreparedVisitor | None = None, context: Mapping[str, Any] | None = None
     ) -> dict[str, FlagDetails[Any]]:
-        """As `TargetClient.all_flags`."""
+        """Return all flags, as `TargetClient.all_flags`."""
         evaluations = await self._run(self._flags.evaluate_all(visitor, context))
         return {one.key: details_of(one, None) for one in evaluations}
 
@@ -203,7 +193,7 @@ class AsyncTargetClient(BaseClient):
             return RefreshResult("pending")
 
     async def flush(self, timeout_s: float = CLOSE_TIMEOUT_S, *, timeout: float | None = None) -> bool:
-        """Wait until all impressions are sent, and return whether they are, as `TargetClient.flush`."""
+        """Wait until all impressions are sent, as `TargetClient.flush`."""
         wait_s = timeout_s if timeout is None else timeout
         try:
             return await _run_in_own_thread(partial(self._runtime.flush, wait_s))
@@ -217,7 +207,7 @@ class AsyncTargetClient(BaseClient):
             await _run_in_own_thread(partial(self._runtime.close, wait_s))
         except NoThreadError:
             self._runtime.close(0)  # a wait here would block the loop
-        finally:  # also when this task is cancelled meanwhile
+        finally:  # also when this task is cancelled
             if self._own_transport:
                 await self._transport.aclose()
 
@@ -292,9 +282,9 @@ class AsyncTargetClient(BaseClient):
         return response
 
     async def _read_in_thread(self, response: HttpResponse, deadline: float) -> AttemptOutcome:
-        """Decode a large response while the loop runs; what a thread comes to after the deadline is dropped."""
+        """Decode a large response in a thread; a result after the deadline is dropped."""
         decoded: Future[AttemptOutcome] = Future()
-        decoded.set_running_or_notify_cancel()  # so that a task that gives up does not disturb the thread
+        decoded.set_running_or_notify_cancel()  # a task that gives up must not cancel it
 
         def decode() -> None:
             try:
@@ -318,7 +308,7 @@ class AsyncTargetClient(BaseClient):
 
 
 class _Start(Generic[Client]):
-    """The making and opening of a client in another thread, which cannot be cancelled but can be given up."""
+    """Creation of a client in another thread, which can be given up but not cancelled."""
 
     def __init__(self, kind: type[Client], options: ClientSettings) -> None:
         self._kind = kind
@@ -336,16 +326,17 @@ class _Start(Generic[Client]):
         return client
 
     def give_up(self) -> None:
-        """Have nobody's client closed: here if it is there already, else by the thread."""
+        """Close the client: here if it exists already, else by the thread."""
         self._given_up = True
         if self._client is not None:
             self._client._runtime.close(0)
 
 
 def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Run `function` in a daemon thread that is not one of the loop's few, which the application may have filled.
+    """Run `function` in a daemon thread outside the loop's pool, which the application can fill.
 
-    Raises `NoThreadError`.
+    Raises:
+        NoThreadError: the system gives no thread.
     """
     outcome: Future[T] = Future()
 

@@ -1,4 +1,4 @@
-"""What `TargetClient` and `AsyncTargetClient` show alike: the client's parts and books, none of which waits."""
+"""Base class of both clients: everything that does not wait."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from targetry.visitor import AuthState, cookie_name
 
 
 class BaseClient:
-    """A client without its calls. Made by the `create` of its subclasses."""
+    """Base of `TargetClient` and `AsyncTargetClient`; their `create` makes instances."""
 
     AuthState: ClassVar = AuthState
     TargetCookieName: ClassVar[str] = TARGET_COOKIE
     TargetLocationHintCookieName: ClassVar[str] = LOCATION_HINT_COOKIE
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
-        """Not for callers: use `create`."""
+        """Refuse construction by callers: use `create`."""
         checked = options.get("internal") if isinstance(options, Mapping) else None
         if not isinstance(checked, ClientSettings):
             raise OptionError("options", "are for create", MESSAGES["PRIVATE_CONSTRUCTOR"])
@@ -46,22 +46,22 @@ class BaseClient:
 
     @staticmethod
     def get_visitor_cookie_name(organization_id: str, encoded: bool = False) -> str:
-        """Name of the AMCV cookie; `encoded` as browsers mostly send it (spec/visitor.md §2)."""
+        """Return the name of the AMCV cookie; `encoded` as most browsers send it."""
         return cookie_name(organization_id, encoded=encoded)
 
     @property
     def config(self) -> dict[str, Any]:
-        """The options of this client, those left out with their defaults; a new dict each time."""
+        """Options of this client, with defaults for those left out; a new dict each time."""
         return asdict(self._runtime.options)
 
     @property
     def logger(self) -> Any:
-        """Where this client logs to."""
+        """Logger of this client."""
         return self._runtime.log.logger
 
     @property
     def decisioning_engine(self) -> DecisioningEngine | None:
-        """The on-device engine; None for a server-side client."""
+        """On-device engine; None for a server-side client."""
         return self._runtime.engine
 
     def decide(
@@ -93,10 +93,11 @@ class BaseClient:
         return self._pipeline.visitor_decisions.decide(name, visitor, parameters, shown)
 
     def enqueue_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> bool:
-        """Send displays and clicks in the background, as impressions are sent: bounded, retried, counted.
+        """Send displays and clicks in the background, as impressions: bounded, retried, counted.
 
         Args:
-            options: those of `send_notifications` without callbacks, as a dict or keywords.
+            options: those of `send_notifications` without callbacks, as a dict.
+            **keywords: the same options as keywords.
 
         Returns:
             Whether they were accepted; `stats().notifications` and the event `notification_failed`
@@ -114,7 +115,7 @@ class BaseClient:
         return self._pipeline.enqueue(offer)
 
     def _flag_evaluator(self, **options: Unpack[FlagOptions]) -> FlagEvaluator:
-        """Return an evaluator of flags with options of its own, for a provider of flags. Raises `OptionError`."""
+        """Return an evaluator of flags with its own options. Raises `OptionError`."""
         return FlagEvaluator(
             self._pipeline.visitor_decisions,
             check_open=self._runtime.check_open,
@@ -123,7 +124,7 @@ class BaseClient:
         )
 
     def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
-        """Tell an event to its handlers."""
+        """Emit an event to its handlers."""
         self._runtime.events.emit(event_name, **(payload or {}))
 
     def subscribe(self, event_name: str, handler: Callable[..., Any]) -> str:
@@ -146,11 +147,11 @@ class BaseClient:
         return self._runtime.events.subscribe(event_name, handler)
 
     def unsubscribe(self, subscription_id: str) -> None:
-        """End a subscription. An id that is not known is ignored; an event under way may still arrive."""
+        """End a subscription. An unknown id is ignored; an event under way can still arrive."""
         self._runtime.events.unsubscribe(subscription_id)
 
     def stats(self) -> ClientStats:
-        """The books of this client: notifications, artifact, geo lookups."""
+        """Return counts of this client: notifications, artifact, geo lookups."""
         return replace(self._runtime.stats(), flags=self._flags.stats())
 
     def _refresh(self, force: bool) -> Future[RefreshResult]:
@@ -161,11 +162,11 @@ class BaseClient:
         return engine.refresh(force=force)
 
     def _let_go(self) -> int:
-        """Close the connections that nobody uses just now, and return how many there were."""
+        """Close idle connections, and return how many there were."""
         return self._runtime.let_go()
 
     def __del__(self) -> None:
-        runtime = vars(self).get("_runtime")  # not there when the options were refused
+        runtime = vars(self).get("_runtime")  # absent if the options were rejected
         if runtime is None or runtime.is_closed:
             return
         idle = self._let_go()
@@ -179,5 +180,5 @@ class BaseClient:
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:
-    """Return whether a client's method is not our own function: of a subclass, or patched on class or instance."""
+    """Return whether a method is not the client's own: overridden in a subclass, or patched."""
     return getattr(method, "__func__", None) is not original

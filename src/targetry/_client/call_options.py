@@ -1,4 +1,4 @@
-"""Options of one call: the typed table that documents and checks them, and the settings made of them.
+"""Options of one call: the table that documents and checks them, and checked settings.
 
 `OfferOptions` and `CallbackOptions` have the name, type, meaning and check of each option. Most
 calls give a `DeliveryRequest` and a session id in a dict: they cost a few dict look-ups and the
@@ -129,7 +129,7 @@ def attribute_settings(
 def offers_call(
     request: DeliveryRequest, options: Mapping[str, Any] | None, keywords: Mapping[str, Any]
 ) -> "OfferOptions":
-    """Return the options of the `get_offers` call of a `get_attributes` call, with `request` in place of its own.
+    """Return the options of `get_offers` for a `get_attributes` call, with `request`.
 
     They have no callbacks: `get_attributes` calls these itself, with an `AttributesProvider`.
     """
@@ -140,7 +140,7 @@ def offers_call(
 
 
 def notification_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> CallSettings:
-    """Check the options of `send_notifications`, which always asks the Delivery API. Raises as `offer_settings` does."""
+    """Check the options of `send_notifications`. Raises as `offer_settings`."""
     given = _given("send_notifications", options, keywords)
     if not given:
         raise OptionError("options", "are required", MESSAGES["OPTIONS_REQUIRED"])
@@ -158,7 +158,7 @@ def _given(call: str, options: Mapping[str, Any] | None, keywords: Mapping[str, 
 
 
 def _request(given: Mapping[str, Any]) -> RequestInput:
-    """Return the request, given as `request` or as `events`, the name that a page of Adobe's documentation uses."""
+    """Return the request: `request`, or `events` as a page of Adobe's documentation names it."""
     request, events = given.get("request"), given.get("events")
     if isinstance(events, DeliveryRequest):
         if request is not None:
@@ -173,7 +173,11 @@ def _method(given: Mapping[str, Any], default: DecisioningMethod) -> Decisioning
 
 
 def checked_copy(request: RequestInput, *, wire: bool) -> DeliveryRequest:
-    """Return an independent, checked copy of a request; a mapping has names of the wire or of Python.
+    """Return an independent, checked copy of a request.
+
+    Args:
+        request: a model, or a mapping with names of the wire or of Python.
+        wire: check the limits of the Delivery API alone, too.
 
     Raises:
         OptionError: a field is wrong; it has the field's path.

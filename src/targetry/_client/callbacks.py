@@ -1,11 +1,12 @@
-"""Calls with a callback: done in the background, and exactly one of the two callbacks is called.
+"""Pool of threads for calls with a callback; exactly one of the two callbacks is called.
 
 A call brings a deadline that counts from its submission. All calls of a client have the same time,
-so the calls before one that waits for a thread have ended by its deadline. What may go on is a
-callback: one that blocks holds its thread. So there are more threads than calls at a time, and more
-of them are started when calls wait for callbacks.
+so the calls before one that waits for a thread have ended by its deadline. A callback can go on:
+one that blocks holds its thread. So there are more threads than calls at a time, and more of them
+are started when calls wait for callbacks.
 
-There is no lock to wait for: a signal handler may submit a call while it interrupts a submission.
+Submission takes no blocking lock: a signal handler can submit a call while it interrupts a
+submission.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ MAX_THREADS: Final = 64
 MAX_WAITING: Final = 10_000
 _IDLE_S: Final = 30.0
 _WATCH_S: Final = 0.01
-_BLOCKED_S: Final = 0.25  # a callback that takes longer holds up calls that could be made
-_SOON_BLOCKED_S: Final = 0.01  # and so long, calls whose time is over
+_BLOCKED_S: Final = 0.25  # a callback that takes longer blocks other calls
+_SOON_BLOCKED_S: Final = 0.01  # the same for calls past their deadline
 
 
 class _Task(msgspec.Struct, Generic[T], eq=False):
@@ -50,7 +51,7 @@ class _Task(msgspec.Struct, Generic[T], eq=False):
 
 
 class _Worker:
-    """A thread. `callback_since` is when it began to run the callback that it runs, if it does."""
+    """Thread of the pool. `callback_since` is when its running callback began, else None."""
 
     __slots__ = ("callback_since", "is_idle")
 
@@ -59,18 +60,18 @@ class _Worker:
         self.callback_since: float | None = None
 
     def is_in_callback(self, seconds: float) -> bool:
-        """Return whether its callback has been running for so long."""
+        """Return whether its callback has been running for more than `seconds`."""
         since = self.callback_since
         return since is not None and time.perf_counter() - since > seconds
 
 
 class CallbackPool:
-    """Runs up to 16 calls at a time in daemon threads, started when there is work, and anew in a forked child."""
+    """Pool of up to 16 calls at a time, in daemon threads that start on demand."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._closed = False
-        self._pending_call: type[PendingCall[Any]] | None = None  # once it was imported
+        self._pending_call: type[PendingCall[Any]] | None = None  # set at its first use
         self._begin()
 
     def submit(
@@ -80,11 +81,21 @@ class CallbackPool:
         err_callback: Callable[[BaseException], Any] | None,
         deadline: float = float("inf"),
     ) -> PendingCall[T]:
-        """Start `call`; its result goes to `callback` and to the returned `AsyncResult`, its exception to `err_callback`.
+        """Start `call`; pass its result to `callback`, or its exception to `err_callback`.
 
-        `deadline`, of `time.perf_counter`, is when the call itself gives up. What a callback raises
-        is logged. Raises `TargetError`, and starts nothing, if the system gives no thread or too
-        many calls wait already, and `ClosedError` after `close`.
+        Args:
+            call: the call to make in a thread.
+            callback: called with the result. An exception that it raises is logged.
+            err_callback: called with the exception of the call.
+            deadline: when the call itself gives up, on the clock of `time.perf_counter`.
+
+        Returns:
+            The `AsyncResult` of the call.
+
+        Raises:
+            NoThreadError: the system gives no thread; nothing was started.
+            TargetError: too many calls wait already; nothing was started.
+            ClosedError: the pool is closed.
         """
         if self._pid != os.getpid():
             self._begin()
@@ -104,7 +115,7 @@ class CallbackPool:
         return pending
 
     def close(self) -> None:
-        """Let submitted calls go on, but take no more. May be called twice."""
+        """Accept no more calls; submitted ones go on. It can be called twice."""
         self._closed = True
         if self._pid == os.getpid():
             for _ in range(MAX_THREADS):
@@ -116,7 +127,7 @@ class CallbackPool:
         self._queue: deque[_Task[Any]] = deque()
         self._workers: set[_Worker] = set()
         self._wakeup = WakeupEvent()
-        self._starting = threading.Lock()  # only ever tried
+        self._starting = threading.Lock()  # never waited for
         self._watch = PeriodicTask("targetry-callback-watch", self._watch_queue)
 
     def _load(self) -> type[PendingCall[Any]]:
@@ -136,7 +147,7 @@ class CallbackPool:
     # Threads
 
     def _start_missing(self) -> None:
-        """Start a thread if calls wait and none is free. The one that is starting one looks again afterwards."""
+        """Start a thread if calls wait and none is free, one starter at a time."""
         while self._lacks_thread() and self._starting.acquire(False):
             try:
                 if not self._start():
@@ -159,7 +170,7 @@ class CallbackPool:
         return True
 
     def _watch_queue(self) -> float | None:
-        """Start threads for calls that wait because callbacks block; returns the seconds until the next look."""
+        """Start threads for calls that wait for callbacks; return the seconds to the next check."""
         self._start_missing()
         if any(one.is_in_callback(_SOON_BLOCKED_S) for one in self._workers.copy()):
             now = time.perf_counter()
@@ -175,19 +186,19 @@ class CallbackPool:
                     self._wakeup.set()
                     self._start_missing()
                 self._run(task, worker)
-                del task  # while waiting, it is not ours to keep
+                del task  # a waiting thread must not keep it alive
         finally:
             self._workers.discard(worker)
 
     def _next(self, worker: _Worker) -> _Task[Any] | None:
-        """Wait for work; None when there has been none for long."""
+        """Return the next task; None if there was none for 30 seconds, or the pool is closed."""
         while True:
             try:
                 return self._queue.popleft()
             except IndexError:
                 pass
             if self._closed:
-                self._wakeup.set()  # for the next one that is idle
+                self._wakeup.set()  # wakes the next idle thread
                 return None
             worker.is_idle = True
             is_woken = self._wakeup.wait(_IDLE_S)

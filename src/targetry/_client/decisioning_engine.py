@@ -1,8 +1,7 @@
-"""The keeper of a client's rules: where they come from, whether they are there, and how old they are.
+"""On-device engine of a client: source, readiness and age of its rules.
 
-Rules come from a payload, a file or the CDN. A payload or a file that cannot be used is the
-caller's mistake and raises when the client is made; the CDN's faults never do: the client answers
-`NotReadyError` until rules arrive.
+Rules come from a payload, a file or the CDN. A payload or a file that cannot be used raises when
+the client is created. Faults of the CDN never do: calls raise `NotReadyError` until rules arrive.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _NOT_APPLICABLE: Final = "Not Applicable"
 
 
 class RuleSetLoader:
-    """Loads artifacts in every form; obfuscated ones with the key of the client's organization."""
+    """Loader of artifacts; the client's organization is the key of obfuscated ones."""
 
     def __init__(self, organization_id: str, log: Log) -> None:
         self._organization_id = organization_id
@@ -58,7 +57,7 @@ class RuleSetLoader:
 
 
 class DecisioningEngine:
-    """A client's `decisioning_engine`, with the methods of the official package's that callers use."""
+    """`decisioning_engine` of a client, with the methods of the official package's engine."""
 
     def __init__(
         self,
@@ -70,7 +69,12 @@ class DecisioningEngine:
         telemetry: TelemetryStore,
         on_ready: Callable[[], object],
     ) -> None:
-        """Compile a payload or read a file; nothing of the network yet. Raises `ArtifactError` and `OptionError`."""
+        """Compile a payload or read a file, without the network.
+
+        Raises:
+            ArtifactError: the payload or the file cannot be used.
+            OptionError: the file cannot be read.
+        """
         self._options = options
         self._telemetry = telemetry
         location = options.artifact_location
@@ -97,37 +101,41 @@ class DecisioningEngine:
             on_download=None if isinstance(location, Path) else self._record_download,
         )
         self.in_use: Callable[[], tuple[RuleSet | None, bool]] = self._source.in_use
-        """The rules to decide by, and whether they may no longer be the latest."""
+        """Return the rules that decide, and whether they may no longer be the latest."""
 
     def start(self) -> None:
-        """Begin to download or to poll."""
+        """Start to download and to poll."""
         self._source.start()
 
     def wait_ready(self) -> bool:
-        """Wait for the first rules, no longer than the option `maximum_wait_ready`; whether they are there."""
+        """Wait for rules, at most `maximum_wait_ready`, and return whether there are any."""
         return self._source.wait_ready()
 
     @property
     def rules(self) -> RuleSet | None:
-        """The rules to decide by; None until there are some."""
+        """Rules that decide; None until there are some."""
         return self._source.current
 
     @property
     def artifact(self) -> dict[str, Any] | None:
-        """The artifact in use as a dict; None when there is none."""
+        """Return the artifact in use as a dict; None when there is none."""
         return self.get_raw_artifact()
 
     def is_ready(self) -> bool:
-        """Whether there are rules."""
+        """Return whether there are rules."""
         return self._source.current is not None
 
     def get_raw_artifact(self) -> dict[str, Any] | None:
-        """The artifact in use as a dict; None when there is none."""
+        """Return the artifact in use as a dict; None when there is none."""
         rules = self._source.current
         return None if rules is None else rules.document()
 
     def has_remote_dependency(self, request: DeliveryRequest) -> dict[str, Any]:
-        """`remote_needed`, `remote_mboxes` and `remote_views` of a request. `ArtifactError` without rules."""
+        """Return `remote_needed`, `remote_mboxes` and `remote_views` of a request.
+
+        Raises:
+            ArtifactError: there is no artifact yet.
+        """
         rules = self._source.current
         if rules is None:
             raise ArtifactError("The decisioning artifact is not available")
@@ -140,7 +148,7 @@ class DecisioningEngine:
         return self._source.refresh(force=force)
 
     def stop_polling(self) -> None:
-        """Ask for no new artifact until `resume_polling`."""
+        """Poll no more until `resume_polling`."""
         self._source.stop_polling()
 
     def resume_polling(self) -> None:
@@ -148,16 +156,16 @@ class DecisioningEngine:
         self._source.resume_polling()
 
     def unusable_rules(self) -> dict[str, int]:
-        """Return how many rules of the artifact in use each cause keeps from being used."""
+        """Return how many rules of the artifact in use cannot be used, by cause."""
         rules = self._source.current
         return {} if rules is None or not rules.unusable else count_causes(rules)
 
     def stats(self) -> ArtifactStats:
-        """How things stand now."""
+        """Return the state and the counts of the artifact's source."""
         return self._source.stats()
 
     def trace(self) -> dict[str, Any]:
-        """The part `artifact` of a trace (spec/decisioning.md §11)."""
+        """Return the part `artifact` of a trace."""
         stats = self._source.stats()
         rules = self._source.current
         retrieved = datetime.fromtimestamp(stats.last_retrieved or time.time(), UTC)
@@ -209,7 +217,7 @@ def _url(options: ClientSettings) -> str:
 
 
 def _interval_s(options: ClientSettings, location: str) -> float:
-    """The polling interval; 0 is never. Adobe's CDN is not to be asked more than every five minutes (D-52)."""
+    """Return the polling interval; 0 is never. Adobe's CDN allows one poll in five minutes."""
     if options.polling_interval == 0:
         return 0.0
     interval_s = options.polling_interval / 1000

@@ -62,7 +62,7 @@ _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 
 Impressions = Literal["once", "always", "never"]
 Step = Geo | CallSettings
-"""What a flow waits for: the place of an address (a `Geo` is sent), or an answer (a `TargetDeliveryResponse`)."""
+"""Step of a flow: a place to look up (it receives a `Geo`), or a call (a response)."""
 
 Flow = Generator[Step, Any, T]
 
@@ -114,7 +114,7 @@ class FlagDetails(msgspec.Struct, Generic[T], frozen=True):
 
 
 class FlagStats(msgspec.Struct, frozen=True):
-    """Counts of evaluations by reason and by error code, and of impressions left out as repeated."""
+    """Counts of evaluations by reason and error code, and of repeated impressions left out."""
 
     reasons: dict[str, int]
     error_codes: dict[str, int]
@@ -122,7 +122,7 @@ class FlagStats(msgspec.Struct, frozen=True):
 
 
 class FlagEvaluator:
-    """Evaluates flags for one client; its options are those of `FlagOptions`. `check_open` raises `ClosedError`.
+    """Evaluator of flags for one client; `check_open` raises `ClosedError`.
 
     Raises:
         OptionError: an option is wrong.
@@ -177,15 +177,7 @@ class FlagEvaluator:
     def evaluate_all(
         self, visitor: PreparedVisitor | None, context: Mapping[str, Any] | None
     ) -> Flow[list[FlagEvaluation]]:
-        """Evaluate all flags that the rules decide, in the order of their keys, without impressions.
-
-        Of a JSON offer each first-level member is a flag too.
-
-        Raises:
-            OptionError: an argument is of the wrong type; or the client is server-side.
-            NotReadyError: there are no rules yet.
-            FlagError: `INVALID_CONTEXT`, which concerns all flags.
-        """
+        """Evaluate all flags that the rules decide, in the order of keys, without impressions."""
         self._check_open()
         self._check_arguments("", visitor, context)
         if self._decisions.method is _SERVER_SIDE:
@@ -254,7 +246,7 @@ class FlagEvaluator:
         return enqueue(request=request, session_id=read.session_id)
 
     def _clicked(self, flag_key: str, subject: _Subject) -> tuple[NotificationMbox, list[str]] | None:
-        """Return the mbox of a flag, and the click tokens of the experience that its visitor gets now."""
+        """Return the mbox of a flag, and the click tokens of its visitor's current experience."""
         rules, _ = self._decisions.rules_in_use()
         if rules is None:
             return None
@@ -310,7 +302,7 @@ class FlagEvaluator:
         return (yield from self._by_server(key, parsed, wanted, subject))
 
     def _subject(self, visitor: PreparedVisitor | None, context: Mapping[str, Any]) -> _Subject:
-        """Return for whom a flag is evaluated. With a visitor, the context adds mbox parameters only."""
+        """Return the visitor of a flag. With a visitor, the context adds mbox parameters only."""
         decisions = self._decisions
         if visitor is not None:
             given = None
@@ -326,7 +318,7 @@ class FlagEvaluator:
         return _Subject(facts, None, None, read)
 
     def _find_place(self, rules: RuleSet, subject: _Subject) -> Flow[None]:
-        """Look up the place of the context's address, if rules ask for places; a visitor's is looked up already."""
+        """Look up the place of the context's address, if rules use places."""
         read = subject.read
         if read is None or not rules.geo_targeting_enabled:
             return

@@ -1,8 +1,8 @@
-"""Options of a client: the typed table that documents and checks them, and the settings made of them.
+"""Options of a client: the table that documents and checks them, and checked settings.
 
 `ClientOptions` is the one place that has the name, type, unit, meaning and check of each option:
 type checkers, `help(TargetClient.create)`, `docs/options.md` and tests read it. `ClientSettings`
-has what is kept, with the defaults.
+has the checked values, with the defaults.
 
 Options are given as one mapping, as keyword arguments, or both. An unknown name is a
 `TargetryWarning` in the mapping (the official package ignores it) and a `TypeError` as a keyword,
@@ -95,7 +95,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         ]
 
     def __repr__(self) -> str:
-        """Return the options that were set, without passwords, queries of signed URLs, and payloads."""
+        """Return the options that were set, without passwords, queries of URLs, and payloads."""
         return f"ClientSettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
@@ -463,7 +463,7 @@ def options_section(options: Mapping[str, OptionInfo], defaults: Mapping[str, An
 
 
 def documented(section: str) -> Callable[[Function], Function]:
-    """Return a decorator that ends a function's docstring with a section, so that `help` shows it."""
+    """Return a decorator that appends a section to a docstring, for `help`."""
 
     def document(function: Function) -> Function:
         if function.__doc__ is not None:  # it is with python -OO

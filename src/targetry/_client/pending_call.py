@@ -1,4 +1,4 @@
-"""The result of a call with a callback, in a module of its own because multiprocessing takes long to import."""
+"""Result of a call with a callback; importing multiprocessing is slow, so nothing else is here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class PendingCall(AsyncResult[T], Generic[T]):
-    """An `AsyncResult` of its own: all of the public interface, without a pool of multiprocessing behind it."""
+    """`AsyncResult` with the whole public interface, without a pool of multiprocessing."""
 
     def __init__(self) -> None:
         self._done = OneShotEvent()
@@ -20,31 +20,38 @@ class PendingCall(AsyncResult[T], Generic[T]):
         self._error: BaseException | None = None
 
     def succeed(self, result: T) -> None:
-        """Release the threads that wait in `get`, with a result."""
+        """Set the result, and release the threads that wait in `get`."""
         self._result = result
         self._done.set()
 
     def fail(self, error: BaseException) -> None:
-        """Release the threads that wait in `get`, with an exception to raise."""
+        """Set the exception, and release the threads that wait in `get`."""
         self._error = error
         self._done.set()
 
     def ready(self) -> bool:
-        """Return whether the call has ended, its callback too."""
+        """Return whether the call and its callback have ended."""
         return self._done.is_set()
 
     def successful(self) -> bool:
-        """Return whether the call has ended without an exception. Raises `ValueError` if it has not ended."""
+        """Return whether the call succeeded. Raises `ValueError` if it has not ended."""
         if not self.ready():
             raise ValueError(f"{self!r} not ready")
         return self._error is None
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait for the end of the call, for at most `timeout` seconds."""
+        """Wait until the call has ended, at most `timeout` seconds."""
         self._done.wait(timeout)
 
     def get(self, timeout: float | None = None) -> T:
-        """Wait as `wait` does; return the result, or raise the call's exception, or `multiprocessing.TimeoutError`."""
+        """Return the result, or raise the exception of the call.
+
+        Args:
+            timeout: seconds to wait at most; None for no bound.
+
+        Raises:
+            multiprocessing.TimeoutError: the call has not ended in time.
+        """
         self.wait(timeout)
         if not self.ready():
             raise PoolTimeoutError

@@ -1,8 +1,8 @@
-"""The one pipeline of every call: options → prepare → decide → envelope → hand back.
+"""Pipeline of every call: options → prepare → decide → result.
 
-Everything that `TargetClient` and `AsyncTargetClient` have in common is here. They differ in how
-they wait: for the network, which `delivery_flow` asks them for step by step, and for the place of
-an IP address. What is read of the world, clock and random ids, is read here and handed down.
+`TargetClient` and `AsyncTargetClient` share it. They differ in how they wait: for the network, as
+`delivery_flow` yields attempts, and for the place of an IP address. The clock and random ids are
+read here and handed down.
 """
 
 from __future__ import annotations
@@ -65,19 +65,19 @@ _LONGEST_QUOTE: Final = 1000
 
 
 class Engine(Protocol):
-    """What the pipeline asks of the on-device engine's keeper."""
+    """On-device engine, as the pipeline uses it."""
 
     def in_use(self) -> tuple[RuleSet | None, bool]:
-        """The rules to decide by, None until there are some, and whether they may no longer be the latest."""
+        """Return the rules, None until there are some, and whether they may be outdated."""
         ...
 
     def trace(self) -> dict[str, Any]:
-        """How the artifact was got, for traces."""
+        """Return how the artifact was retrieved, for traces."""
         ...
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A step of a flow: after `pause_s` seconds send `request`, within `timeout_s` seconds.
+    """Step of a delivery flow: after `pause_s` seconds send `request`, within `timeout_s` seconds.
 
     `deadline` is when the whole call ends, decoding included, on the clock of `time.perf_counter`.
     """
@@ -93,10 +93,10 @@ DeliveryFlow = Generator[Attempt, AttemptOutcome, TargetDeliveryResponse]
 
 
 class PreparedCall(msgspec.Struct, frozen=True):
-    """A call on its way: prepared, and with the rules that it keeps to its end.
+    """Prepared call, with the rules that it keeps to its end.
 
-    `geo_to_resolve` is the visitor's IP address, where rules are to decide that ask for its place.
-    `started` is of `time.perf_counter`; `waited_s` of the call's time had gone by then.
+    `geo_to_resolve` has the visitor's IP address, if it is decided on device by rules that use its
+    place. `started` is of `time.perf_counter`; the call had waited `waited_s` seconds by then.
     """
 
     prepared: PreparedRequest
@@ -110,14 +110,21 @@ class PreparedCall(msgspec.Struct, frozen=True):
     waited_s: float = 0.0
 
     def set_geo(self, geo: Geo | None) -> None:
-        """Decide by this place."""
+        """Set the place that rules decide by."""
         self.prepared.set_geo(geo)
 
 
 class OfferPipeline:
-    """The pipeline of one client. `report` takes over the impressions of on-device decisions and must not block.
+    """Pipeline of one client.
 
-    Nor must `has_backlog`, whether reports wait for the Delivery API.
+    Args:
+        options: the options of the client.
+        engine: its on-device engine; None for a server-side client.
+        log: its log.
+        telemetry: its store of telemetry.
+        report: takes reports over for the notifier. It must not block.
+        clusters: edge clusters and their health.
+        has_backlog: returns whether reports wait for the Delivery API. It must not block.
     """
 
     def __init__(
@@ -169,18 +176,22 @@ class OfferPipeline:
 
     @property
     def ignored(self) -> IgnoredInput:
-        """Counts of what calls went on without."""
+        """Counts of input that calls ignored."""
         return self._defaults.ignored
 
-    # prepare
+    # Preparation
 
     def prepare_call(self, offer: CallSettings, submitted: float | None = None) -> PreparedCall:
-        """Choose who decides, and prepare the request for it.
+        """Choose who decides, and prepare the request.
 
-        `submitted`: when the call was made (`time.perf_counter`), if that was earlier; its time
-        counts from then.
+        Args:
+            offer: the options of the call.
+            submitted: when the call was made (`time.perf_counter`), if earlier than now; its time
+                counts from then.
 
-        Raises `OptionError`, or `NotReadyError` when the device is to decide and has no rules.
+        Raises:
+            OptionError: a field is wrong.
+            NotReadyError: the call is to be decided on device, and there are no rules.
         """
         started = time.perf_counter()
         method = offer.decisioning_method
@@ -195,7 +206,7 @@ class OfferPipeline:
             remote = remote_dependency(rules, request)
             is_local = is_local and not (remote.mboxes or remote.views)
         if not is_local and method is not _SERVER_SIDE:
-            request = checked_copy(request, wire=True)  # what only the Delivery API minds
+            request = checked_copy(request, wire=True)  # limits of the Delivery API alone
         now = time.time()
         if now >= self._offset_until:
             self._look_up_offset(now)
@@ -227,22 +238,22 @@ class OfferPipeline:
         return prepare(request, offer, self._defaults, None, now, wire=False, wants_sdid=False)
 
     def enqueue(self, offer: CallSettings) -> bool:
-        """Hand the notifications of a call over, and return whether they were accepted. Raises `OptionError`."""
+        """Enqueue the notifications of a call, and return whether they were accepted."""
         return self._report(NotificationReport(self.prepare_call(offer).prepared))
 
     def deadline(self, call: PreparedCall) -> float:
-        """Return when the time of a call is over (`time.perf_counter`)."""
+        """Return the deadline of a call (`time.perf_counter`)."""
         return call.started - call.waited_s + self._timeout_s
 
     def _look_up_offset(self, now: float) -> None:
-        """The server's distance from UTC; it changes at quarters of an hour only."""
+        """Look up the server's offset from UTC, which changes at quarters of an hour only."""
         self._defaults.timezone_offset = time.localtime(now).tm_gmtoff // 60
         self._offset_until = now - now % _QUARTER_S + _QUARTER_S
 
-    # decide here
+    # Decisions on device
 
     def decide(self, call: PreparedCall) -> TargetDeliveryResponse:
-        """Decide on device and hand the impressions over."""
+        """Decide on device, and report the impressions."""
         prepared, rules = call.prepared, call.rules
         assert rules is not None
         request, now = prepared.request, call.now
@@ -272,12 +283,14 @@ class OfferPipeline:
     def _report_telemetry(self, prepared: PreparedRequest, entries: Entries) -> None:
         self._report(ImpressionReport(prepared, [], 0, prepared.cluster, entries))
 
-    # decide at the edge
+    # Calls of the Delivery API
 
     def delivery_flow(self, call: PreparedCall) -> DeliveryFlow:
-        """Ask the Delivery API: yields attempts, is sent what came of each, returns the result.
+        """Call the Delivery API: yield attempts, receive the outcome of each, return the result.
 
-        Raises `ApiException` (`TransportError`, `DeadlineError`).
+        Raises:
+            ApiException: the call failed; `TransportError` without a response, `DeadlineError`
+                without one in time.
         """
         deadline = self.deadline(call)
         if time.perf_counter() >= deadline:
@@ -336,10 +349,10 @@ class OfferPipeline:
         return HttpRequest("POST", url, {**SDK_HEADERS, "X-Request-Id": new_id()}, body)
 
     def read(self, answer: object, deadline: float) -> DeliveryResponse | ApiException:
-        """Decode what the transport returned. Not later than `deadline`, which counts from the call's beginning."""
+        """Decode the outcome of an attempt, before `deadline` (`time.perf_counter`)."""
         if isinstance(answer, ApiException):
             return answer
-        if not isinstance(answer, HttpResponse):  # of a user's own transport
+        if not isinstance(answer, HttpResponse):  # a transport of the caller's
             return TransportError(reason=f"the transport gave {type(answer).__name__}, not an HttpResponse")
         if self._log.wants_debug and 200 <= answer.status < 300:
             self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], body_text(answer))
@@ -367,13 +380,13 @@ class OfferPipeline:
         return response
 
     def late(self) -> DeadlineError:
-        """Return the error of a call whose response came in time, but was too large to be decoded in time."""
+        """Return the error of a call whose response was too large to be decoded in time."""
         return DeadlineError(reason=f"no result within {self._timeout_s:g} s (while decoding the response)")
 
     def _arrived(
         self, call: PreparedCall, response: DeliveryResponse, cluster: str | None
     ) -> TargetDeliveryResponse:
-        """Return the result of an answer that came from `cluster`, None for the client's own host."""
+        """Return the result of a response from `cluster`, None for the client's own host."""
         now = time.time()
         prepared = call.prepared
         hint = learned_cluster(prepared, response, self._options.server_domain)
@@ -408,10 +421,11 @@ def delivery_address(options: ClientSettings) -> DeliveryAddress:
 
 
 def as_transport_error(error: Exception, url: str) -> ApiException:
-    """Return the failure of a transport as an `ApiException`; a transport of the caller's raises anything.
+    """Return the failure of a transport as an `ApiException`.
 
-    The message quotes the error without the query of `url`, which has ids of a visitor, and without
-    the user and password of any URL, such as that of a proxy.
+    A transport of the caller's can raise anything. The message quotes the error without the query
+    of `url`, which has ids of a visitor, and without the user and password of any URL, such as that
+    of a proxy.
 
     Raises:
         ClosedError: the client was closed.

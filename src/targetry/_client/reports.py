@@ -1,4 +1,4 @@
-"""Reports of a client, for the notifier: impressions, notifications of the application, and telemetry.
+"""Reports of a client to the Delivery API: impressions, notifications, telemetry.
 
 Telemetry waits for the next call of the Delivery API, and decisions on device whose content is only
 prefetched make none. Its entries are then submitted a minute after the first of them, at 100 of
@@ -96,10 +96,10 @@ class NotificationReport(msgspec.Struct, frozen=True, eq=False):
 
 
 class TelemetryReports:
-    """Hands waiting entries to `submit`, which must not block, with the prepared call whose visitor they are sent for.
+    """Submitter of waiting telemetry entries, for the visitor of the last prepared call.
 
-    While `has_backlog`, entries stay in the store, which is bounded: telemetry never takes the
-    place of notifications that wait for the Delivery API.
+    `submit` must not block. While `has_backlog`, entries stay in the store, which is bounded:
+    telemetry never takes the place of notifications that wait for the Delivery API.
     """
 
     def __init__(
@@ -116,10 +116,10 @@ class TelemetryReports:
         self._prepared: PreparedRequest | None = None
         self._timer = PeriodicTask("targetry-telemetry", self._flush_when_due)
         self.due_at = 1
-        """The number of waiting entries at which `note` is to be called."""
+        """Number of waiting entries at which `note` must be called."""
 
     def note(self, prepared: PreparedRequest) -> None:
-        """Submit the entries that wait, or have that done within a minute. Takes microseconds, never raises."""
+        """Submit the waiting entries, or schedule that within a minute. Never blocks or raises."""
         self._prepared = prepared
         if len(self._store) >= MAX_WAITING:
             self.flush()
@@ -129,18 +129,18 @@ class TelemetryReports:
             self.due_at = 1
 
     def flush(self) -> None:
-        """Submit the entries that wait, if a decision on device was noted since the last time that all were sent."""
+        """Submit the waiting entries, if a decision was noted since the last submission."""
         prepared = self._prepared
         if prepared is not None and len(self._store) and not self._has_backlog():
             self._submit(prepared, self._store.take())
 
     def close(self, timeout_s: float) -> None:
-        """Submit the entries that wait, and end. May be called twice."""
+        """Submit the waiting entries, and stop. It can be called twice."""
         self.flush()
         self._timer.close(timeout_s)
 
     def after_fork(self) -> None:
-        """In a child: nothing waits, since the entries are the parent's."""
+        """Drop the entries in a forked child: they belong to the parent."""
         self._store.forget()
         self._prepared = None
         self.due_at = 1

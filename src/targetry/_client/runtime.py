@@ -1,7 +1,7 @@
-"""What a client is made of besides its skin: log, events, engine, geo, notifier, and the pipeline that uses them.
+"""Runtime of a client: log, events, engine, geo lookup, notifier and pipeline.
 
-The sync and the asyncio client have the same runtime. Background work, the artifact's and the
-notifications', is done by threads over a sync transport in both.
+Both clients have the same runtime. Threads with a synchronous transport do the background work, of
+artifact and notifications, in both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from targetry.models import DecisioningMethod
 from targetry.notifications.notifier import Notifier, NotifierStats
 from targetry.notifications.request_builder import RequestBuilder
 
-_READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned and its result been assigned
+_READY_DELAY_S: Final = 0.1  # as in the official package: `create` has returned by then
 
 
 if TYPE_CHECKING:
@@ -51,16 +51,22 @@ REFRESH_TIMEOUT_S: Final = 30.0
 
 
 class ClientStats(msgspec.Struct, frozen=True):
-    """What a client has done so far.
+    """Counts of a client since it was created.
 
-    `notifications` is the ledger: accepted = sent + pending + dropped, at every moment. `artifact`
-    and `geo` are None where the client has no use for them. `telemetry_dropped` counts entries that
-    made room for newer ones or were in a call that the API refused, `handler_failures` the event
-    handlers that raised. `ignored` counts input that calls went on without. `threads_refused`: how
-    many threads the system has refused to all clients of this process. `unusable_rules` counts the
-    rules of the artifact in use that cannot be used, by cause; `flags` counts evaluations of flags.
-    `skipped_rules` counts how often decisions skipped a rule that could not be evaluated, by
-    activity and cause.
+    Attributes:
+        notifications: Counts of notifications: accepted = sent + pending + dropped, at every
+            moment.
+        artifact: State of the artifact's source; None for a server-side client.
+        geo: Counts of geo lookups; None where there are none.
+        telemetry_dropped: Telemetry entries that gave way to newer ones, or were in a call that the
+            API rejected.
+        handler_failures: Event handlers that raised.
+        ignored: Input that calls ignored.
+        threads_refused: Threads that the system refused to all clients of this process.
+        unusable_rules: Rules of the artifact in use that cannot be used, by cause.
+        skipped_rules: How often decisions skipped a rule that could not be evaluated, by activity
+            and cause.
+        flags: Evaluations of flags.
     """
 
     notifications: NotifierStats
@@ -76,7 +82,7 @@ class ClientStats(msgspec.Struct, frozen=True):
 
 
 class ClientRuntime:
-    """Made from checked options; `open` starts it, `close` stops it."""
+    """Parts of one client; `open` starts them, `close` stops them."""
 
     def __init__(self, options: ClientSettings) -> None:
         self.options = options
@@ -95,7 +101,7 @@ class ClientRuntime:
         self.engine = self._engine(telemetry) if decides else None
         self._database = self._geo_database() if decides else None
         clusters = ClusterDirectory(time.monotonic)
-        # After all that may refuse the options: with a spool it is at work at once.
+        # Last, after all that can reject the options: with a spool it starts to work at once.
         self.notifier = Notifier(
             self.transport,
             address=delivery_address(options),
@@ -140,14 +146,14 @@ class ClientRuntime:
         )
 
     def geo(self) -> GeoLookup | GeoDatabase | None:
-        """What finds the place of an IP address; None where nothing is decided on device."""
+        """Return the geo lookup; None where nothing is decided on device."""
         if self.engine is None:
             return None
         self._geo = self._database or GeoLookup(transport=self.transport, **self._geo_arguments())
         return self._geo
 
     def async_geo(self, transport: AsyncTransport) -> AsyncGeoLookup | AsyncGeoDatabase | None:
-        """As `geo`, for a client that awaits."""
+        """Return the asynchronous geo lookup; None where nothing is decided on device."""
         if self.engine is None:
             return None
         from targetry.geo.async_lookup import AsyncGeoDatabase, AsyncGeoLookup
@@ -173,11 +179,13 @@ class ClientRuntime:
     def open(self, transport: HttpTransport | AsyncHttpTransport | None = None) -> None:
         """Start, and wait for the first rules as long as the options say.
 
-        `transport` is the client's own for its calls, where that is not the one for its reports.
+        Args:
+            transport: the client's own transport for its calls, if that is another one than for its
+                reports.
         """
         own = transport or self._own_transport
         if own is not None:
-            own.prepare()  # so that the first call does not pay for it within its deadline
+            own.prepare()  # otherwise the first call would, within its deadline
         try:
             if self.engine is None:
                 self._schedule_client_ready()
@@ -188,7 +196,7 @@ class ClientRuntime:
             self._opened.set()
 
     def check_open(self) -> None:
-        """Raise `ClosedError` after `close`. Every call begins here."""
+        """Raise `ClosedError` after `close`. Every call starts with it."""
         ensure_after_fork()
         if self.needs_check:
             self.check()
@@ -201,12 +209,12 @@ class ClientRuntime:
             raise ClosedError("the client is closed")
         try:
             self._pending_events.pop()
-        except IndexError:  # another thread does it
+        except IndexError:  # another thread emits it
             return
         self._schedule_client_ready()
 
     def after_fork(self) -> None:
-        """In a child: the telemetry that waits is the parent's, who tells it."""
+        """Drop the waiting telemetry in a forked child: the parent sends it."""
         self.pipeline.telemetry_reports.after_fork()
 
     def flush(self, timeout: float) -> bool:
@@ -227,7 +235,7 @@ class ClientRuntime:
         )
 
     def close(self, timeout: float) -> None:
-        """Stop everything within `timeout` seconds; may be called twice."""
+        """Stop everything within `timeout` seconds. It can be called twice."""
         if self.is_closed:
             return
         ensure_after_fork()
@@ -244,21 +252,21 @@ class ClientRuntime:
             self._own_transport.close()
 
     def let_go(self) -> int:
-        """Close the connections that nobody uses just now, and return how many there were."""
+        """Close idle connections, and return how many there were."""
         return self._own_transport.let_go() if self._own_transport is not None else 0
 
     def _leave(self, timeout: float) -> None:
-        """Close idle connections when the process ends; what is left of it may still call the client."""
+        """Close idle connections at exit; other exit handlers can still call the client."""
         self.let_go()
 
     def _report(self, report: ImpressionReport | NotificationReport) -> bool:
-        """Hand a report over, and return whether they were accepted."""
+        """Enqueue a report, and return whether it was accepted."""
         function = self.options.send_notification_func
         if function is None:
             return self.notifier.submit(report)
         try:
             function({"request": self._request_builder.build(report), "visitor": report.visitor})
-        except Exception as error:  # the user's function must not harm the user's decision
+        except Exception as error:  # a fault of the caller's function must not fail the decision
             self._limited_log.error("function", "send_notification_func failed: %r", error)
             return False
         return True
@@ -267,7 +275,7 @@ class ClientRuntime:
         return self.options.send_notification_func is None and self.notifier.has_backlog
 
     def _schedule_client_ready(self) -> None:
-        """Tell `client_ready` from a thread of its own, a moment after `create` has returned (D-05)."""
+        """Emit `client_ready` from another thread, a moment after `create` has returned."""
         if self.options.events is None or CLIENT_READY not in self.options.events:
             return
         if start_daemon_thread("targetry-client-ready", self._emit_client_ready) is None:
@@ -284,7 +292,7 @@ class ClientRuntime:
 
 
 def transport_options(options: ClientSettings, log: Log) -> dict[str, Any]:
-    """The arguments of the default transports."""
+    """Return the arguments of the default transports."""
     return {
         "max_connections": options.max_connections,
         "ca_bundle": options.ca_bundle,
@@ -296,7 +304,7 @@ def transport_options(options: ClientSettings, log: Log) -> dict[str, Any]:
 
 
 class SurplusWarning:
-    """Logs that a server sent more than was asked for; refers to nothing of the client but its log."""
+    """Log of surplus bytes from a server; refers to no part of the client but its log."""
 
     def __init__(self, log: Log) -> None:
         self._log = RateLimitedLog(log)
@@ -311,7 +319,7 @@ class SurplusWarning:
 
 
 def _own_urls(options: ClientSettings) -> list[str]:
-    """Where the client's requests go, as far as no visitor's cookie says otherwise."""
+    """Return the URLs of the client's requests, without the clusters of visitors' cookies."""
     address = delivery_address(options)
     urls = [address.url(""), address.url("", configured_cluster(options.target_location_hint))]
     if options.decisioning_method is not DecisioningMethod.SERVER_SIDE:

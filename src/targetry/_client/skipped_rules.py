@@ -14,7 +14,7 @@ _OTHERS: Final = "other activities"
 
 
 class SkippedRules:
-    """Counts by activity and cause, and logs each cause at most once a minute."""
+    """Counter of skipped rules by activity and cause; logs each cause at most once a minute."""
 
     def __init__(self, log: Log) -> None:
         self._log = RateLimitedLog(log)
@@ -22,11 +22,11 @@ class SkippedRules:
 
     @property
     def counts(self) -> dict[str, int]:
-        """A copy: `activity <id>: <cause>` to how often; beyond a hundred of these, all others are counted together."""
+        """Counts by `activity <id>: <cause>`, a copy; those beyond a hundred causes are summed."""
         return self._counts.copy()
 
     def note(self, problems: Iterable[RuleFailure]) -> None:
-        """Count the rules that one decision skipped, and log causes that were not logged within a minute."""
+        """Count the rules that a decision skipped, and log new causes."""
         for problem in problems:
             name = f"activity {problem.activity_id}: {problem.reason}"
             if name not in self._counts and len(self._counts) >= _MOST_CAUSES:

@@ -209,11 +209,11 @@ class TargetClient(BaseClient):
         return self._submit(offer, self._decide)
 
     def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
-        """Prepare a visitor for `decide`: check it once, and look up its IP address if rules ask for places.
+        """Prepare a visitor for `decide`: check it once, and look up its place if rules use places.
 
         Returns:
             The visitor, to be kept for a request, a session or a process. It is `remote` to rules
-            of a later artifact that ask for its place, if that was not looked up here.
+            of a later artifact that use its place, if that was not looked up here.
 
         Raises:
             OptionError: the path of what is wrong; or the client is server-side.

@@ -100,7 +100,7 @@ class PreparedVisitor:
 
     @property
     def id(self) -> VisitorId:
-        """The visitor's ids, with a new `tnt_id` where none was given that activities are split by. A copy."""
+        """Ids of the visitor, with a new `tnt_id` if none was given that activities split by."""
         return replace(self._prepared.request.id or VisitorId())
 
     @property
@@ -110,7 +110,7 @@ class PreparedVisitor:
 
     @property
     def target_cookie(self) -> Cookie | None:
-        """The cookie to set, so that the visitor's next request brings the same ids; None without a `tnt_id`."""
+        """Cookie to set, which keeps the ids for the next request; None without a `tnt_id`."""
         return target_cookie(self.session_id, self.id.tnt_id, time.time())
 
     def __repr__(self) -> str:
@@ -118,7 +118,7 @@ class PreparedVisitor:
 
 
 class Decision(msgspec.Struct, eq=False, gc=False):
-    """What `client.decide` decided for one mbox.
+    """Decision of `client.decide` for one mbox.
 
     Attributes:
         name: the mbox.
@@ -135,9 +135,11 @@ class Decision(msgspec.Struct, eq=False, gc=False):
 
     @property
     def reason(self) -> DecisionReason:
-        """Why: `static` (no condition), `targeting_match` (an audience), `split` (the visitor's allocation),
-        `default` (no rule matched, or one without a condition after others that did not), or
-        `remote`: only the Delivery API can decide this mbox, so ask `get_offers`.
+        """Reason of the decision.
+
+        `static` (no condition), `targeting_match` (an audience), `split` (the visitor's
+        allocation), `default` (no rule matched, or one without a condition after others that did
+        not), or `remote`: only the Delivery API can decide this mbox, so ask `get_offers`.
         """
         outcome = self._outcome
         if outcome is None:
@@ -174,7 +176,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
 
     @property
     def analytics(self) -> AnalyticsResponse | None:
-        """What to forward to Adobe Analytics."""
+        """Payload to forward to Adobe Analytics."""
         return None if self._outcome is None else self._outcome.analytics
 
     @property
@@ -203,7 +205,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         return self._is_shown
 
     def shown(self) -> bool:
-        """Report the impression of a decision made with `shown=False`, at its own time. Never waits.
+        """Report the impression of a decision made with `shown=False`. Never waits.
 
         Returns whether it was accepted now: not a second time, and not where there is nothing to
         report.
@@ -227,7 +229,7 @@ class RuleSource(Protocol):
     """The keeper of a client's rules."""
 
     def in_use(self) -> tuple[RuleSet | None, bool]:
-        """Return the rules to decide by, None until there are some, and whether they may no longer be the latest."""
+        """Return the rules, None until there are some, and whether they may be outdated."""
         ...
 
 
@@ -279,7 +281,7 @@ class VisitorDecisions:
         target_cookie: str | None = None,
         property_token: str | None = None,
     ) -> PreparedRequest:
-        """Return a prepared request for a visitor; `parameters` are for `visitor`. Raises `OptionError`."""
+        """Return the prepared request of a visitor. Raises `OptionError`."""
         if self._engine is None:
             raise OptionError(
                 "decisioning_method", "is server-side, so nothing is decided here: use get_offers"
@@ -307,11 +309,11 @@ class VisitorDecisions:
             raise OptionError("visitor", "must be from client.visitor of this client")
 
     def rules_in_use(self) -> tuple[RuleSet | None, bool]:
-        """Return the rules to decide by, None for none, and whether they may no longer be the latest."""
+        """Return the rules, None for none, and whether they may no longer be the latest."""
         return (None, False) if self._engine is None else self._engine.in_use()
 
     def address_to_find(self, prepared: PreparedRequest) -> Geo | None:
-        """Return the place whose IP address has to be looked up first, since rules ask for places."""
+        """Return the place to look up by its IP address first, if rules use places."""
         rules = None if self._engine is None else self._engine.in_use()[0]
         context = prepared.request.context
         if rules is None or not rules.geo_targeting_enabled or context is None or context.geo is None:
@@ -321,7 +323,7 @@ class VisitorDecisions:
     def visitor(
         self, prepared: PreparedRequest, parameters: Mapping[str, Any] | None, *, is_located: bool
     ) -> PreparedVisitor:
-        """Return the visitor of a prepared request; `is_located`: the place of its address was looked up."""
+        """Return the visitor of a prepared request, located if its place was looked up."""
         request = prepared.request
         context = request.context or Context()
         own = None if parameters is None else _checked(parameters)

@@ -1,8 +1,8 @@
-"""The bare Delivery API of the official `delivery_api_client`: models to JSON and back, and one POST.
+"""Delivery API client of the official `delivery_api_client`: JSON of models, and one POST.
 
-`TargetClient` is what to use; this neither fills in requests nor routes them. Of the generated
-client there is what callers use: `ApiClient.sanitize_for_serialization` and `deserialize`,
-`DeliveryApi.execute`, and the host.
+Applications should use `TargetClient`; this client neither completes requests nor routes them. Of
+the generated client it has the parts that callers use: `ApiClient.sanitize_for_serialization` and
+`deserialize`, `DeliveryApi.execute`, and the host.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _MODELS: Final[dict[str, type[Model]]] = {
 
 
 class RawResponse(Protocol):
-    """What `deserialize` reads: any object with the JSON text as `data`."""
+    """Response that `deserialize` reads: any object with the JSON text as `data`."""
 
     @property
     def data(self) -> str | bytes: ...
 
 
 class Configuration:
-    """Where the API is: `host` with its scheme, a proxy's URL, and the file of a certificate authority.
+    """Address of the API: `host` with its scheme, a proxy's URL, and a file of certificates.
 
     Other attributes of the official class cannot be set, because they would have no effect.
     """
@@ -60,7 +60,7 @@ class Configuration:
 
 
 class ApiClient:
-    """Turns models into JSON and back, and keeps the connections of `DeliveryApi`. A context manager."""
+    """Converter of models and JSON, with the connections of `DeliveryApi`; a context manager."""
 
     __slots__ = ("_transport", "configuration", "default_headers")
 
@@ -82,14 +82,18 @@ class ApiClient:
 
     @property
     def transport(self) -> Transport:
-        """What sends the requests, made when it is first needed."""
+        """Transport of the requests, created at its first use."""
         if self._transport is None:
             ca_bundle, proxy = self.configuration.ssl_ca_cert, self.configuration.proxy
             self._transport = HttpTransport(ca_bundle=ca_bundle, proxy=proxy)
         return self._transport
 
     def sanitize_for_serialization(self, obj: Any) -> Any:
-        """`obj` as plain JSON values: models in the wire's form, without what is unset. `ApiValueError` if there is no such form."""
+        """Return plain JSON values: models in the wire's form, without unset fields.
+
+        Raises:
+            ApiValueError: there is no such form.
+        """
         if isinstance(obj, Model):
             try:
                 return json.loads(obj.to_json())
@@ -104,9 +108,15 @@ class ApiClient:
         return obj.isoformat() if hasattr(obj, "isoformat") else obj
 
     def deserialize(self, response: RawResponse, response_type: str | type[Model]) -> Any:
-        """Read the JSON text `response.data` as a model, by class or name, `list[…]` or `dict(str, …)` of one, or `object`.
+        """Return the model in the JSON text `response.data`.
 
-        Raises `ApiValueError` for what is no JSON, does not fit, or a type that is none of these.
+        Args:
+            response: an object with the text as `data`.
+            response_type: a model, by class or name, `list[…]` or `dict(str, …)` of one, or
+                `object`.
+
+        Raises:
+            ApiValueError: the text is not JSON or does not fit, or the type is none of these.
         """
         try:
             return _read(json.loads(response.data), response_type)
@@ -116,7 +126,7 @@ class ApiClient:
             raise ApiValueError(f"cannot be read as {_shown(response_type)}: {error}") from error
 
     def close(self) -> None:
-        """Close the connections; may be called twice."""
+        """Close the connections. It can be called twice."""
         if self._transport is not None:
             self._transport.close()
 
@@ -130,7 +140,7 @@ class ApiClient:
 
 
 class DeliveryApi:
-    """The one operation of the API."""
+    """Operation of the API."""
 
     def __init__(self, api_client: ApiClient | None = None) -> None:
         self.api_client = api_client or ApiClient()
@@ -144,7 +154,12 @@ class DeliveryApi:
         version: str | None = None,
         _request_timeout: float | None = None,
     ) -> DeliveryResponse:
-        """Post a request as it is, within `_request_timeout` seconds (3 by default). Raises `ApiException`, `ApiValueError`."""
+        """Post a request as it is, within `_request_timeout` seconds (3 by default).
+
+        Raises:
+            ApiException: the call failed.
+            ApiValueError: the request or the response is not valid.
+        """
         return self.execute_with_http_info(
             ims_org_id, session_id, delivery_request, version=version, _request_timeout=_request_timeout
         )[0]
@@ -158,7 +173,7 @@ class DeliveryApi:
         version: str | None = None,
         _request_timeout: float | None = None,
     ) -> tuple[DeliveryResponse, int, dict[str, str]]:
-        """As `execute`, with the answer's status and headers."""
+        """Post a request as `execute`, and return status and headers, too."""
         client = self.api_client
         if not client.configuration.host:
             raise ApiTypeError("Configuration.host is needed: https://<client>.tt.omtrdc.net")

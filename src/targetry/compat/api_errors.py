@@ -1,4 +1,4 @@
-"""Exceptions of the official `delivery_api_client` that Targetry itself does not raise on a call."""
+"""Exceptions of the official `delivery_api_client` that calls of Targetry do not raise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def render_path(path_to_item: Sequence[object]) -> str:
 
 
 class _OfInput(OpenApiException):
-    """`path_to_item` leads to what is wrong, from the outside in."""
+    """Base of errors about input; `path_to_item` leads from the outside to the fault."""
 
     def __init__(self, msg: str, path_to_item: Sequence[object] | None = None) -> None:
         super().__init__(f"{msg} at {render_path(path_to_item)}" if path_to_item else msg)
@@ -21,7 +21,7 @@ class _OfInput(OpenApiException):
 
 
 class ApiTypeError(_OfInput, TypeError):
-    """An argument that is not taken, or of a wrong type.
+    """Error of an unknown argument, or one of a wrong type.
 
     `valid_classes` and `key_type` are kept as given: the types that fit, and whether a dict's key
     is meant.
@@ -40,8 +40,8 @@ class ApiTypeError(_OfInput, TypeError):
 
 
 class ApiValueError(_OfInput, ValueError):
-    """A value that cannot be read."""
+    """Error of a value that cannot be read."""
 
 
 class ApiKeyError(_OfInput, KeyError):
-    """A key that is not there."""
+    """Error of a missing key."""

@@ -65,14 +65,14 @@ def flatten_list(_list: Iterable[list[Any]] | None) -> list[Any]:
 
 
 def get_value_from_object(obj: Any, key: str) -> Any:
-    """Return the entry `key` of a dict, or the attribute `key` of another object; None if it is absent."""
+    """Return the entry of a dict, or the attribute of another object; None if it is absent."""
     return obj.get(key) if isinstance(obj, dict) else getattr(obj, key, None)
 
 
 def to_dict(obj: Any) -> Any:
-    """Convert models, also inside dicts and iterables, into dicts with the wire's names; unset fields are None.
+    """Convert models, also inside dicts and iterables, into dicts with the names of the wire.
 
-    An object of another class becomes a dict of its attributes.
+    Unset fields are None. An object of another class becomes a dict of its attributes.
     """
     if isinstance(obj, Enum):
         return obj.value
@@ -87,12 +87,12 @@ def to_dict(obj: Any) -> Any:
 
 
 def get_epoch_time(utc_datetime: datetime | None = None) -> int:
-    """Whole seconds since 1970 of a time, now by default. A time without a zone is one in UTC."""
+    """Return epoch seconds of a time, now by default. A time without a zone is one in UTC."""
     return get_epoch_time_milliseconds(utc_datetime) // 1000
 
 
 def get_epoch_time_milliseconds(utc_datetime: datetime | None = None) -> int:
-    """Milliseconds since 1970 of a time, now by default. A time without a zone is one in UTC."""
+    """Return epoch milliseconds of a time, now by default. A time without a zone is one in UTC."""
     if utc_datetime is None:
         return time.time_ns() // 1_000_000
     if utc_datetime.tzinfo is None:

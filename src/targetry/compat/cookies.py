@@ -1,4 +1,4 @@
-"""The `mbox` cookie and its parts, as the official `target_python_sdk.cookies` reads and writes them."""
+"""Codec of the `mbox` cookie, as in the official `target_python_sdk.cookies`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from targetry.delivery.cookies import TARGET_COOKIE, Cookie
 
 
 def parse_cookies(target_cookie: str | None) -> dict[str, dict[str, Any]]:
-    """The parts of an `mbox` cookie that have not expired: name → `name`, `value`, and `expires` in epoch seconds.
+    """Return the parts of an `mbox` cookie that have not expired, by name.
 
-    Never raises for any text.
+    Each has `name`, `value`, and `expires` in epoch seconds. Never raises for any text.
     """
     now = ceil(time.time())
     parts = map(deserialize_cookie, get_internal_cookies(target_cookie or ""))
@@ -23,7 +23,7 @@ def parse_cookies(target_cookie: str | None) -> dict[str, dict[str, Any]]:
 
 
 def create_target_cookie(cookies: Iterable[Mapping[str, Any]]) -> Cookie:
-    """An `mbox` cookie to be set, of parts with `name`, `value`, and `expires` in epoch seconds.
+    """Return an `mbox` cookie of parts with `name`, `value`, and `expires` in epoch seconds.
 
     It lives as long as its longest-lived part.
     """
@@ -64,7 +64,7 @@ def get_expires(cookie: Mapping[str, Any]) -> Any:
 
 
 def get_max_expires(cookies: Iterable[Mapping[str, Any]]) -> Any:
-    """Return the latest expiry of several parts, in epoch seconds. Raises `ValueError` if there is none."""
+    """Return the latest expiry of several parts, in epoch seconds. Raises `ValueError` for none."""
     return max(map(get_expires, cookies))
 
 

@@ -1,8 +1,7 @@
-"""The on-device engine without a client: `TargetDecisioningEngine` of the official `target_decisioning_engine` (spec/decisioning.md §12).
+"""On-device engine without a client, as in the official `target_decisioning_engine`.
 
-Behind its face is a `TargetClient` that decides on device, so both decide alike. What differs is
-how it is told things: a config instead of options, one function for all events, and impressions
-that are handed to a function instead of being sent.
+A `TargetClient` on device decides, so both decide alike. The engine has a config instead of
+options, one function for all events, and a function for impressions, which are not sent.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ _OWN_FIELDS: Final = ("event_emitter", "send_notification_func")
 
 
 def ignore_event(event_name: str, payload: Any = None) -> None:
-    """The `event_emitter` of a config that has none."""
+    """Ignore an event: the `event_emitter` of a config without one."""
 
 
 @dataclass(repr=False, eq=False)
 class DecisioningConfig:
-    """What an engine is made with. Fields are the client options of their names, durations in milliseconds.
+    """Config of an engine; fields are client options of their names, durations in milliseconds.
 
     `event_emitter` is called with each event's name and payload, `send_notification_func` with
-    `{"request": DeliveryRequest, "visitor": …}` for the impressions of each decision; without one
-    nobody is told of them.
+    `{"request": DeliveryRequest, "visitor": …}` for the impressions of each decision; without one,
+    impressions are dropped.
     """
 
     client: str
@@ -60,7 +59,7 @@ class DecisioningConfig:
             self.event_emitter = ignore_event
 
     def __repr__(self) -> str:
-        """Return the fields that were set, without passwords, queries of signed URLs, and payloads."""
+        """Return the fields that were set, without passwords, queries of URLs, and payloads."""
         fields = (
             (name, shown_option(name, value)) for name, value in vars(self).items() if value is not None
         )
@@ -69,9 +68,9 @@ class DecisioningConfig:
 
 @dataclass(eq=False)
 class TargetDeliveryRequest:
-    """One question to an engine: a request, and the options of `TargetClient.get_offers` that go with it.
+    """Request to an engine, with the options of `TargetClient.get_offers` that belong to it.
 
-    `trace` is kept for whoever looks at it; what asks for a trace is `request.trace`.
+    `trace` is kept but not used; `request.trace` asks for a trace.
     """
 
     request: DeliveryRequest | Mapping[str, Any]
@@ -85,14 +84,18 @@ class TargetDeliveryRequest:
 
 
 class DecisionProviderResponse(DeliveryResponse):
-    """A decision: the `DeliveryResponse`, and the names of what could not be decided here."""
+    """Decision: the `DeliveryResponse`, and the names of locations that are decided remotely."""
 
     remote_mboxes: list[str] | None = None
     remote_views: list[str] | None = None
 
 
 class TargetDecisioningEngine:
-    """Decides on device. Made from a config, started by `initialize`, used by any number of threads, ended by `close`."""
+    """Engine that decides on device.
+
+    It is created with a config, started by `initialize`, closed by `close`, and can be shared
+    between threads.
+    """
 
     def __init__(self, config: DecisioningConfig) -> None:
         self.config = config
@@ -101,15 +104,17 @@ class TargetDecisioningEngine:
 
     @property
     def artifact(self) -> dict[str, Any] | None:
-        """The artifact in use; None when there is none."""
+        """Return the artifact in use; None when there is none."""
         return self.get_raw_artifact()
 
     def initialize(self) -> None:
-        """Get the artifact, waiting as long as `TargetClient.create` does, and begin to poll.
+        """Load the artifact, as long as `TargetClient.create` waits for it, and start to poll.
 
-        Raises `OptionError` and `ArtifactError` as `create` does, and `NotReadyError` when there is
-        no artifact yet; the engine goes on asking for it then, and `is_ready` tells when it has
-        come.
+        Raises:
+            OptionError: an option is wrong.
+            ArtifactError: the artifact cannot be used.
+            NotReadyError: there is no artifact yet; the engine continues to request it, and
+                `is_ready` returns whether it has come.
         """
         if self._client is None:
             self._client = TargetClient.create(cast("ClientOptions", self._options()))
@@ -117,7 +122,13 @@ class TargetDecisioningEngine:
             raise NotReadyError(ARTIFACT_NOT_AVAILABLE)
 
     def get_offers(self, target_options: TargetDeliveryRequest) -> DecisionProviderResponse:
-        """Decide all that the request asks for. Raises `NotReadyError`, `OptionError`, `ClosedError`."""
+        """Decide all that the request asks for.
+
+        Raises:
+            NotReadyError: there is no artifact.
+            OptionError: a field is wrong.
+            ClosedError: the engine is closed.
+        """
         result = self._ready_client().get_offers(cast("OfferOptions", _options_of(target_options)))
         response, meta = result["response"], result["meta"]
         fields = {name: getattr(response, name) for name in response.__struct_fields__}
@@ -126,28 +137,35 @@ class TargetDecisioningEngine:
         )
 
     def has_remote_dependency(self, request: DeliveryRequest) -> dict[str, Any]:
-        """`remote_needed`, `remote_mboxes` and `remote_views` of a request. Raises `NotReadyError`."""
+        """Return `remote_needed`, `remote_mboxes` and `remote_views` of a request.
+
+        Raises:
+            NotReadyError: there is no artifact.
+        """
         engine = self._ready_client().decisioning_engine
         assert engine is not None
         return engine.has_remote_dependency(request)
 
     def is_ready(self) -> bool:
-        """Whether there is an artifact to decide by."""
+        """Return whether there is an artifact."""
         engine = self._client.decisioning_engine if self._client is not None else None
         return engine is not None and engine.is_ready()
 
     def get_raw_artifact(self) -> dict[str, Any] | None:
-        """The artifact in use; None when there is none."""
+        """Return the artifact in use; None when there is none."""
         engine = self._client.decisioning_engine if self._client is not None else None
         return None if engine is None else engine.get_raw_artifact()
 
     def stop_polling(self) -> None:
-        """Ask for no new artifact."""
+        """Stop polling for a new artifact."""
         if self._client is not None and self._client.decisioning_engine is not None:
             self._client.decisioning_engine.stop_polling()
 
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Stop polling, and hand over what impressions are left within `timeout` seconds. May be called twice."""
+        """Stop polling, and hand over the remaining impressions within `timeout` seconds.
+
+        It can be called twice.
+        """
         deadline = time.monotonic() + timeout
         if self._client is not None:
             self._client.close(timeout)

@@ -1,7 +1,7 @@
-"""The official package's dicts with names: parts of an artifact, and of what rules are evaluated against.
+"""Named dicts of the official package: parts of an artifact, and of the facts of rules.
 
-They are plain dicts and keep every key; the official ones drop what they do not know, `meta` of a
-rule for one (spec/divergences.md B-64).
+They are plain dicts and keep every key; the official ones drop unknown keys, such as `meta` of a
+rule.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class _Document(dict[str, Any]):
 
 
 class DecisioningArtifact(_Document):
-    """A whole artifact, as for the option `artifact_payload`."""
+    """Artifact, as for the option `artifact_payload`."""
 
 
 class DecisioningArtifactMeta(_Document):
@@ -28,7 +28,7 @@ class DecisioningArtifactRules(_Document):
 
 
 class Rule(_Document):
-    """One rule."""
+    """Rule of an artifact."""
 
 
 class RuleMeta(_Document):
@@ -41,20 +41,20 @@ class _Context(dict[str, Any]):
 
 
 class UserContext(_Context):
-    """Browser and platform."""
+    """Facts of browser and platform."""
 
 
 class PageContext(_Context):
-    """A URL and its parts."""
+    """Facts of a URL and its parts."""
 
 
 class GeoContext(_Context):
-    """A place."""
+    """Facts of a place."""
 
 
 class TimingContext(_Context):
-    """Day and time."""
+    """Facts of day and time."""
 
 
 class DecisioningContext(_Context):
-    """All of them, as rules see them."""
+    """All facts of a rule."""

@@ -1,4 +1,4 @@
-"""The official `target_tools.event_provider` and `target_tools.logger`."""
+"""Event provider and logger of the official `target_tools`."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ def target_event(event_type: str, payload: Mapping[str, Any] | None = None) -> d
 
 
 class EventProvider:
-    """Subscriptions by event name, apart from any client."""
+    """Registry of subscriptions by event name, independent of a client."""
 
     def __init__(self, events: Mapping[str, Handler] | None = None) -> None:
         self._events = Events(events, Log())
 
     @property
     def subscriptions(self) -> dict[str, dict[str, Handler]]:
-        """The handlers by event name and subscription number; a new dict each time."""
+        """Handlers by event name and subscription number; a new dict each time."""
         return self._events.subscriptions()
 
     @property
     def subscription_count(self) -> int:
-        """The number of subscriptions."""
+        """Number of subscriptions."""
         return sum(map(len, self.subscriptions.values()))
 
     def subscribe(self, event_name: str, callback_func: Handler) -> str:
-        """Have `callback_func` called at each event of this name; returns the id for `unsubscribe`."""
+        """Call `callback_func` at each event of this name; return the id for `unsubscribe`."""
         return self._events.subscribe(event_name, callback_func)
 
     def unsubscribe(self, event_id: str) -> None:
-        """Forget a subscription; an id that is not known is ignored."""
+        """Remove a subscription; an unknown id is ignored."""
         self._events.unsubscribe(event_id)
 
     def emit(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
-        """Call the subscribers, in their order. A subscriber that raises is logged."""
+        """Call the subscribers in their order. A subscriber that raises is logged."""
         self._events.emit(event_name, **(payload or {}))
 
 
 def get_logger(logger: Any = None) -> Any:
-    """The given logger, or `adobe.target`."""
+    """Return the given logger, or `adobe.target`."""
     return Log(logger).logger

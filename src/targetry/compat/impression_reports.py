@@ -1,4 +1,4 @@
-"""Impressions on their way to a function of the user's, `send_notification_func` of a standalone engine."""
+"""Queue of impressions for `send_notification_func` of a standalone engine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.errors import OptionError
 
-_MOST_WAITING: Final = 10_000  # a function that does not keep up loses the newest
+_MOST_WAITING: Final = 10_000  # beyond it the newest are dropped
 
 
 class Reports:
-    """Hands impressions over one by one, in a thread of its own: the function may wait for the network.
+    """Sender of impressions to a function, one by one, in its own thread: the function can wait.
 
-    A function that raises is logged. In a forked child nothing is left of what waited in its
-    parent.
+    A function that raises is logged. A forked child starts with an empty queue.
     """
 
     def __init__(self, function: Callable[[dict[str, Any]], Any] | None) -> None:
@@ -49,14 +48,12 @@ class Reports:
         self._worker.schedule(0)
 
     def close(self, timeout_s: float) -> None:
-        """Wait until all is handed over, for at most `timeout_s` seconds. May be called twice."""
+        """Wait until all is handed over, at most `timeout_s` seconds. It can be called twice."""
         if self._closed:
             return
         self._closed = True
         deadline = time.monotonic() + timeout_s
-        has_thread = not self._waiting or self._worker.schedule(
-            0
-        )  # the interpreter may be ending, and give none
+        has_thread = not self._waiting or self._worker.schedule(0)  # at exit the interpreter gives none
         while self._waiting and (left := deadline - time.monotonic()) > 0:
             if has_thread:
                 self._taken.wait(left)
@@ -79,5 +76,5 @@ class Reports:
         assert self._function is not None
         try:
             self._function(impressions)
-        except Exception as error:  # it is the user's, and others are waiting
+        except Exception as error:  # it is the caller's, and others are waiting
             self._log.error("function", "send_notification_func failed: %r", error)

@@ -1,4 +1,4 @@
-"""Requests as the official `target_tools.utils` reads and extends them: requested names, property, added mboxes."""
+"""Request helpers of the official `target_tools.utils`: names, property, added mboxes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def get_view_names(delivery_request: DeliveryRequest) -> set[str]:
 
 
 def has_requested(items_key: str, delivery_request: DeliveryRequest | None) -> bool:
-    """Return whether the request has `mboxes` or `views` in one of its parts, with or without names."""
+    """Return whether a part of the request has `mboxes` or `views`, with or without names."""
     parts = (getattr(delivery_request, name, None) for name in REQUEST_TYPES)
     return any(getattr(part, items_key, None) for part in parts)
 
@@ -65,7 +65,7 @@ def get_property_token(_property: ModelProperty | None = None) -> str | None:
 
 
 def get_property(config: Mapping[str, Any] | None, request: DeliveryRequest | None) -> ModelProperty | None:
-    """Return the request's property, or one with the config's `property_token`; None without a token.
+    """Return the request's property, or one with the config's `property_token`; None for neither.
 
     A request's token that differs from the config's is logged at DEBUG.
     """
@@ -90,10 +90,13 @@ def decisioning_engine_ready(decisioning_engine: Any) -> Any:
 def add_mboxes_to_request(
     mbox_names: Iterable[str], request: DeliveryRequest, request_type: str = "execute"
 ) -> DeliveryRequest:
-    """Have `request` itself ask for these mboxes, unless it does already, and return it.
+    """Add mboxes to `request` itself, unless it asks for them already, and return it.
 
-    They go into the part that `request_type` names, `execute` or `prefetch`, with indexes that go
-    on from the highest there. Raises `OptionError`.
+    They go into the part that `request_type` names, `execute` or `prefetch`, with indexes that
+    continue from the highest there.
+
+    Raises:
+        OptionError: a name or the part is wrong.
     """
     names = checked_names(mbox_names)
     if request_type == "execute":

@@ -1,4 +1,4 @@
-"""The Delivery API, typed: requests, answers and their words (spec/models.md)."""
+"""Typed models of the Delivery API: requests, responses and enums."""
 
 from __future__ import annotations
 

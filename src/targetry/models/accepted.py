@@ -1,8 +1,9 @@
-"""Types of request fields that are given in more types than they are read in.
+"""Types of request fields that accept more types than they are read as.
 
-A type checker sees a descriptor: `Notification.timestamp` may be given a datetime, and is read as
-an integer. At run time the field has msgspec's annotation of what is read, and `extra={"reads":
-...}` names the reader in `reading.py` that converts the rest when a request is checked.
+A type checker sees a descriptor: `Notification.timestamp` accepts a datetime and is read as an
+integer. At run time the field has msgspec's annotation of the type that is read, and
+`extra={"reads": ...}` names the reader in `reading.py` that converts the others when a request is
+checked.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta
 
 ABSENT: Final[Any] = None
-"""Default of such a field."""
+"""Default of these fields."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What every model can do (spec/models.md §1)."""
+"""Base class of all models."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from targetry.models.scalars import ReadMode, type_name
 from targetry.models.writing import json_text, plain, shown_whole
 
 
-# No cycle goes through a model, so the collector need not follow them: a tenth of a snapshot's
-# time.
+# No cycle goes through a model, so the collector need not follow them; that saves a tenth of a
+# snapshot's time.
 class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """An object of the Delivery API: snake_case attributes, camelCase on the wire, unset fields left out.
+    """Object of the Delivery API, in snake_case here and in camelCase on the wire.
 
-    Every field may be left out and is None then. Construction and assignment check nothing; a
-    request is checked when it enters the SDK. Two models are equal when they are of one class and
-    hold equal values.
+    Each field can be left out and is None then; it is not sent. Construction and assignment check
+    nothing; a request is checked when it enters the SDK. Two models are equal if they are of one
+    class and hold equal values.
     """
 
     attribute_map = AttributeMap()
@@ -37,15 +37,16 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     _is_response: ClassVar[bool] = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes by their Python names in order of declaration, None included, models as dicts.
+        """Return the attributes by their Python names, None included, with models as dicts.
 
-        Raises ConstraintError (a ValueError) for what is nested too deeply, holds itself, or cannot
-        be read.
+        Raises:
+            ConstraintError: a value is nested too deeply, holds itself, or cannot be read (a
+                `ValueError`).
         """
         return plain(self)
 
     def to_str(self) -> str:
-        """Return `to_dict()` as text for people. Raises as it does."""
+        """Return `to_dict()` as readable text. Raises as `to_dict`."""
         return shown_whole(self)
 
     def __repr__(self) -> str:
@@ -55,19 +56,23 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
             return f"<{type(self).__name__} {error.reason}>"
 
     def to_json(self) -> str:
-        """Return the JSON text that goes over the wire: camelCase, None left out, times in ISO 8601.
+        """Return the JSON text for the wire: camelCase, None left out, times in ISO 8601.
 
-        Raises ConstraintError (a ValueError) for what JSON cannot say: NaN, infinity, foreign
-        objects. In an answer infinity is null, as JavaScript writes it.
+        In a response infinity is null, as JavaScript writes it.
+
+        Raises:
+            ConstraintError: JSON cannot hold a value: NaN, infinity, an object of another class (a
+                `ValueError`).
         """
         return json_text(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read the wire's JSON text. Unknown keys are ignored, limits are not checked.
+        """Read JSON text of the wire. Unknown keys are ignored, limits are not checked.
 
-        Raises ConstraintError (a ValueError) with the path of what does not fit, or where it is no
-        JSON.
+        Raises:
+            ConstraintError: the text is not JSON, or a field is wrong; it has the field's path (a
+                `ValueError`).
         """
         try:
             return msgspec.json.decode(text, type=cls)
@@ -76,14 +81,17 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
-        """Read a mapping with the names of the wire. Models and free JSON (`Option.content`) in it are not copied.
+        """Read a mapping with the names of the wire; unknown names are ignored.
 
-        Raises ConstraintError (a ValueError) with the path of what does not fit.
+        Models and free JSON (`Option.content`) in it are not copied.
+
+        Raises:
+            ConstraintError: a field is wrong; it has the field's path (a `ValueError`).
         """
         if type(mapping) is dict and holds_plain_data(mapping):
             try:
                 return msgspec.convert(mapping, cls)
-            except Exception:  # a mapping inside may raise anything; the patient way finds its place
+            except Exception:  # a mapping inside may raise anything; the field-by-field reader finds its path
                 pass
         elif isinstance(mapping, msgspec.Struct):
             raise ConstraintError(root_of(cls), f"must be a mapping, not {type_name(mapping)}")

@@ -1,4 +1,4 @@
-"""`attribute_map`, `openapi_types` and `vars()`, as the official classes have them, computed on access."""
+"""`attribute_map`, `openapi_types` and `vars()` of the official classes, computed on access."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from targetry.models.reading import kind_of
 
 
 class AttributeMap:
-    """Attribute → JSON key, for a class or an instance."""
+    """Map of attributes to JSON keys, for a class or an instance."""
 
     def __get__(self, instance: object, owner: type[msgspec.Struct]) -> dict[str, str]:
         return dict(zip(owner.__struct_fields__, owner.__struct_encode_fields__, strict=True))
 
 
 class OpenApiTypes:
-    """Attribute → type text (`list[MboxRequest]`, `dict(str, object)`), for a class or an instance."""
+    """Map of attributes to type texts (`list[MboxRequest]`), for a class or an instance."""
 
     def __get__(self, instance: object, owner: type[msgspec.Struct]) -> dict[str, str]:
         return dict(_types_of(owner))
 
 
 def attributes_of(model: msgspec.Struct) -> dict[str, Any]:
-    """Return the values of `model` under the names of the official classes' private attributes.
+    """Return the values of a model under the private names of the official classes.
 
     This is `vars(model)`. The models have slots, so it costs an instance nothing, and a change of
     the dict changes no model.

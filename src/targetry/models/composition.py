@@ -1,4 +1,4 @@
-"""Classes that the official package exports because its generator made them; nothing needs them."""
+"""Classes that the generator of the official package made, and that nothing needs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from targetry.models.notification import (
 
 
 class MboxRequestAllOf(Model):
+    """Fields that `MboxRequest` adds to the common ones."""
+
     index: Integer32 = ABSENT
     name: str | None = None
 
 
 class ViewRequestAllOf(Model):
+    """Fields that `ViewRequest` adds to the common ones."""
+
     name: Text128 | None = None
     key: Text512 | None = None
 
 
 class NotificationAllOf(Model):
+    """Fields that `Notification` adds to the common ones."""
+
     id: Id200 = ABSENT
     impression_id: Id128 = ABSENT
     type: NotificationType | None = None
@@ -35,4 +41,6 @@ class NotificationAllOf(Model):
 
 
 class PrefetchMboxResponseAllOf(Model):
+    """Field that `PrefetchMboxResponse` adds to those of `MboxResponse`."""
+
     state: str | None = None

@@ -1,9 +1,9 @@
-"""The limits that the Delivery API's OpenAPI document states, as annotations, and the error of a value outside them.
+"""Limits of the Delivery API's OpenAPI document, as annotations, and their error.
 
 The annotations are read twice: by msgspec, which checks a whole request in one C call, and by
-`reading.py`, which finds the wrong field and says what is wrong with it. `extra={"type": ...}` is
-the type's name in the official `openapi_types`, where it cannot be told from the annotation. Fields
-that are given in more types than they are read in are annotated by `accepted.py`.
+`reading.py`, which finds the wrong field and describes the fault. `extra={"type": ...}` is the
+type's name in the official `openapi_types`, if the annotation does not imply it. `accepted.py`
+annotates fields that accept more types than they are read as.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from msgspec import Meta, Struct
 
 
 class ConstraintError(ValueError):
-    """A field of a model does not hold what it must.
+    """Error of a field whose value is not allowed.
 
-    `path` names the field by its Python attributes (`request.execute.mboxes[1].name`), `reason`
-    says what is wrong.
+    Attributes:
+        path: The field by its Python attributes (`request.execute.mboxes[1].name`).
+        reason: The fault.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -35,7 +36,7 @@ _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def root_of(model: type[Struct]) -> str:
-    """How a path calls the model that it starts from: `request`, `response`, `mbox_request`."""
+    """Return the name of a model in paths: `request`, `response`, `mbox_request`."""
     return _WORD_START.sub("_", model.__name__).lower().removeprefix("delivery_")
 
 
@@ -53,7 +54,7 @@ Text512 = Annotated[str, Meta(max_length=512)]
 Text4096 = Annotated[str, Meta(max_length=4096)]
 
 if TYPE_CHECKING:
-    # A checker would refuse a variable of type `dict[str, str]` where values of more types are
+    # A checker would reject a variable of type `dict[str, str]` where values of more types are
     # allowed.
     Parameters = dict[str, Any]
 else:

@@ -1,8 +1,8 @@
-"""Mappings and sequences of any class, read the way they present themselves.
+"""Readers of mappings and sequences of any class, through their own methods.
 
-Subclasses of dict and list may keep something other than they show: Werkzeug's `MultiDict` and
-Django's `QueryDict` store lists, `CombinedMultiDict` stores nothing at all. Code in C that reads
-the storage directly gets that instead of what `items()` and `__iter__` give.
+Subclasses of dict and list can store other data than they show: Werkzeug's `MultiDict` and Django's
+`QueryDict` store lists, `CombinedMultiDict` stores nothing at all. Code in C that reads the storage
+directly gets that instead of what `items()` and `__iter__` give.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import msgspec
 _PLAIN: Final = frozenset({str, int, float, bool, type(None), datetime})
 
 MAX_ENTRIES: Final = 100_000
-"""Iterators may be endless; no request that the Delivery API accepts has nearly as many entries."""
+"""Bound of iterators, which can be endless; no request that the API accepts has nearly as many."""
 
 
 class TooManyEntriesError(ValueError):
-    """An iterator gave more than `MAX_ENTRIES`; the text is the reason for an error with a path."""
+    """Error of an iterator with more than `MAX_ENTRIES`; its text is a reason without a path."""
 
     def __init__(self) -> None:
         super().__init__(f"must not have more than {MAX_ENTRIES} entries")
@@ -32,8 +32,11 @@ class TooManyEntriesError(ValueError):
 def read_mapping(value: object) -> dict[Any, Any] | None:
     """Return the entries of a mapping as a new dict, None for anything else.
 
-    Of a name with several values, `items()` may list them all; the mapping's own `[name]` then
-    decides. Raises TooManyEntriesError above `MAX_ENTRIES`, and whatever the mapping raises.
+    If `items()` lists several values of a name, the mapping's own `[name]` decides.
+
+    Raises:
+        TooManyEntriesError: there are more than `MAX_ENTRIES`.
+        Exception: any that the mapping raises.
     """
     if type(value) is dict:
         return dict(value)
@@ -47,9 +50,11 @@ def read_mapping(value: object) -> dict[Any, Any] | None:
 
 
 def read_sequence(value: object) -> list[Any] | None:
-    """Return the items of a sequence as a new list, None for anything else, texts and bytes included.
+    """Return the items of a sequence as a new list, None for anything else, and for texts.
 
-    Raises TooManyEntriesError above `MAX_ENTRIES`, and whatever the sequence raises.
+    Raises:
+        TooManyEntriesError: there are more than `MAX_ENTRIES`.
+        Exception: any that the sequence raises.
     """
     if type(value) is list or type(value) is tuple:
         return list(value)
@@ -61,21 +66,26 @@ def read_sequence(value: object) -> list[Any] | None:
 
 
 def read_iterable(value: Iterable[Any]) -> list[Any]:
-    """Return the items as a new list. Raises TooManyEntriesError above `MAX_ENTRIES`, and whatever the iterable raises."""
+    """Return the items of an iterable as a new list.
+
+    Raises:
+        TooManyEntriesError: there are more than `MAX_ENTRIES`.
+        Exception: any that the iterable raises.
+    """
     return list(value) if type(value) is list or type(value) is tuple else list(_bounded(value))
 
 
 def holds_plain_data(document: Any) -> bool:
-    """Return whether a document consists of exactly dict, list and scalars, so that code in C may read it."""
+    """Return whether a document consists of exactly dicts, lists and scalars, for code in C."""
     try:
-        marshal.dumps(document)  # writes no subclass; a look at every value, at the speed of C
+        marshal.dumps(document)  # it writes no subclass, and looks at every value at the speed of C
     except ValueError:
         return False
     return True
 
 
 def holds_plain_values(value: object) -> bool:
-    """Return whether a model consists of exactly dicts, lists and scalars, enum members among them, at any depth."""
+    """Return whether a model consists of exactly dicts, lists, scalars and enum members."""
     kind = type(value)
     if kind in _PLAIN or issubclass(kind, Enum):
         return True

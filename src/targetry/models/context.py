@@ -1,4 +1,4 @@
-"""Where and on what the visitor is: `Context` and its parts."""
+"""Context of a visitor: device, browser, page and place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from targetry.models.enums import (
 
 
 class MobilePlatform(Model):
-    """Needed when the channel is mobile. `device_type` and `platform_type` are required."""
+    """Mobile device, for the channel mobile. `device_type` and `platform_type` are required."""
 
     device_name: str | None = None
     device_type: DeviceTypeValue | None = None
@@ -25,12 +25,16 @@ class MobilePlatform(Model):
 
 
 class Application(Model):
+    """Mobile application."""
+
     id: Id250 = ABSENT
     name: Text250 | None = None
     version: Text128 | None = None
 
 
 class Screen(Model):
+    """Screen of the device, in pixels."""
+
     width: Number = ABSENT
     height: Number = ABSENT
     color_depth: Number = ABSENT
@@ -39,12 +43,14 @@ class Screen(Model):
 
 
 class Window(Model):
+    """Browser's window, in pixels."""
+
     width: Number = ABSENT
     height: Number = ABSENT
 
 
 class Browser(Model):
-    """`language` has the form of an Accept-Language header."""
+    """Browser. `language` has the form of an Accept-Language header."""
 
     host: str | None = None
     language: str | None = None
@@ -52,17 +58,18 @@ class Browser(Model):
 
 
 class Address(Model):
-    """The current URL and the one before it."""
+    """Current URL and referring URL."""
 
     url: Text4096 | None = None
     referring_url: Text4096 | None = None
 
 
 class Geo(Model):
-    """Where the visitor is. On the wire `country_code` has 2 letters (ISO 3166-1) and `state_code` 1 to 3.
+    """Place of the visitor.
 
-    `ip_address` may have a port, or be a list as in `X-Forwarded-For`, whose first entry counts.
-    What is no address is ignored, with a warning in the log and in `client.stats()`.
+    On the wire `country_code` has 2 letters (ISO 3166-1) and `state_code` 1 to 3. `ip_address` can
+    have a port, or be a list as in `X-Forwarded-For`, whose first entry counts. A text that is not
+    an address is ignored, with a warning in the log and a count in `client.stats()`.
     """
 
     ip_address: IpAddress = ABSENT
@@ -75,7 +82,7 @@ class Geo(Model):
 
 
 class ClientHints(Model):
-    """Values of the `Sec-CH-UA…` headers; they take the place of the user agent.
+    """Values of the `Sec-CH-UA…` headers, which take the place of the user agent.
 
     `browser_ua_with_major_version` is `Sec-CH-UA`, `browser_ua_with_full_version` is
     `Sec-CH-UA-Full-Version-List`.
@@ -92,10 +99,10 @@ class ClientHints(Model):
 
 
 class Context(Model):
-    """`channel` is required. The HTTP User-Agent is ignored by the API: the visitor's goes in `user_agent`.
+    """Context of a request. `channel` is required.
 
-    `beacon` asks for an empty answer (204). False is what the API takes for unset, so False is not
-    sent.
+    The API ignores the HTTP header User-Agent: the visitor's goes in `user_agent`. `beacon` asks
+    for an empty response (204). The API takes False for unset, so False is not sent.
     """
 
     channel: ChannelTypeValue | None = None

@@ -1,4 +1,4 @@
-"""What is asked for a location, and what was bought there: `RequestDetails`, `Order`, `Product`."""
+"""Details of a location, and purchases there: `RequestDetails`, `Order`, `Product`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from targetry.models.context import Address
 
 
 class Order(Model):
+    """Purchase."""
+
     id: Id250 = ABSENT
     total: NonNegative = ABSENT
     purchased_product_ids: Ids = ABSENT
@@ -21,7 +23,7 @@ class Order(Model):
 
 
 class ABTOrder(Model):
-    """Declared by the OpenAPI document, used by none of its operations."""
+    """Schema of the OpenAPI document that no operation uses."""
 
     id: Id250 = ABSENT
     decision_stack_id: Integer64 = ABSENT
@@ -31,12 +33,14 @@ class ABTOrder(Model):
 
 
 class Product(Model):
+    """Product that the location is about."""
+
     id: Id128 = ABSENT
     category_id: Id128 = ABSENT
 
 
 class Details(Model):
-    """The common part of every location; never used by itself, so that no location is an instance of another."""
+    """Common fields of all locations; a base class, so that no location is another's instance."""
 
     address: Address | None = None
     parameters: Parameters | None = None
@@ -46,4 +50,7 @@ class Details(Model):
 
 
 class RequestDetails(Details):
-    """Parameters are at most 50, names have 1 to 128 characters and are not blank, values have up to 5000."""
+    """Page load. There are at most 50 parameters.
+
+    Names have 1 to 128 characters and are not blank, values have up to 5000.
+    """

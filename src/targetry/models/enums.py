@@ -1,6 +1,6 @@
-"""The words that some fields are limited to (spec/models.md §2).
+"""Enums of fields with a fixed set of values.
 
-Members are strings in every respect: `ChannelType.WEB == "web"`, and they print, hash and serialise
+Members are strings in every respect: `ChannelType.WEB == "web"`, and they print, hash and serialize
 as it. `<Enum>Value` is the annotation of a request field: the member or its plain string, one of
 the listed ones.
 """
@@ -14,48 +14,66 @@ from msgspec import Meta
 
 
 class AuthenticatedState(StrEnum):
+    """State of a customer id's authentication."""
+
     UNKNOWN = "unknown"
     AUTHENTICATED = "authenticated"
     LOGGED_OUT = "logged_out"
 
 
 class ChannelType(StrEnum):
+    """Channel of a request."""
+
     MOBILE = "mobile"
     WEB = "web"
 
 
 class DecisioningMethod(StrEnum):
+    """Side that decides."""
+
     SERVER_SIDE = "server-side"
     ON_DEVICE = "on-device"
     HYBRID = "hybrid"
 
 
 class DeviceType(StrEnum):
+    """Kind of a mobile device."""
+
     PHONE = "phone"
     TABLET = "tablet"
 
 
 class ExecutionMode(StrEnum):
+    """Telemetry: where a request was decided."""
+
     EDGE = "edge"
     LOCAL = "local"
 
 
 class LoggingType(StrEnum):
+    """Side that sends hits to Adobe Analytics."""
+
     SERVER_SIDE = "server_side"
     CLIENT_SIDE = "client_side"
 
 
 class MetricType(StrEnum):
+    """Kind of a notification or metric."""
+
     CLICK = "click"
     DISPLAY = "display"
 
 
 class MobilePlatformType(StrEnum):
+    """Platform of a mobile device."""
+
     ANDROID = "android"
     IOS = "ios"
 
 
 class OptionType(StrEnum):
+    """Kind of an offer."""
+
     HTML = "html"
     JSON = "json"
     REDIRECT = "redirect"
@@ -64,6 +82,8 @@ class OptionType(StrEnum):
 
 
 class ScreenOrientationType(StrEnum):
+    """Orientation of the device's screen."""
+
     PORTRAIT = "portrait"
     LANDSCAPE = "landscape"
 
@@ -81,14 +101,14 @@ if TYPE_CHECKING:
     MobilePlatformTypeValue: TypeAlias = MobilePlatformType | Literal["android", "ios"]
     ScreenOrientationTypeValue: TypeAlias = ScreenOrientationType | Literal["portrait", "landscape"]
 
-    # What answers hold: a server may send words that this version does not know.
+    # Fields of responses: a server can send values that this version does not know.
     ResponseMetricType: TypeAlias = MetricType | str
     ResponseOptionType: TypeAlias = OptionType | str
 else:
 
     def _one_of(enum: type[StrEnum]) -> Any:
-        # msgspec joins no enum with a literal of strings, so at run time a field knows the plain
-        # strings only.
+        # msgspec does not join an enum with a literal of strings, so at run time a field has the
+        # plain strings only.
         return Annotated[Literal[*(member.value for member in enum)], Meta(extra={"type": enum.__name__})]
 
     AuthenticatedStateValue = _one_of(AuthenticatedState)

@@ -20,7 +20,7 @@ _LONGEST_NAME = 100  # of a name that is compared with the known ones
 
 
 class NameTree:
-    """Names of a model's fields: each name of either kind, with the name of the wire and the tree of the field's model."""
+    """Names of a model's fields, each with the wire's name and the tree of the field's model."""
 
     __slots__ = ("by_name",)
 
@@ -68,8 +68,7 @@ def values_by_field(items: dict[Any, Any], kind: kinds.StructType, path: str) ->
     """Return the values of a mapping by the Python names of the fields of `kind`.
 
     Raises:
-        ConstraintError: a name is that of no field, or a field is given twice; `path` is that of
-            the mapping.
+        ConstraintError: a name is that of no field, or a field is given twice.
     """
     fields = {name: field.name for field in kind.fields for name in (field.encode_name, field.name)}
     values: dict[str, Any] = {}

@@ -1,6 +1,6 @@
-"""IP addresses as text: what counts as one, and how one is read from the forms that servers and proxies give it.
+"""Recognition and reading of IP addresses in the forms that servers and proxies use.
 
-`ipaddress` builds a number, which takes three to eight times as long as a look at the text, and
+`ipaddress` builds a number, which takes three to eight times as long as a check of the text, and
 every request with a place passes here.
 """
 
@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 UNKNOWN_IP_ADDRESS = "unknownIpAddress"
-"""On device, asks for the place that the lookup itself comes from (spec/decisioning.md §3)."""
+"""Address of the geo lookup itself: on device it asks for the place of the caller."""
 
 _LOCAL_NETWORKS = tuple(
     ip_network(text)
@@ -30,7 +30,7 @@ _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
 def is_ip_address(text: str) -> bool:
-    """Whether `text` is an IPv4 dotted quad or any textual IPv6 form; a zone and surrounding spaces are allowed."""
+    """Return whether a text is an IPv4 or IPv6 address; a zone and outer spaces are allowed."""
     parts = text.split(".")
     if len(parts) == 4 and _OCTETS.issuperset(parts):
         return True
@@ -54,9 +54,9 @@ def is_local_address(address: str) -> bool:
 
 
 def parse_ip_address(text: str) -> str | None:
-    """Return the address that `text` holds, None when it holds none.
+    """Return the address in a text, None if there is none.
 
-    Understood besides an address itself: `host:port` and `[host]:port`, a list as in
+    Besides an address itself, these are understood: `host:port` and `[host]:port`, a list as in
     `X-Forwarded-For`, of which the first entry is the visitor, and the `for=` of a `Forwarded`
     header. An address itself is returned unchanged.
     """
@@ -70,11 +70,11 @@ def parse_ip_address(text: str) -> str | None:
 
 
 def read_ip_address(value: object, kind: Any, path: str, mode: Any) -> str:
-    """Return the text of an address that was given in any form; a text that is no address where it is none.
+    """Return an address in any form as text, and a text that is not an address as it is.
 
-    Takes texts, bytes (headers of ASGI), objects of `ipaddress`, and lists and tuples, of which the
-    first entry counts. Raises nothing: an address that cannot be read is ignored when the request
-    is prepared.
+    Accepts texts, bytes (headers of ASGI), objects of `ipaddress`, and lists and tuples, of which
+    the first entry counts. Raises nothing: an address that cannot be read is ignored when the
+    request is prepared.
     """
     if issubclass(type(value), list | tuple):
         items: Any = value

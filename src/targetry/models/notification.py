@@ -1,4 +1,4 @@
-"""What was displayed or clicked."""
+"""Notifications of displays and clicks."""
 
 from __future__ import annotations
 
@@ -21,27 +21,33 @@ else:
 
 
 class NotificationMbox(Model):
+    """Mbox of a notification."""
+
     name: Text250 | None = None
     state: str | None = None
 
 
 class NotificationView(Model):
+    """View of a notification."""
+
     name: Text128 | None = None
     key: Text512 | None = None
     state: str | None = None
 
 
 class NotificationPageLoad(Model):
+    """Page load of a notification."""
+
     state: str | None = None
 
 
 class Notification(Details):
-    """`id`, `type` and `timestamp` (epoch milliseconds) are required. `mbox` and `view` exclude each other.
+    """Display or click. `id`, `type` and `timestamp` are required.
 
-    `timestamp` may be any real number, rounded to whole milliseconds, or a datetime, which is in
-    local time where it names no zone.
+    `timestamp` is in epoch milliseconds: any real number, rounded to whole milliseconds, or a
+    datetime, which is in local time if it names no zone. `mbox` and `view` exclude each other.
 
-    The answer names the ids that were processed. The same `impression_id` as that of a request or
+    The response has the ids that were processed. An `impression_id` equal to that of a request or
     another notification counts no second impression.
     """
 

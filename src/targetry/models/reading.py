@@ -1,11 +1,11 @@
-"""The patient way to read a model: field by field, with the exact path of what is wrong.
+"""Field-by-field reader of models, with the exact path of a fault.
 
 msgspec reads the usual case in one C call. It does not name list indexes, dict keys and Python
-attributes as we want them, nor take subclasses of `str` and `dict`, tuples, or models inside of
-dicts. What it refuses is read here again, along the same annotations; what is refused here too is
-an error. The depth is that of the annotations, never that of the value, so nothing is too deep and
-a cycle is just a value of the wrong type. An annotation with `extra={"reads": …}` names the reader
-of its values.
+attributes as paths do, nor accept subclasses of `str` and `dict`, tuples, or models inside dicts. A
+value that it rejects is read here again, along the same annotations; a value that is rejected here,
+too, is an error. The depth is that of the annotations, never that of the value, so nothing is too
+deep and a cycle is just a value of the wrong type. An annotation with `extra={"reads": …}` names
+the reader of its values.
 """
 
 from __future__ import annotations
@@ -42,9 +42,12 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def read(value: object, model: type[T], path: str, mode: ReadMode) -> T:
-    """Return a new `model` with what `value` holds: a model, or a mapping with the names of the wire.
+    """Return a new `model` from a model, or from a mapping with the names of the wire.
 
-    Shares with `value` only free JSON (`Option.content`). Raises ConstraintError, and nothing else.
+    It shares with `value` only free JSON (`Option.content`).
+
+    Raises:
+        ConstraintError: a field is wrong; it has the field's path.
     """
     try:
         return cast(T, _read_struct(value, kind_of(model), path, mode))
@@ -61,6 +64,7 @@ def _unreadable(path: str, error: Exception) -> ConstraintError:
 
 @lru_cache(maxsize=256)
 def kind_of(model: type[msgspec.Struct]) -> kinds.StructType:
+    """Return msgspec's description of a model."""
     return cast(kinds.StructType, kinds.type_info(model))
 
 
@@ -69,7 +73,7 @@ def _read(value: object, kind: kinds.Type, path: str, mode: ReadMode) -> Any:
         return _READERS[type(kind)](value, kind, path, mode)
     except ConstraintError:
         raise
-    except Exception as error:  # a class of the caller's own may raise anything
+    except Exception as error:  # a class of the caller's can raise anything
         raise _unreadable(path, error) from error
 
 
@@ -124,7 +128,7 @@ def _read_name(key: object, kind: kinds.Type, path: str, mode: ReadMode) -> str:
 
 
 def _read_union(value: object, kind: kinds.UnionType, path: str, mode: ReadMode) -> Any:
-    if value is None:  # every union of ours has it
+    if value is None:  # every union here has it
         return None
     choices = [choice for choice in kind.types if not isinstance(choice, kinds.NoneType)]
     if len(choices) == 1:

@@ -1,4 +1,4 @@
-"""`DeliveryRequest`: what is sent to the Delivery API, or decided on device."""
+"""`DeliveryRequest` and its parts."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from targetry.models.visitor import VisitorId
 
 
 class MboxRequest(Details):
-    """`index` ties the answer to the request; without one it is the mbox's position in its list."""
+    """Mbox to decide. `index` ties the response to the request; the default is the position."""
 
     index: Integer32 = ABSENT
     name: str | None = None
 
 
 class ViewRequest(Details):
-    """Without a `name`, every view is asked for."""
+    """View to decide. Without a `name`, every view is asked for."""
 
     name: Text128 | None = None
     key: Text512 | None = None
 
 
 class ExecuteRequest(Model):
-    """Decided now, and counted as an impression now."""
+    """Locations that are decided and counted as impressions at once."""
 
     page_load: RequestDetails | None = None
     mboxes: list[MboxRequest] | None = None
 
 
 class PrefetchRequest(Model):
-    """Decided now; counted when a notification says that it was displayed."""
+    """Locations that are decided now, and counted when a notification reports their display."""
 
     views: list[ViewRequest] | None = None
     page_load: RequestDetails | None = None
@@ -47,26 +47,28 @@ class PrefetchRequest(Model):
 
 
 class ModelProperty(Model):
-    """The property (`at_property`) that limits which activities take part. `token` is required."""
+    """Property (`at_property`) that limits the activities. `token` is required."""
 
     token: Id = ABSENT
 
 
 class Trace(Model):
-    """Asks for a trace. `authorization_token`, from the Target UI, is required on the wire."""
+    """Request for a trace. `authorization_token`, from the Target UI, is required on the wire."""
 
     authorization_token: Id = ABSENT
     usage: dict[str, str] | None = None
 
 
 class QAModePreviewIndex(Model):
-    """Both count from 1."""
+    """Activity and experience to preview; both count from 1."""
 
     activity_index: Ordinal = ABSENT
     experience_index: Ordinal = ABSENT
 
 
 class QAMode(Model):
+    """Preview of activities before they are live."""
+
     token: Id = ABSENT
     listed_activities_only: bool | None = None
     evaluate_as_true_audience_ids: list[Int64] | None = None
@@ -75,18 +77,20 @@ class QAMode(Model):
 
 
 class Preview(Model):
+    """Preview link of the Target UI."""
+
     token: Id = ABSENT
 
 
 class AudienceManager(Model):
-    """`location_hint` is the DCS region."""
+    """Audience Manager. `location_hint` is the DCS region."""
 
     location_hint: Ordinal = ABSENT
     blob: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
 
 
 class AnalyticsRequest(Model):
-    """The tracking servers are domains without a scheme."""
+    """Analytics. The tracking servers are domains without a scheme."""
 
     supplemental_data_id: Annotated[str, Meta(min_length=33, max_length=33)] | None = None
     logging: LoggingTypeValue | None = None
@@ -95,14 +99,17 @@ class AnalyticsRequest(Model):
 
 
 class ExperienceCloud(Model):
+    """Ids of Adobe's other products."""
+
     audience_manager: AudienceManager | None = None
     analytics: AnalyticsRequest | None = None
 
 
 class DeliveryRequest(Model):
-    """`context` may be left out: the SDK sends one with the channel web then.
+    """Request for offers, or report of notifications.
 
-    A second request with the same `impression_id` counts no second impression.
+    Without `context` the SDK sends one with the channel web. A second request with the same
+    `impression_id` counts no second impression.
     """
 
     request_id: Id128 = ABSENT

@@ -1,8 +1,7 @@
-"""`DeliveryResponse`: what the Delivery API answers, or what was decided on device.
+"""`DeliveryResponse` and its parts, from the Delivery API or the device engine.
 
-A server may be newer than this library, so keys and enum values that are not known here are no
-error, no limit is checked, and an integer sent as text, or the other way round, is converted
-(spec/models.md §1, "parsing").
+A server can be newer than this library, so unknown keys and enum values are accepted, limits are
+not checked, and an integer sent as text, or the reverse, is converted.
 """
 
 from __future__ import annotations
@@ -21,25 +20,27 @@ TraceDocument = dict[str, Any]
 
 
 class ResponseModel(Model):
-    """A model that a server fills."""
+    """Model of a response."""
 
     _read_mode: ClassVar[ReadMode] = ReadMode(casts=True)
     _is_response: ClassVar[bool] = True
 
 
 class AnalyticsPayload(ResponseModel):
-    """`tnta` names activity and experience; it is to be forwarded to Analytics as it is."""
+    """Payload to forward to Analytics as it is; `tnta` names activity and experience."""
 
     pe: str | None = None
     tnta: str | None = None
 
 
 class AnalyticsResponse(ResponseModel):
+    """Hit for Adobe Analytics."""
+
     payload: AnalyticsPayload | None = None
 
 
 class Action(ResponseModel):
-    """`content` is any JSON."""
+    """Action on an element of the page. `content` is any JSON."""
 
     type: str | None = None
     selector: str | None = None
@@ -48,7 +49,7 @@ class Action(ResponseModel):
 
 
 class Option(ResponseModel):
-    """`content` is any JSON: HTML, a URL, or for the type actions a list of dicts.
+    """Offer. `content` is HTML, a URL, any JSON, or for the type actions a list of dicts.
 
     `event_token` comes with prefetched options only, and goes back in a notification.
     """
@@ -75,6 +76,8 @@ def merged_content(options: Sequence[Option] | None, absent: Any) -> Any:
 
 
 class Metric(ResponseModel):
+    """Metric of a location, such as a click."""
+
     type: ResponseMetricType | None = None
     selector: str | None = None
     event_token: str | None = None
@@ -82,6 +85,8 @@ class Metric(ResponseModel):
 
 
 class PageLoadResponse(ResponseModel):
+    """Offers of the page load."""
+
     options: list[Option] | None = None
     metrics: list[Metric] | None = None
     analytics: AnalyticsResponse | None = None
@@ -90,7 +95,7 @@ class PageLoadResponse(ResponseModel):
 
 
 class BaseMboxResponse(ResponseModel):
-    """The common part of mboxes; never used by itself, so that neither is an instance of the other."""
+    """Common fields of mboxes; a base class, so that no mbox is an instance of the other class."""
 
     index: int | None = None
     name: str | None = None
@@ -101,17 +106,17 @@ class BaseMboxResponse(ResponseModel):
 
 
 class MboxResponse(BaseMboxResponse):
-    pass
+    """Offers of an executed mbox."""
 
 
 class PrefetchMboxResponse(BaseMboxResponse):
-    """`state` goes back in the notification of the mbox."""
+    """Prefetched mbox. `state` goes back in its notification."""
 
     state: str | None = None
 
 
 class View(ResponseModel):
-    """`state` goes back in the notification of the view."""
+    """View. `state` goes back in its notification."""
 
     name: str | None = None
     key: str | None = None
@@ -123,12 +128,14 @@ class View(ResponseModel):
 
 
 class ExecuteResponse(ResponseModel):
+    """Executed locations."""
+
     page_load: PageLoadResponse | None = None
     mboxes: list[MboxResponse] | None = None
 
 
 class PrefetchResponse(ResponseModel):
-    """`metrics` are click metrics that belong to no view."""
+    """Prefetched locations. `metrics` are click metrics that belong to no view."""
 
     views: list[View] | None = None
     page_load: PageLoadResponse | None = None
@@ -137,14 +144,17 @@ class PrefetchResponse(ResponseModel):
 
 
 class NotificationResponse(ResponseModel):
-    """That the notification with this id was processed."""
+    """Confirmation that the notification with this id was processed."""
 
     id: str | None = None
     trace: TraceDocument | None = None
 
 
 class DeliveryResponse(ResponseModel):
-    """`client` is the client code, `edge_host` the host that later requests of this visitor should go to."""
+    """Response of the Delivery API, or of the device engine.
+
+    `client` is the client code, `edge_host` the host for later requests of this visitor.
+    """
 
     status: int | None = None
     request_id: str | None = None
@@ -158,7 +168,7 @@ class DeliveryResponse(ResponseModel):
 
 
 class UnexpectedError(ResponseModel):
-    """The body of an answer with an error's status."""
+    """Body of a response with an error status."""
 
     status: int | None = None
     message: str | None = None

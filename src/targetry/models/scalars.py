@@ -1,7 +1,7 @@
-"""Reading a text, id, number, boolean or time, with a message for what is wrong with it; see `reading.py`.
+"""Readers of texts, ids, numbers, booleans and times, each with a message for a wrong value.
 
-Subclasses (`SafeString`, `IntEnum`, …) become the plain type, by that type's own methods and not by
-theirs. Numbers are taken from every type that declares itself to be one (`numbers.Number`,
+Subclasses (`SafeString`, `IntEnum`, …) become the plain type, by the methods of that type and not
+by theirs. Every type that declares itself a number is accepted as one (`numbers.Number`,
 `__index__`, `__float__`): Decimal, Fraction, the scalars of numpy. Members of an enum stand for
 their value.
 """
@@ -23,15 +23,17 @@ from targetry.models.constraint import ConstraintError
 
 _SHOWN = 40  # characters of a wrong value or a long name that a message repeats
 _HUGE = 10**_SHOWN
-_HUGE_FLOAT: Final = 2.0**63  # to write out a whole number beyond it could take for ever
+_HUGE_FLOAT: Final = 2.0**63  # a larger whole number takes too long to write out
 
 
 class ReadMode(msgspec.Struct, frozen=True):
-    """How strictly values are read.
+    """Strictness of reading.
 
-    `constraints`: lengths, ranges and enums hold. `casts`: texts and integers are converted into
-    each other. `either_name`: a mapping has the names of the wire or those of Python, and no
-    others; without it, the names of the wire are read and others are ignored.
+    Attributes:
+        constraints: Lengths, ranges and enums hold.
+        casts: Texts and integers are converted into each other.
+        either_name: A mapping has the names of the wire or those of Python, and no others; without
+            it, the names of the wire are read and others are ignored.
     """
 
     constraints: bool = False
@@ -40,6 +42,7 @@ class ReadMode(msgspec.Struct, frozen=True):
 
 
 def read_text(value: object, kind: Any, path: str, mode: ReadMode) -> str:
+    """Return a text."""
     text = plain_text(value)
     if text is None and mode.casts and isinstance(value, int | float):
         text = str(value)
@@ -47,7 +50,7 @@ def read_text(value: object, kind: Any, path: str, mode: ReadMode) -> str:
 
 
 def read_id(value: object, kind: Any, path: str, mode: ReadMode) -> str:
-    """Return an id as text. Whole numbers (keys of a database) and UUIDs are ids too; booleans and bytes are not."""
+    """Return an id as text, None for anything but texts, integers and UUIDs."""
     return _checked_text(text_of_id(value), value, "a string, an integer or a UUID", kind, path, mode)
 
 
@@ -60,6 +63,7 @@ def _checked_text(text: str | None, value: object, wanted: str, kind: Any, path:
 
 
 def read_literal(value: object, kind: Any, path: str, mode: ReadMode) -> str:
+    """Return one of the texts of an enum."""
     text = read_text(value, kinds.StrType(), path, mode)
     if mode.constraints and text not in kind.values:
         raise ConstraintError(path, f"must be one of: {', '.join(kind.values)}; not {shown(text)}")
@@ -67,6 +71,7 @@ def read_literal(value: object, kind: Any, path: str, mode: ReadMode) -> str:
 
 
 def read_int(value: object, kind: Any, path: str, mode: ReadMode) -> int:
+    """Return an integer; a float without a fraction is one."""
     number = plain_number(value)
     if number is None and mode.casts:
         number = _cast_int(value)
@@ -81,7 +86,7 @@ def read_int(value: object, kind: Any, path: str, mode: ReadMode) -> int:
 
 
 def read_timestamp(value: object, kind: Any, path: str, mode: ReadMode) -> int:
-    """Return milliseconds since 1970, of a number of them or a datetime, rounded to whole ones.
+    """Return epoch milliseconds of a number of them or of a datetime, rounded.
 
     A datetime without a zone is in local time, as for `datetime.timestamp()`.
     """
@@ -99,6 +104,7 @@ def read_timestamp(value: object, kind: Any, path: str, mode: ReadMode) -> int:
 
 
 def read_float(value: object, kind: Any, path: str, mode: ReadMode) -> float:
+    """Return a finite float."""
     number = plain_number(value)
     if number is None:
         raise ConstraintError(path, f"must be a number, not {type_name(value)}")
@@ -110,6 +116,7 @@ def read_float(value: object, kind: Any, path: str, mode: ReadMode) -> float:
 
 
 def read_bool(value: object, kind: Any, path: str, mode: ReadMode) -> bool:
+    """Return a boolean."""
     given = plain_bool(value)
     if given is not None:
         return given
@@ -117,19 +124,19 @@ def read_bool(value: object, kind: Any, path: str, mode: ReadMode) -> bool:
 
 
 def read_datetime(value: object, kind: Any, path: str, mode: ReadMode) -> datetime:
-    """Of a datetime or its ISO 8601 text. The zone becomes a fixed offset, for zones are code of the caller's."""
+    """Return a datetime, also of ISO 8601 text; its zone becomes a fixed offset."""
     text = plain_text(value)
     if text is None and not issubclass(type(value), datetime):
         raise ConstraintError(path, f"must be a datetime, not {type_name(value)}")
     try:
         return datetime.fromisoformat(datetime.isoformat(cast(datetime, value)) if text is None else text)
-    except Exception:  # any, from a zone
+    except Exception:  # a zone can raise anything
         given = f"{type_name(value)} with a broken zone" if text is None else shown(text)
         raise ConstraintError(path, f"must be a time in ISO 8601 form, not {given}") from None
 
 
 def plain_scalar(value: object) -> str | int | float | bool | None:
-    """Return the text, number or boolean that a value of any class stands for, None for anything else."""
+    """Return the text, number or boolean in a value of any class, None for anything else."""
     if (text := plain_text(value)) is not None:
         return text
     given = _unwrapped(value)
@@ -140,15 +147,15 @@ def plain_scalar(value: object) -> str | int | float | bool | None:
 
 
 def plain_bool(value: object) -> bool | None:
-    """Return the boolean that a value of any class stands for, None for anything else; numbers are none."""
+    """Return the boolean in a value of any class, None for anything else; numbers are not."""
     given = _unwrapped(value)
     return bool(given) if given is True or given is False else None
 
 
 def plain_number(value: object) -> int | float | None:
-    """Return the real number that a value of any class stands for, whole ones as int; None for anything else.
+    """Return the real number in a value of any class, whole ones as int; None for anything else.
 
-    A float stays a float. What is too large for one is infinite.
+    A float stays a float. A number too large for a float is infinite.
     """
     kind = type(value)
     if issubclass(kind, bool):
@@ -164,7 +171,7 @@ def plain_number(value: object) -> int | float | None:
 
 
 def _declared_number(given: Any) -> int | float | None:
-    """The number that an object of a foreign class declares itself to be."""
+    """Return the number that an object of another library's class declares itself to be."""
     kind = type(given)
     try:
         if hasattr(kind, "__index__"):
@@ -181,7 +188,7 @@ def _declared_number(given: Any) -> int | float | None:
 
 
 def _unwrapped(value: Any) -> Any:
-    """Return what a member of an enum, or a scalar of an array library such as numpy, stands for."""
+    """Return the value of an enum member or of an array library's scalar, such as numpy's."""
     kind = type(value)
     if issubclass(kind, Enum):
         return value.value
@@ -192,7 +199,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 def is_scalar(value: object, kind: kinds.Type) -> bool:
-    """Whether `value` is of the Python type that `kind` stands for; a boolean is no integer."""
+    """Return whether a value is of the Python type of `kind`; a boolean is not an integer."""
     wanted = _SCALARS[type(kind)]
     return issubclass(type(value), wanted) and (wanted is bool or not isinstance(value, bool))
 
@@ -207,6 +214,7 @@ _SCALARS: dict[type[kinds.Type], type] = {
 
 
 def check_length(value: Any, kind: Any, path: str, unit: str) -> None:
+    """Raise ConstraintError unless the length is within the limits of `kind`."""
     least, most, length = kind.min_length or 0, kind.max_length, len(value)
     if least <= length <= (length if most is None else most):
         return
@@ -220,11 +228,12 @@ def check_length(value: Any, kind: Any, path: str, unit: str) -> None:
 
 
 def type_name(value: object) -> str:
+    """Return the name of a value's type, `null` for None."""
     return "null" if value is None else type(value).__name__
 
 
 def shown(value: object) -> str:
-    """`value` as a message shows it: short, and without running code of the value's own."""
+    """Return a value as messages show it: short, without running code of its class."""
     text = plain_text(value)
     if text is None:
         is_short = type(value) in (float, bool, type(None)) or (type(value) is int and abs(value) < _HUGE)
@@ -233,7 +242,7 @@ def shown(value: object) -> str:
 
 
 def plain_text(value: object) -> str | None:
-    """Return the text that a subclass of str, or a member of an enum of texts, stands for; None for anything else."""
+    """Return the text of a str subclass or of an enum member; None for anything else."""
     if issubclass(type(value), str):
         return str.__str__(cast(str, value))
     if issubclass(type(value), Enum):
@@ -243,14 +252,14 @@ def plain_text(value: object) -> str | None:
 
 
 def text_of_id(value: object) -> str | None:
-    """Return an id as text: a text, a whole number of any class but float and bool, or a UUID; None for anything else."""
+    """Return an id as text, None for anything but texts, integers and UUIDs."""
     text = plain_text(value)
     if text is not None:
         return text
     given = _unwrapped(value)
     if issubclass(type(given), UUID):
         return str(given)
-    if issubclass(type(given), float):  # 17.0 may have been anything
+    if issubclass(type(given), float):  # 17.0 is not an id
         return None
     number = plain_number(given)
     return str(number) if isinstance(number, int) and abs(number) < _HUGE else None

@@ -1,11 +1,11 @@
-"""The door of the SDK: a caller's request becomes a checked copy that nobody else holds.
+"""Checked, independent copies of requests.
 
 The usual case takes two calls into msgspec, to MessagePack and back to models: that copies
-everything mutable and checks types and limits, faster than by way of dicts. That the copy equals
-the request is the proof that nothing was taken for something else on the way (a `Context` for an
-`Address`, a `UUID` for its text), except for subclasses of dict and list, which msgspec reads by
-what they store: these are looked for. Whatever fails is read by `reading.py`, which accepts a
-little more and knows the path of what it does not.
+everything mutable and checks types and limits, faster than through dicts. The copy equals the
+request, which proves that nothing was read as something else (a `Context` as an `Address`, a `UUID`
+as its text), except for subclasses of dict and list, which msgspec reads by their storage: a check
+finds these. A request that fails is read by `reading.py`, which accepts a little more and knows the
+path of a fault.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LEFT_TO_PREPARE = {
 WIRE_ONLY = {
     "Geo.countryCode": "rules compare names of any length on device",
     "Geo.stateCode": "rules compare names of any length on device",
-    "Trace.authorizationToken": "the device asks nobody for leave to trace",
+    "Trace.authorizationToken": "on device a trace needs no authorization",
 }
 
 _CHECKED = ReadMode(constraints=True)
@@ -55,7 +55,9 @@ _unpack_details = msgpack.Decoder(RequestDetails).decode
 def snapshot(
     request: DeliveryRequest | Mapping[str, Any], *, wire: bool, either_name: bool = False
 ) -> DeliveryRequest:
-    """Return an independent, checked copy of a request. A time with an offset becomes the same instant in UTC.
+    """Return an independent, checked copy of a request.
+
+    A time with an offset becomes the same instant in UTC.
 
     Args:
         request: a model, or a mapping with the names of the wire.
@@ -73,7 +75,7 @@ def snapshot(
             model = convert(given, DeliveryRequest)
         copy = _unpack(_pack(model))
         exact = copy == model and (model is request or holds_plain_data(request))
-    except Exception:  # whatever it is, the patient way finds its place
+    except Exception:  # `read` finds the path of any fault
         exact = False
     if not (exact and _check_parts(copy, model)):
         copy = read(request, DeliveryRequest, "request", _CHECKED_EITHER_NAME if either_name else _CHECKED)
@@ -84,12 +86,12 @@ def snapshot(
 
 
 def checked_parameters(parameters: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return a copy of mbox parameters after checking them as `snapshot` does. Raises ConstraintError."""
+    """Return a copy of mbox parameters, checked as by `snapshot`. Raises ConstraintError."""
     given = RequestDetails(parameters=parameters)  # type: ignore[arg-type]
     try:
         copy = _unpack_details(_pack(given))
         exact = copy == given and _check_names([given], path)
-    except Exception:  # the patient way finds its place
+    except Exception:  # `read` finds the path of any fault
         exact = False
     if not exact:
         try:
@@ -101,11 +103,11 @@ def checked_parameters(parameters: Mapping[str, Any], path: str) -> dict[str, An
 
 
 def _check_parts(request: DeliveryRequest, given: DeliveryRequest) -> bool:
-    """What annotations cannot say: required fields, blank names; and IP addresses in other forms are rewritten.
+    """Check required fields and blank names, and rewrite IP addresses in other forms.
 
-    Names are looked at in `given`, which `request` is equal to. Returns whether each list and dict
-    there is exactly that, since msgspec copies subclasses by their storage. Every request comes by
-    here, so a call is made only for a part that is there.
+    Names are read in `given`, which `request` is equal to. Returns whether each list and dict there
+    is exactly that, since msgspec copies subclasses by their storage. Every request comes by here,
+    so a call is made only for a part that is there.
     """
     if (context := request.context) is not None:
         if context.channel is None:
@@ -150,10 +152,9 @@ def _check_customer_ids(customer_ids: list[CustomerId]) -> None:
 
 
 def _check_names(locations: Sequence[Details], path: str) -> bool:
-    """Check the names of parameters. `path` has a `{}` where the index goes; it is only filled in for an error.
+    """Check the names of parameters; `path` has a `{}` for the index of an error.
 
-    Returns whether each list and dict is exactly that; what is not is left for a reader of any
-    class.
+    Returns whether each list and dict is exactly that; others are left to a reader of any class.
     """
     if type(locations) is not list:
         return False

@@ -1,4 +1,4 @@
-"""What the SDK tells about its own work."""
+"""Telemetry of the SDK."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from targetry.models.enums import DecisioningMethodValue, ExecutionModeValue
 
 
 class TelemetryFeatures(Model):
+    """Features that a request used."""
+
     decisioning_method: DecisioningMethodValue | None = None
     execute_mbox_count: Integer64 = ABSENT
     prefetch_mbox_count: Integer64 = ABSENT
@@ -17,7 +19,7 @@ class TelemetryFeatures(Model):
 
 
 class TelemetryRequest(Model):
-    """Times in milliseconds, `response_size` in bytes."""
+    """Timings of a request, in milliseconds; `response_size` is in bytes."""
 
     dns: Number = ABSENT
     tls: Number = ABSENT
@@ -27,7 +29,7 @@ class TelemetryRequest(Model):
 
 
 class TelemetryEntry(Model):
-    """`timestamp` in epoch milliseconds, `execution` and `parsing` in milliseconds."""
+    """Entry of telemetry. `timestamp` is in epoch milliseconds, the others in milliseconds."""
 
     request_id: Id = ABSENT
     timestamp: Timestamp = ABSENT
@@ -40,4 +42,6 @@ class TelemetryEntry(Model):
 
 
 class Telemetry(Model):
+    """Telemetry of a request."""
+
     entries: list[TelemetryEntry] | None = None

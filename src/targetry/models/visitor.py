@@ -1,4 +1,4 @@
-"""Who the visitor is."""
+"""Ids of a visitor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from targetry.models.enums import AuthenticatedStateValue
 
 
 class CustomerId(Model):
-    """An id of the customer's own systems. All three are required; `integration_code` is the data source's alias."""
+    """Id of the customer's own systems. `integration_code` is the alias of the data source."""
 
     id: Id128 = ABSENT
     integration_code: Text50 | None = None
@@ -21,7 +21,7 @@ class CustomerId(Model):
 
 
 class VisitorId(Model):
-    """`tnt_id` is Target's own id; of an answer it may end with the profile's location, `.CC_NN`."""
+    """Ids of a visitor. In a response `tnt_id` can end with the profile's location, `.CC_NN`."""
 
     tnt_id: Id128 = ABSENT
     third_party_id: Id128 = ABSENT

@@ -1,7 +1,7 @@
-"""Models as plain Python and as JSON text.
+"""Writers of models as plain Python and as JSON text.
 
-msgspec writes JSON in one C call, but `null` for NaN, and for a field that is None where the
-default is not (`Context.beacon`). So a text with a `null` in it, and what msgspec refuses, is
+msgspec writes JSON in one C call, but `null` for NaN, and for a field that is None and has another
+default (`Context.beacon`). So a text with a `null` in it, and a model that msgspec rejects, is
 written again here with more care.
 """
 
@@ -24,13 +24,13 @@ from targetry.models.scalars import plain_scalar, shown, type_name
 
 
 def plain(model: msgspec.Struct) -> dict[str, Any]:
-    """The attributes of `model`, None included, with models in it as dicts, too, and enum members as their values."""
+    """Return the attributes of a model, with models in it as dicts and enum members as values."""
     with _translated(model, "read"):
         return _plain_model(model)
 
 
 def shown_whole(model: msgspec.Struct) -> str:
-    """What is `plain` of it, in lines that can be read."""
+    """Return `plain` of a model as readable text."""
     from pprint import pformat  # costs a millisecond to import
 
     with _translated(model, "shown"):
@@ -53,7 +53,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _translated(model: msgspec.Struct, done: str) -> Iterator[None]:
-    """Values of the caller's own making may raise anything; `done` is what was to be done with them."""
+    """Translate any exception of a caller's values; `done` is the failed operation."""
     path = root_of(type(model))
     try:
         yield
@@ -66,22 +66,22 @@ def _translated(model: msgspec.Struct, done: str) -> Iterator[None]:
 
 
 def json_bytes(model: msgspec.Struct) -> bytes:
-    """Return the JSON text of `model` in UTF-8, with ConstraintError where JSON cannot say what it holds."""
+    """Return the JSON text of a model in UTF-8. Raises ConstraintError."""
     try:
         text = msgspec.json.encode(model)
         if b"null" not in text:
             return text
-    except Exception:  # whatever it is, the careful way finds its place
+    except Exception:  # `_write_carefully` finds the path of any fault
         pass
     return _write_carefully(model).encode()
 
 
 def json_text(model: msgspec.Struct) -> str:
-    """Return the JSON text of any model, also of one that was not checked, as for `json_bytes`."""
+    """Return the JSON text of any model, also of an unchecked one. Raises ConstraintError."""
     try:
         if holds_plain_values(model):
             return json_bytes(model).decode()
-    except RecursionError:  # the careful way finds its place
+    except RecursionError:  # `_write_carefully` finds the path
         pass
     return _write_carefully(model)
 
