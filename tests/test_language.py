@@ -70,11 +70,10 @@ DOUBLE_CLASSES: set[str] = {
     "Activity",
     "Answer",
     "Attempt",
+    "ConditionLine",
     "Connection",
     "Event",
     "Experience",
-    "Line",
-    "Share",
     "Visitor",
 }
 

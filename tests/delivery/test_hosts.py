@@ -120,7 +120,7 @@ ARTIFACTS = [
         "https://assets.adobetarget.com/acme/production/v1/rules.json",
     ),
     (
-        "CDN of one's own",
+        "CDN of the customer",
         {"cdn_base_path": "cdn.acme.com"},
         "https://cdn.acme.com/acme/production/v1/rules.json",
     ),

@@ -1,4 +1,4 @@
-"""Whether a call is worth another try: divergence D-29."""
+"""Retries of a Delivery API call (docs/migrating.md#d-29)."""
 
 from __future__ import annotations
 

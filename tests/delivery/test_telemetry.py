@@ -1,4 +1,4 @@
-"""Telemetry entries: spec/decisioning.md §10, divergences D-24 and D-51."""
+"""Telemetry entries: storing, sending and counting them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def entry(number: int) -> TelemetryEntry:
 
 
 def attached(store: TelemetryStore, request: DeliveryRequest | None = None) -> list[str | None] | None:
-    """The ids of the entries that a request takes along; None where it has no telemetry."""
+    """Return the ids of the entries of a request, None without telemetry."""
     request = request or DeliveryRequest()
     store.attach(request)
     if request.telemetry is None:
@@ -31,7 +31,7 @@ def attached(store: TelemetryStore, request: DeliveryRequest | None = None) -> l
     return [one.request_id for one in request.telemetry.entries or ()]
 
 
-def test_entries_wait_for_the_next_request_and_go_with_it_once() -> None:
+def test_entries_are_sent_once_with_the_next_request() -> None:
     store = TelemetryStore(enabled=True)
     store.add(entry(1))
     store.add(entry(2))
@@ -53,7 +53,7 @@ def test_a_request_keeps_the_entries_that_it_has() -> None:
     assert attached(store, DeliveryRequest(telemetry=Telemetry())) == ["3"]
 
 
-def test_what_waits_can_be_forgotten() -> None:
+def test_forget_removes_all_entries() -> None:
     store = TelemetryStore(enabled=True)
     for number in range(MAX_ENTRIES + 1):
         store.add(entry(number))
@@ -62,7 +62,7 @@ def test_what_waits_can_be_forgotten() -> None:
     assert attached(store) is None
 
 
-def test_the_oldest_entries_make_room_and_are_counted() -> None:
+def test_oldest_entries_are_evicted_and_counted() -> None:
     store = TelemetryStore(enabled=True)
     for number in range(MAX_ENTRIES + 3):
         store.add(entry(number))
@@ -73,7 +73,7 @@ def test_the_oldest_entries_make_room_and_are_counted() -> None:
     assert (ids[0], ids[-1]) == ("3", str(MAX_ENTRIES + 2))
 
 
-def test_each_entry_goes_with_one_request_whoever_takes_it() -> None:
+def test_each_entry_is_sent_with_one_request() -> None:
     store = TelemetryStore(enabled=True)
     for number in range(MAX_ENTRIES):
         store.add(entry(number))
@@ -90,7 +90,7 @@ def test_each_entry_goes_with_one_request_whoever_takes_it() -> None:
     assert sorted(taken, key=int) == [str(number) for number in range(MAX_ENTRIES)]
 
 
-def test_what_comes_back_waits_before_what_came_since_and_the_oldest_make_room() -> None:
+def test_returned_entries_precede_newer_ones_and_the_oldest_are_evicted() -> None:
     store = TelemetryStore(enabled=True)
     for number in range(3):
         store.add(entry(number))
@@ -125,7 +125,7 @@ FEATURES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("request_", "features"), FEATURES)
 @pytest.mark.parametrize("method", list(DecisioningMethod))
-def test_a_calls_entry_counts_what_was_asked_for(
+def test_entry_of_a_call_counts_the_requested_locations(
     request_: dict[str, Any], features: dict[str, Any], method: DecisioningMethod
 ) -> None:
     request = DeliveryRequest.from_dict({"requestId": "mine", **request_})
@@ -140,14 +140,14 @@ def test_a_calls_entry_counts_what_was_asked_for(
     }
 
 
-def test_an_answer_of_an_edge_is_marked_and_its_token_goes_back() -> None:
+def test_entry_has_mode_and_token_of_a_response_of_an_edge() -> None:
     response = DeliveryResponse(edge_host="mboxedge28.tt.omtrdc.net", telemetry_server_token="TST")
     measurement = measured(DeliveryRequest(), response, DecisioningMethod.SERVER_SIDE, 1, 2.0)
     wire = json.loads(measurement.entry().to_json())
     assert (wire["mode"], wire["telemetryServerToken"]) == ("edge", "TST")
 
 
-def test_a_measured_call_becomes_an_entry_when_a_request_takes_it_along() -> None:
+def test_measurement_becomes_an_entry_when_a_request_sends_it() -> None:
     store = TelemetryStore(enabled=True)
     store.add(entry(1))
     store.add(
@@ -156,7 +156,7 @@ def test_a_measured_call_becomes_an_entry_when_a_request_takes_it_along() -> Non
     assert attached(store) == ["1", "2"]
 
 
-def test_a_download_of_the_artifact_has_an_entry_of_its_own() -> None:
+def test_artifact_download_has_an_entry() -> None:
     made = artifact_entry(timestamp=1, execution_ms=12.3456, response_size=1234)
     assert json.loads(made.to_json()) == {
         "requestId": "ArtifactDownload",

@@ -1,4 +1,4 @@
-"""The scenarios of `tests/e2e/client/test_lasting` and its faults, at a scale that shows slow leaks and rare races.
+"""The scenarios of `tests/e2e/client/test_lasting.py` and its faults, at a scale that shows slow leaks and rare races.
 
     TARGETRY_SOAK=1 pytest tests/soak                     # some minutes
     TARGETRY_SOAK=10 pytest tests/soak -k decisions       # ten times as long

@@ -148,7 +148,7 @@ class TargetDeliveryResponse(dict[str, Any]):
         return default if content is None else content
 
     def mbox(self, name: str, *, index: int | None = None) -> LocationOffers:
-        """Return the offers of an mbox, executed before prefetched; none if it is not in the response.
+        """Return the offers of an mbox, executed first; none if it is not in the response.
 
         Args:
             name: Name of the mbox.

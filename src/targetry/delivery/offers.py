@@ -72,7 +72,7 @@ class LocationOffers:
 
     @property
     def content(self) -> Any:
-        """Content of the offers: HTML, a URL, any JSON, or a list of actions; None for default content.
+        """Content of the offers: HTML, a URL, JSON, or a list of actions; None for default content.
 
         The objects of several JSON offers are merged as for `get_attributes`: later keys win, and
         those of `execute` over those of `prefetch`. Of several other offers the first counts.
@@ -115,12 +115,12 @@ class LocationOffers:
 
     @property
     def event_tokens(self) -> list[str]:
-        """Event tokens of the options, for the notification that they were displayed (`prefetch`)."""
+        """Event tokens of prefetched options, for the notification of their display."""
         return [option.event_token for option in self.options if option.event_token]
 
     @property
     def activity(self) -> Activity | None:
-        """Activity of the first option; None without the response token `activity.id` or `activity.name`."""
+        """Activity of the first option; None without the token `activity.id` or `activity.name`."""
         tokens = self.response_tokens
         activity = Activity(
             tokens.get("activity.id"), tokens.get("activity.name"), tokens.get("activity.type")

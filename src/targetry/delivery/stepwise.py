@@ -29,7 +29,7 @@ def decode_in_steps(body: bytes, model: type[M], check: Check) -> M:
 
     Raises:
         ConstraintError: The body is not JSON or breaks a constraint; a `ValueError`.
-        Exception: Whatever `check` raises to end the decoding.
+        Exception: An exception of `check`, which ends the decoding.
     """
     try:
         return _model(body, model, check, 0)

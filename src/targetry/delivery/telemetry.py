@@ -1,4 +1,4 @@
-"""Telemetry entries: kept until the next Delivery API request takes them along (spec/decisioning.md §10)."""
+"""Telemetry entries, stored until a Delivery API request sends them (docs/decisioning.md)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _EDGE, _LOCAL = ExecutionMode.EDGE, ExecutionMode.LOCAL
 
 
 class Measurement(msgspec.Struct, frozen=True, gc=False):
-    """One call, measured: becomes an entry when a request takes it along, off the path of the call.
+    """Measurement of one call; it becomes an entry when a request sends it.
 
-    It holds counts and not what was counted: a thousand may wait, and answers may be large. `execute` is whether a page was
-    asked for and how many mboxes; `prefetch` also how many views.
+    It holds counts instead of requests and responses, which can be large. A thousand can wait.
+    `execute` is whether a page load was requested, and the number of mboxes; `prefetch` also has the
+    number of views.
     """
 
     request_id: str | None
@@ -41,7 +42,7 @@ class Measurement(msgspec.Struct, frozen=True, gc=False):
     prefetch: tuple[bool, int, int] | None
 
     def entry(self) -> TelemetryEntry:
-        """The entry; `method` is the one actually used."""
+        """Return the entry of a request."""
         features = TelemetryFeatures(self.method)
         if self.execute is not None:
             page_load, mboxes = self.execute
@@ -69,7 +70,7 @@ def measured(
     timestamp_ms: int,
     execution_ms: float,
 ) -> Measurement:
-    """What there is to tell about a call."""
+    """Return the measurement of a call; `method` is the one that was used."""
     execute, prefetch = request.execute, request.prefetch
     return Measurement(
         request.request_id,
@@ -89,12 +90,15 @@ Entries = list[Measurement | TelemetryEntry]
 
 
 def written(entries: Entries) -> list[TelemetryEntry]:
-    """Return them as the entries of a request."""
+    """Return measurements and entries as entries of a request."""
     return [one.entry() if isinstance(one, Measurement) else one for one in entries]
 
 
 class TelemetryStore:
-    """What waits to be sent. At most 1,000: the oldest make room. `dropped` counts those, and what was lost on its way."""
+    """Store of at most 1,000 entries; a new one evicts the oldest.
+
+    `dropped` counts evicted entries, and those of requests that the API rejected.
+    """
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
@@ -105,18 +109,18 @@ class TelemetryStore:
         return len(self._waiting)
 
     def add(self, entry: Measurement | TelemetryEntry) -> None:
-        """Keep it; only for a store that is `enabled`."""
+        """Store an entry; only for a store that is `enabled`."""
         if len(self._waiting) == MAX_ENTRIES:
             self.dropped += 1
         self._waiting.append(entry)
 
     def forget(self) -> None:
-        """Nothing waits any more, and nothing was dropped."""
+        """Remove all entries and reset the count."""
         self._waiting.clear()
         self.dropped = 0
 
     def take(self) -> Entries:
-        """Remove and return everything that waits, still to be made into entries by `written`."""
+        """Remove and return all entries; `written` makes them entries of a request."""
         taken: Entries = []
         waiting = self._waiting
         while waiting:
@@ -127,7 +131,7 @@ class TelemetryStore:
         return taken
 
     def attach(self, request: DeliveryRequest) -> list[TelemetryEntry]:
-        """Hand all entries over to a request that is about to be sent, behind those that it has; returns them."""
+        """Move all entries into a request, behind those that it has, and return them."""
         taken = written(self.take())
         if taken:
             own = request.telemetry.entries if request.telemetry is not None else None
@@ -135,7 +139,7 @@ class TelemetryStore:
         return taken
 
     def take_back(self, taken: list[TelemetryEntry]) -> None:
-        """The request did not get through: what it took waits for the next one."""
+        """Store the entries of a request that was not sent, for the next one."""
         for entry in reversed(taken):
             if len(self._waiting) >= MAX_ENTRIES:
                 self.dropped += 1
@@ -143,12 +147,12 @@ class TelemetryStore:
                 self._waiting.appendleft(entry)
 
     def lose(self, taken: list[TelemetryEntry]) -> None:
-        """The request was refused, perhaps for what it took: that does not come back."""
+        """Count the entries of a request that was rejected, perhaps because of them."""
         self.dropped += len(taken)
 
 
 def artifact_entry(*, timestamp: int, execution_ms: float, response_size: int) -> TelemetryEntry:
-    """The entry of one artifact download."""
+    """Return the entry of one artifact download; times are milliseconds, the size is bytes."""
     return TelemetryEntry(
         request_id=ARTIFACT_DOWNLOAD,
         timestamp=timestamp,
