@@ -45,7 +45,6 @@ ROOMS_NOT_CLEAN: set[str] = {
     "tests/_runtime",
     "tests/artifacts",
     "tests/cli",
-    "tests/delivery",
     "tests/device",
     "tests/differential",
     "tests/dropin",
