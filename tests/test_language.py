@@ -29,7 +29,6 @@ LONGEST_TEST_NAME = 80
 ROOMS_NOT_CLEAN: set[str] = {
     "benchmarks",
     "src/targetry/_runtime",
-    "src/targetry/cli",
     "src/targetry/delivery",
     "src/targetry/edge/app.py",
     "src/targetry/edge/fast_path.py",
@@ -44,7 +43,6 @@ ROOMS_NOT_CLEAN: set[str] = {
     "tests/_client",
     "tests/_runtime",
     "tests/artifacts",
-    "tests/cli",
     "tests/device",
     "tests/differential",
     "tests/dropin",

@@ -22,7 +22,7 @@ def examples() -> list[str]:
     return [example for example in found if not example.startswith(TESTED_ELSEWHERE)]
 
 
-def test_these_are_all_commands() -> None:
+def test_list_of_commands_is_complete() -> None:
     registered = [
         command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands
     ]
@@ -30,12 +30,12 @@ def test_these_are_all_commands() -> None:
     assert registered == list(COMMANDS)
 
 
-def test_the_version_is_told() -> None:
+def test_version_is_printed() -> None:
     assert shown("--version") == f"targetry {__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_explains_itself_with_examples(command: str) -> None:
+def test_help_of_a_command_has_examples(command: str) -> None:
     page = shown(command, "--help", width=80)
 
     assert f"targetry {command}" in "".join(EXAMPLE.findall(page))
@@ -43,7 +43,7 @@ def test_a_command_explains_itself_with_examples(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["offers", "explain"])
-def test_every_argument_is_explained(command: str) -> None:
+def test_every_argument_has_a_help_text(command: str) -> None:
     rows = [line.strip("│ ") for line in shown(command, "--help", width=160).splitlines() if "--" in line]
 
     explained = [row for row in rows if row.startswith("--") and re.search(r" {2,}[A-Z'].*[.\]]$", row)]
@@ -63,7 +63,7 @@ def test_examples_of_the_help_pages_run() -> None:
         assert result.stderr == "", example
 
 
-def test_nothing_at_all_shows_the_help() -> None:
+def test_missing_command_shows_the_help() -> None:
     result = run()
 
     assert result.exit_code == 2
@@ -74,9 +74,9 @@ MISTAKES = {
     "nothing asked for": (
         ["offers"],
         2,
-        "nothing is asked for: give --mbox NAME, --page-load or --view NAME",
+        "no location: give --mbox NAME, --page-load or --view NAME",
     ),
-    "an empty name": (["offers", "--mbox", ""], 2, "the name of an mbox or a view is not empty"),
+    "an empty name": (["offers", "--mbox", ""], 2, "the name of an mbox or a view must not be empty"),
     "an unknown command": (["offer"], 2, "No such command 'offer'"),
     "an unknown option": (["offers", "--mbx", "hero"], 2, "No such option"),
     "an unknown form": (["offers", "--mbox", "hero", "-o", "yaml"], 2, "'yaml' is not one of"),
@@ -115,7 +115,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("arguments", "exit_code", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_told(arguments: list[str], exit_code: int, message: str) -> None:
+def test_mistake_is_reported(arguments: list[str], exit_code: int, message: str) -> None:
     result = run(*arguments, width=250)
 
     assert (result.exit_code, result.stdout) == (exit_code, "")
@@ -138,7 +138,7 @@ BAD_ARTIFACTS = {
     "command", [["artifact"], ["offers", "--mbox", "hero", "-a"], ["explain", "--mbox", "hero", "-a"]]
 )
 @pytest.mark.parametrize(("content", "message"), BAD_ARTIFACTS.values(), ids=BAD_ARTIFACTS)
-def test_an_artifact_that_cannot_be_used_is_told(
+def test_unusable_artifact_is_reported(
     tmp_path: Path, command: list[str], content: bytes, message: str
 ) -> None:
     path = tmp_path / "rules.json"
@@ -150,14 +150,14 @@ def test_an_artifact_that_cannot_be_used_is_told(
     assert message in result.stderr
 
 
-def test_an_artifact_comes_from_stdin_too() -> None:
+def test_artifact_is_read_from_stdin() -> None:
     result = run("artifact", "-", stdin=b'{"version": "1.0"}')
 
     assert result.exit_code == 0
     assert result.stdout.startswith("stdin · version 1.0\n")
 
 
-def test_an_obfuscated_artifact_is_read_with_the_organization_id(tmp_path: Path) -> None:
+def test_obfuscated_artifact_is_read_with_the_organization_id(tmp_path: Path) -> None:
     key = b"0123456789abcdef0123456789abcdef"
     text = written(tmp_path, mboxes_of(rule())).read_bytes()
     stream = b"ABC@AdobeOrg" + key
@@ -172,11 +172,11 @@ def test_an_obfuscated_artifact_is_read_with_the_organization_id(tmp_path: Path)
 @pytest.mark.parametrize(
     "arguments", [["offers", "--mbox", "hero"], ["explain", "--mbox", "hero"], ["artifact"]]
 )
-def test_a_pipe_gets_no_colours(arguments: list[str]) -> None:
+def test_pipe_gets_no_colors(arguments: list[str]) -> None:
     assert "\x1b" not in shown(*arguments)
 
 
-def test_colours_that_are_asked_for_are_given() -> None:
+def test_forced_colors_are_printed() -> None:
     assert "\x1b[" in run("artifact", FORCE_COLOR="1").stdout
     assert "\x1b[3" not in run("artifact", FORCE_COLOR="1", NO_COLOR="1").stdout
 
@@ -186,5 +186,5 @@ def test_colours_that_are_asked_for_are_given() -> None:
     "arguments",
     [["offers", "--page-load", "--view", "*"], ["explain", "--mbox", "promo"], ["artifact"]],
 )
-def test_no_line_is_wider_than_what_it_is_shown_on(arguments: list[str], width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(arguments: list[str], width: int) -> None:
     assert max(len(line) for line in shown(*arguments, width=width).splitlines()) <= width

@@ -24,7 +24,7 @@ def test_the_sample_shop_is_shown() -> None:
     assert text.endswith("Only the Delivery API decides\n  mbox recommendations\n")
 
 
-def test_json_is_the_same_in_full() -> None:
+def test_json_has_all_figures() -> None:
     summary = told("artifact")
 
     hero = summary["activities"][0]
@@ -68,7 +68,7 @@ def test_a_share_is_the_width_of_the_window(tmp_path: Path, low: float, high: fl
     )
 
 
-def test_locations_that_the_delivery_api_must_decide_are_named(tmp_path: Path) -> None:
+def test_remote_locations_are_listed(tmp_path: Path) -> None:
     document = mboxes_of(rule(), remoteMboxes=["hero", "footer"], localMboxes=["hero"], remoteViews=["home"])
     text = shown("artifact", written(tmp_path, document))
 
@@ -77,7 +77,7 @@ def test_locations_that_the_delivery_api_must_decide_are_named(tmp_path: Path) -
     )
 
 
-def test_rules_that_are_not_used_are_named_with_the_reason(tmp_path: Path) -> None:
+def test_unusable_rules_are_listed_with_the_reason(tmp_path: Path) -> None:
     path = written(tmp_path, mboxes_of(rule(), rule(2, {"guess": 1})))
 
     assert shown("artifact", path).endswith("Not used\n  mbox hero, rule 1: unknown operator 'guess'\n")
@@ -86,7 +86,7 @@ def test_rules_that_are_not_used_are_named_with_the_reason(tmp_path: Path) -> No
     ]
 
 
-def test_many_rules_not_used_for_one_reason_are_counted(tmp_path: Path) -> None:
+def test_unusable_rules_of_one_reason_are_counted(tmp_path: Path) -> None:
     path = written(tmp_path, mboxes_of(rule(), *[rule(2, {"guess": 1})] * 1500, rule(3, {"other": 1})))
 
     text = shown("artifact", path)
@@ -97,7 +97,7 @@ def test_many_rules_not_used_for_one_reason_are_counted(tmp_path: Path) -> None:
     assert len(told("artifact", path)["quarantined"]) == 1501
 
 
-def test_an_artifact_that_tells_little_is_shown_with_little(tmp_path: Path) -> None:
+def test_artifact_with_little_meta_data_is_shown(tmp_path: Path) -> None:
     made = rule(1, meta={"activity.id": 1}, consequence={})
     path = written(tmp_path, {"version": "1", "rules": {"mboxes": {"hero": [made]}}})
     text = shown("artifact", path, width=300)

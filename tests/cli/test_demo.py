@@ -30,13 +30,13 @@ def test_the_demo_shows_offers_the_split_and_the_time(demo: Result) -> None:
     assert re.search(r"get_offers took [\d,]+\.\d µs \(median of 500\), about [\d,]+ a second\.", demo.stdout)
 
 
-def test_a_pipe_gets_neither_progress_nor_colours_nor_long_lines(demo: Result) -> None:
+def test_pipe_gets_neither_progress_nor_colors_nor_long_lines(demo: Result) -> None:
     assert demo.stderr == ""
     assert "\x1b" not in demo.stdout
     assert max(len(line) for line in demo.stdout.splitlines()) <= 100
 
 
-def test_the_split_is_what_the_artifact_asks_for() -> None:
+def test_split_matches_the_artifact() -> None:
     with open_client(read_source(None)) as client:
         shares = split(client, visitor_ids(DEMO_VISITORS))
 
@@ -49,5 +49,5 @@ def test_the_split_is_what_the_artifact_asks_for() -> None:
     assert sum(share.got for share in shares) == 100
 
 
-def test_visitors_are_the_same_every_time() -> None:
+def test_visitor_ids_are_the_same_in_each_run() -> None:
     assert list(visitor_ids(3)) == ["visitor-00000", "visitor-00001", "visitor-00002"]

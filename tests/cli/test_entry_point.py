@@ -1,4 +1,4 @@
-"""The command as a shell starts it: in a process of its own, by either of two entry points."""
+"""Command in a process of its own, started by either of two entry points."""
 
 from __future__ import annotations
 

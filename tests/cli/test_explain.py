@@ -6,7 +6,7 @@ from support.cli import run, shown, told, written
 from support.device import NOBODY, artifact, mboxes_of, rule
 
 
-def test_the_tree_shows_which_rule_decided_and_why_not_the_others() -> None:
+def test_tree_shows_the_matched_rule_and_why_others_did_not_match() -> None:
     text = shown(
         "explain", "--mbox", "delivery-note", "--geo", "country=AT", "--tnt-id", "ada", "--time", "2026-12-04"
     )
@@ -69,13 +69,13 @@ def test_a_location_without_rules_says_so() -> None:
     assert result.stderr == "note: mbox 'heroo' is not in the artifact; did you mean 'hero'?\n"
 
 
-def test_a_quarantined_rule_shows_its_fault(tmp_path: Path) -> None:
+def test_unusable_rule_shows_its_fault(tmp_path: Path) -> None:
     text = shown("explain", "-a", written(tmp_path, mboxes_of(rule(1, {"guess": 1}))), "--mbox", "hero")
 
     assert "✗ rule 0: Activity 1 › Experience 0\n    └── unknown operator 'guess'\n" in text
 
 
-def test_names_of_an_artifact_cannot_command_the_terminal(tmp_path: Path) -> None:
+def test_names_of_an_artifact_contain_no_terminal_commands(tmp_path: Path) -> None:
     made = rule()
     made["meta"]["activity.name"] = "\x1b[2J[red]"
     path = written(tmp_path, artifact({"he\x1bro": [made]}))
@@ -102,7 +102,7 @@ def test_json_holds_the_values_of_the_tree() -> None:
     }
 
 
-def test_what_an_explanation_leaves_out_is_counted(tmp_path: Path) -> None:
+def test_omitted_rules_of_an_explanation_are_counted(tmp_path: Path) -> None:
     long_meta = {"activity.id": 1, "activity.name": "Long", "texts": ["x" * 1000] * 990}
     document = mboxes_of(*[rule(i, NOBODY, meta=long_meta) for i in range(40)], rule(41))
     text = shown("explain", "-a", written(tmp_path, document), "--mbox", "hero")
@@ -112,7 +112,7 @@ def test_what_an_explanation_leaves_out_is_counted(tmp_path: Path) -> None:
     assert text.endswith("└── 30 more that did not match, left out\n")
 
 
-def test_where_everything_is_left_out_there_are_rules_all_the_same(tmp_path: Path) -> None:
+def test_location_with_only_omitted_rules_has_rules(tmp_path: Path) -> None:
     long_meta = {"activity.id": 1, "texts": ["x" * 1000] * 990}
     document = mboxes_of(*[rule(i, NOBODY, meta=long_meta) for i in range(12)])
     text = shown("explain", "-a", written(tmp_path, document), "--mbox", "hero", "--mbox", "hero")
@@ -120,7 +120,7 @@ def test_where_everything_is_left_out_there_are_rules_all_the_same(tmp_path: Pat
     assert text.endswith("mbox hero (execute): nothing matched\n└── 12 more that did not match, left out\n")
 
 
-def test_a_part_that_is_no_question_shows_its_value(tmp_path: Path) -> None:
+def test_condition_part_without_an_operator_shows_its_value(tmp_path: Path) -> None:
     condition = {"==": [{"+": [{"var": "mbox.n"}, 1]}, 4]}
     path = written(tmp_path, mboxes_of(rule(1, condition)))
 

@@ -27,7 +27,7 @@ def ids(folder: Path) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A ledger with two events from 1970 and one from the future."""
+    """Record two events from 1970 and one from the future."""
     with Ledger.open(tmp_path) as ledger:
         ledger.record([event("a"), event("b", visitor="bob", at=2000), event("z", visitor="eve", at=2**60)])
     return tmp_path
@@ -61,7 +61,7 @@ def test_oldest_events_are_removed_until_the_file_is_small(tmp_path: Path) -> No
     assert (tmp_path / FILE_NAME).stat().st_size <= 1_100_000
 
 
-def test_report_says_what_it_covers_after_a_removal(folder: Path) -> None:
+def test_report_has_its_period_after_a_removal(folder: Path) -> None:
     pytest.importorskip("scipy")
     run("ledger", "prune", "--data", folder, "--keep-days", "30")
     text = run("report", "--data", folder).stdout
@@ -71,7 +71,7 @@ def test_report_says_what_it_covers_after_a_removal(folder: Path) -> None:
     assert period["fromMs"] == period["toMs"]
 
 
-def test_report_brings_a_file_of_the_first_format_up_to_date(tmp_path: Path) -> None:
+def test_report_upgrades_a_file_of_the_first_format(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     first_format(tmp_path, outcome("0", 20, 5))
     assert "5" in run("report", "--data", tmp_path).stdout
@@ -90,7 +90,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_mistake_is_refused_with_the_option(folder: Path, arguments: list[str], message: str) -> None:
+def test_mistake_is_reported_with_the_option(folder: Path, arguments: list[str], message: str) -> None:
     result = run("ledger", "prune", "--data", folder, *arguments)
     assert result.exit_code == 2
     assert message in result.stderr

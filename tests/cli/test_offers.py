@@ -45,7 +45,7 @@ def test_views_are_prefetched_one_or_all() -> None:
     assert [view["name"] for view in every["prefetch"]["views"]] == ["cart", "confirmation"]
 
 
-def test_the_time_that_is_asked_for_is_the_time_that_is_decided_at() -> None:
+def test_decision_uses_the_given_time() -> None:
     def content(time: str) -> str:
         answer = told("offers", "--mbox", "promo", "--time", time)
         (mbox,) = answer["response"]["execute"]["mboxes"]
@@ -65,11 +65,11 @@ def test_the_time_that_is_asked_for_is_the_time_that_is_decided_at() -> None:
     ],
     ids=["tntId", "thirdPartyId", "ECID"],
 )
-def test_the_visitor_is_who_is_named(arguments: list[str], value: dict[str, str]) -> None:
+def test_given_visitor_id_is_used(arguments: list[str], value: dict[str, str]) -> None:
     assert told("offers", "--mbox", "hero", *arguments)["response"]["id"] == value
 
 
-def test_a_visitor_without_an_id_gets_one_that_is_told() -> None:
+def test_generated_visitor_id_is_printed() -> None:
     text = shown("offers", "--mbox", "hero")
     visitor = text.split()[1]
 
@@ -103,20 +103,20 @@ def test_everything_about_the_visitor_reaches_the_rules(tmp_path: Path) -> None:
     assert "all of it" not in shown("offers", "--artifact", path, "--mbox", "hero", *arguments[:-2])
 
 
-def test_the_client_code_is_the_artifacts_unless_another_is_given(tmp_path: Path) -> None:
+def test_client_code_is_that_of_the_artifact_by_default(tmp_path: Path) -> None:
     path = written(tmp_path, mboxes_of(rule(), meta={"clientCode": "shopkeepers"}))
 
     assert "client shopkeepers · " in shown("offers", "-a", path, "--mbox", "hero")
     assert "client others · " in shown("offers", "-a", path, "--mbox", "hero", "--client", "others")
 
 
-def test_an_artifact_that_names_no_client_is_no_fault(tmp_path: Path) -> None:
+def test_artifact_without_a_client_code_is_accepted(tmp_path: Path) -> None:
     assert "client targetry · " in shown(
         "offers", "-a", written(tmp_path, mboxes_of(rule(), meta={})), "--mbox", "hero"
     )
 
 
-def test_what_cannot_be_decided_here_is_noted() -> None:
+def test_remote_location_is_noted() -> None:
     result = run("offers", "--mbox", "recommendations", "--mbox", "heroo", "--view", "home")
 
     assert result.exit_code == 0
@@ -127,7 +127,7 @@ def test_what_cannot_be_decided_here_is_noted() -> None:
     ]
 
 
-def test_a_rule_that_is_not_used_is_noted(tmp_path: Path) -> None:
+def test_unusable_rule_is_noted(tmp_path: Path) -> None:
     path = written(tmp_path, mboxes_of(rule(1, {"guess": 1})))
 
     assert (
@@ -153,7 +153,7 @@ def test_a_rule_that_is_not_used_is_noted(tmp_path: Path) -> None:
     ],
     ids=["json", "redirect", "actions", "markup", "terminal commands", "long", "no match", "default content"],
 )
-def test_an_offer_is_shown_as_what_it_is(tmp_path: Path, made: dict[str, object], offer: str) -> None:
+def test_offer_is_shown_by_its_type(tmp_path: Path, made: dict[str, object], offer: str) -> None:
     text = shown("offers", "-a", written(tmp_path, mboxes_of(made)), "--mbox", "hero", width=600)
     lines = [line.strip() for line in text.splitlines()]
 

@@ -51,7 +51,7 @@ ORDER = event(
 )
 
 
-def test_an_activity_is_shown_with_all_that_is_known(tmp_path: Path) -> None:
+def test_activity_is_shown_with_all_figures(tmp_path: Path) -> None:
     kept(tmp_path, [*SPLIT, ORDER], ACTIVITY)
 
     assert shown("--data", tmp_path, width=90) == (
@@ -63,11 +63,11 @@ def test_an_activity_is_shown_with_all_that_is_known(tmp_path: Path) -> None:
         "              of 1,000    8.29…12.02                              0.00\n"
         "B                  130       13.00 %      +30.0 %    0.0355          1\n"
         "              of 1,000   11.06…15.23   +1.7…+66.2             1,234.50\n"
-        "split as asked for (p = 1.0000)\n"
+        "split as the shares (p = 1.0000)\n"
     )
 
 
-def test_json_is_the_same_in_full(tmp_path: Path) -> None:
+def test_json_has_all_figures(tmp_path: Path) -> None:
     made = json.loads(shown("-d", kept(tmp_path, SPLIT, ACTIVITY), "-o", "json"))
 
     (activity,) = made["activities"]
@@ -77,13 +77,15 @@ def test_json_is_the_same_in_full(tmp_path: Path) -> None:
     assert activity["experiences"][1]["lift"]["value"] == pytest.approx(0.3)
 
 
-def test_a_split_that_is_another_is_told(tmp_path: Path) -> None:
+def test_split_that_differs_is_reported(tmp_path: Path) -> None:
     text = shown("-d", kept(tmp_path, [*outcome("0", 600, 9), *outcome("1", 400, 9)], ACTIVITY))
 
-    assert "not split as asked for: 600 / 400 visitors where\n  500 / 500 were due (p < 0.0001)." in text
+    assert (
+        "the split differs from the shares: 600 / 400 visitors,\n  500 / 500 expected (p < 0.0001);" in text
+    )
 
 
-def test_a_split_is_that_since_its_shares_were_changed(tmp_path: Path) -> None:
+def test_split_check_starts_at_the_last_change_of_shares(tmp_path: Path) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     changed = (Experience("0", "A", 60.0), Experience("1", "B", 40.0))
     kept(
@@ -95,12 +97,12 @@ def test_a_split_is_that_since_its_shares_were_changed(tmp_path: Path) -> None:
     assert ", since Thu 1970-01-01 00:00 UTC" in shown("-d", tmp_path)
 
 
-def test_odd_visitors_are_told(tmp_path: Path) -> None:
+def test_switched_and_outside_visitors_are_reported(tmp_path: Path) -> None:
     switched = [event("a"), event("b", at=2000, experience_id="1")]
     text = shown("-d", kept(tmp_path, [*switched, event("c", "click", "bob")], ACTIVITY))
 
-    assert "1 visitor saw more than one experience, and count" in text
-    assert "1 visitor clicked or ordered with no impression before it\n" in text
+    assert "1 visitor saw more than one experience and count" in text
+    assert "1 visitor clicked or ordered without an earlier impression\n" in text
 
 
 def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
@@ -113,24 +115,24 @@ def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
     assert "split" not in text
 
 
-def test_activities_that_nobody_visited_are_named(tmp_path: Path) -> None:
+def test_activities_without_visitors_are_listed(tmp_path: Path) -> None:
     other = Activity("2", "Cart", "ab", ACTIVITY.experiences)
 
     assert shown("-d", kept(tmp_path, SPLIT, ACTIVITY, other)).endswith("\n\nNo visitors yet\n  Cart\n")
 
 
-def test_an_activity_without_a_name_is_called_by_its_id(tmp_path: Path) -> None:
+def test_activity_without_a_name_is_shown_by_its_id(tmp_path: Path) -> None:
     text = shown("-d", kept(tmp_path, [event("a")]))
 
     assert text.startswith("activity 1\n1 visitor · 1 impression · 0 conversions\n")
     assert "experience 0" in text
 
 
-def test_an_empty_ledger_has_nothing_to_tell(tmp_path: Path) -> None:
-    assert shown("-d", kept(tmp_path, [])) == "nothing was recorded yet\n"
+def test_empty_ledger_is_reported_as_such(tmp_path: Path) -> None:
+    assert shown("-d", kept(tmp_path, [])) == "no events are recorded yet\n"
 
 
-def test_names_are_no_commands_for_a_terminal(tmp_path: Path) -> None:
+def test_names_contain_no_terminal_commands(tmp_path: Path) -> None:
     made = Activity("1", "[red]\x1b[2J", "ab", (Experience("0", "\x1b]0;x\x07"),))
     text = shown("-d", kept(tmp_path, outcome("0", 3, 1), made))
 
@@ -139,7 +141,7 @@ def test_names_are_no_commands_for_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60, 120])
-def test_no_line_is_wider_than_what_it_is_shown_on(tmp_path: Path, width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(tmp_path: Path, width: int) -> None:
     text = shown("-d", kept(tmp_path, [*SPLIT, ORDER], ACTIVITY), width=width)
 
     assert max(map(len, text.splitlines())) <= width
@@ -149,7 +151,7 @@ SIGNATURES = {"rates.png": b"\x89PNG\r\n", "rates.SVG": b"<?xml"}
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_rates_are_drawn(tmp_path: Path, name: str) -> None:
+def test_rates_are_plotted(tmp_path: Path, name: str) -> None:
     odd = Activity("2", "50 $ off $x^$ 日本\n", "ab", (Experience("0", "_" * 200),))
     kept(tmp_path, [*SPLIT, *outcome("0", 3, 0, "2"), *outcome("9", 3, 3, "2")], ACTIVITY, odd)
     shown("-d", tmp_path, "--plot", tmp_path / name)
@@ -157,7 +159,7 @@ def test_rates_are_drawn(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_bytes().startswith(SIGNATURES[name])
 
 
-def test_a_drawing_says_what_the_table_says_and_is_the_same_each_time(tmp_path: Path) -> None:
+def test_plot_has_the_figures_of_the_table_and_is_deterministic(tmp_path: Path) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     for name in ("a.svg", "b.svg"):
         shown("-d", tmp_path, "--plot", tmp_path / name, "-o", "json")
@@ -167,7 +169,7 @@ def test_a_drawing_says_what_the_table_says_and_is_the_same_each_time(tmp_path: 
     assert drawn == (tmp_path / "b.svg").read_text("utf-8")
 
 
-def test_of_very_many_activities_the_most_visited_are_drawn(tmp_path: Path) -> None:
+def test_plot_is_limited_to_the_most_visited_activities(tmp_path: Path) -> None:
     events = [one for n in range(1, 23) for one in outcome("0", n, 1, str(n))]
     path = tmp_path / "rates.svg"
     result = run("-d", kept(tmp_path, events), "--plot", path, width=200)
@@ -190,7 +192,7 @@ def test_odd_rows_are_reported_without_their_totals(tmp_path: Path) -> None:
     json.loads(result.stdout, parse_constant=pytest.fail)
 
 
-def test_mistakes_are_told(tmp_path: Path) -> None:
+def test_report_mistakes_are_reported(tmp_path: Path) -> None:
     kept(tmp_path / "data", SPLIT)
     kept(tmp_path / "empty", [])
     plot, nowhere = tmp_path / "rates.pdf", tmp_path / "nowhere" / "rates.png"
@@ -212,7 +214,7 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["scipy", "matplotlib"])
-def test_without_the_extra_one_is_told_what_to_install(tmp_path: Path, missing: str) -> None:
+def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     script = (
         f"import sys; sys.modules[{missing!r}] = None\n"

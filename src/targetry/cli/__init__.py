@@ -1,4 +1,4 @@
-"""The command `targetry`: shells around the client and the engine. Nothing imports this package but the command itself."""
+"""The command `targetry`, built with typer on the client and the engine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command with the process's arguments, and end the process: 0 done, 1 cannot be done, 2 wrong usage, 130 Ctrl-C."""
+    """Run the command with the arguments of the process, and exit.
+
+    The exit status is 0 for success, 1 for an error, 2 for wrong usage, 130 for Ctrl-C.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # where a character cannot be shown, the others still are
+        if isinstance(stream, io.TextIOWrapper):  # a character outside of the encoding is escaped
             stream.reconfigure(errors="backslashreplace")
     try:
         from targetry.cli.app import app

@@ -1,4 +1,4 @@
-"""The commands: what they take, and whom they call. Nothing is worked out here."""
+"""Definition of the commands: arguments, help texts, and the functions that run them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from targetry.cli.arguments import OrganizationId, Question, asking
+from targetry.cli.arguments import OrganizationId, RequestArguments, with_request_arguments
 from targetry.cli.artifact import print_summary, print_summary_json
-from targetry.cli.decide import ask, open_client, read_source, rules_of
+from targetry.cli.decide import decide_offers, open_client, read_source, rules_of
 from targetry.cli.demo import DEMO_VISITORS, print_demo
 from targetry.cli.edge import edge
 from targetry.cli.explain import print_explanation, print_explanation_json
@@ -26,12 +26,12 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
 class _Commands(TyperGroup):
-    """Tells the user what went wrong, in place of a traceback."""
+    """Group of commands that prints errors without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except OptionError as error:  # the request's fields are the command's arguments
+        except OptionError as error:  # fields of the request are arguments of the command
             raise typer.BadParameter(str(error)) from error
         except TargetError as error:
             print_error(str(error))
@@ -78,8 +78,8 @@ _Text = Annotated[TextOrJson, typer.Option("--output", "-o", help="How to print 
 
 
 @app.command()
-@asking
-def offers(question: Question, output: _Table = TableOrJson.TABLE) -> None:
+@with_request_arguments
+def offers(arguments: RequestArguments, output: _Table = TableOrJson.TABLE) -> None:
     """Get the offers of a visitor, decided here, by an artifact.
 
     \b
@@ -92,17 +92,17 @@ def offers(question: Question, output: _Table = TableOrJson.TABLE) -> None:
       targetry offers --mbox promo --time 2026-11-27T18:00
       targetry offers --view '*' --tnt-id 3f9c
     """
-    answer = ask(question)
+    decision = decide_offers(arguments)
     if output is TableOrJson.JSON:
-        print_offers_json(answer)
+        print_offers_json(decision)
     else:
-        print_offers(answer)
+        print_offers(decision)
 
 
 @app.command()
-@asking
-def explain(question: Question, output: _Text = TextOrJson.TEXT) -> None:
-    """Tell why: each rule of a location, the value of every part of its condition, and which one decided.
+@with_request_arguments
+def explain(arguments: RequestArguments, output: _Text = TextOrJson.TEXT) -> None:
+    """Explain a decision: the rules of each location, the values of their conditions, the match.
 
     \b
     [bold]Examples[/]
@@ -111,11 +111,11 @@ def explain(question: Question, output: _Text = TextOrJson.TEXT) -> None:
       targetry explain --mbox promo --time 2026-12-04T20:15
       targetry explain --page-load --url https://acme.example/ -o json
     """
-    answer = ask(question)
+    decision = decide_offers(arguments)
     if output is TextOrJson.JSON:
-        print_explanation_json(answer)
+        print_explanation_json(decision)
     else:
-        print_explanation(answer)
+        print_explanation(decision)
 
 
 @app.command()
@@ -130,7 +130,7 @@ def artifact(
     organization_id: OrganizationId = None,
     output: _Text = TextOrJson.TEXT,
 ) -> None:
-    """Show what an artifact holds: activities, their split and audiences, what is remote, what cannot be used.
+    """Show an artifact: activities with split and audiences, remote locations, unusable rules.
 
     \b
     [bold]Examples[/]
@@ -153,7 +153,7 @@ def demo(
         typer.Option(min=1, help="How many visitors the split is of; over HTTP, at most 200 of them."),
     ] = DEMO_VISITORS,
 ) -> None:
-    """Show Targetry at work: offers for a few visitors, the split over many, the time that a decision takes.
+    """Show Targetry at work: offers of a few visitors, the split of many, the time of a decision.
 
     \b
     [bold]Examples[/]

@@ -1,4 +1,4 @@
-"""The arguments that `offers` and `explain` share, and the request that they make."""
+"""Arguments that `offers` and `explain` share, and the request they describe."""
 
 from __future__ import annotations
 
@@ -28,19 +28,23 @@ from targetry.models import (
 )
 
 
-def _asked(*names: str, help: str, metavar: str | None = None) -> Any:
+def _request_option(*names: str, help: str, metavar: str | None = None) -> Any:
     return typer.Option(
         *names, help=help, metavar=metavar, show_default=False, rich_help_panel="What is asked for"
     )
 
 
-def _visitor(*names: str, help: str, metavar: str) -> Any:
+def _visitor_option(*names: str, help: str, metavar: str) -> Any:
     return typer.Option(
-        *names, help=help, metavar=metavar, show_default=False, rich_help_panel="Who is asking"
+        *names,
+        help=help,
+        metavar=metavar,
+        show_default=False,
+        rich_help_panel="Who is with_request_arguments",
     )
 
 
-def _basis(*names: str, help: str, metavar: str) -> Any:
+def _decision_option(*names: str, help: str, metavar: str) -> Any:
     return typer.Option(
         *names, help=help, metavar=metavar, show_default=False, rich_help_panel="What is decided by"
     )
@@ -48,7 +52,7 @@ def _basis(*names: str, help: str, metavar: str) -> Any:
 
 ArtifactFile = Annotated[
     Path | None,
-    _basis(
+    _decision_option(
         "--artifact",
         "-a",
         metavar="FILE",
@@ -57,68 +61,76 @@ ArtifactFile = Annotated[
 ]
 OrganizationId = Annotated[
     str | None,
-    _basis("--organization-id", metavar="ID", help="The …@AdobeOrg that a rules.bin is read with."),
+    _decision_option("--organization-id", metavar="ID", help="The …@AdobeOrg that a rules.bin is read with."),
 ]
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One field for each argument, as it was given."""
+class RequestArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """Arguments of a decision, with one field for each."""
 
-    mbox: Annotated[list[str] | None, _asked("--mbox", "-m", metavar="NAME", help="An mbox; repeatable.")] = (
-        None
-    )
-    page_load: Annotated[bool, _asked("--page-load", help="The offers of the page itself.")] = False
+    mbox: Annotated[
+        list[str] | None, _request_option("--mbox", "-m", metavar="NAME", help="An mbox; repeatable.")
+    ] = None
+    page_load: Annotated[bool, _request_option("--page-load", help="The offers of the page itself.")] = False
     view: Annotated[
-        list[str] | None, _asked("--view", metavar="NAME", help="A view, '*' for every one; repeatable.")
+        list[str] | None,
+        _request_option("--view", metavar="NAME", help="A view, '*' for every one; repeatable."),
     ] = None
     prefetch: Annotated[
-        bool, _asked("--prefetch", help="Prefetch mboxes and page load; views always are.")
+        bool, _request_option("--prefetch", help="Prefetch mboxes and page load; views always are.")
     ] = False
 
-    tnt_id: Annotated[str | None, _visitor("--tnt-id", metavar="ID", help="Target's id of the visitor.")] = (
+    tnt_id: Annotated[
+        str | None, _visitor_option("--tnt-id", metavar="ID", help="Target's id of the visitor.")
+    ] = None
+    third_party_id: Annotated[
+        str | None, _visitor_option("--third-party-id", metavar="ID", help="Your own id of the visitor.")
+    ] = None
+    ecid: Annotated[str | None, _visitor_option("--ecid", metavar="ID", help="The Experience Cloud id.")] = (
         None
     )
-    third_party_id: Annotated[
-        str | None, _visitor("--third-party-id", metavar="ID", help="Your own id of the visitor.")
-    ] = None
-    ecid: Annotated[str | None, _visitor("--ecid", metavar="ID", help="The Experience Cloud id.")] = None
     param: Annotated[
-        list[str] | None, _visitor("--param", "-p", metavar="NAME=VALUE", help="A parameter; repeatable.")
+        list[str] | None,
+        _visitor_option("--param", "-p", metavar="NAME=VALUE", help="A parameter; repeatable."),
     ] = None
-    url: Annotated[str | None, _visitor("--url", metavar="URL", help="The page.")] = None
-    referrer: Annotated[str | None, _visitor("--referrer", metavar="URL", help="The page before.")] = None
+    url: Annotated[str | None, _visitor_option("--url", metavar="URL", help="The page.")] = None
+    referrer: Annotated[str | None, _visitor_option("--referrer", metavar="URL", help="The page before.")] = (
+        None
+    )
     user_agent: Annotated[
-        str | None, _visitor("--user-agent", metavar="TEXT", help="The browser's User-Agent.")
+        str | None, _visitor_option("--user-agent", metavar="TEXT", help="The browser's User-Agent.")
     ] = None
     geo: Annotated[
         list[str] | None,
-        _visitor(
+        _visitor_option(
             "--geo", metavar="NAME=VALUE,…", help="The place: country, region, city, latitude, longitude."
         ),
     ] = None
     property_token: Annotated[
-        str | None, _visitor("--property", metavar="TOKEN", help="The token of the property.")
+        str | None, _visitor_option("--property", metavar="TOKEN", help="The token of the property.")
     ] = None
 
     artifact: ArtifactFile = None
     organization_id: OrganizationId = None
     client: Annotated[
-        str | None, _basis("--client", metavar="CODE", help="The client code. Default: as the artifact says.")
+        str | None,
+        _decision_option("--client", metavar="CODE", help="The client code. Default: as the artifact says."),
     ] = None
     time: Annotated[
-        str | None, _basis("--time", metavar="ISO", help="When, in UTC if it has no offset. Default: now.")
+        str | None,
+        _decision_option("--time", metavar="ISO", help="When, in UTC if it has no offset. Default: now."),
     ] = None
 
     def now_ms(self) -> int | None:
-        """The time to decide at, epoch ms; None for now. Raises `BadParameter`."""
+        """Return the time of the decision in epoch ms, None for now. Raises `BadParameter`."""
         return None if self.time is None else _epoch_ms(self.time)
 
     def request(self) -> DeliveryRequest:
-        """What to decide. Raises `BadParameter`."""
+        """Return the request. Raises `BadParameter`."""
         if not (self.mbox or self.page_load or self.view):
-            raise typer.BadParameter("nothing is asked for: give --mbox NAME, --page-load or --view NAME")
+            raise typer.BadParameter("no location: give --mbox NAME, --page-load or --view NAME")
         if "" in (self.mbox or ()) or "" in (self.view or ()):
-            raise typer.BadParameter("the name of an mbox or a view is not empty")
+            raise typer.BadParameter("the name of an mbox or a view must not be empty")
         parameters = dict(_pair("--param", text) for text in self.param or ()) or None
         mboxes = [MboxRequest(name=name, parameters=parameters) for name in self.mbox or ()] or None
         page_load = RequestDetails(parameters=parameters) if self.page_load else None
@@ -153,14 +165,14 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def asking(command: Callable[[Question, Any], None]) -> Callable[..., None]:
-    """Make a command of a function of a `Question` and an `output`: its arguments are the question's, and `--output`."""
+def with_request_arguments(command: Callable[[RequestArguments, Any], None]) -> Callable[..., None]:
+    """Return a command with the fields of `RequestArguments` and `output` as its parameters."""
 
     def run(*, output: Any, **given: Any) -> None:
-        command(Question(**given), output)
+        command(RequestArguments(**given), output)
 
-    hints = get_type_hints(Question, include_extras=True)
-    defaults = {field.name: field.default for field in msgspec.structs.fields(Question)}
+    hints = get_type_hints(RequestArguments, include_extras=True)
+    defaults = {field.name: field.default for field in msgspec.structs.fields(RequestArguments)}
     output = (
         inspect.signature(command, eval_str=True)
         .parameters["output"]

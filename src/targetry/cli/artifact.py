@@ -1,4 +1,4 @@
-"""`targetry artifact`: what an artifact holds."""
+"""`targetry artifact`: prints the summary of an artifact."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _RULES_OF_A_CAUSE: Final = 20  # `-o json` has all of them
 
 
 def print_summary(name: str, summary: ArtifactSummary) -> None:
+    """Print a summary as text."""
     out = console()
     out.print(_heading(name, summary))
     out.print(Text(_counts(summary), "dim"))
@@ -32,6 +33,7 @@ def print_summary(name: str, summary: ArtifactSummary) -> None:
 
 
 def print_summary_json(summary: ArtifactSummary) -> None:
+    """Print a summary as JSON."""
     print_json(summary)
 
 

@@ -1,4 +1,4 @@
-"""From a question to an answer: the artifact is read, a client made that cannot touch the network, and asked."""
+"""Decision of a request from the command line, by a client without network access."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from targetry import TargetClient, samples
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.ids import new_id
 from targetry._runtime.validators import nearest
-from targetry.cli.arguments import Question
+from targetry.cli.arguments import RequestArguments
 from targetry.device.artifact import artifact_text, read_artifact
 from targetry.device.decide import decide
 from targetry.device.obfuscation import is_obfuscated
@@ -22,17 +22,17 @@ from targetry.errors import ArtifactError, TargetError
 from targetry.models import DeliveryRequest, DeliveryResponse
 
 _PIECE: Final = 1024 * 1024
-_NOBODY: Final = "targetry"
+_DEFAULT_CODE: Final = "targetry"
 _DASH: Final = Path("-")
 _STDIN: Final = "stdin"
 
 
 class SourceError(TargetError):
-    """An artifact cannot be read or used; the text says which and why."""
+    """An artifact cannot be read or used; the message has its name and the reason."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """An artifact's bytes, and what is needed to make a client of them."""
+    """Bytes of an artifact, and the options of a client for it."""
 
     name: str
     data: bytes
@@ -40,8 +40,8 @@ class Source(msgspec.Struct, frozen=True):
     organization_id: str
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What was decided at `now_ms`; `request` is the prepared one, with the id that the visitor was given."""
+class OfferDecision(msgspec.Struct, frozen=True):
+    """Decision at `now_ms` (epoch ms); `request` is the prepared one, with the visitor's id."""
 
     rules: RuleSet
     client: str
@@ -52,8 +52,8 @@ class Answer(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
-class _Notebook:
-    """A client's logger: what it has to say is for the user."""
+class _NoteCollector:
+    """Logger of a client that collects its errors as notes for the user."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -78,8 +78,8 @@ def read_source(
     except ArtifactError as error:
         raise SourceError(f"{name}: {error}") from error
     named = meta.get("clientCode")
-    said = named if isinstance(named, str) and named else _NOBODY
-    return Source(name, data, client or said, organization_id or _NOBODY)
+    said = named if isinstance(named, str) and named else _DEFAULT_CODE
+    return Source(name, data, client or said, organization_id or _DEFAULT_CODE)
 
 
 def _read(path: Path, name: str) -> bytes:
@@ -93,7 +93,7 @@ def _read(path: Path, name: str) -> bytes:
 
 
 def _read_all(file: BinaryIO, name: str) -> bytes:
-    """Piece by piece: between them Ctrl-C is heeded, and an endless pipe refused."""
+    """Read in pieces, so that Ctrl-C works and an endless pipe is an error."""
     data = bytearray()
     while piece := file.read1(_PIECE):  # type: ignore[attr-defined]  # which every binary file has but its protocol lacks
         data += piece
@@ -103,7 +103,7 @@ def _read_all(file: BinaryIO, name: str) -> bytes:
 
 
 def open_client(source: Source, logger: Any = None) -> TargetClient:
-    """A client that decides by this artifact and talks to nobody."""
+    """Return a client that decides by an artifact and never uses the network."""
     return TargetClient.create(
         client=source.client,
         organization_id=source.organization_id,
@@ -112,24 +112,24 @@ def open_client(source: Source, logger: Any = None) -> TargetClient:
         polling_interval=0,
         telemetry_enabled=False,
         send_notification_func=lambda notification: None,
-        logger=logger or _Notebook(),
+        logger=logger or _NoteCollector(),
     )
 
 
 def rules_of(client: TargetClient) -> RuleSet:
-    """The rules that a client of `open_client` decides by."""
+    """Return the rules of a client that `open_client` returned."""
     engine = client.decisioning_engine
     assert engine is not None
     assert engine.rules is not None
     return engine.rules
 
 
-def ask(question: Question) -> Answer:
-    """Get the offers. A client goes by the clock of the day, so for another time the engine decides its request again."""
-    request, now_ms = question.request(), question.now_ms()
-    source = read_source(question.artifact, question.client, question.organization_id)
-    notebook = _Notebook()
-    with open_client(source, notebook) as client:
+def decide_offers(arguments: RequestArguments) -> OfferDecision:
+    """Decide a request by a client; at another time than the present, by the engine again."""
+    request, now_ms = arguments.request(), arguments.now_ms()
+    source = read_source(arguments.artifact, arguments.client, arguments.organization_id)
+    collector = _NoteCollector()
+    with open_client(source, collector) as client:
         asked_at = int(time.time() * 1000)
         result = client.get_offers(request=request)
         rules = rules_of(client)
@@ -137,8 +137,8 @@ def ask(question: Question) -> Answer:
     if now_ms is not None:
         decision = decide(rules, prepared, client_code=source.client, now_ms=now_ms, new_id=new_id)
         response = decision.response
-    notes = [*notebook.notes, *_remote(rules, result["meta"])]
-    return Answer(
+    notes = [*collector.notes, *_remote(rules, result["meta"])]
+    return OfferDecision(
         rules,
         source.client,
         prepared,
@@ -150,7 +150,7 @@ def ask(question: Question) -> Answer:
 
 
 def _remote(rules: RuleSet, meta: dict[str, Any]) -> list[str]:
-    """What the artifact cannot decide, in words."""
+    """Return notes on the locations that the artifact cannot decide."""
     notes = []
     for kind, names, known in (
         ("mbox", meta["remote_mboxes"], rules.remote_mboxes),

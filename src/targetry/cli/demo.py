@@ -1,4 +1,4 @@
-"""`targetry demo`: the sample shop at work."""
+"""`targetry demo`: offers, split and decision time of the sample shop."""
 
 from __future__ import annotations
 
@@ -37,33 +37,35 @@ _MAX_TIMED: Final = 2_000
 _BAR: Final = 30
 
 
-class Visitor(NamedTuple):
+class SampleVisitor(NamedTuple):
+    """Visitor of the sample shop; `with_what` describes browser and country."""
+
     name: str
     with_what: str
     user_agent: str
     country: str
 
 
-_PEOPLE: Final = (
-    Visitor(
+_VISITORS: Final = (
+    SampleVisitor(
         "Ada",
         "Firefox, Germany",
         "Mozilla/5.0 (X11; Linux x86_64; rv:119.0) Gecko/20100101 Firefox/119.0",
         "DE",
     ),
-    Visitor(
+    SampleVisitor(
         "Bianca",
         "Chrome, United States",
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Safari/537.36",
         "US",
     ),
-    Visitor(
+    SampleVisitor(
         "Chiyo",
         "Safari, Japan",
         "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.1 Safari/605.1.15",
         "JP",
     ),
-    Visitor(
+    SampleVisitor(
         "Davi",
         "Chrome, Brazil",
         "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Mobile Safari/537.36",
@@ -72,8 +74,8 @@ _PEOPLE: Final = (
 )
 
 
-class Share(NamedTuple):
-    """How many percent of the visitors were to get an experience, and did."""
+class SplitShare(NamedTuple):
+    """Allocated and observed share of an experience, in percent."""
 
     experience: str
     asked: float
@@ -81,11 +83,11 @@ class Share(NamedTuple):
 
 
 def visitor_ids(number: int) -> Iterator[str]:
-    """The same ids every time."""
+    """Yield the same ids in each run."""
     return (f"visitor-{i:05d}" for i in range(number))
 
 
-def split(client: TargetClient, ids: Iterable[str]) -> list[Share]:
+def split(client: TargetClient, ids: Iterable[str]) -> list[SplitShare]:
     """Ask for the hero for each visitor, and count who got which experience."""
     counts: Counter[str] = Counter()
     for visitor in ids:
@@ -93,7 +95,7 @@ def split(client: TargetClient, ids: Iterable[str]) -> list[Share]:
         counts[_experience(result["response"].execute.mboxes[0])] += 1
     total = counts.total()
     return [
-        Share(str(one.name), one.share, 100 * counts[str(one.name)] / total)
+        SplitShare(str(one.name), one.share, 100 * counts[str(one.name)] / total)
         for one in _hero(client).experiences
     ]
 
@@ -112,7 +114,7 @@ def print_demo(visitors: int) -> None:
 
 
 def _with_progress(out: Console, ids: Iterator[str], total: int) -> Iterable[str]:
-    """Shown to somebody who waits, and to nobody else."""
+    """Return the ids with a progress bar, which is shown on a terminal only."""
     screen = console(stderr=True)
     is_watched = out.is_terminal and screen.is_terminal
     return track(ids, "Asking", total=total, console=screen, transient=True, disable=not is_watched)
@@ -124,12 +126,12 @@ def _print_offers(out: Console, client: TargetClient) -> None:
     table.add_column("Visitor")
     for name in _MBOXES:
         table.add_column(name)
-    for person in _PEOPLE:
+    for person in _VISITORS:
         table.add_row(f"{person.name}: {person.with_what}", *_offers(client, person))
     out.print(table)
 
 
-def _offers(client: TargetClient, person: Visitor) -> Iterator[str]:
+def _offers(client: TargetClient, person: SampleVisitor) -> Iterator[str]:
     request = DeliveryRequest(
         id=VisitorId(tnt_id=person.name),
         context=Context(channel="web", user_agent=person.user_agent, geo=Geo(country_code=person.country)),
@@ -140,7 +142,7 @@ def _offers(client: TargetClient, person: Visitor) -> Iterator[str]:
 
 
 def _experience(mbox: MboxResponse) -> str:
-    """The sample's offers all say, in a response token, of which experience they are."""
+    """Return the name of the experience, which is a response token of the sample's offers."""
     option = (mbox.options or [Option()])[0]
     return str((option.response_tokens or {})["experience.name"])
 
@@ -158,7 +160,7 @@ def _hero(client: TargetClient) -> ActivitySummary:
     return next(one for one in activities if f"mbox {_SPLIT}" in one.experiences[0].locations)
 
 
-def _print_split(out: Console, activity: ActivitySummary, shares: list[Share], visitors: int) -> None:
+def _print_split(out: Console, activity: ActivitySummary, shares: list[SplitShare], visitors: int) -> None:
     out.print()
     out.print(Text(f"The split of “{activity.name}” over {visitors:,} visitors", "bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)

@@ -1,4 +1,4 @@
-"""The second half of `targetry demo`: the same shop over HTTP, against an edge on this machine."""
+"""Second part of `targetry demo`: the sample shop over HTTP, with an edge in this process."""
 
 from __future__ import annotations
 
@@ -36,18 +36,22 @@ _METHODS: Final = ("server-side", "on-device", "hybrid")
 _CLICKS: Final = {"Everyday": 10, "Autumn sale": 5, "Free delivery": 7}  # every how many visitors click
 
 
-class Outcome(NamedTuple):
-    """Counts of the edge: experience → (visitors, impressions, clicks), and for how many of `visitors` all methods agreed."""
+class EdgeCounts(NamedTuple):
+    """Counts of the edge: visitors, impressions and clicks by experience.
+
+    `agreed` counts those of the `visitors` for whom all methods returned the same experience.
+    """
 
     counts: dict[str, tuple[int, int, int]]
     visitors: int
     agreed: int
 
 
-def shop_over_http(visitors: int = _MAX_VISITORS) -> Outcome:
-    """Have an edge, ask it for each visitor by every method, click now and then, and read what it counted.
+def run_shop_over_http(visitors: int = _MAX_VISITORS) -> EdgeCounts:
+    """Run an edge, decide each visitor with every method, send some clicks, and count the events.
 
-    Raises `MissingExtraError` without the extra `targetry[edge]`.
+    Raises:
+        MissingExtraError: The extra `edge` is not installed.
     """
     with importing_extra("edge"):
         from targetry.edge.in_process import edge
@@ -68,7 +72,7 @@ def shop_over_http(visitors: int = _MAX_VISITORS) -> Outcome:
                 names[shown[0][0]] = shown[0][1]
                 if number % _CLICKS[shown[0][1]] == 0:
                     _click(clients[0], request, answers[0])
-        return Outcome(_counted(here.events, names), visitors, agreed)
+        return EdgeCounts(_counted(here.events, names), visitors, agreed)
 
 
 def print_edge_demo(out: Console, visitors: int) -> None:
@@ -76,7 +80,7 @@ def print_edge_demo(out: Console, visitors: int) -> None:
     out.print()
     out.print(Text("The same shop over HTTP, against an edge on this machine", "bold"))
     try:
-        outcome = shop_over_http(min(visitors, _MAX_VISITORS))
+        outcome = run_shop_over_http(min(visitors, _MAX_VISITORS))
     except MissingExtraError as error:
         out.print(Text(f"Left out: {error}", "dim"))
         return

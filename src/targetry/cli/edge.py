@@ -1,4 +1,4 @@
-"""`targetry edge`: run the local edge."""
+"""`targetry edge`: runs a local edge."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def edge(log: Literal["human", "json"], **given: Any) -> None:
     start_logging(log)
     options = edge_options(given)
     server = EdgeServer.open(options) if options.workers == 1 else EdgeWorkers.open(options, log)
-    print_invitation(server, options.organization_id or _ORGANIZATION, is_recording=options.data is not None)
+    print_instructions(
+        server, options.organization_id or _ORGANIZATION, is_recording=options.data is not None
+    )
     server.run()
 
 
@@ -77,7 +79,7 @@ def _parameter(form: OptionForm) -> inspect.Parameter:
 
 
 def _argument_type(form: OptionForm) -> Any:
-    """Return the type that the command reads: paths as `Path`, which splits a variable with several at `os.pathsep`."""
+    """Return the type of the argument; `Path` lists in variables are split at `os.pathsep`."""
     is_list = form.default == ()
     kind = get_args(form.type)[0] if is_list else form.type
     kinds = get_args(kind) or (kind,)
@@ -97,8 +99,8 @@ _LOG = Annotated[
 set_signature(edge, [*map(_parameter, option_forms()), parameter("log", _LOG, "human")])
 
 
-def print_invitation(server: EdgeServer | EdgeWorkers, organization_id: str, *, is_recording: bool) -> None:
-    """The address, and the lines of Python that lead a client there."""
+def print_instructions(server: EdgeServer | EdgeWorkers, organization_id: str, *, is_recording: bool) -> None:
+    """Print the address of an edge, and Python code for a client of it."""
     out = console()
     kept = "recorded" if is_recording else "not recorded (--data DIR)"
     out.print(Text.assemble("Edge of ", (", ".join(server.clients), "bold"), " at ", (server.url, "bold")))
@@ -109,7 +111,7 @@ def print_invitation(server: EdgeServer | EdgeWorkers, organization_id: str, *, 
 
 
 def client_lines(url: str, client: str, organization_id: str) -> str:
-    """Python that asks the edge at `url`."""
+    """Return Python code that creates a client of the edge at `url`."""
     return (
         "from targetry import TargetClient\n\n"
         "client = TargetClient.create(\n"

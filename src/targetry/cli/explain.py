@@ -1,4 +1,4 @@
-"""`targetry explain`: which rule decided, and the value of every part of its condition."""
+"""`targetry explain`: prints the rules of a decision with the values of their conditions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby
 from rich.text import Text
 from rich.tree import Tree
 
-from targetry.cli.decide import Answer
+from targetry.cli.decide import OfferDecision
 from targetry.cli.heading import heading
 from targetry.cli.output import console, print_json, print_notes
 from targetry.device.explain.budget import ExplainBudget
@@ -32,27 +32,28 @@ from targetry.humanize.text import truncate_text
 _MARKS = {True: ("✓ ", "green"), False: ("✗ ", "red"), None: ("· ", "dim")}
 
 
-def print_explanation(answer: Answer) -> None:
-    """A tree for each location."""
-    explanation = _explanation(answer)
+def print_explanation(decision: OfferDecision) -> None:
+    """Print a tree for each location."""
+    explanation = _explanation(decision)
     out = console()
-    out.print(heading(answer.client, answer.request, answer.now_ms, *describe_facts(explanation)))
+    out.print(heading(decision.client, decision.request, decision.now_ms, *describe_facts(explanation)))
     for location in explanation.locations:
         out.print()
         out.print(_location_tree(location))
-    print_notes(answer.notes)
+    print_notes(decision.notes)
 
 
-def print_explanation_json(answer: Answer) -> None:
-    print_json(_explanation(answer))
+def print_explanation_json(decision: OfferDecision) -> None:
+    """Print the explanation as JSON."""
+    print_json(_explanation(decision))
 
 
-def _explanation(answer: Answer) -> Explanation:
+def _explanation(decision: OfferDecision) -> Explanation:
     return explain(
-        answer.rules,
-        answer.request,
-        client_code=answer.client,
-        now_ms=answer.now_ms,
+        decision.rules,
+        decision.request,
+        client_code=decision.client,
+        now_ms=decision.now_ms,
         budget=ExplainBudget(time.thread_time),
     )
 

@@ -1,4 +1,4 @@
-"""The lines above every answer: who asked, and when."""
+"""Heading of a printed decision: visitor, client and time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from targetry.models import DeliveryRequest
 
 
 def heading(client: str, request: DeliveryRequest, now_ms: int, *more: str) -> Text:
-    """The visitor's id, with which the same question gets the same answer, and below it what else it depends on."""
+    """Return the visitor's id, which reproduces the decision, and the other facts below it."""
     facts = [f"client {client}", format_time(now_ms), *more]
     return Text.assemble(
         "visitor ",

@@ -1,4 +1,4 @@
-"""`targetry ledger`: care for what an edge has recorded."""
+"""`targetry ledger`: removes old events of a ledger."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from targetry.ledger.database import Progress
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.retention import PruneResult, Retention, estimate, parse_size, prune
 
-ledger = typer.Typer(no_args_is_help=True, help="Care for what an edge has recorded.")
+ledger = typer.Typer(no_args_is_help=True, help="Maintain the ledger of an edge.")
 
-_NOTHING_ASKED: Final = "pass --keep-days, --max-size, or both, to say what to keep"
+_NO_LIMIT: Final = "no limit is given: pass --keep-days, --max-size, or both"
 
 
 def size(text: str | None) -> int | None:
-    """Read an option like `500MB`."""
+    """Return the bytes of an option like `500MB`. Raises `BadParameter`."""
     if text is None:
         return None
     try:
@@ -32,7 +32,7 @@ def size(text: str | None) -> int | None:
 
 @ledger.callback()
 def _ledger() -> None:
-    """Care for what an edge has recorded."""
+    """Maintain the ledger of an edge."""
 
 
 @ledger.command("prune")
@@ -58,16 +58,16 @@ def prune_command(
         bool, typer.Option("--dry-run", help="Print what would be removed, and remove nothing.")
     ] = False,
 ) -> None:
-    """Remove the oldest events of a ledger; an edge may go on recording meanwhile. Reports then cover what is left.
+    """Remove the oldest events of a ledger, also while an edge records; reports cover the others.
 
-    \\b
+    \b
     [bold]Examples[/]
       targetry ledger prune --data ledger --keep-days 90
       targetry ledger prune --data ledger --max-size 500MB --dry-run
     """
     retention = Retention(keep_days, size(max_size))
     if not retention:
-        raise typer.BadParameter(_NOTHING_ASKED)
+        raise typer.BadParameter(_NO_LIMIT)
     retention.check()
     if dry_run:
         _print(estimate(data, retention), "would be removed (about)")
@@ -85,7 +85,7 @@ def _print(done: PruneResult, verb: str) -> None:
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Progress]:
-    """Show how far something is, on a terminal and only if there is something to do."""
+    """Show a progress bar, on a terminal and from the first report of progress on."""
     from rich import progress
 
     out = console(stderr=True)

@@ -1,4 +1,4 @@
-"""`targetry offers`: what a visitor gets."""
+"""`targetry offers`: prints the offers of a visitor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.decide import Answer
+from targetry.cli.decide import OfferDecision
 from targetry.cli.heading import heading
 from targetry.cli.output import console, print_json, print_notes
 from targetry.humanize.explanation import describe_experience
@@ -20,37 +20,37 @@ from targetry.models import MboxResponse, Option, PageLoadResponse, PrefetchMbox
 _Part = MboxResponse | PrefetchMboxResponse | PageLoadResponse | View
 
 
-def print_offers(answer: Answer) -> None:
-    """One row for each option."""
+def print_offers(decision: OfferDecision) -> None:
+    """Print a table with a row for each option."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, leading=1)
     table.add_column("Location", max_width=18, overflow="fold")
     table.add_column("Activity › experience", max_width=24)
     table.add_column("Offer", overflow="fold", ratio=1)
-    for location, part in _parts(answer):
+    for location, part in _parts(decision):
         for experience, offer in _rows(part):
             table.add_row(Text(truncate_text(location)), Text(truncate_text(experience)), offer)
     out = console()
-    out.print(heading(answer.client, answer.request, answer.now_ms))
+    out.print(heading(decision.client, decision.request, decision.now_ms))
     out.print()
     out.print(table)
-    print_notes(answer.notes)
+    print_notes(decision.notes)
 
 
-def print_offers_json(answer: Answer) -> None:
-    """The response as the Delivery API would write it, and who decided."""
-    print_json({"response": json.loads(answer.response.to_json()), "meta": answer.meta})
+def print_offers_json(decision: OfferDecision) -> None:
+    """Print the response in the JSON of the Delivery API, and the meta data of the decision."""
+    print_json({"response": json.loads(decision.response.to_json()), "meta": decision.meta})
 
 
-def _parts(answer: Answer) -> Iterator[tuple[str, _Part]]:
-    """The locations of the response with what they are called in the table."""
-    for mode, parts in (("", answer.response.execute), ("prefetch ", answer.response.prefetch)):
+def _parts(decision: OfferDecision) -> Iterator[tuple[str, _Part]]:
+    """Yield the locations of the response with their names in the table."""
+    for mode, parts in (("", decision.response.execute), ("prefetch ", decision.response.prefetch)):
         if parts is None:
             continue
         for mbox in parts.mboxes or ():
             yield f"{mode}{mbox.name}", mbox
         if parts.page_load is not None:
             yield f"{mode}page load", parts.page_load
-    prefetch = answer.response.prefetch
+    prefetch = decision.response.prefetch
     for view in (prefetch.views if prefetch is not None else None) or ():
         yield f"view {view.name}", view
 

@@ -1,4 +1,4 @@
-"""What is printed and where: results on stdout, everything else on stderr; colours for terminals only."""
+"""Output of the commands: results on stdout, notes and errors on stderr, colors on terminals."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ from targetry.humanize.text import escape_control_characters
 
 
 class TextOrJson(StrEnum):
+    """Output as text or JSON."""
+
     TEXT = "text"
     JSON = "json"
 
 
 class TableOrJson(StrEnum):
+    """Output as a table or JSON."""
+
     TABLE = "table"
     JSON = "json"
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where text goes. Nothing that is printed is markup: names and contents are other people's."""
+    """Return a console that prints text without markup: names and content are not trusted."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
-    """Print JSON and nothing else; msgspec's structs are written with the names of the wire."""
+    """Print a value as JSON, structs with their JSON names."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     text = json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=encoding != "utf8")
     sys.stdout.write(text + "\n")
@@ -39,13 +43,14 @@ def print_json(value: Any) -> None:
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """Print what the user should know besides the result."""
+    """Print notes on the result to stderr, each once."""
     out = console(stderr=True)
     for note in dict.fromkeys(notes):
         out.print(Text.assemble(("note: ", "yellow"), escape_control_characters(note)))
 
 
 def print_error(message: str) -> None:
+    """Print an error to stderr."""
     console(stderr=True).print(
         Text.assemble(("error: ", "bold red"), escape_control_characters(message)), soft_wrap=True
     )

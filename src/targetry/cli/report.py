@@ -1,4 +1,4 @@
-"""`targetry report`: what came of the activities that an edge decided."""
+"""`targetry report`: prints the report on a ledger."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from targetry.report.report import ActivityReport, ExperienceReport, Report, rep
 from targetry.report.statistics import Interval
 
 
-def _drawable(path: Path | None) -> Path | None:
+def _plot_path(path: Path | None) -> Path | None:
     if path is not None and path.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"must end in {' or '.join(SUFFIXES)}, not {str(path)!r}")
     return path
@@ -52,11 +52,11 @@ def report(
             metavar="FILE",
             help="Draw the rates too, into a .png or .svg.",
             show_default=False,
-            callback=_drawable,
+            callback=_plot_path,
         ),
     ] = None,
 ) -> None:
-    """Report what visitors of each experience did: conversions, orders, lift against the first, and how sure that is.
+    """Report visitors, conversions and orders of each experience, with lifts and significance.
 
     \b
     [bold]Examples[/]
@@ -73,11 +73,11 @@ def report(
         print_json(made)
     else:
         print_report(made)
-    print_notes(_about_plot(made, plot))
+    print_notes(_plot_notes(made, plot))
 
 
 def _upgrade(data: Path) -> None:
-    """Bring a file of an earlier version up to date, so that its next reports are quick. Where that fails, it is read as it is."""
+    """Upgrade a file of an earlier version for faster reports; ignore errors, as it is readable."""
     with Reader.open(data) as reader:
         if reader.has_sums:
             return
@@ -86,7 +86,7 @@ def _upgrade(data: Path) -> None:
 
 
 def print_report(report: Report) -> None:
-    """One table for each activity that has visitors; the others are named."""
+    """Print a table for each activity with visitors, and the names of the others."""
     out = console()
     visited = [activity for activity in report.activities if activity.visitors]
     for number, activity in enumerate(visited):
@@ -99,7 +99,7 @@ def print_report(report: Report) -> None:
         out.print(Text(f"\n{describe_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
 
 
-def _about_plot(report: Report, plot: Path | None) -> list[str]:
+def _plot_notes(report: Report, plot: Path | None) -> list[str]:
     visited = sum(1 for activity in report.activities if activity.visitors)
     if plot is None or visited <= MAX_ACTIVITIES:
         return []
@@ -117,7 +117,7 @@ def _print_activity(out: Console, activity: ActivityReport) -> None:
     out.print(Text(_counts(activity), "dim"))
     out.print(_table(activity))
     _print_split(out, activity)
-    _print_odd_visitors(out, activity)
+    _print_exceptions(out, activity)
 
 
 def _name(activity: ActivityReport) -> str:
@@ -186,28 +186,27 @@ def _print_split(out: Console, activity: ActivityReport) -> None:
         return
     since = f", since {format_time(activity.shares_since_ms)}" if activity.shares_since_ms else ""
     if not ratio.is_mismatch:
-        out.print(Text(f"split as asked for (p {_compared(ratio.p_value)}){since}", "dim"))
+        out.print(Text(f"split as the shares (p {_compared(ratio.p_value)}){since}", "dim"))
         return
     got = " / ".join(f"{number:,}" for number in ratio.observed)
     expected = " / ".join(f"{number:,.0f}" for number in ratio.expected)
-    out.print(Text.assemble(("not split as asked for", "bold red"), f"{since}: {got} visitors where"))
-    out.print(
-        Text(f"  {expected} were due (p {_compared(ratio.p_value)}). Find out why before trusting a rate.")
-    )
+    out.print(Text.assemble(("the split differs from the shares", "bold red"), f"{since}: {got} visitors,"))
+    out.print(Text(f"  {expected} expected (p {_compared(ratio.p_value)}); the rates are not reliable,"))
+    out.print(Text("  find the cause first"))
 
 
-def _print_odd_visitors(out: Console, activity: ActivityReport) -> None:
+def _print_exceptions(out: Console, activity: ActivityReport) -> None:
     if activity.switched:
         out.print(
             Text(
-                f"{pluralize(activity.switched, 'visitor')} saw more than one experience, and count for the first",
+                f"{pluralize(activity.switched, 'visitor')} saw more than one experience and count for the first one",
                 "dim",
             )
         )
     if activity.outside:
         out.print(
             Text(
-                f"{pluralize(activity.outside, 'visitor')} clicked or ordered with no impression before it",
+                f"{pluralize(activity.outside, 'visitor')} clicked or ordered without an earlier impression",
                 "dim",
             )
         )
@@ -218,11 +217,11 @@ def _print_odd_visitors(out: Console, activity: ActivityReport) -> None:
 def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: bool) -> None:
     if not activities:
         if not after:
-            out.print("nothing was recorded yet")
+            out.print("no events are recorded yet")
         return
     if after:
         out.print()
     out.print(Text("No visitors yet", "bold"))
     for activity in activities:
         out.print(Text(f"  {truncate_text(_name(activity))}"))
-        _print_odd_visitors(out, activity)
+        _print_exceptions(out, activity)

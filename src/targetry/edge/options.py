@@ -1,6 +1,7 @@
-"""Options of an edge: names, types, defaults and help texts, for the command line, the environment and `docs/edge-options.md`.
+"""Options of an edge: names, types, defaults and help texts.
 
-This module imports nothing that only the extra `edge` installs, so `targetry edge --help` works without it.
+The command line, the environment variables and `docs/edge-options.md` are derived from them. This
+module needs no package of the extra `edge`, so `targetry edge --help` works without it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ ENVIRONMENT_PREFIX: Final = "TARGETRY_EDGE_"
 class Setting(msgspec.Struct, frozen=True):
     """How an option is given from outside.
 
-    `flag` names the command-line flag and the environment variable where the field's name does not; `default` says in
-    words what happens without the option; `parse` reads its text and raises `ValueError`.
+    `flag` is the name of the command-line flag and the environment variable if it is not the
+    field's. `default` describes the effect of the missing option. `parse` converts the text of the
+    option and raises `ValueError`.
     """
 
     help: str
@@ -131,7 +133,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OptionForm(NamedTuple):
-    """A field of `EdgeOptions` with its names outside of Python; `flag` is None for the artifacts, which are arguments."""
+    """Field of `EdgeOptions` with its flag and variable; `flag` is None for arguments."""
 
     name: str
     type: Any
