@@ -1,4 +1,4 @@
-"""The two clients are one: the same surface, and of one table of scenarios the same outcomes and the same bytes on the wire."""
+"""Parity of the two clients: the same surface, outcomes and bytes on the wire."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Options of the client, calls in order, and what the server is to do at which path instead of its usual."""
+    """Scenario: options of the client, calls in order, and behavior of the server by path."""
 
     calls: list[Call]
     options: dict[str, Any] = field(default_factory=dict)

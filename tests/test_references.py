@@ -27,16 +27,13 @@ ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
     "src/targetry/edge/fast_path.py",
     "src/targetry/edge/http",
     "src/targetry/edge/server.py",
-    "tests/_client",
     "tests/_runtime",
     "tests/artifacts",
     "tests/conformance",
     "tests/device",
     "tests/differential",
-    "tests/dropin",
     "tests/edge/http",
     "tests/edge/test_supervisor.py",
-    "tests/models",
     "tests/notifications",
 }
 

@@ -1,8 +1,4 @@
-"""What only `AsyncTargetClient` has to get right: cancellation, several event loops, and never holding one up.
-
-What it has in common with `TargetClient` is tested with both, in `test_parity` and
-`tests/e2e/client`.
-"""
+"""Cancellation and event loops of `AsyncTargetClient`."""
 
 from __future__ import annotations
 
@@ -76,7 +72,7 @@ def own_threads() -> list[str]:
 def no_thread_is_left() -> bool:
     deadline = time.monotonic() + 10
     while own_threads() and time.monotonic() < deadline:
-        time.sleep(0.005)  # one that was told to end is still ending
+        time.sleep(0.005)  # a stopped thread is still ending
     return not own_threads()
 
 

@@ -60,7 +60,7 @@ def names(options: CallSettings) -> list[str | None]:
     return [mbox.name for mbox in options.request.execute.mboxes or []]
 
 
-# option → [(given, kept)]; the request is beside it
+# option → [(given, kept)]; the request is given, too
 ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
     "session_id": [("s1", "s1"), (UUID(int=1), str(UUID(int=1))), (17, "17"), ("", None), (None, None)],
     "target_cookie": [
@@ -201,7 +201,7 @@ OFFICIAL: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize(("options", "path", "text"), OFFICIAL.values(), ids=OFFICIAL)
-def test_the_official_checks_come_in_their_order_with_their_texts(options: Any, path: str, text: str) -> None:
+def test_official_checks_come_in_their_order_with_their_texts(options: Any, path: str, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         offer(options)
     assert (caught.value.path, str(caught.value)) == (path, text)
@@ -270,12 +270,12 @@ def test_nothing_of_the_request_is_shared_with_the_caller() -> None:
     assert own == request()
 
 
-def test_events_is_another_word_for_the_request() -> None:
+def test_events_is_another_name_of_request() -> None:
     assert offer({"events": request()}).request == request()
     assert offer({"events": request(), "session_id": "s1"}).session_id == "s1"
 
 
-def test_both_words_at_once_are_refused() -> None:
+def test_request_and_events_together_are_an_error() -> None:
     with pytest.raises(OptionError, match=r"^events: means the same as request"):
         offer({"request": request(), "events": request()})
 

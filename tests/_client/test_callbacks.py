@@ -1,4 +1,4 @@
-"""Calls with a callback: spec/client.md §7, divergences D-06, B-04, B-05."""
+"""Pool of threads for calls with a callback."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def broken(_: Any) -> None:
     raise KeyError("the callback")
 
 
-def test_a_result_is_told_to_the_callback_and_to_who_waits(pool: CallbackPool) -> None:
+def test_result_reaches_callback_and_the_waiting_thread(pool: CallbackPool) -> None:
     told = Told()
     pending = pool.submit(lambda: 7, told.callback, told.err_callback)
     assert isinstance(pending, AsyncResult)
@@ -69,7 +69,7 @@ def test_a_result_is_told_to_the_callback_and_to_who_waits(pool: CallbackPool) -
     assert (told.results, told.errors) == ([7], [])
 
 
-def test_an_exception_is_told_to_the_other_callback_and_to_who_waits(pool: CallbackPool) -> None:
+def test_exception_reaches_err_callback_and_the_waiting_thread(pool: CallbackPool) -> None:
     told = Told()
     pending = pool.submit(failing, told.callback, told.err_callback)
     with pytest.raises(ValueError, match="the call") as caught:
@@ -87,7 +87,7 @@ def test_an_exception_without_an_err_callback_is_for_who_waits(pool: CallbackPoo
     assert lines.errors == []
 
 
-def test_the_callback_was_told_before_the_result_can_be_got(pool: CallbackPool) -> None:
+def test_callback_runs_before_the_result_is_ready(pool: CallbackPool) -> None:
     for _ in range(50):
         told = Told()
         pool.submit(lambda: 1, told.callback, None).get(LONG_S)

@@ -1,4 +1,4 @@
-"""The keeper of a client's rules: spec/client.md §1, spec/decisioning.md §2, §8, §11, divergence D-52."""
+"""On-device engine of a client: sources, readiness, polling, traces."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ REFUSED = TransportError(reason="connection refused")
 
 
 class Kept:
-    """An engine with what it was made of. `told` has the events, as (name, payload)."""
+    """Engine with its parts; `events` has its events as (name, payload)."""
 
     def __init__(self, *script: Scripted, telemetry: bool = True, **options: Any) -> None:
         self.transport = FakeTransport(*script)
         self.lines = Lines()
-        self.told: list[Any] = []
+        self.events: list[Any] = []
         self.telemetry = TelemetryStore(enabled=telemetry)
         names = ("artifact_download_succeeded", "artifact_download_failed")
-        events = Events(dict.fromkeys(names, self.told.append), self.lines)
+        events = Events(dict.fromkeys(names, self.events.append), self.lines)
         given = {"client": "acme", "organization_id": "A@AdobeOrg", "polling_interval": 0, **options}
         self.engine = DecisioningEngine(
             client_settings(given, {}),
@@ -51,7 +51,7 @@ class Kept:
             events=events,
             log=Log(self.lines),
             telemetry=self.telemetry,
-            on_ready=lambda: self.told.append("ready"),
+            on_ready=lambda: self.events.append("ready"),
         )
 
     def started(self) -> DecisioningEngine:
@@ -78,8 +78,7 @@ def given_payload(engines: list[DecisioningEngine], **options: Any) -> Kept:
     return keep(engines, artifact_payload=DOCUMENT, **options)
 
 
-# ── where the artifact is
-# ──────────────────────────────────────────────────────────────────────────────────────
+# Where the artifact is
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_the_artifact_is_asked_for_where_the_options_say(
         ({"polling_interval": 1500, "artifact_location": CDN}, 300_000),
     ],
 )
-def test_adobes_cdn_is_asked_every_five_minutes_at_most_and_others_as_the_caller_likes(
+def test_polling_interval_is_bounded_on_adobes_cdn_only(
     engines: list[DecisioningEngine], options: dict[str, Any], interval_ms: int
 ) -> None:
     engine = given_payload(engines, **options).engine
@@ -128,7 +127,7 @@ def test_adobes_cdn_is_asked_every_five_minutes_at_most_and_others_as_the_caller
     assert engine.stats().polling_interval_s == interval_ms / 1000
 
 
-def test_an_interval_in_seconds_is_told_where_it_is_not_at_least_five_minutes_anyway(
+def test_interval_in_seconds_warns_on_other_hosts_than_adobes(
     engines: list[DecisioningEngine],
 ) -> None:
     with pytest.warns(TargetryWarning, match="did you mean 300000 instead of 300"):
@@ -136,11 +135,10 @@ def test_an_interval_in_seconds_is_told_where_it_is_not_at_least_five_minutes_an
     assert engine.stats().polling_interval_s == 1
 
 
-# ── rules
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# Rules
 
 
-def test_a_payload_is_there_when_it_has_started_and_nobody_is_asked(engines: list[DecisioningEngine]) -> None:
+def test_payload_is_ready_at_start_without_a_request(engines: list[DecisioningEngine]) -> None:
     kept = given_payload(engines)
     engine = kept.started()
     assert engine.is_ready()
@@ -151,12 +149,12 @@ def test_a_payload_is_there_when_it_has_started_and_nobody_is_asked(engines: lis
     assert engine.in_use() == (engine.rules, False)
 
 
-def test_a_download_is_told_then_ready_then_measured(engines: list[DecisioningEngine]) -> None:
+def test_download_emits_events_then_ready_then_telemetry(engines: list[DecisioningEngine]) -> None:
     kept = keep(engines, answer(BODY))
     assert not kept.engine.is_ready()
     assert kept.engine.rules is None
     assert kept.started().is_ready()
-    succeeded, ready = kept.told
+    succeeded, ready = kept.events
     assert (succeeded["type"], succeeded["artifact_location"]) == ("artifact_download_succeeded", CDN)
     assert succeeded["artifact_payload"] == DOCUMENT
     assert ready == "ready"
@@ -179,12 +177,12 @@ def test_a_download_is_not_measured_where_telemetry_is_not_wanted(engines: list[
     assert len(kept.telemetry) == 0
 
 
-def test_what_is_no_artifact_is_told_and_the_client_waits(engines: list[DecisioningEngine]) -> None:
+def test_unusable_download_is_reported_and_polling_continues(engines: list[DecisioningEngine]) -> None:
     kept = keep(engines, answer(status=403))
     engine = kept.started()
     assert not engine.is_ready()
     assert engine.get_raw_artifact() is None
-    assert [one["type"] for one in kept.told] == ["artifact_download_failed"]
+    assert [one["type"] for one in kept.events] == ["artifact_download_failed"]
     assert len(kept.telemetry) == 0
 
 
@@ -199,8 +197,7 @@ def test_unusable_rules_are_logged_in_one_line(engines: list[DecisioningEngine])
     assert list(counts)[1] == "unknown operator 'nope'"
 
 
-# ── files
-# ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# Files
 
 
 def test_a_file_is_read_when_the_engine_is_made(engines: list[DecisioningEngine], tmp_path: Path) -> None:
@@ -245,8 +242,7 @@ def test_the_size_of_a_file_is_bounded_exactly(engines: list[DecisioningEngine],
         keep(engines, artifact_location=file, artifact_max_bytes=len(BODY) - 1)
 
 
-# ── what the official engine can be asked
-# ──────────────────────────────────────────────────────────────────────
+# What the official engine can be asked
 
 
 @pytest.mark.parametrize(
@@ -257,14 +253,14 @@ def test_the_size_of_a_file_is_bounded_exactly(engines: list[DecisioningEngine],
         ({"prefetch": {"views": [{"name": "home"}]}}, (True, [], ["home"])),
     ],
 )
-def test_it_tells_what_a_request_needs_of_the_server(
+def test_remote_dependency_names_mboxes_and_views(
     engines: list[DecisioningEngine], wire: dict[str, Any], needed: tuple[bool, list[str], list[str]]
 ) -> None:
     remote = given_payload(engines).started().has_remote_dependency(asked(**wire))
     assert remote == dict(zip(("remote_needed", "remote_mboxes", "remote_views"), needed, strict=True))
 
 
-def test_without_rules_nobody_knows_what_is_remote(engines: list[DecisioningEngine]) -> None:
+def test_remote_dependency_without_rules_raises(engines: list[DecisioningEngine]) -> None:
     with pytest.raises(ArtifactError, match=r"^The decisioning artifact is not available$"):
         keep(engines, REFUSED).engine.has_remote_dependency(asked("hero"))
 
@@ -277,11 +273,10 @@ def test_the_raw_artifact_is_the_callers_own(engines: list[DecisioningEngine]) -
     assert engine.get_raw_artifact() == DOCUMENT
 
 
-# ── traces
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# Traces
 
 
-def test_a_trace_tells_how_a_payload_was_got(engines: list[DecisioningEngine]) -> None:
+def test_trace_describes_a_payload(engines: list[DecisioningEngine]) -> None:
     trace = given_payload(engines).started().trace()
     retrieved = trace.pop("artifactLastRetrieved")
     assert trace == {
@@ -295,7 +290,7 @@ def test_a_trace_tells_how_a_payload_was_got(engines: list[DecisioningEngine]) -
     assert abs(datetime.fromisoformat(retrieved).timestamp() - time.time()) < 60
 
 
-def test_a_trace_tells_how_a_download_was_got(engines: list[DecisioningEngine]) -> None:
+def test_trace_describes_a_download(engines: list[DecisioningEngine]) -> None:
     trace = keep(engines, answer(BODY)).started().trace()
     assert (trace["artifactLocation"], trace["artifactRetrievalCount"]) == (CDN, 1)
 
@@ -306,7 +301,7 @@ def test_a_trace_without_rules_knows_no_version(engines: list[DecisioningEngine]
     assert trace["artifactLastRetrieved"].endswith("Z")
 
 
-def test_a_trace_tells_whether_polling_is_stopped(engines: list[DecisioningEngine]) -> None:
+def test_trace_says_whether_polling_is_stopped(engines: list[DecisioningEngine]) -> None:
     engine = given_payload(engines, polling_interval=600_000).started()
     halted = [engine.trace()["pollingHalted"]]
     engine.stop_polling()

@@ -1,4 +1,4 @@
-"""`flag`, `flag_details`, `all_flags` on both clients: on device, hybrid and by the Delivery API."""
+"""`flag`, `flag_details` and `all_flags` of both clients, on each decisioning method."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_visitor_without_id_is_a_new_one_each_time(make: Make, target: Target) -
     assert len({body["id"]["tntId"] for body in target.bodies}) == 3
 
 
-def test_report_tells_the_session_and_property_of_the_context(make: Make, target: Target) -> None:
+def test_report_has_the_session_and_property_of_the_context(make: Make, target: Target) -> None:
     skin = make()
     skin.flag("hero:title", "", context={**SOMEONE, "sessionId": "s-1", "property": "p-1"})
     assert skin.flush()

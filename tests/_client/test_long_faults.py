@@ -1,4 +1,4 @@
-"""Hours of trouble on a clock that is moved by hand: RELIABILITY F2, F6 and F7."""
+"""Hours of faults on a clock that the tests move."""
 
 from __future__ import annotations
 
@@ -90,7 +90,6 @@ class Client:
 
 
 def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
-    """F2"""
     clock = Clock()
     cdn, lines = Cdn(clock), Lines()
     client = Client(cdn, random.Random(2).random, lines, compile_artifact)
@@ -150,8 +149,7 @@ class Fleet:
         self.clock.time = end
 
     def peak(self, seconds: float, window_s: float = INTERVAL_S) -> float:
-        """How often the CDN is asked in the busiest twentieth of `window_s`, while `seconds` go by, as a multiple of what it
-        were if everybody asked once in `window_s`, evenly."""
+        """Return the busiest share of requests to the CDN, as a multiple of an even one."""
         start, asked = self.clock.time, len(self.cdn.asked_at)
         self.run(seconds)
         slots = Counter(int((time - start) / window_s * 20) for time in self.cdn.asked_at[asked:])
@@ -159,7 +157,7 @@ class Fleet:
 
 
 def test_a_fleet_that_restarts_together_does_not_poll_together() -> None:
-    """F6. The first download is not spread: nobody can decide without it, and it is asked for once."""
+    """Check that the first download is not spread: no client decides without it."""
     fleet = Fleet(500)
     fleet.run(0.001)
     assert len(fleet.cdn.asked_at) == 500
@@ -172,7 +170,6 @@ def test_a_fleet_that_restarts_together_does_not_poll_together() -> None:
     ids=["no answer", "503", "503, retry after 120", "429, retry after 30", "403"],
 )
 def test_a_fleet_that_was_refused_together_does_not_come_back_together(trouble: Reply) -> None:
-    """F6"""
     fleet = Fleet(500)
     fleet.run(3 * INTERVAL_S)
     fleet.cdn.reply = trouble
@@ -182,7 +179,6 @@ def test_a_fleet_that_was_refused_together_does_not_come_back_together(trouble: 
 
 
 def test_a_fleet_that_starts_without_cdn_is_spread_when_it_is_back() -> None:
-    """F6"""
     fleet = Fleet(500, REFUSED)
     fleet.run(600)
     fleet.cdn.reply = ARTIFACT

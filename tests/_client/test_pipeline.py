@@ -1,4 +1,4 @@
-"""The pipeline of a call, without any waiting: who decides, what is asked again, what is handed back and what over."""
+"""Pipeline of a call without waiting: who decides, retries, results and reports."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def offer(request: DeliveryRequest = HERO, method: str = "server-side", **more: 
 def talk(
     pipeline: OfferPipeline, call: PreparedCall, *outcomes: HttpResponse | ApiException
 ) -> tuple[Any, list[Attempt]]:
-    """Answer a flow with these; what it came to (a result or an error), and the attempts it made."""
+    """Drive a flow with outcomes; return its result or error, and its attempts."""
     flow, attempts = pipeline.delivery_flow(call), []
     unused = list(outcomes)
     attempt = next(flow)
@@ -125,7 +125,7 @@ def talk(
             return error, attempts
 
 
-# Who decides
+# Choice of the side that decides
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ AGAIN = {"502", "503", "503 later", "refused"}
 
 @given(st.lists(st.sampled_from(sorted(OUTCOMES)), min_size=3, max_size=3), st.integers())
 @settings(max_examples=examples(200))
-def test_every_conversation_is_short_and_ends_with_what_came_last(names: list[str], seed: int) -> None:
+def test_every_delivery_flow_is_short_and_ends_with_the_last_outcome(names: list[str], seed: int) -> None:
     random.seed(seed)
     pipeline = pipeline_of(timeout=3000)
     result, attempts = talk(pipeline, pipeline.prepare_call(offer()), *(OUTCOMES[name] for name in names))
@@ -341,7 +341,7 @@ def hosts(attempts: list[Attempt]) -> list[str]:
 def ask(
     pipeline: OfferPipeline, *outcomes: HttpResponse | ApiException, **options: Any
 ) -> tuple[Any, list[str]]:
-    """Make a call whose cookie names cluster 44; the result or error, and the hosts that were asked."""
+    """Make a call whose cookie names cluster 44; return the result or error, and the hosts."""
     call = pipeline.prepare_call(offer(HERO, target_cookie=COOKIE_44, **options))
     result, attempts = talk(pipeline, call, *outcomes)
     return result, hosts(attempts)
@@ -428,7 +428,7 @@ def test_failing_own_host_is_retried_within_its_budget_after_a_failing_cluster()
     assert asked == [EDGE_44, OWN, OWN, OWN]
 
 
-def test_a_conversation_that_is_left_half_way_leaves_no_trace() -> None:
+def test_closed_delivery_flow_returns_its_telemetry() -> None:
     """As when a task is cancelled."""
     pipeline = pipeline_of()
     flow = pipeline.delivery_flow(pipeline.prepare_call(offer()))
@@ -441,7 +441,7 @@ def test_a_conversation_that_is_left_half_way_leaves_no_trace() -> None:
 # Handing back, and over
 
 
-def test_a_stale_artifact_is_told_only_where_it_decided() -> None:
+def test_stale_artifact_is_reported_only_where_it_decided() -> None:
     pipeline = pipeline_of(engine=Engine(RULES, stale=True))
     assert pipeline.decide(pipeline.prepare_call(offer(method="on-device")))["meta"]["stale"] is True
     result, _ = talk(pipeline, pipeline.prepare_call(offer(FAR, "hybrid")), OK)
@@ -512,7 +512,7 @@ def test_an_error_of_ours_stays_what_it_is(error: ApiException) -> None:
     assert as_transport_error(error, URL) is error
 
 
-def test_any_other_error_becomes_ours_with_its_cause() -> None:
+def test_other_error_becomes_a_transport_error_with_its_cause() -> None:
     cause = OSError(5, "broken")
     error = as_transport_error(cause, URL)
     assert type(error) is TransportError
@@ -551,7 +551,7 @@ def test_transport_error_that_cannot_be_shown_is_named() -> None:
 
 
 @pytest.mark.parametrize("answered", [None, b"{}", object(), {"status": 200}])
-def test_a_transport_that_gives_no_response_is_told_so(answered: Any) -> None:
+def test_transport_without_a_response_is_a_transport_error(answered: Any) -> None:
     pipeline = pipeline_of()
     error, attempts = talk(pipeline, pipeline.prepare_call(offer()), answered)
     assert type(error) is TransportError

@@ -1,4 +1,4 @@
-"""What a signal handler may do in the middle of the same operation: each part of a client that calls in handlers meet."""
+"""Signal handlers that interrupt the same operation, for each part of a client."""
 
 from __future__ import annotations
 

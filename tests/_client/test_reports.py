@@ -1,4 +1,4 @@
-"""Telemetry that no call takes along is submitted after a minute, at 100 entries, and at the end."""
+"""Telemetry without a call is submitted after a minute, at 100 entries, and at the end."""
 
 from __future__ import annotations
 

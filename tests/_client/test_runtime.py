@@ -1,4 +1,4 @@
-"""What a client is made of: started and stopped together, counted, and of which nothing is left after a mistake."""
+"""Runtime of a client: start, stop, counts, and cleanup after a wrong option."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Threads:
         return {one for one in threading.enumerate() if one not in self._before}
 
     def at_last(self) -> set[threading.Thread]:
-        """Those that do not end, although they were told to."""
+        """Return the threads that do not end after they were stopped."""
         deadline = time.monotonic() + 10
         while self.now() and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -147,7 +147,7 @@ def test_options_that_are_refused_start_nothing(
 # Events
 
 
-def test_ready_is_told_once_a_moment_after_the_start() -> None:
+def test_ready_is_emitted_once_after_the_start() -> None:
     told = Listener()
     runtime = runtime_of(**DEVICE, events=told.handlers)
     runtime.open()
@@ -157,7 +157,7 @@ def test_ready_is_told_once_a_moment_after_the_start() -> None:
     assert told.names == ["client_ready"]
 
 
-def test_ready_is_not_told_of_a_client_that_was_closed_at_once(threads: Threads) -> None:
+def test_client_closed_at_once_emits_no_ready(threads: Threads) -> None:
     told = Listener()
     runtime = runtime_of(events=told.handlers)
     runtime.open()
@@ -200,7 +200,7 @@ def test_polling_refused_a_thread_begins_at_a_later_call() -> None:
     runtime.close(1)
 
 
-def test_where_nobody_listens_there_is_no_thread_to_tell(threads: Threads) -> None:
+def test_client_without_handlers_starts_no_thread_for_ready(threads: Threads) -> None:
     runtime = runtime_of()
     runtime.open()
     assert threads.now() == set()
@@ -270,7 +270,7 @@ def test_a_transport_of_its_own_is_closed_with_the_client() -> None:
 
 
 class Stuck:
-    """A transport that holds on to whoever uses it."""
+    """Transport that keeps a reference to its user."""
 
     def __init__(self) -> None:
         self.released = threading.Event()

@@ -1,4 +1,4 @@
-"""`TargetClient` on device, from its options to its threads: spec/client.md §2 to §9."""
+"""`TargetClient` on device, from its options to its threads."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PLANS = artifact(
 
 
 class Logger:
-    """Remembers what it was told, with the two methods that are needed."""
+    """Logger that records its messages, with the two methods that are needed."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -99,8 +99,7 @@ def offers(result: TargetDeliveryResponse) -> list[Any]:
     return [option.content for mbox in execute.mboxes or () for option in mbox.options or ()]
 
 
-# ── the documented way
-# ─────────────────────────────────────────────────────────────────────────────────────────
+# The documented way
 
 
 def test_the_documented_on_device_program_works_word_for_word() -> None:
@@ -136,8 +135,7 @@ def test_the_documented_attributes_program_works() -> None:
         assert attributes.as_object("cart") == {"plan": "silver"}
 
 
-# ── create
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# Create
 
 
 def test_options_may_be_a_dict_or_keywords_or_both() -> None:
@@ -162,7 +160,7 @@ def test_the_callers_options_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["client_ready with an argument", "without"])
-def test_client_ready_is_told_once_and_not_before_create_returned(name: str) -> None:
+def test_client_ready_is_emitted_once_after_create_returned(name: str) -> None:
     told: list[Any] = []
     returned, done = threading.Event(), threading.Event()
 
@@ -187,7 +185,7 @@ def test_client_ready_is_told_once_and_not_before_create_returned(name: str) -> 
     assert [dict(one) for one in event] == ([{"type": "client_ready"}] if handler is with_argument else [])
 
 
-def test_client_ready_of_a_client_that_was_closed_is_not_told() -> None:
+def test_closed_client_emits_no_client_ready() -> None:
     told: list[Any] = []
     client = TargetClient.create(options(events={"client_ready": told.append}))
     threads = [thread for thread in threading.enumerate() if thread.name == "targetry-client-ready"]
@@ -248,8 +246,7 @@ def test_the_client_shows_its_options_logger_and_engine() -> None:
     assert TargetClient.get_visitor_cookie_name("A@AdobeOrg") == "AMCV_A@AdobeOrg"
 
 
-# ── where the artifact comes from
-# ──────────────────────────────────────────────────────────────────────────────
+# Where the artifact comes from
 
 
 def obfuscated(document: dict[str, Any]) -> bytes:
@@ -311,7 +308,7 @@ def test_a_payload_or_a_file_that_cannot_be_used_is_an_artifact_error(name: str,
     assert threading.enumerate() == before
 
 
-def test_an_artifact_of_another_version_is_told_apart() -> None:
+def test_artifact_of_another_version_has_its_own_error() -> None:
     with pytest.raises(ArtifactVersionError, match=r"\(2\.0\) is not supported"):
         TargetClient.create(options(artifact_payload={**PLANS, "version": "2.0"}))
 
@@ -356,8 +353,7 @@ def test_a_rule_that_fails_is_logged_at_the_decision() -> None:
     assert "activity 7" in line
 
 
-# ── get_offers
-# ─────────────────────────────────────────────────────────────────────────────────────────────────
+# get_offers
 
 WIRE: dict[str, Any] = {
     "id": {"tntId": "t.28_0"},
@@ -655,8 +651,7 @@ def test_text_of_any_kind_may_be_in_a_parameter(client: TargetClient, value: str
     assert offers(client.get_offers(request=request)) == [f"hello {value}"]
 
 
-# ── callbacks
-# ──────────────────────────────────────────────────────────────────────────────────────────────────
+# Callbacks
 
 
 class Told:
@@ -685,7 +680,7 @@ def test_with_a_callback_the_result_comes_later_and_is_the_same_for_both(client:
     assert result.response is result["response"]
 
 
-def test_a_call_that_fails_later_is_told_to_the_other_callback() -> None:
+def test_failed_background_call_reaches_err_callback() -> None:
     given = options(
         artifact_payload=..., artifact_location="https://cdn.example/rules.json", maximum_wait_ready=1
     )
@@ -732,8 +727,7 @@ def test_a_callback_may_call_the_client_again(client: TargetClient) -> None:
     assert seen == [[{"plan": "silver"}]]
 
 
-# ── get_attributes
-# ─────────────────────────────────────────────────────────────────────────────────────────────
+# get_attributes
 
 
 def test_attributes_of_mboxes_are_read_by_name(client: TargetClient) -> None:
@@ -768,8 +762,7 @@ def test_attributes_may_come_later(client: TargetClient) -> None:
     assert attributes.get_value("flags", "plan") == "gold"
 
 
-# ── reports
-# ────────────────────────────────────────────────────────────────────────────────────────────────────
+# Reports
 
 
 def test_impressions_go_to_the_callers_function_with_request_and_visitor() -> None:
@@ -821,7 +814,7 @@ def test_impressions_are_posted_for_the_same_visitor_and_session() -> None:
     assert (stats.accepted, stats.sent, stats.pending) == (1, 1, 0)
 
 
-def test_impressions_that_are_refused_harm_no_decision_and_are_told() -> None:
+def test_rejected_impressions_fail_no_decision_and_are_reported() -> None:
     told = threading.Event()
     transport = FakeTransport(by=lambda request: answer(status=400))
     given = options(
@@ -832,7 +825,7 @@ def test_impressions_that_are_refused_harm_no_decision_and_are_told() -> None:
         assert told.wait(LONG_S)
 
 
-def test_impressions_that_nobody_takes_harm_no_decision_and_are_counted() -> None:
+def test_dropped_impressions_fail_no_decision_and_are_counted() -> None:
     client = TargetClient.create(options(send_notification_func=...))
     assert offers(client.get_offers(request=WIRE)) == ["hello Ada"]
     client.close(0.1)
@@ -872,7 +865,7 @@ def test_a_notification_that_cannot_be_sent_raises() -> None:
 
 
 def telemetry_of_two_calls(**more: Any) -> list[Any]:
-    """What the second call, at the server, takes along of the first, on device."""
+    """Return the telemetry that the second call, at the server, sends of the first, on device."""
     transport = FakeTransport(by=lambda request: answer({"status": 200}))
     with TargetClient.create(options(transport=transport, **more)) as client:
         client.get_offers(request={"requestId": "first", "prefetch": {"views": [{}], "pageLoad": {}}})
@@ -882,7 +875,7 @@ def telemetry_of_two_calls(**more: Any) -> list[Any]:
     return [body.get("telemetry", {}).get("entries") for body in bodies]
 
 
-def test_a_decision_is_measured_and_told_with_the_next_request() -> None:
+def test_decision_is_measured_and_sent_with_the_next_request() -> None:
     (first,), (second,) = telemetry_of_two_calls(telemetry_enabled=True)
     assert first.pop("execution") >= 0
     assert first.pop("timestamp") > 1_700_000_000_000
@@ -891,12 +884,11 @@ def test_a_decision_is_measured_and_told_with_the_next_request() -> None:
     assert second["features"] == {"decisioningMethod": "server-side", "executeMboxCount": 1}
 
 
-def test_who_does_not_want_telemetry_tells_nothing() -> None:
+def test_disabled_telemetry_sends_nothing() -> None:
     assert telemetry_of_two_calls(telemetry_enabled=False) == [None, None]
 
 
-# ── places
-# ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# Places
 
 IN_ROME = mboxes_of(
     rule(1, {"==": [{"var": "geo.city"}, "ROME"]}, content="ciao"),
@@ -933,14 +925,14 @@ def test_the_place_of_an_address_is_looked_up_where_the_rules_ask_for_it() -> No
 @pytest.mark.parametrize(
     "geo", [{}, {"city": "Oslo", "ipAddress": "12.21.1.40"}, {"zip": "1"}, {"city": "rome"}]
 )
-def test_nobody_is_asked_where_the_place_is_known_or_there_is_no_address(geo: dict[str, str]) -> None:
+def test_known_place_or_missing_address_causes_no_geo_lookup(geo: dict[str, str]) -> None:
     with TargetClient.create(options(artifact_payload=IN_ROME)) as client:
         expected = ["ciao"] if geo.get("city") == "rome" else ["hello"]
         assert offers(client.get_offers(request=at(**geo))) == expected
         assert client.config["transport"].requests == []
 
 
-def test_nobody_is_asked_where_the_rules_do_not_ask_for_a_place() -> None:
+def test_rules_without_places_cause_no_geo_lookup() -> None:
     with TargetClient.create(options(artifact_payload={**IN_ROME, "geoTargetingEnabled": False})) as client:
         assert offers(client.get_offers(request=at(ipAddress="12.21.1.40"))) == ["hello"]
         assert client.config["transport"].requests == []
@@ -953,8 +945,7 @@ def test_a_lookup_that_fails_decides_by_what_is_known() -> None:
     assert "geo" in logger.lines[0]
 
 
-# ── the end
-# ────────────────────────────────────────────────────────────────────────────────────────────────────
+# The end
 
 
 def test_a_closed_client_says_so(client: TargetClient) -> None:

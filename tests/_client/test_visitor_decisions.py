@@ -1,4 +1,4 @@
-"""`visitor` and `decide`: the same as `get_offers`, without its request and response; on both clients."""
+"""`visitor` and `decide` of both clients, compared with `get_offers`."""
 
 from __future__ import annotations
 

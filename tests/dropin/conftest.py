@@ -19,6 +19,6 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture
 def closing(shop: Shop) -> Iterator[Callable[[Any], Any]]:
-    """Programs of 1.1.0's do not close their clients: `closing(TargetClient.create(...))` does it for them."""
+    """Close the clients of programs of 1.1.0, which do not close them."""
     with ExitStack() as stack:
         yield stack.enter_context

@@ -1,8 +1,4 @@
-"""A shop in Flask, as one writes it for `target-python-sdk` 1.1.0: only official import names, nothing of Targetry's own.
-
-`/` shows the hero, `/flags` the feature flags, and a click on the hero is posted to `/clicked`.
-Flask comes without types here.
-"""
+"""Shop in Flask as written for `target-python-sdk` 1.1.0, with official import names only."""
 
 from __future__ import annotations
 

@@ -1,12 +1,4 @@
-"""Runs the unit tests of a checkout of Adobe's repository against the official import names of Targetry.
-
-    PYTHONPATH=tests python tests/dropin/official_suite.py CHECKOUT
-
-Prints JSON: test id → null if it passed, else the last line of its error. The tests patch parts of
-Adobe's package that Targetry does not have; where that part is the way to the network, a stand-in
-of this module takes what they patch in and answers the client's requests with it. Nothing reaches
-the network, nothing else of the checkout than its tests is imported, and its Makefile is not run.
-"""
+"""Runner of the unit tests of a checkout of Adobe's repository on Targetry's import names."""
 
 from __future__ import annotations
 
@@ -36,7 +28,7 @@ PACKAGES = (target_python_sdk, target_tools, target_decisioning_engine)
 
 
 class Urllib3Response(Protocol):
-    """What the tests let a patched `PoolManager` return."""
+    """Response of a patched `PoolManager`."""
 
     status: int
     data: bytes
@@ -44,7 +36,7 @@ class Urllib3Response(Protocol):
 
 
 class Responses:
-    """Stand-in for `urllib3_mock.Responses`: answers that the tests script, and the calls that were made."""
+    """Stand-in for `urllib3_mock.Responses`: scripted responses, and the calls that were made."""
 
     active: Responses | None = None
 
@@ -111,7 +103,7 @@ def delivered(request: HttpRequest) -> HttpResponse:
 
 
 def create_options(mbox: dict[str, Any]) -> list[Option]:
-    """Stand-in for a helper of the package that the tests' own helpers call."""
+    """Stand-in for `urllib3_mock.Responses`: scripted responses, and the calls that were made."""
     return [Option.from_dict(option) for option in mbox.get("options") or ()]
 
 
@@ -162,7 +154,7 @@ class Outcomes(unittest.TestResult):
 
 
 def run(checkout: Path, modules: list[str]) -> dict[str, str | None]:
-    """Run the tests of these modules and return their outcomes; that of a module that cannot be imported by its name."""
+    """Run the tests of modules and return their outcomes; a failed import counts by its name."""
     prepare(checkout)
     outcomes = Outcomes()
     for name in modules:

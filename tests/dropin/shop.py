@@ -1,4 +1,4 @@
-"""What the programs of these tests meet: the sample shop's artifact, and a Delivery API that answers what it is asked."""
+"""Sample shop's artifact and a Delivery API, for programs of these tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Shop(FaultyServer):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options of a client that reaches this server and nothing else, as a program of 1.1.0's has them."""
+        """Return options that lead to this server only, as a program of 1.1.0 has them."""
         return {
             "client": CLIENT,
             "organization_id": ORGANIZATION,

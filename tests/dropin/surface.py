@@ -1,8 +1,4 @@
-"""Public surface of the four official packages as JSON, read from the packages that the interpreter finds.
-
-Run by the interpreter of an environment with target-python-sdk 1.1.0, so it imports nothing of the
-tests and of Targetry. Prints module → name → description; for the fields see `described`.
-"""
+"""Public surface of the official packages as JSON, read from those the interpreter finds."""
 
 from __future__ import annotations
 
@@ -30,7 +26,7 @@ def modules() -> Iterator[str]:
 
 
 def is_own(name: str, value: object) -> bool:
-    """Return whether a name of a module is the official package's, and not merely imported from elsewhere."""
+    """Return whether a name is the module's own, and not merely imported."""
     if name.startswith("_") and name != "__version__":
         return False
     if isinstance(value, ModuleType):
@@ -41,7 +37,7 @@ def is_own(name: str, value: object) -> bool:
 
 
 def parameters(value: Any) -> list[str] | None:
-    """Return the names of a callable's parameters in order, `*` and `**` included; None if they cannot be read."""
+    """Return the names of a callable's parameters in order; None if they cannot be read."""
     try:
         found = inspect.signature(value).parameters.values()
     except (TypeError, ValueError):
@@ -60,7 +56,7 @@ def assigned(kind: type) -> list[str]:
 
 
 def described(value: Any) -> dict[str, Any]:
-    """Return `kind`, and of a function `parameters`, of a class also `members` and `attributes`, of a constant `value`."""
+    """Return `kind`, and `parameters`, `members`, `attributes` or `value` as the kind has them."""
     if isinstance(value, ModuleType):
         return {"kind": "module"}
     if inspect.isclass(value):

@@ -134,7 +134,7 @@ def test_what_is_no_response_is_an_api_exception(given: Any, status: int) -> Non
     assert caught.value.body
 
 
-def test_without_a_host_there_is_nobody_to_ask() -> None:
+def test_missing_host_is_an_error() -> None:
     with pytest.raises(ApiTypeError, match=r"Configuration\.host"):
         DeliveryApi().execute("1@AdobeOrg", "s", REQUEST)
 

@@ -1,7 +1,4 @@
-"""Where Targetry differs from `target-python-sdk` 1.1.0 on purpose: one test for each row of docs/migrating.md that no other has.
-
-All of it is seen through the official import names.
-"""
+"""Differences from `target-python-sdk` 1.1.0: rows of docs/migrating.md without another test."""
 
 from __future__ import annotations
 
@@ -78,7 +75,7 @@ class Device:
         return self.client.get_offers({"request": DeliveryRequest(context=context, **parts)})
 
     def hero(self, visitor: str | None = None, context: Context | None = None, **details: Any) -> Any:
-        """What the mbox `hero` gets."""
+        """Return the content of the mbox `hero`."""
         mbox = MboxRequest(name="hero", index=1, **details)
         who = {} if visitor is None else {"id": VisitorId(tnt_id=visitor)}
         result = self.ask(context=context, execute=ExecuteRequest(mboxes=[mbox]), **who)
@@ -527,7 +524,7 @@ def test_the_referrer_of_an_mbox_is_its_referring_url(device: Callable[..., Devi
     assert contents(made.hero(context=context, address=Address(url="http://a.example/here"))) == ["hello"]
 
 
-def test_places_are_compared_in_upper_case_and_told_as_they_are(device: Callable[..., Device]) -> None:
+def test_places_are_compared_in_upper_case_and_returned_unchanged(device: Callable[..., Device]) -> None:
     condition = {"==": [{"var": "geo.city"}, "SAN FRANCISCO"]}
     payload = mboxes_of(rule(condition=condition), geoTargetingEnabled=True, responseTokens=["geo.city"])
     context = Context(channel="web", geo=Geo(city="San Francisco"))
@@ -555,7 +552,7 @@ def test_a_decision_does_not_look_at_what_the_client_was_given(device: Callable[
     assert contents(made.hero()) == ["hello"]
 
 
-def test_analytics_may_have_keys_that_nobody_knows(device: Callable[..., Device]) -> None:
+def test_unknown_keys_of_analytics_are_accepted(device: Callable[..., Device]) -> None:
     one = rule()
     one["consequence"]["analytics"] = {"payload": {"pe": "tnt", "tnta": "1:0:0", "new": "x"}}
     payload = device(mboxes_of(one)).hero().analytics.payload

@@ -9,7 +9,7 @@ from target_tools.event_provider import EventProvider, target_event
 from target_tools.logger import get_logger
 
 
-def test_subscribers_are_told_the_type_and_the_payload() -> None:
+def test_subscribers_get_the_type_and_the_payload() -> None:
     told: list[Any] = []
     provider = EventProvider({"news": told.append})
     provider.emit("news", {"title": "x"})

@@ -30,7 +30,7 @@ def browser(request: pytest.FixtureRequest, shop: Shop, closing: Closing) -> Any
 
 @pytest.fixture
 def asking(shop: Shop, closing: Closing) -> Any:
-    """A browser of the application that asks the server."""
+    """Return a browser of the application, on the server-side method."""
     app = create_app(shop.options)
     closing(app.extensions["target"])
     return app.test_client()

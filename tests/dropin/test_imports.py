@@ -1,4 +1,4 @@
-"""Every official import path leads to the object of ours, a checker sees what it is, and nothing is done there."""
+"""Official import paths: each leads to an object of Targetry that checkers know."""
 
 from __future__ import annotations
 
@@ -417,7 +417,7 @@ def test_there_is_no_logic_under_an_official_name(module: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_tells_checkers_that_it_is_typed(package: str) -> None:
+def test_package_is_marked_as_typed(package: str) -> None:
     assert (SRC / package / "py.typed").is_file()
 
 

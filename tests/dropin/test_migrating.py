@@ -1,4 +1,4 @@
-"""docs/migrating.md is a ledger: what it says of tests, ids, options and names is so, and its snippets run."""
+"""docs/migrating.md: its tests, ids, options and names exist, and its snippets run."""
 
 from __future__ import annotations
 

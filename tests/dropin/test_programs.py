@@ -1,8 +1,4 @@
-"""Programs as they are written for `target-python-sdk` 1.1.0, by its documentation: they run unchanged.
-
-Only official import names, option dicts and result keys are used. Nothing is closed by the
-programs, since 1.1.0 cannot be closed.
-"""
+"""Programs as the documentation of `target-python-sdk` 1.1.0 writes them run unchanged."""
 
 from __future__ import annotations
 
@@ -189,7 +185,7 @@ class EcidVisitor:
         return self.sdid
 
 
-def test_a_visitor_of_ones_own_is_asked(shop: Shop, closing: Closing) -> None:
+def test_visitor_object_of_the_caller_is_used(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
     visitor = EcidVisitor()
     result = target_client.get_offers(
@@ -330,7 +326,7 @@ def test_a_call_is_awaited_in_a_thread(shop: Shop, closing: Closing) -> None:
 # events, logging and errors
 
 
-def test_events_are_told_to_handlers_of_either_form(shop: Shop, closing: Closing) -> None:
+def test_events_reach_handlers_with_and_without_a_parameter(shop: Shop, closing: Closing) -> None:
     told: list[str] = []
     ready = threading.Event()
 
@@ -367,7 +363,7 @@ def test_creating_a_client_asks_for_the_artifact_and_nothing_else(shop: Shop, cl
     assert [received.path for received in shop.requests] == [ARTIFACT_PATH]
 
 
-def test_a_failed_download_is_told_and_the_client_is_there(shop: Shop, closing: Closing) -> None:
+def test_failed_download_emits_an_event_and_returns_the_client(shop: Shop, closing: Closing) -> None:
     shop.on(ARTIFACT_PATH, html_answer(403))
     failures: list[Any] = []
     options = {**shop.on_device, "events": {"artifact_download_failed": failures.append}}
@@ -378,7 +374,7 @@ def test_a_failed_download_is_told_and_the_client_is_there(shop: Shop, closing: 
         target_client.get_offers({"request": hero_request()})
 
 
-def test_a_logger_of_ones_own_is_spoken_to(shop: Shop, closing: Closing) -> None:
+def test_logger_option_gets_the_messages(shop: Shop, closing: Closing) -> None:
     class OwnLogger:
         def __init__(self) -> None:
             self.lines: list[str] = []
@@ -474,7 +470,7 @@ def test_enum_members_are_strings() -> None:
 # what 1.1.0 takes without a word
 
 
-def test_options_that_nobody_knows_are_no_error(shop: Shop, closing: Closing) -> None:
+def test_unknown_options_are_accepted(shop: Shop, closing: Closing) -> None:
     with pytest.warns(TargetryWarning, match="unknown option 'log_level'"):
         target_client = closing(TargetClient.create({**shop.options, "log_level": "debug"}))
     assert target_client.get_offers({"request": hero_request()})["response"].status == 200

@@ -1,4 +1,4 @@
-"""`target_decisioning_engine`: decisions on device without a client (spec/decisioning.md §12)."""
+"""`target_decisioning_engine`: decisions on device without a client."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_callers_request_is_untouched(closing: Closing) -> None:
     assert request == before
 
 
-def test_what_belongs_to_the_visitor_is_heeded(closing: Closing) -> None:
+def test_options_of_the_visitor_are_used(closing: Closing) -> None:
     cookie = "PC#cookie-visitor.35_0#4102444800"
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
     decided = closing(engine()).get_offers(TargetDeliveryRequest(request, target_cookie=cookie))
@@ -167,7 +167,7 @@ def test_an_artifact_that_cannot_be_used_raises() -> None:
         engine(artifact_payload={"version": "9.0"})
 
 
-def test_the_emitter_is_told_names_and_payloads(shop: Shop, closing: Closing) -> None:
+def test_event_emitter_gets_names_and_payloads(shop: Shop, closing: Closing) -> None:
     told: list[tuple[str, dict[str, Any]]] = []
     closing(
         engine(
@@ -209,7 +209,7 @@ def test_impressions_are_handed_to_the_function_in_another_thread(closing: Closi
     assert thread != threading.current_thread().name
 
 
-def test_a_function_that_waits_holds_up_no_decision_and_one_that_raises_loses_only_its_own(
+def test_slow_or_failing_impression_function_delays_no_decision(
     closing: Closing,
 ) -> None:
     go_on, told = threading.Event(), []
@@ -239,7 +239,7 @@ def test_close_does_not_wait_for_a_function_without_end(closing: Closing) -> Non
     go_on.set()
 
 
-def test_without_a_function_nobody_is_told_of_impressions(shop: Shop, closing: Closing) -> None:
+def test_engine_without_a_function_drops_impressions(shop: Shop, closing: Closing) -> None:
     ready = closing(engine(artifact_payload=None, artifact_location=shop.artifact_url))
     ready.get_offers(TargetDeliveryRequest(hero()))
     ready.close()
@@ -299,7 +299,7 @@ engine.initialize()
 
 
 def run(*lines: str) -> list[str]:
-    """What `PROGRAM` prints, going on with these lines."""
+    """Return the output of `PROGRAM` with more lines."""
     code = "\n".join((PROGRAM, *lines))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stderr, done.returncode) == ("", 0)
@@ -327,7 +327,7 @@ def test_a_forked_child_hands_over_only_its_own() -> None:
 
 
 class AnEcidVisitor:
-    """What 1.1.0 asks of a visitor."""
+    """Visitor with the methods that 1.1.0 calls."""
 
     def get_visitor_values(self) -> dict[str, str]:
         return {"MCMID": "12345678901234567890123456789012345678"}
@@ -377,7 +377,7 @@ def test_the_texts_of_an_engine_are_found_by_key() -> None:
     )
 
 
-def test_configs_and_questions_are_told_apart_by_identity() -> None:
+def test_configs_and_requests_compare_by_identity() -> None:
     pairs = [(config(), config()), (TargetDeliveryRequest(hero()), TargetDeliveryRequest(hero()))]
     for one, other in pairs:
         assert one == one

@@ -52,7 +52,7 @@ def differences(official: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def different(path: str, ours: Any, expected: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of an official object's parts that `ours` does not have; `path` itself for another value."""
+    """Yield the official names that `ours` lacks; `path` itself for another value."""
     named = [name for name in expected.get("parameters") or () if not name.startswith("*")]
     starred = len(named) < len(expected.get("parameters") or ())
     found = surface.parameters(ours) or []

@@ -126,7 +126,7 @@ def test_to_dict_finds_models_in_lists_and_dicts_and_leaves_the_rest() -> None:
     assert to_dict(None) is None
 
 
-def test_now_is_told_in_seconds_and_milliseconds() -> None:
+def test_current_time_is_in_seconds_and_milliseconds() -> None:
     before = time.time()
     seconds, milliseconds = get_epoch_time(), get_epoch_time_milliseconds()
     after = time.time()
@@ -144,7 +144,7 @@ def test_now_is_told_in_seconds_and_milliseconds() -> None:
     ],
     ids=["without zone", "UTC", "another zone"],
 )
-def test_a_time_is_told_since_1970(moment: datetime) -> None:
+def test_time_is_converted_to_epoch_values(moment: datetime) -> None:
     assert get_epoch_time(moment) == 1_000_000_000
     assert get_epoch_time_milliseconds(moment) == 1_000_000_000_123
 

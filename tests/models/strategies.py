@@ -41,7 +41,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 
-# What annotations do not say and a request must hold: fields that are required, and texts of a
+# Rules of a request beyond annotations: fields that are required, and texts of a
 # certain form.
 REQUIRED = {
     "Context": {"channel"},
@@ -79,7 +79,7 @@ def _struct(kind: Any) -> st.SearchStrategy[Any]:
 
 
 def _value(kind: Any) -> st.SearchStrategy[Any]:
-    """A value of `kind` that is not None, but for the values of a mapping."""
+    """Return values of `kind`, without None except in mappings."""
     match kind:
         case kinds.Metadata():
             return _value(kind.type)

@@ -1,4 +1,4 @@
-"""Mappings and sequences of other classes than dict and list are read the way they present themselves."""
+"""Mappings and sequences of other classes than dict and list are read by their methods."""
 
 import itertools
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque

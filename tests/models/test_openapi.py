@@ -1,6 +1,6 @@
 """Every model, field, word and limit of the Delivery API's OpenAPI document is ours too.
 
-The document is read from `openapi/` in the folder `shared` beside the checkout; without it these
+The document is read from `openapi/` in the folder `shared` next to the checkout; without it these
 tests skip.
 """
 
@@ -19,7 +19,7 @@ from targetry.models.snapshot import LEFT_TO_PREPARE, WIRE_ONLY
 yaml = pytest.importorskip("yaml")
 FOLDER = Path(__file__).parents[2].parent / "shared" / "openapi"
 if not FOLDER.is_dir():
-    pytest.skip("the OpenAPI document is not beside the checkout", allow_module_level=True)
+    pytest.skip("the OpenAPI document is not next to the checkout", allow_module_level=True)
 
 OTHER_NAMES = {"Property": "ModelProperty"}
 MAPPINGS = {"Parameters", "ResponseTokens", "TraceResponse"}  # objects without fields of their own
@@ -60,7 +60,7 @@ DOCUMENTS = _documents()
 
 
 class Schema(NamedTuple):
-    """A schema with references and `allOf` resolved; `name` is that of its component, if it is one."""
+    """Return a schema with references and `allOf` resolved; `name` is its component, if any."""
 
     name: str | None
     body: dict[str, Any]
@@ -159,7 +159,7 @@ TYPE_NAMES = {"string": "str", "integer": "int", "number": "float", "boolean": "
 
 
 def type_text(schema: Schema) -> str:
-    """What the official generator calls the type."""
+    """Return the type text of the official generator."""
     body = schema.body
     if schema.name in MAPPINGS or "additionalProperties" in body:
         return f"dict(str, {type_text(resolve(body['additionalProperties'], schema.file))})"
@@ -185,7 +185,7 @@ def test_every_field_has_the_type_of_the_document(name):
 
 
 class Case(NamedTuple):
-    """A value at a place: `keys` by wire names, `path` by attribute names, `field` is `Component.key`."""
+    """Value at a place: `keys` by wire names, `path` by attributes, `field` is `Component.key`."""
 
     keys: tuple[str | int, ...]
     path: str
@@ -199,7 +199,7 @@ MISSING = object()
 
 
 def example(schema: Schema) -> Any:
-    """The smallest value that keeps every limit."""
+    """Return the smallest value within all limits."""
     body = schema.body
     if "enum" in body:
         return body["enum"][0]
@@ -315,7 +315,7 @@ def mapping_cases(schema: Schema, keys: tuple[str | int, ...], path: str, field:
 
 
 def request_with(case: Case) -> dict[str, Any]:
-    """A request with the value at its place, and around it what is required there."""
+    """Return a request with the value at its place, and with the fields required there."""
     if not case.keys:
         return case.value
     schema = COMPONENTS["DeliveryRequest"]

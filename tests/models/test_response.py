@@ -1,4 +1,4 @@
-"""What a server sends is accepted as far as it can be understood (spec/models.md §1 "parsing", B-42, B-43)."""
+"""Responses are accepted as far as they can be understood."""
 
 import json
 

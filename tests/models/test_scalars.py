@@ -1,4 +1,4 @@
-"""Numbers, ids, booleans and times of other classes than Python's own are taken as what they mean."""
+"""Numbers, ids, booleans and times of other libraries' classes are read by their value."""
 
 import datetime
 import decimal

@@ -1,4 +1,4 @@
-"""Drop-in use: classes, positional order, JSON keys and type names of the official package (spec/models.md §3, §6)."""
+"""Classes, positional order, JSON keys and type names of the official package."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a snapshot refuses, with which path and words, and what it leaves to others."""
+"""Rejections of snapshots: paths and reasons."""
 
 import datetime
 import enum
@@ -392,7 +392,7 @@ def test_what_is_repaired_when_the_request_is_prepared_passes(request_, wire):
     assert snapshot(request_, wire=wire) == request_
 
 
-def test_a_zone_that_raises_is_told():
+def test_zone_that_raises_is_an_error():
     class Zone(datetime.tzinfo):
         def utcoffset(self, when):
             raise RuntimeError("no")

@@ -1,4 +1,4 @@
-"""What a snapshot accepts, and that it is a copy."""
+"""Accepted requests and the independence of their copies."""
 
 import collections
 import datetime

@@ -1,4 +1,4 @@
-"""Read by mypy and pyright only: calls of the clients that must pass, and, where an ignore stands, that must fail."""
+"""Calls of the clients, read by mypy and pyright only: an ignore marks what must fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read by mypy only: what must pass, and, where an ignore stands, what must fail (an unused ignore is an error)."""
+"""Uses of the models, read by mypy and pyright only: an ignore marks what must fail."""
 
 from __future__ import annotations
 
