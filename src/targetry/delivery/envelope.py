@@ -71,7 +71,7 @@ class ResponseMeta(TypedDict):
     """`meta` of a result.
 
     Attributes:
-        decisioning_method: Who decided: `server-side` or `on-device`.
+        decisioning_method: Method that decided: `server-side` or `on-device`.
         remote_mboxes: Names of mboxes that need the server.
         remote_views: Names of views that need the server.
         stale: True if the rules that decided may no longer be the latest; absent otherwise.

@@ -28,8 +28,8 @@ class Measurement(msgspec.Struct, frozen=True, gc=False):
     """Measurement of one call; it becomes an entry when a request sends it.
 
     It holds counts instead of requests and responses, which can be large. A thousand can wait.
-    `execute` is whether a page load was requested, and the number of mboxes; `prefetch` also has the
-    number of views.
+    `execute` says whether a page load was requested, and has the number of mboxes; `prefetch` also
+    has the number of views.
     """
 
     request_id: str | None
