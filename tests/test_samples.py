@@ -40,7 +40,7 @@ def offers(
     return contents(decided(shop, DeliveryRequest.from_dict(wire), now_ms=now_ms))
 
 
-def test_the_file_and_the_document_are_the_same() -> None:
+def test_file_and_the_document_are_the_same() -> None:
     assert json.loads(samples.shop_path().read_text("utf-8")) == samples.shop()
 
 
@@ -54,7 +54,7 @@ def test_every_rule_can_be_used(shop: RuleSet) -> None:
     assert shop.unusable == ()
 
 
-def test_only_what_has_no_rules_is_remote(shop: RuleSet) -> None:
+def test_only_locations_without_rules_are_remote(shop: RuleSet) -> None:
     assert list(shop.remote_mboxes) == ["recommendations"]
     assert set(shop.local_mboxes) == set(shop.mboxes)
     assert set(shop.local_views) == set(shop.views)
@@ -68,7 +68,7 @@ def test_tokens_have_the_form_of_real_ones() -> None:
     assert {len(base64.b64decode(token, validate=True)) for token in metrics} == {16}
 
 
-def test_each_experience_has_an_event_token_of_its_own() -> None:
+def test_each_experience_has_its_own_event_token() -> None:
     by_token: dict[str, set[Any]] = {}
     for rule in rules():
         meta = rule["meta"]
@@ -91,7 +91,7 @@ def test_split_gives_each_visitor_one_experience(shop: RuleSet) -> None:
             assert sum(rule.low <= bucket / 100 <= rule.high for rule in split) == 1
 
 
-def test_the_hero_is_split_as_it_is_asked(shop: RuleSet) -> None:
+def test_hero_is_split_as_configured(shop: RuleSet) -> None:
     counts: Counter[str] = Counter()
     activity = shop.mbox("hero").rules[0].activity_id
     for number in range(VISITORS):
@@ -125,7 +125,7 @@ def test_the_hero_is_split_as_it_is_asked(shop: RuleSet) -> None:
         "nothing known",
     ],
 )
-def test_the_delivery_note_goes_by_country_and_browser(shop: RuleSet, context: Any, beginning: str) -> None:
+def test_delivery_note_goes_by_country_and_browser(shop: RuleSet, context: Any, beginning: str) -> None:
     (content,) = offers(shop, "delivery-note", context=context)
 
     assert content.startswith(beginning)
@@ -140,11 +140,11 @@ def test_the_delivery_note_goes_by_country_and_browser(shop: RuleSet, context: A
     ],
     ids=["in the week", "on a Friday evening", "at noon"],
 )
-def test_the_promotion_goes_by_the_clock(shop: RuleSet, now_ms: int, content: str) -> None:
+def test_promotion_goes_by_the_clock(shop: RuleSet, now_ms: int, content: str) -> None:
     assert offers(shop, "promo", now_ms=now_ms) == [f"<aside>{content}</aside>"]
 
 
-def test_the_greeting_fills_in_its_macros(shop: RuleSet) -> None:
+def test_greeting_fills_in_its_macros(shop: RuleSet) -> None:
     parameters = {"member.tier": "Silver", "user": "Ada", "points": 120}
 
     assert offers(shop, "greeting", parameters=parameters) == [
@@ -152,13 +152,13 @@ def test_the_greeting_fills_in_its_macros(shop: RuleSet) -> None:
     ]
 
 
-def test_the_hero_names_its_activity_and_experience(shop: RuleSet) -> None:
+def test_hero_names_its_activity_and_experience(shop: RuleSet) -> None:
     (content,) = offers(shop, "hero")
 
     assert 'data-activity="Hero: autumn sale" data-experience="Free delivery"' in content
 
 
-def test_the_app_banner_is_for_one_property(shop: RuleSet) -> None:
+def test_app_banner_is_for_one_property(shop: RuleSet) -> None:
     context = {"userAgent": IPHONE}
 
     assert offers(shop, "app-banner", context=context) == []
@@ -167,7 +167,7 @@ def test_the_app_banner_is_for_one_property(shop: RuleSet) -> None:
     ]
 
 
-def test_the_page_load_changes_the_page_of_half_of_the_visitors(shop: RuleSet) -> None:
+def test_page_load_changes_the_page_of_half_of_the_visitors(shop: RuleSet) -> None:
     kinds = Counter()
     for number in range(200):
         wire = {

@@ -37,21 +37,21 @@ def cache(tmp_path: Path, warnings: Warnings) -> DiskCache:
 
 @given(st.binary(max_size=300), st.none() | st.text(max_size=20), st.floats(0, 4e9))
 @settings(max_examples=30, deadline=None)
-def test_what_was_saved_is_loaded(body: bytes, etag: str | None, saved_at: float) -> None:
+def test_saved_copy_is_loaded(body: bytes, etag: str | None, saved_at: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = DiskCache(folder, URL, max_bytes=1000, warn=Warnings())
         assert cache.save(body, etag, saved_at)
         assert cache.load() == SavedArtifact(body, etag, saved_at)
 
 
-def test_a_later_copy_replaces_the_earlier_and_leaves_nothing_else(cache: DiskCache) -> None:
+def test_new_copy_replaces_the_old_one_and_leaves_no_other_file(cache: DiskCache) -> None:
     cache.save(b"first", None, 1)
     cache.save(b"second", None, 2)
     assert cache.load() == SavedArtifact(b"second", None, 2)
     assert list(cache.path.parent.iterdir()) == [cache.path]
 
 
-def test_a_missing_copy_is_nothing_to_warn_about(cache: DiskCache, warnings: Warnings) -> None:
+def test_missing_copy_is_not_logged(cache: DiskCache, warnings: Warnings) -> None:
     assert cache.load() is None
     assert warnings == []
 
@@ -81,7 +81,7 @@ def test_a_missing_copy_is_nothing_to_warn_about(cache: DiskCache, warnings: War
         "other URL",
     ],
 )
-def test_a_copy_that_is_not_what_it_says_is_ignored(
+def test_copy_that_does_not_match_its_header_is_ignored(
     damage: object, why: str, cache: DiskCache, warnings: Warnings
 ) -> None:
     cache.save(b"the body", "e", 1)
@@ -91,13 +91,13 @@ def test_a_copy_that_is_not_what_it_says_is_ignored(
     assert why in warnings[0]
 
 
-def test_a_copy_beyond_the_size_limit_is_ignored(tmp_path: Path, warnings: Warnings) -> None:
+def test_copy_beyond_the_size_limit_is_ignored(tmp_path: Path, warnings: Warnings) -> None:
     DiskCache(tmp_path, URL, max_bytes=1000, warn=warnings).save(b"x" * 1000, None, 1)
     assert DiskCache(tmp_path, URL, max_bytes=999, warn=warnings).load() is None
     assert "larger than 999 bytes" in warnings[0]
 
 
-def test_urls_have_copies_of_their_own(tmp_path: Path, warnings: Warnings) -> None:
+def test_each_url_has_its_own_copy(tmp_path: Path, warnings: Warnings) -> None:
     ours = DiskCache(tmp_path, URL, max_bytes=1000, warn=warnings)
     theirs = DiskCache(tmp_path, URL + "?v=2", max_bytes=1000, warn=warnings)
     ours.save(b"ours", None, 1)
@@ -125,16 +125,14 @@ def test_only_the_user_may_read_the_copy(cache: DiskCache) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
-def test_a_copy_of_another_user_is_ignored(cache: DiskCache, warnings: Warnings) -> None:
+def test_copy_of_another_user_is_ignored(cache: DiskCache, warnings: Warnings) -> None:
     cache.save(b"body", None, 1)
     os.chown(cache.path, 12345, -1)
     assert cache.load() is None
     assert "another user" in warnings[0]
 
 
-def test_a_folder_that_cannot_be_written_is_told_once_until_it_can(
-    tmp_path: Path, warnings: Warnings
-) -> None:
+def test_unwritable_folder_is_logged_once_until_it_is_writable(tmp_path: Path, warnings: Warnings) -> None:
     in_the_way = tmp_path / "folder"
     in_the_way.write_text("a file")
     cache = DiskCache(in_the_way, URL, max_bytes=1000, warn=warnings)
@@ -146,35 +144,35 @@ def test_a_folder_that_cannot_be_written_is_told_once_until_it_can(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
-def test_a_full_disk_leaves_the_old_copy_and_no_litter(cache: DiskCache, warnings: Warnings) -> None:
+def test_full_disk_leaves_the_old_copy_and_no_temporary_file(cache: DiskCache, warnings: Warnings) -> None:
     cache.save(b"old", None, 1)
     script = (
         "import resource, signal, sys; from targetry.artifacts.disk_cache import DiskCache\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
-        "told = []\n"
-        "cache = DiskCache(sys.argv[1], sys.argv[2], max_bytes=10**6, warn=lambda *text: told.append(text))\n"
-        "assert not cache.save(b'x' * 100_000, None, 2) and len(told) == 1, told"
+        "listener = []\n"
+        "cache = DiskCache(sys.argv[1], sys.argv[2], max_bytes=10**6, warn=lambda *text: listener.append(text))\n"
+        "assert not cache.save(b'x' * 100_000, None, 2) and len(listener) == 1, listener"
     )
     subprocess.run([sys.executable, "-c", script, cache.path.parent, URL], check=True, env=environment())
     assert cache.load() == SavedArtifact(b"old", None, 1)
     assert list(cache.path.parent.iterdir()) == [cache.path]
 
 
-def test_a_copy_that_cannot_be_read_is_told(cache: DiskCache, warnings: Warnings) -> None:
+def test_unreadable_copy_is_logged(cache: DiskCache, warnings: Warnings) -> None:
     cache.path.mkdir(parents=True)
     assert cache.load() is None
     assert "not a regular file" in warnings[0]
 
 
-def test_a_folder_with_an_impossible_name_is_told(warnings: Warnings) -> None:
+def test_folder_with_an_invalid_name_is_logged(warnings: Warnings) -> None:
     cache = DiskCache("a\0b", URL, max_bytes=1000, warn=warnings)
     assert cache.load() is None
     assert not cache.save(b"body", None, 1)
     assert len(warnings) == 2
 
 
-def test_what_killed_writers_left_is_swept_up(cache: DiskCache) -> None:
+def test_temporary_files_of_killed_writers_are_removed(cache: DiskCache) -> None:
     cache.save(b"body", None, 1)
     old, young = (cache.path.with_name(f".{cache.path.name}-{name}") for name in ("old", "young"))
     for left in (old, young):
@@ -184,15 +182,15 @@ def test_what_killed_writers_left_is_swept_up(cache: DiskCache) -> None:
     assert [old.exists(), young.exists()] == [False, True]
 
 
-def test_a_refused_artifact_is_kept_beside_the_good_one(cache: DiskCache) -> None:
+def test_refused_artifact_is_saved_next_to_the_usable_copy(cache: DiskCache) -> None:
     cache.save(b"good", None, 1)
     assert cache.save_refused(b"bad")
     assert cache.refused_path.read_bytes() == b"bad"
     assert cache.load() == SavedArtifact(b"good", None, 1)
 
 
-def test_two_processes_on_one_folder_never_see_half_a_copy(cache: DiskCache, warnings: Warnings) -> None:
-    """RELIABILITY F12; as often as it says: `soak/test_soak.py`."""
+def test_two_processes_never_read_a_partial_copy(cache: DiskCache, warnings: Warnings) -> None:
+    """Read while two processes write; `soak/test_soak.py` does so more often."""
     cache = DiskCache(cache.path.parent, URL, max_bytes=LARGEST, warn=warnings)
     assert read_while_another_writes(cache, URL, reads=50, copies=50, within_s=20) >= 50
     assert warnings == []
@@ -234,7 +232,7 @@ def _pipe(path: Path) -> None:
     ],
     ids=["group", "others", "link", "pipe"],
 )
-def test_copy_that_others_may_have_written_is_ignored(
+def test_copy_of_another_owner_or_mode_is_ignored(
     change: Callable[[Path], None], why: str, cache: DiskCache, warnings: Warnings
 ) -> None:
     cache.save(b"body", None, 1)

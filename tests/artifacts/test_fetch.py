@@ -19,31 +19,31 @@ def ask(network: Network, etag: str | None = None) -> Outcome:
     return fetch(network, URL, etag=etag, timeout_s=3, max_bytes=10, now=0, timer=timer)
 
 
-def test_a_200_brings_bytes_etag_and_headers() -> None:
+def test_200_brings_bytes_etag_and_headers() -> None:
     network = Network(answer(200, b"{}", etag='"1"', x_geo_city="Rome"))
     assert ask(network) == Downloaded(b"{}", '"1"', {"etag": '"1"', "x-geo-city": "Rome"}, 1000.0)
     assert network.limits == [(3, 10)]
 
 
-def test_the_first_request_has_no_condition() -> None:
+def test_first_request_has_no_condition() -> None:
     network = Network(answer(200))
     ask(network)
     assert [(r.method, r.url, r.headers) for r in network.requests] == [("GET", URL, {})]
 
 
-def test_a_known_etag_makes_the_request_conditional() -> None:
+def test_known_etag_makes_the_request_conditional() -> None:
     network = Network(answer(304))
     assert ask(network, '"1"') == NotModified()
     assert network.requests[0].headers == {"if-none-match": '"1"'}
 
 
-def test_a_304_that_nobody_asked_for_is_asked_about_once_more_past_the_cache() -> None:
+def test_unconditional_304_is_requested_once_more_past_caches() -> None:
     network = Network(answer(304), answer(200, b"{}"))
     assert isinstance(ask(network), Downloaded)
     assert [r.headers for r in network.requests] == [{}, {"cache-control": "no-cache"}]
 
 
-def test_a_304_that_nobody_asked_for_twice_is_a_failure() -> None:
+def test_second_unconditional_304_is_a_failure() -> None:
     network = Network(answer(304))
     outcome = ask(network)
     assert isinstance(outcome, Failed)
@@ -68,7 +68,7 @@ def test_a_304_that_nobody_asked_for_twice_is_a_failure() -> None:
     ],
     ids=["403", "404", "503", "204", "too large"],
 )
-def test_another_answer_is_a_failure_with_the_official_text(
+def test_other_status_is_a_failure_with_the_official_text(
     response: HttpResponse, text: str, reason: str, pace: Pace
 ) -> None:
     outcome = read(response, 0, conditional=True, max_bytes=10, now=0)
@@ -76,7 +76,7 @@ def test_another_answer_is_a_failure_with_the_official_text(
     assert (str(outcome.error), outcome.reason, outcome.pace) == (text, reason, pace)
 
 
-def test_a_failure_says_when_the_server_wants_to_be_asked_again() -> None:
+def test_failure_has_the_retry_after_of_the_response() -> None:
     outcome = ask(Network(answer(429, retry_after="17")))
     assert isinstance(outcome, Failed)
     assert outcome.retry_after_s == 17
@@ -98,7 +98,9 @@ def test_a_failure_says_when_the_server_wants_to_be_asked_again() -> None:
     ],
     ids=["no connection", "deadline", "too large", "foreign", "foreign without text"],
 )
-def test_no_answer_is_a_failure_with_its_cause(error: Exception, text: str, reason: str, pace: Pace) -> None:
+def test_transport_error_is_a_failure_with_its_cause(
+    error: Exception, text: str, reason: str, pace: Pace
+) -> None:
     outcome = ask(Network(error))
     assert isinstance(outcome, Failed)
     assert (str(outcome.error), outcome.reason, outcome.pace) == (text, reason, pace)

@@ -26,12 +26,12 @@ def ask(path: Path, max_bytes: int | None = None, **headers: str) -> HttpRespons
     return FileTransport(path).send(request, timeout=1, max_bytes=max_bytes)
 
 
-def test_the_answer_is_the_file() -> None:
+def test_response_is_the_file() -> None:
     response = ask(Path(__file__))
     assert (response.status, response.body) == (200, Path(__file__).read_bytes())
 
 
-def test_an_unchanged_file_is_not_read_again(path: Path) -> None:
+def test_unchanged_file_is_not_read_again(path: Path) -> None:
     etag = ask(path).headers["etag"]
     assert ask(path, if_none_match=etag).status == 304
 
@@ -50,41 +50,41 @@ def test_changed_file_is_loaded_again(change: str, path: Path) -> None:
     assert ask(path, if_none_match=etag).status == 200
 
 
-def test_a_file_beyond_the_limit_is_read_no_further_than_shows_it(path: Path) -> None:
+def test_file_beyond_the_limit_is_not_read_to_its_end(path: Path) -> None:
     path.write_bytes(b"x" * 1000)
     assert len(ask(path, max_bytes=10).body) == 11
 
 
-def test_a_missing_file_is_no_answer(tmp_path: Path) -> None:
+def test_missing_file_is_a_transport_error(tmp_path: Path) -> None:
     with pytest.raises(TransportError) as caught:
         ask(tmp_path / "nowhere.json")
     assert "nowhere.json cannot be read" in str(caught.value.reason)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_or_folder_is_no_answer(tmp_path: Path) -> None:
+def test_pipe_or_folder_is_a_transport_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(TransportError, match="is not a file"):
             ask(path)
 
 
-def test_a_source_follows_a_file_and_survives_its_absence(path: Path) -> None:
-    told = Listener()
+def test_source_follows_a_file_through_its_absence(path: Path) -> None:
+    listener = Listener()
     source = ArtifactSource[Rules](
         transport=FileTransport(path),
         url=path.as_uri(),
         compile=compile_rules,
-        emit=told,
+        emit=listener,
         log=Lines(),
         interval_s=0.002,
     )
     source.start()
     assert source.wait_ready(10)
     path.unlink()
-    told.wait_for("artifact_download_failed")
+    listener.wait_for("artifact_download_failed")
     path.write_bytes(b"v2")
-    told.wait_for("artifact_download_succeeded", 2)
+    listener.wait_for("artifact_download_succeeded", 2)
     assert source.close(10)
     assert source.current is not None
     assert source.current.name == "v2"

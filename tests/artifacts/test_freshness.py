@@ -32,7 +32,7 @@ def test_without_interval_confirmed_rules_never_are_stale() -> None:
 
 
 @pytest.mark.parametrize("interval", [0, 300])
-def test_rules_from_disk_are_stale_however_young(interval: float) -> None:
+def test_rules_from_disk_are_stale_at_any_age(interval: float) -> None:
     freshness = Freshness(interval, Clock())
     freshness.read_from_disk(0.0)
     assert (freshness.overdue, freshness.stale) == (True, True)

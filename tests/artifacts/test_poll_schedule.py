@@ -23,7 +23,7 @@ randoms = st.floats(0, 1, exclude_max=True)
     ],
     ids=["passing", "refusals"],
 )
-def test_a_status_sets_the_pace(pace: Pace, statuses: list[int]) -> None:
+def test_status_determines_the_pace(pace: Pace, statuses: list[int]) -> None:
     assert {status: pace_of_status(status) for status in statuses} == dict.fromkeys(statuses, pace)
 
 
@@ -49,24 +49,24 @@ def test_retry_after_is_a_number_of_seconds_or_a_date(value: str | None, seconds
 
 
 @given(st.text(max_size=60))
-def test_no_retry_after_header_raises(value: str) -> None:
+def test_any_retry_after_header_gives_a_failure(value: str) -> None:
     seconds = retry_after_s(value, NOW)
     assert seconds is None or seconds >= 0
 
 
 @given(randoms)
-def test_a_poll_comes_up_to_a_tenth_of_the_interval_early(random: float) -> None:
+def test_poll_is_up_to_a_tenth_of_the_interval_early(random: float) -> None:
     delay = PollSchedule(300, lambda: random).after_success()
     assert delay is not None
     assert 270 <= delay <= 300
 
 
 @given(randoms)
-def test_the_first_poll_comes_anywhere_in_the_interval(random: float) -> None:
+def test_first_poll_comes_anywhere_in_the_interval(random: float) -> None:
     assert PollSchedule(300, lambda: random).after_success(first=True) == 300 * random
 
 
-def test_without_interval_a_success_ends_it() -> None:
+def test_success_without_interval_ends_polling() -> None:
     schedule = PollSchedule(0, lambda: 0.5)
     assert schedule.after_success(first=True) is None
     assert schedule.after_success() is None
@@ -78,7 +78,7 @@ def test_retries_double_with_full_jitter_until_the_interval_is_reached() -> None
     assert delays == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 285, 285]
 
 
-def test_an_outage_costs_ten_retries_beyond_the_polls() -> None:
+def test_outage_costs_ten_retries_in_addition_to_polls() -> None:
     schedule = PollSchedule(300, lambda: 0.999)
     moments = accumulate(schedule.after_failure(Pace.RETRY, has_rules=True) for _ in range(1000))
     in_a_day = sum(moment < 86_400 for moment in moments)
@@ -86,44 +86,42 @@ def test_an_outage_costs_ten_retries_beyond_the_polls() -> None:
 
 
 @given(randoms, st.integers(1, 40))
-def test_with_nothing_to_decide_by_no_wait_is_longer_than_a_minute(random: float, failures: int) -> None:
+def test_delay_without_rules_is_at_most_a_minute(random: float, failures: int) -> None:
     schedule = PollSchedule(300, lambda: random)
     assert all(schedule.after_failure(Pace.RETRY, has_rules=False) <= 60 for _ in range(failures))
 
 
 @given(randoms, st.sampled_from([1.0, 5.0, 300.0]), st.integers(1, 30))
-def test_a_source_that_is_back_is_found_within_one_interval(
-    random: float, interval: float, failures: int
-) -> None:
+def test_recovered_source_is_used_within_one_interval(random: float, interval: float, failures: int) -> None:
     schedule = PollSchedule(interval, lambda: random)
     assert all(schedule.after_failure(Pace.RETRY, has_rules=True) <= interval for _ in range(failures))
 
 
-def test_a_source_polled_every_second_is_not_asked_more_often_when_it_fails() -> None:
+def test_short_interval_is_kept_when_requests_fail() -> None:
     schedule = PollSchedule(1, lambda: 0.0)
     assert [schedule.after_failure(Pace.RETRY, has_rules=True) for _ in range(3)] == [0, 1, 1]
 
 
-def test_a_refusal_slows_down_to_an_hour_and_no_further() -> None:
+def test_refusals_slow_requests_down_to_one_per_hour() -> None:
     schedule = PollSchedule(300, lambda: 0.0)
     delays = [schedule.after_failure(Pace.SLOW, has_rules=True) for _ in range(6)]
     assert delays == [300, 600, 1200, 2400, 3600, 3600]
 
 
-def test_a_refusal_at_the_start_is_asked_about_again_after_a_minute() -> None:
+def test_refused_first_request_is_repeated_after_a_minute() -> None:
     assert PollSchedule(300, lambda: 0.0).after_failure(Pace.SLOW, has_rules=False) == 60
 
 
-def test_an_interval_longer_than_an_hour_is_kept_when_refused() -> None:
+def test_interval_longer_than_an_hour_is_kept_when_refused() -> None:
     assert PollSchedule(7200, lambda: 0.0).after_failure(Pace.SLOW, has_rules=True) == 7200
 
 
-def test_what_cannot_be_used_is_fetched_again_at_the_next_poll() -> None:
+def test_unusable_artifact_is_requested_again_at_the_next_poll() -> None:
     schedule = PollSchedule(300, lambda: 0.5)
     assert [schedule.after_failure(Pace.POLL, has_rules=True) for _ in range(3)] == [285, 285, 285]
 
 
-def test_a_success_begins_the_backoff_anew() -> None:
+def test_success_resets_the_backoff() -> None:
     schedule = PollSchedule(300, lambda: 0.5)
     for pace in (Pace.RETRY, Pace.RETRY, Pace.SLOW):
         schedule.after_failure(pace, has_rules=True)
@@ -147,8 +145,8 @@ def test_thousands_of_failures_do_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("fleet", [500])
-def test_a_fleet_started_together_polls_spread_out(fleet: int) -> None:
-    """RELIABILITY F6: at most twice the mean in any twentieth of the interval."""
+def test_first_polls_of_many_processes_are_spread(fleet: int) -> None:
+    """Count polls: at most twice the mean in any twentieth of the interval."""
     import random
 
     draw = random.Random(6).random

@@ -25,13 +25,13 @@ V1, V2 = b"v1 2020-01-01T00:00:00Z", b"v2 2020-02-01T00:00:00Z"
 
 @contextmanager
 def source_of(
-    network: Network, told: Listener | None = None, **settings: Any
+    network: Network, listener: Listener | None = None, **settings: Any
 ) -> Iterator[ArtifactSource[Rules]]:
     source = ArtifactSource[Rules](
         transport=network,
         url=URL,
         compile=compile_rules,
-        emit=told or Listener(),
+        emit=listener or Listener(),
         **{"log": Lines(), "interval_s": 3600, "random": lambda: 0.5, **settings},
     )
     try:
@@ -52,7 +52,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 class Gate:
-    """An answer that comes when the gate is opened; `asked` is set when somebody stands before it."""
+    """A response that waits until the gate is opened; `asked` is set while a request waits."""
 
     def __init__(self, response: HttpResponse) -> None:
         self._response = response
@@ -65,7 +65,7 @@ class Gate:
         return self._response
 
 
-def test_a_source_that_is_started_becomes_ready() -> None:
+def test_source_that_is_started_becomes_ready() -> None:
     ready = threading.Event()
     with source_of(Network(answer(200, V1)), on_ready=ready.set) as source:
         assert source.current is None
@@ -76,7 +76,7 @@ def test_a_source_that_is_started_becomes_ready() -> None:
         assert ready.wait(10)
 
 
-def test_nothing_is_asked_before_the_start_and_once_after_several() -> None:
+def test_nothing_is_requested_before_start_and_once_after_several_starts() -> None:
     network = Network(answer(200, V1))
     with source_of(network, interval_s=0) as source:
         source.refresh()
@@ -87,11 +87,11 @@ def test_nothing_is_asked_before_the_start_and_once_after_several() -> None:
     assert len(network.requests) == 1
 
 
-def test_the_artifact_is_polled_at_the_interval() -> None:
-    told = Listener()
-    with source_of(Network(answer(200, V1)), told, interval_s=0.01) as source:
+def test_artifact_is_polled_at_the_interval() -> None:
+    listener = Listener()
+    with source_of(Network(answer(200, V1)), listener, interval_s=0.01) as source:
         source.start()
-        told.wait_for("artifact_download_succeeded", 4)
+        listener.wait_for("artifact_download_succeeded", 4)
         assert len(workers()) == 1
 
 
@@ -111,7 +111,7 @@ def test_without_interval_the_artifact_is_fetched_once_and_no_thread_stays() -> 
     [[answer(403)], [answer(404)], [answer(200, b"garbage")], [REFUSED] * 4],
     ids=["forbidden", "missing", "unusable", "four attempts in vain"],
 )
-def test_a_start_in_vain_is_not_waited_for(answers: list[Answer]) -> None:
+def test_failed_start_ends_the_wait(answers: list[Answer]) -> None:
     network = Network(*answers)
     with source_of(network, random=lambda: 0.0) as source:
         source.start()
@@ -120,7 +120,7 @@ def test_a_start_in_vain_is_not_waited_for(answers: list[Answer]) -> None:
     assert len(network.requests) >= len(answers)
 
 
-def test_a_start_is_waited_for_no_longer_than_allowed() -> None:
+def test_wait_for_a_start_ends_at_its_limit() -> None:
     gate = Gate(answer(200, V1))
     with source_of(Network(gate), maximum_wait_s=0.01) as source:
         source.start()
@@ -129,7 +129,7 @@ def test_a_start_is_waited_for_no_longer_than_allowed() -> None:
         assert source.wait_ready(10)
 
 
-def test_a_source_that_failed_at_the_start_becomes_ready_later() -> None:
+def test_source_that_failed_at_the_start_becomes_ready_later() -> None:
     ready = threading.Event()
     network = Network(answer(404))
     with source_of(network, on_ready=ready.set) as source:
@@ -142,7 +142,7 @@ def test_a_source_that_failed_at_the_start_becomes_ready_later() -> None:
         assert source.current is not None
 
 
-def test_a_copy_on_disk_makes_ready_while_the_network_is_waited_for(tmp_path: Path) -> None:
+def test_copy_on_disk_makes_the_source_ready_before_the_network(tmp_path: Path) -> None:
     with source_of(Network(answer(200, V1)), cache_dir=tmp_path) as source:
         source.start()
         assert source.wait_ready(10)
@@ -157,7 +157,7 @@ def test_a_copy_on_disk_makes_ready_while_the_network_is_waited_for(tmp_path: Pa
         gate.opened.set()
 
 
-def test_rules_that_the_user_brought_are_ready_at_once_and_polling_begins_later() -> None:
+def test_initial_rules_are_ready_at_once_and_polling_starts_later() -> None:
     ready: list[threading.Thread] = []
     network = Network(answer(200, V1))
     brought = Rules("v0", None)
@@ -173,7 +173,7 @@ def test_rules_that_the_user_brought_are_ready_at_once_and_polling_begins_later(
     assert network.requests == []
 
 
-def test_rules_that_the_user_brought_without_interval_need_no_thread_and_no_network() -> None:
+def test_initial_rules_without_interval_need_no_thread_and_no_request() -> None:
     network = Network(answer(200, V1))
     with source_of(network, initial=Rules("v0", None), interval_s=0) as source:
         source.start()
@@ -181,23 +181,23 @@ def test_rules_that_the_user_brought_without_interval_need_no_thread_and_no_netw
     assert network.requests == []
 
 
-def test_stopped_polling_asks_no_more_until_it_is_resumed() -> None:
-    told = Listener()
-    with source_of(Network(answer(200, V1)), told, interval_s=0.01) as source:
+def test_stopped_polling_sends_no_requests_until_resumed() -> None:
+    listener = Listener()
+    with source_of(Network(answer(200, V1)), listener, interval_s=0.01) as source:
         source.start()
-        told.wait_for("artifact_download_succeeded", 2)
+        listener.wait_for("artifact_download_succeeded", 2)
         source.stop_polling()
         for thread in workers():
             thread.join(10)
         assert workers() == []
         assert source.stats().polling_halted
-        seen = len(told.events)
+        seen = len(listener.events)
         source.resume_polling()
-        told.wait_for("artifact_download_succeeded", seen // 2 + 2)
+        listener.wait_for("artifact_download_succeeded", seen // 2 + 2)
         assert not source.stats().polling_halted
 
 
-def test_resuming_what_was_not_stopped_makes_no_second_timer() -> None:
+def test_resuming_without_a_stop_starts_no_second_timer() -> None:
     with source_of(Network(answer(200, V1)), interval_s=3600) as source:
         source.start()
         assert source.wait_ready(10)
@@ -208,20 +208,20 @@ def test_resuming_what_was_not_stopped_makes_no_second_timer() -> None:
         assert len(workers()) <= 1
 
 
-def test_resuming_asks_at_once_when_there_are_no_rules() -> None:
-    network, told = Network(answer(404)), Listener()
-    with source_of(network, told) as source:
+def test_resuming_without_rules_requests_at_once() -> None:
+    network, listener = Network(answer(404)), Listener()
+    with source_of(network, listener) as source:
         source.start()
         assert not source.wait_ready(10)
         source.stop_polling()
         network.then(answer(200, V1))
         source.resume_polling()
-        told.wait_for("artifact_download_succeeded")
+        listener.wait_for("artifact_download_succeeded")
         assert source.current is not None
         assert len(network.requests) == 2
 
 
-def test_refresh_returns_what_came_of_it() -> None:
+def test_refresh_returns_its_result() -> None:
     network = Network(answer(200, V1, etag='"1"'))
     with source_of(network) as source:
         source.start()
@@ -237,7 +237,7 @@ def test_refresh_returns_what_came_of_it() -> None:
         assert source.current.name == "v1"
 
 
-def test_refresh_of_a_handler_comes_after_the_handler() -> None:
+def test_refresh_in_a_handler_runs_after_the_handler() -> None:
     pending: list[RefreshResult] = []
 
     def emit(name: str, **_: Any) -> None:
@@ -274,7 +274,7 @@ def test_refresh_survives_a_stop_of_polling() -> None:
         assert result.result(10) == RefreshResult("updated")
 
 
-def test_cancelled_refresh_does_not_hold_up_the_others() -> None:
+def test_cancelled_refresh_does_not_delay_others() -> None:
     gate = Gate(answer(200, V1))
     with source_of(Network(gate, answer(200, V2))) as source:
         source.start()
@@ -285,7 +285,7 @@ def test_cancelled_refresh_does_not_hold_up_the_others() -> None:
         assert other.result(10) == RefreshResult("updated")
 
 
-def test_refresh_wakes_while_handlers_still_run() -> None:
+def test_refresh_is_resolved_before_handlers_return() -> None:
     go_on = threading.Event()
     network = Network(answer(200, V1))
     with source_of(network, lambda *_, **__: go_on.wait(10), initial=Rules("v0", None)) as source:  # type: ignore[arg-type]
@@ -294,34 +294,33 @@ def test_refresh_wakes_while_handlers_still_run() -> None:
         go_on.set()
 
 
-def test_a_poll_can_be_asked_for_while_polling_is_stopped() -> None:
-    told = Listener()
-    with source_of(Network(answer(200, V1), answer(200, V2)), told) as source:
+def test_refresh_works_while_polling_is_stopped() -> None:
+    listener = Listener()
+    with source_of(Network(answer(200, V1), answer(200, V2)), listener) as source:
         source.start()
         assert source.wait_ready(10)
         source.stop_polling()
         source.refresh()
-        told.wait_for("artifact_download_succeeded", 2)
+        listener.wait_for("artifact_download_succeeded", 2)
         assert source.current is not None
         assert source.current.name == "v2"
 
 
-def test_only_a_forced_poll_goes_back_to_an_older_artifact() -> None:
-    told = Listener()
-    with source_of(Network(answer(200, V2), answer(200, V1)), told) as source:
+def test_only_a_forced_refresh_uses_an_older_artifact() -> None:
+    listener = Listener()
+    with source_of(Network(answer(200, V2), answer(200, V1)), listener) as source:
         source.start()
         assert source.wait_ready(10)
         source.refresh()
-        told.wait_for("artifact_download_failed")
+        listener.wait_for("artifact_download_failed")
         assert source.current is not None
         assert source.current.name == "v2"
         source.refresh(force=True)
-        told.wait_for("artifact_download_succeeded", 2)
+        listener.wait_for("artifact_download_succeeded", 2)
         assert source.current.name == "v1"
 
 
-def test_a_handler_that_blocks_does_not_hold_up_decisions() -> None:
-    """RELIABILITY F13"""
+def test_blocked_handler_does_not_delay_decisions() -> None:
     blocked, go_on = threading.Event(), threading.Event()
 
     def block(*_: Any, **__: Any) -> None:
@@ -343,7 +342,7 @@ def test_a_handler_that_blocks_does_not_hold_up_decisions() -> None:
     assert source.close(10)
 
 
-def test_a_handler_that_blocks_does_not_hold_up_the_start() -> None:
+def test_blocked_handler_does_not_delay_the_start() -> None:
     blocked, go_on = threading.Event(), threading.Event()
 
     def block(*_: Any, **__: Any) -> None:
@@ -357,7 +356,7 @@ def test_a_handler_that_blocks_does_not_hold_up_the_start() -> None:
         go_on.set()
 
 
-def test_a_handler_that_blocks_does_not_hold_up_a_start_in_vain() -> None:
+def test_blocked_handler_does_not_delay_a_failed_start() -> None:
     go_on = threading.Event()
     with source_of(
         Network(answer(500)), lambda *_, **__: go_on.wait(10), first_round_s=0.05, timeout_s=0.05
@@ -368,7 +367,7 @@ def test_a_handler_that_blocks_does_not_hold_up_a_start_in_vain() -> None:
         go_on.set()
 
 
-def test_a_callback_that_fails_leaves_the_source_ready() -> None:
+def test_source_is_ready_when_its_callback_raises() -> None:
     log = Lines()
     with source_of(Network(answer(200, V1)), log=log, on_ready=lambda: 1 / 0) as source:  # type: ignore[misc]
         source.start()
@@ -376,7 +375,7 @@ def test_a_callback_that_fails_leaves_the_source_ready() -> None:
     assert log.errors == ["The callback of a ready artifact failed: division by zero"]
 
 
-def test_after_close_the_rules_stay_and_nothing_is_asked() -> None:
+def test_closed_source_keeps_its_rules_and_sends_no_requests() -> None:
     network = Network(answer(200, V1))
     with source_of(network) as source:
         source.start()
@@ -390,9 +389,9 @@ def test_after_close_the_rules_stay_and_nothing_is_asked() -> None:
     assert len(network.requests) == 1
 
 
-def test_close_does_not_wait_for_a_slow_network_and_drops_what_it_brings() -> None:
-    gate, told = Gate(answer(200, V1)), Listener()
-    with source_of(Network(gate), told) as source:
+def test_close_discards_the_result_of_a_slow_request() -> None:
+    gate, listener = Gate(answer(200, V1)), Listener()
+    with source_of(Network(gate), listener) as source:
         source.start()
         assert gate.asked.wait(10)
         assert not source.close(0.01)
@@ -400,10 +399,10 @@ def test_close_does_not_wait_for_a_slow_network_and_drops_what_it_brings() -> No
         gate.opened.set()
         for thread in workers():
             thread.join(10)
-        assert (source.current, told.events) == (None, [])
+        assert (source.current, listener.events) == (None, [])
 
 
-def test_close_may_be_called_by_a_handler() -> None:
+def test_handler_can_close_the_source() -> None:
     closed: list[bool] = []
 
     def emit(*_: Any, **__: Any) -> None:
@@ -422,7 +421,7 @@ def test_close_may_be_called_by_a_handler() -> None:
     assert len(network.requests) == 1
 
 
-def test_a_source_that_is_forgotten_ends_its_thread() -> None:
+def test_garbage_collected_source_ends_its_thread() -> None:
     source = ArtifactSource[Rules](
         transport=Network(answer(200, V1)),
         url=URL,
@@ -443,7 +442,7 @@ def test_a_source_that_is_forgotten_ends_its_thread() -> None:
     assert gone() is None
 
 
-def test_the_state_is_told_in_numbers() -> None:
+def test_stats_have_the_counts() -> None:
     with source_of(
         Network(answer(200, V1, etag='"1"')), interval_s=300, clock=lambda: 5.0, now=lambda: 7.0
     ) as source:
@@ -457,7 +456,7 @@ def test_the_state_is_told_in_numbers() -> None:
     assert (stats.attempts, stats.not_modified, stats.failures, stats.last_error) == (1, 0, {}, None)
 
 
-def test_a_system_without_threads_to_give_is_survived_until_it_has_some() -> None:
+def test_source_recovers_when_the_system_has_threads_again() -> None:
     script = """if True:
         import threading
         from support.background_fakes import *
@@ -477,7 +476,7 @@ def test_a_system_without_threads_to_give_is_survived_until_it_has_some() -> Non
     subprocess.run([sys.executable, "-c", script], check=True, env=environment(), timeout=60)
 
 
-def test_a_start_that_took_long_is_waited_for_no_more() -> None:
+def test_wait_ends_when_the_first_round_took_too_long() -> None:
     moments = iter([0.0, 0.0, *[15.0] * 100])
     with source_of(Network(answer(503, retry_after="3600")), clock=lambda: next(moments)) as source:
         source.start()

@@ -1,4 +1,4 @@
-"""The SDK-agnostic suites of ../shared/conformance, on device: through the client, or, where a clock is mocked, `decide`."""
+"""The SDK-agnostic suites on device, through the client, or `decide` for fixed times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from targetry.models import DecisioningMethod, DeliveryRequest, snapshot
 from targetry.testing import FakeTransport, HttpRequest, HttpResponse, answer
 
 pytestmark = pytest.mark.skipif(
-    not SUITES.is_dir(), reason="../shared/conformance is not beside the checkout"
+    not SUITES.is_dir(), reason="the conformance suites are not next to the checkout"
 )
 
 CASES = list(suite_cases()) if SUITES.is_dir() else []
@@ -32,7 +32,7 @@ def of(cases: list[SuiteCase]) -> pytest.MarkDecorator:
 
 
 class Network:
-    """Answers geo lookups with what the case says, takes impressions, and knows nothing else."""
+    """A transport that responds to geo lookups as the case says, and accepts notifications."""
 
     def __init__(self, case: SuiteCase) -> None:
         self._geo = case.question["geo"]
@@ -48,7 +48,7 @@ class Network:
 
 
 @of(ON_THE_CLOCK)
-def test_the_client_answers_as_the_suite_wants(case: SuiteCase) -> None:
+def test_client_responds_as_the_suite_expects(case: SuiteCase) -> None:
     question, network = case.question, Network(case)
     request = {name: part for name, part in question["request"].items() if name != "sessionId"}  # a stray key
     client = TargetClient.create(
@@ -70,7 +70,7 @@ def test_the_client_answers_as_the_suite_wants(case: SuiteCase) -> None:
 
 
 @of(AT_A_TIME)
-def test_a_decision_at_a_time_is_what_the_suite_wants(case: SuiteCase) -> None:
+def test_decision_at_a_time_equals_the_suite(case: SuiteCase) -> None:
     question = case.question
     prepared = prepare(
         snapshot(question["request"], wire=False),
@@ -102,6 +102,6 @@ def compare_notifications(case: SuiteCase, sent: list[dict[str, Any]]) -> None:
         assert shortfall(case.notification, sent[0]) is None
 
 
-def test_no_case_is_left_out() -> None:
+def test_all_cases_of_the_suites_run() -> None:
     assert CASES
     assert {case.name for case in CASES} == {case.name for case in ON_THE_CLOCK + AT_A_TIME}

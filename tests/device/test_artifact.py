@@ -1,4 +1,4 @@
-"""What the artifact may hold, spec/decisioning.md §1, §2.4, §2.5; what else it holds, and what becomes of that."""
+"""Contents of artifacts, usable and unusable."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != name}
 
 
-# ── the document as a whole ────────────────────────────────────────────────────────────────────────────────────
+# ── the document as a whole ───
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     ],
     ids=["dict", "mapping", "odd mapping", "text", "bytes", "bytearray", "spaces", "indented"],
 )
-def test_an_artifact_is_a_mapping_or_its_json(source: Any) -> None:
+def test_artifact_is_a_mapping_or_its_json(source: Any) -> None:
     assert contents(decided(compile_artifact(source), asked("hero"))) == ["hello"]
 
 
@@ -74,13 +74,13 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_a_field_that_is_absent_has_its_default(name: str) -> None:
+def test_field_that_is_absent_has_its_default(name: str) -> None:
     rules = compile_artifact(without(HELLO, name))
     attribute, default = DEFAULTS[name]
     assert getattr(rules, attribute) == default
 
 
-def test_the_least_artifact_is_its_version() -> None:
+def test_version_alone_is_an_artifact() -> None:
     rules = compile_artifact({"version": "1"})
     assert rules.version == "1"
     decision = decided(rules, asked("hero"))
@@ -88,7 +88,7 @@ def test_the_least_artifact_is_its_version() -> None:
     assert decision.remote_mboxes == ["hero"]
 
 
-def test_unknown_fields_and_old_names_are_left_alone() -> None:
+def test_unknown_fields_and_old_names_are_ignored() -> None:
     document = {
         **HELLO,
         "hasGeoTargeting": True,
@@ -100,14 +100,14 @@ def test_unknown_fields_and_old_names_are_left_alone() -> None:
     assert rules.document() == document
 
 
-def test_the_document_is_given_back_as_it_came_and_anew_each_time() -> None:
+def test_document_is_a_new_copy_each_time() -> None:
     rules = compile_artifact(text_of(HELLO))
     first = rules.document()
     first["rules"]["mboxes"].clear()
     assert rules.document() == HELLO
 
 
-def test_what_the_artifact_says_of_itself_can_be_read() -> None:
+def test_fields_of_the_artifact_are_read() -> None:
     rules = compile_artifact({**HELLO, "meta": {"generatedAt": "2026-01-01T00:00:00Z"}})
     assert rules.generated_at == "2026-01-01T00:00:00Z"
     assert compile_artifact(HELLO).generated_at is None
@@ -139,7 +139,7 @@ VERSIONS = {
 
 
 @pytest.mark.parametrize(("version", "is_ours"), VERSIONS.items())
-def test_the_major_version_has_to_be_one(version: str, is_ours: bool) -> None:
+def test_major_version_has_to_be_one(version: str, is_ours: bool) -> None:
     document = {**HELLO, "version": version}
     if is_ours:
         assert compile_artifact(document).version == version
@@ -153,13 +153,13 @@ def test_the_major_version_has_to_be_one(version: str, is_ours: bool) -> None:
 
 
 @pytest.mark.parametrize("document", [without(HELLO, "version"), {**HELLO, "version": None}])
-def test_an_artifact_without_a_version_is_not_ours(document: Any) -> None:
+def test_artifact_without_version_is_refused(document: Any) -> None:
     with pytest.raises(ArtifactVersionError):
         compile_artifact(document)
 
 
 @pytest.mark.parametrize("version", [1, 1.0, True, ["1"], {"1": 1}])
-def test_a_version_that_is_no_text_is_an_error(version: Any) -> None:
+def test_version_that_is_no_text_is_an_error(version: Any) -> None:
     with pytest.raises(ArtifactError, match="version"):
         compile_artifact({**HELLO, "version": version})
 
@@ -183,19 +183,19 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("data", NOT_JSON.values(), ids=NOT_JSON.keys())
-def test_what_is_not_json_is_refused_with_a_reason(data: bytes) -> None:
+def test_text_other_than_json_is_refused_with_a_cause(data: bytes) -> None:
     with pytest.raises(ArtifactError) as caught:
         compile_artifact(data)
     assert caught.value.reason
 
 
 @pytest.mark.parametrize("document", ["1", '"1.0"', "null", "true", "[]", '[{"version": "1"}]'])
-def test_json_that_is_no_object_is_refused(document: str) -> None:
+def test_json_other_than_an_object_is_refused(document: str) -> None:
     with pytest.raises(ArtifactError, match="shape"):
         compile_artifact(document)
 
 
-def test_an_artifact_that_is_cut_anywhere_is_refused() -> None:
+def test_truncated_artifact_text_is_refused() -> None:
     data = text_of(HELLO)
     for end in range(len(data)):
         with pytest.raises(ArtifactError):
@@ -220,7 +220,7 @@ WRONG: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
-def test_a_field_of_a_wrong_type_is_refused_and_named(name: str, value: Any) -> None:
+def test_field_of_a_wrong_type_is_refused_with_its_name(name: str, value: Any) -> None:
     for source in ({**HELLO, name: value}, text_of({**HELLO, name: value})):
         with pytest.raises(ArtifactError, match=rf"\$\.{name}"):
             compile_artifact(source)
@@ -234,7 +234,7 @@ def deep(levels: int) -> Any:
 
 
 def faults(source: Any) -> list[str]:
-    """Why the artifact, or rules of it, cannot be used."""
+    """Return why the artifact, or rules of it, cannot be used."""
     try:
         return [one.reason for one in compile_artifact(source).unusable]
     except ArtifactError as error:
@@ -243,9 +243,7 @@ def faults(source: Any) -> list[str]:
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '{"!":', '{"and":['])
 @pytest.mark.parametrize("place", ["meta", "future", "condition", "consequence", "content"])
-def test_json_nested_ten_thousand_deep_is_refused_and_does_not_break_the_interpreter(
-    place: str, opening: str
-) -> None:
+def test_json_nested_ten_thousand_deep_is_refused(place: str, opening: str) -> None:
     closing = opening.replace("[", "]").replace("{", "}").translate({ord(c): None for c in '"a!nd:'})[::-1]
     document: dict[str, Any] = mboxes_of(rule(content="DEEP")) if place == "content" else copy.deepcopy(HELLO)
     if place in ("condition", "consequence"):
@@ -257,19 +255,19 @@ def test_json_nested_ten_thousand_deep_is_refused_and_does_not_break_the_interpr
     assert "deep" in fault
 
 
-def test_a_dict_nested_ten_thousand_deep_is_refused() -> None:
+def test_dict_nested_ten_thousand_deep_is_refused() -> None:
     limit = sys.getrecursionlimit()
     with pytest.raises(ArtifactError, match="deep"):
         compile_artifact({**HELLO, "meta": {"a": deep(10_000)}})
     assert sys.getrecursionlimit() == limit
 
 
-def test_a_dict_with_half_of_a_surrogate_pair_and_nested_ten_thousand_deep_is_refused() -> None:
+def test_deeply_nested_dict_with_a_lone_surrogate_is_refused() -> None:
     with pytest.raises(ArtifactError, match="deep"):
         compile_artifact({"future": ["\ud83d", deep(10_000)], **HELLO})
 
 
-def test_a_dict_that_holds_itself_is_refused() -> None:
+def test_recursive_dict_is_refused() -> None:
     document = copy.deepcopy(HELLO)
     document["meta"]["self"] = document
     with pytest.raises(ArtifactError):
@@ -277,13 +275,13 @@ def test_a_dict_that_holds_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [object(), 1j, lambda: None], ids=["object", "complex", "function"])
-def test_a_dict_that_holds_what_is_not_json_is_refused(value: Any) -> None:
+def test_dict_with_values_other_than_json_is_refused(value: Any) -> None:
     with pytest.raises(ArtifactError):
         compile_artifact({**HELLO, "meta": {"a": value}})
 
 
 @pytest.mark.parametrize("value", [10**30, -(10**400), math.nan, math.inf, [math.nan, 10**30]])
-def test_numbers_that_json_hardly_knows_do_no_harm_where_nobody_reads_them(value: Any) -> None:
+def test_extreme_numbers_in_unused_fields_are_ignored(value: Any) -> None:
     rules = compile_artifact({**HELLO, "meta": {"a": value}})
     assert contents(decided(rules, asked("hero"))) == ["hello"]
 
@@ -312,7 +310,9 @@ def with_number(document: Mapping[str, Any], number: str) -> bytes:
 
 @pytest.mark.parametrize("number", INFINITE, ids=lambda number: number[:6])
 @pytest.mark.parametrize("document", NUMBER_PLACES.values(), ids=NUMBER_PLACES.keys())
-def test_number_too_large_for_a_double_harms_nothing_beside_it(document: dict[str, Any], number: str) -> None:
+def test_number_too_large_for_a_double_does_not_affect_other_content(
+    document: dict[str, Any], number: str
+) -> None:
     rules = compile_artifact(with_number(document, number))
     assert rules.unusable == ()
     decision = decided(rules, asked("hero", trace={}), traced=True)
@@ -322,7 +322,7 @@ def test_number_too_large_for_a_double_harms_nothing_beside_it(document: dict[st
 
 
 @pytest.mark.parametrize("number", INFINITE, ids=lambda number: number[:6])
-def test_number_too_large_for_a_double_is_infinite_and_null_in_answers(number: str) -> None:
+def test_number_too_large_for_a_double_is_infinite_and_null_in_responses(number: str) -> None:
     infinity = -math.inf if number.startswith("-") else math.inf
     content = {"price": "NUMBER", "stock": 12, "id": 10**30, "name": "cut \ud800"}
     document = {**mboxes_of(rule(kind="json", content=content)), "meta": {"x": "NUMBER"}}
@@ -351,7 +351,7 @@ def test_condition_compares_with_infinity(condition: Any, holds: bool) -> None:
     assert contents(decided(rules, asked("hero"))) == (["hello"] if holds else [])
 
 
-def test_number_too_large_leaves_other_faults_as_they_are() -> None:
+def test_other_errors_are_reported_next_to_a_number_too_large() -> None:
     for fault in ('{"x": 1e999, "y": }', '{"x": 1e999, "y": NaN}', '{"x": [1e999, Infinity]}'):
         with pytest.raises(ArtifactError):
             compile_artifact(f'{{"version": "1", "meta": {fault}}}')
@@ -377,19 +377,19 @@ HALVES = {
 
 
 def written(document: Mapping[str, Any], value: str) -> bytes:
-    """The document's text with `value`, as JSON writes it, for each `HALF`."""
+    """Return the document's text with `value`, as JSON writes it, in place of `HALF`."""
     return text_of(document).replace(b"HALF", value.encode())
 
 
 @pytest.mark.parametrize(("escaped", "value"), HALVES.values(), ids=HALVES.keys())
-def test_half_of_a_surrogate_pair_is_a_replacement_character(escaped: str, value: str) -> None:
+def test_lone_surrogate_is_a_replacement_character(escaped: str, value: str) -> None:
     text = written(mboxes_of(rule(content="HALF")), escaped)
     assert contents(decided(compile_artifact(text), asked("hero"))) == [value]
     assert read_json(text)["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]["content"] == value
 
 
 @pytest.mark.parametrize(("escaped", "value"), HALVES.values(), ids=HALVES.keys())
-def test_halves_are_mended_in_documents_and_texts_that_hold_them_unescaped(escaped: str, value: str) -> None:
+def test_unescaped_lone_surrogates_are_replaced(escaped: str, value: str) -> None:
     document = mboxes_of(rule(content=json.loads(f'"{escaped}"')))
     for source in (document, json.dumps(document, ensure_ascii=False), json.dumps(document)):
         assert contents(decided(compile_artifact(source), asked("hero"))) == [value]
@@ -417,7 +417,7 @@ WITH_A_HALF: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("hidden", [False, True], ids=["rules.json", "rules.bin"])
 @pytest.mark.parametrize("document", WITH_A_HALF.values(), ids=WITH_A_HALF.keys())
-def test_half_of_a_surrogate_pair_harms_nothing_beside_it(document: dict[str, Any], hidden: bool) -> None:
+def test_lone_surrogate_does_not_affect_other_content(document: dict[str, Any], hidden: bool) -> None:
     text = written(document, r"cut\ud83d")
     rules = compile_artifact(obfuscate(text, ORGANIZATION) if hidden else text, organization_id=ORGANIZATION)
     decision = decided(rules, asked("hero", trace={}), traced=True)
@@ -439,14 +439,14 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize(("kind", "content", "given"), CONTENTS.values(), ids=CONTENTS.keys())
-def test_content_with_half_of_a_surrogate_pair_can_be_sent(kind: str, content: Any, given: Any) -> None:
+def test_content_with_a_lone_surrogate_can_be_sent(kind: str, content: Any, given: Any) -> None:
     text = written(mboxes_of(rule(kind=kind, content=content)), r"\ud83d")
     decision = decided(compile_artifact(text), asked("hero"))
     assert contents(decision) == [given]
     assert decision.response.to_json().encode()
 
 
-def test_a_name_with_half_of_a_surrogate_pair_is_asked_for_as_it_arrives_on_the_wire() -> None:
+def test_name_with_a_lone_surrogate_is_matched_as_sent() -> None:
     document = artifact({"HALF": [rule(name="HALF")]}, {"HALF": [rule(name="HALF")]})
     rules = compile_artifact(written(document, r"hero\ud83d"))
     decision = decided(rules, asked("hero\ufffd", prefetch={"views": [{"name": "hero\ufffd"}]}))
@@ -455,26 +455,26 @@ def test_a_name_with_half_of_a_surrogate_pair_is_asked_for_as_it_arrives_on_the_
     assert [view.name for view in decision.response.prefetch.views or ()] == ["hero\ufffd"]
 
 
-def test_a_fault_beside_half_of_a_surrogate_pair_is_told_as_it_is() -> None:
+def test_error_in_a_text_with_a_lone_surrogate_is_reported_unchanged() -> None:
     with pytest.raises(ArtifactError, match=r"\$\.globalMbox"):
         compile_artifact(written({**HELLO, "meta": {"a": "HALF"}, "globalMbox": 5}, r"\ud83d"))
     with pytest.raises(ArtifactError, match="not JSON"):
         compile_artifact(rb'{"version": "1", "meta": {"a": "\ud83d" "b"}}')
 
 
-def test_a_mark_of_the_byte_order_before_the_text_is_no_part_of_it() -> None:
+def test_byte_order_mark_is_ignored() -> None:
     text = b"\xef\xbb\xbf" + text_of(HELLO)
     for source in (text, text.decode()):
         assert contents(decided(compile_artifact(source), asked("hero"))) == ["hello"]
 
 
-def test_a_pair_of_surrogates_is_one_character() -> None:
+def test_pair_of_surrogates_is_one_character() -> None:
     source = text_of(mboxes_of(rule(content="a\U0001f600b")))
     assert b"\\ud83d\\ude00" in source
     assert contents(decided(compile_artifact(source), asked("hero"))) == ["a\U0001f600b"]
 
 
-def test_the_callers_document_is_neither_changed_nor_looked_at_again() -> None:
+def test_callers_document_is_copied() -> None:
     document = copy.deepcopy(HELLO)
     rules = compile_artifact(document)
     assert document == HELLO
@@ -484,7 +484,7 @@ def test_the_callers_document_is_neither_changed_nor_looked_at_again() -> None:
     assert (contents(decision), decision.remote_mboxes) == (["hello"], [])
 
 
-# ── rules ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── rules ───
 
 
 def bad(name: str, value: Any) -> dict[str, Any]:
@@ -535,7 +535,7 @@ BAD_RULES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", BAD_RULES)
-def test_a_rule_that_cannot_be_used_is_set_aside_and_the_others_stand(name: str) -> None:
+def test_unusable_rule_does_not_affect_other_rules(name: str) -> None:
     good = rule(2, content="good")
     document = artifact(
         {"hero": [good, BAD_RULES[name], rule(3, content="never")], "cart": [rule(4, content="cart")]}
@@ -552,14 +552,14 @@ def test_a_rule_that_cannot_be_used_is_set_aside_and_the_others_stand(name: str)
         assert decision.response.status == 206
 
 
-def test_a_bad_rule_alone_leaves_its_location_to_the_server() -> None:
+def test_location_with_only_an_unusable_rule_is_remote() -> None:
     decision = decided(mboxes_of(BAD_RULES["an unknown operator"]), asked("hero"))
     assert decision.response.execute is not None
     assert contents(decision) == []
     assert decision.remote_mboxes == ["hero"]
 
 
-def test_a_bad_rule_of_a_view_makes_the_view_remote_and_no_mbox_of_its_name() -> None:
+def test_unusable_rule_of_a_view_does_not_make_an_mbox_remote() -> None:
     document = artifact(
         {"home": [rule(name="home")]}, {"home": [{}, rule(name="home")], "cart": [rule(name="cart")]}
     )
@@ -572,7 +572,7 @@ def test_a_bad_rule_of_a_view_makes_the_view_remote_and_no_mbox_of_its_name() ->
     assert (decision.remote_mboxes, decision.remote_views) == ([], ["home"])
 
 
-def test_a_remote_location_with_bad_rules_is_named_once() -> None:
+def test_remote_location_with_bad_rules_is_named_once() -> None:
     rules = compile_artifact(artifact({"hero": [{}, {}]}, remoteMboxes=["cart", "hero"]))
     assert list(rules.remote_mboxes) == ["cart", "hero"]
     assert [one.position for one in rules.unusable] == [0, 1]
@@ -599,25 +599,25 @@ LENIENT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", LENIENT)
-def test_a_rule_may_lack_or_hold_more_than_is_needed(name: str) -> None:
+def test_rule_can_lack_optional_fields_and_have_unknown_ones(name: str) -> None:
     rules = compile_artifact(mboxes_of(LENIENT[name]))
     assert rules.unusable == ()
     assert contents(decided(rules, asked("hero"))) == ["hello"]
 
 
 @pytest.mark.parametrize("condition", [1, "yes", {}, {"a": 1, "b": 2}, [0], {"!": [False]}])
-def test_a_condition_may_be_any_json_that_is_truthy(condition: Any) -> None:
+def test_truthy_json_is_a_condition_that_always_holds(condition: Any) -> None:
     assert contents(decided(mboxes_of(rule(condition=condition)), asked("hero"))) == ["hello"]
 
 
 @pytest.mark.parametrize("condition", [0, "", None, False, [], {"!": [True]}])
-def test_a_condition_may_be_any_json_that_is_falsy(condition: Any) -> None:
+def test_falsy_json_is_a_condition_that_never_holds(condition: Any) -> None:
     rules = compile_artifact(mboxes_of(rule(condition=condition)))
     assert rules.unusable == ()
     assert contents(decided(rules, asked("hero"))) == []
 
 
-def test_a_consequence_may_be_empty() -> None:
+def test_empty_consequence_is_usable() -> None:
     decision = decided(mboxes_of(rule(consequence={})), asked("hero"))
     assert decision.response.execute is not None
     (mbox,) = decision.response.execute.mboxes or []
@@ -642,7 +642,7 @@ anything = st.recursive(
     anything,
     st.sampled_from(["document", "rules", "rule", "condition", "consequence", "option", "meta", *DEFAULTS]),
 )
-def test_whatever_stands_in_an_artifact_is_refused_set_aside_or_works(value: Any, place: str) -> None:
+def test_any_artifact_is_refused_or_usable(value: Any, place: str) -> None:
     document: Any = copy.deepcopy(HELLO)
     first = document["rules"]["mboxes"]["hero"][0]
     if place == "document":
@@ -669,7 +669,7 @@ def test_whatever_stands_in_an_artifact_is_refused_set_aside_or_works(value: Any
 
 @settings(max_examples=examples(200))
 @given(st.data())
-def test_bytes_that_were_damaged_are_refused_or_work(data: st.DataObject) -> None:
+def test_damaged_bytes_are_refused_or_usable(data: st.DataObject) -> None:
     source = bytearray(text_of(HELLO))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(source) - 1))
@@ -681,7 +681,7 @@ def test_bytes_that_were_damaged_are_refused_or_work(data: st.DataObject) -> Non
     decided(rules, asked("hero"))
 
 
-# ── the parts' own readers ─────────────────────────────────────────────────────────────────────────────────────
+# ── the parts' own readers ───
 
 
 def test_errors_of_the_parts_say_which_part_it_is() -> None:
@@ -696,6 +696,6 @@ def test_errors_of_the_parts_say_which_part_it_is() -> None:
         read_json(b"[" * 100_000)
 
 
-def test_an_artifact_error_is_one_of_ours_and_no_value_error() -> None:
+def test_artifact_error_is_a_target_error() -> None:
     assert issubclass(ArtifactError, TargetError)
     assert isinstance(compile_artifact(HELLO), RuleSet)

@@ -1,4 +1,4 @@
-"""Artifacts that hold too much are refused before they cost much, with the limit in the error."""
+"""Artifacts beyond a limit are refused early, with the limit in the error."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ TOO_MUCH: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize(("make", "message"), TOO_MUCH.values(), ids=TOO_MUCH)
-def test_artifact_that_holds_too_much_is_refused_with_the_limit(
-    make: Callable[[], bytes], message: str
-) -> None:
+def test_artifact_beyond_a_limit_is_refused_with_the_limit(make: Callable[[], bytes], message: str) -> None:
     text = make()
     started = time.process_time()
     with pytest.raises(ArtifactError) as caught:
@@ -116,9 +114,7 @@ TOO_LARGE_RULES: dict[str, tuple[Callable[[], str], str]] = {
 
 
 @pytest.mark.parametrize(("make", "reason"), TOO_LARGE_RULES.values(), ids=TOO_LARGE_RULES)
-def test_rule_that_holds_too_much_is_set_aside_and_the_others_stand(
-    make: Callable[[], str], reason: str
-) -> None:
+def test_rule_beyond_a_limit_is_unusable_and_others_remain(make: Callable[[], str], reason: str) -> None:
     good = json.dumps(rule(content="good"))
     rules = compile_artifact(of_rules(f"{make()},{good}"))
     assert [one.reason for one in rules.unusable] == [reason]
@@ -144,7 +140,7 @@ def test_commas_and_brackets_within_texts_do_not_count() -> None:
     assert rules.unusable == ()
 
 
-def test_rules_for_many_properties_take_no_quadratic_index() -> None:
+def test_index_of_many_properties_is_not_quadratic() -> None:
     many = [rule(number, propertyTokens=[f"p{number}"]) for number in range(1, 20_001)]
     started = time.process_time()
     rules = compile_artifact(mboxes_of(*many))
@@ -171,7 +167,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_values_are_counted_whatever_stands_in_texts(value: Any) -> None:
+def test_values_are_counted_independent_of_texts(value: Any) -> None:
     data = json.dumps(value).encode()
     empty = data.count(b"[]") + data.count(b"{}")  # an empty container counts as one value more
     count = count_of(value) + empty

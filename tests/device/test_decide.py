@@ -1,4 +1,4 @@
-"""What a request gets of an artifact: spec/decisioning.md §7 to §9, as wire JSON."""
+"""Decisions on device, as wire JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def html(content: Any = "hi", token: str | None = "t1") -> dict[str, Any]:
 
 
 def wire(document: Any, request: DeliveryRequest, mode: str) -> Any:
-    """What the response holds under `execute` or `prefetch`."""
+    """Return the part of the response under `execute` or `prefetch`."""
     return json.loads(decided(document, request).response.to_json()).get(mode)
 
 
@@ -55,7 +55,7 @@ def answered(content: Any = "hi", **more: Any) -> dict[str, Any]:
     return {"type": "html", "content": content, "responseTokens": TOKENS, **more}
 
 
-# ── an mbox ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── an mbox ───
 
 EVERY_OPTION = [
     html("both"),
@@ -107,7 +107,7 @@ def test_prefetch_gives_tokens_and_default_content() -> None:
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_an_mbox_without_a_match_has_its_name_and_index_only(mode: str) -> None:
+def test_mbox_without_a_match_has_its_name_and_index_only(mode: str) -> None:
     document = mboxes_of(rule(condition=NOBODY))
     block: dict[str, Any] = {
         mode: {"mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]}
@@ -117,14 +117,14 @@ def test_an_mbox_without_a_match_has_its_name_and_index_only(mode: str) -> None:
     }
 
 
-def test_an_mbox_that_matches_default_content_only_has_no_options() -> None:
+def test_mbox_that_matches_default_content_only_has_no_options() -> None:
     document = mboxes_of(giving(offer({"eventToken": "t"})))
     assert wire(document, asked("hero"), "execute") == {
         "mboxes": [{"index": 0, "name": "hero", "options": []}]
     }
 
 
-def test_mboxes_answer_in_the_order_in_which_they_are_asked_and_as_often() -> None:
+def test_mboxes_have_one_response_each_in_the_order_of_the_request() -> None:
     document = artifact({name: [rule(content=name, name=name)] for name in "abc"})
     request = asked("c", "a", "c", "x", "b")
     names = [(mbox["index"], mbox["name"]) for mbox in wire(document, request, "execute")["mboxes"]]
@@ -133,7 +133,7 @@ def test_mboxes_answer_in_the_order_in_which_they_are_asked_and_as_often() -> No
 
 
 @pytest.mark.parametrize(
-    ("metrics", "kept"),
+    ("metrics", "expected"),
     [
         (None, None),
         ([], None),
@@ -143,9 +143,9 @@ def test_mboxes_answer_in_the_order_in_which_they_are_asked_and_as_often() -> No
         ([CLICK, CLICK], [CLICK, CLICK]),
     ],
 )
-def test_execute_keeps_click_metrics_only(metrics: Any, kept: Any) -> None:
+def test_execute_keeps_click_metrics_only(metrics: Any, expected: Any) -> None:
     (mbox,) = wire(mboxes_of(giving(offer(html(), metrics=metrics))), asked("hero"), "execute")["mboxes"]
-    assert mbox.get("metrics") == kept
+    assert mbox.get("metrics") == expected
 
 
 def test_prefetch_of_an_mbox_gives_no_metrics() -> None:
@@ -168,7 +168,7 @@ def test_prefetch_of_an_mbox_gives_no_metrics() -> None:
         ([html(token=None)], None, [None]),
     ],
 )
-def test_a_prefetched_option_without_a_token_takes_that_of_the_display_metric_at_its_place(
+def test_prefetched_option_without_token_has_that_of_its_display_metric(
     options: Any, metrics: Any, tokens: Any
 ) -> None:
     document = mboxes_of(giving(offer(*options, metrics=metrics)))
@@ -186,13 +186,13 @@ def test_a_prefetched_option_without_a_token_takes_that_of_the_display_metric_at
     ],
 )
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_the_analytics_payload_is_passed_on(mode: str, analytics: Any, given: Any) -> None:
+def test_analytics_payload_is_in_the_response(mode: str, analytics: Any, given: Any) -> None:
     document = mboxes_of(giving(offer(html(), **({"analytics": analytics} if analytics is not None else {}))))
     (mbox,) = wire(document, asked("hero", mode=mode), mode)["mboxes"]
     assert mbox.get("analytics") == given
 
 
-def test_an_mbox_is_called_by_the_consequence_and_for_want_of_that_as_it_was_asked() -> None:
+def test_mbox_has_the_name_of_the_consequence_or_the_request() -> None:
     document = artifact(
         {"hero": [giving(offer(html(), name="HERO"))], "cart": [giving(offer(html(), name=None))]}
     )
@@ -202,7 +202,7 @@ def test_an_mbox_is_called_by_the_consequence_and_for_want_of_that_as_it_was_ask
     ]
 
 
-# ── the global mbox ────────────────────────────────────────────────────────────────────────────────────────────
+# ── the global mbox ───
 
 ON_EVERY_PAGE = [
     giving(offer(html("a", "ta"), metrics=[CLICK, DISPLAY], name=GLOBAL), 1),
@@ -214,7 +214,7 @@ ON_EVERY_PAGE = [
 
 
 @pytest.mark.parametrize("name", [GLOBAL, "my-global"])
-def test_the_global_mbox_by_name_gives_each_activity_that_matches_as_an_answer(name: str) -> None:
+def test_global_mbox_by_name_has_one_response_per_match(name: str) -> None:
     document = mboxes_of(*ON_EVERY_PAGE, mbox=name, globalMbox=name)
     decision = decided(document, asked(name))
     assert contents(decision) == ["a", "b", "c"]
@@ -223,13 +223,13 @@ def test_the_global_mbox_by_name_gives_each_activity_that_matches_as_an_answer(n
     assert [(mbox.index, mbox.name) for mbox in mboxes] == [(0, GLOBAL)] * 3
 
 
-def test_a_mbox_that_is_called_as_the_default_is_ordinary_where_the_artifact_names_another() -> None:
+def test_default_global_mbox_is_ordinary_if_the_artifact_names_another() -> None:
     document = mboxes_of(*ON_EVERY_PAGE, mbox=GLOBAL, globalMbox="my-global")
     assert contents(decided(document, asked(GLOBAL))) == ["a"]
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_the_global_mbox_by_name_without_a_match_has_no_answer(mode: str) -> None:
+def test_global_mbox_by_name_without_match_has_no_response(mode: str) -> None:
     document = mboxes_of(rule(condition=NOBODY), mbox=GLOBAL)
     assert wire(document, asked(GLOBAL, mode=mode), mode) == {"mboxes": []}
     assert [mbox["name"] for mbox in wire(document, asked(GLOBAL, "x", mode=mode), mode)["mboxes"]] == ["x"]
@@ -240,7 +240,7 @@ def page_load(mode: str, **details: Any) -> DeliveryRequest:
     return asked(**wire)
 
 
-def test_a_page_load_joins_what_matches_on_the_global_mbox() -> None:
+def test_page_load_joins_all_matches_on_the_global_mbox() -> None:
     document = mboxes_of(*ON_EVERY_PAGE, mbox=GLOBAL)
     assert wire(document, page_load("execute"), "execute") == {
         "pageLoad": {
@@ -269,20 +269,20 @@ def test_metrics_of_a_page_load_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_a_page_load_without_a_match_has_no_options(mode: str) -> None:
+def test_page_load_without_a_match_has_no_options(mode: str) -> None:
     for document in (mboxes_of(rule(condition=NOBODY), mbox=GLOBAL), artifact()):
         assert wire(document, page_load(mode), mode) == {"pageLoad": {"options": []}}
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_a_page_load_is_not_computed_where_it_is_not_asked_for(mode: str) -> None:
+def test_page_load_is_computed_only_on_request(mode: str) -> None:
     document = artifact({GLOBAL: ON_EVERY_PAGE, "hero": [rule()]})
     decision = decided(document, asked("hero", mode=mode))
     assert "pageLoad" not in wire(document, asked("hero", mode=mode), mode)
     assert [impression.name for impression in decision.impressions] == (["hero"] if mode == "execute" else [])
 
 
-def test_a_page_load_decides_by_its_own_address_and_parameters() -> None:
+def test_page_load_decides_by_its_own_address_and_parameters() -> None:
     document = mboxes_of(
         rule(1, {"==": [{"var": "page.domain"}, "own.com"]}, content="address"),
         rule(2, {"==": [{"var": "mbox.plan"}, "gold"]}, content="parameters"),
@@ -297,7 +297,7 @@ def test_a_page_load_decides_by_its_own_address_and_parameters() -> None:
     assert wire(document, page_load("execute"), "execute") == {"pageLoad": {"options": []}}
 
 
-def test_both_modes_are_answered_at_once() -> None:
+def test_both_modes_are_decided_in_one_request() -> None:
     document = artifact(
         {"hero": [rule()], GLOBAL: [rule(2, name=GLOBAL, content="all")]}, {"home": [rule(3, name="home")]}
     )
@@ -310,12 +310,12 @@ def test_both_modes_are_answered_at_once() -> None:
     assert set(answer["prefetch"]) == {"mboxes", "pageLoad", "views"}
 
 
-def test_a_request_for_nothing_gets_nothing() -> None:
+def test_empty_request_has_an_empty_response() -> None:
     answer = json.loads(decided(mboxes_of(rule()), asked()).response.to_json())
     assert answer == {"status": 200, "requestId": "r", "id": {"tntId": "visitor"}, "client": "acme"}
 
 
-# ── views ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── views ───
 
 
 def views(*names: str | None) -> DeliveryRequest:
@@ -353,9 +353,7 @@ CART = {"name": "cart", "options": [{"responseTokens": TOKENS, "eventToken": "de
         (views("cart", None), [CART, HOME]),
     ],
 )
-def test_views_answer_one_for_each_name_with_what_matches_joined(
-    request_: DeliveryRequest, given: Any
-) -> None:
+def test_views_have_one_response_per_name_with_joined_matches(request_: DeliveryRequest, given: Any) -> None:
     assert wire(OF_VIEWS, request_, "prefetch") == {"views": given}
 
 
@@ -364,7 +362,7 @@ def test_all_views_answer_in_the_order_of_the_artifact() -> None:
     assert [view["name"] for view in wire(document, views(None), "prefetch")["views"]] == ["z", "a", "m"]
 
 
-def test_a_view_has_the_analytics_of_its_first_match() -> None:
+def test_view_has_the_analytics_of_its_first_match() -> None:
     first = giving(offer(html(), name="home", analytics={"payload": {"pe": "first"}}), 1)
     other = giving(offer(html(), name="home", analytics={"payload": {"pe": "other"}}), 2)
     (view,) = wire(artifact(views={"home": [first, other]}), views("home"), "prefetch")["views"]
@@ -383,7 +381,7 @@ def test_views_are_only_for_their_property() -> None:
     ]
 
 
-def test_view_rules_and_mbox_rules_of_one_name_do_not_meet() -> None:
+def test_views_and_mboxes_of_one_name_are_separate() -> None:
     document = artifact(
         {"home": [rule(1, content="mbox", name="home")]}, {"home": [rule(2, content="view", name="home")]}
     )
@@ -393,7 +391,7 @@ def test_view_rules_and_mbox_rules_of_one_name_do_not_meet() -> None:
     assert answer["views"][0]["options"][0]["content"] == "view"
 
 
-def test_a_view_decides_by_its_own_address_and_parameters() -> None:
+def test_view_decides_by_its_own_address_and_parameters() -> None:
     document = artifact(
         views={
             "home": [
@@ -407,10 +405,10 @@ def test_a_view_decides_by_its_own_address_and_parameters() -> None:
     assert [option["content"] for option in answer["options"]] == ["address", "parameters"]
 
 
-# ── the envelope of the answer ─────────────────────────────────────────────────────────────────────────────────
+# ── the envelope of the answer ───
 
 
-def test_the_answer_is_of_the_official_classes() -> None:
+def test_answer_is_of_the_official_classes() -> None:
     document = artifact({"hero": [rule()], GLOBAL: [rule(name=GLOBAL)]}, {"home": [rule(name="home")]})
     request = asked(
         execute={"mboxes": [{"name": "hero", "index": 0}], "pageLoad": {}},
@@ -440,7 +438,7 @@ def test_actions_are_plain_json_with_all_their_keys() -> None:
     assert contents(decided(document, asked("hero"))) == [actions]
 
 
-def test_the_answer_names_request_visitor_and_client() -> None:
+def test_answer_names_request_visitor_and_client() -> None:
     visitor = {"tntId": "t.28_0", "marketingCloudVisitorId": "m"}
     request = asked("hero", requestId="mine", id=visitor)
     answer = json.loads(decided(mboxes_of(rule()), request).response.to_json())
@@ -448,7 +446,7 @@ def test_the_answer_names_request_visitor_and_client() -> None:
     assert "edgeHost" not in answer
 
 
-def test_a_visitor_without_an_id_is_answered_too() -> None:
+def test_visitor_without_id_has_a_response() -> None:
     request = DeliveryRequest.from_dict({"execute": {"mboxes": [{"index": 0, "name": "hero"}]}})
     decision = decided(mboxes_of(rule()), request)
     assert decision.response.id == VisitorId()
@@ -456,7 +454,7 @@ def test_a_visitor_without_an_id_is_answered_too() -> None:
 
 
 @pytest.mark.parametrize("id_", [None, {}, {"customerIds": []}])
-def test_visitors_without_an_id_share_one_place_in_an_activity(id_: Any) -> None:
+def test_visitors_without_id_have_one_allocation(id_: Any) -> None:
     document = mboxes_of(rule(condition={"<": [{"var": "allocation"}, 101]}))
     assert contents(decided(document, asked("hero", id=id_))) == ["hello"]
 
@@ -470,21 +468,21 @@ def test_visitors_without_an_id_share_one_place_in_an_activity(id_: Any) -> None
         ({"remoteMboxes": ["other"]}, 200),
     ],
 )
-def test_the_status_says_whether_the_server_knows_more(lists: Any, status: int) -> None:
+def test_status_is_206_if_locations_are_remote(lists: Any, status: int) -> None:
     decision = decided(mboxes_of(rule(), **lists), asked("hero"))
     assert decision.response.status == status
     assert decision.remote_mboxes == (["hero"] if status == 206 else [])
     assert contents(decision) == ["hello"]
 
 
-# ── impressions ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── impressions ───
 
 
 def notified(document: Any, request: DeliveryRequest) -> list[tuple[str | None, list[str]]]:
     return [(impression.name, impression.tokens) for impression in decided(document, request).impressions]
 
 
-def test_an_impression_is_notified_once_with_its_ids_and_clock() -> None:
+def test_impression_is_notified_once_with_its_ids_and_clock() -> None:
     (impression,) = decided(mboxes_of(rule()), asked("hero")).impressions
     new_id = numbered()
     notification = impression.notification(new_id)
@@ -517,7 +515,7 @@ def test_all_tokens_of_a_rule_are_one_impression(options: Any, tokens: Any) -> N
     assert [of for _, of in notified(document, asked("hero"))] == tokens
 
 
-def test_a_token_is_notified_once_for_a_name_in_a_request() -> None:
+def test_token_is_notified_once_for_a_name_in_a_request() -> None:
     first = giving(offer(html(token="a"), html(token="b"), name="hero"))
     second = giving(offer(html(token="b"), html(token="c"), name="hero"))
     other = giving(offer(html(token="b"), name="cart"))
@@ -526,7 +524,7 @@ def test_a_token_is_notified_once_for_a_name_in_a_request() -> None:
     assert notified(document, request) == [("hero", ["a", "b"]), ("hero", ["c"]), ("cart", ["b"])]
 
 
-def test_execute_notifies_mboxes_before_the_page_load_whose_name_is_the_global_mbox() -> None:
+def test_execute_notifies_mboxes_before_the_page_load() -> None:
     document = artifact({"hero": [rule()], GLOBAL: ON_EVERY_PAGE})
     request = asked(execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]})
     assert notified(document, request) == [
@@ -537,21 +535,21 @@ def test_execute_notifies_mboxes_before_the_page_load_whose_name_is_the_global_m
     ]
 
 
-def test_nothing_is_notified_of_what_is_prefetched_or_does_not_match() -> None:
+def test_prefetched_and_unmatched_rules_are_not_notified() -> None:
     assert notified(OF_VIEWS, views("home")) == []
     assert notified(mboxes_of(rule()), asked("hero", mode="prefetch")) == []
     assert notified(mboxes_of(rule(condition=NOBODY)), asked("hero")) == []
 
 
-def test_the_next_decision_notifies_anew() -> None:
+def test_next_decision_notifies_again() -> None:
     rules = compile_artifact(mboxes_of(rule()))
     assert notified(rules, asked("hero")) == notified(rules, asked("hero")) == [("hero", ["token-1"])]
 
 
-# ── problems ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── problems ───
 
 
-def test_a_rule_that_fails_is_skipped_and_told() -> None:
+def test_rule_that_fails_is_skipped_and_reported() -> None:
     document = mboxes_of(rule(5, {"*": []}), rule(6, content="next"))
     decision = decided(document, asked("hero"))
     assert contents(decision) == ["next"]
@@ -559,7 +557,7 @@ def test_a_rule_that_fails_is_skipped_and_told() -> None:
     assert (activity, "without operands" in str(error)) == ("5", True)
 
 
-def test_a_deep_list_that_is_built_in_a_loop_cannot_break_a_decision() -> None:
+def test_deep_list_that_is_built_in_a_loop_cannot_break_a_decision() -> None:
     grow = {"reduce": [list(range(900)), [{"var": "accumulator"}, {"var": "accumulator"}], []]}
     for condition in (
         {"==": [grow, "x"]},

@@ -1,4 +1,7 @@
-"""One mbox decided alone gives the same as in a request: options, metrics, impressions, failures."""
+"""One mbox decided alone gives the same as in a request.
+
+Options, metrics, impressions, failures.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def visitor(request: DeliveryRequest, parameters: dict[str, Any] | None = None) 
 def by_request(
     rules: RuleSet, base: DeliveryRequest, name: str, parameters: dict[str, Any] | None, now_ms: int
 ) -> dict[str, Any] | None:
-    """What `decide` gives for a request that asks for one mbox in `execute`."""
+    """Return the decision of `decide` for a request with one mbox in `execute`."""
     request = DeliveryRequest(
         id=base.id,
         context=base.context,

@@ -1,4 +1,4 @@
-"""Which rules match: the fast road, the traced road and a reading of the spec by the letter give the same answer."""
+"""Matching of rules: compiled, traced and by a plain reference implementation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Document = dict[str, Any]
 
 
 def case(seed: int) -> tuple[Document, DeliveryRequest, int]:
-    """An artifact of the kinds that Target exports, a request for it, and a clock."""
+    """Return an artifact as Target exports them, a request for it, and a time."""
     rng = random.Random(seed)
     names = artifact_names() if SUITES.is_dir() else []
     document = real_artifact(rng.choice(names)) if names and rng.random() < 0.3 else random_artifact(rng)
@@ -41,7 +41,7 @@ def case(seed: int) -> tuple[Document, DeliveryRequest, int]:
 
 
 def answer(decision: OnDeviceDecision) -> Any:
-    """All that was decided, without traces."""
+    """Return the whole decision without traces."""
     lists = decision.impressions, decision.remote_mboxes, decision.remote_views
     return without_traces(json.loads(decision.response.to_json())), copy.deepcopy(lists)
 
@@ -52,11 +52,11 @@ def without_traces(tree: Any) -> Any:
     return [without_traces(item) for item in tree] if isinstance(tree, list) else tree
 
 
-# ── by the letter ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── by the letter ───
 
 
 def numbered_contents(document: Document) -> tuple[Document, list[Document]]:
-    """The artifact with the position of each rule, of all its rules, as its only content."""
+    """Return the artifact with the position of each rule as its only content."""
     document = copy.deepcopy(document)
     rules = [one for places in document["rules"].values() for rules in places.values() for one in rules]
     for position, one in enumerate(rules):
@@ -71,7 +71,7 @@ def numbered_contents(document: Document) -> tuple[Document, list[Document]]:
 def by_the_letter(
     document: Document, request: DeliveryRequest, now_ms: int, mode: str
 ) -> Iterator[tuple[str, list[int]]]:
-    """What kind of location is asked for, and the contents of the rules that §7 gives it, in order."""
+    """Yield the type of each requested location and the contents of its matches, in order."""
     block = getattr(request, mode)
     if block is None:
         return
@@ -132,7 +132,7 @@ def engines_choice(decision: OnDeviceDecision, mode: str) -> list[int]:
 
 @settings(max_examples=examples(150))
 @given(seeds)
-def test_the_engine_chooses_the_rules_that_the_spec_names(seed: int) -> None:
+def test_engine_matches_the_rules_of_the_reference(seed: int) -> None:
     document, request, now_ms = case(seed)
     document, _ = numbered_contents(document)
     rules = compile_artifact(document)
@@ -147,12 +147,12 @@ def test_the_engine_chooses_the_rules_that_the_spec_names(seed: int) -> None:
             assert engines_choice(decision, mode) == expected
 
 
-# ── with and without a trace ───────────────────────────────────────────────────────────────────────────────────
+# ── with and without a trace ───
 
 
 @settings(max_examples=examples(150))
 @given(seeds)
-def test_a_traced_decision_is_the_same_decision(seed: int) -> None:
+def test_traced_decision_is_the_same_decision(seed: int) -> None:
     document, request, now_ms = case(seed)
     rules = compile_artifact(document)
     traced = DeliveryRequest.from_dict({**json.loads(request.to_json()), "trace": {}})
@@ -162,7 +162,7 @@ def test_a_traced_decision_is_the_same_decision(seed: int) -> None:
     assert answer(with_trace) == answer(decided(rules, request, now_ms=now_ms))
 
 
-def test_a_rule_that_fails_fails_on_both_roads() -> None:
+def test_rule_fails_with_and_without_trace() -> None:
     failing: dict[str, Any] = {"*": []}
     document = mboxes_of(
         rule(1, failing, content="never"),
@@ -180,8 +180,8 @@ def test_a_rule_that_fails_fails_on_both_roads() -> None:
     assert all(failure.error.__traceback__ is None for failure in fast.failures + traced.failures)
 
 
-def test_an_audience_that_costs_much_is_the_same_on_both_roads() -> None:
-    """More than half of the work that a location may do: the road that asks twice would have to give up."""
+def test_expensive_audience_has_the_same_result_with_trace() -> None:
+    """Return an audience that takes more than half of the work that a location is allowed."""
     costly = {"!": [{"some": [[0] * 55, {"in": [1, [0] * 1000]}]}]}
     shared = mboxes_of(*(rule(n, costly, content=n) for n in range(3)), mbox="target-global-mbox")
     fast = decided(shared, asked("target-global-mbox"))
@@ -191,7 +191,7 @@ def test_an_audience_that_costs_much_is_the_same_on_both_roads() -> None:
     assert traced.failures == fast.failures == []
 
 
-def test_audiences_that_take_turns_are_asked_once_each() -> None:
+def test_alternating_audiences_are_evaluated_once_each() -> None:
     costly = {"!": [{"some": [[0] * 55, {"in": [1, [0] * 1000]}]}]}
     turns = [rule(n, costly if n % 2 else {"==": [1, 1]}, content=n) for n in range(5)]
     for name, given_ in [("hero", [0]), ("target-global-mbox", [0, 1, 2, 3, 4])]:
@@ -215,18 +215,20 @@ EDGES = [
 @pytest.mark.parametrize(("condition", "holds"), EDGES)
 @pytest.mark.parametrize("mbox", ["hero", "target-global-mbox"])
 @pytest.mark.parametrize("traced", [False, True])
-def test_a_visitor_at_the_very_edge_of_a_window(condition: Any, holds: bool, mbox: str, traced: bool) -> None:
+def test_visitor_at_the_edge_of_a_window_is_in_one_window(
+    condition: Any, holds: bool, mbox: str, traced: bool
+) -> None:
     document = mboxes_of(rule(1, condition), mbox=mbox)
     request = asked(mbox, trace={}) if traced else asked(mbox)
     assert bool(contents(decided(document, request, traced=traced))) is holds
 
 
-# ── nothing else has an influence ──────────────────────────────────────────────────────────────────────────────
+# ── nothing else has an influence ───
 
 
 @settings(max_examples=examples(60))
 @given(seeds, st.randoms())
-def test_the_rules_of_other_locations_change_nothing(seed: int, shuffle: random.Random) -> None:
+def test_rules_of_other_locations_change_nothing(seed: int, shuffle: random.Random) -> None:
     document, request, now_ms = case(seed)
     before = answer(decided(document, request, now_ms=now_ms))
     others = random_artifact(random.Random(seed + 1))
@@ -247,9 +249,7 @@ def test_the_rules_of_other_locations_change_nothing(seed: int, shuffle: random.
 
 @settings(max_examples=examples(60))
 @given(seeds, st.randoms())
-def test_the_order_of_experiences_that_exclude_each_other_changes_nothing(
-    seed: int, shuffle: random.Random
-) -> None:
+def test_order_of_exclusive_experiences_changes_nothing(seed: int, shuffle: random.Random) -> None:
     audience = {"==": [{"var": "user.browserType"}, "safari"]} if seed % 2 else True
     split = [
         rule(1, {"and": [window(low, low + 25), audience]}, content=str(low)) for low in range(0, 100, 25)
@@ -274,17 +274,17 @@ def test_unrelated_activities_before_do_not_move_a_visitor(count: int) -> None:
 @settings(max_examples=examples(60))
 @given(seeds)
 @example(0)
-def test_a_decision_leaves_no_trace_in_the_rules_or_the_request(seed: int) -> None:
+def test_decision_leaves_no_trace_in_the_rules_or_the_request(seed: int) -> None:
     document, request, now_ms = case(seed)
     untouched = request.to_json()
     rules = compile_artifact(document)
-    kept = rules.document()
+    unchanged = rules.document()
     first = decided(rules, request, now_ms=now_ms)
     before = answer(first)
     spoil(first)
     assert request.to_json() == untouched
     assert answer(decided(rules, request, now_ms=now_ms)) == before
-    assert rules.document() == kept
+    assert rules.document() == unchanged
 
 
 def spoil(decision: OnDeviceDecision) -> None:
@@ -324,7 +324,7 @@ def spoil_json(value: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_a_nested_offer_is_everybodys_own(mode: str) -> None:
+def test_nested_offer_is_copied_for_each_response(mode: str) -> None:
     offer = {"a": [1, {"b": [2]}], "c": {"d": {}}, "e": []}
     actions = [
         {"type": "setStyle", "content": {"color": {"deep": "red"}}},
@@ -343,8 +343,8 @@ def test_a_nested_offer_is_everybodys_own(mode: str) -> None:
     assert before[0] == offer
 
 
-def test_details_of_every_kind_may_be_asked_with_the_same_facts() -> None:
-    """The three kinds of details have what facts ask for."""
+def test_details_of_every_kind_give_the_same_facts() -> None:
+    """Return the three kinds of details with the fields that facts read."""
     for details in (MboxRequest(name="a"), ViewRequest(name="a"), RequestDetails()):
         of = Facts(facts().request, details, "a")
         assert of.as_dict(None)["mbox"] == {}

@@ -1,4 +1,4 @@
-"""Response tokens and macros, spec/decisioning.md §7.1 and §7.2, and content that is the caller's own."""
+"""Response tokens, macros, and copies of content."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ GEO_TOKENS = {
 METHOD = {"activity.decisioningMethod": "on-device"}
 
 
-# ── response tokens ────────────────────────────────────────────────────────────────────────────────────────────
+# ── response tokens ───
 
 
 def tokens(listed: list[str], meta: dict[str, Any] = META, geo: Any = None, mode: str = "execute") -> Any:
@@ -61,21 +61,19 @@ def tokens(listed: list[str], meta: dict[str, Any] = META, geo: Any = None, mode
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_the_decisioning_method_is_always_a_token(mode: str) -> None:
+def test_decisioning_method_is_always_a_token(mode: str) -> None:
     assert tokens([], mode=mode) == METHOD
 
 
 @pytest.mark.parametrize("name", [name for name in META if name != "audience.ids"])
-def test_a_token_of_the_meta_is_given_where_it_is_listed_and_there(name: str) -> None:
+def test_meta_token_is_given_if_listed_and_present(name: str) -> None:
     assert tokens([name]) == METHOD | {name: META[name]}
     assert tokens([name], {key: value for key, value in META.items() if key != name}) == METHOD
 
 
 @pytest.mark.parametrize("name", GEO_TOKENS)
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_a_token_of_the_place_is_given_as_the_caller_wrote_it_where_it_is_listed(
-    name: str, mode: str
-) -> None:
+def test_geo_token_is_given_as_sent_if_listed(name: str, mode: str) -> None:
     assert tokens([name], geo=GEO, mode=mode) == METHOD | {name: GEO_TOKENS[name]}
     assert tokens([], geo=GEO, mode=mode) == METHOD
     assert tokens([name], geo={"zip": "1"}, mode=mode) == METHOD
@@ -89,12 +87,12 @@ def test_other_tokens_are_not_known_on_device(listed: list[str]) -> None:
     assert tokens(listed, META | {"company.name": "acme"}, GEO) == METHOD
 
 
-def test_the_method_cannot_be_overruled_by_the_meta() -> None:
+def test_method_cannot_be_overruled_by_the_meta() -> None:
     name = "activity.decisioningMethod"
     assert tokens([name], META | {name: "server-side"}) == METHOD
 
 
-def test_every_option_has_tokens_in_place_of_the_rules_own() -> None:
+def test_every_option_has_computed_tokens() -> None:
     options = [
         {"type": "html", "content": "a", "responseTokens": {"stale": True}},
         {"type": "json", "content": {}},
@@ -118,7 +116,7 @@ def test_options_of_views_and_of_a_page_load_have_tokens() -> None:
         assert [option["responseTokens"] for option in part["options"]] == [expected]
 
 
-# ── macros ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── macros ───
 
 PARAMETERS = {
     "user": "Ada",
@@ -171,7 +169,7 @@ MACROS = {
     "${Campaign.name}": "Größe & <b>",
     "${CAMPAIGN.name}": "Größe & <b>",
     "${Recipe.id}": "1",
-    # nobody knows these
+    # unknown names
     "${nothing}": "null",
     "${nope}": "${nope}",
     "${}": "${}",
@@ -209,26 +207,24 @@ def filled(text: Any, kind: str = "html", request: DeliveryRequest | None = None
 
 
 @pytest.mark.parametrize(("macro", "value"), MACROS.items())
-def test_a_macro_is_filled_with_what_the_activity_the_location_or_a_parameter_says(
-    macro: str, value: str
-) -> None:
+def test_macro_has_the_value_of_activity_location_or_parameter(macro: str, value: str) -> None:
     assert filled(macro) == value
     assert filled(f"a {macro} b{macro}{macro}") == f"a {value} b{value}{value}"
 
 
-def test_the_activity_is_asked_first_then_the_location_then_the_parameters() -> None:
+def test_macro_reads_activity_then_location_then_parameters() -> None:
     assert filled("${user}", meta=META | {"user": "of the activity"}) == "of the activity"
     assert filled("${name}", meta=META | {"name": "of the activity"}) == "of the activity"
     assert filled("${user}", meta=META | {"user": None}) == "null"
 
 
-def test_a_location_without_an_index_leaves_it_to_a_parameter() -> None:
+def test_macro_index_is_a_parameter_without_an_index() -> None:
     request = asked(execute={"mboxes": [{"name": "hero", "parameters": PARAMETERS}]})
     assert filled("${index}", request=request) == "another"
     assert filled("${index}", request=asked(execute={"mboxes": [{"name": "hero"}]})) == "${index}"
 
 
-def test_what_a_macro_is_filled_with_is_not_filled_again() -> None:
+def test_macro_in_a_macro_value_is_not_filled() -> None:
     request = asked(execute={"mboxes": [{"index": 1, "name": "hero", "parameters": {"user": "${index}"}}]})
     assert filled("${user}", request=request) == "${index}"
     assert filled("${activity.name}", meta=META | {"activity.name": "a ${name}"}) == "a ${name}"
@@ -257,7 +253,7 @@ def test_only_html_has_macros(kind: str, content: Any) -> None:
 
 
 @pytest.mark.parametrize("content", [{"a": "${user}"}, ["${user}"], 5, True, None])
-def test_html_that_is_no_text_has_no_macros(content: Any) -> None:
+def test_html_other_than_text_has_no_macros(content: Any) -> None:
     assert filled(content) == content
 
 
@@ -295,11 +291,11 @@ def test_actions_are_filled_whichever_of_them_have_macros(actions: Any, given_: 
 
 
 @pytest.mark.parametrize("content", ["${user}", {"content": "${user}"}, 5])
-def test_actions_that_are_no_list_are_passed_on(content: Any) -> None:
+def test_actions_other_than_a_list_are_unchanged(content: Any) -> None:
     assert filled(content, "actions") == content
 
 
-def test_a_page_load_is_called_as_the_global_mbox_and_a_view_as_itself() -> None:
+def test_page_load_has_the_name_of_the_global_mbox_and_a_view_its_own() -> None:
     text = "${mbox.name} ${name} ${view.name} ${key} ${user}"
     place = rule(content=text, meta=META | {"location.name": "home"}, name="home")
     document = artifact({"everywhere": [place]}, {"home": [place]}, globalMbox="everywhere")
@@ -320,7 +316,7 @@ def test_a_page_load_is_called_as_the_global_mbox_and_a_view_as_itself() -> None
     assert option.content == "home home home k Ada"
 
 
-def test_a_view_without_a_name_leaves_the_macro() -> None:
+def test_view_without_a_name_leaves_the_macro() -> None:
     document = artifact(views={"home": [rule(content="${name}", name="home")]})
     prefetch = decided(document, asked(prefetch={"views": [{}]})).response.prefetch
     assert prefetch is not None
@@ -343,7 +339,7 @@ def test_a_view_without_a_name_leaves_the_macro() -> None:
         ("a..b", ".b"),
     ],
 )
-def test_a_macro_is_looked_up_by_its_last_two_parts_in_todays_words(name: str, key: str) -> None:
+def test_macro_is_looked_up_by_its_last_two_parts_in_current_terms(name: str, key: str) -> None:
     assert macro_key(name) == key
 
 
@@ -395,7 +391,7 @@ def test_macros_are_found_and_the_text_around_them_stays_as_it_is(text: str, val
     assert filled(text, request=request, meta={"activity.id": 1}) == expected
 
 
-# ── content of its own ─────────────────────────────────────────────────────────────────────────────────────────
+# ── content of its own ───
 
 STRUCTURED = {
     "an object": ("json", {"a": 1, "b": "x"}),
@@ -410,7 +406,7 @@ STRUCTURED = {
 
 
 def spoil(value: Any) -> None:
-    """Change every dict and list in it."""
+    """Change every dict and list in a value."""
     for inner in list(value.values()) if isinstance(value, dict) else value:
         if isinstance(inner, dict | list):
             spoil(inner)
@@ -422,7 +418,7 @@ def spoil(value: Any) -> None:
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 @pytest.mark.parametrize(("kind", "content"), STRUCTURED.values(), ids=STRUCTURED)
-def test_what_is_done_to_content_that_was_given_out_is_not_seen_again(
+def test_change_of_returned_content_does_not_reach_the_next_response(
     kind: str, content: Any, mode: str
 ) -> None:
     rules = compile_artifact(mboxes_of(rule(kind=kind, content=content)))

@@ -1,4 +1,4 @@
-"""What has to be decided by the server: spec/decisioning.md §8, divergences D-11, D-38, B-39, B-50."""
+"""Locations that the Delivery API has to decide."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_server_is_asked_for_what_is_remote_or_unknown_in_the_order_of_the_request(name: str) -> None:
+def test_remote_and_unknown_locations_are_named_in_request_order(name: str) -> None:
     wire, of_mboxes, of_views = CASES[name]
     needed = remote_dependency(RULES, asked(**wire))
     assert (needed.mboxes, needed.views) == (of_mboxes, of_views)
@@ -81,7 +81,7 @@ def test_the_server_is_asked_for_what_is_remote_or_unknown_in_the_order_of_the_r
         ({"globalMbox": "mine", "localMboxes": ["mine"], "remoteMboxes": [GLOBAL]}, []),
     ],
 )
-def test_a_page_load_needs_the_global_mbox_of_the_artifact(lists: dict[str, Any], needed: list[str]) -> None:
+def test_page_load_needs_the_global_mbox_of_the_artifact(lists: dict[str, Any], needed: list[str]) -> None:
     rules = compile_artifact(artifact(**lists))
     for mode in ("execute", "prefetch"):
         wire: dict[str, Any] = {mode: {"pageLoad": {}}}
@@ -93,7 +93,7 @@ lists = st.lists(names, max_size=4)
 
 
 @given(remote=lists, local=lists, executed=lists, prefetched=lists)
-def test_the_formula_of_the_spec_holds(remote: Any, local: Any, executed: Any, prefetched: Any) -> None:
+def test_bucket_equals_the_reference_formula(remote: Any, local: Any, executed: Any, prefetched: Any) -> None:
     rules = compile_artifact(
         artifact(remoteMboxes=remote, localMboxes=local, remoteViews=remote, localViews=local)
     )

@@ -1,4 +1,4 @@
-"""The compiler's front: windows of the allocation, audiences, locations. spec/decisioning.md §1, §5, §7."""
+"""Rule sets: windows of the allocation, audiences, locations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALLOCATION = {"var": "allocation"}
 
 
 def admitted(condition: Any, allocation: float) -> bool:
-    """Whether the split condition holds, of a visitor for whom everything but the allocation is true."""
+    """Return whether the split condition holds for a visitor of every audience."""
     low_high, others = split_window(condition)
     of = facts()
     return low_high.low <= allocation <= low_high.high and all(
@@ -29,7 +29,7 @@ def admitted(condition: Any, allocation: float) -> bool:
     )
 
 
-# ── windows ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── windows ───
 
 EDGES = [0, 0.0, 0.01, 12.5, 33.33, 33.34, 50, 66.67, 99.98, 99.99, 100]
 WINDOWS: list[Any] = [
@@ -44,7 +44,7 @@ WINDOWS: list[Any] = [
 
 
 @pytest.mark.parametrize("condition", WINDOWS, ids=str)
-def test_a_window_admits_the_allocations_that_its_condition_holds_for(condition: Any) -> None:
+def test_window_admits_the_allocations_of_its_condition(condition: Any) -> None:
     around = {round(edge * 100) + step for edge in EDGES for step in (-1, 0, 1)}
     for bucket_ in sorted(around & set(range(10_000))):
         allocation = bucket_ / 100
@@ -53,7 +53,7 @@ def test_a_window_admits_the_allocations_that_its_condition_holds_for(condition:
 
 
 @pytest.mark.parametrize("condition", WINDOWS, ids=str)
-def test_a_comparison_of_the_allocation_with_numbers_is_all_window(condition: Any) -> None:
+def test_comparison_of_the_allocation_with_numbers_is_a_window(condition: Any) -> None:
     assert split_window(condition)[1] == []
 
 
@@ -104,7 +104,7 @@ conditions: st.SearchStrategy[Any] = st.recursive(
 @example({"<=": [50, ALLOCATION, 20]}, 3000)
 @example({">=": [50, ALLOCATION, 20]}, 3000)
 @example({"<": [ALLOCATION, 50, 60]}, 3000)
-def test_a_condition_taken_apart_holds_where_the_whole_holds(condition: Any, hundredths: int) -> None:
+def test_split_condition_holds_where_the_whole_holds(condition: Any, hundredths: int) -> None:
     allocation = hundredths / 100
     data = {"allocation": allocation, "mbox": {}}
     assert admitted(condition, allocation) is logic_interpreter.truthy(
@@ -113,13 +113,13 @@ def test_a_condition_taken_apart_holds_where_the_whole_holds(condition: Any, hun
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(0, 9999))
-def test_experiences_share_out_all_visitors_without_gap_or_overlap(first: int, second: int, at: int) -> None:
+def test_experiences_cover_all_visitors_without_overlap(first: int, second: int, at: int) -> None:
     low, high = sorted((first, second))
     windows = [window(a / 100, b / 100) for a, b in [(0, low), (low, high), (high, 10_000)]]
     assert [admitted(one, at / 100) for one in windows].count(True) == 1
 
 
-def test_visitors_fall_where_their_bucket_says() -> None:
+def test_experience_follows_from_the_bucket() -> None:
     cuts = [0, 12.5, 33.33, 66.67, 100]
     rules = compile_artifact(
         mboxes_of(
@@ -137,7 +137,7 @@ def test_visitors_fall_where_their_bucket_says() -> None:
 
 
 def visitor_at(*, low: float, high: float) -> str:
-    """One that falls into activity 1 above the one and not above the other place on the scale."""
+    """Return a visitor who is in activity 1 above `above`, and not above the other allocation."""
     return next(
         visitor
         for visitor in map(str, itertools.count())
@@ -146,9 +146,7 @@ def visitor_at(*, low: float, high: float) -> str:
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 0.5), (0, 99.5), (0.5, 100), (99.5, 100)])
-def test_a_split_near_an_end_of_the_scale_tells_visitors_apart_beside_a_rule_for_all(
-    low: float, high: float
-) -> None:
+def test_split_near_an_end_of_the_scale_separates_visitors(low: float, high: float) -> None:
     rules = compile_artifact(mboxes_of(rule(1, window(low, high), content="few"), rule(1, content="all")))
     outside = (0, low) if low else (high, 100)
     for (above, to), expected in (((low, high), "few"), (outside, "all")):
@@ -156,17 +154,17 @@ def test_a_split_near_an_end_of_the_scale_tells_visitors_apart_beside_a_rule_for
         assert contents(decided(rules, request)) == [expected]
 
 
-def test_a_rule_keeps_the_condition_that_the_artifact_has() -> None:
+def test_rule_keeps_the_condition_that_the_artifact_has() -> None:
     condition = {"and": [window(0, 50), {"==": [{"var": "mbox.a"}, "\u00e4"]}]}
-    [kept] = compile_artifact(mboxes_of(rule(1, condition))).mbox("hero").rules
-    assert kept.condition == condition
+    [compiled] = compile_artifact(mboxes_of(rule(1, condition))).mbox("hero").rules
+    assert compiled.condition == condition
 
 
-# ── the bucketing key ──────────────────────────────────────────────────────────────────────────────────────────
+# ── the bucketing key ───
 
 
 def halves(**more: Any) -> RuleSet:
-    """The visitor `visitor` falls into A of activity 1 and B of activity 2."""
+    """Return rules of which the visitor `visitor` gets A of activity 1 and B of activity 2."""
     return compile_artifact(
         mboxes_of(rule(1, window(0, 50), content="A", **more), rule(1, window(50, 100), content="B", **more))
     )
@@ -190,7 +188,7 @@ ONE, OTHER = (next(n for n in range(1, 99) if side(n) == wanted) for wanted in "
         ({}, str(OTHER), OTHER),
     ],
 )
-def test_the_meta_names_the_activity_before_the_rule_does(meta: Any, activity_id: Any, activity: int) -> None:
+def test_meta_names_the_activity_before_the_rule_does(meta: Any, activity_id: Any, activity: int) -> None:
     rules = halves(meta=meta, activityId=activity_id)
     assert contents(decided(rules, asked("hero"))) == [side(activity)]
 
@@ -198,21 +196,21 @@ def test_the_meta_names_the_activity_before_the_rule_does(meta: Any, activity_id
 @pytest.mark.parametrize(
     "meta", [{"activity.id": True}, {"activity.id": None}, {"activity.id": 1.5}, {"activity.id": ""}]
 )
-def test_an_activity_that_has_no_usable_id_cannot_split_its_visitors(meta: Any) -> None:
+def test_split_activity_without_usable_id_is_unusable(meta: Any) -> None:
     rules = halves(meta=meta, activityId=None)
     assert len(rules.unusable) == 2
     assert "activity.id" in rules.unusable[0].reason
 
 
-def test_an_activity_without_an_id_may_be_for_everybody() -> None:
+def test_activity_without_id_can_be_for_every_visitor() -> None:
     rules = compile_artifact(mboxes_of(rule(meta={}, activityId=None, ruleKey=None)))
     assert contents(decided(rules, asked("hero"))) == ["hello"]
 
 
-# ── locations ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── locations ───
 
 
-def test_the_first_rule_that_holds_wins() -> None:
+def test_first_rule_that_holds_wins() -> None:
     rules = mboxes_of(rule(1, NOBODY, content="a"), rule(2, content="b"), rule(3, content="c"))
     assert contents(decided(rules, asked("hero"))) == ["b"]
 
@@ -225,7 +223,7 @@ def with_token(*tokens: str) -> DeliveryRequest:
     ("token", "given"),
     [((), "anywhere"), (("one",), "one"), (("two",), "both"), (("three",), "anywhere")],
 )
-def test_a_rule_for_properties_is_only_for_them(token: tuple[str, ...], given: str) -> None:
+def test_rule_for_properties_is_only_for_them(token: tuple[str, ...], given: str) -> None:
     rules = mboxes_of(
         rule(1, content="one", propertyTokens=["one"]),
         rule(2, content="both", propertyTokens=["one", "two"]),
@@ -243,14 +241,14 @@ def test_rules_with_and_without_properties_keep_their_order() -> None:
     assert contents(decided(rules, with_token("one"))) == ["anywhere"]
 
 
-# ── audiences are shared ───────────────────────────────────────────────────────────────────────────────────────
+# ── audiences are shared ───
 
 
-# More than half of the work that a location may do: who asks twice for it has a failure.
+# More than half of the work that a location is allowed: a second evaluation fails.
 COSTLY = {"some": [[0] * 55, {"in": [1, [0] * 1000]}]}
 
 
-def test_experiences_of_an_activity_ask_their_audience_once() -> None:
+def test_audience_of_an_activity_is_evaluated_once() -> None:
     split = [
         rule(1, {"and": [window(low, low + 10), COSTLY]}, content=str(low), experience=low)
         for low in range(0, 100, 10)
@@ -261,21 +259,21 @@ def test_experiences_of_an_activity_ask_their_audience_once() -> None:
     assert contents(decision) == ["all"]
 
 
-def test_activities_with_the_same_audience_ask_it_once_wherever_they_stand() -> None:
+def test_common_audience_of_activities_is_evaluated_once() -> None:
     activities = [rule(n, COSTLY if n % 2 else {"==": [1, n + 1]}) for n in range(1, 20)]
     decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
     assert decision.failures == []
     assert contents(decision) == ["all"]
 
 
-def test_different_audiences_are_asked_each() -> None:
+def test_different_audiences_are_evaluated_separately() -> None:
     activities = [rule(n, {"and": [{"<": [0, n]}, COSTLY]}) for n in range(1, 4)]
     decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
     assert decision.failures
     assert contents(decision) == ["all"]
 
 
-def test_each_location_has_work_of_its_own() -> None:
+def test_each_location_has_its_own_work_limit() -> None:
     document = artifact({f"m{n}": [rule(n, COSTLY), rule(n + 50, content=str(n))] for n in range(4)})
     decision = decided(document, asked(*(f"m{n}" for n in range(4))))
     assert decision.failures == []
@@ -294,7 +292,7 @@ def test_audiences_that_differ_only_in_their_literals_are_different() -> None:
         assert contents(decided(rules, request)) == ([content] if content else [])
 
 
-def test_an_audience_is_asked_anew_for_each_location() -> None:
+def test_audience_is_evaluated_for_each_location() -> None:
     rules = compile_artifact(mboxes_of(rule(1, {"==": [{"var": "mbox.plan"}, "gold"]})))
     mboxes = [{"name": "hero", "parameters": {"plan": plan}} for plan in ("gold", "silver", "gold")]
     decision = decided(rules, asked(execute={"mboxes": mboxes}))

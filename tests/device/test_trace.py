@@ -1,4 +1,4 @@
-"""Why a decision fell: the trace document, spec/decisioning.md §11, divergence D-26."""
+"""The trace of a decision."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def traced(document: Any, request: DeliveryRequest) -> OnDeviceDecision:
 
 
 def traces(document: Any, request: DeliveryRequest) -> list[Any]:
-    """The traces of all that was answered: mboxes, pageLoad, views; execute first."""
+    """Return the traces of all responses: mboxes, page load, views; execute first."""
     response = json.loads(traced(document, request).response.to_json())
     found = []
     for mode in ("execute", "prefetch"):
@@ -71,7 +71,7 @@ def traces(document: Any, request: DeliveryRequest) -> list[Any]:
     return found
 
 
-def test_the_document_of_an_executed_mbox_is_complete() -> None:
+def test_document_of_an_executed_mbox_is_complete() -> None:
     document = mboxes_of(
         rule(1, SILVER, meta=audience(7, 5, 7, **{"experience.id": 1})),
         rule(1, GOLD, meta=audience(5, 6)),
@@ -139,14 +139,14 @@ def test_the_document_of_an_executed_mbox_is_complete() -> None:
     assert set(context) == set(facts().as_dict(0.0))
 
 
-def test_a_prefetched_mbox_has_no_notifications() -> None:
+def test_prefetched_mbox_has_no_notifications() -> None:
     (trace,) = traces(mboxes_of(rule()), asked("hero", mode="prefetch"))
     assert trace["request"]["mbox"] == {"name": "hero", "index": 0, "type": "prefetch"}
     (campaign,) = trace["campaigns"]
     assert "notifications" not in campaign
 
 
-def test_the_notification_in_the_trace_is_the_one_that_is_sent() -> None:
+def test_notification_in_the_trace_is_the_one_that_is_sent() -> None:
     decision = traced(mboxes_of(rule()), asked("hero"))
     (impression,) = decision.impressions
     assert decision.response.execute is not None
@@ -156,7 +156,7 @@ def test_the_notification_in_the_trace_is_the_one_that_is_sent() -> None:
     assert mbox.trace["campaigns"][0]["notifications"] == [sent]
 
 
-def test_an_mbox_that_matches_nothing_has_a_trace_that_says_what_was_met() -> None:
+def test_mbox_without_match_has_a_trace_of_evaluated_rules() -> None:
     (trace,) = traces(mboxes_of(rule(1, NOBODY), rule(2, GOLD)), asked("hero"))
     assert trace["campaigns"] == []
     assert [target["campaignId"] for target in trace["evaluatedCampaignTargets"]] == [1, 2]
@@ -168,7 +168,7 @@ def test_an_mbox_that_matches_nothing_has_a_trace_that_says_what_was_met() -> No
     assert (trace["campaigns"], trace["evaluatedCampaignTargets"]) == ([], [])
 
 
-def test_rules_behind_the_first_match_and_of_other_properties_are_not_met() -> None:
+def test_rules_after_the_match_or_of_other_properties_are_not_evaluated() -> None:
     document = mboxes_of(rule(1, propertyTokens=["p"]), rule(2, NOBODY), rule(3), rule(4))
     (trace,) = traces(document, asked("hero"))
     assert [target["campaignId"] for target in trace["evaluatedCampaignTargets"]] == [2, 3]
@@ -191,28 +191,28 @@ def test_campaigns_and_targets_accumulate_over_the_locations_of_a_mode() -> None
     assert three["evaluatedCampaignTargets"][0]["matchedRuleConditions"] == [True, True]
 
 
-def test_a_campaigns_notifications_accumulate_but_not_backwards() -> None:
+def test_campaigns_notifications_accumulate_but_not_backwards() -> None:
     same = [rule(1, name="a"), rule(1, name="b")]
     one, two = traces(artifact({"a": same[:1], "b": same[1:]}), asked("a", "b"))
-    told = [[sent["mbox"]["name"] for sent in trace["campaigns"][0]["notifications"]] for trace in (one, two)]
-    assert told == [["a"], ["a", "b"]]
+    names = [[sent["mbox"]["name"] for sent in trace["campaigns"][0]["notifications"]] for trace in (one, two)]
+    assert names == [["a"], ["a", "b"]]
 
 
-def test_the_modes_do_not_share_what_they_met() -> None:
+def test_modes_have_separate_traces() -> None:
     document = artifact({"a": [rule(1)], "b": [rule(2)]})
     request = asked("a", prefetch={"mboxes": [{"index": 0, "name": "b"}]})
     one, two = traces(document, request)
     assert [[campaign["id"] for campaign in trace["campaigns"]] for trace in (one, two)] == [[1], [2]]
 
 
-def test_an_activitys_context_is_that_of_the_first_rule_that_was_met() -> None:
+def test_context_of_an_activity_is_that_of_its_first_evaluated_rule() -> None:
     document = artifact({"a": [rule(1, NOBODY)], "b": [rule(1)]})
     mboxes = [{"index": 0, "name": name, "parameters": {"n": name}} for name in ("a", "b")]
     _, two = traces(document, asked(execute={"mboxes": mboxes}))
     assert two["evaluatedCampaignTargets"][0]["context"]["mbox"] == {"n": "a", "n_lc": "a"}
 
 
-def test_a_page_load_is_traced_as_the_global_mbox_and_carries_the_last_state() -> None:
+def test_page_load_is_traced_as_the_global_mbox_and_carries_the_last_state() -> None:
     document = mboxes_of(rule(1, name=GLOBAL), rule(2, NOBODY), rule(3, name=GLOBAL), mbox=GLOBAL)
     (trace,) = traces(document, asked(execute={"pageLoad": {"parameters": {"a": "b"}}}))
     assert trace["request"]["mbox"] == {"name": GLOBAL, "parameters": {"a": "b"}, "type": "execute"}
@@ -220,7 +220,7 @@ def test_a_page_load_is_traced_as_the_global_mbox_and_carries_the_last_state() -
     assert traces(mboxes_of(rule(1, NOBODY), mbox=GLOBAL), asked(execute={"pageLoad": {}})) == [None]
 
 
-def test_a_view_is_traced_as_a_view() -> None:
+def test_view_is_traced_as_a_view() -> None:
     document = artifact(
         views={"home": [rule(1, name="home"), rule(2, name="home")], "cart": [rule(3, name="cart")]}
     )
@@ -237,7 +237,7 @@ def test_all_views_are_traced_without_a_name() -> None:
     assert trace["request"]["view"] == {"parameters": {"a": "b"}, "type": "prefetch"}
 
 
-def test_the_first_experience_of_an_activity_that_matched_is_its_campaign() -> None:
+def test_first_experience_of_an_activity_that_matched_is_its_campaign() -> None:
     first = rule(1, ruleKey="1-0", meta=audience(**{"experience.id": 4}), name=GLOBAL)
     second = rule(1, ruleKey="1-1", meta=audience(**{"experience.id": 5}), name=GLOBAL)
     trace = traces(mboxes_of(first, second, mbox=GLOBAL), asked(GLOBAL))[-1]
@@ -258,24 +258,24 @@ def test_the_first_experience_of_an_activity_that_matched_is_its_campaign() -> N
         ({"marketingCloudVisitorId": "m"}, {"marketingCloudVisitorId": "m"}),
     ],
 )
-def test_the_profile_tells_the_visitors_ids_that_are_set(id_: Any, profile: Any) -> None:
+def test_profile_has_the_visitor_ids_that_are_set(id_: Any, profile: Any) -> None:
     (trace,) = traces(artifact(), asked("hero", id=id_))
     assert trace["profile"] == {"visitorId": profile}
 
 
-def test_what_the_metas_do_not_say_is_left_out() -> None:
+def test_absent_meta_is_left_out() -> None:
     (trace,) = traces(mboxes_of(rule(meta={"activity.id": 1}), meta={}), asked("hero", mode="prefetch"))
     assert trace["campaigns"] == [{"id": 1, "offers": []}]
     (target,) = trace["evaluatedCampaignTargets"]
     assert (target["campaignId"], "campaignType" in target) == (1, False)
 
 
-def test_a_page_that_is_not_known_is_empty() -> None:
+def test_page_that_is_not_known_is_empty() -> None:
     (trace,) = traces(artifact(), asked("hero"))
     assert (trace["request"]["pageURL"], trace["request"]["host"]) == ("", "")
 
 
-def test_a_rule_without_an_offer_or_an_audience_is_traced() -> None:
+def test_rule_without_an_offer_or_an_audience_is_traced() -> None:
     (trace,) = traces(mboxes_of(rule(meta={"activity.id": 1})), asked("hero"))
     (campaign,) = trace["campaigns"]
     assert campaign["offers"] == []
@@ -299,21 +299,21 @@ ODD_META = [
 
 @pytest.mark.parametrize("meta", ODD_META, ids=str)
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
-def test_a_trace_of_odd_rules_breaks_no_decision(meta: Any, mode: str) -> None:
+def test_trace_of_unusual_rules_does_not_change_the_decision(meta: Any, mode: str) -> None:
     request = asked("hero", mode=mode)
     decision = traced(mboxes_of(rule(meta=meta)), request)
     assert contents(decision, mode) == ["hello"]
     json.loads(decision.response.to_json())
 
 
-def test_a_rule_that_fails_counts_as_not_matched() -> None:
+def test_rule_that_fails_counts_as_not_matched() -> None:
     failing: dict[str, Any] = {"*": []}
     (trace,) = traces(mboxes_of(rule(1, failing)), asked("hero"))
     (target,) = trace["evaluatedCampaignTargets"]
     assert target["unmatchedRuleConditions"] == [failing]
 
 
-def test_a_trace_is_written_only_where_the_request_and_the_caller_want_one() -> None:
+def test_trace_needs_request_and_caller() -> None:
     rules, request = compile_artifact(mboxes_of(rule())), asked("hero")
     wanting = asked("hero", trace={})
     for asked_for, source in [(request, SOURCE), (wanting, None), (request, None)]:
@@ -325,7 +325,7 @@ def test_a_trace_is_written_only_where_the_request_and_the_caller_want_one() -> 
     assert '"trace"' in decision.response.to_json()
 
 
-def test_a_trace_is_plain_json_even_of_times() -> None:
+def test_trace_is_plain_json() -> None:
     request = asked("hero", trace={})
     assert request.execute is not None
     (mbox,) = request.execute.mboxes or []
@@ -357,7 +357,7 @@ def spoil(value: Any) -> None:
         value.append("spoilt")
 
 
-def test_what_is_done_with_a_trace_does_not_come_back() -> None:
+def test_change_of_a_returned_trace_does_not_reach_the_next() -> None:
     source = TraceSource("s", "acme", {"artifactLocation": "x"})
     rules = compile_artifact(mboxes_of(rule(1, GOLD, meta=audience(5)), rule(2), meta={"a": {"b": [1]}}))
     request = asked(execute={"mboxes": [{"index": 0, "name": "hero", "parameters": {"plan": "x"}}]}, trace={})
@@ -375,6 +375,6 @@ def test_what_is_done_with_a_trace_does_not_come_back() -> None:
     assert request == untouched
 
 
-def test_the_kit_traces_too() -> None:
+def test_testing_package_traces() -> None:
     decision = decided(mboxes_of(rule()), asked("hero", trace={}), traced=True)
     assert '"trace"' in decision.response.to_json()

@@ -28,5 +28,5 @@ def test_summary_names_the_most_frequent_causes() -> None:
     )
 
 
-def test_nothing_unusable_has_no_causes() -> None:
+def test_artifact_without_unusable_rules_has_no_causes() -> None:
     assert count_causes(compile_artifact(mboxes_of(rule()))) == {}

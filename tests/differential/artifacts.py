@@ -1,4 +1,4 @@
-"""Random artifacts of the kinds that Target exports, for two engines to disagree about."""
+"""Random artifacts of the kinds that Target exports."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ Rng = random.Random
 
 
 def artifact(rng: Rng) -> dict[str, Any]:
-    """An artifact with up to a dozen activities over all mboxes and views."""
+    """Return an artifact with up to a dozen activities over all mboxes and views."""
     maker = _Maker(rng)
     rules: dict[str, dict[str, list[Any]]] = {"mboxes": {}, "views": {}}
     for _ in range(rng.randint(1, 12)):
@@ -182,7 +182,10 @@ class _Maker:
         return list(dict.fromkeys(rng.sample(every, rng.randint(1, 3))))
 
     def _windows(self, kind: str, experiences: int) -> list[Any]:
-        """Allocation windows as Target writes them: the first is closed below, the others open."""
+        """Return allocation windows as Target writes them.
+
+        The first closed below, the others open.
+        """
         if kind == "landing":
             return [None] * experiences
         rng = self.rng
@@ -321,7 +324,7 @@ class _Maker:
         return f"token-{self.rng.randint(1, 40)}=="
 
     def condition(self, depth: int = 0) -> Any:
-        """An audience: one rule of the audience builder, or several joined."""
+        """Return an audience: one rule of the audience builder, or several joined."""
         rng = self.rng
         if depth < 2 and rng.random() < 0.35:
             joined = [self.condition(depth + 1) for _ in range(rng.randint(1, 3))]
@@ -398,7 +401,7 @@ def _time(rng: Rng) -> Any:
 
 
 def _place(rng: Rng) -> Any:
-    """Names in capitals, as in artifacts."""
+    """Return names in capitals, as in artifacts."""
     part = rng.choice(("country", "region", "city", "latitude", "longitude"))
     if part in ("latitude", "longitude"):
         return {
@@ -464,7 +467,7 @@ def _browser(rng: Rng) -> Any:
 
 
 def _odd(rng: Rng) -> Any:
-    """Literals, and the allocation where no audience builder would put it."""
+    """Return literals, and the allocation in unusual positions."""
     return rng.choice(
         (
             *(True, False, None, 0, 1, "", "x", [], {}, {"a": 1, "b": 2}),

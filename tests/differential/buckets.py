@@ -1,4 +1,4 @@
-"""Visitors of all kinds, and whether they fall into the buckets of Adobe's hash."""
+"""Comparison of buckets with those of Adobe's hash."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _ALPHABETS = (
 
 
 def thousand_visitors(seed: int) -> list[str]:
-    """Ids of mostly some dozens of characters; one is empty, and one has ten thousand."""
+    """Yield ids of mostly some dozens of characters; one is empty, one has ten thousand."""
     rng = random.Random(seed)
     lengths = [0, 10_000, *(rng.randrange(1, 70) for _ in range(998))]
     return ["".join(rng.choices(rng.choice(_ALPHABETS), k=length)) for length in lengths]
 
 
 def check_buckets(thousands: int) -> None:
-    """Raises `AssertionError` with the first visitor that falls into another bucket than Adobe's."""
+    """Raise `AssertionError` with the first visitor whose bucket differs from Adobe's."""
     for first in range(0, thousands, _LONGEST_RUN):
         with NodeProgram("buckets.cjs") as node:
             for seed in range(first, min(first + _LONGEST_RUN, thousands)):

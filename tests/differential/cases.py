@@ -1,4 +1,4 @@
-"""Random requests for an artifact: a seed gives the same cases everywhere."""
+"""Random requests for an artifact; a seed always gives the same cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from differential import artifacts, suites
 from differential.artifacts import CLOCKS, GLOBAL_MBOX, PARAMETERS, PROPERTIES, TEXTS, Rng
 
 Question = dict[str, Any]
-"""`artifact`, `request` (wire JSON), `sessionId`, `now` (epoch ms), `conf` (client options, camelCase)."""
+"""`artifact`, `request` (wire JSON), `sessionId`, `now` (epoch ms), `conf` (client options)."""
 
 _FIREFOX = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:73.0) Gecko/20100101 Firefox/73.0"
 _CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Safari/537.36"
@@ -105,7 +105,7 @@ _ODD_VALUES: tuple[Any, ...] = (
 
 
 def cases(seed: int, count: int, *, requests_per_artifact: int = 10) -> Iterator[Question]:
-    """`count` cases over generated artifacts and, where they are beside the checkout, the suites' real ones."""
+    """Yield `count` cases over generated artifacts and, if present, those of the suites."""
     rng = random.Random(seed)
     real = [suites.artifact(name) for name in suites.artifact_names()]
     for start in range(0, count, requests_per_artifact):
@@ -115,7 +115,7 @@ def cases(seed: int, count: int, *, requests_per_artifact: int = 10) -> Iterator
 
 
 def question(rng: Rng, artifact: Mapping[str, Any]) -> Question:
-    """One call of a visitor with this artifact."""
+    """Return one call of a visitor for this artifact."""
     return {
         "artifact": artifact,
         "request": _Request(rng, artifact).build(),
@@ -276,14 +276,14 @@ class _Request:
 
 
 def _asked_parameters(artifact: Mapping[str, Any]) -> list[str]:
-    """Names of the parameters that the artifact's conditions ask for."""
+    """Return the names of the parameters that the conditions read."""
     found = [value for key, value in _leaves(artifact["rules"]) if key == "var" and isinstance(value, str)]
     names = {path[5:].removesuffix("_lc") for path in found if path.startswith("mbox.")}
     return sorted(name for name in names if name and not name.endswith(".length"))
 
 
 def _wanted_values(artifact: Mapping[str, Any]) -> list[str]:
-    """What conditions compare with: values that may hit."""
+    """Return the values that conditions compare with."""
     compared = {
         str(value) for key, value in _leaves(artifact["rules"]) if key == "" and isinstance(value, str)
     }
@@ -291,7 +291,7 @@ def _wanted_values(artifact: Mapping[str, Any]) -> list[str]:
 
 
 def _leaves(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Scalars with the object key they stand under, `""` in lists."""
+    """Yield scalars with their object key, `""` in lists."""
     if isinstance(tree, Mapping):
         for name, value in tree.items():
             yield from _leaves(value, name)

@@ -1,7 +1,8 @@
-"""Where two engines' answers to a question differ, when what is meant to differ is set aside.
+"""Comparison of the answers of two engines, without intended differences.
 
-`DIVERGENCES` is all that is set aside. Each row names its ids in spec/divergences.md, says what Targetry does otherwise than
-the Node SDK and why, and puts it right for the comparison: by asking Node another question, or by editing its answer.
+`DIVERGENCES` has all intended differences. Each row has an id of docs/migrating.md or a name,
+describes the difference from the Node SDK, and removes it from the comparison by another question
+for Node or by a change of its answer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Answer = dict[str, Any]
 
 
 class Divergence(NamedTuple):
-    """`ask` edits (a copy of) the question for Node; `read` edits Node's answer, given the original question and our answer."""
+    """A difference: `ask` edits (a copy of) the question for Node; `read` edits Node's answer."""
 
     ids: str
     reason: str
@@ -28,7 +29,7 @@ class Divergence(NamedTuple):
     read: Callable[[Question, Answer, Answer], None] | None = None
 
 
-# ── D-14 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── D-14 ───
 
 
 def _capital_geo(question: Question) -> None:
@@ -49,7 +50,7 @@ def _raw_geo_tokens(question: Question, answer: Answer, ours: Answer) -> None:
         tokens.update({name: raw[name] for name in raw if name in tokens})
 
 
-# ── D-48 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── D-48 ───
 
 
 def _no_clashing_parameters(question: Question) -> None:
@@ -64,15 +65,16 @@ def _is_dotted(name: str) -> bool:
     return "." in name and ".." not in name and not name.startswith(".") and not name.endswith(".")
 
 
-# ── D-49 ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── D-49 ───
 
 _ORDERINGS = ("<", "<=", ">", ">=")
 
 
 def guarded(condition: Any) -> Any:
-    """The rule for json-logic-js that answers as spec/decisioning.md §5 wants it.
+    """Return the rule for json-logic-js with the results of Targetry.
 
-    Null is in no order with anything, an empty text in none with numbers, and only a text is in a text.
+    Null is in no order with anything, an empty text in none with numbers, and only a text is in a
+    text.
     """
     if isinstance(condition, list):
         return [guarded(part) for part in condition]
@@ -101,7 +103,7 @@ def _not_blank_and_number(pair: tuple[Any, Any]) -> Any:
 
 
 def _unless_blank(blank: Any, other: Any) -> Any:
-    """True unless `blank` is an empty text and `other` a number or a truth value."""
+    """Return True unless `blank` is an empty text and `other` a number or a truth value."""
     return {
         "or": [
             {"!==": [blank, ""]},
@@ -124,7 +126,7 @@ def _guard_orderings(question: Question) -> None:
 
 
 def _for_node(condition: Any) -> Any:
-    """Node itself takes an empty list for a match."""
+    """Return the rule with the matches of Node, for which an empty list is a match."""
     return {"!!": [guarded(condition)]}
 
 
@@ -137,7 +139,7 @@ def _unguard_traces(question: Question, answer: Answer, ours: Answer) -> None:
                 target[side] = [known.get(_text(condition), condition) for condition in target[side]]
 
 
-# ── half of a surrogate pair ───────────────────────────────────────────────────────────────────────────────────
+# ── half of a surrogate pair ───
 
 
 def _whole_characters(question: Question) -> None:
@@ -152,7 +154,7 @@ def _well_formed(tree: Any) -> Any:
     return well_formed(tree) if isinstance(tree, str) else tree
 
 
-# ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the table ───
 
 
 def _macros_as_node_knows_them(question: Question) -> None:
@@ -220,7 +222,7 @@ DIVERGENCES: tuple[Divergence, ...] = (
         _no_clashing_parameters,
     ),
     Divergence(
-        "D-49, §5",
+        "D-49",
         "null is in no order with anything, an empty text in none with numbers; only a text is in a text; an empty list is no match",
         _guard_orderings,
         _unguard_traces,
@@ -237,11 +239,11 @@ DIVERGENCES: tuple[Divergence, ...] = (
         None,
         _global_mbox_of_the_artifact,
     ),
-    Divergence("§1", "half of a surrogate pair in an artifact is read as U+FFFD", _whole_characters),
+    Divergence("surrogates", "half of a surrogate pair in an artifact is read as U+FFFD", _whole_characters),
     Divergence("D-23", "`view.name` is known, and macros of any case", _macros_as_node_knows_them),
     Divergence(
-        "§11",
-        "Node's traces of a pageLoad and of a mbox without a match go on growing after it",
+        "live traces",
+        "Node's traces of a pageLoad and of an mbox without match grow with later locations",
         None,
         _drop_live_traces,
     ),
@@ -255,7 +257,7 @@ DIVERGENCES: tuple[Divergence, ...] = (
 
 
 def for_node(question: Question) -> Question:
-    """The question to put to Node instead."""
+    """Return the question for Node."""
     asked = copy.deepcopy(question)
     for divergence in DIVERGENCES:
         if divergence.ask is not None:
@@ -264,7 +266,7 @@ def for_node(question: Question) -> Question:
 
 
 def for_targetry(question: Question, node: Answer) -> Question:
-    """The question to put to Targetry: a visitor without an id has the one that Node drew."""
+    """Return the question for Targetry, with the id that Node created for a visitor without id."""
     known = question["request"].get("id") or {}
     if "error" in node or any(known.get(key) for key in ("tntId", "marketingCloudVisitorId", "thirdPartyId")):
         return question
@@ -273,7 +275,7 @@ def for_targetry(question: Question, node: Answer) -> Question:
 
 
 def differences(question: Question, node: Answer, ours: Answer) -> list[str]:
-    """How `ours` differs from Node's answer to `for_node(question)`; empty when they agree."""
+    """Return how `ours` differs from Node's answer to `for_node(question)`; empty if equal."""
     if "error" in node or "error" in ours:
         pair = node.get("error"), ours.get("error")
         return [] if None not in pair else [f"error: node {pair[0]!r}, ours {pair[1]!r}"]
@@ -296,7 +298,7 @@ def _comparable(answer: Answer) -> dict[str, Any]:
 
 
 def _without_ids(tree: Any) -> Any:
-    """Notifications with a placeholder for their random ids."""
+    """Return notifications with a placeholder for their random ids."""
     return [{**one, "id": "…", "impressionId": "…"} if _has_ids(one) else one for one in tree]
 
 
@@ -319,7 +321,7 @@ def _unequal(node: Any, ours: Any, path: str) -> Iterator[str]:
 
 
 def _plain(path: str, value: Any) -> Any:
-    """Values that JSON tells apart and Python does not, told apart; random ids of traced notifications not."""
+    """Return values that differ where JSON differs, without random ids of notifications."""
     if path.endswith((".id", ".impressionId")) and ".notifications[" in path:
         return bool(value)
     return (isinstance(value, bool), value)
@@ -334,7 +336,7 @@ def _text(value: Any) -> str:
 
 
 def _as_javascript(value: Any) -> Any:
-    """JavaScript writes 35.0 as 35."""
+    """Return a number as JavaScript writes it: 35.0 as 35."""
     if isinstance(value, dict):
         return {key: _as_javascript(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -349,7 +351,7 @@ def _rules_of(question: Question) -> Iterator[dict[str, Any]]:
 
 
 def _all_of(tree: Any, key: str) -> Iterator[Any]:
-    """Every value that is called `key`, wherever it is."""
+    """Yield every value with the key `key`, at any depth."""
     if isinstance(tree, dict):
         for name, value in tree.items():
             if name == key and isinstance(value, dict):

@@ -1,6 +1,7 @@
-"""Targetry's answer to a question, in the shape in which the Node program answers (see `decide.cjs`).
+"""Targetry's answer to a question, in the form of the Node program `decide.cjs`.
 
-The pure rooms are called as the client calls them: checked, prepared, decided, with the question's clock.
+The pure rooms are called as the client calls them: checked, prepared, decided, with the question's
+clock.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class _NoLog:
 
 
 class Targetry:
-    """Keeps the artifacts that it has compiled."""
+    """An engine with a cache of compiled artifacts."""
 
     def __init__(self) -> None:
         self._compiled: dict[int, tuple[Mapping[str, Any], RuleSet]] = {}
@@ -74,7 +75,7 @@ class Targetry:
 
 
 class TargetryClient:
-    """Answers through the public client, which decides by the real clock: a question's is ignored."""
+    """An engine on the public client, which decides by the real clock."""
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         sent: list[DeliveryRequest] = []

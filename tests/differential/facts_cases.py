@@ -1,4 +1,4 @@
-"""Random addresses and user agents, near to real ones and far from them."""
+"""Random addresses and user agents, realistic and unusual."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from differential.cases import BRAND_HINTS, PLATFORM_HINTS, USER_AGENTS
 
 Rng = random.Random
 
-# Without what Targetry reads otherwise than Node on purpose (D-16): `wwwx.` and `www2.`, which Node cuts as `www.`, and labels
-# without a dot before a port, whose port Node takes for the host.
+# Without what Targetry reads otherwise than Node on purpose (D-16): `wwwx.` and `www2.`, which Node
+# cuts as `www.`, and labels without a dot before a port, whose port Node takes for the host.
 _HOSTS = (
     *(
         "foo.com",
@@ -110,7 +110,7 @@ def address(rng: Rng) -> str:
 
 
 def client(rng: Rng) -> dict[str, Any]:
-    """A context's `userAgent` and perhaps `clientHints`."""
+    """Return a context's `userAgent` and perhaps `clientHints`."""
     context: dict[str, Any] = {"userAgent": _damaged(rng) if rng.random() < 0.6 else _made_up(rng)}
     if rng.random() < 0.3:
         hints = {

@@ -1,7 +1,7 @@
-"""The Node programs beside this file, as processes that answer one JSON line for each JSON line asked.
+"""Node programs of this folder as processes: one JSON line out for each JSON line in.
 
-They need `node` and the packages of `package.json`, installed by `tests/differential/install`. `missing()`
-says what is not there, so that a test can skip with a reason.
+They need `node` and the packages of `package.json`, installed by `tests/differential/install`.
+`missing()` says what is not there, so that a test can skip with a reason.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PACKAGES = {
 
 
 def missing(program: str) -> str | None:
-    """Why `program` cannot run here, or None when it can."""
+    """Return why `program` cannot run here, or None."""
     if shutil.which("node") is None:
         return "node is not installed"
     if not (MODULES / PACKAGES[program]).is_dir():
@@ -36,12 +36,12 @@ def missing(program: str) -> str | None:
 
 
 class NodeProgram:
-    """One running program; a context manager. `ask` raises `ConnectionError` when the program has died."""
+    """A running program; `ask` raises `ConnectionError` after it has died."""
 
     def __init__(self, program: str) -> None:
         self.program = program
         self._known: dict[int, str] = {}
-        self._kept: list[Any] = []  # keeps ids of artifacts from being given out anew
+        self._kept: list[Any] = []  # keeps the ids of artifacts unique
 
     @cached_property
     def _process(self) -> subprocess.Popen[str]:
@@ -64,7 +64,7 @@ class NodeProgram:
         return json.loads(line)
 
     def defined(self, artifact: Mapping[str, Any]) -> str:
-        """The name under which the program keeps `artifact`, so that it is sent once and not with each case."""
+        """Return the name under which the program stores `artifact`, which is sent once."""
         name = self._known.get(id(artifact))
         if name is None:
             name = self._known[id(artifact)] = f"artifact-{len(self._known)}"

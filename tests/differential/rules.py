@@ -75,7 +75,7 @@ _ARITIES = {
 
 
 def rule(rng: Rng, depth: int = 0, *, inside: bool = False) -> Any:
-    """A rule; `inside` a loop, `var` names parts of the item."""
+    """Return a rule; `inside` a loop, `var` names parts of the item."""
     if depth > 3 or rng.random() < 0.2:
         return _literal(rng, depth, inside)
     operator = rng.choice(_OPERATORS)
@@ -99,7 +99,7 @@ def rule(rng: Rng, depth: int = 0, *, inside: bool = False) -> Any:
 
 
 def data(rng: Rng) -> dict[str, Any]:
-    """Values of all kinds; the rule finds them under `mbox`."""
+    """Return values of all kinds; the rule finds them under `mbox`."""
     return {
         "n": rng.choice((0, 5, 42, 99.99, -3)),
         "s": rng.choice(("", "abc", "42", "Gold", "\U0001f600z")),

@@ -1,4 +1,4 @@
-"""Compare Targetry with the Node SDK on random cases, as many as wanted.
+"""Comparison of Targetry with the Node SDK on many random cases.
 
     PYTHONPATH=tests .venv/bin/python -m differential.run --seed 1 --cases 20000
 
@@ -21,13 +21,13 @@ from differential.shrink import shrunk
 
 
 def disagreements(node: NodeProgram, question: dict[str, Any]) -> list[str]:
-    """How the two engines differ on one question."""
+    """Return how the two engines differ on one question."""
     answer = node.ask(for_node(question))
     return differences(question, answer, Targetry().ask(for_targetry(question, answer)))
 
 
 def kind(difference: str) -> str:
-    """Differences of one kind differ in indexes only; errors are of one kind when they say the same."""
+    """Return the kind of a difference: its text without indexes."""
     return (
         difference
         if difference.startswith("error: ")
@@ -70,7 +70,7 @@ def _say(line: str) -> None:
 
 
 def _show(node: NodeProgram, number: int, question: dict[str, Any], name: str) -> list[str]:
-    """Print a small question with this kind of difference; all kinds that it shows."""
+    """Print a small question with this kind of difference; return all kinds that it shows."""
     small = shrunk(question, lambda candidate: name in map(kind, disagreements(node, candidate)))
     found = disagreements(node, small)
     _say(f"── case {number}: {name}")

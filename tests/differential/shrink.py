@@ -1,4 +1,4 @@
-"""Make a failing question small: drop what is not needed for the failure."""
+"""Reduction of a failing question to what the failure needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Path = tuple[str | int, ...]
 def shrunk(
     question: dict[str, Any], fails: Callable[[dict[str, Any]], bool], *, tries: int = 2000
 ) -> dict[str, Any]:
-    """The smallest question found that still fails, by leaving out one key or item after another."""
+    """Return a minimal question that fails, found by removing one key or item after another."""
     best = question
     progress = True
     while progress and tries > 0:
@@ -27,7 +27,7 @@ def shrunk(
     return best
 
 
-# What every question has; without it there would be differences that no real question shows.
+# Parts of every question; without them there are differences that no real question has.
 _ALWAYS = frozenset(
     {
         *(
@@ -48,7 +48,7 @@ _ALWAYS = frozenset(
 
 
 def _removable(tree: Any, path: Path = ()) -> Iterator[Path]:
-    """Large parts first. Nothing of a `meta`: the rules' are always complete."""
+    """Yield the parts, large ones first, except `meta`, which is always complete."""
     if isinstance(tree, dict):
         for key in tree:
             if key not in _ALWAYS and key != "meta" and path[-1:] != ("meta",):

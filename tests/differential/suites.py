@@ -1,4 +1,4 @@
-"""The SDK-agnostic suites, read as questions for an engine and the answers that they want."""
+"""The SDK-agnostic suites as questions for an engine and expected answers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _epoch_ms(date: dict[str, int] | None) -> int | None:
 
 
 def shortfall(expected: Any, actual: Any, path: str = "") -> str | None:
-    """Where `actual` lacks something of `expected`, or None: the suites compare by subset, lists by position."""
+    """Return where `actual` lacks something of `expected`, or None; lists compare by position."""
     if isinstance(expected, str) and expected in _KINDS:
         return None if isinstance(actual, _KINDS[expected]) else f"{path}: {actual!r} is no {expected}"
     if isinstance(expected, dict) and isinstance(actual, dict):

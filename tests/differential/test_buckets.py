@@ -1,4 +1,4 @@
-"""A visitor decided here and there keeps his experience, since he falls into the same bucket."""
+"""Buckets equal those of the official hash."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ reason = missing("buckets.cjs")
 
 
 @pytest.mark.skipif(reason is not None, reason=str(reason))
-def test_visitors_fall_into_the_buckets_of_the_official_hash() -> None:
-    """RELIABILITY B3; as many as it says: `soak/test_buckets.py`."""
+def test_buckets_equal_those_of_the_official_hash() -> None:
+    """Compare some thousands of buckets; `soak/test_buckets.py` compares more."""
     check_buckets(thousands=2)

@@ -1,6 +1,7 @@
-"""The same artifact, visitor and clock give the same answer as Adobe's Node SDK.
+"""Decisions equal those of Adobe's Node SDK.
 
-A few hundred seeded cases; `python -m differential.run` compares as many as wanted and makes what it finds small.
+A few hundred seeded cases; `python -m differential.run` compares as many as wanted and makes what
+it finds small.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def node() -> Iterator[NodeProgram]:
 
 
 @pytest.mark.parametrize("seed", [1, *slow(2, 3, 4, 5)])
-def test_decides_as_the_node_sdk_does(node: NodeProgram, seed: int) -> None:
+def test_decisions_equal_those_of_the_node_sdk(node: NodeProgram, seed: int) -> None:
     targetry = Targetry()
     for question in cases(seed, 100):
         answer = node.ask(for_node(question))
@@ -38,7 +39,7 @@ def test_decides_as_the_node_sdk_does(node: NodeProgram, seed: int) -> None:
         assert not found, f"seed {seed}: {found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
 
 
-def test_the_client_decides_as_the_node_sdk_does(node: NodeProgram) -> None:
+def test_client_decides_as_the_node_sdk(node: NodeProgram) -> None:
     asked = 0
     for question in cases(12, 200):
         if "current_" in json.dumps(question["artifact"]) or "trace" in question["request"]:

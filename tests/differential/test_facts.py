@@ -1,4 +1,4 @@
-"""Addresses and user agents are read as the Node SDK reads them, which its traces show."""
+"""Facts about addresses and user agents equal those in traces of the Node SDK."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def node() -> Iterator[NodeProgram]:
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_addresses_have_the_parts_that_node_finds(node: NodeProgram, seed: int) -> None:
+def test_addresses_have_the_parts_of_node(node: NodeProgram, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(10):
         addresses = [address(rng) for _ in range(20)]
@@ -35,7 +35,7 @@ def test_addresses_have_the_parts_that_node_finds(node: NodeProgram, seed: int) 
 
 
 @pytest.mark.parametrize("seed", range(1, 4))
-def test_user_agents_are_the_clients_that_node_sees(node: NodeProgram, seed: int) -> None:
+def test_user_agents_are_parsed_as_by_node(node: NodeProgram, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(100):
         context = client(rng)
@@ -52,7 +52,7 @@ def test_user_agents_are_the_clients_that_node_sees(node: NodeProgram, seed: int
 def _contexts(
     node: NodeProgram, context: dict[str, Any], mboxes: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What rules see at each mbox, each of which has an activity of its own."""
+    """Return the facts of each mbox, each of which has its own activity."""
     rules = {mbox["name"]: [_rule(mbox["name"], number)] for number, mbox in enumerate(mboxes)}
     request = {"id": {"tntId": "x"}, "context": context, "trace": {}, "prefetch": {"mboxes": mboxes}}
     artifact = {"version": "1.0.0", "meta": {}, "rules": {"mboxes": rules, "views": {}}}

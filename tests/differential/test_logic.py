@@ -1,4 +1,4 @@
-"""Rules mean what json-logic-js says they mean, with the exceptions of spec/decisioning.md §5."""
+"""Rules have the results of json-logic-js, with intended exceptions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _facts(parameters: dict[str, Any]) -> Facts:
 
 
 def _portable(value: Any) -> Any:
-    """As `logic.cjs` writes what JSON cannot hold."""
+    """Return a value as `logic.cjs` writes it if JSON cannot hold it."""
     if value is UNDEFINED:
         return None
     if isinstance(value, float) and not math.isfinite(value):
@@ -57,7 +57,7 @@ def _portable(value: Any) -> Any:
 
 
 def _comparable(value: Any) -> Any:
-    """Values with their JSON types, which Python's `==` does not tell apart."""
+    """Return values with their JSON types, which `==` of Python does not distinguish."""
     if isinstance(value, list):
         return [_comparable(item) for item in value]
     if isinstance(value, dict):

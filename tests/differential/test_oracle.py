@@ -1,4 +1,4 @@
-"""The oracle itself: Adobe's Node SDK, run as we run it, passes the suites that it is held to."""
+"""The oracle: Adobe's Node SDK passes its own suites in this setup."""
 
 from __future__ import annotations
 

@@ -16,21 +16,21 @@ def test_three_failures_in_a_row_begin_a_pause() -> None:
     assert not breaker.allows()
 
 
-def test_a_success_between_failures_begins_the_count_anew() -> None:
+def test_success_resets_the_count_of_failures() -> None:
     breaker = CircuitBreaker(probe_s=1, clock=Clock(), random=lambda: 0.0)
     for report in (breaker.failed, breaker.failed, breaker.succeeded, breaker.failed, breaker.failed):
         report()
     assert breaker.allows()
 
 
-def test_after_the_pause_one_attempt_is_let_through() -> None:
+def test_one_attempt_is_allowed_after_the_pause() -> None:
     clock = Clock()
     breaker = open_breaker(clock)
     clock.advance(1)
     assert [breaker.allows(), breaker.allows()] == [True, False]
 
 
-def test_an_attempt_of_which_nothing_is_heard_is_followed_by_another() -> None:
+def test_attempt_without_result_is_followed_by_another() -> None:
     clock = Clock()
     breaker = open_breaker(clock)
     clock.advance(1)
@@ -39,7 +39,7 @@ def test_an_attempt_of_which_nothing_is_heard_is_followed_by_another() -> None:
     assert breaker.allows()
 
 
-def test_a_success_ends_the_pause() -> None:
+def test_success_closes_the_circuit_breaker() -> None:
     clock = Clock()
     breaker = open_breaker(clock)
     clock.advance(1)
@@ -62,7 +62,7 @@ def test_pauses_double_up_to_a_minute() -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_attempts_that_were_under_way_when_the_pause_began_do_not_lengthen_it() -> None:
+def test_attempts_in_progress_at_the_pause_do_not_lengthen_it() -> None:
     clock = Clock()
     breaker = open_breaker(clock)
     assert [breaker.failed() for _ in range(20)] == [False] * 20
@@ -70,14 +70,14 @@ def test_attempts_that_were_under_way_when_the_pause_began_do_not_lengthen_it() 
     assert breaker.allows()
 
 
-def test_a_pause_is_shortened_by_up_to_half_at_random() -> None:
+def test_pause_is_shortened_by_up_to_half_at_random() -> None:
     clock = Clock()
     breaker = open_breaker(clock, random=1.0)
     clock.advance(0.5)
     assert breaker.allows()
 
 
-def test_the_service_may_ask_for_a_longer_pause_of_an_hour_at_most() -> None:
+def test_retry_after_lengthens_the_pause_to_at_most_an_hour() -> None:
     for asked, pause in ((90.0, 90.0), (1e9, 3600.0), (0.0, 1.0)):
         clock = Clock()
         breaker = CircuitBreaker(probe_s=1, clock=clock, random=lambda: 0.0)

@@ -49,34 +49,34 @@ NOWHERE = answer(200, b"{}")
     ],
     ids=repr,
 )
-def test_only_an_address_that_is_all_that_is_known_is_looked_up(geo: Geo | None, address: str | None) -> None:
+def test_lookup_is_needed_only_for_an_address_alone(geo: Geo | None, address: str | None) -> None:
     assert needs_lookup(geo, True) == address
     assert needs_lookup(geo, False) is None
 
 
 @given(st.text() | st.from_regex(r"\A[0-9a-fA-F:.%\s]{1,40}\Z"))
-def test_what_is_looked_up_fits_into_a_header(ip_address: str) -> None:
+def test_address_to_look_up_is_a_valid_header_value(ip_address: str) -> None:
     address = needs_lookup(Geo(ip_address=ip_address), True)
     assert address is None or (address.isascii() and address.isprintable() and " " not in address)
 
 
-# What is made of it
+# merging
 
 
-def test_a_place_is_merged_into_a_copy() -> None:
+def test_location_is_merged_into_a_copy() -> None:
     geo = Geo(ip_address=IP, zip="00100")
     merged = merge(geo, GeoLocation(41.9, 12.5, "IT", "RM", "ROME", "12.21.1.41"))
     assert merged == Geo("12.21.1.41", 41.9, 12.5, "IT", "RM", "ROME", "00100")
     assert geo == Geo(ip_address=IP, zip="00100")
 
 
-def test_without_place_the_geo_stays_the_callers_own() -> None:
+def test_geo_is_unchanged_without_location() -> None:
     geo = Geo(ip_address=IP)
     assert merge(geo, None) is geo
 
 
 @pytest.mark.parametrize("address", ["unknownIpAddress", "999.1.1.1"])
-def test_an_address_that_is_none_is_not_passed_on(address: str) -> None:
+def test_invalid_address_is_removed(address: str) -> None:
     assert merge(Geo(ip_address=address, city="Rome"), None) == Geo(city="Rome")
     assert merge(Geo(ip_address=address), GeoLocation(city="ROME")) == Geo(city="ROME")
 
@@ -85,13 +85,13 @@ def test_an_address_that_is_none_is_not_passed_on(address: str) -> None:
 
 
 class Twin:
-    """A lookup of either kind, driven the same way."""
+    """A synchronous or asynchronous lookup with one interface."""
 
     def __init__(self, kind: str, *answers: Answer, **settings: Any) -> None:
-        self.told, self.lines, self.clock = Listener(), Lines(), Clock()
+        self.listener, self.lines, self.clock = Listener(), Lines(), Clock()
         common = {
             "url": URL,
-            "emit": self.told,
+            "emit": self.listener,
             "log": self.lines,
             "clock": self.clock,
             "random": lambda: 0.0,
@@ -128,23 +128,23 @@ def twin(request: pytest.FixtureRequest) -> Make:
     return lambda *answers, **settings: Twin(request.param, *answers, **settings)
 
 
-def test_an_address_is_sent_in_the_header_and_its_place_comes_back(twin: Make) -> None:
+def test_address_is_sent_in_a_header_and_its_location_is_returned(twin: Make) -> None:
     lookup = twin(ROME, timeout_s=0.7)
     assert lookup.resolve(Geo(ip_address=IP)) == Geo(IP, 41.9, country_code="IT", city="ROME")
     assert lookup.network.requests == [HttpRequest("GET", URL, {"x-forwarded-for": IP})]
     assert lookup.network.limits == [(0.7, 65536)]
 
 
-def test_an_unknown_address_is_sent_without_header(twin: Make) -> None:
+def test_unknown_address_is_sent_without_header(twin: Make) -> None:
     lookup = twin(answer(200, b'{"x-geo-city": "ROME", "x-forwarded-for": "12.21.1.40"}'))
     assert lookup.resolve(Geo(ip_address="unknownIpAddress")) == Geo(IP, city="ROME")
     assert lookup.network.requests == [HttpRequest("GET", URL, {})]
 
 
-def test_a_place_is_told_as_a_geo(twin: Make) -> None:
+def test_location_is_emitted_as_a_geo(twin: Make) -> None:
     lookup = twin(ROME)
     geo = lookup.resolve(Geo(ip_address=IP))
-    assert lookup.told.events == [("geo_location_updated", {"geo_context": geo})]
+    assert lookup.listener.events == [("geo_location_updated", {"geo_context": geo})]
 
 
 @pytest.mark.parametrize(
@@ -152,34 +152,34 @@ def test_a_place_is_told_as_a_geo(twin: Make) -> None:
     [(None, True), (Geo(ip_address=IP), False), (Geo(ip_address=IP, city="Oslo"), True)],
     ids=["no geo", "disabled", "caller knows"],
 )
-def test_without_need_nothing_is_sent(geo: Geo | None, enabled: bool, twin: Make) -> None:
+def test_nothing_is_sent_without_need(geo: Geo | None, enabled: bool, twin: Make) -> None:
     lookup = twin(ROME)
     assert lookup.resolve(geo, enabled) is geo
     assert lookup.network.requests == []
 
 
-def test_a_place_is_remembered_for_an_hour(twin: Make) -> None:
+def test_location_is_cached_for_an_hour(twin: Make) -> None:
     lookup = twin(ROME)
     for age in (0, 3599, 1):
         lookup.clock.advance(age)
         assert lookup.city() == "ROME"
     assert len(lookup.network.requests) == 2
-    assert len(lookup.told.events) == 2
+    assert len(lookup.listener.events) == 2
     assert (lookup.stats.requests, lookup.stats.hits, lookup.stats.entries) == (2, 1, 1)
 
 
-def test_that_there_is_no_place_is_remembered_for_half_a_minute(twin: Make) -> None:
+def test_absence_of_a_location_is_cached_for_half_a_minute(twin: Make) -> None:
     lookup = twin(NOWHERE, ROME)
     geo = Geo(ip_address=IP)
     for age in (0, 29):
         lookup.clock.advance(age)
         assert lookup.resolve(geo) is geo
-    assert lookup.told.events == []
+    assert lookup.listener.events == []
     lookup.clock.advance(1)
     assert lookup.city() == "ROME"
 
 
-def test_no_more_addresses_are_remembered_than_allowed_and_the_least_used_goes(twin: Make) -> None:
+def test_least_recently_used_address_is_evicted_at_the_limit(twin: Make) -> None:
     lookup = twin(ROME, max_entries=2)
     for ip in ("1.1.1.1", "2.2.2.2", "1.1.1.1", "3.3.3.3"):
         lookup.city(ip)
@@ -200,21 +200,21 @@ def test_no_more_addresses_are_remembered_than_allowed_and_the_least_used_goes(t
     ],
     ids=["503", "302", "no connection", "foreign"],
 )
-def test_a_failure_keeps_the_callers_geo_and_is_logged_and_told(
+def test_failure_keeps_the_callers_geo_and_is_logged_and_emitted(
     failure: Answer, text: str, twin: Make
 ) -> None:
     lookup = twin(failure)
     geo = Geo(ip_address=IP)
     assert lookup.resolve(geo) is geo
     assert lookup.lines.errors == [text]
-    payload = lookup.told.last("geo_lookup_failed")
+    payload = lookup.listener.last("geo_lookup_failed")
     assert (payload["ip_address"], payload["url"]) == (IP, URL)
     error = payload["error"]
     assert error is failure or (isinstance(error, ApiException) and error.reason == text)
     assert lookup.stats.failures == 1
 
 
-def test_a_failed_address_is_left_alone_for_half_a_minute(twin: Make) -> None:
+def test_failed_address_is_not_requested_for_half_a_minute(twin: Make) -> None:
     lookup = twin(REFUSED)
     for age in (0, 29, 1):
         lookup.clock.advance(age)
@@ -222,7 +222,7 @@ def test_a_failed_address_is_left_alone_for_half_a_minute(twin: Make) -> None:
     assert len(lookup.network.requests) == 2
 
 
-def test_a_dead_service_is_not_asked_by_every_call(twin: Make) -> None:
+def test_unavailable_service_is_not_requested_by_every_call(twin: Make) -> None:
     lookup = twin(REFUSED)
     for host in range(100):
         assert lookup.city(f"203.0.113.{host}") is None
@@ -235,7 +235,7 @@ def test_a_dead_service_is_not_asked_by_every_call(twin: Make) -> None:
     assert not lookup.stats.paused
 
 
-def test_a_busy_service_is_left_alone_as_long_as_it_asks(twin: Make) -> None:
+def test_retry_after_of_a_busy_service_is_obeyed(twin: Make) -> None:
     lookup = twin(answer(429, retry_after="40"))
     for host in range(3):
         lookup.city(f"203.0.113.{host}")
@@ -259,7 +259,7 @@ def test_failures_are_logged_once_a_minute(twin: Make) -> None:
 
 
 class Gate:
-    """Answers when opened; counts who asks."""
+    """A transport that responds when opened, and counts the callers that wait."""
 
     def __init__(self, response: HttpResponse) -> None:
         self._response = response
@@ -293,7 +293,7 @@ def test_64_threads_that_ask_for_one_address_make_one_request() -> None:
     assert len(network.requests) == 1
 
 
-def test_who_waits_for_anothers_request_waits_no_longer_than_allowed() -> None:
+def test_wait_for_the_request_of_another_caller_has_a_limit() -> None:
     gate = Gate(ROME)
     lookup = lookup_of(Network(gate), timeout_s=0.02)
     leader = threading.Thread(target=lookup.find, args=(IP,))
@@ -307,7 +307,7 @@ def test_who_waits_for_anothers_request_waits_no_longer_than_allowed() -> None:
     assert place.city == "ROME"
 
 
-def test_a_request_that_never_came_back_is_made_again() -> None:
+def test_lost_request_is_repeated() -> None:
     clock = Clock()
     gate = Gate(ROME)
     network = Network(gate)
@@ -324,7 +324,7 @@ def test_a_request_that_never_came_back_is_made_again() -> None:
     leader.join(10)
 
 
-def test_one_who_is_torn_away_while_asking_lets_the_others_go_on() -> None:
+def test_interrupted_caller_releases_the_callers_that_wait() -> None:
     def interrupted(_: HttpRequest) -> HttpResponse:
         raise KeyboardInterrupt
 
@@ -369,7 +369,7 @@ def test_64_tasks_that_ask_for_one_address_make_one_request() -> None:
     asyncio.run(run())
 
 
-def test_a_task_that_is_cancelled_does_not_take_the_answer_from_the_others() -> None:
+def test_cancelled_task_does_not_cancel_the_request_of_others() -> None:
     async def run() -> None:
         gate = AsyncGate(ROME)
         lookup = async_lookup_of(gate, timeout_s=10)
@@ -389,7 +389,7 @@ def test_a_task_that_is_cancelled_does_not_take_the_answer_from_the_others() -> 
     asyncio.run(run())
 
 
-def test_a_task_waits_no_longer_than_allowed() -> None:
+def test_task_waits_at_most_the_timeout() -> None:
     async def run() -> None:
         gate = AsyncGate(ROME)
         lookup = async_lookup_of(gate, timeout_s=0.01)
@@ -399,7 +399,7 @@ def test_a_task_waits_no_longer_than_allowed() -> None:
     asyncio.run(run())
 
 
-def test_an_event_loop_that_ends_while_asking_leaves_the_address_free_for_the_next() -> None:
+def test_closed_event_loop_releases_the_address_for_the_next_lookup() -> None:
     gates: list[AsyncGate] = []
 
     class Fresh:

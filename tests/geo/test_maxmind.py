@@ -53,16 +53,16 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("unknownIpAddress", None),
     ],
 )
-def test_an_address_is_found_in_the_file(ip: str, place: GeoLocation | None, path: Path) -> None:
+def test_address_is_found_in_the_database(ip: str, place: GeoLocation | None, path: Path) -> None:
     assert GeoDatabase.open(path, Listener()).find(ip) == place
 
 
-def test_the_place_is_merged_into_the_geo_of_the_request(path: Path) -> None:
-    told = Listener()
+def test_location_is_merged_into_the_geo_of_the_request(path: Path) -> None:
+    listener = Listener()
     geo = Geo(ip_address=" 12.21.1.40", zip="94100")
-    resolved = GeoDatabase.open(path, told).resolve(geo, enabled=True)
+    resolved = GeoDatabase.open(path, listener).resolve(geo, enabled=True)
     assert resolved == Geo(" 12.21.1.40", 37.74, -122.24, "US", "CA", "San Francisco", "94100")
-    assert told.last("geo_location_updated") == {"geo_context": resolved}
+    assert listener.last("geo_location_updated") == {"geo_context": resolved}
     assert geo == Geo(ip_address=" 12.21.1.40", zip="94100")
 
 
@@ -76,13 +76,13 @@ def test_the_place_is_merged_into_the_geo_of_the_request(path: Path) -> None:
     ],
     ids=["no geo", "disabled", "caller knows", "no address"],
 )
-def test_without_need_the_file_is_not_asked(geo: Geo | None, enabled: bool, path: Path) -> None:
-    told = Listener()
-    assert GeoDatabase.open(path, told).resolve(geo, enabled=enabled) is geo
-    assert told.events == []
+def test_database_is_not_read_without_need(geo: Geo | None, enabled: bool, path: Path) -> None:
+    listener = Listener()
+    assert GeoDatabase.open(path, listener).resolve(geo, enabled=enabled) is geo
+    assert listener.events == []
 
 
-def test_the_async_twin_gives_the_same(path: Path) -> None:
+def test_asynchronous_lookup_gives_the_same(path: Path) -> None:
     database = GeoDatabase.open(path, Listener())
     geo = Geo(ip_address="12.21.1.40")
     assert asyncio.run(AsyncGeoDatabase(database).resolve(geo, enabled=True)) == database.resolve(
@@ -90,7 +90,7 @@ def test_the_async_twin_gives_the_same(path: Path) -> None:
     )
 
 
-def test_a_closed_file_knows_nothing(path: Path) -> None:
+def test_closed_database_has_no_locations(path: Path) -> None:
     database = GeoDatabase.open(path, Listener())
     AsyncGeoDatabase(database).close()
     geo = Geo(ip_address="12.21.1.40")
@@ -100,24 +100,24 @@ def test_a_closed_file_knows_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"not a database", mmdb(RECORDS)[:-40]], ids=["empty", "other", "cut"]
 )
-def test_a_file_that_is_no_database_is_an_option_error(content: bytes, tmp_path: Path) -> None:
+def test_file_that_is_no_database_is_an_option_error(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.mmdb"
     path.write_bytes(content)
     with pytest.raises(OptionError, match=r"^geo_database: '.*x\.mmdb' cannot be used: ."):
         GeoDatabase.open(path, Listener())
 
 
-def test_a_missing_file_is_an_option_error(tmp_path: Path) -> None:
+def test_missing_file_is_an_option_error(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"^geo_database: there is no file '.*nowhere\.mmdb'$"):
         GeoDatabase.open(tmp_path / "nowhere.mmdb", Listener())
 
 
-def test_a_folder_is_an_option_error(tmp_path: Path) -> None:
+def test_folder_is_an_option_error(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"^geo_database: "):
         GeoDatabase.open(tmp_path, Listener())
 
 
-def test_a_missing_package_is_an_option_error_that_says_what_to_install(path: Path) -> None:
+def test_missing_package_is_an_option_error_that_says_what_to_install(path: Path) -> None:
     script = (
         "import sys; sys.modules['maxminddb'] = None\n"
         "from targetry.geo.maxmind import GeoDatabase; from targetry.errors import OptionError\n"
@@ -145,7 +145,7 @@ json = st.recursive(
 
 @given(json)
 @settings(max_examples=examples(100), deadline=None)
-def test_no_record_is_too_strange(record: object) -> None:
+def test_any_record_gives_a_location(record: object) -> None:
     place = location_from_record(record)
     assert isinstance(place.city, str | None)
     assert isinstance(place.latitude, float | None)

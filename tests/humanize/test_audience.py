@@ -61,7 +61,7 @@ WORDS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("condition", "words"), WORDS, ids=[words for _, words in WORDS])
-def test_a_condition_is_put_into_words(condition: Any, words: str) -> None:
+def test_condition_is_described(condition: Any, words: str) -> None:
     assert describe_audience([condition]) == words
 
 
@@ -89,5 +89,5 @@ JSON = st.recursive(
 
 
 @given(condition=JSON)
-def test_any_condition_has_words(condition: Any) -> None:
+def test_any_condition_has_a_description(condition: Any) -> None:
     assert isinstance(describe_audience([condition]), str)

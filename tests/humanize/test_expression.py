@@ -36,5 +36,5 @@ def fact(name: str, value: Any) -> ConditionNode:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_part_is_one_line(node: ConditionNode, text: str) -> None:
+def test_part_is_written_on_one_line(node: ConditionNode, text: str) -> None:
     assert expression(node) == text

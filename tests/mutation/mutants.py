@@ -1,6 +1,6 @@
-"""Small changes to a module's source, each of which a test should notice.
+"""Mutants: small changes to a module that a test should detect.
 
-What no test is meant to notice is left alone: annotations, docstrings, the wording of errors, and names in `__repr__`.
+Annotations, docstrings, the wording of errors, and names in `__repr__` are not changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Mutant(NamedTuple):
-    """A changed module; `before` and `after` are the changed part's text."""
+    """A changed module; `before` and `after` are the text of the changed part."""
 
     line: int
     before: str
@@ -73,7 +73,7 @@ _NAMES = {
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """Every mutant of a module's source, in the order of its lines as far as may be."""
+    """Yield every mutant of a module's source, approximately in the order of its lines."""
     module = ast.parse(source)
     for path in _places(module):
         node = _at(module, path)
@@ -89,7 +89,7 @@ Path = tuple[tuple[str, int | None], ...]
 
 
 def _places(node: ast.AST, path: Path = ()) -> Iterator[Path]:
-    """Where a mutation may be made, below `node`."""
+    """Yield the paths below `node` at which a mutation is possible."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "type_comment", "type_params", "decorator_list"):
             continue
@@ -122,7 +122,7 @@ def _is_left_alone(parent: ast.AST, name: str, position: int, child: ast.AST) ->
 
 
 def _is_type(expression: ast.expr) -> bool:
-    """Whether it reads like an alias of a type: `Callable[…]`, `A | B` with capital names only."""
+    """Return whether it is an alias of a type: `Callable[…]`, `A | B` with capital names only."""
     if isinstance(expression, ast.Subscript):
         return _is_type(expression.value) or _text(expression.value) in (
             "dict",

@@ -1,11 +1,11 @@
-"""Change the rule core a little, in every way that there is, and see whether a test notices.
+"""Mutation test of the rule core: all small changes, and whether a test detects them.
 
     scripts/mutate                       # all of the rule core: most of an hour
     scripts/mutate url compiler:200-260     # some modules, some lines
 
-Prints each mutant that lived and, for each module, the share that died. A mutant runs in a process of its own, forked
-where the libraries are loaded, and as many at once as there are processors (--jobs N); one that takes much longer than
-the tests do has died too.
+Prints each mutant that survived and, for each module, the share that was killed. Each mutant runs
+in its own process, forked after the libraries are loaded, as many at once as there are processors
+(--jobs N). A mutant that takes much longer than the tests counts as killed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ TESTS = {
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads one module from a changed tree."""
+    """Finder that loads one module from a changed tree."""
 
     def __init__(self, name: str, path: Path, tree: ast.Module) -> None:
         self._name, self._path, self._tree = name, path, tree
@@ -71,7 +71,7 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _tests_pass(module: str, tree: ast.Module) -> bool:
-    """In a child: run the module's tests with the changed tree in its place."""
+    """Run the module's tests in a child process with the changed tree in its place."""
     path = DEVICE / f"{module}.py"
     sys.meta_path.insert(0, _Changed(f"targetry.device.{module}", path, tree))
     files = [str(ROOT / "tests" / "device" / f"test_{name}.py") for name in TESTS[module]]
@@ -80,7 +80,10 @@ def _tests_pass(module: str, tree: ast.Module) -> bool:
 
 
 def _try(module: str, tree: ast.Module, seconds: int) -> int:
-    """Start a child that runs the tests for at most so long; gives its id. It ends with 0 when they pass."""
+    """Start a child that runs the tests within a time limit, and return its id.
+
+    It exits with 0 if they pass.
+    """
     child = os.fork()
     if child == 0:
         signal.alarm(seconds)

@@ -59,35 +59,35 @@ def test_every_part_has_its_value() -> None:
     )
 
 
-def test_a_part_that_a_decision_would_not_get_to_has_its_value_too() -> None:
+def test_part_that_a_decision_does_not_reach_has_a_value() -> None:
     node = tree_of({"and": [False, {"==": [1, 1]}]})
 
     assert [operand.value for operand in node.operands] == [False, True]
 
 
-def test_a_value_is_what_the_operator_gives_and_not_only_whether_it_is_true() -> None:
+def test_value_is_the_result_of_the_operator() -> None:
     assert tree_of({"or": ["", var("mbox.plan"), "none"]}, plan="gold").value == "gold"
 
 
-def test_a_fact_that_was_not_given_is_null() -> None:
+def test_fact_that_was_not_given_is_null() -> None:
     node = tree_of({"==": [var("mbox.plan"), "gold"]})
 
     assert node.operands[0] == ConditionNode("var", "mbox.plan", None)
 
 
-def test_a_default_is_an_operand_of_its_var() -> None:
+def test_default_is_an_operand_of_its_var() -> None:
     assert tree_of({"var": ["mbox.plan", "none"]}) == ConditionNode(
         "var", "mbox.plan", "none", operands=[ConditionNode(value="none")]
     )
 
 
-def test_a_path_that_is_computed_is_an_operand() -> None:
+def test_path_that_is_computed_is_an_operand() -> None:
     node = tree_of({"var": {"cat": ["mbox.", "plan"]}}, plan="gold")
 
     assert (node.name, node.value, node.operands[0].value) == (None, "gold", "mbox.plan")
 
 
-def test_the_logic_of_a_loop_has_no_value_of_its_own() -> None:
+def test_logic_of_a_loop_has_no_value_of_its_own() -> None:
     node = tree_of({"some": [[1, 2, 3], {">": [{"var": ""}, 2]}]})
 
     numbers, logic = node.operands
@@ -95,14 +95,14 @@ def test_the_logic_of_a_loop_has_no_value_of_its_own() -> None:
     assert logic == ConditionNode(">", operands=[ConditionNode("var", ""), ConditionNode(value=2)])
 
 
-def test_the_start_of_a_reduction_has_a_value() -> None:
+def test_start_of_a_reduction_has_a_value() -> None:
     adding = {"+": [var("current"), var("accumulator")]}
     node = tree_of({"reduce": [[1, 2], adding, {"+": [1, 1]}]})
 
     assert (node.value, node.operands[2].value, node.operands[1].value) == (5, 2, UNSET)
 
 
-def test_a_list_with_operations_in_it_shows_them() -> None:
+def test_list_with_operations_in_it_shows_them() -> None:
     node = tree_of({"in": [var("geo.country"), ["AT", {"cat": ["D", "E"]}]]})
 
     assert node.operands[1] == ConditionNode(
@@ -117,11 +117,11 @@ def test_a_list_with_operations_in_it_shows_them() -> None:
 @pytest.mark.parametrize(
     "condition", [{"+": ["one"]}, {"and": []}, {"/": [1, 0]}], ids=["not a number", "undefined", "infinite"]
 )
-def test_what_json_cannot_say_is_null(condition: Any) -> None:
+def test_value_outside_of_json_is_null(condition: Any) -> None:
     assert tree_of(condition).value is None
 
 
-def test_a_part_that_cannot_be_evaluated_says_why_and_the_others_stand() -> None:
+def test_part_that_cannot_be_evaluated_has_an_error() -> None:
     doubled: Any = "x" * 10_000
     for _ in range(8):
         doubled = {"cat": [doubled, doubled]}
@@ -133,7 +133,7 @@ def test_a_part_that_cannot_be_evaluated_says_why_and_the_others_stand() -> None
     assert node.operands[1].value is True
 
 
-# ── limits ───────────────────────────────────────────────────────────────────────────────────────────
+# ── limits ───
 
 
 def wide(operands: int) -> dict[str, Any]:
@@ -302,7 +302,7 @@ CONDITIONS = st.recursive(
 
 @settings(max_examples=examples(150))
 @given(condition=CONDITIONS)
-def test_the_value_of_the_whole_is_true_where_the_compiled_condition_is(condition: Any) -> None:
+def test_value_of_the_whole_is_true_where_the_compiled_condition_is(condition: Any) -> None:
     def here() -> Facts:
         return facts({"plan": "gold", "n": 4}, geo=Geo(country_code="DE"))
 

@@ -59,17 +59,17 @@ def verdicts(rules: list[RuleExplanation]) -> list[str]:
     return [rule.verdict.value for rule in rules]
 
 
-# ── which rule decided, and why not the others ─────────────────────────────────────────────────────────────────
+# ── which rule decided, and why not the others ───
 
 
-def test_the_first_rule_that_matches_decides_and_the_rest_is_not_reached() -> None:
+def test_rules_after_the_first_match_are_not_reached() -> None:
     location = one_location(mboxes_of(rule(1, NOBODY), rule(2), rule(3)), asked("hero"))
 
     assert verdicts(location.rules) == ["condition", "matched", "not-reached"]
     assert [rule.meta["activity.id"] for rule in location.matched] == [2]
 
 
-def test_a_rule_that_was_met_shows_its_condition_with_values() -> None:
+def test_evaluated_rule_shows_its_condition_with_values() -> None:
     location = one_location(
         mboxes_of(rule(1, IS_GERMAN)), asked("hero", context={"channel": "web", "geo": {"countryCode": "AT"}})
     )
@@ -82,7 +82,7 @@ def test_a_rule_that_was_met_shows_its_condition_with_values() -> None:
     ]
 
 
-def test_a_visitor_outside_of_the_window_is_told_his_allocation_and_the_range() -> None:
+def test_rule_outside_of_its_window_shows_allocation_and_range() -> None:
     here = allocation(CLIENT, 1, "visitor")
     location = one_location(mboxes_of(rule(1, window(here, 100)), rule(1, window(0, here))), asked("hero"))
 
@@ -92,7 +92,7 @@ def test_a_visitor_outside_of_the_window_is_told_his_allocation_and_the_range() 
     assert (inside.verdict, inside.allocation, inside.window) == (Verdict.MATCHED, here, (0, here))
 
 
-def test_where_audience_and_window_both_fail_it_is_the_audience() -> None:
+def test_audience_is_the_cause_if_audience_and_window_fail() -> None:
     nowhere = {"and": [{"<": [200, {"var": "allocation"}]}, IS_GERMAN]}
     location = one_location(mboxes_of(rule(1, nowhere)), asked("hero"))
 
@@ -108,7 +108,7 @@ def test_where_audience_and_window_both_fail_it_is_the_audience() -> None:
     ],
     ids=["no property", "another one", "its own"],
 )
-def test_a_rule_of_a_property(token: str | None, verdict: str, reason: str) -> None:
+def test_rule_of_a_property_is_explained(token: str | None, verdict: str, reason: str) -> None:
     more: dict[str, Any] = {"property": {"token": token}} if token else {}
     location = one_location(mboxes_of(rule(1, propertyTokens=["a"])), asked("hero", **more))
 
@@ -117,7 +117,7 @@ def test_a_rule_of_a_property(token: str | None, verdict: str, reason: str) -> N
     assert (met.condition is None) is (verdict == "property")
 
 
-def test_on_the_global_mbox_one_rule_of_each_key_matches() -> None:
+def test_one_rule_of_each_key_matches_on_the_global_mbox() -> None:
     document = mboxes_of(rule(1), rule(2), rule(1), rule(3), mbox=GLOBAL)
 
     assert verdicts(one_location(document, asked(GLOBAL)).rules) == [
@@ -128,13 +128,13 @@ def test_on_the_global_mbox_one_rule_of_each_key_matches() -> None:
     ]
 
 
-def test_a_page_load_is_explained_by_the_rules_of_the_global_mbox() -> None:
+def test_page_load_is_explained_by_the_rules_of_the_global_mbox() -> None:
     location = one_location(mboxes_of(rule(1), rule(2), mbox=GLOBAL), asked(execute={"pageLoad": {}}))
 
     assert (location.type, location.name, verdicts(location.rules)) == ("pageLoad", GLOBAL, ["matched"] * 2)
 
 
-def test_a_quarantined_rule_stands_in_its_place_with_its_fault() -> None:
+def test_unusable_rule_is_shown_at_its_position_with_its_cause() -> None:
     rules = [rule(1, NOBODY), rule(2, {"guess": []}), 7, rule(3)]
     location = one_location(artifact({"hero": rules}), asked("hero"))
 
@@ -146,7 +146,7 @@ def test_a_quarantined_rule_stands_in_its_place_with_its_fault() -> None:
     assert location.is_remote
 
 
-def test_a_rule_that_cannot_be_evaluated_says_so() -> None:
+def test_rule_that_cannot_be_evaluated_has_a_failed_verdict() -> None:
     doubled: Any = "x" * 1_000
     for _ in range(11):
         doubled = {"cat": [doubled, doubled]}
@@ -159,7 +159,7 @@ def test_a_rule_that_cannot_be_evaluated_says_so() -> None:
 
 
 def busy(size: int, *, answer: bool) -> dict[str, Any]:
-    """A condition that goes through a list of lists."""
+    """Return a condition with a loop over a list in a loop."""
     numbers = list(range(size))
     return {"!" if answer else "!!": [{"some": [numbers, {"some": [numbers, {"==": [{"var": ""}, -1]}]}]}]}
 
@@ -173,7 +173,7 @@ def test_rule_fails_when_earlier_rules_used_up_the_work_of_the_decision() -> Non
     assert second.reason == "earlier rules have used up the work that a decision may cost"
 
 
-# ── which locations ────────────────────────────────────────────────────────────────────────────────────────────
+# ── which locations ───
 
 
 def test_locations_come_executed_first_and_by_kind() -> None:
@@ -181,9 +181,9 @@ def test_locations_come_executed_first_and_by_kind() -> None:
         execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]},
         prefetch={"views": [{"name": "home"}, {}], "mboxes": [{"index": 0, "name": "hero"}]},
     )
-    told = explained(artifact({"hero": [rule()]}, {"home": [rule(name="home")]}), request)
+    explanation = explained(artifact({"hero": [rule()]}, {"home": [rule(name="home")]}), request)
 
-    assert [(location.mode, location.type, location.name) for location in told.locations] == [
+    assert [(location.mode, location.type, location.name) for location in explanation.locations] == [
         ("execute", "mbox", "hero"),
         ("execute", "pageLoad", GLOBAL),
         ("prefetch", "mbox", "hero"),
@@ -192,7 +192,7 @@ def test_locations_come_executed_first_and_by_kind() -> None:
     ]
 
 
-def test_a_view_without_a_name_is_every_view() -> None:
+def test_view_without_a_name_is_every_view() -> None:
     document = artifact(
         views={"home": [rule(1, name="home")], "cart": [rule(2, NOBODY, name="cart"), rule(1, name="cart")]}
     )
@@ -210,45 +210,45 @@ def test_a_view_without_a_name_is_every_view() -> None:
     [("hero", False), ("footer", True), ("unknown", True)],
     ids=["local", "remote", "unknown"],
 )
-def test_a_location_tells_whether_it_is_remote(name: str, is_remote: bool) -> None:
+def test_location_shows_whether_it_is_remote(name: str, is_remote: bool) -> None:
     document = mboxes_of(rule(), localMboxes=["hero", "footer"], remoteMboxes=["footer"])
 
     assert one_location(document, asked(name)).is_remote is is_remote
 
 
-def test_a_location_without_rules_has_none_to_tell_of() -> None:
+def test_location_without_rules_shows_none() -> None:
     assert one_location(mboxes_of(rule()), asked("unknown")).rules == []
 
 
-# ── the whole ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the whole ───
 
 
-def test_it_tells_what_decisions_rest_on() -> None:
+def test_explanation_shows_the_facts_of_the_request() -> None:
     request = asked("hero", property={"token": "p"}, context={"channel": "web", "geo": {"countryCode": "de"}})
-    told = explained(mboxes_of(rule()), request)
+    explanation = explained(mboxes_of(rule()), request)
 
-    assert (told.visitor, told.client_code, told.property_token, told.now_ms) == (
+    assert (explanation.visitor, explanation.client_code, explanation.property_token, explanation.now_ms) == (
         "visitor",
         CLIENT,
         "p",
         NOW_MS,
     )
-    assert told.context["geo"] == {"country": "DE"}
-    assert "mbox" not in told.context
+    assert explanation.context["geo"] == {"country": "DE"}
+    assert "mbox" not in explanation.context
 
 
-def test_a_location_tells_its_parameters() -> None:
+def test_location_shows_its_parameters() -> None:
     request = asked(execute={"mboxes": [{"index": 0, "name": "hero", "parameters": {"plan": "gold"}}]})
 
     assert one_location(mboxes_of(rule()), request).parameters == {"plan": "gold"}
 
 
-def test_it_is_json_in_the_words_of_the_wire() -> None:
-    told = msgspec.to_builtins(explained(mboxes_of(rule(1, window(0, 100))), asked("hero")))
+def test_explanation_is_camel_case_json() -> None:
+    explanation = msgspec.to_builtins(explained(mboxes_of(rule(1, window(0, 100))), asked("hero")))
 
-    (location,) = told["locations"]
+    (location,) = explanation["locations"]
     (met,) = location["rules"]
-    assert set(told) == {"clientCode", "visitor", "propertyToken", "nowMs", "context", "locations"}
+    assert set(explanation) == {"clientCode", "visitor", "propertyToken", "nowMs", "context", "locations"}
     assert met["ruleKey"] == "1"
     assert met["verdict"] == "matched"
     assert met["condition"]["operands"][0] == {
@@ -258,11 +258,11 @@ def test_it_is_json_in_the_words_of_the_wire() -> None:
     }
 
 
-# ── an explanation and a decision are one ──────────────────────────────────────────────────────────────────────
+# ── an explanation and a decision are one ───
 
 
 def marked(document: dict[str, Any]) -> dict[str, Any]:
-    """Each rule gives its own place as its content."""
+    """Return the artifact with the position of each rule as its content."""
     for kind, locations in document["rules"].items():
         for name, rules in locations.items():
             for position, one in enumerate(rules):
@@ -274,7 +274,7 @@ def marked(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def decided_places(rules: RuleSet, request: DeliveryRequest, now_ms: int) -> list[list[Any]]:
-    """The places of the rules that decided: of all mboxes, the pageLoads and the views of each mode."""
+    """Return the positions of the rules that decided, by mode and location."""
     response = decide(rules, request, client_code=CLIENT, now_ms=now_ms, new_id=numbered()).response
     places = []
     for answer in (response.execute, response.prefetch):
@@ -287,9 +287,9 @@ def decided_places(rules: RuleSet, request: DeliveryRequest, now_ms: int) -> lis
     return [*places, sorted(option.content for view in views or () for option in view.options or ())]
 
 
-def explained_places(told: Explanation) -> list[list[Any]]:
+def explained_places(explanation: Explanation) -> list[list[Any]]:
     def of(kind: str, *modes: str) -> Iterator[str]:
-        for location in told.locations:
+        for location in explanation.locations:
             if location.type == kind and location.mode in modes:
                 places = "views" if kind == "view" else "mboxes"
                 yield from (f"{places} {one.location} {one.position}" for one in location.matched)
@@ -308,10 +308,10 @@ def agree(document: dict[str, Any], seed: int) -> None:
     ensure_visitor_id(request, None, lambda: f"visitor-{seed}")
     rules = compile_artifact(marked(document))
 
-    told = explain(rules, request, client_code=CLIENT, now_ms=asked["now"], budget=ExplainBudget(stopped))
+    explanation = explain(rules, request, client_code=CLIENT, now_ms=asked["now"], budget=ExplainBudget(stopped))
 
-    assert explained_places(told) == decided_places(rules, request, asked["now"])
-    for location in told.locations:
+    assert explained_places(explanation) == decided_places(rules, request, asked["now"])
+    for location in explanation.locations:
         for one in location.rules:
             if one.condition is not None and one.verdict is not Verdict.FAILED:
                 matched = one.verdict is Verdict.MATCHED
@@ -327,19 +327,17 @@ if SUITES.is_dir():
 @pytest.mark.parametrize("load", REAL.values(), ids=REAL)
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
-def test_the_rules_that_decided_are_those_of_the_decision(
-    load: Callable[[], dict[str, Any]], seed: int
-) -> None:
+def test_explained_rules_are_those_of_the_decision(load: Callable[[], dict[str, Any]], seed: int) -> None:
     agree(load(), seed)
 
 
 @settings(max_examples=examples(150))
 @given(seed=st.integers(0, 2**32))
-def test_they_are_for_any_artifact(seed: int) -> None:
+def test_explained_rules_are_those_of_the_decision_for_any_artifact(seed: int) -> None:
     agree(artifacts.artifact(random.Random(seed)), seed)
 
 
-def test_an_explanation_changes_nothing_of_the_request() -> None:
+def test_explanation_changes_nothing_of_the_request() -> None:
     document, request = mboxes_of(rule(1, IS_GERMAN)), asked("hero")
     before = request.to_json()
     explained(document, request)
@@ -348,7 +346,7 @@ def test_an_explanation_changes_nothing_of_the_request() -> None:
     assert decided(document, request).response.execute is not None
 
 
-# ── limits ───────────────────────────────────────────────────────────────────────────────────────────
+# ── limits ───
 
 
 def nobody_of(number: int) -> dict[str, Any]:
@@ -406,7 +404,7 @@ def test_all_locations_share_one_budget() -> None:
     assert (second.rules, second.more) == ([], 29)
 
 
-def test_a_large_location_of_ordinary_rules_is_told_whole() -> None:
+def test_large_location_of_ordinary_rules_is_shown_completely() -> None:
     several = [rule(i, {"and": [window(0, 50), IS_GERMAN]}) for i in range(1, 1001)]
     location = one_location(mboxes_of(*several, mbox=GLOBAL), asked(GLOBAL))
 
@@ -466,7 +464,7 @@ def test_long_meta_is_cut() -> None:
 @pytest.mark.parametrize(
     "broken", ['{"meta": {}, "condition": 1e999}', '{"meta": {"activity.name": "A"}, "condition": "\xff"}']
 )
-def test_a_rule_that_cannot_be_read_does_not_stop_the_explanation_of_the_others(broken: str) -> None:
+def test_rule_that_cannot_be_read_does_not_stop_the_explanation_of_the_others(broken: str) -> None:
     text = json.dumps(mboxes_of(rule(1, NOBODY), rule(2))).replace(
         '"mboxes": {"hero": [', '"mboxes": {"hero": [' + broken + ","
     )

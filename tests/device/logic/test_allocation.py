@@ -1,4 +1,4 @@
-"""spec/decisioning.md §6, divergences D-40, B-28 and B-29."""
+"""Buckets and allocations of visitors."""
 
 from collections import Counter
 
@@ -32,7 +32,7 @@ def scrambled(block: int) -> int:
 
 
 def reference_hash(text: str) -> int:
-    """murmur3_x86_32 over UTF-16 code units, seed 0, signed: written out from the spec."""
+    """Return the signed murmur3_x86_32 hash of UTF-16 code units, written out."""
     units = utf16_units(text)
     state = 0
     for i in range(0, len(units) - 1, 2):
@@ -59,7 +59,7 @@ VECTORS = {
 
 
 @pytest.mark.parametrize("text", VECTORS, ids=ascii)
-def test_the_reference_of_these_tests_agrees_with_the_recorded_hashes(text):
+def test_reference_of_these_tests_agrees_with_the_recorded_hashes(text):
     assert reference_hash(text) == VECTORS[text]
 
 
@@ -73,7 +73,7 @@ def test_agrees_with_the_recorded_allocations(activity_id, expected):
 
 @given(client=ANY_TEXT, activity_id=st.integers(), visitor=ANY_TEXT)
 @settings(deadline=None)
-def test_the_bucket_is_the_hash_of_the_joined_ids(client, activity_id, visitor):
+def test_bucket_is_the_hash_of_the_joined_ids(client, activity_id, visitor):
     expected = abs(reference_hash(f"{client}.{activity_id}.{visitor}.0")) % 10_000
 
     assert bucket(client, activity_id, visitor) == expected
@@ -84,17 +84,17 @@ def test_ids_beyond_plain_text_are_hashed_by_their_code_units(visitor):
     assert bucket("c", 1, visitor) == abs(reference_hash(f"c.1.{visitor}.0")) % 10_000
 
 
-def test_a_character_outside_the_bmp_is_its_two_surrogates():
+def test_character_outside_the_bmp_is_its_two_surrogates():
     assert bucket("c", 1, "\U0001f600") == bucket("c", 1, "\ud83d\ude00")
 
 
 @given(activity_id=st.integers(), visitor=st.text())
-def test_an_activity_id_counts_by_its_decimal_text(activity_id, visitor):
+def test_activity_id_is_hashed_as_decimal_text(activity_id, visitor):
     assert bucket("c", activity_id, visitor) == bucket("c", str(activity_id), visitor)
 
 
 @given(visitor=ANY_TEXT)
-def test_the_allocation_is_the_bucket_in_percent_with_two_decimals(visitor):
+def test_allocation_is_the_bucket_in_percent_with_two_decimals(visitor):
     place = allocation("c", 1, visitor)
 
     assert 0.0 <= place <= 99.99
@@ -111,7 +111,7 @@ def test_visitors_are_spread_evenly(activity_id):
     assert chi_square < 148  # 99 degrees of freedom: exceeded once in a thousand
 
 
-def test_activities_share_no_order_of_visitors():
+def test_activities_order_visitors_differently():
     both_low = sum(bucket("c", 1, f"v{i}") < 5000 and bucket("c", 2, f"v{i}") < 5000 for i in range(10_000))
 
     assert 2_350 < both_low < 2_650

@@ -1,4 +1,4 @@
-"""JSON Logic, compiled: spec/decisioning.md §5 and §4, against a plain logic_interpreter."""
+"""Compiled JSON Logic, compared with a plain interpreter."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def value_of(tree: Any, of: Facts | None = None, allocation: float | None = ALLO
 
 
 def plain(value: Any) -> Any:
-    """A value in a form in which two are equal only when JavaScript could not tell them apart, but for -0."""
+    """Return a value in a form that is equal only if JavaScript cannot distinguish the values."""
     if value is UNDEFINED or value is logic_interpreter.NOTHING:
         return "undefined", None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -74,7 +74,7 @@ def var(path: Any) -> dict[str, Any]:
     return {"var": path}
 
 
-# ── operators one by one ───────────────────────────────────────────────────────────────────────────────────────
+# ── operators one by one ───
 
 ITEM = {"var": ""}
 CASES: list[tuple[Any, Any]] = [
@@ -374,12 +374,12 @@ def name_of(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("tree", "value"), CASES, ids=name_of)
-def test_an_operator_gives_what_json_logic_js_gives(tree: Any, value: Any) -> None:
+def test_operator_gives_what_json_logic_js_gives(tree: Any, value: Any) -> None:
     assert plain(value_of(tree)) == plain(value)
 
 
 @pytest.mark.parametrize("tree", [tree for tree, _ in CASES], ids=name_of)
-def test_the_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -> None:
+def test_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
     expected = logic_interpreter.apply(tree, of.as_dict(ALLOCATION))
     assert plain(value_of(tree)) == plain(expected)
@@ -389,11 +389,11 @@ def test_the_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -
 @pytest.mark.parametrize(
     "operator", ["var", "!", "!!", "+", "-", "cat", "log", "merge", "missing", "max", "if", "and", "or"]
 )
-def test_an_operand_that_is_no_list_counts_as_a_list_of_it(operator: str) -> None:
+def test_single_operand_counts_as_a_list(operator: str) -> None:
     assert plain(value_of({operator: "mbox.n"})) == plain(value_of({operator: ["mbox.n"]}))
 
 
-# ── facts, whose kind the compiler knows, in every comparison ──────────────────────────────────────────────────
+# ── facts, whose kind the compiler knows, in every comparison ───
 
 TYPED_FACTS = [
     "page.url",
@@ -459,7 +459,7 @@ LITERALS = [
 @pytest.mark.parametrize(
     "path", [*TYPED_FACTS, *UNTYPED_FACTS, "mbox.", "", None, 0, "__class__", "page.__class__"]
 )
-def test_a_path_finds_what_the_rule_context_holds_there(path: Any) -> None:
+def test_path_finds_the_value_in_the_rule_context(path: Any) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
     expected = logic_interpreter.apply({"var": [path, "default"]}, of.as_dict(ALLOCATION))
     assert plain(value_of({"var": [path, "default"]}, of)) == plain(expected)
@@ -469,7 +469,7 @@ def test_a_path_finds_what_the_rule_context_holds_there(path: Any) -> None:
 
 
 @pytest.mark.parametrize("operator", COMPARISONS)
-def test_a_fact_compares_with_every_literal_both_ways(operator: str) -> None:
+def test_fact_compares_with_every_literal_both_ways(operator: str) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
     data = of.as_dict(ALLOCATION)
     for path, literal in itertools.product([*TYPED_FACTS, "mbox"], LITERALS):
@@ -522,7 +522,7 @@ BETWEEN: list[Any] = [
 
 
 @pytest.mark.parametrize("operator", ["<", "<="])
-def test_every_kind_of_operand_stands_between_every_two_others(operator: str) -> None:
+def test_every_kind_of_operand_compares_between_two_others(operator: str) -> None:
     of = facts(DATA, url="http://example.org/gold", geo=PLACE)
     data = of.as_dict(ALLOCATION)
     for three in itertools.product(BETWEEN, repeat=3):
@@ -534,7 +534,7 @@ def test_every_kind_of_operand_stands_between_every_two_others(operator: str) ->
 @example("a\U0001f600", "a\uffff")
 @example("\U0001f600", "\ufb00")
 @example("", "a")
-def test_texts_are_ordered_alike_whatever_the_compiler_knows_of_them(left: str, right: str) -> None:
+def test_texts_are_ordered_equally_for_known_and_unknown_kinds(left: str, right: str) -> None:
     of = facts({"left": left, "right": right})
     for operator in COMPARISONS:
         trees = [
@@ -547,7 +547,7 @@ def test_texts_are_ordered_alike_whatever_the_compiler_knows_of_them(left: str, 
         assert answers == {logic_interpreter.apply({operator: [left, right]}, None)}, operator
 
 
-def test_the_allocation_is_asked_for_only_where_the_condition_names_it() -> None:
+def test_allocation_is_computed_only_if_the_condition_uses_it() -> None:
     named = [
         {"<": [var("allocation"), 50]},
         {"<": [var(["allocation", 1]), 50]},
@@ -576,7 +576,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("operator", "one", "other"), SAME, ids=str)
-def test_an_object_or_a_list_is_equal_to_itself(operator: str, one: Any, other: Any) -> None:
+def test_object_or_a_list_is_equal_to_itself(operator: str, one: Any, other: Any) -> None:
     of = facts({"obj.inner.a": "x", "list": [1]}, geo=PLACE)
     right = var(other) if operator != "in" else [1, var(other)]
     for tree, value in (({operator: [var(one), right]}, True), ({"!": {operator: [var(one), right]}}, False)):
@@ -596,7 +596,7 @@ UNEQUAL_PARTS = [
 
 
 @pytest.mark.parametrize(("one", "other"), UNEQUAL_PARTS, ids=str)
-def test_objects_and_lists_that_only_look_alike_are_not_equal(one: Any, other: Any) -> None:
+def test_equal_looking_objects_and_lists_are_not_equal(one: Any, other: Any) -> None:
     of = facts({"list": [1], "twin": [1]}, geo=PLACE)
     for operator in ("==", "==="):
         assert value_of({operator: [one, other]}, of) is False
@@ -645,12 +645,12 @@ ASKED_FOR: list[tuple[Any, set[str]]] = [
 
 
 @pytest.mark.parametrize(("tree", "needed"), ASKED_FOR, ids=[name_of(tree) for tree, _ in ASKED_FOR])
-def test_a_condition_asks_for_what_it_does_not_know_and_for_nothing_else(tree: Any, needed: set[str]) -> None:
+def test_condition_reads_only_the_facts_it_needs(tree: Any, needed: set[str]) -> None:
     assert functions_of(tree) == needed
 
 
 def functions_of(tree: Any) -> set[str]:
-    """The functions that the code of a condition names."""
+    """Return the names of the functions that the code of a condition calls."""
     named = {name for code in code_objects(compile_logic(tree).code) for name in code.co_names}
     return named & {
         *functions,
@@ -690,7 +690,7 @@ def test_facts_that_are_always_numbers_are_compared_as_such(path: str) -> None:
         assert compile_logic(tree).evaluate(of, 48.44) is True
 
 
-# ── random trees ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── random trees ───
 
 texts = st.sampled_from(
     ["", "gold", "Gold", "42", " 4.2 ", "1e3", "ä", "\U0001f600", "\ud801", "true", "null"]
@@ -773,7 +773,7 @@ trees = st.recursive(scalars | variables | variables, operations, max_leaves=10)
 @settings(max_examples=examples(400))
 @given(trees, parameters, st.floats(0, 99.99))
 @example({"==": [{"var": "mbox.t"}, {"var": "mbox.t"}]}, {"t": [1]}, 0.0)
-def test_a_compiled_condition_gives_what_the_interpreter_gives(
+def test_compiled_condition_gives_what_the_interpreter_gives(
     tree: Any, of_mbox: dict[str, Any], allocation: float
 ) -> None:
     of = facts(of_mbox, url="https://www.shop.example.co.uk/A?q=1", geo=PLACE)
@@ -813,12 +813,12 @@ scalar_trees = st.recursive(
     | st.builds(lambda a: {"map": [[1, 2], a]}, scalar_trees)
     | st.builds(lambda a, b: {"merge": [a, [b]]}, scalar_trees, scalar_trees)
 )
-def test_another_library_agrees_where_json_logic_has_no_javascript_in_it(tree: Any) -> None:
+def test_results_equal_another_library_for_plain_json_logic(tree: Any) -> None:
     of = facts(DATA, geo=PLACE)
     assert plain(value_of(tree, of)) == plain(json_logic.jsonLogic(tree, of.as_dict(ALLOCATION)))
 
 
-# ── bounds ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── bounds ───
 
 
 @pytest.mark.parametrize(
@@ -831,13 +831,13 @@ def test_another_library_agrees_where_json_logic_has_no_javascript_in_it(tree: A
         {"map": [[], {"nope": 1}]},
     ],
 )
-def test_an_unknown_operator_is_not_compiled(tree: Any) -> None:
+def test_unknown_operator_is_not_compiled(tree: Any) -> None:
     with pytest.raises(LogicError, match="unknown operator"):
         compile_logic(tree)
 
 
 @pytest.mark.parametrize("position", [1, 2, 3])
-def test_an_unknown_operator_is_none_wherever_it_stands_behind_a_path(position: int) -> None:
+def test_operator_after_a_constant_path_is_not_evaluated(position: int) -> None:
     with pytest.raises(LogicError, match="unknown operator 'guess'"):
         compile_logic({"var": ["mbox.t", *[1] * (position - 1), {"guess": []}]})
 
@@ -845,7 +845,7 @@ def test_an_unknown_operator_is_none_wherever_it_stands_behind_a_path(position: 
 @pytest.mark.parametrize(
     "name", ["constant", "literal", "list", "path", "add", "truthy", "walk", "eval", "__import__"]
 )
-def test_the_compilers_own_words_are_no_operators(name: str) -> None:
+def test_internal_shape_names_are_no_operators(name: str) -> None:
     with pytest.raises(LogicError, match="unknown operator"):
         compile_logic({name: ["mbox.t"]})
 
@@ -858,20 +858,20 @@ def nested(depth: int, operator: str = "!", leaf: Any = True) -> Any:
 
 
 @pytest.mark.parametrize("operator", ["!", "and", "or", "if", "?:", "cat", "merge", "log"])
-def test_a_condition_may_be_as_deep_as_the_bound_and_no_deeper(operator: str) -> None:
+def test_condition_is_limited_in_depth(operator: str) -> None:
     deepest = nested(MAX_DEPTH, operator, "a")
     assert plain(value_of(deepest)) == plain(logic_interpreter.apply(deepest, None))
     with pytest.raises(LogicError, match=f"deeper than {MAX_DEPTH}"):
         compile_logic(nested(MAX_DEPTH + 1, operator))
 
 
-def test_the_default_of_a_path_counts_as_depth_too() -> None:
+def test_default_of_a_path_counts_as_depth_too() -> None:
     assert value_of({"var": ["mbox.nope", nested(MAX_DEPTH - 1)]}) is not None
     with pytest.raises(LogicError, match="deeper than"):
         compile_logic({"var": ["mbox.nope", nested(MAX_DEPTH)]})
 
 
-def test_a_hundred_levels_of_lists_are_as_deep_as_it_may_be() -> None:
+def test_lists_are_limited_to_a_hundred_levels() -> None:
     tree: Any = []
     for _ in range(100):
         tree = [tree]
@@ -896,7 +896,7 @@ WITH_TWO_OPERANDS = {
 
 
 @pytest.mark.parametrize("wrap", WITH_TWO_OPERANDS.values(), ids=WITH_TWO_OPERANDS.keys())
-def test_the_bound_of_depth_holds_wherever_the_depth_is(wrap: Any) -> None:
+def test_depth_limit_holds_for_all_operators(wrap: Any) -> None:
     tree: Any = True
     for _ in range(MAX_DEPTH):
         tree = wrap(tree)
@@ -905,7 +905,7 @@ def test_the_bound_of_depth_holds_wherever_the_depth_is(wrap: Any) -> None:
         compile_logic(wrap(tree))
 
 
-def test_a_caller_who_has_nearly_used_up_the_stack_gets_a_logic_error_too() -> None:
+def test_nearly_exhausted_stack_is_a_logic_error() -> None:
     def called_from(frames: int) -> Any:
         return compile_logic(nested(60, "cat")) if frames == 0 else called_from(frames - 1)
 
@@ -920,7 +920,7 @@ def test_depth_that_would_use_up_the_stack_is_a_logic_error() -> None:
         compile_logic(nested(50_000))
 
 
-def test_a_condition_may_have_20_000_nodes_and_no_more() -> None:
+def test_condition_is_limited_to_20_000_nodes() -> None:
     most = {"in": [var("mbox.t"), ["gold", *["x"] * 19_996]]}
     assert value_of(most) is True
     with pytest.raises(LogicError, match="more than 20000 nodes"):
@@ -955,7 +955,7 @@ WIDE_TREES: dict[str, Any] = {
 }
 
 
-def test_thousands_of_operands_are_no_depth() -> None:
+def test_thousands_of_operands_compile_without_nesting() -> None:
     of = facts(DATA)
     for name, tree in WIDE_TREES.items():
         expected = logic_interpreter.apply(tree, of.as_dict(None))
@@ -966,7 +966,7 @@ def test_thousands_of_operands_are_no_depth() -> None:
 
 
 @pytest.mark.parametrize("name", ["or, none holds", "and, all hold", "if, none holds"])
-def test_thousands_of_operands_are_no_depth_within_an_operand(name: str) -> None:
+def test_thousands_of_operands_compile_within_an_operand(name: str) -> None:
     of, tree = facts(DATA), {"cat": ["<", WIDE_TREES[name], ">"]}
     assert value_of(tree, of, None) == logic_interpreter.apply(tree, of.as_dict(None))
 
@@ -991,7 +991,7 @@ LAZY: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("tree", "value"), LAZY, ids=str)
-def test_what_does_not_decide_is_not_evaluated(tree: Any, value: Any) -> None:
+def test_operands_after_the_deciding_one_are_not_evaluated(tree: Any, value: Any) -> None:
     assert plain(logic_interpreter.apply(tree, facts(DATA).as_dict(None))) == plain(value)
     assert plain(value_of(tree)) == plain(value)
     assert plain(value_of({"cat": ["<", tree, ">"]})) == plain(
@@ -1032,13 +1032,13 @@ COSTLY = {
 @pytest.mark.parametrize(
     "name", [name for name in COSTLY if name not in ("a list of itself", "cuts of a long text")]
 )
-def test_a_condition_that_asks_for_too_much_work_is_stopped(name: str) -> None:
+def test_condition_that_asks_for_too_much_work_is_stopped(name: str) -> None:
     with pytest.raises(EvaluationError):
         value_of(COSTLY[name])
 
 
 class Counted(Facts):
-    """Facts that tell what was paid."""
+    """Facts that record the counted steps."""
 
     paid = 0
 
@@ -1067,13 +1067,13 @@ COSTS: list[tuple[Any, int]] = [
 
 
 @pytest.mark.parametrize(("tree", "steps"), COSTS, ids=name_of)
-def test_loops_and_long_values_are_paid_for(tree: Any, steps: int) -> None:
+def test_loops_and_long_values_count_steps(tree: Any, steps: int) -> None:
     of = Counted(facts(DATA).request, MboxRequest(name="hero", parameters=DATA), "hero")
     value_of(tree, of)
     assert of.paid == steps
 
 
-def test_a_text_of_a_million_characters_can_be_made_and_no_longer_one() -> None:
+def test_text_is_limited_to_a_million_characters() -> None:
     of = facts({"half": "x" * 500_000})
     whole = {"cat": [var("mbox.half"), var("mbox.half")]}
     assert len(value_of(whole, of)) == 1_000_000
@@ -1081,7 +1081,7 @@ def test_a_text_of_a_million_characters_can_be_made_and_no_longer_one() -> None:
         value_of({"cat": [var("mbox.half"), var("mbox.half"), "x"]}, facts({"half": "x" * 500_000}))
 
 
-def test_a_list_of_ten_thousand_items_has_a_text_and_no_longer_one() -> None:
+def test_text_of_a_list_is_limited_to_ten_thousand_items() -> None:
     of = facts({"half": [1] * 5_000, "list": [[1] * 4_999]})
     halves = {"merge": [var("mbox.half"), var("mbox.half")]}
     assert len(value_of({"cat": [halves]}, of)) == 19_999
@@ -1091,7 +1091,7 @@ def test_a_list_of_ten_thousand_items_has_a_text_and_no_longer_one() -> None:
             value_of({"cat": [longer]}, of)
 
 
-def test_ordinary_work_costs_little() -> None:
+def test_ordinary_condition_counts_few_steps() -> None:
     text, many = "x" * 1000, list(range(1000))
     for tree in (
         {"map": [many, {"cat": [ITEM, text]}]},
@@ -1104,21 +1104,21 @@ def test_ordinary_work_costs_little() -> None:
         value_of(tree)
 
 
-def test_the_text_of_a_list_that_holds_itself_twice_over_is_stopped() -> None:
+def test_text_of_a_list_with_exponential_items_is_stopped() -> None:
     tree = {"cat": [doubling(64, [ACCUMULATOR, ACCUMULATOR], [1])]}
     with pytest.raises(Exception, match=r".") as caught:
         value_of(tree)
     assert isinstance(caught.value, EvaluationError | RecursionError)
 
 
-def test_cuts_of_a_long_text_in_a_loop_are_stopped() -> None:
+def test_substrings_of_a_long_text_in_a_loop_are_stopped() -> None:
     of = facts({"long": "x" * 50_000, "many": list(range(5000))})
     long = {"reduce": [var("mbox.many"), {"cat": [{"substr": [ACCUMULATOR, 1]}, "y"]}, var("mbox.long")]}
     with pytest.raises(EvaluationError):
         value_of(long, of)
 
 
-def test_the_work_of_all_conditions_of_a_location_is_counted_together() -> None:
+def test_work_of_all_conditions_of_a_location_is_counted_together() -> None:
     tree = {"map": [list(range(1000)), {"in": [1, list(range(30))]}]}
     of = facts()
     value_of(tree, of)
@@ -1132,7 +1132,7 @@ def test_the_work_of_all_conditions_of_a_location_is_counted_together() -> None:
     value_of(tree, facts())
 
 
-# ── nothing of the artifact runs ───────────────────────────────────────────────────────────────────────────────
+# ── nothing of the artifact runs ───
 
 HOSTILE = [
     "__class__",
@@ -1162,7 +1162,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=ascii)
-def test_a_path_reaches_data_and_nothing_behind_it(path: str) -> None:
+def test_path_reaches_data_only(path: str) -> None:
     of = facts(DATA, url="http://example.org/", geo=PLACE)
     assert value_of({"var": path}, of) is None
     assert value_of({"var": [path, "default"]}, of) == "default"
@@ -1172,7 +1172,7 @@ def test_a_path_reaches_data_and_nothing_behind_it(path: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["mbox", "__class__", "page.url", "get", "\ud800", "", "a.b.c"])
-def test_a_parameter_may_have_any_name(key: str) -> None:
+def test_parameter_may_have_any_name(key: str) -> None:
     of = facts({key: "poison"})
     found = value_of({"var": "mbox"}, of)
     assert found == of.as_dict(None)["mbox"]
@@ -1255,7 +1255,7 @@ def test_two_conditions_of_one_shape_share_their_code_but_not_their_literals() -
         (NAN, 1.0),
     ],
 )
-def test_literals_that_python_takes_for_equal_or_of_one_shape_stay_apart(one: Any, other: Any) -> None:
+def test_literals_equal_in_python_are_compiled_separately(one: Any, other: Any) -> None:
     trees = [
         {"===": [literal, operand]} for literal in (one, other) for operand in (one, other, var("mbox.x"))
     ]
@@ -1264,7 +1264,7 @@ def test_literals_that_python_takes_for_equal_or_of_one_shape_stay_apart(one: An
         assert value_of(tree, of) is logic_interpreter.apply(tree, of.as_dict(None)), tree
 
 
-def test_compiling_leaves_the_tree_alone() -> None:
+def test_compilation_does_not_change_the_tree() -> None:
     tree = {"and": [{"in": ["a", ["a", {"x": 1, "y": [2]}]]}, {"==": [var("mbox.t"), 10**30]}]}
     before = repr(tree)
     value_of(tree)

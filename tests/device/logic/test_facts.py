@@ -1,4 +1,4 @@
-"""What rules may ask about a request: spec/decisioning.md §4."""
+"""Facts that rules read about a request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def of(context: Context, details: MboxRequest | None = None) -> dict[str, Any]:
     ).as_dict(1.5)
 
 
-def test_the_rule_context_is_complete() -> None:
+def test_rule_context_is_complete() -> None:
     context = Context(
         channel="web",
         user_agent=SAFARI,
@@ -62,7 +62,7 @@ def test_the_rule_context_is_complete() -> None:
     }
 
 
-def test_a_context_that_says_nothing_has_empty_facts() -> None:
+def test_empty_context_has_empty_facts() -> None:
     context = of(Context())
     assert context["geo"] == {}
     assert context["mbox"] == {}
@@ -75,7 +75,7 @@ def test_a_context_that_says_nothing_has_empty_facts() -> None:
     }
 
 
-def test_the_allocation_is_there_only_when_it_is_known() -> None:
+def test_allocation_is_in_the_context_only_if_known() -> None:
     assert "allocation" not in facts().as_dict(None)
     assert facts().as_dict(0.0)["allocation"] == 0.0
 
@@ -129,14 +129,14 @@ HINTS = ClientHints(platform="Windows", browser_ua_with_full_version='"Microsoft
         ),
     ],
 )
-def test_the_browser_is_read_from_the_user_agent_and_its_hints(
+def test_browser_is_read_from_the_user_agent_and_its_hints(
     context: Context, user: tuple[str, str, int]
 ) -> None:
     facts_of_user = of(context)["user"]
     assert (facts_of_user["browserType"], facts_of_user["platform"], facts_of_user["browserVersion"]) == user
 
 
-# ── addresses ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── addresses ───
 
 HERE, BEFORE = "http://here.com/", "http://before.com/"
 OWN, OWN_BEFORE = "http://own.com/", "http://own-before.com/"
@@ -156,14 +156,14 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("of_context", "own", "page", "referring"), ADDRESSES)
-def test_a_locations_own_address_comes_before_the_contexts(
+def test_address_of_the_location_takes_precedence_over_the_context(
     of_context: Address | None, own: Address | None, page: str, referring: str
 ) -> None:
     context = of(Context(address=of_context), MboxRequest(name="hero", address=own))
     assert (context["page"]["url"], context["referring"]["url"]) == (page, referring)
 
 
-# ── geo ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── geo ───
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,11 @@ def test_a_locations_own_address_comes_before_the_contexts(
         (Geo(latitude=0.0, longitude=0), {"latitude": 0.0, "longitude": 0}),
     ],
 )
-def test_a_place_is_named_in_capitals_and_only_as_far_as_it_is_known(
-    geo: Geo | None, named: dict[str, Any]
-) -> None:
+def test_geo_facts_are_in_capitals_without_unknown_parts(geo: Geo | None, named: dict[str, Any]) -> None:
     assert geo_facts(geo) == named
 
 
-# ── parameters ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── parameters ───
 
 PARAMETERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {}),
@@ -225,7 +223,7 @@ def test_parameters_are_nested_by_their_dots_and_have_lower_case_twins(
     assert parameters == before
 
 
-def test_a_location_may_take_200_000_steps_and_not_one_more() -> None:
+def test_location_is_limited_to_200_000_steps() -> None:
     of = facts()
     of.spend(199_999)
     of.spend(1)
@@ -233,7 +231,7 @@ def test_a_location_may_take_200_000_steps_and_not_one_more() -> None:
         of.spend(1)
 
 
-def test_a_name_may_have_thousands_of_dots() -> None:
+def test_name_may_have_thousands_of_dots() -> None:
     named: Any = parameter_facts({".".join("a" * 5000): "X"})
     for _ in range(4999):
         named = named["a"]
@@ -246,7 +244,7 @@ values = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 
 @given(st.dictionaries(names, values, max_size=6))
 @example({"a": "X", "a.b": "Y", "a.b.c": "Z"})
-def test_every_parameter_is_found_where_its_dots_say_unless_something_stands_in_its_way(
+def test_every_parameter_is_found_at_its_dotted_path(
     parameters: dict[str, Any],
 ) -> None:
     named = parameter_facts(parameters)
@@ -266,7 +264,7 @@ def test_every_parameter_is_found_where_its_dots_say_unless_something_stands_in_
 
 
 @given(st.dictionaries(names, values, max_size=6))
-def test_the_rule_context_is_a_copy(parameters: dict[str, Any]) -> None:
+def test_rule_context_is_a_copy(parameters: dict[str, Any]) -> None:
     of_mbox = facts(parameters, geo=Geo(city="Rome"))
     first, second = of_mbox.as_dict(1.0), of_mbox.as_dict(1.0)
     assert first == second
@@ -281,7 +279,7 @@ def spoil(tree: dict[str, Any]) -> None:
     tree["spoilt"] = True
 
 
-# ── the visitor ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the visitor ───
 
 CRM = [CustomerId(id="crm", integration_code="x", authenticated_state="authenticated")]
 
@@ -300,20 +298,20 @@ CRM = [CustomerId(id="crm", integration_code="x", authenticated_state="authentic
         (VisitorId(customer_ids=CRM), ""),
     ],
 )
-def test_a_visitor_is_known_by_ecid_then_tnt_id_then_third_party_id(
+def test_bucketing_id_is_ecid_then_tnt_id_then_third_party_id(
     visitor_id: VisitorId | None, visitor: str
 ) -> None:
     assert bucketing_id(visitor_id) == visitor
 
 
-def test_the_allocation_is_that_of_the_formula() -> None:
+def test_allocation_is_that_of_the_formula() -> None:
     request = RequestFacts(Context(), "338e3c1e51f7416a8e1ccba4f81acea0.28_0", "someClientId", NOW_MS)
     given_ = {activity: request.allocation(activity) for activity in ("125873", "125871", "125880", "125873")}
     assert given_ == {"125873": 48.44, "125871": 87.67, "125880": 75.8}
     assert request.allocation("7") == allocation("someClientId", "7", request.visitor)
 
 
-def test_work_is_paid_from_a_share_that_ends() -> None:
+def test_work_is_limited_per_location_and_request() -> None:
     of_mbox = facts()
     of_mbox.spend(1000)
     with pytest.raises(EvaluationError, match="more work"):

@@ -1,4 +1,4 @@
-"""ECMAScript's coercions; the tables were checked against a JavaScript engine. spec/decisioning.md §5."""
+"""Coercions of ECMAScript; the tables were checked with a JavaScript engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ values = st.recursive(
 
 
 def shown(value: Any) -> str:
-    """The id of a case, where pytest's own would fill the screen."""
+    """Return a short id of a case."""
     text = ascii(value)
     return text if len(text) < 40 else f"{text[:20]}…"
 
@@ -116,7 +116,7 @@ TO_NUMBER: list[tuple[Any, float]] = [
 
 
 @pytest.mark.parametrize(("value", "number"), TO_NUMBER, ids=shown)
-def test_a_value_becomes_the_number_that_number_makes_of_it(value: Any, number: float) -> None:
+def test_to_number_equals_number_of_javascript(value: Any, number: float) -> None:
     assert same_number(javascript.to_number(value), number)
 
 
@@ -206,7 +206,7 @@ TO_TEXT: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("value", "text"), TO_TEXT, ids=shown)
-def test_a_value_becomes_the_text_that_string_makes_of_it(value: Any, text: str) -> None:
+def test_to_text_equals_string_of_javascript(value: Any, text: str) -> None:
     assert javascript.to_text(value) == text
 
 
@@ -218,7 +218,7 @@ def test_to_text_agrees_with_the_interpreter(value: Any) -> None:
 
 
 @given(st.floats(allow_nan=False))
-def test_the_text_of_a_number_means_the_number(number: float) -> None:
+def test_text_of_a_number_parses_to_the_number(number: float) -> None:
     assert javascript.to_number(javascript.to_text(number)) == number
 
 
@@ -247,7 +247,7 @@ def test_the_text_of_a_number_means_the_number(number: float) -> None:
         ({"a": None}, True),
     ],
 )
-def test_truthiness_is_that_of_json_logic_js(value: Any, answer: bool) -> None:
+def test_truthiness_equals_json_logic_js(value: Any, answer: bool) -> None:
     assert javascript.truthy(value) is answer
 
 
@@ -357,7 +357,7 @@ ORDER = [
     ([1, 2], 3, False, False),
     ({}, "a", True, False),
     ({}, 1, False, False),
-    # what spec/decisioning.md §5 decides otherwise
+    # exceptions from JavaScript
     (None, 1, False, False),
     (None, -1, False, False),
     (None, "a", False, False),
@@ -370,9 +370,7 @@ ORDER = [
 
 
 @pytest.mark.parametrize(("left", "right", "below", "above"), ORDER, ids=shown)
-def test_order_is_that_of_javascript_where_the_spec_does_not_say_otherwise(
-    left: Any, right: Any, below: bool, above: bool
-) -> None:
+def test_order_is_that_of_javascript(left: Any, right: Any, below: bool, above: bool) -> None:
     assert javascript.less(left, right) is below
     assert javascript.less(right, left) is above
 
@@ -406,7 +404,7 @@ def test_order_is_that_of_javascript_where_the_spec_does_not_say_otherwise(
         (2, 1, False),
     ],
 )
-def test_less_or_equal_holds_for_equals_and_for_less(left: Any, right: Any, answer: bool) -> None:
+def test_less_equal_holds_for_equal_and_for_less(left: Any, right: Any, answer: bool) -> None:
     assert javascript.less_equal(left, right) is answer
 
 
@@ -463,9 +461,7 @@ def test_comparisons_agree_with_the_interpreter(left: Any, right: Any) -> None:
         (1.5, "is_integer", UNDEFINED),
     ],
 )
-def test_a_member_is_an_own_key_an_index_or_a_length_and_nothing_of_pythons(
-    value: Any, name: str, member: Any
-) -> None:
+def test_member_is_a_key_an_index_or_a_length(value: Any, name: str, member: Any) -> None:
     assert javascript.member(value, name) == member
 
 
@@ -490,14 +486,14 @@ SUBSTRINGS = [
 
 
 @pytest.mark.parametrize(("text", "start", "length", "part"), SUBSTRINGS, ids=shown)
-def test_a_substring_is_cut_in_utf_16_units(text: str, start: int, length: int | None, part: str) -> None:
+def test_substring_is_cut_in_utf_16_units(text: str, start: int, length: int | None, part: str) -> None:
     assert javascript.substring(text, start, length) == part
 
 
 @pytest.mark.parametrize(
     ("text", "length"), [("", 0), ("abc", 3), ("ä", 1), ("\U0001f600", 2), ("\ud83d", 1)]
 )
-def test_the_length_of_a_text_is_counted_in_utf_16_units(text: str, length: int) -> None:
+def test_length_of_a_text_is_counted_in_utf_16_units(text: str, length: int) -> None:
     assert javascript.text_length(text) == length
 
 
@@ -535,10 +531,10 @@ def test_to_integer_cuts_the_fraction_and_saturates(value: Any, integer: int) ->
     ],
     ids=ascii,
 )
-def test_a_well_formed_text_has_no_halves_of_surrogate_pairs(text: str, well_formed: str) -> None:
+def test_well_formed_text_has_no_lone_surrogates(text: str, well_formed: str) -> None:
     assert javascript.well_formed(text) == well_formed
 
 
-def test_undefined_is_false_and_says_its_name() -> None:
+def test_undefined_is_false_and_has_a_repr() -> None:
     assert not UNDEFINED
     assert repr(UNDEFINED) == "UNDEFINED"

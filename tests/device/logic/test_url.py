@@ -1,4 +1,4 @@
-"""spec/decisioning.md §4.2, divergences D-16 and B-32."""
+"""Parts of URLs."""
 
 import subprocess
 import sys
@@ -205,7 +205,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=ascii)
-def test_a_host_is_cut_at_its_public_suffix(host):
+def test_host_is_cut_at_its_public_suffix(host):
     parts = parse_url(f"https://{host}/")
 
     assert (parts.subdomain, parts.domain, parts.topLevelDomain) == HOSTS[host]
@@ -215,7 +215,7 @@ def test_a_host_is_cut_at_its_public_suffix(host):
 
 
 @pytest.mark.parametrize("url", WHOLE, ids=ascii)
-def test_an_address_is_split_into_host_path_query_and_fragment(url):
+def test_address_is_split_into_host_path_query_and_fragment(url):
     host, path, query, fragment = WHOLE[url]
     parts = parse_url(url)
 
@@ -229,11 +229,11 @@ def test_every_part_of_no_address_is_empty(missing):
     assert set(parse_url(missing).as_dict().values()) == {""}
 
 
-def test_the_dict_has_the_order_of_the_trace():
+def test_dict_has_the_order_of_the_trace():
     assert list(parse_url("http://foo.com").as_dict()) == [*KEYS, *(f"{key}_lc" for key in KEYS)]
 
 
-def test_the_dict_is_a_copy_that_the_caller_may_change():
+def test_dict_is_a_copy_that_the_caller_may_change():
     parts = parse_url("http://foo.com/a")
     parts.as_dict()["path"] = "changed"
 
@@ -245,13 +245,13 @@ def test_parts_cannot_be_added():
         parse_url("http://foo.com").port = 80
 
 
-def test_an_address_is_parsed_once():
+def test_address_is_parsed_once():
     url = "http://foo.com/parsed-once"
 
     assert parse_url(url) is parse_url(url[:10] + url[10:])
 
 
-def test_a_very_long_address_is_not_kept():
+def test_very_long_address_is_not_cached():
     url = "http://foo.com/" + "x" * 5000
 
     assert parse_url(url) is not parse_url(url)
@@ -262,7 +262,7 @@ def test_a_very_long_address_is_not_kept():
     "unit", ["a", "a.", "é", "é.", "@", ":", "[", "]", "#", "?", "/", "//", "\ud800", "xn--."]
 )
 @pytest.mark.parametrize("start", ["", "http://", "http://["])
-def test_a_megabyte_of_anything_is_parsed(start, unit):
+def test_megabyte_of_anything_is_parsed(start, unit):
     url = start + unit * (1_000_000 // len(unit))
 
     assert parse_url(url).url == url
@@ -282,7 +282,7 @@ def test_any_text_has_parts_that_are_found_in_it(url):
 
 @given(st.lists(st.sampled_from(LABELS), min_size=1, max_size=7).map(".".join))
 @settings(deadline=None)
-def test_a_host_is_shown_whole_or_one_label_beyond_its_suffix(host):
+def test_domain_is_the_whole_host_or_one_label_before_its_suffix(host):
     parts = parse_url(f"http://{host}")
     shown = ".".join(filter(None, (parts.subdomain, parts.domain)))
 
@@ -303,7 +303,7 @@ def test_a_host_is_shown_whole_or_one_label_beyond_its_suffix(host):
     fragment=st.text(),
 )
 @settings(deadline=None)
-def test_what_is_put_into_an_address_comes_out(scheme, user, host, port, path, query, fragment):
+def test_parts_of_a_composed_address_are_found(scheme, user, host, port, path, query, fragment):
     parts = parse_url(f"{scheme}{user}{host}{port}{path}?{query}#{fragment}")
     bare = parse_url(f"http://{host}/")
 
@@ -315,7 +315,7 @@ def test_what_is_put_into_an_address_comes_out(scheme, user, host, port, path, q
     )
 
 
-def test_the_suffix_list_is_read_only_when_a_host_needs_it():
+def test_suffix_list_is_read_only_when_a_host_needs_it():
     program = (
         "import sys; from targetry.device.logic.url import parse_url; parse_url('http://localhost/a.b');"
         "early = 'publicsuffixlist' in sys.modules; parse_url('http://foo.com/');"

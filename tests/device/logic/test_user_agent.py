@@ -1,4 +1,4 @@
-"""spec/decisioning.md §4.1, divergences D-15 and B-31."""
+"""Browsers and platforms of user agents and client hints."""
 
 import pytest
 from hypothesis import given, settings
@@ -194,19 +194,19 @@ def test_real_clients_have_the_names_that_rules_use(user_agent):
 
 
 @pytest.mark.parametrize("text", BROWSERS, ids=ascii)
-def test_a_browser_is_known_by_its_version(text):
+def test_browser_is_recognized_by_its_version(text):
     assert parse_user_agent(text)[:2] == BROWSERS[text]
 
 
 @pytest.mark.parametrize("text", [*CLIENTS, *BROWSERS], ids=ascii)
-def test_a_browser_is_known_in_any_case(text):
+def test_browser_is_recognized_in_any_case(text):
     assert (
         parse_user_agent(text.upper())[:2] == parse_user_agent(text.lower())[:2] == parse_user_agent(text)[:2]
     )
 
 
 @pytest.mark.parametrize("text", PLATFORMS)
-def test_a_platform_is_the_first_that_is_mentioned(text):
+def test_platform_is_the_first_that_is_mentioned(text):
     assert parse_user_agent(text).platform == PLATFORMS[text]
 
 
@@ -218,7 +218,7 @@ def test_known_brands_override_the_user_agent(brands):
     assert parse_user_agent(FIREFOX, brands_major=brands) == UserAgentInfo(*expected, "windows")
 
 
-def test_a_brand_without_a_number_keeps_the_version_of_the_user_agent():
+def test_brand_without_a_number_keeps_the_version_of_the_user_agent():
     assert parse_user_agent(FIREFOX, brands_full='"Chrome";v=".7"') == UserAgentInfo("chrome", 73, "windows")
 
 
@@ -232,7 +232,7 @@ def test_a_brand_without_a_number_keeps_the_version_of_the_user_agent():
     ],
     ids=["both", "empty", "missing", "says nothing"],
 )
-def test_full_versions_are_asked_before_major_ones(full, major, version):
+def test_full_versions_take_precedence_over_major_versions(full, major, version):
     assert parse_user_agent(FIREFOX, None, full, major).version == version
 
 
@@ -252,7 +252,7 @@ def test_full_versions_are_asked_before_major_ones(full, major, version):
         (None, "windows"),
     ],
 )
-def test_a_platform_hint_replaces_the_platform(hint, platform):
+def test_platform_hint_replaces_the_platform(hint, platform):
     assert parse_user_agent(FIREFOX, hint) == UserAgentInfo("firefox", 73, platform)
 
 
@@ -264,7 +264,7 @@ def test_no_user_agent_is_an_unknown_client():
     assert parse_user_agent(None) == UserAgentInfo("unknown", -1, "unknown")
 
 
-def test_a_client_is_looked_at_once():
+def test_user_agent_is_parsed_once():
     text = "Chrome/80 looked-at-once"
     same = text[:3] + text[3:]
 
@@ -273,14 +273,14 @@ def test_a_client_is_looked_at_once():
 
 
 @pytest.mark.parametrize("hint", [None, "Linux"])
-def test_a_very_long_user_agent_is_not_kept(hint):
+def test_very_long_user_agent_is_not_cached(hint):
     text = "Chrome/80 " + "x" * 5000
 
     assert parse_user_agent(text, hint) is not parse_user_agent(text, hint)
     assert parse_user_agent(text, hint).version == 80
 
 
-def test_only_the_start_of_an_endless_user_agent_is_read():
+def test_only_the_start_of_a_long_user_agent_is_read():
     assert parse_user_agent("x" * 32_000 + "Chrome/80").version == 80
     assert parse_user_agent("x" * 33_000 + "Chrome/80").version == -1
 
@@ -305,7 +305,7 @@ def test_any_text_gives_a_client(user_agent, hint, full, major):
 
 @given(st.lists(st.sampled_from([*BROWSERS, *PLATFORMS, FIREFOX]), max_size=5).map(" ".join))
 @settings(deadline=None)
-def test_what_hints_leave_open_comes_from_the_user_agent(text):
+def test_user_agent_completes_client_hints(text):
     bare = parse_user_agent(text)
 
     assert parse_user_agent(text, "Other", '"Other";v="1"') == bare._replace(platform="Other")
