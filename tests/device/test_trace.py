@@ -194,7 +194,9 @@ def test_campaigns_and_targets_accumulate_over_the_locations_of_a_mode() -> None
 def test_campaigns_notifications_accumulate_but_not_backwards() -> None:
     same = [rule(1, name="a"), rule(1, name="b")]
     one, two = traces(artifact({"a": same[:1], "b": same[1:]}), asked("a", "b"))
-    names = [[sent["mbox"]["name"] for sent in trace["campaigns"][0]["notifications"]] for trace in (one, two)]
+    names = [
+        [sent["mbox"]["name"] for sent in trace["campaigns"][0]["notifications"]] for trace in (one, two)
+    ]
     assert names == [["a"], ["a", "b"]]
 
 

@@ -21,8 +21,8 @@ from targetry.device.explain.explanation import (
     explain,
 )
 from targetry.humanize.explanation import (
-    ConditionLine,
-    condition_lines,
+    ConditionPart,
+    condition_parts,
     describe_experience,
     describe_facts,
     describe_reason,
@@ -98,17 +98,17 @@ def _add_rule(tree: Tree, rule: RuleExplanation, where: str) -> None:
     branch = tree.add(Text.assemble(_MARKS[matched], place, (_experience(rule), "bold")))
     reason = f"matched: {describe_reason(rule)}" if matched else describe_reason(rule)
     branch.add(Text(truncate_text(reason), "green" if matched else "yellow"))
-    _add_parts(branch, condition_lines(rule.condition))
+    _add_parts(branch, condition_parts(rule.condition))
 
 
-def _add_parts(tree: Tree, parts: Iterable[ConditionLine]) -> None:
+def _add_parts(tree: Tree, parts: Iterable[ConditionPart]) -> None:
     branches = [tree]
     for part in parts:
         del branches[part.depth + 1 :]
         branches.append(branches[-1].add(_line(part)))
 
 
-def _line(part: ConditionLine) -> Text:
+def _line(part: ConditionPart) -> Text:
     value = (f" {truncate_text(part.value)}" if part.value else "", "cyan")
     error = (f" {truncate_text(part.error)}" if part.error else "", "red")
     return Text.assemble(_MARKS[part.holds], truncate_text(part.text), value, error)

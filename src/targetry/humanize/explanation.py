@@ -41,7 +41,7 @@ def describe_reason(rule: RuleExplanation) -> str:
     return "it is for every visitor" if is_unconditional else "its condition holds"
 
 
-class ConditionLine(NamedTuple):
+class ConditionPart(NamedTuple):
     """A part of a condition, `depth` levels below the whole.
 
     `holds` is None for a part that is neither true nor false; `value` is set if neither `holds` nor
@@ -55,7 +55,7 @@ class ConditionLine(NamedTuple):
     error: str = ""
 
 
-def condition_lines(condition: ConditionNode | None) -> Iterator[ConditionLine]:
+def condition_parts(condition: ConditionNode | None) -> Iterator[ConditionPart]:
     """Yield the parts of a condition, each before its operands; none for a literal.
 
     An operation whose operands are all leaves is one line. There is no recursion, as conditions can
@@ -69,14 +69,14 @@ def condition_lines(condition: ConditionNode | None) -> Iterator[ConditionLine]:
         on_one_line = not node.more and all(is_leaf(operand) for operand in node.operands)
         yield _part(depth, node, expression(node) if on_one_line else (node.operator or "list"))
         if node.more:
-            yield ConditionLine(depth + 1, f"{node.more:,} more")
+            yield ConditionPart(depth + 1, f"{node.more:,} more")
         if not on_one_line:
             pending += [(depth + 1, operand) for operand in reversed(node.operands)]
 
 
-def _part(depth: int, node: ConditionNode, text: str) -> ConditionLine:
+def _part(depth: int, node: ConditionNode, text: str) -> ConditionPart:
     if node.error is not None:
-        return ConditionLine(depth, text, error=f"cannot be evaluated: {node.error}")
+        return ConditionPart(depth, text, error=f"cannot be evaluated: {node.error}")
     if isinstance(node.value, bool):
-        return ConditionLine(depth, text, node.value)
-    return ConditionLine(depth, text, value="" if is_leaf(node) else value_text(node))
+        return ConditionPart(depth, text, node.value)
+    return ConditionPart(depth, text, value="" if is_leaf(node) else value_text(node))

@@ -308,7 +308,9 @@ def agree(document: dict[str, Any], seed: int) -> None:
     ensure_visitor_id(request, None, lambda: f"visitor-{seed}")
     rules = compile_artifact(marked(document))
 
-    explanation = explain(rules, request, client_code=CLIENT, now_ms=asked["now"], budget=ExplainBudget(stopped))
+    explanation = explain(
+        rules, request, client_code=CLIENT, now_ms=asked["now"], budget=ExplainBudget(stopped)
+    )
 
     assert explained_places(explanation) == decided_places(rules, request, asked["now"])
     for location in explanation.locations:

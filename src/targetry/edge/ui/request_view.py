@@ -19,7 +19,7 @@ from targetry.device.ruleset import RuleSet
 from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.ui.request_history import HistoryEntry
 from targetry.humanize.explanation import (
-    condition_lines,
+    condition_parts,
     describe_experience,
     describe_facts,
     describe_reason,
@@ -242,7 +242,7 @@ def _experience(meta: dict[str, Any]) -> str:
 def _lines(condition: ConditionNode | None, budget: _LineBudget) -> list[ConditionLine]:
     allowed = budget.take(_LINES_OF_A_RULE)
     lines: list[ConditionLine] = []
-    for part in condition_lines(condition):
+    for part in condition_parts(condition):
         if len(lines) == allowed:
             lines.append(ConditionLine(0, "none", "…", ""))
             break
