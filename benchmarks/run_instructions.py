@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from targetry import (
     Context,
@@ -57,7 +57,12 @@ RESPONSE = {
 DELIVER_MODULES = ("targetry.edge.delivery.handler", "targetry.edge.delivery")
 ARTIFACT_MODULES = ("targetry.edge.artifacts.registry", "targetry.edge.shelf")
 
-Call = Callable[[int], object]
+
+class Measured(NamedTuple):
+    """A call, and the work that it leaves to a thread: without `finish` a count would depend on how far the thread came."""
+
+    call: Callable[[int], object]
+    finish: Callable[[], object] = tuple
 
 
 class UnresponsiveTransport:
@@ -70,31 +75,34 @@ class UnresponsiveTransport:
         """Do nothing."""
 
 
-def execute() -> Call:
+def execute() -> Measured:
     return calls(EXECUTE, **ON_DEVICE, send_notification_func=lambda _: None)
 
 
-def prefetch() -> Call:
+def prefetch() -> Measured:
     return calls(PREFETCH, **ON_DEVICE, send_notification_func=lambda _: None)
 
 
-def execute_with_queue() -> Call:
-    return calls(EXECUTE, **ON_DEVICE, transport=UnresponsiveTransport())
+def execute_with_queue() -> Measured:
+    return Measured(calls(EXECUTE, **ON_DEVICE, transport=UnresponsiveTransport()).call)
 
 
-def server_side() -> Call:
+def server_side() -> Measured:
     response = answer(RESPONSE)
     return calls(EXECUTE, **OPTIONS, transport=FakeTransport(by=lambda _: response))
 
 
-def calls(request: DeliveryRequest, **options: Any) -> Call:
-    """Return a function that calls `get_offers` of a new client."""
+def calls(request: DeliveryRequest, **options: Any) -> Measured:
+    """Return a call of `get_offers` of a new client."""
     client = TargetClient.create(**options)
-    return lambda number: client.get_offers(request=request, target_cookie=None, session_id=f"s{number}")
+    return Measured(
+        lambda number: client.get_offers(request=request, target_cookie=None, session_id=f"s{number}"),
+        lambda: client.flush(60),
+    )
 
 
-def edge_deliver() -> Call:
-    """Return a function that calls the edge's `deliver`, which reads, decides and encodes."""
+def edge_deliver() -> Measured:
+    """Return a call of the edge's `deliver`, which reads, decides and encodes."""
     deliver = first_module(DELIVER_MODULES).deliver
     rules = registry(first_module(ARTIFACT_MODULES))
     keyword = next(
@@ -113,7 +121,7 @@ def edge_deliver() -> Call:
         assert result.status == 200
         return result
 
-    return call
+    return Measured(call)
 
 
 def first_module(names: tuple[str, ...]) -> Any:
@@ -132,7 +140,7 @@ def registry(module: Any) -> Any:
     return holder([artifact("shop", samples.shop_path().read_bytes())])
 
 
-SCENARIOS: dict[str, Callable[[], Call]] = {
+SCENARIOS: dict[str, Callable[[], Measured]] = {
     "get_offers on device, execute": execute,
     "get_offers on device, prefetch": prefetch,
     "get_offers on device, execute, with notification queue": execute_with_queue,
@@ -147,7 +155,7 @@ def main() -> None:
     print(json.dumps({name: list(forked(SCENARIOS[name])) for name in names}))
 
 
-def forked(scenario: Callable[[], Call]) -> Iterator[tuple[int, int]]:
+def forked(scenario: Callable[[], Measured]) -> Iterator[tuple[int, int]]:
     for times in CALLS:
         process = os.fork()
         if process == 0:
@@ -158,14 +166,15 @@ def forked(scenario: Callable[[], Call]) -> Iterator[tuple[int, int]]:
         yield process, times
 
 
-def run(scenario: Callable[[], Call], times: int) -> None:
+def run(scenario: Callable[[], Measured], times: int) -> None:
     """Make the calls, and end this process without anything else."""
     status = 1
     try:
-        call = scenario()
+        call, finish = scenario()
         gc.disable()
         for number in range(times):
             call(number)
+        finish()
         status = 0
     finally:
         sys.stderr.flush()
