@@ -22,7 +22,6 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 # Rooms with references that lead nowhere. A room without any must leave the list.
 ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
-    "src/targetry/_runtime",
     "src/targetry/edge/__init__.py",
     "src/targetry/edge/fast_path.py",
     "src/targetry/edge/http",

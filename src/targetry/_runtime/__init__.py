@@ -1,1 +1,1 @@
-"""Processes, threads, locks, ids and input checks: the ground that all other rooms stand on."""
+"""Forks, threads, locks, files, retry timing, ids and validators, for all other packages."""

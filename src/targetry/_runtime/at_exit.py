@@ -1,8 +1,9 @@
-"""At-exit hook: everything that registered here is closed when the process ends, within one time limit for all.
+"""At-exit hook: closes registered objects when the process ends, within one time limit for all.
 
-`atexit` alone does not know every end. Processes that multiprocessing and billiard start end by `os._exit`, after finalizers
-of their own. A worker of billiard's pool runs not even those: its parent asks it to end by SIGTERM. Celery emits a signal.
-Each of them is used where the program has imported it; where it has not, there is no such process.
+`atexit` alone does not cover every end. Processes of multiprocessing and billiard end by
+`os._exit`, after finalizers of these packages. A worker of billiard's pool does not run them: its
+parent ends it by SIGTERM. Celery emits a signal. Each of these hooks is used if the program has
+imported the package; otherwise there is no such process.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from typing import Any, Final, TypeVar
 Owner = TypeVar("Owner")
 Closing = Callable[[Any, float], object]
 
-# Of the two seconds that an end may take: other threads that go on working slow the rest of it down.
+# Of the two seconds that an end is allowed to take; busy threads slow down the rest of it.
 _ALL_TOGETHER_S: Final = 1.4
 _SWITCH_INTERVAL_S: Final = 0.0005
 _FINALIZERS: Final = ("multiprocessing", "billiard")
 
-# The state of this module has to be the module's, since the interpreter calls one function at its end. Being weak, it
-# keeps no owner alive. A plain dict can be copied in one step while other threads register.
+# The state belongs to the module, since the interpreter calls one function at its end. Weak
+# references keep no owner alive. A dict can be copied in one step while other threads register.
 _open: dict[int, tuple[weakref.ref[Any], Closing, Closing | None]] = {}
 _keys = itertools.count()
 _watched_pid = -1
@@ -39,10 +40,13 @@ def close_at_exit(
     *,
     begin: Callable[[Owner, float], object] | None = None,
 ) -> None:
-    """Register `owner` to be closed when this process ends, or one that is forked from it, if it still lives.
+    """Close `owner` when this process or one that is forked from it ends, if `owner` still exists.
 
-    `begin(owner, seconds)` is called for all owners first, and must not wait; then `close(owner, seconds)` one after the other.
-    `seconds` are those that are left for all together, below 0 when they are over. `close` may be called twice; neither may raise.
+    Args:
+        owner: The object, which is referenced weakly.
+        close: Called as `close(owner, seconds)` for one owner after the other, perhaps twice.
+            `seconds` are left for all together, below 0 if none are left. Must not raise.
+        begin: Called as `begin(owner, seconds)` for all owners before. Must not wait or raise.
     """
     key = next(_keys)
     _open[key] = weakref.ref(owner, lambda _: _open.pop(key, None)), close, begin
@@ -52,7 +56,7 @@ def close_at_exit(
 def close_all() -> None:
     """Close all owners."""
     deadline = time.monotonic() + _ALL_TOGETHER_S
-    # Each time this thread has waited for something, busy daemon threads keep the interpreter for an interval each.
+    # After each wait of this thread, each busy daemon thread keeps the interpreter for an interval.
     interval = sys.getswitchinterval()
     sys.setswitchinterval(min(interval, _SWITCH_INTERVAL_S))
     try:
@@ -73,9 +77,10 @@ def _close_owners(deadline: float) -> None:
 
 
 def install_exit_hooks() -> None:
-    """Ask everything that may end this process without `atexit` to call `close_all` before.
+    """Install the hooks for ends without `atexit`.
 
-    Owners call this again when they begin to work, since a process may have been forked after they registered.
+    Owners call this again when they start to work, since a process may have been forked after they
+    registered.
     """
     global _watched_pid
     _watch_billiard_pool()
@@ -88,7 +93,7 @@ def install_exit_hooks() -> None:
 
 
 def _add_finalizer(package: str) -> None:
-    """Use the finalizers of `multiprocessing` or `billiard`, if this is a process that it started."""
+    """Use the finalizers of `multiprocessing` or `billiard` in a process that it has started."""
     process: Any = sys.modules.get(f"{package}.process")
     util: Any = sys.modules.get(f"{package}.util")
     if process is None or util is None or process.current_process().name == "MainProcess":
@@ -107,7 +112,7 @@ def _on_shutdown(*_: object, **__: object) -> None:
 
 
 def _watch_billiard_pool() -> None:
-    """In a worker of billiard's pool, put `close_all` before the handler that billiard has set for SIGTERM."""
+    """In a worker of billiard's pool, call `close_all` before billiard's handler for SIGTERM."""
     handler: Any = signal.getsignal(signal.SIGTERM)
     is_main_thread = threading.current_thread() is threading.main_thread()
     if not is_main_thread or getattr(handler, "__module__", None) != "billiard.common":

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from targetry._runtime.forks import register_fork_handler
 
-# Of the whole process, as is the limit that makes the system refuse one.
+# Of the process, as is the limit on threads.
 _refused = 0
 
 
@@ -20,8 +20,8 @@ def start_daemon_thread(
 ) -> threading.Thread | None:
     """Start a daemon thread that calls `target(*arguments)`.
 
-    Return None if the system gives no thread: a limit is reached, or the interpreter is ending. The caller tries again
-    at its next occasion.
+    Return None if the system refuses a thread because a limit is reached or the interpreter ends.
+    Callers retry at their next opportunity.
     """
     global _refused
     try:
@@ -43,7 +43,7 @@ class QueueFullError(Exception):
 
 
 class DaemonThreadPool:
-    """Runs functions, in order, in up to `limit` threads, which end when there is nothing left to do."""
+    """Runs functions in order, in up to `limit` threads that end when there is no work."""
 
     def __init__(self, name: str, *, limit: int, queue_limit: int) -> None:
         self._name = name
@@ -53,16 +53,17 @@ class DaemonThreadPool:
         register_fork_handler(self)
 
     def after_fork(self) -> None:
-        """In a child: the threads, and the work that waits, are the parent's."""
+        """Start a child without the parent's threads and waiting work."""
         self._lock = threading.RLock()
         self._queue: deque[Callable[[], object]] = deque()
         self._running: set[object] = set()  # a token for each thread
 
     def submit(self, work: Callable[[], object]) -> None:
-        """Have `work`, which must not raise, run soon.
+        """Run `work`, which must not raise, in a thread.
 
-        Raises `QueueFullError` when the queue is full, and `RuntimeError` when the system gives no thread and none is
-        there; nothing stays behind of the work then.
+        Raises:
+            QueueFullError: If the queue is full.
+            RuntimeError: If there is no thread and the system refuses one. The work is not queued.
         """
         with self._lock:
             if len(self._queue) >= self._queue_limit:

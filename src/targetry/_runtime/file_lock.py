@@ -1,7 +1,8 @@
-"""The right of one process to a file: a lock that the system takes back when the process ends, however it ends.
+"""File lock of one process, which the system releases when the process ends.
 
-The lock is on an open file, not on a process, so two claims exclude each other also within one process. A forked child
-inherits the open file and with it a share in the lock; it gives that up at once, which leaves the parent's as it is.
+The lock belongs to an open file and not to a process, so that two locks exclude each other also
+within one process. A forked child inherits the open file and with it the lock; it closes the file
+at once, which does not release the parent's lock.
 """
 
 from __future__ import annotations
@@ -29,36 +30,41 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-# Open lock files of this process. It is the module's, since so is the handler at the end.
+# Open lock files of this process, for the fork handler below.
 _open_files: set[int] = set()
 
 
 class FileLock:
-    """Holds `path`, a lock file, which is made if need be (mode 0600)."""
+    """Lock on the file `path`, which is created if it does not exist (mode 0600)."""
 
     def __init__(self, path: Path) -> None:
-        """Raise `BlockingIOError` if another claim holds it, another `OSError` if the file cannot be made or trusted."""
+        """Acquire the lock without waiting.
+
+        Raises:
+            BlockingIOError: If it is held.
+            OSError: If the file cannot be created, or another user may have written it.
+        """
         self.path = path
         self._file = open_private(path, os.O_RDWR | os.O_CREAT)
         _open_files.add(self._file)
         try:
             _lock(self._file)
-            if os.fstat(self._file).st_nlink == 0:  # its owner has just removed it, and so ended it
+            if os.fstat(self._file).st_nlink == 0:  # its holder has just removed it
                 raise FileNotFoundError(path)
         except OSError:
             self.release()
             raise
 
     def release(self) -> None:
-        """Let somebody else have it. May be called twice."""
+        """Release the lock. May be called twice."""
         file, self._file = self._file, -1
         if file >= 0:
             _open_files.discard(file)
             os.close(file)
 
     def remove(self) -> None:
-        """Release it and remove the lock file: what it was for is no more."""
-        if sys.platform != "win32":  # first, so that nobody can lock the file that is about to vanish
+        """Release the lock and remove its file."""
+        if sys.platform != "win32":  # first, so that no process can lock a file that vanishes
             self._unlink()
         self.release()
         if sys.platform == "win32":

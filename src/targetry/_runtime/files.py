@@ -1,7 +1,8 @@
-"""Checks of files: ownership of private ones, versions of those that are read again when they change.
+"""Checks of files: ownership of private files, versions of files that change.
 
-Nothing in a file proves who wrote it. In a folder that several users may write to, another user could choose what this
-process sends or decides by, so a private file is used only if no other user can have written it.
+Nothing in a file proves who wrote it. In a folder that several users may write to, another user
+could choose what this process sends or decides by, so a private file is used only if no other user
+can have written it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class NotRegularFileError(OSError):
 
 
 class FileVersion(NamedTuple):
-    """Identity, size in bytes and time of change of a file; two that are equal have the same content."""
+    """Identity, size in bytes and time of change of a file; equal versions, equal content."""
 
     device: int
     inode: int
@@ -45,7 +46,7 @@ class FileVersion(NamedTuple):
 
 
 def file_version(path: Path) -> FileVersion | None:
-    """Return the version of the file at `path`, or None if there is none, as between two renames."""
+    """Return the version of the file at `path`, or None if there is none."""
     try:
         return _version(path.stat())
     except (OSError, ValueError):
@@ -99,7 +100,10 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def check_private(file: int | Path, path: Path) -> None:
-    """Raise `UntrustedFileError` unless a descriptor, or a path that is no link, is a file of this user alone."""
+    """Raise `UntrustedFileError` unless an open file, or a path, is one of this user alone.
+
+    A symbolic link is refused.
+    """
     status = os.fstat(file) if isinstance(file, int) else os.lstat(file)
     if not stat.S_ISREG(status.st_mode):
         raise UntrustedFileError(f"{path.name} is not a regular file")
@@ -112,7 +116,7 @@ def check_private(file: int | Path, path: Path) -> None:
 
 
 def check_private_if_exists(path: Path) -> None:
-    """Raise `UntrustedFileError` if there is a file at `path` that another user may have written."""
+    """Raise `UntrustedFileError` if `path` is a file that another user may have written."""
     with contextlib.suppress(FileNotFoundError):
         check_private(path, path)
 

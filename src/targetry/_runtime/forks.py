@@ -1,11 +1,12 @@
-"""Forks: what must be made anew in the child, and what must not be caught half done.
+"""Fork handlers: replacement of locks and threads in a child, and locks that a fork waits for.
 
-A fork copies memory but only the forking thread: locks held by other threads stay locked for ever in the child, and their work
-is never finished. Whoever owns locks or threads asks here to be told, once, in the child (`register_fork_handler`). Locks of other
-people's code, of the import system and of SQLite, nobody can make anew, so a fork waits until they are free (`ForkLock`).
+A fork copies memory but only the forking thread: locks that other threads hold stay locked in the
+child, and their work never ends. An object with locks or threads registers a handler that replaces
+them in the child (`register_fork_handler`). Locks of other code, of the import system and of
+SQLite, cannot be replaced, so a fork waits until they are free (`ForkLock`).
 
-Servers written in C may fork without Python's handlers (uWSGI does, unless told otherwise). The first call in such a
-child finds out by itself (`ensure_after_fork`).
+Servers written in C may fork without Python's handlers, as uWSGI does by default. The first call in
+such a child detects the fork (`ensure_after_fork`).
 """
 
 from __future__ import annotations
@@ -19,31 +20,33 @@ from typing import Protocol
 
 
 class ForkHandler(Protocol):
+    """Object with locks or threads."""
+
     def after_fork(self) -> None:
-        """Runs in the child before anything else does: replace locks, forget threads. Must not raise."""
+        """Replace locks and discard threads in a child, before other code runs. Must not raise."""
 
 
-# The state of this module has to be the module's, since the interpreter has no way to take a fork handler back. Owners
-# are kept weakly, and functions for as long as the process lives.
+# The state belongs to the module, since the interpreter cannot unregister a fork handler. Owners
+# are referenced weakly, functions as long as the process lives.
 _owners: weakref.WeakSet[ForkHandler] = weakref.WeakSet()
 _functions: list[Callable[[], object]] = []
 _pid = os.getpid()
 _noticing = threading.RLock()  # a signal handler may make a call while it is held
-_child = object()  # replaced each time that a child is begun
+_child = object()  # replaced in each child
 
 
 def register_fork_handler(owner: ForkHandler) -> None:
-    """Call `owner.after_fork()` in every child forked while `owner` lives."""
+    """Call `owner.after_fork()` in each child that is forked while `owner` exists."""
     _owners.add(owner)
 
 
 def call_in_children(function: Callable[[], object]) -> None:
-    """Call `function` in every child, before the owners'."""
+    """Call `function` in each child, before the handlers of owners."""
     _functions.append(function)
 
 
 def ensure_after_fork() -> None:
-    """Do what is to be done in a child, if that has not been done yet. Costs a tenth of a microsecond."""
+    """Call the handlers in a child unless that is done; costs a tenth of a microsecond."""
     if os.getpid() != _pid:
         with _noticing:
             if os.getpid() != _pid:
@@ -51,11 +54,13 @@ def ensure_after_fork() -> None:
 
 
 class ForkLock:
-    """Keeps forks out of a piece of work. Lives as long as the process."""
+    """Lock that a fork waits for. Exists as long as the process."""
 
     def __init__(self, longest_wait_s: float) -> None:
-        """`longest_wait_s`: after so many seconds a fork goes ahead all the same. A child that might hang is
-        better than a parent that does."""
+        """Create the lock; after `longest_wait_s` seconds a fork proceeds without it.
+
+        A child that may hang is better than a parent that does.
+        """
         self._longest_wait_s = longest_wait_s
         self._lock = threading.RLock()
         self._forking = threading.local()
@@ -64,7 +69,7 @@ class ForkLock:
         call_in_children(self._in_child)
 
     def hold(self) -> AbstractContextManager[object]:
-        """No other thread forks inside of `with gate.hold():`, or gets in there. It may nest."""
+        """Return a context in which no other thread forks or enters the context. It may nest."""
         return self._lock
 
     def _before(self) -> None:
@@ -84,7 +89,7 @@ def _begin_child() -> None:
     for function in _functions:
         function()
     for owner in list(_owners):
-        if _child is not this:  # a signal handler has made a call meanwhile, and so done it all
+        if _child is not this:  # a signal handler has made a call meanwhile, which called all handlers
             return
         owner.after_fork()
     _pid = os.getpid()

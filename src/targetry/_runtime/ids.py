@@ -1,7 +1,7 @@
 """Random ids, bytes and numbers, drawn from the operating system at the moment of use.
 
-Nothing random is kept in the process: copies of it (forks, snapshots, cloned virtual machines) would share it. This is
-why the generator of the module `random` is not used either.
+Nothing random is kept in the process: copies of it (forks, snapshots, cloned virtual machines)
+would share it. This is why the generator of the module `random` is not used either.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ uniform: Final = system_random.random
 """Return a random float in [0, 1)."""
 
 if sys.platform == "linux":
-    # Unlike os.urandom this keeps the interpreter lock, which a thread in the background might hold for milliseconds.
+    # Unlike os.urandom this keeps the interpreter lock, which a thread in the background might hold
+    # for milliseconds.
     _getrandom: Final = os.getrandom
     _NONBLOCK: Final = os.GRND_NONBLOCK
 

@@ -1,8 +1,7 @@
-"""The client's voice: the logger that the user gave, or `adobe.target` (spec/client.md §10).
+"""Log of a client: the logger in its options, or `adobe.target`.
 
-Any object with `debug` and `error` will do, so this is the one place that knows how to speak to it: a
-`logging.Logger` formats its own messages and only when they are wanted; others get a finished text. A logger
-that fails is the user's affair and never a call's.
+A logger is any object with `debug` and `error`. A `logging.Logger` formats messages, and only those
+that are enabled; other loggers receive a finished text. An exception of a logger is ignored.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ LOGGER_NAME: Final = "adobe.target"
 
 
 class Log:
-    """Speaks to one logger; no method raises."""
+    """Log to one logger; no method raises."""
 
     __slots__ = ("_is_standard", "logger")
 
@@ -24,17 +23,19 @@ class Log:
 
     @property
     def wants_debug(self) -> bool:
-        """Whether it is worth preparing a debug message."""
+        """Whether debug messages are enabled."""
         return bool(self.logger.isEnabledFor(logging.DEBUG)) if self._is_standard else True
 
     def debug(self, message: str, /, *args: object) -> None:
+        """Log a debug message."""
         self._say("debug", message, args)
 
     def warning(self, message: str, /, *args: object) -> None:
-        """A warning; an error for a logger that knows no warnings."""
+        """Log a warning, or an error if the logger has no warnings."""
         self._say("warning" if hasattr(self.logger, "warning") else "error", message, args)
 
     def error(self, message: str, /, *args: object) -> None:
+        """Log an error."""
         self._say("error", message, args)
 
     def _say(self, level: str, message: str, args: tuple[object, ...]) -> None:

@@ -1,8 +1,8 @@
-"""A daemon thread that does a step, waits as long as the step said, and does it again.
+"""Periodic task: a daemon thread that runs a step, waits as long as the step returns, and repeats.
 
-There is a thread only while something is due. It keeps no reference to the step's owner while it waits, so an owner that
-is forgotten without `close` is collected, and its thread ends with it. There is no lock: a signal handler or a finalizer
-may call any of this while the same thread is in the middle of it.
+There is a thread only while a step is due. It does not reference the owner of the step while it
+waits, so that an owner that is dropped without `close` is collected, and its thread ends. There is
+no lock: a signal handler or a finalizer may call any method while the same thread is inside one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from targetry._runtime.sync_primitives import OneShotEvent, WakeupEvent
 _ONLY: Final = "worker"
 
 Due = tuple[object, float]
-"""The generation that asked for a step, and the monotonic time at which it is to run."""
+"""The generation that scheduled a step, and the monotonic time at which it is due."""
 
 
 class _Worker:
-    """A thread, from just before its start to its end."""
+    """A thread, from before its start to its end."""
 
     __slots__ = ("ended", "ident")
 
@@ -34,9 +34,12 @@ class _Worker:
 
 
 class PeriodicTask:
-    """Runs `step`, a bound method that never raises, in one thread at a time.
+    """Runs a step in one thread at a time.
 
-    `step` returns the seconds until it is to run again, or None to let the thread end.
+    Args:
+        name: Name of the thread.
+        step: A bound method that never raises. It returns the seconds until it is due again, or
+            None to end the thread.
     """
 
     def __init__(self, name: str, step: Callable[[], float | None]) -> None:
@@ -46,10 +49,10 @@ class PeriodicTask:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """In a child: no thread, nothing due."""
-        self._generation = object()  # replaced by `cancel`: what an earlier one asked for is no longer due
+        """Start a child without a thread and with nothing due."""
+        self._generation = object()  # replaced by `cancel`: steps of earlier generations are not due
         self._wakeup = WakeupEvent()
-        self._asked: deque[Due] = deque(maxlen=1)  # by `schedule`, until the thread takes it over
+        self._asked: deque[Due] = deque(maxlen=1)  # by `schedule`, until the thread takes it
         self._worker: dict[str, _Worker] = {}  # one at most: `setdefault` decides who starts it
 
     @property
@@ -59,14 +62,14 @@ class PeriodicTask:
 
     @property
     def is_current_thread(self) -> bool:
-        """Whether this is called by the step."""
+        """Whether the current thread is the one of the step."""
         worker = self._worker.get(_ONLY)
         return worker is not None and worker.ident == threading.get_ident()
 
     def schedule(self, delay_s: float) -> bool:
-        """Have the next step run in `delay_s` seconds instead of when it was due.
+        """Make the next step due in `delay_s` seconds instead of when it was due.
 
-        Return False after `close`, when it never will, and when the system gives no thread; then the next call tries again.
+        Return False after `close`, and if the system refuses a thread; then the next call retries.
         """
         if self._closed:
             return False
@@ -75,12 +78,12 @@ class PeriodicTask:
         return self._has_thread()
 
     def cancel(self) -> None:
-        """Nothing is due any more; neither is what a step under way is about to ask for."""
+        """Cancel the next step, also the one that a step under way is about to return."""
         self._generation = object()
         self._wakeup.set()
 
     def close(self, timeout_s: float) -> bool:
-        """End the thread, and wait for a step under way for at most `timeout_s`. Return whether it has ended."""
+        """End the thread; wait up to `timeout_s` for a step under way; return whether it ended."""
         self._closed = True
         self.cancel()
         worker = self._worker.get(_ONLY)
@@ -119,14 +122,14 @@ class PeriodicTask:
         return due if due is not None and due[0] is self._generation and not self._closed else None
 
     def _goes_on(self, worker: _Worker) -> bool:
-        """Let the thread end, unless something was asked for at this moment by a caller who still counted on it."""
+        """Let the thread end unless a caller has scheduled a step at this moment."""
         self._worker.pop(_ONLY, None)
         return bool(self._asked) and not self._closed and self._worker.setdefault(_ONLY, worker) is worker
 
     def _do(self, generation: object) -> Due | None:
         step = self._step()
         delay_s = step() if step is not None else None
-        del step  # while waiting, the owner is not ours to keep
+        del step  # do not reference the owner while waiting
         return None if delay_s is None else (generation, time.monotonic() + delay_s)
 
     def _dismiss(self, worker: _Worker) -> None:

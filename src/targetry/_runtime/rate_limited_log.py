@@ -13,7 +13,7 @@ _OTHER_KINDS = "\0"  # shared by the kinds beyond the limit
 
 
 class LogSink(Protocol):
-    """Methods that a logger must have. `warning` is used if there is one, `error` otherwise."""
+    """Methods that a logger must have; `warning` is used if there is one."""
 
     def debug(self, message: str, /, *args: Any) -> Any: ...
 
@@ -21,7 +21,7 @@ class LogSink(Protocol):
 
 
 class LogLimiter:
-    """Decides whether a line of some kind is due: at once, and then not within a minute of the last one.
+    """Limiter of log lines: of each kind, one is due at once and then one a minute.
 
     Args:
         clock: Monotonic time in seconds.
@@ -33,7 +33,7 @@ class LogLimiter:
         self.suppressed = 0
 
     def admit(self, kind: str) -> int | None:
-        """Return how many lines of the kind were suppressed since the last one, or None if this one is suppressed."""
+        """Return the number of lines suppressed since the last one, None if this one is too."""
         now = self._clock()
         known = self._kinds.get(kind)
         if known is None:
@@ -61,10 +61,10 @@ class LogLimiter:
 
 
 class RateLimitedLog:
-    """Logs at most one `error` or `warning` a minute for each kind of fault; `debug` is not limited.
+    """Log of at most one error or warning a minute for each kind of fault.
 
-    A line reports how many of its kind were suppressed since the last one. The logger belongs to the user, so an
-    exception that it raises is ignored.
+    A line reports how many of its kind were suppressed since the last one. The logger belongs to
+    the user, so an exception that it raises is ignored.
 
     Args:
         log: The logger.

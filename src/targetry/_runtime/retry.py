@@ -13,13 +13,13 @@ _ROUNDING = 1e-9
 
 
 def exponential_s(first_s: float, longest_s: float, attempt: int) -> float:
-    """Return `first_s` doubled `attempt` times, at most `longest_s`. The first attempt is number 0."""
+    """Return `first_s` doubled `attempt` times, at most `longest_s`; attempts count from 0."""
     doublings = min(max(attempt, 0), _MAX_DOUBLINGS)
     return float(min(first_s * 2**doublings, longest_s))
 
 
 def full_jitter_s(bound_s: float, random: float) -> float:
-    """Return a wait between 0 and `bound_s`, for clients that must not return together."""
+    """Return a wait between 0 and `bound_s`, so that clients do not return together."""
     return bound_s * random
 
 
@@ -29,12 +29,12 @@ def shortened_s(wait_s: float, share: float, random: float) -> float:
 
 
 def lengthened_s(wait_s: float, share: float, random: float) -> float:
-    """Return `wait_s` and up to `share` of it more, for a wait that a server asks many clients for."""
+    """Return `wait_s` and up to `share` of it more, so that clients do not return together."""
     return wait_s * (1 + share * random)
 
 
 class TokenBucket:
-    """Budget of retries: a retry costs one token; successes and, with `per_s`, time bring some back.
+    """Budget of retries: one costs a token; successes and, with `per_s`, time bring some back.
 
     There is no lock. Where threads share a bucket, a race moves it by one `per_success`.
     """
@@ -67,17 +67,17 @@ class TokenBucket:
         return True
 
     def wait_s(self, now: float) -> float:
-        """Return the seconds until there is a token if nothing succeeds before; only with `per_s`."""
+        """Return the seconds until there is a token without a success; only with `per_s`."""
         self.refill(now)
         missing = 1 - self.tokens
         return missing / self._per_s if missing > _ROUNDING else 0.0
 
 
 def retry_after_s(value: str | None, now: float | None = None) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for, or None if it asks for nothing.
+    """Return the seconds that a `Retry-After` header asks for, None if it is unreadable.
 
-    The value is a number of seconds (RFC 9110, section 10.2.3) or a date, which is read only with `now`, the
-    wall clock in epoch seconds. A date in the past gives 0.
+    The value is a number of seconds (RFC 9110, section 10.2.3) or a date, which is read only with
+    `now`, the wall clock in epoch seconds. A date in the past gives 0.
     """
     if value is None:
         return None
@@ -89,7 +89,7 @@ def retry_after_s(value: str | None, now: float | None = None) -> float | None:
 
 
 def http_date(value: str | None) -> float | None:
-    """Return the date of a header such as `Last-Modified` in epoch seconds, or None for anything else."""
+    """Return the date of a header in epoch seconds, None if it is not a date."""
     if value is None:
         return None
     with importing():  # the import is slow, and dates are rare

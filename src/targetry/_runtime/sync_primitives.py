@@ -1,11 +1,12 @@
-"""Synchronization primitives that are safe in signal handlers, finalizers and programs that gevent patches late.
+"""Synchronization primitives that are safe in signal handlers, finalizers and late gevent patches.
 
-`threading.Event`, `Condition` and `Semaphore` hold a lock of their own while they notify. A signal handler or a
-finalizer that runs at that moment in the same thread, and notifies too, waits for itself. They also keep the kind of lock
-that existed when they were made: a greenlet that waits on a lock of before `gevent.monkey.patch_all()` stops its hub.
+`threading.Event`, `Condition` and `Semaphore` hold a lock while they notify. A signal handler or a
+finalizer that runs at that moment in the same thread, and notifies too, waits for itself. They also
+keep the type of lock that existed when they were created: a greenlet that waits on a lock from
+before `gevent.monkey.patch_all()` stops its hub.
 
-The classes here hold no lock. Shared state changes by single atomic operations, and a thread that has to wait makes
-its lock at that moment, through `threading`, so it is of the kind of that thread.
+The classes here hold no lock. Shared state changes by single atomic operations, and a thread that
+has to wait creates its lock at that moment through `threading`, so that the type is right.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ _Waiting = deque[Any]  # locks, each held by the thread that sleeps on it
 
 
 class WakeupEvent:
-    """Auto-reset event: `set` releases one waiting thread, or the next one to wait. Sets without a wait between count once."""
+    """Auto-reset event: `set` releases one waiting thread, or the next one to wait.
+
+    Several sets without a wait in between count once.
+    """
 
     __slots__ = ("_is_set", "_waiting")
 
@@ -35,7 +39,7 @@ class WakeupEvent:
             _wake_one(self._waiting)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for at most `seconds`. Return whether the event was set; it no longer is."""
+        """Wait for at most `seconds` and reset the event; return whether it was set."""
         _wait_for(self._waiting, self._take, seconds)
         return self._reset()
 
@@ -43,14 +47,14 @@ class WakeupEvent:
         return self._is_set
 
     def _reset(self) -> bool:
-        # A `set` between the two reads counts as this one: its caller changed the state before, and the waiter
-        # looks at the state afterwards.
+        # A `set` between the two reads counts as this one: its caller changed the state before, and
+        # the waiter reads the state afterwards.
         was_set, self._is_set = self._is_set, False
         return was_set
 
 
 class OneShotEvent:
-    """Event that stays set: releases all waiting threads, and those that wait later at once."""
+    """Event that stays set: releases all waiting threads, and later ones at once."""
 
     __slots__ = ("_is_set", "_waiting")
 
@@ -69,7 +73,7 @@ class OneShotEvent:
             _wake_one(self._waiting)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for at most `seconds`, without limit for None. Return whether the event is set."""
+        """Wait for at most `seconds`, without limit if None; return whether the event is set."""
         return _wait_for(self._waiting, self.is_set, threading.TIMEOUT_MAX if seconds is None else seconds)
 
 
@@ -83,11 +87,11 @@ class Semaphore:
         self._waiting: _Waiting = deque()
 
     def acquire(self, seconds: float) -> bool:
-        """Take a permit, waiting for at most `seconds`. Return whether there was one."""
+        """Take a permit within `seconds`; return whether there was one."""
         return _wait_for(self._waiting, self._take, seconds)
 
     def release(self) -> None:
-        """Give a permit back. Never waits, never raises."""
+        """Return a permit. Never waits, never raises."""
         self._free.append(None)
         if self._waiting:
             _wake_one(self._waiting)
@@ -101,7 +105,7 @@ class Semaphore:
 
 
 def _wait_for(waiting: _Waiting, condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until `condition` holds or `seconds` have passed; return whether it holds. True is returned once per check."""
+    """Wait until `condition` holds or `seconds` have passed; return whether it holds."""
     if condition():
         return True
     deadline = time.monotonic() + seconds
@@ -110,7 +114,8 @@ def _wait_for(waiting: _Waiting, condition: Callable[[], bool], seconds: float) 
         lock.acquire()
         waiting.append(lock)
         try:
-            # Whoever makes the condition true afterwards finds the lock and releases it.
+            # A thread that makes the condition true after this check finds the lock and releases
+            # it.
             if condition():
                 return True
             lock.acquire(timeout=min(left, threading.TIMEOUT_MAX))
@@ -126,7 +131,7 @@ def _wait_for(waiting: _Waiting, condition: Callable[[], bool], seconds: float) 
 
 
 def _withdraw(waiting: _Waiting, lock: Any) -> bool:
-    """Take `lock` out of those that wait. Return False if another thread has taken it out, in order to release it."""
+    """Remove a waiting `lock`; return False if another thread has removed it to release it."""
     try:
         waiting.remove(lock)
     except ValueError:

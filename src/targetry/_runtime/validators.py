@@ -1,8 +1,8 @@
-"""Checks of single values at the door: what each kind of option accepts, and the form in which it is kept.
+"""Validators of option values.
 
-Every check takes the option's name, for the error, and the value as the caller gave it; it returns the value to keep
-or raises `OptionError` with that name as its path. Only values that were given (`is_given`) get here. Nothing is
-opened, resolved or asked; a path need not exist.
+A validator takes the name of an option, for the error, and the value; it returns the value to use,
+or raises `OptionError` with the name as its path. Only given values (`is_given`) are validated.
+Nothing is opened or resolved; a path need not exist.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from targetry.models.scalars import plain_bool, plain_number, plain_text, shown,
 Check = Callable[[str, Any], Any]
 Copy = TypeVar("Copy")
 
-# Waiting functions of operating systems count milliseconds in 32 bits; about 24 days.
+# Functions of operating systems that wait count milliseconds in 32 bits: about 24 days.
 LONGEST_MS = 2**31 - 1
 
 _LONGEST_NUMBER = 20  # digits
-_LONGEST_NAME = 100  # of what is compared with known names
+_LONGEST_NAME = 100  # of a name that is compared with known names
 
 _NOT_IN_A_HOST = frozenset(" /\\?#@%")
 _PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 
 
 def warn(text: str) -> None:
-    """Warn at the line outside this package that led here."""
+    """Emit a `TargetryWarning` at the calling line outside this package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("targetry."):
         level, frame = level + 1, frame.f_back
@@ -43,12 +43,12 @@ def warn(text: str) -> None:
 
 
 def is_given(value: object) -> bool:
-    """Whether an option was given: `None` and the empty text mean that it was not (spec/divergences.md B-46)."""
+    """Return whether an option was given: `None` and the empty text mean that it was not."""
     return value is not None and not (isinstance(value, str) and not value)
 
 
 def falsy(value: object) -> bool:
-    """`not value`, also for objects that refuse to say: they are something."""
+    """Return `not value`; False if that raises."""
     try:
         return not value
     except Exception:
@@ -56,7 +56,7 @@ def falsy(value: object) -> bool:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """`; did you mean '…'?` where something known is near, else nothing."""
+    """Return `; did you mean '…'?` with the nearest known name, or an empty text."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         return ""
     matches = get_close_matches(name.lower(), known, n=1)
@@ -64,7 +64,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def copied(path: str, kind: Callable[[Any], Copy], value: Any) -> Copy:
-    """Return `kind(value)`, a copy; an object of a class of the caller's own may raise anything when it is read."""
+    """Return `kind(value)`, a copy; any exception of the value becomes an `OptionError`."""
     try:
         return kind(value)
     except TooManyEntriesError as error:
@@ -74,6 +74,7 @@ def copied(path: str, kind: Callable[[Any], Copy], value: Any) -> Copy:
 
 
 def text(path: str, value: Any) -> str:
+    """Validate a printable text."""
     given = plain_text(value)
     if given is None:
         raise _wrong_type(path, "a str", value)
@@ -81,12 +82,12 @@ def text(path: str, value: Any) -> str:
 
 
 def id_text(path: str, value: Any) -> str:
-    """An id as text; integers and UUIDs are ids too."""
+    """Validate an id: a text, an integer or a UUID. Return it as text."""
     return _printable(path, any_id(path, value))
 
 
 def any_text(path: str, value: Any) -> str:
-    """Text that a visitor may have had a hand in: what it holds is for its parser to judge."""
+    """Validate a text whose content its parser checks, since it may come from a visitor."""
     given = value if type(value) is str else plain_text(value)
     if given is None:
         raise _wrong_type(path, "a str", value)
@@ -94,7 +95,7 @@ def any_text(path: str, value: Any) -> str:
 
 
 def any_id(path: str, value: Any) -> str:
-    """As `any_text`, of an id; integers and UUIDs are ids too."""
+    """Validate an id whose content is not checked, since it may come from a visitor."""
     given = value if type(value) is str else copied(path, text_of_id, value)
     if given is None:
         raise _wrong_type(path, "a str, int or UUID", value)
@@ -108,13 +109,13 @@ def _printable(path: str, given: str) -> str:
 
 
 def host(path: str, value: Any) -> str:
-    """A host name, perhaps with a port."""
+    """Validate a host name or address, perhaps with a port."""
     authority = _bare_authority(path, value)
     if authority.count(":") > 1 and not authority.startswith("["):
         raise OptionError(path, "must have an IPv6 address in brackets, like [::1]:8080")
     try:
         url = urlsplit(f"//{authority}")
-    except ValueError:  # from its brackets
+    except ValueError:  # of its brackets
         raise OptionError(path, "must be a host name or an address") from None
     _check_port(path, url)
     return authority
@@ -127,14 +128,14 @@ def _bare_authority(path: str, value: Any) -> str:
 
 
 def client_code(path: str, value: Any) -> str:
-    """It becomes a label of a host name and a segment of a path."""
+    """Validate a client code, which is a label of a host name and a segment of a path."""
     if ":" in _bare_authority(path, value):
         raise OptionError(path, "must be a client code, without a port")
     return str(value)
 
 
 def base_path(path: str, value: Any) -> str:
-    """A host, perhaps with a port, a path after it, and `http://` or `https://` before it."""
+    """Validate a host, perhaps with port, path and `http://` or `https://`."""
     scheme, separator, rest = text(path, value).rpartition("://")
     if separator and scheme.lower() not in ("http", "https"):
         raise OptionError(path, "must be a host, or begin with http:// or https://")
@@ -145,6 +146,7 @@ def base_path(path: str, value: Any) -> str:
 
 
 def positive_ms(path: str, value: Any) -> float:
+    """Validate a positive number of milliseconds."""
     number = _number(path, value)
     if not 0 < number <= LONGEST_MS:
         raise OptionError(path, f"must be more than 0 and at most {LONGEST_MS} ms")
@@ -152,6 +154,7 @@ def positive_ms(path: str, value: Any) -> float:
 
 
 def interval_ms(path: str, value: Any) -> float:
+    """Validate a number of milliseconds that may be 0."""
     number = _number(path, value)
     if not 0 <= number <= LONGEST_MS:
         raise OptionError(path, f"must be between 0 and {LONGEST_MS} ms")
@@ -159,6 +162,7 @@ def interval_ms(path: str, value: Any) -> float:
 
 
 def count(path: str, value: Any) -> int:
+    """Validate an integer of at least 1."""
     number = whole_number(path, value)
     if number < 1:
         raise OptionError(path, "must be at least 1")
@@ -166,6 +170,7 @@ def count(path: str, value: Any) -> int:
 
 
 def whole_number(path: str, value: Any) -> int:
+    """Validate an integer of 64 bits."""
     number = copied(path, plain_number, value)
     if number is None or (isinstance(number, float) and not number.is_integer()):
         raise _wrong_type(path, "an int", value)
@@ -175,7 +180,7 @@ def whole_number(path: str, value: Any) -> int:
 
 
 def whole_number_or_digits(path: str, value: Any) -> int:
-    """As `whole_number`; also its decimal digits as text, as environment variables give them."""
+    """Validate an integer, or its digits as text, as in environment variables."""
     digits = plain_text(value)
     if digits is not None and len(digits) <= _LONGEST_NUMBER and digits.isascii() and digits.isdigit():
         value = int(digits)
@@ -183,6 +188,7 @@ def whole_number_or_digits(path: str, value: Any) -> int:
 
 
 def boolean(path: str, value: Any) -> bool:
+    """Validate a bool."""
     given = copied(path, plain_bool, value)
     if given is None:
         raise _wrong_type(path, "True or False", value)
@@ -190,7 +196,7 @@ def boolean(path: str, value: Any) -> bool:
 
 
 def secure(path: str, value: Any) -> bool:
-    """Only `False` itself means plain HTTP, as in the official package; its look-alikes earn a warning."""
+    """Validate `secure`: as in the official package, only `False` turns HTTPS off."""
     given = copied(path, plain_bool, value)
     if given is None:
         warn(f"{path}: {shown(value)} leaves HTTPS on; write False for plain HTTP")
@@ -198,6 +204,7 @@ def secure(path: str, value: Any) -> bool:
 
 
 def file_path(path: str, value: Any) -> Path:
+    """Validate the path of a file, which need not exist."""
     if not isinstance(value, (str, os.PathLike)):
         raise _wrong_type(path, "a str or os.PathLike", value)
     name = copied(path, os.fsdecode, value)
@@ -211,7 +218,7 @@ def file_path(path: str, value: Any) -> Path:
 
 
 def location(path: str, value: Any) -> str | Path:
-    """An http(s) URL, kept as it is, or a file, by path or `file://` URL, kept as a `Path`."""
+    """Validate the location of an artifact: return an HTTP URL as it is, or a file as a `Path`."""
     if not isinstance(value, str) or not ("://" in value or value.lower().startswith("file:")):
         return file_path(path, value)
     url = _url(path, value)
@@ -223,7 +230,7 @@ def location(path: str, value: Any) -> str | Path:
 
 
 def proxy(path: str, value: Any) -> str:
-    """A proxy's URL. It may hold a password, so no message here repeats it."""
+    """Validate the URL of a proxy. No message repeats it, since it may contain a password."""
     url = _url(path, value)
     if url.scheme not in _PROXY_SCHEMES or not url.hostname:
         raise OptionError(path, "must be a URL like http://user:password@host:port")
@@ -231,12 +238,14 @@ def proxy(path: str, value: Any) -> str:
 
 
 def payload(path: str, value: Any) -> Mapping[str, Any] | bytes | str:
+    """Validate the type of an artifact payload."""
     if not isinstance(value, (Mapping, bytes, str)):
         raise _wrong_type(path, "a dict, bytes or str", value)
     return value
 
 
 def function(path: str, value: Any) -> Callable[..., Any]:
+    """Validate a callable."""
     if not callable(value):
         raise _wrong_type(path, "callable", value)
     result: Callable[..., Any] = value
@@ -244,6 +253,8 @@ def function(path: str, value: Any) -> Callable[..., Any]:
 
 
 def one_of(*accepted: str) -> Check:
+    """Return a validator of one of these texts."""
+
     def check(path: str, value: Any) -> str:
         if not isinstance(value, str) or value not in accepted:
             raise OptionError(path, f"must be one of {', '.join(accepted)}")
@@ -253,7 +264,7 @@ def one_of(*accepted: str) -> Check:
 
 
 def having(*methods: str) -> Check:
-    """An object with these methods. A class is refused: what was meant is an instance of it."""
+    """Return a validator of objects with these methods; it refuses a class."""
 
     def check(path: str, value: Any) -> Any:
         if isinstance(value, type):
@@ -277,14 +288,14 @@ def _url(path: str, value: Any) -> SplitResult:
     given = text(path, value)
     try:
         url = urlsplit(given)
-    except ValueError:  # its text repeats parts of the URL, perhaps of a password
+    except ValueError:  # its text repeats parts of the URL, perhaps a password
         raise OptionError(path, "is not a URL") from None
     _check_port(path, url)
     return url
 
 
 def _check_port(path: str, url: SplitResult) -> None:
-    """Refuse a port that no server can listen on. The message repeats nothing, which may be of a password."""
+    """Refuse an impossible port. The message does not repeat it: it may be part of a password."""
     with contextlib.suppress(ValueError):  # not a number, or beyond 65535
         if url.port != 0:
             return
