@@ -52,7 +52,7 @@ def events() -> Callable[[], object]:
 def telemetry() -> Callable[[], object]:
     store = TelemetryStore(enabled=True)
     entry = artifact_entry(timestamp=1, execution_ms=1.0, response_size=1)
-    return lambda: (store.add(entry), store.take_back(store.attach(DeliveryRequest())))
+    return lambda: (store.add(entry), store.put_back(store.attach(DeliveryRequest())))
 
 
 def log() -> Callable[[], object]:

@@ -13,7 +13,7 @@ from targetry.delivery.telemetry import (
     MAX_ENTRIES,
     TelemetryStore,
     artifact_entry,
-    measured,
+    measure_call,
 )
 from targetry.models import DecisioningMethod, DeliveryRequest, DeliveryResponse, Telemetry, TelemetryEntry
 
@@ -57,7 +57,7 @@ def test_forget_removes_all_entries() -> None:
     store = TelemetryStore(enabled=True)
     for number in range(MAX_ENTRIES + 1):
         store.add(entry(number))
-    store.forget()
+    store.clear()
     assert (len(store), store.dropped) == (0, 0)
     assert attached(store) is None
 
@@ -97,10 +97,10 @@ def test_returned_entries_precede_newer_ones_and_the_oldest_are_evicted() -> Non
     taken = store.attach(DeliveryRequest())
     for number in range(3, MAX_ENTRIES + 1):
         store.add(entry(number))
-    store.take_back(taken)
+    store.put_back(taken)
     assert store.dropped == 1
     assert attached(store) == [str(number) for number in range(1, MAX_ENTRIES + 1)]
-    store.lose(taken)
+    store.count_dropped(taken)
     assert store.dropped == 4
 
 
@@ -129,7 +129,7 @@ def test_entry_of_a_call_counts_the_requested_locations(
     request_: dict[str, Any], features: dict[str, Any], method: DecisioningMethod
 ) -> None:
     request = DeliveryRequest.from_dict({"requestId": "mine", **request_})
-    measurement = measured(request, DeliveryResponse(), method, 1_585_098_300_000, 1.23456)
+    measurement = measure_call(request, DeliveryResponse(), method, 1_585_098_300_000, 1.23456)
     request.request_id = "another"
     assert json.loads(measurement.entry().to_json()) == {
         "requestId": "mine",
@@ -142,7 +142,7 @@ def test_entry_of_a_call_counts_the_requested_locations(
 
 def test_entry_has_mode_and_token_of_a_response_of_an_edge() -> None:
     response = DeliveryResponse(edge_host="mboxedge28.tt.omtrdc.net", telemetry_server_token="TST")
-    measurement = measured(DeliveryRequest(), response, DecisioningMethod.SERVER_SIDE, 1, 2.0)
+    measurement = measure_call(DeliveryRequest(), response, DecisioningMethod.SERVER_SIDE, 1, 2.0)
     wire = json.loads(measurement.entry().to_json())
     assert (wire["mode"], wire["telemetryServerToken"]) == ("edge", "TST")
 
@@ -151,7 +151,7 @@ def test_measurement_becomes_an_entry_when_a_request_sends_it() -> None:
     store = TelemetryStore(enabled=True)
     store.add(entry(1))
     store.add(
-        measured(DeliveryRequest(request_id="2"), DeliveryResponse(), DecisioningMethod.ON_DEVICE, 1, 2.0)
+        measure_call(DeliveryRequest(request_id="2"), DeliveryResponse(), DecisioningMethod.ON_DEVICE, 1, 2.0)
     )
     assert attached(store) == ["1", "2"]
 

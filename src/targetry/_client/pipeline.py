@@ -28,7 +28,7 @@ from targetry.delivery.hosts import DeliveryAddress, configured_cluster
 from targetry.delivery.prepare import IgnoredInput, PreparedRequest, RequestDefaults, prepare
 from targetry.delivery.response import body_text, parse_response, rejection_message
 from targetry.delivery.retry import pause_s, retry_budget
-from targetry.delivery.telemetry import Entries, TelemetryStore, measured
+from targetry.delivery.telemetry import Entries, TelemetryStore, measure_call
 from targetry.device.decide import decide
 from targetry.device.remote import RemoteDependency, remote_dependency
 from targetry.device.ruleset import RuleSet
@@ -328,12 +328,12 @@ class OfferPipeline:
                 pause = again
         except ApiException as error:
             if 400 <= error.status < 500:
-                self.telemetry.lose(telemetry)
+                self.telemetry.count_dropped(telemetry)
                 telemetry = []
             raise
         finally:  # also where the caller is cancelled
             if telemetry:
-                self.telemetry.take_back(telemetry)
+                self.telemetry.put_back(telemetry)
 
     def _http_request(self, call: PreparedCall, cluster: str | None) -> HttpRequest:
         prepared = call.prepared
@@ -406,7 +406,7 @@ class OfferPipeline:
     def _measure(self, call: PreparedCall, response: DeliveryResponse, now: float) -> None:
         took = (time.perf_counter() - call.started) * 1000
         method = _ON_DEVICE if call.is_local else _SERVER_SIDE
-        self.telemetry.add(measured(call.prepared.request, response, method, int(now * 1000), took))
+        self.telemetry.add(measure_call(call.prepared.request, response, method, int(now * 1000), took))
 
 
 def delivery_address(options: ClientSettings) -> DeliveryAddress:

@@ -14,7 +14,7 @@ import msgspec
 
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.delivery.prepare import PreparedRequest
-from targetry.delivery.telemetry import Entries, TelemetryStore, written
+from targetry.delivery.telemetry import Entries, TelemetryStore, to_entries
 from targetry.device.decide import Impression
 from targetry.models import DeliveryRequest, Telemetry
 from targetry.visitor import VisitorLike
@@ -58,7 +58,7 @@ class ImpressionReport(msgspec.Struct, frozen=True, eq=False):
             context=decided.context,
         )
         if self.telemetry is not None:
-            request.telemetry = Telemetry(written(self.telemetry))
+            request.telemetry = Telemetry(to_entries(self.telemetry))
         else:
             request.experience_cloud = decided.experience_cloud
             request.notifications = [one.notification(new_id) for one in self.impressions]
@@ -141,7 +141,7 @@ class TelemetryReports:
 
     def after_fork(self) -> None:
         """Drop the entries in a forked child: they belong to the parent."""
-        self._store.forget()
+        self._store.clear()
         self._prepared = None
         self.due_at = 1
         self._timer.after_fork()

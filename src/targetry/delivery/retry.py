@@ -1,13 +1,8 @@
 """Retry decision for a Delivery API call.
 
 A call is repeated only if it surely was not processed: the connection was not made, or a gateway
-<<<<<<< HEAD
 answers that the service is not reachable. Retries are few, inside the caller's deadline, and
 limited by a token bucket that successes refill, so that a service in trouble gets few more calls.
-=======
-answers that the service is not reachable. Retries are few, inside the caller's deadline, and paid
-from a budget that successes refill, so that a service in trouble gets no more calls than before.
->>>>>>> e1185af (runtime: write docstrings and comments in plain English)
 """
 
 from __future__ import annotations
@@ -34,12 +29,7 @@ def pause_s(error: ApiException, failures: int, left_s: float, random: float) ->
     """Return the seconds to wait before the next attempt, or None if there must not be one.
 
     Args:
-<<<<<<< HEAD
         error: The error of the last attempt. A `Retry-After` in seconds replaces the backoff.
-=======
-        error: The error of the last attempt. Its `Retry-After` replaces the backoff if it is a
-            number of seconds.
->>>>>>> e1185af (runtime: write docstrings and comments in plain English)
         failures: How many attempts have failed, at least 1.
         left_s: Seconds that are left of the call's time.
         random: A number in [0, 1).

@@ -63,7 +63,7 @@ class Measurement(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-def measured(
+def measure_call(
     request: DeliveryRequest,
     response: DeliveryResponse,
     method: DecisioningMethod,
@@ -89,7 +89,7 @@ def measured(
 Entries = list[Measurement | TelemetryEntry]
 
 
-def written(entries: Entries) -> list[TelemetryEntry]:
+def to_entries(entries: Entries) -> list[TelemetryEntry]:
     """Return measurements and entries as entries of a request."""
     return [one.entry() if isinstance(one, Measurement) else one for one in entries]
 
@@ -114,13 +114,13 @@ class TelemetryStore:
             self.dropped += 1
         self._waiting.append(entry)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Remove all entries and reset the count."""
         self._waiting.clear()
         self.dropped = 0
 
     def take(self) -> Entries:
-        """Remove and return all entries; `written` makes them entries of a request."""
+        """Remove and return all entries; `to_entries` makes them entries of a request."""
         taken: Entries = []
         waiting = self._waiting
         while waiting:
@@ -132,13 +132,13 @@ class TelemetryStore:
 
     def attach(self, request: DeliveryRequest) -> list[TelemetryEntry]:
         """Move all entries into a request, behind those that it has, and return them."""
-        taken = written(self.take())
+        taken = to_entries(self.take())
         if taken:
             own = request.telemetry.entries if request.telemetry is not None else None
             request.telemetry = Telemetry([*(own or ()), *taken])
         return taken
 
-    def take_back(self, taken: list[TelemetryEntry]) -> None:
+    def put_back(self, taken: list[TelemetryEntry]) -> None:
         """Store the entries of a request that was not sent, for the next one."""
         for entry in reversed(taken):
             if len(self._waiting) >= MAX_ENTRIES:
@@ -146,7 +146,7 @@ class TelemetryStore:
             else:
                 self._waiting.appendleft(entry)
 
-    def lose(self, taken: list[TelemetryEntry]) -> None:
+    def count_dropped(self, taken: list[TelemetryEntry]) -> None:
         """Count the entries of a request that was rejected, perhaps because of them."""
         self.dropped += len(taken)
 
