@@ -82,7 +82,7 @@ def test_a_cluster_is_digits(cluster: str) -> None:
 
 def test_a_port_that_is_taken_is_told() -> None:
     first = EdgeServer.open(EdgeOptions(port=0))
-    with pytest.raises(OptionError, match="cannot be listened on"):
+    with pytest.raises(OptionError, match="cannot be bound"):
         EdgeServer.open(EdgeOptions(port=first.port))
     first.close()
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import logging
+import os
 import re
 import signal
-import socket
+import subprocess
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from support.edge_crowd import Crowd, check_ledger, kill, workers_of
 from support.edge_process import Lines, address, post, process, shown
 from support.edge_sockets import wait_until
+from targetry.edge.observability.metrics import remove_dead_processes
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import EdgeServer, listen
-from targetry.edge.supervisor import _Worker
-from targetry.errors import OptionError
+from targetry.edge.server import EdgeServer, RunnableEdge, listen
+from targetry.edge.supervisor import EdgeWorkers, open_with_retries
+from targetry.errors import ArtifactError, OptionError
 from targetry.ledger.reader import Reader
 from targetry.samples import shop
 
@@ -66,7 +69,7 @@ def test_two_processes_are_one_edge(tmp_path: Path) -> None:
         artifact.unlink()
         kill(workers_of(running)[0])
         log.wait_for("cannot start")
-        log.wait_for("ended with status 1; it is started anew in ")
+        log.wait_for("it tries again in ")
         assert {post(url) for _ in range(12)} == {200}
         artifact.write_text(json.dumps(document))
         wait_until(lambda: counted(url, "targetry_edge_starts_total") == 3)
@@ -88,8 +91,9 @@ def test_what_was_acknowledged_outlives_every_process(tmp_path: Path) -> None:
         try:
             for starts in range(2, 4):
                 wait_until(lambda: counted(url, "targetry_edge_starts_total") == starts)  # noqa: B023
-                kill(workers_of(running)[0])
-                log.wait_for("was killed by SIGKILL; it is started anew at once")
+                victim = workers_of(running)[0]
+                kill(victim)
+                assert log.wait_for(f"Child process [{victim}] died")
             wait_until(lambda: counted(url, "targetry_edge_starts_total") == 4)
         finally:
             crowd.stop()
@@ -101,52 +105,38 @@ def test_what_was_acknowledged_outlives_every_process(tmp_path: Path) -> None:
     check_ledger(tmp_path, crowd.acknowledged)
 
 
-def test_the_pauses_before_a_process_is_started_anew() -> None:
-    with listen("127.0.0.1", 0, is_one_of_many=True) as listener:
-        worker = _Worker(1, "127.0.0.1", listener.getsockname()[1], None)
-        clock, pauses = itertools.count(step=1), []
-        for _ in range(10):
-            worker.began(None, now := next(clock))  # type: ignore[arg-type]
-            pauses.append(worker.ended(now + 1, has_served=True))
-        assert pauses == [0, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-        worker.began(None, now := next(clock))  # type: ignore[arg-type]
-        assert worker.ended(now + 4, has_served=True) == 0, "it had lasted"
-        assert worker.due_in(now + 4) == 0
-        worker.give_up_socket()
+def test_edge_that_cannot_open_is_opened_again_after_growing_pauses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pauses: list[float] = []
+
+    def open_one() -> RunnableEdge:
+        if len(pauses) < 8:
+            raise ArtifactError("rules.json is missing")
+        return cast("RunnableEdge", "edge")
+
+    assert open_with_retries(open_one, logging.getLogger("targetry.edge"), pauses.append) == "edge"
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert caplog.text.count("rules.json is missing; it tries again in") == 8
 
 
-def test_slow_start_that_fails_counts_as_a_failure() -> None:
-    with listen("127.0.0.1", 0, is_one_of_many=True) as listener:
-        worker = _Worker(1, "127.0.0.1", listener.getsockname()[1], None)
-        pauses = []
-        for now in (0.0, 100.0, 200.0):
-            worker.began(None, now)  # type: ignore[arg-type]
-            pauses.append(worker.ended(now + 60, has_served=False))
-        assert pauses == [0, 0.5, 1]
-        worker.give_up_socket()
+def test_metrics_of_dead_processes_are_bounded(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for number in range(300):
+        (tmp_path / f"counter{number}_{dead.pid}.db").write_bytes(b"")
+    for process_id in (dead.pid, os.getpid()):
+        (tmp_path / f"gauge_livesum_{process_id}.db").write_bytes(b"")
+        (tmp_path / f"histogram_{process_id}.db").write_bytes(b"")
+    remove_dead_processes(tmp_path)
+    assert [file.name for file in tmp_path.glob("gauge*")] == [f"gauge_livesum_{os.getpid()}.db"]
+    assert (tmp_path / f"histogram_{os.getpid()}.db").exists()
+    assert len(list(tmp_path.glob(f"*_{dead.pid}.db"))) == 256
 
 
-def test_connections_go_to_others_while_a_process_pauses() -> None:
-    with listen("127.0.0.1", 0, is_one_of_many=True) as other:
-        port = other.getsockname()[1]
-        worker = _Worker(1, "127.0.0.1", port, None)
-        for now in (0.0, 1.0):
-            worker.began(None, now)  # type: ignore[arg-type]
-            worker.ended(now, has_served=True)
-        other.settimeout(5)
-        for _ in range(20):
-            with socket.create_connection(("127.0.0.1", port)):
-                other.accept()[0].close()
-        assert worker.listener().getsockname()[1] == port
-        worker.give_up_socket()
-
-
-def test_a_port_that_is_taken_is_told() -> None:
-    with (
-        listen("127.0.0.1", 0, is_one_of_many=True) as taken,
-        pytest.raises(OptionError, match="listened on"),
-    ):
-        EdgeServer.open(EdgeOptions(port=taken.getsockname()[1]))
+def test_port_in_use_is_reported() -> None:
+    with listen("127.0.0.1", 0) as taken, pytest.raises(OptionError, match="cannot be bound"):
+        EdgeWorkers.open(EdgeOptions(port=taken.getsockname()[1], workers=2), "human")
 
 
 @pytest.mark.parametrize(

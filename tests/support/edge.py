@@ -9,10 +9,10 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from targetry.edge.app import Edge, edge_app
+from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.handler import DeliveryResult, deliver
-from targetry.edge.in_process import MemoryLedger, _Payload
+from targetry.edge.in_process import GivenArtifact, MemoryLedger
 from targetry.samples import shop_path
 
 NOW_MS = 1_795_800_000_000
@@ -50,9 +50,9 @@ def told(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:
 
 def web_client(ledger: Any = None, artifact: Any = None, **options: Any) -> TestClient:
     """Return a client of the app that runs in this process."""
-    payload = _Payload(artifact if artifact is not None else shop_path(), options.pop("client", None))
+    payload = GivenArtifact(artifact if artifact is not None else shop_path(), options.pop("client", None))
     edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), **options)
-    return TestClient(edge_app(edge))
+    return TestClient(EdgeApplication(edge))
 
 
 def experience(mbox: Mapping[str, Any]) -> str:

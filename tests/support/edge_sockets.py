@@ -13,10 +13,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from support.edge import HERO, QUERY
-from targetry.edge.app import Edge, edge_app
-from targetry.edge.fast_path import Shortcut
+from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.http.limits import Limits
-from targetry.edge.in_process import MemoryLedger, _Payload
+from targetry.edge.in_process import GivenArtifact, MemoryLedger
 from targetry.edge.server import EdgeServer, listen
 from targetry.samples import shop_path
 
@@ -27,12 +26,10 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 class OpenEdge:
     """A running server; `edge` is the edge that it serves."""
 
-    def __init__(self, server: EdgeServer, edge: Edge, thread: threading.Thread) -> None:
-        self.server, self.port, self.edge, self.thread = server, server.port, edge, thread
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self.server._server.servers[0].get_loop()
+    def __init__(
+        self, server: EdgeServer, edge: Edge, thread: threading.Thread, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.server, self.port, self.edge, self.thread, self.loop = server, server.port, edge, thread, loop
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
@@ -71,30 +68,41 @@ def open_edge(
     *,
     ledger: Any = None,
     artifact: Any = None,
-    has_shortcut: bool = True,
-    app: Callable[[Edge], Any] = edge_app,
+    application: Callable[[Edge], Any] = EdgeApplication,
     **options: Any,
 ) -> Iterator[OpenEdge]:
     """Serve the sample shop on a free port, as long as the `with` block lasts."""
-    payload = _Payload(artifact if artifact is not None else shop_path(), None)
-    edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), limits=limits, **options)
+    source = GivenArtifact(artifact if artifact is not None else shop_path(), None)
+    edge = Edge(source, ledger=ledger if ledger is not None else MemoryLedger(), limits=limits, **options)
+    loops: list[asyncio.AbstractEventLoop] = []
     server = EdgeServer(
-        app(edge),
+        LoopNoting(application(edge), loops),
         listen("127.0.0.1", 0),
         clients=["acme"],
-        on_start=lambda: None,
-        on_close=edge.notes.flush,
-        door=edge.door,
-        shortcut=Shortcut(edge) if has_shortcut else None,
+        on_close=edge.access_log.flush,
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield OpenEdge(server, edge, thread)
+        wait_until(lambda: loops)
+        yield OpenEdge(server, edge, thread, loops[0])
     finally:
         server.stop()
         thread.join(PATIENCE_S)
     assert not thread.is_alive()
+
+
+class LoopNoting:
+    """Application that notes the event loop of its server."""
+
+    def __init__(self, application: Any, loops: list[asyncio.AbstractEventLoop]) -> None:
+        self._application = application
+        self._loops = loops
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            self._loops.append(asyncio.get_running_loop())
+        await self._application(scope, receive, send)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An edge inside a test: on a free loopback port, in a thread of this process.
+"""Edge in the process of a test, on a free loopback port, in a thread.
 
 with edge(artifact) as target:
     client = TargetClient.create(**target.client_options())
@@ -8,7 +8,6 @@ with edge(artifact) as target:
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,10 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from targetry._runtime.daemon_threads import start_daemon_thread
-from targetry.edge.app import Edge, edge_app
+from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.recorder import EventSink
-from targetry.edge.fast_path import Shortcut
 from targetry.edge.http.access_policy import AccessPolicy
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.server import EdgeServer, listen
@@ -35,11 +33,15 @@ ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
 _STOP_S: Final = 5.0
 
 Source = Mapping[str, Any] | bytes | str | Path
-"""An artifact: its document, its text, or the path of its file."""
+"""Artifact: its document, its text, or the path of its file."""
 
 
 class MemoryLedger:
-    """Keeps events in a list; what was seen before is not listed again."""
+    """Ledger in memory; an event that it has already is not added again.
+
+    Attributes:
+        events: The events in their order.
+    """
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -47,6 +49,7 @@ class MemoryLedger:
         self._lock = threading.Lock()
 
     def record(self, events: Sequence[Event]) -> list[bool]:
+        """Add events. Return of each whether it is new."""
         with self._lock:
             return [self._is_new(event) for event in events]
 
@@ -58,11 +61,11 @@ class MemoryLedger:
         return True
 
     def close(self) -> None:
-        """The events stay."""
+        """Do nothing; the events remain."""
 
 
-class _Payload:
-    """One artifact that a test gave."""
+class GivenArtifact:
+    """Artifact source with one artifact, which its owner replaces."""
 
     def __init__(self, artifact: Source, client: str | None) -> None:
         self.reloads = self.refusals = 0
@@ -70,10 +73,12 @@ class _Payload:
         self.registry = self._registry(artifact)
 
     def replace(self, artifact: Source) -> None:
+        """Serve another artifact from now on."""
         self.registry = self._registry(artifact)
         self.reloads += 1
 
     def states(self) -> list[ArtifactState]:
+        """Return the state of the artifact."""
         one = self.registry.artifacts[0]
         return [ArtifactState(one.name, one.client, one.environment, one.rules.generated_at, 0.0, None)]
 
@@ -100,29 +105,44 @@ def _text_of(document: Mapping[str, Any]) -> bytes:
 
 
 class LocalEdge:
-    """An edge that runs. `url` is its address, `host` the `host:port` of it, `client` the client code that it serves."""
+    """Running edge.
 
-    def __init__(self, server: EdgeServer, payload: _Payload, ledger: EventSink) -> None:
+    Attributes:
+        url: Its URL.
+        host: Host and port of the URL.
+        client: The client code that it serves.
+        organization_id: The organization of its `rules.bin`.
+    """
+
+    def __init__(self, server: EdgeServer, source: GivenArtifact, ledger: EventSink) -> None:
         self.url = server.url
         self.host = self.url.removeprefix("http://")
         self.client = server.clients[0]
         self.organization_id = ORGANIZATION
-        self._payload = payload
+        self._source = source
         self._ledger = ledger
 
     @property
     def events(self) -> list[Event]:
-        """What happened so far, in order. Only where the ledger is the edge's own."""
+        """The recorded events in their order.
+
+        Raises:
+            OptionError: The edge was given a ledger of another kind, which has the events.
+        """
         if not isinstance(self._ledger, MemoryLedger):
-            raise OptionError("ledger", "the events are in the ledger that was given")
+            raise OptionError("ledger", "the events are in the ledger that was given; read them there")
         return list(self._ledger.events)
 
     def serve(self, artifact: Source) -> None:
-        """Go on with another artifact. Raises `ArtifactError`."""
-        self._payload.replace(artifact)
+        """Serve another artifact from now on.
+
+        Raises:
+            ArtifactError: It cannot be loaded; the previous artifact remains.
+        """
+        self._source.replace(artifact)
 
     def client_options(self, **more: Any) -> dict[str, Any]:
-        """Options of `TargetClient.create` that lead every request here: offers, artifact, geo lookups. `more` are added."""
+        """Return options of `TargetClient.create` that send every request to this edge, and the options in `more`."""
         return {
             "client": self.client,
             "organization_id": self.organization_id,
@@ -132,10 +152,6 @@ class LocalEdge:
             "trust_env": False,
             **more,
         }
-
-
-def _nothing() -> None:
-    """The artifact does not change by itself, and the ledger may be somebody's own."""
 
 
 @contextmanager
@@ -149,39 +165,44 @@ def edge(
     now: Callable[[], float] = time.time,
     allow_origins: Sequence[str] = (),
 ) -> Iterator[LocalEdge]:
-    """Run an edge as long as the `with` block; without an artifact, one that serves the sample shop.
+    """Run an edge for the length of a `with` block.
 
-    `places`: IP address → place. `now`: the edge's clock, epoch seconds. With a `ledger` of one's own, closing it is one's own affair too.
-    `allow_origins`: origins of web pages that are answered besides loopback ones, `*` for all. Raises `ArtifactError`, `OptionError`.
+    Args:
+        artifact: Its document, text or file; by default the sample shop.
+        client: Client code, instead of the artifact's.
+        cluster: Cluster of tnt ids and of `edgeHost`.
+        places: Locations of IP addresses.
+        ledger: Records the events instead of a `MemoryLedger`; the caller closes it.
+        now: Clock of the edge, in epoch seconds.
+        allow_origins: Origins of web pages that are answered in addition to loopback ones; `*` allows all.
+
+    Raises:
+        ArtifactError: The artifact cannot be loaded.
+        OptionError: An option is wrong.
+        NoThreadError: The system has no thread left.
     """
-    payload = _Payload(shop_path() if artifact is None else artifact, client)
-    recorder = MemoryLedger() if ledger is None else ledger
-    log = logging.getLogger("targetry.edge")
-    locate = None if places is None else dict(places).get
-    served = Edge(
-        payload,
-        ledger=recorder,
-        locate=locate,
+    source = GivenArtifact(shop_path() if artifact is None else artifact, client)
+    sink = MemoryLedger() if ledger is None else ledger
+    parts = Edge(
+        source,
+        ledger=sink,
+        locate=None if places is None else dict(places).get,
         cluster=cluster,
-        log=log,
         now=now,
         access=AccessPolicy(allow_origins),
     )
     server = EdgeServer(
-        edge_app(served),
+        EdgeApplication(parts),
         listen("127.0.0.1", 0),
-        clients=payload.registry.clients,
-        on_start=_nothing,
-        on_close=served.notes.flush,
-        door=served.door,
-        shortcut=Shortcut.to(served),
+        clients=source.registry.clients,
+        on_close=parts.access_log.flush,
     )
     thread = start_daemon_thread("targetry-edge", server.run)
     if thread is None:
         server.close()
-        raise NoThreadError("the edge was not started: the system gives no thread; try again later")
+        raise NoThreadError("the edge was not started: the system has no thread left; try again later")
     try:
-        yield LocalEdge(server, payload, recorder)
+        yield LocalEdge(server, source, sink)
     finally:
         server.stop()
         thread.join(_STOP_S)

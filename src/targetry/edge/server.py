@@ -1,4 +1,9 @@
-"""The edge on a port: its parts put together, started, and stopped without losing what is under way (RELIABILITY 7)."""
+"""Edge on a port, served by uvicorn: assembly of its parts, start, and shutdown that completes the requests being served.
+
+uvicorn serves because its faults can be mended from outside: `uvicorn.Config` takes any `asyncio.Protocol` as its `http` class, so
+`http.connection` bounds connections in front of uvicorn's own protocol. Granian was measured and tried for the same faults, with
+the results in `docs/edge.md`: it bounds heads by itself, but has no place for such a layer.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +14,19 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, Final, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import uvicorn
 
 from targetry.delivery.hosts import cluster_number
-from targetry.edge.app import Edge, edge_app
+from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry
 from targetry.edge.artifacts.watcher import ArtifactWatcher
-from targetry.edge.fast_path import Shortcut
 from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
-from targetry.edge.http.connection_registry import Door
-from targetry.edge.http.fd_limit import room_for
+from targetry.edge.http.connection import BoundedConnection
+from targetry.edge.http.fd_limit import allow_connections
 from targetry.edge.http.limits import Limits
-from targetry.edge.http.protocol import BoundedProtocol
 from targetry.edge.options import EdgeOptions
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
@@ -35,157 +37,189 @@ from targetry.samples import shop_path
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
-_BUSY_S: Final = 1.0  # an SDK waits 3 s for its answer, and a request may come when a turn has just begun
+_HANGS_AFTER_S: Final = 60  # a busy machine takes long to start a process
+_BUSY_S: Final = (
+    1.0  # an SDK waits 3 s for its response, and a request can arrive when a commit has just begun
+)
 _LONGEST_TIMEOUT_S: Final = 86_400
-_SWITCH_INTERVAL_S: Final = 0.0005  # Python's own 5 ms would be added to an answer several times
+SWITCH_INTERVAL_S: Final = 0.0005  # Python's own 5 ms would be added to a response several times
 
 
-class EdgeServer:
-    """An edge that holds its port. Made by `EdgeServer.open`, runs in `run`, ends after `stop` or a signal."""
+class RunnableEdge:
+    """Edge with all its parts open. Made by `open_edge`.
+
+    Attributes:
+        application: Its ASGI application.
+        clients: The client codes that it serves.
+    """
 
     def __init__(
         self,
-        app: Any,
+        application: EdgeApplication,
+        clients: Sequence[str],
+        start: Callable[[], object],
+        close: Callable[[], object],
+    ) -> None:
+        self.application = application
+        self.clients = clients
+        self._start = start
+        self._close = close
+
+    def start(self) -> None:
+        """Start the background tasks."""
+        self._start()
+
+    def close(self) -> None:
+        """Close the parts; calling it twice is allowed."""
+        self._close()
+
+
+def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
+    """Load the artifacts and open the ledger of an edge.
+
+    Raises:
+        OptionError: An option is wrong.
+        ArtifactError: An artifact cannot be loaded.
+        LedgerError: The ledger cannot be opened.
+    """
+    check(options)
+    with contextlib.ExitStack() as undo:
+        ledger = places = pruning = None
+        if options.data is not None:
+            ledger = Ledger.open(options.data, busy_timeout=_BUSY_S, warn=log.warning)
+            undo.callback(ledger.close)
+        if options.geo_database is not None:
+            places = GeoDatabase.open(options.geo_database, _ignore_event)
+            undo.callback(places.close)
+        artifacts = ArtifactWatcher(
+            options.artifacts or [shop_path()],
+            client=options.client,
+            organization_id=options.organization_id,
+            log=log,
+            on_change=_describe_activities(ledger) if ledger is not None else None,
+        )
+        undo.callback(artifacts.close)
+        edge = Edge(
+            artifacts,
+            ledger=ledger,
+            locate=places.find if places is not None else None,
+            cluster=options.cluster,
+            log=log,
+            report_cache=ReportCache(ledger) if ledger is not None else None,
+            limits=_limits(options, log),
+            access=AccessPolicy(options.allow_origins, host=options.host),
+        )
+        undo.callback(edge.access_log.flush)
+        retention = Retention(options.keep_days, options.max_size)
+        if options.data is not None and retention:
+            pruning = RetentionTask(options.data, retention, log)
+            undo.callback(pruning.close)
+        parts = undo.pop_all()
+
+    def start() -> None:
+        edge.metrics.starts.inc()
+        artifacts.watch()
+        if pruning is not None:
+            pruning.start()
+
+    return RunnableEdge(EdgeApplication(edge), artifacts.registry.clients, start, parts.close)
+
+
+def server_config(application: Any, *, is_factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    """Return uvicorn's options for an edge."""
+    return uvicorn.Config(
+        application,
+        factory=is_factory,
+        workers=workers,
+        interface="asgi3",
+        http=BoundedConnection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # its lines show queries, and with them sessions
+        server_header=False,
+        proxy_headers=False,  # `x-forwarded-for` is read for locations only
+        timeout_keep_alive=_LONGEST_TIMEOUT_S,  # `ConnectionRegistry` closes idle connections, also those without a request
+        timeout_graceful_shutdown=DRAIN_S,
+        timeout_worker_healthcheck=_HANGS_AFTER_S,
+    )
+
+
+class EdgeServer:
+    """Edge that holds its port.
+
+    Args:
+        application: The ASGI application.
+        listener: Socket that listens.
+        clients: The client codes that are served.
+        on_start: Called when `run` is.
+        on_close: Called after the last request.
+    """
+
+    def __init__(
+        self,
+        application: EdgeApplication,
         listener: socket.socket,
         *,
         clients: Sequence[str],
-        on_start: Callable[[], object],
-        on_close: Callable[[], object],
-        on_tick: Callable[[], object] | None = None,
-        door: Door | None = None,
-        shortcut: Shortcut | None = None,
+        on_start: Callable[[], object] | None = None,
+        on_close: Callable[[], object] | None = None,
     ) -> None:
-        """`clients`: the client codes that are served. `on_start` is called when `run` is, `on_close` after the last request, `on_tick`
-        by the event loop about once a second. `door` has the limits of connections, `shortcut` is the way of plain requests past `app`."""
-        protocol = partial(BoundedProtocol, door or Door.usual(), shortcut)
+        self.application = application
         self.clients = clients
+        self.host, self.port = listener.getsockname()[:2]
+        self._listener = listener
         self._on_start = on_start
         self._on_close = on_close
-        self._listener = listener
-        self.host, self.port = listener.getsockname()[:2]
-        config = uvicorn.Config(
-            app,
-            interface="asgi3",
-            http=cast("Any", protocol),  # it makes what the class would
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # `places` reads them by itself
-            timeout_graceful_shutdown=DRAIN_S,
-            callback_notify=None if on_tick is None else _awaitable(on_tick),
-            timeout_notify=1,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(server_config(application))
 
     @classmethod
-    def open(
-        cls, options: EdgeOptions, *, listener: socket.socket | None = None, log: logging.Logger | None = None
-    ) -> EdgeServer:
-        """Take the port, unless a socket that listens is given, read the artifacts, open the ledger.
+    def open(cls, options: EdgeOptions, *, log: logging.Logger | None = None) -> EdgeServer:
+        """Bind the port and open the parts of an edge.
 
-        Raises `OptionError`, `ArtifactError`, `LedgerError`.
+        Raises:
+            OptionError: An option is wrong, or the port cannot be bound.
+            ArtifactError: An artifact cannot be loaded.
+            LedgerError: The ledger cannot be opened.
         """
         check(options)
-        log = log or logging.getLogger("targetry.edge")
-        with contextlib.ExitStack() as undo:
-            listener = listener or listen(options.host, options.port)
-            undo.callback(listener.close)
-            ledger = None
-            if options.data is not None:
-                ledger = undo.enter_context(
-                    contextlib.closing(Ledger.open(options.data, busy_timeout=_BUSY_S, warn=log.warning))
-                )
-            places = None
-            if options.geo_database is not None:
-                places = undo.enter_context(
-                    contextlib.closing(GeoDatabase.open(options.geo_database, _no_event))
-                )
-            artifacts = ArtifactWatcher(
-                options.artifacts or [shop_path()],
-                client=options.client,
-                organization_id=options.organization_id,
-                log=log,
-                on_change=_describing(ledger) if ledger is not None else None,
-            )
-            undo.callback(artifacts.close)
-            edge = Edge(
-                artifacts,
-                ledger=ledger,
-                locate=places.find if places is not None else None,
-                cluster=options.cluster,
-                log=log,
-                report_cache=ReportCache(ledger) if ledger is not None else None,
-                limits=_limits(options, log),
-                access=AccessPolicy(options.allow_origins, host=options.host),
-            )
-            parts = contextlib.ExitStack()
-            for part in (ledger, places):
-                if part is not None:
-                    parts.callback(part.close)
-            parts.callback(artifacts.close)
-            parts.callback(edge.notes.flush)
-
-            retention = Retention(options.keep_days, options.max_size)
-            pruning = None
-            if options.data is not None and retention:
-                pruning = RetentionTask(options.data, retention, log)
-                parts.callback(pruning.close)
-
-            def start() -> None:
-                edge.metrics.starts.inc()
-                artifacts.watch()
-                if pruning is not None:
-                    pruning.start()
-
-            server = cls(
-                edge_app(edge),
-                listener,
-                clients=artifacts.registry.clients,
-                on_start=start,
-                on_close=parts.close,
-                on_tick=edge.metrics.sync,
-                door=edge.door,
-                shortcut=Shortcut.to(edge),
-            )
-            undo.pop_all()
-            return server
+        listener = listen(options.host, options.port)
+        try:
+            edge = open_edge(options, log or logging.getLogger("targetry.edge"))
+        except BaseException:
+            listener.close()
+            raise
+        return cls(edge.application, listener, clients=edge.clients, on_start=edge.start, on_close=edge.close)
 
     @property
     def url(self) -> str:
-        """Where it is reached from this machine."""
+        """URL of the edge for this machine."""
         return url_of(self.host, self.port)
 
     def run(self) -> None:
-        """Serve until `stop`, SIGTERM or SIGINT; requests under way have 10 s to end. The parts are closed then."""
-        self._on_start()
+        """Serve until `stop`, SIGTERM or SIGINT, then close the parts; requests being served have 10 s to complete."""
         try:
+            if self._on_start is not None:
+                self._on_start()
             with _quiet_end(), _fair_threads():
                 self._server.run(sockets=[self._listener])
         finally:
             self.close()
 
     def close(self) -> None:
-        """Give back what `open` took, where `run` has not done so already. May be called twice."""
+        """Close the port and the parts, unless `run` has done so."""
         self._listener.close()
-        self._on_close()
+        if self._on_close is not None:
+            self._on_close()
 
     def stop(self) -> None:
-        """Make `run` end soon; from any thread."""
+        """Make `run` end soon; callable from any thread."""
         self._server.should_exit = True
-
-
-def _awaitable(call: Callable[[], object]) -> Callable[[], Awaitable[None]]:
-    async def called() -> None:
-        call()
-
-    return called
 
 
 @contextlib.contextmanager
 def _quiet_end() -> Iterator[None]:
-    """uvicorn raises a signal again when all is done; that is to end `run`, not the process. Threads get no signals."""
+    """Let the end of uvicorn end `run` only: it raises the signal that stopped it again. Threads receive no signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -199,10 +233,10 @@ def _quiet_end() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _fair_threads() -> Iterator[None]:
-    """Let the event loop go on soon while a thread computes. The setting is the process's, so only one that runs an edge alone has it."""
+    """Let the event loop continue soon while a thread computes; only in the main thread, as the setting is the process's."""
     before = sys.getswitchinterval()
     if threading.current_thread() is threading.main_thread():
-        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         yield
     finally:
@@ -210,10 +244,14 @@ def _fair_threads() -> Iterator[None]:
 
 
 def check(options: EdgeOptions) -> None:
-    """Raises `OptionError` with the option's name."""
+    """Check the options that no part of the edge checks.
+
+    Raises:
+        OptionError: An option is wrong; it has the option's name.
+    """
     if not options.allow_remote and not is_loopback(options.host):
-        reason = f"{options.host!r} can be reached from other machines, and an edge asks nobody who he is"
-        raise OptionError("host", f"{reason}; --allow-remote says that this is meant")
+        reason = f"binding to {options.host!r} exposes the edge, which has no authentication"
+        raise OptionError("host", f"{reason}; pass --allow-remote to confirm")
     if not 0 <= options.port <= 65535:
         raise OptionError("port", f"must be 0 to 65535, not {options.port}")
     if options.cluster is not None and cluster_number(options.cluster) is None:
@@ -232,10 +270,10 @@ def check(options: EdgeOptions) -> None:
 
 
 def _limits(options: EdgeOptions, log: logging.Logger) -> Limits:
-    connections = room_for(options.max_connections)
+    connections = allow_connections(options.max_connections)
     if connections < options.max_connections:
         log.warning(
-            "there may be %d connections, not %d: the system allows no more open files (ulimit -n)",
+            "the limit of connections is %d, not %d: the system allows no more open files; raise ulimit -n",
             connections,
             options.max_connections,
         )
@@ -243,45 +281,46 @@ def _limits(options: EdgeOptions, log: logging.Logger) -> Limits:
 
 
 def url_of(host: str, port: int) -> str:
+    """Return the URL of an edge."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address to listen on."""
+    """Return whether only this machine can connect to an address to listen on."""
     return is_loopback_name(host.lower())
 
 
-def listen(host: str, port: int, *, is_one_of_many: bool = False) -> socket.socket:
-    """Take a port; 0 is any that is free. Raises `OptionError`.
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 selects a free one.
 
-    `is_one_of_many`: others of this user may listen there as well, if they say so too; the system spreads connections over them.
+    Raises:
+        OptionError: The port cannot be bound.
     """
     try:
         ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        # The protocol is named since asyncio sets TCP_NODELAY only then; without, every answer waits 40 ms for an ACK.
+        # The protocol is named since asyncio sets TCP_NODELAY only then; without, every response waits 40 ms for an ACK.
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if is_one_of_many:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.bind(address)
             listener.listen(_BACKLOG)
         except OSError:
             listener.close()
             raise
     except OSError as error:
-        raise OptionError(
-            "port", f"{host}:{port} cannot be listened on: {error.strerror or error}"
-        ) from error
+        reason = (
+            f"{host}:{port} cannot be bound: {error.strerror or error}; stop its user or pass another --port"
+        )
+        raise OptionError("port", reason) from error
     return listener
 
 
-def _describing(ledger: Ledger) -> Callable[[ArtifactRegistry], None]:
-    """The ledger learns what the activities are called."""
+def _describe_activities(ledger: Ledger) -> Callable[[ArtifactRegistry], None]:
+    """Return a callable that stores the names of the activities in the ledger."""
     return lambda registry: ledger.describe(
-        [one for served in registry.artifacts for one in served.activities.values()]
+        [one for artifact in registry.artifacts for one in artifact.activities.values()]
     )
 
 
-def _no_event(name: str, /, **payload: Any) -> None:
-    """Nobody listens to the events of lookups here."""
+def _ignore_event(name: str, /, **payload: Any) -> None:
+    """Ignore an event of the lookups."""

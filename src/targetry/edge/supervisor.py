@@ -1,10 +1,11 @@
-"""Several processes behind one port, each an edge of its own.
+"""Worker processes of an edge on one port, supervised by uvicorn.
 
-Each has a socket of its own there, over which Linux spreads connections evenly; on other systems they share one, and whoever is
-quickest takes all that come at once. The sockets belong to the process that starts the others, so a connection that comes while one is
-started anew waits for it. They share the ledger's folder, where each commits for itself, and their metrics, which any of
-them tells for all. Each reads the artifacts by itself. A process that ends is started anew: at once if it had lasted, else after a pause
-that doubles. When the first process dies, the others end as on SIGTERM.
+uvicorn starts the workers, starts a worker again that has died or hangs, and ends them on SIGTERM and SIGINT. All accept connections
+from one socket, so no connection waits for a worker that is starting. They share the ledger's folder, where each commits for itself,
+and the folder of their metrics (`PROMETHEUS_MULTIPROC_DIR`), which each of them reports for all. Each loads the artifacts by itself.
+
+uvicorn does not do two things, which a worker does for itself: it opens its edge again with pauses that double when an artifact or
+the ledger cannot be opened, and it ends when the supervisor has been killed.
 """
 
 from __future__ import annotations
@@ -12,234 +13,186 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Final
+from typing import Any, Final
 
+import msgspec
+from uvicorn.supervisors import Multiprocess
+
+from targetry.edge.app import EdgeApplication
 from targetry.edge.observability.log_format import LogFormat, start_logging
-from targetry.edge.observability.metrics import end_sharing, forget_process, share_metrics
+from targetry.edge.observability.metrics import SHARED_FOLDER
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import DRAIN_S, EdgeServer, listen, url_of
-from targetry.errors import OptionError, TargetError
+from targetry.edge.server import (
+    SWITCH_INTERVAL_S,
+    EdgeServer,
+    RunnableEdge,
+    listen,
+    open_edge,
+    server_config,
+    url_of,
+)
+from targetry.errors import TargetError
 
-_CANNOT_START: Final = 1  # exit status; a start may take long on a busy machine, and is no service
-_LASTED_S: Final = 3.0
-_SHORTEST_PAUSE_S: Final = 0.5
+_FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
-_KILL_AFTER_S: Final = DRAIN_S + 5.0
-
-_SPREADS: Final = sys.platform == "linux"  # connections over several sockets of one port
-
-# A fork would take along the locks of threads, and metrics that were made for one process.
-_spawn = multiprocessing.get_context("spawn")
+_LOGGER: Final = "targetry.edge"
 
 
 class EdgeWorkers:
-    """Edges that hold a port together; made by `EdgeWorkers.open`, run in `run`, end after `stop` or a signal."""
+    """Edges in several processes that share a port. Made by `EdgeWorkers.open`."""
 
     def __init__(
-        self,
-        options: EdgeOptions,
-        port: int,
-        clients: Sequence[str],
-        log_format: LogFormat,
-        log: logging.Logger,
+        self, options: EdgeOptions, port: int, clients: Sequence[str], log_format: LogFormat
     ) -> None:
         self.clients = clients
         self.host, self.port = options.host, port
-        self._options = options
-        self._log_format: LogFormat = log_format
-        self._log = log
-        self._ears, self._mouth = _spawn.Pipe(duplex=False)
-        self._is_ending = False
+        self._listener = listen(options.host, port)
         self._folder = tempfile.mkdtemp(prefix="targetry-edge-")
-        shared = None if _SPREADS else listen(options.host, port)
-        self._workers = [
-            _Worker(number, options.host, port, shared) for number in range(1, options.workers + 1)
-        ]
+        self._worker = EdgeWorker(options, log_format)
+        self._workers = options.workers
+        self._supervisor: Multiprocess | None = None
 
     @classmethod
     def open(
         cls, options: EdgeOptions, log_format: LogFormat, *, log: logging.Logger | None = None
     ) -> EdgeWorkers:
-        """Take the port, having seen that an edge can be had there. Raises as `EdgeServer.open`."""
-        log = log or logging.getLogger("targetry.edge")
+        """Bind the port, after opening an edge there once.
+
+        Raises:
+            OptionError: An option is wrong, or the port cannot be bound.
+            ArtifactError: An artifact cannot be loaded.
+            LedgerError: The ledger cannot be opened.
+        """
         with contextlib.closing(EdgeServer.open(options, log=log)) as trial:
             port, clients = trial.port, trial.clients
-        return cls(options, port, clients, log_format, log)
+        return cls(options, port, clients, log_format)
 
     @property
     def url(self) -> str:
-        """Where they are reached from this machine."""
+        """URL of the edge for this machine."""
         return url_of(self.host, self.port)
 
     def run(self) -> None:
-        """Serve until `stop`, SIGTERM or SIGINT; requests under way have 10 s to end."""
+        """Serve until `stop`, SIGTERM or SIGINT; requests being served have 10 s to complete.
+
+        Call it in the main thread.
+        """
+        config = server_config(self._worker, is_factory=True, workers=self._workers)
+        logging.getLogger("uvicorn.error").setLevel(logging.INFO)  # starts and ends of workers
         try:
-            with _on_signals(self.stop):
-                while not self._is_ending:
-                    self._start_those_due(time.monotonic())
-                    self._wait(min(worker.due_in(time.monotonic()) for worker in self._workers))
+            with _restored_signals(), _variable(SHARED_FOLDER, self._folder):
+                self._supervisor = Multiprocess(config, sockets=[self._listener])
+                self._supervisor.run()
         finally:
-            self.close()
+            self._listener.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def stop(self) -> None:
-        """Make `run` end soon; from any thread, and from a signal's handler."""
-        self._is_ending = True
-        with contextlib.suppress(OSError):
-            self._mouth.send_bytes(b"!")
-
-    def close(self) -> None:
-        """End all, and give back what `open` took. May be called twice."""
-        for worker in self._workers:
-            worker.give_up_socket()
-        running = [worker.process for worker in self._workers if worker.process is not None]
-        for process in running:
-            process.terminate()
-        deadline = time.monotonic() + _KILL_AFTER_S
-        for process in running:
-            process.join(max(0.0, deadline - time.monotonic()))
-            if process.exitcode is None:
-                process.kill()
-                process.join()
-        for pipe in (self._ears, self._mouth):
-            pipe.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _start_those_due(self, now: float) -> None:
-        for worker in self._workers:
-            if worker.due_in(now):
-                continue
-            try:
-                listener = worker.listener()
-            except OptionError as error:
-                self._log.error("worker %d cannot start: %s", worker.number, error)
-                worker.ended(now, has_served=False)
-                continue
-            arguments = (self._options, listener, worker.number, self._folder, self._log_format)
-            process = _spawn.Process(target=_work, args=arguments, daemon=True)
-            process.start()
-            worker.began(process, now)
-
-    def _wait(self, seconds: float) -> None:
-        """For an end: of one of them, of the pause of one, or of all."""
-        running: dict[int, _Worker] = {}
-        for worker in self._workers:
-            if worker.process is not None:
-                running[worker.process.sentinel] = worker
-        for ready in wait([self._ears, *running], None if seconds == float("inf") else seconds):
-            if ready in running and not self._is_ending:
-                self._note_end(running[ready])
-
-    def _note_end(self, worker: _Worker) -> None:
-        process = worker.process
-        assert process is not None
-        process.join()
-        forget_process(worker.number, self._folder)
-        pause = worker.ended(time.monotonic(), has_served=process.exitcode != _CANNOT_START)
-        when = f"in {pause:g} s" if pause else "at once"
-        how = _how_it_ended(process.exitcode)
-        self._log.error(
-            "worker %d (process %s) %s; it is started anew %s", worker.number, process.pid, how, when
-        )
+        """Make `run` end soon; callable from any thread."""
+        if self._supervisor is not None:
+            self._supervisor.should_exit.set()
 
 
-class _Worker:
-    """One of the processes, and when it is to be started if it does not run."""
+class EdgeWorker(msgspec.Struct, frozen=True):
+    """Factory of the application of a worker process; uvicorn calls it there."""
 
-    def __init__(self, number: int, host: str, port: int, shared: socket.socket | None) -> None:
-        """`shared` is the socket of all, where there is one for all. Raises `OptionError`."""
-        self.number = number
-        self.process: BaseProcess | None = None
-        self._place = host, port
-        self._is_alone = shared is None
-        self._listener = shared
-        self._began = self._due = 0.0
-        self._failures = 0
-        self.listener()
+    options: EdgeOptions
+    log_format: LogFormat
 
-    def listener(self) -> socket.socket:
-        """Its socket. Raises `OptionError`."""
-        if self._listener is None:
-            self._listener = listen(*self._place, is_one_of_many=True)
-        return self._listener
-
-    def give_up_socket(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-
-    def began(self, process: BaseProcess, now: float) -> None:
-        self.process, self._began = process, now
-
-    def ended(self, now: float, *, has_served: bool) -> float:
-        """Return the pause until it is started again, in seconds. Its connections go to the other workers meanwhile."""
-        self.process = None
-        lasted = has_served and now - self._began >= _LASTED_S
-        self._failures = 0 if lasted else self._failures + 1
-        doubled = _SHORTEST_PAUSE_S * 2 ** min(self._failures - 2, 10)
-        pause = min(doubled, _LONGEST_PAUSE_S) if self._failures > 1 else 0.0
-        self._due = now + pause
-        if pause and self._is_alone:
-            self.give_up_socket()
-        return pause
-
-    def due_in(self, now: float) -> float:
-        """Seconds; infinite while it runs."""
-        return float("inf") if self.process is not None else max(0.0, self._due - now)
+    def __call__(self) -> EdgeApplication:
+        """Open and start an edge, however long it takes, and return its application."""
+        start_logging(self.log_format)
+        log = logging.getLogger(_LOGGER)
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        threading.Thread(target=_end_with, args=(parent,), name="targetry-parent", daemon=True).start()
+        edge = open_with_retries(lambda: open_edge(self.options, log), log)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        edge.start()
+        edge.application.on_stop = lambda: _close(edge, parent)
+        return edge.application
 
 
-def _work(
-    options: EdgeOptions, listener: socket.socket, number: int, folder: str, log_format: LogFormat
-) -> None:
-    """A process's whole life."""
-    share_metrics(folder, number)
-    start_logging(log_format)
+def open_with_retries(
+    open_one: Callable[[], RunnableEdge],
+    log: logging.Logger,
+    pause: Callable[[float], object] | None = None,
+) -> RunnableEdge:
+    """Return what `open_one` returns, called again after pauses while it raises `TargetError`.
+
+    Args:
+        open_one: Opens the edge.
+        log: Logs each failure.
+        pause: Waits for a number of seconds; by default, the process ends if SIGTERM or SIGINT arrives meanwhile.
+    """
+    seconds = _FIRST_PAUSE_S
+    while True:
+        try:
+            return open_one()
+        except TargetError as error:
+            log.error(
+                "worker (process %d) cannot start: %s; it tries again in %g s", os.getpid(), error, seconds
+            )
+        (pause or _pause_or_exit)(seconds)
+        seconds = min(2 * seconds, _LONGEST_PAUSE_S)
+
+
+def _pause_or_exit(seconds: float) -> None:
+    """Wait, unless a signal arrives that ends the process."""
+    stop = threading.Event()
+    before = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server = EdgeServer.open(options, listener=listener)
-    except TargetError as error:
-        logging.getLogger("targetry.edge").error("worker %d cannot start: %s", number, error)
-        sys.exit(_CANNOT_START)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        wait([parent.sentinel])
-        server.stop()
-
-    threading.Thread(target=end_with_parent, name="targetry-parent", daemon=True).start()
-    server.run()
-    end_sharing()
-    if not parent.is_alive():  # who would have done it
-        shutil.rmtree(folder, ignore_errors=True)
+        if stop.wait(seconds):
+            sys.exit(0)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
-def _how_it_ended(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"ended with status {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
+def _end_with(parent: BaseProcess) -> None:
+    """End this process as SIGTERM does once the supervisor has ended."""
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _close(edge: RunnableEdge, parent: BaseProcess) -> None:
+    edge.close()
+    if not parent.is_alive():
+        shutil.rmtree(os.environ[SHARED_FOLDER], ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Have SIGTERM and SIGINT call `stop`. Threads get no signals."""
-    if threading.current_thread() is not threading.main_thread():
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable, which child processes inherit."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
         yield
-        return
-    before = {one: signal.signal(one, lambda *_: stop()) for one in (signal.SIGTERM, signal.SIGINT)}
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+@contextlib.contextmanager
+def _restored_signals() -> Iterator[None]:
+    """Restore the handlers of the signals that uvicorn's supervisor handles."""
+    before: dict[signal.Signals, Any] = {
+        one: signal.getsignal(one) for one in signal.valid_signals() if isinstance(one, signal.Signals)
+    }
     try:
         yield
     finally:
         for one, handler in before.items():
-            signal.signal(one, handler)
+            if signal.getsignal(one) is not handler and handler is not None:
+                signal.signal(one, handler)

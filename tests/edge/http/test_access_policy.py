@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from support.edge import HERO, QUERY
 from support.edge_process import address, process
 from support.edge_sockets import OpenEdge, open_edge, statuses
-from targetry.edge.app import Edge, edge_app
+from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.http.access_policy import AccessPolicy, normalized_origin, parse_authority
-from targetry.edge.in_process import MemoryLedger, _Payload, edge
+from targetry.edge.in_process import GivenArtifact, MemoryLedger, edge
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import check
 from targetry.errors import OptionError
@@ -323,7 +323,7 @@ def test_remote_edge_guards_operator_paths_on_loopback(host: str, local: str) ->
 
 
 def test_mapped_ipv4_connection_shows_no_page_under_a_foreign_name() -> None:
-    app = edge_app(Edge(_Payload(shop_path(), None), access=AccessPolicy(host="::")))
+    app = EdgeApplication(Edge(GivenArtifact(shop_path(), None), access=AccessPolicy(host="::")))
     client = TestClient(app, base_url="http://[::ffff:127.0.0.1]")
     assert client.get("/", headers={"host": "evil.example"}).status_code == 403
     assert client.get("/", headers={"host": "localhost"}).status_code == 200

@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from targetry.edge.http.fd_limit import room_for
+from targetry.edge.http.fd_limit import allow_connections
 
 
 def room_with(soft: int, hard: int, connections: int) -> list[int]:
     """What a process with these limits has room for, and its soft limit then."""
     code = (
         f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
-        "from targetry.edge.http.fd_limit import room_for\n"
-        f"print(room_for({connections}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+        "from targetry.edge.http.fd_limit import allow_connections\n"
+        f"print(allow_connections({connections}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
@@ -32,4 +32,4 @@ def test_as_many_as_the_system_allows(soft: int, hard: int, room: int, soft_then
 
 
 def test_what_fits_is_left_as_it_is() -> None:
-    assert room_for(1) == 1
+    assert allow_connections(1) == 1

@@ -9,19 +9,19 @@ from typing import get_args
 import pytest
 
 from support.edge_process import address, process, rest_of
-from targetry.edge.http.limits import Breaches, Limit, Limits
+from targetry.edge.http.limits import Limit, LimitMonitor, Limits
 from targetry.edge.observability.metrics import Metrics
 
 
 class Told:
-    """Breaches, a clock that is set by hand, and the lines that were logged."""
+    """LimitMonitor, a clock that is set by hand, and the lines that were logged."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, "targetry.edge")
         self.now = 0.0
         self.metrics = Metrics(list, lambda: (0, 0))
         log = logging.getLogger("targetry.edge")
-        self.breaches = Breaches(Limits(connections=7), self.metrics, log, lambda: self.now)
+        self.monitor = LimitMonitor(Limits(connections=7), self.metrics, log, lambda: self.now)
         self._caplog = caplog
 
     def lines(self) -> list[str]:
@@ -37,7 +37,7 @@ def told(caplog: pytest.LogCaptureFixture) -> Told:
 
 @pytest.mark.parametrize("limit", get_args(Limit))
 def test_each_limit_is_counted_and_has_its_line(told: Told, limit: Limit) -> None:
-    told.breaches.note(limit)
+    told.monitor.record(limit)
     (line,) = told.lines()
     assert line.endswith(": 1")
     assert "{" not in line
@@ -45,24 +45,24 @@ def test_each_limit_is_counted_and_has_its_line(told: Told, limit: Limit) -> Non
 
 
 def test_a_limit_is_told_at_once_and_then_once_a_minute_with_how_often(told: Told) -> None:
-    told.breaches.note("connections")
+    told.monitor.record("connections")
     (line,) = told.lines()
-    assert line.endswith("as there may be 7 (--max-connections): 1")
+    assert line.endswith("raise --max-connections: 1")
     for second in range(1, 59):
         told.now = second
-        told.breaches.note("connections")
+        told.monitor.record("connections")
     assert told.lines() == []
     told.now = 60
-    told.breaches.tell()
+    told.monitor.log_due()
     assert [line.rpartition(" ")[2] for line in told.lines()] == ["58"]
     told.now = 180
-    told.breaches.tell()
+    told.monitor.log_due()
     assert told.lines() == [], "nothing happened since"
 
 
 def test_limits_do_not_silence_each_other(told: Told) -> None:
-    told.breaches.note("head")
-    told.breaches.note("body")
+    told.monitor.record("head")
+    told.monitor.record("body")
     assert len(told.lines()) == 2
 
 

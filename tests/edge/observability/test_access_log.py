@@ -8,28 +8,28 @@ import logging
 
 import pytest
 
-from targetry.edge.observability.access_log import RequestNotes
+from targetry.edge.observability.access_log import AccessLog
 from targetry.edge.observability.log_format import HumanLines, JsonLines
 from targetry.edge.observability.metrics import Metrics
 
 LOG = logging.getLogger("targetry.edge")
 
 
-async def noted(count: int, *, route: str = "delivery") -> RequestNotes:
-    notes = RequestNotes(Metrics(list, lambda: (0, 0)), LOG)
+async def noted(count: int, *, route: str = "delivery") -> AccessLog:
+    log = AccessLog(Metrics(list, lambda: (0, 0)), LOG)
     for number in range(count):
-        notes.note(route, "POST", f"/{number}", 200, 0.001 * number)
-    return notes
+        log.add(route, "POST", f"/{number}", 200, 0.001 * number)
+    return log
 
 
-async def all_noted(count: int, **options: str) -> RequestNotes:
-    notes = await noted(count, **options)
-    notes.flush()
-    return notes
+async def all_noted(count: int, **options: str) -> AccessLog:
+    log = await noted(count, **options)
+    log.flush()
+    return log
 
 
-def metric(notes: RequestNotes, name: str, **labels: str) -> float | None:
-    return notes._metrics.registry.get_sample_value(f"targetry_edge_{name}", labels)
+def metric(log: AccessLog, name: str, **labels: str) -> float | None:
+    return log._metrics.registry.get_sample_value(f"targetry_edge_{name}", labels)
 
 
 def test_the_first_is_told_at_once_and_the_rest_of_a_burst_together(caplog: pytest.LogCaptureFixture) -> None:
@@ -56,10 +56,10 @@ def test_a_burst_is_told_soon_without_being_asked(caplog: pytest.LogCaptureFixtu
 
 def test_a_new_event_loop_is_told_of_what_an_old_one_left(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "targetry.edge")
-    notes = asyncio.run(noted(3))
+    log = asyncio.run(noted(3))
 
     async def go_on() -> None:
-        notes.note("delivery", "POST", "/last", 200, 0.0)
+        log.add("delivery", "POST", "/last", 200, 0.0)
         while "/last" not in caplog.text:
             await asyncio.sleep(0.005)
 
@@ -68,16 +68,16 @@ def test_a_new_event_loop_is_told_of_what_an_old_one_left(caplog: pytest.LogCapt
 
 
 def test_every_request_is_counted() -> None:
-    notes = asyncio.run(all_noted(2500))
-    assert metric(notes, "requests_total", route="delivery", status="200") == 2500
-    assert metric(notes, "request_seconds_count", route="delivery") == 2500
+    log = asyncio.run(all_noted(2500))
+    assert metric(log, "requests_total", route="delivery", status="200") == 2500
+    assert metric(log, "request_seconds_count", route="delivery") == 2500
 
 
 def test_what_a_page_asks_all_the_time_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "targetry.edge")
-    notes = asyncio.run(all_noted(5, route="recent_requests"))
+    log = asyncio.run(all_noted(5, route="recent"))
     assert caplog.records == []
-    assert metric(notes, "requests_total", route="recent_requests", status="200") == 5
+    assert metric(log, "requests_total", route="recent", status="200") == 5
 
 
 def lines_of(form: logging.Formatter, caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -79,10 +79,7 @@ EDGES: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def edges() -> Iterator[dict[str, OpenEdge]]:
     with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(open_edge(has_shortcut=name != "place", **options))
-            for name, options in EDGES.items()
-        }
+        yield {name: stack.enter_context(open_edge(**options)) for name, options in EDGES.items()}
 
 
 def asked(here: OpenEdge, path: str, body: Any = None, method: str = "POST", **more: str) -> int:
@@ -116,7 +113,7 @@ def test_edge_logs_nothing_of_a_visitor(
         ):
             asked(here, path, method="GET")
         asked(here, f"/rest/v1/delivery/{SECRET}", WHOLE)
-        here.loop.call_soon_threadsafe(here.edge.notes.flush)
+        here.loop.call_soon_threadsafe(here.edge.access_log.flush)
         asked(here, "/healthz", method="GET")
     assert "/rest/v1/delivery" in caplog.text
     assert SECRET not in caplog.text
@@ -132,7 +129,7 @@ def test_rule_that_fails_is_logged_once_a_minute(caplog: pytest.LogCaptureFixtur
 
 def test_access_log_of_another_server_in_the_process_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("uvicorn.access")
-    with open_edge(has_shortcut=False) as here:
+    with open_edge() as here:
         logger.addHandler(caplog.handler)
         logger.setLevel(logging.INFO)
         try:

@@ -27,9 +27,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from support.edge import HERO, NOW_MS, QUERY, SHOP, WEB, ask, web_client
 from support.examples import examples
 from support.ledger import ACTIVITY, ODD_ROWS, insert_row, outcome, run_sql
-from targetry.edge.app import Edge, edge_app
+from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.delivery.handler import DeliveryResult
-from targetry.edge.in_process import _Payload
+from targetry.edge.in_process import GivenArtifact
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer, listen
 from targetry.edge.ui.page import Dashboard
@@ -98,8 +98,8 @@ def recorded(tmp_path: Path) -> Iterator[TestClient]:
     with Ledger.open(tmp_path) as ledger:
         ledger.describe([ACTIVITY])
         ledger.record(outcome("0", 60, 6) + outcome("1", 60, 30))
-        payload = _Payload(shop_path(), None)
-        yield TestClient(edge_app(Edge(payload, ledger=ledger, report_cache=ReportCache(ledger))))
+        payload = GivenArtifact(shop_path(), None)
+        yield TestClient(EdgeApplication(Edge(payload, ledger=ledger, report_cache=ReportCache(ledger))))
 
 
 def test_activities_are_shown_with_split_and_audience_in_words() -> None:
@@ -227,8 +227,8 @@ def test_large_request_is_listed_without_its_content() -> None:
 
 
 def test_history_does_not_keep_replaced_rules_alive() -> None:
-    payload = _Payload(shop_path(), None)
-    client = TestClient(edge_app(Edge(payload)))
+    payload = GivenArtifact(shop_path(), None)
+    client = TestClient(EdgeApplication(Edge(payload)))
     asked(client, {"name": "hero"})
     rules = weakref.ref(payload.registry.artifacts[0])
     payload.replace(shop_path())
@@ -237,8 +237,8 @@ def test_history_does_not_keep_replaced_rules_alive() -> None:
 
 
 def test_explanation_is_kept_after_the_rules_are_replaced() -> None:
-    payload = _Payload(shop_path(), None)
-    client = TestClient(edge_app(Edge(payload)))
+    payload = GivenArtifact(shop_path(), None)
+    client = TestClient(EdgeApplication(Edge(payload)))
     asked(client, {"name": "hero"})
     before = client.get("/recent").text
     payload.replace(shop_path())
@@ -379,7 +379,9 @@ def test_plot_is_an_svg_with_a_strict_policy(recorded: TestClient) -> None:
 def test_empty_ledger_has_no_plot(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         client = TestClient(
-            edge_app(Edge(_Payload(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger)))
+            EdgeApplication(
+                Edge(GivenArtifact(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger))
+            )
         )
         assert "No visitors yet" in client.get("/").text
         assert client.get("/plot.svg").status_code == 404
@@ -393,8 +395,8 @@ def odd(tmp_path: Path) -> Iterator[tuple[Path, TestClient]]:
     with Ledger.open(tmp_path) as ledger:
         ledger.describe([ACTIVITY])
         ledger.record(outcome("0", 1, 0))
-        edge = Edge(_Payload(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger))
-        yield tmp_path, TestClient(edge_app(edge))
+        edge = Edge(GivenArtifact(shop_path(), None), ledger=ledger, report_cache=ReportCache(ledger))
+        yield tmp_path, TestClient(EdgeApplication(edge))
 
 
 @pytest.mark.parametrize("name", ODD_ROWS)
@@ -449,7 +451,9 @@ def assert_readable(client: TestClient) -> None:
 
 def test_unreadable_ledger_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
-        client = TestClient(edge_app(Edge(_Payload(shop_path(), None), report_cache=ReportCache(ledger))))
+        client = TestClient(
+            EdgeApplication(Edge(GivenArtifact(shop_path(), None), report_cache=ReportCache(ledger)))
+        )
         shutil.rmtree(tmp_path)
         page = client.get("/").text
         assert 'class="alarm"' in page
@@ -461,7 +465,7 @@ def test_server_with_data_shows_its_report(tmp_path: Path) -> None:
     pytest.importorskip("scipy")
     server = EdgeServer.open(EdgeOptions(port=0, data=tmp_path))
     try:
-        client = TestClient(server._server.config.app)
+        client = TestClient(server.application)
         asked(client, {"name": "hero"})
         assert "1 visitor ·" in client.get("/").text
     finally:
@@ -514,7 +518,7 @@ def before_first(path: str, do: Callable[[], None], app: ASGIApp) -> ASGIApp:
 
 def test_browser_adds_a_later_request(chromium: str, tmp_path: Path) -> None:
     """Check the polling, and that no violation of the page's policy is reported."""
-    app = edge_app(Edge(_Payload(evil_shop(), None)))
+    app = EdgeApplication(Edge(GivenArtifact(evil_shop(), None)))
     asked(TestClient(app), {"name": "hero"}, id={"tntId": "early"})
     late = before_first(
         "/recent", lambda: asked(TestClient(app), {"name": "promo"}, id={"tntId": "late"}), app

@@ -1,36 +1,35 @@
 """Access control by Host, Origin and Fetch Metadata: CORS, same-origin checks, DNS rebinding.
 
 The Delivery API and the CDN's paths answer scripts of loopback origins, and of those that the operator names. All other paths are
-for the operator, and answer no other site. An edge that only this machine reaches answers to names that lead nowhere else.
-A refused request is refused before its body is read.
+for the operator, and answer no other site. An edge on a loopback address answers to loopback names only.
+A request is rejected before its body is read.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from targetry.edge.http.errors import RequestRejected
 from targetry.errors import OptionError
 
 ANY: Final = "*"
 
-Respond = Callable[[Request, Exception], Response]
+DELIVERY_PATH: Final = "/rest/v1/delivery"
 
 _PUBLIC_PATH: Final = re.compile(r"/rest/v1/delivery|/v1/geo|/[^/]+/[^/]+/v1/(?:[^/]+/)?rules\.(?:json|bin)")
-_METHODS: Final = ("GET", "POST")
-_PREFLIGHT_MAX_AGE_S: Final = 600
 _FOREIGN_SITES: Final = frozenset({"cross-site", "same-site"})
-_SHOWN: Final = 100  # characters of a refused value that a message repeats
+_SHOWN: Final = 100  # characters of a rejected value that a message repeats
+_MAX_ALLOWED: Final = 64
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\\\s]+)(?::(\d{0,5}))?")
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Names and values of header fields."""
 
 Authority = tuple[str, int | None]
 """Host name in lower case, without brackets and trailing dot, and port."""
@@ -57,7 +56,7 @@ def is_loopback_name(name: str) -> bool:
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An IPv4 address that is mapped into IPv6 counts as the IPv4 address."""
+    """Return the address; of an IPv4 address that is mapped into IPv6, the IPv4 address."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
@@ -95,6 +94,7 @@ class AccessPolicy:
         self._is_loopback_only = is_loopback_name(self._host)
         self._named: set[str] = set()
         self._allows_any = False
+        self._allowed: set[tuple[bytes, tuple[str, int | None] | None, bool]] = set()
         for given in allow_origins:
             if given == ANY:
                 self._allows_any = True
@@ -128,60 +128,76 @@ class AccessPolicy:
             return {"access-control-allow-origin": origin}
         return None
 
-    def check(self, scope: Scope, headers: Headers) -> dict[str, str]:
-        """Return the CORS headers of the answer.
+    def check(self, scope: Scope, fields: Mapping[bytes, bytes]) -> Headers:
+        """Return the CORS headers of the response.
+
+        Args:
+            scope: The ASGI scope of the request.
+            fields: Its header fields.
 
         Raises:
-            RequestRejected: the request is not answered (403), or has several `Origin` fields (400).
+            RequestRejected: 403, the request is not answered; 400, it has several `Origin` fields.
         """
-        is_public = is_public_path(scope["path"])
-        host = headers.get("host", "")
-        if host and not self.allows_host(host, scope.get("server"), is_public=is_public):
-            raise RequestRejected(
-                403, f"host {host[:_SHOWN]!r} is not a name of this edge; use localhost or --host"
-            )
-        origins = headers.getlist("origin")
-        if len(origins) > 1:
+        path = scope["path"]
+        is_public = path == DELIVERY_PATH or is_public_path(path)
+        host = fields.get(b"host", b"")
+        local = scope.get("server")
+        server = None if local is None else tuple(local)
+        if host and (host, server, is_public) not in self._allowed:
+            self._check_host(host, server, is_public)
+        origin = fields.get(b"origin")
+        if origin is None:
+            if b"sec-fetch-site" in fields:
+                self._check_fetch_metadata(scope, fields, is_public)
+            return ()
+        if sum(name == b"origin" for name, _ in scope["headers"]) > 1:
             raise RequestRejected(400, "the request has several Origin fields")
-        if not origins:
-            self._check_fetch_metadata(scope, headers, is_public)
-            return {}
-        origin = origins[0]
+        return self._check_origin(origin.decode("latin-1"), host.decode("latin-1"), is_public)
+
+    def _check_host(self, host: bytes, server: tuple[str, int | None] | None, is_public: bool) -> None:
+        name = host.decode("latin-1")
+        if not self.allows_host(name, server, is_public=is_public):
+            shown = name[:_SHOWN]
+            raise RequestRejected(403, f"host {shown!r} is not a name of this edge; use localhost or --host")
+        if len(self._allowed) >= _MAX_ALLOWED:
+            self._allowed.clear()
+        self._allowed.add((host, server, is_public))
+
+    def _check_origin(self, origin: str, host: str, is_public: bool) -> Headers:
+        shown = origin[:_SHOWN]
         if not is_public:
             if _is_same_origin(origin, host):
-                return {}
-            raise RequestRejected(
-                403, f"origin {origin[:_SHOWN]!r} is refused: this path is for the edge's own pages"
-            )
+                return ()
+            raise RequestRejected(403, f"origin {shown!r} is rejected: this path is for the edge's own pages")
         granted = self.grants(origin)
         if granted is None:
-            raise RequestRejected(403, f"origin {origin[:_SHOWN]!r} is refused; allow it with --allow-origin")
-        return granted
+            raise RequestRejected(403, f"origin {shown!r} is rejected; allow it with --allow-origin")
+        return tuple((name.encode(), value.encode("latin-1")) for name, value in granted.items())
 
-    def _check_fetch_metadata(self, scope: Scope, headers: Headers, is_public: bool) -> None:
-        """Refuse what a browser sends for another site without an `Origin`, such as images and links."""
-        site = headers.get("sec-fetch-site", "").strip().lower()
+    def _check_fetch_metadata(self, scope: Scope, fields: Mapping[bytes, bytes], is_public: bool) -> None:
+        """Reject requests that a browser sends for another site without an `Origin`, such as images and links."""
+        site = fields[b"sec-fetch-site"].decode("latin-1").strip().lower()
         if site not in _FOREIGN_SITES:
             return
         if is_public:
             if self._allows_any or site == "same-site":
                 return
-        elif scope["path"] == "/" and _is_navigation(scope, headers):
+        elif scope["path"] == "/" and _is_navigation(scope, fields):
             return
-        raise RequestRejected(403, f"a {site} request without Origin is refused")
+        raise RequestRejected(403, f"a {site} request without Origin is rejected")
 
 
 def is_public_path(path: str) -> bool:
-    """Return whether scripts of web pages may ask there: the Delivery API, the artifact, the place of an address."""
+    """Return whether scripts of web pages can request the path: the Delivery API, artifacts, the location of an address."""
     return _PUBLIC_PATH.fullmatch(path) is not None
 
 
-def _is_navigation(scope: Scope, headers: Headers) -> bool:
-    """Whether a link is followed: no script of the other site can read the page that opens."""
+def _is_navigation(scope: Scope, fields: Mapping[bytes, bytes]) -> bool:
+    """Return whether a link is followed: no script of the other site can read the page that opens."""
     return (
         scope["method"] in ("GET", "HEAD")
-        and headers.get("sec-fetch-mode") == "navigate"
-        and headers.get("sec-fetch-dest") == "document"
+        and fields.get(b"sec-fetch-mode") == b"navigate"
+        and fields.get(b"sec-fetch-dest") == b"document"
     )
 
 
@@ -191,61 +207,9 @@ def _is_loopback_origin(origin: str) -> bool:
 
 
 def _is_same_origin(origin: str, host: str) -> bool:
-    """Whether the origin is the edge itself, which may be behind a proxy that speaks TLS."""
+    """Return whether the origin is the edge itself, also behind a proxy that terminates TLS."""
     scheme = origin.partition("://")[0]
     return (
         scheme.lower() in ("http", "https")
         and normalized_origin(origin) == normalized_origin(f"{scheme}://{host}") is not None
     )
-
-
-class AccessMiddleware:
-    """ASGI middleware that enforces an `AccessPolicy` and answers CORS preflights.
-
-    `respond` makes the answer of a refused request.
-    """
-
-    def __init__(self, app: ASGIApp, *, policy: AccessPolicy, respond: Respond) -> None:
-        self._app = app
-        self._policy = policy
-        self._respond = respond
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        try:
-            granted = self._policy.check(scope, headers)
-        except RequestRejected as refused:
-            response = self._respond(Request(scope), refused)
-            response.headers["vary"] = "Origin"
-            await response(scope, receive, send)
-            return
-        if granted and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            await _preflight(headers, granted)(scope, receive, send)
-            return
-
-        async def granting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                added = MutableHeaders(scope=message)
-                added.update(granted)
-                if granted:
-                    added["access-control-expose-headers"] = "etag"
-                added.add_vary_header("Origin")
-            await send(message)
-
-        await self._app(scope, receive, granting)
-
-
-def _preflight(headers: Headers, granted: dict[str, str]) -> Response:
-    told = {
-        **granted,
-        "access-control-allow-methods": ", ".join(_METHODS),
-        "access-control-max-age": str(_PREFLIGHT_MAX_AGE_S),
-        "vary": "Origin",
-    }
-    if asked := headers.get("access-control-request-headers"):
-        told["access-control-allow-headers"] = asked
-    is_allowed = headers["access-control-request-method"] in _METHODS
-    return Response(status_code=200 if is_allowed else 400, headers=told)

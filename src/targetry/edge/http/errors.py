@@ -6,14 +6,21 @@ from typing import Final
 
 import msgspec
 
+from targetry.edge.http.limits import Limit
+
 
 class RequestRejected(Exception):  # noqa: N818  the server itself has no error
-    """Request that is answered with an error status and a message for its author."""
+    """Request that is answered with an error status and a message for its author.
 
-    def __init__(self, status: int, message: str) -> None:
+    Attributes:
+        limit: The limit that the request exceeds; its connection is closed then.
+    """
+
+    def __init__(self, status: int, message: str, limit: Limit | None = None) -> None:
         super().__init__(status, message)
         self.status = status
         self.message = message
+        self.limit = limit
 
 
 def error_body(status: int, message: str) -> bytes:
@@ -21,4 +28,4 @@ def error_body(status: int, message: str) -> bytes:
     return msgspec.json.encode({"status": status, "message": message})
 
 
-INTERNAL_ERROR: Final = error_body(500, "an internal error; the edge's log has its cause")
+INTERNAL_ERROR: Final = error_body(500, "an internal error occurred; its cause is in the edge's log")

@@ -1,20 +1,20 @@
-"""How many connections a process can have: each is an open file, and the system bounds those."""
+"""Limit of open files, which bounds the connections of a process."""
 
 from __future__ import annotations
 
 from typing import Final
 
-_OWN: Final = 64  # artifacts, ledger, log, listening sockets, what a thread opens for a moment
+_OTHER_FILES: Final = 64  # artifacts, ledger, log, listening sockets, what a thread opens for a moment
 
 
-def room_for(connections: int) -> int:
-    """So many of the connections as can be had; where the system lets a process raise its limit, it is raised."""
+def allow_connections(connections: int) -> int:
+    """Return how many of the wanted connections the process can open, after raising its soft limit of open files if allowed."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + _OWN
+    wanted = connections + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return connections
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -22,4 +22,4 @@ def room_for(connections: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     except (OSError, ValueError):  # macOS has another limit below the hard one
         allowed = soft
-    return max(1, min(connections, allowed - _OWN))
+    return max(1, min(connections, allowed - _OTHER_FILES))

@@ -1,4 +1,4 @@
-"""What connections may take of an edge, and what is told of those that wanted more (RELIABILITY B7 and rule 9)."""
+"""Limits of connections and requests, counted in metrics and logged at most once a minute each."""
 
 from __future__ import annotations
 
@@ -40,27 +40,32 @@ Limit = Literal[
     "not_http",
 ]
 
-# What a line says of each, before how many there were.
-_TEXTS: Final[dict[Limit, str]] = {
-    "connections": "connections closed that had waited longest, to make room for others, as there may be {connections} (--max-connections)",
-    "busy": "connections turned away with 503, as all {connections} are at work (--max-connections)",
-    "idle": "connections closed after {idle_s:g} s without a request (--idle-timeout)",
-    "slow": "requests ended with 408 that had not arrived after {request_s:g} s (--request-timeout)",
-    "head": f"requests refused with 431 whose head has more than {MAX_HEAD_BYTES:,} bytes or {MAX_FIELDS} fields",
-    "body": f"requests refused with 413 whose body has more than {MAX_BODY_BYTES:,} bytes",
-    "unread": "connections ended whose client took nothing of its answer for {idle_s:g} s (--idle-timeout)",
-    "host": "requests refused with 400 that had no Host field, several, or not the one of their target",
-    "work": "requests refused with 413 that ask for more than one request may cost",
-    "heavy": "large requests turned away with 503, as too many were waiting",
-    "unsent": "connections ended, as clients had left more than {unsent_bytes:,} bytes of answers unread",
-    "not_http": "connections ended with 400 that said what is not HTTP",
+_MESSAGES: Final[dict[Limit, str]] = {
+    "connections": "connections closed: the limit of {connections} was reached, and they had waited longest; raise --max-connections",
+    "busy": "connections answered with 503: all {connections} are being served; raise --max-connections",
+    "idle": "connections closed: no request for {idle_s:g} s; raise --idle-timeout to keep them longer",
+    "slow": "requests answered with 408: incomplete after {request_s:g} s; raise --request-timeout for slow clients",
+    "head": f"requests answered with 431: the head has more than {MAX_HEAD_BYTES:,} bytes or {MAX_FIELDS} fields",
+    "body": f"requests answered with 413: the body has more than {MAX_BODY_BYTES:,} bytes",
+    "unread": "connections closed: the client read nothing of its response for {idle_s:g} s; raise --idle-timeout for slow clients",
+    "host": "requests answered with 400: no Host field, several, or another one than the request target's",
+    "work": "requests answered with 413: they ask for more than one request is allowed to cost",
+    "heavy": "large requests answered with 503: too many were waiting",
+    "unsent": "connections closed: clients had left more than {unsent_bytes:,} bytes of responses unread",
+    "not_http": "connections closed with 400: the client sent no valid HTTP/1.1",
 }
-_IS_USUAL: Final = frozenset({"idle"})
+_LOGGED_AT_INFO: Final = frozenset({"idle"})
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """`connections` at a time; `idle_s` without a request, or without taking any of an answer; `request_s` for a head, and for a body;
-    `unsent_bytes` of answers that all clients together have not taken yet."""
+    """Limits of one process.
+
+    Attributes:
+        connections: Open at a time.
+        idle_s: Seconds without a request, or without reading any of a response.
+        request_s: Seconds for a head to arrive, and for a body.
+        unsent_bytes: Size of the responses that all clients together have not read yet.
+    """
 
     connections: int = MAX_CONNECTIONS
     idle_s: float = IDLE_TIMEOUT_S
@@ -68,8 +73,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unsent_bytes: int = MAX_UNSENT_BYTES
 
 
-class Breaches:
-    """Counts what is ended at a limit, and tells of each limit at most once a minute: at once, and later how often since."""
+class LimitMonitor:
+    """Counts what is ended at a limit; logs each limit at once, and then how often since at most once a minute."""
 
     def __init__(
         self,
@@ -81,16 +86,19 @@ class Breaches:
         self._count = metrics.limits
         self._log = log
         self._limiter = LogLimiter(clock)
-        self._texts = {name: text.format(**msgspec.structs.asdict(limits)) for name, text in _TEXTS.items()}
-        self._untold: Counter[Limit] = Counter()
+        self._messages = {
+            name: text.format(**msgspec.structs.asdict(limits)) for name, text in _MESSAGES.items()
+        }
+        self._unlogged: Counter[Limit] = Counter()
 
-    def note(self, limit: Limit) -> None:
+    def record(self, limit: Limit) -> None:
+        """Count one end at a limit, and log it if a line is due."""
         self._count.labels(limit).inc()
-        self._untold[limit] += 1
-        self.tell()
+        self._unlogged[limit] += 1
+        self.log_due()
 
-    def tell(self) -> None:
-        """Say what is to be said by now."""
-        for limit in [one for one in self._untold if self._limiter.admit(one) is not None]:
-            level = logging.INFO if limit in _IS_USUAL else logging.WARNING
-            self._log.log(level, "%s: %d", self._texts[limit], self._untold.pop(limit))
+    def log_due(self) -> None:
+        """Log the limits for which a line is due."""
+        for limit in [one for one in self._unlogged if self._limiter.admit(one) is not None]:
+            level = logging.INFO if limit in _LOGGED_AT_INFO else logging.WARNING
+            self._log.log(level, "%s: %d", self._messages[limit], self._unlogged.pop(limit))

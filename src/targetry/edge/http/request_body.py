@@ -1,54 +1,83 @@
-"""Bodies of requests: bounded in size and time, unzipped where they are gzip (RELIABILITY B7)."""
+"""Request bodies, bounded in size and time, and gzip in both directions."""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.limits import MAX_BODY_BYTES
 
-ZIP_LEVEL: Final = 4
-ZIP_IN_THREAD_BYTES: Final = 128 * 1024  # compressing more would hold up other requests
+COMPRESSION_LEVEL: Final = 4
+COMPRESS_IN_THREAD_BYTES: Final = 128 * 1024  # compressing more would delay other requests
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_ENCODINGS: Final = frozenset({b"", b"identity", b"gzip"})
 
 
-async def read_body(request: Request, *, limit: int = MAX_BODY_BYTES, timeout_s: float) -> bytes:
-    """The body, at most `limit` bytes before and after unzipping, within `timeout_s` seconds.
+async def read_body(
+    receive: Receive,
+    fields: Mapping[bytes, bytes],
+    *,
+    is_complete: bool = False,
+    limit: int = MAX_BODY_BYTES,
+    timeout_s: float,
+) -> bytes:
+    """Return the body of a request, decompressed.
 
-    Raises `RequestRejected` (400, 408, 413, 415).
+    Args:
+        receive: The ASGI callable.
+        fields: The request's header fields.
+        is_complete: Whether the body is known to have arrived.
+        limit: Largest size before and after decompression, in bytes.
+        timeout_s: Time for the body to arrive, in seconds.
+
+    Raises:
+        RequestRejected: 400, 408, 413 or 415.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", ""):
-        raise RequestRejected(415, f"content-encoding {encoding!r} is not supported; supported: gzip")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > limit:
+    encoding = fields.get(b"content-encoding")
+    if encoding is not None:
+        encoding = encoding.strip().lower()
+        if encoding not in _ENCODINGS:
+            shown = encoding.decode("latin-1")
+            raise RequestRejected(415, f"content-encoding {shown!r} is not supported; supported: gzip")
+    declared = fields.get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:20]) > limit:
         raise _too_large(limit)
-    try:
-        async with asyncio.timeout(timeout_s):
-            body = await _received(request, limit)
-    except TimeoutError:
-        raise RequestRejected(408, f"the body did not arrive within {timeout_s:g} s") from None
-    except ClientDisconnect:
-        raise RequestRejected(400, "the client went away before the end of its body") from None
-    return unzipped(body, limit) if encoding == "gzip" else body
+    if is_complete:
+        body = await _receive(receive, limit)
+    else:
+        try:
+            async with asyncio.timeout(timeout_s):
+                body = await _receive(receive, limit)
+        except TimeoutError:
+            raise RequestRejected(408, f"the body did not arrive within {timeout_s:g} s", "slow") from None
+    return decompress(body, limit) if encoding == b"gzip" else body
 
 
-async def _received(request: Request, limit: int) -> bytes:
+async def _receive(receive: Receive, limit: int) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= limit:
+        return body
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
+    while True:
+        if message["type"] != "http.request":
+            raise RequestRejected(400, "the client closed the connection before the end of its body")
+        received += message.get("body", b"")
         if len(received) > limit:
             raise _too_large(limit)
-    return bytes(received)
+        if not message.get("more_body"):
+            return bytes(received)
+        message = await receive()
 
 
-def unzipped(body: bytes, limit: int) -> bytes:
-    """Undo gzip, producing no more than `limit` bytes. Raises `RequestRejected`."""
+def decompress(body: bytes, limit: int) -> bytes:
+    """Return a gzip body decompressed to at most `limit` bytes; raise `RequestRejected` if it is not possible."""
     unzip = zlib.decompressobj(_GZIP)
     try:
         text = unzip.decompress(body, limit + 1)
@@ -61,11 +90,11 @@ def unzipped(body: bytes, limit: int) -> bytes:
     return text
 
 
-def zipped(body: bytes) -> bytes:
+def compress(body: bytes) -> bytes:
     """Return a body as gzip."""
-    compressor = zlib.compressobj(ZIP_LEVEL, zlib.DEFLATED, _GZIP)
+    compressor = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP)
     return compressor.compress(body) + compressor.flush()
 
 
 def _too_large(limit: int) -> RequestRejected:
-    return RequestRejected(413, f"the body is larger than {limit:,} bytes")
+    return RequestRejected(413, f"the body is larger than {limit:,} bytes", "body")

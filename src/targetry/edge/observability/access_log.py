@@ -1,7 +1,7 @@
-"""Every request is counted, timed and logged, whichever way it goes.
+"""Access log: every request is counted, timed and logged.
 
-While there are few, at once, each as a record of its own. While there are many, twenty times a second, all lines in one record: a counter
-that is raised and a record that is made for each request take as long together as a decision.
+Single requests are logged at once, each in a record of its own. Bursts are logged twenty times a second, many lines in one record,
+because raising a counter and making a record for each request take as long as a decision.
 """
 
 from __future__ import annotations
@@ -16,43 +16,44 @@ from typing import Final
 from targetry.edge.observability.log_format import Lines, RequestLine, request_fields
 from targetry.edge.observability.metrics import Metrics
 
-_TOGETHER_S: Final = 0.05
-_MOST_TOGETHER: Final = 1_000
-_LINES: Final = 20  # in one record: what is written at once to a pipe is not mixed with what other processes write, up to 4 KB
-_QUIET: Final = frozenset({"recent_requests"})  # asked every two seconds by each page that is open
+_INTERVAL_S: Final = 0.05
+_MAX_WAITING: Final = 1_000
+_LINES: Final = 20  # in one record: up to 4 KB, a write to a pipe is not mixed with those of other processes
+_LOGGED_AT_DEBUG: Final = frozenset({"recent"})  # each open dashboard asks for it every two seconds
 
 
-class RequestNotes:
-    """Of one edge; belongs to its event loop."""
+class AccessLog:
+    """Access log of one edge; belongs to its event loop."""
 
     def __init__(self, metrics: Metrics, log: logging.Logger) -> None:
         self._metrics = metrics
         self._log = log
         self._waiting: list[RequestLine] = []
-        self._written = 0.0
-        self._due: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def note(self, route: str, method: str, path: str, status: int, seconds: float) -> None:
+    def add(self, route: str, method: str, path: str, status: int, seconds: float) -> None:
+        """Count and log a request: its route, method, path, status and duration in seconds."""
         now = time.time()
         self._waiting.append((now, route, method, path, status, seconds))
-        if now - self._written >= _TOGETHER_S or len(self._waiting) >= _MOST_TOGETHER:
+        if now - self._flushed_at >= _INTERVAL_S or len(self._waiting) >= _MAX_WAITING:
             self.flush()
-        elif self._due is None or self._loop is None or self._loop.is_closed():
+        elif self._timer is None or self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()
-            self._due = self._loop.call_later(_TOGETHER_S, self.flush)
+            self._timer = self._loop.call_later(_INTERVAL_S, self.flush)
 
     def flush(self) -> None:
-        """Count and log what waits."""
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        """Count and log the requests that wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         lines, self._waiting = self._waiting, []
         if lines:
-            self._written = lines[-1][0]
+            self._flushed_at = lines[-1][0]
             self._count(lines)
-            self._tell_all(logging.INFO, [line for line in lines if line[1] not in _QUIET])
-            self._tell_all(logging.DEBUG, [line for line in lines if line[1] in _QUIET])
+            self._log_all(logging.INFO, [line for line in lines if line[1] not in _LOGGED_AT_DEBUG])
+            self._log_all(logging.DEBUG, [line for line in lines if line[1] in _LOGGED_AT_DEBUG])
 
     def _count(self, lines: Iterable[RequestLine]) -> None:
         answers: Counter[tuple[str, int]] = Counter()
@@ -62,12 +63,12 @@ class RequestNotes:
         for (route, status), count in answers.items():
             self._metrics.requests.labels(route, str(status)).inc(count)
 
-    def _tell_all(self, level: int, lines: list[RequestLine]) -> None:
+    def _log_all(self, level: int, lines: list[RequestLine]) -> None:
         if self._log.isEnabledFor(level):
             for start in range(0, len(lines), _LINES):
-                self._tell(level, lines[start : start + _LINES])
+                self._log_lines(level, lines[start : start + _LINES])
 
-    def _tell(self, level: int, lines: list[RequestLine]) -> None:
+    def _log_lines(self, level: int, lines: list[RequestLine]) -> None:
         if len(lines) > 1:
             self._log.log(level, "%s", Lines(lines), extra={"requests": lines})
             return

@@ -1,9 +1,11 @@
-"""What an edge counts, for Prometheus; each app has a registry of its own."""
+"""Metrics of an edge, for Prometheus; each application has a registry of its own."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -12,7 +14,6 @@ from prometheus_client import (
     Gauge,
     Histogram,
     generate_latest,
-    values,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -24,35 +25,61 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
-_shared_folder: str | None = None
+SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable with the folder where worker processes keep their metrics.
+
+prometheus_client reads it when it is imported, so it must be set before a worker process starts.
+"""
+
+_MAX_DEAD_FILES: Final = 256
 
 
-def share_metrics(folder: str, number: int) -> None:
-    """From now on keep the metrics of this process in files of a folder, where those of others are added to them.
+def remove_dead_processes(folder: Path) -> None:
+    """Remove the gauges of processes that have ended, and their oldest counts where there are too many files.
 
-    `number` is the process's among those. One that is started anew has its number again, and goes on with its counts.
+    A removed count lowers a total, which Prometheus takes for a restart.
     """
-    global _shared_folder  # prometheus_client has this for a process as a whole as well
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _shared_folder = folder
-    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+    dead: list[Path] = []
+    for file in folder.glob("*.db"):
+        process = file.stem.rpartition("_")[2]
+        if not process.isdigit() or _is_running(int(process)):
+            continue
+        if file.stem.startswith("gauge_live"):
+            mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
+        else:
+            dead.append(file)
+    if len(dead) > _MAX_DEAD_FILES:
+        for file in sorted(dead, key=_modified_at)[:-_MAX_DEAD_FILES]:
+            file.unlink(missing_ok=True)
 
 
-def end_sharing() -> None:
-    """Close the files, where prometheus_client can; nothing may be counted afterwards."""
-    close: Callable[[], object] = getattr(values, "close_all_multiprocess_files", lambda: None)
-    close()
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
-def forget_process(number: int, folder: str) -> None:
-    """What is told of the present only, of a process that has ended."""
-    mark_process_dead(number, folder)  # type: ignore[no-untyped-call]
+def _modified_at(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 class Metrics:
-    """`artifacts` tells how each artifact stands, `tally` how many were reloaded and refused."""
+    """Metrics of one edge.
+
+    Args:
+        artifacts: Returns the state of each artifact.
+        artifact_counts: Returns how many artifacts were loaded again, and how many were rejected.
+    """
 
     def __init__(
-        self, artifacts: Callable[[], list[ArtifactState]], tally: Callable[[], tuple[int, int]]
+        self, artifacts: Callable[[], list[ArtifactState]], artifact_counts: Callable[[], tuple[int, int]]
     ) -> None:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests", "Requests answered.", "route", "status")
@@ -64,26 +91,26 @@ class Metrics:
             registry=self.registry,
         )
         self.events = self._counter(
-            "events", "Events by what became of them: recorded, seen before, lost.", "kind", "outcome"
+            "events", "Events by outcome: recorded, seen before, lost.", "kind", "outcome"
         )
         self.notifications = self._counter("notifications", "Notifications accepted.")
         self.telemetry = self._counter("telemetry_entries", "Telemetry entries accepted.")
         self.problems = self._counter("rule_problems", "Rules skipped as they could not be evaluated.")
         self.unread = self._counter(
-            "unread_fields", "Fields of requests in a form that is not understood, left out.", "field"
+            "unread_fields", "Fields of requests that were ignored, as their values cannot be read.", "field"
         )
-        self.limits = self._counter("limits", "What was ended at a limit.", "limit")
+        self.limits = self._counter("limits", "Requests and connections ended at a limit.", "limit")
         self.connections = Gauge(
             "targetry_edge_connections",
             "Open connections.",
             registry=self.registry,
             multiprocess_mode="livesum",
         )
-        self.starts = self._counter("starts", "Processes that began to serve.")
-        self._reloads = self._counter("artifact_reloads", "Artifacts read anew.")
-        self._refusals = self._counter("artifact_refusals", "Artifacts refused.")
-        self._tally = tally
-        self._tallied = (0, 0)
+        self.starts = self._counter("starts", "Processes that started to serve.")
+        self._reloads = self._counter("artifact_reloads", "Artifacts loaded again.")
+        self._refusals = self._counter("artifact_refusals", "Artifacts rejected.")
+        self._artifact_counts = artifact_counts
+        self._counted = (0, 0)
         self._artifacts = _Artifacts(artifacts)
         self.registry.register(self._artifacts)
 
@@ -91,25 +118,27 @@ class Metrics:
         return Counter(f"targetry_edge_{name}", text, labels, registry=self.registry)
 
     def text(self) -> bytes:
-        """The exposition that Prometheus reads; of all processes that share their metrics."""
+        """Return the metrics as Prometheus reads them, of all processes that share their folder."""
         self.sync()
-        if _shared_folder is None:
+        folder = os.environ.get(SHARED_FOLDER)
+        if folder is None:
             return generate_latest(self.registry)
+        remove_dead_processes(Path(folder))
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, _shared_folder)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         registry.register(self._artifacts)
         return generate_latest(registry)
 
     def sync(self) -> None:
-        """Take over what others have counted."""
-        reloads, refusals = self._tally()
-        self._reloads.inc(reloads - self._tallied[0])
-        self._refusals.inc(refusals - self._tallied[1])
-        self._tallied = reloads, refusals
+        """Add what the artifacts have counted since the last call."""
+        reloads, refusals = self._artifact_counts()
+        self._reloads.inc(reloads - self._counted[0])
+        self._refusals.inc(refusals - self._counted[1])
+        self._counted = reloads, refusals
 
 
 class _Artifacts:
-    """Asked when somebody looks."""
+    """Collector of the state of the artifacts, read at each exposition."""
 
     def __init__(self, artifacts: Callable[[], list[ArtifactState]]) -> None:
         self._artifacts = artifacts
@@ -119,7 +148,7 @@ class _Artifacts:
             "targetry_edge_artifact_loaded_seconds", "When the artifact in use was read.", labels=["artifact"]
         )
         refused = GaugeMetricFamily(
-            "targetry_edge_artifact_refused", "1 while a newer one is refused.", labels=["artifact"]
+            "targetry_edge_artifact_refused", "1 while a newer one is rejected.", labels=["artifact"]
         )
         for state in self._artifacts():
             loaded.add_metric([state.name], state.loaded_at)

@@ -1,0 +1,206 @@
+"""Endpoint of the Delivery API: decides requests, records their events, and builds the responses.
+
+Requests that take long are decided by a thread, one at a time. All requests that arrive in one
+turn of the event loop are decided one after the other, and only then answered: a decision after
+another one takes half as long as one after a call into the system, which leaves little in the
+processor's caches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from targetry._runtime.ids import new_id as random_id
+from targetry._runtime.rate_limited_log import RateLimitedLog
+from targetry.edge.artifacts.registry import ArtifactRegistry
+from targetry.edge.artifacts.workload import is_heavy_body
+from targetry.edge.delivery.geo import ClientAddress
+from targetry.edge.delivery.handler import (
+    AddressLocator,
+    DeliveryResult,
+    ParsedRequest,
+    parse_request,
+    respond,
+)
+from targetry.edge.delivery.record_batch import RecordBatch
+from targetry.edge.delivery.recorder import EventRecorder
+from targetry.edge.http.access_policy import Headers
+from targetry.edge.http.errors import RequestRejected, error_body
+from targetry.edge.http.heavy_requests import HeavyRequests
+from targetry.edge.http.limits import LimitMonitor
+from targetry.edge.http.request_body import COMPRESS_IN_THREAD_BYTES, compress
+from targetry.edge.http.response import GZIP, JSON, VARY_ENCODING_AND_ORIGIN, VARY_ORIGIN, EdgeResponse
+from targetry.edge.observability.metrics import Metrics
+
+FORWARDED: Final = "x-forwarded-for"
+MIN_COMPRESSED_BYTES: Final = 1024
+RETRY_AFTER_S: Final = 1  # after notifications that could not be recorded
+
+_NOT_RECORDED: Final = "the events could not be recorded; send the request again"
+_SMALL: Final = (JSON, VARY_ORIGIN)
+_PLAIN: Final = (JSON, VARY_ENCODING_AND_ORIGIN)
+_COMPRESSED: Final = (*_PLAIN, GZIP)
+_RETRY: Final = (b"retry-after", b"%d" % RETRY_AFTER_S)
+_NO_ADDRESS: Final = ClientAddress()
+
+
+class DeliveryHistory(Protocol):
+    """Where decided requests are kept for the dashboard."""
+
+    def add(
+        self, result: DeliveryResult, /, *, at_ms: int, size: int, rejected: RequestRejected | None = None
+    ) -> None:
+        """Add a request that was decided at `at_ms`, with a body of `size` bytes."""
+
+
+class DecidedRequest(NamedTuple):
+    """A request that was decided at `at_ms` (epoch milliseconds), with a body of `size` bytes."""
+
+    result: DeliveryResult
+    at_ms: int
+    size: int
+
+
+class DeliveryEndpoint:
+    """The Delivery API of one edge; belongs to its event loop.
+
+    Args:
+        artifacts: Returns the artifacts in use.
+        recorder: Records events.
+        history: Keeps the latest requests.
+        metrics: Counts notifications, telemetry entries and problems.
+        monitor: Counts the requests that exceed a limit.
+        log: The edge's logger.
+        locate: Finds the location of an IP address.
+        cluster: Cluster of tnt ids and of `edgeHost`.
+        now: Clock, in epoch seconds.
+        new_id: Makes ids.
+    """
+
+    def __init__(
+        self,
+        artifacts: Callable[[], ArtifactRegistry],
+        *,
+        recorder: EventRecorder,
+        history: DeliveryHistory,
+        metrics: Metrics,
+        monitor: LimitMonitor,
+        log: logging.Logger,
+        locate: AddressLocator | None = None,
+        cluster: str | None = None,
+        now: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
+        self._artifacts = artifacts
+        self._recorder = recorder
+        self._batch = RecordBatch(recorder)
+        self._history = history
+        self._metrics = metrics
+        self._monitor = monitor
+        self._heavy = HeavyRequests(monitor)
+        self._limited_log = RateLimitedLog(log)
+        self._locate = locate
+        self._cluster = cluster
+        self._now = now
+        self._new_id = new_id
+
+    async def respond(
+        self, query: str, body: bytes, *, accepts_gzip: bool, address: ClientAddress = _NO_ADDRESS
+    ) -> EdgeResponse:
+        """Return the response to a request of the client at `address`."""
+        decided = self._begin(query, body, address)
+        if not isinstance(decided, DecidedRequest):
+            decided = await self._decide_in_thread(decided)
+        if decided.result.events:
+            is_recorded = await self._batch.record(decided.result.events)
+        else:
+            is_recorded = True
+            await asyncio.sleep(0)  # until the other requests of this turn are decided
+        status, text = self._finish(decided, is_recorded)
+        return await _response(status, text, accepts_gzip=accepts_gzip)
+
+    def _begin(
+        self, query: str, body: bytes, address: ClientAddress
+    ) -> DecidedRequest | Callable[[], DecidedRequest]:
+        """Decide a request, or return a callable for a thread that does, if it takes long."""
+        if is_heavy_body(body):
+            return partial(self._parse_and_decide, query, body, address)
+        parsed = parse_request(body, query, self._artifacts())
+        if isinstance(parsed, ParsedRequest) and parsed.workload.is_heavy:
+            return partial(self._decide, parsed, len(body), address)
+        return self._decide(parsed, len(body), address)
+
+    async def _decide_in_thread(self, work: Callable[[], DecidedRequest]) -> DecidedRequest:
+        try:
+            return await self._heavy.run(work)
+        except RequestRejected as rejected:
+            text = error_body(rejected.status, rejected.message)
+            return DecidedRequest(DeliveryResult(rejected.status, text), int(self._now() * 1000), 0)
+
+    def _parse_and_decide(self, query: str, body: bytes, address: ClientAddress) -> DecidedRequest:
+        return self._decide(parse_request(body, query, self._artifacts()), len(body), address)
+
+    def _decide(
+        self, parsed: ParsedRequest | DeliveryResult, size: int, address: ClientAddress
+    ) -> DecidedRequest:
+        now_ms = int(self._now() * 1000)
+        if isinstance(parsed, DeliveryResult):
+            return DecidedRequest(parsed, now_ms, size)
+        result = respond(
+            parsed,
+            now_ms=now_ms,
+            new_id=self._new_id,
+            cluster=self._cluster,
+            locate=self._locate,
+            address=address.text,
+            is_recorded=self._recorder.is_enabled,
+        )
+        if address.is_invalid:
+            result = msgspec.structs.replace(result, ignored_fields=(*result.ignored_fields, FORWARDED))
+        for problem in result.problems:
+            self._metrics.problems.inc()
+            activity, reason = problem.activity_id, problem.reason
+            self._limited_log.warning(
+                f"rule: {reason}", "a rule of activity %s is skipped: %s", activity, reason
+            )
+        return DecidedRequest(result, now_ms, size)
+
+    def _finish(self, decided: DecidedRequest, is_recorded: bool) -> tuple[int, bytes]:
+        """Count a request and return status and JSON of its response."""
+        result, at_ms, size = decided
+        for field in result.ignored_fields:
+            self._metrics.unread.labels(field).inc()
+        if result.status == 413:
+            self._monitor.record("work")
+        lost = None
+        if result.notifications:
+            lost = None if is_recorded else RequestRejected(503, _NOT_RECORDED)
+        self._history.add(result, at_ms=at_ms, size=size, rejected=lost)
+        if lost is not None:
+            return lost.status, error_body(lost.status, lost.message)
+        if result.notifications:
+            self._metrics.notifications.inc(result.notifications)
+        if result.telemetry:
+            self._metrics.telemetry.inc(result.telemetry)
+        return result.status, result.body
+
+
+async def _response(status: int, text: bytes, *, accepts_gzip: bool) -> EdgeResponse:
+    if status == 204:
+        return EdgeResponse(status, b"", (VARY_ORIGIN,))
+    headers: Headers = _SMALL
+    body = text
+    if len(text) >= MIN_COMPRESSED_BYTES:
+        headers = _PLAIN
+        if accepts_gzip:
+            headers = _COMPRESSED
+            is_large = len(text) >= COMPRESS_IN_THREAD_BYTES
+            body = await asyncio.to_thread(compress, text) if is_large else compress(text)
+    return EdgeResponse(status, body, (*headers, _RETRY) if status == 503 else headers)
