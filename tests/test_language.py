@@ -29,11 +29,9 @@ LONGEST_TEST_NAME = 80
 ROOMS_NOT_CLEAN: set[str] = {
     "benchmarks",
     "src/targetry/edge/observability",
-    "src/targetry/flags",
     "src/targetry/http",
     "src/targetry/testing",
     "tests/_runtime",
-    "tests/e2e",
     "tests/edge/http",
     "tests/edge/observability",
     "tests/edge/test_app.py",
@@ -43,7 +41,6 @@ ROOMS_NOT_CLEAN: set[str] = {
     "tests/edge/test_supervisor.py",
     "tests/http",
     "tests/notifications",
-    "tests/openfeature",
 }
 
 # Public classes that stand in several modules still. The list must shrink.

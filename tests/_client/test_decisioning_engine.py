@@ -242,7 +242,7 @@ def test_the_size_of_a_file_is_bounded_exactly(engines: list[DecisioningEngine],
         keep(engines, artifact_location=file, artifact_max_bytes=len(BODY) - 1)
 
 
-# What the official engine can be asked
+# Queries of the official engine
 
 
 @pytest.mark.parametrize(

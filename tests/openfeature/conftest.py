@@ -138,7 +138,7 @@ class World:
         assert self.client is not None
         deadline = time.monotonic() + EVENT_TIMEOUT_S
         while self.client.get_provider_status() is not status and time.monotonic() < deadline:
-            time.sleep(0.01)  # the SDK sets it before it calls handlers, but tells nobody
+            time.sleep(0.01)  # the SDK sets it before it calls handlers, but emits no event
         assert self.client.get_provider_status() is status
 
     def evaluate(self) -> None:

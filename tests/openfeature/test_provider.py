@@ -153,7 +153,7 @@ def test_given_client_is_used_and_stays_open(started: Any, target: Target) -> No
         assert value(provider, "hero:title") == "first"
 
 
-def test_own_client_is_closed_and_made_anew(started: Any) -> None:
+def test_own_client_is_closed_and_created_again(started: Any) -> None:
     provider = started()
     first = provider.client
     provider.shutdown()

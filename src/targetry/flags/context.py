@@ -53,7 +53,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class TargetingKey(msgspec.Struct, frozen=True):
-    """What a targeting key is: an id of the visitor by its field, or a customer id by its integration code.
+    """Targeting key: an id of the visitor by its field, or a customer id by its code.
 
     `parameter` is the mbox parameter that holds it too, if rules are to ask for it.
     """

@@ -38,10 +38,10 @@ _METADATA: Final = (
 
 
 class FlagEvaluation(msgspec.Struct, eq=False):
-    """What became of one evaluation.
+    """Outcome of one evaluation.
 
     `value` is `UNDEFINED` where the default applies: nothing matched, the experience has default content, or an
-    error, which `error_code` and `message` then tell.
+    error, which `error_code` and `message` then describe.
     """
 
     key: str

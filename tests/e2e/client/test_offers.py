@@ -1,4 +1,4 @@
-"""Content of a result on each road: on device, hybrid and server-side, sync and asyncio, execute and prefetch."""
+"""Content of a result for each decisioning method, client, and mode of a request."""
 
 from __future__ import annotations
 
