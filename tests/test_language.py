@@ -45,10 +45,7 @@ ROOMS_NOT_CLEAN: set[str] = {
 
 # Public classes that stand in several modules still. The list must shrink.
 DOUBLE_CLASSES: set[str] = {
-    "Activity",
     "Attempt",
-    "Event",
-    "Experience",
 }
 
 

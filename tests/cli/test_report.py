@@ -15,7 +15,7 @@ from support.ledger import ACTIVITY, ODD_ROWS, event, insert_row, outcome
 from support.python_process import environment
 from targetry.cli.app import app
 from targetry.cli.report import report
-from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 
 pytest.importorskip("scipy")
@@ -38,7 +38,7 @@ def shown(*arguments: str | Path, width: int = 80) -> str:
     return "\n".join(line.rstrip() for line in result.stdout.splitlines()) + "\n"
 
 
-def kept(folder: Path, events: Sequence[Event], *activities: Activity) -> Path:
+def kept(folder: Path, events: Sequence[LedgerEvent], *activities: ActivityDescription) -> Path:
     with Ledger.open(folder, sync="NORMAL") as ledger:
         ledger.describe(activities, now_ms=1000)
         ledger.record(events)
@@ -87,7 +87,7 @@ def test_split_that_differs_is_reported(tmp_path: Path) -> None:
 
 def test_split_check_starts_at_the_last_change_of_shares(tmp_path: Path) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
-    changed = (Experience("0", "A", 60.0), Experience("1", "B", 40.0))
+    changed = (ExperienceDescription("0", "A", 60.0), ExperienceDescription("1", "B", 40.0))
     kept(
         tmp_path,
         [event("late", visitor="late", at=2000)],
@@ -106,7 +106,9 @@ def test_switched_and_outside_visitors_are_reported(tmp_path: Path) -> None:
 
 
 def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
-    made = Activity("1", "Notes", "landing", (Experience("0", "US"), Experience("1")))
+    made = ActivityDescription(
+        "1", "Notes", "landing", (ExperienceDescription("0", "US"), ExperienceDescription("1"))
+    )
     text = shown("-d", kept(tmp_path, SPLIT, made))
 
     assert text.startswith("Notes · experience targeting · 1\n")
@@ -116,7 +118,7 @@ def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
 
 
 def test_activities_without_visitors_are_listed(tmp_path: Path) -> None:
-    other = Activity("2", "Cart", "ab", ACTIVITY.experiences)
+    other = ActivityDescription("2", "Cart", "ab", ACTIVITY.experiences)
 
     assert shown("-d", kept(tmp_path, SPLIT, ACTIVITY, other)).endswith("\n\nNo visitors yet\n  Cart\n")
 
@@ -133,7 +135,7 @@ def test_empty_ledger_is_reported_as_such(tmp_path: Path) -> None:
 
 
 def test_names_contain_no_terminal_commands(tmp_path: Path) -> None:
-    made = Activity("1", "[red]\x1b[2J", "ab", (Experience("0", "\x1b]0;x\x07"),))
+    made = ActivityDescription("1", "[red]\x1b[2J", "ab", (ExperienceDescription("0", "\x1b]0;x\x07"),))
     text = shown("-d", kept(tmp_path, outcome("0", 3, 1), made))
 
     assert "\x1b" not in text
@@ -152,7 +154,7 @@ SIGNATURES = {"rates.png": b"\x89PNG\r\n", "rates.SVG": b"<?xml"}
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_rates_are_plotted(tmp_path: Path, name: str) -> None:
-    odd = Activity("2", "50 $ off $x^$ 日本\n", "ab", (Experience("0", "_" * 200),))
+    odd = ActivityDescription("2", "50 $ off $x^$ 日本\n", "ab", (ExperienceDescription("0", "_" * 200),))
     kept(tmp_path, [*SPLIT, *outcome("0", 3, 0, "2"), *outcome("9", 3, 3, "2")], ACTIVITY, odd)
     shown("-d", tmp_path, "--plot", tmp_path / name)
 

@@ -18,7 +18,7 @@ from support.examples import examples
 from targetry.device.obfuscation import deobfuscate
 from targetry.edge.in_process import ORGANIZATION, MemoryLedger
 from targetry.geo.location import GeoLocation
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 from targetry.samples import shop, shop_path
 
 DELIVERY = f"/rest/v1/delivery?{QUERY}"
@@ -32,7 +32,7 @@ NOTIFICATION = {
 
 
 class BrokenLedger:
-    def record(self, events: Sequence[Event]) -> list[bool]:
+    def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
         raise OSError("the disk is gone")
 
     def close(self) -> None: ...

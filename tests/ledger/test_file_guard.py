@@ -16,7 +16,7 @@ from support.edge_process import Lines, address, post_raw, process, shown
 from support.ledger import ACTIVITY, event
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 
@@ -173,7 +173,7 @@ def test_file_shrunk_by_vacuum_is_accepted(tmp_path: Path) -> None:
         assert ledger.record([event("after")]) == [True]
 
 
-def try_to_record(ledger: Ledger, one: Event) -> set[str]:
+def try_to_record(ledger: Ledger, one: LedgerEvent) -> set[str]:
     """Return the ids that are acknowledged."""
     try:
         ledger.record([one])

@@ -30,7 +30,7 @@ from targetry.edge.artifacts.activities import report_activities
 from targetry.errors import OptionError
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
-from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.group_commit import GroupCommit
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
@@ -41,7 +41,7 @@ from targetry.samples import shop
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 events = st.builds(
-    Event,
+    LedgerEvent,
     id=ids,
     kind=st.sampled_from(["impression", "display", "click", "order"]),
     visitor=ids,
@@ -89,7 +89,7 @@ def test_recording_no_events_does_nothing(ledger: Ledger) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(events, max_size=8, unique_by=lambda one: one.id))
-def test_recorded_events_are_read_back(given: list[Event]) -> None:
+def test_recorded_events_are_read_back(given: list[LedgerEvent]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with Ledger.open(folder, sync="NORMAL") as ledger:
             assert ledger.record(given) == [True] * len(given)
@@ -254,7 +254,7 @@ def test_invalid_event_is_an_option_error_with_its_path(
 
 
 def test_activities_are_described_and_replaced_by_id(ledger: Ledger) -> None:
-    other = Activity("2", None, "landing", (Experience("9", "Z"),))
+    other = ActivityDescription("2", None, "landing", (ExperienceDescription("9", "Z"),))
     ledger.describe([ACTIVITY, other], now_ms=5)
     assert ledger.activities() == [ACTIVITY, other]
 
@@ -265,7 +265,7 @@ def test_activities_are_described_and_replaced_by_id(ledger: Ledger) -> None:
 
 def test_time_of_changed_shares_is_stored(ledger: Ledger) -> None:
     changed = msgspec.structs.replace(
-        ACTIVITY, experiences=(Experience("0", "A", 90.0), Experience("1", "B", 10.0))
+        ACTIVITY, experiences=(ExperienceDescription("0", "A", 90.0), ExperienceDescription("1", "B", 10.0))
     )
     since = []
     for now_ms, described in enumerate([ACTIVITY, ACTIVITY, changed, changed, ACTIVITY], start=1):
@@ -303,7 +303,7 @@ def test_an_experience_is_described_once_with_all_of_its_windows() -> None:
 
 def test_a_rule_without_ids_is_not_described() -> None:
     document = mboxes_of(rule(1, meta={"activity.id": 1}), rule(2, meta={}, activityId=None))
-    assert report_activities(compile_artifact(document)) == [Activity("1")]
+    assert report_activities(compile_artifact(document)) == [ActivityDescription("1")]
 
 
 # Lifetime

@@ -18,7 +18,7 @@ from support.ledger import ACTIVITY, event, first_format, outcome
 from support.plain_aggregation import aggregate_plainly
 from targetry.ledger import retention as module
 from targetry.ledger.database import FILE_NAME
-from targetry.ledger.event import Activity, Event
+from targetry.ledger.event import ActivityDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
 from targetry.ledger.retention import Retention, prune
@@ -39,7 +39,7 @@ fields = st.tuples(
 )
 
 
-def numbered(drawn: list[Any]) -> list[Event]:
+def numbered(drawn: list[Any]) -> list[LedgerEvent]:
     return [
         event(
             f"{n:03}", kind, visitor, at, activity_id=a, experience_id=e, order_id=order_id, order_total=total
@@ -83,18 +83,18 @@ def sums_of(folder: Path) -> Any:
 
 @given(drawn_events, st.integers(0, 1006))
 @settings(max_examples=examples(150), deadline=None)
-def test_sums_equal_a_plain_count_of_events(events: list[Event], since: int) -> None:
-    activities = [Activity("1", shares_since_ms=since)]
+def test_sums_equal_a_plain_count_of_events(events: list[LedgerEvent], since: int) -> None:
+    activities = [ActivityDescription("1", shares_since_ms=since)]
     assert shown(aggregate(events, activities)) == aggregate_plainly(events, activities)
 
 
 @given(drawn_events, st.data())
 @settings(max_examples=25, deadline=None)
-def test_sums_stay_exact_over_pieces_and_removals(events: list[Event], data: st.DataObject) -> None:
+def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], data: st.DataObject) -> None:
     """Record events in any order and in pieces; change shares and remove old events in between."""
     order = data.draw(st.permutations(events))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
-    kept: list[Event] = []
+    kept: list[LedgerEvent] = []
     with tempfile.TemporaryDirectory() as name, Ledger.open(name, sync="NORMAL") as ledger:
         for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
             ledger.record(order[start:end])
@@ -209,6 +209,6 @@ def test_work_of_a_report_does_not_grow_with_the_events(tmp_path: Path) -> None:
     assert steps(large) <= steps(small) + 2
 
 
-def record_in_pieces(ledger: Ledger, events: Sequence[Event]) -> None:
+def record_in_pieces(ledger: Ledger, events: Sequence[LedgerEvent]) -> None:
     for start in range(0, len(events), 2_000):
         ledger.record(events[start : start + 2_000])

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.python_process import environment
-from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.report.report import ActivityReport, Report, make_report
 from targetry.report.statistics import Sample, lift, rate_interval, sample_ratio
 
 pytest.importorskip("scipy")
 
 
-def only(events: Sequence[Event], activity: Activity = ACTIVITY) -> ActivityReport:
+def only(events: Sequence[LedgerEvent], activity: ActivityDescription = ACTIVITY) -> ActivityReport:
     (made,) = make_report(events, [activity]).activities
     return made
 
@@ -77,7 +77,7 @@ CONVERSIONS = {
 
 @pytest.mark.parametrize(("actions", "conversions", "outside"), CONVERSIONS.values(), ids=CONVERSIONS)
 def test_visitor_converts_once_after_an_impression(
-    actions: list[Event], conversions: int, outside: int
+    actions: list[LedgerEvent], conversions: int, outside: int
 ) -> None:
     made = make_report([event("i"), *actions], [ACTIVITY]).activities[0]
     assert (made.conversions, made.outside) == (conversions, outside)
@@ -90,7 +90,7 @@ def order(
     order_id: str | None = None,
     total: float = 1,
     activity: str = "",
-) -> Event:
+) -> LedgerEvent:
     return event(
         key,
         "order",
@@ -238,7 +238,9 @@ def test_lift_is_zero_if_all_visitors_convert() -> None:
 
 
 def test_experiences_with_audiences_of_their_own_are_not_compared() -> None:
-    targeted = Activity("1", "XT", "landing", (Experience("0", "A"), Experience("1", "B")))
+    targeted = ActivityDescription(
+        "1", "XT", "landing", (ExperienceDescription("0", "A"), ExperienceDescription("1", "B"))
+    )
     made = only([*outcome("0", 100, 10), *outcome("1", 100, 30)], targeted)
     assert [one.lift for one in made.experiences] == [None, None]
     assert made.sample_ratio is None
@@ -273,27 +275,33 @@ def test_shares_are_relative_to_the_participants() -> None:
     assert (halves.expected, halves.p_value) == ([200.0, 100.0], 1.0)
 
 
-SPLITS: dict[str, tuple[tuple[Experience, ...], list[Event]]] = {
-    "one experience": ((Experience("0", share=100.0),), outcome("0", 5, 0)),
+SPLITS: dict[str, tuple[tuple[ExperienceDescription, ...], list[LedgerEvent]]] = {
+    "one experience": ((ExperienceDescription("0", share=100.0),), outcome("0", 5, 0)),
     "no share is known": ((), [*outcome("0", 5, 0), *outcome("1", 5, 0)]),
     "visitors where no share is": (
-        (Experience("0", share=100.0), Experience("1", share=0.0)),
+        (ExperienceDescription("0", share=100.0), ExperienceDescription("1", share=0.0)),
         [*outcome("0", 5, 0), *outcome("1", 5, 0)],
     ),
-    "nobody came": ((Experience("0", share=50.0), Experience("1", share=50.0)), []),
+    "nobody came": ((ExperienceDescription("0", share=50.0), ExperienceDescription("1", share=50.0)), []),
 }
 
 
 @pytest.mark.parametrize(("experiences", "events"), SPLITS.values(), ids=SPLITS)
 def test_split_without_enough_data_is_not_checked(
-    experiences: tuple[Experience, ...], events: list[Event]
+    experiences: tuple[ExperienceDescription, ...], events: list[LedgerEvent]
 ) -> None:
-    assert only(events, Activity("1", "Hero", "ab", experiences)).sample_ratio is None
+    assert only(events, ActivityDescription("1", "Hero", "ab", experiences)).sample_ratio is None
 
 
 def test_experience_without_a_share_is_not_in_the_split() -> None:
-    made = (Experience("0", share=50.0), Experience("1", share=50.0), Experience("2", share=0.0))
-    ratio = only([*outcome("0", 5, 0), *outcome("1", 5, 0)], Activity("1", "Hero", "ab", made)).sample_ratio
+    made = (
+        ExperienceDescription("0", share=50.0),
+        ExperienceDescription("1", share=50.0),
+        ExperienceDescription("2", share=0.0),
+    )
+    ratio = only(
+        [*outcome("0", 5, 0), *outcome("1", 5, 0)], ActivityDescription("1", "Hero", "ab", made)
+    ).sample_ratio
     assert ratio is not None
     assert ratio.observed == [5, 5]
 
@@ -326,7 +334,7 @@ few_events = st.lists(
 )
 
 
-def numbered(drawn: list[Drawn]) -> list[Event]:
+def numbered(drawn: list[Drawn]) -> list[LedgerEvent]:
     return [
         event(str(n), kind, visitor, at, activity_id=a, experience_id=e, order_id=order_id, order_total=total)
         for n, (kind, visitor, a, e, at, order_id, total) in enumerate(drawn)

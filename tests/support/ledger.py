@@ -10,19 +10,25 @@ from typing import Any, Final
 import msgspec
 
 from targetry.ledger.database import FILE_NAME
-from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.schema import APPLICATION, FIRST_FORMAT
 
-ACTIVITY = Activity("1", "Hero", "ab", (Experience("0", "A", 50.0), Experience("1", "B", 50.0)))
+ACTIVITY = ActivityDescription(
+    "1", "Hero", "ab", (ExperienceDescription("0", "A", 50.0), ExperienceDescription("1", "B", 50.0))
+)
 
 
-def event(key: str, kind: str = "impression", visitor: str = "ada", at: int = 1000, **more: Any) -> Event:
+def event(
+    key: str, kind: str = "impression", visitor: str = "ada", at: int = 1000, **more: Any
+) -> LedgerEvent:
     """Return an event of experience 0 of activity 1; `more` replaces or adds fields."""
     fields: dict[str, Any] = {"activity_id": "1", "experience_id": "0", "location": "hero", "token": "t"}
-    return Event(id=key, kind=kind, visitor=visitor, timestamp_ms=at, session_id="s", **{**fields, **more})  # type: ignore[arg-type]
+    return LedgerEvent(
+        id=key, kind=kind, visitor=visitor, timestamp_ms=at, session_id="s", **{**fields, **more}
+    )  # type: ignore[arg-type]
 
 
-def outcome(experience: str, visitors: int, conversions: int, activity: str = "1") -> list[Event]:
+def outcome(experience: str, visitors: int, conversions: int, activity: str = "1") -> list[LedgerEvent]:
     """Return an impression of each visitor, and clicks of so many of them."""
     events = []
     for number in range(visitors):
@@ -91,15 +97,15 @@ def run_sql(folder: Path, statement: str, *values: Any) -> None:
     connection.close()
 
 
-def first_format(folder: Path, events: Sequence[Event]) -> None:
+def first_format(folder: Path, events: Sequence[LedgerEvent]) -> None:
     """Make a file as the first version of the ledger wrote it."""
     connection = sqlite3.connect(folder / FILE_NAME)
     with connection:
         for statement in (*FIRST_FORMAT, f"PRAGMA application_id = {APPLICATION}", "PRAGMA user_version = 1"):
             connection.execute(statement)
-        marks = ", ".join("?" * len(Event.__struct_fields__))
+        marks = ", ".join("?" * len(LedgerEvent.__struct_fields__))
         rows = [msgspec.structs.astuple(one) for one in events]
         connection.executemany(
-            f"INSERT INTO event ({', '.join(Event.__struct_fields__)}) VALUES ({marks})", rows
+            f"INSERT INTO event ({', '.join(LedgerEvent.__struct_fields__)}) VALUES ({marks})", rows
         )
     connection.close()

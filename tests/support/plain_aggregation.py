@@ -6,21 +6,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 
-from targetry.ledger.event import MAX_ORDER_TOTAL, Activity, Event
+from targetry.ledger.event import MAX_ORDER_TOTAL, ActivityDescription, LedgerEvent
 
 Row = tuple[int, int, int, int, int, float, int]
 
 
 def aggregate_plainly(
-    events: Sequence[Event], activities: Sequence[Activity] = ()
+    events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription] = ()
 ) -> dict[str, tuple[dict[str, Row], int, int]]:
     """Return by activity id its experiences, and how many visitors switched and how many were outside.
 
     The numbers of an experience are impressions, visitors, entered, conversions, orders, revenue, unusable totals.
     """
     since = {one.id: one.shares_since_ms for one in activities}
-    impressions: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
-    clicks: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
+    impressions: defaultdict[tuple[str, str], list[LedgerEvent]] = defaultdict(list)
+    clicks: defaultdict[tuple[str, str], list[LedgerEvent]] = defaultdict(list)
     for one in events:
         if one.kind in ("impression", "display") and one.activity_id and one.experience_id:
             impressions[one.activity_id, one.visitor].append(one)
@@ -68,21 +68,21 @@ def aggregate_plainly(
 
 
 def _orders(
-    events: Sequence[Event], impressions: dict[tuple[str, str], list[Event]]
-) -> defaultdict[tuple[str, str], list[Event]]:
+    events: Sequence[LedgerEvent], impressions: dict[tuple[str, str], list[LedgerEvent]]
+) -> defaultdict[tuple[str, str], list[LedgerEvent]]:
     """Return the orders that count in an activity, by activity and visitor: of an order id the earliest."""
-    first: dict[tuple[str, str], Event] = {}
+    first: dict[tuple[str, str], LedgerEvent] = {}
     for one in sorted((one for one in events if one.kind == "order"), key=_moment):
         of_visitor = sorted(key[0] for key in impressions if key[1] == one.visitor)
         for activity_id in [one.activity_id] if one.activity_id else of_visitor:
             first.setdefault(
                 (activity_id, f"order {one.order_id}" if one.order_id else f"event {one.id}"), one
             )
-    found: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[LedgerEvent]] = defaultdict(list)
     for (activity_id, _), one in first.items():
         found[activity_id, one.visitor].append(one)
     return found
 
 
-def _moment(one: Event) -> tuple[int, str]:
+def _moment(one: LedgerEvent) -> tuple[int, str]:
     return one.timestamp_ms, one.id

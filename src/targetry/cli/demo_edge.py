@@ -28,7 +28,7 @@ from targetry.models import (
 )
 
 if TYPE_CHECKING:
-    from targetry.ledger.event import Event
+    from targetry.ledger.event import LedgerEvent
 
 _MAX_VISITORS: Final = 200
 _MBOX: Final = "hero"
@@ -126,7 +126,7 @@ def _click(client: TargetClient, request: DeliveryRequest, response: DeliveryRes
     )
 
 
-def _counted(events: Iterable[Event], names: dict[str, str]) -> dict[str, tuple[int, int, int]]:
+def _counted(events: Iterable[LedgerEvent], names: dict[str, str]) -> dict[str, tuple[int, int, int]]:
     """By experience, in the order of their ids."""
     events = list(events)
     counts = {}

@@ -26,7 +26,7 @@ from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.server import EdgeServer, listen
 from targetry.errors import ArtifactError, NoThreadError, OptionError
 from targetry.geo.location import GeoLocation
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 from targetry.samples import shop_path
 
 ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
@@ -44,16 +44,16 @@ class MemoryLedger:
     """
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[LedgerEvent] = []
         self._ids: set[str] = set()
         self._lock = threading.Lock()
 
-    def record(self, events: Sequence[Event]) -> list[bool]:
+    def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
         """Add events. Return of each whether it is new."""
         with self._lock:
             return [self._is_new(event) for event in events]
 
-    def _is_new(self, event: Event) -> bool:
+    def _is_new(self, event: LedgerEvent) -> bool:
         if event.id in self._ids:
             return False
         self._ids.add(event.id)
@@ -123,7 +123,7 @@ class LocalEdge:
         self._ledger = ledger
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[LedgerEvent]:
         """The recorded events in their order.
 
         Raises:

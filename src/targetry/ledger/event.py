@@ -19,7 +19,7 @@ MAX_ORDER_TOTAL: Final = 1_000_000_000_000
 Kind = Literal["impression", "display", "click", "order"]
 
 
-class Event(msgspec.Struct, frozen=True):
+class LedgerEvent(msgspec.Struct, frozen=True):
     """One event of a visitor. `id` is an idempotency key: events with one id are the same event.
 
     An `impression` is content returned to an execute request; `display` and `click` are
@@ -41,7 +41,7 @@ class Event(msgspec.Struct, frozen=True):
     order_total: float | None = None
 
 
-class Experience(msgspec.Struct, frozen=True):
+class ExperienceDescription(msgspec.Struct, frozen=True):
     """Description of an experience.
 
     `share` is the percentage of the activity's visitors that the artifact allocates to it; None in
@@ -53,7 +53,7 @@ class Experience(msgspec.Struct, frozen=True):
     share: float | None = None
 
 
-class Activity(msgspec.Struct, frozen=True):
+class ActivityDescription(msgspec.Struct, frozen=True):
     """Description of an activity. The first experience is the control.
 
     `type` is `ab` or `landing` (experience targeting). `shares_since_ms` is the time when a ledger
@@ -63,14 +63,14 @@ class Activity(msgspec.Struct, frozen=True):
     id: str
     name: str | None = None
     type: str | None = None
-    experiences: tuple[Experience, ...] = ()
+    experiences: tuple[ExperienceDescription, ...] = ()
     shares_since_ms: int = 0
 
 
-_EVENTS: Final = msgspec.json.Decoder(list[Event])
+_EVENTS: Final = msgspec.json.Decoder(list[LedgerEvent])
 
 
-def validate_events(events: Sequence[Event]) -> list[Event]:
+def validate_events(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
     """Return the events, whose fields can all be stored.
 
     Raises:

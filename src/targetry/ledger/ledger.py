@@ -27,14 +27,14 @@ import msgspec
 from targetry._runtime.logger import Log
 from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
 from targetry.ledger.errors import LedgerError
-from targetry.ledger.event import Activity, Event, validate_events
+from targetry.ledger.event import ActivityDescription, LedgerEvent, validate_events
 from targetry.ledger.group_commit import GroupCommit
 from targetry.ledger.reader import EXPERIENCES, Reader
 from targetry.ledger.write_lock import WriteLock
 
 DEFAULT_FOLDER: Final = Path(".targetry")
 
-_FIELDS: Final = Event.__struct_fields__
+_FIELDS: Final = LedgerEvent.__struct_fields__
 _COLUMNS: Final = ", ".join(_FIELDS)
 # Rows of one statement. Each statement releases the interpreter's lock and waits to get it back.
 _MAX_ROWS: Final = 64
@@ -53,7 +53,7 @@ class Ledger:
 
     def __init__(self, folder: Path, file: LedgerFile, busy_timeout: float = BUSY_S) -> None:
         self.folder = folder
-        self._described: Sequence[Activity] = ()
+        self._described: Sequence[ActivityDescription] = ()
         file.on_reopen = self._describe_again
         self._writer = GroupCommit(file, file.path, WriteLock(folder, busy_timeout))
 
@@ -90,7 +90,7 @@ class Ledger:
             file.close()
             raise
 
-    def record(self, events: Sequence[Event]) -> list[bool]:
+    def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
         """Record events, all or none, and wait until they are on the disk.
 
         Returns:
@@ -107,7 +107,7 @@ class Ledger:
             else []
         )
 
-    async def arecord(self, events: Sequence[Event]) -> list[bool]:
+    async def arecord(self, events: Sequence[LedgerEvent]) -> list[bool]:
         """Record events as `record` does; a call canceled before its write starts records none."""
         import asyncio  # a quarter of the command's start-up time
 
@@ -117,7 +117,7 @@ class Ledger:
         done = self._writer.submit(lambda connection: _insert(connection, rows), len(rows))
         return await asyncio.wrap_future(done)
 
-    def describe(self, activities: Sequence[Activity], *, now_ms: int | None = None) -> None:
+    def describe(self, activities: Sequence[ActivityDescription], *, now_ms: int | None = None) -> None:
         """Store descriptions of activities for reports.
 
         An activity with a known id is replaced; other stored activities stay. Of several with one
@@ -141,12 +141,12 @@ class Ledger:
             connection.execute("BEGIN IMMEDIATE")
             _describe(connection, self._described, int(time.time() * 1000))
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[LedgerEvent]:
         """Yield the events of a snapshot in the order of their recording. Raises `LedgerError`."""
         with self.reader() as reader:
             yield from reader.events()
 
-    def activities(self) -> list[Activity]:
+    def activities(self) -> list[ActivityDescription]:
         """Return the latest description of each activity. Raises `LedgerError`."""
         with self.reader() as reader:
             return reader.activities()
@@ -171,7 +171,7 @@ class Ledger:
 _Row = tuple[object, ...]
 
 
-def _rows(events: Sequence[Event]) -> list[_Row]:
+def _rows(events: Sequence[LedgerEvent]) -> list[_Row]:
     return [msgspec.structs.astuple(event) for event in validate_events(events)]
 
 
@@ -207,8 +207,8 @@ def _discard(keys: set[object], key: object) -> bool:
     return True
 
 
-def _describe(connection: sqlite3.Connection, activities: Sequence[Activity], now_ms: int) -> None:
-    first: dict[str, Activity] = {}
+def _describe(connection: sqlite3.Connection, activities: Sequence[ActivityDescription], now_ms: int) -> None:
+    first: dict[str, ActivityDescription] = {}
     for activity in activities:
         first.setdefault(activity.id, activity)
     for activity in first.values():
@@ -219,7 +219,7 @@ def _describe(connection: sqlite3.Connection, activities: Sequence[Activity], no
             connection.execute(_ADD_EXPERIENCE, (activity.id, position, one.id, one.name, one.share))
 
 
-def _shares_since(connection: sqlite3.Connection, activity: Activity, now_ms: int) -> int:
+def _shares_since(connection: sqlite3.Connection, activity: ActivityDescription, now_ms: int) -> int:
     """Return the time of the shares; 0 for the first ones, which can be older than the ledger."""
     row = connection.execute("SELECT shares_since_ms FROM activity WHERE id = ?", (activity.id,)).fetchone()
     if row is None:

@@ -12,13 +12,13 @@ from typing import Final, Self
 
 from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_reading
 from targetry.ledger.errors import translate_errors
-from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.schema import FORMAT, is_event
 from targetry.ledger.sums import ActivitySums, Period, read_sums
 
 # Other programs can write to the file as well, so rows that are no events are skipped.
 _EVENTS: Final = (
-    f"SELECT {', '.join(Event.__struct_fields__)} FROM event WHERE {is_event(has_location=True)} "
+    f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM event WHERE {is_event(has_location=True)} "
     "AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null') ORDER BY seq"
 )
 _PERIOD: Final = (
@@ -57,18 +57,24 @@ class Reader:
         path = Path(folder)
         return cls(path / FILE_NAME, open_for_reading(path, BUSY_S))
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[LedgerEvent]:
         """Yield all events in the order of their recording. Raises `LedgerError`."""
         with translate_errors(self._path):
             for row in self._connection.execute(_EVENTS):
-                yield Event(*row)
+                yield LedgerEvent(*row)
 
-    def activities(self) -> list[Activity]:
+    def activities(self) -> list[ActivityDescription]:
         """Return the latest description of each activity. Raises `LedgerError`."""
         run = self._connection.execute
         with translate_errors(self._path):
             return [
-                Activity(key, name, kind, tuple(Experience(*row) for row in run(EXPERIENCES, (key,))), since)
+                ActivityDescription(
+                    key,
+                    name,
+                    kind,
+                    tuple(ExperienceDescription(*row) for row in run(EXPERIENCES, (key,))),
+                    since,
+                )
                 for key, name, kind, since in run(_ACTIVITIES).fetchall()
             ]
 

@@ -9,16 +9,18 @@ from typing import Final
 
 import msgspec
 
-from targetry.ledger.event import Activity, Event
+from targetry.ledger.event import ActivityDescription, LedgerEvent
 from targetry.ledger.schema import FIRST_FORMAT, SUMS, UPGRADE
 from targetry.ledger.sums import ActivitySums, read_sums
 
-_FIELDS: Final = Event.__struct_fields__
+_FIELDS: Final = LedgerEvent.__struct_fields__
 _INSERT: Final = f"INSERT INTO event ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"
 _DESCRIBE: Final = "INSERT OR IGNORE INTO activity (id, shares_since_ms) VALUES (?, ?)"
 
 
-def aggregate(events: Iterable[Event], activities: Sequence[Activity] = ()) -> dict[str, ActivitySums]:
+def aggregate(
+    events: Iterable[LedgerEvent], activities: Sequence[ActivityDescription] = ()
+) -> dict[str, ActivitySums]:
     """Return the sums of events by activity id.
 
     The events pass through a temporary database with the ledger's triggers; SQLite moves it to the

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from targetry.ledger.event import Activity, Event, Experience
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.reader import Reader
 from targetry.ledger.sums import ActivitySums, ExperienceSums, Period
 from targetry.report.aggregation import aggregate
@@ -93,7 +93,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     period: Period | None = None
 
 
-def make_report(events: Iterable[Event], activities: Sequence[Activity] = ()) -> Report:
+def make_report(events: Iterable[LedgerEvent], activities: Sequence[ActivityDescription] = ()) -> Report:
     """Report on all activities that are described or have events.
 
     Args:
@@ -120,16 +120,16 @@ def report_on_ledger(reader: Reader) -> Report:
 
 
 def _build_report(
-    sums: Mapping[str, ActivitySums], activities: Sequence[Activity], period: Period | None = None
+    sums: Mapping[str, ActivitySums], activities: Sequence[ActivityDescription], period: Period | None = None
 ) -> Report:
     described = {activity.id: activity for activity in activities}
     others = sorted(sums.keys() - described.keys(), key=id_sort_key)
-    everything = [*described.values(), *(Activity(key) for key in others)]
+    everything = [*described.values(), *(ActivityDescription(key) for key in others)]
     made = [_activity(one, sums.get(one.id) or ActivitySums()) for one in everything]
     return Report(CONFIDENCE, made, period)
 
 
-def _activity(activity: Activity, count: ActivitySums) -> ActivityReport:
+def _activity(activity: ActivityDescription, count: ActivitySums) -> ActivityReport:
     rows = list(_rows(activity, count))
     return ActivityReport(
         id=activity.id,
@@ -149,14 +149,14 @@ def _activity(activity: Activity, count: ActivitySums) -> ActivityReport:
     )
 
 
-_Row = tuple[Experience, ExperienceSums]
+_Row = tuple[ExperienceDescription, ExperienceSums]
 
 
-def _rows(activity: Activity, count: ActivitySums) -> Iterator[_Row]:
+def _rows(activity: ActivityDescription, count: ActivitySums) -> Iterator[_Row]:
     """Yield the described experiences in their order, then the others."""
     described = {one.id: one for one in activity.experiences}
     others = sorted(count.experiences.keys() - described.keys(), key=id_sort_key)
-    for one in (*described.values(), *map(Experience, others)):
+    for one in (*described.values(), *map(ExperienceDescription, others)):
         yield one, count.experiences.get(one.id) or ExperienceSums()
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from support.edge import HERO, NOW_MS, QUERY, WEB, ask
-from targetry.ledger.event import Event, validate_events
+from targetry.ledger.event import LedgerEvent, validate_events
 
 ID = {"tntId": "3f9c"}
 
 
-def events(request: dict[str, Any], query: str = QUERY) -> list[Event]:
+def events(request: dict[str, Any], query: str = QUERY) -> list[LedgerEvent]:
     found = list(ask(request, query).events)
     assert validate_events(found) == found, "every event can be stored"
     return found

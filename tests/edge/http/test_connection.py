@@ -28,7 +28,7 @@ from support.edge_sockets import (
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.limits import MAX_REQUEST_BYTES, Limits
 from targetry.edge.http.request_body import read_body
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 from targetry.samples import shop
 
 IMPATIENT = Limits(connections=20, idle_s=0.2, request_s=0.2)
@@ -53,7 +53,7 @@ class SlowLedger:
         self.asked = threading.Semaphore(0)
         self.may = threading.Event()
 
-    def record(self, events: Sequence[Event]) -> list[bool]:
+    def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
         self.asked.release()
         assert self.may.wait(10)
         return [True] * len(events)

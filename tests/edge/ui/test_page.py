@@ -35,7 +35,7 @@ from targetry.edge.server import EdgeServer, listen
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.samples import shop, shop_path
 
@@ -68,7 +68,7 @@ class Tags(HTMLParser):
 
 
 class BrokenLedger:
-    def record(self, events: Sequence[Event]) -> list[bool]:
+    def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
         raise OSError("the disk is gone")
 
     def close(self) -> None: ...

@@ -6,13 +6,13 @@ from typing import Final
 
 from targetry.device.activities import ArtifactActivity, activities_of, covered_share, text_of
 from targetry.device.ruleset import RuleSet
-from targetry.ledger.event import Activity, Experience
+from targetry.ledger.event import ActivityDescription, ExperienceDescription
 from targetry.report.ordering import id_sort_key
 
 _SPLIT_TYPE: Final = "ab"
 
 
-def report_activities(rules: RuleSet) -> list[Activity]:
+def report_activities(rules: RuleSet) -> list[ActivityDescription]:
     """Return the activities of an artifact in its order; rules without an activity are left out.
 
     Experiences are sorted by id, as the first one is Target's control. The share of an experience
@@ -21,7 +21,7 @@ def report_activities(rules: RuleSet) -> list[Activity]:
     return [_activity(one) for one in activities_of(rules) if one.key]
 
 
-def _activity(activity: ArtifactActivity) -> Activity:
+def _activity(activity: ArtifactActivity) -> ActivityDescription:
     names: dict[str, str | None] = {}
     windows: dict[str, set[tuple[float, float]]] = {}
     for placed in activity.rules:
@@ -32,7 +32,7 @@ def _activity(activity: ArtifactActivity) -> Activity:
             windows.setdefault(str(experience), set()).add(placed.rule.percent_window)
     is_split = activity.type == _SPLIT_TYPE
     experiences = tuple(
-        Experience(key, names[key], covered_share(windows[key]) if is_split else None)
+        ExperienceDescription(key, names[key], covered_share(windows[key]) if is_split else None)
         for key in sorted(names, key=id_sort_key)
     )
-    return Activity(activity.key, activity.name, activity.type, experiences)
+    return ActivityDescription(activity.key, activity.name, activity.type, experiences)

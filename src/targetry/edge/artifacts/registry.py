@@ -15,7 +15,7 @@ from targetry.edge.artifacts.activities import report_activities
 from targetry.edge.artifacts.token_index import TokenIndex
 from targetry.edge.artifacts.workload import costs_of
 from targetry.edge.http.errors import RequestRejected
-from targetry.ledger.event import Activity
+from targetry.ledger.event import ActivityDescription
 
 DEFAULT_CLIENT_CODE: Final = "targetry"
 
@@ -44,7 +44,7 @@ class LoadedArtifact:
         self.etag = f'W/"{hashlib.sha256(self.text).hexdigest()[:32]}"'
 
     @cached_property
-    def activities(self) -> dict[str, Activity]:
+    def activities(self) -> dict[str, ActivityDescription]:
         """Descriptions of the activities by their ids."""
         return {one.id: one for one in report_activities(self.rules)}
 

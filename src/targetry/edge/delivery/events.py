@@ -17,7 +17,7 @@ from targetry.device.decide import OnDeviceDecision
 from targetry.device.logic.facts import bucketing_id
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.artifacts.token_index import UNKNOWN
-from targetry.ledger.event import Event, Kind
+from targetry.ledger.event import Kind, LedgerEvent
 from targetry.models import (
     DeliveryRequest,
     MboxRequest,
@@ -38,7 +38,7 @@ def delivery_events(
     *,
     session_id: str,
     now_ms: int,
-) -> Sequence[Event]:
+) -> Sequence[LedgerEvent]:
     """Return the events of a decided request.
 
     `now_ms` (epoch milliseconds) is the time of orders outside of notifications.
@@ -56,7 +56,7 @@ class _EventFactory:
         self._session_id = session_id
         self._visitor = bucketing_id(request.id)
 
-    def impressions(self, decision: OnDeviceDecision) -> Iterator[Event]:
+    def impressions(self, decision: OnDeviceDecision) -> Iterator[LedgerEvent]:
         """Yield the executed impressions; a token at two locations counts at both."""
         key = self._request.impression_id or self._request.request_id or ""
         for impression in decision.impressions:
@@ -65,7 +65,7 @@ class _EventFactory:
                 identity = (_SHOWN, key, location, token)
                 yield self._event("impression", identity, location, impression.timestamp, token)
 
-    def notifications(self) -> Iterator[Event]:
+    def notifications(self) -> Iterator[LedgerEvent]:
         """Yield an event for each token of a notification; one without tokens has one event."""
         for notification in self._request.notifications or ():
             kind: Kind = "click" if notification.type == MetricType.CLICK else "display"
@@ -76,7 +76,7 @@ class _EventFactory:
             for token in dict.fromkeys(notification.tokens or ("",)):
                 yield self._event(kind, (*identity, location, token), location, when, token)
 
-    def orders(self, now_ms: int) -> Iterator[Event]:
+    def orders(self, now_ms: int) -> Iterator[LedgerEvent]:
         """Yield the orders; one without an id is identified by its request or notification."""
         for location, details in _locations(self._request):
             if details.order is not None:
@@ -86,7 +86,7 @@ class _EventFactory:
                 when = notification.timestamp or 0
                 yield self._order(notification.order, notification.id or "", _location(notification), when)
 
-    def _order(self, order: Order, source: str, location: str, timestamp_ms: int) -> Event:
+    def _order(self, order: Order, source: str, location: str, timestamp_ms: int) -> LedgerEvent:
         """Return an event without an activity, which counts for all activities of the visitor."""
         identity = ("order", order.id) if order.id else ("order of", source, location)
         return self._event("order", identity, location, timestamp_ms, "", order)
@@ -99,10 +99,10 @@ class _EventFactory:
         timestamp_ms: int,
         token: str,
         order: Order | None = None,
-    ) -> Event:
+    ) -> LedgerEvent:
         artifact = self._served
         owner = artifact.tokens.find(token, artifact.client, self._visitor) if token else UNKNOWN
-        return Event(
+        return LedgerEvent(
             id=_digest(artifact.client, self._visitor, *identity),
             kind=kind,
             visitor=self._visitor,

@@ -29,7 +29,7 @@ from targetry.edge.delivery.request_parsing import DeliveryQuery, parse_body, pa
 from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import merge, needs_lookup
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 from targetry.models import DeliveryRequest, DeliveryResponse, Geo, NotificationResponse, Option
 
 AddressLocator = Callable[[str], GeoLocation | None]
@@ -51,7 +51,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
 
     status: int
     body: bytes = b""
-    events: Sequence[Event] = ()
+    events: Sequence[LedgerEvent] = ()
     notifications: int = 0
     telemetry: int = 0
     problems: Sequence[RuleFailure] = ()
@@ -157,7 +157,7 @@ def respond(
             encode_bounded(_encodable_parts(response), _encode)
     except RequestRejected as rejected:
         return _rejection(rejected)
-    events: Sequence[Event] = ()
+    events: Sequence[LedgerEvent] = ()
     if is_recorded and request.qa_mode is None:
         events = delivery_events(request, decision, artifact, session_id=query.session_id, now_ms=now_ms)
     return _result(request, response, decision, events, artifact, ignored_fields)
@@ -223,7 +223,7 @@ def _result(
     request: DeliveryRequest,
     response: DeliveryResponse,
     decision: OnDeviceDecision,
-    events: Sequence[Event],
+    events: Sequence[LedgerEvent],
     artifact: LoadedArtifact,
     ignored_fields: tuple[str, ...],
 ) -> DeliveryResult:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from targetry.edge.delivery.recorder import EventRecorder
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 
 
 class RecordBatch:
@@ -14,10 +14,10 @@ class RecordBatch:
 
     def __init__(self, recorder: EventRecorder) -> None:
         self._recorder = recorder
-        self._waiting: list[tuple[Sequence[Event], asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[Sequence[LedgerEvent], asyncio.Future[bool]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def record(self, events: Sequence[Event]) -> bool:
+    async def record(self, events: Sequence[LedgerEvent]) -> bool:
         """Record the events of a request. Return whether they are durable; never raises."""
         loop = asyncio.get_running_loop()
         recorded: asyncio.Future[bool] = loop.create_future()
@@ -32,7 +32,7 @@ class RecordBatch:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _record_all(self, waiting: list[tuple[Sequence[Event], asyncio.Future[bool]]]) -> None:
+    async def _record_all(self, waiting: list[tuple[Sequence[LedgerEvent], asyncio.Future[bool]]]) -> None:
         try:
             are_durable = await self._recorder.record([events for events, _ in waiting])
         except BaseException as error:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from targetry.edge.delivery.lost_events import LostEventLog
 from targetry.edge.observability.metrics import Metrics
 from targetry.errors import OptionError
-from targetry.ledger.event import Event
+from targetry.ledger.event import LedgerEvent
 
 
 class EventSink(Protocol):
@@ -21,7 +21,7 @@ class EventSink(Protocol):
     A coroutine method `arecord` with the same contract is used if there is one.
     """
 
-    def record(self, events: Sequence[Event], /) -> list[bool]: ...
+    def record(self, events: Sequence[LedgerEvent], /) -> list[bool]: ...
 
     def close(self) -> None: ...
 
@@ -38,7 +38,7 @@ class EventRecorder:
     def is_enabled(self) -> bool:
         return self._write is not None
 
-    async def record(self, requests: Sequence[Sequence[Event]]) -> list[bool]:
+    async def record(self, requests: Sequence[Sequence[LedgerEvent]]) -> list[bool]:
         """Record the events of several requests together. Never raises.
 
         Returns:
@@ -52,7 +52,7 @@ class EventRecorder:
             is_recorded = self._lost(requests[0], error)
         return [is_recorded or not events for events in requests]
 
-    async def _record_events(self, events: Sequence[Event]) -> bool:
+    async def _record_events(self, events: Sequence[LedgerEvent]) -> bool:
         if self._write is None or not events:
             return True
         try:
@@ -66,7 +66,7 @@ class EventRecorder:
         self._count((event.kind, "recorded" if is_new else "seen") for event, is_new in outcomes)
         return True
 
-    def _lost(self, events: Sequence[Event], error: Exception) -> bool:
+    def _lost(self, events: Sequence[LedgerEvent], error: Exception) -> bool:
         self._losses.add(len(events), error)
         self._count((event.kind, "lost") for event in events)
         return False
@@ -76,8 +76,12 @@ class EventRecorder:
             self._metrics.events.labels(*labels).inc(count)
 
 
-def _async_record(recorder: EventSink | None) -> Callable[[Sequence[Event]], Awaitable[list[bool]]] | None:
+def _async_record(
+    recorder: EventSink | None,
+) -> Callable[[Sequence[LedgerEvent]], Awaitable[list[bool]]] | None:
     if recorder is None:
         return None
-    awaits: Callable[[Sequence[Event]], Awaitable[list[bool]]] | None = getattr(recorder, "arecord", None)
+    awaits: Callable[[Sequence[LedgerEvent]], Awaitable[list[bool]]] | None = getattr(
+        recorder, "arecord", None
+    )
     return awaits or (lambda events: run_in_threadpool(recorder.record, events))

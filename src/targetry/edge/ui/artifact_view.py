@@ -14,7 +14,7 @@ from targetry.humanize.summary import (
     UnusableRuleSummary,
     summarize_artifact,
 )
-from targetry.ledger.event import Activity
+from targetry.ledger.event import ActivityDescription
 
 COLORS: Final = 8
 _ACTIVITIES: Final = 100
@@ -87,7 +87,7 @@ def artifact_view(artifact: LoadedArtifact) -> ArtifactView:
     )
 
 
-def _activity(described: ActivitySummary, known: Activity | None) -> ActivityView:
+def _activity(described: ActivitySummary, known: ActivityDescription | None) -> ActivityView:
     bar = _bar(known)
     colors = {str(one.id): place % COLORS for place, one in enumerate(known.experiences)} if known else {}
     return ActivityView(
@@ -110,7 +110,7 @@ def _activity(described: ActivitySummary, known: Activity | None) -> ActivityVie
     )
 
 
-def _bar(known: Activity | None) -> list[BarSegment]:
+def _bar(known: ActivityDescription | None) -> list[BarSegment]:
     """Return the segments of a split, none without one; overlapping windows are scaled to 100 %."""
     if known is None:
         return []
