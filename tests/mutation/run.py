@@ -43,13 +43,14 @@ TESTS = {
     "facts": ["facts", "decide"],
     "javascript": ["javascript", "compiler"],
     "matching": ["matching", "decide"],
+    "obfuscation": ["obfuscation"],
     "operators": ["compiler", "decide"],
     "personalize": ["personalize", "decide"],
     "remote": ["remote", "decide"],
     "ruleset": ["ruleset", "matching", "artifact"],
     "url": ["url"],
 }
-"""Module → the tests that are to notice, those that notice most first."""
+"""Module → its tests, those that detect most mutants first."""
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -72,11 +73,23 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _tests_pass(module: str, tree: ast.Module) -> bool:
     """Run the module's tests in a child process with the changed tree in its place."""
-    path = DEVICE / f"{module}.py"
-    sys.meta_path.insert(0, _Changed(f"targetry.device.{module}", path, tree))
-    files = [str(ROOT / "tests" / "device" / f"test_{name}.py") for name in TESTS[module]]
+    path = _source(module)
+    name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    sys.meta_path.insert(0, _Changed(name, path, tree))
+    files = [str(_only(ROOT / "tests" / "device", f"test_{name}.py")) for name in TESTS[module]]
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        return pytest.main(["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *files]) == 0
+        options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
+        return pytest.main([*options, *files]) == 0
+
+
+def _source(module: str) -> Path:
+    return _only(DEVICE, f"{module}.py")
+
+
+def _only(folder: Path, name: str) -> Path:
+    """Return the file of this name in the folder or below."""
+    (path,) = folder.rglob(name)
+    return path
 
 
 def _try(module: str, tree: ast.Module, seconds: int) -> int:
@@ -99,7 +112,7 @@ def _try(module: str, tree: ast.Module, seconds: int) -> int:
 def _chosen(argument: str) -> Iterator[tuple[str, Mutant]]:
     module, _, lines = argument.partition(":")
     first, _, last = lines.partition("-")
-    for mutant in mutants((DEVICE / f"{module}.py").read_text("utf-8")):
+    for mutant in mutants(_source(module).read_text("utf-8")):
         if not lines or int(first) <= mutant.line <= int(last or first):
             yield module, mutant
 
@@ -112,11 +125,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.chdir(ROOT)
     hypothesis.settings.register_profile(
         "mutation",
+        deadline=None,
+        max_examples=100,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
         database=None,
         derandomize=True,
         phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
     )
-    hypothesis.settings.load_profile("mutation")
     for argument in chosen.modules:
         _report(argument, chosen.jobs)
     return 0
@@ -125,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _report(argument: str, jobs: int) -> None:
     module = argument.partition(":")[0]
     began = time.monotonic()
-    unchanged = ast.parse((DEVICE / f"{module}.py").read_text("utf-8"))
+    unchanged = ast.parse(_source(module).read_text("utf-8"))
     _try(module, unchanged, 300)
     if os.wait()[1] != 0:
         sys.exit(f"the tests of {module} fail without a change")
