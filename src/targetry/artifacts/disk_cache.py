@@ -127,7 +127,7 @@ class DiskCache:
             _replace(path, content)
         except (OSError, ValueError) as error:  # ValueError: not a valid file name
             if self._writable:
-                self._warn("cache-write", f"The artifact cannot be kept in {self._folder}: {error}")
+                self._warn("cache-write", f"The artifact cannot be saved in {self._folder}: {error}")
             self._writable = False
             return False
         self._writable = True

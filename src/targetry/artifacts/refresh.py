@@ -173,33 +173,33 @@ class ArtifactRefresher(Generic[Rules]):
         self._log.debug("LD.ArtifactProvider artifact received - status=200")
         return self._downloaded(outcome, force)
 
-    def _downloaded(self, answer: Downloaded, force: bool) -> float | None:
+    def _downloaded(self, download: Downloaded, force: bool) -> float | None:
         if self._on_download is not None:
-            self._on_download(answer)
-        digest = mmh3.hash128(answer.body)
+            self._on_download(download)
+        digest = mmh3.hash128(download.body)
         rules = self.current if digest == self._digest else None  # equal bytes are not compiled again
         if rules is None:
             if self._unusable is not None and digest == self._unusable[0]:
-                return self._reject(answer.body, self._unusable[1], _reason(self._unusable[1]))
+                return self._reject(download.body, self._unusable[1], _reason(self._unusable[1]))
             try:
-                rules = self._compile(answer.body)
+                rules = self._compile(download.body)
             except Exception as error:
                 if isinstance(error, ArtifactError):
                     self._unusable = digest, error
-                return self._reject(answer.body, _invalid(error), _reason(error))
-            if not force and (text := self._rejected_as_older(rules, answer)) is not None:
-                return self._reject(answer.body, ArtifactError(text), "older")
+                return self._reject(download.body, _invalid(error), _reason(error))
+            if not force and (text := self._rejected_as_older(rules, download)) is not None:
+                return self._reject(download.body, ArtifactError(text), "older")
         is_first, is_new = self.current is None, self.current is not rules
-        self._etag, self._digest = answer.etag, digest
-        self._last_modified = answer.headers.get("last-modified")
+        self._etag, self._digest = download.etag, digest
+        self._last_modified = download.headers.get("last-modified")
         self._use(rules, "network", self._now())
         delay = self._succeeded()
         self._on_outcome(RefreshResult("updated" if is_new else "unchanged"))
-        self._emit_success(answer)
+        self._emit_success(download)
         if is_first:
             self._on_ready()
         if self._disk is not None:
-            self._disk.save(answer.body, answer.etag, self._now())
+            self._disk.save(download.body, download.etag, self._now())
         return delay
 
     def _read_disk(self, disk: DiskCache) -> None:
@@ -223,7 +223,7 @@ class ArtifactRefresher(Generic[Rules]):
         self.counters.retrievals += 1
         self.counters.last_retrieved = retrieved_at
 
-    def _rejected_as_older(self, offered: Rules, answer: Downloaded) -> str | None:
+    def _rejected_as_older(self, offered: Rules, download: Downloaded) -> str | None:
         """Return the cause if the rules are rejected as older than those in use, else None.
 
         A CDN cache can respond with an earlier artifact. But dates can be wrong, and publishers
@@ -235,7 +235,7 @@ class ArtifactRefresher(Generic[Rules]):
             return None
         if ours.timestamp() > self._now() + _CLOCK_TOLERANCE_S:
             return None
-        if _is_later(answer.headers.get("last-modified"), self._last_modified):
+        if _is_later(download.headers.get("last-modified"), self._last_modified):
             return None
         self._older_responses += 1
         if self._older_responses >= _OLDER_RESPONSES_UNTIL_ROLLBACK:
@@ -253,13 +253,13 @@ class ArtifactRefresher(Generic[Rules]):
         self._older_responses = 0
         return self._schedule.after_success(first=is_first)
 
-    def _emit_success(self, answer: Downloaded) -> None:
+    def _emit_success(self, download: Downloaded) -> None:
         self._emit(
             ARTIFACT_DOWNLOAD_SUCCEEDED,
             artifact_location=self._shown,
-            artifact_payload=LazyValue(functools.partial(self._parse, answer.body)),
+            artifact_payload=LazyValue(functools.partial(self._parse, download.body)),
         )
-        self._emit(GEO_LOCATION_UPDATED, geo_context=location_from_headers(answer.headers).to_context())
+        self._emit(GEO_LOCATION_UPDATED, geo_context=location_from_headers(download.headers).to_context())
 
     def _reject(self, body: bytes, error: ArtifactError, reason: str) -> float:
         if self._disk is not None:

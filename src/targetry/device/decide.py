@@ -165,10 +165,10 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
     def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
         raise NotImplementedError
 
-    def _mboxes(self, asked: Iterable[MboxRequest]) -> list[AnyMboxResponse]:
+    def _mboxes(self, requested: Iterable[MboxRequest]) -> list[AnyMboxResponse]:
         rules, token, tracer = self.rules, self.property_token, self.tracer
         responses: list[AnyMboxResponse] = []
-        for details in asked:
+        for details in requested:
             name = details.name
             facts = Facts(self.request, details, name)
             location = rules.mboxes.get(name or "", EMPTY_LOCATION)
@@ -230,10 +230,10 @@ class _Execute(_Mode[MboxResponse]):
     impressions: list[Impression] = []
     notified: set[tuple[str | None, str]] = set()
 
-    def respond(self, asked: ExecuteRequest) -> ExecuteResponse:
-        mboxes = self._mboxes(asked.mboxes) if asked.mboxes else None
+    def respond(self, requested: ExecuteRequest) -> ExecuteResponse:
+        mboxes = self._mboxes(requested.mboxes) if requested.mboxes else None
         return ExecuteResponse(
-            self._page_load(asked.page_load) if asked.page_load is not None else None, mboxes
+            self._page_load(requested.page_load) if requested.page_load is not None else None, mboxes
         )
 
     def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
@@ -259,11 +259,15 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
 
     response_type = PrefetchMboxResponse
 
-    def respond(self, asked: PrefetchRequest) -> PrefetchResponse:
+    def respond(self, requested: PrefetchRequest) -> PrefetchResponse:
         # In the order in which traces accumulate.
-        mboxes = self._mboxes(asked.mboxes) if asked.mboxes else None
-        views = [view for details in asked.views for view in self._views(details)] if asked.views else None
-        page_load = self._page_load(asked.page_load) if asked.page_load is not None else None
+        mboxes = self._mboxes(requested.mboxes) if requested.mboxes else None
+        views = (
+            [view for details in requested.views for view in self._views(details)]
+            if requested.views
+            else None
+        )
+        page_load = self._page_load(requested.page_load) if requested.page_load is not None else None
         return PrefetchResponse(views, page_load, mboxes)
 
     def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:

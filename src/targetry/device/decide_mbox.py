@@ -1,7 +1,7 @@
-"""Decision of one mbox for a visitor whose facts are kept, without request and response models.
+"""Decision of one mbox for a visitor whose facts are reused, without request and response models.
 
-Matching, allocation and personalization are those of `decide`; a property test holds both to the same options, metrics,
-impressions and failures.
+Matching, allocation and personalization are those of `decide`; a property test holds both to the
+same options, metrics, impressions and failures.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from targetry.models import AnalyticsResponse, Context, MboxRequest, Metric, Opt
 
 
 class VisitorFacts(msgspec.Struct, dict=True, eq=False):
-    """The facts that all decisions for one visitor share, each computed when the first rule asks for it.
+    """The facts that all decisions for one visitor share, each computed at the first access.
 
-    `request` holds browser, place, page and allocations; `details` the visitor's own parameters.
+    `request` has the browser, geo location, page and allocations; `details` the visitor's own
+    parameters.
     """
 
     request: RequestFacts
@@ -43,7 +44,7 @@ def visitor_facts(
     parameters: dict[str, Any] | None = None,
     property_token: str | None = None,
 ) -> VisitorFacts:
-    """Return the facts of a visitor. `context` and `parameters` are kept: they must not change afterwards."""
+    """Return the facts of a visitor. `context` and `parameters` must not change afterwards."""
     request = RequestFacts(context, bucketing_id(visitor_id), client_code, 0)
     return VisitorFacts(request, MboxRequest(index=0, parameters=parameters), property_token)
 
@@ -51,8 +52,8 @@ def visitor_facts(
 class MboxOutcome(msgspec.Struct, eq=False, gc=False):
     """The decision of one mbox.
 
-    `rule` is the first rule that matched at `location`, None when none did. `impressions` are to be reported if the
-    content is shown. `failures` are rules that could not be evaluated.
+    `rule` is the first rule that matched at `location`, None when none did. `impressions` are to be
+    reported if the content is shown. `failures` are rules that could not be evaluated.
     """
 
     location: Location
@@ -73,7 +74,8 @@ def decide_mbox(
         rules: the compiled artifact.
         name: the mbox, which is decided as one in `execute`.
         visitor: from `visitor_facts`.
-        parameters: all mbox parameters if they are not the visitor's own; None for those. Not changed.
+        parameters: all mbox parameters if they are not the visitor's own; None for those. Not
+        changed.
         now_ms: epoch, ms; the clock of time rules and impressions.
     """
     if name not in rules.decidable_mboxes:
@@ -116,7 +118,10 @@ def _all_of(
     facts: Facts,
     geo_tokens: dict[str, Any],
 ) -> MboxOutcome:
-    """Return all that matches on the global mbox as one outcome: options, metrics and impressions add up."""
+    """Return all that matches on the global mbox as one outcome.
+
+    Options, metrics and impressions add up.
+    """
     outcome = MboxOutcome(location, None, [], [], None, [], facts.request.failures)
     reported: set[tuple[str | None, str]] = set()
     for rule in matches:
@@ -132,7 +137,10 @@ def _all_of(
 
 
 class _MomentFacts(RequestFacts, kw_only=True):
-    """The facts of one decision: its time, and what it shares with the visitor's other decisions."""
+    """The facts of one decision.
+
+    Its time, and what it shares with the visitor's other decisions.
+    """
 
     shared: RequestFacts
 

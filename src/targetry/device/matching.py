@@ -17,13 +17,13 @@ _ANY = 0.0  # the allocation where no rule uses it
 
 def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
     """Return the first rule that matches, None if none does."""
-    answers = facts.audience_results
+    results = facts.audience_results
     for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
-            answer = answers.get(audience)
-            if answer is None:
-                answer = answers[audience] = _holds(audience, facts, None, activity_id)
-            if not answer:
+            result = results.get(audience)
+            if result is None:
+                result = results[audience] = _holds(audience, facts, None, activity_id)
+            if not result:
                 continue
         allocation = facts.request.allocation(activity_id) if uses_allocation else _ANY
         for rule in rules:
@@ -34,14 +34,14 @@ def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
 
 def all_matches(runs: tuple[Run, ...], facts: Facts) -> Iterator[CompiledRule]:
     """Yield all rules that match, only the first of each rule key."""
-    answers = facts.audience_results
+    results = facts.audience_results
     matched: set[str] = set()
     for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
-            answer = answers.get(audience)
-            if answer is None:
-                answer = answers[audience] = _holds(audience, facts, None, activity_id)
-            if not answer:
+            result = results.get(audience)
+            if result is None:
+                result = results[audience] = _holds(audience, facts, None, activity_id)
+            if not result:
                 continue
         allocation = facts.request.allocation(activity_id) if uses_allocation else _ANY
         for rule in rules:

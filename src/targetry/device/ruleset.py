@@ -45,7 +45,10 @@ _ALLOCATION = ({"var": "allocation"}, {"var": ["allocation"]})
 
 
 Reason = Literal["static", "targeting_match", "split", "default"]
-"""Why a rule matched: without any condition, by its audience, by the allocation, or after others that did not match."""
+"""Why a rule matched.
+
+Without any condition, by its audience, by the allocation, or after others that did not match.
+"""
 
 
 class UnusableRule(NamedTuple):
@@ -159,7 +162,10 @@ class Location:
         return runs
 
     def reason(self, rule: CompiledRule, property_token: str | None) -> Reason:
-        """Return why a rule that matched for this property token did so; computed once for each set of rules."""
+        """Return why a rule that matched for this property token did so.
+
+        Computed once for each set of rules.
+        """
         if property_token not in self._tokens:
             property_token = None
         reasons = self._reasons.get(property_token)
@@ -266,7 +272,10 @@ class RuleSet:
 
 
 def changed_mboxes(old: RuleSet, new: RuleSet) -> list[str]:
-    """Return the names of the mboxes that two artifacts do not decide alike, sorted: the bytes of a rule differ."""
+    """Return the names of the mboxes that two artifacts do not decide alike, sorted.
+
+    The bytes of a rule differ.
+    """
     names = old.mboxes.keys() | new.mboxes.keys() | (old.decidable_mboxes ^ new.decidable_mboxes)
     return sorted(name for name in names if _rules_text(old, name) != _rules_text(new, name))
 

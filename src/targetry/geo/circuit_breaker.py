@@ -9,7 +9,7 @@ from targetry._runtime.retry import exponential_s, shortened_s
 _FAILURES_TO_OPEN = 3
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-_LONGEST_ASKED_S = 3600.0
+_LONGEST_REQUESTED_S = 3600.0
 _JITTER = 0.5
 
 
@@ -71,6 +71,6 @@ class CircuitBreaker:
             return False
         pause = exponential_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._pauses)
         self._pauses += 1
-        asked = min(retry_after_s or 0.0, _LONGEST_ASKED_S)
-        self._until = self._clock() + max(shortened_s(pause, _JITTER, self._random()), asked)
+        requested_s = min(retry_after_s or 0.0, _LONGEST_REQUESTED_S)
+        self._until = self._clock() + max(shortened_s(pause, _JITTER, self._random()), requested_s)
         return True

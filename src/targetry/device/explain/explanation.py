@@ -144,13 +144,13 @@ class _Explainer:
 
     def locations(self, request: DeliveryRequest) -> Iterator[LocationExplanation]:
         """Yield executed locations first; within a mode mboxes, then the page load, then views."""
-        for mode, asked in (("execute", request.execute), ("prefetch", request.prefetch)):
-            if asked is None:
+        for mode, requested in (("execute", request.execute), ("prefetch", request.prefetch)):
+            if requested is None:
                 continue
-            for mbox in asked.mboxes or ():
+            for mbox in requested.mboxes or ():
                 yield self._mbox(mode, "mbox", mbox.name or "", mbox)
-            if asked.page_load is not None:
-                yield self._mbox(mode, "pageLoad", self._rules.global_mbox, asked.page_load)
+            if requested.page_load is not None:
+                yield self._mbox(mode, "pageLoad", self._rules.global_mbox, requested.page_load)
         if request.prefetch is not None:
             for view in request.prefetch.views or ():
                 yield self._view(view.name or None, view)
@@ -317,8 +317,8 @@ class _RuleExplainer:
 
     def _allocation(self, rule: CompiledRule) -> float | None:
         """Return the visitor's allocation in percent, None if the rule does not use it."""
-        asks = _has_bounds(rule) or rule.test is not None
-        return self._facts.request.allocation(rule.activity_id) if asks else None
+        uses_allocation = _has_bounds(rule) or rule.test is not None
+        return self._facts.request.allocation(rule.activity_id) if uses_allocation else None
 
     def _new_facts(self) -> Facts:
         """Return the location's facts with all of the work that a decision is allowed."""
