@@ -499,7 +499,7 @@ def test_unwritable_folder_is_logged_once(tmp_path: Path) -> None:
     source.refresh_once()
     source.refresh_once()
     assert source.version == "v2"
-    assert len([line for line in source.lines.errors if "cannot be kept" in line]) == 1
+    assert len([line for line in source.lines.errors if "cannot be saved" in line]) == 1
 
 
 # Long faults
