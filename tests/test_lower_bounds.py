@@ -4,4 +4,4 @@ from support.lower_bounds import lower_bounds
 
 
 def test_every_dependency_has_one_lower_bound() -> None:
-    assert lower_bounds().keys() >= {"httpx2", "msgspec", "typer", "starlette", "scipy", "h2", "socksio"}
+    assert lower_bounds().keys() >= {"httpx2", "msgspec", "typer", "starlette", "scipy", "aiohttp", "socksio"}

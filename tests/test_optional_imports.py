@@ -11,6 +11,10 @@ from support.python_process import environment
 
 SCIPY_REPORT = "from support.ledger import outcome; from targetry.report.report import make_report; make_report(outcome('0', 2, 1))"
 CREATE = "from targetry import TargetClient; TargetClient.create(client='c', organization_id='o', {})"
+ASYNC_CREATE = (
+    "import asyncio; from targetry import AsyncTargetClient; "
+    "asyncio.run(AsyncTargetClient.create(client='c', organization_id='o', {}))"
+)
 
 USES = {
     "testing.edge": ("starlette", "import targetry.testing; targetry.testing.edge()", "edge"),
@@ -37,7 +41,13 @@ USES = {
         "geo",
     ),
     "socks proxy": ("socksio", CREATE.format("proxy='socks5://localhost:1080'"), "socks"),
-    "HTTP/2": ("h2", "from targetry.http import HttpTransport; HttpTransport(http2=True)", "http2"),
+    "asynchronous client": ("aiohttp", ASYNC_CREATE.format(""), "async"),
+    "asynchronous hybrid client": ("aiohttp", ASYNC_CREATE.format("decisioning_method='hybrid'"), "async"),
+    "asynchronous transport": (
+        "aiohttp",
+        "from targetry.http import AsyncHttpTransport; AsyncHttpTransport().prepare()",
+        "async",
+    ),
 }
 HIDE = """
 import sys
@@ -70,6 +80,49 @@ def test_missing_package_is_reported_with_its_extra(package: str, use: str, extr
     assert f"the package {package}: pip install 'targetry[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stderr.startswith("ModuleNotFoundError")
+
+
+ON_DEVICE = """
+import asyncio
+from e2e.client.target import artifact
+from targetry import AsyncTargetClient
+from targetry.http.protocol import HttpResponse
+from targetry.testing import FakeTransport
+
+def respond(request):
+    if request.url.endswith("/v1/geo"):
+        return HttpResponse(200, "OK", {"x-geo-city": "ROME"}, b"")
+    return HttpResponse(200, "OK", {"content-type": "application/json"}, b'{"status": 200, "execute": {}}')
+
+async def main():
+    transport = FakeTransport(by=respond)
+    async with await AsyncTargetClient.create(
+        client="acme", organization_id="1@AdobeOrg", decisioning_method="on-device", transport=transport,
+        artifact_payload=artifact(geoTargetingEnabled=True), polling_interval=0,
+    ) as client:
+        context = {"channel": "web", "geo": {"ipAddress": "12.21.1.40"}}
+        mboxes = {"mboxes": [{"index": 0, "name": "roman"}]}
+        offers = await client.get_offers(request={"context": context, "prefetch": mboxes})
+        assert offers["response"].prefetch.mboxes[0].options[0].content == {"title": "ave"}
+        request = {"context": context, "execute": mboxes}
+        offers = await client.get_offers(request=request, decisioning_method="server-side")
+        assert offers["response"].status == 200
+
+asyncio.run(main())
+print("decided", file=sys.stderr)
+"""
+
+
+def test_asynchronous_on_device_client_works_without_aiohttp() -> None:
+    """Its geo lookups, and single server-side calls, use the blocking transport."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", HIDE.format(package="aiohttp", use=ON_DEVICE)],
+        env=environment(COLUMNS="200"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == "decided\n"
 
 
 def test_fault_of_our_own_is_not_reported_as_a_missing_extra() -> None:

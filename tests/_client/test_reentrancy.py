@@ -17,7 +17,7 @@ from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.telemetry import TelemetryStore, artifact_entry
 from targetry.events import Events
 from targetry.geo.lookup import GeoLookup
-from targetry.http.pool import Kept, KeptConnections, Lease
+from targetry.http.pool import ConnectionPool, Lease
 from targetry.models import DeliveryRequest
 from targetry.testing import FakeTransport, answer
 from targetry.visitor import Visitor
@@ -60,27 +60,27 @@ def log() -> Callable[[], object]:
     return lambda: one.debug("kind %s", next(numbers))
 
 
-class Wire:
-    """A connection and a socket that are always good."""
+class FakeConnection:
+    """A connection that is always reusable."""
 
-    is_available = is_idle = staticmethod(lambda: True)
-    is_closed = has_surplus = staticmethod(lambda: False)
+    idle_since = 0.0
+    is_reusable = staticmethod(lambda: True)
+    has_surplus = staticmethod(lambda: False)
     unread = staticmethod(lambda: None)
     drop = staticmethod(lambda: None)
 
 
 def pool() -> Callable[[], object]:
-    one: KeptConnections[Any] = KeptConnections(2, 60.0)
+    one: ConnectionPool[Any] = ConnectionPool(2)
     numbers = count()
 
     def use() -> None:
         lease: Lease[Any] = Lease()
-        if not one.enter(lease, int):
+        if not one.request_slot(lease, int):
             return
-        one.take(ORIGIN, lease)
-        kept, lease.kept = lease.kept or Kept(Wire(), Wire()), None
-        one.keep(ORIGIN, kept)
-        one.leave(lease)
+        one.acquire(ORIGIN, lease)
+        one.release(ORIGIN, lease, lease.connection or FakeConnection(), must_close=False)
+        one.release_slot(lease)
         if next(numbers) % 7 == 0:
             one.abandon()
 

@@ -86,7 +86,7 @@ def test_failure_has_the_retry_after_of_the_response() -> None:
     ("error", "text", "reason", "pace"),
     [
         (REFUSED, "connection refused", "connection", Pace.RETRY),
-        (DeadlineError(reason="no answer within 3 s"), "no answer within 3 s", "timeout", Pace.RETRY),
+        (DeadlineError(reason="no response within 3 s"), "no response within 3 s", "timeout", Pace.RETRY),
         (
             TransportError(reason="the answer is larger than 10 bytes"),
             "the answer is larger than 10 bytes",

@@ -1,4 +1,4 @@
-"""What crosses the seam, and what of it may be shown."""
+"""Requests, responses, and the parts of them that logs and messages show."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from targetry.http.protocol import HttpRequest, HttpResponse, hide_secrets, show
         ("", ""),
     ],
 )
-def test_a_url_is_shown_without_query_fragment_user_and_password(url: str, shown: str) -> None:
+def test_shown_url_lacks_query_fragment_user_and_password(url: str, shown: str) -> None:
     assert shown_url(url) == shown
 
 
 @given(st.text(alphabet="abc:/@?#", max_size=30))
-def test_a_shown_url_never_has_a_query(text: str) -> None:
+def test_shown_url_never_has_a_query(text: str) -> None:
     assert "?" not in shown_url(text)
 
 
@@ -62,12 +62,12 @@ def test_rich_shows_request_without_query_headers_and_body() -> None:
     assert request.__rich_repr__() == [("method", "GET"), ("url", "https://h.example/a")]
 
 
-def test_a_request_shows_no_query_headers_or_body() -> None:
+def test_request_repr_hides_query_headers_and_body() -> None:
     request = HttpRequest("POST", "https://a.example/b?token=secret", {"authorization": "secret"}, b"secret")
     assert repr(request) == "HttpRequest(POST https://a.example/b, 6 bytes)"
 
 
-def test_a_response_shows_no_headers_or_body() -> None:
+def test_response_repr_hides_headers_and_body() -> None:
     response = HttpResponse(200, "OK", {"set-cookie": "secret"}, b"secret")
     assert repr(response) == "HttpResponse(200 OK, 6 bytes)"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry.http.proxies import NoWayError, Proxy, ProxyTable, parse_proxy
+from targetry.http.proxies import Proxy, ProxyConfigurationError, ProxyTable, parse_proxy
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from targetry.http.proxies import NoWayError, Proxy, ProxyTable, parse_proxy
         ("http://[::1]:3128", Proxy("http", "::1", 3128)),
     ],
 )
-def test_a_proxy_is_read_from_its_url(text: str, proxy: Proxy) -> None:
+def test_proxy_url_is_parsed(text: str, proxy: Proxy) -> None:
     assert parse_proxy(text) == proxy
 
 
@@ -30,34 +30,34 @@ def test_a_proxy_is_read_from_its_url(text: str, proxy: Proxy) -> None:
     "text",
     ["", "gopher://p", "http://", "http://me:secret@", "http://p:secret", "http://p:99999", "http://p:0"],
 )
-def test_what_is_no_proxy_is_refused_without_being_repeated(text: str) -> None:
-    with pytest.raises(NoWayError) as caught:
+def test_invalid_proxy_is_rejected_without_repeating_it(text: str) -> None:
+    with pytest.raises(ProxyConfigurationError) as caught:
         parse_proxy(text)
     assert "secret" not in str(caught.value)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_no_text_makes_another_error(text: str, password: str) -> None:
+def test_any_text_is_a_proxy_or_a_configuration_error(text: str, password: str) -> None:
     for candidate in (text, f"http://{text}", f"http://me:{password}@proxy:{text}"):
-        with contextlib.suppress(NoWayError):
+        with contextlib.suppress(ProxyConfigurationError):
             assert 0 < parse_proxy(candidate).port < 65536
 
 
-def test_a_proxy_shows_no_user_and_no_password() -> None:
+def test_proxy_repr_hides_user_and_password() -> None:
     proxy = Proxy("http", "::1", 3128, "me", "secret")
     assert repr(proxy) == "Proxy('http://[::1]:3128')"
     assert proxy.__rich_repr__() == [("url", "http://[::1]:3128")]
 
 
 @pytest.mark.parametrize(("scheme", "expected"), [("http", "one"), ("https", "two"), ("ftp", "three")])
-def test_each_scheme_has_its_proxy_and_all_is_for_the_rest(scheme: str, expected: str) -> None:
+def test_scheme_selects_the_proxy_and_all_is_the_fallback(scheme: str, expected: str) -> None:
     table = ProxyTable({"http": "http://one", "https": "http://two", "all": "http://three"})
     proxy = table.proxy_for(scheme, "acme.example", 80)
     assert proxy is not None
     assert proxy.host == expected
 
 
-def test_without_settings_there_is_no_proxy() -> None:
+def test_empty_table_selects_no_proxy() -> None:
     assert ProxyTable({}).proxy_for("http", "acme.example", 80) is None
 
 
@@ -88,19 +88,19 @@ def test_without_settings_there_is_no_proxy() -> None:
         (".", "acme.example", 80, False),
     ],
 )
-def test_hosts_may_be_exempt(no_proxy: str, host: str, port: int, direct: bool) -> None:
+def test_no_proxy_exempts_hosts(no_proxy: str, host: str, port: int, direct: bool) -> None:
     proxy = ProxyTable({"all": "http://proxy"}, no_proxy).proxy_for("https", host, port)
     assert (proxy is None) == direct
 
 
-def test_the_environment_is_read_in_upper_and_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_read_in_upper_and_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://upper")
     monkeypatch.setenv("http_proxy", "http://lower")
     monkeypatch.setenv("NO_PROXY", "direct.example")
-    table = ProxyTable.of_environment()
+    table = ProxyTable.from_environment()
     assert str(table.proxy_for("https", "acme.example", 443)) == "http://upper:80"
     assert str(table.proxy_for("http", "acme.example", 80)) == "http://lower:80"
     assert table.proxy_for("https", "direct.example", 443) is None

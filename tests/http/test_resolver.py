@@ -14,47 +14,47 @@ _FOUND: Sequence[Address] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0
 
 
 class NameServer:
-    """Answers when it is told to."""
+    """Name server that responds when `released` is set."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[tuple[str, int]] = []
-        self.answers = threading.Event()
+        self.released = threading.Event()
         self._error = error
 
     def lookup(self, host: str, port: int) -> Sequence[Address]:
         self.asked.append((host, port))
-        self.answers.wait(10)
+        self.released.wait(10)
         if self._error is not None:
             raise self._error
         return _FOUND
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "192.0.2.7"])
-def test_an_address_needs_no_name_server(host: str) -> None:
+def test_address_needs_no_name_server(host: str) -> None:
     server = NameServer()
     assert Resolver(server.lookup).addresses(host, 443, 0)[0][4][:2] == (host, 443)
     assert server.asked == []
 
 
-def test_a_name_is_looked_up() -> None:
+def test_name_is_looked_up() -> None:
     server = NameServer()
-    server.answers.set()
+    server.released.set()
     assert Resolver(server.lookup).addresses("acme.example", 80, 10) == _FOUND
     assert server.asked == [("acme.example", 80)]
 
 
-def test_nobody_waits_longer_than_his_time_and_all_wait_for_the_same_lookup() -> None:
+def test_callers_share_one_lookup_and_wait_until_their_timeout() -> None:
     server = NameServer()
     resolver = Resolver(server.lookup)
     for _ in range(5):
         with pytest.raises(TimeoutError):
             resolver.addresses("acme.example", 80, 0.01)
     assert server.asked == [("acme.example", 80)]
-    server.answers.set()
+    server.released.set()
     assert resolver.addresses("acme.example", 80, 10) == _FOUND
 
 
-def test_a_task_that_gives_up_leaves_the_others_their_answer() -> None:
+def test_task_that_gives_up_leaves_the_lookup_to_others() -> None:
     server = NameServer()
     resolver = Resolver(server.lookup)
 
@@ -62,14 +62,14 @@ def test_a_task_that_gives_up_leaves_the_others_their_answer() -> None:
         patient = asyncio.create_task(resolver.addresses_async("acme.example", 80, 10))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(resolver.addresses_async("acme.example", 80, 10), 0.01)
-        server.answers.set()
+        server.released.set()
         assert await patient == _FOUND
 
     asyncio.run(main())
     assert server.asked == [("acme.example", 80)]
 
 
-def test_an_answer_that_comes_after_the_loop_is_gone_harms_nobody() -> None:
+def test_result_after_the_end_of_the_loop_is_kept_for_others() -> None:
     server = NameServer()
     resolver = Resolver(server.lookup)
 
@@ -78,14 +78,14 @@ def test_an_answer_that_comes_after_the_loop_is_gone_harms_nobody() -> None:
             await asyncio.wait_for(resolver.addresses_async("acme.example", 80, 10), 0.01)
 
     asyncio.run(main())
-    server.answers.set()
+    server.released.set()
     assert resolver.addresses("acme.example", 80, 10) == _FOUND
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "unknown"), UnicodeError("label too long")])
-def test_what_the_lookup_raises_is_raised_and_not_remembered(error: Exception) -> None:
+def test_error_of_the_lookup_is_raised_and_not_cached(error: Exception) -> None:
     server = NameServer(error)
-    server.answers.set()
+    server.released.set()
     resolver = Resolver(server.lookup)
     for _ in range(2):
         with pytest.raises(type(error)):
@@ -93,8 +93,8 @@ def test_what_the_lookup_raises_is_raised_and_not_remembered(error: Exception) -
     assert len(server.asked) == 2
 
 
-class Forged:
-    """A name server that answers for the names ending in `.example`, and never for others until `released`."""
+class NameServerOfExamples:
+    """Name server that responds for `.example`, and for other names once `released`."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -108,21 +108,21 @@ class Forged:
 
 
 def give_up(resolver: Resolver, names: int) -> None:
-    """Ask for so many names that nobody knows."""
+    """Look up `names` unknown names, without waiting."""
     for number in range(names):
         with pytest.raises((TimeoutError, OSError)):
             resolver.addresses(f"forged{number}.invalid", 80, 0.001)
 
 
-def test_names_that_nobody_knows_get_few_threads() -> None:
-    server = Forged()
+def test_unknown_names_share_few_threads() -> None:
+    server = NameServerOfExamples()
     give_up(Resolver(server.lookup), 300)
     server.released.set()
     assert server.most <= MAX_THREADS_FOR_OTHERS
 
 
-def test_names_in_use_do_not_wait_for_names_that_nobody_knows() -> None:
-    server = Forged()
+def test_names_in_use_do_not_wait_for_unknown_names() -> None:
+    server = NameServerOfExamples()
     resolver = Resolver(server.lookup, ["own.example"])
     assert resolver.addresses("used.example", 80, 10) == _FOUND
     give_up(resolver, 300)
@@ -133,7 +133,7 @@ def test_names_in_use_do_not_wait_for_names_that_nobody_knows() -> None:
     server.released.set()
 
 
-def test_a_queued_lookup_that_nobody_waits_for_is_skipped() -> None:
+def test_queued_lookup_without_a_waiting_caller_is_skipped() -> None:
     asked: list[str] = []
     go, busy = threading.Event(), threading.Semaphore(0)
 
@@ -157,8 +157,8 @@ def test_a_queued_lookup_that_nobody_waits_for_is_skipped() -> None:
     assert asked == [*patient, "wanted.example"]
 
 
-def test_only_so_many_names_are_remembered() -> None:
-    server = Forged()
+def test_number_of_known_names_is_bounded() -> None:
+    server = NameServerOfExamples()
     resolver = Resolver(server.lookup)
     for number in range(MAX_KNOWN_NAMES + 1):
         resolver.addresses(f"name{number}.example", 80, 10)
@@ -170,14 +170,14 @@ def test_only_so_many_names_are_remembered() -> None:
 
 
 class NoThread(threading.Thread):
-    """A system that gives no threads."""
+    """Thread of a system that refuses threads."""
 
     def start(self) -> None:
         raise RuntimeError("can't start new thread")
 
 
 @pytest.mark.parametrize("own", [["acme.example"], []], ids=["own", "other"])
-def test_a_refused_thread_costs_that_call_alone(monkeypatch: pytest.MonkeyPatch, own: list[str]) -> None:
+def test_refused_thread_fails_that_call_only(monkeypatch: pytest.MonkeyPatch, own: list[str]) -> None:
     resolver = Resolver(lambda host, port: _FOUND, own)
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Thread", NoThread)

@@ -28,6 +28,7 @@ Serve = Callable[..., FaultyServer]
 class Blocking:
     def __init__(self, **options: Any) -> None:
         self.transport = HttpTransport(**options)
+        self.transport.prepare()
 
     def send(
         self, request: HttpRequest, *, timeout: float = 10, max_bytes: int | None = None
@@ -43,6 +44,7 @@ class Blocking:
 class Looped:
     def __init__(self, **options: Any) -> None:
         self.transport = AsyncHttpTransport(**options)
+        self.transport.prepare()
         self._runner = asyncio.Runner()
 
     def send(

@@ -23,7 +23,6 @@ from support.mmdb_writer import mmdb
 from targetry import AsyncTargetClient, TargetClient
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer
-from targetry.http import HttpTransport
 from targetry.ledger.ledger import Ledger
 from targetry.testing import edge
 
@@ -67,7 +66,6 @@ def use_client() -> None:
             with TargetClient.create(here.client_options(decisioning_method=method)) as client:
                 assert client.get_offers(request=REQUEST).execute.mboxes[0].options, method
         asyncio.run(use_async_client(here.client_options()))
-        HttpTransport(http2=True).close()
         TargetClient.create(here.client_options(proxy="socks5://127.0.0.1:1")).close()
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, Unpack, overload
 
@@ -43,10 +44,10 @@ from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.stepwise import LARGE_BYTES
-from targetry.errors import NoThreadError, OptionError, TransportError
-from targetry.http import AsyncHttpTransport
+from targetry.errors import MissingExtraError, NoThreadError, OptionError, TransportError
+from targetry.http.async_transport import AsyncHttpTransport, ThreadedTransport, run_in_pool
 from targetry.http.protocol import AsyncTransport, HttpResponse
-from targetry.models import Geo
+from targetry.models import DecisioningMethod, Geo
 
 Client = TypeVar("Client", bound="AsyncTargetClient")
 T = TypeVar("T")
@@ -64,12 +65,10 @@ class AsyncTargetClient(BaseClient):
         """Refuse construction by callers: use `await AsyncTargetClient.create`."""
         super().__init__(options)
         checked = self._runtime.options
-        self._own_transport = checked.async_transport is None
-        self._transport: AsyncTransport = checked.async_transport or AsyncHttpTransport(
-            **transport_options(checked, self._runtime.log)
-        )
-        self._geo = self._runtime.async_geo(self._transport)
         self._decoders = DaemonThreadPool("targetry-decoder", limit=2, queue_limit=1000)
+        self._own_transport = checked.async_transport is None
+        self._transport = checked.async_transport or self._default_transport(checked)
+        self._geo = self._runtime.async_geo(self._transport)
 
     @classmethod
     @documented(CLIENT_SECTION)
@@ -83,9 +82,14 @@ class AsyncTargetClient(BaseClient):
         Raises:
             OptionError: an option is wrong or missing; `path` names it.
             ArtifactError: `artifact_payload`, or the file of `artifact_location`, cannot be used.
+            MissingExtraError: the client is not on-device, and aiohttp is not installed.
             TypeError: a keyword is not an option, or an option is given twice.
         """
-        start = _Start(cls, client_settings(options, keywords))
+        checked = client_settings(options, keywords)
+        is_on_device = checked.decisioning_method is DecisioningMethod.ON_DEVICE
+        if not is_on_device and checked.async_transport is None and not _has_aiohttp():
+            raise MissingExtraError("aiohttp", "async")
+        start = _Start(cls, checked)
         try:
             return await _run_in_own_thread(start.run)
         except asyncio.CancelledError:
@@ -219,13 +223,21 @@ class AsyncTargetClient(BaseClient):
     ) -> None:
         await self.aclose()
 
-    def _let_go(self) -> int:
+    def _default_transport(self, options: ClientSettings) -> AsyncTransport:
+        """Return the client's own transport: on aiohttp, or else the blocking one in threads."""
+        if _has_aiohttp():
+            return AsyncHttpTransport(
+                **transport_options(options, self._runtime.log), decoders=self._decoders
+            )
+        return ThreadedTransport(self._runtime.transport, max_threads=options.max_connections)
+
+    def _close_idle(self) -> int:
         own = (
-            self._transport.let_go()
+            self._transport.close_idle()
             if isinstance(self._transport, AsyncHttpTransport) and self._own_transport
             else 0
         )
-        return super()._let_go() + own
+        return super()._close_idle() + own
 
     async def _run(self, flow: Flow[T]) -> T:
         """Drive a flow: look places up and call the Delivery API for it."""
@@ -283,26 +295,15 @@ class AsyncTargetClient(BaseClient):
 
     async def _read_in_thread(self, response: HttpResponse, deadline: float) -> AttemptOutcome:
         """Decode a large response in a thread; a result after the deadline is dropped."""
-        decoded: Future[AttemptOutcome] = Future()
-        decoded.set_running_or_notify_cancel()  # a task that gives up must not cancel it
-
-        def decode() -> None:
-            try:
-                decoded.set_result(self._pipeline.read(response, deadline))
-            except BaseException as error:
-                decoded.set_exception(error)
-
         try:
-            self._decoders.submit(decode)
+            async with asyncio.timeout(deadline - time.perf_counter()):
+                return await run_in_pool(self._decoders, lambda: self._pipeline.read(response, deadline))
         except (RuntimeError, QueueFullError) as error:
             failed = TransportError(
                 reason=f"the response cannot be decoded: {error or 'too many others are'}"
             )
             failed.__cause__ = error
             return failed
-        try:
-            async with asyncio.timeout(deadline - time.perf_counter()):
-                return await asyncio.wrap_future(decoded)
         except TimeoutError:
             return self._pipeline.late()
 
@@ -330,6 +331,10 @@ class _Start(Generic[Client]):
         self._given_up = True
         if self._client is not None:
             self._client._runtime.close(0)
+
+
+def _has_aiohttp() -> bool:
+    return find_spec("aiohttp") is not None
 
 
 def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:

@@ -161,15 +161,15 @@ class BaseClient:
             raise OptionError("decisioning_method", "a server-side client has no artifact to refresh")
         return engine.refresh(force=force)
 
-    def _let_go(self) -> int:
-        """Close idle connections, and return how many there were."""
-        return self._runtime.let_go()
+    def _close_idle(self) -> int:
+        """Close the idle connections and return their number."""
+        return self._runtime.close_idle()
 
     def __del__(self) -> None:
         runtime = vars(self).get("_runtime")  # absent if the options were rejected
         if runtime is None or runtime.is_closed:
             return
-        idle = self._let_go()
+        idle = self._close_idle()
         if idle and self._method is not DecisioningMethod.ON_DEVICE and not sys.is_finalizing():
             client, kind = runtime.options.client, type(self).__name__
             text = f"unclosed {kind} of client {client!r}: use it in a with statement, or close it"

@@ -251,13 +251,13 @@ class ClientRuntime:
         if self._own_transport is not None:
             self._own_transport.close()
 
-    def let_go(self) -> int:
-        """Close idle connections, and return how many there were."""
-        return self._own_transport.let_go() if self._own_transport is not None else 0
+    def close_idle(self) -> int:
+        """Close the idle connections and return their number."""
+        return self._own_transport.close_idle() if self._own_transport is not None else 0
 
     def _leave(self, timeout: float) -> None:
         """Close idle connections at exit; other exit handlers can still call the client."""
-        self.let_go()
+        self.close_idle()
 
     def _report(self, report: ImpressionReport | NotificationReport) -> bool:
         """Enqueue a report, and return whether it was accepted."""

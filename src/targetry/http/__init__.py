@@ -1,8 +1,10 @@
-"""The default transports, on httpcore2 (the lower half of httpx2).
+"""HTTP transports: blocking on httpcore2, asynchronous on aiohttp.
 
-httpcore2 speaks HTTP on a connection. What is ours is around it: sockets that know a deadline for the whole call
-(`attempt`, `sockets`, `async_sockets`, `tls`, `resolver`), which connections are kept (`kept`), the way to a
-host (`routes`, `proxies`), and the border to our own requests, answers and errors (`exchange`).
+The libraries speak HTTP on a connection. This package adds what they lack: one deadline for the
+whole request (`deadline`), a connection pool that never passes a response to another request
+(`pool`, `inbound`), name lookups that a caller can give up (`resolver`), the route to a host
+(`connector`, `proxies`, `tls`), and the translation of requests, responses and errors
+(`translation`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ __all__ = ["AsyncHttpTransport", "HttpTransport"]
 
 
 def __getattr__(name: str) -> Any:
-    """`AsyncHttpTransport` brings asyncio with it, so it waits until somebody asks for it."""
+    """Import `AsyncHttpTransport` at first use, since it imports asyncio."""
     if name != "AsyncHttpTransport":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from targetry.http.async_transport import AsyncHttpTransport

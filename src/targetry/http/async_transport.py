@@ -1,67 +1,81 @@
-"""The default transport for asyncio. The twin of `blocking`: same options, same answers, same errors."""
+"""Asynchronous HTTP transports: on aiohttp, and over a blocking transport in threads."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator, Callable, Iterable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError
 from targetry._runtime.defaults import MAX_CONNECTIONS
-from targetry._runtime.lazy_import import importing
-from targetry.errors import ClosedError
-from targetry.http.connector import HttpOptions, Routes, checked_options
-from targetry.http.deadline import Attempt, deadline_after
-from targetry.http.errors import EarlyDataError
-from targetry.http.pool import Kept, KeptConnections, Lease, Origin
-from targetry.http.protocol import HttpRequest, HttpResponse
+from targetry._runtime.lazy_import import importing_extra
+from targetry.errors import ClosedError, DeadlineError, TransportError
+from targetry.http.connector import Connector, TransportOptions, check_options
+from targetry.http.deadline import Deadline, deadline_after
+from targetry.http.pool import ConnectionPool, Lease, Origin
+from targetry.http.protocol import HttpRequest, HttpResponse, Transport
+from targetry.http.sync_transport import HttpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    import httpcore2
-
+    from targetry.http.async_connection import AsyncConnection
     from targetry.http.resolver import Lookup
-    from targetry.http.translation import Prepared
+    from targetry.http.translation import WireRequest
 
+T = TypeVar("T")
 
-_LARGE_BYTES: Final = 4 << 20  # putting the pieces of so large a body together takes some milliseconds
+_LARGE_BYTES: Final = 4 << 20  # joining the pieces of a larger body takes milliseconds
+_MAX_WAITING: Final = 1000
+_CLOSING_TURNS: Final = 3  # of the event loop, until a TLS connection and the socket under it are closed
 
 
 class AsyncHttpTransport:
-    """`HttpTransport` for asyncio, for any number of tasks; an `AsyncTransport`.
+    """`HttpTransport` for asyncio, on aiohttp, for any number of tasks; an `AsyncTransport`.
 
-    May be used from several event loops, at once or one after the other; each has connections of its own, up to
-    `max_connections`, and those of a loop that was closed are dropped. Arguments and errors are those of `HttpTransport`.
+    Several event loops may use it, at once or one after the other. Each has connections of its own,
+    up to `max_connections`; they are closed at the end of the loop at the latest. Arguments and
+    errors are those of `HttpTransport`. Requests through a SOCKS proxy, which aiohttp does not
+    support, are sent by an `HttpTransport` in threads.
+
+    Args:
+        decoders: The threads in which large bodies are assembled; two of its own by default.
+
+    Raises:
+        OptionError: An argument is unusable; `path` is its name.
     """
 
     def __init__(
         self,
         *,
         max_connections: int = MAX_CONNECTIONS,
-        keepalive_seconds: float = 20.0,
         ca_bundle: str | os.PathLike[str] | None = None,
         proxy: str | None = None,
         trust_env: bool = True,
-        http2: bool = False,
         lookup: Lookup | None = None,
         on_surplus: Callable[[Origin], object] | None = None,
         own_urls: Iterable[str] = (),
+        decoders: DaemonThreadPool | None = None,
     ) -> None:
-        self._options = checked_options(
-            max_connections=max_connections,
-            keepalive_seconds=keepalive_seconds,
-            ca_bundle=ca_bundle,
-            proxy=proxy,
-            trust_env=trust_env,
-            http2=http2,
-            lookup=lookup,
-            on_surplus=on_surplus,
-            own_urls=own_urls,
-        )
-        self._by_loop: dict[asyncio.AbstractEventLoop, _Here] = {}
-        self._shared: _Shared | None = None
-        self._closed = False
+        arguments: dict[str, Any] = {
+            "max_connections": max_connections,
+            "ca_bundle": ca_bundle,
+            "proxy": proxy,
+            "trust_env": trust_env,
+            "lookup": lookup,
+            "on_surplus": on_surplus,
+            "own_urls": tuple(own_urls),
+        }
+        self._options = check_options(**arguments)
+        self._decoders = decoders or DaemonThreadPool("targetry-decoder", limit=2, queue_limit=_MAX_WAITING)
+        self._blocking = HttpTransport(**arguments)  # for SOCKS proxies
+        self._threaded = ThreadedTransport(self._blocking, max_threads=max_connections)
+        self._by_loop: dict[asyncio.AbstractEventLoop, _LoopState] = {}
+        self._inherited: list[
+            _LoopState
+        ] = []  # of the parent process; kept, as finalizers would act on its loops
+        self._connector: tuple[int, Connector] | None = None  # and the id of the process that it belongs to
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"AsyncHttpTransport({self._options})"
@@ -69,133 +83,145 @@ class AsyncHttpTransport:
     async def send(
         self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None
     ) -> HttpResponse:
-        """See `AsyncTransport.send`. When a kept connection turns out to be dead, the request is sent once more on a new one."""
+        """Send `request`; see `AsyncTransport.send`.
+
+        If a reused connection turns out to be closed, the request is sent once more on a new one.
+
+        Raises:
+            MissingExtraError: The package aiohttp is not installed.
+        """
         ends_at = deadline_after(timeout)
-        here = self._here()
-        translation = here.translation
-        prepared = translation.Prepared(request)
-        attempt = Attempt(ends_at)
-        pool = here.pool
-        lease: Lease[httpcore2.AsyncConnectionInterface] = Lease()
+        state = self._state()
+        wire = state.translation.WireRequest(request)
+        deadline = Deadline(ends_at)
+        pool = state.pool
+        lease: Lease[AsyncConnection] = Lease()
         try:
             try:
-                async with asyncio.timeout(attempt.left()):
-                    await here.wait_for_place(lease)
-                    # An answer that is there already is read without waiting: others could starve beside a near server.
-                    await asyncio.sleep(0)
-                    pool.take(prepared.origin, lease)
+                async with asyncio.timeout(deadline.left()):
+                    await state.wait_for_slot(lease)
+                    pool.acquire(wire.origin, lease)
+                    is_reused = lease.connection is not None
                     try:
-                        return await here.ask(prepared, attempt, lease, max_bytes)
+                        return await self._exchange(state, request, wire, deadline, lease, max_bytes)
                     except Exception as error:
-                        if not translation.was_stale(error, attempt):
+                        if not is_reused or not state.was_stale(error, deadline):
                             raise
-                    pool.forget(prepared.origin)
-                    attempt = Attempt(ends_at)
-                    return await here.ask(prepared, attempt, lease, max_bytes)
+                    pool.purge(wire.origin)
+                    deadline = Deadline(ends_at)
+                    return await self._exchange(state, request, wire, deadline, lease, max_bytes)
             finally:
-                pool.leased.discard(lease)
-                pool.leave(lease)
+                pool.leases.discard(lease)
+                pool.release_slot(lease)
+        except TransportError:
+            raise
         except Exception as error:
-            raise translation.failure(error, attempt, prepared.shown_origin, timeout) from error
+            raise state.transport_error(error, deadline, wire.shown_origin, timeout) from error
 
     def prepare(self) -> None:
-        """As `HttpTransport.prepare`, in a thread that has no event loop."""
-        shared = self._of_process()
-        shared.routes.prepare()
-        with importing():
-            asyncio.run(_Here(shared, self._options).rehearse())
+        """Do what `HttpTransport.prepare` does."""
+        with importing_extra("async"):
+            import targetry.http.async_connection  # noqa: F401
+        self._process_connector().prepare()
 
     async def aclose(self) -> None:
-        """See `AsyncTransport.aclose`. Closes the connections of all loops."""
-        self._closed = True
-        for here in list(self._by_loop.values()):
-            here.leave()
+        """Close the connections of all event loops; see `AsyncTransport.aclose`."""
+        self._is_closed = True
+        self._blocking.close()
+        for state in list(self._by_loop.values()):
+            state.close()
 
-    def let_go(self) -> int:
-        """See `HttpTransport.let_go`. Of all loops."""
-        mine = [here for here in list(self._by_loop.values()) if here.shared.pid == os.getpid()]
-        return sum(here.pool.let_go() for here in mine)
+    def close_idle(self) -> int:
+        """Do what `HttpTransport.close_idle` does, for the connections of all event loops."""
+        pid = os.getpid()
+        states = [state for state in list(self._by_loop.values()) if state.pid == pid]
+        return self._blocking.close_idle() + sum(state.pool.close_idle() for state in states)
 
-    def _here(self) -> _Here:
-        """What the running loop has."""
-        if self._closed:
+    async def _exchange(
+        self,
+        state: _LoopState,
+        request: HttpRequest,
+        wire: WireRequest,
+        deadline: Deadline,
+        lease: Lease[AsyncConnection],
+        max_bytes: int | None,
+    ) -> HttpResponse:
+        """Send `request` on the lease's connection or a new one, and release it to the pool."""
+        connection = lease.connection
+        try:
+            if connection is None:
+                deadline.phase = "preparing a connection"
+                route = state.connector.route(wire.origin)
+                if route.proxy is not None and route.proxy.is_socks:
+                    return await self._threaded.send(request, timeout=deadline.left(), max_bytes=max_bytes)
+                connection = state.new_connection(wire.origin, route, state.connector.resolver)
+                deadline.opened = connection
+            reader = await connection.exchange(wire, deadline, max_bytes)
+            must_close = reader.ends_connection(is_reused=deadline.opened is None)
+        except BaseException as error:
+            state.pool.discard(wire.origin, lease, deadline.opened, error)
+            raise
+        state.pool.release(wire.origin, lease, connection, must_close=must_close)
+        if reader.size > _LARGE_BYTES:
+            return await run_in_pool(self._decoders, reader.response)
+        return reader.response()
+
+    def _state(self) -> _LoopState:
+        """Return the state of the running event loop."""
+        if self._is_closed:
             raise ClosedError("the transport was closed")
         loop = asyncio.get_running_loop()
-        here = self._by_loop.get(loop)
-        return here if here is not None and here.shared.pid == os.getpid() else self._arrive(loop)
+        state = self._by_loop.get(loop)
+        return state if state is not None and state.pid == os.getpid() else self._new_state(loop)
 
-    def _arrive(self, loop: asyncio.AbstractEventLoop) -> _Here:
+    def _new_state(self, loop: asyncio.AbstractEventLoop) -> _LoopState:
         pid = os.getpid()
-        for other, here in list(self._by_loop.items()):
-            if other.is_closed() or here.shared.pid != pid:
-                here.leave()
+        for other, state in list(self._by_loop.items()):
+            if other.is_closed() or state.pid != pid:
+                state.close()
                 self._by_loop.pop(other, None)
-        here = self._by_loop[loop] = _Here(self._of_process(), self._options)
-        return here
+                if state.pid != pid:
+                    self._inherited.append(state)
+        state = self._by_loop[loop] = _LoopState(pid, self._process_connector(), self._options)
+        return state
 
-    def _of_process(self) -> _Shared:
+    def _process_connector(self) -> Connector:
         pid = os.getpid()
-        if self._shared is None or self._shared.pid != pid:
-            self._shared = _Shared(pid, self._options)
-        return self._shared
+        if self._connector is None or self._connector[0] != pid:
+            self._connector = pid, Connector(self._options)
+        return self._connector[1]
 
 
-class _Shared:
-    """What the loops of one process share: certificates, proxies, host names being looked up."""
+class _LoopState:
+    """Connections of one event loop in one process."""
 
-    def __init__(self, pid: int, options: HttpOptions) -> None:
-        with importing():
-            import httpcore2
-
-            from targetry.http.async_sockets import AsyncNetwork
+    def __init__(self, pid: int, connector: Connector, options: TransportOptions) -> None:
+        with importing_extra("async"):
+            from targetry.http import async_connection, translation
 
         self.pid = pid
-        self.routes: Routes[httpcore2.AsyncConnectionInterface] = Routes(
-            options, httpcore2.AsyncConnectionPool, AsyncNetwork
-        )
-
-
-class _Here:
-    """What belongs to one event loop."""
-
-    def __init__(self, shared: _Shared, options: HttpOptions) -> None:
-        with importing():
-            from targetry.http import translation
-            from targetry.http.async_sockets import let_others_run
-
-        self.shared = shared
+        self.connector = connector
         self.translation = translation
-        self.let_others_run = let_others_run
-        self.pool: KeptConnections[httpcore2.AsyncConnectionInterface] = KeptConnections(
-            options.max_connections, options.keepalive_seconds, options.on_surplus
+        self.was_stale = async_connection.was_stale
+        self.transport_error = async_connection.transport_error
+        self.new_connection = async_connection.AsyncConnection
+        self.pool: ConnectionPool[AsyncConnection] = ConnectionPool(
+            options.max_connections, options.on_surplus
         )
+        self._closer: AsyncGenerator[None, None] | None = None
 
-    def leave(self) -> None:
-        """Drop the idle connections: of this process with those in use to follow, of a parent only our copies."""
-        if self.shared.pid == os.getpid():
+    def close(self) -> None:
+        """Close the connections; of a parent process, only this process's copies."""
+        if self.pid == os.getpid():
             self.pool.close()
         else:
             self.pool.abandon()
 
-    async def rehearse(self) -> None:
-        """As `_Here.prepare` of the blocking twin."""
-        import httpcore2
-
-        translation = self.translation
-        network = httpcore2.AsyncMockBackend([translation.REHEARSED_RESPONSE])
-        connection = httpcore2.AsyncConnectionPool(network_backend=network).create_connection(
-            httpcore2.Origin(b"http", b"localhost", 80)
-        )
-        request = translation.Prepared(translation.REHEARSED_REQUEST).request(Attempt(deadline_after(1.0)))
-        response = await connection.handle_async_request(request)
-        answer = translation.Answer(response, None)
-        async for piece in response.aiter_stream():
-            for _ in answer.feed(piece):
-                pass
-        answer.response()
-
-    async def wait_for_place(self, lease: Lease[httpcore2.AsyncConnectionInterface]) -> None:
-        """Wait until `lease` has a place in the pool; the caller sees to the deadline."""
+    async def wait_for_slot(self, lease: Lease[AsyncConnection]) -> None:
+        """Wait until `lease` holds a slot of the pool. The caller bounds the time."""
+        if self._closer is None:
+            self._closer = _closes_at_end_of_loop(self.pool)
+            await anext(self._closer)
         loop = asyncio.get_running_loop()
         gate: asyncio.Future[None] = loop.create_future()
 
@@ -203,47 +229,69 @@ class _Here:
             if not gate.done() and not loop.is_closed():
                 gate.set_result(None)
 
-        if not self.pool.enter(lease, wake):
+        if not self.pool.request_slot(lease, wake):
             await gate
 
-    async def ask(
-        self,
-        prepared: Prepared,
-        attempt: Attempt,
-        lease: Lease[httpcore2.AsyncConnectionInterface],
-        max_bytes: int | None,
+
+async def _closes_at_end_of_loop(pool: ConnectionPool[AsyncConnection]) -> AsyncGenerator[None, None]:
+    """Close the idle connections when the event loop closes its asynchronous generators."""
+    try:
+        yield
+    finally:
+        pool.close()
+        for _ in range(_CLOSING_TURNS):
+            await asyncio.sleep(0)
+
+
+class ThreadedTransport:
+    """A blocking transport for asyncio, in daemon threads; an `AsyncTransport`.
+
+    A cancelled request goes on in its thread until its timeout.
+    """
+
+    def __init__(self, transport: Transport, *, max_threads: int) -> None:
+        """Use `transport`, which the caller closes."""
+        self._transport = transport
+        self._threads = DaemonThreadPool("targetry-http", limit=max_threads, queue_limit=_MAX_WAITING)
+
+    async def send(
+        self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None
     ) -> HttpResponse:
-        """Ask on the lease's connection, or else on a new one; afterwards keep it, if its response came whole."""
-        kept = lease.kept
+        """Send `request`; see `AsyncTransport.send`."""
+        deadline = Deadline(deadline_after(timeout))
+
+        def send() -> HttpResponse:
+            return self._transport.send(request, timeout=deadline.left(), max_bytes=max_bytes)
+
         try:
-            if kept is None:
-                attempt.doing = "preparing a connection"
-                connection = self.shared.routes.open(prepared.origin)
-            else:
-                connection = kept.connection
-            response = await connection.handle_async_request(prepared.request(attempt))
-            try:
-                answer = self.translation.Answer(response, max_bytes)
-                async with aclosing(response.aiter_stream()) as pieces:
-                    async for piece in pieces:
-                        for _ in answer.feed(piece):
-                            await self.let_others_run(attempt)
-            finally:
-                await response.aclose()
-            must_close = answer.ends_connection(is_kept=kept is not None)
-            if attempt.opened is not None:
-                kept = Kept(connection, attempt.opened)
-        except BaseException as error:
-            lease.kept = None
-            socket = attempt.opened if kept is None else kept.socket
-            if socket is not None:
-                socket.drop()
-            if isinstance(error, EarlyDataError):
-                self.pool.report_surplus(prepared.origin)
+            async with asyncio.timeout(deadline.left()):
+                return await run_in_pool(self._threads, send)
+        except TransportError:
             raise
-        lease.kept = None
-        if kept is not None:
-            self.pool.keep(prepared.origin, kept, must_close=must_close)
-        if answer.size > _LARGE_BYTES:
-            return await asyncio.to_thread(answer.response)
-        return answer.response()
+        except TimeoutError as error:
+            raise DeadlineError(reason=f"no response within {timeout:g} s") from error
+        except (QueueFullError, RuntimeError) as error:
+            raise TransportError(reason=f"no thread is free to send the request: {error}") from error
+
+    async def aclose(self) -> None:
+        """Do nothing: the blocking transport belongs to the caller."""
+
+
+async def run_in_pool(pool: DaemonThreadPool, work: Callable[[], T]) -> T:
+    """Return the result of `work`, computed in a thread of `pool` while the event loop runs.
+
+    Raises:
+        QueueFullError: Too much work waits already.
+        RuntimeError: The system gives no thread.
+    """
+    outcome: Future[T] = Future()
+    outcome.set_running_or_notify_cancel()  # so that the cancellation of a task does not reach the thread
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    pool.submit(run)
+    return await asyncio.wrap_future(outcome)

@@ -1,8 +1,9 @@
-"""One try at one request: until when it may last, and how far it came.
+"""Deadline of one HTTP request, and the progress that its error message reports.
 
-Timeouts of HTTP libraries bound single reads, so a server that sends a byte now and then holds its caller for ever.
-Ours bound the whole: httpcore2 hands the timeouts of a request through to the socket layer unread, and we give
-it an `Attempt` in their place. It belongs to the request, not to a thread or task, and the sockets ask it before each wait.
+Timeouts of HTTP libraries bound single reads, so a server that sends one byte now and then blocks a
+caller without end. A `Deadline` bounds the whole request. httpcore2 passes the timeouts of a
+request to the socket layer unread, so a `Deadline` takes their place; the sockets consult it before
+each wait.
 """
 
 from __future__ import annotations
@@ -11,57 +12,55 @@ import time
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
-    from targetry.http.pool import Socket
+    from targetry.http.pool import Droppable
 
-_LONGEST_WAIT = 1e6  # seconds; what select() and friends take on every platform
-_LOOP_SHARE_S: Final = 0.003  # how long an event loop is kept before other tasks get their turn
-
-
-def deadline_after(timeout: float) -> float:
-    """The point on the monotonic clock that is `timeout` seconds away."""
-    return time.monotonic() + min(timeout, _LONGEST_WAIT)
+_LONGEST_WAIT_S: Final = 1e6  # select() and its relatives accept this on every platform
+_LOOP_SHARE_S: Final = 0.003  # how long one task keeps the event loop before other tasks run
 
 
-def time_left(ends_at: float) -> float:
-    """Seconds, more than 0; raises `TimeoutError` when there are none."""
-    left = ends_at - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
+def deadline_after(timeout_s: float) -> float:
+    """Return the reading of the monotonic clock `timeout_s` seconds from now."""
+    return time.monotonic() + min(timeout_s, _LONGEST_WAIT_S)
 
 
-class Attempt(float):
-    """A `float` only because that is what httpcore2's signatures say of timeouts."""
+class Deadline(float):
+    """One attempt at a request: when it ends, and how far it has come.
 
-    __slots__ = ("_yielded_at", "doing", "ends_at", "heard", "opened")
+    A `float` only because httpcore2 declares timeouts as such.
+    """
 
-    ends_at: float
-    doing: str  # "connecting to …", for the error's text
-    heard: bool  # something of the answer has arrived
+    __slots__ = ("_yielded_at", "ends_at", "has_received", "opened", "phase")
+
+    ends_at: float  # monotonic clock, seconds
+    phase: str  # "connecting to …", for the text of an error
+    has_received: bool  # whether bytes of the response have arrived
+    opened: Droppable | None  # the connection opened for this attempt, if it did not reuse one
     _yielded_at: float
-    opened: Socket | None  # the socket, when a new connection was made for it
 
-    def __new__(cls, ends_at: float) -> Attempt:
+    def __new__(cls, ends_at: float) -> Deadline:
         self = super().__new__(cls, ends_at)
         self.ends_at = ends_at
-        self.doing = "waiting for a free connection"
-        self.heard = False
+        self.phase = "waiting for a free connection"
+        self.has_received = False
         self.opened = None
         self._yielded_at = time.monotonic()
         return self
 
     def left(self) -> float:
-        """Seconds until the deadline; raises `TimeoutError` when it has passed."""
-        return time_left(self.ends_at)
+        """Return the seconds until the deadline. Raises `TimeoutError` when it has passed."""
+        left = self.ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
 
     def is_over(self) -> bool:
         return time.monotonic() >= self.ends_at
 
     def should_yield(self) -> bool:
-        """Return whether other tasks of the event loop are due; the caller lets them run if so.
+        """Return whether it is time to let other tasks of the event loop run.
 
-        Raises `TimeoutError` when the deadline has passed: data that is there already is read without waiting, so
-        the loop alone does not notice.
+        Raises `TimeoutError` when the deadline has passed: data that is available already is read
+        without waiting, so the event loop's own timers do not run meanwhile.
         """
         now = time.monotonic()
         if now >= self.ends_at:
@@ -72,11 +71,11 @@ class Attempt(float):
         return True
 
     @property
-    def timeouts(self) -> dict[str, Attempt]:
-        """What httpcore2 looks for under `timeout` in the extensions of a request."""
+    def timeouts(self) -> dict[str, Deadline]:
+        """Return the `timeout` extension of a request for httpcore2."""
         return {"connect": self, "read": self, "write": self, "pool": self}
 
 
-def attempt_of(timeout: float | None) -> Attempt:
-    """What httpcore2 handed through."""
-    return cast(Attempt, timeout)
+def deadline_of(timeout: float | None) -> Deadline:
+    """Return the `Deadline` that httpcore2 passed on as a timeout."""
+    return cast(Deadline, timeout)

@@ -1,11 +1,11 @@
-"""The connection pool: connections kept open between requests, and never more than were allowed.
+"""Connection pool: open connections reused between requests, up to a limit.
 
-A request holds a `Lease` from before it waits for its place until after it has given it back. The set of leases is the
-only count of what is in use, and a lease is taken out of it in one step that no signal handler can interrupt, so an
-exception raised by a handler, wherever it strikes, never costs a place.
+A request holds a `Lease` from before it waits for a slot until its connection is back in the pool.
+The set of leases is the only count of connections in use, and a lease leaves it in one step that no
+signal handler can interrupt, so an exception raised by a handler never costs a slot.
 
-The connection used last is used first, so that those which a burst of requests left behind grow old and go. One that
-its server has closed meanwhile is noticed when it is taken.
+The connection used last is used first, so those left behind by a burst of requests grow old and are
+closed. A connection that its server has closed meanwhile is noticed when it is acquired.
 """
 
 from __future__ import annotations
@@ -14,163 +14,185 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
+
+from targetry.http.inbound import EarlyDataError
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
-
-class Connection(Protocol):
-    def is_available(self) -> bool: ...
-    def is_idle(self) -> bool: ...
-    def is_closed(self) -> bool: ...
+KEEPALIVE_S: Final = 20.0  # how long a connection may be idle and still be reused
 
 
-class Socket(Protocol):
+class Droppable(Protocol):
+    """An open connection."""
+
+    def drop(self) -> None:
+        """Close the connection at once, from any thread. May be called several times."""
+        ...
+
+
+class Connection(Droppable, Protocol):
+    """A connection that carries one request at a time."""
+
+    idle_since: float  # monotonic clock, seconds; set by the pool
+
+    def is_reusable(self) -> bool:
+        """Return whether the connection is open and can carry another request."""
+        ...
+
     def unread(self) -> bytes | None:
-        """Return what could be read without waiting: None for nothing, b"" for the end of the connection."""
+        """Return what could be read at once: None for nothing, b"" at the end."""
         ...
 
     def has_surplus(self) -> bool:
         """Return whether bytes were read that belong to no response."""
         ...
 
-    def drop(self) -> None: ...
-
 
 C = TypeVar("C", bound=Connection)
 
 
-class Kept(Generic[C]):
-    """A connection, the socket under it, and since when it has had nothing to do."""
-
-    __slots__ = ("connection", "since", "socket")
-
-    def __init__(self, connection: C, socket: Socket) -> None:
-        self.connection = connection
-        self.socket = socket
-        self.since = 0.0
-
-
 class Lease(Generic[C]):
-    """A request's place in the pool, and the connection that it was given, if any."""
+    """A request's slot in the pool, and the idle connection that it acquired, if any."""
 
-    __slots__ = ("kept",)
+    __slots__ = ("connection",)
 
     def __init__(self) -> None:
-        self.kept: Kept[C] | None = None
+        self.connection: C | None = None
 
 
-class KeptConnections(Generic[C]):
+class ConnectionPool(Generic[C]):
     """The connections of one process or event loop. Safe to use from several threads."""
 
     def __init__(
-        self, limit: int, keepalive_seconds: float, on_surplus: Callable[[Origin], object] | None = None
+        self,
+        limit: int,
+        on_surplus: Callable[[Origin], object] | None = None,
+        keepalive_s: float = KEEPALIVE_S,
     ) -> None:
-        """`on_surplus` is called for each connection dropped because it carried bytes that no request asked for."""
+        """Create an empty pool of at most `limit` connections.
+
+        `on_surplus` is called for each connection closed because bytes arrived on it that belong to
+        no response.
+        """
         self._limit = limit
-        self._keepalive = keepalive_seconds
+        self._keepalive_s = keepalive_s
         self._on_surplus = on_surplus
-        self._idle: dict[Origin, list[Kept[C]]] = {}
-        self.leased: set[Lease[C]] = set()  # those with a place
+        self._idle: dict[Origin, list[C]] = {}
+        self.leases: set[Lease[C]] = set()  # those that hold a slot
         self._waiting: dict[Lease[C], Callable[[], object]] = {}
-        self._closed = False
-        self._lock = threading.RLock()  # a signal handler may use or close the pool inside of any of this
+        self._is_closed = False
+        self._lock = threading.RLock()  # a signal handler may use or close the pool within any of this
 
-    # places
+    # Slots
 
-    def enter(self, lease: Lease[C], wake: Callable[[], object]) -> bool:
-        """Give `lease` a place, or remember to call `wake` when it has one, in the order of coming."""
+    def request_slot(self, lease: Lease[C], wake: Callable[[], object]) -> bool:
+        """Return whether `lease` holds a slot; if not, call `wake` once it does, in order."""
         with self._lock:
-            if lease in self.leased:
+            if lease in self.leases:
                 return True
-            if len(self.leased) < self._limit:
+            if len(self.leases) < self._limit:
                 self._waiting.pop(lease, None)
-                self.leased.add(lease)
+                self.leases.add(lease)
                 return True
             self._waiting[lease] = wake
             return False
 
-    def leave(self, lease: Lease[C]) -> None:
-        """Give the place back, to the one that waits longest; drop a connection that was not kept.
+    def release_slot(self, lease: Lease[C]) -> None:
+        """Pass the slot to the longest-waiting request; close an unreleased connection.
 
-        A caller's `finally` has `leased.discard(lease)` before this: a single operation, where a call could be interrupted.
+        A caller's `finally` calls `leases.discard(lease)` first: one operation, where a call could
+        be interrupted.
         """
-        self.leased.discard(lease)
-        kept, lease.kept = lease.kept, None
-        if kept is not None:
-            kept.socket.drop()
+        self.leases.discard(lease)
+        connection, lease.connection = lease.connection, None
+        if connection is not None:
+            connection.drop()
         with self._lock:
             self._waiting.pop(lease, None)
             for other in list(self._waiting):
-                if len(self.leased) >= self._limit:
+                if len(self.leases) >= self._limit:
                     break
                 wake = self._waiting.pop(other, None)
                 if wake is not None:
-                    self.leased.add(other)
+                    self.leases.add(other)
                     wake()
 
-    # connections
+    # Connections
 
-    def take(self, origin: Origin, lease: Lease[C]) -> None:
-        """Give `lease` an idle connection to `origin`, or nothing; then one may be opened."""
-        not_before = time.monotonic() - self._keepalive
-        surplus = False
+    def acquire(self, origin: Origin, lease: Lease[C]) -> None:
+        """Give `lease` an idle connection to `origin`, or else room to open one."""
+        not_before = time.monotonic() - self._keepalive_s
+        has_surplus = False
         with self._lock:
             idle = self._idle.get(origin, [])
-            while (kept := _popped(idle, -1)) is not None:
-                unread = b"" if kept.since < not_before else kept.socket.unread()
-                if unread is None and kept.connection.is_available():
-                    lease.kept = kept
+            while (connection := _popped(idle, -1)) is not None:
+                unread = b"" if connection.idle_since < not_before else connection.unread()
+                if unread is None and connection.is_reusable():
+                    lease.connection = connection
                     break
-                surplus = surplus or bool(unread)
-                kept.socket.drop()
+                has_surplus = has_surplus or bool(unread)
+                connection.drop()
             else:
                 self._make_room()
-        if surplus:
-            self.report_surplus(origin)
+        if has_surplus:
+            self._report_surplus(origin)
 
-    def keep(self, origin: Origin, kept: Kept[C], *, must_close: bool = False) -> None:
-        """Keep a connection whose response is complete for the next request, if it can be; else drop it.
+    def release(self, origin: Origin, lease: Lease[C], connection: C, *, must_close: bool) -> None:
+        """Return a connection to the pool; close it if reuse is unsafe.
 
-        `must_close`: the response ends the connection.
+        `must_close` says that the response ends the connection.
         """
+        lease.connection = None
         if must_close:
-            kept.socket.drop()
+            connection.drop()
             return
-        if kept.socket.has_surplus():
-            kept.socket.drop()
-            self.report_surplus(origin)
+        if connection.has_surplus():
+            connection.drop()
+            self._report_surplus(origin)
             return
-        kept.since = time.monotonic()
+        now = connection.idle_since = time.monotonic()
         with self._lock:
             idle = self._idle.setdefault(origin, [])
-            idle.append(kept)
+            idle.append(connection)
             # After it was added, since a signal handler may close the pool at any moment.
-            if self._closed or kept.connection.is_closed() or not kept.connection.is_idle():
-                _discard(idle, kept)
-                kept.socket.drop()
+            if self._is_closed or not connection.is_reusable():
+                _remove(idle, connection)
+                connection.drop()
                 return
-            oldest = next(iter(idle), kept)
-            if oldest is not kept and self._has_ended(oldest, kept.since):
-                _discard(idle, oldest)
-                oldest.socket.drop()
+            oldest = next(iter(idle), connection)
+            if oldest is not connection and self._has_ended(oldest, now):
+                _remove(idle, oldest)
+                oldest.drop()
 
-    def forget(self, origin: Origin) -> None:
-        """Drop the idle connections to `origin`: one of them was found dead, so the others will be."""
+    def discard(
+        self, origin: Origin, lease: Lease[C], opened: Droppable | None, error: BaseException
+    ) -> None:
+        """Close the connection of a failed request: the acquired or the opened one."""
+        acquired, lease.connection = lease.connection, None
+        connection = opened if acquired is None else acquired
+        if connection is not None:
+            connection.drop()
+        if isinstance(error, EarlyDataError):
+            self._report_surplus(origin)
+
+    def purge(self, origin: Origin) -> None:
+        """Close the idle connections to `origin`: where one has ended, so have the others."""
         with self._lock:
-            for kept in self._idle.pop(origin, ()):
-                kept.socket.drop()
+            for connection in self._idle.pop(origin, ()):
+                connection.drop()
 
     def close(self) -> None:
-        """Drop the idle connections now, and those in use when they are given back."""
-        self._closed = True
+        """Close the idle connections now, and those in use when they are released."""
+        self._is_closed = True
         with self._lock:
             self.abandon()
 
-    def let_go(self) -> int:
-        """Drop the idle connections and return how many there were. Others may be kept afterwards.
+    def close_idle(self) -> int:
+        """Close the idle connections and return their number; the pool stays open.
 
-        Never waits: it is called when objects are collected, in whatever thread, perhaps while that holds the lock.
+        Never waits: garbage collection calls it, in whatever thread, perhaps while that thread
+        holds the lock.
         """
         if not self._lock.acquire(blocking=False):
             return 0
@@ -185,27 +207,26 @@ class KeptConnections(Generic[C]):
         self.abandon()
 
     def abandon(self) -> None:
-        """As `close`, for what a parent process or a closed event loop left: its lock may be held for ever."""
+        """Close the idle connections without the lock: a parent's thread may hold it."""
         for idle in list(self._idle.values()):
-            while (kept := _popped(idle, -1)) is not None:
-                kept.socket.drop()
+            while (connection := _popped(idle, -1)) is not None:
+                connection.drop()
 
-    def _has_ended(self, kept: Kept[C], now: float) -> bool:
-        return kept.since < now - self._keepalive or kept.socket.unread() is not None
+    def _has_ended(self, connection: C, now: float) -> bool:
+        return connection.idle_since < now - self._keepalive_s or connection.unread() is not None
 
     def _make_room(self) -> None:
-        """Before a connection is opened: drop the oldest idle one of some origin, if as many are open as may be."""
+        """Close the oldest idle connection of some origin if the limit is reached."""
         lists = list(self._idle.values())
-        if sum(map(len, lists)) + len(self.leased) <= self._limit:
+        if sum(map(len, lists)) + len(self.leases) <= self._limit:
             return
         for idle in lists:
             oldest = _popped(idle, 0)
             if oldest is not None:
-                oldest.socket.drop()
+                oldest.drop()
                 return
 
-    def report_surplus(self, origin: Origin) -> None:
-        """Report that bytes came from `origin` that belong to no response."""
+    def _report_surplus(self, origin: Origin) -> None:
         if self._on_surplus is not None:
             self._on_surplus(origin)
 
@@ -213,13 +234,13 @@ class KeptConnections(Generic[C]):
 # Steps that nothing can interrupt: a signal handler may use the pool between any two others.
 
 
-def _popped(idle: list[Kept[C]], place: int) -> Kept[C] | None:
+def _popped(idle: list[C], index: int) -> C | None:
     try:
-        return idle.pop(place)
+        return idle.pop(index)
     except IndexError:
         return None
 
 
-def _discard(idle: list[Kept[C]], kept: Kept[C]) -> None:
+def _remove(idle: list[C], connection: C) -> None:
     with contextlib.suppress(ValueError):
-        idle.remove(kept)
+        idle.remove(connection)

@@ -1,7 +1,7 @@
-"""The seam between Targetry and the network: one question, one answer, within a time.
+"""Transport protocol: one request, one response, within a timeout.
 
-Everything that crosses it is here, and nothing of it knows a socket. The default implementations are in
-`targetry.http`; fakes for tests are in `targetry.testing`; a user's own needs only these methods.
+The default transports are in `targetry.http`, fakes for tests in `targetry.testing`; another
+implementation needs only the methods declared here.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
-_SHORTEST_SECRET: Final = 3  # replacing a shorter text would spoil the words of a message
+_SHORTEST_SECRET: Final = 3  # masking a shorter text would garble the words of a message
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
-    """What is asked. `url` is absolute (`http` or `https`); `body` is sent as it is."""
+    """A request. `url` is absolute (`http` or `https`); `body` is sent unchanged."""
 
     method: str
     url: str
@@ -24,7 +24,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     body: bytes | None = None
 
     def __repr__(self) -> str:
-        """Without query, headers and body: they hold ids of visitors, and tokens."""
+        """Return a text without query, headers and body, which hold visitors' ids and tokens."""
         url = shown_url(self.url)
         size = 0 if self.body is None else len(self.body)
         return f"HttpRequest({self.method} {url}, {size} bytes)"
@@ -34,10 +34,10 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """What came back, whatever its status.
+    """A response of any status.
 
-    Names in `headers` are lower-case; a header that came several times holds its values joined by `, `.
-    `body` is what the server meant: already unpacked where it was compressed for the way.
+    Names in `headers` are lower-case; the values of a repeated header are joined by `, `. `body` is
+    decompressed.
     """
 
     status: int
@@ -53,21 +53,24 @@ class Transport(Protocol):
     """Sends requests. Used by several threads at once."""
 
     def send(self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None) -> HttpResponse:
-        """Ask and wait for the whole answer, of any status; redirects are answers too and are not followed.
+        """Send `request` and return the whole response. Redirects are returned, not followed.
 
-        `timeout`, in seconds, bounds the whole call: waiting for a free connection, DNS, connecting, TLS, and
-        every byte in both directions. `max_bytes` bounds the body, measured after it was unpacked.
+        Args:
+            request: The request.
+            timeout: Seconds for the whole call: waiting for a free connection, DNS, connecting,
+                TLS, and every byte in both directions.
+            max_bytes: The largest body, after decompression.
 
         Raises:
-            DeadlineError: the answer was not complete within `timeout`.
-            TransportError: there is no answer, or none that can be used; `reason` says what happened with
-                which host, the cause is chained.
-            ClosedError: the transport was closed before.
+            DeadlineError: The response was not complete within `timeout`.
+            TransportError: No usable response was received; `reason` names the host and the cause,
+                and the original exception is chained.
+            ClosedError: The transport was closed before.
         """
         ...
 
     def close(self) -> None:
-        """Close the connections. Requests under way may finish. May be called twice."""
+        """Close the connections. Requests under way can finish. Closing twice is allowed."""
         ...
 
 
@@ -77,16 +80,16 @@ class AsyncTransport(Protocol):
     async def send(
         self, request: HttpRequest, *, timeout: float, max_bytes: int | None = None
     ) -> HttpResponse:
-        """As `Transport.send`. When the task is cancelled, the connection it used is given up."""
+        """Send `request`; see `Transport.send`. Cancellation closes its connection."""
         ...
 
     async def aclose(self) -> None:
-        """As `Transport.close`."""
+        """Close the connections; see `Transport.close`."""
         ...
 
 
 def shown_url(url: str) -> str:
-    """The URL as it may be shown and logged: without query, fragment, user and password."""
+    """Return `url` for logs and messages: without query, fragment, user and password."""
     scheme, separator, rest = url.partition("#")[0].partition("?")[0].partition("://")
     if not separator:
         return scheme
@@ -95,9 +98,9 @@ def shown_url(url: str) -> str:
 
 
 def hide_secrets(text: str, url: str) -> str:
-    """Return `text`, an error's message, with the user, password, query and fragment of `url` masked.
+    """Return an error's message with user, password, query and fragment of `url` masked.
 
-    Clients of other libraries write the URL that they requested into their messages, whole or in parts.
+    HTTP libraries write the requested URL into their messages, whole or in parts.
     """
     text = text.replace(url, shown_url(url))
     for secret in sorted(set(_secrets(url)), key=len, reverse=True):

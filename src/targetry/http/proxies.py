@@ -1,4 +1,4 @@
-"""Which proxy a host is reached through, if any: a pure table made from an option or from the environment."""
+"""Proxy selection: a pure table made from an option or from the environment."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from targetry._runtime.lazy_import import importing
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-class NoWayError(ValueError):
-    """What is set for proxies or certificates cannot be used. Never leaves this package; repeats no password."""
+class ProxyConfigurationError(ValueError):
+    """Proxy or certificate settings are unusable; the text holds no password."""
 
 
 class Proxy(msgspec.Struct, frozen=True):
+    """A proxy; its text shows neither user nor password."""
+
     scheme: str
     host: str
     port: int
     user: str | None = None
     password: str | None = None
 
+    @property
+    def is_socks(self) -> bool:
+        return self.scheme.startswith("socks")
+
     def __str__(self) -> str:
-        """The URL that may be shown."""
+        """Return the URL without user and password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
@@ -37,45 +43,49 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 def parse_proxy(text: str) -> Proxy:
-    """Read `http://user:password@host:port`; user and password are percent-encoded, the scheme defaults to `http`.
+    """Parse `http://user:password@host:port`.
 
-    Raises `NoWayError`.
+    User and password are percent-encoded; the scheme defaults to `http`. Raises
+    `ProxyConfigurationError`.
     """
     try:
         url = urlsplit(text if "://" in text else f"http://{text}")
         host, port = (url.hostname or "").encode("idna").decode("ascii"), url.port
     except ValueError:
-        raise NoWayError("must be a URL like http://user:password@host:port") from None
+        raise ProxyConfigurationError("must be a URL like http://user:password@host:port") from None
     if url.scheme not in _PORTS:
-        raise NoWayError(f"the scheme of a proxy must be one of {', '.join(_PORTS)}")
+        raise ProxyConfigurationError(f"the scheme of a proxy must be one of {', '.join(_PORTS)}")
     if not host:
-        raise NoWayError("must be a URL like http://user:password@host:port")
+        raise ProxyConfigurationError("must be a URL like http://user:password@host:port")
     if port == 0:
-        raise NoWayError("must have a port from 1 to 65535")
+        raise ProxyConfigurationError("must have a port from 1 to 65535")
     user, password = (None if part is None else unquote(part) for part in (url.username, url.password))
     return Proxy(url.scheme, host, port or _PORTS[url.scheme], user, password)
 
 
 class ProxyTable:
-    """Says which proxy to use for a URL's scheme, host and port."""
+    """The proxies by scheme, and the hosts that are exempt."""
 
     def __init__(self, by_scheme: Mapping[str, str], no_proxy: str = "") -> None:
-        """`by_scheme` has proxies' URLs under `http`, `https` and `all`; `no_proxy` is as curl reads it:
-        hosts separated by commas, each with its subdomains, with or without a port, networks as `10.0.0.0/8`, or `*`."""
+        """Create a table from proxy URLs under `http`, `https` and `all`.
+
+        `no_proxy` has the syntax of curl: hosts separated by commas, each including its subdomains,
+        with or without a port, networks such as `10.0.0.0/8`, or `*`.
+        """
         self._by_scheme = by_scheme
         self._exempt = [entry.strip().lower() for entry in no_proxy.split(",") if entry.strip()]
 
     @classmethod
-    def of_environment(cls) -> ProxyTable:
-        """From `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (or lower-case), or the system's settings."""
+    def from_environment(cls) -> ProxyTable:
+        """Read `HTTP_PROXY` and its relatives (or lower-case), or the system's settings."""
         with importing():
-            from urllib.request import getproxies  # takes long to import, and most never need it
+            from urllib.request import getproxies  # slow to import, and rarely needed
 
         found = getproxies()
         return cls(found, found.get("no", ""))
 
     def proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
-        """Raises `NoWayError` when what is set for it is no proxy."""
+        """Return the proxy for a URL's scheme, host and port. Raises `ProxyConfigurationError`."""
         url = self._by_scheme.get(scheme) or self._by_scheme.get("all")
         if not url or any(_covers(entry, host.lower(), port) for entry in self._exempt):
             return None
@@ -99,7 +109,7 @@ def _covers(entry: str, host: str, port: int) -> bool:
 
 def _in_network(host: str, network: str) -> bool:
     with importing():
-        import ipaddress  # as in `of_environment`
+        import ipaddress  # as in `from_environment`
 
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)

@@ -30,13 +30,6 @@ def test_calls_after_each_other_share_one_connection(connect: Connect, serve: Se
     assert (len(server.requests), server.connections) == (20, 1)
 
 
-def test_a_connection_idle_for_too_long_is_not_used_again(connect: Connect, serve: Serve) -> None:
-    client, server = connect(keepalive_seconds=0.0), serve(_OK)
-    client.send(get(server.url))
-    client.send(get(server.url))
-    assert server.connections == 2
-
-
 @pytest.mark.parametrize(
     ("behaviour", "options"),
     [

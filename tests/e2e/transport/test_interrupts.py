@@ -38,6 +38,7 @@ _PROGRAM = '''
 import asyncio, contextlib, random, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from servers.clients import get
+from targetry.errors import TransportError
 from targetry.http import AsyncHttpTransport, HttpTransport
 
 url, kind, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -46,10 +47,10 @@ class Struck(BaseException):
     pass
 
 def strike(number, frame):
-    """Only where the transport is at work, and not inside of the loop itself, which does not survive that."""
+    """Raise within a request only, and not in a callback of the event loop, which does not survive that."""
     while frame is not None:
         path = frame.f_code.co_filename
-        if "targetry" in path:
+        if ("async_transport" if kind == "asyncio" else "targetry") in path:
             raise Struck
         if kind == "asyncio" and "asyncio" in path:
             return
@@ -88,7 +89,7 @@ def looped():
         try:
             arm()
             loop.run_until_complete(transport.send(get(url), timeout=10))
-        except Struck:
+        except (Struck, TransportError):  # aiohttp's parser makes an error of its own of any exception
             struck += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
     async def meet():

@@ -237,6 +237,42 @@ asyncio.run(main())
     )
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_asyncio_connections_close_silently_at_the_end_of_their_loop(run: Run, tls: bool) -> None:
+    server = run(
+        """
+import gc
+transport = AsyncHttpTransport(**options)
+for _ in range(3):
+    asyncio.run(transport.send(request("one"), timeout=10))
+    gc.collect()
+del transport
+gc.collect()
+""",
+        tls=tls,
+    )
+    server.wait_until(lambda: server.open_connections == 0)
+    assert [connection for _, connection in askers(server)] == [1, 2, 3]
+
+
+def test_asyncio_transport_collected_within_its_loop_closes_silently(run: Run) -> None:
+    server = run(
+        """
+import gc
+
+async def main():
+    transport = AsyncHttpTransport(**options)
+    await transport.send(request("one"), timeout=10)
+    del transport
+    gc.collect()
+    await asyncio.sleep(0.05)
+
+asyncio.run(main())
+"""
+    )
+    server.wait_until(lambda: server.open_connections == 0)
+
+
 @pytest.mark.parametrize(
     "call",
     [

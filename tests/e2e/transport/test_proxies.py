@@ -119,7 +119,6 @@ def test_a_socks_proxy_needs_a_package_and_says_so(connect: Connect, monkeypatch
     ("options", "path"),
     [
         ({"max_connections": 0}, "max_connections"),
-        ({"keepalive_seconds": -1}, "keepalive_seconds"),
         ({"proxy": "gopher://me:secret@proxy"}, "proxy"),
         ({"proxy": "http://me:secret@:80"}, "proxy"),
         ({"proxy": "http://me:secret@proxy:99999"}, "proxy"),

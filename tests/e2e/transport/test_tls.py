@@ -11,7 +11,6 @@ from servers.clients import Connect, Serve, get, post
 from servers.faulty import (
     Behaviour,
     Close,
-    FaultyServer,
     Hang,
     drip,
     garbage,
@@ -104,18 +103,3 @@ def test_a_kept_tls_connection_closed_by_the_server_is_replaced(
     server = serve(_OK, (Close(),), _OK, tls=authority.server("localhost"))
     client.send(get(server.url))
     assert client.send(get(server.url)).status == 200
-
-
-def test_http2_is_spoken_when_it_is_wanted_and_offered(connect: Connect, authority: Authority) -> None:
-    h2_server = pytest.importorskip("servers.http2").Http2Server
-    with h2_server(authority.server("localhost", protocols=("h2", "http/1.1"))) as server:
-        client = connect(ca_bundle=authority.bundle, http2=True)
-        for size in (0, 1, 100_000):
-            response = client.send(post(server.url, b"x" * size))
-            assert (response.status, response.reason, response.body) == (200, "OK", b"%d" % size)
-        assert server.connections == 1
-        assert client.send(get(f"{server.url}/close")).status == 200
-        assert client.send(get(server.url)).status == 200
-        assert server.connections == 2
-    with FaultyServer(_OK, tls=authority.server("localhost")) as server:
-        assert client.send(get(server.url)).status == 200
