@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +34,8 @@ prometheus_client reads it when it is imported, so it must be set before a worke
 """
 
 _MAX_DEAD_FILES: Final = 256
+_HEADER_BYTES: Final = 8
+_READ_ATTEMPTS: Final = 5
 
 
 def remove_dead_processes(folder: Path) -> None:
@@ -45,7 +49,8 @@ def remove_dead_processes(folder: Path) -> None:
         if not process.isdigit() or _is_running(int(process)):
             continue
         if file.stem.startswith("gauge_live"):
-            mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another process removes it as well
+                mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
         else:
             dead.append(file)
     if len(dead) > _MAX_DEAD_FILES:
@@ -125,7 +130,7 @@ class Metrics:
             return generate_latest(self.registry)
         remove_dead_processes(Path(folder))
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(_SharedMetrics(Path(folder)))
         registry.register(self._artifacts)
         return generate_latest(registry)
 
@@ -135,6 +140,36 @@ class Metrics:
         self._reloads.inc(reloads - self._counted[0])
         self._refusals.inc(refusals - self._counted[1])
         self._counted = reloads, refusals
+
+
+class _SharedMetrics:
+    """Collector of the metrics that processes keep in a folder.
+
+    A process that starts, or was killed while it started, has files without content; a file can be
+    removed while the others are read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        for attempts_left in reversed(range(_READ_ATTEMPTS)):
+            files = [str(file) for file in self._folder.glob("*.db") if _size(file) >= _HEADER_BYTES]
+            try:
+                merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+            except (FileNotFoundError, struct.error):
+                if not attempts_left:
+                    raise
+            else:
+                return merged
+        return ()
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 class _Artifacts:

@@ -1,0 +1,20 @@
+"""Metrics over processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from targetry.edge.observability.metrics import SHARED_FOLDER, Metrics
+
+
+def test_file_without_content_does_not_keep_the_metrics_from_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was killed while it started leaves such a file."""
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
+    (tmp_path / "counter_1.db").write_bytes(b"")
+    (tmp_path / "histogram_1.db").write_bytes(b"\0\0")
+    text = Metrics(lambda: [], lambda: (0, 0)).text()
+    assert b"targetry_edge_artifact_refused" in text
