@@ -310,13 +310,14 @@ class TlsStream(Stream):
 
 def is_readable(sock: socket.socket) -> bool:
     """Return whether a read would return at once: with data, the end or an error."""
-    if sock.fileno() < 0:
+    try:
+        if not hasattr(select, "poll"):
+            return bool(select.select([sock], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    except ValueError:  # it is closed, perhaps by a signal handler just now
         return True
-    if not hasattr(select, "poll"):
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def peek(sock: socket.socket) -> bytes | None:
