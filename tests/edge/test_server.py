@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from support.edge import QUERY
 from support.edge_process import address, post, process, rest_of
 from targetry.cli.edge import client_lines, edge
+from targetry.edge.http.access_policy import is_loopback_name
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import EdgeServer, is_loopback, listen
+from targetry.edge.server import EdgeServer, listen
 from targetry.errors import ArtifactError, OptionError
 from targetry.ledger.ledger import Ledger
 
@@ -64,7 +65,7 @@ def test_the_lines_that_it_prints_are_python() -> None:
     ],
 )
 def test_what_only_this_machine_reaches(host: str, near: bool) -> None:
-    assert is_loopback(host) is near
+    assert is_loopback_name(host) is near
 
 
 def test_an_address_that_others_reach_must_be_meant() -> None:

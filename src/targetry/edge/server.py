@@ -249,7 +249,7 @@ def check(options: EdgeOptions) -> None:
     Raises:
         OptionError: An option is wrong; it has the option's name.
     """
-    if not options.allow_remote and not is_loopback(options.host):
+    if not options.allow_remote and not is_loopback_name(options.host):
         reason = f"binding to {options.host!r} exposes the edge, which has no authentication"
         raise OptionError("host", f"{reason}; pass --allow-remote to confirm")
     if not 0 <= options.port <= 65535:
@@ -283,11 +283,6 @@ def _limits(options: EdgeOptions, log: logging.Logger) -> Limits:
 def url_of(host: str, port: int) -> str:
     """Return the URL of an edge."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can connect to an address to listen on."""
-    return is_loopback_name(host.lower())
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -27,6 +27,7 @@ from typing import Any, Final
 import msgspec
 from uvicorn.supervisors import Multiprocess
 
+from targetry._runtime.retry import exponential_s
 from targetry.edge.app import EdgeApplication
 from targetry.edge.observability.log_format import LogFormat, start_logging
 from targetry.edge.observability.metrics import SHARED_FOLDER
@@ -134,16 +135,17 @@ def open_with_retries(
         log: Logs each failure.
         pause: Waits for a number of seconds; by default, the process ends if SIGTERM or SIGINT arrives meanwhile.
     """
-    seconds = _FIRST_PAUSE_S
+    failures = 0
     while True:
         try:
             return open_one()
         except TargetError as error:
+            seconds = exponential_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, failures)
             log.error(
                 "worker (process %d) cannot start: %s; it tries again in %g s", os.getpid(), error, seconds
             )
         (pause or _pause_or_exit)(seconds)
-        seconds = min(2 * seconds, _LONGEST_PAUSE_S)
+        failures += 1
 
 
 def _pause_or_exit(seconds: float) -> None:

@@ -51,6 +51,7 @@ def is_loopback_name(name: str) -> bool:
     """Return whether a host name or address always leads to the machine itself."""
     address = _address(name)
     if address is None:
+        name = name.lower()
         return name == "localhost" or name.endswith(".localhost")
     return address.is_loopback
 
