@@ -30,7 +30,6 @@ ROOMS_NOT_CLEAN: set[str] = {
     "benchmarks",
     "src/targetry/edge/observability",
     "src/targetry/testing",
-    "tests/_runtime",
     "tests/edge/http",
     "tests/edge/observability",
     "tests/edge/test_app.py",
@@ -38,7 +37,6 @@ ROOMS_NOT_CLEAN: set[str] = {
     "tests/edge/test_in_process.py",
     "tests/edge/test_server.py",
     "tests/edge/test_supervisor.py",
-    "tests/notifications",
 }
 
 # Public classes that stand in several modules still. The list must shrink.

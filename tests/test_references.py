@@ -23,10 +23,8 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 # Rooms with references that lead nowhere. A room without any must leave the list.
 ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
     "src/targetry/edge/__init__.py",
-    "tests/_runtime",
     "tests/edge/http",
     "tests/edge/test_supervisor.py",
-    "tests/notifications",
 }
 
 

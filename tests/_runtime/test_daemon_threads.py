@@ -1,3 +1,5 @@
+"""Pool of daemon threads."""
+
 from __future__ import annotations
 
 import os

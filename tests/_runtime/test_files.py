@@ -1,4 +1,4 @@
-"""Which files are trusted: this user's, that nobody else may write."""
+"""Ownership, versions and reading of files."""
 
 from __future__ import annotations
 

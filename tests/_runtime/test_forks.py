@@ -1,4 +1,4 @@
-"""A fork waits for work that it would otherwise catch half done. Each script forks in a process of its own."""
+"""Fork handlers and locks that a fork waits for; each script forks in a process of its own."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_fork_waits_until_the_work_is_done() -> None:
     """)
 
 
-def test_a_fork_waits_no_longer_than_it_is_told_and_the_child_gets_in() -> None:
+def test_fork_waits_no_longer_than_its_limit() -> None:
     run("""
         gate, at_work, over = ForkLock(0.01), threading.Event(), threading.Event()
 
@@ -72,7 +72,7 @@ def test_a_fork_waits_no_longer_than_it_is_told_and_the_child_gets_in() -> None:
     """)
 
 
-def test_whoever_is_at_work_himself_may_fork() -> None:
+def test_thread_that_holds_the_lock_may_fork() -> None:
     run("""
         gate = ForkLock(30)
         with gate.hold():
@@ -98,7 +98,7 @@ def test_threads_that_fork_at_once_let_each_other_through() -> None:
     """)
 
 
-def test_a_fork_that_tells_nobody_is_noticed_when_somebody_looks() -> None:
+def test_fork_without_handlers_is_detected_by_the_next_call() -> None:
     run("""
         import ctypes
         from targetry._runtime import forks

@@ -1,4 +1,4 @@
-"""Ids for requests, sessions, visitors and notifications: divergence D-34."""
+"""Random ids, also in copies of a process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_threads_get_ids_of_their_own() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the fork of the C library")
 def test_ids_of_a_copied_process_are_its_own() -> None:
-    """As after a snapshot of a virtual machine: memory and process id are the same, and no fork handler runs."""
+    """Draw ids in a copy of the process without fork handlers, as in a snapshot of a machine."""
     script = """
 import ctypes, os
 pid = os.getpid()
@@ -87,7 +87,7 @@ assert len(first) == 4 and not {*first} & {*second}, (first, second)
 
 
 def test_background_schedules_draw_their_jitter_when_they_use_it() -> None:
-    """The generator of the module `random` is copied with the process, so that all copies would poll and retry together."""
+    """Check that no schedule uses the module `random`, whose state copies would share."""
     source = Path(targetry.__file__).parent
     users = [file for file in source.rglob("*.py") if "random.random" in file.read_text("utf-8")]
     assert [file.name for file in users] == ["ids.py"]

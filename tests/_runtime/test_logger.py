@@ -1,4 +1,4 @@
-"""The client's voice: spec/client.md §10, divergences B-09 and B-48."""
+"""Log of a client."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ def test_a_standard_logger_formats_for_itself(
     assert [record.levelname for record in caplog.records] == ["DEBUG", "WARNING", "ERROR"]
 
 
-def test_a_record_tells_where_it_was_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_record_names_the_line_that_logged_it(caplog: pytest.LogCaptureFixture) -> None:
     Log(logging.getLogger("mine")).error("here")
     (record,) = caplog.records
     assert record.pathname == __file__
-    assert record.funcName == "test_a_record_tells_where_it_was_said"
+    assert record.funcName == "test_record_names_the_line_that_logged_it"
 
 
 def test_without_a_logger_it_is_the_official_one_whose_level_is_left_alone(
@@ -108,7 +108,7 @@ def test_an_adapter_is_a_standard_logger(caplog: pytest.LogCaptureFixture) -> No
     assert [record.args for record in caplog.records] == [("told",)]
 
 
-def test_debug_is_wanted_by_those_who_listen() -> None:
+def test_debug_is_enabled_as_the_logger_says() -> None:
     quiet, loud = logging.getLogger("quiet"), logging.getLogger("loud")
     quiet.setLevel(logging.INFO)
     loud.setLevel(logging.DEBUG)
@@ -118,7 +118,7 @@ def test_debug_is_wanted_by_those_who_listen() -> None:
 
 
 @pytest.mark.parametrize("level", ["debug", "warning", "error"])
-def test_nothing_that_a_logger_does_reaches_a_call(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exceptions_of_a_logger_are_ignored(level: str, capsys: pytest.CaptureFixture[str]) -> None:
     say = getattr(Log(Broken()), level)
     say("message")
     getattr(Log(Minimal()), level)("%s", Unspeakable())

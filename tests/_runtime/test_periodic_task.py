@@ -1,3 +1,5 @@
+"""Periodic task: steps, threads, forks and ends."""
+
 from __future__ import annotations
 
 import gc
@@ -15,7 +17,7 @@ from targetry._runtime.periodic_task import PeriodicTask
 
 
 class Owner:
-    """Does what it is told in a step, and says when it did."""
+    """Owner of a task whose step runs a function and records its time."""
 
     def __init__(self, step: Callable[[int], float | None]) -> None:
         self.steps = 0
@@ -52,7 +54,7 @@ def test_a_step_is_repeated_after_the_time_it_asked_for() -> None:
     assert len(owner.threads) == 1
 
 
-def test_a_step_that_asks_for_nothing_ends_the_thread_and_schedule_starts_another() -> None:
+def test_step_that_returns_none_ends_the_thread_until_the_next_schedule() -> None:
     owner = Owner(lambda _: None)
     owner.repeating.schedule(0)
     owner.wait()
@@ -100,7 +102,7 @@ def test_a_step_asked_for_during_a_step_follows_it() -> None:
     assert owner.steps == 2
 
 
-def test_cancel_takes_back_what_is_due() -> None:
+def test_cancel_cancels_the_next_step() -> None:
     owner = Owner(lambda _: 3600)
     owner.repeating.schedule(0)
     owner.wait()
@@ -109,7 +111,7 @@ def test_cancel_takes_back_what_is_due() -> None:
     assert (owner.steps, owner.repeating.running) == (1, False)
 
 
-def test_cancel_takes_back_what_a_step_under_way_is_about_to_ask_for() -> None:
+def test_cancel_cancels_what_a_step_under_way_returns() -> None:
     owner = Owner(lambda _: owner.repeating.cancel() or 0)
     owner.repeating.schedule(0)
     owner.wait()
@@ -147,7 +149,7 @@ def test_close_may_be_called_in_a_step() -> None:
     assert owner.steps == 1
 
 
-def test_an_owner_that_is_forgotten_is_collected_and_its_thread_ends() -> None:
+def test_unreferenced_owner_is_collected_and_its_thread_ends() -> None:
     owner = Owner(lambda _: 3600)
     owner.repeating.schedule(0)
     owner.wait()

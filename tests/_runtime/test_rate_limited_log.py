@@ -1,3 +1,5 @@
+"""Rate-limited log."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,7 +8,7 @@ from support.background_fakes import Clock, Lines
 from targetry._runtime.rate_limited_log import RateLimitedLog
 
 
-def test_the_same_kind_is_told_once_a_minute() -> None:
+def test_one_kind_is_logged_once_a_minute() -> None:
     lines, clock = Lines(), Clock()
     log = RateLimitedLog(lines, clock)
     for second in range(121):
@@ -47,7 +49,7 @@ def test_a_warning_is_one_where_the_logger_has_them() -> None:
     assert (lines.warnings, lines.errors) == (["down"], [])
 
 
-def test_a_logger_that_fails_harms_nobody() -> None:
+def test_exceptions_of_the_logger_are_ignored() -> None:
     class Failing:
         def debug(self, message: str, *args: object) -> None:
             raise OSError("no space left")

@@ -1,4 +1,4 @@
-"""Synchronization primitives: each outcome, re-entry from a signal handler, and many threads at once."""
+"""Synchronization primitives: outcomes, signal handlers, and many threads at once."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Validators of option values."""
+
 import os
 import traceback
 import warnings
@@ -87,7 +89,7 @@ class Undecided:
     [(None, True), ("", True), (0, True), ({}, True), ("x", False), (Undecided(), False)],
     ids=["None", "empty text", "zero", "empty dict", "text", "undecided"],
 )
-def test_what_refuses_to_be_true_or_false_counts_as_something(value: object, expected: bool) -> None:
+def test_value_without_a_truth_value_is_not_falsy(value: object, expected: bool) -> None:
     assert validators.falsy(value) is expected
 
 

@@ -24,7 +24,7 @@ def name_of(error: ApiException) -> str:
 
 
 @pytest.mark.parametrize("error", REPEATABLE, ids=name_of)
-def test_what_was_surely_not_answered_is_asked_again_at_most_twice(error: ApiException) -> None:
+def test_unprocessed_call_is_repeated_at_most_twice(error: ApiException) -> None:
     assert [pause_s(error, tries, 3.0, 0.5) is not None for tries in (1, 2, 3, 4)] == [
         True,
         True,
@@ -35,7 +35,7 @@ def test_what_was_surely_not_answered_is_asked_again_at_most_twice(error: ApiExc
 
 
 @pytest.mark.parametrize("error", FINAL, ids=name_of)
-def test_everything_else_is_not_asked_again(error: ApiException) -> None:
+def test_other_errors_are_not_repeated(error: ApiException) -> None:
     assert pause_s(error, 1, 3.0, 0.0) is None
 
 
@@ -51,7 +51,7 @@ def test_the_pause_is_short_random_and_grows(random: float, tries: int) -> None:
     ("left_s", "again"),
     [(3.0, True), (0.101, True), (0.099, False), (0.01, False), (0.0, False), (-1.0, False)],
 )
-def test_another_try_is_not_made_when_it_would_have_no_time(left_s: float, again: bool) -> None:
+def test_retry_without_enough_time_is_not_made(left_s: float, again: bool) -> None:
     assert (pause_s(ApiException(503), 1, left_s, 0.5) is not None) is again
 
 
@@ -72,13 +72,11 @@ RETRY_AFTER: dict[str, float | None] = {
 
 
 @pytest.mark.parametrize(("header", "pause"), RETRY_AFTER.items())
-def test_the_pause_that_the_service_asks_for_is_kept_or_the_call_ends(
-    header: str, pause: float | None
-) -> None:
+def test_retry_after_is_obeyed_or_the_call_ends(header: str, pause: float | None) -> None:
     assert pause_s(ApiException(503, headers={"retry-after": header}), 1, 3.0, 0.5) == pause
 
 
-def test_an_answer_without_headers_has_no_wishes() -> None:
+def test_response_without_headers_uses_the_backoff() -> None:
     assert pause_s(ApiException(503, headers={}), 1, 3.0, 0.5) == 0.05
     assert pause_s(ApiException(503), 1, 3.0, 0.5) == 0.05
 

@@ -1,4 +1,4 @@
-"""The books add up, whatever happens, and an old page of them does not change."""
+"""Counters of notifications: each transition keeps the sum."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None
         assert balanced(counters.state)
 
 
-def test_a_state_that_was_read_stays_as_it_was() -> None:
+def test_state_that_was_read_does_not_change() -> None:
     counters = DeliveryCounters()
     counters.refuse("queue_full", 2)
     before = counters.state
@@ -53,7 +53,7 @@ def test_a_state_that_was_read_stays_as_it_was() -> None:
     assert counters.state.dropped == {"queue_full": 6}
 
 
-def test_each_step_moves_what_its_name_says() -> None:
+def test_each_transition_changes_its_counters() -> None:
     counters = DeliveryCounters()
     counters.accept(5)
     counters.recover(2)
@@ -80,7 +80,7 @@ def test_lost_telemetry_is_counted_apart_from_notifications() -> None:
     assert counters.state == NotifierStats(telemetry_dropped=2, last_error="timed out")
 
 
-def test_a_failure_that_will_be_repeated_moves_nothing() -> None:
+def test_failure_that_is_retried_changes_no_count() -> None:
     counters = DeliveryCounters()
     counters.accept(1)
     counters.fail("503 Service Unavailable")

@@ -1,4 +1,4 @@
-"""Destinations are kept apart: what one host does holds up, slows and drops nothing of another's."""
+"""Isolation of destinations: a host does not delay, slow down or drop deliveries to others."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_refusal_of_the_api_is_final_wherever_it_comes_from(status: int) -> None
     [answer(429, retry_after="600"), answer(401), answer(500), LATE],
     ids=["Retry-After", "denied", "500", "late"],
 )
-def test_failing_cluster_holds_up_nobody_else(reply: Reply) -> None:
+def test_failing_cluster_does_not_delay_other_hosts(reply: Reply) -> None:
     desk = known(Desk(by_host(c44=reply)), "44", "35")
     desk.submit(*(delivery(cluster="44") for _ in range(10)))
     desk.work(0.001)
@@ -117,7 +117,7 @@ def test_failing_cluster_holds_up_nobody_else(reply: Reply) -> None:
     assert sum(desk.api.received.values()) == 200
 
 
-def test_failing_own_host_holds_up_no_cluster() -> None:
+def test_failing_own_host_does_not_delay_clusters() -> None:
     desk = known(Desk(lambda request: OK if cluster_of(request) else DOWN), "44")
     desk.submit(*(delivery(cluster=cluster) for cluster in [None, "44"] * 20))
     desk.work(1.0)
@@ -148,7 +148,7 @@ def test_retries_of_one_host_are_not_paid_by_another() -> None:
     assert retries.count("") == 15  # five, and ten that its own budget pays
 
 
-def test_successes_elsewhere_are_no_strike_against_what_a_dead_host_did_not_take() -> None:
+def test_successes_of_other_hosts_do_not_count_against_a_delivery() -> None:
     desk = known(Desk(by_host(c44=LATE), policy=RetryPolicy(max_isolated_failures=3)), "44")
     desk.submit(delivery("patient", cluster="44"))
     for _ in range(60):
@@ -238,7 +238,7 @@ def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
     assert balanced(desk.stats)
 
 
-def test_what_is_under_way_is_not_dropped_to_make_room() -> None:
+def test_delivery_under_way_is_not_dropped_to_make_room() -> None:
     desk = Desk(limit=1)
     desk.submit(delivery(cluster="44"))
     assert begin_calls(desk) == ["44"]

@@ -35,7 +35,7 @@ MANY_ROUNDS = 500
 
 
 class Schedule:
-    """A `DurableQueue` with its file. `steps` are names of methods; `proceed` returns control to the `SpoolWriter`."""
+    """A `DurableQueue` with its file; `steps` are names of methods, `proceed` ends a turn."""
 
     def __init__(self, folder: Path, steps: Sequence[str] = (), *, limit: int = LIMIT) -> None:
         self.clock = Clock()
@@ -94,7 +94,7 @@ class Schedule:
     def proceed(self) -> None: ...
 
     def turn(self) -> None:
-        """Let the `SpoolWriter` write what is new, delete what is settled and read what there is room for."""
+        """Let the `SpoolWriter` write, delete and read once."""
         assert self.writer._write_and_fetch(self.file) is self.file
 
     def offer_own(self) -> None:
@@ -308,7 +308,7 @@ def test_rows_that_a_readable_file_lacks_are_lost_and_the_others_sent() -> None:
         assert schedule.queue.stats().sent == 7
 
 
-def test_cluster_whose_rows_are_all_missing_holds_up_no_flush() -> None:
+def test_cluster_whose_rows_are_all_missing_does_not_delay_a_flush() -> None:
     with scheduled() as schedule:
         for _ in range(6):
             schedule.perform_all("offer_cluster turn")

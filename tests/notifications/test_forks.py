@@ -1,4 +1,4 @@
-"""RELIABILITY F8: forks while threads work. Each script runs in a process of its own, which may fork as it pleases."""
+"""Forks while threads work; each script runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_child_forked_before_the_first_answer_gets_its_own() -> None:
     """)
 
 
-def test_a_child_of_a_closed_or_stopped_source_starts_nothing() -> None:
+def test_child_of_a_closed_or_stopped_source_starts_no_thread() -> None:
     run("""
         def child():
             assert source.current.name == "v1"
@@ -110,7 +110,7 @@ def test_a_child_of_a_closed_or_stopped_source_starts_nothing() -> None:
     """)
 
 
-def test_many_forks_while_polling_never_lock_up() -> None:
+def test_forks_while_polling_never_deadlock() -> None:
     run("""
         source = source_of(Network(V1), lambda *_, **__: None, interval_s=0.0005)
         source.start()
@@ -150,7 +150,7 @@ def test_a_child_does_not_wait_for_lookups_that_its_parent_was_making() -> None:
     """)
 
 
-def test_what_is_owners_is_not_kept_alive() -> None:
+def test_fork_handlers_do_not_keep_their_owners_alive() -> None:
     class Owner:
         def after_fork(self) -> None: ...
 

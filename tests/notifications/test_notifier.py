@@ -1,4 +1,4 @@
-"""The notifier with its threads: nothing is lost unseen, nobody waits, and a process may fork, end or be killed at any time."""
+"""The notifier with its threads, forks, ends of processes and a spool."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Gate:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """For what nobody tells: look until it is so."""
+    """Poll until a condition holds that no event signals."""
     deadline, look = time.monotonic() + LONG_S, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
@@ -114,7 +114,7 @@ def threads() -> list[threading.Thread]:
 # Sending
 
 
-def test_what_is_offered_is_sent(make: Kit) -> None:
+def test_submitted_deliveries_are_sent(make: Kit) -> None:
     api = Api()
     notifier = make(api)
     assert notifier.submit(delivery("a"))
@@ -124,7 +124,7 @@ def test_what_is_offered_is_sent(make: Kit) -> None:
     assert notifier.stats().sent == notifier.stats().accepted == 3
 
 
-def test_there_is_no_thread_before_the_first_offer(make: Kit) -> None:
+def test_there_is_no_thread_before_the_first_submission(make: Kit) -> None:
     make(Api())
     assert threads() == []
 
@@ -144,7 +144,7 @@ def test_threads_do_not_keep_a_process_alive(make: Kit) -> None:
     gate.opened.set()
 
 
-def test_a_notifier_that_is_forgotten_is_collected_once_it_has_sent_everything(make: Kit) -> None:
+def test_unreferenced_notifier_is_collected_after_it_has_sent_everything(make: Kit) -> None:
     api = Api()
     notifier = make(api, idle_s=0.01)
     notifier.submit(delivery("a"))
@@ -155,7 +155,7 @@ def test_a_notifier_that_is_forgotten_is_collected_once_it_has_sent_everything(m
     assert api.received == {"a": 1}
 
 
-def test_a_distant_endpoint_is_called_by_several_at_once_and_by_no_more_than_allowed(make: Kit) -> None:
+def test_distant_host_gets_several_calls_at_once_up_to_the_limit(make: Kit) -> None:
     gate = Gate()
     api = Api(gate)
     notifier = make(api, max_in_flight=3)
@@ -201,7 +201,7 @@ def test_host_that_stops_answering_delays_no_other(make: Kit) -> None:
     assert notifier.flush(LONG_S)
 
 
-def test_events_of_a_refusal_come_while_the_endpoint_is_down(make: Kit) -> None:
+def test_drops_are_reported_while_the_host_is_down(make: Kit) -> None:
     api = Api(REFUSED)
     notifier = make(api, queue_limit=1, policy=PATIENT)
     notifier.submit(delivery())
@@ -235,7 +235,7 @@ def test_flush_does_not_wait_for_a_retry_that_is_far_off(make: Kit) -> None:
     assert notifier.stats().sent == 1
 
 
-def test_flush_does_not_go_against_the_servers_wish(make: Kit) -> None:
+def test_flush_obeys_the_wait_that_a_server_asks_for(make: Kit) -> None:
     api = Api(answer(429, retry_after="600"))
     notifier = make(api)
     notifier.submit(delivery())
@@ -254,7 +254,7 @@ def test_close_sends_what_is_pending_and_ends_the_threads(make: Kit) -> None:
     until(lambda: threads() == [])
 
 
-def test_close_comes_back_in_time_and_drops_what_is_left(make: Kit) -> None:
+def test_close_returns_in_time_and_drops_the_rest(make: Kit) -> None:
     gate = Gate()
     api = Api(gate)
     notifier = make(api)
@@ -283,7 +283,7 @@ def test_calls_made_while_closing_are_bounded_by_its_deadline(make: Kit) -> None
     assert api.timeouts[1] <= 0.2
 
 
-def test_close_may_be_called_twice_and_offers_after_it_are_counted(make: Kit) -> None:
+def test_close_twice_is_safe_and_later_submissions_are_counted(make: Kit) -> None:
     api = Api()
     notifier = make(api)
     notifier.close(LONG_S)
@@ -311,7 +311,7 @@ def test_many_may_close_at_once(make: Kit) -> None:
 # Handlers
 
 
-def test_a_handler_that_blocks_keeps_neither_offers_nor_close_from_coming_back(make: Kit) -> None:
+def test_blocking_handler_delays_neither_submissions_nor_close(make: Kit) -> None:
     blocked, release = threading.Event(), threading.Event()
 
     def emit(name: str, **payload: Any) -> None:
@@ -328,7 +328,7 @@ def test_a_handler_that_blocks_keeps_neither_offers_nor_close_from_coming_back(m
     assert notifier.stats().dropped == {"rejected": 1, "closed": 1}
 
 
-def test_a_handler_may_call_back_into_the_notifier(make: Kit) -> None:
+def test_handler_may_call_the_notifier(make: Kit) -> None:
     def emit(name: str, **payload: Any) -> None:
         notifier.submit(delivery("again"))
         results.append(notifier.stats().dropped)
@@ -366,7 +366,9 @@ def test_a_handler_that_raises_does_not_end_the_thread(make: Kit) -> None:
     st.lists(st.sampled_from(["flush", "close", "stats"]), max_size=4),
     st.integers(0, 1000),
 )
-def test_the_books_add_up_at_every_moment(limit: int, offerers: int, calls: list[str], seed: int) -> None:
+def test_counters_are_consistent_at_every_moment(
+    limit: int, offerers: int, calls: list[str], seed: int
+) -> None:
     numbers = random.Random(seed)
     replies: list[Reply] = [
         OK,
@@ -461,7 +463,7 @@ def test_calls_go_over_kept_connections(make: Kit, server: FaultyServer) -> None
     transport.close()
 
 
-def test_a_server_that_was_away_gets_everything_when_it_is_back(make: Kit, server: FaultyServer) -> None:
+def test_server_that_was_down_receives_everything_when_it_is_up(make: Kit, server: FaultyServer) -> None:
     server.script(json_answer({"message": "overloaded"}, status=503))
     transport = HttpTransport()
     notifier = make(transport, address=address_of(server.url))
@@ -502,7 +504,8 @@ def prepared_transport():
     return transport
 
 def warmed(notifier):
-    # The first call imports modules. A child that is forked just then would wait for ever to import them too.
+    # The first call imports modules. A child that is forked just then would wait for ever to import
+    # them too.
     notifier.submit(delivery("warm"))
     assert notifier.flush(LONG_S)
     return notifier
@@ -541,7 +544,7 @@ def run(script: str, url: str = "", spool: Path | str = "") -> str:
         return out.decode()
 
 
-def test_a_process_that_ends_sends_what_is_pending(server: FaultyServer) -> None:
+def test_process_that_ends_sends_pending_notifications(server: FaultyServer) -> None:
     run(
         """
         notifier = notifier_with(prepared_transport())
@@ -553,7 +556,7 @@ def test_a_process_that_ends_sends_what_is_pending(server: FaultyServer) -> None
     assert received(server) == [f"{n:02}" for n in range(20)]
 
 
-def test_a_forked_process_of_multiprocessing_that_ends_sends_what_is_pending(server: FaultyServer) -> None:
+def test_process_of_multiprocessing_that_ends_sends_pending_notifications(server: FaultyServer) -> None:
     run(
         """
         import multiprocessing
@@ -573,7 +576,7 @@ def test_a_forked_process_of_multiprocessing_that_ends_sends_what_is_pending(ser
     assert received(server) == ["0", "1", "2", "3", "4"]
 
 
-def test_a_process_ends_although_nobody_answers(server: FaultyServer) -> None:
+def test_process_ends_although_the_server_does_not_answer(server: FaultyServer) -> None:
     server.script(HANG)
     out = run(
         """
@@ -594,7 +597,7 @@ def test_a_process_ends_although_nobody_answers(server: FaultyServer) -> None:
     assert out == "True {'closed': 2}\n"
 
 
-def test_closing_in_a_signal_handler_while_offering_comes_back() -> None:
+def test_close_in_a_signal_handler_during_a_submission_returns() -> None:
     out = run("""
         notifier = notifier_with(Api())
         def close(*_):
@@ -614,7 +617,7 @@ def test_closing_in_a_signal_handler_while_offering_comes_back() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 class TestForks:
-    def test_a_child_begins_with_nothing_and_sends_only_its_own(self, server: FaultyServer) -> None:
+    def test_child_starts_empty_and_sends_only_its_own_notifications(self, server: FaultyServer) -> None:
         """The parent has a call under way and others waiting; each notification arrives once."""
         released = threading.Event()
 
@@ -650,7 +653,7 @@ class TestForks:
             assert running.wait(timeout=30) == 0
         assert received(server) == ["c1", "p1", "p2", "p3", "warm"]
 
-    def test_forks_at_any_moment_neither_lock_up_nor_send_twice(
+    def test_forks_at_any_moment_neither_deadlock_nor_send_twice(
         self, server: FaultyServer, tmp_path: Path
     ) -> None:
         run(
@@ -688,7 +691,7 @@ class TestForks:
         assert {f"c{n}" for n in range(24)} < set(came)
         assert list((tmp_path / "spool").iterdir()) == []
 
-    def test_a_process_that_forked_without_telling_is_found_out(self, make: Kit, monkeypatch: Any) -> None:
+    def test_fork_that_bypasses_python_handlers_is_detected(self, make: Kit, monkeypatch: Any) -> None:
         gate = Gate()
         notifier = make(Api(gate))
         notifier.submit(delivery())
@@ -722,7 +725,7 @@ def test_with_a_spool_all_is_sent_once_and_no_file_remains(make: Kit, tmp_path: 
     until(lambda: list(tmp_path.iterdir()) == [])
 
 
-def test_what_is_pending_at_the_end_is_sent_by_the_next(make: Kit, tmp_path: Path) -> None:
+def test_next_process_sends_what_an_ended_process_left(make: Kit, tmp_path: Path) -> None:
     first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT)
     for n in range(5):
         first.submit(delivery(str(n)))
@@ -737,7 +740,7 @@ def test_what_is_pending_at_the_end_is_sent_by_the_next(make: Kit, tmp_path: Pat
     assert (stats.recovered, stats.accepted, stats.sent) == (5, 5, 5)
 
 
-def test_what_a_killed_process_left_is_sent_by_the_next(make: Kit, tmp_path: Path) -> None:
+def test_next_process_sends_what_a_killed_process_left(make: Kit, tmp_path: Path) -> None:
     script = """
         class Down(Api):
             def send(self, request, *, timeout, max_bytes=None):
@@ -792,9 +795,7 @@ def test_two_notifiers_share_a_folder_without_sending_twice(make: Kit, tmp_path:
     assert sum(notifier.stats().recovered for notifier in both) == 1
 
 
-def test_a_delivery_that_grew_too_old_on_disk_is_given_up_with_all_its_details(
-    make: Kit, tmp_path: Path
-) -> None:
+def test_expired_delivery_on_disk_is_reported_with_its_request(make: Kit, tmp_path: Path) -> None:
     clock = Clock()
     policy = RetryPolicy(first_wait_s=1000.0, longest_wait_s=1000.0, max_age_s=60.0)
     first = make(Api(REFUSED), spool_path=tmp_path, policy=policy, clock=clock)
@@ -836,7 +837,7 @@ def late_at_44(request: HttpRequest) -> Reply:
     return DeadlineError(reason="late") if "mboxedge44." in request.url else OK
 
 
-def test_backlog_of_a_dead_host_on_disk_leaves_the_others_alone(make: Kit, tmp_path: Path) -> None:
+def test_backlog_of_a_dead_host_on_disk_does_not_delay_others(make: Kit, tmp_path: Path) -> None:
     first = make(
         Api(REFUSED), spool_path=tmp_path, policy=PATIENT, queue_limit=2000, clusters=clusters_with("44")
     )
@@ -928,7 +929,7 @@ def test_urls_of_others_in_a_spool_are_dropped_and_counted(make: Kit, tmp_path: 
 
 
 @pytest.mark.parametrize("problems", ["no folder", "full"])
-def test_without_a_disk_it_goes_on_in_memory_and_says_so_once(
+def test_notifier_without_a_disk_uses_memory_and_logs_that_once(
     make: Kit, tmp_path: Path, problems: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -947,14 +948,14 @@ def test_without_a_disk_it_goes_on_in_memory_and_says_so_once(
     assert line.startswith("the notification spool is not used")
 
 
-def test_without_a_disk_what_is_pending_at_the_end_is_dropped(make: Kit, tmp_path: Path) -> None:
+def test_notifier_without_a_disk_drops_pending_deliveries_at_the_end(make: Kit, tmp_path: Path) -> None:
     notifier = make(Api(REFUSED), spool_path=tmp_path, spool_bytes=10, policy=PATIENT)
     notifier.submit(delivery())
     notifier.close(0.1)
     assert (notifier.stats().pending, notifier.stats().dropped) == (0, {"closed": 1})
 
 
-def test_a_backlog_that_can_no_longer_be_read_is_counted_and_told(make: Kit, tmp_path: Path) -> None:
+def test_unreadable_backlog_is_counted_and_reported(make: Kit, tmp_path: Path) -> None:
     first = make(Api(REFUSED), spool_path=tmp_path, policy=PATIENT)
     for _ in range(100):
         first.submit(delivery(*(f"n{n}" for n in range(50))))

@@ -1,4 +1,4 @@
-"""Offering: bounded, counted, and never waiting for anybody."""
+"""Submission to the queue: bounded, counted, and without waiting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.notifier import DOWN, LONG_S, OK, Delivery, Desk, Replies, balanced
 from targetry.models import DeliveryRequest, Notification
 
 
-def test_the_newest_are_refused_when_there_are_too_many() -> None:
+def test_newest_deliveries_are_refused_beyond_the_limit() -> None:
     desk = Desk(limit=2)
     assert desk.submit(delivery("a"), delivery("b"), delivery("c", "d")) == [True, True, False]
     assert desk.stats.dropped == {"queue_full": 2}
@@ -74,7 +74,7 @@ def test_a_delivery_under_way_still_takes_its_room() -> None:
     assert desk.submit(delivery()) == [False]
 
 
-def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() -> None:
+def test_submission_does_not_wait_for_the_lock_and_is_not_lost() -> None:
     desk = Desk()
     with (
         desk.queue._holding
@@ -86,14 +86,14 @@ def test_an_offer_does_not_wait_for_who_holds_the_lock_and_is_not_forgotten() ->
     assert desk.api.received == {"a": 1}
 
 
-def test_an_offer_made_beside_the_lock_is_bounded_too() -> None:
+def test_submissions_without_the_lock_are_bounded() -> None:
     desk = Desk(limit=2)
     with desk.queue._holding:
         desk.submit(*(delivery() for _ in range(5)))
     assert (desk.stats.pending, desk.stats.dropped) == (2, {"queue_full": 3})
 
 
-def test_what_is_handed_over_is_counted_and_bounded_at_every_moment() -> None:
+def test_handed_over_deliveries_are_counted_and_bounded_at_every_moment() -> None:
     desk = Desk(limit=1000)
     with desk.queue._holding:
         accepted = 0
@@ -110,7 +110,7 @@ def test_what_is_handed_over_is_counted_and_bounded_at_every_moment() -> None:
     assert (event["count"], event["notification_ids"]) == (44, [])  # they were never built
 
 
-def test_what_is_handed_over_counts_towards_the_limit() -> None:
+def test_handed_over_deliveries_count_towards_the_limit() -> None:
     desk = Desk(limit=10)
     desk.submit(*(delivery() for _ in range(6)))
     with desk.queue._holding:
@@ -118,7 +118,7 @@ def test_what_is_handed_over_counts_towards_the_limit() -> None:
         assert (desk.stats.pending, desk.stats.dropped) == (10, {"queue_full": 6})
 
 
-def test_an_offer_takes_in_little_of_what_others_handed_over() -> None:
+def test_submission_takes_over_few_deliveries_of_others() -> None:
     desk = Desk()
     with desk.queue._lock:
         desk.submit(*(delivery() for _ in range(100)))
@@ -130,7 +130,7 @@ def test_an_offer_takes_in_little_of_what_others_handed_over() -> None:
     assert desk.stats.sent == 101
 
 
-def test_what_was_handed_over_before_the_close_is_sent() -> None:
+def test_delivery_handed_over_before_the_close_is_sent() -> None:
     desk = Desk()
     with desk.queue._lock:
         desk.submit(delivery("before"))
@@ -141,7 +141,7 @@ def test_what_was_handed_over_before_the_close_is_sent() -> None:
     assert desk.stats.dropped == {"closed": 1}
 
 
-def test_closing_in_a_signal_handler_that_interrupted_an_offer_comes_back() -> None:
+def test_end_in_a_signal_handler_that_interrupted_a_submission_returns() -> None:
     desk = Desk()
     desk.submit(delivery())
     with desk.queue._holding:
@@ -152,7 +152,7 @@ def test_closing_in_a_signal_handler_that_interrupted_an_offer_comes_back() -> N
     assert desk.stats.dropped == {"closed": 1}
 
 
-def test_offers_from_many_threads_are_all_in_the_books() -> None:
+def test_submissions_of_many_threads_are_all_counted() -> None:
     desk = Desk(limit=500)
     start = threading.Barrier(4)
 
@@ -178,7 +178,7 @@ def test_offers_from_many_threads_are_all_in_the_books() -> None:
     ],
     ids=["token", "parameter", "tokens", "notification"],
 )
-def test_an_offer_of_something_odd_does_not_raise(notification: Notification) -> None:
+def test_submission_of_an_invalid_request_does_not_raise(notification: Notification) -> None:
     desk = Desk(limit=1)
     odd = Delivery("s", None, DeliveryRequest(notifications=[notification]), 1)
     assert desk.submit(odd, odd) == [True, False]
@@ -197,7 +197,7 @@ def test_nothing_is_accepted_after_the_end() -> None:
     assert desk.stats.dropped == {"closed": 1}
 
 
-def test_what_is_pending_at_the_end_is_dropped_wherever_it_is() -> None:
+def test_end_drops_pending_deliveries_in_every_state() -> None:
     desk = Desk()
     desk.submit(*(delivery() for _ in range(3)))
     under_way = desk.queue.dequeue(0.0).entry
@@ -211,7 +211,7 @@ def test_what_is_pending_at_the_end_is_dropped_wherever_it_is() -> None:
     assert (desk.stats.sent, desk.stats.dropped) == (0, {"closed": 3})
 
 
-def test_lost_telemetry_is_counted_and_not_told() -> None:
+def test_lost_telemetry_is_counted_and_emits_no_event() -> None:
     desk = Desk(limit=1)
     desk.submit(delivery(), telemetry_only())
     desk.work()
@@ -231,7 +231,7 @@ def test_waiting_ends_when_the_last_one_is_settled() -> None:
     assert done == [True]
 
 
-def test_waiting_for_what_does_not_come_ends_too() -> None:
+def test_wait_ends_at_its_timeout() -> None:
     desk = Desk()
     desk.submit(delivery())
     assert not desk.queue.wait_until(desk.queue.is_empty, 0.01)

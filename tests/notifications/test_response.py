@@ -1,4 +1,4 @@
-"""What an answer means for the notifications of a call."""
+"""Meaning of responses for notifications."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_a_status_has_one_meaning(status: int, meaning: ResponseMeaning) -> None
 
 
 @pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"{", b"[1]", b'"ok"', b"\xff"])
-def test_a_yes_that_the_api_cannot_have_said_is_none(body: bytes) -> None:
+def test_success_that_is_not_from_the_api_is_retried(body: bytes) -> None:
     assert classify_response(answer(200, body)) is RETRY
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"status":200,"notifications":[{"id":"a","x":1}]}'])
-def test_a_yes_of_the_api_is_one(body: bytes) -> None:
+def test_success_of_the_api_is_sent(body: bytes) -> None:
     assert classify_response(answer(200, body)) is SENT
 
 
@@ -59,17 +59,17 @@ def test_a_yes_of_the_api_is_one(body: bytes) -> None:
     ],
     ids=["empty", "no list", "null", "all", "some", "none"],
 )
-def test_ids_that_an_answer_leaves_out_were_not_processed(said: bytes, missing: list[str]) -> None:
+def test_ids_that_a_response_omits_are_unprocessed(said: bytes, missing: list[str]) -> None:
     assert unprocessed_ids(REQUEST, answer(200, said)) == missing
 
 
-def test_a_request_can_be_cut_down_to_some_of_its_notifications() -> None:
+def test_request_is_reduced_to_some_of_its_notifications() -> None:
     before, after = msgspec.json.decode(REQUEST), msgspec.json.decode(keep_notifications(REQUEST, ["c", "a"]))
     assert [one["id"] for one in after["notifications"]] == ["a", "c"]
     assert after["notifications"][0] == before["notifications"][0]
     assert {**after, "notifications": None} == {**before, "notifications": None}
 
 
-def test_what_cannot_be_read_has_no_ids() -> None:
+def test_unreadable_body_has_no_ids() -> None:
     assert notification_ids(b"not JSON") == []
     assert notification_ids(REQUEST) == ids_in(REQUEST) == ["a", "b", "c"]

@@ -1,4 +1,4 @@
-"""When the next call may be made: RELIABILITY rules 2 and 3. `random` gives 1 unless said, the longest wait there is."""
+"""Retry state of a host. `random` gives 1, the longest wait, unless stated otherwise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_waits_double_up_to_the_longest() -> None:
     assert fail(retry_state(), 9) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
-def test_one_failure_holds_up_only_its_own_repetition() -> None:
+def test_one_failure_delays_only_its_own_retry() -> None:
     one = retry_state(suspect_after=3)
     one.failed(0.0, 0.0)
     assert not one.is_suspect
@@ -36,7 +36,7 @@ def test_one_failure_holds_up_only_its_own_repetition() -> None:
     assert one.wait_for_retry(0.0) == 0.5
 
 
-def test_failures_between_successes_never_put_the_endpoint_in_doubt() -> None:
+def test_failures_between_successes_do_not_make_the_host_suspect() -> None:
     one = retry_state(suspect_after=3)
     for second in range(1000):
         one.failed(second, second)
@@ -45,7 +45,7 @@ def test_failures_between_successes_never_put_the_endpoint_in_doubt() -> None:
         assert one.wait(second + 0.2) == 0
 
 
-def test_a_few_failures_in_a_row_hold_up_everybody() -> None:
+def test_failures_in_a_row_delay_all_calls() -> None:
     one = retry_state(suspect_after=3)
     assert fail(one, 4) == [0, 0, 2, 4]
     assert one.is_suspect
@@ -59,7 +59,7 @@ def test_a_thousand_failures_overflow_nothing() -> None:
     assert fail(retry_state(), 1000)[-1] == 30
 
 
-def test_a_success_ends_the_waiting_and_begins_the_count_anew() -> None:
+def test_success_ends_the_wait_and_resets_the_count() -> None:
     one = retry_state()
     fail(one, 5)
     one.succeeded(started=100.0)
@@ -69,7 +69,7 @@ def test_a_success_ends_the_waiting_and_begins_the_count_anew() -> None:
     assert one.wait(100.0) == 0.5
 
 
-def test_a_success_that_is_older_than_the_failure_says_nothing() -> None:
+def test_success_older_than_the_failure_is_ignored() -> None:
     one = retry_state()
     one.failed(started=2.0, now=3.0)
     one.succeeded(started=1.0)
@@ -89,7 +89,7 @@ def test_calls_that_fail_together_are_one_failure() -> None:
     [(0.0, 0.5), (0.2, 0.5), (20.0, 20.0), (600.0, 600.0), (86_400.0, 600.0)],
     ids=["at once", "shorter than ours", "longer than ours", "longest", "too long"],
 )
-def test_the_wait_that_the_server_asks_for_is_kept_to_a_limit(asked: float, waited: float) -> None:
+def test_wait_that_the_server_asks_for_is_obeyed_up_to_a_limit(asked: float, waited: float) -> None:
     one = RetryState(
         RetryPolicy(suspect_after=1), iter([1.0, 0.0]).__next__
     )  # the second is for the server's number
@@ -97,13 +97,13 @@ def test_the_wait_that_the_server_asks_for_is_kept_to_a_limit(asked: float, wait
     assert one.wait(0.0) == waited
 
 
-def test_a_fleet_that_is_told_one_number_does_not_come_back_at_once() -> None:
+def test_retry_after_gets_jitter_so_that_a_fleet_does_not_return_at_once() -> None:
     one = retry_state(random=1.0)
     one.failed(0.0, 0.0, retry_after_s=100.0)
     assert one.wait(0.0) == pytest.approx(110)
 
 
-def test_being_denied_slows_down_to_an_hour_and_never_stops() -> None:
+def test_denials_slow_down_to_an_hour_and_never_stop() -> None:
     one, now, waits = retry_state(random=0.0), 0.0, []
     for _ in range(9):
         one.denied(now, now)
@@ -112,7 +112,7 @@ def test_being_denied_slows_down_to_an_hour_and_never_stops() -> None:
     assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
 
-def test_hurry_cuts_a_wait_of_ours() -> None:
+def test_skip_backoff_ends_a_backoff() -> None:
     one = retry_state()
     fail(one, 5)
     one.skip_backoff()
@@ -120,7 +120,7 @@ def test_hurry_cuts_a_wait_of_ours() -> None:
 
 
 @pytest.mark.parametrize("kind", ["asked", "denied"])
-def test_hurry_does_not_cut_a_wait_that_the_server_caused(kind: str) -> None:
+def test_skip_backoff_keeps_a_wait_that_the_server_caused(kind: str) -> None:
     one = retry_state(random=0.0)
     if kind == "asked":
         one.failed(0.0, 0.0, retry_after_s=60.0)
@@ -130,7 +130,7 @@ def test_hurry_does_not_cut_a_wait_that_the_server_caused(kind: str) -> None:
     assert one.wait(0.0) == 60
 
 
-def test_hurry_cuts_a_wait_of_ours_that_came_after_one_of_the_servers() -> None:
+def test_skip_backoff_ends_a_backoff_after_a_wait_of_the_server() -> None:
     one = retry_state()
     one.failed(0.0, 0.0, retry_after_s=5.0)
     one.failed(100.0, 100.0)

@@ -1,4 +1,4 @@
-"""One delivery at a time, without threads and under a clock of its own: what becomes of it, and who is told."""
+"""The sender without threads: outcome of each delivery, and its events."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_delivery_is_posted_as_it_is() -> None:
     assert desk.lines.errors == []
 
 
-def test_a_204_is_a_yes() -> None:
+def test_status_204_is_a_success() -> None:
     desk = Desk(answer(204))
     desk.submit(delivery())
     desk.work()
@@ -77,7 +77,7 @@ def test_deliveries_keep_their_order() -> None:
     ],
     ids=repr,
 )
-def test_what_may_pass_is_tried_again_with_the_same_ids(failure: Reply) -> None:
+def test_passing_failure_is_retried_with_the_same_ids(failure: Reply) -> None:
     desk = Desk(Replies(failure, failure, OK))
     desk.submit(delivery())
     assert desk.work() == 1.5  # half a second and one
@@ -89,7 +89,7 @@ def test_what_may_pass_is_tried_again_with_the_same_ids(failure: Reply) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
-def test_what_was_refused_is_not_tried_again(status: int) -> None:
+def test_rejected_delivery_is_not_retried(status: int) -> None:
     desk = Desk(answer(status, b"no such token", reason="RefusedDeliveries"))
     desk.submit(delivery("a", "b"))
     desk.work()
@@ -98,7 +98,7 @@ def test_what_was_refused_is_not_tried_again(status: int) -> None:
     assert desk.stats.last_error == f"{status} RefusedDeliveries"
 
 
-def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:
+def test_dropped_delivery_is_reported_with_its_error() -> None:
     desk = Desk(answer(400, b"no such token", reason="Bad Request"))
     one = delivery("a", "b")
     desk.submit(one)
@@ -113,7 +113,7 @@ def test_a_delivery_that_is_given_up_is_told_with_its_error() -> None:
     assert desk.lines.errors == ["notifications were dropped, so far 2 rejected: last error 400 Bad Request"]
 
 
-def test_telemetry_that_is_given_up_is_not_told() -> None:
+def test_dropped_telemetry_emits_no_event() -> None:
     desk = Desk(answer(400))
     desk.submit(telemetry_only())
     desk.work()
@@ -159,7 +159,7 @@ def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
     assert desk.stats.dropped == {"rejected": 1}
 
 
-def test_while_in_doubt_there_is_one_call_at_a_time() -> None:
+def test_suspect_host_gets_one_call_at_a_time() -> None:
     desk = Desk(DOWN, policy=RetryPolicy(suspect_after=1))
     desk.submit(*(delivery() for _ in range(3)))
     desk.sender.step()
@@ -178,7 +178,7 @@ def test_an_outage_costs_no_delivery_however_long_it_lasts() -> None:
     assert desk.api.received == {"a": 1, "b": 1}
 
 
-def test_a_delivery_that_fails_while_others_get_through_is_given_up() -> None:
+def test_delivery_that_fails_while_others_succeed_is_dropped() -> None:
     def reply(request: HttpRequest) -> Reply:
         return answer(500) if ids_in(request.body) == ["poison"] else OK
 
@@ -192,7 +192,7 @@ def test_a_delivery_that_fails_while_others_get_through_is_given_up() -> None:
     assert sum(ids_in(request.body) == ["poison"] for request in desk.api.requests) <= 20
 
 
-def test_a_delivery_that_has_become_too_old_is_given_up_untried() -> None:
+def test_expired_delivery_is_dropped_without_an_attempt() -> None:
     desk = Desk()
     desk.submit(delivery("old"))
     desk.clock.advance(86_401)
@@ -203,7 +203,7 @@ def test_a_delivery_that_has_become_too_old_is_given_up_untried() -> None:
     assert "86400 s" in str(desk.events("send_notification_error")[0]["error"])
 
 
-def test_only_what_was_not_processed_is_sent_again() -> None:
+def test_only_unprocessed_notifications_are_sent_again() -> None:
     desk = Desk(Replies(answer(200, b'{"notifications":[{"id":"b"}]}'), OK))
     desk.submit(delivery("a", "b", "c"))
     desk.work()
@@ -211,7 +211,7 @@ def test_only_what_was_not_processed_is_sent_again() -> None:
     assert (desk.stats.sent, desk.stats.retries) == (3, 1)
 
 
-def test_what_is_never_processed_is_given_up_and_told() -> None:
+def test_notification_that_is_never_processed_is_dropped_and_reported() -> None:
     desk = Desk(answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_isolated_failures=3))
     desk.submit(delivery("a", "b"))
     desk.work()
@@ -222,7 +222,7 @@ def test_what_is_never_processed_is_given_up_and_told() -> None:
     assert [one.id for one in told["notification"].value().notifications] == ["a"]
 
 
-def test_what_cannot_be_written_as_json_is_given_up_and_stops_nobody() -> None:
+def test_invalid_request_is_dropped_and_delays_no_other() -> None:
     desk = Desk()
     desk.submit(
         Delivery("s1", None, DeliveryRequest(notifications=[Notification(id="a", tokens=[object()])]), 1)
@@ -243,7 +243,7 @@ def test_event_lists_ids_of_a_hundred_encoded_deliveries_that_are_dropped_at_the
     assert len(set(event["notification_ids"])) == 100
 
 
-def test_refused_deliveries_are_told_together_once_a_second() -> None:
+def test_refused_deliveries_are_reported_together_once_a_second() -> None:
     desk = Desk(limit=1)
     desk.submit(delivery("in"), *(delivery(f"out{n}") for n in range(150)))
     desk.work()
@@ -256,7 +256,7 @@ def test_refused_deliveries_are_told_together_once_a_second() -> None:
     assert [one["count"] for one in desk.events("notification_failed")] == [150, 1]
 
 
-def test_a_handler_that_raises_harms_nothing() -> None:
+def test_handler_that_raises_does_not_stop_the_sender() -> None:
     def emit(name: str, **payload: Any) -> None:
         raise ValueError("the handler's")
 
@@ -267,7 +267,7 @@ def test_a_handler_that_raises_harms_nothing() -> None:
     assert any("the handler's" in line for line in desk.lines.errors)
 
 
-def test_a_handler_may_offer_again_what_was_dropped() -> None:
+def test_handler_may_submit_a_dropped_request_again() -> None:
     def emit(name: str, **payload: Any) -> None:
         if name == "send_notification_error":
             desk.submit(Delivery("s1", None, payload["notification"].value(), 1))
@@ -309,7 +309,7 @@ def test_retries_stay_within_their_budget_when_some_calls_fail(share: float, see
 
 
 class AnyOrderOfThings(RuleBasedStateMachine):
-    """Offers, turns, failures, time and the end in any order: the books are right at every moment."""
+    """Submissions, steps, failures, time and the end in any order keep the counters right."""
 
     replies = st.sampled_from(
         [OK, DOWN, REFUSED, answer(400), answer(403), answer(500), answer(200, b'{"notifications":[]}')]
@@ -386,7 +386,7 @@ TestAnyOrderOfThings = AnyOrderOfThings.TestCase
 TestAnyOrderOfThings.settings = settings(max_examples=examples(60), stateful_step_count=40)
 
 
-def test_the_answer_is_read_up_to_a_limit() -> None:
+def test_response_is_read_up_to_a_limit() -> None:
     limits: list[int | None] = []
 
     class Curious:
@@ -431,7 +431,7 @@ class Lazy:
         return delivery(f"lazy {self.made}").request
 
 
-def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() -> None:
+def test_request_is_built_once_and_not_by_the_submission() -> None:
     desk, lazy = Desk(Replies(DOWN, OK)), Lazy()
     desk.queue.submit(lazy)
     assert lazy.made == 0
@@ -439,7 +439,7 @@ def test_what_is_made_when_it_is_asked_for_is_made_once_and_not_by_who_offers() 
     assert [ids_in(request.body) for request in desk.api.requests] == [["lazy 1"], ["lazy 1"]]
 
 
-def test_what_cannot_be_made_is_given_up() -> None:
+def test_request_that_cannot_be_built_is_dropped() -> None:
     desk = Desk()
     desk.queue.submit(Lazy(fails=True))
     desk.work()
@@ -447,7 +447,7 @@ def test_what_cannot_be_made_is_given_up() -> None:
     assert desk.events("notification_failed")[0]["notification_ids"] == []
 
 
-def test_what_is_refused_or_never_tried_is_not_made_for_its_ids() -> None:
+def test_request_that_is_never_tried_is_not_built_for_its_ids() -> None:
     desk, lazies = Desk(limit=1), [Lazy(), Lazy()]
     for lazy in lazies:
         desk.queue.submit(lazy)

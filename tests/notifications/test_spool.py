@@ -1,4 +1,4 @@
-"""Deliveries on disk: kept, found again, and never in the hands of two."""
+"""The spool: rows survive processes, and belong to one at a time."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Folder:
         return spool
 
     def leave(self, *bodies: bytes, address: DeliveryAddress = ADDRESS) -> None:
-        """What a process that died leaves: a file that nobody holds."""
+        """Leave a file as a dead process does."""
         spool = Spool.open(self.path / "elsewhere", ROOMY, address, self.problems, self.clock)
         spool.add(rows(*bodies))
         spool.close()
@@ -93,7 +93,7 @@ deliveries = st.lists(
 
 @settings(max_examples=12)
 @given(deliveries, st.integers(1, 5), st.data())
-def test_what_was_written_is_found_again_in_its_order(
+def test_written_rows_are_read_in_their_order(
     given: list[SpooledDelivery], limit: int, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -140,7 +140,7 @@ def test_files_are_for_the_user_only(folder: Folder) -> None:
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
 
 
-def test_what_is_full_takes_no_more_until_something_is_removed(folder: Folder) -> None:
+def test_full_spool_accepts_no_rows_until_some_are_removed(folder: Folder) -> None:
     spool = folder.open(max_bytes=10)
     ids = spool.add(rows(b"12345", b"12345"))
     with pytest.raises(SpoolError, match="full"):
@@ -168,7 +168,7 @@ def test_all_that_dead_processes_left_is_taken_over_by_one(folder: Folder) -> No
     assert len(folder.files(".db")) == 2
 
 
-def test_what_there_is_no_room_for_is_left_for_later(folder: Folder) -> None:
+def test_files_without_room_are_left_for_later(folder: Folder) -> None:
     folder.leave(b"12345678")
     folder.leave(b"12345678")
     spool = folder.open(max_bytes=10)
@@ -271,7 +271,7 @@ def test_file_that_was_left_aside_is_taken_over_once_it_can_be(folder: Folder) -
     assert bodies(spool) == [b"a"]
 
 
-def test_what_dies_later_is_taken_over_later(folder: Folder) -> None:
+def test_file_of_a_process_that_dies_later_is_taken_over_later(folder: Folder) -> None:
     first, second = folder.open(), folder.open()
     second.add(rows(b"a"))
     assert first.adopt(folder.problems) == []
@@ -304,7 +304,7 @@ def test_failed_takeover_leaves_the_newest_row_as_it_was(folder: Folder) -> None
     assert bodies(spool) == [b"own", b"next"]
 
 
-def test_file_of_another_account_is_left_to_it(folder: Folder) -> None:
+def test_file_of_another_account_is_not_used(folder: Folder) -> None:
     other = DeliveryAddress(client="other", organization_id="org")
     folder.leave(b"theirs", address=other)
     folder.leave(b"ours")
@@ -372,7 +372,7 @@ def test_age_counts_while_a_process_has_the_file(folder: Folder) -> None:
     folder.clock.advance(100)
     assert [row.age for row in spool.page(None, 0, ALL, ALL)] == [105.0]
     spool.close()
-    folder.clock.advance(1_000_000)  # nobody knows what the time was really
+    folder.clock.advance(1_000_000)  # the time in between is not known
     spool = folder.open()
     folder.clock.advance(20)
     assert [row.age for row in spool.page(None, 0, ALL, ALL)] == [125.0]
@@ -397,14 +397,14 @@ def test_age_is_on_disk_after_a_minute(folder: Folder) -> None:
     assert clock == 2 * 118
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_a_spool_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(SpoolError):
             Folder(path).open()
 
 
-def test_a_damaged_file_is_an_error_of_ours_and_can_be_set_aside(folder: Folder) -> None:
+def test_damaged_file_is_a_spool_error_and_can_be_set_aside(folder: Folder) -> None:
     folder.leave(*(bytes(4000) for _ in range(50)))
     [file] = folder.files(".db")
     content = bytearray(file.read_bytes())
@@ -422,7 +422,7 @@ def test_a_damaged_file_is_an_error_of_ours_and_can_be_set_aside(folder: Folder)
     assert count(folder.open()) == 0
 
 
-def test_a_claim_excludes_others_until_it_is_released(tmp_path: Path) -> None:
+def test_file_lock_excludes_others_until_it_is_released(tmp_path: Path) -> None:
     lock = FileLock(tmp_path / "a.lock")
     with pytest.raises(BlockingIOError):
         FileLock(tmp_path / "a.lock")
