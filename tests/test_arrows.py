@@ -17,7 +17,7 @@ ARROWS = {
     "models": set(),
     "_runtime": {"models"},
     "device": {"_runtime", "models"},
-    "flags": {"device", "models", "visitor"},
+    "flags": {"delivery", "device", "models", "visitor"},
     "http": {"_runtime"},
     "delivery": {"_runtime", "http", "models", "visitor"},
     "geo": {"_runtime", "http", "models"},

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
+from targetry.delivery.session_id import session_id_fault
 from targetry.device.logic.javascript import to_text
 from targetry.errors import OptionError
 from targetry.flags.errors import FlagError
@@ -27,6 +28,7 @@ from targetry.models import (
     Product,
     VisitorId,
 )
+from targetry.models.constraint import MAX_PARAMETER_NAME, MAX_PARAMETER_VALUE, MAX_PARAMETERS
 from targetry.models.reading import read
 from targetry.models.scalars import ReadMode, shown, type_name
 from targetry.visitor import parse_customer_ids
@@ -41,12 +43,8 @@ _ID_FIELDS: Final[dict[str, IdField]] = {
 }
 _CUSTOMER: Final = "customer:"
 _LONGEST_ID: Final = 128
-_LONGEST_NAME: Final = 128
-_LONGEST_VALUE: Final = 5000
 _LONGEST_URL: Final = 4096
-_MOST_PARAMETERS: Final = 50
 _REFUSED: Final = frozenset({"orderId", "orderTotal", "productPurchasedIds"})
-_NOT_IN_A_SESSION_ID: Final = frozenset(" ?/")
 _CHECKED: Final = ReadMode(constraints=True)
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -65,7 +63,9 @@ class TargetingKey(msgspec.Struct, frozen=True):
 
 def checked_targeting_key(kind: object = "third_party_id", parameter: object = None) -> TargetingKey:
     """Check the options `targeting_key` and `targeting_key_parameter`. Raises `OptionError`."""
-    if parameter is not None and (not isinstance(parameter, str) or not 1 <= len(parameter) <= _LONGEST_NAME):
+    if parameter is not None and (
+        not isinstance(parameter, str) or not 1 <= len(parameter) <= MAX_PARAMETER_NAME
+    ):
         raise OptionError(
             "targeting_key_parameter", f"must be the name of a parameter, not {shown(parameter)}"
         )
@@ -178,14 +178,14 @@ class _Reader:
             short = name.removeprefix("mbox.")
         if into is self._parameters and short in _REFUSED:
             raise OptionError(f"context.{name}", "is a name that Target uses for orders: give order")
-        if not short.strip() or len(short) > _LONGEST_NAME:
+        if not short.strip() or len(short) > MAX_PARAMETER_NAME:
             raise OptionError(
-                f"context[{shown(name)}]", f"must have a name of 1 to {_LONGEST_NAME} characters"
+                f"context[{shown(name)}]", f"must have a name of 1 to {MAX_PARAMETER_NAME} characters"
             )
         into[short] = _text_of(f"context.{name}", value)
-        if len(into) > _MOST_PARAMETERS:
+        if len(into) > MAX_PARAMETERS:
             kind = "profile_parameters" if into is self._profile else "parameters"
-            raise OptionError(f"context.{kind}", f"more than {_MOST_PARAMETERS}, the most that the API takes")
+            raise OptionError(f"context.{kind}", f"more than {MAX_PARAMETERS}, the most that the API takes")
 
     def _add_targeting_key(self, key: str) -> None:
         key = _text("targetingKey", key, _LONGEST_ID)
@@ -211,8 +211,8 @@ def _flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     while pending:
         path, inner = pending.pop()
         if isinstance(inner, Mapping):
-            if len(path) > _LONGEST_NAME + len("profile."):
-                raise OptionError("context", f"a name has more than {_LONGEST_NAME} characters")
+            if len(path) > MAX_PARAMETER_NAME + len("profile."):
+                raise OptionError("context", f"a name has more than {MAX_PARAMETER_NAME} characters")
             pending += [(f"{path}.{key}", one) for key, one in reversed(list(inner.items()))]
         elif inner is not None:
             yield path, inner
@@ -238,14 +238,14 @@ def _text_of(path: str, value: Any) -> str:
         raise OptionError(
             path, f"must be a text, number, boolean, datetime, list or mapping, not {type_name(value)}"
         )
-    return _bounded(path, text, _LONGEST_VALUE)
+    return _bounded(path, text, MAX_PARAMETER_VALUE)
 
 
 def _digits(path: str, value: int) -> str:
     try:
         return str(int(value))
     except ValueError:  # Python writes no more than some thousand digits
-        raise OptionError(path, f"must have at most {_LONGEST_VALUE} characters") from None
+        raise OptionError(path, f"must have at most {MAX_PARAMETER_VALUE} characters") from None
 
 
 def _json(path: str, value: Any) -> str:
@@ -284,8 +284,9 @@ def _model(model: type[T], value: object, path: str) -> T:
 
 def _session_id(subject: FlagSubject, path: str, value: Any) -> None:
     text = _text("sessionId", value, _LONGEST_ID)
-    if not text.isprintable() or not _NOT_IN_A_SESSION_ID.isdisjoint(text):
-        raise OptionError(path, "must be printable, without space, '?' and '/'")
+    fault = session_id_fault(text)
+    if fault is not None:
+        raise OptionError(path, fault)
     subject.session_id = text
 
 
@@ -314,7 +315,7 @@ def _customer_ids(subject: FlagSubject, path: str, value: Any) -> None:
 
 
 def _user_agent(subject: FlagSubject, path: str, value: Any) -> None:
-    subject.context.user_agent = _text("userAgent", value, _LONGEST_VALUE)
+    subject.context.user_agent = _text("userAgent", value, MAX_PARAMETER_VALUE)
 
 
 def _client_hints(subject: FlagSubject, path: str, value: Any) -> None:

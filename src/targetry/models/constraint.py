@@ -41,6 +41,8 @@ def root_of(model: type[Struct]) -> str:
 
 
 MAX_PARAMETERS: Final = 50  # of a location
+MAX_PARAMETER_NAME: Final = 128  # characters
+MAX_PARAMETER_VALUE: Final = 5000  # characters
 
 # JSON has no NaN and no infinity; a range is the one check of msgspec that refuses both.
 Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
@@ -58,8 +60,8 @@ if TYPE_CHECKING:
     # allowed.
     Parameters = dict[str, Any]
 else:
-    ParameterName = Annotated[str, Meta(min_length=1, max_length=128)]
-    ParameterValue = Annotated[str, Meta(max_length=5000)] | Int64 | Number | bool | None
+    ParameterName = Annotated[str, Meta(min_length=1, max_length=MAX_PARAMETER_NAME)]
+    ParameterValue = Annotated[str, Meta(max_length=MAX_PARAMETER_VALUE)] | Int64 | Number | bool | None
     Parameters = Annotated[
         dict[ParameterName, ParameterValue], Meta(max_length=MAX_PARAMETERS, extra={"type": "dict(str, str)"})
     ]
