@@ -25,27 +25,32 @@ MAX_WAITING: Final = 100
 Submit = Callable[[PreparedRequest, Entries], object]
 
 
-class ImpressionReport(msgspec.Struct, frozen=True, eq=False):
+class _Report(msgspec.Struct, frozen=True, eq=False):
+    """Report for the visitor and session of a prepared request."""
+
+    prepared: PreparedRequest
+
+    @property
+    def visitor(self) -> VisitorLike | None:
+        """The visitor of the call."""
+        return self.prepared.visitor
+
+    @property
+    def session_id(self) -> str:
+        """The session of the call."""
+        return self.prepared.session_id
+
+
+class ImpressionReport(_Report, frozen=True, eq=False):
     """The `count` impressions of one decision, or `telemetry` alone, for edge cluster `cluster`.
 
     The decision only stores what it has at hand; the notifier's thread builds the request.
     """
 
-    prepared: PreparedRequest
     impressions: list[Impression]
     count: int
     cluster: str | None
     telemetry: Entries | None = None
-
-    @property
-    def visitor(self) -> VisitorLike | None:
-        """The visitor of the decision."""
-        return self.prepared.visitor
-
-    @property
-    def session_id(self) -> str:
-        """The session of the decision."""
-        return self.prepared.session_id
 
     def build_request(self, new_id: Callable[[], str]) -> DeliveryRequest:
         """Return the request of the same visitor, property and environment as the decision."""
@@ -65,20 +70,8 @@ class ImpressionReport(msgspec.Struct, frozen=True, eq=False):
         return request
 
 
-class NotificationReport(msgspec.Struct, frozen=True, eq=False):
+class NotificationReport(_Report, frozen=True, eq=False):
     """A prepared request of `send_notifications` that is sent in the background."""
-
-    prepared: PreparedRequest
-
-    @property
-    def visitor(self) -> VisitorLike | None:
-        """The visitor of the call."""
-        return self.prepared.visitor
-
-    @property
-    def session_id(self) -> str:
-        """The session of the call."""
-        return self.prepared.session_id
 
     @property
     def cluster(self) -> str | None:
