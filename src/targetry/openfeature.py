@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -23,11 +23,11 @@ from targetry._client.async_client import AsyncTargetClient
 from targetry._client.flag_evaluator import (
     TARGETING_KEY,
     FlagEvaluator,
-    FlagOptions,
     FlagStats,
     Flow,
-    Impressions,
-    check_flag_options,
+    Step,
+    drive,
+    drive_async,
 )
 from targetry._client.options import ClientOptions
 from targetry._client.sync_client import TargetClient
@@ -36,7 +36,7 @@ from targetry.device.ruleset import RuleSet, changed_mboxes
 from targetry.errors import OptionError, TargetError, TransportError
 from targetry.events import ARTIFACT_DOWNLOAD_SUCCEEDED, ARTIFACT_FRESH, ARTIFACT_STALE
 from targetry.flags.evaluation import FlagEvaluation
-from targetry.flags.key import FlagKeys
+from targetry.flags.settings import Impressions, flag_settings
 from targetry.flags.value import FlagType
 from targetry.models.scalars import type_name
 
@@ -103,16 +103,14 @@ class TargetProvider(AbstractProvider):
             raise OptionError("ready_timeout", "must be a number of seconds")
         self._given = target if isinstance(target, TargetClient | AsyncTargetClient) else None
         self._options: Mapping[str, Any] = target if isinstance(target, Mapping) else client_options
-        self._flag_options: FlagOptions = {
-            "separator": separator,
-            "flags": flags,
-            "targeting_key": targeting_key,
-            "targeting_key_parameter": targeting_key_parameter,
-            "impressions": impressions,
-            "impression_window": impression_window,
-        }
-        self._keys = FlagKeys(separator, flags)
-        check_flag_options(self._flag_options)
+        self._settings = flag_settings(
+            separator=separator,
+            flags=flags,
+            targeting_key=targeting_key,
+            targeting_key_parameter=targeting_key_parameter,
+            impressions=impressions,
+            impression_window=impression_window,
+        )
         self._ready_timeout_s = float(ready_timeout)
         self._client: TargetClient | AsyncTargetClient | None = None
         self._evaluator: FlagEvaluator | None = None
@@ -152,7 +150,7 @@ class TargetProvider(AbstractProvider):
         try:
             client = self._given or self._create()
             client._check_open()
-            self._evaluator = client._flag_evaluator(**self._flag_options)
+            self._evaluator = client._flag_evaluator(self._settings)
         except TargetError as error:
             raise ProviderFatalError(str(error)) from error
         self._client = client
@@ -206,7 +204,7 @@ class TargetProvider(AbstractProvider):
             return
         changed = set(changed_mboxes(old, rules))
         if changed:
-            changed |= {name for name, key in self._keys.aliases.items() if key.mbox in changed}
+            changed |= {name for name, key in self._settings.keys.aliases.items() if key.mbox in changed}
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=sorted(changed)))
 
     def _on_stale(self, event: Any) -> None:
@@ -289,18 +287,15 @@ class TargetProvider(AbstractProvider):
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
         client, flow = self._start(key, wanted, context)
-        evaluation = client._run(flow) if isinstance(client, TargetClient) else _run_here(flow)
-        return _details(evaluation, default)
+        wait = client._step if isinstance(client, TargetClient) else _refuse
+        return _details(drive(flow, wait), default)
 
     async def _resolve_async(
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
         client, flow = self._start(key, wanted, context)
-        if isinstance(client, AsyncTargetClient):
-            evaluation = await client._run(flow)
-        else:
-            evaluation = await _run_in_threads(client, flow)
-        return _details(evaluation, default)
+        wait = client._step if isinstance(client, AsyncTargetClient) else _in_thread(client)
+        return _details(await drive_async(flow, wait), default)
 
     def _start(
         self, key: str, wanted: FlagType, context: EvaluationContext | None
@@ -381,28 +376,9 @@ def _details(evaluation: FlagEvaluation, default: T) -> FlagResolutionDetails[T]
     )
 
 
-def _run_here(flow: Flow[FlagEvaluation]) -> FlagEvaluation:
-    """Drive a flow that must not wait, since the client is asynchronous."""
-    try:
-        next(flow)
-        while True:
-            flow.throw(TransportError(reason="this client is asynchronous: use get_…_async"))
-    except StopIteration as end:
-        evaluation: FlagEvaluation = end.value
-        return evaluation
+def _in_thread(client: TargetClient) -> Callable[[Step], Awaitable[object]]:
+    return lambda step: asyncio.to_thread(client._step, step)
 
 
-async def _run_in_threads(client: TargetClient, flow: Flow[FlagEvaluation]) -> FlagEvaluation:
-    """Drive a flow from an event loop: a synchronous client waits in threads."""
-    try:
-        step = next(flow)
-        while True:
-            try:
-                result = await asyncio.to_thread(client._step, step)
-            except Exception as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as end:
-        evaluation: FlagEvaluation = end.value
-        return evaluation
+def _refuse(step: Step) -> object:
+    raise TransportError(reason="this client is asynchronous: use get_…_async")

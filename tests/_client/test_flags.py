@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -324,3 +325,31 @@ def test_hybrid_client_asks_the_server_for_a_visitor_too(make: Make, target: Tar
     body = json.loads(received.body)
     assert body["id"]["tntId"] == "v"
     assert body["execute"]["mboxes"][0]["parameters"] == {"a": "b", "c": "d"}
+
+
+@pytest.mark.parametrize(("method", "value"), [("on-device", "d"), ("hybrid", "ave")])
+def test_flag_whose_rules_use_a_place_that_was_not_looked_up_is_not_guessed(
+    make: Make, target: Target, tmp_path: Path, method: str, value: str
+) -> None:
+    """As with `decide`, a kept visitor is remote to later rules that use its place."""
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(FLAGS))
+    skin = make(
+        decisioning_method=method, artifact_payload=None, artifact_location=file, cdn_base_path=target.url
+    )
+    visitor = skin.visitor(tnt_id="v", context={"channel": "web", "geo": {"ipAddress": "12.21.1.40"}})
+    later = artifact(generated_at="2026-02-01T00:00:00Z", geoTargetingEnabled=True)
+    file.write_text(json.dumps(later))
+    assert skin.refresh_artifact().outcome == "updated"
+    details = skin.flag_details("roman:title", "d", visitor=visitor)
+    assert details.value == value
+    assert details.error_code == (None if value == "ave" else "FLAG_NOT_FOUND")
+    assert details.metadata.get("decisioningMethod") == (None if value == "d" else "on-device")
+
+
+def test_parameters_of_visitor_and_context_are_at_most_fifty_together(make: Make) -> None:
+    skin = make()
+    visitor = skin.visitor(parameters={f"a{n}": "x" for n in range(30)})
+    context = {f"b{n}": "x" for n in range(21)}
+    details = skin.flag_details("hero:title", "d", visitor=visitor, context=context)
+    assert (details.value, details.error_code) == ("d", "INVALID_CONTEXT")

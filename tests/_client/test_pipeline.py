@@ -218,7 +218,7 @@ def test_a_place_is_decided_by_and_the_callers_request_is_left_alone() -> None:
     request = DeliveryRequest(context=context, execute=ExecuteRequest(mboxes=[MboxRequest(name="roman")]))
     pipeline = pipeline_of(GEO_RULES)
     call = pipeline.prepare_call(offer(request, "on-device"))
-    call.set_geo(Geo(ip_address="12.21.1.40", city="Rome"))
+    call.prepared.set_geo(Geo(ip_address="12.21.1.40", city="Rome"))
     assert _title(pipeline.decide(call)) == "ave"
     assert context.geo == Geo(ip_address="12.21.1.40")
 

@@ -118,7 +118,8 @@ def test_variant_without_a_name_is_the_experience_id() -> None:
 
 
 def answered(mbox: MboxResponse | None, key: str = "hero", wanted: FlagType | None = None) -> FlagEvaluation:
-    return evaluate_response(key, parse_key(key), wanted, mbox, flag_set="p-1")
+    options = (mbox.options if mbox is not None else None) or []
+    return evaluate_response(key, parse_key(key), wanted, options, flag_set="p-1", method="server-side")
 
 
 def test_answer_of_the_server_with_options() -> None:

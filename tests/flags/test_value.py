@@ -9,8 +9,9 @@ import pytest
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
-from targetry.flags.value import FlagType, as_type, offer_content, type_of, value_at
+from targetry.flags.value import FlagType, as_type, type_of, value_at
 from targetry.models import Option
+from targetry.models.response import merged_content
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ from targetry.models import Option
     ],
 )
 def test_content_of_options(contents: list[Any], expected: Any) -> None:
-    assert offer_content([Option(content=content) for content in contents]) == expected
+    assert merged_content([Option(content=content) for content in contents], UNDEFINED) == expected
 
 
 @pytest.mark.parametrize(("path", "expected"), [((), {"a": {"b": 1}}), (("a",), {"b": 1}), (("a", "b"), 1)])

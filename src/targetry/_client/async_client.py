@@ -22,7 +22,7 @@ from targetry._client.call_options import (
     offer_settings,
     offers_call,
 )
-from targetry._client.flag_evaluator import FlagDetails, Flow, Step, details_of, wanted_type
+from targetry._client.flag_evaluator import FlagDetails, Step, details_of, drive_async, wanted_type
 from targetry._client.options import (
     CLIENT_SECTION,
     ClientOptions,
@@ -131,10 +131,10 @@ class AsyncTargetClient(BaseClient):
         self._check_open()
         decisions = self._pipeline.visitor_decisions
         prepared = decisions.prepare_visitor(**given)
-        address = decisions.address_to_find(prepared)
-        if address is not None and self._geo is not None:
-            prepared.set_geo(await self._geo.resolve(address, enabled=True))
-        return decisions.visitor(prepared, given.get("parameters"), is_located=address is not None)
+        geo = decisions.geo_to_resolve(prepared)
+        if geo is not None and self._geo is not None:
+            prepared.set_geo(await self._geo.resolve(geo, enabled=True))
+        return decisions.visitor(prepared, given.get("parameters"), is_located=geo is not None)
 
     @overload
     async def flag(
@@ -177,13 +177,13 @@ class AsyncTargetClient(BaseClient):
     ) -> FlagDetails[D]:
         """Return the value of a flag with its details, as `TargetClient.flag_details`."""
         flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
-        return details_of(await self._run(flow), default)
+        return details_of(await drive_async(flow, self._step), default)
 
     async def all_flags(
         self, *, visitor: PreparedVisitor | None = None, context: Mapping[str, Any] | None = None
     ) -> dict[str, FlagDetails[Any]]:
         """Return all flags, as `TargetClient.all_flags`."""
-        evaluations = await self._run(self._flags.evaluate_all(visitor, context))
+        evaluations = await drive_async(self._flags.evaluate_all(visitor, context), self._step)
         return {one.key: details_of(one, None) for one in evaluations}
 
     async def refresh_artifact(
@@ -239,21 +239,6 @@ class AsyncTargetClient(BaseClient):
         )
         return super()._close_idle() + own
 
-    async def _run(self, flow: Flow[T]) -> T:
-        """Drive a flow: look places up and call the Delivery API for it."""
-        try:
-            step = next(flow)
-            while True:
-                try:
-                    result = await self._step(step)
-                except Exception as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-
     async def _step(self, step: Step) -> Geo | TargetDeliveryResponse | None:
         if isinstance(step, CallSettings):
             return await self._decide(step)
@@ -266,7 +251,7 @@ class AsyncTargetClient(BaseClient):
             return await self._call_delivery_api(call)
         address = call.geo_to_resolve
         if address is not None and self._geo is not None:
-            call.set_geo(await self._geo.resolve(address, enabled=True))
+            call.prepared.set_geo(await self._geo.resolve(address, enabled=True))
         return pipeline.decide(call)
 
     async def _call_delivery_api(self, call: PreparedCall) -> TargetDeliveryResponse:

@@ -6,13 +6,13 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar
 
 from msgspec.structs import asdict, replace
 
 from targetry._client.call_options import notification_settings
 from targetry._client.decisioning_engine import DecisioningEngine
-from targetry._client.flag_evaluator import FlagEvaluator, FlagOptions
+from targetry._client.flag_evaluator import FlagEvaluator
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
 from targetry._client.visitor_decisions import Decision, PreparedVisitor
@@ -21,6 +21,7 @@ from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
 from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES
+from targetry.flags.settings import FlagSettings, flag_settings
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
 from targetry.models.scalars import shown
@@ -42,7 +43,7 @@ class BaseClient:
         self._runtime = ClientRuntime(checked)
         self._pipeline = self._runtime.pipeline
         self._method = checked.decisioning_method
-        self._flags = self._flag_evaluator()
+        self._flags = self._flag_evaluator(flag_settings())
 
     @staticmethod
     def get_visitor_cookie_name(organization_id: str, encoded: bool = False) -> str:
@@ -114,13 +115,13 @@ class BaseClient:
             raise OptionError(name, "is never called here: use send_notifications")
         return self._pipeline.enqueue(offer)
 
-    def _flag_evaluator(self, **options: Unpack[FlagOptions]) -> FlagEvaluator:
-        """Return an evaluator of flags with its own options. Raises `OptionError`."""
+    def _flag_evaluator(self, settings: FlagSettings) -> FlagEvaluator:
+        """Return an evaluator of flags with options of its own, for a provider of flags."""
         return FlagEvaluator(
             self._pipeline.visitor_decisions,
+            settings,
             check_open=self._runtime.check_open,
             log=RateLimitedLog(self._runtime.log),
-            **options,
         )
 
     def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:

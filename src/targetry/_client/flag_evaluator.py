@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
-from typing import Any, Final, Generic, Literal, NamedTuple, TypedDict, TypeVar, cast, get_args
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from targetry._client.call_options import CallSettings, checked_copy
-from targetry._client.visitor_decisions import PreparedVisitor, VisitorDecisions
+from targetry._client.visitor_decisions import PreparedVisitor, VisitorDecisions, merge_parameters
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
@@ -24,7 +24,7 @@ from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, 
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, NotReadyError, OptionError
-from targetry.flags.context import FlagSubject, checked_targeting_key, read_context, read_parameters
+from targetry.flags.context import FlagSubject, read_context, read_parameters
 from targetry.flags.errors import ErrorCode, FlagError
 from targetry.flags.evaluation import (
     FlagEvaluation,
@@ -34,9 +34,10 @@ from targetry.flags.evaluation import (
     evaluate_response,
     failed,
 )
-from targetry.flags.key import DEFAULT_SEPARATOR, FlagKey, FlagKeys
+from targetry.flags.key import FlagKey
+from targetry.flags.settings import FlagSettings
 from targetry.flags.value import FlagType, type_of
-from targetry.flags.window import DEFAULT_WINDOW_S, ImpressionWindow, checked_window
+from targetry.flags.window import ImpressionWindow
 from targetry.geo.lookup import needs_lookup
 from targetry.messages import DECISIONING_ENGINE_NOT_READY
 from targetry.models import (
@@ -52,7 +53,7 @@ from targetry.models import (
     Order,
     PrefetchRequest,
 )
-from targetry.models.scalars import shown, type_name
+from targetry.models.scalars import type_name
 
 T = TypeVar("T")
 
@@ -60,33 +61,42 @@ TARGETING_KEY: Final = "targetingKey"
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 
-Impressions = Literal["once", "always", "never"]
 Step = Geo | CallSettings
 """Step of a flow: a place to look up (it receives a `Geo`), or a call (a response)."""
 
 Flow = Generator[Step, Any, T]
 
 
-class FlagOptions(TypedDict, total=False):
-    """How flags are evaluated, all optional.
+def drive(flow: Flow[T], wait: Callable[[Step], object]) -> T:
+    """Run a flow to its end; `wait` returns the result of a step, or raises."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                result = wait(step)
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as end:
+        value: T = end.value
+        return value
 
-    Attributes:
-        separator: one character between mbox and attribute, ":".
-        flags: other names of flags, each with the key that it stands for.
-        targeting_key: the id that a context's targeting key is: `third_party_id` (default),
-            `tnt_id`, `marketing_cloud_visitor_id` or `customer:<integration code>`.
-        targeting_key_parameter: the mbox parameter that holds the targeting key too.
-        impressions: `once` (default) for each visitor, mbox and experience within the window,
-            `always`, or `never`.
-        impression_window: seconds, 60.
-    """
 
-    separator: str
-    flags: Mapping[str, str] | None
-    targeting_key: str
-    targeting_key_parameter: str | None
-    impressions: Impressions
-    impression_window: float
+async def drive_async(flow: Flow[T], wait: Callable[[Step], Awaitable[object]]) -> T:
+    """Run a flow to its end, as `drive` does, and await its steps."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                result = await wait(step)
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as end:
+        value: T = end.value
+        return value
 
 
 class FlagDetails(msgspec.Struct, Generic[T], frozen=True):
@@ -122,33 +132,24 @@ class FlagStats(msgspec.Struct, frozen=True):
 
 
 class FlagEvaluator:
-    """Evaluator of flags for one client; `check_open` raises `ClosedError`.
-
-    Raises:
-        OptionError: an option is wrong.
-    """
+    """Evaluator of flags for one client; `check_open` raises `ClosedError`."""
 
     def __init__(
         self,
         decisions: VisitorDecisions,
+        settings: FlagSettings,
         *,
         check_open: Callable[[], None],
         log: RateLimitedLog,
-        separator: object = DEFAULT_SEPARATOR,
-        flags: object = None,
-        targeting_key: object = "third_party_id",
-        targeting_key_parameter: object = None,
-        impressions: object = "once",
-        impression_window: object = DEFAULT_WINDOW_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._decisions = decisions
         self._check_open = check_open
         self._log = log
-        self._keys = FlagKeys(separator, flags)
-        self._targeting = checked_targeting_key(targeting_key, targeting_key_parameter)
-        self._impressions = _checked_impressions(impressions)
-        self._window = ImpressionWindow(checked_window(impression_window))
+        self._keys = settings.keys
+        self._targeting = settings.targeting
+        self._impressions = settings.impressions
+        self._window = ImpressionWindow(settings.window_s)
         self._clock = clock
         self._reasons: Counter[str] = Counter()
         self._error_codes: Counter[str] = Counter()
@@ -190,7 +191,8 @@ class FlagEvaluator:
         evaluations = []
         for name in sorted(rules.decidable_mboxes - {rules.global_mbox}):
             try:
-                evaluation = self._on_device(name, FlagKey(name), None, rules, is_stale, subject, None)
+                outcome = self._decide(rules, FlagKey(name), subject)
+                evaluation = self._on_device(name, FlagKey(name), None, outcome, rules, is_stale, subject)
             except FlagError as error:
                 evaluation = failed(name, error)
             evaluations.append(self._counted(evaluation))
@@ -251,7 +253,7 @@ class FlagEvaluator:
         if rules is None:
             return None
         mbox = self._keys.parse(flag_key).mbox
-        outcome = decide_mbox(rules, mbox, subject.facts, None, int(time.time() * 1000))
+        outcome = self._decide(rules, FlagKey(mbox), subject)
         tokens = [] if outcome is None else [one.event_token for one in outcome.metrics if one.event_token]
         return (NotificationMbox(mbox), tokens) if tokens else None
 
@@ -296,20 +298,22 @@ class FlagEvaluator:
         rules, is_stale = decisions.rules_in_use()
         if rules is None and decisions.method is _ON_DEVICE:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
-        if rules is not None and (decisions.method is _ON_DEVICE or parsed.mbox in rules.decidable_mboxes):
-            yield from self._find_place(rules, subject)
-            return self._on_device(key, parsed, wanted, rules, is_stale, subject, self._impressions)
+        if rules is not None:
+            if parsed.mbox in rules.decidable_mboxes:
+                yield from self._find_place(rules, subject)
+            outcome = self._decide(rules, parsed, subject)
+            if outcome is not None or decisions.method is _ON_DEVICE:
+                evaluation = self._on_device(key, parsed, wanted, outcome, rules, is_stale, subject)
+                if outcome is not None and outcome.impressions and self._impressions != "never":
+                    self._report(parsed.mbox, subject, outcome, evaluation)
+                return evaluation
         return (yield from self._by_server(key, parsed, wanted, subject))
 
     def _subject(self, visitor: PreparedVisitor | None, context: Mapping[str, Any]) -> _Subject:
         """Return the visitor of a flag. With a visitor, the context adds mbox parameters only."""
         decisions = self._decisions
         if visitor is not None:
-            given = None
-            if context:
-                given = read_parameters(context) | {}
-                if visitor._parameters:
-                    given = visitor._parameters | given
+            given = merge_parameters(visitor, read_parameters(context)) if context else None
             return _Subject(visitor._facts, given, visitor, None)
         attributes = {name: value for name, value in context.items() if name != TARGETING_KEY}
         read = read_context(context.get(TARGETING_KEY), attributes, self._targeting)
@@ -326,42 +330,41 @@ class FlagEvaluator:
         if geo is not None and needs_lookup(geo, True) is not None:
             read.context.geo = yield geo
 
+    def _decide(self, rules: RuleSet, parsed: FlagKey, subject: _Subject) -> MboxOutcome | None:
+        outcome = decide_mbox(rules, parsed.mbox, subject.facts, subject.parameters, int(time.time() * 1000))
+        if outcome is not None and outcome.failures:
+            self._decisions.note_failures(outcome.failures)
+        return outcome
+
     def _on_device(
         self,
         key: str,
         parsed: FlagKey,
         wanted: FlagType | None,
+        outcome: MboxOutcome | None,
         rules: RuleSet,
         is_stale: bool,
         subject: _Subject,
-        impressions: Impressions | None,
     ) -> FlagEvaluation:
         facts = subject.facts
-        now_ms = int(time.time() * 1000)
-        outcome = decide_mbox(rules, parsed.mbox, facts, subject.parameters, now_ms)
-        evaluation = evaluate_on_device(
+        return evaluate_on_device(
             key,
             parsed,
             wanted,
             outcome,
             rules,
             facts.property_token,
-            flag_set=facts.property_token or self._decisions.client_code,
+            flag_set=self._flag_set(subject),
             needs_id=not facts.request.visitor and bool(facts.request.allocations),
             is_stale=is_stale,
         )
-        if outcome is not None:
-            if outcome.failures:
-                self._decisions.note_failures(outcome.failures)
-            if outcome.impressions and impressions is not None and impressions != "never":
-                self._report(parsed.mbox, subject, outcome, evaluation, always=impressions == "always")
-        return evaluation
 
-    def _report(
-        self, mbox: str, subject: _Subject, outcome: MboxOutcome, evaluation: FlagEvaluation, *, always: bool
-    ) -> None:
+    def _flag_set(self, subject: _Subject) -> str:
+        return subject.facts.property_token or self._decisions.client_code
+
+    def _report(self, mbox: str, subject: _Subject, outcome: MboxOutcome, evaluation: FlagEvaluation) -> None:
         visitor = subject.facts.request.visitor
-        if visitor and not always:  # without an id each evaluation is of another visitor
+        if visitor and self._impressions == "once":  # without an id each evaluation is of another visitor
             metadata = evaluation.metadata
             entry = (visitor, mbox, metadata.get("activity.id"), metadata.get("experience.id"))
             now = self._clock()
@@ -384,14 +387,13 @@ class FlagEvaluator:
     ) -> Flow[FlagEvaluation]:
         offer, entry = self._offer(parsed, subject)
         result: TargetDeliveryResponse = yield offer
-        response = result.response
-        part = None if response is None else response.execute or response.prefetch
-        mboxes = (part.mboxes if part is not None else None) or ()
-        mbox = next((one for one in mboxes if one.name == parsed.mbox), None)
         if offer.request.execute is not None and entry is not None:
             self._window.note(entry, self._clock())
-        flag_set = subject.facts.property_token or self._decisions.client_code
-        return evaluate_response(key, parsed, wanted, mbox, flag_set=flag_set)
+        options = result.mbox(parsed.mbox).options
+        method = result.meta["decisioning_method"]
+        return evaluate_response(
+            key, parsed, wanted, options, flag_set=self._flag_set(subject), method=method
+        )
 
     def _offer(self, parsed: FlagKey, subject: _Subject) -> tuple[CallSettings, tuple[object, ...] | None]:
         """Return the call of `get_offers`, and the entry in the window if it is to open one."""
@@ -421,23 +423,6 @@ class FlagEvaluator:
             request.prefetch = PrefetchRequest(mboxes=[mbox])
         method = self._decisions.method
         return CallSettings(checked_copy(request, wire=method is _SERVER_SIDE), method, session_id), entry
-
-
-def check_flag_options(options: FlagOptions) -> None:
-    """Raise `OptionError` for an option that a `FlagEvaluator` would refuse."""
-    FlagKeys(options.get("separator", DEFAULT_SEPARATOR), options.get("flags"))
-    checked_targeting_key(
-        options.get("targeting_key", "third_party_id"), options.get("targeting_key_parameter")
-    )
-    _checked_impressions(options.get("impressions", "once"))
-    checked_window(options.get("impression_window", DEFAULT_WINDOW_S))
-
-
-def _checked_impressions(value: object) -> Impressions:
-    for known in get_args(Impressions):
-        if value == known:
-            return cast(Impressions, known)
-    raise OptionError("impressions", f"must be once, always or never, not {shown(value)}")
 
 
 class _Subject(NamedTuple):

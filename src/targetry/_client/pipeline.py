@@ -109,10 +109,6 @@ class PreparedCall(msgspec.Struct, frozen=True):
     started: float
     waited_s: float = 0.0
 
-    def set_geo(self, geo: Geo | None) -> None:
-        """Set the place that rules decide by."""
-        self.prepared.set_geo(geo)
-
 
 class OfferPipeline:
     """Pipeline of one client.
@@ -224,9 +220,7 @@ class OfferPipeline:
         )
         address = None
         if is_local and rules is not None and rules.geo_targeting_enabled:
-            context = request.context
-            if context is not None and context.geo is not None and context.geo.ip_address is not None:
-                address = context.geo
+            address = prepared.geo_to_resolve
         waited_s = 0.0 if submitted is None else started - submitted
         return PreparedCall(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
 

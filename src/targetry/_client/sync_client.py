@@ -19,7 +19,7 @@ from targetry._client.call_options import (
     offers_call,
 )
 from targetry._client.callbacks import CallbackPool
-from targetry._client.flag_evaluator import FlagDetails, Flow, Step, details_of, wanted_type
+from targetry._client.flag_evaluator import FlagDetails, Step, details_of, drive, wanted_type
 from targetry._client.options import CLIENT_SECTION, ClientOptions, client_settings, documented
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
@@ -223,10 +223,10 @@ class TargetClient(BaseClient):
         self._check_open()
         decisions = self._pipeline.visitor_decisions
         prepared = decisions.prepare_visitor(**given)
-        address = decisions.address_to_find(prepared)
-        if address is not None and self._geo is not None:
-            prepared.set_geo(self._geo.resolve(address, enabled=True))
-        return decisions.visitor(prepared, given.get("parameters"), is_located=address is not None)
+        geo = decisions.geo_to_resolve(prepared)
+        if geo is not None and self._geo is not None:
+            prepared.set_geo(self._geo.resolve(geo, enabled=True))
+        return decisions.visitor(prepared, given.get("parameters"), is_located=geo is not None)
 
     @overload
     def flag(
@@ -273,7 +273,7 @@ class TargetClient(BaseClient):
         Raises:
             OptionError: an argument is of a type that no flag takes. Nothing else is raised.
         """
-        return (self.flag_details(key, default, visitor=visitor, context=context)).value
+        return self.flag_details(key, default, visitor=visitor, context=context).value
 
     def flag_details(
         self,
@@ -285,7 +285,7 @@ class TargetClient(BaseClient):
     ) -> FlagDetails[D]:
         """As `flag`, with variant, reason, error code and metadata of the evaluation."""
         flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
-        return details_of(self._run(flow), default)
+        return details_of(drive(flow, self._step), default)
 
     def all_flags(
         self, *, visitor: PreparedVisitor | None = None, context: Mapping[str, Any] | None = None
@@ -302,7 +302,7 @@ class TargetClient(BaseClient):
             NotReadyError: there are no rules yet.
             ClosedError: the client is closed.
         """
-        evaluations = self._run(self._flags.evaluate_all(visitor, context))
+        evaluations = drive(self._flags.evaluate_all(visitor, context), self._step)
         return {one.key: details_of(one, None) for one in evaluations}
 
     def refresh_artifact(
@@ -369,21 +369,6 @@ class TargetClient(BaseClient):
             lambda: call(offer, submitted), offer.callback, offer.err_callback, deadline
         )
 
-    def _run(self, flow: Flow[T]) -> T:
-        """Drive a flow: look places up and call the Delivery API for it."""
-        try:
-            step = next(flow)
-            while True:
-                try:
-                    result = self._step(step)
-                except Exception as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-
     def _step(self, step: Step) -> Geo | TargetDeliveryResponse | None:
         if isinstance(step, CallSettings):
             return self._decide(step)
@@ -397,7 +382,7 @@ class TargetClient(BaseClient):
         address = call.geo_to_resolve
         if address is not None and self._geo is not None:
             left_s = pipeline.deadline(call) - time.perf_counter()
-            call.set_geo(self._geo.resolve(address, enabled=True, within_s=left_s))
+            call.prepared.set_geo(self._geo.resolve(address, enabled=True, within_s=left_s))
         return pipeline.decide(call)
 
     def _call_delivery_api(self, call: PreparedCall) -> TargetDeliveryResponse:

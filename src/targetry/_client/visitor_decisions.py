@@ -18,10 +18,8 @@ from targetry.delivery.offers import Activity, Experience
 from targetry.delivery.prepare import PreparedRequest
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
 from targetry.device.logic.facts import RuleFailure
-from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import NotReadyError, OptionError
-from targetry.flags.value import offer_content
 from targetry.geo.lookup import needs_lookup
 from targetry.messages import DECISIONING_ENGINE_NOT_READY
 from targetry.models import (
@@ -37,6 +35,7 @@ from targetry.models import (
     VisitorId,
 )
 from targetry.models.constraint import MAX_PARAMETERS
+from targetry.models.response import merged_content
 from targetry.models.scalars import shown as quoted
 from targetry.models.snapshot import checked_parameters
 from targetry.visitor import CustomerIdsInput, parse_customer_ids
@@ -77,26 +76,16 @@ class PreparedVisitor:
     """A visitor, prepared by `client.visitor` for any number of `client.decide`.
 
     Immutable: may be kept for a request, a session or a process, and used by several threads. A new
-        artifact is used at
-    once, and time is that of each decision.
+    artifact is used at once, and time is that of each decision.
     """
 
-    __slots__ = ("_facts", "_has_unknown_place", "_owner", "_parameters", "_prepared")
+    __slots__ = ("_facts", "_owner", "_prepared")
 
-    def __init__(
-        self,
-        owner: object,
-        prepared: PreparedRequest,
-        facts: VisitorFacts,
-        parameters: dict[str, Any] | None,
-        has_unknown_place: bool,
-    ) -> None:
+    def __init__(self, owner: object, prepared: PreparedRequest, facts: VisitorFacts) -> None:
         """Not for callers: use `client.visitor`."""
         self._owner = owner
         self._prepared = prepared
         self._facts = facts
-        self._parameters = parameters
-        self._has_unknown_place = has_unknown_place
 
     @property
     def id(self) -> VisitorId:
@@ -155,8 +144,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         The objects of several JSON offers are merged, later keys win; of several others the first
         counts.
         """
-        content = offer_content(self.options)
-        return None if content is UNDEFINED else content
+        return merged_content(self.options, None)
 
     @property
     def type(self) -> str | None:
@@ -312,13 +300,10 @@ class VisitorDecisions:
         """Return the rules, None for none, and whether they may no longer be the latest."""
         return (None, False) if self._engine is None else self._engine.in_use()
 
-    def address_to_find(self, prepared: PreparedRequest) -> Geo | None:
-        """Return the place to look up by its IP address first, if rules use places."""
-        rules = None if self._engine is None else self._engine.in_use()[0]
-        context = prepared.request.context
-        if rules is None or not rules.geo_targeting_enabled or context is None or context.geo is None:
-            return None
-        return context.geo if context.geo.ip_address is not None else None
+    def geo_to_resolve(self, prepared: PreparedRequest) -> Geo | None:
+        """Return the geo to resolve first, if rules use places."""
+        rules, _ = self.rules_in_use()
+        return prepared.geo_to_resolve if rules is not None and rules.geo_targeting_enabled else None
 
     def visitor(
         self, prepared: PreparedRequest, parameters: Mapping[str, Any] | None, *, is_located: bool
@@ -326,23 +311,21 @@ class VisitorDecisions:
         """Return the visitor of a prepared request, located if its place was looked up."""
         request = prepared.request
         context = request.context or Context()
-        own = None if parameters is None else _checked(parameters)
         facts = visitor_facts(
             request.id,
             context,
             self.client_code,
-            own,
+            None if parameters is None else _checked(parameters),
             request._property.token if request._property is not None else None,
+            is_unlocated=not is_located and needs_lookup(context.geo, True) is not None,
         )
-        has_unknown_place = not is_located and needs_lookup(context.geo, True) is not None
-        return PreparedVisitor(self, prepared, facts, own, has_unknown_place)
+        return PreparedVisitor(self, prepared, facts)
 
     def decide(
         self, name: str, visitor: PreparedVisitor, parameters: Mapping[str, Any] | None, shown: bool
     ) -> Decision:
         """Decide one mbox. Raises `OptionError`, or `NotReadyError` on device without rules."""
-        if type(visitor) is not PreparedVisitor or visitor._owner is not self:
-            self.check_visitor(visitor)
+        self.check_visitor(visitor)
         if type(name) is not str or not name:
             name = _checked_name(name)
         assert self._engine is not None  # the visitor could not have been made
@@ -351,18 +334,8 @@ class VisitorDecisions:
             if self.method is _ON_DEVICE:
                 raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
             return Decision(name, False, None, None, visitor, self.report)
-        merged = None
-        if parameters:
-            merged = _checked(parameters)
-            if visitor._parameters:
-                merged = visitor._parameters | merged
-                if len(merged) > MAX_PARAMETERS:
-                    raise OptionError(
-                        "parameters", f"must not be more than {MAX_PARAMETERS} with the visitor's"
-                    )
-        outcome = None
-        if not (visitor._has_unknown_place and rules.geo_targeting_enabled):
-            outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
+        merged = merge_parameters(visitor, _checked(parameters)) if parameters else None
+        outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
         decision = Decision(name, is_stale, outcome, rules, visitor, self.report)
         if outcome is not None:
             if outcome.failures:
@@ -380,6 +353,18 @@ class VisitorDecisions:
         """Hand the impressions of a decision over, and return whether they were accepted."""
         impressions = outcome.impressions
         return self._hand_over(ImpressionReport(prepared, impressions, len(impressions), self._cluster()))
+
+
+def merge_parameters(visitor: PreparedVisitor, added: dict[str, Any]) -> dict[str, Any]:
+    """Return the visitor's mbox parameters with those of one decision.
+
+    Raises:
+        OptionError: they are too many together.
+    """
+    merged = (visitor._facts.details.parameters or {}) | added
+    if len(merged) > MAX_PARAMETERS:
+        raise OptionError("parameters", f"must not be more than {MAX_PARAMETERS} with the visitor's")
+    return merged
 
 
 def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:

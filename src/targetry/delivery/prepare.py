@@ -84,6 +84,12 @@ class PreparedRequest(msgspec.Struct, frozen=True):
     routed_by_cookie: bool = False
     visitor: VisitorLike | None = None
 
+    @property
+    def geo_to_resolve(self) -> Geo | None:
+        """The geo that has an IP address, for rules that use places."""
+        geo = self.request.context.geo if self.request.context is not None else None
+        return geo if geo is not None and geo.ip_address is not None else None
+
     def set_geo(self, geo: Geo | None) -> None:
         """Replace the geo location that the request is decided by."""
         if self.request.context is not None:

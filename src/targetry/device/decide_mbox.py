@@ -25,12 +25,13 @@ class VisitorFacts(msgspec.Struct, dict=True, eq=False):
     """The facts that all decisions for one visitor share, each computed at the first access.
 
     `request` has the browser, geo location, page and allocations; `details` the visitor's own
-    parameters.
+    parameters. `is_unlocated`: the place of its IP address was never looked up.
     """
 
     request: RequestFacts
     details: MboxRequest
     property_token: str | None = None
+    is_unlocated: bool = False
 
     @Lazy
     def mbox(self) -> dict[str, Any]:
@@ -43,10 +44,13 @@ def visitor_facts(
     client_code: str,
     parameters: dict[str, Any] | None = None,
     property_token: str | None = None,
+    *,
+    is_unlocated: bool = False,
 ) -> VisitorFacts:
     """Return the facts of a visitor. `context` and `parameters` must not change afterwards."""
     request = RequestFacts(context, bucketing_id(visitor_id), client_code, 0)
-    return VisitorFacts(request, MboxRequest(index=0, parameters=parameters), property_token)
+    details = MboxRequest(index=0, parameters=parameters)
+    return VisitorFacts(request, details, property_token, is_unlocated)
 
 
 class MboxOutcome(msgspec.Struct, eq=False, gc=False):
@@ -78,7 +82,7 @@ def decide_mbox(
         changed.
         now_ms: epoch, ms; the clock of time rules and impressions.
     """
-    if name not in rules.decidable_mboxes:
+    if name not in rules.decidable_mboxes or (visitor.is_unlocated and rules.geo_targeting_enabled):
         return None
     shared = visitor.request
     request = _MomentFacts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -12,8 +12,9 @@ from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.flags.errors import ErrorCode, FlagError
 from targetry.flags.key import FlagKey
-from targetry.flags.value import FlagType, as_type, offer_content, value_at
-from targetry.models import MboxResponse, PrefetchMboxResponse
+from targetry.flags.value import FlagType, as_type, value_at
+from targetry.models import Option
+from targetry.models.response import merged_content
 from targetry.models.scalars import shown
 
 Reason = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DEFAULT", "STALE", "UNKNOWN", "ERROR"]
@@ -101,7 +102,7 @@ def evaluate_on_device(
         meta = (rule.template or rules.template(rule)).meta
         _describe(evaluation, meta)
         evaluation.reason = _REASONS[outcome.location.reason(rule, property_token)]
-        _set_value(evaluation, parsed, wanted, offer_content(outcome.options))
+        _set_value(evaluation, parsed, wanted, merged_content(outcome.options, UNDEFINED))
     if is_stale:
         metadata["reason"] = evaluation.reason
         evaluation.reason = "STALE"
@@ -112,21 +113,29 @@ def evaluate_response(
     key: str,
     parsed: FlagKey,
     wanted: FlagType | None,
-    mbox: MboxResponse | PrefetchMboxResponse | None,
+    options: Sequence[Option],
     *,
     flag_set: str,
+    method: str,
 ) -> FlagEvaluation:
-    """Evaluate the Delivery API's answer; `mbox` is the one that was asked for, None where it is missing.
+    """Evaluate the options that a call of `get_offers` returned for the mbox; none is the default.
+
+    Args:
+        key: as the caller gave it.
+        parsed: the same, parsed.
+        wanted: the type that the caller asks for; None for any.
+        options: of the mbox.
+        flag_set: the property token, or the client code.
+        method: the decisioning method that was used.
 
     Raises:
         FlagError: `FLAG_NOT_FOUND` or `TYPE_MISMATCH`.
     """
-    evaluation = FlagEvaluation(key, metadata={"decisioningMethod": "server-side", "flagSetId": flag_set})
-    options = (mbox.options if mbox is not None else None) or []
+    evaluation = FlagEvaluation(key, metadata={"decisioningMethod": method, "flagSetId": flag_set})
     if options:
         _describe(evaluation, options[0].response_tokens or {})
         evaluation.reason = "UNKNOWN"
-        _set_value(evaluation, parsed, wanted, offer_content(options))
+        _set_value(evaluation, parsed, wanted, merged_content(options, UNDEFINED))
     return evaluation
 
 

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
-from targetry.models import Option
-from targetry.models.response import merged_content
 from targetry.models.scalars import shown
 
 FlagType = Literal["boolean", "integer", "float", "string", "dict", "list", "object"]
 """`object` is a dict or a list, as in OpenFeature."""
 
 _EXACT: Final = 2**53  # the integers of JavaScript end here
-
-
-def offer_content(options: Sequence[Option] | None) -> Any:
-    """Return the content of a location's options, `UNDEFINED` for none (default content).
-
-    Of several JSON objects the later keys win; of several others the first counts.
-    """
-    return merged_content(options, UNDEFINED)
 
 
 def value_at(content: Any, key: FlagKey) -> Any:

@@ -16,5 +16,5 @@ def test_file_without_content_does_not_keep_the_metrics_from_being_read(
     monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
     (tmp_path / "counter_1.db").write_bytes(b"")
     (tmp_path / "histogram_1.db").write_bytes(b"\0\0")
-    text = Metrics(lambda: [], lambda: (0, 0)).text()
+    text = Metrics(list, lambda: (0, 0)).text()
     assert b"targetry_edge_artifact_refused" in text
