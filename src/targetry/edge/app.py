@@ -6,8 +6,9 @@ GET  /v1/geo                                                 the location of an 
 GET  /healthz · /readyz · /metrics                           for the operator
 GET  / · /recent · /report.json · /plot.svg                  the dashboard and its parts
 
-Every request takes one path through `EdgeApplication`: header checks, access policy, endpoint, access log. It answers the frequent
-routes (delivery, artifact) itself; a Starlette application with the same checks in front of it answers the others.
+Every request takes one path through `EdgeApplication`: header checks, access policy, endpoint,
+access log. It answers the frequent routes (delivery, artifact) itself; a Starlette application with
+the same checks in front of it answers the others.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ _ARTIFACT_PATH: Final = re.compile(r"/([^/]+)/([^/]+)/v1/(?:[^/]+/)?(rules\.(?:j
 _UNKNOWN_PATH: Final = "(unknown path)"
 _UNKNOWN_ROUTE: Final = "other"
 _SYNC_S: Final = 1.0
+_FAILURE: Final = EdgeResponse(500, INTERNAL_ERROR, (JSON, VARY_ORIGIN))
 _DASHBOARD: Final = frozenset(
     {"dashboard", "recent", "report", "plot"}
 )  # requests of the dashboard for itself
@@ -157,7 +159,7 @@ class Edge:
         return _json({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
-        """Respond with 200 if there is an artifact; a file that was rejected does not change that."""
+        """Respond with 200 if there is an artifact; a rejected file does not change that."""
         is_ready = bool(self.artifacts.registry.artifacts)
         body = {"status": "ready" if is_ready else "no artifact", "artifacts": self.artifacts.states()}
         return _json(body, 200 if is_ready else 503)
@@ -224,11 +226,40 @@ class EdgeApplication:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and count and log it."""
         started = time.perf_counter()
+        edge, path = self._edge, scope["path"]
         state = scope.get("state")
         connection: BoundedConnection | None = state.get(CONNECTION) if state else None
-        exchange = _Exchange()
+        exchange = _Exchange(send, connection)
+        response: EdgeResponse | None
         try:
-            response = await self._respond(scope, receive, send, connection, exchange)
+            try:
+                if connection is None:
+                    fields = read_fields(scope)
+                else:
+                    target = connection.start_request()
+                    fields = read_fields(scope, target, is_large=connection.has_large_input)
+                exchange.cors = edge.access.check(scope, fields)
+                exchange.is_allowed = True
+                if path == DELIVERY_PATH and scope["method"] == "POST":
+                    exchange.route = "delivery"
+                    is_complete = connection is not None and connection.is_request_complete
+                    body = await read_body(
+                        receive, fields, is_complete=is_complete, timeout_s=edge.limits.request_s
+                    )
+                    response = await edge.delivery.respond(
+                        scope["query_string"].decode("utf-8", "replace"),
+                        body,
+                        accepts_gzip=b"gzip" in fields.get(b"accept-encoding", b""),
+                        address=None if edge.locate is None else client_address(Request(scope)),
+                    )
+                else:
+                    response = await self._answer_other(scope, receive, fields, exchange)
+            except (RequestRejected, HTTPException) as error:
+                response = self._rejection(scope, exchange, error)
+            except Exception as error:
+                shown = self._shown_path(path, 500)
+                log_internal_error(edge.log, "%s %s failed", scope["method"], shown, error=error)
+                response = _FAILURE if not exchange.status else None
             if response is not None:
                 exchange.status = response.status
                 if connection is not None:
@@ -237,72 +268,36 @@ class EdgeApplication:
         finally:
             if connection is not None:
                 connection.finish_request()
-            status, path = exchange.status, scope["path"]
-            seconds = time.perf_counter() - started
-            shown = path if path in self._known_paths else self._shown_path(path, status)
-            self._edge.access_log.add(exchange.route, scope["method"], shown, status, seconds)
+            seconds, status = time.perf_counter() - started, exchange.status
+            shown = self._shown_path(path, status)
+            edge.access_log.add(exchange.route, scope["method"], shown, status, seconds)
 
-    async def _respond(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        connection: BoundedConnection | None,
-        exchange: _Exchange,
+    async def _answer_other(
+        self, scope: Scope, receive: Receive, fields: Fields, exchange: _Exchange
     ) -> EdgeResponse | None:
         """Return the response; None if Starlette has sent it."""
-        path: str = scope["path"]
-        try:
-            if connection is None:
-                fields = read_fields(scope)
-            else:
-                fields = read_fields(scope, connection.start_request(), is_large=connection.has_large_input)
-            cors = exchange.cors = self._edge.access.check(scope, fields)
-            exchange.is_allowed = True
-            if cors and scope["method"] == "OPTIONS" and b"access-control-request-method" in fields:
-                return answer_preflight(fields)
-            if path == DELIVERY_PATH:
-                exchange.route = "delivery"
-                return await self._deliver(scope, receive, fields, connection)
-            artifact = _ARTIFACT_PATH.fullmatch(path)
-            if artifact is not None:
-                exchange.route = "artifact"
-                return await self._artifact(scope, fields, *artifact.groups())
-            exchange.route = self._routes.get(path, _UNKNOWN_ROUTE)
-            scope["app"] = self  # without an application, the router answers errors by itself
-            await self._site(scope, receive, exchange.sender(send, connection))
-        except (RequestRejected, HTTPException) as error:
-            return self._rejection(scope, exchange, error)
-        except Exception as error:
-            shown = self._shown_path(path, 500)
-            log_internal_error(self._edge.log, "%s %s failed", scope["method"], shown, error=error)
-            if not exchange.status:
-                return EdgeResponse(500, INTERNAL_ERROR, (JSON, VARY_ORIGIN))
-        return None
-
-    async def _deliver(
-        self, scope: Scope, receive: Receive, fields: Fields, connection: BoundedConnection | None
-    ) -> EdgeResponse:
-        if scope["method"] != "POST":
+        path, method = scope["path"], scope["method"]
+        if exchange.cors and method == "OPTIONS" and b"access-control-request-method" in fields:
+            return answer_preflight(fields)
+        if path == DELIVERY_PATH:
+            exchange.route = "delivery"
             raise HTTPException(405, headers={"allow": "POST"})
-        edge = self._edge
-        body = await read_body(
-            receive,
-            fields,
-            is_complete=connection is not None and connection.is_request_complete,
-            timeout_s=edge.limits.request_s,
-        )
-        query = scope["query_string"].decode("utf-8", "replace")
-        accepts_gzip = b"gzip" in fields.get(b"accept-encoding", b"")
-        if edge.locate is None:
-            return await edge.delivery.respond(query, body, accepts_gzip=accepts_gzip)
-        address = client_address(Request(scope))
-        return await edge.delivery.respond(query, body, accepts_gzip=accepts_gzip, address=address)
+        artifact = _ARTIFACT_PATH.fullmatch(path)
+        if artifact is not None:
+            exchange.route = "artifact"
+            return await self._artifact(scope, fields, *artifact.groups())
+        exchange.route = self._routes.get(path, _UNKNOWN_ROUTE)
+        scope["app"] = self  # without an application, the router answers errors by itself
+        await self._site(scope, receive, exchange.send)
+        return None
 
     async def _artifact(
         self, scope: Scope, fields: Fields, client: str, environment: str, file: str
     ) -> EdgeResponse:
-        """Answer with an artifact. It has the rules of all properties, so the path's property does not matter."""
+        """Answer with an artifact.
+
+        It has the rules of all properties, so the path's property does not matter.
+        """
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"allow": "GET, HEAD"})
         artifact = self._edge.artifacts.registry.for_path(client, environment)
@@ -346,29 +341,27 @@ class EdgeApplication:
 class _Exchange:
     """State of a request and its response so far."""
 
-    __slots__ = ("cors", "is_allowed", "route", "status")
+    __slots__ = ("_connection", "_send", "cors", "is_allowed", "route", "status")
 
-    def __init__(self) -> None:
+    def __init__(self, send: Send, connection: BoundedConnection | None) -> None:
+        self._send = send
+        self._connection = connection
         self.status = 0
         self.route = _UNKNOWN_ROUTE
         self.cors: Headers = ()
         self.is_allowed = False
 
-    def sender(self, send: Send, connection: BoundedConnection | None) -> Send:
-        """Return a callable that notes the status and adds the CORS headers."""
-
-        async def send_noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.status = message["status"]
-                if connection is not None:
-                    connection.start_response()
-                headers = MutableHeaders(scope=message)
-                headers.add_vary_header("Origin")
-                for name, value in cors_headers(self.cors):
-                    headers[name.decode()] = value.decode("latin-1")
-            await send(message)
-
-        return send_noted
+    async def send(self, message: Message) -> None:
+        """Send a message of Starlette, with the status noted and the CORS headers added."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self._connection is not None:
+                self._connection.start_response()
+            headers = MutableHeaders(scope=message)
+            headers.add_vary_header("Origin")
+            for name, value in cors_headers(self.cors):
+                headers[name.decode()] = value.decode("latin-1")
+        await self._send(message)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,9 +1,9 @@
 """Endpoint of the Delivery API: decides requests, records their events, and builds the responses.
 
-Requests that take long are decided by a thread, one at a time. All requests that arrive in one
-turn of the event loop are decided one after the other, and only then answered: a decision after
-another one takes half as long as one after a call into the system, which leaves little in the
-processor's caches.
+All requests that arrive in one turn of the event loop are decided one after the other, and only
+then answered: a decision after another one takes half as long as one after a response, which leaves
+little in the processor's caches. Their events are recorded by one commit. Requests that take long
+are decided by a thread, one at a time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -29,9 +29,7 @@ from targetry.edge.delivery.handler import (
     parse_request,
     respond,
 )
-from targetry.edge.delivery.record_batch import RecordBatch
 from targetry.edge.delivery.recorder import EventRecorder
-from targetry.edge.http.access_policy import Headers
 from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.edge.http.heavy_requests import HeavyRequests
 from targetry.edge.http.limits import LimitMonitor
@@ -45,10 +43,9 @@ RETRY_AFTER_S: Final = 1  # after notifications that could not be recorded
 
 _NOT_RECORDED: Final = "the events could not be recorded; send the request again"
 _SMALL: Final = (JSON, VARY_ORIGIN)
+_SMALL_RETRY: Final = (*_SMALL, (b"retry-after", b"%d" % RETRY_AFTER_S))
 _PLAIN: Final = (JSON, VARY_ENCODING_AND_ORIGIN)
 _COMPRESSED: Final = (*_PLAIN, GZIP)
-_RETRY: Final = (b"retry-after", b"%d" % RETRY_AFTER_S)
-_NO_ADDRESS: Final = ClientAddress()
 
 
 class DeliveryHistory(Protocol):
@@ -66,6 +63,32 @@ class DecidedRequest(NamedTuple):
     result: DeliveryResult
     at_ms: int
     size: int
+
+
+class _WaitingRequest:
+    """Request that waits for its decision; `decided` is the result, and whether it is recorded."""
+
+    __slots__ = ("address", "body", "decided", "query")
+
+    def __init__(
+        self,
+        query: str,
+        body: bytes,
+        address: ClientAddress | None,
+        decided: asyncio.Future[tuple[DecidedRequest, bool]],
+    ) -> None:
+        self.query = query
+        self.body = body
+        self.address = address
+        self.decided = decided
+
+    def resolve(self, decided: DecidedRequest, is_recorded: bool) -> None:
+        if not self.decided.done():  # it is done if the request was cancelled
+            self.decided.set_result((decided, is_recorded))
+
+    def fail(self, error: Exception) -> None:
+        if not self.decided.done():
+            self.decided.set_exception(error)
 
 
 class DeliveryEndpoint:
@@ -100,7 +123,8 @@ class DeliveryEndpoint:
     ) -> None:
         self._artifacts = artifacts
         self._recorder = recorder
-        self._batch = RecordBatch(recorder)
+        self._waiting: list[_WaitingRequest] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._history = history
         self._metrics = metrics
         self._monitor = monitor
@@ -112,30 +136,79 @@ class DeliveryEndpoint:
         self._new_id = new_id
 
     async def respond(
-        self, query: str, body: bytes, *, accepts_gzip: bool, address: ClientAddress = _NO_ADDRESS
+        self, query: str, body: bytes, *, accepts_gzip: bool, address: ClientAddress | None = None
     ) -> EdgeResponse:
         """Return the response to a request of the client at `address`."""
-        decided = self._begin(query, body, address)
-        if not isinstance(decided, DecidedRequest):
-            decided = await self._decide_in_thread(decided)
-        if decided.result.events:
-            is_recorded = await self._batch.record(decided.result.events)
-        else:
-            is_recorded = True
-            await asyncio.sleep(0)  # until the other requests of this turn are decided
+        loop = asyncio.get_running_loop()
+        waiting = _WaitingRequest(query, body, address, loop.create_future())
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            loop.call_soon(self._decide_all, loop)
+        decided, is_recorded = await waiting.decided
         status, text = self._finish(decided, is_recorded)
-        return await _response(status, text, accepts_gzip=accepts_gzip)
+        if len(text) < MIN_COMPRESSED_BYTES:
+            return EdgeResponse(status, text, _SMALL if status != 503 else _SMALL_RETRY)
+        if not accepts_gzip:
+            return EdgeResponse(status, text, _PLAIN)
+        if len(text) < COMPRESS_IN_THREAD_BYTES:
+            return EdgeResponse(status, compress(text), _COMPRESSED)
+        return EdgeResponse(status, await asyncio.to_thread(compress, text), _COMPRESSED)
 
-    def _begin(
-        self, query: str, body: bytes, address: ClientAddress
-    ) -> DecidedRequest | Callable[[], DecidedRequest]:
-        """Decide a request, or return a callable for a thread that does, if it takes long."""
+    def _decide_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Decide the requests that have arrived in one turn of the event loop."""
+        waiting, self._waiting = self._waiting, []
+        to_record: list[tuple[_WaitingRequest, DecidedRequest]] = []
+        for one in waiting:
+            try:
+                decided = self._decide_now(one)
+            except Exception as error:
+                one.fail(error)
+                continue
+            if not isinstance(decided, DecidedRequest):
+                self._start(loop, self._decide_later(one, decided))
+            elif decided.result.events:
+                to_record.append((one, decided))
+            else:
+                one.resolve(decided, True)
+        if to_record:
+            self._start(loop, self._record(to_record))
+
+    def _start(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
+        task = loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _decide_now(self, one: _WaitingRequest) -> DecidedRequest | Callable[[], DecidedRequest]:
+        """Decide a request, or return a callable for a thread if that takes long."""
+        body, address = one.body, one.address
         if is_heavy_body(body):
-            return partial(self._parse_and_decide, query, body, address)
-        parsed = parse_request(body, query, self._artifacts())
+            return lambda: self._decide(parse_request(body, one.query, self._artifacts()), len(body), address)
+        parsed = parse_request(body, one.query, self._artifacts())
         if isinstance(parsed, ParsedRequest) and parsed.workload.is_heavy:
             return partial(self._decide, parsed, len(body), address)
         return self._decide(parsed, len(body), address)
+
+    async def _decide_later(self, one: _WaitingRequest, work: Callable[[], DecidedRequest]) -> None:
+        try:
+            decided = await self._decide_in_thread(work)
+        except Exception as error:
+            one.fail(error)
+            return
+        if decided.result.events:
+            await self._record([(one, decided)])
+        else:
+            one.resolve(decided, True)
+
+    async def _record(self, requests: list[tuple[_WaitingRequest, DecidedRequest]]) -> None:
+        """Record the events of several requests by one commit."""
+        try:
+            are_recorded = await self._recorder.record([decided.result.events for _, decided in requests])
+        except Exception as error:
+            for one, _ in requests:
+                one.fail(error)
+            return
+        for (one, decided), is_recorded in zip(requests, are_recorded, strict=True):
+            one.resolve(decided, is_recorded)
 
     async def _decide_in_thread(self, work: Callable[[], DecidedRequest]) -> DecidedRequest:
         try:
@@ -144,11 +217,8 @@ class DeliveryEndpoint:
             text = error_body(rejected.status, rejected.message)
             return DecidedRequest(DeliveryResult(rejected.status, text), int(self._now() * 1000), 0)
 
-    def _parse_and_decide(self, query: str, body: bytes, address: ClientAddress) -> DecidedRequest:
-        return self._decide(parse_request(body, query, self._artifacts()), len(body), address)
-
     def _decide(
-        self, parsed: ParsedRequest | DeliveryResult, size: int, address: ClientAddress
+        self, parsed: ParsedRequest | DeliveryResult, size: int, address: ClientAddress | None
     ) -> DecidedRequest:
         now_ms = int(self._now() * 1000)
         if isinstance(parsed, DeliveryResult):
@@ -159,10 +229,10 @@ class DeliveryEndpoint:
             new_id=self._new_id,
             cluster=self._cluster,
             locate=self._locate,
-            address=address.text,
+            address=None if address is None else address.text,
             is_recorded=self._recorder.is_enabled,
         )
-        if address.is_invalid:
+        if address is not None and address.is_invalid:
             result = msgspec.structs.replace(result, ignored_fields=(*result.ignored_fields, FORWARDED))
         for problem in result.problems:
             self._metrics.problems.inc()
@@ -190,17 +260,3 @@ class DeliveryEndpoint:
         if result.telemetry:
             self._metrics.telemetry.inc(result.telemetry)
         return result.status, result.body
-
-
-async def _response(status: int, text: bytes, *, accepts_gzip: bool) -> EdgeResponse:
-    if status == 204:
-        return EdgeResponse(status, b"", (VARY_ORIGIN,))
-    headers: Headers = _SMALL
-    body = text
-    if len(text) >= MIN_COMPRESSED_BYTES:
-        headers = _PLAIN
-        if accepts_gzip:
-            headers = _COMPRESSED
-            is_large = len(text) >= COMPRESS_IN_THREAD_BYTES
-            body = await asyncio.to_thread(compress, text) if is_large else compress(text)
-    return EdgeResponse(status, body, (*headers, _RETRY) if status == 503 else headers)

@@ -1,12 +1,15 @@
 """Connection between a client and uvicorn's HTTP protocol, bounded in size, time and number.
 
-uvicorn bounds neither request heads nor the time until a request is complete, closes a connection that is over a limit with a
-response to the newest client, and has no bound for unread responses. `BoundedConnection` is the `http` class of `uvicorn.Config`:
-it receives the bytes of a connection, follows the boundaries of requests with a parser of `httptools`, and passes the bytes on to
-an unchanged protocol of uvicorn, which it knows by the interface of `asyncio.Protocol` only. That protocol writes to a
-`ServerTransport`, so a close by the server can wait until the client has read its response.
+uvicorn bounds neither request heads nor the time until a request is complete, closes a connection
+that is over a limit with a response to the newest client, and has no bound for unread responses.
+`BoundedConnection` is the `http` class of `uvicorn.Config`: it receives the bytes of a connection,
+follows the boundaries of requests with a parser of `httptools`, and passes the bytes on to an
+unchanged protocol of uvicorn, which it knows by the interface of `asyncio.Protocol` only. That
+protocol writes to a `ServerTransport`, so a close by the server can wait until the client has read
+its response.
 
-Bounds of a complete head (fields, `Host`) and of bodies are checked by the application, which answers with a response of its own.
+Bounds of a complete head (fields, `Host`) and of bodies are checked by the application, which
+answers with a response of its own.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ _REJECTIONS: Final[Mapping[Limit, bytes]] = {
 
 
 class ServerTransport(asyncio.Transport):
-    """Transport of uvicorn's protocol: writes go to the socket at once, a close goes through the connection."""
+    """Transport of uvicorn's protocol; a close goes through the connection."""
 
     def __init__(self, connection: BoundedConnection, transport: asyncio.Transport) -> None:
         super().__init__()
@@ -132,7 +135,7 @@ class BoundedConnection(asyncio.Protocol):
         return self._started <= self._complete
 
     def start_request(self) -> bytes:
-        """Note that the next request has reached the application; return its target if that is not a path."""
+        """Note that the next request has been started; return its target if that is no path."""
         self._started += 1
         return self._targets.pop(self._started, b"") if self._targets else b""
 
@@ -144,16 +147,13 @@ class BoundedConnection(asyncio.Protocol):
         """Note that the application has responded."""
         self._finished += 1
         self._is_responding = False
-        if self._state == _IDLE:
-            self.since = self._loop.time()
-        if self._owes_response or self._transport.is_closing():
-            return
-        if self._last_response is not None:
-            self._transport.write(self._last_response)
-            self._last_response = None
-            self._close()
-        elif self._closes_when_done:
-            self._transport.close()
+        if self._is_closed_to_input and not self._owes_response and not self._transport.is_closing():
+            if self._last_response is not None:
+                self._transport.write(self._last_response)
+                self._last_response = None
+                self._close()
+            elif self._closes_when_done:
+                self._transport.close()
 
     # For the registry
 
@@ -172,7 +172,9 @@ class BoundedConnection(asyncio.Protocol):
         if self._reads_nothing(now):
             self._registry.monitor.record("unread")
             self._transport.abort()
-        elif self._transport.is_closing() or self._owes_response:
+        elif self._owes_response:
+            self.since = now
+        elif self._transport.is_closing():
             return
         elif self._closes_at is not None:
             if now >= self._closes_at:
@@ -181,7 +183,7 @@ class BoundedConnection(asyncio.Protocol):
             if now - self.since >= self._registry.limits.idle_s:
                 self._registry.monitor.record("idle")
                 self._transport.close()
-        elif self._server_transport.is_reading_paused:  # the server does not read, so the client cannot send
+        elif self._server_transport.is_reading_paused:  # so the client cannot send
             self.since = now
         elif now - self.since >= self._registry.limits.request_s * (2 if self._is_read_by_application else 1):
             self._reject("slow")
@@ -243,6 +245,8 @@ class BoundedConnection(asyncio.Protocol):
             self._pass_on(data)
             self._reject("not_http")
             return
+        if self._state != state or self._heads != heads:
+            self.since = self._loop.time()
         if self._state == _IDLE:
             self._pass_on(data)
         elif self._state == _HEAD and state != _BODY and heads == self._heads:
@@ -256,7 +260,7 @@ class BoundedConnection(asyncio.Protocol):
     # For the parser
 
     def on_message_begin(self) -> None:
-        self._state, self.since, self._received = _HEAD, self._loop.time(), 0
+        self._state, self._received = _HEAD, 0
 
     def on_url(self, url: bytes) -> None:
         if self._target or not url.startswith(b"/"):
@@ -274,7 +278,7 @@ class BoundedConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if not self._is_upgrade:
             self._complete += 1
-            self._state, self.since = _IDLE, self._loop.time()
+            self._state = _IDLE
 
     # Requests
 
@@ -291,10 +295,10 @@ class BoundedConnection(asyncio.Protocol):
             self.has_large_input = True
         transport = self._server_transport
         transport.write = self._note_rejection  # type: ignore[method-assign]
-        self._server.data_received(data)  # tasks answer requests, so only a rejection is written meanwhile
+        self._server.data_received(data)  # tasks answer, so only a rejection is written now
         transport.write = transport.write_to_socket  # type: ignore[method-assign]
         if self._was_rejected_by_server and not self._is_malformed:
-            self._heads -= 1  # the server rejects what this parser accepts, such as a target that is no URL
+            self._heads -= 1  # only the server rejects a target that is no URL
             self._complete = min(self._complete, self._heads)
             self._reject("not_http")
 
@@ -362,7 +366,10 @@ class BoundedConnection(asyncio.Protocol):
         self._close()
 
     def _close(self) -> None:
-        """Close; where the client is still sending, once it has had time to read, as unread input resets the connection."""
+        """Close; give a client that is still sending time to read.
+
+        Unread input would reset the connection, and the client would lose its response.
+        """
         self._is_closed_to_input = True
         if self._state == _IDLE or self.is_closing:
             self._transport.close()

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.limits import MAX_BODY_BYTES
@@ -49,21 +49,21 @@ async def read_body(
     if declared.isdigit() and int(declared[:20]) > limit:
         raise _too_large(limit)
     if is_complete:
-        body = await _receive(receive, limit)
+        message = await receive()
+        body = message.get("body", b"")
+        if len(body) > limit or message["type"] != "http.request" or message.get("more_body"):
+            body = await _receive(receive, limit, message)
     else:
         try:
             async with asyncio.timeout(timeout_s):
-                body = await _receive(receive, limit)
+                body = await _receive(receive, limit, await receive())
         except TimeoutError:
             raise RequestRejected(408, f"the body did not arrive within {timeout_s:g} s", "slow") from None
     return decompress(body, limit) if encoding == b"gzip" else body
 
 
-async def _receive(receive: Receive, limit: int) -> bytes:
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body") and len(body) <= limit:
-        return body
+async def _receive(receive: Receive, limit: int, message: Message) -> bytes:
+    """Return the body whose first part is in `message`."""
     received = bytearray()
     while True:
         if message["type"] != "http.request":
@@ -77,7 +77,11 @@ async def _receive(receive: Receive, limit: int) -> bytes:
 
 
 def decompress(body: bytes, limit: int) -> bytes:
-    """Return a gzip body decompressed to at most `limit` bytes; raise `RequestRejected` if it is not possible."""
+    """Return a gzip body decompressed.
+
+    Raises:
+        RequestRejected: 400, it is not gzip; 413, it has more than `limit` bytes.
+    """
     unzip = zlib.decompressobj(_GZIP)
     try:
         text = unzip.decompress(body, limit + 1)

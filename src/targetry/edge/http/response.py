@@ -29,7 +29,7 @@ class EdgeResponse(NamedTuple):
 
 
 def error_response(status: int, message: str, headers: Headers = (), *, closes: bool = False) -> EdgeResponse:
-    """Return an error in the shape of the Delivery API; `closes`: the connection is closed after it."""
+    """Return an error of the Delivery API's shape; `closes`: the connection is closed after it."""
     end = (_CLOSE,) if closes else ()
     return EdgeResponse(status, error_body(status, message), (JSON, VARY_ORIGIN, *headers, *end))
 
@@ -56,7 +56,7 @@ def cors_headers(granted: Headers) -> Headers:
 async def send_response(send: Send, response: EdgeResponse, cors: Headers) -> None:
     """Send a response with the CORS headers that the access policy grants."""
     status, body, headers = response
-    if status not in (204, 304):
+    if status != 204 and status != 304:
         headers = (*headers, (b"content-length", b"%d" % len(body)))
     if cors:
         headers = (*headers, *cors_headers(cors))

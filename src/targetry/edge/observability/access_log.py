@@ -1,7 +1,8 @@
 """Access log: every request is counted, timed and logged.
 
-Single requests are logged at once, each in a record of its own. Bursts are logged twenty times a second, many lines in one record,
-because raising a counter and making a record for each request take as long as a decision.
+Single requests are logged at once, each in a record of its own. Bursts are logged twenty times a
+second, many lines in one record, because raising a counter and making a record for each request
+take as long as a decision.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from targetry.edge.observability.metrics import Metrics
 
 _INTERVAL_S: Final = 0.05
 _MAX_WAITING: Final = 1_000
-_LINES: Final = 20  # in one record: up to 4 KB, a write to a pipe is not mixed with those of other processes
+_LINES: Final = 20  # in one record: processes do not mix writes to a pipe of up to 4 KB
 _LOGGED_AT_DEBUG: Final = frozenset({"recent"})  # each open dashboard asks for it every two seconds
 
 
@@ -57,9 +58,12 @@ class AccessLog:
 
     def _count(self, lines: Iterable[RequestLine]) -> None:
         answers: Counter[tuple[str, int]] = Counter()
+        observe = {
+            route: self._metrics.seconds.labels(route).observe for route in {line[1] for line in lines}
+        }
         for _, route, _, _, status, seconds in lines:
             answers[route, status] += 1
-            self._metrics.seconds.labels(route).observe(seconds)
+            observe[route](seconds)
         for (route, status), count in answers.items():
             self._metrics.requests.labels(route, str(status)).inc(count)
 
