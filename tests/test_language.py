@@ -28,15 +28,6 @@ LONGEST_TEST_NAME = 80
 # Rooms that are not clean yet. A room that has become clean must leave the list.
 ROOMS_NOT_CLEAN: set[str] = {
     "benchmarks",
-    "src/targetry/edge/observability",
-    "src/targetry/testing",
-    "tests/edge/http",
-    "tests/edge/observability",
-    "tests/edge/test_app.py",
-    "tests/edge/test_faults.py",
-    "tests/edge/test_in_process.py",
-    "tests/edge/test_server.py",
-    "tests/edge/test_supervisor.py",
 }
 
 # Public classes that stand in several modules still. The list must shrink.

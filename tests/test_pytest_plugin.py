@@ -7,7 +7,7 @@ from targetry.pytest_plugin import target_edge
 __all__ = ["target_edge"]
 
 
-def test_the_fixture_is_an_edge_of_the_tests_own(target_edge: LocalEdge) -> None:
+def test_fixture_is_an_edge_of_one_test(target_edge: LocalEdge) -> None:
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
     with TargetClient.create(**target_edge.client_options()) as client:
         assert client.get_offers({"request": request})["response"].client == target_edge.client

@@ -21,11 +21,7 @@ ANCHOR = re.compile(r'<a id="([\w-]+)">')
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 # Rooms with references that lead nowhere. A room without any must leave the list.
-ROOMS_WITH_DANGLING_REFERENCES: set[str] = {
-    "src/targetry/edge/__init__.py",
-    "tests/edge/http",
-    "tests/edge/test_supervisor.py",
-}
+ROOMS_WITH_DANGLING_REFERENCES: set[str] = set()
 
 
 @cache

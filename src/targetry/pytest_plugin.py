@@ -1,4 +1,7 @@
-"""A pytest fixture: `pytest_plugins = ["targetry.pytest_plugin"]` in a `conftest.py` makes it known."""
+"""Pytest fixture of a local edge.
+
+To use it, put `pytest_plugins = ["targetry.pytest_plugin"]` into a `conftest.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def target_edge() -> Iterator[LocalEdge]:
-    """An edge of the test's own that serves the sample shop; `target_edge.serve(artifact)` for another."""
+    """Run an edge with the sample shop for one test; `target_edge.serve(artifact)` changes that."""
     with importing_extra("edge"):
         from targetry.edge.in_process import edge
 

@@ -1,4 +1,4 @@
-"""The app without a port: HTTP around the core."""
+"""ASGI application without a port."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class BrokenLedger:
     def close(self) -> None: ...
 
 
-def test_an_offer_is_answered_as_json() -> None:
+def test_offer_is_json() -> None:
     answer = web_client().post(DELIVERY, json=HERO)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert experience(answer.json()["execute"]["mboxes"][0]) == "Everyday"
 
 
-def test_events_are_recorded_once_however_often_they_are_sent() -> None:
+def test_event_that_is_sent_again_is_recorded_once() -> None:
     ledger = MemoryLedger()
     client = web_client(ledger)
     for _ in range(3):
@@ -56,20 +56,20 @@ def test_events_are_recorded_once_however_often_they_are_sent() -> None:
     assert 'targetry_edge_events_total{kind="impression",outcome="seen"} 2.0' in text
 
 
-def test_offers_are_given_though_they_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
+def test_offer_is_answered_if_its_event_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
     client = web_client(BrokenLedger())
     assert client.post(DELIVERY, json=HERO).status_code == 200
     assert "the disk is gone" in caplog.text
     assert 'targetry_edge_events_total{kind="impression",outcome="lost"} 1.0' in client.get("/metrics").text
 
 
-def test_a_notification_that_cannot_be_recorded_is_to_be_sent_again() -> None:
+def test_notification_that_cannot_be_recorded_is_503() -> None:
     answer = web_client(BrokenLedger()).post(DELIVERY, json=NOTIFICATION)
     assert answer.status_code == 503
     assert answer.json()["status"] == 503
 
 
-def test_a_gzipped_body_is_read() -> None:
+def test_gzip_body_is_read() -> None:
     body = gzip.compress(json.dumps(HERO).encode())
     assert web_client().post(DELIVERY, content=body, headers={"content-encoding": "gzip"}).status_code == 200
 
@@ -85,12 +85,12 @@ def test_a_gzipped_body_is_read() -> None:
     ],
     ids=["too large", "gzip bomb", "no gzip", "cut short", "unknown encoding"],
 )
-def test_a_body_that_cannot_be_read_is_refused(body: bytes, encoding: str, status: int) -> None:
+def test_unreadable_body_is_rejected(body: bytes, encoding: str, status: int) -> None:
     answer = web_client().post(DELIVERY, content=body, headers={"content-encoding": encoding})
     assert (answer.status_code, answer.json()["status"]) == (status, status)
 
 
-def test_a_body_of_undeclared_length_is_bounded_too() -> None:
+def test_body_of_undeclared_length_is_bounded() -> None:
     answer = web_client().post(DELIVERY, content=(b"x" * 100_000 for _ in range(11)))
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
 
@@ -113,26 +113,26 @@ def test_errors_are_json(method: str, path: str, status: int) -> None:
     assert answer.json()["message"]
 
 
-def test_a_client_that_is_not_served_is_told_who_is() -> None:
+def test_unknown_client_is_rejected_with_the_known_ones() -> None:
     message = web_client().get("/other/production/v1/rules.json").json()["message"]
     assert message == "client 'other' is not served here; served: acme (option --client)"
 
 
 @pytest.mark.parametrize("path", [RULES, "/acme/Production/v1/some-property/rules.json"])
-def test_the_artifact_is_given_as_it_came(path: str) -> None:
+def test_artifact_is_served_unchanged(path: str) -> None:
     answer = web_client().get(path, headers={"accept-encoding": "identity"})
     assert answer.content == shop_path().read_bytes()
     assert "content-encoding" not in answer.headers
 
 
-def test_the_artifact_is_gzipped_for_who_takes_it() -> None:
+def test_artifact_is_compressed_if_accepted() -> None:
     answer = web_client().get(RULES)
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.json() == shop()
 
 
 @pytest.mark.parametrize("known", ["{}", '"other", {}', "*"])
-def test_an_artifact_that_is_known_is_not_sent_again(known: str) -> None:
+def test_known_artifact_is_304(known: str) -> None:
     client = web_client()
     etag = client.get(RULES).headers["etag"]
     for tag in (etag, etag.removeprefix("W/")):
@@ -141,7 +141,7 @@ def test_an_artifact_that_is_known_is_not_sent_again(known: str) -> None:
     assert client.get(RULES, headers={"if-none-match": '"other"'}).status_code == 200
 
 
-def test_head_has_the_headers_only() -> None:
+def test_head_has_headers_only() -> None:
     answer = web_client().head(RULES)
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["etag"]
@@ -154,7 +154,7 @@ def test_rules_bin_can_be_revealed_by_its_organization() -> None:
     assert answer.headers["etag"] != client.get(RULES).headers["etag"]
 
 
-def test_a_place_is_told_in_body_and_headers() -> None:
+def test_location_is_in_body_and_headers() -> None:
     client = web_client(locate={"203.0.113.7": ROME}.get)
     answer = client.get("/v1/geo", headers={"x-forwarded-for": "203.0.113.7, 10.0.0.1"})
     place = {
@@ -183,21 +183,19 @@ def test_a_place_is_told_in_body_and_headers() -> None:
     ],
     ids=["headers", "query", "both", "one of no use", "none of use", "another address"],
 )  # fmt: skip
-def test_a_place_that_is_said_is_not_looked_up(
-    query: str, headers: dict[str, str], told: dict[str, Any]
-) -> None:
+def test_given_location_is_not_looked_up(query: str, headers: dict[str, str], told: dict[str, Any]) -> None:
     client = web_client(locate={"203.0.113.7": ROME}.get)
     answer = client.get(f"/v1/geo{query}", headers={"x-forwarded-for": "203.0.113.7", **headers}).json()
     del answer["x-forwarded-for"]
     assert answer == {f"x-geo-{name}": value for name, value in told.items()}
 
 
-def test_artifacts_tell_the_place_of_who_asks() -> None:
+def test_artifact_has_the_location_of_the_client() -> None:
     client = web_client(locate={"203.0.113.7": ROME}.get)
     assert client.get(RULES, headers={"x-forwarded-for": "203.0.113.7"}).headers["x-geo-city"] == "ROME"
 
 
-def test_what_no_header_can_say_is_in_the_body() -> None:
+def test_location_that_no_header_can_hold_is_in_the_body() -> None:
     answer = web_client(locate={"203.0.113.7": TOKYO}.get).get(
         "/v1/geo", headers={"x-forwarded-for": "203.0.113.7"}
     )
@@ -206,7 +204,7 @@ def test_what_no_header_can_say_is_in_the_body() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "999.1.1.1", "203.0.113.9"])
-def test_a_place_that_is_not_known_is_not_told(address: str) -> None:
+def test_unknown_location_is_left_out(address: str) -> None:
     answer = web_client(locate={}.get).get("/v1/geo", headers={"x-forwarded-for": address})
     assert answer.status_code == 200
     assert not any(name.startswith("x-geo") for name in answer.json())
@@ -230,7 +228,7 @@ def test_requests_are_counted_by_route_and_status() -> None:
     assert 'targetry_edge_requests_total{route="other",status="404"} 1.0' in text
 
 
-def test_a_large_answer_is_gzipped_for_who_takes_it() -> None:
+def test_large_response_is_compressed_if_accepted() -> None:
     mboxes = [{"name": "hero"}] * 10
     request = {**HERO, "execute": {"mboxes": mboxes}}
     zipped, plain = (
@@ -248,26 +246,26 @@ def test_a_large_answer_is_gzipped_for_who_takes_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain;charset=UTF-8", ""])
-def test_a_body_is_json_whatever_it_calls_itself(kind: str) -> None:
+def test_body_is_json_whatever_its_content_type(kind: str) -> None:
     """`navigator.sendBeacon` sends plain text, which needs no preflight."""
     answer = web_client().post(DELIVERY, content=json.dumps(HERO), headers={"content-type": kind})
     assert answer.status_code == 200
 
 
-def test_a_beacon_is_answered_without_a_body() -> None:
+def test_beacon_has_no_response_body() -> None:
     answer = web_client().post(DELIVERY, json={**HERO, "context": {"channel": "web", "beacon": True}})
     assert (answer.status_code, answer.content) == (204, b"")
 
 
 @pytest.mark.parametrize("path", [RULES, "/v1/geo", "/healthz", "/readyz", "/metrics", "/"])
-def test_head_tells_what_get_would_without_its_body(path: str) -> None:
+def test_head_equals_get_without_its_body(path: str) -> None:
     client = web_client()
     got, head = client.get(path), client.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
     assert head.headers["content-type"] == got.headers["content-type"]
 
 
-def test_a_cluster_is_given_out_with_ids_that_keep_their_bucket() -> None:
+def test_cluster_is_part_of_new_ids_and_keeps_their_bucket() -> None:
     client = web_client(cluster="35")
     anonymous = {"context": {"channel": "web"}, "execute": {"mboxes": [{"name": "hero"}]}}
     first = client.post(DELIVERY, json=anonymous).json()
@@ -278,7 +276,7 @@ def test_a_cluster_is_given_out_with_ids_that_keep_their_bucket() -> None:
     assert experience(again["execute"]["mboxes"][0]) == experience(first["execute"]["mboxes"][0])
 
 
-def test_an_error_of_ours_is_a_500_with_its_cause_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_error_is_500_with_its_cause_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> float:
         raise ZeroDivisionError("the clock stands still")
 
@@ -293,7 +291,7 @@ def test_an_error_of_ours_is_a_500_with_its_cause_in_the_log(caplog: pytest.LogC
     assert "ZeroDivisionError: the clock stands still" in caplog.text
 
 
-def test_a_request_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_request_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "targetry.edge"):
         web_client().post(DELIVERY, json=HERO)
     (record,) = [record for record in caplog.records if record.name == "targetry.edge"]
@@ -324,5 +322,7 @@ CLIENT = web_client()
         st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=20),
     ),
 )
-def test_no_junk_is_our_fault(method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
+def test_arbitrary_requests_cause_no_server_error(
+    method: str, path: str, body: bytes, headers: dict[str, str]
+) -> None:
     assert CLIENT.request(method, path, content=body, headers=headers).status_code < 500

@@ -1,4 +1,4 @@
-"""What goes wrong around an edge, over real sockets: it answers, says why it cannot, and loses nothing that it acknowledged."""
+"""Faults around an edge, over real sockets: it reports them and loses no acknowledged event."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from targetry.samples import shop_path
 
 
 def visitors(folder: Path) -> list[str]:
-    """Whose events the ledger holds, in order."""
+    """Return the visitors of the events in a ledger, in order."""
     with Reader.open(folder) as reader:
         return [event.visitor for event in reader.events()]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs limits that can be set from outside")
-def test_a_full_disk_is_told_and_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_loses_no_acknowledged_event(tmp_path: Path) -> None:
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -64,7 +64,7 @@ sys.stdin.read()
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Another process's transaction that does not end."""
+    """Lock a database by a transaction of another process."""
     run = [sys.executable, "-c", LOCK, str(file)]
     with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
@@ -72,7 +72,7 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
-def test_a_locked_store_is_told_and_works_again_afterwards(
+def test_locked_ledger_is_reported_and_works_again_afterwards(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Ledger.open(tmp_path, busy_timeout=0.05) as ledger, edge(ledger=ledger) as here:
@@ -84,7 +84,7 @@ def test_a_locked_store_is_told_and_works_again_afterwards(
     assert "another process keeps it locked" in caplog.text
 
 
-def test_a_store_that_is_damaged_at_the_start_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> None:
+def test_damaged_ledger_is_set_aside_and_replaced_at_start(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database at all" * 1000)
     with process("--data", tmp_path, TARGETRY_EDGE_LOG="json") as running:
         url, log = address(running), Lines(running)
@@ -94,7 +94,7 @@ def test_a_store_that_is_damaged_at_the_start_is_set_aside_and_a_new_one_begun(t
     assert visitors(tmp_path) == ["ada"]
 
 
-def test_a_deleted_artifact_goes_on_deciding_and_is_taken_up_when_it_is_back(tmp_path: Path) -> None:
+def test_deleted_artifact_stays_in_use_until_it_is_back(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
     path.write_bytes(shop_path().read_bytes())
     with process(path, TARGETRY_EDGE_LOG="json") as running:
@@ -107,8 +107,8 @@ def test_a_deleted_artifact_goes_on_deciding_and_is_taken_up_when_it_is_back(tmp
         assert post(url) == 200
 
 
-def test_what_was_acknowledged_over_http_outlives_kill_9(tmp_path: Path) -> None:
-    """Four clients that notify without end, until the edge is gone."""
+def test_acknowledged_events_survive_sigkill(tmp_path: Path) -> None:
+    """Send notifications by four clients until the edge is killed."""
     acknowledged: list[str] = []
 
     def notify(url: str, client: int) -> None:
@@ -138,7 +138,7 @@ def test_what_was_acknowledged_over_http_outlives_kill_9(tmp_path: Path) -> None
     assert set(acknowledged) <= set(kept)
 
 
-def test_bytes_that_are_hardly_http_are_answered_or_shown_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_malformed_http_is_answered_or_disconnected(caplog: pytest.LogCaptureFixture) -> None:
     with edge() as here:
         assert check_answers(here.host, range(100)) > 0, "some are good all the same"
         assert post(here.url) == 200

@@ -1,4 +1,4 @@
-"""Real ports: our own client in each of its modes, Adobe's Node SDK, and clients that behave badly."""
+"""Edge in process: Targetry's client in each mode, Adobe's Node SDK, and hostile clients."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def hero(visitor: str, method: Any = None, mbox: str = "hero", geo: Geo | None =
     )
 
 
-def test_a_visitor_has_one_experience_in_every_mode(running: LocalEdge) -> None:
+def test_visitor_has_one_experience_in_every_mode(running: LocalEdge) -> None:
     seen = []
     for method in ("server-side", "on-device", "hybrid"):
         with TargetClient.create(running.client_options(decisioning_method=method)) as client:
@@ -52,7 +52,7 @@ def test_a_visitor_has_one_experience_in_every_mode(running: LocalEdge) -> None:
     assert len(set(seen[0])) > 1
 
 
-def test_on_device_places_come_from_the_edge(running: LocalEdge) -> None:
+def test_locations_on_device_come_from_the_edge(running: LocalEdge) -> None:
     by_address, by_country = Geo(ip_address="203.0.113.7"), Geo(country_code="DE")
     for method in ("server-side", "on-device"):
         with TargetClient.create(running.client_options(decisioning_method=method)) as client:
@@ -61,14 +61,14 @@ def test_on_device_places_come_from_the_edge(running: LocalEdge) -> None:
             assert note != experience(client, hero("ada", mbox="delivery-note", geo=Geo(country_code="BR")))
 
 
-def test_hybrid_asks_the_edge_for_what_is_remote() -> None:
+def test_hybrid_client_sends_remote_mboxes_to_the_edge() -> None:
     with edge() as local, TargetClient.create(local.client_options(decisioning_method="hybrid")) as client:
         result = client.get_offers({"request": hero("ada", mbox="recommendations")})
         assert result["meta"]["decisioning_method"] == "server-side"
         assert result["response"].status == 200
 
 
-def test_impressions_of_the_device_arrive_with_their_experiences() -> None:
+def test_impressions_on_device_arrive_with_their_experiences() -> None:
     with edge() as local:
         with TargetClient.create(local.client_options(decisioning_method="on-device")) as client:
             client.get_offers({"request": hero("3f9c")})
@@ -89,7 +89,7 @@ def test_prefetch_then_notify(running: LocalEdge) -> None:
         assert [(one.kind, one.experience_id) for one in local.events] == [("display", "0")]
 
 
-def test_a_visitors_cookie_keeps_his_requests_here() -> None:
+def test_visitor_cookie_keeps_requests_at_the_edge() -> None:
     with edge() as local, TargetClient.create(local.client_options()) as client:
         anonymous = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
         first = client.get_offers({"request": anonymous})
@@ -98,7 +98,7 @@ def test_a_visitors_cookie_keeps_his_requests_here() -> None:
         assert len({event.visitor for event in local.events}) == 1
 
 
-def test_another_artifact_can_be_served_meanwhile() -> None:
+def test_artifact_can_be_replaced_while_the_edge_runs() -> None:
     with edge() as local, TargetClient.create(local.client_options()) as client:
         assert experience(client, hero("3f9c"))
         document = shop()
@@ -107,7 +107,7 @@ def test_another_artifact_can_be_served_meanwhile() -> None:
         assert client.get_offers({"request": hero("3f9c")})["response"].execute.mboxes[0].options is None
 
 
-def test_events_in_a_ledger_of_ones_own_are_read_there() -> None:
+def test_events_of_a_given_ledger_are_read_there() -> None:
     class Own(MemoryLedger):
         pass
 
@@ -128,7 +128,7 @@ node_reason = missing("decide.cjs")
 
 
 @pytest.mark.skipif(node_reason is not None, reason=str(node_reason))
-def test_adobes_node_sdk_has_the_same_offers_from_the_edge(running: LocalEdge) -> None:
+def test_node_sdk_has_the_same_offers_from_the_edge(running: LocalEdge) -> None:
     visitors = [f"visitor-{n}" for n in range(10)]
     question = {"host": running.host, "client": running.client, "visitors": visitors}
     done = subprocess.run(
@@ -148,7 +148,7 @@ def test_adobes_node_sdk_has_the_same_offers_from_the_edge(running: LocalEdge) -
 
 
 def raw(local: LocalEdge, *parts: bytes) -> bytes:
-    """What is answered to these bytes, until the edge closes the connection or is silent for long."""
+    """Return the response to these bytes, until the connection is closed or idle for long."""
     host, _, port = local.host.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         answered = b""
@@ -176,7 +176,7 @@ def raw(local: LocalEdge, *parts: bytes) -> bytes:
     ],
     ids=["garbage", "many fields", "long field", "long path", "1 GB"],
 )
-def test_a_hostile_client_is_answered_and_shown_out(
+def test_hostile_client_is_answered_and_disconnected(
     running: LocalEdge, parts: tuple[bytes, ...], status: bytes
 ) -> None:
     assert status in raw(running, *parts).partition(b"\r\n")[0]

@@ -1,4 +1,4 @@
-"""The edge as a process and its command: what it prints, refuses, and how it ends."""
+"""Edge as a process: its command, its options, its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from targetry.errors import ArtifactError, OptionError
 from targetry.ledger.ledger import Ledger
 
 
-def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path) -> None:
+def test_command_prints_its_address_records_and_ends_on_sigterm(tmp_path: Path) -> None:
     with process("--data", tmp_path / "ledger", TARGETRY_EDGE_LOG="json") as running:
         assert post(address(running)) == 200
         running.send_signal(signal.SIGTERM)
@@ -37,7 +37,7 @@ def test_it_prints_its_address_serves_records_and_ends_on_sigterm(tmp_path: Path
         assert "Hero: autumn sale" in [activity.name for activity in ledger.activities()]
 
 
-def test_a_cluster_of_the_command_line_reaches_visitors() -> None:
+def test_cluster_of_the_command_line_is_part_of_new_ids() -> None:
     request = {"context": {"channel": "web"}}
     with process("--cluster", "35") as running:
         address_of = f"{address(running)}/rest/v1/delivery?{QUERY}"
@@ -47,7 +47,7 @@ def test_a_cluster_of_the_command_line_reaches_visitors() -> None:
     assert told["edgeHost"] == "mboxedge35.tt.omtrdc.net"
 
 
-def test_the_lines_that_it_prints_are_python() -> None:
+def test_printed_lines_are_python() -> None:
     compile(client_lines("http://127.0.0.1:8080", "ac'me", "X@AdobeOrg"), "printed", "exec")
 
 
@@ -64,11 +64,11 @@ def test_the_lines_that_it_prints_are_python() -> None:
         ("edge.example", False),
     ],
 )
-def test_what_only_this_machine_reaches(host: str, near: bool) -> None:
+def test_loopback_addresses_are_recognized(host: str, near: bool) -> None:
     assert is_loopback_name(host) is near
 
 
-def test_an_address_that_others_reach_must_be_meant() -> None:
+def test_address_that_others_can_reach_has_to_be_confirmed() -> None:
     with pytest.raises(OptionError, match="--allow-remote"):
         EdgeServer.open(EdgeOptions(host="0.0.0.0", port=0))
     server = EdgeServer.open(EdgeOptions(host="0.0.0.0", port=0, allow_remote=True))
@@ -76,19 +76,19 @@ def test_an_address_that_others_reach_must_be_meant() -> None:
 
 
 @pytest.mark.parametrize("cluster", ["x", "", "3 5", "35.tt.example"])
-def test_a_cluster_is_digits(cluster: str) -> None:
+def test_cluster_must_be_digits(cluster: str) -> None:
     with pytest.raises(OptionError, match="cluster"):
         EdgeServer.open(EdgeOptions(port=0, cluster=cluster))
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_port_in_use_is_reported() -> None:
     first = EdgeServer.open(EdgeOptions(port=0))
     with pytest.raises(OptionError, match="cannot be bound"):
         EdgeServer.open(EdgeOptions(port=first.port))
     first.close()
 
 
-def test_a_bad_artifact_gives_the_port_back(tmp_path: Path) -> None:
+def test_invalid_artifact_releases_the_port(tmp_path: Path) -> None:
     free = EdgeServer.open(EdgeOptions(port=0))
     free.close()
     with pytest.raises(ArtifactError):
@@ -118,6 +118,6 @@ def test_every_option_can_come_from_the_environment() -> None:
         assert f"TARGETRY_EDGE_{name}" in shown
 
 
-def test_answers_do_not_wait_for_acknowledgements() -> None:
+def test_responses_do_not_wait_for_acknowledgements() -> None:
     with listen("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP, "of which asyncio makes TCP_NODELAY"

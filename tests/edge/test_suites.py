@@ -1,4 +1,7 @@
-"""The cases that Adobe's SDKs share, asked of the edge. They are written for decisions on device, so one thing differs: who decided."""
+"""Conformance cases of Adobe's SDKs, sent to the edge.
+
+The cases are written for decisions on device, so the decisioning method differs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
 
 
 def asked(case: SuiteCase) -> dict[str, Any]:
-    """As a server-side SDK would send it."""
+    """Return a request as a server-side SDK sends it."""
     request = {**case.question["request"]}
     request["context"] = {"channel": "web", **request.get("context", {})}
     token = case.question["conf"].get("propertyToken")
@@ -42,7 +45,7 @@ CASES = [case for case in suite_cases() if case.response is not None] if SUITES.
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_edge_passes_the_suites(case: SuiteCase) -> None:
+def test_edge_passes_the_suites(case: SuiteCase) -> None:
     question = case.question
     source = json.dumps(question["artifact"]).encode()
     registry = ArtifactRegistry(

@@ -1,4 +1,4 @@
-"""Several processes on one port: they serve, count and record as one, and one that dies is started anew."""
+"""Worker processes on one port: they serve, count and record as one, and are restarted."""
 
 from __future__ import annotations
 
@@ -39,15 +39,17 @@ def got(url: str) -> str:
 
 
 def counted(url: str, name: str) -> float:
-    """A metric, over all its labels."""
+    """Return the sum of a metric over all its labels."""
     return sum(
         float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (.*)$", got(f"{url}/metrics"), re.M)
     )
 
 
-def test_two_processes_are_one_edge(tmp_path: Path) -> None:
-    """They answer, record what is sent twice once, tell of all requests together, take up a changed artifact, and end on SIGTERM.
-    One that cannot start leaves the others to serve, and is tried again."""
+def test_two_workers_are_one_edge(tmp_path: Path) -> None:
+    """Check responses, duplicates, sums of metrics, a changed artifact, and the end on SIGTERM.
+
+    A worker that cannot start leaves the others to serve, and tries again.
+    """
     artifact, document = tmp_path / "rules.json", shop()
     artifact.write_text(json.dumps(document))
     names = [f"v{number // 2}" for number in range(60)]
@@ -82,9 +84,11 @@ def test_two_processes_are_one_edge(tmp_path: Path) -> None:
         assert reader.activities()[0].name == "Hero: autumn sale"
 
 
-def test_what_was_acknowledged_outlives_every_process(tmp_path: Path) -> None:
-    """RELIABILITY F10, in little; `tests/soak/test_edge_workers.py` has it at length. Each process is started anew, but
-    when the first is killed, all end."""
+def test_acknowledged_events_survive_the_death_of_each_worker(tmp_path: Path) -> None:
+    """Kill workers, then the supervisor, whose death ends all.
+
+    `tests/soak/test_edge_workers.py` does this for a minute.
+    """
     with process("--data", tmp_path, **TWO) as running:
         url, log = address(running), Lines(running)
         crowd = Crowd(url.removeprefix("http://"))
@@ -150,6 +154,6 @@ def test_port_in_use_is_reported() -> None:
         ("request_timeout", 1e9),
     ],
 )
-def test_options_that_cannot_be_are_refused(option: str, value: float) -> None:
+def test_invalid_option_is_rejected(option: str, value: float) -> None:
     with pytest.raises(OptionError, match=option):
         EdgeServer.open(EdgeOptions(port=0, **{option: value}))  # type: ignore[arg-type]

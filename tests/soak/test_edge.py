@@ -62,7 +62,7 @@ def test_each_response_conforms_to_the_openapi_document(name: str, tmp_path: Pat
         sys.stdout.write(f"{name}, and mutants: {prober}; {sum(1 for _ in ledger.events()):,} events\n")
 
 
-def test_bytes_that_are_hardly_http_are_answered_or_shown_out() -> None:
+def test_malformed_http_is_answered_or_disconnected() -> None:
     with edge() as here:
         good = check_answers(here.host, range(10_000 * SCALE))
     sys.stdout.write(f"\n{good:,} good requests among the spoilt\n")

@@ -1,5 +1,6 @@
-"""The local edge: a server that answers Target SDKs of any language as Adobe's edge does (DESIGN.md, "The edge").
+"""Local edge: a server that answers Target SDKs of any language as Adobe's edge does.
 
-`delivery` is the Delivery API as a function of bytes, `app` puts HTTP around it, `server` runs it, `local` runs it inside a test.
-Needs the extra `targetry[edge]`. Nothing outside imports this package but the command and `targetry.testing`.
+`delivery` is the Delivery API as a function of bytes, `app` its HTTP, `server` serves it with
+uvicorn, `in_process` runs it inside a test. Needs the extra `targetry[edge]`. Only the command, the
+pytest plugin and `targetry.testing` import this package.
 """

@@ -142,7 +142,7 @@ class LocalEdge:
         self._source.replace(artifact)
 
     def client_options(self, **more: Any) -> dict[str, Any]:
-        """Return options of `TargetClient.create` that send every request to this edge, and the options in `more`."""
+        """Return options of `TargetClient.create` for this edge, and those in `more`."""
         return {
             "client": self.client,
             "organization_id": self.organization_id,
@@ -174,7 +174,8 @@ def edge(
         places: Locations of IP addresses.
         ledger: Records the events instead of a `MemoryLedger`; the caller closes it.
         now: Clock of the edge, in epoch seconds.
-        allow_origins: Origins of web pages that are answered in addition to loopback ones; `*` allows all.
+        allow_origins: Origins of web pages that are answered in addition to loopback ones; `*`
+            allows all.
 
     Raises:
         ArtifactError: The artifact cannot be loaded.

@@ -1,8 +1,9 @@
-"""Edge on a port, served by uvicorn: assembly of its parts, start, and shutdown that completes the requests being served.
+"""Edge on a port, served by uvicorn: assembly, start and graceful shutdown.
 
-uvicorn serves because its faults can be mended from outside: `uvicorn.Config` takes any `asyncio.Protocol` as its `http` class, so
-`http.connection` bounds connections in front of uvicorn's own protocol. Granian was measured and tried for the same faults, with
-the results in `docs/edge.md`: it bounds heads by itself, but has no place for such a layer.
+uvicorn can be given a layer that bounds connections: `uvicorn.Config` takes any `asyncio.Protocol`
+as its `http` class, so `http.connection` stands in front of uvicorn's own protocol. Granian, also
+measured, bounds heads by itself but has no place for such a layer; faults and figures of both
+are in `docs/edge.md`.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def server_config(application: Any, *, is_factory: bool = False, workers: int = 
         access_log=False,  # its lines show queries, and with them sessions
         server_header=False,
         proxy_headers=False,  # `x-forwarded-for` is read for locations only
-        timeout_keep_alive=_LONGEST_TIMEOUT_S,  # `ConnectionRegistry` closes idle connections, also those without a request
+        timeout_keep_alive=_LONGEST_TIMEOUT_S,  # `ConnectionRegistry` closes idle connections
         timeout_graceful_shutdown=DRAIN_S,
         timeout_worker_healthcheck=_HANGS_AFTER_S,
     )
@@ -197,7 +198,10 @@ class EdgeServer:
         return url_of(self.host, self.port)
 
     def run(self) -> None:
-        """Serve until `stop`, SIGTERM or SIGINT, then close the parts; requests being served have 10 s to complete."""
+        """Serve until `stop`, SIGTERM or SIGINT, then close the parts.
+
+        Requests being served have 10 s to complete.
+        """
         try:
             if self._on_start is not None:
                 self._on_start()
@@ -219,7 +223,10 @@ class EdgeServer:
 
 @contextlib.contextmanager
 def _quiet_end() -> Iterator[None]:
-    """Let the end of uvicorn end `run` only: it raises the signal that stopped it again. Threads receive no signals."""
+    """Let the end of uvicorn end `run` only: it raises the signal that stopped it again.
+
+    Threads receive no signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -233,7 +240,10 @@ def _quiet_end() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _fair_threads() -> Iterator[None]:
-    """Let the event loop continue soon while a thread computes; only in the main thread, as the setting is the process's."""
+    """Let the event loop continue soon while a thread computes.
+
+    The setting is the process's, so it is made in the main thread only.
+    """
     before = sys.getswitchinterval()
     if threading.current_thread() is threading.main_thread():
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -293,7 +303,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        # The protocol is named since asyncio sets TCP_NODELAY only then; without, every response waits 40 ms for an ACK.
+        # asyncio sets TCP_NODELAY only if the protocol is named; without, a response waits 40 ms.
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

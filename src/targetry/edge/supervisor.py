@@ -1,11 +1,14 @@
 """Worker processes of an edge on one port, supervised by uvicorn.
 
-uvicorn starts the workers, starts a worker again that has died or hangs, and ends them on SIGTERM and SIGINT. All accept connections
-from one socket, so no connection waits for a worker that is starting. They share the ledger's folder, where each commits for itself,
-and the folder of their metrics (`PROMETHEUS_MULTIPROC_DIR`), which each of them reports for all. Each loads the artifacts by itself.
+uvicorn starts the workers, starts a worker again that has died or hangs, and ends them on SIGTERM
+and SIGINT. All accept connections from one socket, so no connection waits for a worker that is
+starting. They share the ledger's folder, where each commits for itself, and the folder of their
+metrics (`PROMETHEUS_MULTIPROC_DIR`), which each of them reports for all. Each loads the artifacts
+by itself.
 
-uvicorn does not do two things, which a worker does for itself: it opens its edge again with pauses that double when an artifact or
-the ledger cannot be opened, and it ends when the supervisor has been killed.
+uvicorn does not do two things, which a worker does for itself: it opens its edge again with pauses
+that double when an artifact or the ledger cannot be opened, and it ends when the supervisor has
+been killed.
 """
 
 from __future__ import annotations
@@ -133,7 +136,8 @@ def open_with_retries(
     Args:
         open_one: Opens the edge.
         log: Logs each failure.
-        pause: Waits for a number of seconds; by default, the process ends if SIGTERM or SIGINT arrives meanwhile.
+        pause: Waits for a number of seconds; by default, the process ends if SIGTERM or SIGINT
+            arrives meanwhile.
     """
     failures = 0
     while True:

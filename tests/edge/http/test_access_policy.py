@@ -77,7 +77,7 @@ class Answer:
 
 
 def ask(here: OpenEdge, path: str, method: str = "", body: Any = None, **fields: str) -> Answer:
-    """Ask over a connection of its own; `sec_fetch_site` is the field `sec-fetch-site`."""
+    """Send a request over a new connection; `sec_fetch_site` is the field `sec-fetch-site`."""
     connection = http.client.HTTPConnection("127.0.0.1", here.port, timeout=10)
     is_post = path.startswith("/rest") and body is not None
     headers = {name.replace("_", "-"): value for name, value in fields.items()}

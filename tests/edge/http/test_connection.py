@@ -1,4 +1,4 @@
-"""Connections that ask too much, or nothing (RELIABILITY B7), over real sockets: what becomes of them, and that others are served."""
+"""Idle, slow, greedy and malformed connections over real sockets, while others are served."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def impatient() -> Iterator[OpenEdge]:
 
 
 class SlowLedger:
-    """Records nothing until it may."""
+    """Ledger that records nothing until `may` is set."""
 
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)
@@ -92,10 +92,10 @@ CHUNKED = (
         "half a body",
         "half of a second body",
         "half a chunk",
-        "half a body that nobody asked for",
+        "half a body of a GET",
     ],
 )
-def test_what_does_not_come_to_its_end_is_ended(
+def test_incomplete_request_is_ended(
     impatient: OpenEdge, sent: bytes, answers: list[int], limit: str
 ) -> None:
     before = impatient.ended(limit)
@@ -103,7 +103,7 @@ def test_what_does_not_come_to_its_end_is_ended(
     assert impatient.ended(limit) == before + 1
 
 
-def test_a_connection_serves_many_requests(patient: OpenEdge) -> None:
+def test_connection_serves_many_requests(patient: OpenEdge) -> None:
     with patient.connect() as connection:
         for _ in range(5):
             for request in (HEALTH, post()):
@@ -111,7 +111,7 @@ def test_a_connection_serves_many_requests(patient: OpenEdge) -> None:
                 assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_ended() -> None:
+def test_client_that_reads_nothing_is_disconnected() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 30_000_000  # more than the system keeps for a socket
     with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
@@ -119,7 +119,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_ended() -> None:
         wait_until(lambda: here.ended("unread") and not here.connections())
 
 
-def test_unread_answers_of_all_clients_are_bounded() -> None:
+def test_unread_responses_of_all_clients_are_bounded() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 30_000_000
     limits = Limits(idle_s=10, request_s=2, unsent_bytes=60_000_000)
@@ -131,7 +131,7 @@ def test_unread_answers_of_all_clients_are_bounded() -> None:
         assert 1 <= here.ended("unsent") <= 3
 
 
-def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
+def test_slow_reader_gets_its_whole_response() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 10_000_000
     with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
@@ -165,7 +165,7 @@ def test_body_of_a_client_that_disconnects_is_400() -> None:
 
 
 def room_for(count: int) -> None:
-    """So many open files for this process, or skip."""
+    """Raise the limit of open files, or skip."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
@@ -174,7 +174,7 @@ def room_for(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-def test_others_are_served_beside_1000_idle_connections_and_slow_ones() -> None:
+def test_others_are_served_next_to_1000_idle_and_slow_connections() -> None:
     room_for(2600)
     with open_edge() as here, many(here, 1000) as connections:
         for connection in connections[:200]:
@@ -189,7 +189,7 @@ def test_others_are_served_beside_1000_idle_connections_and_slow_ones() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", HEALTH[:20], HALF_A_BODY], ids=["idle", "slow heads", "slow bodies"])
-def test_those_that_waited_longest_make_room_for_those_who_come(sent: bytes) -> None:
+def test_longest_idle_connections_are_evicted_at_the_limit(sent: bytes) -> None:
     with open_edge(Limits(connections=20)) as here, many(here, 50) as connections:
         for connection in connections:
             with contextlib.suppress(OSError):
@@ -202,7 +202,7 @@ def test_those_that_waited_longest_make_room_for_those_who_come(sent: bytes) -> 
                 assert until_closed(connection) == b""
 
 
-def test_a_connection_whose_request_is_being_answered_stays() -> None:
+def test_connection_with_a_request_being_served_is_not_evicted() -> None:
     ledger = SlowLedger()
     with open_edge(Limits(connections=3), ledger=ledger) as here, here.connect() as first:
         first.sendall(post())
@@ -213,7 +213,7 @@ def test_a_connection_whose_request_is_being_answered_stays() -> None:
             assert one_answer(first).startswith(b"HTTP/1.1 200 ")
 
 
-def test_where_all_are_at_work_those_who_come_are_told_503() -> None:
+def test_new_connection_gets_503_when_all_are_being_served() -> None:
     ledger = SlowLedger()
     with open_edge(Limits(connections=2), ledger=ledger) as here, many(here, 2) as connections:
         for connection in connections:
@@ -247,7 +247,7 @@ def test_where_all_are_at_work_those_who_come_are_told_503() -> None:
     ],
     ids=["10⁵ fields", "200 fields", "long field", "long path", "1 MB", "5 MB", "1.3 MB in chunks", "1 GB"],
 )
-def test_what_is_too_large_is_answered_and_shown_out(
+def test_too_large_request_is_answered_and_closed(
     patient: OpenEdge, parts: list[bytes], status: int, limit: str
 ) -> None:
     before = patient.ended(limit)
@@ -262,7 +262,7 @@ def test_what_is_too_large_is_answered_and_shown_out(
     assert patient.is_serving()
 
 
-def test_a_body_of_a_gigabyte_is_not_read(patient: OpenEdge) -> None:
+def test_body_of_a_gigabyte_is_not_read(patient: OpenEdge) -> None:
     sent = 0
     with patient.connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(
@@ -279,7 +279,7 @@ def test_a_body_of_a_gigabyte_is_not_read(patient: OpenEdge) -> None:
     [(b"1;" + b"x" * 100_000, b""), (b"0\r\nx-trailer: ", b"x" * 100_000)],
     ids=["an endless extension", "an endless trailer"],
 )
-def test_what_is_no_body_is_bounded_too(patient: OpenEdge, chunk: bytes, rest: bytes) -> None:
+def test_chunk_extensions_and_trailers_are_bounded(patient: OpenEdge, chunk: bytes, rest: bytes) -> None:
     before = patient.ended("body")
     with patient.connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(CHUNKED + chunk)
@@ -291,12 +291,12 @@ def test_what_is_no_body_is_bounded_too(patient: OpenEdge, chunk: bytes, rest: b
 # Sense
 
 
-def test_garbage_after_a_request_is_400_after_its_answer(patient: OpenEdge) -> None:
+def test_garbage_after_a_request_is_400_after_its_response(patient: OpenEdge) -> None:
     for request in (HEALTH, post()):
         assert statuses(patient.said(request + b"\x16\x03\x01 garbage\r\n\r\n")) == [200, 400]
 
 
-def test_garbage_behind_a_request_that_takes_long_waits_for_its_answer() -> None:
+def test_garbage_after_a_slow_request_waits_for_its_response() -> None:
     ledger = SlowLedger()
     with open_edge(ledger=ledger) as here, here.connect() as connection:
         connection.sendall(post())
@@ -319,7 +319,7 @@ def test_garbage_behind_a_request_that_takes_long_waits_for_its_answer() -> None
     ],
     ids=["TLS", "HTTP/2", "two lengths", "a length and chunks", "a broken chunk", "a word"],
 )
-def test_what_is_not_http_is_400(patient: OpenEdge, sent: bytes) -> None:
+def test_invalid_http_is_400(patient: OpenEdge, sent: bytes) -> None:
     before = patient.ended("not_http")
     answered = patient.said(sent)
     assert statuses(answered) == [400]
@@ -328,7 +328,7 @@ def test_what_is_not_http_is_400(patient: OpenEdge, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_requests_that_come_at_once_are_answered_in_their_order(recorded: bool) -> None:
+def test_pipelined_requests_are_answered_in_order(recorded: bool) -> None:
     asked = [post({**HERO, "requestId": f"r{number}"}) for number in range(20)]
     mixed = [part for number, one in enumerate(asked) for part in ([HEALTH, one] if number % 3 else [one])]
     with open_edge() as here:
@@ -344,8 +344,8 @@ def test_requests_that_come_at_once_are_answered_in_their_order(recorded: bool) 
     assert told == [f"r{number}" for number in range(20)]
 
 
-def test_a_client_that_sends_many_requests_and_reads_no_answer_is_held_up(patient: OpenEdge) -> None:
-    """What it would get is bounded, and others go on."""
+def test_client_that_sends_without_reading_is_slowed_down(patient: OpenEdge) -> None:
+    """Check that its responses are bounded, and others are served."""
     with patient.connect() as connection:
         connection.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -354,7 +354,7 @@ def test_a_client_that_sends_many_requests_and_reads_no_answer_is_held_up(patien
 
 
 @pytest.mark.parametrize("request_", [HEALTH, post()], ids=["GET", "POST"])
-def test_another_protocol_that_is_offered_is_not_taken(patient: OpenEdge, request_: bytes) -> None:
+def test_offered_upgrade_is_declined(patient: OpenEdge, request_: bytes) -> None:
     head, _, body = request_.partition(b"\r\n\r\n")
     offer = (
         head
@@ -367,7 +367,7 @@ def test_another_protocol_that_is_offered_is_not_taken(patient: OpenEdge, reques
             assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_tunnel_is_not_dug(patient: OpenEdge) -> None:
+def test_connect_is_rejected(patient: OpenEdge) -> None:
     assert statuses(
         patient.said(b"CONNECT x:443 HTTP/1.1\r\nhost: localhost\r\n\r\n\x16\x03\x01...\r\n\r\n")
     ) == [400]
@@ -377,14 +377,14 @@ def test_a_tunnel_is_not_dug(patient: OpenEdge) -> None:
 
 
 @pytest.mark.parametrize("sent", [post(), HEALTH], ids=["POST", "GET"])
-def test_who_asks_for_it_is_shown_out_after_the_answer(patient: OpenEdge, sent: bytes) -> None:
+def test_connection_close_is_honored_after_the_response(patient: OpenEdge, sent: bytes) -> None:
     head, _, body = sent.partition(b"\r\n\r\n")
     answered = patient.said(head + b"\r\nconnection: close\r\n\r\n" + body)
     assert statuses(answered) == [200]
     assert b"connection: close" in answered.partition(b"\r\n\r\n")[0]
 
 
-def test_a_request_under_way_is_answered_before_the_edge_ends() -> None:
+def test_request_being_served_is_answered_before_shutdown() -> None:
     ledger = SlowLedger()
     with open_edge(ledger=ledger) as here, here.connect() as connection, here.connect() as idle:
         wait_until(lambda: here.connections() == 2)
@@ -397,7 +397,7 @@ def test_a_request_under_way_is_answered_before_the_edge_ends() -> None:
         assert statuses(answered) == [200]
 
 
-def test_a_client_that_left_before_its_answer_does_no_harm() -> None:
+def test_client_that_disconnects_early_does_no_harm() -> None:
     ledger = SlowLedger()
     with open_edge(ledger=ledger) as here:
         with here.connect() as connection:
@@ -409,14 +409,14 @@ def test_a_client_that_left_before_its_answer_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("sent", [post(), HEALTH, post() + HEALTH + post()], ids=["POST", "GET", "several"])
-def test_who_says_that_nothing_more_comes_is_answered(patient: OpenEdge, sent: bytes) -> None:
+def test_half_closed_client_is_answered(patient: OpenEdge, sent: bytes) -> None:
     with patient.connect() as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         assert statuses(until_closed(connection)) == [200] * sent.count(b" HTTP/1.1\r\n")
 
 
-def test_a_limit_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_limit_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "targetry.edge"), open_edge(IMPATIENT) as here:
         for _ in range(5):
             assert statuses(here.said(b"junk\r\n\r\n")) == [400]
@@ -425,7 +425,7 @@ def test_a_limit_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     assert told == ["connections closed with 400: the client sent no valid HTTP/1.1: 1"]
 
 
-def test_answers_do_not_wait_for_acknowledgements(patient: OpenEdge) -> None:
+def test_responses_do_not_wait_for_acknowledgements(patient: OpenEdge) -> None:
     with patient.connect() as connection:
         assert connection.family == socket.AF_INET
         for _ in range(3):

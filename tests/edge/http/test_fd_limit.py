@@ -9,7 +9,7 @@ from targetry.edge.http.fd_limit import allow_connections
 
 
 def room_with(soft: int, hard: int, connections: int) -> list[int]:
-    """What a process with these limits has room for, and its soft limit then."""
+    """Return how many connections a process with these limits can open, and its soft limit then."""
     code = (
         f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
         "from targetry.edge.http.fd_limit import allow_connections\n"
@@ -27,9 +27,9 @@ def room_with(soft: int, hard: int, connections: int) -> list[int]:
     [(500, 500, 100, 500), (100, 500, 100, 164), (100, 120, 56, 120), (50, 50, 1, 50)],
     ids=["enough", "can be raised", "can be raised by a little", "hardly any"],
 )
-def test_as_many_as_the_system_allows(soft: int, hard: int, room: int, soft_then: int) -> None:
+def test_connections_are_limited_by_open_files(soft: int, hard: int, room: int, soft_then: int) -> None:
     assert room_with(soft, hard, 100) == [room, soft_then]
 
 
-def test_what_fits_is_left_as_it_is() -> None:
+def test_sufficient_limit_is_unchanged() -> None:
     assert allow_connections(1) == 1

@@ -13,8 +13,8 @@ from targetry.edge.http.limits import Limit, LimitMonitor, Limits
 from targetry.edge.observability.metrics import Metrics
 
 
-class Told:
-    """LimitMonitor, a clock that is set by hand, and the lines that were logged."""
+class MonitoredLog:
+    """A monitor with a clock that is set by hand, and the lines that were logged."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, "targetry.edge")
@@ -31,42 +31,42 @@ class Told:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> Told:
-    return Told(caplog)
+def monitored(caplog: pytest.LogCaptureFixture) -> MonitoredLog:
+    return MonitoredLog(caplog)
 
 
 @pytest.mark.parametrize("limit", get_args(Limit))
-def test_each_limit_is_counted_and_has_its_line(told: Told, limit: Limit) -> None:
-    told.monitor.record(limit)
-    (line,) = told.lines()
+def test_each_limit_is_counted_and_logged(monitored: MonitoredLog, limit: Limit) -> None:
+    monitored.monitor.record(limit)
+    (line,) = monitored.lines()
     assert line.endswith(": 1")
     assert "{" not in line
-    assert f'targetry_edge_limits_total{{limit="{limit}"}} 1.0' in told.metrics.text().decode()
+    assert f'targetry_edge_limits_total{{limit="{limit}"}} 1.0' in monitored.metrics.text().decode()
 
 
-def test_a_limit_is_told_at_once_and_then_once_a_minute_with_how_often(told: Told) -> None:
-    told.monitor.record("connections")
-    (line,) = told.lines()
+def test_limit_is_logged_at_once_and_then_once_a_minute_with_its_count(monitored: MonitoredLog) -> None:
+    monitored.monitor.record("connections")
+    (line,) = monitored.lines()
     assert line.endswith("raise --max-connections: 1")
     for second in range(1, 59):
-        told.now = second
-        told.monitor.record("connections")
-    assert told.lines() == []
-    told.now = 60
-    told.monitor.log_due()
-    assert [line.rpartition(" ")[2] for line in told.lines()] == ["58"]
-    told.now = 180
-    told.monitor.log_due()
-    assert told.lines() == [], "nothing happened since"
+        monitored.now = second
+        monitored.monitor.record("connections")
+    assert monitored.lines() == []
+    monitored.now = 60
+    monitored.monitor.log_due()
+    assert [line.rpartition(" ")[2] for line in monitored.lines()] == ["58"]
+    monitored.now = 180
+    monitored.monitor.log_due()
+    assert monitored.lines() == [], "nothing happened since"
 
 
-def test_limits_do_not_silence_each_other(told: Told) -> None:
-    told.monitor.record("head")
-    told.monitor.record("body")
-    assert len(told.lines()) == 2
+def test_limits_do_not_suppress_each_other(monitored: MonitoredLog) -> None:
+    monitored.monitor.record("head")
+    monitored.monitor.record("body")
+    assert len(monitored.lines()) == 2
 
 
-def test_limits_are_those_that_were_asked_for() -> None:
+def test_limits_come_from_the_environment() -> None:
     limits = {"TARGETRY_EDGE_IDLE_TIMEOUT": "0.2", "TARGETRY_EDGE_MAX_CONNECTIONS": "2"}
     with process(TARGETRY_EDGE_REQUEST_TIMEOUT="0.3", **limits) as running:
         found = re.fullmatch(r"http://(.*):(\d+)", address(running))

@@ -1,4 +1,4 @@
-"""Requests in metrics and log: every one, and many at a time while there are many."""
+"""Requests in metrics and log, singly and in bursts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def metric(log: AccessLog, name: str, **labels: str) -> float | None:
     return log._metrics.registry.get_sample_value(f"targetry_edge_{name}", labels)
 
 
-def test_the_first_is_told_at_once_and_the_rest_of_a_burst_together(caplog: pytest.LogCaptureFixture) -> None:
+def test_first_request_is_logged_at_once_and_a_burst_together(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "targetry.edge")
     asyncio.run(all_noted(100))
     first, *rest = caplog.records
@@ -43,7 +43,7 @@ def test_the_first_is_told_at_once_and_the_rest_of_a_burst_together(caplog: pyte
     assert lines == [f"POST /{n} 200 {n}.0 ms" for n in range(1, 100)]
 
 
-def test_a_burst_is_told_soon_without_being_asked(caplog: pytest.LogCaptureFixture) -> None:
+def test_burst_is_logged_by_a_timer(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "targetry.edge")
 
     async def wait() -> None:
@@ -54,7 +54,7 @@ def test_a_burst_is_told_soon_without_being_asked(caplog: pytest.LogCaptureFixtu
     asyncio.run(asyncio.wait_for(wait(), 5))
 
 
-def test_a_new_event_loop_is_told_of_what_an_old_one_left(caplog: pytest.LogCaptureFixture) -> None:
+def test_requests_of_a_closed_event_loop_are_logged_by_the_next(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "targetry.edge")
     log = asyncio.run(noted(3))
 
@@ -73,7 +73,7 @@ def test_every_request_is_counted() -> None:
     assert metric(log, "request_seconds_count", route="delivery") == 2500
 
 
-def test_what_a_page_asks_all_the_time_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_requests_of_open_dashboards_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "targetry.edge")
     log = asyncio.run(all_noted(5, route="recent"))
     assert caplog.records == []
@@ -86,7 +86,7 @@ def lines_of(form: logging.Formatter, caplog: pytest.LogCaptureFixture) -> list[
     return [line for record in caplog.records for line in form.format(record).splitlines()]
 
 
-def test_a_burst_has_the_same_lines_for_machines(caplog: pytest.LogCaptureFixture) -> None:
+def test_burst_has_the_same_json_lines(caplog: pytest.LogCaptureFixture) -> None:
     lines = [json.loads(line) for line in lines_of(JsonLines(), caplog)]
     assert [(line["path"], line["message"]) for line in lines] == [
         (f"/{n}", f"POST /{n} 200 {n}.0 ms") for n in range(4)
@@ -94,7 +94,7 @@ def test_a_burst_has_the_same_lines_for_machines(caplog: pytest.LogCaptureFixtur
     assert all(line.keys() == lines[0].keys() for line in lines)
 
 
-def test_a_burst_has_the_same_lines_for_people(caplog: pytest.LogCaptureFixture) -> None:
+def test_burst_has_the_same_human_lines(caplog: pytest.LogCaptureFixture) -> None:
     lines = lines_of(HumanLines(), caplog)
     assert [line.partition(" ")[2] for line in lines] == [f"POST /{n} 200 {n}.0 ms" for n in range(4)]
     assert {line[2] + line[5] for line in lines} == {"::"}

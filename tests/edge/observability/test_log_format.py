@@ -14,12 +14,12 @@ def record(message: str, *, level: int = logging.INFO, error: Any = None, **extr
     return made
 
 
-def test_a_json_line_has_the_fields_of_a_request() -> None:
+def test_json_line_has_the_fields_of_a_request() -> None:
     line = json.loads(JsonLines().format(record("GET / 200", fields={"status": 200, "path": "/"})))
     assert (line["message"], line["level"], line["status"], line["path"]) == ("GET / 200", "info", 200, "/")
 
 
-def test_a_json_line_has_the_traceback_of_an_error() -> None:
+def test_json_line_has_the_traceback_of_an_error() -> None:
     try:
         raise ZeroDivisionError("the cause")
     except ZeroDivisionError:
@@ -28,10 +28,10 @@ def test_a_json_line_has_the_traceback_of_an_error() -> None:
     assert "the cause" in json.loads(text)["error"]
 
 
-def test_a_line_for_people_cannot_command_a_terminal() -> None:
+def test_human_line_escapes_control_characters() -> None:
     assert "\x1b" not in HumanLines().format(record("GET /\x1b[2J 404"))
     assert HumanLines().format(record("GET /\x1b[2J 404")).endswith(r"GET /\x1b[2J 404")
 
 
-def test_a_warning_says_that_it_is_one() -> None:
+def test_warning_has_its_level() -> None:
     assert HumanLines().format(record("the disk is full", level=logging.WARNING)).startswith("warning: ")

@@ -1,4 +1,4 @@
-"""No visitor's data is in the log at INFO or above, whatever is asked and whatever fails."""
+"""Log lines at INFO and above have no data of visitors, also of requests that fail."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ DELIVERY = f"/rest/v1/delivery?client=acme&sessionId={SECRET}&x={SECRET}"
 
 
 def broken_rule() -> dict[str, Any]:
-    """The shop, whose hero has a rule that fails on a parameter."""
+    """Return the shop with a hero rule that fails."""
     document = shop()
     rule = document["rules"]["mboxes"]["hero"][0]
     rule["condition"] = {"*": []}
@@ -55,7 +55,7 @@ def broken_rule() -> dict[str, Any]:
 
 
 class Failing:
-    """A recorder whose error quotes what it was given."""
+    """Ledger whose error quotes its events."""
 
     def record(self, events: Any) -> list[bool]:
         raise ValueError(f"cannot store {events!r}")

@@ -1,8 +1,8 @@
 """Access control by Host, Origin and Fetch Metadata: CORS, same-origin checks, DNS rebinding.
 
-The Delivery API and the CDN's paths answer scripts of loopback origins, and of those that the operator names. All other paths are
-for the operator, and answer no other site. An edge on a loopback address answers to loopback names only.
-A request is rejected before its body is read.
+The Delivery API and the CDN's paths answer scripts of loopback origins, and of those that the
+operator names. All other paths are for the operator, and answer no other site. An edge on a
+loopback address answers to loopback names only. A request is rejected before its body is read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Authority = tuple[str, int | None]
 
 
 def parse_authority(text: str) -> Authority | None:
-    """Return host and port of a `Host` field or a URL's authority; None if it is not one, or has user information."""
+    """Return host and port of a `Host` field or a URL's authority; None if it is invalid."""
     found = _AUTHORITY.fullmatch(text)
     if found is None:
         return None
@@ -67,7 +67,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def normalized_origin(text: str) -> str | None:
-    """Return an origin such as `https://shop.example` in lower case, without default port; None if it is not one."""
+    """Return an origin in lower case, without default port; None if it is not one."""
     scheme, separator, authority = text.partition("://")
     parsed = parse_authority(authority) if separator else None
     if parsed is None or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme.lower()):
@@ -85,7 +85,8 @@ class AccessPolicy:
         """Read the options.
 
         Args:
-            allow_origins: origins whose scripts are answered besides loopback ones; `*` stands for all.
+            allow_origins: origins whose scripts are answered besides loopback ones; `*` stands for
+                all.
             host: the address or name that the edge listens on.
 
         Raises:
@@ -107,7 +108,7 @@ class AccessPolicy:
             self._named.add(origin)
 
     def allows_host(self, host: str, server: tuple[str, int | None] | None, *, is_public: bool) -> bool:
-        """Return whether a request with this `Host` is answered on a connection to the local address `server`."""
+        """Return whether the edge answers to this `Host` on its local address `server`."""
         if server is None or not is_loopback_name(str(server[0])):
             return True
         if is_public and not self._is_loopback_only:
@@ -176,7 +177,7 @@ class AccessPolicy:
         return tuple((name.encode(), value.encode("latin-1")) for name, value in granted.items())
 
     def _check_fetch_metadata(self, scope: Scope, fields: Mapping[bytes, bytes], is_public: bool) -> None:
-        """Reject requests that a browser sends for another site without an `Origin`, such as images and links."""
+        """Reject images, links and the like of other sites, which have no `Origin`."""
         site = fields[b"sec-fetch-site"].decode("latin-1").strip().lower()
         if site not in _FOREIGN_SITES:
             return
@@ -189,12 +190,12 @@ class AccessPolicy:
 
 
 def is_public_path(path: str) -> bool:
-    """Return whether scripts of web pages can request the path: the Delivery API, artifacts, the location of an address."""
+    """Return whether scripts of web pages can request the path."""
     return _PUBLIC_PATH.fullmatch(path) is not None
 
 
 def _is_navigation(scope: Scope, fields: Mapping[bytes, bytes]) -> bool:
-    """Return whether a link is followed: no script of the other site can read the page that opens."""
+    """Return whether a link is followed: a script of the other site cannot read the page."""
     return (
         scope["method"] in ("GET", "HEAD")
         and fields.get(b"sec-fetch-mode") == b"navigate"

@@ -1,6 +1,7 @@
 """Registry of open connections; evicts those that have waited longest at the connection limit.
 
-One timer checks all connections, a few times in each period that is allowed: a timer for each request would cost more than parsing it.
+One timer checks all connections, a few times in each period that is allowed: a timer for each
+request would cost more than parsing it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _LONGEST_INTERVAL_S: Final = 1.0
 
 
 class RegisteredConnection(Protocol):
-    """Interface of a connection to the registry. `since`: when it entered its state, in the event loop's time."""
+    """Interface of a connection to the registry.
+
+    `since`: when it entered its state, in the event loop's time.
+    """
 
     since: float
 
@@ -52,7 +56,10 @@ class ConnectionRegistry:
         self._is_checking = False
 
     def add(self, connection: RegisteredConnection, loop: asyncio.AbstractEventLoop) -> bool:
-        """Register a connection, evicting others at the limit. Return False if all others are being served."""
+        """Register a connection, evicting others at the limit.
+
+        Return False if all others are being served.
+        """
         if len(self._open) >= self.limits.connections and not self._evict_longest_waiting():
             self.monitor.record("busy")
             return False

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-_OTHER_FILES: Final = 64  # artifacts, ledger, log, listening sockets, what a thread opens for a moment
+_OTHER_FILES: Final = 64  # artifacts, ledger, log, listeners, files of threads
 
 
 def allow_connections(connections: int) -> int:
-    """Return how many of the wanted connections the process can open, after raising its soft limit of open files if allowed."""
+    """Return how many of the wanted connections the process can open.
+
+    Raises the soft limit of open files where that is allowed.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit

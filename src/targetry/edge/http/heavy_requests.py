@@ -1,4 +1,4 @@
-"""Queue of delivery requests that take long: one at a time in a thread, so that others are answered meanwhile."""
+"""Queue of delivery requests that take long; a thread decides one at a time."""
 
 from __future__ import annotations
 

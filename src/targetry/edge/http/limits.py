@@ -74,7 +74,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitMonitor:
-    """Counts what is ended at a limit; logs each limit at once, and then how often since at most once a minute."""
+    """Counts ends at limits; logs each limit at once, then at most once a minute."""
 
     def __init__(
         self,

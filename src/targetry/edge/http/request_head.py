@@ -1,4 +1,4 @@
-"""Header fields of a request, after the checks that hold for every request: their number, their size, one `Host`."""
+"""Header fields of a request, after the checks of their number, their size and `Host`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def read_fields(scope: Scope, target: bytes = b"", *, is_large: bool = False) ->
         is_large: Whether the size of the head has to be checked.
 
     Raises:
-        RequestRejected: 400, `Host` is missing, repeated, no authority or not the target's; 431, the head is too large.
+        RequestRejected: 400, `Host` is missing, repeated, no authority or not the target's; 431,
+            the head is too large.
     """
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if len(headers) > MAX_FIELDS or (is_large and _size(scope, headers) > MAX_HEAD_BYTES):

@@ -1,4 +1,4 @@
-"""Log records of unexpected errors, without what their messages may hold of a visitor's request."""
+"""Log records of unexpected errors, without their messages, which may quote a request."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class InternalError(Exception):
 
 
 def log_internal_error(log: logging.Logger, message: str, *args: object, error: BaseException) -> None:
-    """Log an error with its type and traceback; its own message, which may quote a request, at DEBUG only.
+    """Log an error with its type and traceback; its own message, which can quote data, at DEBUG.
 
     Args:
-        log: the edge's logger.
-        message: what happened, with %-placeholders for `args`.
-        args: values of the placeholders; none is from a request's content.
-        error: the error.
+        log: The edge's logger.
+        message: Message with %-placeholders for `args`.
+        args: Values of the placeholders; none is from a request's content.
+        error: The error.
     """
     withheld = InternalError(
         f"{type(error).__name__}; its message is logged at DEBUG, as it may quote a request"

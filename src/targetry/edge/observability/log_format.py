@@ -1,4 +1,4 @@
-"""What an edge says on stderr: lines for people, or one JSON object each for machines."""
+"""Log format of an edge on stderr: lines for people, or one JSON object each for machines."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ _LOGGERS: Final = ("targetry.edge", "uvicorn.error")
 
 
 RequestLine = tuple[float, str, str, str, int, float]
-"""A request that was answered: when (epoch seconds), route, method, path, status, in how many seconds."""
+"""Answered request: time (epoch seconds), route, method, path, status, duration in seconds."""
 
 
 def request_fields(line: RequestLine) -> dict[str, Any]:
-    """What is logged of a request."""
+    """Return the fields that are logged of a request."""
     _, _, method, path, status, seconds = line
     return {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 2)}
 
 
 def request_text(line: RequestLine) -> str:
+    """Return the line that is logged of a request."""
     _, _, method, path, status, seconds = line
     return f"{method} {path} {status} {round(seconds * 1000, 2)} ms"
 
 
 class Lines:
-    """The lines of many requests as one text, made when somebody wants it."""
+    """Lines of many requests; becomes a text on demand."""
 
     def __init__(self, lines: Sequence[RequestLine]) -> None:
         self._lines = lines
@@ -43,9 +44,14 @@ class Lines:
 
 
 class JsonLines(logging.Formatter):
-    """`time`, `level`, `logger`, `message`; the fields of a request; `error` with the traceback."""
+    """Formatter with one JSON object for each line.
+
+    Its keys are `time`, `level`, `logger` and `message`, the fields of a request, and `error` with
+    the traceback.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record."""
         requests: Sequence[RequestLine] | None = getattr(record, "requests", None)
         if requests is not None:
             lines = (_json_line(record, one[0], request_text(one), request_fields(one)) for one in requests)
@@ -68,24 +74,29 @@ def _json_line(record: logging.LogRecord, at: float, message: str, fields: dict[
 
 
 class HumanLines(logging.Formatter):
-    """`09:14:27 POST /rest/v1/delivery 200 0.41 ms`; nothing in a line can command a terminal."""
+    """Formatter with lines such as `09:14:27 POST /rest/v1/delivery 200 0.41 ms`.
+
+    Control characters are escaped, so a line cannot command a terminal.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record."""
         requests: Sequence[RequestLine] | None = getattr(record, "requests", None)
         if requests is None:
             return super().format(record)
-        return "\n".join(f"{_clock(int(one[0]))} {_harmless(request_text(one))}" for one in requests)
+        return "\n".join(f"{_clock(int(one[0]))} {_escape_controls(request_text(one))}" for one in requests)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name that logging calls
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line of a record, with the level of warnings and errors."""
         line = super().formatMessage(record)
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        return level + _harmless(line)
+        return level + _escape_controls(line)
 
 
-def _harmless(line: str) -> str:
+def _escape_controls(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
@@ -97,11 +108,14 @@ def _clock(at: int) -> str:
 
 
 def start_logging(form: LogFormat, stream: TextIO | None = None) -> None:
-    """Send the edge's lines, and its server's, to `stream` (default stderr). Replaces what an earlier call set up."""
+    """Write the log of the edge and of uvicorn to `stream`, by default stderr.
+
+    Replaces the handlers of an earlier call.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else HumanLines())
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
-        logger.setLevel(logging.INFO if name == "targetry.edge" else logging.WARNING)
+        logger.setLevel(logging.INFO if name == "targetry.edge" else logging.ERROR)

@@ -39,7 +39,7 @@ _READ_ATTEMPTS: Final = 5
 
 
 def remove_dead_processes(folder: Path) -> None:
-    """Remove the gauges of processes that have ended, and their oldest counts where there are too many files.
+    """Remove the gauges of ended processes, and their oldest counts if there are too many.
 
     A removed count lowers a total, which Prometheus takes for a restart.
     """
