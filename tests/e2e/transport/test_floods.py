@@ -16,6 +16,8 @@ from targetry.errors import TransportError
 _TIMEOUT_S = 0.3
 _LATE_S = 3.0  # far above the timeout: a busy machine is no failure, a hanging call is
 _HELD_S = 0.025  # of the loop's own processor time; the aim is 0.01, a collection of garbage may come on top
+# asyncio decrypts all that one read of 256 KiB held before it runs the loop again: 11,000 records of a byte.
+_HELD_BY_TINY_RECORDS_S = 0.1
 _REQUEST = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
 
 
@@ -42,7 +44,7 @@ async def longest_turn(stopped: asyncio.Event) -> float:
     return longest
 
 
-def check_async(server: Flood, **more: Any) -> None:
+def check_async(server: Flood, *, held_s: float = _HELD_S, **more: Any) -> None:
     async def main() -> None:
         async with await AsyncTargetClient.create(options(server, **more)) as client:
             stopped = asyncio.Event()
@@ -55,7 +57,7 @@ def check_async(server: Flood, **more: Any) -> None:
             stopped.set()
             held = await watch
             assert took < _LATE_S
-            assert held < _HELD_S
+            assert held < held_s
 
     asyncio.run(main())
 
@@ -75,10 +77,17 @@ def test_a_flood_ends_with_the_deadline(flood: str, check: Any) -> None:
         check(server)
 
 
-@pytest.mark.parametrize("check", [check_blocking, check_async], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize("flood", ["chunks-of-a-byte", "endless-body"])
-def test_a_flood_of_tiny_tls_records_ends_with_the_deadline(
-    authority: Authority, flood: str, check: Any
+def test_a_blocking_call_in_a_flood_of_tiny_tls_records_ends_with_the_deadline(
+    authority: Authority, flood: str
 ) -> None:
     with Flood(*FLOODS[flood], size=1, tls=authority.server("localhost")) as server:
-        check(server, ca_bundle=authority.bundle)
+        check_blocking(server, ca_bundle=authority.bundle)
+
+
+@pytest.mark.parametrize("flood", ["chunks-of-a-byte", "endless-body"])
+def test_an_asyncio_call_in_a_flood_of_tiny_tls_records_ends_with_the_deadline(
+    authority: Authority, flood: str
+) -> None:
+    with Flood(*FLOODS[flood], size=1, tls=authority.server("localhost")) as server:
+        check_async(server, held_s=_HELD_BY_TINY_RECORDS_S, ca_bundle=authority.bundle)
