@@ -22,7 +22,7 @@ from targetry import (
     TargetryWarning,
     Visitor,
 )
-from targetry._client.call_options import CallSettings
+from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.options import CLIENT_OPTIONS
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import ConstraintError, Option

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from targetry import models
 from targetry._client.call_options import CallbackOptions, OfferOptions
-from targetry._client.flag_evaluator import FlagDetails
+from targetry._client.decisions.flag_evaluator import FlagDetails
+from targetry._client.decisions.visitor_decisions import Decision, PreparedVisitor
 from targetry._client.options import ClientOptions
 from targetry._client.sync_client import TargetClient
-from targetry._client.visitor_decisions import Decision, PreparedVisitor
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import ResponseMeta, TargetDeliveryResponse

@@ -20,7 +20,7 @@ with importing_extra("openfeature"):
     from openfeature.track import TrackingEventDetails
 
 from targetry._client.async_client import AsyncTargetClient
-from targetry._client.flag_evaluator import (
+from targetry._client.decisions.flag_evaluator import (
     TARGETING_KEY,
     FlagEvaluator,
     FlagStats,

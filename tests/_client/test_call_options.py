@@ -9,12 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targetry._client.call_options import (
-    CallSettings,
-    attribute_settings,
-    notification_settings,
-    offer_settings,
-)
+from targetry._client.call_options import attribute_settings, notification_settings, offer_settings
+from targetry._client.decisions.call_settings import CallSettings
 from targetry.errors import OptionError, TargetryWarning
 from targetry.models import (
     Context,

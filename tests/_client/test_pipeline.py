@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from e2e.client.target import artifact
 from support.examples import examples
 from targetry import TargetClient
-from targetry._client.call_options import CallSettings, offer_settings
+from targetry._client.call_options import offer_settings
+from targetry._client.decisions.call_settings import CallSettings
+from targetry._client.decisions.reports import ImpressionReport
 from targetry._client.options import client_settings
 from targetry._client.pipeline import Attempt, OfferPipeline, PreparedCall, as_transport_error
-from targetry._client.reports import ImpressionReport
 from targetry._runtime.logger import Log
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.delivery.retry import MAX_RETRIES, pause_s, retry_budget

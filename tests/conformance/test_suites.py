@@ -10,7 +10,7 @@ import pytest
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
 from support.device import numbered
 from targetry import TargetClient
-from targetry._client.call_options import CallSettings
+from targetry._client.decisions.call_settings import CallSettings
 from targetry._runtime.logger import Log
 from targetry.delivery.prepare import RequestDefaults, prepare
 from targetry.device.decide import decide

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from targetry import TargetClient
-from targetry._client.call_options import CallSettings
+from targetry._client.decisions.call_settings import CallSettings
 from targetry.delivery.prepare import RequestDefaults, prepare
 from targetry.device.decide import decide
 from targetry.device.ruleset import RuleSet, compile_artifact

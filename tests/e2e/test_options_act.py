@@ -40,7 +40,7 @@ from targetry import (
     NotReadyError,
     PrefetchRequest,
 )
-from targetry._client.call_options import CallSettings
+from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.options import CLIENT_OPTIONS
 from targetry.testing import AsyncFakeTransport, FakeTransport
 from targetry.testing import answer as fake_answer

@@ -15,14 +15,15 @@ from typing import Any, Final, Generic, Self, TypeVar, Unpack, overload
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
     ASYNC_CALL_SECTION,
-    CallSettings,
     OfferOptions,
     attribute_settings,
     notification_settings,
     offer_settings,
     offers_call,
 )
-from targetry._client.flag_evaluator import FlagDetails, Step, details_of, drive_async, wanted_type
+from targetry._client.decisions.call_settings import CallSettings
+from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, drive_async, wanted_type
+from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._client.options import (
     CLIENT_SECTION,
     ClientOptions,
@@ -37,7 +38,6 @@ from targetry._client.pipeline import (
     as_transport_error,
 )
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S, transport_options
-from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError, start_daemon_thread
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry.artifacts.refresh import RefreshResult

@@ -12,10 +12,10 @@ from msgspec.structs import asdict, replace
 
 from targetry._client.call_options import notification_settings
 from targetry._client.decisioning_engine import DecisioningEngine
-from targetry._client.flag_evaluator import FlagEvaluator
+from targetry._client.decisions.flag_evaluator import FlagEvaluator
+from targetry._client.decisions.visitor_decisions import Decision, PreparedVisitor
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
-from targetry._client.visitor_decisions import Decision, PreparedVisitor
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE

@@ -13,11 +13,10 @@ and request are never changed, and share nothing with the request that the call 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from types import NoneType
-from typing import Annotated, Any, Final, Generic, Required, TypeAlias, TypedDict, TypeVar, cast
+from typing import Annotated, Any, Final, Generic, Required, TypedDict, TypeVar, cast
 from uuid import UUID
 
-import msgspec
-
+from targetry._client.decisions.call_settings import CallSettings, RequestInput, checked_copy
 from targetry._client.options import (
     MethodName,
     OptionInfo,
@@ -31,35 +30,13 @@ from targetry._runtime.validators import falsy, is_given, nearest, warn
 from targetry.attributes import checked_names, with_mboxes
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES
-from targetry.models import ConstraintError, CustomerId, DecisioningMethod, DeliveryRequest, snapshot
+from targetry.models import CustomerId, DecisioningMethod, DeliveryRequest
 from targetry.models.scalars import shown
 from targetry.visitor import CustomerIdsInput, VisitorLike, check_visitor, parse_customer_ids
 
 Result = TypeVar("Result")
-RequestInput: TypeAlias = DeliveryRequest | Mapping[str, Any]
 
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
-
-
-class CallSettings(msgspec.Struct, eq=False):
-    """Checked options of one call. `request` is a copy that the caller does not hold."""
-
-    request: DeliveryRequest
-    decisioning_method: DecisioningMethod
-    session_id: str | None = None
-    target_cookie: str | None = None
-    target_location_hint: str | None = None
-    consumer_id: str | None = None
-    customer_ids: list[CustomerId] | None = None
-    visitor: VisitorLike | None = None
-    visitor_cookie: str | None = None
-    callback: Callable[[Any], Any] | None = None
-    err_callback: Callable[[BaseException], Any] | None = None
-
-    def __repr__(self) -> str:
-        """Return the names of the options that were given; their values are a visitor's data."""
-        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
-        return f"CallSettings({', '.join(given)})"
 
 
 def offer_settings(
@@ -170,22 +147,6 @@ def _request(given: Mapping[str, Any]) -> RequestInput:
 def _method(given: Mapping[str, Any], default: DecisioningMethod) -> DecisioningMethod:
     method = given.get("decisioning_method")
     return default if falsy(method) else decisioning_method("decisioning_method", method)
-
-
-def checked_copy(request: RequestInput, *, wire: bool) -> DeliveryRequest:
-    """Return an independent, checked copy of a request.
-
-    Args:
-        request: a model, or a mapping with names of the wire or of Python.
-        wire: check the limits of the Delivery API alone, too.
-
-    Raises:
-        OptionError: a field is wrong; it has the field's path.
-    """
-    try:
-        return snapshot(request, wire=wire, either_name=True)
-    except ConstraintError as error:
-        raise OptionError(error.path, error.reason) from error
 
 
 def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:

@@ -14,11 +14,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from targetry._client.call_options import CallSettings, checked_copy
+from targetry._client.decisions.call_settings import CallSettings, checked_copy
+from targetry._client.decisions.reports import ImpressionReport, NotificationReport, TelemetryReports
+from targetry._client.decisions.skipped_rules import SkippedRules
+from targetry._client.decisions.visitor_decisions import VisitorDecisions
 from targetry._client.options import ClientSettings
-from targetry._client.reports import ImpressionReport, NotificationReport, TelemetryReports
-from targetry._client.skipped_rules import SkippedRules
-from targetry._client.visitor_decisions import VisitorDecisions
 from targetry._runtime.ids import new_id, uniform
 from targetry._runtime.logger import Log
 from targetry._runtime.rate_limited_log import RateLimitedLog

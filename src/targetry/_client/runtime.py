@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from targetry._client.decisioning_engine import DecisioningEngine
-from targetry._client.flag_evaluator import FlagStats
+from targetry._client.decisions.flag_evaluator import FlagStats
+from targetry._client.decisions.reports import ImpressionReport, NotificationReport
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
-from targetry._client.reports import ImpressionReport, NotificationReport
 from targetry._runtime.at_exit import close_at_exit
 from targetry._runtime.daemon_threads import refused_thread_count, start_daemon_thread
 from targetry._runtime.forks import ensure_after_fork, register_fork_handler

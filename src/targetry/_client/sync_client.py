@@ -11,7 +11,6 @@ from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
     CALL_SECTION,
     CallbackOptions,
-    CallSettings,
     OfferOptions,
     attribute_settings,
     notification_settings,
@@ -19,11 +18,12 @@ from targetry._client.call_options import (
     offers_call,
 )
 from targetry._client.callbacks import CallbackPool
-from targetry._client.flag_evaluator import FlagDetails, Step, details_of, drive, wanted_type
+from targetry._client.decisions.call_settings import CallSettings
+from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, drive, wanted_type
+from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._client.options import CLIENT_SECTION, ClientOptions, client_settings, documented
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
 from targetry._client.runtime import CLOSE_TIMEOUT_S, REFRESH_TIMEOUT_S
-from targetry._client.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from targetry._client.reports import INTERVAL_S, MAX_WAITING, TelemetryReports
+from targetry._client.decisions.reports import INTERVAL_S, MAX_WAITING, TelemetryReports
 from targetry.delivery.prepare import PreparedRequest
 from targetry.delivery.telemetry import MAX_ENTRIES, Entries, TelemetryStore
 from targetry.models import DeliveryRequest, TelemetryEntry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.background_fakes import Lines
-from targetry._client.skipped_rules import SkippedRules
+from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._runtime.logger import Log
 from targetry.device.logic.facts import RuleFailure
 from targetry.device.logic.operators import EvaluationError

@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, Protocol, TypedDict
 import msgspec
 from msgspec.structs import replace
 
-from targetry._client.call_options import CallSettings, checked_copy
-from targetry._client.reports import ImpressionReport
-from targetry._client.skipped_rules import SkippedRules
+from targetry._client.decisions.call_settings import CallSettings, checked_copy
+from targetry._client.decisions.reports import ImpressionReport
+from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._runtime import validators
 from targetry.delivery.cookies import Cookie, target_cookie
 from targetry.delivery.offers import Activity, Experience

@@ -14,8 +14,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from targetry._client.call_options import CallSettings, checked_copy
-from targetry._client.visitor_decisions import PreparedVisitor, VisitorDecisions, merge_parameters
+from targetry._client.decisions.call_settings import CallSettings, checked_copy
+from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorDecisions, merge_parameters
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
