@@ -66,7 +66,7 @@ class DiskCache:
         self.refused_path = self._folder / f"targetry-{name}.refused"
 
     def load(self) -> SavedArtifact | None:
-        """Return the copy, None without a valid one."""
+        """Return the copy, None if there is no valid one."""
         try:
             check_folder(self._folder)
             with open(open_private(self.path, os.O_RDONLY), "rb") as file:
@@ -96,7 +96,7 @@ class DiskCache:
         return self._write(self.path, msgspec.json.encode(header) + b"\n" + body)
 
     def save_refused(self, body: bytes) -> bool:
-        """Save the bytes of an unusable artifact for an inspection."""
+        """Save the bytes of an unusable artifact for inspection."""
         return self._write(self.refused_path, body)
 
     def _verified(self, line: bytes, body: bytes) -> SavedArtifact | None:

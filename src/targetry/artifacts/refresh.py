@@ -122,7 +122,7 @@ class ArtifactRefresher(Generic[Rules]):
         self.freshness = Freshness(schedule.interval_s, clock)
         self.counters = RefreshCounters()
         self.retry_is_pointless = False  # the last failure does not pass in a moment
-        self.is_cancelled = False  # set from outside: what a run_once under way still learns is to be dropped
+        self.is_cancelled = False  # set by the source: the result of a `run_once` in progress is dropped
 
     def use_initial(self, rules: Rules) -> None:
         """Use rules that the caller provides instead of a download."""

@@ -80,17 +80,18 @@ class ArtifactSource(Generic[Rules]):
         url: Location of the artifact.
         compile: Compiles the artifact's bytes, or raises `ArtifactError`.
         emit: Emits events.
-        log: Logger, rate-limited by kind of message.
+        log: Rate-limited logger.
         interval_s: Polling interval; 0 stops after the first success.
-        parse: Parses the artifact's bytes for the event `artifact_download_succeeded`, when a handler
-            reads its payload.
+        parse: Parses the artifact's bytes when a handler reads the payload of the event
+            `artifact_download_succeeded`.
         initial: Rules to use instead of a first download.
         maximum_wait_s: Limit of `wait_ready`; None limits it by the first round of attempts only.
         cache_dir: Folder for the last usable copy; processes can share it.
         max_bytes: Limit on the size of the artifact.
         timeout_s: Deadline of each request.
         first_round_s: Time after which `wait_ready` returns if an attempt has failed.
-        on_ready: Called once when there are rules: by `start` with `initial`, else by the worker thread.
+        on_ready: Called once when there are rules: by `start` if there is `initial`, else by the
+            worker thread.
         on_download: Called with each download before it is compiled.
         clock: Monotonic clock in seconds.
         now: Wall clock in epoch seconds.

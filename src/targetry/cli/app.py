@@ -73,14 +73,14 @@ def _targetry(
     """
 
 
-_Table = Annotated[TableOrJson, typer.Option("--output", "-o", help="How to print it.")]
-_Text = Annotated[TextOrJson, typer.Option("--output", "-o", help="How to print it.")]
+_Table = Annotated[TableOrJson, typer.Option("--output", "-o", help="Output format.")]
+_Text = Annotated[TextOrJson, typer.Option("--output", "-o", help="Output format.")]
 
 
 @app.command()
 @with_request_arguments
 def offers(arguments: RequestArguments, output: _Table = TableOrJson.TABLE) -> None:
-    """Get the offers of a visitor, decided here, by an artifact.
+    """Get a visitor's offers, decided on this machine by an artifact.
 
     \b
     [bold]Examples[/]
@@ -150,10 +150,10 @@ def artifact(
 def demo(
     visitors: Annotated[
         int,
-        typer.Option(min=1, help="How many visitors the split is of; over HTTP, at most 200 of them."),
+        typer.Option(min=1, help="Visitors to count the split of; over HTTP at most 200."),
     ] = DEMO_VISITORS,
 ) -> None:
-    """Show Targetry at work: offers of a few visitors, the split of many, the time of a decision.
+    """Demonstrate Targetry: offers of a few visitors, the split of many, the time of a decision.
 
     \b
     [bold]Examples[/]

@@ -29,9 +29,7 @@ from targetry.models import (
 
 
 def _request_option(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(
-        *names, help=help, metavar=metavar, show_default=False, rich_help_panel="What is asked for"
-    )
+    return typer.Option(*names, help=help, metavar=metavar, show_default=False, rich_help_panel="Locations")
 
 
 def _visitor_option(*names: str, help: str, metavar: str) -> Any:
@@ -46,7 +44,7 @@ def _visitor_option(*names: str, help: str, metavar: str) -> Any:
 
 def _decision_option(*names: str, help: str, metavar: str) -> Any:
     return typer.Option(
-        *names, help=help, metavar=metavar, show_default=False, rich_help_panel="What is decided by"
+        *names, help=help, metavar=metavar, show_default=False, rich_help_panel="Rules and time"
     )
 
 
@@ -61,7 +59,7 @@ ArtifactFile = Annotated[
 ]
 OrganizationId = Annotated[
     str | None,
-    _decision_option("--organization-id", metavar="ID", help="The …@AdobeOrg that a rules.bin is read with."),
+    _decision_option("--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin."),
 ]
 
 
@@ -74,17 +72,17 @@ class RequestArguments(msgspec.Struct, frozen=True, kw_only=True):
     page_load: Annotated[bool, _request_option("--page-load", help="The offers of the page itself.")] = False
     view: Annotated[
         list[str] | None,
-        _request_option("--view", metavar="NAME", help="A view, '*' for every one; repeatable."),
+        _request_option("--view", metavar="NAME", help="A view, '*' for all of them; repeatable."),
     ] = None
     prefetch: Annotated[
-        bool, _request_option("--prefetch", help="Prefetch mboxes and page load; views always are.")
+        bool, _request_option("--prefetch", help="Prefetch mboxes and page load, as views always are.")
     ] = False
 
     tnt_id: Annotated[
-        str | None, _visitor_option("--tnt-id", metavar="ID", help="Target's id of the visitor.")
+        str | None, _visitor_option("--tnt-id", metavar="ID", help="Target's id for the visitor.")
     ] = None
     third_party_id: Annotated[
-        str | None, _visitor_option("--third-party-id", metavar="ID", help="Your own id of the visitor.")
+        str | None, _visitor_option("--third-party-id", metavar="ID", help="Your id for the visitor.")
     ] = None
     ecid: Annotated[str | None, _visitor_option("--ecid", metavar="ID", help="The Experience Cloud id.")] = (
         None
@@ -94,16 +92,16 @@ class RequestArguments(msgspec.Struct, frozen=True, kw_only=True):
         _visitor_option("--param", "-p", metavar="NAME=VALUE", help="A parameter; repeatable."),
     ] = None
     url: Annotated[str | None, _visitor_option("--url", metavar="URL", help="The page.")] = None
-    referrer: Annotated[str | None, _visitor_option("--referrer", metavar="URL", help="The page before.")] = (
-        None
-    )
+    referrer: Annotated[
+        str | None, _visitor_option("--referrer", metavar="URL", help="The previous page.")
+    ] = None
     user_agent: Annotated[
         str | None, _visitor_option("--user-agent", metavar="TEXT", help="The browser's User-Agent.")
     ] = None
     geo: Annotated[
         list[str] | None,
         _visitor_option(
-            "--geo", metavar="NAME=VALUE,…", help="The place: country, region, city, latitude, longitude."
+            "--geo", metavar="NAME=VALUE,…", help="Geo location: country, region, city, latitude, longitude."
         ),
     ] = None
     property_token: Annotated[
@@ -114,11 +112,13 @@ class RequestArguments(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: OrganizationId = None
     client: Annotated[
         str | None,
-        _decision_option("--client", metavar="CODE", help="The client code. Default: as the artifact says."),
+        _decision_option("--client", metavar="CODE", help="The client code. Default: the artifact's."),
     ] = None
     time: Annotated[
         str | None,
-        _decision_option("--time", metavar="ISO", help="When, in UTC if it has no offset. Default: now."),
+        _decision_option(
+            "--time", metavar="ISO", help="Time of the decision, UTC without an offset. Default: now."
+        ),
     ] = None
 
     def now_ms(self) -> int | None:

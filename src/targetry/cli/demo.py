@@ -38,10 +38,10 @@ _BAR: Final = 30
 
 
 class SampleVisitor(NamedTuple):
-    """Visitor of the sample shop; `with_what` describes browser and country."""
+    """Visitor of the sample shop; `description` names browser and country."""
 
     name: str
-    with_what: str
+    description: str
     user_agent: str
     country: str
 
@@ -88,7 +88,7 @@ def visitor_ids(number: int) -> Iterator[str]:
 
 
 def split(client: TargetClient, ids: Iterable[str]) -> list[SplitShare]:
-    """Ask for the hero for each visitor, and count who got which experience."""
+    """Request the hero for each visitor, and count the visitors of each experience."""
     counts: Counter[str] = Counter()
     for visitor in ids:
         result = client.get_offers({"request": _request(visitor)})
@@ -121,13 +121,13 @@ def _with_progress(out: Console, ids: Iterator[str], total: int) -> Iterable[str
 
 
 def _print_offers(out: Console, client: TargetClient) -> None:
-    out.print(Text("What four visitors of a sample shop get, decided on this machine", "bold"))
+    out.print(Text("Offers of four visitors of a sample shop, decided on this machine", "bold"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("Visitor")
     for name in _MBOXES:
         table.add_column(name)
     for person in _VISITORS:
-        table.add_row(f"{person.name}: {person.with_what}", *_offers(client, person))
+        table.add_row(f"{person.name}: {person.description}", *_offers(client, person))
     out.print(table)
 
 

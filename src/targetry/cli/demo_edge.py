@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MAX_VISITORS: Final = 200
 _MBOX: Final = "hero"
 _METHODS: Final = ("server-side", "on-device", "hybrid")
-_CLICKS: Final = {"Everyday": 10, "Autumn sale": 5, "Free delivery": 7}  # every how many visitors click
+_CLICKS: Final = {"Everyday": 10, "Autumn sale": 5, "Free delivery": 7}  # every nth visitor clicks
 
 
 class EdgeCounts(NamedTuple):
@@ -92,7 +92,7 @@ def print_edge_demo(out: Console, visitors: int) -> None:
         table.add_row(name, str(visitors), str(impressions), str(clicks), f"{100 * clicks / visitors:.1f} %")
     out.print(table)
     methods = ", ".join(_METHODS)
-    out.print(f"Asked {methods}: the same experience for {outcome.agreed} of {outcome.visitors} visitors.")
+    out.print(f"{methods}: the same experience for {outcome.agreed} of {outcome.visitors} visitors.")
 
 
 def _request(visitor: str) -> DeliveryRequest:
@@ -104,7 +104,7 @@ def _request(visitor: str) -> DeliveryRequest:
 
 
 def _experience(response: DeliveryResponse) -> tuple[str, str]:
-    """Id and name of the experience that the hero was of, from its response tokens."""
+    """Return id and name of the hero's experience, from the response tokens."""
     mboxes = response.execute.mboxes if response.execute is not None else None
     options = mboxes[0].options if mboxes else None
     tokens = (options[0].response_tokens if options else None) or {}
@@ -127,7 +127,7 @@ def _click(client: TargetClient, request: DeliveryRequest, response: DeliveryRes
 
 
 def _counted(events: Iterable[LedgerEvent], names: dict[str, str]) -> dict[str, tuple[int, int, int]]:
-    """By experience, in the order of their ids."""
+    """Return the counts of each experience, in the order of the ids."""
     events = list(events)
     counts = {}
     for experience_id in sorted(names):

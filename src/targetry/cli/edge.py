@@ -104,7 +104,7 @@ def print_instructions(server: EdgeServer | EdgeWorkers, organization_id: str, *
     out = console()
     kept = "recorded" if is_recording else "not recorded (--data DIR)"
     out.print(Text.assemble("Edge of ", (", ".join(server.clients), "bold"), " at ", (server.url, "bold")))
-    out.print(Text("Open it in a browser to see what it decides and why.", "dim"))
+    out.print(Text("Open it in a browser to see its decisions and their reasons.", "dim"))
     out.print(Text(f"Impressions, clicks and orders are {kept}. Ctrl-C stops it.\n", "dim"))
     out.print(Text(client_lines(server.url, server.clients[0], organization_id)), soft_wrap=True)
     out.file.flush()

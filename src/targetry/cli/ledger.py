@@ -43,14 +43,14 @@ def prune_command(
     ] = DEFAULT_FOLDER,
     keep_days: Annotated[
         float | None,
-        typer.Option("--keep-days", metavar="N", help="Remove events that are older.", show_default=False),
+        typer.Option("--keep-days", metavar="N", help="Remove events older than N days.", show_default=False),
     ] = None,
     max_size: Annotated[
         str | None,
         typer.Option(
             "--max-size",
             metavar="SIZE",
-            help="Remove the oldest events until the file is this small, like 500MB or 2GB.",
+            help="Remove the oldest events until the file has this size, such as 500MB or 2GB.",
             show_default=False,
         ),
     ] = None,

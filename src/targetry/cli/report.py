@@ -42,15 +42,13 @@ def report(
         Path,
         typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
     ] = DEFAULT_FOLDER,
-    output: Annotated[
-        TableOrJson, typer.Option("--output", "-o", help="How to print it.")
-    ] = TableOrJson.TABLE,
+    output: Annotated[TableOrJson, typer.Option("--output", "-o", help="Output format.")] = TableOrJson.TABLE,
     plot: Annotated[
         Path | None,
         typer.Option(
             "--plot",
             metavar="FILE",
-            help="Draw the rates too, into a .png or .svg.",
+            help="Also plot the rates to a .png or .svg file.",
             show_default=False,
             callback=_plot_path,
         ),

@@ -122,9 +122,9 @@ def _all_of(
     facts: Facts,
     geo_tokens: dict[str, Any],
 ) -> MboxOutcome:
-    """Return all that matches on the global mbox as one outcome.
+    """Return all matches on the global mbox as one outcome.
 
-    Options, metrics and impressions add up.
+    It has the options, metrics and impressions of all of them.
     """
     outcome = MboxOutcome(location, None, [], [], None, [], facts.request.failures)
     reported: set[tuple[str | None, str]] = set()
@@ -141,10 +141,7 @@ def _all_of(
 
 
 class _MomentFacts(RequestFacts, kw_only=True):
-    """The facts of one decision.
-
-    Its time, and what it shares with the visitor's other decisions.
-    """
+    """The facts of one decision: its time, and the visitor's facts."""
 
     shared: RequestFacts
 

@@ -272,10 +272,7 @@ class RuleSet:
 
 
 def changed_mboxes(old: RuleSet, new: RuleSet) -> list[str]:
-    """Return the names of the mboxes that two artifacts do not decide alike, sorted.
-
-    The bytes of a rule differ.
-    """
+    """Return the sorted names of the mboxes whose rules differ, compared byte by byte."""
     names = old.mboxes.keys() | new.mboxes.keys() | (old.decidable_mboxes ^ new.decidable_mboxes)
     return sorted(name for name in names if _rules_text(old, name) != _rules_text(new, name))
 

@@ -1,1 +1,1 @@
-"""One mbox, or one attribute of its JSON offer, as a feature flag. Pure: no I/O, no clock."""
+"""Feature flags: one mbox, or one attribute of its JSON offer, per flag. No I/O, no clock."""

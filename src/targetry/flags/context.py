@@ -1,6 +1,6 @@
-"""Evaluation contexts: attributes of a flag evaluation become a visitor, a context and mbox parameters.
+"""Evaluation context: conversion to a visitor, a context and mbox parameters.
 
-The names are those of the Delivery API, since applications in other languages write the same contexts.
+Attributes have the names of the Delivery API, as applications in all languages share contexts.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class TargetingKey(msgspec.Struct, frozen=True):
-    """Targeting key: an id of the visitor by its field, or a customer id by its code.
+    """Meaning of the targeting key: a field of the visitor's id, or the code of a customer id.
 
-    `parameter` is the mbox parameter that holds it too, if rules are to ask for it.
+    `parameter` is an mbox parameter that also gets the key, for rules that read it.
     """
 
     field: IdField | None = "third_party_id"
@@ -81,7 +81,7 @@ def checked_targeting_key(kind: object = "third_party_id", parameter: object = N
 
 
 class FlagSubject(msgspec.Struct):
-    """For whom a flag is evaluated, and in which situation."""
+    """Visitor, context and parameters that a flag is evaluated for."""
 
     id: VisitorId
     context: Context
@@ -94,7 +94,7 @@ class FlagSubject(msgspec.Struct):
 
     @property
     def is_identified(self) -> bool:
-        """Whether the visitor has an id that allocations are drawn by."""
+        """Whether the visitor has an id that allocations are computed from."""
         visitor = self.id
         return bool(visitor.marketing_cloud_visitor_id or visitor.tnt_id or visitor.third_party_id)
 
@@ -104,15 +104,15 @@ def read_context(
     attributes: Mapping[str, Any],
     options: TargetingKey = TargetingKey(),  # noqa: B008 (frozen)
 ) -> FlagSubject:
-    """Read an evaluation context. Nothing of it is kept.
+    """Read an evaluation context. The result shares no object with it.
 
     Args:
-        key: the targeting key, None or empty for none.
-        attributes: the other attributes.
-        options: what the targeting key is.
+        key: The targeting key, None or empty for none.
+        attributes: The other attributes.
+        options: The meaning of the targeting key.
 
     Raises:
-        FlagError: `INVALID_CONTEXT` with the path of what is wrong.
+        FlagError: `INVALID_CONTEXT` with the path of the wrong attribute.
     """
     try:
         return _Reader(options).read(key, attributes)
@@ -120,15 +120,16 @@ def read_context(
         raise FlagError("INVALID_CONTEXT", str(error)) from None
     except RecursionError:
         raise FlagError("INVALID_CONTEXT", "context: is nested too deeply") from None
-    except Exception as error:  # a class of the caller's own may raise anything
+    except Exception as error:  # a class of the caller can raise anything
         raise FlagError("INVALID_CONTEXT", f"context: cannot be read: {type(error).__name__}") from error
 
 
 def read_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Read the attributes that a context adds to a prepared visitor, which are mbox parameters only.
+    """Read the attributes that a context adds to a prepared visitor: only mbox parameters.
 
     Raises:
-        FlagError: `INVALID_CONTEXT` with the path of what is wrong, or belongs to the visitor.
+        FlagError: `INVALID_CONTEXT` with the path of an attribute that is wrong, or that is fixed
+            by the visitor.
     """
     for name in attributes:
         if name in _ID_FIELDS or name in _RESERVED or name in ("context", "targetingKey"):
@@ -195,7 +196,7 @@ class _Reader:
         if key == ids.marketing_cloud_visitor_id or (
             ids.tnt_id and key in (ids.tnt_id, ids.tnt_id.partition(".")[0])
         ):
-            return  # another name of the same visitor
+            return  # the customer id names the visitor already
         if options.field is not None:
             if not getattr(ids, options.field):
                 setattr(ids, options.field, key)
@@ -206,7 +207,7 @@ class _Reader:
 
 
 def _flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the scalars in a value, which may be a mapping of mappings, by dotted names."""
+    """Yield the scalars in a value with their dotted names; a value can be nested mappings."""
     pending = [(name, value)]
     while pending:
         path, inner = pending.pop()
@@ -219,7 +220,7 @@ def _flattened(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _text_of(path: str, value: Any) -> str:
-    """Return the text of a parameter; numbers as JavaScript writes them."""
+    """Return the text of a parameter, with numbers in JavaScript's notation."""
     if isinstance(value, str):
         text = str(value)
     elif isinstance(value, bool):
@@ -244,7 +245,7 @@ def _text_of(path: str, value: Any) -> str:
 def _digits(path: str, value: int) -> str:
     try:
         return str(int(value))
-    except ValueError:  # Python writes no more than some thousand digits
+    except ValueError:  # Python limits the digits of an integer's text
         raise OptionError(path, f"must have at most {MAX_PARAMETER_VALUE} characters") from None
 
 
@@ -275,7 +276,7 @@ def _bounded(path: str, text: str, longest: int) -> str:
 
 
 def _model(model: type[T], value: object, path: str) -> T:
-    """Return a copy of a part that has the form of the API's JSON, after checking it."""
+    """Return a checked copy of a part in the form of the API's JSON."""
     try:
         return read(value, model, path, _CHECKED)
     except ConstraintError as error:

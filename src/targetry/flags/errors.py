@@ -16,9 +16,9 @@ ErrorCode = Literal[
 
 
 class FlagError(Exception):
-    """A flag has no value: the default applies.
+    """A flag has no value, so the default applies.
 
-    `code` is OpenFeature's error code; the message holds no id of a visitor.
+    `code` is OpenFeature's error code; the message contains no visitor id.
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Outcome of a flag evaluation: value, variant, reason and metadata, decided on device or by the Delivery API."""
+"""Outcome of a flag evaluation: value, variant, reason and metadata, on device or server-side."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ _METADATA: Final = (
 class FlagEvaluation(msgspec.Struct, eq=False):
     """Outcome of one evaluation.
 
-    `value` is `UNDEFINED` where the default applies: nothing matched, the experience has default content, or an
-    error, which `error_code` and `message` then describe.
+    `value` is `UNDEFINED` if the default applies: nothing matched, the experience has default
+    content, or an error occurred, which `error_code` and `message` describe.
     """
 
     key: str
@@ -71,18 +71,18 @@ def evaluate_on_device(
     needs_id: bool,
     is_stale: bool,
 ) -> FlagEvaluation:
-    """Evaluate what was decided on device.
+    """Evaluate a decision made on device.
 
     Args:
-        key: as the caller gave it.
-        parsed: the same, parsed.
-        wanted: the type that the caller asks for; None for any.
-        outcome: of `decide_mbox`; None where the rules cannot decide the mbox.
-        rules: by which it was decided.
-        property_token: for which it was decided.
-        flag_set: the property token, or the client code.
-        needs_id: whether an allocation was drawn for a visitor without an id.
-        is_stale: whether the rules may no longer be the latest.
+        key: The flag key as the caller gave it.
+        parsed: The parsed key.
+        wanted: The type that the caller requests; None for any.
+        outcome: The result of `decide_mbox`; None if the rules cannot decide the mbox.
+        rules: The rules of the decision.
+        property_token: The property token of the decision.
+        flag_set: The property token, or the client code.
+        needs_id: Whether an allocation was computed for a visitor without an id.
+        is_stale: Whether the rules can be outdated.
 
     Raises:
         FlagError: `FLAG_NOT_FOUND`, `TARGETING_KEY_MISSING` or `TYPE_MISMATCH`.
@@ -118,15 +118,15 @@ def evaluate_response(
     flag_set: str,
     method: str,
 ) -> FlagEvaluation:
-    """Evaluate the options that a call of `get_offers` returned for the mbox; none is the default.
+    """Evaluate the options that a call of `get_offers` returned; without one the default applies.
 
     Args:
-        key: as the caller gave it.
-        parsed: the same, parsed.
-        wanted: the type that the caller asks for; None for any.
-        options: of the mbox.
-        flag_set: the property token, or the client code.
-        method: the decisioning method that was used.
+        key: The flag key as the caller gave it.
+        parsed: The parsed key.
+        wanted: The type that the caller requests; None for any.
+        options: The options of the mbox in the response.
+        flag_set: The property token, or the client code.
+        method: The decisioning method of the call.
 
     Raises:
         FlagError: `FLAG_NOT_FOUND` or `TYPE_MISMATCH`.
@@ -147,7 +147,7 @@ def _set_value(evaluation: FlagEvaluation, key: FlagKey, wanted: FlagType | None
 
 
 def _describe(evaluation: FlagEvaluation, meta: Mapping[str, Any]) -> None:
-    """Fill in variant and metadata, as far as they are known."""
+    """Set variant and metadata, as far as they are known."""
     for name in _METADATA:
         value = meta.get(name)
         if isinstance(value, bool | int | float | str):

@@ -11,11 +11,11 @@ from targetry.flags.errors import FlagError
 from targetry.models.scalars import shown
 
 DEFAULT_SEPARATOR: Final = ":"
-_RESERVED: Final = "/#?%."  # of URLs, into which OFREP clients put keys as they are, and of paths
+_RESERVED: Final = "/#?%."  # in URLs, which OFREP clients put keys into unescaped, and in paths
 
 
 class FlagKey(NamedTuple):
-    """The mbox of a flag, and the path of the attribute in its JSON offer; no path is the whole offer."""
+    """The mbox of a flag, and the path of an attribute of its JSON offer, empty for the offer."""
 
     mbox: str
     path: tuple[str, ...] = ()
@@ -35,16 +35,16 @@ def parse_key(key: str, separator: str = DEFAULT_SEPARATOR) -> FlagKey:
 
 
 def checked_separator(value: object) -> str:
-    """Return the option `separator`. Raises `OptionError` unless it is one character that may separate."""
+    """Return the option `separator`. Raises `OptionError` unless it is one valid character."""
     if isinstance(value, str) and len(value) == 1 and value.isprintable() and value not in _RESERVED:
         return value
     raise OptionError("separator", f"must be one character, and none of {' '.join(_RESERVED)}")
 
 
 def checked_aliases(value: object, separator: str) -> dict[str, FlagKey]:
-    """Return the option `flags`: other names of flags, with the keys that they stand for.
+    """Return the option `flags`: aliases of flags with their keys.
 
-    Raises `OptionError` with the path of a key that is none.
+    Raises `OptionError` with the path of an invalid key.
     """
     if not isinstance(value, Mapping):
         raise OptionError("flags", f"must be a mapping of names to flag keys, not {type(value).__name__}")
@@ -61,7 +61,10 @@ def checked_aliases(value: object, separator: str) -> dict[str, FlagKey]:
 
 
 class FlagKeys:
-    """Reads flag keys with the options `separator` and `flags`. Thread-safe; keeps the last 1,024 keys."""
+    """Parser of flag keys with the options `separator` and `flags`.
+
+    Thread-safe; caches the last 1,024 keys.
+    """
 
     def __init__(self, separator: object = DEFAULT_SEPARATOR, flags: object = None) -> None:
         self.separator = checked_separator(separator)

@@ -1,4 +1,4 @@
-"""Options of flags, checked: keys, targeting key, impressions."""
+"""Checked options of flags: keys, targeting key, impressions."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def flag_settings(
     """Check the options of flags.
 
     Args:
-        separator: one character between mbox and attribute.
-        flags: other names of flags, each with the key that it stands for.
-        targeting_key: the id that a context's targeting key is: `third_party_id`, `tnt_id`,
+        separator: The character between mbox and attribute.
+        flags: Aliases of flags with their keys.
+        targeting_key: The id that a context's targeting key is: `third_party_id`, `tnt_id`,
             `marketing_cloud_visitor_id` or `customer:<integration code>`.
-        targeting_key_parameter: the mbox parameter that holds the targeting key too.
+        targeting_key_parameter: An mbox parameter that also gets the targeting key.
         impressions: `once` for each visitor, mbox and experience within the window, `always`, or
             `never`.
-        impression_window: seconds.
+        impression_window: Length of the window in seconds.
 
     Raises:
-        OptionError: an option is wrong; `path` is its name.
+        OptionError: An option is wrong; `path` is its name.
     """
     return FlagSettings(
         FlagKeys(separator, flags),

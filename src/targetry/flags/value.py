@@ -1,4 +1,4 @@
-"""Values of flags: what an offer holds, and the types that a caller may ask for."""
+"""Value of a flag: the content of an offer, converted to the type that a caller requests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from targetry.models.scalars import shown
 FlagType = Literal["boolean", "integer", "float", "string", "dict", "list", "object"]
 """`object` is a dict or a list, as in OpenFeature."""
 
-_EXACT: Final = 2**53  # the integers of JavaScript end here
+_EXACT: Final = 2**53  # JavaScript represents integers exactly up to here
 
 
 def value_at(content: Any, key: FlagKey) -> Any:
-    """Return the attribute that a key names, of an offer's content.
+    """Return the attribute of an offer's content that a key names.
 
     Raises:
-        FlagError: `FLAG_NOT_FOUND` if there is none.
+        FlagError: `FLAG_NOT_FOUND` if the content does not have the attribute.
     """
     value = content
     for name in key.path:
@@ -34,7 +34,7 @@ def value_at(content: Any, key: FlagKey) -> Any:
 
 
 def type_of(default: object) -> FlagType | None:
-    """Return the type that a default value asks for; None for a value that no flag can have."""
+    """Return the type of a default value; None for a value that no flag can have."""
     if isinstance(default, bool):
         return "boolean"
     for kind, name in _TYPES:
@@ -44,7 +44,7 @@ def type_of(default: object) -> FlagType | None:
 
 
 def as_type(value: Any, wanted: FlagType) -> Any:
-    """Return the value in the type that was asked for.
+    """Return the value in the requested type.
 
     Raises:
         FlagError: `TYPE_MISMATCH` if the value is of another type.

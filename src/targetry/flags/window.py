@@ -1,4 +1,4 @@
-"""Window in which repeated impressions of one flag for one visitor count once."""
+"""Impression window: repeated impressions of one flag for one visitor are reported once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ MAX_ENTRIES: Final = 100_000
 
 
 class ImpressionWindow:
-    """Remembers what was reported within the last `seconds`; the oldest of 100,000 entries gives way.
+    """Impressions reported within the last `seconds`; evicts the oldest of 100,000 entries.
 
-    Holds no lock, since a signal handler may interrupt it: two threads that meet at the same entry may both report.
+    There is no lock, as a signal handler can interrupt any call; two threads that report the same
+    entry at the same time can both succeed.
     """
 
     def __init__(self, seconds: float = DEFAULT_WINDOW_S) -> None:
@@ -23,17 +24,20 @@ class ImpressionWindow:
         self._reported: dict[Hashable, float] = {}
 
     def is_open(self, entry: Hashable, now: float) -> bool:
-        """Return whether an impression is due: none was noted within the window. `now`: seconds, monotonic."""
+        """Return whether an impression is due, as none was noted within the window.
+
+        `now` is in seconds, monotonic.
+        """
         noted = self._reported.get(entry)
         return noted is None or not 0 <= now - noted < self._seconds
 
     def note(self, entry: Hashable, now: float) -> None:
         """Note an impression, which opens a new window."""
         reported = self._reported
-        reported.pop(entry, None)  # entries stay in the order of their times
+        reported.pop(entry, None)  # keeps the entries in the order of their times
         reported[entry] = now
         if len(reported) > MAX_ENTRIES:
-            with suppress(RuntimeError, StopIteration):  # another thread changed it, and evicts as well
+            with suppress(RuntimeError, StopIteration):  # another thread changed it, and evicts too
                 reported.pop(next(iter(reported)), None)
 
     def __len__(self) -> int:
@@ -41,7 +45,10 @@ class ImpressionWindow:
 
 
 def checked_window(value: object) -> float:
-    """Return the option `impression_window`, in seconds. Raises `OptionError` unless it is a positive number."""
+    """Return the option `impression_window`, in seconds.
+
+    Raises `OptionError` unless it is a positive number.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
     raise OptionError("impression_window", "must be a number of seconds above 0")
