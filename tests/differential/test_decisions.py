@@ -7,13 +7,16 @@ it finds small.
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from differential.builds import built_artifact
 from differential.cases import cases
+from differential.cases import question as random_question
 from differential.compare import differences, for_node, for_targetry
 from differential.engine import Targetry, TargetryClient
 from differential.node import NodeProgram, missing
@@ -37,6 +40,17 @@ def test_decisions_equal_those_of_the_node_sdk(node: NodeProgram, seed: int) -> 
         ours = targetry.ask(for_targetry(question, answer))
         found = differences(question, answer, ours)
         assert not found, f"seed {seed}: {found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
+
+
+def test_artifacts_of_the_builder_are_decided_as_by_the_node_sdk(node: NodeProgram) -> None:
+    rng, targetry = random.Random(4), Targetry()
+    for _ in range(20):
+        document = built_artifact(rng)
+        for _ in range(8):
+            question = random_question(rng, document)
+            answer = node.ask(for_node(question))
+            found = differences(question, answer, targetry.ask(for_targetry(question, answer)))
+            assert not found, f"{found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
 
 
 def test_client_decides_as_the_node_sdk(node: NodeProgram) -> None:
