@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,7 @@ from support.edge_sockets import wait_until
 from targetry.edge.observability.metrics import remove_dead_processes
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer, RunnableEdge, listen
-from targetry.edge.supervisor import EdgeWorkers, open_with_retries
+from targetry.edge.supervisor import EdgeWorkers, Heartbeats, open_with_retries
 from targetry.errors import ArtifactError, OptionError
 from targetry.ledger.reader import Reader
 from targetry.samples import shop
@@ -97,7 +98,7 @@ def test_acknowledged_events_survive_the_death_of_each_worker(tmp_path: Path) ->
                 wait_until(lambda: counted(url, "targetry_edge_starts_total") == starts)  # noqa: B023
                 victim = workers_of(running)[0]
                 kill(victim)
-                assert log.wait_for(f"Child process [{victim}] died")
+                assert log.wait_for(f"worker (process {victim}) ended by SIGKILL; another one is started")
             wait_until(lambda: counted(url, "targetry_edge_starts_total") == 4)
         finally:
             crowd.stop()
@@ -107,6 +108,32 @@ def test_acknowledged_events_survive_the_death_of_each_worker(tmp_path: Path) ->
         wait_until(lambda: not any(Path(f"/proc/{pid}/task").exists() for pid in workers))
         log.all()
     check_ledger(tmp_path, crowd.acknowledged)
+
+
+def test_worker_is_replaced_while_another_one_hangs() -> None:
+    with process(**TWO) as running:
+        url, log = address(running), Lines(running)
+        wait_until(lambda: counted(url, "targetry_edge_starts_total") == 2)
+        hanging, victim = workers_of(running)
+        os.kill(hanging, signal.SIGSTOP)
+        kill(victim)
+        wait_until(lambda: counted(url, "targetry_edge_starts_total") == 3)
+        os.kill(hanging, signal.SIGCONT)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+    assert [line["message"] for line in log.all() if line["level"] == "error"] == [
+        f"worker (process {victim}) ended by SIGKILL; another one is started"
+    ]
+
+
+def test_worker_hangs_after_too_many_checks_without_heartbeat() -> None:
+    received, sent = Pipe(duplex=False)
+    with received, sent:
+        heartbeats = Heartbeats(received, patience=3)
+        sent.send_bytes(b"")
+        assert [heartbeats.are_missing() for _ in range(5)] == [False, False, False, False, True]
+        sent.send_bytes(b"")
+        assert not heartbeats.are_missing()
 
 
 def test_edge_that_cannot_open_is_opened_again_after_growing_pauses(

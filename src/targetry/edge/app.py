@@ -175,14 +175,10 @@ class EdgeApplication:
 
     Args:
         edge: The parts of the edge. The caller closes those that need it.
-
-    Attributes:
-        on_stop: Called after the last request.
     """
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self.on_stop: Callable[[], object] | None = None
         routes = [
             Route("/v1/geo", edge.geo, name="geo"),
             Route("/healthz", edge.healthz, name="healthz"),
@@ -213,8 +209,6 @@ class EdgeApplication:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         syncing.cancel()
-        if self.on_stop is not None:
-            self.on_stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _sync_metrics(self) -> None:

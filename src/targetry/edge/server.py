@@ -38,12 +38,11 @@ from targetry.samples import shop_path
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 1024
-_HANGS_AFTER_S: Final = 60  # a busy machine takes long to start a process
 _BUSY_S: Final = (
     1.0  # an SDK waits 3 s for its response, and a request can arrive when a commit has just begun
 )
 _LONGEST_TIMEOUT_S: Final = 86_400
-SWITCH_INTERVAL_S: Final = 0.0005  # Python's own 5 ms would be added to a response several times
+_SWITCH_INTERVAL_S: Final = 0.0005  # Python's own 5 ms would be added to a response several times
 
 
 class RunnableEdge:
@@ -126,12 +125,9 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
     return RunnableEdge(EdgeApplication(edge), artifacts.registry.clients, start, parts.close)
 
 
-def server_config(application: Any, *, is_factory: bool = False, workers: int = 1) -> uvicorn.Config:
-    """Return uvicorn's options for an edge."""
+def _server_config(application: EdgeApplication) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        factory=is_factory,
-        workers=workers,
         interface="asgi3",
         http=BoundedConnection,
         ws="none",
@@ -142,7 +138,6 @@ def server_config(application: Any, *, is_factory: bool = False, workers: int = 
         proxy_headers=False,  # `x-forwarded-for` is read for locations only
         timeout_keep_alive=_LONGEST_TIMEOUT_S,  # `ConnectionRegistry` closes idle connections
         timeout_graceful_shutdown=DRAIN_S,
-        timeout_worker_healthcheck=_HANGS_AFTER_S,
     )
 
 
@@ -172,7 +167,7 @@ class EdgeServer:
         self._listener = listener
         self._on_start = on_start
         self._on_close = on_close
-        self._server = uvicorn.Server(server_config(application))
+        self._server = uvicorn.Server(_server_config(application))
 
     @classmethod
     def open(cls, options: EdgeOptions, *, log: logging.Logger | None = None) -> EdgeServer:
@@ -246,7 +241,7 @@ def _fair_threads() -> Iterator[None]:
     """
     before = sys.getswitchinterval()
     if threading.current_thread() is threading.main_thread():
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         yield
     finally:

@@ -1,14 +1,15 @@
-"""Worker processes of an edge on one port, supervised by uvicorn.
+"""Worker processes of an edge on one port, and their supervisor.
 
-uvicorn starts the workers, starts a worker again that has died or hangs, and ends them on SIGTERM
-and SIGINT. All accept connections from one socket, so no connection waits for a worker that is
+All workers accept connections from one socket, so no connection waits for a worker that is
 starting. They share the ledger's folder, where each commits for itself, and the folder of their
 metrics (`PROMETHEUS_MULTIPROC_DIR`), which each of them reports for all. Each loads the artifacts
-by itself.
+by itself, and opens its edge again with pauses that double when an artifact or the ledger cannot
+be opened.
 
-uvicorn does not do two things, which a worker does for itself: it opens its edge again with pauses
-that double when an artifact or the ledger cannot be opened, and it ends when the supervisor has
-been killed.
+The supervisor starts a worker again that has ended or hangs. uvicorn has a supervisor too, which
+checks one worker after the other and waits for the reply of each: a worker that is killed
+meanwhile is not started again before a starting or hanging one has replied, for up to its timeout.
+Here workers send heartbeats, and a check waits for none of them.
 """
 
 from __future__ import annotations
@@ -19,35 +20,28 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Final
-
-import msgspec
-from uvicorn.supervisors import Multiprocess
+from multiprocessing.connection import Connection
+from typing import Final
 
 from targetry._runtime.retry import exponential_s
-from targetry.edge.app import EdgeApplication
 from targetry.edge.observability.log_format import LogFormat, start_logging
 from targetry.edge.observability.metrics import SHARED_FOLDER
 from targetry.edge.options import EdgeOptions
-from targetry.edge.server import (
-    SWITCH_INTERVAL_S,
-    EdgeServer,
-    RunnableEdge,
-    listen,
-    open_edge,
-    server_config,
-    url_of,
-)
+from targetry.edge.server import DRAIN_S, EdgeServer, RunnableEdge, listen, open_edge, url_of
 from targetry.errors import TargetError
 
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
+_CHECK_S: Final = 0.5
+_HEARTBEAT_S: Final = 1.0
+_HANGS_AFTER_S: Final = 60  # a busy machine takes long to start a process
+_END_S: Final = DRAIN_S + 20  # for a worker to serve its last requests and close its parts
 _LOGGER: Final = "targetry.edge"
 
 
@@ -61,9 +55,9 @@ class EdgeWorkers:
         self.host, self.port = options.host, port
         self._listener = listen(options.host, port)
         self._folder = tempfile.mkdtemp(prefix="targetry-edge-")
-        self._worker = EdgeWorker(options, log_format)
-        self._workers = options.workers
-        self._supervisor: Multiprocess | None = None
+        self._options = options
+        self._log_format: LogFormat = log_format
+        self._is_stopping = False
 
     @classmethod
     def open(
@@ -90,40 +84,148 @@ class EdgeWorkers:
 
         Call it in the main thread.
         """
-        config = server_config(self._worker, is_factory=True, workers=self._workers)
-        logging.getLogger("uvicorn.error").setLevel(logging.INFO)  # starts and ends of workers
         try:
-            with _restored_signals(), _variable(SHARED_FOLDER, self._folder):
-                self._supervisor = Multiprocess(config, sockets=[self._listener])
-                self._supervisor.run()
+            with _handled_signals(self.stop), _variable(SHARED_FOLDER, self._folder):
+                self._supervise()
         finally:
             self._listener.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def stop(self) -> None:
-        """Make `run` end soon; callable from any thread."""
-        if self._supervisor is not None:
-            self._supervisor.should_exit.set()
+        """Make `run` end soon; callable from any thread and from signal handlers."""
+        self._is_stopping = True
 
-
-class EdgeWorker(msgspec.Struct, frozen=True):
-    """Factory of the application of a worker process; uvicorn calls it there."""
-
-    options: EdgeOptions
-    log_format: LogFormat
-
-    def __call__(self) -> EdgeApplication:
-        """Open and start an edge, however long it takes, and return its application."""
-        start_logging(self.log_format)
+    def _supervise(self) -> None:
         log = logging.getLogger(_LOGGER)
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        threading.Thread(target=_end_with, args=(parent,), name="targetry-parent", daemon=True).start()
-        edge = open_with_retries(lambda: open_edge(self.options, log), log)
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        edge.start()
-        edge.application.on_stop = lambda: _close(edge, parent)
-        return edge.application
+        workers = [self._start() for _ in range(self._options.workers)]
+        while not self._is_stopping:
+            time.sleep(_CHECK_S)
+            for position, worker in enumerate(workers):
+                reason = worker.failure()
+                if reason is None:
+                    continue
+                log.error("worker (process %d) %s; another one is started", worker.pid, reason)
+                worker.kill()
+                try:
+                    workers[position] = self._start()
+                except OSError as error:
+                    log.error("a worker cannot be started: %s; it is tried again in %g s", error, _CHECK_S)
+        for worker in workers:
+            worker.terminate()
+        deadline = time.monotonic() + _END_S
+        for worker in workers:
+            worker.join(deadline - time.monotonic())
+
+    def _start(self) -> Worker:
+        return Worker(_serve, self._options, self._log_format, self._listener)
+
+
+class Worker:
+    """Worker process, and what its supervisor knows of it.
+
+    Args:
+        target: Called in the process with `arguments` and the connection for heartbeats.
+        arguments: Values that can be pickled.
+    """
+
+    def __init__(self, target: Callable[..., object], *arguments: object) -> None:
+        context = multiprocessing.get_context("spawn")
+        received, sent = context.Pipe(duplex=False)
+        self._process = context.Process(target=target, args=(*arguments, sent))
+        self._process.start()
+        sent.close()
+        self._heartbeats = Heartbeats(received)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def failure(self) -> str | None:
+        """Return how the process ended or that it hangs, else None. Call it at each check."""
+        code = self._process.exitcode
+        if code is not None:
+            return f"ended by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
+        return f"hangs: no heartbeat for {_HANGS_AFTER_S} s" if self._heartbeats.are_missing() else None
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        self._process.terminate()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end of the process, then kill it."""
+        self._process.join(max(timeout_s, 0.0))
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once, if it has not ended."""
+        self._process.kill()
+        self._process.join()
+        self._heartbeats.close()
+
+
+class Heartbeats:
+    """Heartbeats of a worker, seen from its supervisor.
+
+    Time is counted in checks, so a supervisor that was stopped itself finds no worker hanging.
+    """
+
+    def __init__(self, connection: Connection, patience: int = round(_HANGS_AFTER_S / _CHECK_S)) -> None:
+        """Take a connection, and the number of checks in a row without a heartbeat to allow."""
+        self._connection = connection
+        self._patience = patience
+        self._missed = 0
+
+    def are_missing(self) -> bool:
+        """Return whether too many checks have found no heartbeat. Call it at each check."""
+        self._missed += 1
+        with contextlib.suppress(EOFError, OSError):
+            while self._connection.poll():
+                self._connection.recv_bytes()
+                self._missed = 0
+        return self._missed > self._patience
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _serve(
+    options: EdgeOptions, log_format: LogFormat, listener: socket.socket, heartbeats: Connection
+) -> None:
+    """Open an edge, however long it takes, serve, and end the process: a worker's main function."""
+    start_logging(log_format)
+    log = logging.getLogger(_LOGGER)
+    threading.Thread(
+        target=_send_heartbeats, args=(heartbeats,), name="targetry-heartbeats", daemon=True
+    ).start()
+    edge = open_with_retries(lambda: open_edge(options, log), log)
+    server = EdgeServer(
+        edge.application, listener, clients=edge.clients, on_start=edge.start, on_close=edge.close
+    )
+    server.run()
+    parent = multiprocessing.parent_process()
+    if parent is None or not parent.is_alive():
+        shutil.rmtree(os.environ[SHARED_FOLDER], ignore_errors=True)
+    logging.shutdown()
+    os._exit(0)  # prometheus_client leaves its files open, which the interpreter would report
+
+
+def _send_heartbeats(connection: Connection) -> None:
+    """Send heartbeats; end this process as SIGTERM does once the supervisor has ended."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection.send_bytes(b"")
+            time.sleep(_HEARTBEAT_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def open_with_retries(
@@ -155,25 +257,9 @@ def open_with_retries(
 def _pause_or_exit(seconds: float) -> None:
     """Wait, unless a signal arrives that ends the process."""
     stop = threading.Event()
-    before = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with _handled_signals(stop.set):
         if stop.wait(seconds):
             sys.exit(0)
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def _end_with(parent: BaseProcess) -> None:
-    """End this process as SIGTERM does once the supervisor has ended."""
-    wait([parent.sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _close(edge: RunnableEdge, parent: BaseProcess) -> None:
-    edge.close()
-    if not parent.is_alive():
-        shutil.rmtree(os.environ[SHARED_FOLDER], ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -191,14 +277,11 @@ def _variable(name: str, value: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _restored_signals() -> Iterator[None]:
-    """Restore the handlers of the signals that uvicorn's supervisor handles."""
-    before: dict[signal.Signals, Any] = {
-        one: signal.getsignal(one) for one in signal.valid_signals() if isinstance(one, signal.Signals)
-    }
+def _handled_signals(handle: Callable[[], object]) -> Iterator[None]:
+    """Call `handle` on SIGTERM and SIGINT."""
+    before = {one: signal.signal(one, lambda *_: handle()) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for one, handler in before.items():
-            if signal.getsignal(one) is not handler and handler is not None:
-                signal.signal(one, handler)
+            signal.signal(one, handler)
