@@ -78,7 +78,9 @@ def _tests_pass(module: str, tree: ast.Module) -> bool:
     sys.meta_path.insert(0, _Changed(name, path, tree))
     files = [str(_only(ROOT / "tests" / "device", f"test_{name}.py")) for name in TESTS[module]]
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
+        # The alarm of this process has the timer that the time limit of each test would use.
+        options = ["-x", "-q", "--timeout=0", "--assert=plain", "-p", "no:cacheprovider"]
+        options.append("--hypothesis-profile=mutation")
         return pytest.main([*options, *files]) == 0
 
 

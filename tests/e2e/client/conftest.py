@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -72,8 +74,12 @@ def run(target: Target) -> Run:
 
     def run(script: str, *flags: str, prelude: str = PRELUDE) -> float:
         began = time.monotonic()
-        with started(target, script, *flags, prelude=prelude) as process:
-            _, errors = process.communicate(timeout=30)
+        with started(target, script, "-X", "faulthandler", *flags, prelude=prelude) as process:
+            try:
+                _, errors = process.communicate(timeout=100)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)
+                pytest.fail(f"the script hangs:\n{process.communicate()[1]}")
         assert (process.returncode, errors) == (0, "")
         return time.monotonic() - began
 
