@@ -55,9 +55,13 @@ def test_worker_of_a_billiard_pool_that_is_recycled_sends_its_reports(run: Run, 
         RECYCLED
         + """
 from billiard.pool import Pool
-pool = Pool(1, maxtasksperchild=1)
+# A worker that ends a task before the pool has registered it waits half a minute for the pool.
+registered = threading.Semaphore(0)
+pool = Pool(1, maxtasksperchild=1, on_process_up=lambda worker: registered.release())
 for number in range(3):
+    registered.acquire()
     pool.apply(task, (number,))
+registered.acquire()  # the third worker has been replaced
 pool.close()
 pool.join()
 """
