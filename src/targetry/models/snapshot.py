@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import convert, msgpack
+from msgspec import convert, json, msgpack
 
 from targetry.models.base import Model
 from targetry.models.constraint import ConstraintError
@@ -27,7 +27,7 @@ from targetry.models.request import DeliveryRequest
 from targetry.models.scalars import ReadMode, shown
 from targetry.models.visitor import CustomerId
 
-__all__ = ["LEFT_TO_PREPARE", "WIRE_ONLY", "ConstraintError", "snapshot"]
+__all__ = ["LEFT_TO_PREPARE", "WIRE_ONLY", "ConstraintError", "decode_request", "snapshot"]
 
 # Limits of the OpenAPI document that are not enforced here, and why.
 LEFT_TO_PREPARE = {
@@ -50,6 +50,7 @@ _CHECKED_EITHER_NAME = ReadMode(constraints=True, either_name=True)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
 _unpack_details = msgpack.Decoder(RequestDetails).decode
+_decode = json.Decoder(DeliveryRequest).decode
 
 
 def snapshot(
@@ -83,6 +84,20 @@ def snapshot(
     if wire:
         _check_wire(copy)
     return copy
+
+
+def decode_request(text: bytes) -> DeliveryRequest | None:
+    """Return a request from its JSON text, equal to the `snapshot` of the decoded text.
+
+    Returns:
+        The request; None if the text is no request in the form of the models. `snapshot` then has
+        the request of a more tolerant reader, or the path of the fault.
+    """
+    try:
+        request = _decode(text)
+        return request if _check_parts(request, request) else None
+    except Exception:  # `snapshot` finds the path of any fault
+        return None
 
 
 def checked_parameters(parameters: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -4,12 +4,16 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from models.strategies import instances
 from support.edge import HERO, QUERY, WEB, ask, told
-from targetry.edge.delivery.request_parsing import query_fields
+from targetry.edge.delivery.request_parsing import parse_body, parse_query, query_fields
+from targetry.edge.http.errors import RequestRejected
+from targetry.models import DeliveryRequest
 
 NOTIFICATION = {"id": "n", "type": "display", "timestamp": 1}
 
@@ -238,3 +242,35 @@ def test_query_fields_match_the_standard_library(text: str) -> None:
     for name, value in parse_qsl(text, errors="replace"):
         expected.setdefault(name, value)
     assert query_fields(text) == expected
+
+
+def outcome(parse: Any, given_: Any) -> Any:
+    """Return the result, or status and message of the rejection."""
+    try:
+        return parse(given_)
+    except RequestRejected as rejected:
+        return rejected.status, rejected.message
+
+
+@given(
+    instances(DeliveryRequest).map(msgspec.json.encode) | NEAR.map(lambda value: json.dumps(value).encode())
+)
+@example(json.dumps({**HERO, "property": {"token": ""}}).encode())
+@example(json.dumps({**HERO, "id": {"tntId": ".35_0"}}).encode())
+@example(json.dumps({**HERO, "prefetch": {"mboxes": [{}]}}).encode())
+@example(json.dumps({**HERO, "prefetch": {"views": [{}] * 201}}).encode())
+@example(json.dumps({**HERO, "notifications": [{"id": "1", "type": "seen", "timestamp": 1}]}).encode())
+def test_body_is_read_alike_with_and_without_byte_order_mark(body: bytes) -> None:
+    """A byte order mark excludes the decoding in one step that the usual body takes."""
+    assert outcome(parse_body, body) == outcome(parse_body, b"\xef\xbb\xbf" + body)
+
+
+VALUES = st.text(st.sampled_from("aZ09.%4é-_/ +"), max_size=5) | st.sampled_from(["X%40AdobeOrg", "s" * 129])
+
+
+@given(st.sampled_from(["imsOrgId", "client", "other"]), VALUES, VALUES, st.none() | VALUES)
+def test_query_is_read_alike_with_and_without_another_field(
+    name: str, value: str, session: str, version: str | None
+) -> None:
+    query = f"{name}={value}&sessionId={session}" + ("" if version is None else f"&version={version}")
+    assert outcome(parse_query, query) == outcome(parse_query, f"{query}&another=1")

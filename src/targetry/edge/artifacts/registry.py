@@ -76,8 +76,10 @@ class ArtifactRegistry:
             raise RequestRejected(503, "no artifact could be loaded yet")
         if client:
             return self._for_client(client, status=400)[0]
-        matches = (one for one in self.artifacts if one.organization_id == organization_id)
-        return next(matches, self.artifacts[0])
+        for one in self.artifacts:
+            if one.organization_id == organization_id:
+                return one
+        return self.artifacts[0]
 
     def for_path(self, client: str, environment: str) -> LoadedArtifact:
         """Return the artifact at `/<client>/<environment>/v1/…`.

@@ -8,7 +8,7 @@ the cost of each location's rules before the decision.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.logic.facts import Details
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.edge.http.errors import RequestRejected
-from targetry.models import Address, DeliveryRequest
+from targetry.models import Address, DeliveryRequest, MboxRequest, ViewRequest
 
 MAX_VALUES: Final = 30_000
 MAX_LOCATIONS: Final = 200  # Adobe documents 50 mboxes in a request
@@ -42,6 +42,10 @@ _TRACE_OVERHEAD: Final = 1_500
 _TARGET_OVERHEAD: Final = 800  # of an activity in a trace, in addition to address and parameters
 _URL_REPEATS: Final = 8  # a trace has each part of an address twice
 _PARAMETER_REPEATS: Final = 3  # as they are, by rules' names, and in lower case
+_NULL_BYTES: Final = 4
+_NAMED: Final = (MboxRequest, ViewRequest)
+
+_encode = msgspec.json.Encoder().encode
 
 
 class LocationCost(NamedTuple):
@@ -85,7 +89,7 @@ def costs_of(rules: RuleSet) -> Costs:
         {name: _cost(location) for name, location in rules.mboxes.items()},
         {name: _cost(location) for name, location in rules.views.items()},
         _cost(rules.all_views),
-        len(msgspec.json.encode(rules.meta)),
+        len(_encode(rules.meta)),
     )
 
 
@@ -102,7 +106,7 @@ def _rule_cost(rule: CompiledRule) -> tuple[int, int, int]:
     document = read_rule(rule.raw)
     consequence = bytes(document.consequence)
     options = len(read_consequence(document.consequence).options or ())
-    tokens = options * (len(msgspec.json.encode(document.meta)) + _OPTION_OVERHEAD)
+    tokens = options * (len(_encode(document.meta)) + _OPTION_OVERHEAD)
     condition_bytes = len(bytes(document.condition)) + _RULE_OVERHEAD
     return condition_bytes, len(consequence) + tokens, consequence.count(b"${")
 
@@ -113,13 +117,14 @@ def check_body(body: bytes) -> None:
     Raises:
         RequestRejected: 413.
     """
-    if _values(body) > MAX_VALUES:
+    if len(body) > MAX_VALUES and _values(body) > MAX_VALUES:
         raise _too_many("request", MAX_VALUES, "values")
 
 
 def is_heavy_body(body: bytes) -> bool:
     """Return whether decoding a body would delay other requests noticeably."""
-    return len(body) > _LIGHT_BODY_BYTES or _values(body) > _LIGHT_VALUES
+    size = len(body)
+    return size > _LIGHT_BODY_BYTES or (size > _LIGHT_VALUES and _values(body) > _LIGHT_VALUES)
 
 
 def _values(body: bytes) -> int:
@@ -150,6 +155,25 @@ def check_counts(document: Mapping[str, Any]) -> None:
         raise _too_many("request.telemetry.entries", MAX_TELEMETRY_ENTRIES, "entries")
 
 
+def is_within_counts(request: DeliveryRequest) -> bool:
+    """Return whether the counts of a request are within the limits that `check_counts` checks."""
+    locations = 0
+    execute, prefetch, notifications = request.execute, request.prefetch, request.notifications
+    if execute is not None:
+        locations += len(execute.mboxes or ()) + 1
+    if prefetch is not None:
+        locations += len(prefetch.mboxes or ()) + len(prefetch.views or ()) + 1
+    if locations > MAX_LOCATIONS:
+        return False
+    if notifications is not None and (
+        len(notifications) > MAX_NOTIFICATIONS
+        or sum(len(one.tokens or ()) for one in notifications) > MAX_TOKENS
+    ):
+        return False
+    telemetry = request.telemetry
+    return telemetry is None or len(telemetry.entries or ()) <= MAX_TELEMETRY_ENTRIES
+
+
 def _length(value: Any) -> int:
     return len(value) if isinstance(value, list) else 0 if value is None else 1
 
@@ -164,17 +188,28 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
     Raises:
         RequestRejected: 413, the rules of its locations or the answer are too large.
     """
-    asked = list(_asked(request, rules, costs))
-    rule_bytes = sum(one.cost.condition_bytes + _RULE_OVERHEAD for one in asked)
+    asked = _asked(request, rules, costs)
+    rule_bytes = answer_bytes = 0
+    for details, name, cost, uses_all_rules in asked:
+        rule_bytes += cost.condition_bytes + _RULE_OVERHEAD
+        name_bytes = len(name)
+        if uses_all_rules:
+            size, macros = cost.total + cost.rules * (_LOCATION_OVERHEAD + name_bytes), cost.all_macros
+        else:
+            size, macros = cost.largest + name_bytes, cost.macros
+        answer_bytes += size + _LOCATION_OVERHEAD
+        if macros:
+            answer_bytes += macros * _longest_value(details)
     if rule_bytes > MAX_RULE_BYTES:
         reason = f"its locations have more than {MAX_RULE_BYTES:,} bytes of rules to evaluate"
         raise RequestRejected(413, f"request: {reason}; ask for fewer locations at once")
-    answer_bytes = sum(one.answer_bytes for one in asked)
     if request.trace is not None:
         answer_bytes += _trace_bytes(request, asked, costs)
     if answer_bytes > _MAX_ESTIMATE_BYTES:
         raise answer_too_large()
-    tokens = sum(len(one.tokens or ()) for one in request.notifications or ())
+    tokens = 0
+    for notification in request.notifications or ():
+        tokens += len(notification.tokens or ())
     is_heavy = (
         rule_bytes > _LIGHT_RULE_BYTES
         or answer_bytes > _LIGHT_ANSWER_BYTES
@@ -203,58 +238,38 @@ def encode_bounded(parts: Iterable[Any], encode: Any) -> None:
             raise answer_too_large()
 
 
-class _Asked(NamedTuple):
-    """Location of a request with its cost."""
-
-    details: Details
-    cost: LocationCost
-    answer_bytes: int
+_Asked = tuple[Details, str, LocationCost, bool]
+"""Location, its name ("" without one), its cost, and whether all matching rules apply, not one."""
 
 
-def _asked(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Iterator[_Asked]:
-    page = costs.mboxes.get(rules.global_mbox, _NO_COST)
+def _asked(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> list[_Asked]:
+    asked: list[_Asked] = []
+    known, page = costs.mboxes, rules.global_mbox
     for part in (request.execute, request.prefetch):
         if part is None:
             continue
         if part.page_load is not None:
-            yield _every(part.page_load, page)
+            asked.append((part.page_load, "", known.get(page, _NO_COST), True))
         for mbox in part.mboxes or ():
-            if mbox.name == rules.global_mbox:
-                yield _every(mbox, page)
-            else:
-                yield _first(mbox, costs.mboxes.get(mbox.name or "", _NO_COST))
+            name = mbox.name or ""
+            asked.append((mbox, name, known.get(name, _NO_COST), name == page))
     if request.prefetch is not None:
         for view in request.prefetch.views or ():
-            yield _every(view, costs.views.get(view.name, _NO_COST) if view.name else costs.all_views)
+            cost = costs.views.get(view.name, _NO_COST) if view.name else costs.all_views
+            asked.append((view, view.name or "", cost, True))
+    return asked
 
 
-def _first(details: Details, cost: LocationCost) -> _Asked:
-    """Return the cost of a location that uses one rule."""
-    size = cost.largest + cost.macros * _longest_value(details, cost)
-    return _Asked(details, cost, size + _LOCATION_OVERHEAD + _name_bytes(details))
-
-
-def _every(details: Details, cost: LocationCost) -> _Asked:
-    """Return the cost of a location that uses all matching rules."""
-    overhead = cost.rules * (_LOCATION_OVERHEAD + _name_bytes(details))
-    size = cost.total + cost.all_macros * _longest_value(details, cost)
-    return _Asked(details, cost, size + _LOCATION_OVERHEAD + overhead)
-
-
-def _longest_value(details: Details, cost: LocationCost) -> int:
-    """Return the bytes of the longest value of a macro."""
-    if not cost.all_macros:
-        return 0
-    values = [
-        *(details.parameters or {}).values(),
-        getattr(details, "name", None),
-        getattr(details, "key", None),
-    ]
-    return max(len(msgspec.json.encode(value)) for value in values)
-
-
-def _name_bytes(details: Details) -> int:
-    return len(getattr(details, "name", None) or "")
+def _longest_value(details: Details) -> int:
+    """Return the bytes of the longest value of a macro: name, key, or one of the parameters."""
+    longest = _NULL_BYTES
+    if isinstance(details, _NAMED):
+        longest = max(longest, len(_encode(details.name)))
+    if isinstance(details, ViewRequest):
+        longest = max(longest, len(_encode(details.key)))
+    for value in (details.parameters or {}).values():
+        longest = max(longest, len(_encode(value)))
+    return longest
 
 
 def _trace_bytes(request: DeliveryRequest, asked: Iterable[_Asked], costs: Costs) -> int:
@@ -262,11 +277,11 @@ def _trace_bytes(request: DeliveryRequest, asked: Iterable[_Asked], costs: Costs
     context = request.context
     page = _address_bytes(context.address if context is not None else None)
     total = met = 0
-    for one in asked:
-        own = _address_bytes(one.details.address) or page
-        details = _parameter_bytes(one.details) + _name_bytes(one.details)
+    for location, name, cost, _ in asked:
+        own = _address_bytes(location.address) or page
+        details = _parameter_bytes(location) + len(name)
         facts = _TARGET_OVERHEAD + own + _PARAMETER_REPEATS * details
-        met += one.cost.condition_bytes + one.cost.rules * facts
+        met += cost.condition_bytes + cost.rules * facts
         total += met + details + own + costs.meta_bytes + _TRACE_OVERHEAD
     return total
 
@@ -279,4 +294,4 @@ def _address_bytes(address: Address | None) -> int:
 
 def _parameter_bytes(details: Details) -> int:
     given = [details.parameters, details.profile_parameters]
-    return len(msgspec.json.encode([one for one in given if one]))
+    return len(_encode([one for one in given if one]))

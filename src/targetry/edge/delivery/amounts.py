@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from targetry.edge.http.errors import RequestRejected
 from targetry.ledger.event import MAX_ORDER_TOTAL
-from targetry.models import DeliveryRequest, Order
+from targetry.models import DeliveryRequest, MboxRequest, Order, ViewRequest
 
 
 def check_order_totals(request: DeliveryRequest) -> None:
@@ -17,26 +17,27 @@ def check_order_totals(request: DeliveryRequest) -> None:
     Raises:
         RequestRejected: 400, with the path of the first total that is too large.
     """
-    for path, order in _orders(request):
-        if order.total is not None and order.total > MAX_ORDER_TOTAL:
-            reason = f"must be at most {MAX_ORDER_TOTAL:,}, not {order.total:g}"
-            raise RequestRejected(400, f"request.{path}.order.total: {reason}")
+    for mode, part in (("execute", request.execute), ("prefetch", request.prefetch)):
+        if part is not None:
+            if part.page_load is not None and part.page_load.order is not None:
+                _check(part.page_load.order, f"{mode}.pageLoad")
+            _check_each(part.mboxes, mode, "mboxes")
+    if request.prefetch is not None:
+        _check_each(request.prefetch.views, "prefetch", "views")
+    for position, notification in enumerate(request.notifications or ()):
+        if notification.order is not None:
+            _check(notification.order, f"notifications[{position}]")
 
 
-def _orders(request: DeliveryRequest) -> Iterator[tuple[str, Order]]:
-    for mode in ("execute", "prefetch"):
-        part = getattr(request, mode)
-        if part is None:
-            continue
-        if part.page_load is not None and part.page_load.order is not None:
-            yield f"{mode}.pageLoad", part.page_load.order
-        yield from _orders_of(f"{mode}.mboxes", part.mboxes)
-        yield from _orders_of(f"{mode}.views", getattr(part, "views", None))
-    yield from _orders_of("notifications", request.notifications)
+def _check_each(
+    locations: Sequence[MboxRequest] | Sequence[ViewRequest] | None, mode: str, kind: str
+) -> None:
+    for position, location in enumerate(locations or ()):
+        if location.order is not None:
+            _check(location.order, f"{mode}.{kind}[{position}]")
 
 
-def _orders_of(path: str, items: Sequence[object] | None) -> Iterator[tuple[str, Order]]:
-    for position, item in enumerate(items or ()):
-        order: Order | None = getattr(item, "order", None)
-        if order is not None:
-            yield f"{path}[{position}]", order
+def _check(order: Order, path: str) -> None:
+    if order.total is not None and order.total > MAX_ORDER_TOTAL:
+        reason = f"must be at most {MAX_ORDER_TOTAL:,}, not {order.total:g}"
+        raise RequestRejected(400, f"request.{path}.order.total: {reason}")

@@ -16,17 +16,30 @@ import msgspec
 
 from targetry import models
 from targetry.delivery.session_id import session_id_fault
-from targetry.edge.artifacts.workload import check_body, check_counts
+from targetry.edge.artifacts.workload import check_body, check_counts, is_within_counts
 from targetry.edge.delivery.amounts import check_order_totals
 from targetry.edge.delivery.coercion import coerce
 from targetry.edge.delivery.request_forms import complete, normalize
 from targetry.edge.http.errors import RequestRejected
-from targetry.models import ConstraintError, DeliveryRequest, MboxRequest, MetricType, Notification, snapshot
+from targetry.models import (
+    ConstraintError,
+    DeliveryRequest,
+    MboxRequest,
+    MetricType,
+    Notification,
+    snapshot,
+)
+from targetry.models.snapshot import decode_request
 
 _MOST_QUERY_FIELDS: Final = 100
 _LONGEST_CACHED: Final = 64  # characters
 _TYPES: Final = frozenset({MetricType.CLICK, MetricType.DISPLAY})
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999
+
+_USUAL_QUERY: Final = re.compile(
+    r"(?:imsOrgId=([\w.%@-]{1,64})|client=([\w.-]{1,64}))&sessionId=([\w.-]{1,128})(?:&version=[\w.-]*)?",
+    re.ASCII,
+)
 
 _PARAMETER: Final = re.compile(r"\[[^\d\]]")
 _NAME: Final = re.compile(r"\w+")
@@ -57,6 +70,13 @@ def parse_query(text: str) -> DeliveryQuery:
     Raises:
         RequestRejected: 400, a field is missing or invalid.
     """
+    if usual := _USUAL_QUERY.fullmatch(text):
+        organization_id, client, session_id = usual.groups()
+        return DeliveryQuery(client, organization_id and _unquoted(organization_id), session_id)
+    return _parse_any_query(text)
+
+
+def _parse_any_query(text: str) -> DeliveryQuery:
     check_field_count(text)
     fields = query_fields(text)
     client, organization_id = fields.get("client"), fields.get("imsOrgId")
@@ -110,6 +130,18 @@ def parse_body(body: bytes) -> ParsedBody:
         RequestRejected: 400, a field is invalid or missing; 413, a limit is exceeded.
     """
     check_body(body)
+    request = decode_request(body)
+    if request is not None and _is_usual(request):
+        try:
+            _check(request)
+        except RequestRejected:  # a coerced value can be valid
+            pass
+        else:
+            return ParsedBody(request, ())
+    return _parse_any_body(body)
+
+
+def _parse_any_body(body: bytes) -> ParsedBody:
     document = _document(body)
     check_counts(document)
     ignored: list[str] = []
@@ -123,6 +155,19 @@ def parse_body(body: bytes) -> ParsedBody:
     return ParsedBody(request, tuple(dict.fromkeys(ignored)))
 
 
+def _is_usual(request: DeliveryRequest) -> bool:
+    """Return whether a request needs none of the changes that `normalize` and `complete` make."""
+    context, application = request.context, request._property
+    return (
+        context is not None
+        and context.channel is not None
+        and context.geo is None
+        and context.client_hints is None
+        and (application is None or application.token != "")
+        and is_within_counts(request)
+    )
+
+
 def _checked(document: dict[str, Any]) -> DeliveryRequest:
     try:
         request = snapshot(document, wire=False)
@@ -130,18 +175,23 @@ def _checked(document: dict[str, Any]) -> DeliveryRequest:
         raise RequestRejected(400, f"{wire_path(error.path)}: {error.reason}") from None
     except RecursionError:
         raise RequestRejected(400, "request: is nested too deeply") from None
+    _check(request)
+    return request
+
+
+def _check(request: DeliveryRequest) -> None:
+    """Check what the models do not, and number the mboxes."""
     if request.context is None:
         raise RequestRejected(400, "request.context: is required")
     if request.id is not None and request.id.tnt_id and request.id.tnt_id.startswith("."):
         raise RequestRejected(400, "request.id.tntId: has nothing before the profile's location")
-    for mode in ("execute", "prefetch"):
-        part = getattr(request, mode)
-        if part is not None and part.mboxes:
-            _number(part.mboxes, f"request.{mode}.mboxes")
+    if request.execute is not None and request.execute.mboxes:
+        _number(request.execute.mboxes, "request.execute.mboxes")
+    if request.prefetch is not None and request.prefetch.mboxes:
+        _number(request.prefetch.mboxes, "request.prefetch.mboxes")
     for position, notification in enumerate(request.notifications or ()):
         _check_notification(notification, f"request.notifications[{position}]")
     check_order_totals(request)
-    return request
 
 
 def _document(body: bytes) -> dict[str, Any]:
