@@ -56,7 +56,7 @@ LEAVES = {"errors", "events", "messages", "version"}
 HOSTS = {
     "cli": {"__main__.py"},
     "compat": set(),
-    "edge": {"cli/demo_edge.py", "cli/edge.py", "pytest_plugin.py", "testing/local_edge.py"},
+    "edge": {"cli/demo_edge.py", "cli/edge.py", "testing/local_edge.py"},
     "openfeature": set(),
     "pytest_plugin": set(),
 }

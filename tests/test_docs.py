@@ -41,9 +41,13 @@ def test_reference_page_equals_the_output_of_the_generator(name: str) -> None:
 
 
 def snippets() -> list[tuple[str, str]]:
-    """Return the snippets that run alone; tests/dropin/test_migrating.py runs the others."""
+    """Return the snippets that run alone.
+
+    tests/dropin/test_migrating.py and tests/test_pytest_plugin.py run the others.
+    """
     pages = ("README.md", "docs/edge.md", "docs/offers.md", "docs/testing.md")
-    return [(page, code) for page in pages for code in SNIPPET.findall((ROOT / page).read_text("utf-8"))]
+    found = [(page, code) for page in pages for code in SNIPPET.findall((ROOT / page).read_text("utf-8"))]
+    return [(page, code) for page, code in found if "\ndef test_" not in code]
 
 
 @pytest.mark.parametrize(("page", "code"), snippets())

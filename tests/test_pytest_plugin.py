@@ -1,14 +1,143 @@
 from __future__ import annotations
 
-from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TargetClient
-from targetry.edge.in_process import LocalEdge
-from targetry.pytest_plugin import target_edge
+import re
+import subprocess
+import sys
+from pathlib import Path
 
-__all__ = ["target_edge"]
+import pytest
+
+pytest_plugins = ["pytester"]
+
+SUITE = """
+import asyncio
+
+import pytest
+
+from targetry import TargetClient
+
+OPTIONS = {"client": "acme", "organization_id": "1@AdobeOrg"}
+REQUEST = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
 
 
-def test_fixture_is_an_edge_of_one_test(target_edge: LocalEdge) -> None:
-    request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
-    with TargetClient.create(**target_edge.client_options()) as client:
-        assert client.get_offers({"request": request})["response"].client == target_edge.client
-    assert [event.kind for event in target_edge.events] == ["impression"]
+def hero():
+    with TargetClient.create(**OPTIONS) as client:
+        return client.get_offers(request=REQUEST).content("hero")
+
+
+def test_fixture(target):
+    target.set("hero", "a")
+    assert hero() == "a"
+    target.assert_exposed("hero")
+
+
+@pytest.mark.target(hero={"x": 1})
+def test_marker_without_fixture():
+    assert hero() == {"x": 1}
+
+
+@pytest.mark.target(hero="outer")
+class TestOfClass:
+    def test_outer(self):
+        assert hero() == "outer"
+
+    @pytest.mark.target(hero="inner")
+    def test_inner(self, target):
+        assert hero() == "inner"
+        with target.override("hero", "innermost"):
+            assert hero() == "innermost"
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.mark.anyio
+@pytest.mark.target(hero="x")
+async def test_async():
+    assert await asyncio.to_thread(hero) == "x"
+
+
+def test_edge(target_edge):
+    with TargetClient.create(target_edge.client_options()) as client:
+        assert client.get_offers(request=REQUEST).content("hero")
+"""
+FAILING = """
+import pytest
+
+from targetry import ApiException, TargetClient
+
+
+def test_application_that_ignores_the_flag(target):
+    target.set("hero", "new")
+    assert "old" == "new"
+
+
+def test_application_that_asks_the_network(target):
+    with TargetClient.create(client="acme", organization_id="1@AdobeOrg") as client:
+        try:
+            client.get_offers(request={"execute": {"mboxes": [{"index": 0, "name": "hero"}]}})
+        except ApiException:
+            pass
+
+
+@pytest.mark.target("hero")
+def test_marker_with_a_position():
+    pass
+
+
+def test_after_failures(target):
+    target.set("hero", "x")
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_suite_uses_fixtures_and_marker(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makepyfile(SUITE)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *workers)
+    result.assert_outcomes(passed=6)
+
+
+def test_failures_say_what_to_do_and_leave_no_trace(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(FAILING)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2, failed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*AssertionError: the test asked https://acme.tt.omtrdc.net/*; allow it with target.network = True*",
+            "*the marker target takes keywords*",
+        ],
+        consecutive=False,
+    )
+
+
+def test_a_run_that_does_not_use_the_plugin_imports_nothing_of_it(tmp_path: Path) -> None:
+    (tmp_path / "test_nothing.py").write_text(
+        "import sys\ndef test_it():\n    assert 'targetry' not in sys.modules\n", "utf-8"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "1 passed" in run.stdout
+
+
+def test_the_fixtures_have_their_former_module() -> None:
+    import pytest_targetry
+    from targetry import pytest_plugin
+
+    assert pytest_plugin.target_edge is pytest_targetry.target_edge
+    assert pytest_plugin.target is pytest_targetry.target
+
+
+def test_the_suite_of_the_page_passes(pytester: pytest.Pytester) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "testing.md").read_text("utf-8")
+    suites = [code for code in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "def test_" in code]
+    pytester.makepyfile(*suites)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=3)
