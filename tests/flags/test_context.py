@@ -1,4 +1,4 @@
-"""Evaluation contexts: which attribute goes where, as which text, and what is refused."""
+"""Evaluation context: place and text of each attribute, and rejected contexts."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def subject(**parts: Any) -> FlagSubject:
         ({"a": None, "url": None, "b": {"c": None}}, subject()),
     ],
 )
-def test_attribute_goes_to_its_place(attributes: dict[str, Any], expected: FlagSubject) -> None:
+def test_attribute_sets_its_field(attributes: dict[str, Any], expected: FlagSubject) -> None:
     assert read_context(None, attributes) == expected
 
 
@@ -120,7 +120,7 @@ def test_parameter_is_the_text_of_its_value(value: Any, text: str) -> None:
         ),
     ],
 )
-def test_targeting_key_is_the_id_that_the_option_names(kind: str, expected: VisitorId) -> None:
+def test_targeting_key_sets_the_id_of_the_option(kind: str, expected: VisitorId) -> None:
     assert read_context("u1", {}, checked_targeting_key(kind)).id == expected
 
 
@@ -135,25 +135,25 @@ def test_targeting_key_is_the_id_that_the_option_names(kind: str, expected: Visi
         ("", {}, VisitorId()),
     ],
 )
-def test_targeting_key_adds_nothing_that_is_known(
+def test_targeting_key_does_not_replace_an_id_of_the_context(
     key: str, attributes: dict[str, Any], expected: VisitorId
 ) -> None:
     assert read_context(key, attributes).id == expected
 
 
-def test_targeting_key_is_a_parameter_too_where_the_option_names_one() -> None:
+def test_targeting_key_also_sets_the_parameter_of_the_option() -> None:
     options = checked_targeting_key(parameter="targetingKey")
     assert read_context("u1", {}, options).parameters == {"targetingKey": "u1"}
 
 
 @pytest.mark.parametrize("kind", ["", "email", "customer:", "customer:" + "x" * 51, None, 3])
-def test_targeting_key_of_an_unknown_kind_is_refused(kind: Any) -> None:
+def test_unknown_targeting_key_option_raises(kind: Any) -> None:
     with pytest.raises(OptionError, match="targeting_key"):
         checked_targeting_key(kind)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, 3])
-def test_targeting_key_parameter_must_be_a_name(name: Any) -> None:
+def test_targeting_key_parameter_that_is_no_name_raises(name: Any) -> None:
     with pytest.raises(OptionError, match="targeting_key_parameter"):
         checked_targeting_key(parameter=name)
 
@@ -206,7 +206,7 @@ def listed(levels: int) -> Any:
         ({"x": listed(100_000)}, "context: is nested too deeply"),
     ],
 )
-def test_context_that_no_request_can_carry_is_refused_with_its_path(
+def test_context_that_no_request_can_represent_raises_with_its_path(
     attributes: dict[Any, Any], message: str
 ) -> None:
     with pytest.raises(FlagError) as caught:
@@ -215,12 +215,12 @@ def test_context_that_no_request_can_carry_is_refused_with_its_path(
     assert message in str(caught.value)
 
 
-def test_targeting_key_that_is_too_long_is_refused() -> None:
+def test_targeting_key_that_is_too_long_raises() -> None:
     with pytest.raises(FlagError, match="targetingKey"):
         read_context("x" * 129, {})
 
 
-def test_context_is_not_kept() -> None:
+def test_result_shares_no_object_with_the_context() -> None:
     geo = {"countryCode": "IT"}
     given = {"geo": geo, "context": {"address": {"url": "u"}}}
     read = read_context(None, given)
@@ -229,7 +229,7 @@ def test_context_is_not_kept() -> None:
 
 
 @given(st.one_of(st.none(), anything), st.dictionaries(st.text(), anything))
-def test_any_context_is_read_or_refused(key: Any, attributes: dict[str, Any]) -> None:
+def test_any_context_is_read_or_raises_flag_error(key: Any, attributes: dict[str, Any]) -> None:
     error = None
     try:
         read_context(key, attributes, TargetingKey(parameter="k"))

@@ -1,4 +1,4 @@
-"""Outcomes of flags: value, variant, reason and metadata, on device and of the Delivery API's answers."""
+"""Outcomes of flags: value, variant, reason and metadata, on device and server-side."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_outcome_on_device(rules: list[dict[str, Any]], value: Any, variant: str
 
 
 @pytest.mark.parametrize("rules", [[rule(1)], [rule(1, CART)], [rule(1, **NO_OPTIONS)]])
-def test_stale_rules_are_the_reason_and_the_other_is_metadata(rules: list[dict[str, Any]]) -> None:
+def test_stale_rules_become_the_reason_and_the_other_reason_metadata(rules: list[dict[str, Any]]) -> None:
     document = mboxes_of(*rules)
     stale, fresh = evaluated(document, is_stale=True), evaluated(document)
     assert stale.reason == "STALE"
@@ -90,11 +90,11 @@ def test_error_on_device(rules: list[dict[str, Any]], key: str, visitor: str | N
     assert caught.value.code == code
 
 
-def test_visitor_without_id_gets_what_no_allocation_decides() -> None:
+def test_visitor_without_id_gets_values_that_need_no_allocation() -> None:
     assert evaluated(mboxes_of(rule(1, HOME)), visitor=None).value == "hello"
 
 
-def test_metadata_names_activity_experience_and_offer() -> None:
+def test_metadata_has_activity_experience_and_offer() -> None:
     document = mboxes_of(rule(7, experience=2))
     document["meta"]["generatedAt"] = "2026-11-28T12:00:00.000Z"
     assert evaluated(document).metadata == {
@@ -111,7 +111,7 @@ def test_metadata_names_activity_experience_and_offer() -> None:
     }
 
 
-def test_variant_without_a_name_is_the_experience_id() -> None:
+def test_unnamed_variant_is_the_experience_id() -> None:
     plain = rule(1, experience=4)
     del plain["meta"]["experience.name"]
     assert evaluated(mboxes_of(plain)).variant == "4"
@@ -122,7 +122,7 @@ def answered(mbox: MboxResponse | None, key: str = "hero", wanted: FlagType | No
     return evaluate_response(key, parse_key(key), wanted, options, flag_set="p-1", method="server-side")
 
 
-def test_answer_of_the_server_with_options() -> None:
+def test_response_with_options_has_a_value() -> None:
     tokens = {"experience.name": "B", "experience.id": 1, "activity.id": 9, "profile.x": "secret"}
     mbox = MboxResponse(options=[Option(type="json", content={"a": True}, response_tokens=tokens)])
     evaluation = answered(mbox, "hero:a", "boolean")
@@ -137,12 +137,12 @@ def test_answer_of_the_server_with_options() -> None:
 
 
 @pytest.mark.parametrize("mbox", [None, MboxResponse(), MboxResponse(options=[])])
-def test_answer_of_the_server_without_options_is_the_default(mbox: MboxResponse | None) -> None:
+def test_response_without_options_is_the_default(mbox: MboxResponse | None) -> None:
     evaluation = answered(mbox)
     assert (evaluation.value, evaluation.variant, evaluation.reason) == (UNDEFINED, None, "DEFAULT")
 
 
-def test_answer_of_the_server_of_another_type_is_a_mismatch() -> None:
+def test_response_of_another_type_is_a_mismatch() -> None:
     with pytest.raises(FlagError) as caught:
         answered(MboxResponse(options=[Option(content="text")]), wanted="object")
     assert caught.value.code == "TYPE_MISMATCH"

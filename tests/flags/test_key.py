@@ -27,7 +27,7 @@ from targetry.flags.key import FlagKey, FlagKeys, parse_key
         ("x" * 10_000, FlagKey("x" * 10_000)),
     ],
 )
-def test_key_names_mbox_and_attribute(key: str, expected: FlagKey) -> None:
+def test_key_is_parsed_into_mbox_and_attribute(key: str, expected: FlagKey) -> None:
     assert FlagKeys().parse(key) == expected
 
 
@@ -44,31 +44,31 @@ def test_message_quotes_the_beginning_of_a_long_key() -> None:
     assert len(str(caught.value)) < 300
 
 
-def test_separator_is_the_callers_choice() -> None:
+def test_separator_is_configurable() -> None:
     keys = FlagKeys(separator="|")
     assert keys.parse("a:b|c.d") == FlagKey("a:b", ("c", "d"))
 
 
 @pytest.mark.parametrize("separator", ["", "::", "/", "#", "?", "%", ".", "\n", 1, None])
-def test_separator_that_cannot_separate_is_refused(separator: Any) -> None:
+def test_invalid_separator_raises(separator: Any) -> None:
     with pytest.raises(OptionError, match="separator"):
         FlagKeys(separator=separator)
 
 
-def test_alias_stands_for_its_key_and_comes_before_the_grammar() -> None:
+def test_alias_is_resolved_before_a_key_is_parsed() -> None:
     keys = FlagKeys(flags={"new-checkout": "checkout-flags:oneClick", "a:b": "c"})
     assert keys.parse("new-checkout") == FlagKey("checkout-flags", ("oneClick",))
     assert keys.parse("a:b") == FlagKey("c")
 
 
 @pytest.mark.parametrize("flags", [[], "a", {"a": ":"}, {"a": 1}, {1: "a"}])
-def test_alias_without_a_key_is_refused_with_its_path(flags: Any) -> None:
+def test_alias_with_invalid_key_raises_with_its_path(flags: Any) -> None:
     with pytest.raises(OptionError, match="flags"):
         FlagKeys(flags=flags)
 
 
 @given(st.text())
-def test_any_text_is_a_key_or_not_found(key: str) -> None:
+def test_any_text_is_a_key_or_raises_flag_not_found(key: str) -> None:
     mbox, _, path = key.partition(":")
     if not mbox or (":" in key and not all(path.split("."))):
         with pytest.raises(FlagError):

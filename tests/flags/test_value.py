@@ -1,4 +1,4 @@
-"""Values of flags: the content of offers, attributes in it, and the types that may be asked for."""
+"""Values of flags: content of offers, attributes in it, and requested types."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_attribute_is_found_by_its_path(path: tuple[str, ...], expected: Any) ->
 
 
 @pytest.mark.parametrize("content", [{"a": 1}, "a", [1], None, {}])
-def test_attribute_that_is_missing_is_not_found(content: Any) -> None:
+def test_missing_attribute_is_not_found(content: Any) -> None:
     with pytest.raises(FlagError, match=r"the offer of mbox 'm' has no attribute 'a\.b'") as caught:
         value_at(content, FlagKey("m", ("a", "b")))
     assert caught.value.code == "FLAG_NOT_FOUND"
@@ -62,7 +62,7 @@ def test_attribute_that_is_missing_is_not_found(content: Any) -> None:
         ("list", [1], [1]),
     ],
 )
-def test_value_of_the_wanted_type_is_returned(wanted: FlagType, value: Any, expected: Any) -> None:
+def test_value_of_the_requested_type_is_returned(wanted: FlagType, value: Any, expected: Any) -> None:
     given = as_type(value, wanted)
     assert given == expected
     assert type(given) is type(expected)
@@ -98,5 +98,5 @@ def test_value_of_another_type_is_a_mismatch(wanted: FlagType, value: Any) -> No
         (None, None),
     ],
 )
-def test_default_says_the_wanted_type(default: Any, expected: str | None) -> None:
+def test_type_is_that_of_the_default(default: Any, expected: str | None) -> None:
     assert type_of(default) == expected

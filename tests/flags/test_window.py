@@ -1,4 +1,4 @@
-"""The window in which repeated impressions count once."""
+"""Impression window, in which repeated impressions count once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from targetry.flags import window
 from targetry.flags.window import ImpressionWindow, checked_window
 
 
-def test_entry_is_due_again_when_its_window_is_over() -> None:
+def test_entry_is_due_again_after_its_window() -> None:
     reported = ImpressionWindow(60.0)
     assert reported.is_open("a", 0.0)
     reported.note("a", 0.0)
@@ -26,13 +26,13 @@ def test_note_opens_a_new_window() -> None:
     assert not reported.is_open("a", 119.0)
 
 
-def test_clock_that_goes_back_makes_an_impression_due() -> None:
+def test_clock_set_back_makes_an_impression_due() -> None:
     reported = ImpressionWindow(60.0)
     reported.note("a", 1000.0)
     assert reported.is_open("a", 10.0)
 
 
-def test_oldest_entry_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oldest_entry_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "MAX_ENTRIES", 3)
     reported = ImpressionWindow(60.0)
     for entry in "abc":
@@ -45,6 +45,6 @@ def test_oldest_entry_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "60", None])
-def test_window_that_is_no_positive_number_is_refused(seconds: Any) -> None:
+def test_window_that_is_not_a_positive_number_raises(seconds: Any) -> None:
     with pytest.raises(OptionError, match="impression_window"):
         checked_window(seconds)

@@ -1,4 +1,4 @@
-"""A certificate authority made for each run, which no program trusts without its bundle."""
+"""Certificate authority for one run, trusted only by clients that get its bundle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import trustme
 
 
 class Authority:
-    """A certificate authority: `server("localhost")` is for a server, `bundle` the PEM file for its clients."""
+    """A certificate authority; `bundle` is the PEM file for clients."""
 
     def __init__(self, directory: Path) -> None:
         self._authority = trustme.CA()
@@ -17,7 +17,7 @@ class Authority:
         self._authority.cert_pem.write_to_path(self.bundle)
 
     def server(self, *names: str, protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
-        """Return a context for a server with these names; `protocols` are offered to the client (ALPN)."""
+        """Return the TLS context of a server with these names; it offers `protocols` (ALPN)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(*names).configure_cert(context)
         context.set_alpn_protocols(list(protocols))

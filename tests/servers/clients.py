@@ -1,4 +1,4 @@
-"""Either default transport with a blocking interface, so that a scenario is written once and runs with both."""
+"""Blocking interface of both default transports, so that one scenario runs with each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Looped:
         return self._runner.run(self.transport.send(request, timeout=timeout, max_bytes=max_bytes))
 
     def close(self) -> None:
-        """With a loop of its own: closing must not depend on the loop that was used."""
+        """Close in a new loop, as closing must not depend on the loop that was used."""
         asyncio.run(self.transport.aclose())
 
     def finish(self) -> None:

@@ -1,12 +1,13 @@
-"""An HTTP server with scripted behavior, correct or faulty.
+"""HTTP server with scripted behavior, correct or faulty.
 
     with FaultyServer(json_answer({"status": 200}), HANG) as server:
-        ...                                     # the first request is answered, all later ones hang
+        ...                                     # the first request gets a response, others hang
         server.requests[0].json()               # the first request
 
-A *behavior* is the reaction to a request: a tuple of steps, which are plain data, or a function of the request
-that returns one. Behaviors are used in order, and the last one repeatedly; `on` gives a path its own. The functions below
-make the usual ones and can be combined: `drip(gzipped(json_answer(...)), every=0.01)`.
+A *behavior* is the reaction to a request: a tuple of steps, which are plain data, or a function of
+the request that returns one. Behaviors are used in order, and the last one repeats; `on` sets the
+behavior of a path. The functions below return the usual behaviors and can be combined:
+`drip(json_answer(...), every=0.01)`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from servers.threaded import ThreadedServer
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it was received. Names of `headers` are lower-case; `connection` counts from 1."""
+    """A received request; names of `headers` are lower-case, `connection` counts from 1."""
 
     method: str
     target: str
@@ -44,7 +45,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Send:
-    """A step that sends bytes: at once, or a few (`size`) every so many seconds."""
+    """A step that sends bytes: at once, or `size` of them each `every` seconds."""
 
     data: bytes = field(repr=False)
     every: float = 0.0
@@ -53,21 +54,21 @@ class Send:
 
 @dataclass(frozen=True)
 class Hang:
-    """A step that waits until the client disconnects or the server stops; if `deaf`, without reading."""
+    """A step that waits until the client disconnects or the server stops; reads unless `deaf`."""
 
     deaf: bool = False
 
 
 @dataclass(frozen=True)
 class Pause:
-    """A step that waits so many seconds."""
+    """A step that waits for a number of seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Close:
-    """A step that closes the connection; with `reset`, so that the client gets an error instead of an end."""
+    """A step that closes the connection, with `reset` by a TCP reset."""
 
     reset: bool = False
 
@@ -105,7 +106,7 @@ def gzip_answer(body: bytes, headers: Mapping[str, str] | None = None) -> Steps:
 
 
 def gzip_bomb(size: int) -> Steps:
-    """Return an answer that expands to `size` zeros, a multiple of 1 MiB; only 1 MiB is compressed."""
+    """Return a response that expands to `size` zeros, a multiple of 1 MiB."""
     zeros, count = bytes(1 << 20), size >> 20
     checksum = 0
     for _ in range(count):
@@ -126,29 +127,29 @@ def garbage(data: bytes = b"\x00\xff\x16\x03 this is not HTTP\r\n\r\n") -> Steps
 
 
 def drip(steps: Steps, every: float, size: int = 1) -> Steps:
-    """Return the same bytes, sent a few at a time."""
+    """Return steps that send the same bytes, a few at a time."""
     return tuple(Send(step.data, every, size) if isinstance(step, Send) else step for step in steps)
 
 
 def half(steps: Steps, then: Step) -> Steps:
-    """Return the first half of the bytes of a response, and then another step."""
+    """Return steps that send the first half of a response and continue with `then`."""
     whole = b"".join(step.data for step in steps if isinstance(step, Send))
     return (Send(whole[: len(whole) // 2]), then)
 
 
 def then_close(steps: Steps, reset: bool = False) -> Steps:
-    """Return the whole response, followed by an unannounced end of the connection."""
+    """Return steps that send the whole response and close the connection without notice."""
     return (*steps, Close(reset))
 
 
 class FaultyServer(ThreadedServer):
-    """A server with scripted behavior; see the module.
+    """A server with scripted behavior, as the module describes it.
 
-    Keyword arguments:
-
-    tls: the certificate to show (`servers.certificates`).
-    idle_seconds: close connections without a request for so long.
-    at_connect: steps to do on each new connection before its first request is read.
+    Args:
+        behaviors: The behaviors in order; the last one repeats.
+        tls: The TLS context (`servers.certificates`).
+        idle_seconds: Time after which a connection without a request is closed.
+        at_connect: Steps on each new connection before its first request is read.
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class FaultyServer(ThreadedServer):
         return behaviour(received) if callable(behaviour) else behaviour
 
     def _behave(self, sock: socket.socket, steps: Steps) -> bool:
-        """Do the steps; return whether the connection stays open."""
+        """Run the steps; return whether the connection stays open."""
         for step in steps:
             match step:
                 case Send(data, every, size) if every:
@@ -221,14 +222,14 @@ class FaultyServer(ThreadedServer):
 
 
 class RequestReader:
-    """A reader of requests from a connection: head, and a body of the length that the head gives."""
+    """Reader of requests from a connection: the head, and a body with the length in the head."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = b""
 
     def read(self) -> tuple[str, str, dict[str, str], bytes] | None:
-        """Return method, target, headers and body; None at the end of the connection, or for anything but HTTP."""
+        """Return method, target, headers and body; None at the end, or for anything but HTTP."""
         if not self._fill(lambda: b"\r\n\r\n" in self._buffer):
             return None
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")

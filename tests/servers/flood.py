@@ -1,4 +1,4 @@
-"""A server whose responses never end."""
+"""Server whose responses never end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNKED = _HEAD + b"transfer-encoding: chunked\r\n"
 
 
 def _gzipped_zeros() -> tuple[bytes, bytes]:
-    """Return the beginning of a gzip stream, and 64 kB of it that expand to 64 MiB."""
+    """Return the start of a gzip stream, and 64 kB of the stream that expand to 64 MiB."""
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     start = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -24,7 +24,7 @@ def _gzipped_zeros() -> tuple[bytes, bytes]:
 _GZIP_START, _GZIP_PIECE = _gzipped_zeros()
 _EMPTY_MEMBER = zlib.compressobj(wbits=zlib.MAX_WBITS | 16).flush()
 
-# name → what is sent once, and what is sent again and again
+# name → the bytes sent once, and the bytes sent repeatedly
 FLOODS: dict[str, tuple[bytes, bytes]] = {
     "interim-responses": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 2000),
     "header-lines": (_HEAD, b"x: y\r\n" * 5000),
@@ -41,7 +41,7 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
 
 
 class Flood(ThreadedServer):
-    """A server that answers a request with `start`, and then `piece` repeatedly, in sends of `size` bytes."""
+    """A server that responds with `start`, then `piece` repeatedly, in sends of `size` bytes."""
 
     def __init__(
         self, start: bytes, piece: bytes, *, size: int = 1 << 20, tls: ssl.SSLContext | None = None

@@ -1,4 +1,4 @@
-"""Proxies: a forward proxy (absolute targets and `CONNECT` tunnels, with a password if wanted), and a SOCKS5 one."""
+"""Proxy servers: a forward proxy for absolute targets and `CONNECT`, and a SOCKS5 proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from servers.threaded import ThreadedServer
 
 
 class ForwardProxy(ThreadedServer):
-    """A forward proxy; `asked` lists its requests: `GET http://host/path` or `CONNECT host:port`."""
+    """A forward proxy; `asked` lists requests: `GET http://host/path` or `CONNECT host:port`."""
 
     def __init__(
         self, user: str | None = None, password: str = "", tls: ssl.SSLContext | None = None
@@ -58,7 +58,7 @@ class ForwardProxy(ThreadedServer):
 
 
 class SocksProxy(ThreadedServer):
-    """A SOCKS5 proxy that wants user `me` and password `secret`. `asked` lists the targets, `host:port`."""
+    """A SOCKS5 proxy for user `me` with password `secret`; `asked` lists the targets."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -85,7 +85,7 @@ class SocksProxy(ThreadedServer):
 
 
 def _copy_both_ways(one: socket.socket, other: socket.socket) -> None:
-    """Copy until either side ends. TLS may hold bytes back that `select` does not see."""
+    """Copy until either side ends; TLS can buffer bytes that `select` does not see."""
     while True:
         ready = [sock for sock in (one, other) if isinstance(sock, ssl.SSLSocket) and sock.pending()]
         for source in ready or select.select((one, other), (), ())[0]:

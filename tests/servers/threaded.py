@@ -1,4 +1,4 @@
-"""A TCP server on a free loopback port, with a thread for each connection and a clean stop."""
+"""TCP server on a free loopback port, with a thread per connection and a clean stop."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-_LONG = 10.0  # seconds a test waits for something that is sure to come
+_LONG = 10.0  # time limit in seconds of waits that must succeed
 
 
 class ThreadedServer:
-    """A server that calls `serve` for each connection. `connections` counts all, `open_connections` those still open."""
+    """A server that calls `serve` for each connection.
+
+    `connections` counts all of them, `open_connections` the open ones.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.connections = 0
@@ -33,21 +36,21 @@ class ThreadedServer:
         return f"http://127.0.0.1:{self.port}" if self._tls is None else f"https://localhost:{self.port}"
 
     def serve(self, sock: socket.socket, number: int) -> None:
-        """Serve the `number`th connection until it is over. `OSError` ends it too."""
+        """Serve the `number`th connection until its end; `OSError` ends it too."""
         raise NotImplementedError
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition` holds for this server; fail when that takes unreasonably long."""
+        """Wait until `condition` holds for this server; fail after a time limit."""
         with self._changed:
             assert self._changed.wait_for(condition, _LONG), "the server never came to the expected state"
 
     def changed(self) -> None:
-        """Wake `wait_until`, after a change of a state that tests may wait for."""
+        """Wake `wait_until` after a change of state."""
         with self._changed:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Close everything and wait for the threads. Calling it twice is allowed."""
+        """Close everything and wait for the threads. Can be called twice."""
         self.stopping.set()
         with socket.socket() as waker:  # accept() does not notice that its socket was closed
             waker.connect_ex(("127.0.0.1", self.port))
@@ -103,12 +106,12 @@ class ThreadedServer:
 
 
 def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it may be closed already
+    with contextlib.suppress(OSError):  # closed already
         sock.shutdown(socket.SHUT_RDWR)
 
 
 class SilentPort:
-    """A port whose queue of connections is full: connecting to it never ends."""
+    """A port with a full accept queue, so that connecting to it never ends."""
 
     def __init__(self) -> None:
         self._listener = socket.socket()

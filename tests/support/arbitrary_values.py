@@ -1,4 +1,4 @@
-"""Arbitrary values, odd objects among them, for functions that must accept or refuse anything."""
+"""Hypothesis strategies for arbitrary values, hostile objects included."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ anything = st.recursive(
 
 @st.composite
 def with_anything_in_it(draw: st.DrawFn, document: Any) -> Any:
-    """Return copies of a JSON document in which one value, at any depth, is replaced by an arbitrary one."""
+    """Return copies of a JSON document with an arbitrary value in one place at any depth."""
     if not document or not isinstance(document, dict | list) or draw(st.integers(0, 5)) == 0:
         return draw(anything)
     places = sorted(document) if isinstance(document, dict) else range(len(document))

@@ -70,7 +70,7 @@ class Clock:
 
 
 class Listener:
-    """An `emit` that records events; `wait_for` waits until an event was emitted so many times."""
+    """An `emit` that records events; `wait_for` waits for a number of emissions."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -95,11 +95,11 @@ class Listener:
     def wait_for(self, name: str, times: int = 1) -> None:
         with self._changed:
             came = self._changed.wait_for(lambda: Counter(self.names)[name] >= times, timeout=10)
-        assert came, f"{name} was not told {times} times, only {Counter(self.names)}"
+        assert came, f"{name} was not emitted {times} times, only {Counter(self.names)}"
 
 
 class Lines:
-    """A logger that records its lines and has no method `warning`, as the documented minimum has none."""
+    """A logger that records its lines; like the documented minimum, it has no method `warning`."""
 
     def __init__(self) -> None:
         self.debugs: list[str] = []
@@ -113,7 +113,7 @@ class Lines:
 
 
 class Rules:
-    """Result of the fake compiler: `v1 2026-01-01T00:00:00Z`, an artifact's name and time of generation."""
+    """Result of the fake compiler: `v1 2026-01-01T00:00:00Z` is a name and a generation time."""
 
     def __init__(self, name: str, generated_at: str | None) -> None:
         self.name = name

@@ -25,7 +25,7 @@ def shown(*arguments: str | Path, width: int = 100) -> str:
 
 
 def told(*arguments: str | Path) -> Any:
-    """Return the parsed output of a run with `-o json`, which must succeed and print nothing else."""
+    """Return the parsed output of a run with `-o json` that must succeed."""
     result = run(*arguments, "-o", "json")
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
@@ -33,7 +33,7 @@ def told(*arguments: str | Path) -> Any:
 
 
 def written(folder: Path, document: Any, name: str = "rules.json") -> Path:
-    """Write an artifact to a file; return its path."""
+    """Write an artifact to a file, and return its path."""
     path = folder / name
     path.write_text(json.dumps(document), "utf-8")
     return path

@@ -37,7 +37,10 @@ def facts(
 
 
 def window(low: float, high: float) -> dict[str, Any]:
-    """Return the allocation condition from `low`, included for the first window only, to `high`, as Target writes it."""
+    """Return the condition of an allocation window, as Target writes it.
+
+    `low` belongs to the window only if it is 0, `high` always does.
+    """
     operator = "<=" if low == 0 else "<"
     return {"and": [{operator: [low, {"var": "allocation"}]}, {">=": [high, {"var": "allocation"}]}]}
 
@@ -95,7 +98,7 @@ def artifact(
 
 
 def numbered() -> Callable[[], str]:
-    """Return a factory of ids that show their order: id-1, id-2, …"""
+    """Return a factory of numbered ids: `id-1`, `id-2` and so on."""
     numbers = itertools.count(1)
     return lambda: f"id-{next(numbers)}"
 

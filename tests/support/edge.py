@@ -29,7 +29,7 @@ SHOP = shop_registry()
 
 
 def ids() -> Any:
-    """Return a factory of ids: `id-1`, `id-2`, …"""
+    """Return a factory of numbered ids: `id-1`, `id-2` and so on."""
     counter = itertools.count(1)
     return lambda: f"id-{next(counter)}"
 
@@ -37,7 +37,7 @@ def ids() -> Any:
 def ask(
     request: Any, query: str = QUERY, *, registry: ArtifactRegistry = SHOP, **options: Any
 ) -> DeliveryResult:
-    """Call the core; `request` is a document, or the body itself."""
+    """Call the core; `request` is a document or a body in bytes."""
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
     return deliver(body, query, **{"registry": registry, "now_ms": NOW_MS, "new_id": ids(), **options})
 
@@ -49,7 +49,7 @@ def told(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:
 
 
 def web_client(ledger: Any = None, artifact: Any = None, **options: Any) -> TestClient:
-    """Return a client of the app that runs in this process."""
+    """Return a test client of the app, which runs in this process."""
     payload = GivenArtifact(artifact if artifact is not None else shop_path(), options.pop("client", None))
     edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), **options)
     return TestClient(EdgeApplication(edge))

@@ -1,6 +1,6 @@
 """Clients of an edge whose processes are killed.
 
-Each client repeats a request whose connection broke, as the next attempt of an SDK or of a load balancer does.
+Each client repeats a request after a connection error, as an SDK or a load balancer does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from targetry.ledger.ledger import Ledger
 
 
 def workers_of(running: subprocess.Popen[str]) -> list[int]:
-    """Return the processes that serve, without the resource tracker of multiprocessing."""
+    """Return the worker processes, without the resource tracker of multiprocessing."""
     found = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     return [int(pid) for pid in found if _serves(int(pid))]
 
@@ -72,7 +72,7 @@ class Crowd:
 
 
 def check_ledger(folder: Path, acknowledged: list[str]) -> None:
-    """Check that each acknowledged event is in the ledger once, and that no file was set aside."""
+    """Check that the ledger has each acknowledged event once, and that no file was set aside."""
     told: list[str] = []
     with Ledger.open(folder, warn=told.append) as ledger:
         kept = Counter(event.visitor for event in ledger.events())

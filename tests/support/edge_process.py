@@ -1,4 +1,4 @@
-"""The edge in a process of its own: start, requests, log and end."""
+"""An edge in a child process: start, requests, log and end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ RUN = "import typer; from targetry.cli.edge import edge; typer.run(edge)"
 def process(
     *arguments: str | Path, before: Callable[[], object] | None = None, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start `targetry edge` on a free port, and kill it at the end; `before` is called in the new process."""
+    """Start `targetry edge` on a free port, and kill it at the end.
+
+    `before` is called in the new process.
+    """
     env = {**os.environ, "PYTHONPATH": str(SRC), "TARGETRY_EDGE_PORT": "0", **environment}
     command = [sys.executable, "-W", "error", "-c", RUN, *map(str, arguments)]
     running = subprocess.Popen(
@@ -59,7 +62,7 @@ def rest_of(running: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 class Lines:
-    """The JSON lines of the edge's log, read while it runs: a full pipe would block the process."""
+    """The JSON lines of the edge's log, read while it runs, as a full pipe would block it."""
 
     def __init__(self, running: subprocess.Popen[str]) -> None:
         self._lines: list[dict[str, Any]] = []
@@ -75,7 +78,7 @@ class Lines:
                 self._changed.notify_all()
 
     def wait_for(self, part: str, timeout: float = 10.0) -> dict[str, Any]:
-        """Return the first line whose message contains a text."""
+        """Return the first line whose message contains `part`."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.having(part), timeout), f"{part!r} was not logged"
         return self.having(part)[0]
@@ -84,18 +87,18 @@ class Lines:
         return [line for line in self._lines if part in line["message"]]
 
     def all(self) -> list[dict[str, Any]]:
-        """Return every line, once the process has ended."""
+        """Return all lines, after the end of the process."""
         self._thread.join(10)
         return self._lines
 
 
 def post(url: str, document: Any = None) -> int:
-    """Send a delivery request, by default for the hero; return the status."""
+    """Send a delivery request, by default for the hero, and return the status."""
     return post_raw(url, document)[0]
 
 
 def post_raw(url: str, document: Any = None) -> tuple[int, dict[str, str]]:
-    """Return the status and the headers, with lower-case names, of the answer to a delivery request."""
+    """Send a delivery request, and return the status and the headers with lower-case names."""
     request = urllib.request.Request(f"{url}/rest/v1/delivery?{QUERY}", json.dumps(document or HERO).encode())
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:

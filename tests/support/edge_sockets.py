@@ -1,4 +1,4 @@
-"""An edge on a port, with given limits, and clients that are plain sockets."""
+"""An edge on a port with given limits, and socket clients for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 class OpenEdge:
-    """A running server; `edge` is the edge that it serves."""
+    """A running server of `edge`."""
 
     def __init__(
         self, server: EdgeServer, edge: Edge, thread: threading.Thread, loop: asyncio.AbstractEventLoop
@@ -35,14 +35,14 @@ class OpenEdge:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
     def said(self, *parts: bytes) -> bytes:
-        """Send bytes; return all that the edge answers until it closes the connection."""
+        """Send bytes, and return all bytes received until the edge closes the connection."""
         with self.connect() as connection:
             for part in parts:
                 connection.sendall(part)
             return until_closed(connection)
 
     def is_serving(self) -> bool:
-        """Return whether a new client is answered."""
+        """Return whether a new client gets a response."""
         return '"ok"' in self._got("/healthz")
 
     def metrics(self) -> str:
@@ -54,7 +54,7 @@ class OpenEdge:
             return text
 
     def ended(self, limit: str) -> int:
-        """Return how often the edge reached a limit, by its metrics."""
+        """Return the metric that counts how often a limit was reached."""
         found = self.edge.metrics.registry.get_sample_value("targetry_edge_limits_total", {"limit": limit})
         return int(found or 0)
 
@@ -93,7 +93,7 @@ def open_edge(
 
 
 class LoopNoting:
-    """Application that notes the event loop of its server."""
+    """Application that records the event loop of its server."""
 
     def __init__(self, application: Any, loops: list[asyncio.AbstractEventLoop]) -> None:
         self._application = application
@@ -107,7 +107,7 @@ class LoopNoting:
 
 @contextmanager
 def many(here: OpenEdge, count: int) -> Iterator[list[socket.socket]]:
-    """Open so many connections."""
+    """Open `count` connections."""
     with ExitStack() as stack:
         yield [stack.enter_context(here.connect()) for _ in range(count)]
 
@@ -120,7 +120,7 @@ def until_closed(connection: socket.socket) -> bytes:
 
 
 def one_answer(connection: socket.socket) -> bytes:
-    """Read the next response, with the length that its head gives."""
+    """Read the next response, whose length is in its head."""
     answered = b""
     while b"\r\n\r\n" not in answered:
         answered += connection.recv(1 << 16) or _closed(answered)
@@ -128,7 +128,7 @@ def one_answer(connection: socket.socket) -> bytes:
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
     while len(body) < length:
         body += connection.recv(1 << 16) or _closed(body)
-    assert len(body) == length, "more came than one answer"
+    assert len(body) == length, "more than one response was received"
     return head + b"\r\n\r\n" + body
 
 
@@ -145,10 +145,10 @@ def post(document: Any = HERO, *fields: str, query: str = QUERY) -> bytes:
 
 
 def wait_until(is_so: Callable[[], object], what: str = "what was waited for") -> None:
-    """Return once a condition holds; fail when that takes too long."""
+    """Wait until a condition holds; fail after a time limit."""
     deadline = time.monotonic() + PATIENCE_S
     while not is_so():
-        assert time.monotonic() < deadline, f"{what} did not come about"
+        assert time.monotonic() < deadline, f"{what} did not happen"
         time.sleep(0.005)
 
 

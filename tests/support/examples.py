@@ -6,5 +6,5 @@ from hypothesis import settings
 
 
 def examples(complete: int) -> int:
-    """Scale the number of examples that the profile `complete` runs; the ordinary profile runs a quarter."""
+    """Return the number of examples for the current profile: a quarter without `complete`."""
     return max(5, complete * settings().max_examples // 100)

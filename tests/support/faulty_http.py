@@ -27,7 +27,7 @@ PIECES = (
 
 
 def spoilt(seed: int) -> list[bytes]:
-    """Return noise, or good requests with a few bytes changed, in pieces as they are sent."""
+    """Return the pieces of noise, or of valid requests with a few bytes changed."""
     chance = random.Random(seed)
     if chance.random() < 0.1:
         return [chance.randbytes(chance.randint(1, 2000))]
@@ -47,7 +47,7 @@ def _damaged(text: bytes, chance: random.Random) -> bytes:
 
 
 def answered(host: str, parts: list[bytes]) -> bytes:
-    """Return all that the edge answers until it closes the connection, as it must after the end of the input."""
+    """Return all bytes received until the edge closes the connection after the end of the input."""
     name, _, port = host.rpartition(":")
     with socket.create_connection((name, int(port)), timeout=_LONGEST_S) as connection:
         received = b""
@@ -66,7 +66,7 @@ def answered(host: str, parts: list[bytes]) -> bytes:
 
 
 def _until_quiet(connection: socket.socket) -> bytes:
-    """Read as long as bytes arrive: a request still in work when its connection ends is not answered."""
+    """Read while bytes arrive, as requests in progress get no response after the input ends."""
     received = b""
     connection.settimeout(_QUIET_S)
     with contextlib.suppress(TimeoutError):
@@ -77,7 +77,7 @@ def _until_quiet(connection: socket.socket) -> bytes:
 
 
 def check_answers(host: str, seeds: range) -> int:
-    """Check that each response is HTTP and no 5xx; return the number of requests answered with 200."""
+    """Check that each response is HTTP and no 5xx; return the number of responses with 200."""
     good = 0
     for seed in seeds:
         received = answered(host, spoilt(seed))

@@ -1,4 +1,4 @@
-"""Scripts that fork, each in a process of its own."""
+"""Scripts that fork, each run in a separate process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.python_process import environment
 
 
 def run_script(prelude: str, script: str) -> None:
-    """Run both, one after the other; an error of either fails the test. `script` may be indented."""
+    """Run `prelude` and then `script`, which can be indented; fail if either raises."""
     command = [sys.executable, "-c", prelude + textwrap.dedent(script)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

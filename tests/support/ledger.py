@@ -29,7 +29,7 @@ def event(
 
 
 def outcome(experience: str, visitors: int, conversions: int, activity: str = "1") -> list[LedgerEvent]:
-    """Return an impression of each visitor, and clicks of so many of them."""
+    """Return an impression of each visitor, and clicks of the first `conversions` of them."""
     events = []
     for number in range(visitors):
         visitor = f"{activity}-{experience}-{number}"

@@ -1,7 +1,7 @@
-"""JSON Logic as json-logic-js evaluates it, as an interpreter: an oracle for the compiler.
+"""Interpreter of JSON Logic with the semantics of json-logic-js: an oracle for the compiler.
 
-The interpreter walks the tree, knows no facts, and is not fast. `_in_order` and `_contains` hold the two deliberate
-differences from JavaScript. Texts are Python's; they are cut and ordered as UTF-16, as in JavaScript.
+The interpreter walks the tree and knows no facts. `_in_order` and `_contains` implement the two
+deliberate differences from JavaScript. Texts are Python's, cut and ordered as UTF-16.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def truthy(value: Any) -> bool:
     return value not in ("", [])
 
 
-# ── coercions ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── coercions ───
 
 
 def number(value: Any) -> float:
@@ -143,7 +143,7 @@ def _text_of(value: float) -> str:
 
 
 def _laid_out(s: str, exponent: int) -> str:
-    """Return Number::toString of ECMA-262, with its letters: k digits s, and n for the place of the point."""
+    """Return Number::toString of ECMA-262: k digits `s`, and the position n of the point."""
     k = len(s)
     n = k + exponent
     if k <= n <= 21:
@@ -188,7 +188,7 @@ def _integer(value: float) -> int:
     return int(max(-1e15, min(1e15, value)))
 
 
-# ── operators of values ────────────────────────────────────────────────────────────────────────────────────────
+# ── operators of values ───
 
 
 def _strictly_equal(a: Any = NOTHING, b: Any = NOTHING) -> bool:
@@ -215,7 +215,7 @@ def _loosely_equal(a: Any = NOTHING, b: Any = NOTHING) -> bool:
 
 
 def _in_order(a: Any, b: Any, compare: Callable[[Any, Any], bool]) -> bool:
-    """Compare; unlike in JavaScript null has no order, and the empty text has one only with a text."""
+    """Compare; unlike in JavaScript, null has no order, and an empty text only with a text."""
     if a is None or b is None:
         return False
     blank = "" in (a, b)
@@ -241,7 +241,7 @@ def _less_equal(a: Any = NOTHING, b: Any = NOTHING, c: Any = NOTHING, *_: Any) -
 
 
 def _contains(needle: Any = NOTHING, haystack: Any = NOTHING, *_: Any) -> bool:
-    """Return whether a text contains a text; unlike in JavaScript nothing else is contained in one."""
+    """Return whether a text contains a text; unlike in JavaScript, it contains no other value."""
     if isinstance(haystack, str):
         return haystack != "" and isinstance(needle, str) and needle in haystack
     return isinstance(haystack, list) and any(_strictly_equal(needle, item) for item in haystack)
@@ -336,7 +336,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "max": _extreme(max, -math.inf),
 }
 
-# ── operators that look into the data ──────────────────────────────────────────────────────────────────────────
+# ── operators that look into the data ───
 
 
 def _var(data: Any, path: Any = NOTHING, default: Any = None, *_: Any) -> Any:
@@ -376,7 +376,7 @@ def _missing_some(data: Any, needed: Any = NOTHING, names: Any = NOTHING, *_: An
 
 _WITH_DATA: dict[str, Callable[..., Any]] = {"var": _var, "missing": _missing, "missing_some": _missing_some}
 
-# ── operators that do not evaluate all of their operands ───────────────────────────────────────────────────────
+# ── operators that do not evaluate all of their operands ───
 
 
 def _if(operands: list[Any], data: Any) -> Any:

@@ -1,6 +1,6 @@
 """Lowest versions of the direct dependencies in pyproject.toml, as constraints for pip.
 
-The versions go to the standard output, one `name==version` a line; with `--extras` the names of all extras do.
+The program prints one `name==version` per line, or with `--extras` the names of all extras.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def lower_bounds() -> dict[str, str]:
     """Return the lowest version of each direct dependency, of the package and of its extras.
 
     Raises:
-        ValueError: A requirement is not of the form `name>=version`, or two of one name have different versions.
+        ValueError: A requirement is not of the form `name>=version`, or one name has two versions.
     """
     extras = project()["optional-dependencies"]
     found: dict[str, str] = {}

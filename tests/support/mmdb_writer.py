@@ -16,7 +16,7 @@ def mmdb(records: Mapping[str, Any]) -> bytes:
     """Return a database with one record for each network, such as `{"12.21.0.0/16": {"city": {…}}}`."""
     nodes: list[list[int]] = [
         [_EMPTY, _EMPTY]
-    ]  # what follows bit 0 and bit 1: a node, or a record as -2, -3, …
+    ]  # successors for bits 0 and 1: a node, or a record as -2, -3 …
     data, offsets = b"", []
     for network, record in records.items():
         offsets.append(len(data))

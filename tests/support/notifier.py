@@ -1,4 +1,4 @@
-"""Deliveries with ids, an API that records its requests, and a notification sender without a thread."""
+"""Fakes for notifications: deliveries with ids, an API, and a sender without a thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ URL = ADDRESS.url("s1")
 OK = answer(200)
 DOWN = answer(503, reason="Service Unavailable")
 build_request = RequestBuilder(TelemetryStore(enabled=False)).build
-LONG_S = 10.0  # for what is sure to come
+LONG_S = 10.0  # time limit of waits that must succeed
 
 _numbers = itertools.count()
 
@@ -40,14 +40,14 @@ Reply = HttpResponse | Exception
 
 
 def address_of(url: str) -> DeliveryAddress:
-    """Return the address of a client whose own host is a server on this machine."""
+    """Return the delivery address of a client of a server on this machine."""
     return DeliveryAddress(
         client="acme", organization_id="org", server_domain=url.removeprefix("http://"), secure=False
     )
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A `NotificationSource` whose request is given."""
+    """A `NotificationSource` with a given request."""
 
     session_id: str
     cluster: str | None
@@ -60,7 +60,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 def delivery(*ids: str, cluster: str | None = None) -> Delivery:
-    """Return a delivery with notifications of these ids; without ids, of a new one."""
+    """Return a delivery of notifications with these ids, by default of one with a new id."""
     ids = ids or (f"n{next(_numbers)}",)
     notifications = [
         Notification(id=one, impression_id=f"i-{one}", type=MetricType.DISPLAY, timestamp=1, tokens=["token"])
@@ -75,7 +75,7 @@ def telemetry_only() -> Delivery:
 
 
 def leave_format_1(folder: Path, *urls: str) -> None:
-    """Write a file of the spool's first format, as a process that died leaves it."""
+    """Write a file in the spool's first format, as a killed process leaves it."""
     folder.mkdir(exist_ok=True)
     (folder / "1-old.lock").touch(mode=0o600)
     file = folder / "1-old.db"
@@ -101,7 +101,7 @@ def balanced(stats: NotifierStats) -> bool:
 
 
 class Api:
-    """A transport: answers by `reply`, an answer or a function of the request, and counts what it said yes to."""
+    """A transport that returns `reply`, or its result for a request, and counts what it accepts."""
 
     def __init__(self, reply: Reply | Callable[[HttpRequest], Reply] = OK) -> None:
         self.reply = reply
@@ -128,11 +128,13 @@ class Api:
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(condition, LONG_S), f"never came: {len(self.requests)} requests"
+            assert self._changed.wait_for(condition, LONG_S), (
+                f"the condition never held: {len(self.requests)} requests"
+            )
 
 
 class Replies:
-    """For `Api`: these, one after the other, then the last of them again and again."""
+    """Replies of an `Api` in order; the last one repeats."""
 
     def __init__(self, *replies: Reply) -> None:
         self._replies = list(replies)
@@ -188,7 +190,7 @@ class Desk:
         return [self.queue.submit(one) for one in deliveries]
 
     def work(self, seconds: float = 1e9) -> float:
-        """Send until nothing is left to do or so much time has passed; return the time that passed."""
+        """Send until the queue is empty or `seconds` have passed; return the elapsed seconds."""
         began = self.clock()
         while (wait := self.sender.step()) != math.inf:
             left = began + seconds - self.clock()

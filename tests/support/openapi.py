@@ -1,8 +1,8 @@
-"""Requests made from the API's own description, requests that are almost right, and checks of the edge's responses.
+"""Requests generated from the API's OpenAPI description, and checks of the edge's responses.
 
-schemathesis makes requests that the description allows and requests that it forbids. Few of these reach a rule, so most get a
-valid query and names of mboxes of the artifact. Mutants are good requests with all members that the edge reads, and one or two
-changes.
+schemathesis generates valid and invalid requests. Few of them reach a rule, so most get a valid
+query and names of mboxes of the artifact. Mutants are valid requests with all members that the edge
+reads, and one or two changes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 DESCRIPTION: Final = Path(__file__).parents[3] / "shared" / "openapi" / "delivery" / "api.yaml"
-LONGEST_S: Final = 10.0  # an answer that takes longer is a hang
+LONGEST_S: Final = 10.0  # a response that takes longer counts as a hang
 
 _CHECKS: Final = [
     not_a_server_error,
@@ -71,14 +71,14 @@ _ODD: Final = (
 )  # fmt: skip
 
 
-# file → what is wrong in it, and what is meant
+# file → the error in it, and the correction
 _MENDED: Final = {
     "delivery/api.yaml": (
         "https://{clientCode}.tt.omtrdc.net/",
         "http://127.0.0.1/",
     ),  # a variable without a value
     "delivery/components/MboxRequest.yaml": ("- mbox\n", "- name\n"),  # there is no property `mbox`
-    # Tokens and traces hold values, which its own examples show, and not objects.
+    # Tokens and traces contain values, as the examples of the description show, not objects.
     "delivery/components/TraceResponse.yaml": (
         "  additionalProperties:\n    type: object\n",
         "  x-values:\n",
@@ -89,14 +89,17 @@ _MENDED: Final = {
 
 @cache
 def operation() -> Any:
-    """Return `POST /rest/v1/delivery`, of a copy of the description without its faults."""
+    """Return `POST /rest/v1/delivery` of a corrected copy of the description."""
     description = _mended_copy(Path(_folder().name))
     return schemathesis.openapi.from_path(str(description))["/rest/v1/delivery"]["POST"]
 
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder that lasts as long as the process: without the referenced files every response would pass."""
+    """Return a folder that exists until the process ends.
+
+    Without the referenced files every response would pass.
+    """
     return tempfile.TemporaryDirectory()
 
 
@@ -123,7 +126,7 @@ class Prober:
         self._session.trust_env = False
 
     def case(self, case: Any) -> None:
-        """Send a case; raise for no response, or one that the description does not allow."""
+        """Send a case; raise without a response that the description allows."""
         self._check(case, lambda: case.call(base_url=self._url, session=self._session, timeout=LONGEST_S))
 
     def mutant(self, mutant: Mutant) -> None:
@@ -159,7 +162,7 @@ def check(answer: Any, case: Any | None = None) -> None:
 
 
 def cases(mboxes: Sequence[str]) -> st.SearchStrategy[Any]:
-    """Return requests, one half allowed by the description and the other forbidden."""
+    """Return requests, half of them valid by the description."""
     made = st.one_of(*(operation().as_strategy(generation_mode=mode) for mode in GenerationMode))
     return st.builds(_aimed, made, st.sampled_from([_QUERY, _QUERY, None]), st.sampled_from([*mboxes, None]))
 
@@ -185,7 +188,7 @@ class Mutant(NamedTuple):
 
 
 def mutant(seed: int, mboxes: Sequence[str]) -> Mutant:
-    """Return a good request with some values, bytes or encodings changed; sometimes unchanged."""
+    """Return a valid request with some values, bytes or encodings changed, sometimes none."""
     chance = random.Random(seed)
     document = copy.deepcopy(_good_request(mboxes, chance))
     for _ in range(chance.randint(0, 2)):
@@ -205,7 +208,7 @@ def mutant(seed: int, mboxes: Sequence[str]) -> Mutant:
 
 
 def _good_request(mboxes: Sequence[str], chance: random.Random) -> dict[str, Any]:
-    """Return a request that gets a 200, with some of all possible members."""
+    """Return a request for a 200, with a random part of all members."""
     asked = [
         {"name": name, "index": index, **_DETAILS} for index, name in enumerate(chance.choices(mboxes, k=3))
     ]
@@ -233,7 +236,7 @@ def _good_request(mboxes: Sequence[str], chance: random.Random) -> dict[str, Any
 
 
 def _change(document: Any, chance: random.Random) -> None:
-    """Change one place: another value, one member less, or a part of the document where it does not belong."""
+    """Change one place: replace a value, remove a member, or insert a part of the document."""
     places = list(_places(document))
     if not places:
         return

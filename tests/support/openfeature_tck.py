@@ -1,4 +1,4 @@
-"""Place of the data of OpenFeature's provider TCK."""
+"""Location of the data of OpenFeature's provider TCK."""
 
 from pathlib import Path
 

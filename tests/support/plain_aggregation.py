@@ -1,4 +1,4 @@
-"""The sums of a report, worked out from a list of events in the plainest way: what the ledger's triggers are held to."""
+"""Reference implementation of a report's sums, computed from a list of events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ Row = tuple[int, int, int, int, int, float, int]
 def aggregate_plainly(
     events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription] = ()
 ) -> dict[str, tuple[dict[str, Row], int, int]]:
-    """Return by activity id its experiences, and how many visitors switched and how many were outside.
+    """Return the experiences of each activity, and its counts of switched and outside visitors.
 
-    The numbers of an experience are impressions, visitors, entered, conversions, orders, revenue, unusable totals.
+    The numbers of an experience are impressions, visitors, entered, conversions, orders, revenue
+    and unusable totals.
     """
     since = {one.id: one.shares_since_ms for one in activities}
     impressions: defaultdict[tuple[str, str], list[LedgerEvent]] = defaultdict(list)
@@ -70,7 +71,7 @@ def aggregate_plainly(
 def _orders(
     events: Sequence[LedgerEvent], impressions: dict[tuple[str, str], list[LedgerEvent]]
 ) -> defaultdict[tuple[str, str], list[LedgerEvent]]:
-    """Return the orders that count in an activity, by activity and visitor: of an order id the earliest."""
+    """Return the orders that count by activity and visitor: the earliest of each order id."""
     first: dict[tuple[str, str], LedgerEvent] = {}
     for one in sorted((one for one in events if one.kind == "order"), key=_moment):
         of_visitor = sorted(key[0] for key in impressions if key[1] == one.visitor)

@@ -66,7 +66,7 @@ def tree(file: str) -> ast.Module:
 
 
 def definitions(file: str) -> list[Documented]:
-    """Return the module, its classes and its functions; expressions are not looked into, which is quick."""
+    """Return the module, its classes and its functions, without a search of expressions."""
     found, pending = list[Documented](), list[ast.AST]([tree(file)])
     while pending:
         node = pending.pop()
@@ -80,7 +80,7 @@ def definitions(file: str) -> list[Documented]:
 
 @cache
 def prose(file: str) -> tuple[Prose, ...]:
-    """Return the passages of a file; messages are the texts of the product that hold a space."""
+    """Return the passages of a file; messages are the product's strings that contain a space."""
     text = (ROOT / file).read_text("utf-8")
     if file.endswith(".py"):
         return (*_comments(file, text), *_strings(file))
@@ -95,7 +95,7 @@ def prose(file: str) -> tuple[Prose, ...]:
 
 
 def _blank(hit: re.Match[str]) -> str:
-    """Return the line ends of a match, so that lines keep their numbers."""
+    """Return only the line ends of a match, so that lines keep their numbers."""
     return "\n" * hit.group().count("\n")
 
 

@@ -1,4 +1,4 @@
-"""Environment of a Python process that a test starts: it imports the modules that this process does."""
+"""Environment of a Python child process, with the import path of this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two processes with one artifact cache folder: one replaces the copy all the time, this one reads."""
+"""Artifact cache folder of two processes: one replaces the copy constantly, this one reads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ for turn in itertools.count():
 
 
 def read_while_another_writes(cache: DiskCache, url: str, *, reads: int, copies: int, within_s: float) -> int:
-    """Read at least so often and so many copies, check that each is whole, and return their number."""
+    """Check that each copy read is complete; return the number of copies.
+
+    Reads until at least `reads` reads and `copies` different copies.
+    """
     command = [sys.executable, "-c", _WRITER, str(cache.path.parent), url]
     seen: set[str | None] = set()
     give_up = time.monotonic() + within_s
     with subprocess.Popen(command, env=environment()) as process:
         while (reads > 0 or len(seen) < copies) and time.monotonic() < give_up:
             if (saved := cache.load()) is None:
-                continue  # not yet there, or not whole, which the cache reports
+                continue  # not there yet, or incomplete, which the cache reports
             turn = int(saved.saved_at)
             assert saved.etag == str(turn)
             assert saved.body == bytes([turn % 256]) * (1000 + turn * 37 % 5000)

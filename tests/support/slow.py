@@ -8,7 +8,7 @@ import pytest
 
 
 def slow(*values: Any) -> list[Any]:
-    """Return values, or tuples of them, as parameters whose tests only `scripts/test --all` runs."""
+    """Return values, or tuples of values, as parameters of tests that need `scripts/test --all`."""
     return [
         pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
         for value in values

@@ -1,7 +1,7 @@
-"""Use of every part of Targetry that stands on a dependency: a program that ends with 0 if all of them work.
+"""Smoke test of each part of Targetry that uses a dependency, as a program.
 
-`scripts/check-lower-bounds` runs it in an environment with the lowest versions that pyproject.toml allows, which has
-no test dependencies.
+`scripts/check-lower-bounds` runs it in an environment with the lowest versions that pyproject.toml
+allows and without test dependencies.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def check_versions() -> None:
-    """Fail unless the lowest versions are installed, so that nothing else is tested by mistake."""
+    """Fail unless the lowest versions are installed."""
     wrong = {
         name: version(name) for name, lowest in lower_bounds().items() if not is_same(version(name), lowest)
     }
@@ -98,7 +98,7 @@ def use_command(folder: Path) -> None:
 
 
 def use_edge(folder: Path) -> None:
-    """Run the command's server with every option that needs a package, and look at each of its pages."""
+    """Run the command's server with all options that need a package, and request each page."""
     database = folder / "places.mmdb"
     database.write_bytes(mmdb({"203.0.113.0/24": {"country": {"iso_code": "DE"}}}))
     options = EdgeOptions(port=0, data=folder / "ledger", geo_database=database, organization_id=ORGANIZATION)

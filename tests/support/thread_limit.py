@@ -1,4 +1,4 @@
-"""A system that refuses new threads for a while."""
+"""Limit on memory under which no new thread can start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def refusing_threads() -> Iterator[None]:
-    """Leave the process no memory for the stack of another thread. Needs Linux."""
+    """Limit the process's memory so that no thread can start. Needs Linux."""
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_AS)
