@@ -465,14 +465,14 @@ def test_a_place_that_one_loop_looks_up_is_known_to_all(target: Target) -> None:
 
 
 def test_handlers_may_be_coroutines(target: Target) -> None:
-    told = threading.Event()
+    emitted = threading.Event()
 
     async def ready() -> None:
         await asyncio.sleep(0)
-        told.set()
+        emitted.set()
 
     client = asyncio.run(AsyncTargetClient.create(reach(target), events={"client_ready": ready}))
-    assert told.wait(10)
+    assert emitted.wait(10)
     asyncio.run(client.aclose())
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 LONG_S = 10.0  # for what is sure to come
 
 
-class Told:
+class Outcomes:
     def __init__(self) -> None:
         self.results: list[Any] = []
         self.errors: list[BaseException] = []
@@ -60,43 +60,43 @@ def broken(_: Any) -> None:
 
 
 def test_result_reaches_callback_and_the_waiting_thread(pool: CallbackPool) -> None:
-    told = Told()
-    pending = pool.submit(lambda: 7, told.callback, told.err_callback)
+    outcomes = Outcomes()
+    pending = pool.submit(lambda: 7, outcomes.callback, outcomes.err_callback)
     assert isinstance(pending, AsyncResult)
     assert pending.get(LONG_S) == 7
     assert pending.ready()
     assert pending.successful()
-    assert (told.results, told.errors) == ([7], [])
+    assert (outcomes.results, outcomes.errors) == ([7], [])
 
 
 def test_exception_reaches_err_callback_and_the_waiting_thread(pool: CallbackPool) -> None:
-    told = Told()
-    pending = pool.submit(failing, told.callback, told.err_callback)
+    outcomes = Outcomes()
+    pending = pool.submit(failing, outcomes.callback, outcomes.err_callback)
     with pytest.raises(ValueError, match="the call") as caught:
         pending.get(LONG_S)
     assert not pending.successful()
-    assert told.results == []
-    assert told.errors == [caught.value]
+    assert outcomes.results == []
+    assert outcomes.errors == [caught.value]
 
 
 def test_an_exception_without_an_err_callback_is_for_who_waits(pool: CallbackPool, lines: Lines) -> None:
-    told = Told()
+    outcomes = Outcomes()
     with pytest.raises(ValueError, match="the call"):
-        pool.submit(failing, told.callback, None).get(LONG_S)
-    assert told.results == []
+        pool.submit(failing, outcomes.callback, None).get(LONG_S)
+    assert outcomes.results == []
     assert lines.errors == []
 
 
 def test_callback_runs_before_the_result_is_ready(pool: CallbackPool) -> None:
     for _ in range(50):
-        told = Told()
-        pool.submit(lambda: 1, told.callback, None).get(LONG_S)
-        assert told.results == [1]
+        outcomes = Outcomes()
+        pool.submit(lambda: 1, outcomes.callback, None).get(LONG_S)
+        assert outcomes.results == [1]
 
 
 @pytest.mark.parametrize(
     ("call", "callbacks", "result"),
-    [(lambda: 7, (broken, None), 7), (failing, (Told().callback, broken), None)],
+    [(lambda: 7, (broken, None), 7), (failing, (Outcomes().callback, broken), None)],
     ids=["callback", "err_callback"],
 )
 def test_a_callback_that_raises_is_logged_by_name_and_changes_nothing(
@@ -151,13 +151,13 @@ def test_many_calls_use_a_bounded_number_of_threads(pool: CallbackPool) -> None:
 
 
 def test_callbacks_that_block_hold_up_no_other_call(pool: CallbackPool) -> None:
-    go_on, told = threading.Event(), Told()
+    go_on, outcomes = threading.Event(), Outcomes()
     for _ in range(MAX_CALLS):
         pool.submit(lambda: 1, lambda _: go_on.wait(LONG_S), None)
-    pending = pool.submit(lambda: 2, told.callback, None)
+    pending = pool.submit(lambda: 2, outcomes.callback, None)
     assert pending.get(LONG_S) == 2
     go_on.set()
-    assert told.results == [2]
+    assert outcomes.results == [2]
 
 
 def test_calls_whose_time_is_over_are_reported_although_callbacks_block(pool: CallbackPool) -> None:
@@ -181,13 +181,13 @@ def test_calls_whose_time_is_over_are_reported_although_callbacks_block(pool: Ca
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
 def test_a_refused_thread_is_a_target_error_and_the_next_call_works(pool: CallbackPool) -> None:
-    told = Told()
-    pool.submit(lambda: 0, told.callback, None).get(LONG_S)  # loads modules
+    outcomes = Outcomes()
+    pool.submit(lambda: 0, outcomes.callback, None).get(LONG_S)  # loads modules
     fresh = CallbackPool(Log(Lines()))
     with refusing_threads(), pytest.raises(TargetError, match="the system gives no thread"):
-        fresh.submit(lambda: 1, told.callback, told.err_callback)
-    assert fresh.submit(lambda: 2, told.callback, told.err_callback).get(LONG_S) == 2
-    assert (told.results, told.errors) == ([0, 2], [])
+        fresh.submit(lambda: 1, outcomes.callback, outcomes.err_callback)
+    assert fresh.submit(lambda: 2, outcomes.callback, outcomes.err_callback).get(LONG_S) == 2
+    assert (outcomes.results, outcomes.errors) == ([0, 2], [])
     fresh.close()
 
 
@@ -256,8 +256,10 @@ def test_a_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
     child = os.fork()
     if child == 0:
         try:
-            told = Told()
-            done = pool.submit(lambda: 2, told.callback, None).get(LONG_S) == 2 and told.results == [2]
+            outcomes = Outcomes()
+            done = pool.submit(lambda: 2, outcomes.callback, None).get(LONG_S) == 2 and outcomes.results == [
+                2
+            ]
             pool.close()
             os._exit(0 if done else 1)
         except BaseException:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support.background_fakes import Lines
-from support.device import artifact, asked, contents, decided, rule
+from support.device import artifact, contents, decision_of, request_for, rule
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.options import client_settings
 from targetry._runtime.logger import Log
@@ -144,7 +144,7 @@ def test_payload_is_ready_at_start_without_a_request(engines: list[DecisioningEn
     assert engine.is_ready()
     assert engine.get_raw_artifact() == DOCUMENT
     assert engine.rules is not None
-    assert contents(decided(engine.rules, asked("hero"))) == ["hello"]
+    assert contents(decision_of(engine.rules, request_for("hero"))) == ["hello"]
     assert kept.transport.requests == []
     assert engine.in_use() == (engine.rules, False)
 
@@ -256,13 +256,13 @@ def test_the_size_of_a_file_is_bounded_exactly(engines: list[DecisioningEngine],
 def test_remote_dependency_names_mboxes_and_views(
     engines: list[DecisioningEngine], wire: dict[str, Any], needed: tuple[bool, list[str], list[str]]
 ) -> None:
-    remote = given_payload(engines).started().has_remote_dependency(asked(**wire))
+    remote = given_payload(engines).started().has_remote_dependency(request_for(**wire))
     assert remote == dict(zip(("remote_needed", "remote_mboxes", "remote_views"), needed, strict=True))
 
 
 def test_remote_dependency_without_rules_raises(engines: list[DecisioningEngine]) -> None:
     with pytest.raises(ArtifactError, match=r"^The decisioning artifact is not available$"):
-        keep(engines, REFUSED).engine.has_remote_dependency(asked("hero"))
+        keep(engines, REFUSED).engine.has_remote_dependency(request_for("hero"))
 
 
 def test_the_raw_artifact_is_the_callers_own(engines: list[DecisioningEngine]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from e2e.client.target import artifact
 from support.background_fakes import REFUSED, Clock, Lines, answer
-from support.notifier import OK, Desk, balanced, delivery
+from support.notifier import OK, SenderHarness, counters_add_up, delivery
 from targetry._client.call_options import offer_settings
 from targetry._client.options import client_settings
 from targetry._client.pipeline import OfferPipeline
@@ -187,14 +187,14 @@ def test_a_fleet_that_starts_without_cdn_is_spread_when_it_is_back() -> None:
 
 
 def check_an_hour_without_endpoint(decisions_per_s: int) -> None:
-    desk = Desk(REFUSED, limit=10_000)
+    desk = SenderHarness(REFUSED, limit=10_000)
     offered = 0
     for _ in range(3600):
         for _ in range(decisions_per_s):
             desk.submit(delivery())
             offered += 1
         desk.work(seconds=1.0)
-    assert balanced(desk.stats)
+    assert counters_add_up(desk.stats)
     assert (desk.stats.accepted, desk.stats.pending) == (offered, 10_000)
     assert desk.stats.dropped == {"queue_full": offered - 10_000}
     assert len(desk.api.requests) < 3600 / 10
@@ -202,7 +202,7 @@ def check_an_hour_without_endpoint(decisions_per_s: int) -> None:
     desk.work()
     assert (desk.stats.sent, desk.stats.pending) == (10_000, 0)
     assert set(desk.api.received.values()) == {1}
-    assert sum(told["count"] for told in desk.events("notification_failed")) == offered - 10_000
+    assert sum(emitted["count"] for emitted in desk.events("notification_failed")) == offered - 10_000
 
 
 def test_an_hour_without_endpoint_is_bounded_counted_and_made_up_for() -> None:

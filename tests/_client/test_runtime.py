@@ -148,35 +148,35 @@ def test_options_that_are_refused_start_nothing(
 
 
 def test_ready_is_emitted_once_after_the_start() -> None:
-    told = Listener()
-    runtime = runtime_of(**DEVICE, events=told.handlers)
+    emitted = Listener()
+    runtime = runtime_of(**DEVICE, events=emitted.handlers)
     runtime.open()
-    assert told.events == []
-    told.wait_for("client_ready")
+    assert emitted.events == []
+    emitted.wait_for("client_ready")
     runtime.close(1)
-    assert told.names == ["client_ready"]
+    assert emitted.names == ["client_ready"]
 
 
 def test_client_closed_at_once_emits_no_ready(threads: Threads) -> None:
-    told = Listener()
-    runtime = runtime_of(events=told.handlers)
+    emitted = Listener()
+    runtime = runtime_of(events=emitted.handlers)
     runtime.open()
     runtime.close(1)
     assert threads.at_last() == set()
-    assert told.events == []
+    assert emitted.events == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
 def test_client_ready_refused_a_thread_is_emitted_at_a_later_call() -> None:
-    told = Listener()
-    runtime = runtime_of(events=told.handlers)
+    emitted = Listener()
+    runtime = runtime_of(events=emitted.handlers)
     with refusing_threads():
         runtime.open()
         runtime.check()
         assert runtime.needs_check
     runtime.check()
     assert not runtime.needs_check
-    told.wait_for("client_ready")
+    emitted.wait_for("client_ready")
     assert runtime.stats().threads_refused >= 2
     runtime.close(1)
     with pytest.raises(ClosedError):

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.device import artifact, asked, mboxes_of, rule, window
+from support.device import artifact, mboxes_of, request_for, rule, window
 from targetry import (
     ArtifactError,
     ArtifactVersionError,
@@ -146,7 +146,9 @@ def test_options_may_be_a_dict_or_keywords_or_both() -> None:
         TargetClient.create({"client": "acme"}, **{key: given[key] for key in given if key != "client"}),
     ):
         with client:
-            assert offers(client.get_offers(request=asked("flags"))) == [{"enabled": True, "plan": "gold"}]
+            assert offers(client.get_offers(request=request_for("flags"))) == [
+                {"enabled": True, "plan": "gold"}
+            ]
 
 
 def test_the_callers_options_are_left_alone() -> None:
@@ -154,18 +156,18 @@ def test_the_callers_options_are_left_alone() -> None:
     before = dict(given)
     payload = copy.deepcopy(PLANS)
     with TargetClient.create(given) as client:
-        client.get_offers(request=asked("hero"))
+        client.get_offers(request=request_for("hero"))
     assert given == before
     assert payload == PLANS
 
 
 @pytest.mark.parametrize("name", ["client_ready with an argument", "without"])
 def test_client_ready_is_emitted_once_after_create_returned(name: str) -> None:
-    told: list[Any] = []
+    emitted: list[Any] = []
     returned, done = threading.Event(), threading.Event()
 
     def note(*event: Any) -> None:
-        told.append((returned.is_set(), threading.current_thread(), *event))
+        emitted.append((returned.is_set(), threading.current_thread(), *event))
         done.set()
 
     def with_argument(event: Any) -> None:
@@ -179,20 +181,20 @@ def test_client_ready_is_emitted_once_after_create_returned(name: str) -> None:
     returned.set()
     with client:
         assert done.wait(LONG_S)
-    ((was_returned, thread, *event),) = told
+    ((was_returned, thread, *event),) = emitted
     assert was_returned
     assert thread is not threading.current_thread()
     assert [dict(one) for one in event] == ([{"type": "client_ready"}] if handler is with_argument else [])
 
 
 def test_closed_client_emits_no_client_ready() -> None:
-    told: list[Any] = []
-    client = TargetClient.create(options(events={"client_ready": told.append}))
+    emitted: list[Any] = []
+    client = TargetClient.create(options(events={"client_ready": emitted.append}))
     threads = [thread for thread in threading.enumerate() if thread.name == "targetry-client-ready"]
     client.close()
     for thread in threads:
         thread.join(LONG_S)
-    assert told == []
+    assert emitted == []
 
 
 def test_a_client_cannot_be_made_without_create() -> None:
@@ -267,7 +269,7 @@ PAYLOADS: dict[str, Any] = {
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_the_artifact_may_be_given(name: str) -> None:
     with TargetClient.create(options(artifact_payload=PAYLOADS[name])) as client:
-        assert offers(client.get_offers(request=asked("cart"))) == [{"plan": "silver"}]
+        assert offers(client.get_offers(request=request_for("cart"))) == [{"plan": "silver"}]
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
@@ -278,7 +280,7 @@ def test_the_artifact_may_be_a_file(name: str, tmp_path: Path) -> None:
     file.write_bytes(text.encode() if isinstance(text, str) else text)
     for location in (file, str(file), file.as_uri()):
         with TargetClient.create(options(artifact_payload=..., artifact_location=location)) as client:
-            assert offers(client.get_offers(request=asked("cart"))) == [{"plan": "silver"}]
+            assert offers(client.get_offers(request=request_for("cart"))) == [{"plan": "silver"}]
 
 
 def test_a_file_that_is_not_there_is_an_option_error(tmp_path: Path) -> None:
@@ -326,7 +328,7 @@ def test_without_rules_there_is_a_client_but_no_decision() -> None:
     )
     with TargetClient.create(given) as client:
         with pytest.raises(NotReadyError) as caught:
-            client.get_offers(request=asked("hero"))
+            client.get_offers(request=request_for("hero"))
         assert str(caught.value) == "Unable to fulfill request; decisioning engine not ready."
         assert client.decisioning_engine is not None
         assert not client.decisioning_engine.is_ready()
@@ -337,7 +339,7 @@ def test_rules_that_cannot_be_used_are_logged_when_the_artifact_comes() -> None:
     logger = Logger()
     document = mboxes_of(rule(1, {"nope": 1}), rule(2, content="good"))
     with TargetClient.create(options(artifact_payload=document, logger=logger)) as client:
-        result = client.get_offers(request=asked("hero"))
+        result = client.get_offers(request=request_for("hero"))
     assert offers(result) == ["good"]
     assert result["meta"]["remote_mboxes"] == ["hero"]
     (line,) = logger.lines
@@ -348,7 +350,7 @@ def test_a_rule_that_fails_is_logged_at_the_decision() -> None:
     logger = Logger()
     document = mboxes_of(rule(7, {"*": []}), rule(2, content="good"))
     with TargetClient.create(options(artifact_payload=document, logger=logger)) as client:
-        assert offers(client.get_offers(request=asked("hero"))) == ["good"]
+        assert offers(client.get_offers(request=request_for("hero"))) == ["good"]
     (line,) = logger.lines
     assert "activity 7" in line
 
@@ -389,10 +391,10 @@ def test_a_visitor_without_an_id_gets_one_and_keeps_it_by_the_cookie() -> None:
     with TargetClient.create(options(artifact_payload=halves)) as client:
         seen = set()
         for _ in range(30):
-            first = client.get_offers(request=asked("hero", id=None))
+            first = client.get_offers(request=request_for("hero", id=None))
             tnt_id = first["response"].id.tnt_id
             again = client.get_offers(
-                request=asked("hero", id=None), target_cookie=first["target_cookie"]["value"]
+                request=request_for("hero", id=None), target_cookie=first["target_cookie"]["value"]
             )
             assert again["response"].id.tnt_id == tnt_id
             assert offers(again) == offers(first)
@@ -409,7 +411,7 @@ def test_customer_ids_alone_do_not_move_a_visitor_between_experiences() -> None:
     crm = CustomerId(id="crm", integration_code="x", authenticated_state="authenticated")
     with TargetClient.create(options(artifact_payload=halves)) as client:
         for _ in range(20):
-            result = client.get_offers(request=asked("a", "a", "a", id={}), customer_ids=[crm])
+            result = client.get_offers(request=request_for("a", "a", "a", id={}), customer_ids=[crm])
             assert len(offers(result)) == 3
             assert len(set(offers(result))) == 1
 
@@ -419,7 +421,7 @@ def test_the_property_of_the_client_holds_where_the_request_names_none() -> None
         rule(1, content="one", propertyTokens=["one"]), rule(2, content="two", propertyTokens=["two"])
     )
     with TargetClient.create(options(artifact_payload=document, property_token="two")) as client:
-        assert offers(client.get_offers(request=asked("hero"))) == ["two"]
+        assert offers(client.get_offers(request=request_for("hero"))) == ["two"]
         named = DeliveryRequest.from_dict({**WIRE, "property": {"token": "one"}})
         assert offers(client.get_offers(request=named)) == ["one"]
         named._property = ModelProperty(token="three")
@@ -463,7 +465,7 @@ def test_hybrid_asks_the_server_for_what_is_remote() -> None:
     with TargetClient.create(
         options(transport=transport, decisioning_method="hybrid", target_location_hint="28")
     ) as client:
-        result = client.get_offers(request=asked("hero", "unknown"))
+        result = client.get_offers(request=request_for("hero", "unknown"))
     assert result["meta"] == {
         "decisioning_method": "server-side",
         "remote_mboxes": ["unknown"],
@@ -473,7 +475,7 @@ def test_hybrid_asks_the_server_for_what_is_remote() -> None:
 
 
 def test_on_device_stays_on_device_and_says_what_is_remote(client: TargetClient) -> None:
-    result = client.get_offers(request=asked("hero", "unknown"))
+    result = client.get_offers(request=request_for("hero", "unknown"))
     assert result["response"].status == 206
     assert result["meta"] == {
         "decisioning_method": "on-device",
@@ -654,7 +656,7 @@ def test_text_of_any_kind_may_be_in_a_parameter(client: TargetClient, value: str
 # Callbacks
 
 
-class Told:
+class Outcomes:
     def __init__(self) -> None:
         self.results: list[Any] = []
         self.errors: list[Any] = []
@@ -669,14 +671,14 @@ class Told:
 
 
 def test_with_a_callback_the_result_comes_later_and_is_the_same_for_both(client: TargetClient) -> None:
-    told = Told()
-    pending = client.get_offers(request=WIRE, callback=told.callback, err_callback=told.err_callback)
+    outcomes = Outcomes()
+    pending = client.get_offers(request=WIRE, callback=outcomes.callback, err_callback=outcomes.err_callback)
     assert isinstance(pending, AsyncResult)
     result = pending.get(LONG_S)
     assert offers(result) == ["hello Ada"]
-    assert told.results == [result]
-    assert told.errors == []
-    assert told.threads[0] is not threading.current_thread()
+    assert outcomes.results == [result]
+    assert outcomes.errors == []
+    assert outcomes.threads[0] is not threading.current_thread()
     assert result.response is result["response"]
 
 
@@ -684,20 +686,24 @@ def test_failed_background_call_reaches_err_callback() -> None:
     given = options(
         artifact_payload=..., artifact_location="https://cdn.example/rules.json", maximum_wait_ready=1
     )
-    told = Told()
+    outcomes = Outcomes()
     with TargetClient.create(given) as client:
-        pending = client.get_offers(request=WIRE, callback=told.callback, err_callback=told.err_callback)
+        pending = client.get_offers(
+            request=WIRE, callback=outcomes.callback, err_callback=outcomes.err_callback
+        )
         with pytest.raises(NotReadyError):
             pending.get(LONG_S)
-    assert [type(error) for error in told.errors] == [NotReadyError]
-    assert told.results == []
+    assert [type(error) for error in outcomes.errors] == [NotReadyError]
+    assert outcomes.results == []
 
 
 def test_a_mistake_is_raised_at_once_even_with_callbacks(client: TargetClient) -> None:
-    told = Told()
+    outcomes = Outcomes()
     with pytest.raises(OptionError):
-        client.get_offers(request={"execute": {}}, callback=told.callback, err_callback=told.err_callback)
-    assert (told.results, told.errors) == ([], [])
+        client.get_offers(
+            request={"execute": {}}, callback=outcomes.callback, err_callback=outcomes.err_callback
+        )
+    assert (outcomes.results, outcomes.errors) == ([], [])
 
 
 def test_a_callback_that_raises_is_logged_and_changes_nothing() -> None:
@@ -707,7 +713,7 @@ def test_a_callback_that_raises_is_logged_and_changes_nothing() -> None:
         raise ValueError("mine")
 
     with TargetClient.create(options(logger=logger)) as client:
-        pending = client.get_offers(request=asked("flags"), callback=broken)
+        pending = client.get_offers(request=request_for("flags"), callback=broken)
         assert offers(pending.get(LONG_S)) == [{"enabled": True, "plan": "gold"}]
     (line,) = logger.lines
     assert "broken" in line
@@ -719,7 +725,7 @@ def test_a_callback_may_call_the_client_again(client: TargetClient) -> None:
     seen: list[Any] = []
 
     def again(_: Any) -> None:
-        seen.append(offers(client.get_offers(request=asked("cart"))))
+        seen.append(offers(client.get_offers(request=request_for("cart"))))
         done.set()
 
     client.get_offers(request=WIRE, callback=again)
@@ -742,7 +748,7 @@ def test_attributes_of_mboxes_are_read_by_name(client: TargetClient) -> None:
 
 
 def test_attributes_are_asked_for_with_the_callers_request_which_is_left_alone(client: TargetClient) -> None:
-    request = asked("hero", requestId="mine")
+    request = request_for("hero", requestId="mine")
     before = copy.deepcopy(request)
     attributes = client.get_attributes(["flags"], {"request": request, "session_id": "s-9"})
     assert request == before
@@ -754,11 +760,11 @@ def test_attributes_are_asked_for_with_the_callers_request_which_is_left_alone(c
 
 
 def test_attributes_may_come_later(client: TargetClient) -> None:
-    told = Told()
-    pending = client.get_attributes(["flags"], callback=told.callback)
+    outcomes = Outcomes()
+    pending = client.get_attributes(["flags"], callback=outcomes.callback)
     attributes = pending.get(LONG_S)
     assert isinstance(attributes, AttributesProvider)
-    assert told.results == [attributes]
+    assert outcomes.results == [attributes]
     assert attributes.get_value("flags", "plan") == "gold"
 
 
@@ -770,7 +776,7 @@ def test_impressions_go_to_the_callers_function_with_request_and_visitor() -> No
     with TargetClient.create(options(send_notification_func=given.append)) as client:
         result = client.get_offers(request=WIRE)
         client.get_offers(request={"prefetch": {"views": [{}]}})
-        client.get_offers(request=asked("nobody"))
+        client.get_offers(request=request_for("nobody"))
         visited = client.get_offers(request=WIRE, visitor_cookie="MCMID|1")
     assert [set(one) for one in given] == [{"request", "visitor"}] * 2
     first, second = given
@@ -793,7 +799,7 @@ def test_a_function_that_raises_harms_no_decision() -> None:
         raise ValueError("mine")
 
     with TargetClient.create(options(send_notification_func=broken, logger=logger)) as client:
-        assert offers(client.get_offers(request=asked("cart"))) == [{"plan": "silver"}]
+        assert offers(client.get_offers(request=request_for("cart"))) == [{"plan": "silver"}]
     (line,) = logger.lines
     assert "mine" in line
 
@@ -815,14 +821,14 @@ def test_impressions_are_posted_for_the_same_visitor_and_session() -> None:
 
 
 def test_rejected_impressions_fail_no_decision_and_are_reported() -> None:
-    told = threading.Event()
+    emitted = threading.Event()
     transport = FakeTransport(by=lambda request: answer(status=400))
     given = options(
-        send_notification_func=..., transport=transport, events={"send_notification_error": told.set}
+        send_notification_func=..., transport=transport, events={"send_notification_error": emitted.set}
     )
     with TargetClient.create(given) as client:
         assert offers(client.get_offers(request=WIRE)) == ["hello Ada"]
-        assert told.wait(LONG_S)
+        assert emitted.wait(LONG_S)
 
 
 def test_dropped_impressions_fail_no_decision_and_are_counted() -> None:
@@ -849,13 +855,15 @@ def test_notifications_are_sent_by_the_client() -> None:
 
 
 def test_notifications_may_be_sent_in_the_background() -> None:
-    told = Told()
+    outcomes = Outcomes()
     transport = FakeTransport(by=lambda request: answer({"status": 200}))
     notifications = [{"id": "n", "timestamp": 1, "type": "click"}]
     with TargetClient.create(options(transport=transport)) as client:
-        pending = client.send_notifications(request={"notifications": notifications}, callback=told.callback)
+        pending = client.send_notifications(
+            request={"notifications": notifications}, callback=outcomes.callback
+        )
         result = pending.get(LONG_S)
-    assert told.results == [result]
+    assert outcomes.results == [result]
     assert isinstance(result, TargetDeliveryResponse)
 
 
@@ -904,7 +912,7 @@ def geo_lookup(request: HttpRequest) -> HttpResponse:
 
 
 def at(**geo: Any) -> DeliveryRequest:
-    return asked("hero", context={"channel": "web", "geo": geo})
+    return request_for("hero", context={"channel": "web", "geo": geo})
 
 
 def test_the_place_of_an_address_is_looked_up_where_the_rules_ask_for_it() -> None:
@@ -1020,7 +1028,7 @@ def test_many_threads_may_use_one_client(client: TargetClient) -> None:
 
     def ask(name: str) -> None:
         for _ in range(50):
-            request = asked(execute={"mboxes": [{"name": "hero", "parameters": {"user": name}}]})
+            request = request_for(execute={"mboxes": [{"name": "hero", "parameters": {"user": name}}]})
             result = offers(client.get_offers(request=request))
             if result != [f"hello {name}"]:
                 wrong.append(result)

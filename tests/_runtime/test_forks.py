@@ -103,7 +103,7 @@ def test_fork_without_handlers_is_detected_by_the_next_call() -> None:
         import ctypes
         from targetry._runtime import forks
         os.fork = ctypes.PyDLL(None).fork  # without Python's handlers
-        gate, at_work, over, told = ForkLock(30), threading.Event(), threading.Event(), []
+        gate, at_work, over, notified = ForkLock(30), threading.Event(), threading.Event(), []
 
         def work():
             with gate.hold():
@@ -112,12 +112,12 @@ def test_fork_without_handlers_is_detected_by_the_next_call() -> None:
 
         class Owner:
             def after_fork(self):
-                told.append(1)
+                notified.append(1)
 
         def look():
             for _ in range(2):
                 ensure_after_fork()
-            return told == [1] and is_open()
+            return notified == [1] and is_open()
 
         owner = Owner()
         forks.register_fork_handler(owner)
@@ -125,7 +125,7 @@ def test_fork_without_handlers_is_detected_by_the_next_call() -> None:
         at_work.wait(30)
         ensure_after_fork()
         fork_and_see(look)
-        assert told == []
+        assert notified == []
         over.set()
         assert is_open()
     """)

@@ -14,18 +14,18 @@ class Minimal:
     """The documented minimum: `debug` and `error`, of one finished text."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, str]] = []
+        self.logged: list[tuple[str, str]] = []
 
     def debug(self, message: str) -> None:
-        self.said.append(("debug", message))
+        self.logged.append(("debug", message))
 
     def error(self, message: str) -> None:
-        self.said.append(("error", message))
+        self.logged.append(("error", message))
 
 
 class WithWarnings(Minimal):
     def warning(self, message: str) -> None:
-        self.said.append(("warning", message))
+        self.logged.append(("warning", message))
 
 
 class Broken:
@@ -59,15 +59,15 @@ SAID = [
 def test_a_logger_with_two_methods_gets_finished_texts(level: str, arguments: Any, text: str) -> None:
     logger = Minimal()
     getattr(Log(logger), level)(*arguments)
-    assert logger.said == [(level, text)]
+    assert logger.logged == [(level, text)]
 
 
 def test_a_warning_is_an_error_where_there_are_no_warnings() -> None:
     minimal, full = Minimal(), WithWarnings()
     for logger in (minimal, full):
         Log(logger).warning("careful with %s", "that")
-    assert minimal.said == [("error", "careful with that")]
-    assert full.said == [("warning", "careful with that")]
+    assert minimal.logged == [("error", "careful with that")]
+    assert full.logged == [("warning", "careful with that")]
 
 
 @pytest.mark.parametrize(("arguments", "text"), SAID)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.cli import run, shown, written
+from support.cli import run, text_output, write_artifact
 from support.device import mboxes_of, rule
 from targetry import __version__
 from targetry.cli.app import app
@@ -17,7 +17,7 @@ EXAMPLE = re.compile(r"^ +(targetry .*?) *$", re.MULTILINE)
 
 
 def examples() -> list[str]:
-    pages = [shown("--help"), *(shown(command, "--help") for command in COMMANDS)]
+    pages = [text_output("--help"), *(text_output(command, "--help") for command in COMMANDS)]
     found = dict.fromkeys(example for page in pages for example in EXAMPLE.findall(page))
     return [example for example in found if not example.startswith(TESTED_ELSEWHERE)]
 
@@ -31,20 +31,22 @@ def test_list_of_commands_is_complete() -> None:
 
 
 def test_version_is_printed() -> None:
-    assert shown("--version") == f"targetry {__version__}\n"
+    assert text_output("--version") == f"targetry {__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_has_examples(command: str) -> None:
-    page = shown(command, "--help", width=80)
+    page = text_output(command, "--help", width=80)
 
     assert f"targetry {command}" in "".join(EXAMPLE.findall(page))
-    assert shown(command, "-h", width=80) == page
+    assert text_output(command, "-h", width=80) == page
 
 
 @pytest.mark.parametrize("command", ["offers", "explain"])
 def test_every_argument_has_a_help_text(command: str) -> None:
-    rows = [line.strip("│ ") for line in shown(command, "--help", width=160).splitlines() if "--" in line]
+    rows = [
+        line.strip("│ ") for line in text_output(command, "--help", width=160).splitlines() if "--" in line
+    ]
 
     explained = [row for row in rows if row.startswith("--") and re.search(r" {2,}[A-Z'].*[.\]]$", row)]
     assert len(explained) == len([row for row in rows if row.startswith("--")]) == 19
@@ -159,13 +161,13 @@ def test_artifact_is_read_from_stdin() -> None:
 
 def test_obfuscated_artifact_is_read_with_the_organization_id(tmp_path: Path) -> None:
     key = b"0123456789abcdef0123456789abcdef"
-    text = written(tmp_path, mboxes_of(rule())).read_bytes()
+    text = write_artifact(tmp_path, mboxes_of(rule())).read_bytes()
     stream = b"ABC@AdobeOrg" + key
     hidden = bytes(byte ^ stream[i % len(stream)] for i, byte in enumerate(text))
     path = tmp_path / "rules.bin"
     path.write_bytes(b"ATOD:001" + key + hidden)
 
-    assert "Activity 1" in shown("artifact", path, "--organization-id", "ABC@AdobeOrg")
+    assert "Activity 1" in text_output("artifact", path, "--organization-id", "ABC@AdobeOrg")
     assert run("artifact", path, "--organization-id", "another").exit_code == 1
 
 
@@ -173,7 +175,7 @@ def test_obfuscated_artifact_is_read_with_the_organization_id(tmp_path: Path) ->
     "arguments", [["offers", "--mbox", "hero"], ["explain", "--mbox", "hero"], ["artifact"]]
 )
 def test_pipe_gets_no_colors(arguments: list[str]) -> None:
-    assert "\x1b" not in shown(*arguments)
+    assert "\x1b" not in text_output(*arguments)
 
 
 def test_forced_colors_are_printed() -> None:
@@ -187,4 +189,4 @@ def test_forced_colors_are_printed() -> None:
     [["offers", "--page-load", "--view", "*"], ["explain", "--mbox", "promo"], ["artifact"]],
 )
 def test_no_line_is_wider_than_the_terminal(arguments: list[str], width: int) -> None:
-    assert max(len(line) for line in shown(*arguments, width=width).splitlines()) <= width
+    assert max(len(line) for line in text_output(*arguments, width=width).splitlines()) <= width

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from differential.suites import SUITES
-from support.cli import shown, told, written
+from support.cli import json_output, text_output, write_artifact
 from support.device import artifact, mboxes_of, rule, window
 
 
 def test_the_sample_shop_is_shown() -> None:
-    text = shown("artifact")
+    text = text_output("artifact")
 
     assert text.startswith(
         "the sample shop · version 1.0.0 · client acme · production · generated Mon 2026-11-02 09:14 UTC\n"
@@ -25,7 +25,7 @@ def test_the_sample_shop_is_shown() -> None:
 
 
 def test_json_has_all_figures() -> None:
-    summary = told("artifact")
+    summary = json_output("artifact")
 
     hero = summary["activities"][0]
     assert (summary["clientCode"], summary["rules"], summary["quarantined"]) == ("acme", 23, [])
@@ -45,7 +45,7 @@ def test_an_experience_of_several_rules_is_shown_once_with_all_of_its_locations(
             "cart": [rule(1, window(0, 50))],
         }
     )
-    (activity,) = told("artifact", written(tmp_path, document))["activities"]
+    (activity,) = json_output("artifact", write_artifact(tmp_path, document))["activities"]
 
     assert [(one["id"], one["share"], one["locations"]) for one in activity["experiences"]] == [
         (0, 50, ["mbox hero", "mbox cart"]),
@@ -54,7 +54,7 @@ def test_an_experience_of_several_rules_is_shown_once_with_all_of_its_locations(
 
 
 def test_a_rule_of_a_property_names_it(tmp_path: Path) -> None:
-    text = shown("artifact", written(tmp_path, mboxes_of(rule(1, propertyTokens=["p", "q"]))))
+    text = text_output("artifact", write_artifact(tmp_path, mboxes_of(rule(1, propertyTokens=["p", "q"]))))
 
     assert "of property p, q" in text
 
@@ -63,14 +63,14 @@ def test_a_rule_of_a_property_names_it(tmp_path: Path) -> None:
     ("low", "high", "share"), [(0, 33.34, "33.34 %"), (50, 50, "0 %"), (99, 300, "1 %"), (0, 100, "100 %")]
 )
 def test_a_share_is_the_width_of_the_window(tmp_path: Path, low: float, high: float, share: str) -> None:
-    assert f"{share}   Experience 0" in shown(
-        "artifact", written(tmp_path, mboxes_of(rule(1, window(low, high))))
+    assert f"{share}   Experience 0" in text_output(
+        "artifact", write_artifact(tmp_path, mboxes_of(rule(1, window(low, high))))
     )
 
 
 def test_remote_locations_are_listed(tmp_path: Path) -> None:
     document = mboxes_of(rule(), remoteMboxes=["hero", "footer"], localMboxes=["hero"], remoteViews=["home"])
-    text = shown("artifact", written(tmp_path, document))
+    text = text_output("artifact", write_artifact(tmp_path, document))
 
     assert text.endswith(
         "Only the Delivery API decides\n  mbox hero, though 1 rule is here\n  mbox footer\n  view home\n"
@@ -78,29 +78,29 @@ def test_remote_locations_are_listed(tmp_path: Path) -> None:
 
 
 def test_unusable_rules_are_listed_with_the_reason(tmp_path: Path) -> None:
-    path = written(tmp_path, mboxes_of(rule(), rule(2, {"guess": 1})))
+    path = write_artifact(tmp_path, mboxes_of(rule(), rule(2, {"guess": 1})))
 
-    assert shown("artifact", path).endswith("Not used\n  mbox hero, rule 1: unknown operator 'guess'\n")
-    assert told("artifact", path)["quarantined"] == [
+    assert text_output("artifact", path).endswith("Not used\n  mbox hero, rule 1: unknown operator 'guess'\n")
+    assert json_output("artifact", path)["quarantined"] == [
         {"location": "mbox hero", "position": 1, "reason": "unknown operator 'guess'"}
     ]
 
 
 def test_unusable_rules_of_one_reason_are_counted(tmp_path: Path) -> None:
-    path = written(tmp_path, mboxes_of(rule(), *[rule(2, {"guess": 1})] * 1500, rule(3, {"other": 1})))
+    path = write_artifact(tmp_path, mboxes_of(rule(), *[rule(2, {"guess": 1})] * 1500, rule(3, {"other": 1})))
 
-    text = shown("artifact", path)
+    text = text_output("artifact", path)
     assert text.count("unknown operator 'guess'") == 21
     assert text.endswith(
         "  mbox hero, rule 1501: unknown operator 'other'\n  and 1,480 more rules: unknown operator 'guess'\n"
     )
-    assert len(told("artifact", path)["quarantined"]) == 1501
+    assert len(json_output("artifact", path)["quarantined"]) == 1501
 
 
 def test_artifact_with_little_meta_data_is_shown(tmp_path: Path) -> None:
     made = rule(1, meta={"activity.id": 1}, consequence={})
-    path = written(tmp_path, {"version": "1", "rules": {"mboxes": {"hero": [made]}}})
-    text = shown("artifact", path, width=300)
+    path = write_artifact(tmp_path, {"version": "1", "rules": {"mboxes": {"hero": [made]}}})
+    text = text_output("artifact", path, width=300)
 
     assert text.startswith(f"{path} · version 1\n1 activity · 1 location · 1 rule · no geo targeting\n")
     assert "an activity without a name · unknown type · 1\n" in text
@@ -109,9 +109,9 @@ def test_artifact_with_little_meta_data_is_shown(tmp_path: Path) -> None:
 @pytest.mark.skipif(not SUITES.is_dir(), reason="../shared/conformance is not beside the checkout")
 def test_every_real_artifact_is_shown() -> None:
     for path in sorted((SUITES / "artifacts").glob("*.json")):
-        activities = told("artifact", path)["activities"]
+        activities = json_output("artifact", path)["activities"]
         assert activities
         assert "{" not in "".join(
             one["audience"] for activity in activities for one in activity["experiences"]
         )
-        assert shown("artifact", path)
+        assert text_output("artifact", path)

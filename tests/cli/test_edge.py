@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import typer
 
-from support.cli import run, shown
+from support.cli import run, text_output
 from targetry.cli.edge import edge_options
 from targetry.edge.options import EdgeOptions, option_forms
 
@@ -18,7 +18,7 @@ NOTHING_GIVEN = dict.fromkeys(EdgeOptions.__struct_fields__)
 
 
 def test_every_option_has_a_flag_and_a_variable_in_the_help() -> None:
-    page = shown("edge", "--help", width=400)
+    page = text_output("edge", "--help", width=400)
     for form in option_forms():
         assert form.flag is None or re.search(rf"{form.flag}\s", page)
         assert f"[env var: {form.variable}]" in page

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.cli import run, shown, told, written
-from support.device import NOBODY, artifact, mboxes_of, rule
+from support.cli import json_output, run, text_output, write_artifact
+from support.device import NEVER, artifact, mboxes_of, rule
 
 
 def test_tree_shows_the_matched_rule_and_why_others_did_not_match() -> None:
-    text = shown(
+    text = text_output(
         "explain", "--mbox", "delivery-note", "--geo", "country=AT", "--tnt-id", "ada", "--time", "2026-12-04"
     )
 
@@ -35,14 +35,14 @@ def test_tree_shows_the_matched_rule_and_why_others_did_not_match() -> None:
 
 
 def test_the_allocation_is_shown_with_the_window() -> None:
-    text = shown("explain", "--mbox", "hero", "--tnt-id", "ada")
+    text = text_output("explain", "--mbox", "hero", "--tnt-id", "ada")
 
     assert "the allocation 96.93 is not in 0 to 50" in text
     assert "matched: the allocation 96.93 is in 80 to 100" in text
 
 
 def test_milliseconds_are_shown_as_dates() -> None:
-    text = shown("explain", "--mbox", "promo", "--time", "2026-11-25", width=160)
+    text = text_output("explain", "--mbox", "promo", "--time", "2026-11-25", width=160)
 
     assert (
         "✓ Mon 2026-11-23 00:00 UTC <= current_timestamp (Wed 2026-11-25 00:00 UTC) <= Mon 2026-11-30 00:00 UTC"
@@ -51,11 +51,11 @@ def test_milliseconds_are_shown_as_dates() -> None:
 
 
 def test_rule_for_every_visitor_says_so() -> None:
-    assert "matched: it is for every visitor" in shown("explain", "--view", "confirmation")
+    assert "matched: it is for every visitor" in text_output("explain", "--view", "confirmation")
 
 
 def test_every_view_shows_where_its_rules_are() -> None:
-    text = shown("explain", "--view", "*", "--tnt-id", "ada")
+    text = text_output("explain", "--view", "*", "--tnt-id", "ada")
 
     assert "every view (prefetch): Cart: delivery promise › " in text
     assert "rule 0: Confirmation: what comes next › Everybody" in text
@@ -70,7 +70,9 @@ def test_a_location_without_rules_says_so() -> None:
 
 
 def test_unusable_rule_shows_its_fault(tmp_path: Path) -> None:
-    text = shown("explain", "-a", written(tmp_path, mboxes_of(rule(1, {"guess": 1}))), "--mbox", "hero")
+    text = text_output(
+        "explain", "-a", write_artifact(tmp_path, mboxes_of(rule(1, {"guess": 1}))), "--mbox", "hero"
+    )
 
     assert "✗ rule 0: Activity 1 › Experience 0\n    └── unknown operator 'guess'\n" in text
 
@@ -78,15 +80,15 @@ def test_unusable_rule_shows_its_fault(tmp_path: Path) -> None:
 def test_names_of_an_artifact_contain_no_terminal_commands(tmp_path: Path) -> None:
     made = rule()
     made["meta"]["activity.name"] = "\x1b[2J[red]"
-    path = written(tmp_path, artifact({"he\x1bro": [made]}))
+    path = write_artifact(tmp_path, artifact({"he\x1bro": [made]}))
 
-    text = shown("explain", "-a", path, "--mbox", "he\x1bro")
+    text = text_output("explain", "-a", path, "--mbox", "he\x1bro")
     assert "\x1b" not in text
     assert "\\x1b[2J[red] › Experience 0" in text
 
 
 def test_json_holds_the_values_of_the_tree() -> None:
-    answer = told("explain", "--mbox", "greeting", "-p", "member.tier=Silver", "--tnt-id", "ada")
+    answer = json_output("explain", "--mbox", "greeting", "-p", "member.tier=Silver", "--tnt-id", "ada")
 
     (location,) = answer["locations"]
     gold, silver = location["rules"]
@@ -104,8 +106,8 @@ def test_json_holds_the_values_of_the_tree() -> None:
 
 def test_omitted_rules_of_an_explanation_are_counted(tmp_path: Path) -> None:
     long_meta = {"activity.id": 1, "activity.name": "Long", "texts": ["x" * 1000] * 990}
-    document = mboxes_of(*[rule(i, NOBODY, meta=long_meta) for i in range(40)], rule(41))
-    text = shown("explain", "-a", written(tmp_path, document), "--mbox", "hero")
+    document = mboxes_of(*[rule(i, NEVER, meta=long_meta) for i in range(40)], rule(41))
+    text = text_output("explain", "-a", write_artifact(tmp_path, document), "--mbox", "hero")
 
     assert text.count("✗ rule ") == 10
     assert "├── ✓ rule 40: Activity 41 › Experience 0\n" in text
@@ -114,23 +116,27 @@ def test_omitted_rules_of_an_explanation_are_counted(tmp_path: Path) -> None:
 
 def test_location_with_only_omitted_rules_has_rules(tmp_path: Path) -> None:
     long_meta = {"activity.id": 1, "texts": ["x" * 1000] * 990}
-    document = mboxes_of(*[rule(i, NOBODY, meta=long_meta) for i in range(12)])
-    text = shown("explain", "-a", written(tmp_path, document), "--mbox", "hero", "--mbox", "hero")
+    document = mboxes_of(*[rule(i, NEVER, meta=long_meta) for i in range(12)])
+    text = text_output(
+        "explain", "-a", write_artifact(tmp_path, document), "--mbox", "hero", "--mbox", "hero"
+    )
 
     assert text.endswith("mbox hero (execute): nothing matched\n└── 12 more that did not match, left out\n")
 
 
 def test_condition_part_without_an_operator_shows_its_value(tmp_path: Path) -> None:
     condition = {"==": [{"+": [{"var": "mbox.n"}, 1]}, 4]}
-    path = written(tmp_path, mboxes_of(rule(1, condition)))
+    path = write_artifact(tmp_path, mboxes_of(rule(1, condition)))
 
-    assert '    └── ✓ ==\n        ├── · mbox.n ("3") + 1 is 4\n        └── · 4\n' in shown(
+    assert '    └── ✓ ==\n        ├── · mbox.n ("3") + 1 is 4\n        └── · 4\n' in text_output(
         "explain", "-a", path, "--mbox", "hero", "-p", "n=3"
     )
 
 
 def test_a_loop_shows_its_logic_without_values(tmp_path: Path) -> None:
     condition = {"some": [[1, 2], {">": [{"var": ""}, 1]}]}
-    text = shown("explain", "-a", written(tmp_path, mboxes_of(rule(1, condition))), "--mbox", "hero")
+    text = text_output(
+        "explain", "-a", write_artifact(tmp_path, mboxes_of(rule(1, condition))), "--mbox", "hero"
+    )
 
     assert "✓ some\n        ├── · [1, 2]\n        └── · all data > 1\n" in text

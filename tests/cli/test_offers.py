@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from support.cli import run, shown, told, written
+from support.cli import json_output, run, text_output, write_artifact
 from support.device import artifact, mboxes_of, rule
 
 
 def test_each_option_is_a_row() -> None:
-    text = shown("offers", "--mbox", "hero", "--mbox", "checkout-flags", "--tnt-id", "ada", width=160)
+    text = text_output("offers", "--mbox", "hero", "--mbox", "checkout-flags", "--tnt-id", "ada", width=160)
 
     assert "visitor ada\nclient acme · " in text
     assert re.search('hero +Hero: autumn sale › Free +<section class="hero"', text)
@@ -18,7 +18,7 @@ def test_each_option_is_a_row() -> None:
 
 
 def test_json_is_the_response_of_the_delivery_api() -> None:
-    answer = told("offers", "--mbox", "checkout-flags", "--tnt-id", "ada")
+    answer = json_output("offers", "--mbox", "checkout-flags", "--tnt-id", "ada")
 
     (mbox,) = answer["response"]["execute"]["mboxes"]
     assert answer["response"]["status"] == 200
@@ -28,7 +28,7 @@ def test_json_is_the_response_of_the_delivery_api() -> None:
 
 
 def test_prefetched_offers_come_with_their_event_tokens() -> None:
-    answer = told("offers", "--mbox", "hero", "--page-load", "--prefetch", "--tnt-id", "ada")
+    answer = json_output("offers", "--mbox", "hero", "--page-load", "--prefetch", "--tnt-id", "ada")
 
     assert "execute" not in answer["response"]
     (mbox,) = answer["response"]["prefetch"]["mboxes"]
@@ -37,8 +37,8 @@ def test_prefetched_offers_come_with_their_event_tokens() -> None:
 
 
 def test_views_are_prefetched_one_or_all() -> None:
-    one = told("offers", "--view", "cart", "--mbox", "hero")["response"]
-    every = told("offers", "--view", "*")["response"]
+    one = json_output("offers", "--view", "cart", "--mbox", "hero")["response"]
+    every = json_output("offers", "--view", "*")["response"]
 
     assert [view["name"] for view in one["prefetch"]["views"]] == ["cart"]
     assert [mbox["name"] for mbox in one["execute"]["mboxes"]] == ["hero"]
@@ -47,7 +47,7 @@ def test_views_are_prefetched_one_or_all() -> None:
 
 def test_decision_uses_the_given_time() -> None:
     def content(time: str) -> str:
-        answer = told("offers", "--mbox", "promo", "--time", time)
+        answer = json_output("offers", "--mbox", "promo", "--time", time)
         (mbox,) = answer["response"]["execute"]["mboxes"]
         return str(mbox["options"][0]["content"])
 
@@ -66,15 +66,17 @@ def test_decision_uses_the_given_time() -> None:
     ids=["tntId", "thirdPartyId", "ECID"],
 )
 def test_given_visitor_id_is_used(arguments: list[str], value: dict[str, str]) -> None:
-    assert told("offers", "--mbox", "hero", *arguments)["response"]["id"] == value
+    assert json_output("offers", "--mbox", "hero", *arguments)["response"]["id"] == value
 
 
 def test_generated_visitor_id_is_printed() -> None:
-    text = shown("offers", "--mbox", "hero")
+    text = text_output("offers", "--mbox", "hero")
     visitor = text.split()[1]
 
     assert len(visitor) == 36
-    assert shown("offers", "--mbox", "hero", "--tnt-id", visitor).splitlines()[2:] == text.splitlines()[2:]
+    assert (
+        text_output("offers", "--mbox", "hero", "--tnt-id", visitor).splitlines()[2:] == text.splitlines()[2:]
+    )
 
 
 def test_everything_about_the_visitor_reaches_the_rules(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_everything_about_the_visitor_reaches_the_rules(tmp_path: Path) -> None:
             {"==": [{"var": "mbox.plan"}, "a=b"]},
         ]
     }
-    path = written(tmp_path, mboxes_of(rule(1, asks, content="all of it", propertyTokens=["p"])))
+    path = write_artifact(tmp_path, mboxes_of(rule(1, asks, content="all of it", propertyTokens=["p"])))
     arguments = [
         *("--user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:119.0) Gecko/20100101 Firefox/119.0"),
         *("--url", "https://acme.example/cart", "--referrer", "https://before.example/"),
@@ -99,20 +101,20 @@ def test_everything_about_the_visitor_reaches_the_rules(tmp_path: Path) -> None:
         *("--param", "plan=a=b", "--property", "p"),
     ]
 
-    assert "all of it" in shown("offers", "--artifact", path, "--mbox", "hero", *arguments)
-    assert "all of it" not in shown("offers", "--artifact", path, "--mbox", "hero", *arguments[:-2])
+    assert "all of it" in text_output("offers", "--artifact", path, "--mbox", "hero", *arguments)
+    assert "all of it" not in text_output("offers", "--artifact", path, "--mbox", "hero", *arguments[:-2])
 
 
 def test_client_code_is_that_of_the_artifact_by_default(tmp_path: Path) -> None:
-    path = written(tmp_path, mboxes_of(rule(), meta={"clientCode": "shopkeepers"}))
+    path = write_artifact(tmp_path, mboxes_of(rule(), meta={"clientCode": "shopkeepers"}))
 
-    assert "client shopkeepers · " in shown("offers", "-a", path, "--mbox", "hero")
-    assert "client others · " in shown("offers", "-a", path, "--mbox", "hero", "--client", "others")
+    assert "client shopkeepers · " in text_output("offers", "-a", path, "--mbox", "hero")
+    assert "client others · " in text_output("offers", "-a", path, "--mbox", "hero", "--client", "others")
 
 
 def test_artifact_without_a_client_code_is_accepted(tmp_path: Path) -> None:
-    assert "client targetry · " in shown(
-        "offers", "-a", written(tmp_path, mboxes_of(rule(), meta={})), "--mbox", "hero"
+    assert "client targetry · " in text_output(
+        "offers", "-a", write_artifact(tmp_path, mboxes_of(rule(), meta={})), "--mbox", "hero"
     )
 
 
@@ -128,7 +130,7 @@ def test_remote_location_is_noted() -> None:
 
 
 def test_unusable_rule_is_noted(tmp_path: Path) -> None:
-    path = written(tmp_path, mboxes_of(rule(1, {"guess": 1})))
+    path = write_artifact(tmp_path, mboxes_of(rule(1, {"guess": 1})))
 
     assert (
         "note: In the artifact 1 of 1 rules are not used: rule 0 of mbox 'hero': unknown operator 'guess'"
@@ -154,7 +156,7 @@ def test_unusable_rule_is_noted(tmp_path: Path) -> None:
     ids=["json", "redirect", "actions", "markup", "terminal commands", "long", "no match", "default content"],
 )
 def test_offer_is_shown_by_its_type(tmp_path: Path, made: dict[str, object], offer: str) -> None:
-    text = shown("offers", "-a", written(tmp_path, mboxes_of(made)), "--mbox", "hero", width=600)
+    text = text_output("offers", "-a", write_artifact(tmp_path, mboxes_of(made)), "--mbox", "hero", width=600)
     lines = [line.strip() for line in text.splitlines()]
 
     assert offer in "\n".join(lines)
@@ -162,6 +164,6 @@ def test_offer_is_shown_by_its_type(tmp_path: Path, made: dict[str, object], off
 
 def test_every_option_of_a_page_load_is_a_row(tmp_path: Path) -> None:
     document = artifact({"target-global-mbox": [rule(1, content="one"), rule(2, content="two")]})
-    text = shown("offers", "-a", written(tmp_path, document), "--page-load")
+    text = text_output("offers", "-a", write_artifact(tmp_path, document), "--page-load")
 
     assert [line.split()[-1] for line in text.splitlines() if "page load" in line] == ["one", "two"]

@@ -31,7 +31,7 @@ def run(*arguments: str | Path, width: int = 80, **environment: str) -> Result:
     return CliRunner(env=env).invoke(shell, ["report", *map(str, arguments)])
 
 
-def shown(*arguments: str | Path, width: int = 80) -> str:
+def text_output(*arguments: str | Path, width: int = 80) -> str:
     result = run(*arguments, width=width)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
@@ -54,7 +54,7 @@ ORDER = event(
 def test_activity_is_shown_with_all_figures(tmp_path: Path) -> None:
     kept(tmp_path, [*SPLIT, ORDER], ACTIVITY)
 
-    assert shown("--data", tmp_path, width=90) == (
+    assert text_output("--data", tmp_path, width=90) == (
         "Hero · A/B · 1\n"
         "2,000 visitors · 2,000 impressions · 230 conversions · 1 order · revenue 1,234.50\n"
         "Experience   Converted          Rate         Lift   p-value     Orders\n"
@@ -68,7 +68,7 @@ def test_activity_is_shown_with_all_figures(tmp_path: Path) -> None:
 
 
 def test_json_has_all_figures(tmp_path: Path) -> None:
-    made = json.loads(shown("-d", kept(tmp_path, SPLIT, ACTIVITY), "-o", "json"))
+    made = json.loads(text_output("-d", kept(tmp_path, SPLIT, ACTIVITY), "-o", "json"))
 
     (activity,) = made["activities"]
     assert made["confidence"] == 0.95
@@ -78,7 +78,7 @@ def test_json_has_all_figures(tmp_path: Path) -> None:
 
 
 def test_split_that_differs_is_reported(tmp_path: Path) -> None:
-    text = shown("-d", kept(tmp_path, [*outcome("0", 600, 9), *outcome("1", 400, 9)], ACTIVITY))
+    text = text_output("-d", kept(tmp_path, [*outcome("0", 600, 9), *outcome("1", 400, 9)], ACTIVITY))
 
     assert (
         "the split differs from the shares: 600 / 400 visitors,\n  500 / 500 expected (p < 0.0001);" in text
@@ -94,12 +94,12 @@ def test_split_check_starts_at_the_last_change_of_shares(tmp_path: Path) -> None
         msgspec.structs.replace(ACTIVITY, experiences=changed),
     )
 
-    assert ", since Thu 1970-01-01 00:00 UTC" in shown("-d", tmp_path)
+    assert ", since Thu 1970-01-01 00:00 UTC" in text_output("-d", tmp_path)
 
 
 def test_switched_and_outside_visitors_are_reported(tmp_path: Path) -> None:
     switched = [event("a"), event("b", at=2000, experience_id="1")]
-    text = shown("-d", kept(tmp_path, [*switched, event("c", "click", "bob")], ACTIVITY))
+    text = text_output("-d", kept(tmp_path, [*switched, event("c", "click", "bob")], ACTIVITY))
 
     assert "1 visitor saw more than one experience and count" in text
     assert "1 visitor clicked or ordered without an earlier impression\n" in text
@@ -109,7 +109,7 @@ def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
     made = ActivityDescription(
         "1", "Notes", "landing", (ExperienceDescription("0", "US"), ExperienceDescription("1"))
     )
-    text = shown("-d", kept(tmp_path, SPLIT, made))
+    text = text_output("-d", kept(tmp_path, SPLIT, made))
 
     assert text.startswith("Notes · experience targeting · 1\n")
     assert "experience 1" in text
@@ -120,23 +120,23 @@ def test_targeted_experiences_are_not_compared(tmp_path: Path) -> None:
 def test_activities_without_visitors_are_listed(tmp_path: Path) -> None:
     other = ActivityDescription("2", "Cart", "ab", ACTIVITY.experiences)
 
-    assert shown("-d", kept(tmp_path, SPLIT, ACTIVITY, other)).endswith("\n\nNo visitors yet\n  Cart\n")
+    assert text_output("-d", kept(tmp_path, SPLIT, ACTIVITY, other)).endswith("\n\nNo visitors yet\n  Cart\n")
 
 
 def test_activity_without_a_name_is_shown_by_its_id(tmp_path: Path) -> None:
-    text = shown("-d", kept(tmp_path, [event("a")]))
+    text = text_output("-d", kept(tmp_path, [event("a")]))
 
     assert text.startswith("activity 1\n1 visitor · 1 impression · 0 conversions\n")
     assert "experience 0" in text
 
 
 def test_empty_ledger_is_reported_as_such(tmp_path: Path) -> None:
-    assert shown("-d", kept(tmp_path, [])) == "no events are recorded yet\n"
+    assert text_output("-d", kept(tmp_path, [])) == "no events are recorded yet\n"
 
 
 def test_names_contain_no_terminal_commands(tmp_path: Path) -> None:
     made = ActivityDescription("1", "[red]\x1b[2J", "ab", (ExperienceDescription("0", "\x1b]0;x\x07"),))
-    text = shown("-d", kept(tmp_path, outcome("0", 3, 1), made))
+    text = text_output("-d", kept(tmp_path, outcome("0", 3, 1), made))
 
     assert "\x1b" not in text
     assert "[red]\\x1b[2J" in text
@@ -144,7 +144,7 @@ def test_names_contain_no_terminal_commands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 120])
 def test_no_line_is_wider_than_the_terminal(tmp_path: Path, width: int) -> None:
-    text = shown("-d", kept(tmp_path, [*SPLIT, ORDER], ACTIVITY), width=width)
+    text = text_output("-d", kept(tmp_path, [*SPLIT, ORDER], ACTIVITY), width=width)
 
     assert max(map(len, text.splitlines())) <= width
 
@@ -156,7 +156,7 @@ SIGNATURES = {"rates.png": b"\x89PNG\r\n", "rates.SVG": b"<?xml"}
 def test_rates_are_plotted(tmp_path: Path, name: str) -> None:
     odd = ActivityDescription("2", "50 $ off $x^$ 日本\n", "ab", (ExperienceDescription("0", "_" * 200),))
     kept(tmp_path, [*SPLIT, *outcome("0", 3, 0, "2"), *outcome("9", 3, 3, "2")], ACTIVITY, odd)
-    shown("-d", tmp_path, "--plot", tmp_path / name)
+    text_output("-d", tmp_path, "--plot", tmp_path / name)
 
     assert (tmp_path / name).read_bytes().startswith(SIGNATURES[name])
 
@@ -164,7 +164,7 @@ def test_rates_are_plotted(tmp_path: Path, name: str) -> None:
 def test_plot_has_the_figures_of_the_table_and_is_deterministic(tmp_path: Path) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     for name in ("a.svg", "b.svg"):
-        shown("-d", tmp_path, "--plot", tmp_path / name, "-o", "json")
+        text_output("-d", tmp_path, "--plot", tmp_path / name, "-o", "json")
     drawn = (tmp_path / "a.svg").read_text("utf-8")
 
     assert all(f">{text}<" in drawn for text in ("Hero", "A", "130 of 1,000"))
@@ -186,7 +186,7 @@ def test_odd_rows_are_reported_without_their_totals(tmp_path: Path) -> None:
     kept(tmp_path, [event("a")], ACTIVITY)
     for name, fields in ODD_ROWS.items():
         insert_row(tmp_path, name, **fields)
-    text = shown("-d", tmp_path, width=200)
+    text = text_output("-d", tmp_path, width=200)
     assert " 9 orders · revenue 3.50\n" in text
     assert "order totals are left out of the revenue: not a number, or out of range\n" in text
     result = run("-d", tmp_path, "-o", "json", "--plot", tmp_path / "rates.svg")

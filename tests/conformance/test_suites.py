@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
-from support.device import numbered
+from support.device import numbered_ids
 from targetry import TargetClient
 from targetry._client.decisions.call_settings import CallSettings
 from targetry._runtime.logger import Log
@@ -75,7 +75,7 @@ def test_decision_at_a_time_equals_the_suite(case: SuiteCase) -> None:
     prepared = prepare(
         snapshot(question["request"], wire=False),
         CallSettings(DeliveryRequest(), DecisioningMethod.ON_DEVICE, question["sessionId"]),
-        RequestDefaults(numbered(), Log()),
+        RequestDefaults(numbered_ids(), Log()),
         None,
         question["now"] / 1000,
         wire=False,
@@ -85,10 +85,10 @@ def test_decision_at_a_time_equals_the_suite(case: SuiteCase) -> None:
         prepared.request,
         client_code=question["conf"]["client"],
         now_ms=question["now"],
-        new_id=numbered(),
+        new_id=numbered_ids(),
     )
     assert case.response is None or shortfall(case.response, json.loads(decision.response.to_json())) is None
-    notifications = [impression.notification(numbered()) for impression in decision.impressions]
+    notifications = [impression.notification(numbered_ids()) for impression in decision.impressions]
     sent = DeliveryRequest(id=prepared.request.id, notifications=notifications or None)
     if case.checks_notification:
         compare_notifications(case, [json.loads(sent.to_json())] if notifications else [])

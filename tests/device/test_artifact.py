@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.device import artifact, asked, contents, decided, mboxes_of, rule
+from support.device import artifact, contents, decision_of, mboxes_of, request_for, rule
 from support.examples import examples
 from targetry.device.artifact import (
     read_artifact,
@@ -57,7 +57,7 @@ def without(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     ids=["dict", "mapping", "odd mapping", "text", "bytes", "bytearray", "spaces", "indented"],
 )
 def test_artifact_is_a_mapping_or_its_json(source: Any) -> None:
-    assert contents(decided(compile_artifact(source), asked("hero"))) == ["hello"]
+    assert contents(decision_of(compile_artifact(source), request_for("hero"))) == ["hello"]
 
 
 DEFAULTS = {
@@ -83,7 +83,7 @@ def test_field_that_is_absent_has_its_default(name: str) -> None:
 def test_version_alone_is_an_artifact() -> None:
     rules = compile_artifact({"version": "1"})
     assert rules.version == "1"
-    decision = decided(rules, asked("hero"))
+    decision = decision_of(rules, request_for("hero"))
     assert decision.response.status == 206
     assert decision.remote_mboxes == ["hero"]
 
@@ -283,7 +283,7 @@ def test_dict_with_values_other_than_json_is_refused(value: Any) -> None:
 @pytest.mark.parametrize("value", [10**30, -(10**400), math.nan, math.inf, [math.nan, 10**30]])
 def test_extreme_numbers_in_unused_fields_are_ignored(value: Any) -> None:
     rules = compile_artifact({**HELLO, "meta": {"a": value}})
-    assert contents(decided(rules, asked("hero"))) == ["hello"]
+    assert contents(decision_of(rules, request_for("hero"))) == ["hello"]
 
 
 INFINITE = ["1e999", "-1e999", "1" + "0" * 400, "-" + "9" * 309, "9" * 5000, "1" + "0" * 309 + ".5", "1E+400"]
@@ -315,7 +315,7 @@ def test_number_too_large_for_a_double_does_not_affect_other_content(
 ) -> None:
     rules = compile_artifact(with_number(document, number))
     assert rules.unusable == ()
-    decision = decided(rules, asked("hero", trace={}), traced=True)
+    decision = decision_of(rules, request_for("hero", trace={}), traced=True)
     assert contents(decision) == ["hello"]
     assert json.loads(decision.response.to_json())
     assert json.loads(msgspec.json.encode(rules.document()))
@@ -329,7 +329,7 @@ def test_number_too_large_for_a_double_is_infinite_and_null_in_responses(number:
     rules = compile_artifact(with_number(document, number))
     assert rules.meta == {"x": infinity}
     assert rules.document()["meta"] == {"x": infinity}
-    decision = decided(rules, asked("hero", trace={}), traced=True)
+    decision = decision_of(rules, request_for("hero", trace={}), traced=True)
     assert contents(decision) == [{"price": infinity, "stock": 12, "id": 10**30, "name": "cut \ufffd"}]
     (mbox,) = json.loads(decision.response.to_json())["execute"]["mboxes"]
     assert mbox["options"][0]["content"]["price"] is None
@@ -348,7 +348,7 @@ def test_number_too_large_for_a_double_is_infinite_and_null_in_responses(number:
 )
 def test_condition_compares_with_infinity(condition: Any, holds: bool) -> None:
     rules = compile_artifact(with_number(mboxes_of(rule(condition=condition)), "1e999"))
-    assert contents(decided(rules, asked("hero"))) == (["hello"] if holds else [])
+    assert contents(decision_of(rules, request_for("hero"))) == (["hello"] if holds else [])
 
 
 def test_other_errors_are_reported_next_to_a_number_too_large() -> None:
@@ -384,7 +384,7 @@ def written(document: Mapping[str, Any], value: str) -> bytes:
 @pytest.mark.parametrize(("escaped", "value"), HALVES.values(), ids=HALVES.keys())
 def test_lone_surrogate_is_a_replacement_character(escaped: str, value: str) -> None:
     text = written(mboxes_of(rule(content="HALF")), escaped)
-    assert contents(decided(compile_artifact(text), asked("hero"))) == [value]
+    assert contents(decision_of(compile_artifact(text), request_for("hero"))) == [value]
     assert read_json(text)["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]["content"] == value
 
 
@@ -392,7 +392,7 @@ def test_lone_surrogate_is_a_replacement_character(escaped: str, value: str) -> 
 def test_unescaped_lone_surrogates_are_replaced(escaped: str, value: str) -> None:
     document = mboxes_of(rule(content=json.loads(f'"{escaped}"')))
     for source in (document, json.dumps(document, ensure_ascii=False), json.dumps(document)):
-        assert contents(decided(compile_artifact(source), asked("hero"))) == [value]
+        assert contents(decision_of(compile_artifact(source), request_for("hero"))) == [value]
 
 
 WITH_A_HALF: dict[str, dict[str, Any]] = {
@@ -420,7 +420,7 @@ WITH_A_HALF: dict[str, dict[str, Any]] = {
 def test_lone_surrogate_does_not_affect_other_content(document: dict[str, Any], hidden: bool) -> None:
     text = written(document, r"cut\ud83d")
     rules = compile_artifact(obfuscate(text, ORGANIZATION) if hidden else text, organization_id=ORGANIZATION)
-    decision = decided(rules, asked("hero", trace={}), traced=True)
+    decision = decision_of(rules, request_for("hero", trace={}), traced=True)
     assert contents(decision) == ["hello"]
     assert msgspec.json.encode([msgspec.to_builtins(decision.response), rules.document()])
 
@@ -441,7 +441,7 @@ CONTENTS = {
 @pytest.mark.parametrize(("kind", "content", "given"), CONTENTS.values(), ids=CONTENTS.keys())
 def test_content_with_a_lone_surrogate_can_be_sent(kind: str, content: Any, given: Any) -> None:
     text = written(mboxes_of(rule(kind=kind, content=content)), r"\ud83d")
-    decision = decided(compile_artifact(text), asked("hero"))
+    decision = decision_of(compile_artifact(text), request_for("hero"))
     assert contents(decision) == [given]
     assert decision.response.to_json().encode()
 
@@ -449,7 +449,7 @@ def test_content_with_a_lone_surrogate_can_be_sent(kind: str, content: Any, give
 def test_name_with_a_lone_surrogate_is_matched_as_sent() -> None:
     document = artifact({"HALF": [rule(name="HALF")]}, {"HALF": [rule(name="HALF")]})
     rules = compile_artifact(written(document, r"hero\ud83d"))
-    decision = decided(rules, asked("hero\ufffd", prefetch={"views": [{"name": "hero\ufffd"}]}))
+    decision = decision_of(rules, request_for("hero\ufffd", prefetch={"views": [{"name": "hero\ufffd"}]}))
     assert contents(decision) == ["hello"]
     assert decision.response.prefetch is not None
     assert [view.name for view in decision.response.prefetch.views or ()] == ["hero\ufffd"]
@@ -465,13 +465,13 @@ def test_error_in_a_text_with_a_lone_surrogate_is_reported_unchanged() -> None:
 def test_byte_order_mark_is_ignored() -> None:
     text = b"\xef\xbb\xbf" + text_of(HELLO)
     for source in (text, text.decode()):
-        assert contents(decided(compile_artifact(source), asked("hero"))) == ["hello"]
+        assert contents(decision_of(compile_artifact(source), request_for("hero"))) == ["hello"]
 
 
 def test_pair_of_surrogates_is_one_character() -> None:
     source = text_of(mboxes_of(rule(content="a\U0001f600b")))
     assert b"\\ud83d\\ude00" in source
-    assert contents(decided(compile_artifact(source), asked("hero"))) == ["a\U0001f600b"]
+    assert contents(decision_of(compile_artifact(source), request_for("hero"))) == ["a\U0001f600b"]
 
 
 def test_callers_document_is_copied() -> None:
@@ -480,7 +480,7 @@ def test_callers_document_is_copied() -> None:
     assert document == HELLO
     document["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]["content"] = "changed"
     document["remoteMboxes"].append("hero")
-    decision = decided(rules, asked("hero"))
+    decision = decision_of(rules, request_for("hero"))
     assert (contents(decision), decision.remote_mboxes) == (["hello"], [])
 
 
@@ -546,14 +546,14 @@ def test_unusable_rule_does_not_affect_other_rules(name: str) -> None:
         assert unusable[:3] == ("mbox", "hero", 1)
         assert unusable.reason
         assert str(unusable).startswith("rule 1 of mbox 'hero': ")
-        decision = decided(rules, asked("hero", "cart"))
+        decision = decision_of(rules, request_for("hero", "cart"))
         assert contents(decision) == ["good", "cart"]
         assert decision.remote_mboxes == ["hero"]
         assert decision.response.status == 206
 
 
 def test_location_with_only_an_unusable_rule_is_remote() -> None:
-    decision = decided(mboxes_of(BAD_RULES["an unknown operator"]), asked("hero"))
+    decision = decision_of(mboxes_of(BAD_RULES["an unknown operator"]), request_for("hero"))
     assert decision.response.execute is not None
     assert contents(decision) == []
     assert decision.remote_mboxes == ["hero"]
@@ -567,8 +567,8 @@ def test_unusable_rule_of_a_view_does_not_make_an_mbox_remote() -> None:
     assert [(one.location_type, one.location, one.position) for one in rules.unusable] == [
         ("view", "home", 0)
     ]
-    request = asked("home", prefetch={"views": [{"name": "home"}, {"name": "cart"}]})
-    decision = decided(rules, request)
+    request = request_for("home", prefetch={"views": [{"name": "home"}, {"name": "cart"}]})
+    decision = decision_of(rules, request)
     assert (decision.remote_mboxes, decision.remote_views) == ([], ["home"])
 
 
@@ -602,23 +602,23 @@ LENIENT: dict[str, dict[str, Any]] = {
 def test_rule_can_lack_optional_fields_and_have_unknown_ones(name: str) -> None:
     rules = compile_artifact(mboxes_of(LENIENT[name]))
     assert rules.unusable == ()
-    assert contents(decided(rules, asked("hero"))) == ["hello"]
+    assert contents(decision_of(rules, request_for("hero"))) == ["hello"]
 
 
 @pytest.mark.parametrize("condition", [1, "yes", {}, {"a": 1, "b": 2}, [0], {"!": [False]}])
 def test_truthy_json_is_a_condition_that_always_holds(condition: Any) -> None:
-    assert contents(decided(mboxes_of(rule(condition=condition)), asked("hero"))) == ["hello"]
+    assert contents(decision_of(mboxes_of(rule(condition=condition)), request_for("hero"))) == ["hello"]
 
 
 @pytest.mark.parametrize("condition", [0, "", None, False, [], {"!": [True]}])
 def test_falsy_json_is_a_condition_that_never_holds(condition: Any) -> None:
     rules = compile_artifact(mboxes_of(rule(condition=condition)))
     assert rules.unusable == ()
-    assert contents(decided(rules, asked("hero"))) == []
+    assert contents(decision_of(rules, request_for("hero"))) == []
 
 
 def test_empty_consequence_is_usable() -> None:
-    decision = decided(mboxes_of(rule(consequence={})), asked("hero"))
+    decision = decision_of(mboxes_of(rule(consequence={})), request_for("hero"))
     assert decision.response.execute is not None
     (mbox,) = decision.response.execute.mboxes or []
     assert (mbox.name, mbox.options, mbox.metrics) == ("hero", [], None)
@@ -663,8 +663,8 @@ def test_any_artifact_is_refused_or_usable(value: Any, place: str) -> None:
         rules = compile_artifact(document)
     except ArtifactError:
         return
-    decided(rules, asked("hero"))
-    decided(rules, asked("hero", mode="prefetch", trace={}), traced=True)
+    decision_of(rules, request_for("hero"))
+    decision_of(rules, request_for("hero", mode="prefetch", trace={}), traced=True)
 
 
 @settings(max_examples=examples(200))
@@ -678,7 +678,7 @@ def test_damaged_bytes_are_refused_or_usable(data: st.DataObject) -> None:
         rules = compile_artifact(bytes(source), organization_id=ORGANIZATION)
     except ArtifactError:
         return
-    decided(rules, asked("hero"))
+    decision_of(rules, request_for("hero"))
 
 
 # ── the parts' own readers ───

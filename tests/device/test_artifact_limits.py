@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.device import asked, contents, decided, mboxes_of, rule
+from support.device import contents, decision_of, mboxes_of, request_for, rule
 from targetry.device.artifact_limits import LimitExceededError, check_locations, check_values
 from targetry.device.ruleset import compile_artifact
 from targetry.errors import ArtifactError
@@ -24,7 +24,7 @@ def repeated(item: str, size: int = SIZE) -> str:
     return ",".join([item] * (size // (len(item) + 1)))
 
 
-def numbered(item: str, count: int) -> str:
+def numbered_ids(item: str, count: int) -> str:
     return ",".join(item.replace("#", str(number)) for number in range(count))
 
 
@@ -53,11 +53,11 @@ TOO_MUCH: dict[str, tuple[Callable[[], bytes], str]] = {
         "the artifact holds more than 100000 rules",
     ),
     "mboxes": (
-        lambda: document(rules=f'{{"mboxes":{{{numbered(chr(34) + "#" + chr(34) + ":[]", 900_000)}}}}}'),
+        lambda: document(rules=f'{{"mboxes":{{{numbered_ids(chr(34) + "#" + chr(34) + ":[]", 900_000)}}}}}'),
         "the artifact holds more than 100000 locations",
     ),
     "views in a short text": (
-        lambda: document(rules=f'{{"views":{{{numbered(chr(34) + "#" + chr(34) + ":[]", 100_001)}}}}}'),
+        lambda: document(rules=f'{{"views":{{{numbered_ids(chr(34) + "#" + chr(34) + ":[]", 100_001)}}}}}'),
         "the artifact holds more than 100000 locations",
     ),
     "names": (
@@ -65,7 +65,7 @@ TOO_MUCH: dict[str, tuple[Callable[[], bytes], str]] = {
         "the artifact's list remoteMboxes holds more than 100000 values",
     ),
     "long names": (
-        lambda: document(localViews=f"[{numbered(chr(34) + LONG + '#' + chr(34), 1_000_001)}]"),
+        lambda: document(localViews=f"[{numbered_ids(chr(34) + LONG + '#' + chr(34), 1_000_001)}]"),
         "the artifact's list localViews holds more than 100000 values",
     ),
     "meta": (
@@ -77,7 +77,7 @@ TOO_MUCH: dict[str, tuple[Callable[[], bytes], str]] = {
         "the artifact's meta holds more than 100000 values",
     ),
     "property tokens": (
-        lambda: of_rules(",".join(LOCAL % numbered(f'"{n}-#"', 1000) for n in range(101))),
+        lambda: of_rules(",".join(LOCAL % numbered_ids(f'"{n}-#"', 1000) for n in range(101))),
         "the artifact's rules have more than 100000 property tokens",
     ),
 }
@@ -107,7 +107,7 @@ TOO_LARGE_RULES: dict[str, tuple[Callable[[], str], str]] = {
         "the rule holds more than 100000 values",
     ),
     "property tokens": (
-        lambda: LOCAL % numbered('"#"', 1001),
+        lambda: LOCAL % numbered_ids('"#"', 1001),
         "the rule has more than 1000 property tokens",
     ),
 }
@@ -118,7 +118,7 @@ def test_rule_beyond_a_limit_is_unusable_and_others_remain(make: Callable[[], st
     good = json.dumps(rule(content="good"))
     rules = compile_artifact(of_rules(f"{make()},{good}"))
     assert [one.reason for one in rules.unusable] == [reason]
-    assert contents(decided(rules, asked("hero"))) == ["good"]
+    assert contents(decision_of(rules, request_for("hero"))) == ["good"]
 
 
 def test_compiling_many_different_conditions_is_refused_with_the_limit() -> None:

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from support.device import NOBODY, NOW_MS, artifact, asked, contents, decided, mboxes_of, numbered, rule
+from support.device import (
+    NEVER,
+    NOW_MS,
+    artifact,
+    contents,
+    decision_of,
+    mboxes_of,
+    numbered_ids,
+    request_for,
+    rule,
+)
 from targetry.device.ruleset import compile_artifact
 from targetry.models import (
     DeliveryRequest,
@@ -48,7 +58,7 @@ def html(content: Any = "hi", token: str | None = "t1") -> dict[str, Any]:
 
 def wire(document: Any, request: DeliveryRequest, mode: str) -> Any:
     """Return the part of the response under `execute` or `prefetch`."""
-    return json.loads(decided(document, request).response.to_json()).get(mode)
+    return json.loads(decision_of(document, request).response.to_json()).get(mode)
 
 
 def answered(content: Any = "hi", **more: Any) -> dict[str, Any]:
@@ -69,7 +79,7 @@ EVERY_OPTION = [
 
 def test_execute_gives_content_without_tokens_and_no_default_content() -> None:
     document = mboxes_of(giving(offer(*EVERY_OPTION)))
-    assert wire(document, asked("hero"), "execute") == {
+    assert wire(document, request_for("hero"), "execute") == {
         "mboxes": [
             {
                 "index": 0,
@@ -88,7 +98,7 @@ def test_execute_gives_content_without_tokens_and_no_default_content() -> None:
 
 def test_prefetch_gives_tokens_and_default_content() -> None:
     document = mboxes_of(giving(offer(*EVERY_OPTION)))
-    assert wire(document, asked("hero", mode="prefetch"), "prefetch") == {
+    assert wire(document, request_for("hero", mode="prefetch"), "prefetch") == {
         "mboxes": [
             {
                 "index": 0,
@@ -108,28 +118,28 @@ def test_prefetch_gives_tokens_and_default_content() -> None:
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_mbox_without_a_match_has_its_name_and_index_only(mode: str) -> None:
-    document = mboxes_of(rule(condition=NOBODY))
+    document = mboxes_of(rule(condition=NEVER))
     block: dict[str, Any] = {
         mode: {"mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]}
     }
-    assert wire(document, asked(**block), mode) == {
+    assert wire(document, request_for(**block), mode) == {
         "mboxes": [{"index": 7, "name": "hero"}, {"index": 9, "name": "unknown"}]
     }
 
 
 def test_mbox_that_matches_default_content_only_has_no_options() -> None:
     document = mboxes_of(giving(offer({"eventToken": "t"})))
-    assert wire(document, asked("hero"), "execute") == {
+    assert wire(document, request_for("hero"), "execute") == {
         "mboxes": [{"index": 0, "name": "hero", "options": []}]
     }
 
 
 def test_mboxes_have_one_response_each_in_the_order_of_the_request() -> None:
     document = artifact({name: [rule(content=name, name=name)] for name in "abc"})
-    request = asked("c", "a", "c", "x", "b")
+    request = request_for("c", "a", "c", "x", "b")
     names = [(mbox["index"], mbox["name"]) for mbox in wire(document, request, "execute")["mboxes"]]
     assert names == [(0, "c"), (1, "a"), (2, "c"), (3, "x"), (4, "b")]
-    assert contents(decided(document, request)) == ["c", "a", "c", "b"]
+    assert contents(decision_of(document, request)) == ["c", "a", "c", "b"]
 
 
 @pytest.mark.parametrize(
@@ -144,13 +154,15 @@ def test_mboxes_have_one_response_each_in_the_order_of_the_request() -> None:
     ],
 )
 def test_execute_keeps_click_metrics_only(metrics: Any, expected: Any) -> None:
-    (mbox,) = wire(mboxes_of(giving(offer(html(), metrics=metrics))), asked("hero"), "execute")["mboxes"]
+    (mbox,) = wire(mboxes_of(giving(offer(html(), metrics=metrics))), request_for("hero"), "execute")[
+        "mboxes"
+    ]
     assert mbox.get("metrics") == expected
 
 
 def test_prefetch_of_an_mbox_gives_no_metrics() -> None:
     document = mboxes_of(giving(offer(html(), metrics=[CLICK, DISPLAY])))
-    (mbox,) = wire(document, asked("hero", mode="prefetch"), "prefetch")["mboxes"]
+    (mbox,) = wire(document, request_for("hero", mode="prefetch"), "prefetch")["mboxes"]
     assert "metrics" not in mbox
 
 
@@ -172,7 +184,7 @@ def test_prefetched_option_without_token_has_that_of_its_display_metric(
     options: Any, metrics: Any, tokens: Any
 ) -> None:
     document = mboxes_of(giving(offer(*options, metrics=metrics)))
-    (mbox,) = wire(document, asked("hero", mode="prefetch"), "prefetch")["mboxes"]
+    (mbox,) = wire(document, request_for("hero", mode="prefetch"), "prefetch")["mboxes"]
     assert [option.get("eventToken") for option in mbox["options"]] == tokens
 
 
@@ -188,7 +200,7 @@ def test_prefetched_option_without_token_has_that_of_its_display_metric(
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_analytics_payload_is_in_the_response(mode: str, analytics: Any, given: Any) -> None:
     document = mboxes_of(giving(offer(html(), **({"analytics": analytics} if analytics is not None else {}))))
-    (mbox,) = wire(document, asked("hero", mode=mode), mode)["mboxes"]
+    (mbox,) = wire(document, request_for("hero", mode=mode), mode)["mboxes"]
     assert mbox.get("analytics") == given
 
 
@@ -196,7 +208,7 @@ def test_mbox_has_the_name_of_the_consequence_or_the_request() -> None:
     document = artifact(
         {"hero": [giving(offer(html(), name="HERO"))], "cart": [giving(offer(html(), name=None))]}
     )
-    assert [mbox["name"] for mbox in wire(document, asked("hero", "cart"), "execute")["mboxes"]] == [
+    assert [mbox["name"] for mbox in wire(document, request_for("hero", "cart"), "execute")["mboxes"]] == [
         "HERO",
         "cart",
     ]
@@ -206,7 +218,7 @@ def test_mbox_has_the_name_of_the_consequence_or_the_request() -> None:
 
 ON_EVERY_PAGE = [
     giving(offer(html("a", "ta"), metrics=[CLICK, DISPLAY], name=GLOBAL), 1),
-    rule(2, NOBODY, name=GLOBAL),
+    rule(2, NEVER, name=GLOBAL),
     giving(offer(html("b", "tb"), {"eventToken": "default"}, name=GLOBAL), 3),
     giving(offer(html("again", "tc"), name=GLOBAL), 4, ruleKey="1"),
     giving(offer(html("c", "td"), metrics=[CLICK | {"selector": "#b"}], name=GLOBAL), 5),
@@ -216,7 +228,7 @@ ON_EVERY_PAGE = [
 @pytest.mark.parametrize("name", [GLOBAL, "my-global"])
 def test_global_mbox_by_name_has_one_response_per_match(name: str) -> None:
     document = mboxes_of(*ON_EVERY_PAGE, mbox=name, globalMbox=name)
-    decision = decided(document, asked(name))
+    decision = decision_of(document, request_for(name))
     assert contents(decision) == ["a", "b", "c"]
     assert decision.response.execute is not None
     mboxes = decision.response.execute.mboxes or []
@@ -225,19 +237,21 @@ def test_global_mbox_by_name_has_one_response_per_match(name: str) -> None:
 
 def test_default_global_mbox_is_ordinary_if_the_artifact_names_another() -> None:
     document = mboxes_of(*ON_EVERY_PAGE, mbox=GLOBAL, globalMbox="my-global")
-    assert contents(decided(document, asked(GLOBAL))) == ["a"]
+    assert contents(decision_of(document, request_for(GLOBAL))) == ["a"]
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_global_mbox_by_name_without_match_has_no_response(mode: str) -> None:
-    document = mboxes_of(rule(condition=NOBODY), mbox=GLOBAL)
-    assert wire(document, asked(GLOBAL, mode=mode), mode) == {"mboxes": []}
-    assert [mbox["name"] for mbox in wire(document, asked(GLOBAL, "x", mode=mode), mode)["mboxes"]] == ["x"]
+    document = mboxes_of(rule(condition=NEVER), mbox=GLOBAL)
+    assert wire(document, request_for(GLOBAL, mode=mode), mode) == {"mboxes": []}
+    assert [mbox["name"] for mbox in wire(document, request_for(GLOBAL, "x", mode=mode), mode)["mboxes"]] == [
+        "x"
+    ]
 
 
 def page_load(mode: str, **details: Any) -> DeliveryRequest:
     wire: dict[str, Any] = {mode: {"pageLoad": details}}
-    return asked(**wire)
+    return request_for(**wire)
 
 
 def test_page_load_joins_all_matches_on_the_global_mbox() -> None:
@@ -270,15 +284,15 @@ def test_metrics_of_a_page_load_keep_their_order() -> None:
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_page_load_without_a_match_has_no_options(mode: str) -> None:
-    for document in (mboxes_of(rule(condition=NOBODY), mbox=GLOBAL), artifact()):
+    for document in (mboxes_of(rule(condition=NEVER), mbox=GLOBAL), artifact()):
         assert wire(document, page_load(mode), mode) == {"pageLoad": {"options": []}}
 
 
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_page_load_is_computed_only_on_request(mode: str) -> None:
     document = artifact({GLOBAL: ON_EVERY_PAGE, "hero": [rule()]})
-    decision = decided(document, asked("hero", mode=mode))
-    assert "pageLoad" not in wire(document, asked("hero", mode=mode), mode)
+    decision = decision_of(document, request_for("hero", mode=mode))
+    assert "pageLoad" not in wire(document, request_for("hero", mode=mode), mode)
     assert [impression.name for impression in decision.impressions] == (["hero"] if mode == "execute" else [])
 
 
@@ -301,17 +315,17 @@ def test_both_modes_are_decided_in_one_request() -> None:
     document = artifact(
         {"hero": [rule()], GLOBAL: [rule(2, name=GLOBAL, content="all")]}, {"home": [rule(3, name="home")]}
     )
-    request = asked(
+    request = request_for(
         "hero",
         prefetch={"mboxes": [{"index": 3, "name": "hero"}], "pageLoad": {}, "views": [{"name": "home"}]},
     )
-    answer = json.loads(decided(document, request).response.to_json())
+    answer = json.loads(decision_of(document, request).response.to_json())
     assert set(answer["execute"]) == {"mboxes"}
     assert set(answer["prefetch"]) == {"mboxes", "pageLoad", "views"}
 
 
 def test_empty_request_has_an_empty_response() -> None:
-    answer = json.loads(decided(mboxes_of(rule()), asked()).response.to_json())
+    answer = json.loads(decision_of(mboxes_of(rule()), request_for()).response.to_json())
     assert answer == {"status": 200, "requestId": "r", "id": {"tntId": "visitor"}, "client": "acme"}
 
 
@@ -319,17 +333,17 @@ def test_empty_request_has_an_empty_response() -> None:
 
 
 def views(*names: str | None) -> DeliveryRequest:
-    return asked(prefetch={"views": [{"name": name} if name else {} for name in names]})
+    return request_for(prefetch={"views": [{"name": name} if name else {} for name in names]})
 
 
 AT_HOME = [
     giving(offer(html("h1", "th1"), metrics=[CLICK], name="home"), 1),
-    rule(2, NOBODY, name="home"),
+    rule(2, NEVER, name="home"),
     giving(offer(html("h2", "th2"), metrics=[DISPLAY], name="home", analytics={"payload": {"pe": "tnt"}}), 3),
     giving(offer(html("again"), name="home"), 4, ruleKey="1"),
 ]
 AT_CART = [giving(offer({"eventToken": "default"}, name="cart"), 5, ruleKey="1")]
-OF_VIEWS = artifact(views={"home": AT_HOME, "cart": AT_CART, "empty": [rule(6, NOBODY, name="empty")]})
+OF_VIEWS = artifact(views={"home": AT_HOME, "cart": AT_CART, "empty": [rule(6, NEVER, name="empty")]})
 
 HOME = {
     "name": "home",
@@ -373,7 +387,7 @@ def test_views_are_only_for_their_property() -> None:
     document = artifact(
         views={"home": [rule(1, name="home", propertyTokens=["p"]), rule(2, name="home", content="open")]}
     )
-    with_token = asked(prefetch={"views": [{"name": "home"}, {}]}, property={"token": "p"})
+    with_token = request_for(prefetch={"views": [{"name": "home"}, {}]}, property={"token": "p"})
     answers = wire(document, with_token, "prefetch")["views"]
     assert [[option["content"] for option in view["options"]] for view in answers] == [["hello", "open"]] * 2
     assert wire(document, views("home"), "prefetch")["views"][0]["options"] == [
@@ -385,7 +399,7 @@ def test_views_and_mboxes_of_one_name_are_separate() -> None:
     document = artifact(
         {"home": [rule(1, content="mbox", name="home")]}, {"home": [rule(2, content="view", name="home")]}
     )
-    request = asked(prefetch={"mboxes": [{"index": 0, "name": "home"}], "views": [{"name": "home"}]})
+    request = request_for(prefetch={"mboxes": [{"index": 0, "name": "home"}], "views": [{"name": "home"}]})
     answer = wire(document, request, "prefetch")
     assert answer["mboxes"][0]["options"][0]["content"] == "mbox"
     assert answer["views"][0]["options"][0]["content"] == "view"
@@ -401,7 +415,7 @@ def test_view_decides_by_its_own_address_and_parameters() -> None:
         }
     )
     view = {"name": "home", "address": {"url": "http://own.com/"}, "parameters": {"plan": "gold"}}
-    (answer,) = wire(document, asked(prefetch={"views": [view]}), "prefetch")["views"]
+    (answer,) = wire(document, request_for(prefetch={"views": [view]}), "prefetch")["views"]
     assert [option["content"] for option in answer["options"]] == ["address", "parameters"]
 
 
@@ -410,11 +424,11 @@ def test_view_decides_by_its_own_address_and_parameters() -> None:
 
 def test_answer_is_of_the_official_classes() -> None:
     document = artifact({"hero": [rule()], GLOBAL: [rule(name=GLOBAL)]}, {"home": [rule(name="home")]})
-    request = asked(
+    request = request_for(
         execute={"mboxes": [{"name": "hero", "index": 0}], "pageLoad": {}},
         prefetch={"mboxes": [{"name": "hero", "index": 0}], "views": [{"name": "home"}]},
     )
-    response = decided(document, request).response
+    response = decision_of(document, request).response
     assert response.execute is not None
     assert response.prefetch is not None
     assert type((response.execute.mboxes or [])[0]) is MboxResponse
@@ -435,20 +449,20 @@ def test_actions_are_plain_json_with_all_their_keys() -> None:
         }
     ]
     document = mboxes_of(rule(content=actions, kind="actions"))
-    assert contents(decided(document, asked("hero"))) == [actions]
+    assert contents(decision_of(document, request_for("hero"))) == [actions]
 
 
 def test_answer_names_request_visitor_and_client() -> None:
     visitor = {"tntId": "t.28_0", "marketingCloudVisitorId": "m"}
-    request = asked("hero", requestId="mine", id=visitor)
-    answer = json.loads(decided(mboxes_of(rule()), request).response.to_json())
+    request = request_for("hero", requestId="mine", id=visitor)
+    answer = json.loads(decision_of(mboxes_of(rule()), request).response.to_json())
     assert (answer["requestId"], answer["id"], answer["client"]) == ("mine", visitor, "acme")
     assert "edgeHost" not in answer
 
 
 def test_visitor_without_id_has_a_response() -> None:
     request = DeliveryRequest.from_dict({"execute": {"mboxes": [{"index": 0, "name": "hero"}]}})
-    decision = decided(mboxes_of(rule()), request)
+    decision = decision_of(mboxes_of(rule()), request)
     assert decision.response.id == VisitorId()
     assert contents(decision) == ["hello"]
 
@@ -456,7 +470,7 @@ def test_visitor_without_id_has_a_response() -> None:
 @pytest.mark.parametrize("id_", [None, {}, {"customerIds": []}])
 def test_visitors_without_id_have_one_allocation(id_: Any) -> None:
     document = mboxes_of(rule(condition={"<": [{"var": "allocation"}, 101]}))
-    assert contents(decided(document, asked("hero", id=id_))) == ["hello"]
+    assert contents(decision_of(document, request_for("hero", id=id_))) == ["hello"]
 
 
 @pytest.mark.parametrize(
@@ -469,7 +483,7 @@ def test_visitors_without_id_have_one_allocation(id_: Any) -> None:
     ],
 )
 def test_status_is_206_if_locations_are_remote(lists: Any, status: int) -> None:
-    decision = decided(mboxes_of(rule(), **lists), asked("hero"))
+    decision = decision_of(mboxes_of(rule(), **lists), request_for("hero"))
     assert decision.response.status == status
     assert decision.remote_mboxes == (["hero"] if status == 206 else [])
     assert contents(decision) == ["hello"]
@@ -479,12 +493,12 @@ def test_status_is_206_if_locations_are_remote(lists: Any, status: int) -> None:
 
 
 def notified(document: Any, request: DeliveryRequest) -> list[tuple[str | None, list[str]]]:
-    return [(impression.name, impression.tokens) for impression in decided(document, request).impressions]
+    return [(impression.name, impression.tokens) for impression in decision_of(document, request).impressions]
 
 
 def test_impression_is_notified_once_with_its_ids_and_clock() -> None:
-    (impression,) = decided(mboxes_of(rule()), asked("hero")).impressions
-    new_id = numbered()
+    (impression,) = decision_of(mboxes_of(rule()), request_for("hero")).impressions
+    new_id = numbered_ids()
     notification = impression.notification(new_id)
     assert json.loads(notification.to_json()) == {
         "id": "id-1",
@@ -512,7 +526,7 @@ def test_impression_is_notified_once_with_its_ids_and_clock() -> None:
 )
 def test_all_tokens_of_a_rule_are_one_impression(options: Any, tokens: Any) -> None:
     document = mboxes_of(giving(offer(*options, metrics=[DISPLAY])))
-    assert [of for _, of in notified(document, asked("hero"))] == tokens
+    assert [of for _, of in notified(document, request_for("hero"))] == tokens
 
 
 def test_token_is_notified_once_for_a_name_in_a_request() -> None:
@@ -520,13 +534,13 @@ def test_token_is_notified_once_for_a_name_in_a_request() -> None:
     second = giving(offer(html(token="b"), html(token="c"), name="hero"))
     other = giving(offer(html(token="b"), name="cart"))
     document = artifact({"one": [first], "two": [second], "three": [other]})
-    request = asked("one", "one", "two", "three")
+    request = request_for("one", "one", "two", "three")
     assert notified(document, request) == [("hero", ["a", "b"]), ("hero", ["c"]), ("cart", ["b"])]
 
 
 def test_execute_notifies_mboxes_before_the_page_load() -> None:
     document = artifact({"hero": [rule()], GLOBAL: ON_EVERY_PAGE})
-    request = asked(execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]})
+    request = request_for(execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]})
     assert notified(document, request) == [
         ("hero", ["token-1"]),
         (GLOBAL, ["ta"]),
@@ -537,13 +551,17 @@ def test_execute_notifies_mboxes_before_the_page_load() -> None:
 
 def test_prefetched_and_unmatched_rules_are_not_notified() -> None:
     assert notified(OF_VIEWS, views("home")) == []
-    assert notified(mboxes_of(rule()), asked("hero", mode="prefetch")) == []
-    assert notified(mboxes_of(rule(condition=NOBODY)), asked("hero")) == []
+    assert notified(mboxes_of(rule()), request_for("hero", mode="prefetch")) == []
+    assert notified(mboxes_of(rule(condition=NEVER)), request_for("hero")) == []
 
 
 def test_next_decision_notifies_again() -> None:
     rules = compile_artifact(mboxes_of(rule()))
-    assert notified(rules, asked("hero")) == notified(rules, asked("hero")) == [("hero", ["token-1"])]
+    assert (
+        notified(rules, request_for("hero"))
+        == notified(rules, request_for("hero"))
+        == [("hero", ["token-1"])]
+    )
 
 
 # ── problems ───
@@ -551,7 +569,7 @@ def test_next_decision_notifies_again() -> None:
 
 def test_rule_that_fails_is_skipped_and_reported() -> None:
     document = mboxes_of(rule(5, {"*": []}), rule(6, content="next"))
-    decision = decided(document, asked("hero"))
+    decision = decision_of(document, request_for("hero"))
     assert contents(decision) == ["next"]
     ((activity, error),) = decision.failures
     assert (activity, "without operands" in str(error)) == ("5", True)
@@ -567,13 +585,15 @@ def test_deep_list_that_is_built_in_a_loop_cannot_break_a_decision() -> None:
         {"in": [grow, [grow]]},
         grow,
     ):
-        decision = decided(mboxes_of(rule(1, {"!": [condition]}), rule(2, content="next")), asked("hero"))
+        decision = decision_of(
+            mboxes_of(rule(1, {"!": [condition]}), rule(2, content="next")), request_for("hero")
+        )
         assert contents(decision) in (["next"], ["hello"])
 
 
 def test_nothing_of_the_request_is_changed() -> None:
     document = artifact({"hero": [rule()], GLOBAL: ON_EVERY_PAGE}, {"home": AT_HOME})
-    request = asked(
+    request = request_for(
         execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero", "parameters": {"a.b": "C"}}]},
         prefetch={"views": [{}], "mboxes": [{"index": 1, "name": "hero"}]},
         context={
@@ -584,5 +604,5 @@ def test_nothing_of_the_request_is_changed() -> None:
         },
     )
     before = copy.deepcopy(request)
-    decided(document, request)
+    decision_of(document, request)
     assert request == before

@@ -76,8 +76,8 @@ def test_mbox_alone_gets_what_a_request_gets(seed: int) -> None:
     document, request, now_ms = case(seed)
     rng = random.Random(seed)
     rules = compile_artifact(document)
-    asked = (request.execute and request.execute.mboxes) or []
-    parameters = next((mbox.parameters for mbox in asked if mbox.parameters), None)
+    request_for = (request.execute and request.execute.mboxes) or []
+    parameters = next((mbox.parameters for mbox in request_for if mbox.parameters), None)
     with_own, bare = visitor(request, parameters), visitor(request)
     names = [*rules.mboxes, *rules.remote_mboxes, rules.global_mbox, "unknown"]
     for moment in (now_ms, now_ms + rng.randrange(10**9)):

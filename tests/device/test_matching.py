@@ -17,7 +17,7 @@ from differential.cases import question
 from differential.suites import SUITES, artifact_names
 from differential.suites import artifact as real_artifact
 from support import logic_interpreter
-from support.device import CLIENT, asked, contents, decided, facts, mboxes_of, rule, window
+from support.device import CLIENT, contents, decision_of, facts, mboxes_of, request_for, rule, window
 from support.examples import examples
 from targetry.device.decide import OnDeviceDecision
 from targetry.device.logic.allocation import bucket
@@ -141,7 +141,7 @@ def test_engine_matches_the_rules_of_the_reference(seed: int) -> None:
     for traced in (False, True):
         if traced:
             request = DeliveryRequest.from_dict({**json.loads(request.to_json()), "trace": {}})
-        decision = decided(rules, request, now_ms=now_ms, traced=traced)
+        decision = decision_of(rules, request, now_ms=now_ms, traced=traced)
         for mode in ("execute", "prefetch"):
             expected = [content for _, of in by_the_letter(document, request, now_ms, mode) for content in of]
             assert engines_choice(decision, mode) == expected
@@ -156,10 +156,10 @@ def test_traced_decision_is_the_same_decision(seed: int) -> None:
     document, request, now_ms = case(seed)
     rules = compile_artifact(document)
     traced = DeliveryRequest.from_dict({**json.loads(request.to_json()), "trace": {}})
-    with_trace = decided(rules, traced, now_ms=now_ms, traced=True)
+    with_trace = decision_of(rules, traced, now_ms=now_ms, traced=True)
     for impression in with_trace.impressions:
         impression._notification = None
-    assert answer(with_trace) == answer(decided(rules, request, now_ms=now_ms))
+    assert answer(with_trace) == answer(decision_of(rules, request, now_ms=now_ms))
 
 
 def test_rule_fails_with_and_without_trace() -> None:
@@ -170,8 +170,8 @@ def test_rule_fails_with_and_without_trace() -> None:
         rule(3, {"or": [{"<": [{"var": "allocation"}, 0]}, failing]}, content="nor that"),
         rule(4, content="this"),
     )
-    fast = decided(document, asked("hero"))
-    traced = decided(document, asked("hero", trace={}), traced=True)
+    fast = decision_of(document, request_for("hero"))
+    traced = decision_of(document, request_for("hero", trace={}), traced=True)
     assert contents(fast) == contents(traced) == ["this"]
     assert [failure.activity_id for failure in fast.failures] == ["1", "3"]
     assert {failure.activity_id for failure in traced.failures} >= {"1", "3"}
@@ -184,8 +184,8 @@ def test_expensive_audience_has_the_same_result_with_trace() -> None:
     """Return an audience that takes more than half of the work that a location is allowed."""
     costly = {"!": [{"some": [[0] * 55, {"in": [1, [0] * 1000]}]}]}
     shared = mboxes_of(*(rule(n, costly, content=n) for n in range(3)), mbox="target-global-mbox")
-    fast = decided(shared, asked("target-global-mbox"))
-    traced = decided(shared, asked("target-global-mbox", trace={}), traced=True)
+    fast = decision_of(shared, request_for("target-global-mbox"))
+    traced = decision_of(shared, request_for("target-global-mbox", trace={}), traced=True)
     assert contents(fast) == [0, 1, 2]
     assert contents(traced) == contents(fast)
     assert traced.failures == fast.failures == []
@@ -195,7 +195,7 @@ def test_alternating_audiences_are_evaluated_once_each() -> None:
     costly = {"!": [{"some": [[0] * 55, {"in": [1, [0] * 1000]}]}]}
     turns = [rule(n, costly if n % 2 else {"==": [1, 1]}, content=n) for n in range(5)]
     for name, given_ in [("hero", [0]), ("target-global-mbox", [0, 1, 2, 3, 4])]:
-        decision = decided(mboxes_of(*turns, mbox=name), asked(name))
+        decision = decision_of(mboxes_of(*turns, mbox=name), request_for(name))
         assert contents(decision) == given_
         assert decision.failures == []
 
@@ -219,8 +219,8 @@ def test_visitor_at_the_edge_of_a_window_is_in_one_window(
     condition: Any, holds: bool, mbox: str, traced: bool
 ) -> None:
     document = mboxes_of(rule(1, condition), mbox=mbox)
-    request = asked(mbox, trace={}) if traced else asked(mbox)
-    assert bool(contents(decided(document, request, traced=traced))) is holds
+    request = request_for(mbox, trace={}) if traced else request_for(mbox)
+    assert bool(contents(decision_of(document, request, traced=traced))) is holds
 
 
 # ── nothing else has an influence ───
@@ -230,7 +230,7 @@ def test_visitor_at_the_edge_of_a_window_is_in_one_window(
 @given(seeds, st.randoms())
 def test_rules_of_other_locations_change_nothing(seed: int, shuffle: random.Random) -> None:
     document, request, now_ms = case(seed)
-    before = answer(decided(document, request, now_ms=now_ms))
+    before = answer(decision_of(document, request, now_ms=now_ms))
     others = random_artifact(random.Random(seed + 1))
     changed = copy.deepcopy(document)
     asked_for = {
@@ -244,7 +244,7 @@ def test_rules_of_other_locations_change_nothing(seed: int, shuffle: random.Rand
     places = list(changed["rules"]["mboxes"].items())
     shuffle.shuffle(places)
     changed["rules"]["mboxes"] = dict(places)
-    assert answer(decided(changed, request, now_ms=now_ms)) == before
+    assert answer(decision_of(changed, request, now_ms=now_ms)) == before
 
 
 @settings(max_examples=examples(60))
@@ -254,10 +254,10 @@ def test_order_of_exclusive_experiences_changes_nothing(seed: int, shuffle: rand
     split = [
         rule(1, {"and": [window(low, low + 25), audience]}, content=str(low)) for low in range(0, 100, 25)
     ]
-    request = asked("hero", id={"tntId": str(seed)})
-    before = contents(decided(mboxes_of(*split), request))
+    request = request_for("hero", id={"tntId": str(seed)})
+    before = contents(decision_of(mboxes_of(*split), request))
     shuffle.shuffle(split)
-    assert contents(decided(mboxes_of(*split), request)) == before
+    assert contents(decision_of(mboxes_of(*split), request)) == before
 
 
 @given(st.integers(0, 4))
@@ -265,9 +265,9 @@ def test_unrelated_activities_before_do_not_move_a_visitor(count: int) -> None:
     split = [rule(1, window(low, low + 50), content=str(low)) for low in (0, 50)]
     others = [rule(n + 2, window(0, 0.01), content="other") for n in range(count)]
     for number in range(20):
-        request = asked("hero", id={"tntId": f"v{number}"})
-        alone = contents(decided(mboxes_of(*split), request))
-        among = contents(decided(mboxes_of(*others, *split), request))
+        request = request_for("hero", id={"tntId": f"v{number}"})
+        alone = contents(decision_of(mboxes_of(*split), request))
+        among = contents(decision_of(mboxes_of(*others, *split), request))
         assert among in (alone, ["other"])
 
 
@@ -279,11 +279,11 @@ def test_decision_leaves_no_trace_in_the_rules_or_the_request(seed: int) -> None
     untouched = request.to_json()
     rules = compile_artifact(document)
     unchanged = rules.document()
-    first = decided(rules, request, now_ms=now_ms)
+    first = decision_of(rules, request, now_ms=now_ms)
     before = answer(first)
     spoil(first)
     assert request.to_json() == untouched
-    assert answer(decided(rules, request, now_ms=now_ms)) == before
+    assert answer(decision_of(rules, request, now_ms=now_ms)) == before
     assert rules.document() == unchanged
 
 
@@ -335,11 +335,11 @@ def test_nested_offer_is_copied_for_each_response(mode: str) -> None:
     document = mboxes_of(rule(1, content=offer, kind="json"), mbox="json")
     document["rules"]["mboxes"]["actions"] = [rule(2, content=actions, kind="actions")]
     rules = compile_artifact(document)
-    request = asked("json", "actions", mode=mode)
-    first = contents(decided(rules, request), mode)
+    request = request_for("json", "actions", mode=mode)
+    first = contents(decision_of(rules, request), mode)
     before = copy.deepcopy(first)
     spoil_json(first)
-    assert contents(decided(rules, request), mode) == before
+    assert contents(decision_of(rules, request), mode) == before
     assert before[0] == offer
 
 

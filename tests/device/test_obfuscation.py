@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.device import asked, contents, decided, mboxes_of, rule
+from support.device import contents, decision_of, mboxes_of, request_for, rule
 from targetry.device.artifact import artifact_text
 from targetry.device.obfuscation import deobfuscate, is_obfuscated, obfuscate
 from targetry.device.ruleset import compile_artifact
@@ -33,7 +33,7 @@ def obfuscated(
 
 def test_obfuscated_artifact_is_read_with_the_organization_id() -> None:
     rules = compile_artifact(obfuscated(TEXT), organization_id=ORGANIZATION)
-    assert contents(decided(rules, asked("hero"))) == ["hello"]
+    assert contents(decision_of(rules, request_for("hero"))) == ["hello"]
     assert rules.document() == HELLO
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.device import artifact, asked, contents, decided, mboxes_of, rule
+from support.device import artifact, contents, decision_of, mboxes_of, request_for, rule
 from targetry.device.personalize import macro_key
 from targetry.device.ruleset import compile_artifact
 from targetry.models import DeliveryRequest
@@ -53,10 +53,10 @@ METHOD = {"activity.decisioningMethod": "on-device"}
 
 def tokens(listed: list[str], meta: dict[str, Any] = META, geo: Any = None, mode: str = "execute") -> Any:
     document = mboxes_of(rule(meta=meta), responseTokens=listed)
-    request = asked(
+    request = request_for(
         "hero", mode=mode, context={"channel": "web", **({"geo": geo} if geo is not None else {})}
     )
-    answer = json.loads(decided(document, request).response.to_json())
+    answer = json.loads(decision_of(document, request).response.to_json())
     return answer[mode]["mboxes"][0]["options"][0]["responseTokens"]
 
 
@@ -100,7 +100,7 @@ def test_every_option_has_computed_tokens() -> None:
     document = mboxes_of(
         rule(meta=META, consequence={"name": "hero", "options": options}), responseTokens=["offer.id"]
     )
-    (mbox,) = decided(document, asked("hero")).response.execute.mboxes  # type: ignore[union-attr, misc]
+    (mbox,) = decision_of(document, request_for("hero")).response.execute.mboxes  # type: ignore[union-attr, misc]
     assert [option.response_tokens for option in mbox.options or ()] == [METHOD | {"offer.id": 631991}] * 2
 
 
@@ -109,8 +109,8 @@ def test_options_of_views_and_of_a_page_load_have_tokens() -> None:
     document = artifact(
         {"target-global-mbox": [place]}, {"home": [place]}, responseTokens=["activity.id", "geo.city"]
     )
-    request = asked(prefetch={"views": [{}], "pageLoad": {}}, context={"channel": "web", "geo": GEO})
-    prefetch = json.loads(decided(document, request).response.to_json())["prefetch"]
+    request = request_for(prefetch={"views": [{}], "pageLoad": {}}, context={"channel": "web", "geo": GEO})
+    prefetch = json.loads(decision_of(document, request).response.to_json())["prefetch"]
     for part in (*prefetch["views"], prefetch["pageLoad"]):
         expected = METHOD | {"activity.id": 125873, "geo.city": "San Francisco"}
         assert [option["responseTokens"] for option in part["options"]] == [expected]
@@ -201,8 +201,10 @@ MACROS = {
 
 
 def filled(text: Any, kind: str = "html", request: DeliveryRequest | None = None, meta: Any = META) -> Any:
-    request = request or asked(execute={"mboxes": [{"index": 7, "name": "hero", "parameters": PARAMETERS}]})
-    (content,) = contents(decided(mboxes_of(rule(content=text, kind=kind, meta=meta)), request))
+    request = request or request_for(
+        execute={"mboxes": [{"index": 7, "name": "hero", "parameters": PARAMETERS}]}
+    )
+    (content,) = contents(decision_of(mboxes_of(rule(content=text, kind=kind, meta=meta)), request))
     return content
 
 
@@ -219,13 +221,15 @@ def test_macro_reads_activity_then_location_then_parameters() -> None:
 
 
 def test_macro_index_is_a_parameter_without_an_index() -> None:
-    request = asked(execute={"mboxes": [{"name": "hero", "parameters": PARAMETERS}]})
+    request = request_for(execute={"mboxes": [{"name": "hero", "parameters": PARAMETERS}]})
     assert filled("${index}", request=request) == "another"
-    assert filled("${index}", request=asked(execute={"mboxes": [{"name": "hero"}]})) == "${index}"
+    assert filled("${index}", request=request_for(execute={"mboxes": [{"name": "hero"}]})) == "${index}"
 
 
 def test_macro_in_a_macro_value_is_not_filled() -> None:
-    request = asked(execute={"mboxes": [{"index": 1, "name": "hero", "parameters": {"user": "${index}"}}]})
+    request = request_for(
+        execute={"mboxes": [{"index": 1, "name": "hero", "parameters": {"user": "${index}"}}]}
+    )
     assert filled("${user}", request=request) == "${index}"
     assert filled("${activity.name}", meta=META | {"activity.name": "a ${name}"}) == "a ${name}"
 
@@ -300,13 +304,13 @@ def test_page_load_has_the_name_of_the_global_mbox_and_a_view_its_own() -> None:
     place = rule(content=text, meta=META | {"location.name": "home"}, name="home")
     document = artifact({"everywhere": [place]}, {"home": [place]}, globalMbox="everywhere")
     parameters = {"user": "Ada"}
-    request = asked(
+    request = request_for(
         prefetch={
             "pageLoad": {"parameters": parameters},
             "views": [{"name": "home", "key": "k", "parameters": parameters}],
         }
     )
-    prefetch = decided(document, request).response.prefetch
+    prefetch = decision_of(document, request).response.prefetch
     assert prefetch is not None
     assert prefetch.page_load is not None
     (option,) = prefetch.page_load.options or []
@@ -318,7 +322,7 @@ def test_page_load_has_the_name_of_the_global_mbox_and_a_view_its_own() -> None:
 
 def test_view_without_a_name_leaves_the_macro() -> None:
     document = artifact(views={"home": [rule(content="${name}", name="home")]})
-    prefetch = decided(document, asked(prefetch={"views": [{}]})).response.prefetch
+    prefetch = decision_of(document, request_for(prefetch={"views": [{}]})).response.prefetch
     assert prefetch is not None
     assert [option.content for view in prefetch.views or () for option in view.options or ()] == ["${name}"]
 
@@ -386,7 +390,7 @@ pieces = st.sampled_from(
 @example("${user}", "\ud800")
 def test_macros_are_found_and_the_text_around_them_stays_as_it_is(text: str, value: str) -> None:
     parameters = {"user": value, "b.user": "nested"}
-    request = asked(execute={"mboxes": [{"name": "hero", "parameters": parameters}]})
+    request = request_for(execute={"mboxes": [{"name": "hero", "parameters": parameters}]})
     expected = filled_by_hand(text, {**parameters, "name": "hero"})
     assert filled(text, request=request, meta={"activity.id": 1}) == expected
 
@@ -422,8 +426,8 @@ def test_change_of_returned_content_does_not_reach_the_next_response(
     kind: str, content: Any, mode: str
 ) -> None:
     rules = compile_artifact(mboxes_of(rule(kind=kind, content=content)))
-    request = asked("hero", mode=mode)
-    [first] = contents(decided(rules, request), mode)
+    request = request_for("hero", mode=mode)
+    [first] = contents(decision_of(rules, request), mode)
     expected = copy.deepcopy(first)
     spoil(first)
-    assert contents(decided(rules, request), mode) == [expected]
+    assert contents(decision_of(rules, request), mode) == [expected]

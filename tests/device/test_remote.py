@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.device import artifact, asked
+from support.device import artifact, request_for
 from targetry.device.remote import remote_dependency
 from targetry.device.ruleset import compile_artifact
 
@@ -67,7 +67,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_remote_and_unknown_locations_are_named_in_request_order(name: str) -> None:
     wire, of_mboxes, of_views = CASES[name]
-    needed = remote_dependency(RULES, asked(**wire))
+    needed = remote_dependency(RULES, request_for(**wire))
     assert (needed.mboxes, needed.views) == (of_mboxes, of_views)
 
 
@@ -85,7 +85,7 @@ def test_page_load_needs_the_global_mbox_of_the_artifact(lists: dict[str, Any], 
     rules = compile_artifact(artifact(**lists))
     for mode in ("execute", "prefetch"):
         wire: dict[str, Any] = {mode: {"pageLoad": {}}}
-        assert remote_dependency(rules, asked(**wire)).mboxes == needed
+        assert remote_dependency(rules, request_for(**wire)).mboxes == needed
 
 
 names = st.sampled_from(["a", "b", "c", "d"])
@@ -97,7 +97,7 @@ def test_bucket_equals_the_reference_formula(remote: Any, local: Any, executed: 
     rules = compile_artifact(
         artifact(remoteMboxes=remote, localMboxes=local, remoteViews=remote, localViews=local)
     )
-    request = asked(execute=mboxes(*executed), prefetch=mboxes(*prefetched) | views(*prefetched))
+    request = request_for(execute=mboxes(*executed), prefetch=mboxes(*prefetched) | views(*prefetched))
     needed = remote_dependency(rules, request)
     asked_for = set(executed) | set(prefetched)
     assert sorted(needed.mboxes) == sorted((set(remote) & asked_for) | (asked_for - set(local)))

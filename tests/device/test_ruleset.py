@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support import logic_interpreter
-from support.device import NOBODY, artifact, asked, contents, decided, facts, mboxes_of, rule, window
+from support.device import NEVER, artifact, contents, decision_of, facts, mboxes_of, request_for, rule, window
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.compiler import compile_logic
 from targetry.device.ruleset import RuleSet, compile_artifact, split_window
@@ -130,10 +130,10 @@ def test_experience_follows_from_the_bucket() -> None:
         )
     )
     for number in range(300):
-        request = asked("hero", id={"tntId": f"v{number}.28_0"})
+        request = request_for("hero", id={"tntId": f"v{number}.28_0"})
         at = bucket("acme", 77, f"v{number}") / 100
         expected = next(str(low) for low, high in itertools.pairwise(cuts) if at <= high)
-        assert contents(decided(rules, request)) == [expected]
+        assert contents(decision_of(rules, request)) == [expected]
 
 
 def visitor_at(*, low: float, high: float) -> str:
@@ -150,8 +150,8 @@ def test_split_near_an_end_of_the_scale_separates_visitors(low: float, high: flo
     rules = compile_artifact(mboxes_of(rule(1, window(low, high), content="few"), rule(1, content="all")))
     outside = (0, low) if low else (high, 100)
     for (above, to), expected in (((low, high), "few"), (outside, "all")):
-        request = asked("hero", id={"tntId": visitor_at(low=above, high=to)})
-        assert contents(decided(rules, request)) == [expected]
+        request = request_for("hero", id={"tntId": visitor_at(low=above, high=to)})
+        assert contents(decision_of(rules, request)) == [expected]
 
 
 def test_rule_keeps_the_condition_that_the_artifact_has() -> None:
@@ -190,7 +190,7 @@ ONE, OTHER = (next(n for n in range(1, 99) if side(n) == wanted) for wanted in "
 )
 def test_meta_names_the_activity_before_the_rule_does(meta: Any, activity_id: Any, activity: int) -> None:
     rules = halves(meta=meta, activityId=activity_id)
-    assert contents(decided(rules, asked("hero"))) == [side(activity)]
+    assert contents(decision_of(rules, request_for("hero"))) == [side(activity)]
 
 
 @pytest.mark.parametrize(
@@ -204,19 +204,19 @@ def test_split_activity_without_usable_id_is_unusable(meta: Any) -> None:
 
 def test_activity_without_id_can_be_for_every_visitor() -> None:
     rules = compile_artifact(mboxes_of(rule(meta={}, activityId=None, ruleKey=None)))
-    assert contents(decided(rules, asked("hero"))) == ["hello"]
+    assert contents(decision_of(rules, request_for("hero"))) == ["hello"]
 
 
 # ── locations ───
 
 
 def test_first_rule_that_holds_wins() -> None:
-    rules = mboxes_of(rule(1, NOBODY, content="a"), rule(2, content="b"), rule(3, content="c"))
-    assert contents(decided(rules, asked("hero"))) == ["b"]
+    rules = mboxes_of(rule(1, NEVER, content="a"), rule(2, content="b"), rule(3, content="c"))
+    assert contents(decision_of(rules, request_for("hero"))) == ["b"]
 
 
 def with_token(*tokens: str) -> DeliveryRequest:
-    return asked("hero", property={"token": tokens[0]}) if tokens else asked("hero")
+    return request_for("hero", property={"token": tokens[0]}) if tokens else request_for("hero")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_rule_for_properties_is_only_for_them(token: tuple[str, ...], given: str
         rule(3, content="anywhere"),
         rule(4, content="late", propertyTokens=[]),
     )
-    assert contents(decided(rules, with_token(*token))) == [given]
+    assert contents(decision_of(rules, with_token(*token))) == [given]
 
 
 def test_rules_with_and_without_properties_keep_their_order() -> None:
@@ -238,7 +238,7 @@ def test_rules_with_and_without_properties_keep_their_order() -> None:
         rule(1, content="anywhere", propertyTokens=[]),
         rule(2, content="one", propertyTokens=["one"]),
     )
-    assert contents(decided(rules, with_token("one"))) == ["anywhere"]
+    assert contents(decision_of(rules, with_token("one"))) == ["anywhere"]
 
 
 # ── audiences are shared ───
@@ -254,28 +254,28 @@ def test_audience_of_an_activity_is_evaluated_once() -> None:
         for low in range(0, 100, 10)
     ]
     rules = compile_artifact(mboxes_of(*split, rule(2, content="all")))
-    decision = decided(rules, asked("hero"))
+    decision = decision_of(rules, request_for("hero"))
     assert decision.failures == []
     assert contents(decision) == ["all"]
 
 
 def test_common_audience_of_activities_is_evaluated_once() -> None:
     activities = [rule(n, COSTLY if n % 2 else {"==": [1, n + 1]}) for n in range(1, 20)]
-    decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
+    decision = decision_of(mboxes_of(*activities, rule(99, content="all")), request_for("hero"))
     assert decision.failures == []
     assert contents(decision) == ["all"]
 
 
 def test_different_audiences_are_evaluated_separately() -> None:
     activities = [rule(n, {"and": [{"<": [0, n]}, COSTLY]}) for n in range(1, 4)]
-    decision = decided(mboxes_of(*activities, rule(99, content="all")), asked("hero"))
+    decision = decision_of(mboxes_of(*activities, rule(99, content="all")), request_for("hero"))
     assert decision.failures
     assert contents(decision) == ["all"]
 
 
 def test_each_location_has_its_own_work_limit() -> None:
     document = artifact({f"m{n}": [rule(n, COSTLY), rule(n + 50, content=str(n))] for n in range(4)})
-    decision = decided(document, asked(*(f"m{n}" for n in range(4))))
+    decision = decision_of(document, request_for(*(f"m{n}" for n in range(4))))
     assert decision.failures == []
     assert contents(decision) == [str(n) for n in range(4)]
 
@@ -288,14 +288,14 @@ def test_audiences_that_differ_only_in_their_literals_are_different() -> None:
         rule(4, {"==": [{"var": "mbox.plan"}, True]}, content="true"),
     )
     for plan, content in [("gold", "gold"), ("silver", "silver"), ("1", "one"), ("", None)]:
-        request = asked(execute={"mboxes": [{"name": "hero", "parameters": {"plan": plan}}]})
-        assert contents(decided(rules, request)) == ([content] if content else [])
+        request = request_for(execute={"mboxes": [{"name": "hero", "parameters": {"plan": plan}}]})
+        assert contents(decision_of(rules, request)) == ([content] if content else [])
 
 
 def test_audience_is_evaluated_for_each_location() -> None:
     rules = compile_artifact(mboxes_of(rule(1, {"==": [{"var": "mbox.plan"}, "gold"]})))
     mboxes = [{"name": "hero", "parameters": {"plan": plan}} for plan in ("gold", "silver", "gold")]
-    decision = decided(rules, asked(execute={"mboxes": mboxes}))
+    decision = decision_of(rules, request_for(execute={"mboxes": mboxes}))
     assert decision.response.execute is not None
     assert [bool(mbox.options) for mbox in decision.response.execute.mboxes or ()] == [True, False, True]
 
@@ -309,5 +309,5 @@ def test_equal_audiences_of_different_windows_do_not_mix() -> None:
             rule(OTHER, {"and": [gold, {"or": [{"<": [ALLOCATION, 50]}]}]}, content="other A"),
         )
     )
-    request = asked(execute={"mboxes": [{"name": "hero", "parameters": {"plan": "gold"}}]})
-    assert contents(decided(rules, request)) == ["A"]
+    request = request_for(execute={"mboxes": [{"name": "hero", "parameters": {"plan": "gold"}}]})
+    assert contents(decision_of(rules, request)) == ["A"]

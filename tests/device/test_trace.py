@@ -10,15 +10,15 @@ import pytest
 
 from support.device import (
     CLIENT,
-    NOBODY,
+    NEVER,
     NOW_MS,
     artifact,
-    asked,
     contents,
-    decided,
+    decision_of,
     facts,
     mboxes_of,
-    numbered,
+    numbered_ids,
+    request_for,
     rule,
 )
 from targetry.device.decide import OnDeviceDecision, decide
@@ -51,7 +51,7 @@ def traced(document: Any, request: DeliveryRequest) -> OnDeviceDecision:
         request,
         client_code=CLIENT,
         now_ms=NOW_MS,
-        new_id=numbered(),
+        new_id=numbered_ids(),
         trace=SOURCE,
     )
 
@@ -78,7 +78,7 @@ def test_document_of_an_executed_mbox_is_complete() -> None:
         meta={"clientCode": "acme", "environment": "staging", "generatedAt": "2026-01-01"},
     )
     mbox = {"index": 3, "name": "hero", "parameters": {"plan": "gold"}}
-    request = asked(
+    request = request_for(
         id={"tntId": "t.28_0", "thirdPartyId": "third", "customerIds": []},
         context={"channel": "web", "address": {"url": "http://www.foo.com/A?b=c"}},
         execute={"mboxes": [mbox]},
@@ -140,45 +140,45 @@ def test_document_of_an_executed_mbox_is_complete() -> None:
 
 
 def test_prefetched_mbox_has_no_notifications() -> None:
-    (trace,) = traces(mboxes_of(rule()), asked("hero", mode="prefetch"))
+    (trace,) = traces(mboxes_of(rule()), request_for("hero", mode="prefetch"))
     assert trace["request"]["mbox"] == {"name": "hero", "index": 0, "type": "prefetch"}
     (campaign,) = trace["campaigns"]
     assert "notifications" not in campaign
 
 
 def test_notification_in_the_trace_is_the_one_that_is_sent() -> None:
-    decision = traced(mboxes_of(rule()), asked("hero"))
+    decision = traced(mboxes_of(rule()), request_for("hero"))
     (impression,) = decision.impressions
     assert decision.response.execute is not None
     (mbox,) = decision.response.execute.mboxes or []
-    sent = json.loads(impression.notification(numbered()).to_json())
+    sent = json.loads(impression.notification(numbered_ids()).to_json())
     assert mbox.trace is not None
     assert mbox.trace["campaigns"][0]["notifications"] == [sent]
 
 
 def test_mbox_without_match_has_a_trace_of_evaluated_rules() -> None:
-    (trace,) = traces(mboxes_of(rule(1, NOBODY), rule(2, GOLD)), asked("hero"))
+    (trace,) = traces(mboxes_of(rule(1, NEVER), rule(2, GOLD)), request_for("hero"))
     assert trace["campaigns"] == []
     assert [target["campaignId"] for target in trace["evaluatedCampaignTargets"]] == [1, 2]
     assert [target["unmatchedRuleConditions"] for target in trace["evaluatedCampaignTargets"]] == [
         [False],
         [GOLD],
     ]
-    (trace,) = traces(artifact(), asked("hero"))
+    (trace,) = traces(artifact(), request_for("hero"))
     assert (trace["campaigns"], trace["evaluatedCampaignTargets"]) == ([], [])
 
 
 def test_rules_after_the_match_or_of_other_properties_are_not_evaluated() -> None:
-    document = mboxes_of(rule(1, propertyTokens=["p"]), rule(2, NOBODY), rule(3), rule(4))
-    (trace,) = traces(document, asked("hero"))
+    document = mboxes_of(rule(1, propertyTokens=["p"]), rule(2, NEVER), rule(3), rule(4))
+    (trace,) = traces(document, request_for("hero"))
     assert [target["campaignId"] for target in trace["evaluatedCampaignTargets"]] == [2, 3]
-    (trace,) = traces(document, asked("hero", property={"token": "p"}))
+    (trace,) = traces(document, request_for("hero", property={"token": "p"}))
     assert [target["campaignId"] for target in trace["evaluatedCampaignTargets"]] == [1]
 
 
 def test_campaigns_and_targets_accumulate_over_the_locations_of_a_mode() -> None:
-    document = artifact({"a": [rule(1)], "b": [rule(2, NOBODY), rule(1, NOBODY), rule(3)]})
-    one, two, three = traces(document, asked("a", "b", "a"))
+    document = artifact({"a": [rule(1)], "b": [rule(2, NEVER), rule(1, NEVER), rule(3)]})
+    one, two, three = traces(document, request_for("a", "b", "a"))
     campaigns = [[campaign["id"] for campaign in trace["campaigns"]] for trace in (one, two, three)]
     assert campaigns == [[1], [1, 3], [1, 3]]
     targets = [
@@ -193,7 +193,7 @@ def test_campaigns_and_targets_accumulate_over_the_locations_of_a_mode() -> None
 
 def test_campaigns_notifications_accumulate_but_not_backwards() -> None:
     same = [rule(1, name="a"), rule(1, name="b")]
-    one, two = traces(artifact({"a": same[:1], "b": same[1:]}), asked("a", "b"))
+    one, two = traces(artifact({"a": same[:1], "b": same[1:]}), request_for("a", "b"))
     names = [
         [sent["mbox"]["name"] for sent in trace["campaigns"][0]["notifications"]] for trace in (one, two)
     ]
@@ -202,31 +202,33 @@ def test_campaigns_notifications_accumulate_but_not_backwards() -> None:
 
 def test_modes_have_separate_traces() -> None:
     document = artifact({"a": [rule(1)], "b": [rule(2)]})
-    request = asked("a", prefetch={"mboxes": [{"index": 0, "name": "b"}]})
+    request = request_for("a", prefetch={"mboxes": [{"index": 0, "name": "b"}]})
     one, two = traces(document, request)
     assert [[campaign["id"] for campaign in trace["campaigns"]] for trace in (one, two)] == [[1], [2]]
 
 
 def test_context_of_an_activity_is_that_of_its_first_evaluated_rule() -> None:
-    document = artifact({"a": [rule(1, NOBODY)], "b": [rule(1)]})
+    document = artifact({"a": [rule(1, NEVER)], "b": [rule(1)]})
     mboxes = [{"index": 0, "name": name, "parameters": {"n": name}} for name in ("a", "b")]
-    _, two = traces(document, asked(execute={"mboxes": mboxes}))
+    _, two = traces(document, request_for(execute={"mboxes": mboxes}))
     assert two["evaluatedCampaignTargets"][0]["context"]["mbox"] == {"n": "a", "n_lc": "a"}
 
 
 def test_page_load_is_traced_as_the_global_mbox_and_carries_the_last_state() -> None:
-    document = mboxes_of(rule(1, name=GLOBAL), rule(2, NOBODY), rule(3, name=GLOBAL), mbox=GLOBAL)
-    (trace,) = traces(document, asked(execute={"pageLoad": {"parameters": {"a": "b"}}}))
+    document = mboxes_of(rule(1, name=GLOBAL), rule(2, NEVER), rule(3, name=GLOBAL), mbox=GLOBAL)
+    (trace,) = traces(document, request_for(execute={"pageLoad": {"parameters": {"a": "b"}}}))
     assert trace["request"]["mbox"] == {"name": GLOBAL, "parameters": {"a": "b"}, "type": "execute"}
     assert [campaign["id"] for campaign in trace["campaigns"]] == [1, 3]
-    assert traces(mboxes_of(rule(1, NOBODY), mbox=GLOBAL), asked(execute={"pageLoad": {}})) == [None]
+    assert traces(mboxes_of(rule(1, NEVER), mbox=GLOBAL), request_for(execute={"pageLoad": {}})) == [None]
 
 
 def test_view_is_traced_as_a_view() -> None:
     document = artifact(
         views={"home": [rule(1, name="home"), rule(2, name="home")], "cart": [rule(3, name="cart")]}
     )
-    home, cart = traces(document, asked(prefetch={"views": [{"name": "home", "key": "k"}, {"name": "cart"}]}))
+    home, cart = traces(
+        document, request_for(prefetch={"views": [{"name": "home", "key": "k"}, {"name": "cart"}]})
+    )
     assert home["request"]["view"] == {"name": "home", "key": "k", "type": "prefetch"}
     assert "mbox" not in home["request"]
     assert [campaign["id"] for campaign in home["campaigns"]] == [1]  # the first match's, as Node keeps it
@@ -235,14 +237,14 @@ def test_view_is_traced_as_a_view() -> None:
 
 def test_all_views_are_traced_without_a_name() -> None:
     document = artifact(views={"home": [rule(1, name="home")]})
-    (trace,) = traces(document, asked(prefetch={"views": [{"parameters": {"a": "b"}}]}))
+    (trace,) = traces(document, request_for(prefetch={"views": [{"parameters": {"a": "b"}}]}))
     assert trace["request"]["view"] == {"parameters": {"a": "b"}, "type": "prefetch"}
 
 
 def test_first_experience_of_an_activity_that_matched_is_its_campaign() -> None:
     first = rule(1, ruleKey="1-0", meta=audience(**{"experience.id": 4}), name=GLOBAL)
     second = rule(1, ruleKey="1-1", meta=audience(**{"experience.id": 5}), name=GLOBAL)
-    trace = traces(mboxes_of(first, second, mbox=GLOBAL), asked(GLOBAL))[-1]
+    trace = traces(mboxes_of(first, second, mbox=GLOBAL), request_for(GLOBAL))[-1]
     assert [campaign["branchId"] for campaign in trace["campaigns"]] == [4]
     (target,) = trace["evaluatedCampaignTargets"]
     assert target["matchedRuleConditions"] == [True, True]
@@ -261,24 +263,24 @@ def test_first_experience_of_an_activity_that_matched_is_its_campaign() -> None:
     ],
 )
 def test_profile_has_the_visitor_ids_that_are_set(id_: Any, profile: Any) -> None:
-    (trace,) = traces(artifact(), asked("hero", id=id_))
+    (trace,) = traces(artifact(), request_for("hero", id=id_))
     assert trace["profile"] == {"visitorId": profile}
 
 
 def test_absent_meta_is_left_out() -> None:
-    (trace,) = traces(mboxes_of(rule(meta={"activity.id": 1}), meta={}), asked("hero", mode="prefetch"))
+    (trace,) = traces(mboxes_of(rule(meta={"activity.id": 1}), meta={}), request_for("hero", mode="prefetch"))
     assert trace["campaigns"] == [{"id": 1, "offers": []}]
     (target,) = trace["evaluatedCampaignTargets"]
     assert (target["campaignId"], "campaignType" in target) == (1, False)
 
 
 def test_page_that_is_not_known_is_empty() -> None:
-    (trace,) = traces(artifact(), asked("hero"))
+    (trace,) = traces(artifact(), request_for("hero"))
     assert (trace["request"]["pageURL"], trace["request"]["host"]) == ("", "")
 
 
 def test_rule_without_an_offer_or_an_audience_is_traced() -> None:
-    (trace,) = traces(mboxes_of(rule(meta={"activity.id": 1})), asked("hero"))
+    (trace,) = traces(mboxes_of(rule(meta={"activity.id": 1})), request_for("hero"))
     (campaign,) = trace["campaigns"]
     assert campaign["offers"] == []
     (target,) = trace["evaluatedCampaignTargets"]
@@ -302,7 +304,7 @@ ODD_META = [
 @pytest.mark.parametrize("meta", ODD_META, ids=str)
 @pytest.mark.parametrize("mode", ["execute", "prefetch"])
 def test_trace_of_unusual_rules_does_not_change_the_decision(meta: Any, mode: str) -> None:
-    request = asked("hero", mode=mode)
+    request = request_for("hero", mode=mode)
     decision = traced(mboxes_of(rule(meta=meta)), request)
     assert contents(decision, mode) == ["hello"]
     json.loads(decision.response.to_json())
@@ -310,25 +312,25 @@ def test_trace_of_unusual_rules_does_not_change_the_decision(meta: Any, mode: st
 
 def test_rule_that_fails_counts_as_not_matched() -> None:
     failing: dict[str, Any] = {"*": []}
-    (trace,) = traces(mboxes_of(rule(1, failing)), asked("hero"))
+    (trace,) = traces(mboxes_of(rule(1, failing)), request_for("hero"))
     (target,) = trace["evaluatedCampaignTargets"]
     assert target["unmatchedRuleConditions"] == [failing]
 
 
 def test_trace_needs_request_and_caller() -> None:
-    rules, request = compile_artifact(mboxes_of(rule())), asked("hero")
-    wanting = asked("hero", trace={})
+    rules, request = compile_artifact(mboxes_of(rule())), request_for("hero")
+    wanting = request_for("hero", trace={})
     for asked_for, source in [(request, SOURCE), (wanting, None), (request, None)]:
         decision = decide(
-            rules, asked_for, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered(), trace=source
+            rules, asked_for, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered_ids(), trace=source
         )
         assert "trace" not in decision.response.to_json()
-    decision = decide(rules, wanting, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered(), trace=SOURCE)
+    decision = decide(rules, wanting, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered_ids(), trace=SOURCE)
     assert '"trace"' in decision.response.to_json()
 
 
 def test_trace_is_plain_json() -> None:
-    request = asked("hero", trace={})
+    request = request_for("hero", trace={})
     assert request.execute is not None
     (mbox,) = request.execute.mboxes or []
     mbox.order = Order.from_dict({"id": "o", "time": "2026-01-01T00:00:00Z"})
@@ -362,11 +364,15 @@ def spoil(value: Any) -> None:
 def test_change_of_a_returned_trace_does_not_reach_the_next() -> None:
     source = TraceSource("s", "acme", {"artifactLocation": "x"})
     rules = compile_artifact(mboxes_of(rule(1, GOLD, meta=audience(5)), rule(2), meta={"a": {"b": [1]}}))
-    request = asked(execute={"mboxes": [{"index": 0, "name": "hero", "parameters": {"plan": "x"}}]}, trace={})
+    request = request_for(
+        execute={"mboxes": [{"index": 0, "name": "hero", "parameters": {"plan": "x"}}]}, trace={}
+    )
     untouched = copy.deepcopy(request)
 
     def trace() -> Any:
-        decision = decide(rules, request, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered(), trace=source)
+        decision = decide(
+            rules, request, client_code=CLIENT, now_ms=NOW_MS, new_id=numbered_ids(), trace=source
+        )
         assert decision.response.execute is not None
         return (decision.response.execute.mboxes or [])[0].trace
 
@@ -378,5 +384,5 @@ def test_change_of_a_returned_trace_does_not_reach_the_next() -> None:
 
 
 def test_testing_package_traces() -> None:
-    decision = decided(mboxes_of(rule()), asked("hero", trace={}), traced=True)
+    decision = decision_of(mboxes_of(rule()), request_for("hero", trace={}), traced=True)
     assert '"trace"' in decision.response.to_json()

@@ -42,7 +42,7 @@ from delivery_api_client import (
 )
 from dropin.shop import CLIENT, ORGANIZATION, Shop
 from servers.faulty import answer
-from support.device import NOBODY, artifact, mboxes_of, rule, window
+from support.device import NEVER, artifact, mboxes_of, rule, window
 from target_python_sdk import TargetClient
 from target_tools.enums import DecisioningMethod
 from targetry import ClosedError, OptionError, TargetDeliveryResponse, TargetError, TransportError, samples
@@ -307,7 +307,7 @@ def test_attributes_of_a_name_listed_twice_are_asked_for_once(shop: Shop, closin
 
 
 def test_an_mbox_without_offers_has_no_attributes(device: Callable[..., Device]) -> None:
-    client = device(mboxes_of(rule(condition=NOBODY))).client
+    client = device(mboxes_of(rule(condition=NEVER))).client
     assert client.get_attributes(["hero"]).as_object() == {}
 
 

@@ -10,24 +10,24 @@ from target_tools.logger import get_logger
 
 
 def test_subscribers_get_the_type_and_the_payload() -> None:
-    told: list[Any] = []
-    provider = EventProvider({"news": told.append})
+    emitted: list[Any] = []
+    provider = EventProvider({"news": emitted.append})
     provider.emit("news", {"title": "x"})
     provider.emit("news")
     provider.emit("other")
-    assert told == [{"type": "news", "title": "x"}, {"type": "news"}]
-    assert told[0].title == "x"
+    assert emitted == [{"type": "news", "title": "x"}, {"type": "news"}]
+    assert emitted[0].title == "x"
 
 
 def test_a_subscription_can_be_ended() -> None:
-    told: list[Any] = []
+    emitted: list[Any] = []
     provider = EventProvider()
-    first = provider.subscribe("news", told.append)
-    second = provider.subscribe("news", told.append)
+    first = provider.subscribe("news", emitted.append)
+    second = provider.subscribe("news", emitted.append)
     provider.unsubscribe(first)
     provider.emit("news")
-    assert len(told) == 1
-    assert provider.subscribe("news", told.append) not in (first, second)
+    assert len(emitted) == 1
+    assert provider.subscribe("news", emitted.append) not in (first, second)
 
 
 def test_the_logger_is_the_given_one_or_adobe_target() -> None:

@@ -327,20 +327,20 @@ def test_a_call_is_awaited_in_a_thread(shop: Shop, closing: Closing) -> None:
 
 
 def test_events_reach_handlers_with_and_without_a_parameter(shop: Shop, closing: Closing) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     ready = threading.Event()
 
     def client_ready_callback() -> None:
         result = target_client.get_offers({"request": hero_request()})
-        told.append(result["meta"]["decisioning_method"])
+        reported.append(result["meta"]["decisioning_method"])
         ready.set()
 
     def artifact_download_succeeded(event: Any) -> None:
-        told.append(f"{event.type} from {event.artifact_location}")
-        told.append(event["artifact_payload"]["version"])
+        reported.append(f"{event.type} from {event.artifact_location}")
+        reported.append(event["artifact_payload"]["version"])
 
     def artifact_download_failed(event: Any) -> None:
-        told.append(f"{event.artifact_location}: {event.error}")
+        reported.append(f"{event.artifact_location}: {event.error}")
 
     target_client = closing(
         TargetClient.create(
@@ -355,7 +355,7 @@ def test_events_reach_handlers_with_and_without_a_parameter(shop: Shop, closing:
         )
     )
     assert ready.wait(LONG)
-    assert told == [f"artifact_download_succeeded from {shop.artifact_url}", "1.0.0", "on-device"]
+    assert reported == [f"artifact_download_succeeded from {shop.artifact_url}", "1.0.0", "on-device"]
 
 
 def test_creating_a_client_asks_for_the_artifact_and_nothing_else(shop: Shop, closing: Closing) -> None:

@@ -168,17 +168,17 @@ def test_an_artifact_that_cannot_be_used_raises() -> None:
 
 
 def test_event_emitter_gets_names_and_payloads(shop: Shop, closing: Closing) -> None:
-    told: list[tuple[str, dict[str, Any]]] = []
+    emitted: list[tuple[str, dict[str, Any]]] = []
     closing(
         engine(
             artifact_payload=None,
             artifact_location=shop.artifact_url,
-            event_emitter=lambda name, payload: told.append((name, payload)),
+            event_emitter=lambda name, payload: emitted.append((name, payload)),
         )
     )
-    names = [name for name, _ in told]
+    names = [name for name, _ in emitted]
     assert names == ["artifact_download_succeeded", "geo_location_updated"]
-    payload = told[0][1]
+    payload = emitted[0][1]
     assert payload == {"artifact_location": shop.artifact_url, "artifact_payload": samples.shop()}
     assert type(payload) is dict
 
@@ -190,18 +190,18 @@ def test_an_emitter_that_cannot_be_called_becomes_one_that_does_nothing() -> Non
 
 
 def test_impressions_are_handed_to_the_function_in_another_thread(closing: Closing) -> None:
-    told: list[tuple[dict[str, Any], str]] = []
+    emitted: list[tuple[dict[str, Any], str]] = []
     done = threading.Event()
 
     def function(impression: dict[str, Any]) -> None:
-        told.append((impression, threading.current_thread().name))
+        emitted.append((impression, threading.current_thread().name))
         done.set()
 
     ready = closing(engine(send_notification_func=function))
     visitor = AnEcidVisitor()
     decided = ready.get_offers(TargetDeliveryRequest(hero(), visitor=visitor))
     assert done.wait(LONG)
-    impression, thread = told[0]
+    impression, thread = emitted[0]
     assert set(impression) == {"request", "visitor"}
     assert impression["visitor"] is visitor
     assert impression["request"].id == decided.id
@@ -212,12 +212,12 @@ def test_impressions_are_handed_to_the_function_in_another_thread(closing: Closi
 def test_slow_or_failing_impression_function_delays_no_decision(
     closing: Closing,
 ) -> None:
-    go_on, told = threading.Event(), []
+    go_on, emitted = threading.Event(), []
 
     def function(impression: dict[str, Any]) -> None:
         assert go_on.wait(LONG)
-        told.append(impression["request"].id.tnt_id)
-        if len(told) == 2:
+        emitted.append(impression["request"].id.tnt_id)
+        if len(emitted) == 2:
             raise RuntimeError("the second one")
 
     ready = closing(engine(send_notification_func=function))
@@ -225,7 +225,7 @@ def test_slow_or_failing_impression_function_delays_no_decision(
         ready.get_offers(TargetDeliveryRequest(hero(f"visitor-{n}")))
     go_on.set()
     ready.close(LONG)
-    assert told == [f"visitor-{n}" for n in range(4)]
+    assert emitted == [f"visitor-{n}" for n in range(4)]
 
 
 def test_close_does_not_wait_for_a_function_without_end(closing: Closing) -> None:

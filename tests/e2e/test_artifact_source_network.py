@@ -47,13 +47,13 @@ def transport() -> Iterator[HttpTransport]:
 
 
 def source_of(
-    server: FaultyServer, transport: HttpTransport, told: Listener, cache_dir: Path | None = None
+    server: FaultyServer, transport: HttpTransport, emitted: Listener, cache_dir: Path | None = None
 ) -> ArtifactSource[Rules]:
     return ArtifactSource[Rules](
         transport=transport,
         url=f"http://127.0.0.1:{server.port}/acme/production/v1/rules.json",
         compile=compile_rules,
-        emit=told,
+        emit=emitted,
         log=Lines(),
         interval_s=3600,
         max_bytes=MAX_BYTES,
@@ -97,19 +97,19 @@ def source_of(
 def test_a_fault_leaves_the_rules_and_its_end_is_found(
     behaviour: Behaviour, reason: str, server: FaultyServer, transport: HttpTransport
 ) -> None:
-    told = Listener()
-    source = source_of(server, transport, told)
+    emitted = Listener()
+    source = source_of(server, transport, emitted)
     source.start()
     assert source.wait_ready(10)
     server.script(behaviour)
     source.refresh()
-    told.wait_for("artifact_download_failed")
+    emitted.wait_for("artifact_download_failed")
     assert source.stats().failures == {reason: 1}
     assert source.current is not None
     assert source.current.name == "v1"
     server.script(answer(200, V2))
     source.refresh()
-    told.wait_for("artifact_download_succeeded", 2)
+    emitted.wait_for("artifact_download_succeeded", 2)
     assert source.close(10)
     assert source.current.name == "v2"
 
@@ -117,13 +117,13 @@ def test_a_fault_leaves_the_rules_and_its_end_is_found(
 def test_a_source_that_is_out_of_order_at_the_start_is_found_when_it_is_back(
     server: FaultyServer, transport: HttpTransport
 ) -> None:
-    told = Listener()
+    emitted = Listener()
     server.script(garbage(), answer(503), answer(200, V1))
-    source = source_of(server, transport, told)
+    source = source_of(server, transport, emitted)
     source.start()
-    told.wait_for("artifact_download_succeeded")
+    emitted.wait_for("artifact_download_succeeded")
     assert source.close(10)
-    assert told.names.count("artifact_download_failed") == 2
+    assert emitted.names.count("artifact_download_failed") == 2
 
 
 def test_an_unchanged_artifact_is_not_sent_again_not_even_after_a_restart(
@@ -148,17 +148,17 @@ def test_a_lookup_keeps_the_callers_geo_when_the_service_hangs(
     server: FaultyServer, transport: HttpTransport
 ) -> None:
     server.script(HANG, answer(200, b'{"x-geo-city": "ROME"}'))
-    told = Listener()
+    emitted = Listener()
     lookup = GeoLookup(
         transport=transport,
         url=f"http://127.0.0.1:{server.port}/v1/geo",
-        emit=told,
+        emit=emitted,
         log=Lines(),
         timeout_s=0.2,
         negative_ttl_s=0,
     )
     geo = Geo(ip_address="12.21.1.40")
     assert lookup.resolve(geo, enabled=True) is geo
-    assert told.names == ["geo_lookup_failed"]
+    assert emitted.names == ["geo_lookup_failed"]
     assert lookup.resolve(geo, enabled=True) == Geo(ip_address="12.21.1.40", city="ROME")
     assert server.requests[0].headers["x-forwarded-for"] == "12.21.1.40"

@@ -172,7 +172,7 @@ def test_location_is_in_body_and_headers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "headers", "told"),
+    ("query", "headers", "expected"),
     [
         ("", {"x-geo-country-code": "JP", "x-geo-city": "Kyoto"}, {"country-code": "JP", "city": "Kyoto"}),
         ("?x-geo-country-code=JP", {}, {"country-code": "JP"}),
@@ -183,11 +183,13 @@ def test_location_is_in_body_and_headers() -> None:
     ],
     ids=["headers", "query", "both", "one of no use", "none of use", "another address"],
 )  # fmt: skip
-def test_given_location_is_not_looked_up(query: str, headers: dict[str, str], told: dict[str, Any]) -> None:
+def test_given_location_is_not_looked_up(
+    query: str, headers: dict[str, str], expected: dict[str, Any]
+) -> None:
     client = web_client(locate={"203.0.113.7": ROME}.get)
     answer = client.get(f"/v1/geo{query}", headers={"x-forwarded-for": "203.0.113.7", **headers}).json()
     del answer["x-forwarded-for"]
-    assert answer == {f"x-geo-{name}": value for name, value in told.items()}
+    assert answer == {f"x-geo-{name}": value for name, value in expected.items()}
 
 
 def test_artifact_has_the_location_of_the_client() -> None:

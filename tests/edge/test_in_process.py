@@ -139,10 +139,10 @@ def test_node_sdk_has_the_same_offers_from_the_edge(running: LocalEdge) -> None:
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     with TargetClient.create(running.client_options()) as client:
-        assert told["experiences"] == [experience(client, hero(visitor)) for visitor in visitors]
-    assert told["notified"] == ["node-1"]
+        assert output["experiences"] == [experience(client, hero(visitor)) for visitor in visitors]
+    assert output["notified"] == ["node-1"]
     event = running.events[-11]
     assert (event.kind, event.visitor, event.activity_id) == ("display", visitors[0], "482910")
 

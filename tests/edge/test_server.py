@@ -42,9 +42,9 @@ def test_cluster_of_the_command_line_is_part_of_new_ids() -> None:
     with process("--cluster", "35") as running:
         address_of = f"{address(running)}/rest/v1/delivery?{QUERY}"
         with urllib.request.urlopen(address_of, json.dumps(request).encode(), timeout=5) as answer:
-            told = json.load(answer)
-    assert told["id"]["tntId"].endswith(".35_0")
-    assert told["edgeHost"] == "mboxedge35.tt.omtrdc.net"
+            response = json.load(answer)
+    assert response["id"]["tntId"].endswith(".35_0")
+    assert response["edgeHost"] == "mboxedge35.tt.omtrdc.net"
 
 
 def test_printed_lines_are_python() -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
-from support.edge import NOW_MS, told
+from support.edge import NOW_MS, response_to
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.geo.location import GeoLocation, location_from_response
 from targetry.testing import answer
@@ -51,7 +51,7 @@ def test_edge_passes_the_suites(case: SuiteCase) -> None:
     registry = ArtifactRegistry(
         [LoadedArtifact("suite", source, client=question["conf"].get("client", "acme"))]
     )
-    response = told(
+    response = response_to(
         asked(case),
         f"imsOrgId=X&sessionId={question['sessionId'] or 'dummy_session'}",
         registry=registry,

@@ -529,13 +529,13 @@ def output(folder: Path, script: str) -> str:
 def test_acknowledged_events_survive_kill_9(tmp_path: Path) -> None:
     script = """
         ledger = Ledger.open(folder)
-        told = threading.Lock()
+        print_lock = threading.Lock()
 
         def work(thread):
             for number in range(1_000_000):
                 key = f"{thread}-{number}"
                 ledger.record([event(key), event(f"{key}-too")])
-                with told:
+                with print_lock:
                     os.write(1, f"{key} {key}-too\\n".encode())
 
         for thread in range(4):

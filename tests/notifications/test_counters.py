@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.notifier import balanced
+from support.notifier import counters_add_up
 from targetry.notifications.counters import DeliveryCounters, NotifierStats, Reason
 
 REASONS: list[Reason] = [
@@ -38,7 +38,7 @@ def test_the_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None
         if name in ("send", "drop") and arguments[-1] > counters.state.pending:  # type: ignore[operator]
             continue  # what is not there cannot go
         getattr(counters, str(name))(*arguments)
-        assert balanced(counters.state)
+        assert counters_add_up(counters.state)
 
 
 def test_state_that_was_read_does_not_change() -> None:

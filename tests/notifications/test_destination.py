@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from support.background_fakes import answer
-from support.notifier import OK, Desk, Reply, balanced, delivery
+from support.notifier import OK, Reply, SenderHarness, counters_add_up, delivery
 from targetry.errors import DeadlineError, TransportError
 from targetry.http.protocol import HttpRequest
 from targetry.notifications.retry_policy import RetryPolicy
@@ -33,7 +33,7 @@ def cluster_of(request: HttpRequest) -> str:
     return host.partition(".")[0].removeprefix("mboxedge") if host.startswith("mboxedge") else ""
 
 
-def known(desk: Desk, *clusters: str) -> Desk:
+def known(desk: SenderHarness, *clusters: str) -> SenderHarness:
     for cluster in clusters:
         desk.clusters.add(cluster)
     return desk
@@ -43,7 +43,7 @@ def known(desk: Desk, *clusters: str) -> Desk:
 
 
 def test_delivery_goes_to_the_cluster_of_its_visitor() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(delivery(cluster="44"), delivery())
     desk.work()
     assert sorted(map(cluster_of, desk.api.requests)) == ["", "44"]
@@ -55,7 +55,7 @@ def test_delivery_goes_to_the_cluster_of_its_visitor() -> None:
     ids=["refused", "reset", "late", "302", "403", "404", "405", "502", "503", "no JSON"],
 )
 def test_unknown_cluster_that_fails_gives_way_to_the_own_host_at_once(reply: Reply) -> None:
-    desk = Desk(by_host(c44=reply))
+    desk = SenderHarness(by_host(c44=reply))
     ids = [f"n{number}" for number in range(50)]
     desk.submit(*(delivery(one, cluster="44") for one in ids))
     assert desk.work() == 0
@@ -65,7 +65,7 @@ def test_unknown_cluster_that_fails_gives_way_to_the_own_host_at_once(reply: Rep
 
 
 def test_repeated_call_has_the_same_body_and_id_at_the_own_host() -> None:
-    desk = Desk(by_host(c44=RESET))
+    desk = SenderHarness(by_host(c44=RESET))
     desk.submit(delivery("a", cluster="44"))
     desk.work()
     first, second = desk.api.requests
@@ -73,7 +73,7 @@ def test_repeated_call_has_the_same_body_and_id_at_the_own_host() -> None:
 
 
 def test_many_forged_clusters_are_tried_a_few_at_a_time() -> None:
-    desk = Desk(lambda request: RESET if cluster_of(request) else OK)
+    desk = SenderHarness(lambda request: RESET if cluster_of(request) else OK)
     desk.submit(*(delivery(cluster=str(number)) for number in range(100, 900)))
     assert desk.work() == 0
     assert desk.stats.sent == 800
@@ -82,7 +82,7 @@ def test_many_forged_clusters_are_tried_a_few_at_a_time() -> None:
 
 
 def test_known_cluster_is_left_after_three_failures() -> None:
-    desk = known(Desk(by_host(c44=REFUSED), random=lambda: 0.0), "44")
+    desk = known(SenderHarness(by_host(c44=REFUSED), random=lambda: 0.0), "44")
     desk.submit(*(delivery(cluster="44") for _ in range(20)))
     desk.work()
     assert [cluster_of(request) for request in desk.api.requests][:4] == ["44", "44", "44", ""]
@@ -91,7 +91,7 @@ def test_known_cluster_is_left_after_three_failures() -> None:
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_refusal_of_the_api_is_final_wherever_it_comes_from(status: int) -> None:
-    desk = Desk(by_host(c44=answer(status)))
+    desk = SenderHarness(by_host(c44=answer(status)))
     desk.submit(delivery(cluster="44"))
     desk.work()
     assert desk.stats.dropped == {"rejected": 1}
@@ -106,7 +106,7 @@ def test_refusal_of_the_api_is_final_wherever_it_comes_from(status: int) -> None
     ids=["Retry-After", "denied", "500", "late"],
 )
 def test_failing_cluster_does_not_delay_other_hosts(reply: Reply) -> None:
-    desk = known(Desk(by_host(c44=reply)), "44", "35")
+    desk = known(SenderHarness(by_host(c44=reply)), "44", "35")
     desk.submit(*(delivery(cluster="44") for _ in range(10)))
     desk.work(0.001)
     desk.submit(*(delivery(cluster=cluster) for cluster in [None, "35"] * 50))
@@ -118,14 +118,14 @@ def test_failing_cluster_does_not_delay_other_hosts(reply: Reply) -> None:
 
 
 def test_failing_own_host_does_not_delay_clusters() -> None:
-    desk = known(Desk(lambda request: OK if cluster_of(request) else DOWN), "44")
+    desk = known(SenderHarness(lambda request: OK if cluster_of(request) else DOWN), "44")
     desk.submit(*(delivery(cluster=cluster) for cluster in [None, "44"] * 20))
     desk.work(1.0)
     assert desk.stats.sent == 20
 
 
 def test_retry_after_of_a_host_is_obeyed_whatever_other_hosts_do() -> None:
-    desk = known(Desk(by_host(c44=answer(429, retry_after="60"))), "44")
+    desk = known(SenderHarness(by_host(c44=answer(429, retry_after="60"))), "44")
     desk.submit(delivery(cluster="44"), delivery(cluster="44"))
     desk.work(0.001)
     asked = desk.api.requests.copy()
@@ -138,7 +138,7 @@ def test_retry_after_of_a_host_is_obeyed_whatever_other_hosts_do() -> None:
 
 def test_retries_of_one_host_are_not_paid_by_another() -> None:
     policy = RetryPolicy(suspect_after=1000, budget_per_s=0.0001)
-    desk = known(Desk(by_host(c44=answer(500)), policy=policy, random=lambda: 0.0), "44")
+    desk = known(SenderHarness(by_host(c44=answer(500)), policy=policy, random=lambda: 0.0), "44")
     desk.submit(*(delivery(cluster="44") for _ in range(30)))
     desk.work(0.001)
     desk.api.reply = by_host(c44=answer(500), c=DOWN)
@@ -149,7 +149,7 @@ def test_retries_of_one_host_are_not_paid_by_another() -> None:
 
 
 def test_successes_of_other_hosts_do_not_count_against_a_delivery() -> None:
-    desk = known(Desk(by_host(c44=LATE), policy=RetryPolicy(max_isolated_failures=3)), "44")
+    desk = known(SenderHarness(by_host(c44=LATE), policy=RetryPolicy(max_isolated_failures=3)), "44")
     desk.submit(delivery("patient", cluster="44"))
     for _ in range(60):
         desk.submit(delivery())
@@ -160,7 +160,7 @@ def test_successes_of_other_hosts_do_not_count_against_a_delivery() -> None:
 # Calls under way
 
 
-def begin_calls(desk: Desk) -> list[str | None]:
+def begin_calls(desk: SenderHarness) -> list[str | None]:
     """Begin as many calls as are allowed at a time; the clusters that they go to."""
     begun = []
     while (taken := desk.queue.dequeue(desk.clock()).entry) is not None:
@@ -169,7 +169,7 @@ def begin_calls(desk: Desk) -> list[str | None]:
 
 
 def test_one_host_gets_three_quarters_of_the_calls() -> None:
-    desk = known(Desk(), "44")
+    desk = known(SenderHarness(), "44")
     desk.submit(*(delivery() for _ in range(50)))
     assert begin_calls(desk) == [None] * 12
     desk.submit(*(delivery(cluster="44") for _ in range(50)))
@@ -177,13 +177,13 @@ def test_one_host_gets_three_quarters_of_the_calls() -> None:
 
 
 def test_hosts_that_never_answered_get_one_call_each_and_two_together() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(*(delivery(cluster=str(number)) for number in range(100, 110) for _ in range(5)))
     assert begin_calls(desk) == ["100", "101"]
 
 
 def test_host_that_fails_gets_one_call_and_the_own_host_is_always_probed() -> None:
-    desk = known(Desk(lambda _: RESET), *(str(number) for number in range(100, 110)))
+    desk = known(SenderHarness(lambda _: RESET), *(str(number) for number in range(100, 110)))
     clusters = [None, *(str(number) for number in range(100, 110))]
     desk.submit(*(delivery(cluster=cluster) for cluster in clusters for _ in range(9)))
     desk.work(10.0)
@@ -194,7 +194,7 @@ def test_host_that_fails_gets_one_call_and_the_own_host_is_always_probed() -> No
 
 
 def test_destinations_take_turns() -> None:
-    desk = known(Desk(), "44", "35")
+    desk = known(SenderHarness(), "44", "35")
     for cluster in (None, "44", "35"):
         desk.submit(*(delivery(cluster=cluster) for _ in range(3)))
     desk.work()
@@ -205,7 +205,7 @@ def test_destinations_take_turns() -> None:
 
 
 def test_backlog_of_a_failing_host_gives_way_when_the_queue_is_full() -> None:
-    desk = known(Desk(by_host(c44=LATE), limit=100), "44")
+    desk = known(SenderHarness(by_host(c44=LATE), limit=100), "44")
     desk.submit(*(delivery(f"dead{number}", cluster="44") for number in range(100)))
     desk.work(5.0)
     assert desk.stats.pending == 100
@@ -213,13 +213,13 @@ def test_backlog_of_a_failing_host_gives_way_when_the_queue_is_full() -> None:
     assert (desk.stats.pending, desk.stats.dropped) == (100, {"queue_full": 90})
     desk.work(0.001)
     assert desk.stats.sent == 90
-    told = [one for event in desk.events("notification_failed") for one in event["notification_ids"]]
-    assert set(told) == {f"dead{number}" for number in range(10, 100)}  # the newest
-    assert balanced(desk.stats)
+    emitted = [one for event in desk.events("notification_failed") for one in event["notification_ids"]]
+    assert set(emitted) == {f"dead{number}" for number in range(10, 100)}  # the newest
+    assert counters_add_up(desk.stats)
 
 
 def test_failing_host_takes_no_room_of_others() -> None:
-    desk = known(Desk(by_host(c44=LATE), limit=100), "44")
+    desk = known(SenderHarness(by_host(c44=LATE), limit=100), "44")
     desk.submit(*(delivery(cluster="44") for _ in range(10)))
     desk.work(5.0)
     desk.submit(*(delivery() for _ in range(90)))
@@ -228,25 +228,25 @@ def test_failing_host_takes_no_room_of_others() -> None:
 
 
 def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
-    desk = known(Desk(limit=100), "44", "35")
+    desk = known(SenderHarness(limit=100), "44", "35")
     desk.submit(*(delivery() for _ in range(100)))
     desk.submit(*(delivery(cluster="44") for _ in range(100)))
     desk.submit(*(delivery(cluster="35") for _ in range(100)))
     held = sorted(queue.held for queue in desk.queue._queues.values())
     assert held[0] >= 32
     assert sum(held) == 100
-    assert balanced(desk.stats)
+    assert counters_add_up(desk.stats)
 
 
 def test_delivery_under_way_is_not_dropped_to_make_room() -> None:
-    desk = Desk(limit=1)
+    desk = SenderHarness(limit=1)
     desk.submit(delivery(cluster="44"))
     assert begin_calls(desk) == ["44"]
     assert desk.submit(delivery()) == [False]
 
 
 def test_memory_of_queues_and_hosts_is_bounded() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     for number in range(1, 1000):
         desk.submit(delivery(cluster=str(number)))
         desk.work(0.001)

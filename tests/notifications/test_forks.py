@@ -22,8 +22,8 @@ from targetry.geo.lookup import GeoLookup
 
 V1 = answer(200, b"v1")
 
-def source_of(network, told, **settings):
-    return ArtifactSource(transport=network, url="http://cdn.example/a", compile=compile_rules, emit=told,
+def source_of(network, emitted, **settings):
+    return ArtifactSource(transport=network, url="http://cdn.example/a", compile=compile_rules, emit=emitted,
                           log=Lines(), **{"interval_s": 0.005, **settings})
 
 def in_child(work):
@@ -48,23 +48,23 @@ def run(script: str) -> None:
 
 def test_a_child_has_its_parents_rules_at_once_and_polls_once_it_is_asked() -> None:
     run("""
-        network, told = Network(V1), Listener()
-        source = source_of(network, told)
+        network, emitted = Network(V1), Listener()
+        source = source_of(network, emitted)
         source.start()
         assert source.wait_ready(10)
 
         def child():
             assert threading.active_count() == 1
-            told._changed = threading.Condition()
-            told.events.clear()
+            emitted._changed = threading.Condition()
+            emitted.events.clear()
             network.then(answer(200, b"v2"))
             assert source.current.name == "v1"
-            told.wait_for("artifact_download_succeeded", 2)
+            emitted.wait_for("artifact_download_succeeded", 2)
             assert source.current.name == "v2"
             assert source.close(10)
 
         all_well([in_child(child)])
-        told.wait_for("artifact_download_succeeded", len(told.events) // 2 + 2)
+        emitted.wait_for("artifact_download_succeeded", len(emitted.events) // 2 + 2)
         assert source.current.name == "v1"
     """)
 

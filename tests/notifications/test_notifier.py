@@ -31,11 +31,11 @@ from support.notifier import (
     Api,
     Reply,
     address_of,
-    balanced,
     build_request,
+    counters_add_up,
     delivery,
     ids_in,
-    leave_format_1,
+    write_format_1,
 )
 from support.python_process import environment
 from targetry.delivery.clusters import ClusterDirectory
@@ -53,7 +53,7 @@ class Kit:
     """Makes notifiers, and ends them."""
 
     def __init__(self) -> None:
-        self.told = Listener()
+        self.emitted = Listener()
         self.lines = Lines()
         self.made: list[Notifier] = []
 
@@ -64,7 +64,7 @@ class Kit:
             "clusters": ClusterDirectory(time.monotonic),
             "headers": {},
             "timeout_s": 5.0,
-            "emit": self.told,
+            "emit": self.emitted,
             "log": self.lines,
             "policy": EAGER,
         }
@@ -207,8 +207,8 @@ def test_drops_are_reported_while_the_host_is_down(make: Kit) -> None:
     notifier.submit(delivery())
     api.wait_until(lambda: len(api.requests) == 1)
     notifier.submit(delivery("lost"))
-    make.told.wait_for("notification_failed")
-    assert make.told.last("notification_failed")["reason"] == "queue_full"
+    make.emitted.wait_for("notification_failed")
+    assert make.emitted.last("notification_failed")["reason"] == "queue_full"
 
 
 # Flushing and closing
@@ -263,14 +263,14 @@ def test_close_returns_in_time_and_drops_the_rest(make: Kit) -> None:
     notifier.submit(delivery("waiting"))
     notifier.close(0.05)
     assert (notifier.stats().pending, notifier.stats().dropped) == (0, {"closed": 2})
-    make.told.wait_for("notification_failed")  # although the only sender still hangs
+    make.emitted.wait_for("notification_failed")  # although the only sender still hangs
     gate.opened.set()
-    told = make.told.last("notification_failed")
-    assert (told["reason"], told["count"]) == ("closed", 2)
-    assert told["notification_ids"] == ["under way"]  # the other one was never built
+    emitted = make.emitted.last("notification_failed")
+    assert (emitted["reason"], emitted["count"]) == ("closed", 2)
+    assert emitted["notification_ids"] == ["under way"]  # the other one was never built
     assert notifier.stats().dropped == {"closed": 2}
     until(lambda: threads() == [])
-    assert make.told.names.count("notification_failed") == 1
+    assert make.emitted.names.count("notification_failed") == 1
 
 
 def test_calls_made_while_closing_are_bounded_by_its_deadline(make: Kit) -> None:
@@ -304,7 +304,7 @@ def test_many_may_close_at_once(make: Kit) -> None:
     for closer in closers:
         closer.join(LONG_S)
     assert not any(closer.is_alive() for closer in closers)
-    assert balanced(notifier.stats())
+    assert counters_add_up(notifier.stats())
     assert notifier.stats().pending == 0
 
 
@@ -339,7 +339,7 @@ def test_handler_may_call_the_notifier(make: Kit) -> None:
     notifier.submit(delivery())
     until(lambda: len(results) >= 1 and threads() == [])
     assert results[0] == {"rejected": 1}
-    assert balanced(notifier.stats())
+    assert counters_add_up(notifier.stats())
 
 
 def test_a_handler_that_raises_does_not_end_the_thread(make: Kit) -> None:
@@ -391,7 +391,7 @@ def test_counters_are_consistent_at_every_moment(
 
     def watch() -> None:
         while not done.is_set():
-            if not balanced(stats := notifier.stats()):
+            if not counters_add_up(stats := notifier.stats()):
                 wrong.append(stats)
 
     def offer() -> None:
@@ -428,7 +428,7 @@ def test_a_burst_beyond_the_queue_is_counted(make: Kit) -> None:
     assert notifier.flush(LONG_S)
     stats = notifier.stats()
     assert (stats.accepted, stats.sent, stats.dropped) == (1000, accepted, {"queue_full": 1000 - accepted})
-    until(lambda: sum(payload["count"] for _, payload in make.told.events) == 1000 - accepted)
+    until(lambda: sum(payload["count"] for _, payload in make.emitted.events) == 1000 - accepted)
 
 
 def test_stats_are_a_copy(make: Kit) -> None:
@@ -810,9 +810,9 @@ def test_expired_delivery_on_disk_is_reported_with_its_request(make: Kit, tmp_pa
     clock.advance(20)
     assert notifier.flush(LONG_S)
     assert (len(api.requests), notifier.stats().dropped) == (1, {"expired": 1})
-    make.told.wait_for("send_notification_error")
-    assert make.told.last("notification_failed")["notification_ids"] == ["old"]
-    assert make.told.last("send_notification_error")["notification"].request_id == "r-old"
+    make.emitted.wait_for("send_notification_error")
+    assert make.emitted.last("notification_failed")["notification_ids"] == ["old"]
+    assert make.emitted.last("send_notification_error")["notification"].request_id == "r-old"
 
 
 @pytest.mark.parametrize("jump_s", [-1e9, -86_400.0, 2 * 86_400.0, 1e9])
@@ -908,13 +908,13 @@ def test_files_that_cannot_be_used_are_reported_once_by_name(make: Kit, tmp_path
             notifier.submit(delivery())
             assert notifier.flush(LONG_S)
             until(lambda: threads() == [])
-    assert make.told.names == ["notification_spool_failed"] * 3  # each process once
-    assert file.name in make.told.last("notification_spool_failed")["error"]
+    assert make.emitted.names == ["notification_spool_failed"] * 3  # each process once
+    assert file.name in make.emitted.last("notification_spool_failed")["error"]
     assert any(file.name in line for line in make.lines.errors)
 
 
 def test_urls_of_others_in_a_spool_are_dropped_and_counted(make: Kit, tmp_path: Path) -> None:
-    leave_format_1(
+    write_format_1(
         tmp_path, ADDRESS.url("s1"), "https://evil.example/rest/v1/delivery?imsOrgId=org&sessionId=s"
     )
     api = Api()
@@ -923,9 +923,9 @@ def test_urls_of_others_in_a_spool_are_dropped_and_counted(make: Kit, tmp_path: 
     assert notifier.stats().sent == 2
     assert [request.url for request in api.requests] == [ADDRESS.url("s1")]
     assert notifier.stats().dropped == {"spool_foreign": 2}
-    assert balanced(notifier.stats())
-    make.told.wait_for("notification_spool_failed")
-    make.told.wait_for("notification_failed")
+    assert counters_add_up(notifier.stats())
+    make.emitted.wait_for("notification_spool_failed")
+    make.emitted.wait_for("notification_failed")
 
 
 @pytest.mark.parametrize("problems", ["no folder", "full"])
@@ -942,8 +942,8 @@ def test_notifier_without_a_disk_uses_memory_and_logs_that_once(
         notifier.submit(delivery(str(n)))
         assert notifier.flush(LONG_S)
     assert dict(api.received) == {str(n): 1 for n in range(30)}
-    make.told.wait_for("notification_spool_failed")
-    assert make.told.names == ["notification_spool_failed"]
+    make.emitted.wait_for("notification_spool_failed")
+    assert make.emitted.names == ["notification_spool_failed"]
     [line] = make.lines.errors
     assert line.startswith("the notification spool is not used")
 
@@ -972,11 +972,11 @@ def test_unreadable_backlog_is_counted_and_reported(make: Kit, tmp_path: Path) -
     notifier.submit(delivery("fresh"))
     assert notifier.flush(LONG_S)
     stats = notifier.stats()
-    assert balanced(stats)
+    assert counters_add_up(stats)
     assert api.received["fresh"] == 1
     assert stats.recovered in (0, pending)
     assert stats.dropped.get("spool_lost", 0) == stats.recovered - (stats.sent - 1)
-    make.told.wait_for("notification_spool_failed")
+    make.emitted.wait_for("notification_spool_failed")
 
 
 def test_retries_after_a_restart_carry_the_same_body(make: Kit, tmp_path: Path) -> None:

@@ -6,12 +6,22 @@ import threading
 
 import pytest
 
-from support.notifier import DOWN, LONG_S, OK, Delivery, Desk, Replies, balanced, delivery, telemetry_only
+from support.notifier import (
+    DOWN,
+    LONG_S,
+    OK,
+    Delivery,
+    Replies,
+    SenderHarness,
+    counters_add_up,
+    delivery,
+    telemetry_only,
+)
 from targetry.models import DeliveryRequest, Notification
 
 
 def test_newest_deliveries_are_refused_beyond_the_limit() -> None:
-    desk = Desk(limit=2)
+    desk = SenderHarness(limit=2)
     assert desk.submit(delivery("a"), delivery("b"), delivery("c", "d")) == [True, True, False]
     assert desk.stats.dropped == {"queue_full": 2}
     desk.work()
@@ -25,7 +35,7 @@ def large(size: int) -> Delivery:
 
 
 def test_encoded_requests_count_for_their_bytes() -> None:
-    desk = Desk(DOWN, max_bytes=250_000)
+    desk = SenderHarness(DOWN, max_bytes=250_000)
     desk.submit(large(100_000))
     desk.work(0.1)  # fails and waits for a retry
     assert 100_000 < desk.queue._bytes < 101_000
@@ -34,7 +44,7 @@ def test_encoded_requests_count_for_their_bytes() -> None:
 
 
 def test_waiting_requests_are_encoded_and_the_newest_dropped_beyond_the_limit() -> None:
-    desk = Desk(DOWN, max_bytes=450_000)
+    desk = SenderHarness(DOWN, max_bytes=450_000)
     desk.submit(*(large(100_000) for _ in range(10)))  # as large as the first estimate, so far
     assert desk.stats.pending == 10
     desk.work(0.1)
@@ -43,7 +53,7 @@ def test_waiting_requests_are_encoded_and_the_newest_dropped_beyond_the_limit() 
 
 
 def test_small_requests_count_for_less_than_the_first_estimate() -> None:
-    desk = Desk(Replies(OK, DOWN), max_bytes=4096)
+    desk = SenderHarness(Replies(OK, DOWN), max_bytes=4096)
     desk.submit(delivery())
     desk.work()
     size = desk.queue._estimate
@@ -52,7 +62,7 @@ def test_small_requests_count_for_less_than_the_first_estimate() -> None:
 
 
 def test_request_is_built_once_although_it_waits_encoded() -> None:
-    desk = Desk(Replies(DOWN, OK), limit=10)
+    desk = SenderHarness(Replies(DOWN, OK), limit=10)
     desk.submit(*(delivery() for _ in range(5)))
     waiting = [entry for queue in desk.queue._queues.values() for entry in queue.not_encoded()]
     desk.work()
@@ -61,21 +71,21 @@ def test_request_is_built_once_although_it_waits_encoded() -> None:
 
 
 def test_room_is_made_when_a_delivery_is_settled() -> None:
-    desk = Desk(limit=1, max_bytes=4096)
+    desk = SenderHarness(limit=1, max_bytes=4096)
     for _ in range(5):
         assert desk.submit(delivery()) == [True]
         desk.work()
 
 
 def test_a_delivery_under_way_still_takes_its_room() -> None:
-    desk = Desk(limit=1)
+    desk = SenderHarness(limit=1)
     desk.submit(delivery())
     assert desk.queue.dequeue(0.0).entry is not None
     assert desk.submit(delivery()) == [False]
 
 
 def test_submission_does_not_wait_for_the_lock_and_is_not_lost() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     with (
         desk.queue._holding
     ):  # a signal handler that interrupts an offer finds it like this, in its own thread
@@ -87,19 +97,19 @@ def test_submission_does_not_wait_for_the_lock_and_is_not_lost() -> None:
 
 
 def test_submissions_without_the_lock_are_bounded() -> None:
-    desk = Desk(limit=2)
+    desk = SenderHarness(limit=2)
     with desk.queue._holding:
         desk.submit(*(delivery() for _ in range(5)))
     assert (desk.stats.pending, desk.stats.dropped) == (2, {"queue_full": 3})
 
 
 def test_handed_over_deliveries_are_counted_and_bounded_at_every_moment() -> None:
-    desk = Desk(limit=1000)
+    desk = SenderHarness(limit=1000)
     with desk.queue._holding:
         accepted = 0
         for number in range(1, 301):
             accepted += desk.queue.submit(delivery())
-            assert balanced(desk.stats)
+            assert counters_add_up(desk.stats)
             assert desk.stats.accepted == number
         assert accepted == len(desk.queue._handed_over) == 256
         assert (desk.stats.pending, desk.stats.dropped) == (256, {"queue_full": 44})
@@ -111,7 +121,7 @@ def test_handed_over_deliveries_are_counted_and_bounded_at_every_moment() -> Non
 
 
 def test_handed_over_deliveries_count_towards_the_limit() -> None:
-    desk = Desk(limit=10)
+    desk = SenderHarness(limit=10)
     desk.submit(*(delivery() for _ in range(6)))
     with desk.queue._holding:
         desk.submit(*(delivery() for _ in range(10)))
@@ -119,7 +129,7 @@ def test_handed_over_deliveries_count_towards_the_limit() -> None:
 
 
 def test_submission_takes_over_few_deliveries_of_others() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     with desk.queue._lock:
         desk.submit(*(delivery() for _ in range(100)))
     desk.submit(delivery())
@@ -131,7 +141,7 @@ def test_submission_takes_over_few_deliveries_of_others() -> None:
 
 
 def test_delivery_handed_over_before_the_close_is_sent() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     with desk.queue._lock:
         desk.submit(delivery("before"))
         desk.queue.closed = True
@@ -142,7 +152,7 @@ def test_delivery_handed_over_before_the_close_is_sent() -> None:
 
 
 def test_end_in_a_signal_handler_that_interrupted_a_submission_returns() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(delivery())
     with desk.queue._holding:
         assert not desk.queue.is_empty()
@@ -153,7 +163,7 @@ def test_end_in_a_signal_handler_that_interrupted_a_submission_returns() -> None
 
 
 def test_submissions_of_many_threads_are_all_counted() -> None:
-    desk = Desk(limit=500)
+    desk = SenderHarness(limit=500)
     start = threading.Barrier(4)
 
     def offer() -> None:
@@ -179,26 +189,27 @@ def test_submissions_of_many_threads_are_all_counted() -> None:
     ids=["token", "parameter", "tokens", "notification"],
 )
 def test_submission_of_an_invalid_request_does_not_raise(notification: Notification) -> None:
-    desk = Desk(limit=1)
+    desk = SenderHarness(limit=1)
     odd = Delivery("s", None, DeliveryRequest(notifications=[notification]), 1)
     assert desk.submit(odd, odd) == [True, False]
     desk.work()
-    assert balanced(desk.stats)
+    assert counters_add_up(desk.stats)
     assert desk.stats.pending == 0
     assert {"reason": "queue_full", "count": 1} in [
-        {"reason": told["reason"], "count": told["count"]} for told in desk.events("notification_failed")
+        {"reason": emitted["reason"], "count": emitted["count"]}
+        for emitted in desk.events("notification_failed")
     ]
 
 
 def test_nothing_is_accepted_after_the_end() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.queue.end()
     assert desk.submit(delivery()) == [False]
     assert desk.stats.dropped == {"closed": 1}
 
 
 def test_end_drops_pending_deliveries_in_every_state() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(*(delivery() for _ in range(3)))
     under_way = desk.queue.dequeue(0.0).entry
     failed = desk.queue.dequeue(0.0).entry
@@ -212,16 +223,16 @@ def test_end_drops_pending_deliveries_in_every_state() -> None:
 
 
 def test_lost_telemetry_is_counted_and_emits_no_event() -> None:
-    desk = Desk(limit=1)
+    desk = SenderHarness(limit=1)
     desk.submit(delivery(), telemetry_only())
     desk.work()
     assert desk.stats.telemetry_dropped == 1
     assert desk.stats.dropped == {}
-    assert desk.told.events == []
+    assert desk.emitted.events == []
 
 
 def test_waiting_ends_when_the_last_one_is_settled() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(delivery(), delivery())
     done: list[bool] = []
     waiter = threading.Thread(target=lambda: done.append(desk.queue.wait_until(desk.queue.is_empty, LONG_S)))
@@ -232,6 +243,6 @@ def test_waiting_ends_when_the_last_one_is_settled() -> None:
 
 
 def test_wait_ends_at_its_timeout() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(delivery())
     assert not desk.queue.wait_until(desk.queue.is_empty, 0.01)

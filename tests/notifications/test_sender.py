@@ -19,10 +19,10 @@ from support.notifier import (
     OK,
     URL,
     Delivery,
-    Desk,
     Replies,
     Reply,
-    balanced,
+    SenderHarness,
+    counters_add_up,
     delivery,
     ids_in,
     telemetry_only,
@@ -37,7 +37,7 @@ REFUSED = TransportError(reason="connection refused")
 
 
 def test_a_delivery_is_posted_as_it_is() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     one = delivery("a", "b")
     desk.submit(one)
     desk.work()
@@ -48,19 +48,19 @@ def test_a_delivery_is_posted_as_it_is() -> None:
     assert len(request.headers["X-Request-Id"]) == 36
     assert desk.api.timeouts == [3.0]
     assert desk.stats.sent == 2
-    assert desk.told.events == []
+    assert desk.emitted.events == []
     assert desk.lines.errors == []
 
 
 def test_status_204_is_a_success() -> None:
-    desk = Desk(answer(204))
+    desk = SenderHarness(answer(204))
     desk.submit(delivery())
     desk.work()
     assert desk.stats.sent == 1
 
 
 def test_deliveries_keep_their_order() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(delivery("a"), delivery("b"), delivery("c"))
     desk.work()
     assert list(desk.api.received) == ["a", "b", "c"]
@@ -78,19 +78,19 @@ def test_deliveries_keep_their_order() -> None:
     ids=repr,
 )
 def test_passing_failure_is_retried_with_the_same_ids(failure: Reply) -> None:
-    desk = Desk(Replies(failure, failure, OK))
+    desk = SenderHarness(Replies(failure, failure, OK))
     desk.submit(delivery())
     assert desk.work() == 1.5  # half a second and one
     first, *others = desk.api.requests
     assert others == [first, first]
     assert (desk.stats.sent, desk.stats.retries) == (1, 2)
-    assert desk.told.events == []
+    assert desk.emitted.events == []
     assert len(desk.lines.errors) == 1
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
 def test_rejected_delivery_is_not_retried(status: int) -> None:
-    desk = Desk(answer(status, b"no such token", reason="RefusedDeliveries"))
+    desk = SenderHarness(answer(status, b"no such token", reason="RefusedDeliveries"))
     desk.submit(delivery("a", "b"))
     desk.work()
     assert len(desk.api.requests) == 1
@@ -99,7 +99,7 @@ def test_rejected_delivery_is_not_retried(status: int) -> None:
 
 
 def test_dropped_delivery_is_reported_with_its_error() -> None:
-    desk = Desk(answer(400, b"no such token", reason="Bad Request"))
+    desk = SenderHarness(answer(400, b"no such token", reason="Bad Request"))
     one = delivery("a", "b")
     desk.submit(one)
     desk.work()
@@ -114,15 +114,15 @@ def test_dropped_delivery_is_reported_with_its_error() -> None:
 
 
 def test_dropped_telemetry_emits_no_event() -> None:
-    desk = Desk(answer(400))
+    desk = SenderHarness(answer(400))
     desk.submit(telemetry_only())
     desk.work()
     assert desk.stats.telemetry_dropped == 1
-    assert desk.told.events == []
+    assert desk.emitted.events == []
 
 
 def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
-    desk = Desk(answer(400))
+    desk = SenderHarness(answer(400))
     for _ in range(130):
         desk.submit(delivery())
         desk.work()
@@ -146,13 +146,13 @@ def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
 )
 def test_retry_after_is_obeyed(headers: dict[str, str], waited: float) -> None:
     numbers = iter([1.0, 0.0, 1.0])
-    desk = Desk(Replies(answer(503, b"", "", **headers), OK), random=lambda: next(numbers))
+    desk = SenderHarness(Replies(answer(503, b"", "", **headers), OK), random=lambda: next(numbers))
     desk.submit(delivery())
     assert desk.work() == pytest.approx(waited)
 
 
 def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
-    desk = Desk(Replies(answer(403), OK), random=lambda: 0.0)
+    desk = SenderHarness(Replies(answer(403), OK), random=lambda: 0.0)
     desk.submit(delivery("a"), delivery("b"))
     assert desk.work() == 60.0
     assert desk.api.received == {"b": 1}
@@ -160,7 +160,7 @@ def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
 
 
 def test_suspect_host_gets_one_call_at_a_time() -> None:
-    desk = Desk(DOWN, policy=RetryPolicy(suspect_after=1))
+    desk = SenderHarness(DOWN, policy=RetryPolicy(suspect_after=1))
     desk.submit(*(delivery() for _ in range(3)))
     desk.sender.step()
     desk.clock.advance(0.5)
@@ -169,7 +169,7 @@ def test_suspect_host_gets_one_call_at_a_time() -> None:
 
 
 def test_an_outage_costs_no_delivery_however_long_it_lasts() -> None:
-    desk = Desk(DOWN)
+    desk = SenderHarness(DOWN)
     desk.submit(delivery("a"), delivery("b"))
     desk.work(seconds=10 * 3600)
     assert desk.stats.pending == 2
@@ -182,7 +182,7 @@ def test_delivery_that_fails_while_others_succeed_is_dropped() -> None:
     def reply(request: HttpRequest) -> Reply:
         return answer(500) if ids_in(request.body) == ["poison"] else OK
 
-    desk = Desk(reply)
+    desk = SenderHarness(reply)
     desk.submit(delivery("poison"))
     for _ in range(100):
         desk.submit(delivery())
@@ -193,7 +193,7 @@ def test_delivery_that_fails_while_others_succeed_is_dropped() -> None:
 
 
 def test_expired_delivery_is_dropped_without_an_attempt() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(delivery("old"))
     desk.clock.advance(86_401)
     desk.submit(delivery("new"))
@@ -204,7 +204,7 @@ def test_expired_delivery_is_dropped_without_an_attempt() -> None:
 
 
 def test_only_unprocessed_notifications_are_sent_again() -> None:
-    desk = Desk(Replies(answer(200, b'{"notifications":[{"id":"b"}]}'), OK))
+    desk = SenderHarness(Replies(answer(200, b'{"notifications":[{"id":"b"}]}'), OK))
     desk.submit(delivery("a", "b", "c"))
     desk.work()
     assert [ids_in(request.body) for request in desk.api.requests] == [["a", "b", "c"], ["a", "c"]]
@@ -212,18 +212,20 @@ def test_only_unprocessed_notifications_are_sent_again() -> None:
 
 
 def test_notification_that_is_never_processed_is_dropped_and_reported() -> None:
-    desk = Desk(answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_isolated_failures=3))
+    desk = SenderHarness(
+        answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_isolated_failures=3)
+    )
     desk.submit(delivery("a", "b"))
     desk.work()
     assert (desk.stats.sent, desk.stats.dropped) == (1, {"unprocessed": 1})
     assert len(desk.api.requests) == 3
     assert desk.events("notification_failed")[0]["notification_ids"] == ["a"]
-    [told] = desk.events("send_notification_error")
-    assert [one.id for one in told["notification"].value().notifications] == ["a"]
+    [emitted] = desk.events("send_notification_error")
+    assert [one.id for one in emitted["notification"].value().notifications] == ["a"]
 
 
 def test_invalid_request_is_dropped_and_delays_no_other() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(
         Delivery("s1", None, DeliveryRequest(notifications=[Notification(id="a", tokens=[object()])]), 1)
     )  # type: ignore[list-item]
@@ -233,7 +235,7 @@ def test_invalid_request_is_dropped_and_delays_no_other() -> None:
 
 
 def test_event_lists_ids_of_a_hundred_encoded_deliveries_that_are_dropped_at_the_end() -> None:
-    desk = Desk(DOWN)
+    desk = SenderHarness(DOWN)
     desk.submit(*(delivery(f"n{n}") for n in range(150)))
     desk.work(0.1)  # the first one fails, and the others are encoded meanwhile
     desk.queue.end()
@@ -244,12 +246,12 @@ def test_event_lists_ids_of_a_hundred_encoded_deliveries_that_are_dropped_at_the
 
 
 def test_refused_deliveries_are_reported_together_once_a_second() -> None:
-    desk = Desk(limit=1)
+    desk = SenderHarness(limit=1)
     desk.submit(delivery("in"), *(delivery(f"out{n}") for n in range(150)))
     desk.work()
-    [told] = desk.events("notification_failed")
-    assert (told["reason"], told["count"], told["error"]) == ("queue_full", 150, None)
-    assert told["notification_ids"] == []  # they were never built
+    [emitted] = desk.events("notification_failed")
+    assert (emitted["reason"], emitted["count"], emitted["error"]) == ("queue_full", 150, None)
+    assert emitted["notification_ids"] == []  # they were never built
 
     desk.submit(delivery(), delivery("late"))
     assert desk.work() == 1.0
@@ -260,7 +262,7 @@ def test_handler_that_raises_does_not_stop_the_sender() -> None:
     def emit(name: str, **payload: Any) -> None:
         raise ValueError("the handler's")
 
-    desk = Desk(Replies(answer(400), OK), emit=emit)
+    desk = SenderHarness(Replies(answer(400), OK), emit=emit)
     desk.submit(delivery(), delivery())
     desk.work()
     assert (desk.stats.sent, desk.stats.dropped) == (1, {"rejected": 1})
@@ -272,7 +274,7 @@ def test_handler_may_submit_a_dropped_request_again() -> None:
         if name == "send_notification_error":
             desk.submit(Delivery("s1", None, payload["notification"].value(), 1))
 
-    desk = Desk(Replies(answer(400), OK), emit=emit)
+    desk = SenderHarness(Replies(answer(400), OK), emit=emit)
     desk.submit(delivery("a"))
     desk.work()
     assert desk.api.received == {"a": 1}
@@ -280,13 +282,13 @@ def test_handler_may_submit_a_dropped_request_again() -> None:
 
 
 def test_a_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() -> None:
-    desk = Desk(REFUSED, limit=300)
+    desk = SenderHarness(REFUSED, limit=300)
     offered = []
     for n in range(600):
         offered.append(f"n{n}")
         desk.submit(delivery(offered[-1]))
         desk.work(seconds=1.0)
-        assert balanced(desk.stats)
+        assert counters_add_up(desk.stats)
     assert (desk.stats.pending, desk.stats.dropped) == (300, {"queue_full": 300})
     assert len(desk.api.requests) < 60  # in ten minutes
     desk.api.reply = OK
@@ -294,14 +296,14 @@ def test_a_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() 
     assert dict(desk.api.received) == dict.fromkeys(offered[:300], 1)
     assert desk.stats.sent == 300
     assert recovery <= 30.0 + desk.stats.retries
-    assert sum(told["count"] for told in desk.events("notification_failed")) == 300
+    assert sum(emitted["count"] for emitted in desk.events("notification_failed")) == 300
 
 
 @settings(max_examples=20)
 @given(st.floats(0.05, 0.6), st.integers())
 def test_retries_stay_within_their_budget_when_some_calls_fail(share: float, seed: int) -> None:
     numbers = random.Random(seed)
-    desk = Desk(lambda _: DOWN if numbers.random() < share else OK, random=numbers.random)
+    desk = SenderHarness(lambda _: DOWN if numbers.random() < share else OK, random=numbers.random)
     desk.submit(*(delivery() for _ in range(200)))
     seconds = desk.work()
     assert desk.stats.retries <= 10 + 0.1 * desk.stats.sent + seconds + 1
@@ -317,7 +319,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = Desk(
+        self.desk = SenderHarness(
             limit=4, max_bytes=20_000, policy=RetryPolicy(max_isolated_failures=3, max_age_s=5000)
         )
         self.offered = 0
@@ -368,7 +370,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_right(self) -> None:
-        assert balanced(self.desk.stats)
+        assert counters_add_up(self.desk.stats)
         assert self.desk.stats.accepted == self.offered
         assert self.desk.queue._held <= 4
         assert self.desk.queue._bytes <= 20_000
@@ -377,7 +379,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
         self.desk.queue.end()
         for entry in self.in_flight:
             self.desk.queue.mark_sent(entry, 0.0)
-        assert balanced(self.desk.stats)
+        assert counters_add_up(self.desk.stats)
         assert self.desk.stats.pending == 0
         assert self.desk.queue.size == 0
 
@@ -396,7 +398,7 @@ def test_response_is_read_up_to_a_limit() -> None:
 
         def close(self) -> None: ...
 
-    desk = Desk()
+    desk = SenderHarness()
     desk.sender._transport = Curious()
     desk.submit(delivery())
     desk.work()
@@ -404,7 +406,7 @@ def test_response_is_read_up_to_a_limit() -> None:
 
 
 def test_the_body_is_json_of_the_wire() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.submit(delivery("a"))
     desk.work()
     body = msgspec.json.decode(desk.api.requests[0].body or b"")
@@ -432,7 +434,7 @@ class Lazy:
 
 
 def test_request_is_built_once_and_not_by_the_submission() -> None:
-    desk, lazy = Desk(Replies(DOWN, OK)), Lazy()
+    desk, lazy = SenderHarness(Replies(DOWN, OK)), Lazy()
     desk.queue.submit(lazy)
     assert lazy.made == 0
     desk.work()
@@ -440,7 +442,7 @@ def test_request_is_built_once_and_not_by_the_submission() -> None:
 
 
 def test_request_that_cannot_be_built_is_dropped() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.queue.submit(Lazy(fails=True))
     desk.work()
     assert desk.stats.dropped == {"invalid": 1}
@@ -448,7 +450,7 @@ def test_request_that_cannot_be_built_is_dropped() -> None:
 
 
 def test_request_that_is_never_tried_is_not_built_for_its_ids() -> None:
-    desk, lazies = Desk(limit=1), [Lazy(), Lazy()]
+    desk, lazies = SenderHarness(limit=1), [Lazy(), Lazy()]
     for lazy in lazies:
         desk.queue.submit(lazy)
     desk.queue.end()
@@ -458,7 +460,7 @@ def test_request_that_is_never_tried_is_not_built_for_its_ids() -> None:
 
 
 def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
-    desk = Desk()
+    desk = SenderHarness()
     desk.queue.submit(delivery("a"))
     entry = desk.queue.dequeue(desk.clock()).entry
     assert entry is not None

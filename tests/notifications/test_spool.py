@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.background_fakes import Clock
-from support.notifier import ADDRESS, leave_format_1
+from support.notifier import ADDRESS, write_format_1
 from support.python_process import environment
 from targetry._runtime.file_lock import FileLock
 from targetry.delivery.hosts import DeliveryAddress
@@ -358,7 +358,7 @@ def test_file_of_format_1_is_converted_but_for_urls_of_others(folder: Folder) ->
         "http://[",
         "",
     ]
-    leave_format_1(folder.path, *ours, *others)
+    write_format_1(folder.path, *ours, *others)
     spool = folder.open()
     assert [row.session_id for row in spool.page(None, 0, ALL, ALL)] == ["s 1"]
     assert [row.session_id for row in spool.page("35", 0, ALL, ALL)] == ["s2"]

@@ -102,7 +102,7 @@ class World:
         self.details: FlagEvaluationDetails[Any] | None = None
         self.remembered: Any = None
         self.shutdown_s = 0.0
-        self.heard: dict[str, list[EventDetails]] = {name: [] for name in EVENTS}
+        self.received: dict[str, list[EventDetails]] = {name: [] for name in EVENTS}
         self.counted = dict.fromkeys(EVENTS, 0)
         self.changed = threading.Condition()
 
@@ -122,7 +122,7 @@ class World:
 
         def hear(details: EventDetails) -> None:
             with self.changed:
-                self.heard[name].append(details)
+                self.received[name].append(details)
                 self.changed.notify_all()
 
         self.client.add_handler(EVENTS[name], hear)
@@ -131,8 +131,10 @@ class World:
         """Return the next event of a name that was not waited for."""
         count = self.counted[name] = self.counted[name] + 1
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.heard[name]) >= count, EVENT_TIMEOUT_S), self.heard
-        return self.heard[name][count - 1]
+            assert self.changed.wait_for(lambda: len(self.received[name]) >= count, EVENT_TIMEOUT_S), (
+                self.received
+            )
+        return self.received[name][count - 1]
 
     def wait_for_status(self, status: ProviderStatus) -> None:
         assert self.client is not None
@@ -260,7 +262,7 @@ def client_status(world: World, status: str) -> None:
 
 @then("the flag should be part of the event payload")
 def flag_in_payload(world: World) -> None:
-    assert world.heard["change"][-1].flags_changed == [world.flag[1]]
+    assert world.received["change"][-1].flags_changed == [world.flag[1]]
 
 
 def details_of(world: World) -> FlagEvaluationDetails[Any]:

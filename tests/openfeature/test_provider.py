@@ -246,8 +246,8 @@ def test_silent_cdn_is_not_ready_within_its_time_and_ready_when_rules_come(targe
         options(target, artifact_payload=None, cdn_base_path=target.url, polling_interval=1000),
         ready_timeout=0.2,
     )
-    heard: list[str] = []
-    provider.attach(lambda _, event, details: heard.append(event.value))
+    received: list[str] = []
+    provider.attach(lambda _, event, details: received.append(event.value))
     started_at = time.monotonic()
     with pytest.raises(ProviderNotReadyError, match="503"):
         provider.initialize(EvaluationContext())
@@ -256,7 +256,7 @@ def test_silent_cdn_is_not_ready_within_its_time_and_ready_when_rules_come(targe
     client = provider.client
     assert client is not None
     assert client.refresh_artifact().outcome == "updated"
-    assert heard == ["PROVIDER_READY"]
+    assert received == ["PROVIDER_READY"]
     assert value(provider, "hero:title") == "first"
     provider.shutdown()
 
@@ -266,9 +266,9 @@ def test_new_rules_name_the_flags_that_changed(target: Target, tmp_path: Any) ->
     provider = TargetProvider(
         options(target, artifact_payload=None, cdn_base_path=target.url), flags={"headline": "hero:title"}
     )
-    heard: list[tuple[str, Any]] = []
+    received: list[tuple[str, Any]] = []
     provider.initialize(EvaluationContext())
-    provider.attach(lambda _, event, details: heard.append((event.value, details.flags_changed)))
+    provider.attach(lambda _, event, details: received.append((event.value, details.flags_changed)))
     client = provider.client
     assert client is not None
     for document in (
@@ -277,7 +277,7 @@ def test_new_rules_name_the_flags_that_changed(target: Target, tmp_path: Any) ->
     ):
         target.on(ARTIFACT, artifact_answer(document))
         client.refresh_artifact()
-    assert heard == [("PROVIDER_CONFIGURATION_CHANGED", ["headline", "hero"])]
+    assert received == [("PROVIDER_CONFIGURATION_CHANGED", ["headline", "hero"])]
     provider.shutdown()
 
 

@@ -325,9 +325,9 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
 
 def test_100000_reads_of_a_copy_that_is_replaced_all_the_time_see_no_half_of_one(tmp_path: Path) -> None:
     """Read in this process while another writes."""
-    told: list[str] = []
+    emitted: list[str] = []
     url = "https://cdn.example/rules.json"
-    cache = DiskCache(tmp_path, url, max_bytes=LARGEST, warn=lambda kind, text: told.append(text))
+    cache = DiskCache(tmp_path, url, max_bytes=LARGEST, warn=lambda kind, text: emitted.append(text))
     copies = read_while_another_writes(cache, url, reads=100_000 * SCALE, copies=1000, within_s=600 * SCALE)
     say("copies seen", copies)
-    assert told == []
+    assert emitted == []

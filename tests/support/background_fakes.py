@@ -87,7 +87,7 @@ class Listener:
 
     def last(self, name: str) -> dict[str, Any]:
         """Return the payload of the last event of a name, with lazy values computed."""
-        payload = next(payload for told, payload in reversed(self.events) if told == name)
+        payload = next(payload for emitted, payload in reversed(self.events) if emitted == name)
         return {
             key: value.value() if isinstance(value, LazyValue) else value for key, value in payload.items()
         }

@@ -17,14 +17,14 @@ def run(*arguments: str | Path, width: int = 100, stdin: bytes | None = None, **
     return CliRunner(env=env).invoke(app, [str(argument) for argument in arguments], input=stdin)
 
 
-def shown(*arguments: str | Path, width: int = 100) -> str:
+def text_output(*arguments: str | Path, width: int = 100) -> str:
     """Return the output of a run that must succeed."""
     result = run(*arguments, width=width)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def told(*arguments: str | Path) -> Any:
+def json_output(*arguments: str | Path) -> Any:
     """Return the parsed output of a run with `-o json` that must succeed."""
     result = run(*arguments, "-o", "json")
     assert result.exit_code == 0, result.output
@@ -32,7 +32,7 @@ def told(*arguments: str | Path) -> Any:
     return json.loads(result.stdout)
 
 
-def written(folder: Path, document: Any, name: str = "rules.json") -> Path:
+def write_artifact(folder: Path, document: Any, name: str = "rules.json") -> Path:
     """Write an artifact to a file, and return its path."""
     path = folder / name
     path.write_text(json.dumps(document), "utf-8")

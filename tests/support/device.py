@@ -19,7 +19,7 @@ SAFARI = (
     "Version/13.0.5 Safari/605.1.15"
 )
 EVERYBODY = True
-NOBODY = False
+NEVER = False
 
 
 def facts(
@@ -97,13 +97,13 @@ def artifact(
     return {**made, **more}
 
 
-def numbered() -> Callable[[], str]:
+def numbered_ids() -> Callable[[], str]:
     """Return a factory of numbered ids: `id-1`, `id-2` and so on."""
     numbers = itertools.count(1)
     return lambda: f"id-{next(numbers)}"
 
 
-def asked(*names: str, mode: str = "execute", **more: Any) -> DeliveryRequest:
+def request_for(*names: str, mode: str = "execute", **more: Any) -> DeliveryRequest:
     """Return a request of `visitor` for mboxes; `more` holds members by their wire names."""
     mboxes = [{"index": i, "name": name} for i, name in enumerate(names)]
     base: dict[str, Any] = {"requestId": "r", "id": {"tntId": "visitor"}, "context": {"channel": "web"}}
@@ -112,7 +112,7 @@ def asked(*names: str, mode: str = "execute", **more: Any) -> DeliveryRequest:
     return DeliveryRequest.from_dict({**base, **more})
 
 
-def decided(
+def decision_of(
     rules: RuleSet | Mapping[str, Any],
     request: DeliveryRequest,
     *,
@@ -122,7 +122,7 @@ def decided(
     if not isinstance(rules, RuleSet):
         rules = compile_artifact(rules)
     trace = TraceSource("session", CLIENT, {"artifactLocation": "Not Applicable"}) if traced else None
-    return decide(rules, request, client_code=CLIENT, now_ms=now_ms, new_id=numbered(), trace=trace)
+    return decide(rules, request, client_code=CLIENT, now_ms=now_ms, new_id=numbered_ids(), trace=trace)
 
 
 def contents(decision: OnDeviceDecision, mode: str = "execute") -> list[Any]:

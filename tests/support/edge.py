@@ -42,7 +42,7 @@ def ask(
     return deliver(body, query, **{"registry": registry, "now_ms": NOW_MS, "new_id": ids(), **options})
 
 
-def told(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:
+def response_to(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:
     """Return the document of the core's response."""
     answer: dict[str, Any] = json.loads(ask(request, query, **options).body)
     return answer

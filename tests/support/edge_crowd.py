@@ -73,10 +73,10 @@ class Crowd:
 
 def check_ledger(folder: Path, acknowledged: list[str]) -> None:
     """Check that the ledger has each acknowledged event once, and that no file was set aside."""
-    told: list[str] = []
-    with Ledger.open(folder, warn=told.append) as ledger:
+    warnings: list[str] = []
+    with Ledger.open(folder, warn=warnings.append) as ledger:
         kept = Counter(event.visitor for event in ledger.events())
-    assert told == []
+    assert warnings == []
     assert {visitor for visitor in acknowledged if kept[visitor] != 1} == set()
 
 

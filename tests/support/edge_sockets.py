@@ -34,12 +34,12 @@ class OpenEdge:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
-    def said(self, *parts: bytes) -> bytes:
+    def send_and_read(self, *parts: bytes) -> bytes:
         """Send bytes, and return all bytes received until the edge closes the connection."""
         with self.connect() as connection:
             for part in parts:
                 connection.sendall(part)
-            return until_closed(connection)
+            return read_until_closed(connection)
 
     def is_serving(self) -> bool:
         """Return whether a new client gets a response."""
@@ -53,7 +53,7 @@ class OpenEdge:
             text: str = answer.read().decode()
             return text
 
-    def ended(self, limit: str) -> int:
+    def times_reached(self, limit: str) -> int:
         """Return the metric that counts how often a limit was reached."""
         found = self.edge.metrics.registry.get_sample_value("targetry_edge_limits_total", {"limit": limit})
         return int(found or 0)
@@ -76,7 +76,7 @@ def open_edge(
     edge = Edge(source, ledger=ledger if ledger is not None else MemoryLedger(), limits=limits, **options)
     loops: list[asyncio.AbstractEventLoop] = []
     server = EdgeServer(
-        LoopNoting(application(edge), loops),
+        LoopRecorder(application(edge), loops),
         listen("127.0.0.1", 0),
         clients=["acme"],
         on_close=edge.access_log.flush,
@@ -92,7 +92,7 @@ def open_edge(
     assert not thread.is_alive()
 
 
-class LoopNoting:
+class LoopRecorder:
     """Application that records the event loop of its server."""
 
     def __init__(self, application: Any, loops: list[asyncio.AbstractEventLoop]) -> None:
@@ -106,20 +106,20 @@ class LoopNoting:
 
 
 @contextmanager
-def many(here: OpenEdge, count: int) -> Iterator[list[socket.socket]]:
+def open_connections(here: OpenEdge, count: int) -> Iterator[list[socket.socket]]:
     """Open `count` connections."""
     with ExitStack() as stack:
         yield [stack.enter_context(here.connect()) for _ in range(count)]
 
 
-def until_closed(connection: socket.socket) -> bytes:
+def read_until_closed(connection: socket.socket) -> bytes:
     answered = b""
     while chunk := connection.recv(1 << 20):
         answered += chunk
     return answered
 
 
-def one_answer(connection: socket.socket) -> bytes:
+def read_response(connection: socket.socket) -> bytes:
     """Read the next response, whose length is in its head."""
     answered = b""
     while b"\r\n\r\n" not in answered:

@@ -13,7 +13,7 @@ _SIZES = {"build_epoch": _UINT64, "node_count": _UINT32}  # other integers of th
 
 
 def mmdb(records: Mapping[str, Any]) -> bytes:
-    """Return a database with one record for each network, such as `{"12.21.0.0/16": {"city": {…}}}`."""
+    """Return a database with a record per network, as in `{"12.21.0.0/16": {"city": {…}}}`."""
     nodes: list[list[int]] = [
         [_EMPTY, _EMPTY]
     ]  # successors for bits 0 and 1: a node, or a record as -2, -3 …

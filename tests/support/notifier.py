@@ -74,7 +74,7 @@ def telemetry_only() -> Delivery:
     return Delivery("s1", None, DeliveryRequest(request_id="telemetry"), 0)
 
 
-def leave_format_1(folder: Path, *urls: str) -> None:
+def write_format_1(folder: Path, *urls: str) -> None:
     """Write a file in the spool's first format, as a killed process leaves it."""
     folder.mkdir(exist_ok=True)
     (folder / "1-old.lock").touch(mode=0o600)
@@ -96,7 +96,7 @@ def ids_in(body: bytes | None) -> list[str]:
     return [one["id"] for one in msgspec.json.decode(body or b"{}").get("notifications", [])]
 
 
-def balanced(stats: NotifierStats) -> bool:
+def counters_add_up(stats: NotifierStats) -> bool:
     return stats.accepted == stats.sent + stats.pending + sum(stats.dropped.values()) and stats.pending >= 0
 
 
@@ -143,7 +143,7 @@ class Replies:
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
 
 
-class Desk:
+class SenderHarness:
     """A notification queue and its sender, with a clock that tests move and without a thread."""
 
     def __init__(
@@ -158,7 +158,7 @@ class Desk:
     ) -> None:
         self.clock = Clock()
         self.api = Api(reply)
-        self.told = Listener()
+        self.emitted = Listener()
         self.lines = Lines()
         self.clusters = ClusterDirectory(self.clock)
         self.queue = NotificationQueue(
@@ -176,7 +176,7 @@ class Desk:
             build_request=build_request,
             headers={"X-EXC-SDK": "Targetry"},
             timeout_s=3.0,
-            emit=emit or self.told,
+            emit=emit or self.emitted,
             log=RateLimitedLog(self.lines, self.clock),
             clock=self.clock,
             now=lambda: 1_700_000_000.0,
@@ -200,4 +200,4 @@ class Desk:
         return self.clock() - began
 
     def events(self, name: str) -> Sequence[dict[str, Any]]:
-        return [payload for told, payload in self.told.events if told == name]
+        return [payload for emitted, payload in self.emitted.events if emitted == name]

@@ -16,7 +16,18 @@ from differential import artifacts
 from differential.cases import question
 from differential.suites import SUITES
 from differential.suites import artifact as suite_artifact
-from support.device import CLIENT, NOBODY, NOW_MS, artifact, asked, decided, mboxes_of, numbered, rule, window
+from support.device import (
+    CLIENT,
+    NEVER,
+    NOW_MS,
+    artifact,
+    decision_of,
+    mboxes_of,
+    numbered_ids,
+    request_for,
+    rule,
+    window,
+)
 from support.examples import examples
 from targetry import samples
 from targetry.delivery.prepare import ensure_visitor_id
@@ -63,7 +74,7 @@ def verdicts(rules: list[RuleExplanation]) -> list[str]:
 
 
 def test_rules_after_the_first_match_are_not_reached() -> None:
-    location = one_location(mboxes_of(rule(1, NOBODY), rule(2), rule(3)), asked("hero"))
+    location = one_location(mboxes_of(rule(1, NEVER), rule(2), rule(3)), request_for("hero"))
 
     assert verdicts(location.rules) == ["condition", "matched", "not-reached"]
     assert [rule.meta["activity.id"] for rule in location.matched] == [2]
@@ -71,7 +82,8 @@ def test_rules_after_the_first_match_are_not_reached() -> None:
 
 def test_evaluated_rule_shows_its_condition_with_values() -> None:
     location = one_location(
-        mboxes_of(rule(1, IS_GERMAN)), asked("hero", context={"channel": "web", "geo": {"countryCode": "AT"}})
+        mboxes_of(rule(1, IS_GERMAN)),
+        request_for("hero", context={"channel": "web", "geo": {"countryCode": "AT"}}),
     )
 
     (met,) = location.rules
@@ -84,7 +96,9 @@ def test_evaluated_rule_shows_its_condition_with_values() -> None:
 
 def test_rule_outside_of_its_window_shows_allocation_and_range() -> None:
     here = allocation(CLIENT, 1, "visitor")
-    location = one_location(mboxes_of(rule(1, window(here, 100)), rule(1, window(0, here))), asked("hero"))
+    location = one_location(
+        mboxes_of(rule(1, window(here, 100)), rule(1, window(0, here))), request_for("hero")
+    )
 
     outside, inside = location.rules
     assert (outside.verdict, outside.allocation, outside.window) == (Verdict.ALLOCATION, here, (here, 100))
@@ -94,7 +108,7 @@ def test_rule_outside_of_its_window_shows_allocation_and_range() -> None:
 
 def test_audience_is_the_cause_if_audience_and_window_fail() -> None:
     nowhere = {"and": [{"<": [200, {"var": "allocation"}]}, IS_GERMAN]}
-    location = one_location(mboxes_of(rule(1, nowhere)), asked("hero"))
+    location = one_location(mboxes_of(rule(1, nowhere)), request_for("hero"))
 
     assert verdicts(location.rules) == ["condition"]
 
@@ -110,7 +124,7 @@ def test_audience_is_the_cause_if_audience_and_window_fail() -> None:
 )
 def test_rule_of_a_property_is_explained(token: str | None, verdict: str, reason: str) -> None:
     more: dict[str, Any] = {"property": {"token": token}} if token else {}
-    location = one_location(mboxes_of(rule(1, propertyTokens=["a"])), asked("hero", **more))
+    location = one_location(mboxes_of(rule(1, propertyTokens=["a"])), request_for("hero", **more))
 
     (met,) = location.rules
     assert (met.verdict, met.reason, met.property_tokens) == (verdict, reason, ["a"])
@@ -120,7 +134,7 @@ def test_rule_of_a_property_is_explained(token: str | None, verdict: str, reason
 def test_one_rule_of_each_key_matches_on_the_global_mbox() -> None:
     document = mboxes_of(rule(1), rule(2), rule(1), rule(3), mbox=GLOBAL)
 
-    assert verdicts(one_location(document, asked(GLOBAL)).rules) == [
+    assert verdicts(one_location(document, request_for(GLOBAL)).rules) == [
         "matched",
         "matched",
         "rule-key",
@@ -129,14 +143,14 @@ def test_one_rule_of_each_key_matches_on_the_global_mbox() -> None:
 
 
 def test_page_load_is_explained_by_the_rules_of_the_global_mbox() -> None:
-    location = one_location(mboxes_of(rule(1), rule(2), mbox=GLOBAL), asked(execute={"pageLoad": {}}))
+    location = one_location(mboxes_of(rule(1), rule(2), mbox=GLOBAL), request_for(execute={"pageLoad": {}}))
 
     assert (location.type, location.name, verdicts(location.rules)) == ("pageLoad", GLOBAL, ["matched"] * 2)
 
 
 def test_unusable_rule_is_shown_at_its_position_with_its_cause() -> None:
-    rules = [rule(1, NOBODY), rule(2, {"guess": []}), 7, rule(3)]
-    location = one_location(artifact({"hero": rules}), asked("hero"))
+    rules = [rule(1, NEVER), rule(2, {"guess": []}), 7, rule(3)]
+    location = one_location(artifact({"hero": rules}), request_for("hero"))
 
     assert verdicts(location.rules) == ["condition", "quarantined", "quarantined", "matched"]
     assert [rule.position for rule in location.rules] == [0, 1, 2, 3]
@@ -150,7 +164,7 @@ def test_rule_that_cannot_be_evaluated_has_a_failed_verdict() -> None:
     doubled: Any = "x" * 1_000
     for _ in range(11):
         doubled = {"cat": [doubled, doubled]}
-    location = one_location(mboxes_of(rule(1, {"==": [doubled, ""]}), rule(2)), asked("hero"))
+    location = one_location(mboxes_of(rule(1, {"==": [doubled, ""]}), rule(2)), request_for("hero"))
 
     failed, second = location.rules
     assert failed.verdict is Verdict.FAILED
@@ -167,7 +181,7 @@ def busy(size: int, *, answer: bool) -> dict[str, Any]:
 def test_rule_fails_when_earlier_rules_used_up_the_work_of_the_decision() -> None:
     # Each takes about two thirds of the steps that a location is allowed.
     rules = [rule(1, busy(190, answer=False)), rule(2, busy(190, answer=True))]
-    first, second = one_location(mboxes_of(*rules), asked("hero")).rules
+    first, second = one_location(mboxes_of(*rules), request_for("hero")).rules
 
     assert (first.verdict, second.verdict) == (Verdict.CONDITION, Verdict.FAILED)
     assert second.reason == "earlier rules have used up the work that a decision may cost"
@@ -177,7 +191,7 @@ def test_rule_fails_when_earlier_rules_used_up_the_work_of_the_decision() -> Non
 
 
 def test_locations_come_executed_first_and_by_kind() -> None:
-    request = asked(
+    request = request_for(
         execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]},
         prefetch={"views": [{"name": "home"}, {}], "mboxes": [{"index": 0, "name": "hero"}]},
     )
@@ -194,9 +208,9 @@ def test_locations_come_executed_first_and_by_kind() -> None:
 
 def test_view_without_a_name_is_every_view() -> None:
     document = artifact(
-        views={"home": [rule(1, name="home")], "cart": [rule(2, NOBODY, name="cart"), rule(1, name="cart")]}
+        views={"home": [rule(1, name="home")], "cart": [rule(2, NEVER, name="cart"), rule(1, name="cart")]}
     )
-    location = one_location(document, asked(prefetch={"views": [{}]}))
+    location = one_location(document, request_for(prefetch={"views": [{}]}))
 
     assert [(one.location, one.position, one.verdict.value) for one in location.rules] == [
         ("home", 0, "matched"),
@@ -213,18 +227,20 @@ def test_view_without_a_name_is_every_view() -> None:
 def test_location_shows_whether_it_is_remote(name: str, is_remote: bool) -> None:
     document = mboxes_of(rule(), localMboxes=["hero", "footer"], remoteMboxes=["footer"])
 
-    assert one_location(document, asked(name)).is_remote is is_remote
+    assert one_location(document, request_for(name)).is_remote is is_remote
 
 
 def test_location_without_rules_shows_none() -> None:
-    assert one_location(mboxes_of(rule()), asked("unknown")).rules == []
+    assert one_location(mboxes_of(rule()), request_for("unknown")).rules == []
 
 
 # ── the whole ───
 
 
 def test_explanation_shows_the_facts_of_the_request() -> None:
-    request = asked("hero", property={"token": "p"}, context={"channel": "web", "geo": {"countryCode": "de"}})
+    request = request_for(
+        "hero", property={"token": "p"}, context={"channel": "web", "geo": {"countryCode": "de"}}
+    )
     explanation = explained(mboxes_of(rule()), request)
 
     assert (explanation.visitor, explanation.client_code, explanation.property_token, explanation.now_ms) == (
@@ -238,13 +254,13 @@ def test_explanation_shows_the_facts_of_the_request() -> None:
 
 
 def test_location_shows_its_parameters() -> None:
-    request = asked(execute={"mboxes": [{"index": 0, "name": "hero", "parameters": {"plan": "gold"}}]})
+    request = request_for(execute={"mboxes": [{"index": 0, "name": "hero", "parameters": {"plan": "gold"}}]})
 
     assert one_location(mboxes_of(rule()), request).parameters == {"plan": "gold"}
 
 
 def test_explanation_is_camel_case_json() -> None:
-    explanation = msgspec.to_builtins(explained(mboxes_of(rule(1, window(0, 100))), asked("hero")))
+    explanation = msgspec.to_builtins(explained(mboxes_of(rule(1, window(0, 100))), request_for("hero")))
 
     (location,) = explanation["locations"]
     (met,) = location["rules"]
@@ -275,7 +291,7 @@ def marked(document: dict[str, Any]) -> dict[str, Any]:
 
 def decided_places(rules: RuleSet, request: DeliveryRequest, now_ms: int) -> list[list[Any]]:
     """Return the positions of the rules that decided, by mode and location."""
-    response = decide(rules, request, client_code=CLIENT, now_ms=now_ms, new_id=numbered()).response
+    response = decide(rules, request, client_code=CLIENT, now_ms=now_ms, new_id=numbered_ids()).response
     places = []
     for answer in (response.execute, response.prefetch):
         mboxes = [
@@ -300,19 +316,19 @@ def explained_places(explanation: Explanation) -> list[list[Any]]:
 
 def agree(document: dict[str, Any], seed: int) -> None:
     rng = random.Random(seed)
-    asked = question(rng, document)
+    request_for = question(rng, document)
     try:
-        request = snapshot(asked["request"], wire=False)
+        request = snapshot(request_for["request"], wire=False)
     except ConstraintError:
         return
     ensure_visitor_id(request, None, lambda: f"visitor-{seed}")
     rules = compile_artifact(marked(document))
 
     explanation = explain(
-        rules, request, client_code=CLIENT, now_ms=asked["now"], budget=ExplainBudget(stopped)
+        rules, request, client_code=CLIENT, now_ms=request_for["now"], budget=ExplainBudget(stopped)
     )
 
-    assert explained_places(explanation) == decided_places(rules, request, asked["now"])
+    assert explained_places(explanation) == decided_places(rules, request, request_for["now"])
     for location in explanation.locations:
         for one in location.rules:
             if one.condition is not None and one.verdict is not Verdict.FAILED:
@@ -340,12 +356,12 @@ def test_explained_rules_are_those_of_the_decision_for_any_artifact(seed: int) -
 
 
 def test_explanation_changes_nothing_of_the_request() -> None:
-    document, request = mboxes_of(rule(1, IS_GERMAN)), asked("hero")
+    document, request = mboxes_of(rule(1, IS_GERMAN)), request_for("hero")
     before = request.to_json()
     explained(document, request)
 
     assert request.to_json() == before
-    assert decided(document, request).response.execute is not None
+    assert decision_of(document, request).response.execute is not None
 
 
 # ── limits ───
@@ -357,7 +373,7 @@ def nobody_of(number: int) -> dict[str, Any]:
 
 def test_rules_are_shown_until_the_nodes_are_used_up_and_then_counted() -> None:
     document = mboxes_of(*map(nobody_of, range(1, 300)))
-    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=100)).locations
+    (location,) = explained(document, request_for("hero"), ExplainBudget(stopped, nodes=100)).locations
 
     assert 5 < len(location.rules) < 30
     assert len(location.rules) + location.more == 299
@@ -368,7 +384,7 @@ def test_rules_are_shown_until_the_nodes_are_used_up_and_then_counted() -> None:
 def test_rules_are_shown_until_the_time_is_used_up_and_then_counted() -> None:
     document = mboxes_of(*map(nobody_of, range(1, 300)))
     budget = ExplainBudget(itertools.count().__next__, seconds=100)
-    (location,) = explained(document, asked("hero"), budget).locations
+    (location,) = explained(document, request_for("hero"), budget).locations
 
     assert 5 < len(location.rules) < 50
     assert len(location.rules) + location.more == 299
@@ -377,7 +393,7 @@ def test_rules_are_shown_until_the_time_is_used_up_and_then_counted() -> None:
 @pytest.mark.parametrize("nodes", [0, 10, 100])
 def test_rule_that_matched_is_shown_whatever_the_budget(nodes: int) -> None:
     document = mboxes_of(*map(nobody_of, range(1, 300)), rule(300), rule(301))
-    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=nodes)).locations
+    (location,) = explained(document, request_for("hero"), ExplainBudget(stopped, nodes=nodes)).locations
 
     assert [rule.meta["activity.id"] for rule in location.matched] == [300]
     assert len(location.rules) + location.more == 301
@@ -387,7 +403,7 @@ def test_rule_that_matched_is_shown_whatever_the_budget(nodes: int) -> None:
 def test_rule_that_matched_keeps_only_its_names_when_the_budget_is_exhausted() -> None:
     meta = {"activity.id": 1, "activity.name": "x" * 5000, "experience.name": ["E"], "many": [1] * 2000}
     document = mboxes_of(rule(1, meta=meta))
-    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=0)).locations
+    (location,) = explained(document, request_for("hero"), ExplainBudget(stopped, nodes=0)).locations
 
     (matched,) = location.matched
     assert matched.meta == {
@@ -400,7 +416,7 @@ def test_rule_that_matched_keeps_only_its_names_when_the_budget_is_exhausted() -
 def test_all_locations_share_one_budget() -> None:
     document = mboxes_of(*map(nobody_of, range(1, 30)))
     budget = ExplainBudget(stopped, nodes=100)
-    first, second = explained(document, asked("hero", "hero"), budget).locations
+    first, second = explained(document, request_for("hero", "hero"), budget).locations
 
     assert (len(first.rules) + first.more, len(second.rules) + second.more) == (29, 29)
     assert (second.rules, second.more) == ([], 29)
@@ -408,7 +424,7 @@ def test_all_locations_share_one_budget() -> None:
 
 def test_large_location_of_ordinary_rules_is_shown_completely() -> None:
     several = [rule(i, {"and": [window(0, 50), IS_GERMAN]}) for i in range(1, 1001)]
-    location = one_location(mboxes_of(*several, mbox=GLOBAL), asked(GLOBAL))
+    location = one_location(mboxes_of(*several, mbox=GLOBAL), request_for(GLOBAL))
 
     assert (len(location.rules), location.more) == (1000, 0)
     assert all(rule.condition is not None and rule.condition.operands for rule in location.rules)
@@ -429,7 +445,7 @@ def hostile_rules() -> dict[str, list[dict[str, Any]]]:
         "wide conditions": [rule(i, wide) for i in range(1, 20)],
         "long texts": [rule(i, texts) for i in range(1, 8)],
         "large metas": [
-            rule(i, NOBODY, meta={"activity.id": i, "m": ["y" * 900] * 900}) for i in range(1, 20)
+            rule(i, NEVER, meta={"activity.id": i, "m": ["y" * 900] * 900}) for i in range(1, 20)
         ],
     }
 
@@ -444,7 +460,7 @@ def test_explanation_of_hostile_rules_is_bounded_in_time_and_size(kind: str) -> 
     assert compiled.unusable == ()
     started = time.process_time()
     budget = ExplainBudget(time.process_time, seconds=seconds, nodes=nodes)
-    explanation = explain(compiled, asked("hero"), client_code=CLIENT, now_ms=NOW_MS, budget=budget)
+    explanation = explain(compiled, request_for("hero"), client_code=CLIENT, now_ms=NOW_MS, budget=budget)
 
     assert time.process_time() - started < seconds + 2
     assert len(msgspec.json.encode(explanation)) < 300 * nodes
@@ -456,7 +472,7 @@ def test_explanation_of_hostile_rules_is_bounded_in_time_and_size(kind: str) -> 
 def test_long_meta_is_cut() -> None:
     meta = {"activity.id": 1, "activity.name": "x" * 5000, "experience.name": "E", "many": [1] * 2000}
     document = mboxes_of(rule(1, meta=meta))
-    (location,) = explained(document, asked("hero"), ExplainBudget(stopped, nodes=1000)).locations
+    (location,) = explained(document, request_for("hero"), ExplainBudget(stopped, nodes=1000)).locations
 
     assert location.rules[0].meta["activity.name"] == "x" * 1000 + "… (5,000 characters)"
     assert location.rules[0].meta["experience.name"] == "E"
@@ -467,10 +483,10 @@ def test_long_meta_is_cut() -> None:
     "broken", ['{"meta": {}, "condition": 1e999}', '{"meta": {"activity.name": "A"}, "condition": "\xff"}']
 )
 def test_rule_that_cannot_be_read_does_not_stop_the_explanation_of_the_others(broken: str) -> None:
-    text = json.dumps(mboxes_of(rule(1, NOBODY), rule(2))).replace(
+    text = json.dumps(mboxes_of(rule(1, NEVER), rule(2))).replace(
         '"mboxes": {"hero": [', '"mboxes": {"hero": [' + broken + ","
     )
-    request = asked("hero", prefetch={"views": [{}]})
+    request = request_for("hero", prefetch={"views": [{}]})
     mbox, _ = explained(text.encode("latin-1"), request).locations
 
     assert verdicts(mbox.rules) == ["quarantined", "condition", "matched"]

@@ -28,7 +28,7 @@ def target() -> Iterator[Target]:
 
 
 @pytest.fixture
-def told() -> Listener:
+def emitted() -> Listener:
     return Listener()
 
 

@@ -30,7 +30,7 @@ class Listener:
     def wait_for(self, name: str, times: int = 1) -> None:
         with self._changed:
             came = self._changed.wait_for(lambda: self.times(name) >= times, 10)
-        assert came, f"{name} was not told {times} times, only {self.names}"
+        assert came, f"{name} was not emitted {times} times, only {self.names}"
 
     def _hear(self, event: Event) -> None:
         with self._changed:

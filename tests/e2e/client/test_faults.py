@@ -205,10 +205,10 @@ def test_a_folder_that_cannot_be_written_costs_the_copy_and_nothing_else(
 
 @pytest.mark.parametrize("name", EVENT_NAMES)
 def test_handlers_that_raise_change_nothing(name: str, on_device: Connect, target: Target) -> None:
-    told = threading.Event()
+    emitted = threading.Event()
 
     def broken(_: object) -> None:
-        told.set()
+        emitted.set()
         raise RuntimeError("a handler is broken")
 
     target.on(DELIVERY, answer(400), offers)
@@ -222,7 +222,7 @@ def test_handlers_that_raise_change_nothing(name: str, on_device: Connect, targe
         "send_notification_error",
     }
     if name in happens:
-        assert told.wait(10)
+        assert emitted.wait(10)
         client.get_offers(request=HERO)
         client.flush()
         assert client.client.stats().notifications.sent == 1

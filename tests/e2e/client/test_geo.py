@@ -61,9 +61,9 @@ def test_an_address_is_looked_up_and_decided_by(located: Connect, target: Target
     assert (geo.ip_address, geo.city, geo.country_code, geo.latitude) == ("12.21.1.40", "ROME", "IT", 41.9)
 
 
-def test_lookup_emits_the_location(located: Connect, told: Listener) -> None:
-    is_roman(located(events=told.handlers))
-    geo = told.last("geo_location_updated").geo_context
+def test_lookup_emits_the_location(located: Connect, emitted: Listener) -> None:
+    is_roman(located(events=emitted.handlers))
+    geo = emitted.last("geo_location_updated").geo_context
     assert (geo.city, geo.ip_address) == ("ROME", "12.21.1.40")
 
 

@@ -110,24 +110,24 @@ class DebugLog:
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_secrets_of_location_appear_nowhere(
-    status: int, on_device: Connect, target: Target, told: Listener
+    status: int, on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on("/mine", artifact_answer(artifact()) if status == 200 else answer(status))
     log = DebugLog()
     client = on_device(
         artifact_location=f"http://me:p4ssw0rd@{target.host}/mine?token=t0ken#fr4gment",
         cdn_base_path=None,
-        events=told.handlers,
+        events=emitted.handlers,
         logger=log,
     )
     request = DeliveryRequest(trace=Trace(authorization_token="t"), execute=HERO.execute)
     answers = [client.get_offers(request=request)] if status == 200 else []
     name = "artifact_download_succeeded" if status == 200 else "artifact_download_failed"
-    assert told.last(name)["artifact_location"] == f"{target.url}/mine"
+    assert emitted.last(name)["artifact_location"] == f"{target.url}/mine"
     options = client.client._runtime.options
     shown = [
         *log.lines,
-        *(repr(dict(event)) for event in told.events),
+        *(repr(dict(event)) for event in emitted.events),
         *(str(result) + result.to_json() for result in answers),
         repr(stats(client)),
         repr(options),
@@ -247,50 +247,50 @@ def test_an_obfuscated_artifact_is_read(
 
 
 def test_another_organizations_obfuscated_artifact_is_refused(
-    on_device: Connect, target: Target, told: Listener
+    on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, answer(200, obfuscated(NEW, "other@AdobeOrg")))
-    client = on_device(events=told.handlers)
+    client = on_device(events=emitted.handlers)
     with pytest.raises(NotReadyError):
         title(client)
-    assert isinstance(told.last("artifact_download_failed").error, ArtifactError)
+    assert isinstance(emitted.last("artifact_download_failed").error, ArtifactError)
 
 
 def test_events_come_in_their_order_and_ready_last(
-    on_device: Connect, target: Target, told: Listener
+    on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     headers = {"X-Geo-City": "ROME", "X-Geo-Latitude": "41.9"}
     target.on(ARTIFACT, artifact_answer(artifact(), headers))
-    on_device(events=told.handlers)
-    told.wait_for("client_ready")
-    assert told.names == ["artifact_download_succeeded", "geo_location_updated", "client_ready"]
-    succeeded = told.last("artifact_download_succeeded")
+    on_device(events=emitted.handlers)
+    emitted.wait_for("client_ready")
+    assert emitted.names == ["artifact_download_succeeded", "geo_location_updated", "client_ready"]
+    succeeded = emitted.last("artifact_download_succeeded")
     assert succeeded.artifact_location == f"{target.url}{ARTIFACT}"
     assert succeeded.artifact_payload == artifact()
-    geo = told.last("geo_location_updated").geo_context
+    geo = emitted.last("geo_location_updated").geo_context
     assert (geo["city"], geo["latitude"], geo["countryCode"]) == ("ROME", 41.9, None)
 
 
 def test_ready_is_emitted_after_create_has_returned(on_device: Connect, target: Target) -> None:
     clients: list[Skin] = []
     seen: list[int] = []
-    told = Listener()
+    emitted = Listener()
 
     def on_ready() -> None:
         seen.append(len(clients))
-        told.handlers["client_ready"]({"type": "client_ready"})  # type: ignore[arg-type]
+        emitted.handlers["client_ready"]({"type": "client_ready"})  # type: ignore[arg-type]
 
     clients.append(on_device(events={"client_ready": on_ready}))
-    told.wait_for("client_ready")
+    emitted.wait_for("client_ready")
     assert seen == [1]
 
 
 def test_server_side_client_is_ready_without_a_request(
-    connect: Connect, target: Target, told: Listener
+    connect: Connect, target: Target, emitted: Listener
 ) -> None:
-    connect(events=told.handlers)
-    told.wait_for("client_ready")
-    assert told.names == ["client_ready"]
+    connect(events=emitted.handlers)
+    emitted.wait_for("client_ready")
+    assert emitted.names == ["client_ready"]
     assert target.requests == []
 
 
@@ -307,16 +307,16 @@ def test_an_artifact_that_has_not_changed_is_not_sent_again(on_device: Connect, 
 
 @sync_only
 def test_invalid_artifact_leaves_the_rules_until_a_valid_one_comes(
-    on_device: Connect, target: Target, told: Listener
+    on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()), html_answer(200), artifact_answer(NEW))
-    client = on_device(polling_interval=1000, events=told.handlers)
-    told.wait_for("artifact_download_failed")
+    client = on_device(polling_interval=1000, events=emitted.handlers)
+    emitted.wait_for("artifact_download_failed")
     assert title(client) == "first"
-    told.wait_for("artifact_download_succeeded", 2)
+    emitted.wait_for("artifact_download_succeeded", 2)
     assert title(client) == "new"
     assert stats(client).failures == {"invalid": 1}
-    assert told.times("client_ready") == 1
+    assert emitted.times("client_ready") == 1
 
 
 @sync_only
@@ -331,16 +331,16 @@ def test_invalid_artifact_leaves_the_rules_until_a_valid_one_comes(
     ids=["reset", "500", "503", "429"],
 )
 def test_a_source_that_is_down_at_the_start_is_found_when_it_is_back(
-    behaviour: Behaviour, reason: str, on_device: Connect, target: Target, told: Listener
+    behaviour: Behaviour, reason: str, on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, behaviour)
-    client = on_device(events=told.handlers, maximum_wait_ready=1)
+    client = on_device(events=emitted.handlers, maximum_wait_ready=1)
     with pytest.raises(NotReadyError, match="Unable to fulfill request; decisioning engine not ready"):
         client.get_offers(request=HERO)
-    told.wait_for("artifact_download_failed")
-    assert told.times("client_ready") == 0
+    emitted.wait_for("artifact_download_failed")
+    assert emitted.times("client_ready") == 0
     target.on(ARTIFACT, artifact_answer(artifact()))
-    told.wait_for("client_ready")
+    emitted.wait_for("client_ready")
     assert title(client) == "first"
     assert stats(client).failures[reason] >= 1
 
@@ -361,28 +361,30 @@ def test_a_source_that_is_down_at_the_start_is_found_when_it_is_back(
     ids=["403", "404", "broken", "empty", "version 2", "HTML", "deep", "too large"],
 )
 def test_permanent_failure_does_not_hold_up_the_start(
-    behaviour: Behaviour, reason: str, error: str, on_device: Connect, target: Target, told: Listener
+    behaviour: Behaviour, reason: str, error: str, on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, behaviour)
     started = time.monotonic()
-    client = on_device(events=told.handlers, artifact_max_bytes=10_000 if reason == "too_large" else 1 << 20)
+    client = on_device(
+        events=emitted.handlers, artifact_max_bytes=10_000 if reason == "too_large" else 1 << 20
+    )
     assert time.monotonic() - started < 5
     with pytest.raises(NotReadyError):
         title(client)
     assert stats(client).failures == {reason: 1}
-    failed = told.last("artifact_download_failed")
+    failed = emitted.last("artifact_download_failed")
     assert failed.artifact_location == f"{target.url}{ARTIFACT}"
     assert isinstance(failed.error, ArtifactVersionError if reason == "version" else ArtifactError)
     assert error in str(failed.error)
 
 
 @sync_only
-def test_the_start_waits_no_longer_than_it_may(on_device: Connect, target: Target, told: Listener) -> None:
+def test_the_start_waits_no_longer_than_it_may(on_device: Connect, target: Target, emitted: Listener) -> None:
     target.on(ARTIFACT, (Pause(0.3), *GOOD))
-    client = on_device(maximum_wait_ready=20, events=told.handlers)
+    client = on_device(maximum_wait_ready=20, events=emitted.handlers)
     with pytest.raises(NotReadyError):
         title(client)
-    told.wait_for("client_ready")
+    emitted.wait_for("client_ready")
     assert title(client) == "first"
 
 
@@ -430,11 +432,11 @@ def test_the_start_waits_for_a_slow_artifact(on_device: Connect, target: Target)
 def test_a_copy_on_disk_is_decided_by_until_the_source_is_back(
     on_device: Connect, target: Target, tmp_path: Path
 ) -> None:
-    told = Listener()
+    emitted = Listener()
     options = {
         "artifact_cache_dir": tmp_path / "cache",
         "polling_interval": 1000,
-        "events": told.handlers,
+        "events": emitted.handlers,
     }
     first = on_device(**options)
     assert "stale" not in first.get_offers(request=LOOK)["meta"]
@@ -445,18 +447,18 @@ def test_a_copy_on_disk_is_decided_by_until_the_source_is_back(
     assert second.get_offers(request=LOOK)["meta"]["stale"] is True
     assert stats(second).origin == "disk"
     target.on(ARTIFACT, artifact_answer(NEW))
-    told.wait_for("artifact_download_succeeded", 2)
+    emitted.wait_for("artifact_download_succeeded", 2)
     assert second.get_offers(request=LOOK)["meta"].get("stale") is None
     assert title(second) == "new"
 
 
 @sync_only
 def test_rules_that_were_not_confirmed_for_long_are_stale_and_decide_all_the_same(
-    on_device: Connect, target: Target, told: Listener
+    on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()), answer(500))
-    client = on_device(polling_interval=1000, events=told.handlers)
-    told.wait_for("artifact_stale")
+    client = on_device(polling_interval=1000, events=emitted.handlers)
+    emitted.wait_for("artifact_stale")
     assert client.get_offers(request=LOOK)["meta"]["stale"] is True
     assert title(client) == "first"
 
@@ -464,16 +466,16 @@ def test_rules_that_were_not_confirmed_for_long_are_stale_and_decide_all_the_sam
 @sync_only
 @pytest.mark.parametrize("change", [False, True], ids=["304", "200"])
 def test_rules_that_were_stale_emit_fresh_once_they_are_confirmed(
-    on_device: Connect, target: Target, told: Listener, change: bool
+    on_device: Connect, target: Target, emitted: Listener, change: bool
 ) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()), answer(500))
-    client = on_device(polling_interval=1000, events=told.handlers)
-    told.wait_for("artifact_stale")
+    client = on_device(polling_interval=1000, events=emitted.handlers)
+    emitted.wait_for("artifact_stale")
     target.on(ARTIFACT, artifact_answer(NEW if change else artifact()))
-    told.wait_for("artifact_fresh")
+    emitted.wait_for("artifact_fresh")
     assert "stale" not in client.get_offers(request=LOOK)["meta"]
     assert client.refresh_artifact().outcome == "unchanged"
-    (event,) = [event for event in told.events if event["type"] == "artifact_fresh"]
+    (event,) = [event for event in emitted.events if event["type"] == "artifact_fresh"]
     assert event["artifact_location"].endswith("/rules.json")
     assert event["age_s"] == 0
 
@@ -502,23 +504,23 @@ def test_a_damaged_copy_is_the_same_as_none(on_device: Connect, target: Target, 
 
 @sync_only
 def test_an_artifact_made_before_the_one_in_use_is_refused(
-    on_device: Connect, target: Target, told: Listener
+    on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(OLD))
-    client = on_device(artifact_payload=NEW, polling_interval=1000, events=told.handlers)
-    told.wait_for("artifact_download_failed")
+    client = on_device(artifact_payload=NEW, polling_interval=1000, events=emitted.handlers)
+    emitted.wait_for("artifact_download_failed")
     assert title(client) == "new"
     assert stats(client).failures["older"] >= 1
 
 
 @sync_only
 def test_a_payload_is_decided_by_until_a_newer_artifact_comes(
-    on_device: Connect, target: Target, told: Listener
+    on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(NEW))
-    client = on_device(artifact_payload=artifact(), polling_interval=1000, events=told.handlers)
+    client = on_device(artifact_payload=artifact(), polling_interval=1000, events=emitted.handlers)
     assert title(client) == "first"
-    told.wait_for("artifact_download_succeeded")
+    emitted.wait_for("artifact_download_succeeded")
     assert title(client) == "new"
 
 
@@ -533,14 +535,14 @@ def test_a_payload_may_have_any_form(payload: Any, on_device: Connect, target: T
 
 @sync_only
 def test_a_file_is_read_and_read_again_when_it_has_changed(
-    on_device: Connect, target: Target, tmp_path: Path, told: Listener
+    on_device: Connect, target: Target, tmp_path: Path, emitted: Listener
 ) -> None:
     file = tmp_path / "rules.json"
     file.write_text(json.dumps(artifact()))
-    client = on_device(artifact_location=file, polling_interval=1000, events=told.handlers)
+    client = on_device(artifact_location=file, polling_interval=1000, events=emitted.handlers)
     assert title(client) == "first"
     file.write_text(json.dumps(NEW))
-    told.wait_for("artifact_download_succeeded")
+    emitted.wait_for("artifact_download_succeeded")
     assert title(client) == "new"
     assert target.requests == []
 

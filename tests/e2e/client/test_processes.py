@@ -193,10 +193,10 @@ client.close()
     )
     ids = [body["requestId"] for body in target.bodies]
     assert len(ids) == len(set(ids)) == 6
-    told = [
+    emitted = [
         entry["requestId"] for body in target.bodies for entry in body.get("telemetry", {}).get("entries", ())
     ]
-    assert len(told) == len(set(told)) == 3
+    assert len(emitted) == len(set(emitted)) == 3
 
 
 @needs_fork

@@ -197,13 +197,13 @@ def test_a_fault_that_passes_costs_no_report(fault: Behaviour, decider: Connect,
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413])
 def test_refused_report_is_counted_and_emitted(
-    status: int, decider: Connect, target: Target, told: Listener
+    status: int, decider: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(DELIVERY, answer(status, b"no"))
-    client = decider(events=told.handlers)
+    client = decider(events=emitted.handlers)
     client.get_offers(request=HERO)
-    told.wait_for("send_notification_error")
-    event = told.last("send_notification_error")
+    emitted.wait_for("send_notification_error")
+    event = emitted.last("send_notification_error")
     assert isinstance(event.error, ApiException)
     assert event.error.status == status
     assert event.notification.notifications[0].tokens == ["token-hero-1"]
@@ -212,10 +212,10 @@ def test_refused_report_is_counted_and_emitted(
 
 
 def test_a_queue_that_is_full_drops_the_newest_and_says_so(
-    decider: Connect, target: Target, told: Listener
+    decider: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(DELIVERY, HANG)
-    client = decider(notification_queue_limit=5, events=told.handlers)
+    client = decider(notification_queue_limit=5, events=emitted.handlers)
     started = time.monotonic()
     for _ in range(50):
         client.get_offers(request=HERO)
@@ -226,8 +226,8 @@ def test_a_queue_that_is_full_drops_the_newest_and_says_so(
     assert books(client).dropped == {"queue_full": 45, "closed": 5}
     assert books(client).pending == 0
     target.stop()
-    told.wait_for("notification_failed", 2)
-    failed = [event for event in told.events if event["type"] == "notification_failed"]
+    emitted.wait_for("notification_failed", 2)
+    failed = [event for event in emitted.events if event["type"] == "notification_failed"]
     assert sum(event["count"] for event in failed) == 50
 
 

@@ -60,8 +60,8 @@ def warned(use: Use, target: Target, **options: Any) -> list[str]:
 def test_unclosed_client_with_open_connections_warns_once(
     use: Use, kind: str, method: str, target: Target
 ) -> None:
-    told = f"unclosed {kind} of client 'acme': use it in a with statement, or close it"
-    assert warned(use, target, decisioning_method=method) == [told]
+    message = f"unclosed {kind} of client 'acme': use it in a with statement, or close it"
+    assert warned(use, target, decisioning_method=method) == [message]
 
 
 @pytest.mark.parametrize("use", [ask, ask_with_await])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.edge import HERO, told
+from support.edge import HERO, response_to
 from targetry.edge.artifacts.registry import ArtifactRegistry
 from targetry.edge.artifacts.watcher import ArtifactWatcher
 from targetry.errors import ArtifactError
@@ -33,7 +33,7 @@ def test_changed_file_is_loaded_again(tmp_path: Path) -> None:
     assert not artifacts.refresh()
     write(tmp_path / "rules.json", titled("two"))
     assert artifacts.refresh()
-    assert told(HERO, registry=artifacts.registry)["client"] == "two"
+    assert response_to(HERO, registry=artifacts.registry)["client"] == "two"
     assert (artifacts.reloads, artifacts.refusals) == (1, 0)
 
 
@@ -97,11 +97,11 @@ def test_invalid_file_prevents_the_start(tmp_path: Path, content: str | None) ->
 
 
 def test_callback_gets_each_new_registry(tmp_path: Path) -> None:
-    told: list[ArtifactRegistry] = []
-    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))], on_change=told.append)
+    seen: list[ArtifactRegistry] = []
+    artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))], on_change=seen.append)
     write(tmp_path / "rules.json", titled("two"))
     artifacts.refresh()
-    assert [registry.clients for registry in told] == [("one",), ("two",)]
+    assert [registry.clients for registry in seen] == [("one",), ("two",)]
 
 
 def test_failing_callback_does_not_prevent_the_use_of_rules(tmp_path: Path) -> None:

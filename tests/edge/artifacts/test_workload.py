@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from support.edge import ask, told
-from support.edge_sockets import OpenEdge, one_answer, open_edge, post, wait_until
+from support.edge import ask, response_to
+from support.edge_sockets import OpenEdge, open_edge, post, read_response, wait_until
 from targetry.device.logic.facts import Facts, RequestFacts
 from targetry.device.logic.operators import EvaluationError
 from targetry.edge.artifacts import workload
@@ -84,7 +84,7 @@ def sent(here: OpenEdge, *requests: bytes) -> list[tuple[int, dict[str, Any]]]:
     with here.connect() as connection:
         for one in requests:
             connection.sendall(one)
-            head, _, body = one_answer(connection).partition(b"\r\n\r\n")
+            head, _, body = read_response(connection).partition(b"\r\n\r\n")
             if b"content-encoding: gzip" in head:
                 body = gzip.decompress(body)
             answers.append((int(head.split()[1]), json.loads(body)))
@@ -96,12 +96,12 @@ def sent(here: OpenEdge, *requests: bytes) -> list[tuple[int, dict[str, Any]]]:
 def test_request_beyond_a_limit_is_rejected_with_the_limit(
     here: OpenEdge, document: Any, message: str, fields: tuple[str, ...]
 ) -> None:
-    before = here.ended("work")
+    before = here.times_reached("work")
     (refused, served) = sent(here, post(document, *fields), post(executed(1)))
     assert refused[0] == refused[1]["status"] == 413
     assert refused[1]["message"].startswith(message)
     assert served[0] == 200
-    assert here.ended("work") == before + 1
+    assert here.times_reached("work") == before + 1
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_rules_to_evaluate_are_bounded() -> None:
     rule["condition"] = {"in": [{"var": "mbox.p"}, [f"a long value {number:030}" for number in range(5_000)]]}
     document["rules"]["mboxes"]["hero"] = [rule]
     registry = ArtifactRegistry([LoadedArtifact("shop", json.dumps(document).encode())])
-    answer = told(request(execute={"mboxes": [HERO] * 50}), registry=registry)
+    answer = response_to(request(execute={"mboxes": [HERO] * 50}), registry=registry)
     assert answer["status"] == 413
     assert answer["message"].startswith("request: its locations have more than 8,000,000 bytes of rules")
-    assert told(request(execute={"mboxes": [HERO] * 5}), registry=registry)["status"] == 200
+    assert response_to(request(execute={"mboxes": [HERO] * 5}), registry=registry)["status"] == 200
 
 
 @pytest.mark.parametrize("fields", [(), ("accept-encoding: gzip",), ("origin: http://localhost",)])
@@ -234,7 +234,7 @@ def test_light_requests_are_answered_during_a_heavy_one(fields: tuple[str, ...])
         assert held.asked.wait(10)
         assert [status for status, _ in sent(here, post(executed(1)), post(executed(2)))] == [200, 200]
         held.may_go.set()
-        assert one_answer(connection).startswith(b"HTTP/1.1 200")
+        assert read_response(connection).startswith(b"HTTP/1.1 200")
 
 
 def test_waiting_heavy_requests_are_bounded() -> None:
@@ -244,10 +244,10 @@ def test_waiting_heavy_requests_are_bounded() -> None:
         try:
             for connection in connections:
                 connection.sendall(post(HEAVY))
-            wait_until(lambda: here.ended("heavy") == 1)
+            wait_until(lambda: here.times_reached("heavy") == 1)
             assert [status for status, _ in sent(here, post(executed(1)))] == [200]
             held.may_go.set()
-            answers = [one_answer(connection).split()[1] for connection in connections]
+            answers = [read_response(connection).split()[1] for connection in connections]
         finally:
             held.may_go.set()
             for connection in connections:
@@ -269,7 +269,7 @@ def test_number_of_query_fields_is_bounded_everywhere(here: OpenEdge, path: str)
     sent = f"GET {path}?{'a=1&' * 10_000} HTTP/1.1\r\nhost: localhost\r\n\r\n"
     with here.connect() as connection:
         connection.sendall(sent.encode())
-        assert b"has more than 100 fields" in one_answer(connection)
+        assert b"has more than 100 fields" in read_response(connection)
 
 
 def test_query_of_a_heavy_request_is_checked(here: OpenEdge) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.edge import HERO, NOW_MS
-from support.edge_sockets import OpenEdge, one_answer, open_edge, post, wait_until
+from support.edge_sockets import OpenEdge, open_edge, post, read_response, wait_until
 from targetry.ledger.errors import LedgerError
 from targetry.samples import shop
 
@@ -59,7 +59,7 @@ def response(here: OpenEdge, request: bytes) -> tuple[int, dict[str, str], bytes
     """Return status, headers and body."""
     with here.connect() as connection:
         connection.sendall(request)
-        head, _, body = one_answer(connection).partition(b"\r\n\r\n")
+        head, _, body = read_response(connection).partition(b"\r\n\r\n")
     status, *fields = head.decode("latin-1").split("\r\n")
     return int(status.split()[1]), dict(field.split(": ", 1) for field in fields), body
 
@@ -162,6 +162,6 @@ def test_requests_that_arrive_together_are_recorded_by_one_commit() -> None:
             connection.sendall(post({**HERO, "requestId": str(number)}))
         may_go.set()
         for connection in connections:
-            assert json.loads(one_answer(connection).partition(b"\r\n\r\n")[2])["status"] == 200
+            assert json.loads(read_response(connection).partition(b"\r\n\r\n")[2])["status"] == 200
             connection.close()
     assert asked == [20]

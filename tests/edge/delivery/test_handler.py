@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.edge import HERO, NOW_MS, QUERY, WEB, ask, experience, shop_registry, told
+from support.edge import HERO, NOW_MS, QUERY, WEB, ask, experience, response_to, shop_registry
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.geo.location import GeoLocation
 from targetry.samples import shop, shop_path
@@ -18,7 +18,7 @@ def hero(**changes: Any) -> dict[str, Any]:
 
 
 def test_response_has_the_experience_and_the_decisioning_method() -> None:
-    answer = told(hero(requestId="r1"))
+    answer = response_to(hero(requestId="r1"))
     (mbox,) = answer["execute"]["mboxes"]
     assert (answer["status"], answer["requestId"], answer["client"]) == (200, "r1", "acme")
     assert answer["id"] == {"tntId": "3f9c"}
@@ -28,13 +28,13 @@ def test_response_has_the_experience_and_the_decisioning_method() -> None:
 
 
 def test_new_visitor_gets_a_tnt_id_without_a_cluster() -> None:
-    answer = told({"context": WEB})
+    answer = response_to({"context": WEB})
     assert "." not in answer["id"]["tntId"]
     assert "edgeHost" not in answer
 
 
 def test_configured_cluster_is_in_ids_and_edge_host() -> None:
-    answer = told({"context": WEB}, cluster="35")
+    answer = response_to({"context": WEB}, cluster="35")
     assert answer["id"]["tntId"].endswith(".35_0")
     assert answer["edgeHost"] == "mboxedge35.tt.omtrdc.net"
 
@@ -43,18 +43,20 @@ def test_configured_cluster_is_in_ids_and_edge_host() -> None:
     "known", [{"marketingCloudVisitorId": "3f9c"}, {"thirdPartyId": "3f9c"}, {"tntId": "3f9c.28_0"}]
 )
 def test_visitor_has_one_experience_for_any_kind_of_id(known: dict[str, str]) -> None:
-    answer = told(hero(id=known))
+    answer = response_to(hero(id=known))
     assert answer["id"] == known, "another id would change by which he is bucketed"
-    assert experience(answer["execute"]["mboxes"][0]) == experience(told(HERO)["execute"]["mboxes"][0])
+    assert experience(answer["execute"]["mboxes"][0]) == experience(response_to(HERO)["execute"]["mboxes"][0])
 
 
 def test_ecid_has_precedence_over_the_tnt_id() -> None:
-    answers = [told(hero(id={"marketingCloudVisitorId": "3f9c", "tntId": f"visitor-{n}"})) for n in range(20)]
+    answers = [
+        response_to(hero(id={"marketingCloudVisitorId": "3f9c", "tntId": f"visitor-{n}"})) for n in range(20)
+    ]
     assert len({experience(answer["execute"]["mboxes"][0]) for answer in answers}) == 1
 
 
 def test_unknown_mbox_has_no_content() -> None:
-    answer = told({"context": WEB, "execute": {"mboxes": [{"name": "nowhere"}]}})
+    answer = response_to({"context": WEB, "execute": {"mboxes": [{"name": "nowhere"}]}})
     assert answer["status"] == 200
     assert answer["execute"]["mboxes"] == [{"index": 0, "name": "nowhere"}]
 
@@ -73,12 +75,12 @@ def test_property_selects_the_rules() -> None:
     token = shop()["rules"]["mboxes"]["app-banner"][0]["propertyTokens"][0]
     phone = {"channel": "web", "userAgent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)"}
     banner = {"context": phone, "execute": {"mboxes": [{"name": "app-banner"}]}}
-    assert "options" not in told(banner)["execute"]["mboxes"][0]
-    assert "options" in told({**banner, "property": {"token": token}})["execute"]["mboxes"][0]
+    assert "options" not in response_to(banner)["execute"]["mboxes"][0]
+    assert "options" in response_to({**banner, "property": {"token": token}})["execute"]["mboxes"][0]
 
 
 def test_trace_has_the_session_id() -> None:
-    trace = told(hero(trace={"authorizationToken": "t"}))["execute"]["mboxes"][0]["trace"]
+    trace = response_to(hero(trace={"authorizationToken": "t"}))["execute"]["mboxes"][0]["trace"]
     assert trace["request"]["sessionId"] == "s1"
     assert trace["campaigns"][0]["branchId"] == 0
 
@@ -103,7 +105,7 @@ def test_beacon_has_events_and_no_response_body() -> None:
 
 def note(geo: dict[str, str], **options: Any) -> str:
     request = {"context": {"channel": "web", "geo": geo}, "execute": {"mboxes": [{"name": "delivery-note"}]}}
-    return experience(told(request, **options)["execute"]["mboxes"][0])
+    return experience(response_to(request, **options)["execute"]["mboxes"][0])
 
 
 def test_lone_ip_address_is_looked_up() -> None:
@@ -131,11 +133,11 @@ def test_given_client_code_determines_the_allocation() -> None:
     other = shop_registry(client="other")
     visitors = [hero(id={"tntId": f"visitor-{n}"}) for n in range(30)]
     chosen = [
-        [experience(told(one, registry=registry)["execute"]["mboxes"][0]) for one in visitors]
+        [experience(response_to(one, registry=registry)["execute"]["mboxes"][0]) for one in visitors]
         for registry in (other, shop_registry())
     ]
     assert chosen[0] != chosen[1]
-    assert told(HERO, "client=other&sessionId=1", registry=other)["client"] == "other"
+    assert response_to(HERO, "client=other&sessionId=1", registry=other)["client"] == "other"
 
 
 def test_client_code_then_organization_select_the_artifact() -> None:
@@ -145,13 +147,13 @@ def test_client_code_then_organization_select_the_artifact() -> None:
         return LoadedArtifact(client, json.dumps(document).encode())
 
     registry = ArtifactRegistry([served("first"), served("second", organizationId="SECOND@AdobeOrg")])
-    assert told(HERO, registry=registry)["client"] == "first"
-    assert told(HERO, "imsOrgId=SECOND@AdobeOrg&sessionId=1", registry=registry)["client"] == "second"
-    assert told(HERO, "client=second&sessionId=1", registry=registry)["client"] == "second"
+    assert response_to(HERO, registry=registry)["client"] == "first"
+    assert response_to(HERO, "imsOrgId=SECOND@AdobeOrg&sessionId=1", registry=registry)["client"] == "second"
+    assert response_to(HERO, "client=second&sessionId=1", registry=registry)["client"] == "second"
 
 
 def test_no_artifact_is_503() -> None:
-    assert told(HERO, registry=ArtifactRegistry([])) == {
+    assert response_to(HERO, registry=ArtifactRegistry([])) == {
         "status": 503,
         "message": "no artifact could be loaded yet",
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.edge import HERO, WEB, ask, experience, told, web_client
+from support.edge import HERO, WEB, ask, experience, response_to, web_client
 from targetry.samples import shop
 
 NAMES = ["Everyday", "Autumn sale", "Free delivery"]
@@ -22,13 +22,13 @@ def chosen(activity: int | None, experience: int | None, token: str = "482917,48
 
 
 def hero(qa: Any, **more: Any) -> str:
-    return experience(told({**HERO, "qaMode": qa, **more})["execute"]["mboxes"][0])
+    return experience(response_to({**HERO, "qaMode": qa, **more})["execute"]["mboxes"][0])
 
 
 def note(qa: Any, country: str) -> str:
     context = {**WEB, "geo": {"countryCode": country}}
     request = {"context": context, "execute": {"mboxes": [{"name": "delivery-note"}]}, "qaMode": qa}
-    return experience(told(request)["execute"]["mboxes"][0])
+    return experience(response_to(request)["execute"]["mboxes"][0])
 
 
 @pytest.mark.parametrize("index", [1, 2, 3])
@@ -50,9 +50,9 @@ def test_audience_of_a_selected_experience_still_applies() -> None:
     united_states = chosen(1, 1, token="482923")
     assert note(united_states, "US") == "United States"
     request = {"context": WEB, "execute": {"mboxes": [{"name": "delivery-note"}]}, "qaMode": united_states}
-    assert "options" not in told(request)["execute"]["mboxes"][0]
+    assert "options" not in response_to(request)["execute"]["mboxes"][0]
     request["qaMode"] = {**united_states, "evaluateAsTrueAudienceIds": [US]}
-    assert experience(told(request)["execute"]["mboxes"][0]) == "United States"
+    assert experience(response_to(request)["execute"]["mboxes"][0]) == "United States"
 
 
 def test_audience_ids_count_as_true_or_false() -> None:
@@ -66,7 +66,7 @@ def test_audience_that_counts_as_true_keeps_the_split() -> None:
     def navigations(qa: Any) -> set[int]:
         """Return the number of options for the page, for visitors outside of the audience."""
         page = {"context": WEB, "execute": {"pageLoad": {}}, "qaMode": qa}
-        answers = [told({**page, "id": {"tntId": f"visitor-{n}"}}) for n in range(20)]
+        answers = [response_to({**page, "id": {"tntId": f"visitor-{n}"}}) for n in range(20)]
         return {len(answer["execute"]["pageLoad"]["options"]) for answer in answers}
 
     assert navigations({}) == {0}
@@ -80,7 +80,7 @@ def test_listed_activities_only_drops_other_activities() -> None:
         "execute": {"mboxes": mboxes},
         "qaMode": {"token": "482910", "listedActivitiesOnly": True},
     }
-    first, second = told(request)["execute"]["mboxes"]
+    first, second = response_to(request)["execute"]["mboxes"]
     assert (experience(first), "options" in second) == ("Everyday", False)
 
 
@@ -90,7 +90,7 @@ def test_qa_mode_applies_to_views() -> None:
         "prefetch": {"views": [{"name": "cart"}, {}]},
         "qaMode": chosen(1, 2, token="482956", listedActivitiesOnly=True),
     }
-    views = told(request)["prefetch"]["views"]
+    views = response_to(request)["prefetch"]["views"]
     names = {option["responseTokens"]["experience.name"] for view in views for option in view["options"]}
     assert names == {"With promise"}
 
@@ -105,9 +105,9 @@ def test_nothing_of_qa_mode_is_recorded() -> None:
 
 
 def test_other_requests_are_decided_as_before() -> None:
-    before = told(HERO)["execute"]
+    before = response_to(HERO)["execute"]
     hero(chosen(2, 3))
-    assert told(HERO)["execute"] == before
+    assert response_to(HERO)["execute"] == before
 
 
 def test_page_explains_a_qa_mode_request() -> None:
@@ -119,7 +119,7 @@ def test_page_explains_a_qa_mode_request() -> None:
 
 
 def test_trace_uses_qa_mode() -> None:
-    answer = told({**HERO, "trace": {}, "qaMode": chosen(2, 2)})
+    answer = response_to({**HERO, "trace": {}, "qaMode": chosen(2, 2)})
     trace = answer["execute"]["mboxes"][0]["trace"]
     assert [campaign["branchId"] for campaign in trace["campaigns"]] == [1]
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.strategies import instances
-from support.edge import HERO, QUERY, WEB, ask, told
+from support.edge import HERO, QUERY, WEB, ask, response_to
 from targetry.edge.delivery.request_parsing import parse_body, parse_query, query_fields
 from targetry.edge.http.errors import RequestRejected
 from targetry.models import DeliveryRequest
@@ -39,7 +39,7 @@ NOTIFICATION = {"id": "n", "type": "display", "timestamp": 1}
     ids=lambda value: str(value)[:30],
 )
 def test_invalid_query_is_rejected_with_the_field(query: str, message: str) -> None:
-    assert told(HERO, query) == {"status": 400, "message": message}
+    assert response_to(HERO, query) == {"status": 400, "message": message}
     assert ask(HERO, query).status == 400
 
 
@@ -142,7 +142,7 @@ def asked(mode: str, **locations: Any) -> dict[str, Any]:
     ids=lambda value: str(value)[:50],
 )
 def test_invalid_request_is_rejected_with_the_path(request_: Any, message: str) -> None:
-    answer = told(request_)
+    answer = response_to(request_)
     assert answer["status"] == 400
     assert answer["message"].startswith(message)
 
@@ -176,7 +176,7 @@ def test_mboxes_without_an_index_get_their_position() -> None:
         "context": WEB,
         "execute": {"mboxes": [{"name": "a"}, {"name": "b", "index": 7}, {"name": "c"}]},
     }
-    assert [mbox["index"] for mbox in told(request)["execute"]["mboxes"]] == [0, 7, 2]
+    assert [mbox["index"] for mbox in response_to(request)["execute"]["mboxes"]] == [0, 7, 2]
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_several_origins_are_refused(default: OpenEdge) -> None:
         f"POST {DELIVERY} HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\norigin: {EVIL}\r\n"
         f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}"
     )
-    assert statuses(default.said(sent.encode())) == [400]
+    assert statuses(default.send_and_read(sent.encode())) == [400]
 
 
 OWN_HOSTS = ["localhost", "LOCALHOST", "localhost.", "shop.localhost", "127.0.0.1", "127.1.2.3", "[::1]"]
@@ -298,7 +298,7 @@ def test_foreign_host_writes_nothing() -> None:
 )
 def test_request_names_its_host_once(default: OpenEdge, head: str, status: int) -> None:
     sent = head.encode() + b"connection: close\r\n\r\n"
-    assert statuses(default.said(sent)) == [status]
+    assert statuses(default.send_and_read(sent)) == [status]
 
 
 def test_delivery_request_with_two_hosts_writes_nothing() -> None:
@@ -306,8 +306,8 @@ def test_delivery_request_with_two_hosts_writes_nothing() -> None:
     body = json.dumps(ORDERED)
     fields = f"host: localhost\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n{body}"
     with open_edge(ledger=ledger) as here:
-        assert statuses(here.said(f"POST {DELIVERY} HTTP/1.1\r\n{fields}".encode())) == [400]
-        assert here.ended("host") == 1
+        assert statuses(here.send_and_read(f"POST {DELIVERY} HTTP/1.1\r\n{fields}".encode())) == [400]
+        assert here.times_reached("host") == 1
     assert ledger.events == []
 
 

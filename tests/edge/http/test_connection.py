@@ -17,12 +17,12 @@ from support.edge import HERO, QUERY
 from support.edge_sockets import (
     HEALTH,
     OpenEdge,
-    many,
-    one_answer,
+    open_connections,
     open_edge,
     post,
+    read_response,
+    read_until_closed,
     statuses,
-    until_closed,
     wait_until,
 )
 from targetry.edge.http.errors import RequestRejected
@@ -98,9 +98,9 @@ CHUNKED = (
 def test_incomplete_request_is_ended(
     impatient: OpenEdge, sent: bytes, answers: list[int], limit: str
 ) -> None:
-    before = impatient.ended(limit)
-    assert statuses(impatient.said(sent)) == answers
-    assert impatient.ended(limit) == before + 1
+    before = impatient.times_reached(limit)
+    assert statuses(impatient.send_and_read(sent)) == answers
+    assert impatient.times_reached(limit) == before + 1
 
 
 def test_connection_serves_many_requests(patient: OpenEdge) -> None:
@@ -108,7 +108,7 @@ def test_connection_serves_many_requests(patient: OpenEdge) -> None:
         for _ in range(5):
             for request in (HEALTH, post()):
                 connection.sendall(request)
-                assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
+                assert read_response(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_client_that_reads_nothing_is_disconnected() -> None:
@@ -116,19 +116,19 @@ def test_client_that_reads_nothing_is_disconnected() -> None:
     artifact["meta"]["padding"] = "x" * 30_000_000  # more than the system keeps for a socket
     with open_edge(IMPATIENT, artifact=artifact) as here, here.connect() as connection:
         connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        wait_until(lambda: here.ended("unread") and not here.connections())
+        wait_until(lambda: here.times_reached("unread") and not here.connections())
 
 
 def test_unread_responses_of_all_clients_are_bounded() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 30_000_000
     limits = Limits(idle_s=10, request_s=2, unsent_bytes=60_000_000)
-    with open_edge(limits, artifact=artifact) as here, many(here, 4) as connections:
+    with open_edge(limits, artifact=artifact) as here, open_connections(here, 4) as connections:
         for connection in connections:
             connection.sendall(b"GET /acme/production/v1/rules.json HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        wait_until(lambda: here.ended("unsent"))
+        wait_until(lambda: here.times_reached("unsent"))
         assert here.is_serving()
-        assert 1 <= here.ended("unsent") <= 3
+        assert 1 <= here.times_reached("unsent") <= 3
 
 
 def test_slow_reader_gets_its_whole_response() -> None:
@@ -140,7 +140,7 @@ def test_slow_reader_gets_its_whole_response() -> None:
         while len(answered) < 10_000_000:
             answered += connection.recv(1_000_000)
             threading.Event().wait(0.05)  # all of it takes longer than a connection may do nothing
-        assert here.ended("unread") == 0
+        assert here.times_reached("unread") == 0
 
 
 def test_body_that_does_not_arrive_is_408() -> None:
@@ -176,30 +176,30 @@ def room_for(count: int) -> None:
 
 def test_others_are_served_next_to_1000_idle_and_slow_connections() -> None:
     room_for(2600)
-    with open_edge() as here, many(here, 1000) as connections:
+    with open_edge() as here, open_connections(here, 1000) as connections:
         for connection in connections[:200]:
             connection.sendall(b"POST /rest/v1/delivery HTTP/1.1\r\nx-slow: ")
         wait_until(lambda: here.connections() == 1000)
         with here.connect() as mine:
             for _ in range(50):
                 mine.sendall(post())
-                assert one_answer(mine).startswith(b"HTTP/1.1 200 ")
+                assert read_response(mine).startswith(b"HTTP/1.1 200 ")
             for connection in connections[:200]:
                 connection.sendall(b"l")
 
 
 @pytest.mark.parametrize("sent", [b"", HEALTH[:20], HALF_A_BODY], ids=["idle", "slow heads", "slow bodies"])
 def test_longest_idle_connections_are_evicted_at_the_limit(sent: bytes) -> None:
-    with open_edge(Limits(connections=20)) as here, many(here, 50) as connections:
+    with open_edge(Limits(connections=20)) as here, open_connections(here, 50) as connections:
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.sendall(sent)
-        wait_until(lambda: here.ended("connections") == 30)
+        wait_until(lambda: here.times_reached("connections") == 30)
         assert here.is_serving()
         assert here.connections() <= 20
         for connection in connections[:30]:
             with contextlib.suppress(ConnectionResetError):
-                assert until_closed(connection) == b""
+                assert read_until_closed(connection) == b""
 
 
 def test_connection_with_a_request_being_served_is_not_evicted() -> None:
@@ -207,23 +207,23 @@ def test_connection_with_a_request_being_served_is_not_evicted() -> None:
     with open_edge(Limits(connections=3), ledger=ledger) as here, here.connect() as first:
         first.sendall(post())
         ledger.asked.acquire()
-        with many(here, 10):
-            wait_until(lambda: here.ended("connections") >= 8)
+        with open_connections(here, 10):
+            wait_until(lambda: here.times_reached("connections") >= 8)
             ledger.may.set()
-            assert one_answer(first).startswith(b"HTTP/1.1 200 ")
+            assert read_response(first).startswith(b"HTTP/1.1 200 ")
 
 
 def test_new_connection_gets_503_when_all_are_being_served() -> None:
     ledger = SlowLedger()
-    with open_edge(Limits(connections=2), ledger=ledger) as here, many(here, 2) as connections:
+    with open_edge(Limits(connections=2), ledger=ledger) as here, open_connections(here, 2) as connections:
         for connection in connections:
             connection.sendall(post())
             ledger.asked.acquire()
-        assert statuses(here.said()) == [503]
-        assert here.ended("busy") == 1
+        assert statuses(here.send_and_read()) == [503]
+        assert here.times_reached("busy") == 1
         ledger.may.set()
         for connection in connections:
-            assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
+            assert read_response(connection).startswith(b"HTTP/1.1 200 ")
 
 
 # Size
@@ -250,15 +250,15 @@ def test_new_connection_gets_503_when_all_are_being_served() -> None:
 def test_too_large_request_is_answered_and_closed(
     patient: OpenEdge, parts: list[bytes], status: int, limit: str
 ) -> None:
-    before = patient.ended(limit)
+    before = patient.times_reached(limit)
     answered = b""
     with patient.connect() as connection, contextlib.suppress(ConnectionError):
         for part in parts:
             connection.sendall(part)
-        answered = until_closed(connection)
+        answered = read_until_closed(connection)
     assert statuses(answered) == [status]
     assert b"connection: close" in answered
-    assert patient.ended(limit) == before + 1
+    assert patient.times_reached(limit) == before + 1
     assert patient.is_serving()
 
 
@@ -280,12 +280,12 @@ def test_body_of_a_gigabyte_is_not_read(patient: OpenEdge) -> None:
     ids=["an endless extension", "an endless trailer"],
 )
 def test_chunk_extensions_and_trailers_are_bounded(patient: OpenEdge, chunk: bytes, rest: bytes) -> None:
-    before = patient.ended("body")
+    before = patient.times_reached("body")
     with patient.connect() as connection, contextlib.suppress(ConnectionError):
         connection.sendall(CHUNKED + chunk)
         for _ in range(2 * MAX_REQUEST_BYTES // 100_000):
             connection.sendall(rest or b"x" * 100_000)
-    wait_until(lambda: patient.ended("body") == before + 1)
+    wait_until(lambda: patient.times_reached("body") == before + 1)
 
 
 # Sense
@@ -293,7 +293,7 @@ def test_chunk_extensions_and_trailers_are_bounded(patient: OpenEdge, chunk: byt
 
 def test_garbage_after_a_request_is_400_after_its_response(patient: OpenEdge) -> None:
     for request in (HEALTH, post()):
-        assert statuses(patient.said(request + b"\x16\x03\x01 garbage\r\n\r\n")) == [200, 400]
+        assert statuses(patient.send_and_read(request + b"\x16\x03\x01 garbage\r\n\r\n")) == [200, 400]
 
 
 def test_garbage_after_a_slow_request_waits_for_its_response() -> None:
@@ -302,9 +302,9 @@ def test_garbage_after_a_slow_request_waits_for_its_response() -> None:
         connection.sendall(post())
         ledger.asked.acquire()
         connection.sendall(b"\x00" * 100)
-        wait_until(lambda: here.ended("not_http"))
+        wait_until(lambda: here.times_reached("not_http"))
         ledger.may.set()
-        assert statuses(until_closed(connection)) == [200, 400]
+        assert statuses(read_until_closed(connection)) == [200, 400]
 
 
 @pytest.mark.parametrize(
@@ -320,11 +320,11 @@ def test_garbage_after_a_slow_request_waits_for_its_response() -> None:
     ids=["TLS", "HTTP/2", "two lengths", "a length and chunks", "a broken chunk", "a word"],
 )
 def test_invalid_http_is_400(patient: OpenEdge, sent: bytes) -> None:
-    before = patient.ended("not_http")
-    answered = patient.said(sent)
+    before = patient.times_reached("not_http")
+    answered = patient.send_and_read(sent)
     assert statuses(answered) == [400]
     assert json.loads(answered.partition(b"\r\n\r\n")[2])["status"] == 400
-    assert patient.ended("not_http") == before + 1
+    assert patient.times_reached("not_http") == before + 1
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -335,13 +335,13 @@ def test_pipelined_requests_are_answered_in_order(recorded: bool) -> None:
         if not recorded:
             here.edge.delivery._recorder._record = None
         last = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-        answered = here.said(b"".join(mixed) + last)
+        answered = here.send_and_read(b"".join(mixed) + last)
     assert statuses(answered) == [200] * (len(mixed) + 1)
     order = [b"ok" if mixed[number] is HEALTH else b"r" for number in range(len(mixed))]
     bodies = [part.partition(b"\r\n\r\n")[2] for part in answered.split(b"HTTP/1.1 ")[1:]]
     assert [b"ok" if b'"ok"' in body else b"r" for body in bodies[:-1]] == order
-    told = [json.loads(body)["requestId"] for body in bodies if b"requestId" in body]
-    assert told == [f"r{number}" for number in range(20)]
+    returned = [json.loads(body)["requestId"] for body in bodies if b"requestId" in body]
+    assert returned == [f"r{number}" for number in range(20)]
 
 
 def test_client_that_sends_without_reading_is_slowed_down(patient: OpenEdge) -> None:
@@ -364,12 +364,12 @@ def test_offered_upgrade_is_declined(patient: OpenEdge, request_: bytes) -> None
     with patient.connect() as connection:
         for sent in (offer, offer, request_):
             connection.sendall(sent)
-            assert one_answer(connection).startswith(b"HTTP/1.1 200 ")
+            assert read_response(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_connect_is_rejected(patient: OpenEdge) -> None:
     assert statuses(
-        patient.said(b"CONNECT x:443 HTTP/1.1\r\nhost: localhost\r\n\r\n\x16\x03\x01...\r\n\r\n")
+        patient.send_and_read(b"CONNECT x:443 HTTP/1.1\r\nhost: localhost\r\n\r\n\x16\x03\x01...\r\n\r\n")
     ) == [400]
 
 
@@ -379,7 +379,7 @@ def test_connect_is_rejected(patient: OpenEdge) -> None:
 @pytest.mark.parametrize("sent", [post(), HEALTH], ids=["POST", "GET"])
 def test_connection_close_is_honored_after_the_response(patient: OpenEdge, sent: bytes) -> None:
     head, _, body = sent.partition(b"\r\n\r\n")
-    answered = patient.said(head + b"\r\nconnection: close\r\n\r\n" + body)
+    answered = patient.send_and_read(head + b"\r\nconnection: close\r\n\r\n" + body)
     assert statuses(answered) == [200]
     assert b"connection: close" in answered.partition(b"\r\n\r\n")[0]
 
@@ -391,9 +391,9 @@ def test_request_being_served_is_answered_before_shutdown() -> None:
         connection.sendall(post())
         ledger.asked.acquire()
         here.server.stop()
-        assert until_closed(idle) == b""
+        assert read_until_closed(idle) == b""
         ledger.may.set()
-        answered = until_closed(connection)
+        answered = read_until_closed(connection)
         assert statuses(answered) == [200]
 
 
@@ -413,16 +413,16 @@ def test_half_closed_client_is_answered(patient: OpenEdge, sent: bytes) -> None:
     with patient.connect() as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        assert statuses(until_closed(connection)) == [200] * sent.count(b" HTTP/1.1\r\n")
+        assert statuses(read_until_closed(connection)) == [200] * sent.count(b" HTTP/1.1\r\n")
 
 
 def test_limit_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "targetry.edge"), open_edge(IMPATIENT) as here:
         for _ in range(5):
-            assert statuses(here.said(b"junk\r\n\r\n")) == [400]
-        assert here.ended("not_http") == 5
-    told = [record.getMessage() for record in caplog.records if "no valid HTTP" in record.getMessage()]
-    assert told == ["connections closed with 400: the client sent no valid HTTP/1.1: 1"]
+            assert statuses(here.send_and_read(b"junk\r\n\r\n")) == [400]
+        assert here.times_reached("not_http") == 5
+    logged = [record.getMessage() for record in caplog.records if "no valid HTTP" in record.getMessage()]
+    assert logged == ["connections closed with 400: the client sent no valid HTTP/1.1: 1"]
 
 
 def test_responses_do_not_wait_for_acknowledgements(patient: OpenEdge) -> None:
@@ -430,4 +430,4 @@ def test_responses_do_not_wait_for_acknowledgements(patient: OpenEdge) -> None:
         assert connection.family == socket.AF_INET
         for _ in range(3):
             connection.sendall(HEALTH)
-            one_answer(connection)
+            read_response(connection)

@@ -147,7 +147,7 @@ def test_rejected_request_is_shown_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "options", "told"),
+    ("method", "path", "options", "text"),
     [
         ("POST", DELIVERY, {"content": b"{"}, "400 request: is not JSON: Input data was truncated"),
         ("POST", "/rest/v1/delivery?sessionId=s1", {"json": HERO}, "400 query: imsOrgId or client is required"),
@@ -160,12 +160,12 @@ def test_rejected_request_is_shown_with_its_reason() -> None:
     ids=["no JSON", "no client", "too large", "encoding", "method", "path", "artifact of another"],
 )  # fmt: skip
 def test_request_rejected_before_its_decision_is_shown_with_its_reason(
-    method: str, path: str, options: dict[str, Any], told: str
+    method: str, path: str, options: dict[str, Any], text: str
 ) -> None:
     client = web_client()
     client.request(method, path, **options)
     (row,) = re.findall(r"<summary>.*?</summary>", client.get("/recent").text, re.DOTALL)
-    assert " ".join(Tags(row).text.split()).partition(" ")[2] == told
+    assert " ".join(Tags(row).text.split()).partition(" ")[2] == text
 
 
 def test_rejected_requests_for_the_page_itself_are_not_shown() -> None:
