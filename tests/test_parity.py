@@ -11,8 +11,8 @@ from typing import Any, get_overloads
 
 import pytest
 
+from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.conftest import reach
-from e2e.client.skins import Blocking, Looped, Skin
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, ORGANIZATION, Target, artifact
 from servers.faulty import HANG, Behaviour, Close, answer, gzip_answer, half, html_answer, json_answer
 from targetry import (
@@ -187,7 +187,7 @@ def leveled(value: Any, target: Target) -> Any:
     return re.sub(r"#\d{10}(?=$|\|)", "#expiry", text)
 
 
-def outcome(make: Callable[..., Skin], scenario: Scenario) -> tuple[list[Any], list[Any]]:
+def outcome(make: Callable[..., AnyClient], scenario: Scenario) -> tuple[list[Any], list[Any]]:
     """Return the results of the calls, and the requests of the server."""
     with Target() as target:
         for path, behaviours in scenario.server.items():
@@ -196,20 +196,20 @@ def outcome(make: Callable[..., Skin], scenario: Scenario) -> tuple[list[Any], l
             name: value.format(url=target.url) if isinstance(value, str) else value
             for name, value in scenario.options.items()
         }
-        skin = make(**{**reach(target), **options})
+        any_client = make(**{**reach(target), **options})
         results = []
         try:
             for call in scenario.calls:
-                results.append(leveled(_done(skin, call), target))
-                assert skin.flush()
+                results.append(leveled(_done(any_client, call), target))
+                assert any_client.flush()
         finally:
-            skin.finish()
+            any_client.finish()
         return results, [leveled(_asked(received), target) for received in target.requests]
 
 
-def _done(skin: Skin, call: Call) -> Any:
+def _done(any_client: AnyClient, call: Call) -> Any:
     try:
-        result = getattr(skin, call.name)(**call.options)
+        result = getattr(any_client, call.name)(**call.options)
     except Exception as error:
         described = {"error": type(error).__name__, "path": getattr(error, "path", None)}
         return {**described, "status": getattr(error, "status", None), "text": _leveled_text(error)}
@@ -258,10 +258,10 @@ def test_visitors_are_asked_the_same() -> None:
     for make in (Blocking, Looped):
         visitor = Visitor(ORGANIZATION)
         with Target() as target:
-            skin = make(**reach(target))
+            any_client = make(**reach(target))
             for consumer in ("a", "b", "a"):
-                skin.get_offers(request=HERO, visitor=visitor, consumer_id=consumer)
-            skin.finish()
+                any_client.get_offers(request=HERO, visitor=visitor, consumer_id=consumer)
+            any_client.finish()
             states.append(leveled(visitor.get_state(), target))
     assert states[0] == states[1]
 

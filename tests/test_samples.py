@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.device import contents, decided
+from support.device import contents, decision_of
 from targetry import DeliveryRequest, samples
 from targetry.device.logic.allocation import allocation
 from targetry.device.ruleset import RuleSet, compile_artifact
@@ -37,7 +37,7 @@ def offers(
     details = {"index": 0, "name": mbox, "parameters": parameters}
     context = {"channel": "web", **more.pop("context", {})}
     wire = {"id": {"tntId": "ada"}, "context": context, "execute": {"mboxes": [details]}, **more}
-    return contents(decided(shop, DeliveryRequest.from_dict(wire), now_ms=now_ms))
+    return contents(decision_of(shop, DeliveryRequest.from_dict(wire), now_ms=now_ms))
 
 
 def test_file_and_the_document_are_the_same() -> None:
@@ -175,7 +175,7 @@ def test_page_load_changes_the_page_of_half_of_the_visitors(shop: RuleSet) -> No
             "context": {"channel": "web", "address": {"url": "https://acme.example/"}},
             "execute": {"pageLoad": {}},
         }
-        response = decided(shop, DeliveryRequest.from_dict(wire)).response
+        response = decision_of(shop, DeliveryRequest.from_dict(wire)).response
         assert response.execute is not None
         assert response.execute.page_load is not None
         kinds[tuple(option.type for option in response.execute.page_load.options or ())] += 1

@@ -176,7 +176,7 @@ def test_callbacks_are_refused(target: Target) -> None:
 
 async def cancel(call: Coroutine[Any, Any, Any], target: Target, path: str = DELIVERY) -> None:
     """Cancel a call once the server has its request."""
-    before = len(target.asked(path))
+    before = len(target.requests_to(path))
     task = asyncio.create_task(call)
     await asyncio.to_thread(target.wait_for, before + 1, path)
     task.cancel()
@@ -304,7 +304,7 @@ def test_who_is_cancelled_does_not_take_the_place_from_the_others(target: Target
             assert first.cancelled()
 
     asyncio.run(main())
-    assert len(target.asked(GEO)) == 1
+    assert len(target.requests_to(GEO)) == 1
 
 
 # The event loop
@@ -461,7 +461,7 @@ def test_a_place_that_one_loop_looks_up_is_known_to_all(target: Target) -> None:
         result = asyncio.run(client.get_offers(request=request))
         assert result["response"].prefetch.mboxes[0].options
     asyncio.run(client.aclose())
-    assert len(target.asked(GEO)) == 1
+    assert len(target.requests_to(GEO)) == 1
 
 
 def test_handlers_may_be_coroutines(target: Target) -> None:

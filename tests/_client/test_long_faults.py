@@ -187,22 +187,22 @@ def test_a_fleet_that_starts_without_cdn_is_spread_when_it_is_back() -> None:
 
 
 def check_an_hour_without_endpoint(decisions_per_s: int) -> None:
-    desk = SenderHarness(REFUSED, limit=10_000)
+    harness = SenderHarness(REFUSED, limit=10_000)
     offered = 0
     for _ in range(3600):
         for _ in range(decisions_per_s):
-            desk.submit(delivery())
+            harness.submit(delivery())
             offered += 1
-        desk.work(seconds=1.0)
-    assert counters_add_up(desk.stats)
-    assert (desk.stats.accepted, desk.stats.pending) == (offered, 10_000)
-    assert desk.stats.dropped == {"queue_full": offered - 10_000}
-    assert len(desk.api.requests) < 3600 / 10
-    desk.api.reply = OK
-    desk.work()
-    assert (desk.stats.sent, desk.stats.pending) == (10_000, 0)
-    assert set(desk.api.received.values()) == {1}
-    assert sum(emitted["count"] for emitted in desk.events("notification_failed")) == offered - 10_000
+        harness.work(seconds=1.0)
+    assert counters_add_up(harness.stats)
+    assert (harness.stats.accepted, harness.stats.pending) == (offered, 10_000)
+    assert harness.stats.dropped == {"queue_full": offered - 10_000}
+    assert len(harness.api.requests) < 3600 / 10
+    harness.api.reply = OK
+    harness.work()
+    assert (harness.stats.sent, harness.stats.pending) == (10_000, 0)
+    assert set(harness.api.received.values()) == {1}
+    assert sum(emitted["count"] for emitted in harness.events("notification_failed")) == offered - 10_000
 
 
 def test_an_hour_without_endpoint_is_bounded_counted_and_made_up_for() -> None:

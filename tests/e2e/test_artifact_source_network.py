@@ -1,4 +1,4 @@
-"""An artifact source over real sockets: network faults leave the rules in use (F1, F4, F5), and recovery is noticed."""
+"""Artifact source over real sockets: network faults keep the rules (F1, F4, F5), and recovery."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def source_of(
         "redirect",
     ],
 )
-def test_a_fault_leaves_the_rules_and_its_end_is_found(
+def test_fault_keeps_the_rules_and_recovery_is_noticed(
     behaviour: Behaviour, reason: str, server: FaultyServer, transport: HttpTransport
 ) -> None:
     emitted = Listener()
@@ -114,7 +114,7 @@ def test_a_fault_leaves_the_rules_and_its_end_is_found(
     assert source.current.name == "v2"
 
 
-def test_a_source_that_is_out_of_order_at_the_start_is_found_when_it_is_back(
+def test_source_failing_at_the_start_is_used_after_recovery(
     server: FaultyServer, transport: HttpTransport
 ) -> None:
     emitted = Listener()
@@ -126,7 +126,7 @@ def test_a_source_that_is_out_of_order_at_the_start_is_found_when_it_is_back(
     assert emitted.names.count("artifact_download_failed") == 2
 
 
-def test_an_unchanged_artifact_is_not_sent_again_not_even_after_a_restart(
+def test_unchanged_artifact_is_not_sent_again_after_a_restart(
     server: FaultyServer, transport: HttpTransport, tmp_path: Path
 ) -> None:
     def with_etag(received: Received) -> Steps:
@@ -144,7 +144,7 @@ def test_an_unchanged_artifact_is_not_sent_again_not_even_after_a_restart(
     assert [received.headers.get("if-none-match") for received in server.requests] == [None, '"1"']
 
 
-def test_a_lookup_keeps_the_callers_geo_when_the_service_hangs(
+def test_geo_of_the_caller_is_kept_when_the_service_hangs(
     server: FaultyServer, transport: HttpTransport
 ) -> None:
     server.script(HANG, answer(200, b'{"x-geo-city": "ROME"}'))

@@ -1,4 +1,4 @@
-"""Effect of every option (B9): a test fails when an option is ignored, another when an option has no test."""
+"""Effect of each option (B9): a test fails if it is ignored, another if it has no test."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from e2e.client.any_client import Blocking, Looped
 from e2e.client.conftest import reach
-from e2e.client.skins import Blocking, Looped
 from e2e.client.target import (
     ARTIFACT,
     DELIVERY,
@@ -62,7 +62,7 @@ LOCATED: dict[str, Any] = {**RULES, "artifact_payload": artifact(geoTargetingEna
 
 @dataclass
 class World:
-    """The surroundings of an observation. `options` are those of the client, with or without the option in question."""
+    """Environment of an observation; `options` of the client are with or without the tested one."""
 
     target: Target
     folder: Path
@@ -70,11 +70,11 @@ class World:
 
     @contextlib.contextmanager
     def client(self, make: Callable[..., Any] = Blocking, **more: Any) -> Iterator[Any]:
-        skin = make(**{**reach(self.target), **more, **self.options})
+        any_client = make(**{**reach(self.target), **more, **self.options})
         try:
-            yield skin
+            yield any_client
         finally:
-            skin.finish()
+            any_client.finish()
 
     @property
     def on_device(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class World:
 
     @property
     def proxied(self) -> dict[str, Any]:
-        """Connect through the target as a proxy, which receives the whole URL; nothing leaves this machine."""
+        """Options with the target as proxy, which receives the whole URL."""
         return {"proxy": self.target.url, "server_domain": None}
 
 
@@ -91,7 +91,10 @@ Observe = Callable[[World], Any]
 
 @dataclass(frozen=True)
 class Acts:
-    """`given` may be a function of the world; `otherwise` is for options that cannot be left out."""
+    """Expected effect of an option.
+
+    `given` is its value or a function of the world; `otherwise` replaces it for required options.
+    """
 
     observe: Observe
     given: Any
@@ -103,11 +106,11 @@ class Acts:
 
 
 def line(world: World, **more: Any) -> str:
-    """Return the first line that a proxy receives from a call or a start."""
+    """Return the first request line that a proxy receives from a call or a start."""
     world.target.script(answer(404))
-    with world.client(**{**world.proxied, **more}) as skin:
+    with world.client(**{**world.proxied, **more}) as any_client:
         with contextlib.suppress(ApiException, NotReadyError):
-            skin.get_offers(request=LOOK)
+            any_client.get_offers(request=LOOK)
         world.target.wait_until(lambda: bool(world.target.requests))
     received = world.target.requests[0]
     return f"{received.method} {received.target.partition('?')[0]}"
@@ -117,48 +120,50 @@ def artifact_line(world: World) -> str:
     return line(world, decisioning_method="on-device", maximum_wait_ready=1)
 
 
-def asked_path(world: World) -> str:
+def requested_path(world: World) -> str:
     world.target.script(answer(404))
     with world.client(**world.on_device):
         return world.target.requests[0].target
 
 
 def body(world: World) -> dict[str, Any]:
-    with world.client() as skin:
-        skin.get_offers(request=HERO)
+    with world.client() as any_client:
+        any_client.get_offers(request=HERO)
     return world.target.bodies[0]
 
 
 def query(world: World) -> dict[str, str]:
-    with world.client() as skin:
-        skin.get_offers(request=HERO, session_id="s")
+    with world.client() as any_client:
+        any_client.get_offers(request=HERO, session_id="s")
     return query_of(world.target.requests[0])
 
 
 def method_used(world: World) -> str:
-    with world.client(artifact_payload=artifact(), polling_interval=0) as skin:
-        return str(skin.get_offers(request=LOOK)["meta"]["decisioning_method"])
+    with world.client(artifact_payload=artifact(), polling_interval=0) as any_client:
+        return str(any_client.get_offers(request=LOOK)["meta"]["decisioning_method"])
 
 
 def title(world: World) -> str:
-    with world.client(**world.on_device, polling_interval=0) as skin:
-        return str(skin.get_offers(request=LOOK)["response"].prefetch.mboxes[0].options[0].content["title"])
+    with world.client(**world.on_device, polling_interval=0) as any_client:
+        return str(
+            any_client.get_offers(request=LOOK)["response"].prefetch.mboxes[0].options[0].content["title"]
+        )
 
 
-def comes_in_time(world: World) -> bool:
+def is_within_the_timeout(world: World) -> bool:
     world.target.on(DELIVERY, (Pause(0.25), *json_answer({"status": 200})))
-    with world.client(timeout=None) as skin:
+    with world.client(timeout=None) as any_client:
         try:
-            skin.get_offers(request=HERO)
+            any_client.get_offers(request=HERO)
         except TimeoutError:
             return False
         return True
 
 
-def second_call_tells_of_the_first(world: World) -> bool:
-    with world.client() as skin:
-        skin.get_offers(request=HERO)
-        skin.get_offers(request=HERO)
+def second_call_has_telemetry(world: World) -> bool:
+    with world.client() as any_client:
+        any_client.get_offers(request=HERO)
+        any_client.get_offers(request=HERO)
     return "telemetry" in world.target.bodies[1]
 
 
@@ -180,11 +185,11 @@ LOGGER = Logger()
 def logged(world: World) -> tuple[bool, bool]:
     LOGGER.debugs.clear()
     LOGGER.errors.clear()
-    with world.client(**RULES) as skin:
-        skin.get_offers(request=HERO, decisioning_method="server-side")
+    with world.client(**RULES) as any_client:
+        any_client.get_offers(request=HERO, decisioning_method="server-side")
         world.target.on(DELIVERY, answer(400))
-        skin.get_offers(request=HERO)
-        skin.flush()
+        any_client.get_offers(request=HERO)
+        any_client.flush()
     return any("Request sent" in text for text in LOGGER.debugs), any(
         "dropped" in text for text in LOGGER.errors
     )
@@ -193,7 +198,7 @@ def logged(world: World) -> tuple[bool, bool]:
 READY = threading.Event()
 
 
-def told_ready(world: World) -> bool:
+def is_ready_emitted(world: World) -> bool:
     READY.clear()
     with world.client():
         return READY.wait(10 if world.options else 0.2)
@@ -204,7 +209,7 @@ def polls(world: World) -> bool:
     give = artifact_answer(artifact())
 
     def count(received: Received) -> Steps:
-        if world.target.asked(ARTIFACT)[1:]:
+        if world.target.requests_to(ARTIFACT)[1:]:
             polled.set()
         return give(received)
 
@@ -216,8 +221,8 @@ def polls(world: World) -> bool:
 def ready_at_once(world: World) -> bool:
     document = answer(200, json.dumps(artifact()).encode())
     world.target.on(ARTIFACT, (Pause(0.3), *document))
-    with world.client(**world.on_device) as skin:
-        return bool(skin.client.decisioning_engine.is_ready())
+    with world.client(**world.on_device) as any_client:
+        return bool(any_client.client.decisioning_engine.is_ready())
 
 
 def files_kept(world: World) -> list[str]:
@@ -227,14 +232,14 @@ def files_kept(world: World) -> list[str]:
 
 
 def artifact_failures(world: World) -> dict[str, int]:
-    with world.client(**world.on_device) as skin:
-        return dict(skin.client.stats().artifact.failures)
+    with world.client(**world.on_device) as any_client:
+        return dict(any_client.client.stats().artifact.failures)
 
 
 def roman(world: World) -> tuple[bool, int]:
-    with world.client(**{**LOCATED, "cdn_base_path": world.target.url}) as skin:
-        found = bool(skin.get_offers(request=ROMAN)["response"].prefetch.mboxes[0].options)
-    return found, len(world.target.asked(GEO))
+    with world.client(**{**LOCATED, "cdn_base_path": world.target.url}) as any_client:
+        found = bool(any_client.get_offers(request=ROMAN)["response"].prefetch.mboxes[0].options)
+    return found, len(world.target.requests_to(GEO))
 
 
 def roman_when_it_takes_long(world: World) -> bool:
@@ -247,18 +252,18 @@ ASYNC_FAKE = AsyncFakeTransport(by=lambda _: fake_answer({"status": 299}))
 
 
 def status(world: World) -> int:
-    with world.client() as skin:
-        return int(skin.get_offers(request=HERO)["response"].status)
+    with world.client() as any_client:
+        return int(any_client.get_offers(request=HERO)["response"].status)
 
 
 def status_awaited(world: World) -> int:
-    with world.client(Looped) as skin:
-        return int(skin.get_offers(request=HERO)["response"].status)
+    with world.client(Looped) as any_client:
+        return int(any_client.get_offers(request=HERO)["response"].status)
 
 
 def through_a_proxy(world: World) -> bool:
-    with world.client() as skin:
-        skin.get_offers(request=HERO)
+    with world.client() as any_client:
+        any_client.get_offers(request=HERO)
     return world.target.requests[0].target.startswith("http://")
 
 
@@ -267,20 +272,20 @@ def trusts(world: World) -> bool:
     world.options = dict.fromkeys(world.options, authority.bundle)
     with Target(tls=authority.server("localhost")) as secure:
         where: dict[str, Any] = {"secure": True, "server_domain": f"localhost:{secure.port}", "timeout": 5000}
-        with world.client(**where) as skin:
+        with world.client(**where) as any_client:
             try:
-                skin.get_offers(request=HERO)
+                any_client.get_offers(request=HERO)
             except ApiException:
                 return False
             return True
 
 
-def heeds_the_environment(world: World) -> bool:
+def uses_the_environment(world: World) -> bool:
     before = dict(os.environ)
     os.environ.update(http_proxy=world.target.url, no_proxy="", NO_PROXY="")
     try:
-        with Target() as other, world.client(trust_env=True, server_domain=other.host) as skin:
-            skin.get_offers(request=HERO)
+        with Target() as other, world.client(trust_env=True, server_domain=other.host) as any_client:
+            any_client.get_offers(request=HERO)
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -289,8 +294,8 @@ def heeds_the_environment(world: World) -> bool:
 
 def connections_of_two_calls(world: World) -> int:
     world.target.on(DELIVERY, (Pause(0.1), *json_answer({"status": 200})))
-    with world.client() as skin:
-        calls = [skin.client.get_offers(request=HERO, callback=lambda _: None) for _ in range(2)]
+    with world.client() as any_client:
+        calls = [any_client.client.get_offers(request=HERO, callback=lambda _: None) for _ in range(2)]
         for call in calls:
             call.get(10)
     return world.target.connections
@@ -298,21 +303,21 @@ def connections_of_two_calls(world: World) -> int:
 
 def dropped(world: World) -> dict[str, int]:
     world.target.on(DELIVERY, HANG)
-    with world.client(**RULES) as skin:
+    with world.client(**RULES) as any_client:
         for _ in range(5):
-            skin.get_offers(request=HERO)
-        found = dict(skin.client.stats().notifications.dropped)
-        skin.close(0.01)
+            any_client.get_offers(request=HERO)
+        found = dict(any_client.client.stats().notifications.dropped)
+        any_client.close(0.01)
     return found
 
 
 def pending_after_close(world: World) -> int:
     world.target.on(DELIVERY, answer(503, headers={"Retry-After": "600"}))
-    with world.client(**RULES) as skin:
-        skin.get_offers(request=HERO)
-        skin.flush(0.1)
-        skin.close(0.1)
-        return int(skin.client.stats().notifications.pending)
+    with world.client(**RULES) as any_client:
+        any_client.get_offers(request=HERO)
+        any_client.flush(0.1)
+        any_client.close(0.1)
+        return int(any_client.client.stats().notifications.pending)
 
 
 REPORTS: list[Any] = []
@@ -320,9 +325,9 @@ REPORTS: list[Any] = []
 
 def reported_to(world: World) -> tuple[int, int]:
     REPORTS.clear()
-    with world.client(**RULES) as skin:
-        skin.get_offers(request=HERO)
-        skin.flush()
+    with world.client(**RULES) as any_client:
+        any_client.get_offers(request=HERO)
+        any_client.flush()
     return len(REPORTS), len(world.target.notifications)
 
 
@@ -339,7 +344,7 @@ CLIENT_ACTS: dict[str, Acts] = {
         lambda world: query(world)["imsOrgId"], "B@AdobeOrg", "B@AdobeOrg", otherwise="A@AdobeOrg"
     ),
     "decisioning_method": Acts(method_used, "on-device", "on-device"),
-    "timeout": Acts(comes_in_time, 50, False),
+    "timeout": Acts(is_within_the_timeout, 50, False),
     "server_domain": Acts(
         lambda world: line(world, server_domain="acme.tt.omtrdc.net"),
         "own.example:81",
@@ -352,17 +357,17 @@ CLIENT_ACTS: dict[str, Acts] = {
     "environment_id": Acts(lambda world: body(world).get("environmentId"), 7, 7),
     "property_token": Acts(lambda world: body(world).get("property"), "p", {"token": "p"}),
     "version": Acts(lambda world: query(world).get("version"), "2.11", "2.11"),
-    "telemetry_enabled": Acts(second_call_tells_of_the_first, False, False),
+    "telemetry_enabled": Acts(second_call_has_telemetry, False, False),
     "logger": Acts(logged, LOGGER, (True, True)),
-    "events": Acts(told_ready, {"client_ready": READY.set}, True),
+    "events": Acts(is_ready_emitted, {"client_ready": READY.set}, True),
     "polling_interval": Acts(polls, 1000, True),
     "maximum_wait_ready": Acts(ready_at_once, 20, False),
-    "artifact_location": Acts(asked_path, lambda world: f"{world.target.url}/mine.json", "/mine.json"),
+    "artifact_location": Acts(requested_path, lambda world: f"{world.target.url}/mine.json", "/mine.json"),
     "artifact_payload": Acts(title, artifact("brought"), "brought"),
-    "artifact_format": Acts(asked_path, "bin", "/acme/production/v1/rules.bin"),
+    "artifact_format": Acts(requested_path, "bin", "/acme/production/v1/rules.bin"),
     "artifact_cache_dir": Acts(files_kept, lambda world: world.folder / "cache", [".artifact"]),
     "artifact_max_bytes": Acts(artifact_failures, 100, {"too_large": 1}),
-    "environment": Acts(asked_path, "staging", "/acme/staging/v1/rules.json"),
+    "environment": Acts(requested_path, "staging", "/acme/staging/v1/rules.json"),
     "cdn_environment": Acts(artifact_line, "staging", "CONNECT assets.staging.adobetarget.com:443"),
     "cdn_base_path": Acts(
         artifact_line, "http://own.example/cdn", "GET http://own.example/cdn/acme/production/v1/rules.json"
@@ -373,7 +378,7 @@ CLIENT_ACTS: dict[str, Acts] = {
     "async_transport": Acts(status_awaited, ASYNC_FAKE, 299),
     "proxy": Acts(through_a_proxy, lambda world: world.target.url, True),
     "ca_bundle": Acts(trusts, None, True),
-    "trust_env": Acts(heeds_the_environment, False, False),
+    "trust_env": Acts(uses_the_environment, False, False),
     "max_connections": Acts(connections_of_two_calls, 1, 1),
     "notification_queue_limit": Acts(dropped, 2, {"queue_full": 3}),
     "notification_spool": Acts(pending_after_close, lambda world: world.folder / "spool", 1),
@@ -396,19 +401,19 @@ def world_of(target: Target, folder: Path, name: str, given: Any) -> World:
 
 
 @pytest.mark.parametrize(("name", "acts"), CLIENT_ACTS.items(), ids=CLIENT_ACTS)
-def test_an_option_of_the_client_acts(name: str, acts: Acts, target: Target, tmp_path: Path) -> None:
+def test_client_option_has_its_effect(name: str, acts: Acts, target: Target, tmp_path: Path) -> None:
     assert acts.observe(world_of(target, tmp_path, name, acts.given)) == acts.expected
 
 
 @pytest.mark.parametrize(("name", "acts"), CLIENT_ACTS.items(), ids=CLIENT_ACTS)
-def test_without_an_option_of_the_client_it_is_otherwise(
+def test_effect_is_absent_without_the_client_option(
     name: str, acts: Acts, target: Target, tmp_path: Path
 ) -> None:
     world = World(target, tmp_path, {} if acts.otherwise is None else {name: acts.otherwise})
     assert acts.observe(world) != acts.expected
 
 
-def test_every_option_of_the_client_is_in_the_table() -> None:
+def test_all_client_options_are_in_the_table() -> None:
     assert set(CLIENT_ACTS) == set(CLIENT_OPTIONS)
 
 
@@ -427,13 +432,15 @@ class OwnVisitor:
 
 
 def call(world: World, **more: Any) -> Any:
-    """`world.options` are those of the call here."""
-    skin = Blocking(**{**reach(world.target), **more})
+    """Call with `world.options`, which are options of the call here."""
+    any_client = Blocking(**{**reach(world.target), **more})
     try:
         given = {"request": HERO, **world.options}
-        return skin.client.get_offers({name: value for name, value in given.items() if value is not None})
+        return any_client.client.get_offers(
+            {name: value for name, value in given.items() if value is not None}
+        )
     finally:
-        skin.finish()
+        any_client.finish()
 
 
 def sent(world: World) -> dict[str, Any]:
@@ -461,20 +468,20 @@ CALLED: list[Any] = []
 
 def called(world: World) -> list[str]:
     CALLED.clear()
-    skin = Blocking(**reach(world.target))
-    pending = skin.client.get_offers({"request": HERO, **world.options})
+    any_client = Blocking(**reach(world.target))
+    pending = any_client.client.get_offers({"request": HERO, **world.options})
     if world.options:
         pending.wait(10)
-    skin.finish()
+    any_client.finish()
     return [type(one).__name__ for one in CALLED]
 
 
 def err_called(world: World) -> list[str]:
     CALLED.clear()
     world.target.on(DELIVERY, answer(400))
-    skin = Blocking(**reach(world.target))
-    skin.client.get_offers({"request": HERO, "callback": print, **world.options}).wait(10)
-    skin.finish()
+    any_client = Blocking(**reach(world.target))
+    any_client.client.get_offers({"request": HERO, "callback": print, **world.options}).wait(10)
+    any_client.finish()
     return [type(one).__name__ for one in CALLED]
 
 
@@ -507,17 +514,17 @@ CALL_ACTS: dict[str, Acts] = {
 
 
 @pytest.mark.parametrize(("name", "acts"), CALL_ACTS.items(), ids=CALL_ACTS)
-def test_an_option_of_a_call_acts(name: str, acts: Acts, target: Target, tmp_path: Path) -> None:
+def test_call_option_has_its_effect(name: str, acts: Acts, target: Target, tmp_path: Path) -> None:
     assert acts.observe(World(target, tmp_path, {name: acts.given})) == acts.expected
 
 
 @pytest.mark.parametrize(("name", "acts"), CALL_ACTS.items(), ids=CALL_ACTS)
-def test_without_an_option_of_a_call_it_is_otherwise(
+def test_effect_is_absent_without_the_call_option(
     name: str, acts: Acts, target: Target, tmp_path: Path
 ) -> None:
     world = World(target, tmp_path, {} if acts.otherwise is None else {name: acts.otherwise})
     assert acts.observe(world) != acts.expected
 
 
-def test_every_option_of_a_call_is_in_the_table() -> None:
+def test_all_call_options_are_in_the_table() -> None:
     assert set(CALL_ACTS) == set(CallSettings.__struct_fields__)

@@ -138,7 +138,7 @@ def test_acknowledged_events_survive_sigkill(tmp_path: Path) -> None:
     assert set(acknowledged) <= set(kept)
 
 
-def test_malformed_http_is_answered_or_disconnected(caplog: pytest.LogCaptureFixture) -> None:
+def test_malformed_http_gets_a_response_or_a_disconnect(caplog: pytest.LogCaptureFixture) -> None:
     with edge() as here:
         assert check_answers(here.host, range(100)) > 0, "some are good all the same"
         assert post(here.url) == 200

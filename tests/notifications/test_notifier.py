@@ -356,7 +356,7 @@ def test_a_handler_that_raises_does_not_end_the_thread(make: Kit) -> None:
     assert (notifier.stats().sent, notifier.stats().dropped) == (1, {"rejected": 1})
 
 
-# The books
+# Counters
 
 
 @settings(max_examples=12)
@@ -481,7 +481,7 @@ PRELUDE = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads; that is the point
 from support.background_fakes import Lines, Listener
-from support.notifier import LONG_S, Api, address_of, balanced, build_request, delivery
+from support.notifier import LONG_S, Api, address_of, counters_add_up, build_request, delivery
 from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.notifier import Notifier, RetryPolicy
 from targetry.http import HttpTransport
@@ -588,7 +588,7 @@ def test_process_ends_although_the_server_does_not_answer(server: FaultyServer) 
         # Called after the notifier's own, which was registered later.
         from targetry._runtime.at_exit import close_all
         atexit.unregister(close_all)
-        atexit.register(lambda: print(balanced(notifier.stats()), notifier.stats().dropped))
+        atexit.register(lambda: print(counters_add_up(notifier.stats()), notifier.stats().dropped))
         atexit.register(close_all)
         os.kill(os.getpid(), signal.SIGTERM)
         """,
@@ -610,7 +610,7 @@ def test_close_in_a_signal_handler_during_a_submission_returns() -> None:
             notifier.submit(delivery())
         notifier.close(LONG_S)  # if the handler came in the middle of an offer, it could not wait
         stats = notifier.stats()
-        print(balanced(stats), stats.pending, stats.dropped.get("closed", 0) <= 1)
+        print(counters_add_up(stats), stats.pending, stats.dropped.get("closed", 0) <= 1)
     """)
     assert out == "True 0 True\n"
 

@@ -37,33 +37,33 @@ REFUSED = TransportError(reason="connection refused")
 
 
 def test_a_delivery_is_posted_as_it_is() -> None:
-    desk = SenderHarness()
+    harness = SenderHarness()
     one = delivery("a", "b")
-    desk.submit(one)
-    desk.work()
-    [request] = desk.api.requests
+    harness.submit(one)
+    harness.work()
+    [request] = harness.api.requests
     assert (request.method, request.url) == ("POST", URL)
     assert DeliveryRequest.from_json(request.body or b"") == one.request
     assert request.headers["X-EXC-SDK"] == "Targetry"
     assert len(request.headers["X-Request-Id"]) == 36
-    assert desk.api.timeouts == [3.0]
-    assert desk.stats.sent == 2
-    assert desk.emitted.events == []
-    assert desk.lines.errors == []
+    assert harness.api.timeouts == [3.0]
+    assert harness.stats.sent == 2
+    assert harness.emitted.events == []
+    assert harness.lines.errors == []
 
 
 def test_status_204_is_a_success() -> None:
-    desk = SenderHarness(answer(204))
-    desk.submit(delivery())
-    desk.work()
-    assert desk.stats.sent == 1
+    harness = SenderHarness(answer(204))
+    harness.submit(delivery())
+    harness.work()
+    assert harness.stats.sent == 1
 
 
 def test_deliveries_keep_their_order() -> None:
-    desk = SenderHarness()
-    desk.submit(delivery("a"), delivery("b"), delivery("c"))
-    desk.work()
-    assert list(desk.api.received) == ["a", "b", "c"]
+    harness = SenderHarness()
+    harness.submit(delivery("a"), delivery("b"), delivery("c"))
+    harness.work()
+    assert list(harness.api.received) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -78,57 +78,59 @@ def test_deliveries_keep_their_order() -> None:
     ids=repr,
 )
 def test_passing_failure_is_retried_with_the_same_ids(failure: Reply) -> None:
-    desk = SenderHarness(Replies(failure, failure, OK))
-    desk.submit(delivery())
-    assert desk.work() == 1.5  # half a second and one
-    first, *others = desk.api.requests
+    harness = SenderHarness(Replies(failure, failure, OK))
+    harness.submit(delivery())
+    assert harness.work() == 1.5  # half a second and one
+    first, *others = harness.api.requests
     assert others == [first, first]
-    assert (desk.stats.sent, desk.stats.retries) == (1, 2)
-    assert desk.emitted.events == []
-    assert len(desk.lines.errors) == 1
+    assert (harness.stats.sent, harness.stats.retries) == (1, 2)
+    assert harness.emitted.events == []
+    assert len(harness.lines.errors) == 1
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 413, 422, 501])
 def test_rejected_delivery_is_not_retried(status: int) -> None:
-    desk = SenderHarness(answer(status, b"no such token", reason="RefusedDeliveries"))
-    desk.submit(delivery("a", "b"))
-    desk.work()
-    assert len(desk.api.requests) == 1
-    assert desk.stats.dropped == {"rejected": 2}
-    assert desk.stats.last_error == f"{status} RefusedDeliveries"
+    harness = SenderHarness(answer(status, b"no such token", reason="RefusedDeliveries"))
+    harness.submit(delivery("a", "b"))
+    harness.work()
+    assert len(harness.api.requests) == 1
+    assert harness.stats.dropped == {"rejected": 2}
+    assert harness.stats.last_error == f"{status} RefusedDeliveries"
 
 
 def test_dropped_delivery_is_reported_with_its_error() -> None:
-    desk = SenderHarness(answer(400, b"no such token", reason="Bad Request"))
+    harness = SenderHarness(answer(400, b"no such token", reason="Bad Request"))
     one = delivery("a", "b")
-    desk.submit(one)
-    desk.work()
-    [failed] = desk.events("notification_failed")
-    [error] = desk.events("send_notification_error")
+    harness.submit(one)
+    harness.work()
+    [failed] = harness.events("notification_failed")
+    [error] = harness.events("send_notification_error")
     assert (failed["reason"], failed["count"], failed["notification_ids"]) == ("rejected", 2, ["a", "b"])
     assert failed["error"] is error["error"]
     assert isinstance(error["error"], ApiException)
     assert (error["error"].status, error["error"].body) == (400, "no such token")
     assert error["notification"].value() == one.request
-    assert desk.lines.errors == ["notifications were dropped, so far 2 rejected: last error 400 Bad Request"]
+    assert harness.lines.errors == [
+        "notifications were dropped, so far 2 rejected: last error 400 Bad Request"
+    ]
 
 
 def test_dropped_telemetry_emits_no_event() -> None:
-    desk = SenderHarness(answer(400))
-    desk.submit(telemetry_only())
-    desk.work()
-    assert desk.stats.telemetry_dropped == 1
-    assert desk.emitted.events == []
+    harness = SenderHarness(answer(400))
+    harness.submit(telemetry_only())
+    harness.work()
+    assert harness.stats.telemetry_dropped == 1
+    assert harness.emitted.events == []
 
 
 def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
-    desk = SenderHarness(answer(400))
+    harness = SenderHarness(answer(400))
     for _ in range(130):
-        desk.submit(delivery())
-        desk.work()
-        desk.clock.advance(1.0)
-    assert len(desk.events("notification_failed")) == desk.stats.dropped["rejected"] == 130
-    assert len(desk.lines.errors) == 3
+        harness.submit(delivery())
+        harness.work()
+        harness.clock.advance(1.0)
+    assert len(harness.events("notification_failed")) == harness.stats.dropped["rejected"] == 130
+    assert len(harness.lines.errors) == 3
 
 
 @pytest.mark.parametrize(
@@ -146,168 +148,168 @@ def test_many_drops_of_a_kind_are_one_line_a_minute_and_all_counted() -> None:
 )
 def test_retry_after_is_obeyed(headers: dict[str, str], waited: float) -> None:
     numbers = iter([1.0, 0.0, 1.0])
-    desk = SenderHarness(Replies(answer(503, b"", "", **headers), OK), random=lambda: next(numbers))
-    desk.submit(delivery())
-    assert desk.work() == pytest.approx(waited)
+    harness = SenderHarness(Replies(answer(503, b"", "", **headers), OK), random=lambda: next(numbers))
+    harness.submit(delivery())
+    assert harness.work() == pytest.approx(waited)
 
 
 def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
-    desk = SenderHarness(Replies(answer(403), OK), random=lambda: 0.0)
-    desk.submit(delivery("a"), delivery("b"))
-    assert desk.work() == 60.0
-    assert desk.api.received == {"b": 1}
-    assert desk.stats.dropped == {"rejected": 1}
+    harness = SenderHarness(Replies(answer(403), OK), random=lambda: 0.0)
+    harness.submit(delivery("a"), delivery("b"))
+    assert harness.work() == 60.0
+    assert harness.api.received == {"b": 1}
+    assert harness.stats.dropped == {"rejected": 1}
 
 
 def test_suspect_host_gets_one_call_at_a_time() -> None:
-    desk = SenderHarness(DOWN, policy=RetryPolicy(suspect_after=1))
-    desk.submit(*(delivery() for _ in range(3)))
-    desk.sender.step()
-    desk.clock.advance(0.5)
-    assert desk.queue.dequeue(desk.clock()).entry is not None
-    assert desk.queue.dequeue(desk.clock()) == Dequeued(None, math.inf)
+    harness = SenderHarness(DOWN, policy=RetryPolicy(suspect_after=1))
+    harness.submit(*(delivery() for _ in range(3)))
+    harness.sender.step()
+    harness.clock.advance(0.5)
+    assert harness.queue.dequeue(harness.clock()).entry is not None
+    assert harness.queue.dequeue(harness.clock()) == Dequeued(None, math.inf)
 
 
 def test_an_outage_costs_no_delivery_however_long_it_lasts() -> None:
-    desk = SenderHarness(DOWN)
-    desk.submit(delivery("a"), delivery("b"))
-    desk.work(seconds=10 * 3600)
-    assert desk.stats.pending == 2
-    desk.api.reply = OK
-    desk.work()
-    assert desk.api.received == {"a": 1, "b": 1}
+    harness = SenderHarness(DOWN)
+    harness.submit(delivery("a"), delivery("b"))
+    harness.work(seconds=10 * 3600)
+    assert harness.stats.pending == 2
+    harness.api.reply = OK
+    harness.work()
+    assert harness.api.received == {"a": 1, "b": 1}
 
 
 def test_delivery_that_fails_while_others_succeed_is_dropped() -> None:
     def reply(request: HttpRequest) -> Reply:
         return answer(500) if ids_in(request.body) == ["poison"] else OK
 
-    desk = SenderHarness(reply)
-    desk.submit(delivery("poison"))
+    harness = SenderHarness(reply)
+    harness.submit(delivery("poison"))
     for _ in range(100):
-        desk.submit(delivery())
-        desk.work(seconds=1.0)
-    assert desk.stats.dropped == {"expired": 1}
-    assert desk.stats.sent == 100
-    assert sum(ids_in(request.body) == ["poison"] for request in desk.api.requests) <= 20
+        harness.submit(delivery())
+        harness.work(seconds=1.0)
+    assert harness.stats.dropped == {"expired": 1}
+    assert harness.stats.sent == 100
+    assert sum(ids_in(request.body) == ["poison"] for request in harness.api.requests) <= 20
 
 
 def test_expired_delivery_is_dropped_without_an_attempt() -> None:
-    desk = SenderHarness()
-    desk.submit(delivery("old"))
-    desk.clock.advance(86_401)
-    desk.submit(delivery("new"))
-    desk.work()
-    assert desk.stats.dropped == {"expired": 1}
-    assert desk.api.received == {"new": 1}
-    assert "86400 s" in str(desk.events("send_notification_error")[0]["error"])
+    harness = SenderHarness()
+    harness.submit(delivery("old"))
+    harness.clock.advance(86_401)
+    harness.submit(delivery("new"))
+    harness.work()
+    assert harness.stats.dropped == {"expired": 1}
+    assert harness.api.received == {"new": 1}
+    assert "86400 s" in str(harness.events("send_notification_error")[0]["error"])
 
 
 def test_only_unprocessed_notifications_are_sent_again() -> None:
-    desk = SenderHarness(Replies(answer(200, b'{"notifications":[{"id":"b"}]}'), OK))
-    desk.submit(delivery("a", "b", "c"))
-    desk.work()
-    assert [ids_in(request.body) for request in desk.api.requests] == [["a", "b", "c"], ["a", "c"]]
-    assert (desk.stats.sent, desk.stats.retries) == (3, 1)
+    harness = SenderHarness(Replies(answer(200, b'{"notifications":[{"id":"b"}]}'), OK))
+    harness.submit(delivery("a", "b", "c"))
+    harness.work()
+    assert [ids_in(request.body) for request in harness.api.requests] == [["a", "b", "c"], ["a", "c"]]
+    assert (harness.stats.sent, harness.stats.retries) == (3, 1)
 
 
 def test_notification_that_is_never_processed_is_dropped_and_reported() -> None:
-    desk = SenderHarness(
+    harness = SenderHarness(
         answer(200, b'{"notifications":[{"id":"b"}]}'), policy=RetryPolicy(max_isolated_failures=3)
     )
-    desk.submit(delivery("a", "b"))
-    desk.work()
-    assert (desk.stats.sent, desk.stats.dropped) == (1, {"unprocessed": 1})
-    assert len(desk.api.requests) == 3
-    assert desk.events("notification_failed")[0]["notification_ids"] == ["a"]
-    [emitted] = desk.events("send_notification_error")
+    harness.submit(delivery("a", "b"))
+    harness.work()
+    assert (harness.stats.sent, harness.stats.dropped) == (1, {"unprocessed": 1})
+    assert len(harness.api.requests) == 3
+    assert harness.events("notification_failed")[0]["notification_ids"] == ["a"]
+    [emitted] = harness.events("send_notification_error")
     assert [one.id for one in emitted["notification"].value().notifications] == ["a"]
 
 
 def test_invalid_request_is_dropped_and_delays_no_other() -> None:
-    desk = SenderHarness()
-    desk.submit(
+    harness = SenderHarness()
+    harness.submit(
         Delivery("s1", None, DeliveryRequest(notifications=[Notification(id="a", tokens=[object()])]), 1)
     )  # type: ignore[list-item]
-    desk.submit(delivery("b"))
-    desk.work()
-    assert (desk.stats.dropped, desk.api.received) == ({"invalid": 1}, {"b": 1})
+    harness.submit(delivery("b"))
+    harness.work()
+    assert (harness.stats.dropped, harness.api.received) == ({"invalid": 1}, {"b": 1})
 
 
 def test_event_lists_ids_of_a_hundred_encoded_deliveries_that_are_dropped_at_the_end() -> None:
-    desk = SenderHarness(DOWN)
-    desk.submit(*(delivery(f"n{n}") for n in range(150)))
-    desk.work(0.1)  # the first one fails, and the others are encoded meanwhile
-    desk.queue.end()
-    desk.sender.emit_pending_events()
-    [event] = desk.events("notification_failed")
+    harness = SenderHarness(DOWN)
+    harness.submit(*(delivery(f"n{n}") for n in range(150)))
+    harness.work(0.1)  # the first one fails, and the others are encoded meanwhile
+    harness.queue.end()
+    harness.sender.emit_pending_events()
+    [event] = harness.events("notification_failed")
     assert (event["reason"], event["count"], event["error"]) == ("closed", 150, None)
     assert len(set(event["notification_ids"])) == 100
 
 
 def test_refused_deliveries_are_reported_together_once_a_second() -> None:
-    desk = SenderHarness(limit=1)
-    desk.submit(delivery("in"), *(delivery(f"out{n}") for n in range(150)))
-    desk.work()
-    [emitted] = desk.events("notification_failed")
+    harness = SenderHarness(limit=1)
+    harness.submit(delivery("in"), *(delivery(f"out{n}") for n in range(150)))
+    harness.work()
+    [emitted] = harness.events("notification_failed")
     assert (emitted["reason"], emitted["count"], emitted["error"]) == ("queue_full", 150, None)
     assert emitted["notification_ids"] == []  # they were never built
 
-    desk.submit(delivery(), delivery("late"))
-    assert desk.work() == 1.0
-    assert [one["count"] for one in desk.events("notification_failed")] == [150, 1]
+    harness.submit(delivery(), delivery("late"))
+    assert harness.work() == 1.0
+    assert [one["count"] for one in harness.events("notification_failed")] == [150, 1]
 
 
 def test_handler_that_raises_does_not_stop_the_sender() -> None:
     def emit(name: str, **payload: Any) -> None:
         raise ValueError("the handler's")
 
-    desk = SenderHarness(Replies(answer(400), OK), emit=emit)
-    desk.submit(delivery(), delivery())
-    desk.work()
-    assert (desk.stats.sent, desk.stats.dropped) == (1, {"rejected": 1})
-    assert any("the handler's" in line for line in desk.lines.errors)
+    harness = SenderHarness(Replies(answer(400), OK), emit=emit)
+    harness.submit(delivery(), delivery())
+    harness.work()
+    assert (harness.stats.sent, harness.stats.dropped) == (1, {"rejected": 1})
+    assert any("the handler's" in line for line in harness.lines.errors)
 
 
 def test_handler_may_submit_a_dropped_request_again() -> None:
     def emit(name: str, **payload: Any) -> None:
         if name == "send_notification_error":
-            desk.submit(Delivery("s1", None, payload["notification"].value(), 1))
+            harness.submit(Delivery("s1", None, payload["notification"].value(), 1))
 
-    desk = SenderHarness(Replies(answer(400), OK), emit=emit)
-    desk.submit(delivery("a"))
-    desk.work()
-    assert desk.api.received == {"a": 1}
-    assert (desk.stats.accepted, desk.stats.sent, desk.stats.dropped) == (2, 1, {"rejected": 1})
+    harness = SenderHarness(Replies(answer(400), OK), emit=emit)
+    harness.submit(delivery("a"))
+    harness.work()
+    assert harness.api.received == {"a": 1}
+    assert (harness.stats.accepted, harness.stats.sent, harness.stats.dropped) == (2, 1, {"rejected": 1})
 
 
 def test_a_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() -> None:
-    desk = SenderHarness(REFUSED, limit=300)
+    harness = SenderHarness(REFUSED, limit=300)
     offered = []
     for n in range(600):
         offered.append(f"n{n}")
-        desk.submit(delivery(offered[-1]))
-        desk.work(seconds=1.0)
-        assert counters_add_up(desk.stats)
-    assert (desk.stats.pending, desk.stats.dropped) == (300, {"queue_full": 300})
-    assert len(desk.api.requests) < 60  # in ten minutes
-    desk.api.reply = OK
-    recovery = desk.work()
-    assert dict(desk.api.received) == dict.fromkeys(offered[:300], 1)
-    assert desk.stats.sent == 300
-    assert recovery <= 30.0 + desk.stats.retries
-    assert sum(emitted["count"] for emitted in desk.events("notification_failed")) == 300
+        harness.submit(delivery(offered[-1]))
+        harness.work(seconds=1.0)
+        assert counters_add_up(harness.stats)
+    assert (harness.stats.pending, harness.stats.dropped) == (300, {"queue_full": 300})
+    assert len(harness.api.requests) < 60  # in ten minutes
+    harness.api.reply = OK
+    recovery = harness.work()
+    assert dict(harness.api.received) == dict.fromkeys(offered[:300], 1)
+    assert harness.stats.sent == 300
+    assert recovery <= 30.0 + harness.stats.retries
+    assert sum(emitted["count"] for emitted in harness.events("notification_failed")) == 300
 
 
 @settings(max_examples=20)
 @given(st.floats(0.05, 0.6), st.integers())
 def test_retries_stay_within_their_budget_when_some_calls_fail(share: float, seed: int) -> None:
     numbers = random.Random(seed)
-    desk = SenderHarness(lambda _: DOWN if numbers.random() < share else OK, random=numbers.random)
-    desk.submit(*(delivery() for _ in range(200)))
-    seconds = desk.work()
-    assert desk.stats.retries <= 10 + 0.1 * desk.stats.sent + seconds + 1
-    assert desk.stats.sent + sum(desk.stats.dropped.values()) == 200
+    harness = SenderHarness(lambda _: DOWN if numbers.random() < share else OK, random=numbers.random)
+    harness.submit(*(delivery() for _ in range(200)))
+    seconds = harness.work()
+    assert harness.stats.retries <= 10 + 0.1 * harness.stats.sent + seconds + 1
+    assert harness.stats.sent + sum(harness.stats.dropped.values()) == 200
 
 
 class AnyOrderOfThings(RuleBasedStateMachine):
@@ -319,7 +321,7 @@ class AnyOrderOfThings(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = SenderHarness(
+        self.harness = SenderHarness(
             limit=4, max_bytes=20_000, policy=RetryPolicy(max_isolated_failures=3, max_age_s=5000)
         )
         self.offered = 0
@@ -328,60 +330,62 @@ class AnyOrderOfThings(RuleBasedStateMachine):
     @rule(ids=st.integers(0, 3))
     def offer(self, ids: int) -> None:
         self.offered += ids
-        self.desk.submit(delivery(*(f"x{self.offered}.{n}" for n in range(ids))) if ids else telemetry_only())
+        self.harness.submit(
+            delivery(*(f"x{self.offered}.{n}" for n in range(ids))) if ids else telemetry_only()
+        )
 
     @rule(ids=st.integers(1, 3))
     def offer_while_the_lock_is_held(self, ids: int) -> None:
-        with self.desk.queue._holding:
+        with self.harness.queue._holding:
             self.offer(ids)
 
     @rule(reply=replies)
     def step(self, reply: Reply) -> None:
-        self.desk.api.reply = reply
-        self.desk.sender.step()
+        self.harness.api.reply = reply
+        self.harness.sender.step()
 
     @rule()
     def begin_a_call(self) -> None:
-        if (taken := self.desk.queue.dequeue(self.desk.clock()).entry) is not None:
+        if (taken := self.harness.queue.dequeue(self.harness.clock()).entry) is not None:
             self.in_flight.append(taken)
 
     @rule(succeeds=st.booleans())
     def end_a_call(self, succeeds: bool) -> None:
         if self.in_flight and succeeds:
-            self.desk.queue.mark_sent(self.in_flight.pop(), self.desk.clock())
+            self.harness.queue.mark_sent(self.in_flight.pop(), self.harness.clock())
         elif self.in_flight:
             entry = self.in_flight.pop()
-            if not self.desk.queue.mark_failed(entry, "no"):
-                self.desk.queue.mark_dropped(entry, "expired", "no")
+            if not self.harness.queue.mark_failed(entry, "no"):
+                self.harness.queue.mark_dropped(entry, "expired", "no")
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 60.0, 1000.0]))
     def time_goes_by(self, seconds: float) -> None:
-        self.desk.clock.advance(seconds)
+        self.harness.clock.advance(seconds)
 
     @rule(seconds=st.sampled_from([0.0, 5.0]))
     def flush(self, seconds: float) -> None:
-        self.desk.queue.skip_backoff()
-        self.desk.work(seconds)
+        self.harness.queue.skip_backoff()
+        self.harness.work(seconds)
 
     @rule()
     def end(self) -> None:
-        self.desk.queue.end()
-        assert self.desk.stats.pending == 0
+        self.harness.queue.end()
+        assert self.harness.stats.pending == 0
 
     @invariant()
     def the_books_are_right(self) -> None:
-        assert counters_add_up(self.desk.stats)
-        assert self.desk.stats.accepted == self.offered
-        assert self.desk.queue._held <= 4
-        assert self.desk.queue._bytes <= 20_000
+        assert counters_add_up(self.harness.stats)
+        assert self.harness.stats.accepted == self.offered
+        assert self.harness.queue._held <= 4
+        assert self.harness.queue._bytes <= 20_000
 
     def teardown(self) -> None:
-        self.desk.queue.end()
+        self.harness.queue.end()
         for entry in self.in_flight:
-            self.desk.queue.mark_sent(entry, 0.0)
-        assert counters_add_up(self.desk.stats)
-        assert self.desk.stats.pending == 0
-        assert self.desk.queue.size == 0
+            self.harness.queue.mark_sent(entry, 0.0)
+        assert counters_add_up(self.harness.stats)
+        assert self.harness.stats.pending == 0
+        assert self.harness.queue.size == 0
 
 
 TestAnyOrderOfThings = AnyOrderOfThings.TestCase
@@ -398,18 +402,18 @@ def test_response_is_read_up_to_a_limit() -> None:
 
         def close(self) -> None: ...
 
-    desk = SenderHarness()
-    desk.sender._transport = Curious()
-    desk.submit(delivery())
-    desk.work()
+    harness = SenderHarness()
+    harness.sender._transport = Curious()
+    harness.submit(delivery())
+    harness.work()
     assert limits == [1024 * 1024]
 
 
 def test_the_body_is_json_of_the_wire() -> None:
-    desk = SenderHarness()
-    desk.submit(delivery("a"))
-    desk.work()
-    body = msgspec.json.decode(desk.api.requests[0].body or b"")
+    harness = SenderHarness()
+    harness.submit(delivery("a"))
+    harness.work()
+    body = msgspec.json.decode(harness.api.requests[0].body or b"")
     assert body["requestId"] == "r-a"
     assert body["notifications"][0]["impressionId"] == "i-a"
 
@@ -434,37 +438,37 @@ class Lazy:
 
 
 def test_request_is_built_once_and_not_by_the_submission() -> None:
-    desk, lazy = SenderHarness(Replies(DOWN, OK)), Lazy()
-    desk.queue.submit(lazy)
+    harness, lazy = SenderHarness(Replies(DOWN, OK)), Lazy()
+    harness.queue.submit(lazy)
     assert lazy.made == 0
-    desk.work()
-    assert [ids_in(request.body) for request in desk.api.requests] == [["lazy 1"], ["lazy 1"]]
+    harness.work()
+    assert [ids_in(request.body) for request in harness.api.requests] == [["lazy 1"], ["lazy 1"]]
 
 
 def test_request_that_cannot_be_built_is_dropped() -> None:
-    desk = SenderHarness()
-    desk.queue.submit(Lazy(fails=True))
-    desk.work()
-    assert desk.stats.dropped == {"invalid": 1}
-    assert desk.events("notification_failed")[0]["notification_ids"] == []
+    harness = SenderHarness()
+    harness.queue.submit(Lazy(fails=True))
+    harness.work()
+    assert harness.stats.dropped == {"invalid": 1}
+    assert harness.events("notification_failed")[0]["notification_ids"] == []
 
 
 def test_request_that_is_never_tried_is_not_built_for_its_ids() -> None:
-    desk, lazies = SenderHarness(limit=1), [Lazy(), Lazy()]
+    harness, lazies = SenderHarness(limit=1), [Lazy(), Lazy()]
     for lazy in lazies:
-        desk.queue.submit(lazy)
-    desk.queue.end()
-    desk.sender.emit_pending_events()
-    assert desk.stats.dropped == {"queue_full": 1, "closed": 1}
+        harness.queue.submit(lazy)
+    harness.queue.end()
+    harness.sender.emit_pending_events()
+    assert harness.stats.dropped == {"queue_full": 1, "closed": 1}
     assert [lazy.made for lazy in lazies] == [0, 0]
 
 
 def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
-    desk = SenderHarness()
-    desk.queue.submit(delivery("a"))
-    entry = desk.queue.dequeue(desk.clock()).entry
+    harness = SenderHarness()
+    harness.queue.submit(delivery("a"))
+    entry = harness.queue.dequeue(harness.clock()).entry
     assert entry is not None
     entry.source, entry.body = None, b""  # as from a damaged file
-    desk.queue.mark_failed(entry, "once more")
-    desk.work()
-    assert (desk.stats.dropped, desk.api.requests) == ({"invalid": 1}, [])
+    harness.queue.mark_failed(entry, "once more")
+    harness.work()
+    assert (harness.stats.dropped, harness.api.requests) == ({"invalid": 1}, [])

@@ -1,4 +1,4 @@
-"""Switch of the soak tests, which take minutes: only `TARGETRY_SOAK=1 pytest tests/soak` collects them."""
+"""Switch for the soak tests: `TARGETRY_SOAK=1 pytest tests/soak` collects them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`tests/differential/test_buckets.py` for a million visitors in ten activities.
+"""Buckets of a million visitors in ten activities, as `tests/differential/test_buckets.py`.
 
 TARGETRY_SOAK=1 pytest tests/soak/test_buckets.py        # a minute or two
 """
@@ -18,5 +18,5 @@ reason = missing("buckets.cjs")
 
 
 @pytest.mark.skipif(reason is not None, reason=str(reason))
-def test_a_million_visitors_fall_into_the_buckets_of_the_official_hash() -> None:
+def test_million_visitors_have_the_buckets_of_the_official_hash() -> None:
     check_buckets(thousands=1000 * SCALE)

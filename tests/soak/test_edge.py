@@ -1,4 +1,4 @@
-"""The scenarios of `tests/edge` with malformed requests and killed processes, at a large scale.
+"""Scenarios of `tests/edge` with malformed requests and killed processes at a large scale.
 
 TARGETRY_SOAK=1 pytest tests/soak/test_edge.py -s        # some 56,000 requests, some minutes
 """
@@ -62,14 +62,17 @@ def test_each_response_conforms_to_the_openapi_document(name: str, tmp_path: Pat
         sys.stdout.write(f"{name}, and mutants: {prober}; {sum(1 for _ in ledger.events()):,} events\n")
 
 
-def test_malformed_http_is_answered_or_disconnected() -> None:
+def test_malformed_http_gets_a_response_or_a_disconnect() -> None:
     with edge() as here:
         good = check_answers(here.host, range(10_000 * SCALE))
-    sys.stdout.write(f"\n{good:,} good requests among the spoilt\n")
+    sys.stdout.write(f"\n{good:,} valid requests among the malformed ones\n")
 
 
 class Balancer:
-    """A client of three edges with one ledger, one of which is killed again and again; it asks the next where one fails."""
+    """A client of three edges with one ledger, one of which is killed repeatedly.
+
+    It sends a request to the next edge if one fails.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -98,7 +101,7 @@ class Balancer:
         self._running[number] = self._start(number)
 
     def post(self, document: Any) -> int:
-        """Return the status, or 0 where no edge answers."""
+        """Return the status, or 0 if no edge responds."""
         for _ in range(3):
             port = self.ports[next(self._turns) % 3]
             with suppress(OSError, http.client.HTTPException):
@@ -110,8 +113,8 @@ class Balancer:
             stack.close()
 
 
-def test_edges_that_are_killed_all_the_time_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
-    """Check too that 99.9 % of the clients' requests succeed."""
+def test_repeatedly_killed_edges_lose_no_acknowledged_event(tmp_path: Path) -> None:
+    """Check also that 99.9 % of the clients' requests succeed."""
     balancer = Balancer(tmp_path)
     acknowledged: list[str] = []
     failed: list[int] = []

@@ -1,4 +1,4 @@
-"""`tests/edge/test_supervisor.py` for a minute.
+"""Killed workers as in `tests/edge/test_supervisor.py`, for a minute.
 
 TARGETRY_SOAK=1 pytest tests/soak/test_edge_workers.py -s
 """
@@ -19,8 +19,8 @@ SCALE = int(os.environ.get("TARGETRY_SOAK") or 1)
 WORKERS = 3
 
 
-def test_workers_that_are_killed_all_the_time_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
-    """Print the longest pause that a client sees: the time in which a process starts again."""
+def test_repeatedly_killed_workers_lose_no_acknowledged_event(tmp_path: Path) -> None:
+    """Print the longest pause that a client sees: the time that a worker takes to restart."""
     with process("--data", tmp_path, TARGETRY_EDGE_WORKERS=str(WORKERS), TARGETRY_EDGE_LOG="json") as running:
         url, log = address(running), Lines(running)
         wait_until(lambda: len(workers_of(running)) == WORKERS)

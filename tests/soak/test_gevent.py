@@ -1,4 +1,4 @@
-"""Clients of all kinds under gevent, patched at every moment."""
+"""Clients of all kinds under gevent, patched at each possible moment."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def target() -> Iterator[Target]:
 
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("order", ORDERS)
-def test_greenlets_are_answered_and_reports_are_sent(order: str, client: str, target: Target) -> None:
+def test_greenlets_get_results_and_reports_are_sent(order: str, client: str, target: Target) -> None:
     run_greenlets(target, order, client)

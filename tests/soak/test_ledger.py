@@ -23,7 +23,7 @@ REPORT = "import sys; from targetry.cli import main; sys.argv = ['targetry', 're
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the resources that a process took")
-def test_report_on_a_million_events_costs_little_more_than_one_on_two(tmp_path: Path) -> None:
+def test_report_on_a_million_events_takes_little_more_than_on_two(tmp_path: Path) -> None:
     with Ledger.open(tmp_path, sync="NORMAL") as ledger:
         ledger.describe([ACTIVITY])
         for start in range(0, EVENTS, 2_000):
@@ -50,7 +50,7 @@ def test_report_on_a_million_events_costs_little_more_than_one_on_two(tmp_path: 
 
 
 def reported(folder: Path) -> tuple[Any, float, int]:
-    """Return the report, the seconds of processor time and the kilobytes that the command took."""
+    """Return the report, and the processor seconds and kilobytes that the command used."""
     command = [sys.executable, "-c", REPORT, folder]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

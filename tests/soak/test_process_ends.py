@@ -1,4 +1,4 @@
-"""Ends of processes that take long; `tests/e2e/client/test_process_ends.py` has the short ones."""
+"""Ends of processes, long scenarios; `tests/e2e/client/test_process_ends.py` has short ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def target() -> Iterator[Target]:
 
 @pytest.mark.parametrize("case", BUSY_ENDS)
 @pytest.mark.parametrize("manners", ["answers", "silent"])
-def test_process_ends_in_time_while_daemon_threads_go_on_deciding(
+def test_process_ends_in_time_while_daemon_threads_decide(
     case: str, manners: str, target: Target, tmp_path: Path
 ) -> None:
     if manners == "silent":
@@ -57,7 +57,7 @@ def show(session):
 
 
 @needs_celery
-def test_celery_workers_that_are_recycled_send_their_reports(target: Target, tmp_path: Path) -> None:
+def test_recycled_celery_workers_send_their_reports(target: Target, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(CELERY_APP)
     (tmp_path / "broker").mkdir()
     settings = environment(
@@ -71,11 +71,11 @@ def test_celery_workers_that_are_recycled_send_their_reports(target: Target, tmp
         command, env=settings, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as worker:
         try:
-            target.wait_until(lambda: len(target.asked(DELIVERY)) >= 4)
+            target.wait_until(lambda: len(target.requests_to(DELIVERY)) >= 4)
         finally:
             worker.terminate()
             try:
                 worker.wait(20)
             finally:
                 worker.kill()
-    assert sorted(session_of(one.target) for one in target.asked(DELIVERY)) == ["s0", "s1", "s2", "s3"]
+    assert sorted(session_of(one.target) for one in target.requests_to(DELIVERY)) == ["s0", "s1", "s2", "s3"]

@@ -1,4 +1,7 @@
-"""Four thousand trials of signal handlers that use and close a client; `tests/e2e/client` has the short version."""
+"""Signal handlers that use and close a client: four thousand trials.
+
+`tests/e2e/client/test_signal_handlers.py` has the short version.
+"""
 
 from __future__ import annotations
 

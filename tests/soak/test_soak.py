@@ -1,4 +1,4 @@
-"""The scenarios of `tests/e2e/client/test_lasting.py` and its faults, at a scale that shows slow leaks and rare races.
+"""Scenarios of `tests/e2e/client/test_lasting.py` at a scale that shows slow leaks and rare races.
 
     TARGETRY_SOAK=1 pytest tests/soak                     # some minutes
     TARGETRY_SOAK=10 pytest tests/soak -k decisions       # ten times as long
@@ -25,7 +25,7 @@ import pytest
 from _client.test_long_faults import check_an_hour_without_endpoint
 from e2e.client import lasting
 from e2e.client.conftest import reach
-from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
+from e2e.client.lasting import HERO, LOOK, growth, leaks, use_from_threads
 from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact, artifact_answer, offers
 from servers.faulty import HANG, Behaviour, Close, answer, half, html_answer, json_answer
 from support.background_fakes import REFUSED, Lines
@@ -69,10 +69,10 @@ CYCLES: dict[str, Callable[[Target, Path], None]] = {
 
 
 @pytest.mark.parametrize("scenario", CYCLES.values(), ids=CYCLES)
-def test_10000_clients_that_come_and_go_leave_nothing_behind(
+def test_10000_closed_clients_leave_no_file_or_thread(
     scenario: Callable[[Target, Path], None], target: Target, tmp_path: Path
 ) -> None:
-    """Run 10,000 clients in all; fewer of them have a disk."""
+    """Run 10,000 clients in total; fewer of them have a disk cache."""
     times = SCALE * (300 if scenario in (lasting.spooled, lasting.on_device) else 2350)
     scenario(target, tmp_path)
     grown: list[int] = []
@@ -84,12 +84,12 @@ def test_10000_clients_that_come_and_go_leave_nothing_behind(
             if number in (times // 2, times - 1):
                 grown.append(resident())
 
-    assert left_behind(work, target) == (0, set())
+    assert leaks(work, target) == (0, set())
     say("bytes grown in the second half", grown[1] - grown[0])
     assert grown[1] - grown[0] < 4 * MIB
 
 
-def test_200000_decisions_leave_no_memory_behind() -> None:
+def test_200000_decisions_leak_no_memory() -> None:
     options = {"client": "acme", "organization_id": "A@AdobeOrg", "decisioning_method": "on-device"}
     with TargetClient.create(options, artifact_payload=artifact(), polling_interval=0) as client:
 
@@ -102,7 +102,7 @@ def test_200000_decisions_leave_no_memory_behind() -> None:
 
 
 def test_decisions_and_reports_under_faults_are_counted_exactly(target: Target) -> None:
-    """Change the artifact all the time, with one fault in a hundred responses; nothing is lost, doubled or leaked."""
+    """Check for losses, duplicates and leaks, with a changing artifact and 1 % of faults."""
     faults: list[Behaviour] = [
         answer(500),
         answer(503, headers={"Retry-After": "0"}),
@@ -172,15 +172,15 @@ def test_decisions_and_reports_under_faults_are_counted_exactly(target: Target) 
     assert stats.artifact.retrieval_count > 5
 
 
-def test_1000_threads_worth_of_calls_on_one_client(target: Target) -> None:
-    wrong, sent = hammered(target, threads=64, calls=160 * SCALE)
+def test_calls_of_1000_threads_on_one_client(target: Target) -> None:
+    wrong, sent = use_from_threads(target, threads=64, calls=160 * SCALE)
     say("impressions", sent)
     assert wrong == 0
     assert target.connections <= 17
 
 
-def test_calls_that_are_cancelled_at_every_moment_leave_nothing_behind(target: Target) -> None:
-    """Cancel ten thousand calls, each at another point."""
+def test_calls_cancelled_at_any_moment_leave_no_file_or_thread(target: Target) -> None:
+    """Cancel ten thousand calls at different points."""
     target.on(DELIVERY, offers)
     chance = random.Random(2)
 
@@ -197,7 +197,7 @@ def test_calls_that_are_cancelled_at_every_moment_leave_nothing_behind(target: T
             assert result["response"].status == 200
 
     asyncio.run(main())
-    assert left_behind(lambda: asyncio.run(main()), target) == (0, set())
+    assert leaks(lambda: asyncio.run(main()), target) == (0, set())
 
 
 _FORKS = """
@@ -248,7 +248,7 @@ def test_1000_forks_during_calls_polls_and_reports_block_no_process(target: Targ
     assert sum("sessionId=child" in received.target for received in target.requests) == times
 
 
-def test_a_hanging_endpoint_costs_bounded_memory(target: Target) -> None:
+def test_hanging_endpoint_uses_bounded_memory(target: Target) -> None:
     """Make 200,000 decisions whose reports are not accepted."""
     target.on(DELIVERY, HANG)
     options = {**reach(target), "decisioning_method": "on-device", "artifact_payload": artifact()}
@@ -263,13 +263,13 @@ def test_a_hanging_endpoint_costs_bounded_memory(target: Target) -> None:
     assert grown < MIB
 
 
-def test_an_hour_without_endpoint_at_200_decisions_a_second_is_made_up_for() -> None:
-    """Use a clock that the test moves."""
+def test_reports_of_an_hour_without_endpoint_are_sent_afterwards() -> None:
+    """Use a simulated clock."""
     check_an_hour_without_endpoint(decisions_per_s=200)
 
 
 class Api:
-    """A transport to an endpoint that is down, then up; it counts each notification, and keeps no request."""
+    """A transport to an endpoint that is down, then up; it counts notifications."""
 
     def __init__(self) -> None:
         self.is_up = False
@@ -286,7 +286,7 @@ class Api:
     def close(self) -> None: ...
 
 
-def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) -> None:
+def test_spooled_reports_of_an_hour_without_endpoint_are_all_sent(tmp_path: Path) -> None:
     """Write an hour of 200 decisions a second to a spool; none is lost or sent twice."""
     total = 720_000 * SCALE
     api = Api()
@@ -306,9 +306,7 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
         for number in range(total):
             notifier.submit(delivery(str(number)))
             if number % 1000 == 0:
-                threading.Event().wait(
-                    0.05
-                )  # for the spool's writer, which in an hour has more time than it needs
+                threading.Event().wait(0.05)  # for the spool's writer, which has enough time in a real hour
         grown = resident() - before
         stats = notifier.stats()
         assert (stats.accepted, stats.pending, stats.dropped) == (total, total, {})
@@ -319,12 +317,12 @@ def test_an_hour_without_endpoint_is_sent_whole_from_the_disk(tmp_path: Path) ->
         assert api.received == Counter(str(number) for number in range(total))
     finally:
         notifier.close(0)
-    say("bytes grown while 720,000 deliveries went to the disk", grown)
+    say("bytes grown while 720,000 deliveries were written to the disk", grown)
     assert grown < 64 * MIB
 
 
-def test_100000_reads_of_a_copy_that_is_replaced_all_the_time_see_no_half_of_one(tmp_path: Path) -> None:
-    """Read in this process while another writes."""
+def test_100000_reads_of_a_constantly_replaced_copy_see_no_partial_one(tmp_path: Path) -> None:
+    """Read in this process while another one writes."""
     emitted: list[str] = []
     url = "https://cdn.example/rules.json"
     cache = DiskCache(tmp_path, url, max_bytes=LARGEST, warn=lambda kind, text: emitted.append(text))

@@ -1,4 +1,4 @@
-"""Start of a client with default options while the artifact's host does not answer."""
+"""Start of a client with default options while the artifact's host does not respond."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from e2e.client.any_client import Blocking, Looped
 from e2e.client.conftest import reach
-from e2e.client.skins import Blocking, Looped
 from e2e.client.target import ARTIFACT, Target
 from servers.faulty import HANG, Behaviour, answer, drip
 

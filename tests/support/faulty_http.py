@@ -26,7 +26,7 @@ PIECES = (
 )  # fmt: skip
 
 
-def spoilt(seed: int) -> list[bytes]:
+def malformed_pieces(seed: int) -> list[bytes]:
     """Return the pieces of noise, or of valid requests with a few bytes changed."""
     chance = random.Random(seed)
     if chance.random() < 0.1:
@@ -46,7 +46,7 @@ def _damaged(text: bytes, chance: random.Random) -> bytes:
     return text[:start] + chance.choice([*PIECES, chance.randbytes(3)]) + text[end:]
 
 
-def answered(host: str, parts: list[bytes]) -> bytes:
+def exchange(host: str, parts: list[bytes]) -> bytes:
     """Return all bytes received until the edge closes the connection after the end of the input."""
     name, _, port = host.rpartition(":")
     with socket.create_connection((name, int(port)), timeout=_LONGEST_S) as connection:
@@ -80,7 +80,7 @@ def check_answers(host: str, seeds: range) -> int:
     """Check that each response is HTTP and no 5xx; return the number of responses with 200."""
     good = 0
     for seed in seeds:
-        received = answered(host, spoilt(seed))
+        received = exchange(host, malformed_pieces(seed))
         assert received[:9] in (b"", b"HTTP/1.1 "), (seed, received[:100])
         assert b"HTTP/1.1 5" not in received, (seed, received)
         good += received.count(b"HTTP/1.1 200")

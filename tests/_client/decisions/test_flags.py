@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.conftest import reach
-from e2e.client.skins import Blocking, Looped, Skin
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact, rule
 from servers.faulty import HANG, answer, json_answer
 from targetry import ClosedError, OptionError
 from targetry.errors import NotReadyError
 from targetry.testing import AsyncFakeTransport, FakeTransport
 
-Make = Callable[..., Skin]
+Make = Callable[..., AnyClient]
 
 
 @pytest.fixture
@@ -29,19 +29,19 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
 def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Make]:
-    made: list[Skin] = []
+    made: list[AnyClient] = []
 
-    def start(**options: Any) -> Skin:
+    def start(**options: Any) -> AnyClient:
         given = {**reach(target), "polling_interval": 0, **options}
         if given.get("decisioning_method", "on-device") != "server-side":
             given = {"decisioning_method": "on-device", "artifact_payload": FLAGS, **given}
-        skin: Skin = request.param(**given)
-        made.append(skin)
-        return skin
+        any_client: AnyClient = request.param(**given)
+        made.append(any_client)
+        return any_client
 
     yield start
-    for skin in made:
-        skin.finish()
+    for any_client in made:
+        any_client.finish()
 
 
 FLAGS = artifact(
@@ -88,9 +88,9 @@ SOMEONE = {"targetingKey": "u1"}
     ],
 )
 def test_flag_on_device(make: Make, key: str, default: Any, expected: Any) -> None:
-    skin = make()
-    for given in ({"context": SOMEONE}, {"visitor": skin.visitor(third_party_id="u1")}):
-        value = skin.flag(key, default, **given)
+    any_client = make()
+    for given in ({"context": SOMEONE}, {"visitor": any_client.visitor(third_party_id="u1")}):
+        value = any_client.flag(key, default, **given)
         assert value == expected
         assert type(value) is type(expected)
 
@@ -159,45 +159,45 @@ def test_context_next_to_a_visitor_adds_parameters_only(
 ) -> None:
     gold = {"==": [{"var": "mbox.plan"}, "gold"]}
     document = artifact(rules={"mboxes": {"hero": [rule("hero", {"a": 1}, condition=gold)]}, "views": {}})
-    skin = make(artifact_payload=document)
-    details = skin.flag_details(
-        "hero:a", 0, visitor=skin.visitor(parameters={"plan": "free"}), context=context
+    any_client = make(artifact_payload=document)
+    details = any_client.flag_details(
+        "hero:a", 0, visitor=any_client.visitor(parameters={"plan": "free"}), context=context
     )
     assert (details.value, details.error_code) == ((0, code) if code else (1, None))
 
 
 def test_impression_is_reported_once_in_a_window(make: Make, target: Target) -> None:
-    skin = make()
+    any_client = make()
     for _ in range(5):
-        skin.flag("hero:title", "", context=SOMEONE)
-        skin.flag("hero:title", "", context={"targetingKey": "u2"})
-    assert skin.flush()
+        any_client.flag("hero:title", "", context=SOMEONE)
+        any_client.flag("hero:title", "", context={"targetingKey": "u2"})
+    assert any_client.flush()
     assert sorted(body["id"]["thirdPartyId"] for body in target.bodies) == ["u1", "u2"]
-    flags = skin.client.stats().flags
+    flags = any_client.client.stats().flags
     assert flags.impressions_repeated == 8
     assert flags.reasons == {"STATIC": 10}
 
 
 def test_visitor_without_id_is_a_new_one_each_time(make: Make, target: Target) -> None:
-    skin = make()
+    any_client = make()
     for _ in range(3):
-        skin.flag("hero:title", "")
-    assert skin.flush()
+        any_client.flag("hero:title", "")
+    assert any_client.flush()
     assert len({body["id"]["tntId"] for body in target.bodies}) == 3
 
 
 def test_report_has_the_session_and_property_of_the_context(make: Make, target: Target) -> None:
-    skin = make()
-    skin.flag("hero:title", "", context={**SOMEONE, "sessionId": "s-1", "property": "p-1"})
-    assert skin.flush()
-    (received,) = target.asked(DELIVERY)
+    any_client = make()
+    any_client.flag("hero:title", "", context={**SOMEONE, "sessionId": "s-1", "property": "p-1"})
+    assert any_client.flush()
+    (received,) = target.requests_to(DELIVERY)
     assert "sessionId=s-1" in received.target
     assert received.json()["property"] == {"token": "p-1"}
 
 
 def test_all_flags_lists_what_the_rules_decide_and_reports_nothing(make: Make, target: Target) -> None:
-    skin = make()
-    flags = skin.all_flags(context=SOMEONE)
+    any_client = make()
+    flags = any_client.all_flags(context=SOMEONE)
     assert {key: details.value for key, details in flags.items()} == {
         "hero": {"title": "first", "inner": {"on": True}},
         "hero:title": "first",
@@ -211,10 +211,10 @@ def test_all_flags_lists_what_the_rules_decide_and_reports_nothing(make: Make, t
         "split:on": True,
     }
     assert list(flags) == sorted(flags, key=lambda key: (key.partition(":")[0], list(flags).index(key)))
-    without_id = skin.all_flags()
+    without_id = any_client.all_flags()
     assert without_id["split"].error_code == "TARGETING_KEY_MISSING"
     assert without_id["hero:title"].value == "first"
-    assert skin.flush()
+    assert any_client.flush()
     assert target.bodies == []
 
 
@@ -231,26 +231,26 @@ def test_all_flags_raises_where_no_flag_is_known(make: Make, target: Target) -> 
 
 
 def test_place_of_the_context_is_looked_up(make: Make, target: Target) -> None:
-    skin = make(artifact_payload={**FLAGS, "geoTargetingEnabled": True}, cdn_base_path=target.url)
-    assert skin.flag("roman:title", "", context={**SOMEONE, "ip": "12.21.1.40"}) == "ave"
-    assert len(target.asked(GEO)) == 1
-    assert skin.flag("roman:title", "", context={**SOMEONE, "geo": {"city": "Rome"}}) == "ave"
-    assert len(target.asked(GEO)) == 1
+    any_client = make(artifact_payload={**FLAGS, "geoTargetingEnabled": True}, cdn_base_path=target.url)
+    assert any_client.flag("roman:title", "", context={**SOMEONE, "ip": "12.21.1.40"}) == "ave"
+    assert len(target.requests_to(GEO)) == 1
+    assert any_client.flag("roman:title", "", context={**SOMEONE, "geo": {"city": "Rome"}}) == "ave"
+    assert len(target.requests_to(GEO)) == 1
 
 
 def test_without_rules_or_after_close_the_provider_is_not_ready(make: Make, target: Target) -> None:
     target.on(ARTIFACT, answer(503))
-    skin = make(artifact_payload=None, cdn_base_path=target.url, maximum_wait_ready=50)
-    assert skin.flag_details("hero", "d", context=SOMEONE).error_code == "PROVIDER_NOT_READY"
-    skin.close()
-    assert skin.flag_details("hero", "d", context=SOMEONE).error_code == "PROVIDER_NOT_READY"
+    any_client = make(artifact_payload=None, cdn_base_path=target.url, maximum_wait_ready=50)
+    assert any_client.flag_details("hero", "d", context=SOMEONE).error_code == "PROVIDER_NOT_READY"
+    any_client.close()
+    assert any_client.flag_details("hero", "d", context=SOMEONE).error_code == "PROVIDER_NOT_READY"
 
 
 @pytest.mark.parametrize("method", ["server-side", "hybrid"])
 def test_flag_that_the_server_decides(make: Make, target: Target, method: str) -> None:
-    skin = make(decisioning_method=method)
+    any_client = make(decisioning_method=method)
     context = {**SOMEONE, "plan": "gold", "profile.age": 3, "order": {"id": "o-1"}, "sessionId": "s-1"}
-    details = skin.flag_details("far:title", "", context=context)
+    details = any_client.flag_details("far:title", "", context=context)
     assert (details.value, details.reason) == ("remote far", "UNKNOWN")
     assert details.metadata == {
         "activity.name": "far",
@@ -271,10 +271,10 @@ def test_flag_that_the_server_decides(make: Make, target: Target, method: str) -
 
 
 def test_server_is_asked_to_execute_once_in_a_window_and_then_to_prefetch(make: Make, target: Target) -> None:
-    skin = make(decisioning_method="server-side")
+    any_client = make(decisioning_method="server-side")
     for _ in range(3):
-        assert skin.flag("far:title", "", context=SOMEONE) == "remote far"
-    skin.flag("far:title", "", context={**SOMEONE, "plan": "gold"})
+        assert any_client.flag("far:title", "", context=SOMEONE) == "remote far"
+    any_client.flag("far:title", "", context={**SOMEONE, "plan": "gold"})
     assert [("execute" in body, "prefetch" in body) for body in target.bodies] == [
         (True, False),
         (False, True),
@@ -284,10 +284,10 @@ def test_server_is_asked_to_execute_once_in_a_window_and_then_to_prefetch(make: 
 
 
 def test_impression_of_a_call_that_failed_is_still_due(make: Make, target: Target) -> None:
-    skin = make(decisioning_method="server-side")
+    any_client = make(decisioning_method="server-side")
     target.on(DELIVERY, answer(400), answer(204))
-    assert skin.flag_details("far:title", "d", context=SOMEONE).error_code == "INVALID_CONTEXT"
-    skin.flag("far:title", "d", context=SOMEONE)
+    assert any_client.flag_details("far:title", "d", context=SOMEONE).error_code == "INVALID_CONTEXT"
+    any_client.flag("far:title", "d", context=SOMEONE)
     assert ["execute" in body for body in target.bodies] == [True, True]
 
 
@@ -299,9 +299,9 @@ def test_answer_without_options_is_the_default(make: Make, target: Target) -> No
 
 def test_server_that_hangs_costs_the_timeout_and_gives_the_default(make: Make, target: Target) -> None:
     target.on(DELIVERY, HANG)
-    skin = make(decisioning_method="server-side", timeout=200)
+    any_client = make(decisioning_method="server-side", timeout=200)
     started = time.monotonic()
-    details = skin.flag_details("far", "d", context=SOMEONE)
+    details = any_client.flag_details("far", "d", context=SOMEONE)
     assert time.monotonic() - started < 1.0
     assert (details.value, details.error_code) == ("d", "GENERAL")
 
@@ -317,10 +317,10 @@ def test_transport_of_the_caller_that_raises_gives_the_default(make: Make, fault
 
 
 def test_hybrid_client_asks_the_server_for_a_visitor_too(make: Make, target: Target) -> None:
-    skin = make(decisioning_method="hybrid")
-    visitor = skin.visitor(tnt_id="v", parameters={"a": "b"}, session_id="s-2")
-    assert skin.flag("far:title", "", visitor=visitor, context={"c": "d"}) == "remote far"
-    (received,) = target.asked(DELIVERY)
+    any_client = make(decisioning_method="hybrid")
+    visitor = any_client.visitor(tnt_id="v", parameters={"a": "b"}, session_id="s-2")
+    assert any_client.flag("far:title", "", visitor=visitor, context={"c": "d"}) == "remote far"
+    (received,) = target.requests_to(DELIVERY)
     assert "sessionId=s-2" in received.target
     body = json.loads(received.body)
     assert body["id"]["tntId"] == "v"
@@ -334,22 +334,22 @@ def test_flag_whose_rules_use_a_place_that_was_not_looked_up_is_not_guessed(
     """As with `decide`, a kept visitor is remote to later rules that use its place."""
     file = tmp_path / "rules.json"
     file.write_text(json.dumps(FLAGS))
-    skin = make(
+    any_client = make(
         decisioning_method=method, artifact_payload=None, artifact_location=file, cdn_base_path=target.url
     )
-    visitor = skin.visitor(tnt_id="v", context={"channel": "web", "geo": {"ipAddress": "12.21.1.40"}})
+    visitor = any_client.visitor(tnt_id="v", context={"channel": "web", "geo": {"ipAddress": "12.21.1.40"}})
     later = artifact(generated_at="2026-02-01T00:00:00Z", geoTargetingEnabled=True)
     file.write_text(json.dumps(later))
-    assert skin.refresh_artifact().outcome == "updated"
-    details = skin.flag_details("roman:title", "d", visitor=visitor)
+    assert any_client.refresh_artifact().outcome == "updated"
+    details = any_client.flag_details("roman:title", "d", visitor=visitor)
     assert details.value == value
     assert details.error_code == (None if value == "ave" else "FLAG_NOT_FOUND")
     assert details.metadata.get("decisioningMethod") == (None if value == "d" else "on-device")
 
 
 def test_parameters_of_visitor_and_context_are_at_most_fifty_together(make: Make) -> None:
-    skin = make()
-    visitor = skin.visitor(parameters={f"a{n}": "x" for n in range(30)})
+    any_client = make()
+    visitor = any_client.visitor(parameters={f"a{n}": "x" for n in range(30)})
     context = {f"b{n}": "x" for n in range(21)}
-    details = skin.flag_details("hero:title", "d", visitor=visitor, context=context)
+    details = any_client.flag_details("hero:title", "d", visitor=visitor, context=context)
     assert (details.value, details.error_code) == ("d", "INVALID_CONTEXT")

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.test_matching import case
+from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.conftest import reach
-from e2e.client.skins import Blocking, Looped, Skin
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact
 from servers.faulty import answer
 from support.device import mboxes_of
@@ -48,17 +48,17 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(params=SKINS)
 def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Any]:
-    made: list[Skin] = []
+    made: list[AnyClient] = []
 
-    def start(**options: Any) -> Skin:
+    def start(**options: Any) -> AnyClient:
         rules = {"decisioning_method": "on-device", "artifact_payload": artifact(), "polling_interval": 0}
-        skin: Skin = request.param(**{**reach(target), **rules, **options})
-        made.append(skin)
-        return skin
+        any_client: AnyClient = request.param(**{**reach(target), **rules, **options})
+        made.append(any_client)
+        return any_client
 
     yield start
-    for skin in made:
-        skin.finish()
+    for any_client in made:
+        any_client.finish()
 
 
 def offline(document: dict[str, Any], reports: list[dict[str, Any]], **options: Any) -> TargetClient:
@@ -130,39 +130,39 @@ def test_decision_equals_the_offers_of_the_same_visitor(seed: int) -> None:
             assert impressions(by_decide) == impressions(by_offers)
 
 
-def visitor_of(skin: Skin, **given: Any) -> PreparedVisitor:
-    return skin.visitor(**given)
+def visitor_of(any_client: AnyClient, **given: Any) -> PreparedVisitor:
+    return any_client.visitor(**given)
 
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_impression_is_sent_when_shown(make: Any, target: Target, shown: bool) -> None:
-    skin = make()
-    visitor = visitor_of(skin, tnt_id="v1", session_id="s1")
-    decision = skin.client.decide("hero", visitor, shown=shown)
+    any_client = make()
+    visitor = visitor_of(any_client, tnt_id="v1", session_id="s1")
+    decision = any_client.client.decide("hero", visitor, shown=shown)
     assert decision.content == {"title": "first"}
     assert decision.is_shown is shown
     assert decision.shown() is not shown
     assert not decision.shown()  # once only
-    assert skin.flush()
-    (received,) = target.asked(DELIVERY)
+    assert any_client.flush()
+    (received,) = target.requests_to(DELIVERY)
     body = json.loads(received.body)
     assert body["id"] == {"tntId": "v1"}
     assert body["notifications"][0]["tokens"] == ["token-hero-1"]
-    assert skin.client.stats().notifications.sent == 1
+    assert any_client.client.stats().notifications.sent == 1
 
 
 def test_decision_that_was_not_shown_reports_nothing(make: Any, target: Target) -> None:
-    skin = make()
-    skin.client.decide("hero", visitor_of(skin), shown=False)
-    assert skin.flush()
-    assert not target.asked(DELIVERY)
+    any_client = make()
+    any_client.client.decide("hero", visitor_of(any_client), shown=False)
+    assert any_client.flush()
+    assert not target.requests_to(DELIVERY)
 
 
 def test_mbox_that_the_device_cannot_decide_is_remote(make: Any) -> None:
-    skin = make()
-    visitor = visitor_of(skin)
+    any_client = make()
+    visitor = visitor_of(any_client)
     for name in ("far", "unknown"):
-        decision = skin.client.decide(name, visitor)
+        decision = any_client.client.decide(name, visitor)
         assert decision.reason == "remote"
         assert decision.content is None
         assert decision.activity is decision.experience is decision.type is None
@@ -174,9 +174,9 @@ def test_mbox_that_the_device_cannot_decide_is_remote(make: Any) -> None:
     ("name", "error"), [("", OptionError), (None, OptionError), (5, OptionError), (["hero"], OptionError)]
 )
 def test_name_that_is_none_is_refused(make: Any, name: Any, error: type[Exception]) -> None:
-    skin = make()
+    any_client = make()
     with pytest.raises(error, match="name"):
-        skin.client.decide(name, visitor_of(skin))
+        any_client.client.decide(name, visitor_of(any_client))
 
 
 @pytest.mark.parametrize(
@@ -197,23 +197,23 @@ def test_name_that_is_none_is_refused(make: Any, name: Any, error: type[Exceptio
 def test_visitor_with_a_wrong_part_is_refused_with_its_path(
     make: Any, given: dict[str, Any], path: str
 ) -> None:
-    skin = make()
+    any_client = make()
     with pytest.raises(OptionError, match=f"^_?{path}"):
-        visitor_of(skin, **given)
+        visitor_of(any_client, **given)
 
 
 def test_visitor_keyword_that_is_none_of_them_raises_a_type_error(make: Any) -> None:
-    skin = make()
+    any_client = make()
     with pytest.raises(TypeError, match="tntid"):
-        visitor_of(skin, tntid="v")
+        visitor_of(any_client, tntid="v")
 
 
 def test_parameters_of_both_are_at_most_fifty_together(make: Any) -> None:
-    skin = make()
-    visitor = visitor_of(skin, parameters={f"a{n}": "x" for n in range(30)})
-    skin.client.decide("hero", visitor, parameters={f"a{n}": "y" for n in range(50)})
+    any_client = make()
+    visitor = visitor_of(any_client, parameters={f"a{n}": "x" for n in range(30)})
+    any_client.client.decide("hero", visitor, parameters={f"a{n}": "y" for n in range(50)})
     with pytest.raises(OptionError, match="parameters"):
-        skin.client.decide("hero", visitor, parameters={f"b{n}": "y" for n in range(21)})
+        any_client.client.decide("hero", visitor, parameters={f"b{n}": "y" for n in range(21)})
 
 
 def test_visitor_of_another_client_is_refused(make: Any) -> None:
@@ -225,50 +225,50 @@ def test_visitor_of_another_client_is_refused(make: Any) -> None:
 
 
 def test_server_side_client_names_get_offers(make: Any) -> None:
-    skin = make(decisioning_method="server-side", artifact_payload=None)
+    any_client = make(decisioning_method="server-side", artifact_payload=None)
     with pytest.raises(OptionError, match="get_offers"):
-        visitor_of(skin)
+        visitor_of(any_client)
 
 
 @pytest.mark.parametrize(("method", "is_error"), [("on-device", True), ("hybrid", False)])
 def test_without_rules_the_method_decides(make: Any, target: Target, method: str, is_error: bool) -> None:
     target.on(ARTIFACT, answer(503))
-    skin = make(
+    any_client = make(
         decisioning_method=method, artifact_payload=None, cdn_base_path=target.url, maximum_wait_ready=50
     )
-    visitor = visitor_of(skin)
+    visitor = visitor_of(any_client)
     if is_error:
         with pytest.raises(NotReadyError):
-            skin.client.decide("hero", visitor)
+            any_client.client.decide("hero", visitor)
     else:
-        assert skin.client.decide("hero", visitor).reason == "remote"
+        assert any_client.client.decide("hero", visitor).reason == "remote"
 
 
 def test_closed_client_refuses(make: Any) -> None:
-    skin = make()
-    visitor = visitor_of(skin)
-    skin.close()
+    any_client = make()
+    visitor = visitor_of(any_client)
+    any_client.close()
     with pytest.raises(ClosedError):
-        skin.client.decide("hero", visitor)
+        any_client.client.decide("hero", visitor)
     with pytest.raises(ClosedError):
-        visitor_of(skin)
+        visitor_of(any_client)
 
 
 IN_ROME = Context(channel="web", geo=Geo(ip_address="12.21.1.40"))
 
 
 def test_place_of_the_address_is_looked_up_once(make: Any, target: Target) -> None:
-    skin = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
-    visitor = visitor_of(skin, context=IN_ROME)
+    any_client = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
+    visitor = visitor_of(any_client, context=IN_ROME)
     for _ in range(3):
-        assert skin.client.decide("roman", visitor).content == {"title": "ave"}
-    assert len(target.asked(GEO)) == 1
+        assert any_client.client.decide("roman", visitor).content == {"title": "ave"}
+    assert len(target.requests_to(GEO)) == 1
 
 
 def test_place_that_was_not_found_decides_as_an_unknown_one(make: Any, target: Target) -> None:
     target.on(GEO, answer(500))
-    skin = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
-    decision = skin.client.decide("roman", visitor_of(skin, context=IN_ROME))
+    any_client = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
+    decision = any_client.client.decide("roman", visitor_of(any_client, context=IN_ROME))
     assert (decision.reason, decision.content) == ("default", None)
 
 
@@ -277,34 +277,34 @@ def test_later_rules_that_ask_for_a_place_are_remote_to_a_kept_visitor(
 ) -> None:
     file = tmp_path / "rules.json"
     file.write_text(json.dumps(artifact()))
-    skin = make(artifact_payload=None, artifact_location=file)
-    kept = visitor_of(skin, context=IN_ROME)
-    known = visitor_of(skin, context=Context(channel="web", geo=Geo(city="Rome")))
-    assert skin.client.decide("hero", kept).content == {"title": "first"}
+    any_client = make(artifact_payload=None, artifact_location=file)
+    kept = visitor_of(any_client, context=IN_ROME)
+    known = visitor_of(any_client, context=Context(channel="web", geo=Geo(city="Rome")))
+    assert any_client.client.decide("hero", kept).content == {"title": "first"}
     file.write_text(
         json.dumps(artifact("second", generated_at="2026-02-01T00:00:00Z", geoTargetingEnabled=True))
     )
-    assert skin.refresh_artifact().outcome == "updated"
-    assert skin.client.decide("hero", kept).reason == "remote"
-    assert skin.client.decide("roman", known).content == {"title": "ave"}
+    assert any_client.refresh_artifact().outcome == "updated"
+    assert any_client.client.decide("hero", kept).reason == "remote"
+    assert any_client.client.decide("roman", known).content == {"title": "ave"}
 
 
 def test_visitor_without_id_gets_one_that_its_cookie_brings_back(make: Any) -> None:
-    skin = make()
-    visitor = visitor_of(skin)
+    any_client = make()
+    visitor = visitor_of(any_client)
     assert visitor.id.tnt_id
     cookie = visitor.target_cookie
     assert cookie is not None
-    again = visitor_of(skin, target_cookie=cookie["value"])
+    again = visitor_of(any_client, target_cookie=cookie["value"])
     assert (again.id, again.session_id) == (visitor.id, visitor.session_id)
 
 
 def test_customer_ids_reach_the_report(make: Any, target: Target) -> None:
-    skin = make()
-    visitor = visitor_of(skin, tnt_id="v", customer_ids={"crm": "c1"})
-    skin.client.decide("hero", visitor)
-    assert skin.flush()
-    (received,) = target.asked(DELIVERY)
+    any_client = make()
+    visitor = visitor_of(any_client, tnt_id="v", customer_ids={"crm": "c1"})
+    any_client.client.decide("hero", visitor)
+    assert any_client.flush()
+    (received,) = target.requests_to(DELIVERY)
     assert [one["id"] for one in json.loads(received.body)["id"]["customerIds"]] == ["c1"]
 
 
@@ -340,26 +340,26 @@ def test_rules_that_cannot_be_evaluated_are_counted() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is not there")
 def test_visitor_of_the_parent_is_decided_in_a_forked_child(target: Target) -> None:
-    skin = Blocking(
+    any_client = Blocking(
         **reach(target), decisioning_method="on-device", artifact_payload=artifact(), polling_interval=0
     )
-    visitor = skin.client.visitor(tnt_id="v")
-    skin.client.decide("hero", visitor)
-    assert skin.flush()
+    visitor = any_client.client.visitor(tnt_id="v")
+    any_client.client.decide("hero", visitor)
+    assert any_client.flush()
     read, write = os.pipe()
     child = os.fork()
     if not child:
         status = 1
         try:
-            decision = skin.client.decide("hero", visitor)
-            status = 0 if decision.content == {"title": "first"} and skin.flush() else 2
+            decision = any_client.client.decide("hero", visitor)
+            status = 0 if decision.content == {"title": "first"} and any_client.flush() else 2
         finally:
             os._exit(status)
     os.close(read)
     os.close(write)
     assert os.waitpid(child, 0)[1] == 0
-    skin.finish()
-    assert len(target.asked(DELIVERY)) == 2
+    any_client.finish()
+    assert len(target.requests_to(DELIVERY)) == 2
 
 
 def test_one_visitor_is_decided_by_many_threads_alike() -> None:
@@ -387,17 +387,17 @@ def test_one_visitor_is_decided_by_many_threads_alike() -> None:
 
 
 def test_enqueued_notification_is_sent_in_the_background(make: Any, target: Target) -> None:
-    skin = make()
+    any_client = make()
     click = {"id": "n1", "type": "click", "timestamp": 1, "mbox": {"name": "hero"}, "tokens": ["t"]}
-    accepted = skin.client.enqueue_notifications(
+    accepted = any_client.client.enqueue_notifications(
         {"request": {"id": {"tntId": "v.35_0"}, "notifications": [click]}, "session_id": "s1"}
     )
     assert accepted
-    assert skin.flush()
-    (received,) = target.asked(DELIVERY)
+    assert any_client.flush()
+    (received,) = target.requests_to(DELIVERY)
     assert "sessionId=s1" in received.target
     assert received.json()["notifications"][0]["id"] == "n1"
-    assert skin.client.stats().notifications.sent == 1
+    assert any_client.client.stats().notifications.sent == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A Target, and clients of either kind that call it; all of them are closed at the end of the test."""
+"""Fixtures: a fake Target, and clients of both kinds for it, closed at the end of the test."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.listener import Listener
 from e2e.client.scripts import PRELUDE, Run, started
-from e2e.client.skins import Blocking, Looped, Skin
 from e2e.client.target import CLIENT, ORGANIZATION, Target
 
-Connect = Callable[..., Skin]
+Connect = Callable[..., AnyClient]
 
-# For what both clients leave to the same thread, and takes a while.
+# For tests that take long and of code that both clients share.
 sync_only = pytest.mark.parametrize("connect", [Blocking], indirect=True, ids=["sync"])
 
 
@@ -34,30 +34,30 @@ def emitted() -> Listener:
 
 @pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
 def connect(request: pytest.FixtureRequest, target: Target) -> Iterator[Connect]:
-    """Return a factory of clients that call `target`, unless their options say otherwise."""
-    made: list[Skin] = []
+    """Return a factory of clients whose options, unless overridden, point to `target`."""
+    made: list[AnyClient] = []
 
-    def new(**options: Any) -> Skin:
+    def new(**options: Any) -> AnyClient:
         made.append(request.param(**{**reach(target), **options}))
         return made[-1]
 
     yield new
-    for skin in made:
-        skin.finish()
+    for any_client in made:
+        any_client.finish()
 
 
 @pytest.fixture
 def on_device(connect: Connect, target: Target) -> Connect:
-    """Return a factory of clients that decide on device, by the artifact that `target` has."""
+    """Return a factory of clients that decide on device by the artifact of `target`."""
 
-    def new(**options: Any) -> Skin:
+    def new(**options: Any) -> AnyClient:
         return connect(**{"decisioning_method": "on-device", "cdn_base_path": target.url, **options})
 
     return new
 
 
 def reach(target: Target) -> dict[str, Any]:
-    """Return the options of a client that calls this Target only."""
+    """Return the options of a client that calls only this Target."""
     return {
         "client": CLIENT,
         "organization_id": ORGANIZATION,
@@ -70,7 +70,10 @@ def reach(target: Target) -> dict[str, Any]:
 
 @pytest.fixture
 def run(target: Target) -> Run:
-    """Return a function that runs a script, checks that it ends with 0 and no output on stderr, and returns its seconds."""
+    """Return a function that runs a script and returns its duration in seconds.
+
+    It checks that the exit status is 0 and stderr is empty.
+    """
 
     def run(script: str, *flags: str, prelude: str = PRELUDE) -> float:
         began = time.monotonic()

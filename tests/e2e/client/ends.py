@@ -1,4 +1,4 @@
-"""Ends of processes: scripts whose daemon threads go on deciding, and the time that their end takes."""
+"""Scripts whose daemon threads keep deciding, and the time that their processes take to end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from e2e.client.scripts import started
 from e2e.client.target import Target
 
-END_S = 2.5  # two seconds, and what a busy machine takes
+END_S = 2.5  # two seconds, and half a second for a busy machine
 
 BUSY = """
 def decide(client):
@@ -52,7 +52,7 @@ threading.Thread(target=asyncio.run, args=[decide_async()], daemon=True).start()
     "sys.exit": "client = TargetClient.create(on_device)\nstart(client)\ntime.sleep(0.2)\nended()\nsys.exit(0)\n",
 }
 
-# The time of the end is written by the process itself, without that of the interpreter's start.
+# The process itself writes the time, so that the start of the interpreter is not included.
 TIMED = """
 import pathlib
 def ended():
@@ -61,7 +61,7 @@ def ended():
 
 
 def seconds_to_end(target: Target, script: str, folder: Path) -> float:
-    """Run `script`, whose threads go on, and return how long it took to end after its last line."""
+    """Run `script`, whose threads keep running; return the seconds after its last line."""
     stamp = folder / "ended"
     script = TIMED + BUSY + script + "time.sleep(0.3)\nended()\n"
     with started(target, script, arguments=[str(stamp)]) as process:

@@ -1,4 +1,4 @@
-"""Programs of greenlets that use a client, patched by gevent before or after the client was made."""
+"""Programs with greenlets that use a client, patched by gevent before or after its creation."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ CLIENTS = {
 
 
 def run_greenlets(target: Target, order: str, client: str) -> None:
-    """Run a program; check that all calls are answered and all reports sent."""
+    """Run a program; check that all calls get a response and all reports are sent."""
     script = "".join([*ORDERS[order], USE]).replace("CLIENT)", f"{CLIENTS[client]})")
     with started(target, script, arguments=[str(GREENLETS)]) as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    sent = [session_of(one.target) for one in target.asked(DELIVERY)]
+    sent = [session_of(one.target) for one in target.requests_to(DELIVERY)]
     pages = [f"s{n}" for n in range(GREENLETS)] * 2
     assert sorted(sent) == sorted([*pages, "called", *["warm"] * ("use" in order)])

@@ -1,4 +1,4 @@
-"""Programs whose calls are interrupted by signal handlers that use, and then close, the same client."""
+"""Programs whose calls are interrupted by signal handlers that use and then close the client."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ _OTHERS = {"a fork that tells nobody": _FORKED}
 
 
 def run_trials(target: Target, program: str, trials: int, timeout_s: float = 60.0) -> None:
-    """Run so many trials of a program in a process, and check that it ends with 0."""
+    """Run a number of trials of a program in one process; check that its exit status is 0."""
     script = {**PROGRAMS, **_OTHERS}[program]
     with started(target, script, arguments=[str(trials), str(timeout_s - 5)]) as process:
         _, errors = process.communicate(timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""Resources that must not grow in a long-lived program: scenarios of `test_lasting` and of the soak tests."""
+"""Scenarios for leaks in a long-lived program, for `test_lasting` and the soak tests."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def open_files() -> int:
 
 
 def own_threads(but: set[threading.Thread]) -> set[threading.Thread]:
-    """Return the threads that were started since, without those of test servers."""
+    """Return the threads started since `but`, without those of test servers."""
     return {one for one in threading.enumerate() if one not in but and not one.name.startswith("test-server")}
 
 
-def left_behind(work: Callable[[], None], target: Target) -> tuple[int, set[threading.Thread]]:
-    """Return how many more files are open, and which more threads run, after some work and a moment to settle."""
+def leaks(work: Callable[[], None], target: Target) -> tuple[int, set[threading.Thread]]:
+    """Return the number of additional open files, and the additional threads, after some work."""
     threads = set(threading.enumerate())
     _settle(target)
     files = open_files()
@@ -47,7 +47,7 @@ def left_behind(work: Callable[[], None], target: Target) -> tuple[int, set[thre
     _settle(target)
     deadline = time.monotonic() + 10
     while (own_threads(threads) or open_files() > files) and time.monotonic() < deadline:
-        time.sleep(0.01)  # a thread that has to end is still ending
+        time.sleep(0.01)  # a thread is still ending
     return open_files() - files, own_threads(threads)
 
 
@@ -80,12 +80,12 @@ def with_callbacks(target: Target) -> None:
 
 
 def refused(target: Target) -> None:
-    """Try to make a client of wrong options."""
+    """Try to create a client with wrong options."""
     try:
         TargetClient.create({**reach(target), "decisioning_method": "on-device", "artifact_payload": "{"})
     except Exception:
         return
-    raise AssertionError("it was not refused")
+    raise AssertionError("the options were accepted")
 
 
 async def awaited(target: Target) -> None:
@@ -126,8 +126,8 @@ def growth(decide: Callable[[int], Any], times: int) -> int:
         tracemalloc.stop()
 
 
-def hammered(target: Target, threads: int, calls: int) -> tuple[int, int]:
-    """Return the wrong responses, and the impressions counted, after many threads used one client in all ways at once."""
+def use_from_threads(target: Target, threads: int, calls: int) -> tuple[int, int]:
+    """Use one client in all ways in many threads; return wrong responses and impressions."""
     options = {**reach(target), "decisioning_method": "on-device", "cdn_base_path": target.url}
     with TargetClient.create(options, max_connections=16) as client:
 

@@ -1,4 +1,4 @@
-"""Handlers of a client's events that record them."""
+"""Recorder of a client's events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from targetry.events import EVENT_NAMES, Event
 
 
 class Listener:
-    """A recorder of events: `handlers` is the option `events`; `times` and `last` read the record."""
+    """Recorder of events; `handlers` is the option `events`, `times` and `last` read the record."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []

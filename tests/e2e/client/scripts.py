@@ -1,4 +1,4 @@
-"""Scripts that use clients, each in a process of its own."""
+"""Scripts that use clients, each run in a separate process."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def wait_for(*pids):
 
 Run = Callable[..., float]
 
-# DeprecationWarning: newer Pythons warn of forks with threads.
+# DeprecationWarning: newer Pythons warn about forks with threads.
 _WARNINGS = ("-W", "error", "-W", "ignore::DeprecationWarning")
 
 

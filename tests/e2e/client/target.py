@@ -1,7 +1,7 @@
-"""Adobe's services on a loopback port: the Delivery API, the CDN's artifact, geo lookups.
+"""Fake of Adobe's services on a loopback port: the Delivery API, the CDN, geo lookups.
 
-`on` gives a path other behavior. A request for any other path, as from a client that uses the server as its proxy, is answered
-as a Delivery API call.
+`on` changes the behavior of a path. A request for an unknown path, as from a client that uses the
+server as its proxy, gets a response of the Delivery API.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def rule(
 def artifact(
     title: str = "first", *, generated_at: str = "2026-01-01T00:00:00Z", **changes: Any
 ) -> dict[str, Any]:
-    """Return an artifact that decides `hero` for everyone and `roman` for Rome; `far` and the view `map` are remote."""
+    """Return an artifact that decides `hero` for all visitors and `roman` for Rome.
+
+    The mbox `far` and the view `map` are remote.
+    """
     roman = {"==": [{"var": "geo.city"}, "ROME"]}
     return {
         "version": "1.0.0",
@@ -138,25 +141,25 @@ class Target(FaultyServer):
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def asked(self, path: str = DELIVERY) -> list[Received]:
+    def requests_to(self, path: str = DELIVERY) -> list[Received]:
         return [received for received in self.requests if received.path == path]
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
         """Return the bodies of the Delivery API requests."""
-        return [received.json() for received in self.asked()]
+        return [received.json() for received in self.requests_to()]
 
     @property
     def notifications(self) -> list[dict[str, Any]]:
         return [one for body in self.bodies for one in body.get("notifications", ())]
 
     def forget(self) -> None:
-        """Drop the requests, and the threads of ended connections, so that a long run does not grow by them."""
+        """Discard recorded requests and threads of closed connections, for long runs."""
         self.requests.clear()
         self._threads[:] = [thread for thread in self._threads if thread.is_alive()]
 
     def wait_for(self, count: int, path: str = DELIVERY) -> None:
-        self.wait_until(lambda: len(self.asked(path)) >= count)
+        self.wait_until(lambda: len(self.requests_to(path)) >= count)
 
 
 def query_of(received: Received) -> dict[str, str]:

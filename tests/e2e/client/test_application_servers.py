@@ -1,7 +1,7 @@
-"""Forking application servers (F8), with the client made before the fork and after it.
+"""Forking application servers (F8), with a client created before or after the fork.
 
-Without --py-call-uwsgi-fork-hooks uWSGI forks without a call of Python's fork handlers; a worker forked while any thread of
-Python's works then hangs.
+Without --py-call-uwsgi-fork-hooks, uWSGI does not call Python's fork handlers; a worker that is
+forked while a Python thread runs then hangs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def uwsgi(port: int, *options: str) -> list[str]:
 
 
 class Site:
-    """A running application server, with its output in a file for failures."""
+    """A running application server; its output is in a file for failures."""
 
     def __init__(self, command: list[str], port: int, target: Target, log: Path) -> None:
         self._port = port
@@ -123,7 +123,7 @@ def test_each_forked_worker_decides_calls_refreshes_and_reports_once(site: Site,
             current |= {one["pid"] for one in again if one["here"] == "second"}
         assert workers <= current
     site.stop()
-    reports = [received for received in target.asked() if "notifications" in received.json()]
+    reports = [received for received in target.requests_to() if "notifications" in received.json()]
     ids = [one["id"] for received in reports for one in received.json()["notifications"]]
     assert len(ids) == len(set(ids))
     assert sum(query_of(received)["sessionId"] != "loading" for received in reports) == asked

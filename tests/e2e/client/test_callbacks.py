@@ -1,4 +1,4 @@
-"""Calls with a callback: exactly one of the two callbacks is called, and `get` returns or raises the same."""
+"""Calls with a callback: one of two callbacks is called, and `get` returns or raises the same."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CLICK = {"notifications": [{"id": "n", "timestamp": 1, "type": "click"}]}
 
 
 class Calls:
-    """Both callbacks, which record their arguments and threads."""
+    """Both callbacks; they record their arguments and threads."""
 
     def __init__(self) -> None:
         self.results: list[Any] = []
@@ -64,7 +64,7 @@ def calls() -> Calls:
     return Calls()
 
 
-def test_the_callback_and_get_have_the_same_result(client: TargetClient, calls: Calls) -> None:
+def test_callback_and_get_have_the_same_result(client: TargetClient, calls: Calls) -> None:
     pending = client.get_offers(request=HERO, **calls.options)
     assert isinstance(pending, AsyncResult)
     result = pending.get(10)
@@ -76,7 +76,7 @@ def test_the_callback_and_get_have_the_same_result(client: TargetClient, calls: 
     assert calls.threads[0] is not threading.current_thread()
 
 
-def test_the_error_goes_to_the_err_callback_and_out_of_get(
+def test_error_is_passed_to_err_callback_and_raised_by_get(
     client: TargetClient, calls: Calls, target: Target
 ) -> None:
     target.on(DELIVERY, answer(400))
@@ -87,7 +87,7 @@ def test_the_error_goes_to_the_err_callback_and_out_of_get(
     assert calls.results == []
 
 
-def test_a_hanging_service_ends_in_the_err_callback(target: Target, calls: Calls) -> None:
+def test_timeout_is_passed_to_the_err_callback(target: Target, calls: Calls) -> None:
     target.on(DELIVERY, HANG)
     with TargetClient.create({**reach(target), "timeout": 200}) as client:
         pending = client.get_offers(request=HERO, **calls.options)
@@ -96,7 +96,7 @@ def test_a_hanging_service_ends_in_the_err_callback(target: Target, calls: Calls
     assert [type(error) for error in calls.errors] == [DeadlineError]
 
 
-def test_mistakes_are_raised_at_once(client: TargetClient, calls: Calls, target: Target) -> None:
+def test_invalid_arguments_raise_at_once(client: TargetClient, calls: Calls, target: Target) -> None:
     with pytest.raises(OptionError, match="Request object"):
         client.get_offers(request=None, **calls.options)
     with pytest.raises(OptionError, match="Callback must be a callable function"):
@@ -105,9 +105,7 @@ def test_mistakes_are_raised_at_once(client: TargetClient, calls: Calls, target:
     assert target.requests == []
 
 
-def test_a_callback_that_raises_harms_nothing_but_the_log(
-    target: Target, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_error_of_a_callback_is_only_logged(target: Target, caplog: pytest.LogCaptureFixture) -> None:
     def broken(_: object) -> None:
         raise RuntimeError("callback is broken")
 
@@ -123,7 +121,7 @@ def test_a_callback_that_raises_harms_nothing_but_the_log(
     ] * 2
 
 
-def test_attributes_and_notifications_take_callbacks_too(client: TargetClient, calls: Calls) -> None:
+def test_attributes_and_notifications_accept_callbacks(client: TargetClient, calls: Calls) -> None:
     attributes = client.get_attributes(["hero"], {"request": HERO, **calls.options}).get(10)
     sent = client.send_notifications({"request": CLICK, **calls.options}).get(10)
     assert isinstance(attributes, AttributesProvider)
@@ -132,7 +130,7 @@ def test_attributes_and_notifications_take_callbacks_too(client: TargetClient, c
     assert calls.results == [attributes, sent]
 
 
-def test_the_callers_options_can_be_used_again(client: TargetClient, calls: Calls) -> None:
+def test_options_of_the_caller_are_reusable(client: TargetClient, calls: Calls) -> None:
     options = {"request": HERO, **calls.options}
     before = dict(options)
     for _ in range(3):
@@ -141,7 +139,7 @@ def test_the_callers_options_can_be_used_again(client: TargetClient, calls: Call
     assert len(calls.results) == 3
 
 
-def test_on_device_calls_use_the_callbacks_as_well(target: Target, calls: Calls) -> None:
+def test_on_device_calls_use_the_callbacks(target: Target, calls: Calls) -> None:
     options = {**reach(target), "decisioning_method": "on-device", "polling_interval": 0}
     with TargetClient.create({**options, "artifact_payload": artifact()}) as client:
         result = client.get_offers(request=HERO, **calls.options).get(10)
@@ -155,7 +153,7 @@ def test_on_device_calls_use_the_callbacks_as_well(target: Target, calls: Calls)
     assert [type(error) for error in calls.errors] == [NotReadyError]
 
 
-def test_a_callback_may_call_back_into_the_client(client: TargetClient) -> None:
+def test_callback_can_call_the_client(client: TargetClient) -> None:
     again: list[Any] = []
     done = threading.Event()
 
@@ -175,7 +173,7 @@ def test_many_calls_use_few_threads(client: TargetClient, calls: Calls) -> None:
     assert len(set(calls.threads)) <= 16
 
 
-def test_closing_does_not_wait_for_calls_under_way_and_they_still_end(target: Target, calls: Calls) -> None:
+def test_close_does_not_wait_for_calls_in_progress_which_still_end(target: Target, calls: Calls) -> None:
     target.on(DELIVERY, HANG)
     client = TargetClient.create({**reach(target), "timeout": 300})
     pending = [client.get_offers(request=HERO, **calls.options) for _ in range(20)]
@@ -188,7 +186,7 @@ def test_closing_does_not_wait_for_calls_under_way_and_they_still_end(target: Ta
     assert len(calls.errors) == 20
 
 
-def test_every_callback_comes_in_time_while_many_calls_wait_for_a_silent_server(target: Target) -> None:
+def test_callbacks_are_called_in_time_while_many_calls_hang(target: Target) -> None:
     target.on(DELIVERY, HANG)
     took: list[float] = []
     done = threading.Semaphore(0)

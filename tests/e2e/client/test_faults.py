@@ -1,6 +1,6 @@
-"""Network faults (F3, F4, F7, F12, F13): a call ends in time with a response or one typed error, and the client can be closed.
+"""Network faults (F3, F4, F7, F12, F13): a call returns or raises one typed error in time.
 
-`test_results` has the faults of single responses.
+The client can be closed during each of them. `test_results` has the faults of single responses.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from targetry.http import AsyncHttpTransport, HttpTransport
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 OK = json_answer({"status": 200})
 TIMEOUT_MS = 250
-LATE_S = 2.5  # far above the timeout: a busy machine is no failure, a call that hangs is
+LATE_S = 2.5  # far above the timeout, so only a call that hangs fails, not one on a busy machine
 
 
 def timed(call: Callable[[], object]) -> tuple[ApiException, float]:
@@ -136,7 +136,7 @@ def test_server_that_is_too_slow(behaviour: Behaviour, connect: Connect, target:
 
 @sync_only
 def test_all_connections_in_use(connect: Connect, target: Target) -> None:
-    """Check that a call without a free connection waits for one, and no longer than its timeout."""
+    """Check that a call waits for a free connection until its timeout."""
     target.on(DELIVERY, HANG)
     client = connect(max_connections=1, timeout=TIMEOUT_MS)
     errors: list[ApiException] = []
@@ -149,7 +149,7 @@ def test_all_connections_in_use(connect: Connect, target: Target) -> None:
     for thread in threads:
         thread.join(LATE_S)
     assert [type(error) for error in errors] == [DeadlineError] * 4
-    assert target.connections < 4  # who waits for a turn connects only if one comes before its deadline
+    assert target.connections < 4  # a waiting call connects only if a connection is free in time
 
 
 def test_connections_that_were_closed_while_idle(connect: Connect) -> None:
@@ -161,8 +161,8 @@ def test_connections_that_were_closed_while_idle(connect: Connect) -> None:
         assert impatient.connections == 3
 
 
-def test_each_fault_in_turn_and_then_none(connect: Connect, target: Target) -> None:
-    """Check that no fault changes the next call."""
+def test_faults_in_turn_do_not_affect_later_calls(connect: Connect, target: Target) -> None:
+    """Check that a fault does not affect the next call."""
     faults: list[Behaviour] = [
         HANG,
         half(OK, Close()),
@@ -185,7 +185,7 @@ def test_each_fault_in_turn_and_then_none(connect: Connect, target: Target) -> N
         assert result["response"].execute.mboxes[0].options[0].content == {"title": "remote hero"}
 
 
-def test_a_redirect_is_not_followed_with_a_visitors_data(connect: Connect, target: Target) -> None:
+def test_redirect_is_not_followed(connect: Connect, target: Target) -> None:
     with Target() as elsewhere:
         target.on(DELIVERY, answer(307, headers={"Location": f"{elsewhere.url}{DELIVERY}"}))
         error, _ = timed(lambda: connect().get_offers(request=HERO))
@@ -193,7 +193,7 @@ def test_a_redirect_is_not_followed_with_a_visitors_data(connect: Connect, targe
         assert elsewhere.requests == []
 
 
-def test_a_folder_that_cannot_be_written_costs_the_copy_and_nothing_else(
+def test_unwritable_cache_folder_only_prevents_the_copy(
     on_device: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
@@ -204,7 +204,7 @@ def test_a_folder_that_cannot_be_written_costs_the_copy_and_nothing_else(
 
 
 @pytest.mark.parametrize("name", EVENT_NAMES)
-def test_handlers_that_raise_change_nothing(name: str, on_device: Connect, target: Target) -> None:
+def test_errors_of_handlers_have_no_effect(name: str, on_device: Connect, target: Target) -> None:
     emitted = threading.Event()
 
     def broken(_: object) -> None:
@@ -229,7 +229,7 @@ def test_handlers_that_raise_change_nothing(name: str, on_device: Connect, targe
     assert client.client.stats().artifact.failures == {}  # type: ignore[union-attr]
 
 
-def test_a_handler_that_blocks_holds_up_no_decision_and_no_close(on_device: Connect, target: Target) -> None:
+def test_blocking_handler_delays_neither_decisions_nor_close(on_device: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(400))
     blocked, released = threading.Event(), threading.Event()
 
@@ -248,7 +248,7 @@ def test_a_handler_that_blocks_holds_up_no_decision_and_no_close(on_device: Conn
     released.set()
 
 
-def test_a_handler_that_blocks_does_not_hold_up_the_start(on_device: Connect) -> None:
+def test_blocking_handler_does_not_delay_the_start(on_device: Connect) -> None:
     released = threading.Event()
     started = time.monotonic()
     client = on_device(events={"artifact_download_succeeded": lambda _: released.wait(10)})
@@ -257,7 +257,7 @@ def test_a_handler_that_blocks_does_not_hold_up_the_start(on_device: Connect) ->
     released.set()
 
 
-def test_handlers_may_call_back_into_the_client(target: Target) -> None:
+def test_handlers_can_call_the_client(target: Target) -> None:
     seen: list[Any] = []
     made, finished = threading.Event(), threading.Event()
 
@@ -280,8 +280,8 @@ def test_handlers_may_call_back_into_the_client(target: Target) -> None:
         client.get_offers(request=HERO)
 
 
-def test_an_endpoint_that_is_down_for_longer_than_the_queue_lasts(on_device: Connect, target: Target) -> None:
-    """Check that memory is bounded, counters are exact, and the remainder is sent on recovery."""
+def test_endpoint_down_until_the_queue_is_full(on_device: Connect, target: Target) -> None:
+    """Check for bounded memory, exact counters, and delivery of the rest after recovery."""
     target.on(DELIVERY, answer(503, headers={"Retry-After": "0"}))
     client = on_device(notification_queue_limit=20)
     for _ in range(200):
@@ -297,7 +297,7 @@ def test_an_endpoint_that_is_down_for_longer_than_the_queue_lasts(on_device: Con
     assert len(set(processed)) >= stats.sent
 
 
-def test_surplus_bytes_are_logged_once_without_the_visitor(
+def test_surplus_bytes_are_logged_once_without_visitor_data(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     twice = json_answer({"status": 200, "id": {"tntId": "alice"}}) * 2

@@ -1,4 +1,4 @@
-"""Cost of the first call of a process: that of later calls, since `create` loads all modules."""
+"""Cost of the first call in a process, which loads no modules, as `create` does that."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ asyncio.run(main())
         ("async", "send_notifications", "hybrid", False),
     ],
 )
-def test_the_first_call_loads_no_modules(
+def test_first_call_loads_no_modules(
     tmp_path: Path, kind: str, name: str, method: str, is_secure: bool
 ) -> None:
     authority = Authority(tmp_path)

@@ -1,4 +1,4 @@
-"""Geo lookups over the network: within their time, and only where the rules need a location."""
+"""Geo lookups over the network: time limit, and only for rules that need a location."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from e2e.client.any_client import AnyClient
 from e2e.client.conftest import Connect, reach, sync_only
 from e2e.client.listener import Listener
-from e2e.client.skins import Skin
 from e2e.client.target import GEO, PLACE, Target, artifact
 from servers.faulty import HANG, Behaviour, Close, Pause, answer, html_answer, json_answer
 from targetry import (
@@ -34,22 +34,22 @@ def at(geo: Geo | None) -> DeliveryRequest:
     return DeliveryRequest(context=context, prefetch=PrefetchRequest(mboxes=[MboxRequest(name="roman")]))
 
 
-def is_roman(client: Skin, geo: Geo | None = IN_ROME) -> bool:
+def is_roman(client: AnyClient, geo: Geo | None = IN_ROME) -> bool:
     result = client.get_offers(request=at(geo))
     return bool(result["response"].prefetch.mboxes[0].options)
 
 
 @pytest.fixture
 def located(on_device: Connect) -> Connect:
-    """Return a factory of clients whose rules need a geo location; their artifact does not come from the server."""
+    """Return a factory of clients with a payload artifact whose rules need a geo location."""
 
-    def new(**options: Any) -> Skin:
+    def new(**options: Any) -> AnyClient:
         return on_device(**{"artifact_payload": GEO_ARTIFACT, "polling_interval": 0, **options})
 
     return new
 
 
-def test_an_address_is_looked_up_and_decided_by(located: Connect, target: Target) -> None:
+def test_location_of_the_ip_address_is_used_for_the_decision(located: Connect, target: Target) -> None:
     client = located()
     result = client.get_offers(request=at(IN_ROME))
     (received,) = target.requests
@@ -93,7 +93,7 @@ def test_visitor_with_a_location_or_no_address_is_not_looked_up(
     assert target.requests == []
 
 
-def test_the_literal_for_an_unknown_address_asks_for_the_place_of_the_request(
+def test_unknown_address_literal_looks_up_the_address_of_the_request(
     located: Connect, target: Target
 ) -> None:
     client = located()
@@ -104,30 +104,30 @@ def test_the_literal_for_an_unknown_address_asks_for_the_place_of_the_request(
 
 
 @pytest.mark.parametrize("address", ["not an address", "10.0.0.1\r\nX: y", "10.0.0.256"])
-def test_what_is_no_address_is_ignored_and_counted(address: str, located: Connect, target: Target) -> None:
+def test_invalid_address_is_ignored_and_counted(address: str, located: Connect, target: Target) -> None:
     client = located()
     assert not is_roman(client, Geo(ip_address=address))
     assert client.client.stats().ignored.ip_addresses == 1
-    assert target.asked(GEO) == []
+    assert target.requests_to(GEO) == []
 
 
 def test_first_address_of_a_list_is_looked_up(located: Connect, target: Target) -> None:
     assert is_roman(located(), Geo(ip_address="12.21.1.40, 10.0.0.2"))
-    assert [request.headers["x-forwarded-for"] for request in target.asked(GEO)] == ["12.21.1.40"]
+    assert [request.headers["x-forwarded-for"] for request in target.requests_to(GEO)] == ["12.21.1.40"]
 
 
-def test_rules_that_do_not_ask_cost_no_lookup(located: Connect, target: Target) -> None:
+def test_rules_without_geo_conditions_cause_no_lookup(located: Connect, target: Target) -> None:
     assert not is_roman(located(artifact_payload=artifact()))
     assert target.requests == []
 
 
-def test_the_edge_looks_for_itself(connect: Connect, target: Target) -> None:
+def test_server_side_call_makes_no_lookup(connect: Connect, target: Target) -> None:
     connect().get_offers(request=at(IN_ROME))
-    assert target.asked(GEO) == []
+    assert target.requests_to(GEO) == []
     assert target.bodies[0]["context"]["geo"] == {"ipAddress": "12.21.1.40"}
 
 
-def test_the_same_address_is_asked_about_once(located: Connect, target: Target) -> None:
+def test_same_address_is_looked_up_once(located: Connect, target: Target) -> None:
     client = located()
     assert all(is_roman(client) for _ in range(5))
     assert len(target.requests) == 1
@@ -150,7 +150,7 @@ def test_the_same_address_is_asked_about_once(located: Connect, target: Target) 
     ],
     ids=["500", "404", "HTML", "empty", "nonsense", "reset", "closed", "too large"],
 )
-def test_without_a_place_the_callers_geo_is_decided_by(
+def test_failed_lookup_keeps_the_geo_of_the_caller(
     behaviour: Behaviour, located: Connect, target: Target
 ) -> None:
     target.on(GEO, behaviour)
@@ -163,9 +163,7 @@ def test_without_a_place_the_callers_geo_is_decided_by(
 @pytest.mark.parametrize(
     "options", [{"geo_timeout": 50}, {"geo_timeout": 60_000, "timeout": 50}], ids=["geo_timeout", "timeout"]
 )
-def test_a_lookup_is_left_when_its_time_is_up(
-    options: dict[str, Any], located: Connect, target: Target
-) -> None:
+def test_lookup_ends_at_its_timeout(options: dict[str, Any], located: Connect, target: Target) -> None:
     target.on(GEO, HANG)
     client = located(**options)
     started = time.monotonic()
@@ -174,7 +172,7 @@ def test_a_lookup_is_left_when_its_time_is_up(
 
 
 @sync_only
-def test_a_service_that_hangs_is_not_waited_for_again_and_again(located: Connect, target: Target) -> None:
+def test_hanging_service_is_not_waited_for_repeatedly(located: Connect, target: Target) -> None:
     target.on(GEO, HANG)
     client = located(geo_timeout=50)
     for number in range(20):
@@ -186,7 +184,7 @@ def test_a_service_that_hangs_is_not_waited_for_again_and_again(located: Connect
     assert stats.skipped > 0
 
 
-def test_many_threads_that_want_the_same_place_ask_once(target: Target) -> None:
+def test_threads_share_one_lookup_of_an_address(target: Target) -> None:
     target.on(GEO, (Pause(0.1), *json_answer(PLACE)))
     options = {**reach(target), "decisioning_method": "on-device", "cdn_base_path": target.url}
     with TargetClient.create({**options, "artifact_payload": GEO_ARTIFACT, "polling_interval": 0}) as client:
@@ -199,10 +197,10 @@ def test_many_threads_that_want_the_same_place_ask_once(target: Target) -> None:
 
         with ThreadPoolExecutor(16) as pool:
             assert all(pool.map(ask, range(16)))
-    assert len(target.asked(GEO)) == 1
+    assert len(target.requests_to(GEO)) == 1
 
 
-def test_the_report_of_a_decision_has_the_place_too(located: Connect, target: Target) -> None:
+def test_report_of_a_decision_has_the_location(located: Connect, target: Target) -> None:
     execute = ExecuteRequest(mboxes=[MboxRequest(name="roman")])
     client = located()
     client.get_offers(request=DeliveryRequest(context=at(IN_ROME).context, execute=execute))

@@ -1,4 +1,4 @@
-"""Clients under gevent, patched before or after the client was made; `tests/soak` has all combinations."""
+"""Clients under gevent, patched before or after their creation; `tests/soak` has all cases."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ pytestmark = needs_gevent
         ("patched in a child of a client in use", "spool"),
     ],
 )
-def test_greenlets_are_answered_and_reports_are_sent(order: str, client: str, target: Target) -> None:
+def test_greenlets_get_results_and_reports_are_sent(order: str, client: str, target: Target) -> None:
     run_greenlets(target, order, client)

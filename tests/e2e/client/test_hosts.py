@@ -1,6 +1,6 @@
 """Host of a request, and the edge cluster that a client learns.
 
-Edge clusters are hosts of Adobe's, so the clients here use a proxy: a server that receives the whole URL.
+Edge clusters are Adobe's hosts, so these clients use a proxy, which receives the whole URL.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from e2e.client.any_client import AnyClient
 from e2e.client.conftest import Connect
-from e2e.client.skins import Skin
 from e2e.client.target import EDGE_HOST, Target, response_to
 from servers.faulty import Received, Steps, answer, json_answer
 from servers.threaded import unused_port
@@ -22,15 +22,15 @@ from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TransportErro
 from targetry.http import AsyncHttpTransport, HttpTransport
 
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
-FAR = 4_000_000_000  # an expiry that is far away
+FAR = 4_000_000_000  # an expiry in the far future
 COOKIE_44 = f"session#s1#{FAR}|PC#abc.44_0#{FAR}"
 
-Through = Callable[..., Skin]
+Through = Callable[..., AnyClient]
 
 
 @pytest.fixture
 def through_proxy(connect: Connect, target: Target) -> Through:
-    def new(**options: Any) -> Skin:
+    def new(**options: Any) -> AnyClient:
         return connect(**{"server_domain": None, "proxy": target.url, **options})
 
     return new
@@ -99,7 +99,7 @@ def edge(host: str | None) -> Callable[[Received], Steps]:
         "cookie before own domain without TLS",
     ],
 )
-def test_the_host_is_chosen_by_cookie_hint_domain_and_client_code(
+def test_host_depends_on_cookie_hint_domain_and_client_code(
     options: dict[str, Any], call: dict[str, Any], host: str, through_proxy: Through, target: Target
 ) -> None:
     through_proxy(**options).get_offers(request=HERO, **call)
@@ -108,7 +108,9 @@ def test_the_host_is_chosen_by_cookie_hint_domain_and_client_code(
 
 @pytest.mark.parametrize("secure", [True, 0], ids=["True", "0"])
 @pytest.mark.filterwarnings("ignore:secure")
-def test_all_but_false_is_https(secure: Any, through_proxy: Through, target: Target) -> None:
+def test_all_values_of_secure_but_false_use_https(
+    secure: Any, through_proxy: Through, target: Target
+) -> None:
     target.script(answer(403))
     with pytest.raises(TransportError, match="proxy"):
         through_proxy(secure=secure).get_offers(request=HERO)
@@ -117,7 +119,7 @@ def test_all_but_false_is_https(secure: Any, through_proxy: Through, target: Tar
     ]
 
 
-def test_the_first_answers_cluster_is_asked_from_then_on(through_proxy: Through, target: Target) -> None:
+def test_cluster_of_the_first_response_is_used_afterwards(through_proxy: Through, target: Target) -> None:
     client = through_proxy()
     first = client.get_offers(request=HERO)
     client.get_offers(request=HERO)
@@ -130,7 +132,7 @@ def test_the_first_answers_cluster_is_asked_from_then_on(through_proxy: Through,
     }
 
 
-def test_a_cluster_that_moves_is_followed(through_proxy: Through, target: Target) -> None:
+def test_changed_cluster_is_used_afterwards(through_proxy: Through, target: Target) -> None:
     target.script(edge(EDGE_HOST), edge("mboxedge41.tt.omtrdc.net"))
     client = through_proxy()
     for _ in range(3):
@@ -157,7 +159,7 @@ def test_cluster_of_one_visitor_is_not_used_for_others(
 @pytest.mark.parametrize(
     "host", [None, "", "acme.tt.omtrdc.net", "mboxedge35x.tt.omtrdc.net", "mboxedge35.evil", "edge35.a.b.c"]
 )
-def test_a_host_that_is_no_edge_teaches_nothing(
+def test_host_that_is_no_edge_is_not_learned(
     host: str | None, through_proxy: Through, target: Target
 ) -> None:
     target.script(edge(host))
@@ -168,7 +170,9 @@ def test_a_host_that_is_no_edge_teaches_nothing(
     assert "target_location_hint_cookie" not in result
 
 
-def test_own_server_domain_is_not_left_for_a_learned_cluster(through_proxy: Through, target: Target) -> None:
+def test_own_server_domain_is_not_replaced_by_a_learned_cluster(
+    through_proxy: Through, target: Target
+) -> None:
     client = through_proxy(server_domain="target.acme.example")
     result = client.get_offers(request=HERO)
     client.get_offers(request=HERO)
@@ -177,14 +181,16 @@ def test_own_server_domain_is_not_left_for_a_learned_cluster(through_proxy: Thro
     assert result["target_location_hint_cookie"]["value"] == "35"
 
 
-def test_adobe_server_domain_is_left_for_the_learned_cluster(through_proxy: Through, target: Target) -> None:
+def test_adobe_server_domain_is_replaced_by_the_learned_cluster(
+    through_proxy: Through, target: Target
+) -> None:
     client = through_proxy(server_domain="other.tt.omtrdc.net")
     client.get_offers(request=HERO)
     client.get_offers(request=HERO)
     assert hosts(target) == ["http://other.tt.omtrdc.net", "http://mboxedge35.tt.omtrdc.net"]
 
 
-def test_a_configured_hint_is_replaced_by_what_the_answers_say(
+def test_configured_hint_is_replaced_by_the_cluster_of_responses(
     through_proxy: Through, target: Target
 ) -> None:
     client = through_proxy(target_location_hint="28")
@@ -193,7 +199,7 @@ def test_a_configured_hint_is_replaced_by_what_the_answers_say(
     assert hosts(target) == ["http://mboxedge28.tt.omtrdc.net", "http://mboxedge35.tt.omtrdc.net"]
 
 
-def test_two_clients_learn_apart(through_proxy: Through, target: Target) -> None:
+def test_clients_learn_clusters_independently(through_proxy: Through, target: Target) -> None:
     one, other = through_proxy(), through_proxy(client="other")
     one.get_offers(request=HERO)
     other.get_offers(request=HERO)
@@ -206,7 +212,7 @@ def test_two_clients_learn_apart(through_proxy: Through, target: Target) -> None
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_cluster_that_a_proxy_does_not_reach_gives_way_to_the_own_host(
+def test_cluster_that_a_proxy_does_not_reach_is_replaced_by_the_own_host(
     status: int, through_proxy: Through, target: Target
 ) -> None:
     def reply(received: Received) -> Steps:
@@ -221,9 +227,7 @@ def test_cluster_that_a_proxy_does_not_reach_gives_way_to_the_own_host(
     assert hosts(target) == ["http://mboxedge44.tt.omtrdc.net"] + ["http://acme.tt.omtrdc.net"] * 2
 
 
-def test_cluster_whose_name_is_not_found_in_time_gives_way_to_the_own_host(
-    connect: Connect, target: Target
-) -> None:
+def test_cluster_with_unresolved_name_is_replaced_by_the_own_host(connect: Connect, target: Target) -> None:
     gate, asked = threading.Event(), []
 
     def lookup(host: str, port: int) -> Any:
@@ -247,7 +251,7 @@ def test_cluster_whose_name_is_not_found_in_time_gives_way_to_the_own_host(
     assert asked.count("mboxedge44.tt.omtrdc.net") == 1
 
 
-def test_nothing_is_learnt_from_a_failure(through_proxy: Through, target: Target) -> None:
+def test_failed_call_does_not_change_the_cluster(through_proxy: Through, target: Target) -> None:
     target.script(json_answer({"edgeHost": EDGE_HOST}, 400), edge(None))
     client = through_proxy()
     with pytest.raises(Exception, match="400"):
@@ -256,7 +260,7 @@ def test_nothing_is_learnt_from_a_failure(through_proxy: Through, target: Target
     assert hosts(target) == ["http://acme.tt.omtrdc.net"] * 2
 
 
-def test_notifications_go_to_the_learned_cluster_too(through_proxy: Through, target: Target) -> None:
+def test_notifications_go_to_the_learned_cluster(through_proxy: Through, target: Target) -> None:
     client = through_proxy()
     client.get_offers(request=HERO)
     notification = {"id": "n", "timestamp": 1, "type": "click"}
@@ -264,7 +268,7 @@ def test_notifications_go_to_the_learned_cluster_too(through_proxy: Through, tar
     assert hosts(target)[1] == "http://mboxedge35.tt.omtrdc.net"
 
 
-def test_the_environments_proxy_is_used_only_when_the_environment_is_trusted(
+def test_proxy_of_the_environment_is_used_only_if_it_is_trusted(
     connect: Connect, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port()}")

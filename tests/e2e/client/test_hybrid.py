@@ -1,4 +1,4 @@
-"""Hybrid decisions: locations with rules on device, the others at the edge, and `meta` names which."""
+"""Hybrid decisions: which locations are decided on device and which at the edge."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_edge_decides_what_the_device_cannot(case: Case, on_device: Connect, target: Target) -> None:
+def test_edge_decides_locations_without_rules(case: Case, on_device: Connect, target: Target) -> None:
     client = on_device(decisioning_method="hybrid", artifact_payload=case.artifact, polling_interval=0)
     result = client.get_offers(request=case.request)
     assert result["meta"] == {
@@ -77,7 +77,7 @@ def test_the_edge_decides_what_the_device_cannot(case: Case, on_device: Connect,
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_on_device_alone_decides_what_it_can_and_says_what_is_missing(
+def test_on_device_decides_locations_with_rules_and_lists_the_others(
     case: Case, on_device: Connect, target: Target
 ) -> None:
     client = on_device(artifact_payload=case.artifact, polling_interval=0)
@@ -90,13 +90,13 @@ def test_on_device_alone_decides_what_it_can_and_says_what_is_missing(
     assert result["response"].status == (206 if case.mboxes or case.views else 200)
 
 
-def test_one_answer_for_all_places_comes_from_the_edge(on_device: Connect, target: Target) -> None:
+def test_hybrid_result_for_mixed_locations_comes_from_the_edge(on_device: Connect, target: Target) -> None:
     result = on_device(decisioning_method="hybrid").get_offers(request=execute("hero", "far"))
     offers = [mbox.options[0].content["title"] for mbox in result["response"].execute.mboxes]
     assert offers == ["remote hero", "remote far"]
 
 
-def test_without_an_artifact_the_edge_decides(on_device: Connect, target: Target) -> None:
+def test_edge_decides_without_an_artifact(on_device: Connect, target: Target) -> None:
     target.on(ARTIFACT, answer(404))
     client = on_device(decisioning_method="hybrid")
     result = client.get_offers(request=execute("hero"))
@@ -105,7 +105,7 @@ def test_without_an_artifact_the_edge_decides(on_device: Connect, target: Target
 
 
 @pytest.mark.parametrize("status", [200, 404], ids=["engine ready", "engine not ready"])
-def test_input_invalid_only_on_the_wire_is_refused_before_it_is_sent(
+def test_input_invalid_only_for_the_api_raises_before_it_is_sent(
     status: int, on_device: Connect, target: Target
 ) -> None:
     if status == 404:
@@ -116,7 +116,7 @@ def test_input_invalid_only_on_the_wire_is_refused_before_it_is_sent(
     with pytest.raises(OptionError) as caught:
         client.get_offers(request=request)
     assert caught.value.path == "request.context.geo.country_code"
-    assert target.asked() == []
+    assert target.requests_to() == []
 
 
 def test_input_invalid_only_on_the_wire_is_accepted_on_device(on_device: Connect) -> None:
@@ -145,7 +145,7 @@ def test_failure_of_the_edge_is_raised(on_device: Connect, target: Target) -> No
         ("server-side", "on-device", None),
     ],
 )
-def test_call_may_choose_the_decisioning_method(
+def test_call_can_choose_the_decisioning_method(
     configured: str, of_the_call: str | None, used: str | None, on_device: Connect
 ) -> None:
     client = on_device(decisioning_method=configured)
@@ -171,7 +171,7 @@ def test_notifications_are_always_sent_to_the_edge(on_device: Connect, target: T
         assert [one.id for one in result["response"].notifications] == ["n"]
 
 
-def test_attributes_are_decided_where_offers_are(on_device: Connect, target: Target) -> None:
+def test_attributes_use_the_decisioning_method(on_device: Connect, target: Target) -> None:
     client = on_device(decisioning_method="hybrid")
     assert client.get_attributes(["hero"]).get_value("hero", "title") == "first"
     assert client.get_attributes(["hero", "far"]).get_value("hero", "title") == "remote hero"

@@ -1,4 +1,4 @@
-"""A large answer is decoded within the call's deadline, and the event loop runs meanwhile."""
+"""Large responses: decoded within the call's deadline, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servers.faulty import Steps, answer, gzip_answer
 from targetry import AsyncTargetClient, DeadlineError, TargetClient
 from targetry.http.protocol import HttpResponse
 
-_LATE_S = 3.0  # far above the deadline: a busy machine is no failure
+_LATE_S = 3.0  # far above the deadline, for busy machines
 _REQUEST = {"execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
 
 
@@ -39,7 +39,7 @@ def options(target: Target, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "packed", [answer(200, large(4000)), gzip_answer(large(4000))], ids=["plain", "gzip"]
 )
-def test_a_large_answer_is_whole(target: Target, packed: Steps) -> None:
+def test_large_response_is_complete(target: Target, packed: Steps) -> None:
     target.on(DELIVERY, packed)
 
     results: list[Any] = []
@@ -61,7 +61,7 @@ def test_a_large_answer_is_whole(target: Target, packed: Steps) -> None:
         )
 
 
-def test_the_loop_runs_while_a_large_answer_is_decoded(target: Target) -> None:
+def test_loop_runs_while_a_large_response_is_decoded(target: Target) -> None:
     target.on(DELIVERY, gzip_answer(large(40_000)))
 
     async def main() -> None:
@@ -79,7 +79,7 @@ def test_the_loop_runs_while_a_large_answer_is_decoded(target: Target) -> None:
 
 
 class SlowToDecode:
-    """A transport with an immediate response that takes seconds to decode."""
+    """A transport that returns at once a response that takes seconds to decode."""
 
     def __init__(self) -> None:
         self._response = HttpResponse(200, "OK", {}, large(100_000))
@@ -99,7 +99,7 @@ class AsyncSlowToDecode(SlowToDecode):
         pass
 
 
-def test_the_deadline_ends_the_decoding() -> None:
+def test_decoding_ends_at_the_deadline() -> None:
     with TargetClient.create(
         client="acme", organization_id="1@AdobeOrg", timeout=50, transport=SlowToDecode()
     ) as client:
@@ -109,7 +109,7 @@ def test_the_deadline_ends_the_decoding() -> None:
         assert time.monotonic() - started < _LATE_S
 
 
-def test_the_deadline_ends_the_decoding_of_a_task() -> None:
+def test_decoding_of_a_task_ends_at_the_deadline() -> None:
     transport = AsyncSlowToDecode()
 
     async def main() -> None:

@@ -1,6 +1,6 @@
-"""Leaks in a program that runs for long, of threads, sockets, files and memory, and threads that share a client.
+"""Leaks of threads, sockets, files and memory in a long-lived program, and shared clients.
 
-`tests/soak` has the same for an hour.
+`tests/soak` runs the same scenarios for an hour.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 
 from e2e.client import lasting
 from e2e.client.conftest import reach
-from e2e.client.lasting import HERO, LOOK, growth, hammered, left_behind
+from e2e.client.lasting import HERO, LOOK, growth, leaks, use_from_threads
 from e2e.client.target import DELIVERY, Target, artifact
 from servers.faulty import HANG
 from support.slow import slow
@@ -45,25 +45,25 @@ CYCLES: dict[str, Scenario] = {
 def test_closed_clients_leave_no_file_or_thread(
     scenario: Scenario, times: int, target: Target, tmp_path: Path
 ) -> None:
-    scenario(target, tmp_path)  # what is made once is made now
+    scenario(target, tmp_path)  # objects that exist once are created now
 
     def work() -> None:
         for _ in range(times):
             scenario(target, tmp_path)
 
-    assert left_behind(work, target) == (0, set())
+    assert leaks(work, target) == (0, set())
 
 
 @needs_proc
 def test_cancelled_calls_leave_no_file_or_thread(target: Target) -> None:
     target.on(DELIVERY, HANG)
     asyncio.run(lasting.cancelled(target))
-    assert left_behind(lambda: asyncio.run(lasting.cancelled(target)), target) == (0, set())
+    assert leaks(lambda: asyncio.run(lasting.cancelled(target)), target) == (0, set())
 
 
 @needs_proc
-def test_unclosed_clients_end_their_threads(target: Target) -> None:
-    """Drop clients without `close`: that emits a warning, and leaves no thread."""
+def test_threads_of_unclosed_clients_end(target: Target) -> None:
+    """Check that dropping clients without `close` warns and leaves no thread."""
 
     def forget() -> None:
         options = {**reach(target), "decisioning_method": "on-device", "cdn_base_path": target.url}
@@ -75,7 +75,7 @@ def test_unclosed_clients_end_their_threads(target: Target) -> None:
         for _ in range(5):
             forget()
 
-    assert left_behind(work, target)[1] == set()
+    assert leaks(work, target)[1] == set()
 
 
 @pytest.fixture
@@ -86,17 +86,17 @@ def decider(target: Target) -> Iterator[TargetClient]:
 
 
 @pytest.mark.parametrize("times", [4_000, *slow(20_000)])
-def test_decisions_keep_no_memory(times: int, decider: TargetClient, target: Target) -> None:
+def test_decisions_leak_no_memory(times: int, decider: TargetClient, target: Target) -> None:
     def decide(number: int) -> Any:
-        target.requests.clear()  # telemetry is sent meanwhile, and this server remembers it
+        target.requests.clear()  # the server records the telemetry that is sent meanwhile
         return decider.get_offers({"request": LOOK, "session_id": f"s{number}"})
 
     assert growth(decide, times) < 100_000 + 5 * times
 
 
 @pytest.mark.parametrize("times", [200, *slow(800)])
-def test_large_offers_are_not_kept(times: int, target: Target) -> None:
-    """Check the telemetry too, which waits for the next request to the edge."""
+def test_large_offers_are_not_retained(times: int, target: Target) -> None:
+    """Check also the telemetry, which is queued until the next request to the edge."""
     rules = artifact()
     offer = rules["rules"]["mboxes"]["hero"][0]["consequence"]["options"][0]
     offer["content"] = {"items": ["x" * 50 for _ in range(400)]}
@@ -116,12 +116,12 @@ def test_closed_client_is_collected(target: Target) -> None:
     clients = [use() for _ in range(5)]
     deadline = time.monotonic() + 10
     while any(client() is not None for client in clients) and time.monotonic() < deadline:
-        gc.collect()  # threads that have to end may still refer to theirs
+        gc.collect()  # ending threads can still refer to their client
     assert [client() for client in clients] == [None] * 5
 
 
 @pytest.mark.parametrize("times", [200, *slow(800)])
-def test_requests_keep_no_memory(times: int, target: Target) -> None:
+def test_requests_leak_no_memory(times: int, target: Target) -> None:
     with TargetClient.create(reach(target)) as client:
 
         def ask(number: int) -> Any:
@@ -132,7 +132,7 @@ def test_requests_keep_no_memory(times: int, target: Target) -> None:
 
 
 def test_64_threads_share_a_client(target: Target) -> None:
-    wrong, sent = hammered(target, threads=64, calls=12)
+    wrong, sent = use_from_threads(target, threads=64, calls=12)
     assert wrong == 0
     assert sent == 64 * 9 == len({one["id"] for one in target.notifications})
     assert target.connections <= 16 + 1

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.conftest import reach
-from e2e.client.skins import Blocking, Looped, Skin
 from e2e.client.target import Target, artifact
 from targetry import (
     DeliveryRequest,
@@ -42,7 +42,7 @@ def requests(method: str) -> tuple[DeliveryRequest, DeliveryRequest]:
 
 @pytest.mark.parametrize("make", [Blocking, Looped], ids=["sync", "asyncio"])
 @pytest.mark.parametrize("method", TITLES)
-def test_content_is_read_the_same_way_on_each_road(method: str, make: Callable[..., Skin]) -> None:
+def test_content_is_read_the_same_way_for_each_method(method: str, make: Callable[..., AnyClient]) -> None:
     titles = TITLES[method]
     with Target() as target:
         options = {
@@ -50,11 +50,11 @@ def test_content_is_read_the_same_way_on_each_road(method: str, make: Callable[.
             "polling_interval": 0,
             "send_notification_func": lambda report: None,
         }
-        skin = make(**reach(target), **options, decisioning_method=method)
+        any_client = make(**reach(target), **options, decisioning_method=method)
         try:
-            executed, prefetched = [skin.get_offers(request=request) for request in requests(method)]
+            executed, prefetched = [any_client.get_offers(request=request) for request in requests(method)]
         finally:
-            skin.finish()
+            any_client.finish()
     for offers in (executed, prefetched):
         assert offers.content("hero", default=DEFAULT)["title"] == titles["hero"]
         assert offers.content("nowhere", default=DEFAULT)["title"] == titles["nowhere"]

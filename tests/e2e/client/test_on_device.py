@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from e2e.client.any_client import AnyClient
 from e2e.client.conftest import Connect, sync_only
 from e2e.client.listener import Listener
-from e2e.client.skins import Skin
 from e2e.client.target import ARTIFACT, CLIENT, ORGANIZATION, Target, artifact, artifact_answer
 from servers.faulty import (
     HANG,
@@ -50,12 +50,12 @@ GOOD = answer(200, json.dumps(artifact()).encode())
 NEW = artifact("new", generated_at="2026-06-01T00:00:00Z")
 
 
-def title(client: Skin) -> str:
+def title(client: AnyClient) -> str:
     (mbox,) = client.get_offers(request=LOOK)["response"].prefetch.mboxes
     return str(mbox.options[0].content["title"])
 
 
-def stats(client: Skin) -> Any:
+def stats(client: AnyClient) -> Any:
     return client.client.stats().artifact
 
 
@@ -75,7 +75,7 @@ def obfuscated(document: dict[str, Any], organization: str = ORGANIZATION) -> by
     ],
     ids=["plain", "environment", "property", "client"],
 )
-def test_the_artifact_lies_where_client_environment_and_property_say(
+def test_artifact_path_depends_on_client_environment_and_property(
     options: dict[str, Any], path: str, on_device: Connect, target: Target
 ) -> None:
     target.on(path, artifact_answer(artifact()))
@@ -85,12 +85,12 @@ def test_the_artifact_lies_where_client_environment_and_property_say(
 
 
 @pytest.mark.parametrize("suffix", ["", "/"])
-def test_a_base_path_may_have_a_path(suffix: str, on_device: Connect, target: Target) -> None:
+def test_cdn_base_path_can_have_a_path(suffix: str, on_device: Connect, target: Target) -> None:
     target.on(f"/cdn{ARTIFACT}", artifact_answer(artifact()))
     assert title(on_device(cdn_base_path=f"{target.url}/cdn{suffix}")) == "first"
 
 
-def test_the_location_may_be_any_url(on_device: Connect, target: Target) -> None:
+def test_artifact_location_can_be_any_url(on_device: Connect, target: Target) -> None:
     target.on("/mine", artifact_answer(NEW))
     assert title(on_device(artifact_location=f"{target.url}/mine?signed=1", cdn_base_path=None)) == "new"
     assert target.requests[0].target == "/mine?signed=1"
@@ -154,7 +154,7 @@ def test_artifact_dated_in_the_future_is_replaced_also_after_a_restart(
     assert stats(restarted).failures == {}
 
 
-def test_refresh_brings_what_is_published_and_says_so(on_device: Connect, target: Target) -> None:
+def test_refresh_returns_the_published_artifact_and_its_outcome(on_device: Connect, target: Target) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()))
     client = on_device()
     assert client.refresh_artifact() == RefreshResult("unchanged")
@@ -169,7 +169,7 @@ def test_refresh_brings_what_is_published_and_says_so(on_device: Connect, target
     assert client.refresh_artifact() == RefreshResult("failed", reason)
 
 
-def test_refresh_waits_no_longer_than_it_may(on_device: Connect, target: Target) -> None:
+def test_refresh_ends_at_its_timeout(on_device: Connect, target: Target) -> None:
     client = on_device()
     target.on(ARTIFACT, HANG)
     assert client.refresh_artifact(timeout=0.05) == RefreshResult("pending")
@@ -178,7 +178,7 @@ def test_refresh_waits_no_longer_than_it_may(on_device: Connect, target: Target)
         client.refresh_artifact()
 
 
-def test_server_side_client_has_nothing_to_refresh(connect: Connect) -> None:
+def test_refresh_of_a_server_side_client_raises(connect: Connect) -> None:
     with pytest.raises(OptionError, match="has no artifact to refresh") as caught:
         connect().refresh_artifact()
     assert caught.value.path == "decisioning_method"
@@ -191,7 +191,7 @@ def test_decision_makes_no_request(on_device: Connect, target: Target) -> None:
     assert len(target.requests) == 1
 
 
-def test_a_decision_is_an_answer_like_the_edges(on_device: Connect, target: Target) -> None:
+def test_decision_has_the_form_of_a_server_response(on_device: Connect, target: Target) -> None:
     client = on_device(
         target_location_hint="28", artifact_payload=artifact(), polling_interval=0, proxy=target.url
     )
@@ -209,7 +209,7 @@ def test_a_decision_is_an_answer_like_the_edges(on_device: Connect, target: Targ
     assert result["target_location_hint_cookie"]["value"] == "28"
 
 
-def test_pages_and_views_are_decided_too(on_device: Connect) -> None:
+def test_page_load_and_views_are_decided(on_device: Connect) -> None:
     request = DeliveryRequest(
         execute=ExecuteRequest(page_load=RequestDetails()),
         prefetch=PrefetchRequest(views=[ViewRequest(name="home")]),
@@ -237,7 +237,7 @@ def test_trace_describes_the_artifact_download(on_device: Connect, target: Targe
     ],
     ids=["by format", "by name", "by its first bytes"],
 )
-def test_an_obfuscated_artifact_is_read(
+def test_obfuscated_artifact_is_read(
     path: str, options: dict[str, str], on_device: Connect, target: Target
 ) -> None:
     target.on(ARTIFACT, answer(404))
@@ -246,7 +246,7 @@ def test_an_obfuscated_artifact_is_read(
     assert title(on_device(**options)) == "new"
 
 
-def test_another_organizations_obfuscated_artifact_is_refused(
+def test_obfuscated_artifact_of_another_organization_is_rejected(
     on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, answer(200, obfuscated(NEW, "other@AdobeOrg")))
@@ -256,7 +256,7 @@ def test_another_organizations_obfuscated_artifact_is_refused(
     assert isinstance(emitted.last("artifact_download_failed").error, ArtifactError)
 
 
-def test_events_come_in_their_order_and_ready_last(
+def test_events_are_emitted_in_order_and_client_ready_last(
     on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     headers = {"X-Geo-City": "ROME", "X-Geo-Latitude": "41.9"}
@@ -272,7 +272,7 @@ def test_events_come_in_their_order_and_ready_last(
 
 
 def test_ready_is_emitted_after_create_has_returned(on_device: Connect, target: Target) -> None:
-    clients: list[Skin] = []
+    clients: list[AnyClient] = []
     seen: list[int] = []
     emitted = Listener()
 
@@ -295,18 +295,18 @@ def test_server_side_client_is_ready_without_a_request(
 
 
 @sync_only
-def test_an_artifact_that_has_not_changed_is_not_sent_again(on_device: Connect, target: Target) -> None:
+def test_unchanged_artifact_is_not_sent_again(on_device: Connect, target: Target) -> None:
     client = on_device(polling_interval=1000)
     target.wait_for(2, ARTIFACT)
     target.wait_until(lambda: stats(client).not_modified >= 1)
-    assert target.asked(ARTIFACT)[0].headers.get("if-none-match") is None
-    assert target.asked(ARTIFACT)[1].headers["if-none-match"].startswith('"')
+    assert target.requests_to(ARTIFACT)[0].headers.get("if-none-match") is None
+    assert target.requests_to(ARTIFACT)[1].headers["if-none-match"].startswith('"')
     assert stats(client).retrieval_count == 1
     assert title(client) == "first"
 
 
 @sync_only
-def test_invalid_artifact_leaves_the_rules_until_a_valid_one_comes(
+def test_invalid_artifact_leaves_the_rules_until_a_valid_one(
     on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()), html_answer(200), artifact_answer(NEW))
@@ -330,7 +330,7 @@ def test_invalid_artifact_leaves_the_rules_until_a_valid_one_comes(
     ],
     ids=["reset", "500", "503", "429"],
 )
-def test_a_source_that_is_down_at_the_start_is_found_when_it_is_back(
+def test_source_down_at_the_start_is_used_after_recovery(
     behaviour: Behaviour, reason: str, on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, behaviour)
@@ -360,7 +360,7 @@ def test_a_source_that_is_down_at_the_start_is_found_when_it_is_back(
     ],
     ids=["403", "404", "broken", "empty", "version 2", "HTML", "deep", "too large"],
 )
-def test_permanent_failure_does_not_hold_up_the_start(
+def test_permanent_failure_does_not_delay_the_start(
     behaviour: Behaviour, reason: str, error: str, on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, behaviour)
@@ -379,7 +379,7 @@ def test_permanent_failure_does_not_hold_up_the_start(
 
 
 @sync_only
-def test_the_start_waits_no_longer_than_it_may(on_device: Connect, target: Target, emitted: Listener) -> None:
+def test_start_ends_at_maximum_wait_ready(on_device: Connect, target: Target, emitted: Listener) -> None:
     target.on(ARTIFACT, (Pause(0.3), *GOOD))
     client = on_device(maximum_wait_ready=20, events=emitted.handlers)
     with pytest.raises(NotReadyError):
@@ -400,7 +400,7 @@ UNHELPFUL = {
 
 
 @pytest.mark.parametrize("behaviour", UNHELPFUL.values(), ids=UNHELPFUL)
-def test_create_returns_in_time_from_any_artifact_host(
+def test_create_returns_in_time_for_any_fault_of_the_artifact_host(
     behaviour: Behaviour, on_device: Connect, target: Target
 ) -> None:
     target.on(ARTIFACT, behaviour)
@@ -415,7 +415,7 @@ def test_create_returns_in_time_from_any_artifact_host(
     assert time.monotonic() - started < 1.5
 
 
-def test_create_that_gave_up_waiting_logs_it_once(on_device: Connect, target: Target) -> None:
+def test_create_without_an_artifact_logs_it_once(on_device: Connect, target: Target) -> None:
     target.on(ARTIFACT, HANG)
     log = DebugLog()
     on_device(maximum_wait_ready=20, logger=log)
@@ -423,13 +423,13 @@ def test_create_that_gave_up_waiting_logs_it_once(on_device: Connect, target: Ta
     assert waited == ["No artifact within 0.02 s: starting without one; polling continues"]
 
 
-def test_the_start_waits_for_a_slow_artifact(on_device: Connect, target: Target) -> None:
+def test_start_waits_for_a_slow_artifact(on_device: Connect, target: Target) -> None:
     target.on(ARTIFACT, (Pause(0.2), *GOOD))
     assert title(on_device()) == "first"
 
 
 @sync_only
-def test_a_copy_on_disk_is_decided_by_until_the_source_is_back(
+def test_disk_copy_is_used_until_the_source_recovers(
     on_device: Connect, target: Target, tmp_path: Path
 ) -> None:
     emitted = Listener()
@@ -453,7 +453,7 @@ def test_a_copy_on_disk_is_decided_by_until_the_source_is_back(
 
 
 @sync_only
-def test_rules_that_were_not_confirmed_for_long_are_stale_and_decide_all_the_same(
+def test_unconfirmed_rules_become_stale_and_still_decide(
     on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()), answer(500))
@@ -465,7 +465,7 @@ def test_rules_that_were_not_confirmed_for_long_are_stale_and_decide_all_the_sam
 
 @sync_only
 @pytest.mark.parametrize("change", [False, True], ids=["304", "200"])
-def test_rules_that_were_stale_emit_fresh_once_they_are_confirmed(
+def test_stale_rules_emit_artifact_fresh_when_confirmed(
     on_device: Connect, target: Target, emitted: Listener, change: bool
 ) -> None:
     target.on(ARTIFACT, artifact_answer(artifact()), answer(500))
@@ -480,20 +480,20 @@ def test_rules_that_were_stale_emit_fresh_once_they_are_confirmed(
     assert event["age_s"] == 0
 
 
-def test_a_copy_on_disk_is_asked_about_with_its_etag(
-    on_device: Connect, target: Target, tmp_path: Path
-) -> None:
+def test_disk_copy_is_revalidated_with_its_etag(on_device: Connect, target: Target, tmp_path: Path) -> None:
     for _ in range(2):
         client = on_device(artifact_cache_dir=tmp_path)
         assert title(client) == "first"
         client.close()
-    assert [received.headers.get("if-none-match") is not None for received in target.asked(ARTIFACT)] == [
+    assert [
+        received.headers.get("if-none-match") is not None for received in target.requests_to(ARTIFACT)
+    ] == [
         False,
         True,
     ]
 
 
-def test_a_damaged_copy_is_the_same_as_none(on_device: Connect, target: Target, tmp_path: Path) -> None:
+def test_damaged_disk_copy_is_ignored(on_device: Connect, target: Target, tmp_path: Path) -> None:
     on_device(artifact_cache_dir=tmp_path).close()
     (copy,) = tmp_path.glob("*.artifact")
     copy.write_bytes(copy.read_bytes()[:-1])
@@ -503,7 +503,7 @@ def test_a_damaged_copy_is_the_same_as_none(on_device: Connect, target: Target, 
 
 
 @sync_only
-def test_an_artifact_made_before_the_one_in_use_is_refused(
+def test_artifact_older_than_the_one_in_use_is_rejected(
     on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(OLD))
@@ -514,7 +514,7 @@ def test_an_artifact_made_before_the_one_in_use_is_refused(
 
 
 @sync_only
-def test_a_payload_is_decided_by_until_a_newer_artifact_comes(
+def test_payload_is_used_until_a_newer_artifact(
     on_device: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(ARTIFACT, artifact_answer(NEW))
@@ -527,14 +527,14 @@ def test_a_payload_is_decided_by_until_a_newer_artifact_comes(
 @pytest.mark.parametrize(
     "payload", [artifact(), json.dumps(artifact()), json.dumps(artifact()).encode(), obfuscated(artifact())]
 )
-def test_a_payload_may_have_any_form(payload: Any, on_device: Connect, target: Target) -> None:
+def test_payload_accepts_each_form(payload: Any, on_device: Connect, target: Target) -> None:
     client = on_device(artifact_payload=payload, polling_interval=0)
     assert title(client) == "first"
     assert target.requests == []
 
 
 @sync_only
-def test_a_file_is_read_and_read_again_when_it_has_changed(
+def test_file_is_read_again_when_it_changes(
     on_device: Connect, target: Target, tmp_path: Path, emitted: Listener
 ) -> None:
     file = tmp_path / "rules.json"
@@ -570,13 +570,13 @@ def test_polling_can_be_stopped_and_resumed(on_device: Connect, target: Target) 
     assert engine is not None
     engine.stop_polling()
     assert stats(client).polling_halted
-    asked = len(target.asked(ARTIFACT))
+    asked = len(target.requests_to(ARTIFACT))
     engine.resume_polling()
     target.wait_for(asked + 1, ARTIFACT)
     assert not stats(client).polling_halted
 
 
-def test_no_polling_means_none(on_device: Connect, target: Target) -> None:
+def test_polling_interval_0_disables_polling(on_device: Connect, target: Target) -> None:
     client = on_device(polling_interval=0)
     assert stats(client).polling_interval_s == 0
     assert title(client) == "first"
@@ -584,17 +584,17 @@ def test_no_polling_means_none(on_device: Connect, target: Target) -> None:
 
 
 @pytest.mark.parametrize(("given", "kept_s"), [(1000, 1.0), (1500, 1.5), (300_000, 300.0)])
-def test_own_server_may_be_polled_every_second(given: int, kept_s: float, on_device: Connect) -> None:
+def test_own_server_can_be_polled_every_second(given: int, kept_s: float, on_device: Connect) -> None:
     assert stats(on_device(polling_interval=given)).polling_interval_s == kept_s
 
 
-def test_adobes_cdn_is_asked_every_five_minutes_at_most(on_device: Connect) -> None:
+def test_adobe_cdn_is_polled_at_most_every_five_minutes(on_device: Connect) -> None:
     client = on_device(cdn_base_path=None, artifact_payload=artifact(), polling_interval=1000)
     assert stats(client).polling_interval_s == 300.0
 
 
 @sync_only
-def test_a_hanging_source_does_not_hold_up_the_close(on_device: Connect, target: Target) -> None:
+def test_hanging_source_does_not_delay_close(on_device: Connect, target: Target) -> None:
     target.on(ARTIFACT, HANG)
     client = on_device(maximum_wait_ready=1)
     target.wait_for(1, ARTIFACT)
@@ -603,7 +603,7 @@ def test_a_hanging_source_does_not_hold_up_the_close(on_device: Connect, target:
     assert time.monotonic() - started < 2
 
 
-def test_a_rule_that_cannot_be_used_makes_its_place_remote(on_device: Connect, target: Target) -> None:
+def test_unusable_rule_makes_its_location_remote(on_device: Connect, target: Target) -> None:
     broken = artifact()
     broken["rules"]["mboxes"]["hero"][0]["condition"] = {"launch": ["missiles"]}
     target.on(ARTIFACT, artifact_answer(broken))
@@ -612,7 +612,7 @@ def test_a_rule_that_cannot_be_used_makes_its_place_remote(on_device: Connect, t
     assert result["response"].execute.mboxes[0].options[0].content == {"title": "remote hero"}
 
 
-def test_download_is_in_the_telemetry(on_device: Connect, target: Target) -> None:
+def test_telemetry_includes_the_download(on_device: Connect, target: Target) -> None:
     client = on_device()
     client.get_offers(request=HERO)
     assert client.flush()

@@ -1,4 +1,4 @@
-"""`get_attributes` uses the `get_offers` of a subclass, or one that was replaced on an instance or on the class."""
+"""Overridden `get_offers`: `get_attributes` uses that of a subclass, instance or patched class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METHODS = ["server-side", "on-device"]
 
 
 class Marking(TargetClient):
-    """A client that puts an attribute into each response."""
+    """A client that adds an attribute to each response."""
 
     def get_offers(self, options: Any = None, **keywords: Any) -> Any:
         self.seen = options
@@ -46,7 +46,7 @@ def options(target: Target, method: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_subclass_gets_the_whole_request_and_the_other_options(target: Target, method: str) -> None:
+def test_subclass_gets_the_complete_request_and_the_options(target: Target, method: str) -> None:
     with Marking.create(options(target, method)) as client:
         given = {"request": REQUEST, "session_id": "s1"}
         attributes = client.get_attributes(["hero"], given)
@@ -58,7 +58,7 @@ def test_a_subclass_gets_the_whole_request_and_the_other_options(target: Target,
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_subclass_is_used_behind_a_callback_too(target: Target, method: str) -> None:
+def test_subclass_is_used_for_calls_with_a_callback(target: Target, method: str) -> None:
     with Marking.create(options(target, method)) as client:
         received: list[Any] = []
         pending = client.get_attributes(["hero"], callback=received.append, err_callback=print)
@@ -67,7 +67,7 @@ def test_a_subclass_is_used_behind_a_callback_too(target: Target, method: str) -
         assert set(client.seen) == {"request"}
 
 
-def test_an_error_of_a_subclass_reaches_the_error_callback(target: Target) -> None:
+def test_error_of_a_subclass_is_passed_to_the_error_callback(target: Target) -> None:
     class Failing(TargetClient):
         def get_offers(self, options: Any = None, **keywords: Any) -> Any:
             raise LookupError("mine")
@@ -81,7 +81,7 @@ def test_an_error_of_a_subclass_reaches_the_error_callback(target: Target) -> No
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_async_subclass_is_used(target: Target, method: str) -> None:
+def test_async_subclass_is_used(target: Target, method: str) -> None:
     async def run() -> None:
         async with await AsyncMarking.create(options(target, method)) as client:
             attributes = await client.get_attributes(["hero"], {"request": REQUEST})
@@ -92,7 +92,7 @@ def test_an_async_subclass_is_used(target: Target, method: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["instance", "class"])
-def test_a_replaced_method_is_used(target: Target, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_replaced_method_is_used(target: Target, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     original = TargetClient.get_offers
     with TargetClient.create(options(target, "server-side")) as client:
         owner: Any = client if where == "instance" else TargetClient

@@ -1,4 +1,4 @@
-"""Ends of a process: pending reports are sent, and the end takes at most two seconds."""
+"""End of a process: pending reports are sent, and it takes at most two seconds."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ needs_billiard = pytest.mark.skipif(
     importlib.util.find_spec("billiard") is None, reason="billiard is not installed"
 )
 
-START_S = 3.0  # for the interpreter, its imports and the client, on a busy machine
+START_S = 3.0  # start of interpreter, imports and client on a busy machine
 
 
 @pytest.mark.parametrize("case", [*slow("one client", "a spool"), "five clients"])
-def test_process_ends_in_time_while_daemon_threads_go_on_deciding(
-    case: str, target: Target, tmp_path: Path
-) -> None:
+def test_process_ends_in_time_while_daemon_threads_decide(case: str, target: Target, tmp_path: Path) -> None:
     assert seconds_to_end(target, BUSY_ENDS[case], tmp_path) < END_S
 
 
-def test_several_clients_share_the_time_of_one_end(run: Run, target: Target) -> None:
+def test_clients_share_the_time_limit_at_exit(run: Run, target: Target) -> None:
     target.on(DELIVERY, HANG)
     took = run(
         """
@@ -66,7 +64,7 @@ pool.close()
 pool.join()
 """
     )
-    assert sorted(session_of(one.target) for one in target.asked(DELIVERY)) == ["s0", "s1", "s2"]
+    assert sorted(session_of(one.target) for one in target.requests_to(DELIVERY)) == ["s0", "s1", "s2"]
 
 
 @needs_fork
@@ -82,7 +80,7 @@ process.join()
 assert process.exitcode == 0
 """
     )
-    assert [session_of(one.target) for one in target.asked(DELIVERY)] == ["s1"]
+    assert [session_of(one.target) for one in target.requests_to(DELIVERY)] == ["s1"]
 
 
 @needs_fork
@@ -96,4 +94,4 @@ with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as p
     pool.submit(task, 1).result()
 """
     )
-    assert [session_of(one.target) for one in target.asked(DELIVERY)] == ["s1"]
+    assert [session_of(one.target) for one in target.requests_to(DELIVERY)] == ["s1"]

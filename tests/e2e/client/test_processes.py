@@ -1,4 +1,4 @@
-"""Forks, and the end of a process, with live clients (F8, F9). Each scenario is a process of its own."""
+"""Forks, and the end of a process, with open clients (F8, F9); each scenario is a process."""
 
 from __future__ import annotations
 
@@ -18,21 +18,19 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 
 def sessions(target: Target) -> list[str]:
-    return [received.target.rpartition("=")[2] for received in target.asked()]
+    return [received.target.rpartition("=")[2] for received in target.requests_to()]
 
 
 def connections(target: Target) -> dict[str, set[int]]:
-    """Return session → the connections on which its requests came."""
+    """Return for each session the connections that its requests used."""
     found: dict[str, set[int]] = {}
-    for received in target.asked():
+    for received in target.requests_to():
         found.setdefault(received.target.rpartition("=")[2], set()).add(received.connection)
     return found
 
 
 @needs_fork
-def test_a_client_works_in_the_children_of_a_fork_before_and_after_its_first_use(
-    run: Run, target: Target
-) -> None:
+def test_client_works_in_children_forked_before_and_after_its_first_use(run: Run, target: Target) -> None:
     run(
         """
 client = TargetClient.create(options)
@@ -55,7 +53,7 @@ client.close()
 
 
 @needs_fork
-def test_a_child_that_closes_the_client_does_not_close_its_parents(run: Run, target: Target) -> None:
+def test_close_in_a_child_does_not_affect_the_parent(run: Run, target: Target) -> None:
     run(
         """
 client = TargetClient.create(on_device, polling_interval=1000)
@@ -71,8 +69,8 @@ client.close()
 
 
 @needs_fork
-def test_each_process_reports_its_own_decisions_once(run: Run, target: Target) -> None:
-    """As with gunicorn's preload: the parent has decided already, and its reports may be under way."""
+def test_each_process_reports_its_decisions_once(run: Run, target: Target) -> None:
+    """Check gunicorn's preload: at the fork, the parent can have reports in flight."""
     run(
         """
 client = TargetClient.create(on_device)
@@ -99,7 +97,7 @@ assert client.stats().notifications.sent == 10
 
 
 @needs_fork
-def test_pending_telemetry_is_sent_by_the_parent_alone(run: Run, target: Target) -> None:
+def test_pending_telemetry_is_sent_by_the_parent_only(run: Run, target: Target) -> None:
     run(
         """
 client = TargetClient.create(options)
@@ -116,7 +114,7 @@ client.close()
 
 
 @needs_fork
-def test_a_child_keeps_its_artifact_current_by_itself(run: Run, target: Target) -> None:
+def test_child_polls_the_artifact_itself(run: Run, target: Target) -> None:
     run(
         """
 client = TargetClient.create(on_device, polling_interval=1000)
@@ -132,12 +130,12 @@ wait_for(in_child(child))
 client.close()
 """
     )
-    assert len(target.asked(ARTIFACT)) >= 2
+    assert len(target.requests_to(ARTIFACT)) >= 2
 
 
 @needs_fork
 def test_fork_during_calls_and_reports_blocks_no_process(run: Run, target: Target) -> None:
-    """Threads that hold every lock there is, while others decide, ask, call back and fork."""
+    """Check with threads that hold each lock while others use the client in all ways and fork."""
     run(
         """
 client = TargetClient.create(on_device, polling_interval=1000)
@@ -175,7 +173,7 @@ client.close(10)
 
 @needs_fork
 def test_fork_that_bypasses_fork_handlers_is_detected_by_the_first_call(run: Run, target: Target) -> None:
-    """As uWSGI forks, in C: none of Python's handlers is called. No two processes may give out the same ids."""
+    """Check forks in C, as uWSGI's, which call no Python handler; ids must stay unique."""
     run(
         """
 import ctypes
@@ -200,7 +198,7 @@ client.close()
 
 
 @needs_fork
-def test_an_asyncio_client_works_in_the_child_of_a_fork(run: Run, target: Target) -> None:
+def test_asyncio_client_works_in_a_forked_child(run: Run, target: Target) -> None:
     run(
         """
 async def use(name):
@@ -227,7 +225,7 @@ with asyncio.Runner() as runner:
 
 
 @needs_fork
-def test_multiprocessing_can_fork_and_spawn_with_a_live_client(run: Run, target: Target) -> None:
+def test_multiprocessing_can_fork_and_spawn_with_an_open_client(run: Run, target: Target) -> None:
     run(
         """
 import multiprocessing
@@ -265,7 +263,7 @@ client.close()
 # The end of a process
 
 
-def test_a_process_that_forgets_to_close_still_sends_its_reports(run: Run, target: Target) -> None:
+def test_process_without_close_sends_its_reports(run: Run, target: Target) -> None:
     took = run(
         """
 client = TargetClient.create(on_device, polling_interval=1000)
@@ -282,7 +280,7 @@ for n in range(20):
 def test_unclosed_worker_of_multiprocessing_sends_its_reports(
     first: str, method: str, run: Run, target: Target
 ) -> None:
-    """Start the worker after its parent has used Targetry, or before."""
+    """Check a worker that starts before or after its parent has used Targetry."""
     parent = """
 from e2e.client.worker import decide
 decide(sys.argv[1], "parent")
@@ -358,12 +356,12 @@ called.wait(10)
 
 
 @pytest.mark.parametrize("script", HANGING.values(), ids=HANGING)
-def test_a_process_ends_whatever_is_under_way(script: str, run: Run, target: Target) -> None:
+def test_process_ends_during_any_activity(script: str, run: Run, target: Target) -> None:
     target.on(DELIVERY, HANG)
     assert run(script) < 2 + 5
 
 
-def test_a_process_ends_while_a_handler_keeps_the_reports_from_being_sent(run: Run, target: Target) -> None:
+def test_process_ends_while_a_handler_blocks_the_reports(run: Run, target: Target) -> None:
     target.on(DELIVERY, answer(400))
     script = """
 called = threading.Event()
@@ -378,7 +376,7 @@ client.get_offers(hero("s"))
     assert run(script) < 2 + 5
 
 
-def test_a_process_ends_while_its_artifact_does_not_come(run: Run, target: Target) -> None:
+def test_process_ends_while_the_artifact_request_hangs(run: Run, target: Target) -> None:
     target.on(ARTIFACT, HANG)
     assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n") < 5
 
@@ -388,7 +386,7 @@ def test_a_process_ends_while_its_artifact_does_not_come(run: Run, target: Targe
     [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)],
     ids=["TERM", "INT"],
 )
-def test_a_signal_ends_a_process_that_waits_for_an_answer(
+def test_signal_ends_a_process_that_waits_for_a_response(
     number: signal.Signals, code: int, target: Target
 ) -> None:
     target.on(DELIVERY, HANG)
@@ -404,7 +402,7 @@ client.get_offers(hero("s"))
     assert number is signal.SIGTERM or errors.rstrip().endswith("KeyboardInterrupt")
 
 
-def test_a_drain_on_sigterm_sends_what_is_pending(target: Target) -> None:
+def test_drain_on_sigterm_sends_pending_reports(target: Target) -> None:
     script = """
 client = TargetClient.create(on_device)
 def stop(number, frame):
@@ -424,8 +422,8 @@ while True:
     assert len(ids) == len(set(ids)) >= 3
 
 
-def test_a_process_that_was_frozen_goes_on_where_it_was() -> None:
-    """As on Lambda between two requests: meanwhile its connections were closed, and a poll is overdue."""
+def test_frozen_process_continues_after_it_is_thawed() -> None:
+    """Check a process that was frozen, as on Lambda: connections are closed, a poll is overdue."""
     script = """
 client = TargetClient.create(on_device, polling_interval=1000)
 def use():
@@ -445,18 +443,18 @@ client.close()
         process.stdout.readline()
         process.send_signal(signal.SIGSTOP)
         target.wait_until(lambda: target.open_connections == 0)
-        asked = len(target.asked(ARTIFACT))
-        time.sleep(1.5)  # nothing can be seen of a process that does nothing
-        assert len(target.asked(ARTIFACT)) == asked
+        asked = len(target.requests_to(ARTIFACT))
+        time.sleep(1.5)  # a stopped process gives no sign to wait for
+        assert len(target.requests_to(ARTIFACT)) == asked
         process.send_signal(signal.SIGCONT)
         _, errors = process.communicate("go on\n", timeout=20)
         assert (process.returncode, errors) == (0, "")
         ids = [one["id"] for one in target.notifications]
         assert len(ids) == len(set(ids)) == 2
-        assert len(target.asked(ARTIFACT)) > asked
+        assert len(target.requests_to(ARTIFACT)) > asked
 
 
-def test_importing_starts_nothing(run: Run) -> None:
+def test_import_starts_no_thread(run: Run) -> None:
     run(
         """
 import targetry
@@ -468,7 +466,7 @@ client.close()
     )
 
 
-def test_a_client_that_was_refused_leaves_no_thread(run: Run, target: Target) -> None:
+def test_client_with_invalid_options_leaves_no_thread(run: Run, target: Target) -> None:
     target.on(DELIVERY, answer(503))
     run(
         """

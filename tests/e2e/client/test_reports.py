@@ -1,4 +1,4 @@
-"""Reports of decisions on device (F7): the right impressions, to the right host, each of them counted."""
+"""Reports of decisions on device (F7): impressions, host, and counters."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from e2e.client.any_client import AnyClient
 from e2e.client.conftest import Connect, sync_only
 from e2e.client.listener import Listener
-from e2e.client.skins import Skin
 from e2e.client.target import DELIVERY, ORGANIZATION, Target, artifact, offers, query_of
 from servers.faulty import HANG, Behaviour, Close, answer, html_answer, json_answer
 from targetry import (
@@ -30,27 +30,27 @@ from targetry import (
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 BUSY = answer(503, headers={"Retry-After": "0"})
 FAR = 4_000_000_000
-LEFT = 0.05  # seconds that a close has in which nothing can be sent anyway
+LEFT = 0.05  # timeout in seconds of a close that cannot send anything
 
 
 @pytest.fixture
 def decider(on_device: Connect) -> Connect:
-    """Clients that have brought their rules, so all that the server is asked is reports."""
+    """Return a factory of clients with a payload artifact, whose only requests are reports."""
 
-    def new(**options: Any) -> Skin:
+    def new(**options: Any) -> AnyClient:
         return on_device(**{"artifact_payload": artifact(), "polling_interval": 0, **options})
 
     return new
 
 
-def books(client: Skin) -> Any:
-    """The ledger, which must add up whenever it is looked at."""
+def checked_counters(client: AnyClient) -> Any:
+    """Return the delivery counters, after a check that they add up."""
     stats = client.client.stats().notifications
     assert stats.accepted == stats.sent + stats.pending + sum(stats.dropped.values())
     return stats
 
 
-def test_an_impression_is_reported_as_the_documentation_has_it(decider: Connect, target: Target) -> None:
+def test_impression_is_reported_as_documented(decider: Connect, target: Target) -> None:
     client = decider(telemetry_enabled=False)
     before = int(time.time() * 1000)
     result = client.get_offers(request=HERO, session_id="s1")
@@ -125,38 +125,38 @@ def test_report_has_session_cluster_property_environment_and_ids_of_its_decision
     ],
     ids=["mbox", "page", "the same mbox twice", "nothing matched", "unknown mbox", "prefetch"],
 )
-def test_what_was_shown_is_reported_and_nothing_else(
+def test_only_shown_content_is_reported(
     request_: DeliveryRequest, tokens: list[list[str]], decider: Connect, target: Target
 ) -> None:
     client = decider()
     client.get_offers(request=request_)
     assert client.flush()
     assert [one["tokens"] for one in target.notifications] == tokens
-    assert books(client).sent == len(tokens)
+    assert checked_counters(client).sent == len(tokens)
 
 
-def test_hybrid_reports_only_what_was_decided_here(decider: Connect, target: Target) -> None:
+def test_hybrid_reports_only_on_device_decisions(decider: Connect, target: Target) -> None:
     client = decider(decisioning_method="hybrid")
     client.get_offers(request=HERO)
     client.get_offers(request=DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="far")])))
     assert client.flush()
     assert len(target.notifications) == 1
-    assert books(client).accepted == 1
+    assert checked_counters(client).accepted == 1
 
 
-def test_close_sends_what_is_left(decider: Connect, target: Target) -> None:
+def test_close_sends_pending_reports(decider: Connect, target: Target) -> None:
     client = decider()
     for _ in range(20):
         client.get_offers(request=HERO)
     client.close()
     assert len({one["id"] for one in target.notifications}) == 20
-    assert books(client).sent == 20
+    assert checked_counters(client).sent == 20
 
 
-def test_all_reports_are_sent_once_whatever_thread_they_come_from(target: Target, decider: Connect) -> None:
+def test_reports_of_many_threads_are_sent_once(target: Target, decider: Connect) -> None:
     clients = [decider() for _ in range(3)]
 
-    def decide(client: Skin) -> None:
+    def decide(client: AnyClient) -> None:
         for _ in range(30):
             client.get_offers(request=HERO)
 
@@ -168,7 +168,7 @@ def test_all_reports_are_sent_once_whatever_thread_they_come_from(target: Target
     assert all(client.flush() for client in clients)
     ids = [one["id"] for one in target.notifications]
     assert len(ids) == len(set(ids)) == 90
-    assert [books(client).sent for client in clients] == [30, 30, 30]
+    assert [checked_counters(client).sent for client in clients] == [30, 30, 30]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_all_reports_are_sent_once_whatever_thread_they_come_from(target: Target
     ],
     ids=["503", "500", "429", "reset", "closed", "HTML"],
 )
-def test_a_fault_that_passes_costs_no_report(fault: Behaviour, decider: Connect, target: Target) -> None:
+def test_temporary_fault_loses_no_report(fault: Behaviour, decider: Connect, target: Target) -> None:
     target.on(DELIVERY, fault, offers)
     client = decider()
     client.get_offers(request=HERO)
@@ -192,11 +192,11 @@ def test_a_fault_that_passes_costs_no_report(fault: Behaviour, decider: Connect,
     first, second = target.bodies
     assert first["notifications"] == second["notifications"]
     assert first["requestId"] == second["requestId"]
-    assert (books(client).sent, books(client).retries) == (1, 1)
+    assert (checked_counters(client).sent, checked_counters(client).retries) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413])
-def test_refused_report_is_counted_and_emitted(
+def test_rejected_report_is_counted_and_emitted(
     status: int, decider: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(DELIVERY, answer(status, b"no"))
@@ -207,11 +207,11 @@ def test_refused_report_is_counted_and_emitted(
     assert isinstance(event.error, ApiException)
     assert event.error.status == status
     assert event.notification.notifications[0].tokens == ["token-hero-1"]
-    assert books(client).dropped == {"rejected": 1}
+    assert checked_counters(client).dropped == {"rejected": 1}
     assert len(target.requests) == 1
 
 
-def test_a_queue_that_is_full_drops_the_newest_and_says_so(
+def test_full_queue_drops_the_newest_and_emits_an_event(
     decider: Connect, target: Target, emitted: Listener
 ) -> None:
     target.on(DELIVERY, HANG)
@@ -220,50 +220,50 @@ def test_a_queue_that_is_full_drops_the_newest_and_says_so(
     for _ in range(50):
         client.get_offers(request=HERO)
     assert time.monotonic() - started < 3
-    stats = books(client)
+    stats = checked_counters(client)
     assert (stats.accepted, stats.pending, stats.dropped) == (50, 5, {"queue_full": 45})
     client.close(LEFT)
-    assert books(client).dropped == {"queue_full": 45, "closed": 5}
-    assert books(client).pending == 0
+    assert checked_counters(client).dropped == {"queue_full": 45, "closed": 5}
+    assert checked_counters(client).pending == 0
     target.stop()
     emitted.wait_for("notification_failed", 2)
     failed = [event for event in emitted.events if event["type"] == "notification_failed"]
     assert sum(event["count"] for event in failed) == 50
 
 
-def test_a_flush_that_cannot_succeed_says_so_in_time(decider: Connect, target: Target) -> None:
+def test_flush_that_cannot_succeed_returns_false_in_time(decider: Connect, target: Target) -> None:
     target.on(DELIVERY, HANG)
     client = decider()
     client.get_offers(request=HERO)
     started = time.monotonic()
     assert client.flush(0.1) is False
     assert time.monotonic() - started < 2
-    assert books(client).pending == 1
+    assert checked_counters(client).pending == 1
     client.close(LEFT)
 
 
-def test_a_close_that_cannot_send_takes_its_time_and_no_more(decider: Connect, target: Target) -> None:
+def test_close_that_cannot_send_ends_at_its_timeout(decider: Connect, target: Target) -> None:
     target.on(DELIVERY, HANG)
     client = decider()
     client.get_offers(request=HERO)
     started = time.monotonic()
     client.close(0.2)
     assert time.monotonic() - started < 2
-    assert books(client).dropped == {"closed": 1}
+    assert checked_counters(client).dropped == {"closed": 1}
 
 
-def test_an_answer_without_their_ids_is_asked_again(decider: Connect, target: Target) -> None:
+def test_response_without_the_ids_is_retried(decider: Connect, target: Target) -> None:
     target.on(DELIVERY, json_answer({"notifications": []}), offers)
     client = decider()
     client.get_offers(request=HERO)
     target.wait_for(1)
     assert client.flush()
     assert len(target.requests) == 2
-    assert books(client).sent == 1
+    assert checked_counters(client).sent == 1
 
 
 @sync_only
-def test_a_spool_keeps_what_one_process_could_not_send_for_the_next(
+def test_spool_keeps_unsent_reports_for_the_next_process(
     decider: Connect, target: Target, tmp_path: Path
 ) -> None:
     target.on(DELIVERY, answer(503, headers={"Retry-After": "600"}))
@@ -272,32 +272,30 @@ def test_a_spool_keeps_what_one_process_could_not_send_for_the_next(
         first.get_offers(request=HERO)
     assert not first.flush(0.05)
     first.close(0.2)
-    lost = sum(books(first).dropped.values())
-    assert books(first).pending == 20 - lost
+    lost = sum(checked_counters(first).dropped.values())
+    assert checked_counters(first).pending == 20 - lost
     asked = len(target.requests)
     target.on(DELIVERY, offers)
     second = decider(notification_spool=tmp_path / "spool")
     target.wait_for(asked + 20 - lost)
     assert second.flush()
-    assert books(second).recovered == books(second).sent == 20 - lost
+    assert checked_counters(second).recovered == checked_counters(second).sent == 20 - lost
     sent = [one["id"] for body in target.bodies[asked:] for one in body["notifications"]]
     assert len(set(sent)) == 20 - lost
 
 
 @sync_only
 @pytest.mark.parametrize("spool", ["/proc/nowhere", "{file}/below"], ids=["no such place", "below a file"])
-def test_a_spool_that_cannot_be_written_is_done_without(
-    spool: str, decider: Connect, target: Target, tmp_path: Path
-) -> None:
+def test_unwritable_spool_is_not_used(spool: str, decider: Connect, target: Target, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     client = decider(notification_spool=spool.format(file=file))
     client.get_offers(request=HERO)
     assert client.flush()
-    assert books(client).sent == 1
+    assert checked_counters(client).sent == 1
 
 
-def test_a_function_of_the_callers_own_gets_the_reports_instead(decider: Connect, target: Target) -> None:
+def test_send_notification_func_gets_the_reports(decider: Connect, target: Target) -> None:
     reports: list[dict[str, Any]] = []
     client = decider(send_notification_func=reports.append)
     client.get_offers(request=HERO, visitor_cookie="MCMID|1")
@@ -307,10 +305,10 @@ def test_a_function_of_the_callers_own_gets_the_reports_instead(decider: Connect
     assert report["request"].notifications[0].tokens == ["token-hero-1"]
     assert report["visitor"].get_state()[ORGANIZATION]["sdid"]
     assert target.requests == []
-    assert books(client).accepted == 0
+    assert checked_counters(client).accepted == 0
 
 
-def test_a_function_of_the_callers_own_that_fails_harms_no_decision(
+def test_failing_send_notification_func_does_not_affect_decisions(
     decider: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: object) -> None:

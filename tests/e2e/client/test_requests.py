@@ -1,4 +1,4 @@
-"""Requests to the Delivery API: the line, the headers and the body, field by field."""
+"""Requests to the Delivery API: request line, headers, and the fields of the body."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ HERO_MBOX = MboxRequest(name="hero")
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[HERO_MBOX]))
 
 
-def test_a_plain_request_is_sent_with_all_that_it_needs(connect: Connect, target: Target) -> None:
+def test_minimal_request_gets_all_required_fields(connect: Connect, target: Target) -> None:
     connect().get_offers(request=HERO, session_id="s1")
     received = target.requests[0]
     assert (received.method, received.path) == ("POST", "/rest/v1/delivery")
@@ -59,7 +59,7 @@ def test_a_plain_request_is_sent_with_all_that_it_needs(connect: Connect, target
     }
 
 
-def test_the_headers_name_the_sdk_and_the_request(connect: Connect, target: Target) -> None:
+def test_headers_name_the_sdk_and_the_request(connect: Connect, target: Target) -> None:
     client = connect()
     client.get_offers(request=HERO)
     client.get_offers(request=HERO)
@@ -72,7 +72,7 @@ def test_the_headers_name_the_sdk_and_the_request(connect: Connect, target: Targ
     assert first["x-request-id"] != second["x-request-id"]
 
 
-def test_every_call_uses_the_same_connection(connect: Connect, target: Target) -> None:
+def test_calls_share_one_connection(connect: Connect, target: Target) -> None:
     client = connect()
     for _ in range(5):
         client.get_offers(request=HERO)
@@ -96,7 +96,7 @@ def test_every_call_uses_the_same_connection(connect: Connect, target: Target) -
     ],
     ids=["session id", "version", "organization"],
 )
-def test_what_stands_in_the_query_is_encoded(
+def test_query_is_encoded(
     options: dict[str, Any], call: dict[str, Any], expected: dict[str, str], connect: Connect, target: Target
 ) -> None:
     connect(**options).get_offers(request=HERO, **call)
@@ -166,14 +166,14 @@ def test_fields_of_the_caller_are_sent_unchanged(form: str, connect: Connect, ta
     assert FULL.to_json() == before
 
 
-def test_what_the_caller_leaves_out_is_filled_from_the_options(connect: Connect, target: Target) -> None:
+def test_absent_fields_are_filled_from_the_options(connect: Connect, target: Target) -> None:
     connect(environment_id=1, property_token="configured").get_offers(request=HERO)
     assert target.bodies[0]["environmentId"] == 1
     assert target.bodies[0]["property"] == {"token": "configured"}
     assert DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")])) == HERO
 
 
-def test_the_result_holds_what_was_sent(connect: Connect, target: Target) -> None:
+def test_result_contains_the_sent_request(connect: Connect, target: Target) -> None:
     client = connect()
     known = DeliveryRequest(id=VisitorId(tnt_id="t"), execute=HERO.execute)
     for number, (request, more) in enumerate([(known, {}), (HERO, {"id": {}})]):
@@ -182,7 +182,7 @@ def test_the_result_holds_what_was_sent(connect: Connect, target: Target) -> Non
         assert json.loads(result.request.to_json()) == target.bodies[number] | more
 
 
-def test_notifications_that_are_none_are_left_out(connect: Connect, target: Target) -> None:
+def test_invalid_notifications_are_left_out(connect: Connect, target: Target) -> None:
     good = Notification(id="n1", timestamp=1, type=MetricType.DISPLAY)
     bad = [
         Notification(timestamp=1, type=MetricType.DISPLAY),
@@ -196,7 +196,7 @@ def test_notifications_that_are_none_are_left_out(connect: Connect, target: Targ
 
 @pytest.mark.parametrize("timestamp", [math.nan, "soon", True, [1]], ids=repr)
 @pytest.mark.parametrize("call", ["send_notifications", "get_offers"])
-def test_what_cannot_be_a_timestamp_is_an_error_and_nothing_is_sent(
+def test_invalid_timestamp_raises_before_anything_is_sent(
     call: str, timestamp: Any, connect: Connect, target: Target
 ) -> None:
     wrong = Notification(id="n1", timestamp=timestamp, type=MetricType.DISPLAY)
@@ -206,9 +206,7 @@ def test_what_cannot_be_a_timestamp_is_an_error_and_nothing_is_sent(
     assert target.requests == []
 
 
-def test_a_call_that_would_be_empty_without_its_notifications_is_an_error(
-    connect: Connect, target: Target
-) -> None:
+def test_call_left_empty_by_invalid_notifications_raises(connect: Connect, target: Target) -> None:
     client = connect()
     with pytest.raises(OptionError, match=r"^request\.notifications\[0\]: has no timestamp$"):
         client.send_notifications(
@@ -218,7 +216,7 @@ def test_a_call_that_would_be_empty_without_its_notifications_is_an_error(
     assert client.client.stats().ignored.notifications == 1
 
 
-def test_an_order_of_a_database_and_a_clock_arrives_whole(connect: Connect, target: Target) -> None:
+def test_order_of_database_types_arrives_complete(connect: Connect, target: Target) -> None:
     order = Order(id=17, total=Decimal("19.90"), purchased_product_ids=[1, uuid.UUID(int=2)])  # type: ignore[list-item]
     for timestamp in (
         1_700_000_000_000.4,
@@ -253,7 +251,7 @@ def test_an_order_of_a_database_and_a_clock_arrives_whole(connect: Connect, targ
         ("", {}),
     ],
 )
-def test_an_address_is_read_or_ignored_and_never_fails_a_call(
+def test_ip_address_is_read_or_ignored_and_never_raises(
     address: str, sent: dict[str, Any], connect: Connect, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = connect()
@@ -271,7 +269,7 @@ def test_an_address_is_read_or_ignored_and_never_fails_a_call(
     assert len(lines) == (0 if sent else 1)
 
 
-def test_get_attributes_asks_for_the_mboxes_and_reads_their_keys(connect: Connect, target: Target) -> None:
+def test_get_attributes_requests_the_mboxes_and_reads_their_keys(connect: Connect, target: Target) -> None:
     client = connect()
     attributes = client.get_attributes(["hero", "flags"], request=HERO, session_id="s1")
     assert target.bodies[0]["execute"]["mboxes"] == [
@@ -321,8 +319,8 @@ def test_invalid_request_raises_before_it_is_sent(
     assert target.requests == []
 
 
-def test_a_lone_surrogate_arrives_as_json_escapes_it(connect: Connect, target: Target) -> None:
-    """Check text that UTF-8 has no bytes for, as in file names and broken cookies."""
+def test_lone_surrogate_is_sent_as_a_json_escape(connect: Connect, target: Target) -> None:
+    """Check text that UTF-8 cannot encode, as in file names and broken cookies."""
     mbox = MboxRequest(name="hero", parameters={"a": "\ud800"})
     connect().get_offers(request=DeliveryRequest(execute=ExecuteRequest(mboxes=[mbox])))
     assert rb'"\ud800"' in target.requests[0].body

@@ -42,7 +42,7 @@ HERO = DeliveryRequest(request_id="r1", execute=ExecuteRequest(mboxes=[MboxReque
 OK = json_answer({"status": 200, "requestId": "r1"})
 
 
-def test_an_answer_comes_back_in_its_envelope(connect: Connect, target: Target) -> None:
+def test_response_is_returned_in_the_envelope(connect: Connect, target: Target) -> None:
     result = connect().get_offers(request=HERO, session_id="s1")
     assert type(result) is TargetDeliveryResponse
     assert set(result) == {
@@ -65,7 +65,7 @@ def test_an_answer_comes_back_in_its_envelope(connect: Connect, target: Target) 
     assert (result.status, result.client) == (200, CLIENT)
 
 
-def test_analytics_traces_and_tokens_are_collected_in_the_order_of_the_documentation(
+def test_analytics_traces_and_tokens_are_collected_in_the_documented_order(
     connect: Connect, target: Target
 ) -> None:
     def place(name: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_analytics_traces_and_tokens_are_collected_in_the_order_of_the_documenta
     ],
     ids=["200", "206", "201", "204", "empty object", "packed", "of a newer service", "unknown type"],
 )
-def test_every_success_is_a_result(
+def test_each_success_status_is_a_result(
     behaviour: Behaviour, response: dict[str, Any] | None, connect: Connect, target: Target
 ) -> None:
     target.on(DELIVERY, behaviour)
@@ -120,7 +120,7 @@ def test_every_success_is_a_result(
         assert json.loads(result["response"].to_json()) == response
 
 
-def test_the_beacons_empty_answer_is_a_result_of_notifications(connect: Connect, target: Target) -> None:
+def test_empty_response_is_a_result_of_notifications(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(204))
     notification = {"id": "n", "timestamp": 1, "type": "display"}
     request = {"notifications": [notification], "context": {"channel": "web", "beacon": True}}
@@ -130,7 +130,7 @@ def test_the_beacons_empty_answer_is_a_result_of_notifications(connect: Connect,
 
 
 @pytest.mark.parametrize("status", [301, 302, 304, 307, 400, 401, 403, 404, 413, 422, 429, 500, 501, 599])
-def test_every_other_status_is_an_api_exception_and_not_asked_again(
+def test_other_status_raises_api_exception_without_retry(
     status: int, connect: Connect, target: Target
 ) -> None:
     body = b"" if status == 304 else b'{"status": %d, "message": "no"}' % status
@@ -189,7 +189,7 @@ DEEP = b"[" * 100_000
         "deep content",
     ],
 )
-def test_what_is_no_delivery_response_is_an_api_exception(
+def test_body_that_is_no_delivery_response_raises_api_exception(
     body: bytes, connect: Connect, target: Target
 ) -> None:
     target.on(DELIVERY, answer(200, body))
@@ -235,7 +235,7 @@ def test_what_is_no_delivery_response_is_an_api_exception(
         "a gateway's page",
     ],
 )
-def test_what_goes_wrong_on_the_way_is_one_typed_error(
+def test_network_fault_raises_one_typed_error(
     behaviour: Behaviour, error: type[ApiException], status: int, connect: Connect, target: Target
 ) -> None:
     client = connect(timeout=250)
@@ -249,14 +249,14 @@ def test_what_goes_wrong_on_the_way_is_one_typed_error(
     assert client.get_offers(request=HERO)["response"].status == 200
 
 
-def test_ten_megabytes_are_an_answer_like_any_other(connect: Connect, target: Target) -> None:
+def test_response_of_ten_megabytes_is_accepted(connect: Connect, target: Target) -> None:
     document = {"execute": {"mboxes": [{"options": [{"content": "x" * 10_000_000}]}]}}
     target.on(DELIVERY, json_answer(document))
     result = connect().get_offers(request=HERO)
     assert len(result["response"].execute.mboxes[0].options[0].content) == 10_000_000
 
 
-def test_the_visitors_id_goes_into_the_cookie(connect: Connect, target: Target) -> None:
+def test_visitor_id_is_in_the_cookie(connect: Connect, target: Target) -> None:
     result = connect().get_offers(request=HERO, session_id="s1")
     assert result["response"].id.tnt_id == TNT_ID
     cookie = result["target_cookie"]
@@ -264,7 +264,7 @@ def test_the_visitors_id_goes_into_the_cookie(connect: Connect, target: Target) 
     assert "|PC#8f9b2c.35_0#" in cookie["value"]
 
 
-def test_without_a_visitors_id_the_cookie_holds_the_session_only(connect: Connect, target: Target) -> None:
+def test_cookie_without_a_visitor_id_has_only_the_session(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, OK)
     cookie = connect().get_offers(request=HERO, session_id="s1")["target_cookie"]
     assert cookie["max_age"] == 1860

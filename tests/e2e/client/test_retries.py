@@ -1,4 +1,4 @@
-"""Retries: which calls, how often, and never longer than the call's timeout."""
+"""Retries: retried calls, number of attempts, and the limit by the call's timeout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_gateway_error_is_retried_twice(status: int, connect: Connect, target: T
     assert len(target.requests) == 3
 
 
-def test_after_three_attempts_the_last_answer_is_the_error(connect: Connect, target: Target) -> None:
+def test_third_failed_attempt_raises_its_response(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(502), answer(504), answer(503, b"busy"), OK)
     with pytest.raises(ApiException) as caught:
         connect().get_offers(request=HERO)
@@ -32,7 +32,7 @@ def test_after_three_attempts_the_last_answer_is_the_error(connect: Connect, tar
     assert len(target.requests) == 3
 
 
-def test_the_same_request_is_sent_again_with_the_same_ids(connect: Connect, target: Target) -> None:
+def test_retry_sends_the_same_request_with_the_same_ids(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, BAD, OK)
     connect().get_offers(request=HERO)
     first, second = target.requests
@@ -41,14 +41,14 @@ def test_the_same_request_is_sent_again_with_the_same_ids(connect: Connect, targ
     assert first.target == second.target
 
 
-def test_retry_after_is_waited(connect: Connect, target: Target) -> None:
+def test_retry_after_is_honored(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(503, headers={"Retry-After": "1"}), OK)
     started = time.monotonic()
     connect().get_offers(request=HERO)
     assert time.monotonic() - started >= 1
 
 
-def test_retry_after_longer_than_the_timeout_is_not_waited(connect: Connect, target: Target) -> None:
+def test_retry_after_beyond_the_timeout_raises_at_once(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(503, headers={"Retry-After": "3600"}), OK)
     started = time.monotonic()
     with pytest.raises(ApiException, match="503"):
@@ -57,7 +57,7 @@ def test_retry_after_longer_than_the_timeout_is_not_waited(connect: Connect, tar
     assert len(target.requests) == 1
 
 
-def test_a_connection_that_was_refused_is_tried_again_within_the_time(connect: Connect) -> None:
+def test_refused_connection_is_retried_within_the_timeout(connect: Connect) -> None:
     client = connect(server_domain=f"127.0.0.1:{unused_port()}", timeout=5000)
     with pytest.raises(TransportError, match="refused") as caught:
         client.get_offers(request=HERO)
@@ -78,9 +78,7 @@ def test_request_that_may_have_been_processed_is_not_retried(
     assert len(target.requests) == 1
 
 
-def test_a_kept_connection_that_the_server_closed_meanwhile_is_replaced(
-    connect: Connect, target: Target
-) -> None:
+def test_idle_connection_closed_by_the_server_is_replaced(connect: Connect, target: Target) -> None:
     client = connect()
     target.on(DELIVERY, (*OK, Close()), OK)
     client.get_offers(request=HERO)
@@ -88,8 +86,8 @@ def test_a_kept_connection_that_the_server_closed_meanwhile_is_replaced(
     assert target.connections == 2
 
 
-def test_retries_stay_within_their_budget_at_a_failing_service(connect: Connect, target: Target) -> None:
-    """Check the budget: ten retries in advance, then one for ten successes."""
+def test_retries_of_a_failing_service_stay_within_their_budget(connect: Connect, target: Target) -> None:
+    """Check the retry budget: ten retries in advance, then one per ten successes."""
     target.on(DELIVERY, BAD)
     client = connect(timeout=60_000)
     calls = 12
@@ -99,7 +97,7 @@ def test_retries_stay_within_their_budget_at_a_failing_service(connect: Connect,
     assert len(target.requests) == calls + 10
 
 
-def test_successes_pay_for_retries(connect: Connect, target: Target) -> None:
+def test_successes_earn_retries(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, BAD)
     client = connect(timeout=60_000)
     for _ in range(6):
@@ -112,7 +110,7 @@ def test_successes_pay_for_retries(connect: Connect, target: Target) -> None:
     assert client.get_offers(request=HERO)["response"].status == 200
 
 
-def test_all_attempts_together_take_no_longer_than_the_timeout(connect: Connect, target: Target) -> None:
+def test_timeout_covers_all_attempts(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, BAD, BAD, HANG)
     started = time.monotonic()
     with pytest.raises(DeadlineError):
@@ -121,7 +119,7 @@ def test_all_attempts_together_take_no_longer_than_the_timeout(connect: Connect,
 
 
 @pytest.mark.parametrize("timeout", [20, 50])
-def test_a_short_timeout_is_kept(timeout: int, connect: Connect, target: Target) -> None:
+def test_short_timeout_is_honored(timeout: int, connect: Connect, target: Target) -> None:
     target.on(DELIVERY, HANG)
     with pytest.raises(DeadlineError):
         connect(timeout=timeout).get_offers(request=HERO)

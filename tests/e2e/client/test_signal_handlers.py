@@ -1,4 +1,7 @@
-"""Signal handlers that use, and then close, the client whose calls they interrupt; `tests/soak` has thousands of trials."""
+"""Signal handlers that use and then close the client whose calls they interrupt.
+
+`tests/soak` runs thousands of trials.
+"""
 
 from __future__ import annotations
 
@@ -23,5 +26,5 @@ def test_handlers_that_use_and_close_the_client_do_not_deadlock(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_handler_that_calls_while_a_fork_is_noticed_comes_back(target: Target) -> None:
+def test_handler_that_calls_during_fork_detection_returns(target: Target) -> None:
     run_trials(target, "a fork that tells nobody", 5)

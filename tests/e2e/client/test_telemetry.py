@@ -1,4 +1,4 @@
-"""Telemetry, which goes with the next Delivery API request."""
+"""Telemetry, sent with the next Delivery API request."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def with_token(received: Received) -> Steps:
     return json_answer({**response_to(received.json()), "telemetryServerToken": "TST"})
 
 
-def test_telemetry_of_a_call_goes_with_the_next(connect: Connect, target: Target) -> None:
+def test_telemetry_of_a_call_is_sent_with_the_next(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, with_token)
     client = connect()
     before = time.time() * 1000
@@ -63,7 +63,7 @@ def test_telemetry_of_a_call_goes_with_the_next(connect: Connect, target: Target
     assert own["features"] == {"decisioningMethod": "server-side"}
 
 
-def test_what_was_asked_for_is_counted(connect: Connect, target: Target) -> None:
+def test_telemetry_counts_the_requested_locations(connect: Connect, target: Target) -> None:
     everything = DeliveryRequest(
         execute=ExecuteRequest(page_load=RequestDetails(), mboxes=[MboxRequest(name="a")]),
         prefetch=PrefetchRequest(
@@ -85,7 +85,7 @@ def test_what_was_asked_for_is_counted(connect: Connect, target: Target) -> None
     }
 
 
-def test_the_callers_own_entries_stay_in_front(connect: Connect, target: Target) -> None:
+def test_entries_of_the_caller_come_first(connect: Connect, target: Target) -> None:
     client = connect()
     client.get_offers(request=HERO)
     own = Telemetry(entries=[TelemetryEntry(request_id="mine", timestamp=1)])
@@ -94,14 +94,14 @@ def test_the_callers_own_entries_stay_in_front(connect: Connect, target: Target)
     assert own == Telemetry(entries=[TelemetryEntry(request_id="mine", timestamp=1)])
 
 
-def test_opted_out_client_is_not_measured(connect: Connect, target: Target) -> None:
+def test_opted_out_client_has_no_telemetry(connect: Connect, target: Target) -> None:
     client = connect(telemetry_enabled=False)
     for _ in range(3):
         client.get_offers(request=HERO)
     assert all("telemetry" not in body for body in target.bodies)
 
 
-def test_a_call_that_failed_is_not_measured(connect: Connect, target: Target) -> None:
+def test_failed_call_has_no_telemetry(connect: Connect, target: Target) -> None:
     target.on(DELIVERY, answer(400), json_answer({}))
     client = connect()
     with pytest.raises(ApiException):
@@ -120,7 +120,7 @@ def test_two_clients_send_telemetry_of_their_own_calls(connect: Connect, target:
 @pytest.mark.parametrize(
     "fault", [answer(500), (Close(),), json_answer({"id": 7})], ids=["500", "closed", "no answer of the API"]
 )
-def test_what_a_failed_call_took_along_goes_with_the_next(
+def test_telemetry_of_a_failed_call_is_sent_with_the_next(
     fault: Steps, connect: Connect, target: Target
 ) -> None:
     client = connect()
@@ -136,9 +136,7 @@ def test_what_a_failed_call_took_along_goes_with_the_next(
     assert [entry["requestId"] for entry in entries(target.bodies[-1])] == [target.bodies[-2]["requestId"]]
 
 
-def test_what_a_refused_call_took_along_is_counted_and_spoils_no_other(
-    connect: Connect, target: Target
-) -> None:
+def test_telemetry_of_a_rejected_call_is_dropped_and_counted(connect: Connect, target: Target) -> None:
     client = connect()
     client.get_offers(request=HERO)
     target.on(DELIVERY, answer(400))
@@ -151,7 +149,7 @@ def test_what_a_refused_call_took_along_is_counted_and_spoils_no_other(
 
 
 @pytest.mark.parametrize("end", ["flush", "close"])
-def test_telemetry_of_prefetches_on_device_is_sent_at_the_end(
+def test_telemetry_of_on_device_prefetches_is_sent_at_the_end(
     end: str, on_device: Connect, target: Target
 ) -> None:
     client = on_device()
@@ -165,20 +163,20 @@ def test_telemetry_of_prefetches_on_device_is_sent_at_the_end(
     assert look["features"] == {"decisioningMethod": "on-device", "prefetchMboxCount": 1}
     assert set(body) == {"requestId", "id", "context", "telemetry"}
     assert body["id"]["tntId"] == "t.28_0"
-    assert query_of(target.asked()[0])["sessionId"] == "s1"
+    assert query_of(target.requests_to()[0])["sessionId"] == "s1"
     stats = client.client.stats()
     assert (stats.telemetry_dropped, stats.notifications.accepted) == (0, 0)
 
 
 def test_telemetry_of_a_hundred_prefetches_is_sent_at_once(on_device: Connect, target: Target) -> None:
     client = on_device()
-    for _ in range(99):  # and the download of the artifact
+    for _ in range(99):  # plus the download of the artifact
         client.get_offers(request=LOOK)
     target.wait_for(1)
     assert len(entries(target.bodies[0])) == 100
 
 
-def test_telemetry_goes_with_impressions_where_there_are_some(on_device: Connect, target: Target) -> None:
+def test_telemetry_is_sent_with_impressions(on_device: Connect, target: Target) -> None:
     client = on_device()
     client.get_offers(request=LOOK)
     client.get_offers(request=HERO)
@@ -189,7 +187,7 @@ def test_telemetry_goes_with_impressions_where_there_are_some(on_device: Connect
     assert [entry["requestId"] for entry in entries(body)] == ["ArtifactDownload", "r1", "r1"]
 
 
-def test_a_client_that_opted_out_sends_nothing_for_prefetches(on_device: Connect, target: Target) -> None:
+def test_opted_out_client_sends_nothing_for_prefetches(on_device: Connect, target: Target) -> None:
     client = on_device(telemetry_enabled=False)
     for _ in range(101):
         client.get_offers(request=LOOK)
@@ -198,7 +196,7 @@ def test_a_client_that_opted_out_sends_nothing_for_prefetches(on_device: Connect
     assert target.bodies == []
 
 
-def test_a_function_of_the_callers_own_gets_telemetry_too(on_device: Connect, target: Target) -> None:
+def test_send_notification_func_gets_telemetry(on_device: Connect, target: Target) -> None:
     reports: list[dict[str, Any]] = []
     client = on_device(send_notification_func=reports.append)
     client.get_offers(request=LOOK)
@@ -209,9 +207,7 @@ def test_a_function_of_the_callers_own_gets_telemetry_too(on_device: Connect, ta
     assert target.bodies == []
 
 
-def test_a_call_to_the_server_alone_is_followed_by_no_call_for_telemetry(
-    connect: Connect, target: Target
-) -> None:
+def test_server_side_call_is_not_followed_by_a_telemetry_request(connect: Connect, target: Target) -> None:
     client = connect()
     client.get_offers(request=HERO)
     assert client.flush()

@@ -1,4 +1,4 @@
-"""Clients without a `close`: their connections are closed all the same, with one warning."""
+"""Unclosed clients: their connections are closed when they are collected, with one warning."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def close(options: dict[str, Any]) -> None:
 
 
 def warned(use: Use, target: Target, **options: Any) -> list[str]:
-    """Return the warnings that a program gets which uses a client and drops it."""
+    """Return the warnings of a program that uses a client and drops it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         use({**reach(target), "cdn_base_path": target.url, **options})
@@ -66,7 +66,7 @@ def test_unclosed_client_with_open_connections_warns_once(
 
 @pytest.mark.parametrize("use", [ask, ask_with_await])
 def test_unclosed_client_on_device_does_not_warn(use: Use, target: Target) -> None:
-    """Use a client as code for `target-python-sdk` does, which has no `close`."""
+    """Check code for `target-python-sdk`, which has no `close`."""
     assert warned(use, target, decisioning_method="on-device") == []
 
 
@@ -75,7 +75,7 @@ def test_closed_or_unused_client_does_not_warn(use: Use, target: Target) -> None
     assert warned(use, target) == []
 
 
-def test_client_of_refused_options_does_not_warn(target: Target) -> None:
+def test_client_with_invalid_options_does_not_warn(target: Target) -> None:
     def refused(options: dict[str, Any]) -> None:
         with pytest.raises(Exception, match="must be"):
             TargetClient.create({**options, "timeout": "soon"})

@@ -1,4 +1,4 @@
-"""Identity of a visitor: cookies in and out, session ids, ECID, customer ids, SDID."""
+"""Identity of a visitor: cookies, session ids, ECID, customer ids, SDID."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def session_of(target: Target, number: int = 0) -> str:
         "option",
     ],
 )
-def test_the_session_id_is_the_cookies_or_the_callers(
+def test_session_id_is_that_of_the_cookie_or_the_caller(
     call: dict[str, Any], session: str, connect: Connect, target: Target
 ) -> None:
     result = connect().get_offers(request=HERO, **call)
@@ -66,7 +66,7 @@ def test_the_session_id_is_the_cookies_or_the_callers(
     assert result["target_cookie"]["value"].startswith(f"session#{session}#")
 
 
-def test_without_a_session_id_each_call_gets_its_own(connect: Connect, target: Target) -> None:
+def test_calls_without_a_session_id_get_new_ones(connect: Connect, target: Target) -> None:
     client = connect()
     results = [client.get_offers(request=HERO, session_id=given) for given in (None, "")]
     assert session_of(target, 0) != session_of(target, 1)
@@ -87,15 +87,15 @@ def test_visitor_with_a_cookie_keeps_the_tnt_id(connect: Connect, target: Target
     ]
 
 
-def test_the_parts_of_the_cookie_expire_when_they_should(connect: Connect) -> None:
+def test_parts_of_the_cookie_have_their_expiry(connect: Connect) -> None:
     before = time.time()
     value = connect().get_offers(request=HERO, session_id="s1")["target_cookie"]["value"]
     session, device = (int(part.rpartition("#")[2]) for part in value.split("|"))
-    assert 0 <= session - 1860 - before <= 12  # rounded up, and a busy machine
+    assert 0 <= session - 1860 - before <= 12  # rounded up, with some seconds for a busy machine
     assert device - session == 63_244_800 - 1860
 
 
-def test_the_requests_own_tnt_id_is_before_the_cookies(connect: Connect, target: Target) -> None:
+def test_tnt_id_of_the_request_takes_precedence_over_the_cookie(connect: Connect, target: Target) -> None:
     request = DeliveryRequest(id=VisitorId(tnt_id="mine.28_0"), execute=HERO.execute)
     connect().get_offers(request=request, target_cookie=f"PC#cookies#{FAR}")
     assert target.bodies[0]["id"] == {"tntId": "mine.28_0"}
@@ -106,7 +106,7 @@ def test_the_requests_own_tnt_id_is_before_the_cookies(connect: Connect, target:
     [[CUSTOMER], {"crm": {"id": "c1", "authState": 1}}, {"crm": {"id": "c1", "authState": "1"}}],
     ids=["models", "mapping", "mapping of texts"],
 )
-def test_customer_ids_come_before_those_of_the_request(
+def test_customer_ids_option_precedes_those_of_the_request(
     customer_ids: Any, connect: Connect, target: Target
 ) -> None:
     own = CustomerId(id="o", integration_code="own", authenticated_state=AuthenticatedState.UNKNOWN)
@@ -132,7 +132,7 @@ def test_customer_ids_without_any_other_id_are_sent_and_without_an_sdid(
     assert result["visitor_state"] == {ORGANIZATION: {"customerIDs": {"crm": {"id": "c1", "authState": 1}}}}
 
 
-def test_the_amcv_cookie_brings_ecid_region_blob_and_an_sdid(connect: Connect, target: Target) -> None:
+def test_amcv_cookie_sets_ecid_region_blob_and_an_sdid(connect: Connect, target: Target) -> None:
     result = connect().get_offers(request=HERO, visitor_cookie=AMCV)
     body = target.bodies[0]
     assert body["id"] == {"marketingCloudVisitorId": "09327508673921046789"}
@@ -147,7 +147,7 @@ def test_the_amcv_cookie_brings_ecid_region_blob_and_an_sdid(connect: Connect, t
     [{"visitor_cookie": None}, {"visitor_cookie": ""}, {"consumer_id": "first"}],
     ids=lambda options: str(options),
 )
-def test_without_a_visitor_cookie_or_object_there_is_no_sdid(
+def test_no_sdid_without_a_visitor_cookie_or_object(
     options: dict[str, Any], connect: Connect, target: Target
 ) -> None:
     client = connect()
@@ -161,7 +161,7 @@ def test_without_a_visitor_cookie_or_object_there_is_no_sdid(
     assert result["visitor_state"] is None
 
 
-def test_on_device_reports_carry_customer_ids_and_no_sdid(on_device: Connect, target: Target) -> None:
+def test_on_device_reports_have_customer_ids_and_no_sdid(on_device: Connect, target: Target) -> None:
     client = on_device(telemetry_enabled=False)
     client.get_offers(request=HERO, customer_ids=[CUSTOMER], consumer_id="first")
     assert client.flush()
@@ -170,13 +170,13 @@ def test_on_device_reports_carry_customer_ids_and_no_sdid(on_device: Connect, ta
     assert body["experienceCloud"] == {"analytics": {"logging": "server_side"}}
 
 
-def test_without_a_visitor_there_is_no_sdid_and_no_state(connect: Connect, target: Target) -> None:
+def test_no_sdid_and_no_state_without_a_visitor(connect: Connect, target: Target) -> None:
     result = connect().get_offers(request=HERO)
     assert target.bodies[0]["experienceCloud"] == {"analytics": {"logging": "server_side"}}
     assert result["visitor_state"] is None
 
 
-def test_the_callers_sdid_is_sent_as_it_is(connect: Connect, target: Target) -> None:
+def test_sdid_of_the_caller_is_sent_unchanged(connect: Connect, target: Target) -> None:
     sdid = "0123456789ABCDEF-0123456789ABCDEF"
     analytics = AnalyticsRequest(supplemental_data_id=sdid, tracking_server="metrics.acme.example")
     request = DeliveryRequest(experience_cloud=ExperienceCloud(analytics=analytics), execute=HERO.execute)
@@ -188,9 +188,7 @@ def test_the_callers_sdid_is_sent_as_it_is(connect: Connect, target: Target) -> 
     }
 
 
-def test_consumers_of_one_visitor_share_an_sdid_until_one_asks_again(
-    connect: Connect, target: Target
-) -> None:
+def test_consumers_share_an_sdid_until_one_requests_it_again(connect: Connect, target: Target) -> None:
     client, visitor = connect(), Visitor(ORGANIZATION)
     for consumer in ("a", "b", "a", "b"):
         client.get_offers(request=HERO, visitor=visitor, consumer_id=consumer)
@@ -199,7 +197,7 @@ def test_consumers_of_one_visitor_share_an_sdid_until_one_asks_again(
 
 
 class ForeignVisitor:
-    """A duck type of the official package's visitor, with its spelling."""
+    """A visitor with the interface of the official package's."""
 
     def __init__(self) -> None:
         self.consumers: list[str] = []
@@ -226,7 +224,7 @@ def test_custom_visitor_is_used(connect: Connect, target: Target) -> None:
     assert result["visitor_state"] is visitor.state
 
 
-def test_a_repeated_call_asks_for_no_second_sdid(connect: Connect, target: Target) -> None:
+def test_retried_call_requests_no_second_sdid(connect: Connect, target: Target) -> None:
     visitor = ForeignVisitor()
     target.on(DELIVERY, answer(503), answer(503), answer(204))
     connect().get_offers(request=HERO, visitor=visitor)
@@ -243,7 +241,7 @@ def fails(name: str) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("name", ["get_visitor_values", "get_state", "get_supplemental_data_id"])
 def test_error_of_a_custom_visitor_is_raised_unchanged(name: str, connect: Connect) -> None:
-    """Check that the error is neither hidden nor taken for a network error."""
+    """Check that the error is neither hidden nor treated as a network error."""
     visitor = ForeignVisitor()
     setattr(visitor, name, fails(name))
     with pytest.raises(RuntimeError, match=name) as caught:

@@ -1,4 +1,4 @@
-"""A worker process that does not close its client. Imports Targetry when it runs, not before."""
+"""Worker process that does not close its client; it imports Targetry only when it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A site that decides on device and asks the edge, for application servers that fork. It never closes its client."""
+"""WSGI site for forking application servers: on-device and server-side calls, no `close`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def title(session: str, method: str) -> str:
     return str(result["response"].execute.mboxes[0].options[0].content["title"])
 
 
-# Where the site is loaded before the fork, threads are at work and connections are open by then.
+# If the site is loaded before the fork, threads run and connections are open at the fork.
 for _ in range(3):
     title("loading", "on-device")
 title("loading", "server-side")

@@ -1,4 +1,4 @@
-"""Servers and transports that are closed when the test is over."""
+"""Fixtures: servers and transports that are closed at the end of the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from servers.faulty import Behaviour, FaultyServer
 
 @pytest.fixture(params=[Blocking, Looped], ids=["blocking", "asyncio"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Return a factory of transports, which ignore this machine's environment by default."""
+    """Return a factory of transports that by default ignore the environment variables."""
     made: list[Client] = []
 
     def new(**options: Any) -> Client:

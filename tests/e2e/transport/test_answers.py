@@ -1,4 +1,4 @@
-"""Requests, responses and the size limit: over real sockets, blocking and with asyncio."""
+"""Requests, responses and the size limit over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from targetry.http.protocol import HttpRequest
 _OK = json_answer({"status": 200})
 
 
-def test_method_target_headers_and_body_arrive_as_they_were_given(connect: Connect, serve: Serve) -> None:
+def test_method_target_headers_and_body_are_sent_unchanged(connect: Connect, serve: Serve) -> None:
     server = serve(_OK)
     connect().send(HttpRequest("POST", f"{server.url}/a/b?c=d%20e&f=%C3%A9", {"X-One": "1"}, b"{}"))
     received = server.requests[0]
@@ -34,7 +34,7 @@ def test_method_target_headers_and_body_arrive_as_they_were_given(connect: Conne
     assert received.headers["host"] == f"127.0.0.1:{server.port}"
 
 
-def test_the_answer_has_status_reason_lower_case_headers_and_body(connect: Connect, serve: Serve) -> None:
+def test_response_has_status_reason_lower_case_headers_and_body(connect: Connect, serve: Serve) -> None:
     server = serve(answer(404, b"gone", {"X-Two": "2", "ETag": '"x"'}, reason="Nothing Here"))
     response = connect().send(get(server.url))
     assert (response.status, response.reason, response.body) == (404, "Nothing Here", b"gone")
@@ -69,20 +69,20 @@ def test_the_answer_has_status_reason_lower_case_headers_and_body(connect: Conne
         ),
     ],
 )
-def test_whatever_is_http_is_an_answer(
+def test_valid_http_is_a_response(
     connect: Connect, serve: Serve, behaviour: Behaviour, status: int, body: bytes
 ) -> None:
     response = connect().send(get(serve(behaviour).url))
     assert (response.status, response.body) == (status, body)
 
 
-def test_redirects_are_answers_and_are_not_followed(connect: Connect, serve: Serve) -> None:
+def test_redirects_are_responses_and_not_followed(connect: Connect, serve: Serve) -> None:
     server = serve(redirect_to_itself)
     response = connect().send(post(f"{server.url}/here"))
     assert (response.status, response.headers["location"], len(server.requests)) == (302, "/here", 1)
 
 
-def test_gzip_is_asked_for_and_an_own_choice_is_left_alone(connect: Connect, serve: Serve) -> None:
+def test_gzip_is_requested_unless_the_caller_sets_the_header(connect: Connect, serve: Serve) -> None:
     server = serve(_OK)
     client = connect()
     client.send(get(server.url))
@@ -90,9 +90,7 @@ def test_gzip_is_asked_for_and_an_own_choice_is_left_alone(connect: Connect, ser
     assert [received.headers["accept-encoding"] for received in server.requests] == ["gzip", "identity"]
 
 
-def test_a_user_and_password_in_the_url_are_sent_as_basic_authorization(
-    connect: Connect, serve: Serve
-) -> None:
+def test_user_and_password_of_the_url_are_sent_as_basic_authorization(connect: Connect, serve: Serve) -> None:
     server = serve(_OK)
     connect().send(get(f"http://me:p%40ss@127.0.0.1:{server.port}/rules.json"))
     assert server.requests[0].headers["authorization"] == "Basic bWU6cEBzcw=="
@@ -111,7 +109,7 @@ def test_a_user_and_password_in_the_url_are_sent_as_basic_authorization(
         ),
     ],
 )
-def test_more_than_max_bytes_is_refused(connect: Connect, serve: Serve, behaviour: Behaviour) -> None:
+def test_body_larger_than_max_bytes_raises(connect: Connect, serve: Serve, behaviour: Behaviour) -> None:
     with pytest.raises(TransportError, match=r"\(status 200\) is larger than 1000 bytes"):
         connect().send(get(serve(behaviour).url), max_bytes=1000)
 
@@ -126,5 +124,5 @@ def test_more_than_max_bytes_is_refused(connect: Connect, serve: Serve, behaviou
         ),
     ],
 )
-def test_exactly_max_bytes_are_taken(connect: Connect, serve: Serve, behaviour: Behaviour) -> None:
+def test_body_of_exactly_max_bytes_is_accepted(connect: Connect, serve: Serve, behaviour: Behaviour) -> None:
     assert connect().send(get(serve(behaviour).url), max_bytes=1000).body == b"x" * 1000

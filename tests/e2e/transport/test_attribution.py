@@ -1,4 +1,4 @@
-"""A response belongs to the request that asked for it, or its connection ends: over real sockets, blocking and with asyncio."""
+"""Matching of responses to requests over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def chunked(body: bytes) -> bytes:
 
 
 def once(first: Response) -> Callable[[Received], Steps]:
-    """Answer the first request of all as `first` says, and later ones well."""
+    """Return a behavior: `first` for the first request, an echo for later ones."""
     was_first: list[bool] = []
 
     def behave(received: Received) -> Steps:
@@ -72,9 +72,7 @@ SURPLUS: dict[str, Response] = {
 
 
 @pytest.mark.parametrize("first", SURPLUS.values(), ids=SURPLUS)
-def test_bytes_behind_a_response_never_answer_the_next_request(
-    connect: Connect, serve: Serve, first: Response
-) -> None:
+def test_surplus_bytes_are_never_the_next_response(connect: Connect, serve: Serve, first: Response) -> None:
     client, server = connect(), serve(once(first))
     client.send(post(server.url, b"alice"))
     assert [client.send(post(server.url, name)).body for name in (b"bob", b"carol")] == [b"bob", b"carol"]
@@ -90,10 +88,10 @@ def test_bytes_behind_a_response_never_answer_the_next_request(
     ],
 )
 @pytest.mark.parametrize("surplus", [echo(b"other"), b"\n"], ids=["an-answer", "one-byte"])
-def test_surplus_in_one_segment_with_the_body_alone_is_noticed(
+def test_surplus_in_one_segment_with_the_body_is_detected(
     connect: Connect, serve: Serve, response: Response, surplus: bytes
 ) -> None:
-    """The head arrives before, so aiohttp by itself counts the response as complete while it reads the segment."""
+    """Check a head that arrives before the body, which completes aiohttp's response early."""
 
     def behave(received: Received) -> Steps:
         if received.body != b"alice":
@@ -107,14 +105,14 @@ def test_surplus_in_one_segment_with_the_body_alone_is_noticed(
     assert [received.connection for received in server.requests] == [1, 2, 2]
 
 
-def test_a_body_in_answer_to_head_never_answers_the_next_request(connect: Connect, serve: Serve) -> None:
+def test_body_of_a_head_response_is_never_the_next_response(connect: Connect, serve: Serve) -> None:
     client, server = connect(), serve(once(lambda body: echo(b"HTTP/1.1 200 OK\r\n\r\n")))
     assert client.send(HttpRequest("HEAD", server.url, {})).body == b""
     assert client.send(post(server.url, b"bob")).body == b"bob"
 
 
 @pytest.mark.parametrize("size", [1, 3000, 70_000, 300_000])
-def test_surplus_is_noticed_behind_a_body_of_any_size(connect: Connect, serve: Serve, size: int) -> None:
+def test_surplus_after_a_body_of_any_size_is_detected(connect: Connect, serve: Serve, size: int) -> None:
     client, server = connect(), serve(once(lambda body: echo(b"x" * size) + echo(b"other")))
     assert client.send(post(server.url, b"alice")).body == b"x" * size
     assert client.send(post(server.url, b"bob")).body == b"bob"
@@ -124,7 +122,7 @@ def test_surplus_is_noticed_behind_a_body_of_any_size(connect: Connect, serve: S
 def way(
     request: pytest.FixtureRequest, connect: Connect, authority: Authority
 ) -> Iterator[tuple[Client, Callable[..., FaultyServer]]]:
-    """Return a client and a factory of servers that it reaches in some way."""
+    """Return a client and a factory of servers, for one kind of connection."""
     kind = request.param
     to_proxy = kind in ("tls-proxy", "tls-in-tls")
     to_server = kind in ("tls", "tunnel", "tls-in-tls")
@@ -145,7 +143,7 @@ def way(
         server.stop()
 
 
-def test_surplus_is_noticed_however_the_server_is_reached(
+def test_surplus_is_detected_on_each_kind_of_connection(
     way: tuple[Client, Callable[..., FaultyServer]],
 ) -> None:
     client, serve = way
@@ -154,7 +152,7 @@ def test_surplus_is_noticed_however_the_server_is_reached(
     assert answers == [b"alice", b"bob", b"carol"]
 
 
-def test_connections_are_shared_however_the_server_is_reached(
+def test_each_kind_of_connection_is_reused(
     way: tuple[Client, Callable[..., FaultyServer]],
 ) -> None:
     client, serve = way
@@ -163,7 +161,10 @@ def test_connections_are_shared_however_the_server_is_reached(
 
 
 class LateSurplus(ThreadedServer):
-    """A server that answers each request, and sends `surplus` on the first connection when `send_it` is set, then sets `was_sent`."""
+    """A server that sends `surplus` on the first connection once `send_it` is set.
+
+    It responds to each request, and sets `was_sent` after the surplus.
+    """
 
     def __init__(self, surplus: bytes, **options: object) -> None:
         self.send_it, self.was_sent = threading.Event(), threading.Event()
@@ -190,7 +191,7 @@ class LateSurplus(ThreadedServer):
     ],
     ids=["an-answer", "one-byte", "408"],
 )
-def test_bytes_on_an_idle_connection_never_answer_the_next_request(
+def test_bytes_on_an_idle_connection_are_never_the_next_response(
     connect: Connect, authority: Authority, surplus: bytes, is_secure: bool
 ) -> None:
     tls = authority.server("localhost") if is_secure else None
@@ -203,16 +204,14 @@ def test_bytes_on_an_idle_connection_never_answer_the_next_request(
         assert server.connections == 2
 
 
-def test_a_request_answered_by_408_on_a_kept_connection_is_sent_again(connect: Connect, serve: Serve) -> None:
+def test_408_on_a_reused_connection_is_retried(connect: Connect, serve: Serve) -> None:
     gone = (Send(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"), Close())
     client, server = connect(), serve(json_answer(1), gone, json_answer(2))
     assert [client.send(post(server.url)).body for _ in range(2)] == [b"1", b"2"]
     assert [received.connection for received in server.requests] == [1, 1, 2]
 
 
-def test_a_request_answered_by_408_on_a_new_connection_is_not_sent_again(
-    connect: Connect, serve: Serve
-) -> None:
+def test_408_on_a_new_connection_is_not_retried(connect: Connect, serve: Serve) -> None:
     server = serve((Send(echo(b"", status=b"408 Request Timeout")),))
     assert connect().send(post(server.url)).status == 408
     assert len(server.requests) == 1
@@ -225,14 +224,14 @@ def test_a_request_answered_by_408_on_a_new_connection_is_not_sent_again(
         pytest.param(lambda body: echo(body, b"connection: close"), id="says-close"),
     ],
 )
-def test_a_connection_is_not_used_again_after(connect: Connect, serve: Serve, first: Response) -> None:
+def test_connection_is_closed_after(connect: Connect, serve: Serve, first: Response) -> None:
     client, server = connect(), serve(once(first))
     assert [client.send(post(server.url, name)).body for name in (b"alice", b"bob")] == [b"alice", b"bob"]
     assert server.connections == 2
 
 
 def test_response_with_length_and_chunks_ends_its_connection(connect: Connect, serve: Serve) -> None:
-    """The blocking transport reads the chunks, as RFC 9112 has it; aiohttp refuses the response."""
+    """Check the blocking transport, which reads the chunks as RFC 9112 says; aiohttp raises."""
     both = once(lambda body: chunked(body).replace(b"\r\n\r\n", b"\r\ncontent-length: 3\r\n\r\n", 1))
     client, server = connect(), serve(both)
     if isinstance(client, Blocking):
@@ -244,14 +243,14 @@ def test_response_with_length_and_chunks_ends_its_connection(connect: Connect, s
     assert server.connections == 2
 
 
-def test_lengths_that_contradict_each_other_are_refused(connect: Connect, serve: Serve) -> None:
+def test_contradicting_lengths_raise(connect: Connect, serve: Serve) -> None:
     client, server = connect(), serve(once(lambda body: echo(body, b"content-length: 2")))
     with pytest.raises(TransportError, match="not HTTP"):
         client.send(post(server.url, b"alice"))
     assert client.send(post(server.url, b"bob")).body == b"bob"
 
 
-def test_what_was_too_large_is_not_read_as_the_next_answer(connect: Connect, serve: Serve) -> None:
+def test_rest_of_a_too_large_body_is_not_the_next_response(connect: Connect, serve: Serve) -> None:
     client, server = connect(), serve(once(lambda body: echo(b"x" * 100_000)))
     with pytest.raises(TransportError, match="is larger than"):
         client.send(post(server.url), max_bytes=1000)
@@ -264,7 +263,7 @@ def test_what_was_too_large_is_not_read_as_the_next_answer(connect: Connect, ser
     [HANG, (Pause(0.4), Send(echo(b"late"))), (Send(echo(b"late")[:-2]), Hang())],
     ids=["silent", "late", "stops"],
 )
-def test_a_request_given_up_leaves_no_answer_for_the_next(
+def test_response_of_a_timed_out_request_is_not_the_next_response(
     connect: Connect, serve: Serve, slow: Steps
 ) -> None:
     client, server = connect(), serve(json_answer(1), slow, json_answer(3))
@@ -275,7 +274,7 @@ def test_a_request_given_up_leaves_no_answer_for_the_next(
     assert [received.connection for received in server.requests] == [1, 1, 2]
 
 
-def test_a_cancelled_request_leaves_no_answer_for_the_next(serve: Serve) -> None:
+def test_response_of_a_cancelled_request_is_not_the_next_response(serve: Serve) -> None:
     server = serve(json_answer(1), HANG, json_answer(3))
 
     async def main() -> None:
@@ -304,7 +303,7 @@ def test_surplus_is_reported_with_its_origin(connect: Connect, serve: Serve) -> 
     assert reported == [("http", "127.0.0.1", server.port)] * 3
 
 
-def test_an_ordinary_end_of_a_connection_is_not_reported(
+def test_ordinary_end_of_a_connection_is_not_reported(
     connect: Connect, serve: Serve, authority: Authority
 ) -> None:
     reported: list[Origin] = []

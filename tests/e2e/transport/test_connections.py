@@ -1,4 +1,4 @@
-"""Reuse and replacement of connections: over real sockets, blocking and with asyncio."""
+"""Reuse and replacement of connections over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from targetry.errors import ClosedError, TransportError
 _OK = json_answer({"status": 200})
 
 
-def test_calls_after_each_other_share_one_connection(connect: Connect, serve: Serve) -> None:
+def test_consecutive_calls_share_one_connection(connect: Connect, serve: Serve) -> None:
     client, server = connect(), serve(_OK, gzip_answer(b"x"), answer(404, b"y"), answer(204), _OK)
     for _ in range(20):
         client.send(post(server.url))
@@ -37,7 +37,7 @@ def test_calls_after_each_other_share_one_connection(connect: Connect, serve: Se
         pytest.param(_OK, {"idle_seconds": 0.05}, id="after-a-while"),
     ],
 )
-def test_a_connection_that_the_server_closed_while_idle_is_replaced(
+def test_connection_closed_while_idle_is_replaced(
     connect: Connect, serve: Serve, behaviour: Behaviour, options: dict[str, float]
 ) -> None:
     client, server = connect(), serve(behaviour, **options)
@@ -48,7 +48,7 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced(
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_kept_connection_closed_during_the_request_is_replaced(
+def test_reused_connection_closed_during_the_request_is_replaced(
     connect: Connect, serve: Serve, reset: bool
 ) -> None:
     client, server = connect(), serve(_OK, (Close(reset),), _OK)
@@ -58,7 +58,7 @@ def test_kept_connection_closed_during_the_request_is_replaced(
     assert server.requests[2].body == b"second"
 
 
-def test_the_second_try_is_the_last(connect: Connect, serve: Serve) -> None:
+def test_request_is_sent_at_most_twice(connect: Connect, serve: Serve) -> None:
     client, server = connect(), serve(_OK, (Close(),))
     client.send(post(server.url))
     with pytest.raises(TransportError, match="cut short"):
@@ -74,16 +74,14 @@ def test_request_with_a_partial_response_is_not_sent_again(connect: Connect, ser
     assert len(server.requests) == 2
 
 
-def test_a_request_on_a_new_connection_is_not_sent_again(connect: Connect, serve: Serve) -> None:
+def test_request_on_a_new_connection_is_not_sent_again(connect: Connect, serve: Serve) -> None:
     server = serve((Close(),), _OK)
     with pytest.raises(TransportError):
         connect().send(post(server.url))
     assert len(server.requests) == 1
 
 
-def test_a_connection_is_usable_after_an_answer_that_was_refused_for_its_content(
-    connect: Connect, serve: Serve
-) -> None:
+def test_connection_is_usable_after_an_undecodable_response(connect: Connect, serve: Serve) -> None:
     client, server = (
         connect(),
         serve(answer(200, gzip.compress(b"x")[:-4], {"Content-Encoding": "gzip"}), _OK),
@@ -94,14 +92,14 @@ def test_a_connection_is_usable_after_an_answer_that_was_refused_for_its_content
     assert server.connections == 1
 
 
-def test_idle_connections_to_other_hosts_make_room(connect: Connect, serve: Serve) -> None:
+def test_idle_connections_to_other_hosts_are_evicted(connect: Connect, serve: Serve) -> None:
     client, servers = connect(max_connections=2), [serve(_OK) for _ in range(4)]
     for server in servers * 2:
         assert client.send(get(server.url)).status == 200
     servers[0].wait_until(lambda: sum(server.open_connections for server in servers) <= 2)
 
 
-def test_a_closed_transport_says_so_and_may_be_closed_again(connect: Connect, serve: Serve) -> None:
+def test_closed_transport_raises_and_can_be_closed_again(connect: Connect, serve: Serve) -> None:
     client, server = connect(), serve(_OK)
     client.send(get(server.url))
     client.close()
@@ -112,7 +110,7 @@ def test_a_closed_transport_says_so_and_may_be_closed_again(connect: Connect, se
 
 
 class OnePacket(ThreadedServer):
-    """A server that records the first packet and answers it."""
+    """A server that records the first packet and responds to it."""
 
     def __init__(self) -> None:
         self.came: list[bytes] = []
@@ -124,8 +122,8 @@ class OnePacket(ThreadedServer):
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-def test_head_and_body_go_out_together(connect: Connect) -> None:
-    """Check for one packet: a proxy may hold the body back until the head is acknowledged."""
+def test_head_and_body_are_sent_in_one_packet(connect: Connect) -> None:
+    """Check for one packet, as a proxy can delay the body until the head is acknowledged."""
     with OnePacket() as server:
         client = connect()
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Network faults end in a typed error, in time: over real sockets, blocking and with asyncio."""
+"""Network faults over real sockets, blocking and with asyncio: typed errors within the timeout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from servers.faulty import (
 from servers.threaded import SilentPort, unused_port
 from targetry.errors import DeadlineError, TransportError
 
-_LATE = 3.0  # seconds, far above any timeout used here: a busy machine is no failure, a hanging call is
+_LATE = 3.0  # seconds; far above all timeouts here, so only a call that hangs fails
 _OK = json_answer({"status": 200})
 
 
@@ -44,9 +44,7 @@ _OK = json_answer({"status": 200})
         ),
     ],
 )
-def test_a_server_that_takes_too_long_is_left_when_the_time_is_up(
-    connect: Connect, serve: Serve, behaviour: Behaviour
-) -> None:
+def test_slow_server_ends_at_the_timeout(connect: Connect, serve: Serve, behaviour: Behaviour) -> None:
     client, server = connect(), serve(behaviour)
     started = time.monotonic()
     with pytest.raises(DeadlineError, match=r"no response within 0\.3 s") as caught:
@@ -56,13 +54,13 @@ def test_a_server_that_takes_too_long_is_left_when_the_time_is_up(
     server.wait_until(lambda: server.open_connections == 0)
 
 
-def test_a_server_that_does_not_read_is_left_when_the_time_is_up(connect: Connect, serve: Serve) -> None:
+def test_server_that_does_not_read_ends_at_the_timeout(connect: Connect, serve: Serve) -> None:
     server = serve(at_connect=(Hang(deaf=True),))
     with pytest.raises(DeadlineError, match="while sending the request"):
         connect().send(post(server.url, b"x" * 30_000_000), timeout=0.3)
 
 
-def test_a_port_that_does_not_accept_is_left_when_the_time_is_up(connect: Connect) -> None:
+def test_port_that_does_not_accept_ends_at_the_timeout(connect: Connect) -> None:
     with (
         SilentPort() as port,
         pytest.raises(DeadlineError, match=f"while connecting to 127.0.0.1:{port.port}"),
@@ -70,15 +68,13 @@ def test_a_port_that_does_not_accept_is_left_when_the_time_is_up(connect: Connec
         connect().send(get(port.url), timeout=0.3)
 
 
-def test_a_server_that_never_agrees_on_tls_is_left_when_the_time_is_up(
-    connect: Connect, serve: Serve
-) -> None:
+def test_unfinished_tls_handshake_ends_at_the_timeout(connect: Connect, serve: Serve) -> None:
     server = serve(HANG)
     with pytest.raises(DeadlineError, match="while negotiating TLS"):
         connect().send(get(f"https://127.0.0.1:{server.port}"), timeout=0.3)
 
 
-def test_a_name_server_that_does_not_answer_is_left_when_the_time_is_up(connect: Connect) -> None:
+def test_silent_name_server_ends_at_the_timeout(connect: Connect) -> None:
     released = threading.Event()
 
     def lookup(host: str, port: int) -> list[Any]:
@@ -91,7 +87,7 @@ def test_a_name_server_that_does_not_answer_is_left_when_the_time_is_up(connect:
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0])
-def test_no_time_is_not_enough(connect: Connect, serve: Serve, timeout: float) -> None:
+def test_timeout_that_is_not_positive_raises_at_once(connect: Connect, serve: Serve, timeout: float) -> None:
     with pytest.raises(DeadlineError):
         connect().send(get(serve().url), timeout=timeout)
 
@@ -121,7 +117,7 @@ def test_no_time_is_not_enough(connect: Connect, serve: Serve, timeout: float) -
         ),
     ],
 )
-def test_what_is_no_answer_is_a_transport_error(
+def test_invalid_response_raises_transport_error(
     connect: Connect, serve: Serve, behaviour: Behaviour, reason: str
 ) -> None:
     server = serve(behaviour)
@@ -133,18 +129,18 @@ def test_what_is_no_answer_is_a_transport_error(
     assert not isinstance(caught.value, DeadlineError)
 
 
-def test_a_refused_connection_says_so(connect: Connect) -> None:
+def test_refused_connection_is_named_in_the_error(connect: Connect) -> None:
     port = unused_port()
     with pytest.raises(TransportError, match=rf"Connection refused \(while connecting to 127.0.0.1:{port}\)"):
         connect().send(get(f"http://127.0.0.1:{port}"))
 
 
-def test_a_host_that_does_not_exist_says_so(connect: Connect) -> None:
+def test_unknown_host_is_named_in_the_error(connect: Connect) -> None:
     with pytest.raises(TransportError, match="the host name is not known"):
         connect().send(get("http://nowhere.invalid"))
 
 
-def test_the_second_address_is_tried_when_the_first_does_not_answer(connect: Connect, serve: Serve) -> None:
+def test_second_address_is_tried_if_the_first_does_not_accept(connect: Connect, serve: Serve) -> None:
     server = serve(_OK)
     with SilentPort() as silent:
         addresses = [(2, 1, 6, "", ("127.0.0.1", port)) for port in (silent.port, unused_port(), server.port)]
@@ -156,14 +152,12 @@ def test_the_second_address_is_tried_when_the_first_does_not_answer(connect: Con
     "url",
     ["", "acme.example", "ftp://acme.example", "http://", "http://a:99999", "http://[::1", "http://\udc80/"],
 )
-def test_what_is_no_url_is_a_transport_error(connect: Connect, url: str) -> None:
+def test_invalid_url_raises_transport_error(connect: Connect, url: str) -> None:
     with pytest.raises(TransportError, match="not an HTTP URL"):
         connect().send(get(url))
 
 
-def test_a_header_that_cannot_be_sent_is_a_transport_error_that_does_not_repeat_it(
-    connect: Connect, serve: Serve
-) -> None:
+def test_invalid_header_raises_transport_error_without_its_value(connect: Connect, serve: Serve) -> None:
     with pytest.raises(TransportError, match="cannot be sent as HTTP") as caught:
         connect().send(get(serve().url, authorization="secret\r\nx: y"))
     assert "secret" not in str(caught.value)

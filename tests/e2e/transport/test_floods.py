@@ -1,4 +1,4 @@
-"""Responses without an end: the call ends at its deadline, and the event loop is not held up meanwhile."""
+"""Endless responses: the call ends at its deadline, and the event loop keeps running."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from targetry import AsyncTargetClient, TargetClient
 from targetry.errors import TransportError
 
 _TIMEOUT_S = 0.3
-_LATE_S = 3.0  # far above the timeout: a busy machine is no failure, a hanging call is
-_HELD_S = 0.025  # of the loop's own processor time; the aim is 0.01, a collection of garbage may come on top
-# asyncio decrypts all that one read of 256 KiB held before it runs the loop again: 11,000 records of a byte.
+_LATE_S = 3.0  # far above the timeout, so only a call that hangs fails
+_HELD_S = 0.025  # processor time of the loop; the aim is 0.01, plus a garbage collection
+# asyncio decrypts one read of 256 KiB, 11,000 records of a byte, in one iteration of the loop.
 _HELD_BY_TINY_RECORDS_S = 0.1
 _REQUEST = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
 
@@ -35,7 +35,7 @@ def options(server: Flood, **more: Any) -> dict[str, Any]:
 
 
 async def longest_turn(stopped: asyncio.Event) -> float:
-    """Return the most processor time, in seconds, that the loop's thread spent in one iteration."""
+    """Return the longest processor time in seconds of one iteration of the loop."""
     longest, before = 0.0, time.thread_time()
     while not stopped.is_set():
         await asyncio.sleep(0)
@@ -72,13 +72,13 @@ def check_blocking(server: Flood, **more: Any) -> None:
 
 @pytest.mark.parametrize("check", [check_blocking, check_async], ids=["blocking", "asyncio"])
 @pytest.mark.parametrize("flood", FLOODS)
-def test_a_flood_ends_with_the_deadline(flood: str, check: Any) -> None:
+def test_flood_ends_at_the_deadline(flood: str, check: Any) -> None:
     with Flood(*FLOODS[flood]) as server:
         check(server)
 
 
 @pytest.mark.parametrize("flood", ["chunks-of-a-byte", "endless-body"])
-def test_a_blocking_call_in_a_flood_of_tiny_tls_records_ends_with_the_deadline(
+def test_blocking_call_in_a_flood_of_tiny_tls_records_ends_at_the_deadline(
     authority: Authority, flood: str
 ) -> None:
     with Flood(*FLOODS[flood], size=1, tls=authority.server("localhost")) as server:
@@ -86,7 +86,7 @@ def test_a_blocking_call_in_a_flood_of_tiny_tls_records_ends_with_the_deadline(
 
 
 @pytest.mark.parametrize("flood", ["chunks-of-a-byte", "endless-body"])
-def test_an_asyncio_call_in_a_flood_of_tiny_tls_records_ends_with_the_deadline(
+def test_asyncio_call_in_a_flood_of_tiny_tls_records_ends_at_the_deadline(
     authority: Authority, flood: str
 ) -> None:
     with Flood(*FLOODS[flood], size=1, tls=authority.server("localhost")) as server:

@@ -1,4 +1,4 @@
-"""Interrupted requests: each releases its place in the connection pool."""
+"""Interrupted requests: each releases its connection to the pool."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ needs_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs
 
 
 class Meeting:
-    """A server that answers requests for `/meet` when `_LIMIT` of them are there at the same time."""
+    """A server that responds to `/meet` when `_LIMIT` such requests are pending."""
 
     def __init__(self) -> None:
         self._barrier = threading.Barrier(_LIMIT, timeout=10)
@@ -33,7 +33,8 @@ class Meeting:
         return json_answer(1)
 
 
-# A signal strikes somewhere in each of many requests. In a process of its own, which may leave sockets to the collector.
+# A signal interrupts each of many requests somewhere. The script runs in a separate process, as it
+# leaves sockets to the garbage collector.
 _PROGRAM = '''
 import asyncio, contextlib, random, signal, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +107,7 @@ print(struck)
 
 @needs_timer
 @pytest.mark.parametrize("kind", ["blocking", "asyncio"])
-def test_a_signal_handler_that_raises_costs_no_connection(serve: Serve, kind: str) -> None:
+def test_signal_handler_that_raises_leaks_no_connection(serve: Serve, kind: str) -> None:
     server = serve(Meeting())
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(_PROGRAM), server.url, kind, str(_LIMIT)],
@@ -119,7 +120,7 @@ def test_a_signal_handler_that_raises_costs_no_connection(serve: Serve, kind: st
     assert int(run.stdout) > 100
 
 
-def test_cancelling_at_any_moment_costs_no_connection(serve: Serve) -> None:
+def test_cancellation_at_any_moment_leaks_no_connection(serve: Serve) -> None:
     server = serve(Meeting())
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Forks, and the end of a process with requests under way. Each scenario is a process of its own."""
+"""Forks, and the end of a process with requests in flight; each scenario is a process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 @pytest.fixture
 def run(serve: Serve, authority: Authority) -> Callable[..., FaultyServer]:
-    """Return a function that runs a script with a server, checks that it succeeds, and returns the server."""
+    """Return a function that runs a script that must succeed, with a server that it returns."""
 
     def run(script: str, *, tls: bool = False) -> FaultyServer:
         server = serve(_OK, tls=authority.server("localhost") if tls else None)
@@ -73,7 +73,7 @@ def askers(server: FaultyServer) -> list[tuple[str, int]]:
 
 
 @needs_fork
-def test_a_transport_made_before_a_fork_works_in_both_processes(run: Run) -> None:
+def test_transport_created_before_a_fork_works_in_both_processes(run: Run) -> None:
     server = run(
         """
 transport = HttpTransport(**options)
@@ -87,7 +87,7 @@ transport.close()
 
 @needs_fork
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_a_child_has_connections_of_its_own_and_leaves_those_of_its_parent_alone(run: Run, tls: bool) -> None:
+def test_child_opens_connections_and_does_not_use_those_of_its_parent(run: Run, tls: bool) -> None:
     server = run(
         """
 transport = HttpTransport(**options)
@@ -111,7 +111,7 @@ transport.close()
 
 @needs_fork
 def test_fork_during_a_call_of_another_thread_blocks_no_process(run: Run) -> None:
-    """Fork while that thread holds the only connection, which the child never gets back."""
+    """Check a fork while that thread holds the only connection; the child must not wait for it."""
     server = run(
         """
 import warnings
@@ -139,7 +139,7 @@ transport.close()
 
 
 @needs_fork
-def test_the_threads_of_a_child_may_begin_together(run: Run) -> None:
+def test_threads_of_a_child_can_start_together(run: Run) -> None:
     server = run(
         """
 transport = HttpTransport(**options)
@@ -171,7 +171,7 @@ transport.close()
 
 
 @needs_fork
-def test_asyncio_works_in_a_child_that_was_forked_after_first_use(run: Run) -> None:
+def test_asyncio_works_in_a_child_forked_after_first_use(run: Run) -> None:
     server = run(
         """
 transport = AsyncHttpTransport(**options)
@@ -185,7 +185,7 @@ with asyncio.Runner() as runner:
     assert askers(server) == [("parent", 1), ("child", 2), ("parent", 1)]
 
 
-def test_an_interrupted_request_gives_its_connection_up(run: Run) -> None:
+def test_interrupted_request_closes_its_connection(run: Run) -> None:
     run(
         """
 import signal
@@ -211,7 +211,7 @@ transport.close()
     )
 
 
-def test_a_process_ends_with_requests_of_daemon_threads_under_way(run: Run) -> None:
+def test_process_ends_during_requests_of_daemon_threads(run: Run) -> None:
     run(
         """
 transport = HttpTransport(**options)
@@ -222,7 +222,7 @@ transport.send(request("when-it-hangs"), timeout=10)
     )
 
 
-def test_a_process_ends_with_requests_of_tasks_under_way(run: Run) -> None:
+def test_process_ends_during_requests_of_tasks(run: Run) -> None:
     run(
         """
 transport = AsyncHttpTransport(**options)
@@ -281,7 +281,7 @@ asyncio.run(main())
     ],
     ids=["blocking", "asyncio"],
 )
-def test_a_process_ends_while_a_name_server_still_does_not_answer(run: Run, call: str) -> None:
+def test_process_ends_while_a_name_server_does_not_respond(run: Run, call: str) -> None:
     run(
         f"""
 options["lookup"] = lambda host, port: threading.Event().wait(600)

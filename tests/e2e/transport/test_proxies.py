@@ -1,4 +1,4 @@
-"""Requests through a proxy: over real sockets, blocking and with asyncio."""
+"""Requests through a proxy over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from targetry.errors import DeadlineError, OptionError, TransportError
 _OK = json_answer({"status": 200})
 
 
-def test_a_proxy_is_used_for_http(connect: Connect, serve: Serve) -> None:
+def test_proxy_is_used_for_http(connect: Connect, serve: Serve) -> None:
     server = serve(_OK)
     with ForwardProxy() as proxy:
         response = connect(proxy=proxy.url).send(post(f"{server.url}/a?b=c"))
@@ -30,7 +30,7 @@ def test_a_proxy_is_used_for_http(connect: Connect, serve: Serve) -> None:
     assert server.requests[0].target == "/a?b=c"
 
 
-def test_a_proxy_is_a_tunnel_for_https(connect: Connect, serve: Serve, authority: Authority) -> None:
+def test_proxy_is_a_tunnel_for_https(connect: Connect, serve: Serve, authority: Authority) -> None:
     server = serve(_OK, tls=authority.server("localhost"))
     with ForwardProxy("me", "p@ss:word") as proxy:
         client = connect(proxy=f"http://me:p%40ss%3Aword@127.0.0.1:{proxy.port}", ca_bundle=authority.bundle)
@@ -39,9 +39,7 @@ def test_a_proxy_is_a_tunnel_for_https(connect: Connect, serve: Serve, authority
     assert proxy.asked == [f"CONNECT localhost:{server.port}"]
 
 
-def test_a_proxy_that_speaks_tls_is_a_tunnel_in_a_tunnel(
-    connect: Connect, serve: Serve, authority: Authority
-) -> None:
+def test_https_proxy_is_a_tunnel_in_a_tunnel(connect: Connect, serve: Serve, authority: Authority) -> None:
     server = serve(answer(200, b"x" * 200_000), tls=authority.server("localhost"))
     with ForwardProxy(tls=authority.server("localhost")) as proxy:
         client = connect(proxy=proxy.url, ca_bundle=authority.bundle)
@@ -50,7 +48,7 @@ def test_a_proxy_that_speaks_tls_is_a_tunnel_in_a_tunnel(
     assert server.connections == 1
 
 
-def test_a_proxy_that_refuses_says_so_without_its_password(
+def test_refusing_proxy_is_named_without_its_password(
     connect: Connect, serve: Serve, authority: Authority
 ) -> None:
     with ForwardProxy("me", "right") as proxy:
@@ -61,13 +59,13 @@ def test_a_proxy_that_refuses_says_so_without_its_password(
     assert "wrong" not in f"{caught.value}{client.transport!r}"
 
 
-def test_a_proxy_that_does_not_answer_is_left_when_the_time_is_up(connect: Connect, serve: Serve) -> None:
+def test_silent_proxy_ends_at_the_timeout(connect: Connect, serve: Serve) -> None:
     silent = serve(HANG)
     with pytest.raises(DeadlineError):
         connect(proxy=silent.url).send(get("https://acme.example"), timeout=0.3)
 
 
-def test_a_proxy_may_come_from_the_environment(
+def test_proxy_can_come_from_the_environment(
     connect: Connect, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(_OK)
@@ -81,7 +79,7 @@ def test_a_proxy_may_come_from_the_environment(
     assert (len(proxy.asked), len(server.requests)) == (1, 3)
 
 
-def test_a_wrong_proxy_in_the_environment_is_a_transport_error(
+def test_invalid_proxy_in_the_environment_raises_transport_error(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "gopher://me:secret@proxy")
@@ -92,7 +90,7 @@ def test_a_wrong_proxy_in_the_environment_is_a_transport_error(
 
 
 @pytest.mark.skipif(find_spec("socksio") is None, reason="socksio is not there")
-def test_a_socks_proxy_is_a_tunnel(connect: Connect, serve: Serve, authority: Authority) -> None:
+def test_socks_proxy_is_a_tunnel(connect: Connect, serve: Serve, authority: Authority) -> None:
     servers = [serve(_OK), serve(_OK, tls=authority.server("localhost"))]
     with SocksProxy() as proxy:
         client = connect(proxy=f"socks5://me:secret@127.0.0.1:{proxy.port}", ca_bundle=authority.bundle)
@@ -105,7 +103,7 @@ def test_a_socks_proxy_is_a_tunnel(connect: Connect, serve: Serve, authority: Au
 
 
 @pytest.mark.skipif(find_spec("socksio") is not None, reason="socksio is there")
-def test_a_socks_proxy_needs_a_package_and_says_so(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socks_proxy_without_its_package_names_it(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OptionError, match="socks5 needs the package socksio"):
         connect(proxy="socks5://127.0.0.1")
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1")

@@ -1,4 +1,4 @@
-"""One transport for many threads, tasks and event loops."""
+"""Transport that is shared by threads, tasks and event loops."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from targetry.http import AsyncHttpTransport, HttpTransport
 _OK = json_answer({"status": 200})
 
 
-def test_many_threads_share_a_transport_within_its_bound(serve: Serve) -> None:
+def test_threads_share_a_transport_within_its_limit(serve: Serve) -> None:
     server = serve(lambda received: json_answer(received.json()))
     transport = HttpTransport(max_connections=8, trust_env=False)
 
@@ -55,7 +55,7 @@ def test_thread_waits_for_a_free_connection_until_its_timeout(serve: Serve) -> N
     holder.join()
 
 
-def test_a_request_under_way_outlives_close(serve: Serve) -> None:
+def test_request_in_progress_completes_after_close(serve: Serve) -> None:
     server = serve((Pause(0.2), *_OK))
     transport = HttpTransport(trust_env=False)
     with ThreadPoolExecutor() as pool:
@@ -66,7 +66,7 @@ def test_a_request_under_way_outlives_close(serve: Serve) -> None:
     server.wait_until(lambda: server.open_connections == 0)
 
 
-def test_many_tasks_share_a_transport_within_its_bound(serve: Serve) -> None:
+def test_tasks_share_a_transport_within_its_limit(serve: Serve) -> None:
     server = serve(lambda received: json_answer(received.json()))
 
     async def main() -> None:
@@ -100,7 +100,7 @@ def test_task_waits_for_a_free_connection_until_its_timeout(serve: Serve) -> Non
     [HANG, half(_OK, Hang()), drip(_OK, 0.01)],
     ids=["before-the-answer", "in-the-middle", "while-it-drips"],
 )
-def test_a_cancelled_request_leaves_no_connection_behind(serve: Serve, behaviour: Behaviour) -> None:
+def test_cancelled_request_leaves_no_connection(serve: Serve, behaviour: Behaviour) -> None:
     server = serve()
     server.on("/slow", behaviour)
 
@@ -120,7 +120,7 @@ def test_a_cancelled_request_leaves_no_connection_behind(serve: Serve, behaviour
     asyncio.run(main())
 
 
-def test_a_request_cancelled_before_it_connects_leaves_nothing_behind(serve: Serve) -> None:
+def test_request_cancelled_before_it_connects_leaves_no_connection(serve: Serve) -> None:
     async def main() -> None:
         transport = AsyncHttpTransport(max_connections=1, trust_env=False)
         with SilentPort() as port:
@@ -133,7 +133,7 @@ def test_a_request_cancelled_before_it_connects_leaves_nothing_behind(serve: Ser
     asyncio.run(main())
 
 
-def test_one_transport_serves_loops_after_each_other(serve: Serve) -> None:
+def test_transport_serves_consecutive_loops(serve: Serve) -> None:
     server = serve(_OK)
     transport = AsyncHttpTransport(trust_env=False)
     for _ in range(5):
@@ -143,7 +143,7 @@ def test_one_transport_serves_loops_after_each_other(serve: Serve) -> None:
     assert server.connections == 5
 
 
-def test_one_transport_serves_loops_in_several_threads_at_once(serve: Serve) -> None:
+def test_transport_serves_loops_in_several_threads(serve: Serve) -> None:
     server = serve(_OK)
     transport = AsyncHttpTransport(trust_env=False)
 

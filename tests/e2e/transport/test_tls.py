@@ -1,4 +1,4 @@
-"""Trusted certificates: over real sockets, blocking and with asyncio."""
+"""Trusted certificates over real sockets, blocking and with asyncio."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from servers.faulty import (
 )
 from targetry.errors import DeadlineError, TransportError
 
-_LATE = 3.0  # seconds, far above any timeout used here: a busy machine is no failure, a hanging call is
+_LATE = 3.0  # seconds; far above all timeouts here, so only a call that hangs fails
 _OK = json_answer({"status": 200})
 
 
-def test_a_certificate_of_the_given_authority_is_trusted(
+def test_certificate_of_the_given_authority_is_trusted(
     connect: Connect, serve: Serve, authority: Authority
 ) -> None:
     client, server = connect(ca_bundle=authority.bundle), serve(_OK, tls=authority.server("localhost"))
@@ -32,7 +32,7 @@ def test_a_certificate_of_the_given_authority_is_trusted(
     assert server.connections == 1
 
 
-def test_certificate_of_an_unknown_authority_is_refused(
+def test_certificate_of_an_unknown_authority_is_rejected(
     connect: Connect, serve: Serve, authority: Authority
 ) -> None:
     server = serve(_OK, tls=authority.server("localhost"))
@@ -41,7 +41,7 @@ def test_certificate_of_an_unknown_authority_is_refused(
     assert server.requests == []
 
 
-def test_a_certificate_of_another_host_is_refused(
+def test_certificate_of_another_host_is_rejected(
     connect: Connect, serve: Serve, authority: Authority
 ) -> None:
     server = serve(_OK, tls=authority.server("elsewhere.example"))
@@ -49,7 +49,7 @@ def test_a_certificate_of_another_host_is_refused(
         connect(ca_bundle=authority.bundle).send(get(server.url))
 
 
-def test_the_authorities_may_come_from_the_environment(
+def test_authorities_can_come_from_the_environment(
     connect: Connect, serve: Serve, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.bundle))
@@ -60,7 +60,7 @@ def test_the_authorities_may_come_from_the_environment(
         connect(trust_env=False).send(get(server.url))
 
 
-def test_unreadable_certificates_in_the_environment_are_a_transport_error(
+def test_unreadable_certificates_in_the_environment_raise_transport_error(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "no/such/file.pem")
@@ -69,7 +69,7 @@ def test_unreadable_certificates_in_the_environment_are_a_transport_error(
         connect(trust_env=True).send(get("https://localhost"))
 
 
-def test_a_server_that_speaks_no_tls_is_a_transport_error(connect: Connect, serve: Serve) -> None:
+def test_server_without_tls_raises_transport_error(connect: Connect, serve: Serve) -> None:
     server = serve(at_connect=garbage(b"HTTP/1.1 400 No\r\n\r\n"))
     with pytest.raises(TransportError, match="TLS failed"):
         connect().send(get(f"https://127.0.0.1:{server.port}"))
@@ -84,7 +84,7 @@ def test_a_server_that_speaks_no_tls_is_a_transport_error(connect: Connect, serv
         pytest.param(half(_OK, Close()), TransportError, id="closed-in-the-middle"),
     ],
 )
-def test_faults_under_tls_end_the_same_way(
+def test_faults_over_tls_raise_the_same_errors(
     connect: Connect, serve: Serve, authority: Authority, behaviour: Behaviour, error: type[Exception]
 ) -> None:
     server = serve(behaviour, tls=authority.server("localhost"))
@@ -96,7 +96,7 @@ def test_faults_under_tls_end_the_same_way(
     assert time.monotonic() - started < _LATE
 
 
-def test_a_kept_tls_connection_closed_by_the_server_is_replaced(
+def test_idle_tls_connection_closed_by_the_server_is_replaced(
     connect: Connect, serve: Serve, authority: Authority
 ) -> None:
     client = connect(ca_bundle=authority.bundle)

@@ -1,4 +1,4 @@
-"""Either client with a blocking interface, so that a scenario is written once and runs with both."""
+"""Blocking interface of both clients, so that one scenario runs with each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from targetry import (
 from targetry.attributes import AttributesProvider
 
 
-class Skin(Protocol):
+class AnyClient(Protocol):
     @property
     def client(self) -> TargetClient | AsyncTargetClient: ...
     def get_offers(self, **options: Any) -> TargetDeliveryResponse: ...
