@@ -1,9 +1,10 @@
-"""On-device decisions: Targetry compared with Adobe's SDKs, all in one run.
+"""Benchmark of on-device decisions: Targetry and Adobe's SDKs in one run.
 
     scripts/bench device
 
-Prints a table and writes it to benchmarks/RESULTS.md. Each contestant runs in a process and an environment of its own and answers
-the same requests with the same artifacts; the benchmark also checks that the answers are equal.
+The program prints tables and writes them to benchmarks/RESULTS.md. Each contestant runs in a
+separate process and environment and decides the same requests with the same artifacts; the
+benchmark also checks that the results are equal.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ def contestants() -> list[Contestant]:
     return found
 
 
-# ── decisions ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── decisions ───
 
 
 def decisions(
     chosen: list[Scenario], seconds: float, folder: Path, progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """Return scenario → contestant → timing."""
+    """Return the timing of each contestant in each scenario."""
     rows: dict[str, dict[str, Any]] = {}
     for scenario in chosen:
         path = folder / "artifact.json"
@@ -102,7 +103,7 @@ def _check_same(scenario: Scenario, row: dict[str, Any]) -> None:
 
 
 def _contents(tree: Any) -> list[str]:
-    """Return the delivered contents, in any order."""
+    """Return the delivered contents in a canonical order."""
     if isinstance(tree, list):
         return sorted(content for item in tree for content in _contents(item))
     if not isinstance(tree, dict):
@@ -116,7 +117,7 @@ def _contents(tree: Any) -> list[str]:
 
 
 def steps(seconds: float, progress: Progress) -> dict[str, float]:
-    """Return step of a prefetch → its microseconds."""
+    """Return the microseconds of each step of a prefetch."""
     progress("prefetch one mbox: its steps")
     scenario = next(one for one in scenarios() if one.name.startswith("prefetch one mbox"))
     command = {
@@ -130,18 +131,18 @@ def steps(seconds: float, progress: Progress) -> dict[str, float]:
         "checking and copying the request": found["copy"],
         "the other options, filling in what the request leaves out": found["begin"] - found["copy"],
         "deciding": found["decide"],
-        "cookies, envelope, and that one step drives the other out of the fastest cache": found["all"]
+        "cookies, envelope, and cache misses between the steps": found["all"]
         - found["begin"]
         - found["decide"],
         "together": found["all"],
     }
 
 
-# ── loading and importing ──────────────────────────────────────────────────────────────────────────────────────
+# ── loading and importing ───
 
 
 def loads(folder: Path, progress: Progress, tries: int) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Return the size of a large artifact's JSON, and the cost of loading it for each contestant."""
+    """Return the size of a large artifact's JSON, and each contestant's cost of loading it."""
     path = folder / "large.json"
     text = large_artifact()
     path.write_bytes(text)
@@ -174,7 +175,7 @@ def imports(progress: Progress, tries: int) -> dict[str, float]:
 
 
 def _start_ms(python: str, code: str) -> float:
-    """Return the processor time of a start, in milliseconds; other load of the machine does not count."""
+    """Return the processor time of a start in milliseconds."""
     with subprocess.Popen([python, "-W", "ignore", "-c", code], env=ENVIRONMENT) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -183,7 +184,7 @@ def _start_ms(python: str, code: str) -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-# ── the report ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the report ───
 
 
 def report(
@@ -199,8 +200,8 @@ def report(
         (
             "# On-device decisions",
             f"Made by `scripts/bench device` on {machine('Node ' + _node_version())}.",
-            "Microseconds of one `get_offers` call: the best batch, in brackets the middle one. The factor is how many times as long as\n"
-            "Targetry the others take (best batches). ✓ and ✗ say whether the goal is met.",
+            "Microseconds of one `get_offers` call: the best batch, and the median batch in parentheses. The factor is the ratio\n"
+            "to Targetry (best batches). ✓ and ✗ say whether the goal is met.",
             _decision_table(rows, chosen),
             _flatness(rows),
             "## Where the time of prefetching one mbox goes",
@@ -286,8 +287,10 @@ def _timing(answer: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="for each decision and contestant")
-    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: writes no results")
-    parser.add_argument("--only", default="", help="scenarios whose name has this text; writes no results")
+    parser.add_argument("--quick", action="store_true", help="a short run that writes no results")
+    parser.add_argument(
+        "--only", default="", help="only scenarios whose name contains TEXT; writes no results"
+    )
     given = parser.parse_args()
     progress = Progress()
     chosen = [scenario for scenario in scenarios() if given.only in scenario.name]

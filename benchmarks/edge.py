@@ -1,9 +1,10 @@
-"""The edge under load on one core, beside the same server software with a handler that does nothing, all in one run.
+"""Load benchmark: the edge, and its server software with an empty handler, in one run.
 
     scripts/bench edge
 
-Prints tables and puts them into benchmarks/RESULTS.md. Server and clients are processes of their own on 127.0.0.1, each on a core of
-its own where there are two. The whole takes a minute or two, and each command is bounded in time.
+The program prints tables and writes them to benchmarks/RESULTS.md. Server and clients are processes
+on 127.0.0.1, each on a separate core if there are two. A run takes a minute or two, and each
+command has a time limit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from running import HERE, Contestant, Progress, Running, fresh
 PATIENCE_S = 60.0
 CONNECTIONS = 32
 MOST_WORKERS = 4
-STEADY = 0.7  # of what a server can do
+STEADY = 0.7  # share of a server's maximum rate
 CLIENTS = Contestant("The clients", [sys.executable, str(HERE / "run_edge_clients.py")])
 STAGES = Contestant("The edge's steps", [sys.executable, str(HERE / "run_edge_stages.py")])
 
@@ -46,7 +47,7 @@ QUICK = Plan(rounds=1, windows=1, seconds=0.7)
 
 @dataclass(frozen=True)
 class Server:
-    """`serve` is `nothing` or `edge`."""
+    """A measured server; `serve` is `nothing` or `edge`."""
 
     name: str
     loop: str
@@ -56,7 +57,7 @@ class Server:
 
 
 class Cores:
-    """The first for the clients, the others for servers; none where the system has no two or cannot be told."""
+    """Cores of the clients (the first) and the servers (the others), if there are two."""
 
     def __init__(self) -> None:
         usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -73,8 +74,11 @@ class Bench:
         self._number = 0
 
     def measured(self, servers: list[Server]) -> dict[Server, dict[str, Any]]:
-        """Each server by rounds, so that a busy minute of the machine meets them all; of each its best window, the least
-        processor time, and the least p99 at a steady rate."""
+        """Return the best figures of each server.
+
+        These are the window with the highest rate, the least processor time, and the lowest p99 at
+        a steady rate. Servers are measured in turns, so that other load affects all of them.
+        """
         found: dict[Server, list[dict[str, Any]]] = {server: [] for server in servers}
         body_bytes = 0
         for _ in range(self._plan.rounds):
@@ -127,7 +131,7 @@ class Bench:
 
 
 def wait_for_all(port: int, server: Server) -> None:
-    """Until each worker serves; connections wait for those that do not yet."""
+    """Wait until all workers serve, as connections to the others would wait."""
     while server.workers > 1:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
             if f"targetry_edge_starts_total {server.workers}.0" in answer.read().decode():
@@ -146,7 +150,7 @@ def _best(answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def servers(cores: int) -> list[Server]:
-    """The loop that an edge takes by itself comes first. Workers need a core each."""
+    """Return the servers, those with the edge's default loop first. Workers need a core each."""
     loops = ["uvloop", "asyncio"] if importlib.util.find_spec("uvloop") else ["asyncio"]
     found = [
         server
@@ -154,7 +158,7 @@ def servers(cores: int) -> list[Server]:
         for server in (
             Server("the edge", loop, "edge"),
             Server("the edge, recording", loop, "edge", is_recording=True),
-            Server("a handler that does nothing", loop, "nothing"),
+            Server("an empty handler", loop, "nothing"),
         )
     ]
     workers = min(cores, MOST_WORKERS)
@@ -168,7 +172,7 @@ def servers(cores: int) -> list[Server]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: writes no results")
+    parser.add_argument("--quick", action="store_true", help="a short run that writes no results")
     given = parser.parse_args()
     plan, progress = QUICK if given.quick else FULL, Progress()
     with tempfile.TemporaryDirectory(prefix="targetry-bench-") as folder:

@@ -1,4 +1,4 @@
-"""What `edge.py` found, as Markdown with the goals beside it."""
+"""Report of `edge.py` in Markdown, with the goals."""
 
 from __future__ import annotations
 
@@ -30,23 +30,19 @@ def report(
     *,
     are_apart: bool,
 ) -> str:
-    """All tables as Markdown. `found`: server → what was measured of it."""
+    """Return all tables as Markdown; `found` has the figures of each server."""
     first = next(iter(found))
     nothing = {server.loop: measured for server, measured in found.items() if server.serve == "nothing"}
-    apart = (
-        "Server and clients have a core each."
-        if are_apart
-        else "Server and clients share what cores there are."
-    )
+    apart = "Server and clients have a core each." if are_apart else "Server and clients share the cores."
     is_alone = all(server.workers == 1 for server in found)
-    workers = " Several workers are left out: they would need a core each." if is_alone else ""
+    workers = " Several workers are not measured, as they would need a core each." if is_alone else ""
     return "\n\n".join(
         (
             "# The edge under load",
             f"Made by `scripts/bench edge` on {machine()}.",
-            f"`POST /rest/v1/delivery`, one mbox of the sample shop, each request of another visitor, over {connections} kept "
-            f"connections for each process.\n{apart}{workers} The handler that does nothing runs in uvicorn with httptools, as the edge does; it looks at no request "
-            "and answers as many bytes.\nThe edge logs each request into a file, as its command does. ✓ and ✗ say whether the "
+            f"`POST /rest/v1/delivery`, one mbox of the sample shop, a new visitor for each request, {connections} persistent "
+            f"connections per process.\n{apart}{workers} The empty handler runs in uvicorn with httptools, as the edge does; it reads no request "
+            "and sends as many bytes.\nThe edge logs each request to a file, as its command does. ✓ and ✗ say whether the "
             "goal is met.",
             _table(found, nothing, steady),
             f"## Where a request's time goes, {first.loop}",
@@ -63,7 +59,7 @@ def _table(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, Any
             "",
             "loop",
             f"requests/s (≥ {GOALS['per_s']:,.0f}; with workers ≥ {GOALS['workers_per_s']:,.0f} each)",
-            f"of nothing's (≥ {GOALS['of_nothing']:.0%}) by processor time, by requests/s",
+            f"of the empty handler's (≥ {GOALS['of_nothing']:.0%}) by processor time, by requests/s",
             "µs of processor time",
             "p50, p99 when flooded",
             f"p50, p99 at {steady:.0%} of it (p99 ≤ {p99:.0f} ms)",
@@ -105,9 +101,9 @@ def _time_table(edge: dict[str, Any], steps: dict[str, float]) -> str:
             ["", "µs"],
             ["reading and checking query and body", us(steps["read"])],
             ["deciding", us(steps["decide"])],
-            ["ids, writing the answer", us(others)],
+            ["ids, encoding the response", us(others)],
             [
-                "sockets, HTTP, limits, metrics, log, and that all this is not in the processor's caches",
+                "sockets, HTTP, limits, metrics, log, and cache misses",
                 us(edge["cpu_us"] - steps["deliver"]),
             ],
             ["together", us(edge["cpu_us"])],
@@ -116,13 +112,13 @@ def _time_table(edge: dict[str, Any], steps: dict[str, float]) -> str:
 
 
 def _bounds(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, Any]]) -> str:
-    """What kept the rates from being higher, and how far the figures may be trusted."""
+    """Return what limited the rates, which shows how reliable the figures are."""
     lines = []
     for server, measured in found.items():
         of_core = measured["per_s"] * measured["cpu_us"] / 1e6
         bound = "the server's processor time" if of_core >= 0.9 * server.workers else "waiting"
         if bound == "waiting" and measured["busy"] >= 0.9:
-            bound = "a machine that is busy otherwise"
+            bound = "other load of the machine"
         lines.append(
             f"{server.name} ({server.loop}) by {bound} (server {min(of_core, server.workers):.0%}, clients {measured['share']:.0%} of a core)"
         )

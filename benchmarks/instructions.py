@@ -1,7 +1,9 @@
-"""Processor instructions per call, counted by callgrind: scripts/bench instructions [--against REF] [--only TEXT].
+"""Processor instructions per call, counted by callgrind.
 
-Counts hardly depend on what else the machine does, so two commits can be compared to a percent. `--against` counts the same
-calls in another commit and prints ratios.
+    scripts/bench instructions [--against REF] [--only TEXT]
+
+Counts hardly depend on other load of the machine, so two commits can be compared to a percent.
+`--against` counts the same calls in another commit and prints ratios.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def sources(ref: str, folder: Path) -> Path:
 
 
 def counted(source: Path, names: list[str]) -> dict[str, float]:
-    """Return scenario → instructions per call, in the package of a folder."""
+    """Return the instructions per call of each scenario, for the package in a folder."""
     with tempfile.TemporaryDirectory() as logs:
         command = [
             "valgrind",
@@ -89,19 +91,19 @@ def counted(source: Path, names: list[str]) -> dict[str, float]:
 
 
 def per_call(few: tuple[int, int], many: tuple[int, int]) -> float:
-    """Return the instructions of a call, of two (instructions, calls)."""
+    """Return the instructions per call from two pairs of instructions and calls."""
     return (many[0] - few[0]) / (many[1] - few[1])
 
 
 def collected(logs: Path, pid: int) -> int:
-    """Return the instructions of a process, of the log that callgrind wrote."""
+    """Return the instructions of a process from callgrind's log."""
     found = re.search(r"Collected : (\d+)", (logs / str(pid)).read_text("utf-8", "replace"))
     assert found, f"callgrind wrote no count of process {pid}"
     return int(found[1])
 
 
 def print_table(head: list[str], rows: list[list[str]]) -> None:
-    """Print a Markdown table, numbers to the right."""
+    """Print a Markdown table with numbers aligned to the right."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     for row in [head, rule, *rows]:

@@ -18,14 +18,14 @@ def cpu() -> str:
 
 
 class MachineClock:
-    """A clock of the machine's load, started when it is made."""
+    """Clock of the machine's load, started at its creation."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self._idle = _idle_s()
 
     def busy(self) -> float:
-        """Return the used share of all processors' time since the start; 0 on a system without /proc/stat."""
+        """Return the used share of processor time since the start; 0 without /proc/stat."""
         passed = (time.perf_counter() - self._started) * (os.cpu_count() or 1)
         return 0.0 if self._idle is None else 1 - ((_idle_s() or 0.0) - self._idle) / passed
 

@@ -1,4 +1,4 @@
-"""Time of one call, by the standard library alone, so that every contestant measures alike."""
+"""Measurement of one call with the standard library only, equal for all contestants."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from operator import truediv
 from typing import Any, NamedTuple
 
-BATCH_S = 0.001  # long for a clock, short for the scheduler and for threads that wait for the interpreter
+BATCH_S = 0.001  # long compared to the clock, short compared to the scheduler's time slices
 
 
 class Timing(NamedTuple):
-    """Microseconds of one call: the best batch, which is the code's own time, and the median one, which has the noise."""
+    """Microseconds of one call: of the best batch, without noise, and of the median batch."""
 
     best_us: float
     median_us: float
@@ -22,9 +22,9 @@ class Timing(NamedTuple):
 def measure(
     call: Callable[[], object], *, seconds: float, between: Callable[[], object] | None = None
 ) -> Timing:
-    """Call for about `seconds`, in batches of at least a millisecond.
+    """Call for about `seconds` in batches of at least a millisecond, with garbage collection on.
 
-    `between` batches, untimed, background work may be finished. Garbage collection is on: users have it on.
+    `between` runs between batches, without being timed, to finish background work.
     """
     once = _timed(call, 1)
     call()
@@ -46,10 +46,11 @@ def _timed(call: Callable[[], object], size: int) -> float:
 
 
 def by_turns(calls: dict[str, Callable[[], object]], command: dict[str, Any]) -> dict[str, Any]:
-    """A `Timing` of each in processor time of this process: a server that is waited for does not count.
+    """Return a timing of each call in processor time of this process, without that of servers.
 
-    `command` has the `size` of a batch and the `seconds` for all. By turns, so that what else happens on the machine
-    happens to all of them; `beside` is the middle one of what a turn's batch took, of the last call's batch in the same turn.
+    `command` has the `size` of a batch and the `seconds` for all. The calls take turns, so that
+    other load affects all of them; `ratio` is the median of each batch's time divided by that of
+    the last call's batch in the same turn.
     """
     size = command["size"]
     batches: dict[str, list[float]] = {name: [] for name in calls}
@@ -64,7 +65,7 @@ def by_turns(calls: dict[str, Callable[[], object]], command: dict[str, Any]) ->
     return {
         name: {
             **Timing(min(found), statistics.median(found), len(found) * size)._asdict(),
-            "beside": statistics.median(map(truediv, found, batches[last])),
+            "ratio": statistics.median(map(truediv, found, batches[last])),
         }
         for name, found in batches.items()
     }

@@ -1,4 +1,4 @@
-"""Reports in Markdown, and the file that keeps the last one of each benchmark."""
+"""Reports in Markdown, and the file with the last report of each benchmark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
 
 def keep(text: str, path: Path = RESULTS) -> None:
-    """Replace the last report of the same title; reports of other titles stay as they are."""
+    """Replace the report with the same title in the file; others are unchanged."""
     old = path.read_text("utf-8") if path.exists() else ""
     parts = {
         _title(part): part.strip() for part in re.split(r"^(?=# )", old, flags=re.MULTILINE) if part.strip()

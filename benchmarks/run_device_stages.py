@@ -1,4 +1,4 @@
-"""A decision on device by its steps: answers the command of `device.py`."""
+"""Contestant of `device.py`: the steps of an on-device decision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from run_targetry import OPTIONS, main
 
 
 def stages(command: dict[str, Any]) -> dict[str, Any]:
-    """Return step → microseconds of one call, with the steps before it where they cannot be left out."""
+    """Return the microseconds of each step, including earlier steps if it needs them."""
     from targetry import DeliveryRequest, TargetClient
     from targetry._client.call_options import offer_settings
     from targetry._runtime.ids import new_id

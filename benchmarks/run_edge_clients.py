@@ -1,6 +1,7 @@
-"""Clients of `edge.py`: sockets in one thread that ask for an mbox, each time for another visitor, and keep their connections.
+"""Clients of `edge.py`: sockets in one thread that request an mbox for changing visitors.
 
-An answer is looked at for its status and length only, so that asking costs less than answering.
+Connections are persistent. Only the status and length of a response are read, so that a client
+needs less time than the server.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _FIELDS = (
 
 
 class Clients:
-    """`count` connections to a port; `ask` a question on one of them, and `wait` for those that were answered."""
+    """`count` connections to a port; `ask` sends a request on one, `wait` returns responses."""
 
     def __init__(self, port: int, count: int) -> None:
         self._questions = cycle([_question(port, number) for number in range(VISITORS)])
@@ -48,7 +49,7 @@ class Clients:
         self._sockets[client].sendall(next(self._questions))
 
     def wait(self, seconds: float) -> list[int]:
-        """The clients whose answer is complete."""
+        """Return the clients whose response is complete."""
         return [client for client, _ in self._poll.poll(seconds) if self._is_answered(client)]
 
     def close(self) -> None:
@@ -77,7 +78,7 @@ class Clients:
 
 
 def flood(command: dict[str, Any]) -> dict[str, Any]:
-    """All that the server can answer: each client asks again once it is answered. Latencies in ms."""
+    """Return the maximum rate: each client sends again after its response. Latencies are in ms."""
     clients = _clients(command)
     asked = dict.fromkeys(clients.all, time.perf_counter())
     for client in clients.all:
@@ -101,7 +102,7 @@ def flood(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def steady(command: dict[str, Any]) -> dict[str, Any]:
-    """`rate` requests a second whatever the answers do; a latency counts from when the request was due."""
+    """Send `rate` requests a second; a latency counts from the time at which a request was due."""
     clients = _clients(command)
     free, due_of = deque(clients.all), dict.fromkeys(clients.all, 0.0)
     gap, latencies = 1 / command["rate"], []

@@ -1,8 +1,9 @@
-"""A server as a contestant of `edge.py`: the edge as its command runs it, or the same server software with a handler that does nothing.
+"""Server for `edge.py`: the edge as its command runs it, or an empty handler.
 
-    run_edge_server.py '{"serve": "edge", "loop": "asyncio", "workers": 1, "data": null, "cores": [1]}'
+    run_edge_server.py '{"serve": "edge", "loop": "asyncio", "workers": 1, "data": null}'
 
-Each line on stdin is answered with its port and what it has used so far, of processor time and of memory; it ends with stdin.
+For each line on stdin the server prints its port and the processor time and memory that it has used
+so far; it ends at the end of stdin.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Scope = dict[str, Any]
 
 
 def edge(command: dict[str, Any]) -> Any:
-    """All as `targetry edge` has it by default; lines of the log go to `log`."""
+    """Return an edge with the defaults of `targetry edge`; `log` is its log file."""
     from targetry.edge.observability.log_format import start_logging
     from targetry.edge.options import EdgeOptions
     from targetry.edge.server import EdgeServer
@@ -35,7 +36,7 @@ def edge(command: dict[str, Any]) -> Any:
 
 
 class Nothing:
-    """uvicorn with httptools, and an ASGI app that looks at no request and always answers the same."""
+    """uvicorn with httptools, and an ASGI app that reads no request and sends a fixed response."""
 
     def __init__(self, body_bytes: int) -> None:
         import uvicorn
@@ -79,7 +80,7 @@ def answer_commands(server: Any) -> None:
 
 
 def used() -> dict[str, float]:
-    """By this process, or, where it has workers, by them; of memory the most that one of them has."""
+    """Return the use of this process or of its workers; memory is that of the largest one."""
     workers = [process.pid for process in multiprocessing.active_children()]
     if not workers:
         return {"cpu_s": time.process_time(), "resident_mb": resident_mb()}
@@ -104,7 +105,7 @@ def main() -> None:
     if command["cores"]:
         os.sched_setaffinity(0, command["cores"])
     if command["loop"] == "asyncio":
-        sys.modules["uvloop"] = None  # type: ignore[assignment]  is imported by uvicorn where it is installed
+        sys.modules["uvloop"] = None  # type: ignore[assignment]  uvicorn imports it if it is installed
     server = Nothing(command["body_bytes"]) if command["serve"] == "nothing" else edge(command)
     threading.Thread(target=answer_commands, args=(server,), daemon=True).start()
     server.run()

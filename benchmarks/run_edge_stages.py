@@ -1,4 +1,4 @@
-"""The edge's own work without a network, by its steps: answers the command of `edge.py`."""
+"""Contestant of `edge.py`: the steps of the edge's work without a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from run_targetry import main
 
 
 def stages(command: dict[str, Any]) -> dict[str, Any]:
-    """Step → microseconds, each time of another visitor."""
+    """Return the microseconds of each step, with a new visitor for each call."""
     from targetry._runtime.ids import new_id
     from targetry.device.decide import decide
     from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact

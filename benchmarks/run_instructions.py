@@ -1,8 +1,9 @@
-"""Calls whose instructions `instructions.py` has counted: run under callgrind, in the tree that PYTHONPATH names.
+"""Calls for `instructions.py`, run under callgrind with the tree in PYTHONPATH.
 
-Prints JSON: scenario → [[process id, calls], [process id, calls]]. Each number of calls is made in a forked process, which
-creates its own client, so that the difference of two counts is that of the calls alone. Only public names of Targetry are used,
-and for the edge's `deliver`, which is not public, the names of each layout: an earlier commit can be measured too.
+The program prints JSON: scenario → [[process id, calls], [process id, calls]]. Each number of calls
+runs in a forked process with a new client, so the difference of two counts is that of the calls.
+Only public names of Targetry are used, and for the edge's `deliver` the names of each layout, so
+that earlier commits can be measured too.
 """
 
 from __future__ import annotations
@@ -53,20 +54,20 @@ RESPONSE = {
     "edgeHost": "mboxedge35.tt.omtrdc.net",
     "execute": {"mboxes": [{"index": 1, "name": "hero", "options": [{"type": "json", "content": {"title": "first"}}]}]},
 }  # fmt: skip
-# Where `deliver` and what it decides by are defined, newest layout first.
+# Modules of `deliver` and the registry in each layout, newest first.
 DELIVER_MODULES = ("targetry.edge.delivery.handler", "targetry.edge.delivery")
 ARTIFACT_MODULES = ("targetry.edge.artifacts.registry", "targetry.edge.shelf")
 
 
 class Measured(NamedTuple):
-    """A call, and the work that it leaves to a thread: without `finish` a count would depend on how far the thread came."""
+    """A call, and `finish` for the work that it leaves to a thread, so that counts include it."""
 
     call: Callable[[int], object]
     finish: Callable[[], object] = tuple
 
 
 class UnresponsiveTransport:
-    """A transport whose requests never end: everything stays in the notification queue."""
+    """A transport whose requests never end, so that notifications stay in the queue."""
 
     def send(self, *_: object, **__: object) -> Any:
         threading.Event().wait()
@@ -102,7 +103,7 @@ def calls(request: DeliveryRequest, **options: Any) -> Measured:
 
 
 def edge_deliver() -> Measured:
-    """Return a call of the edge's `deliver`, which reads, decides and encodes."""
+    """Return a call of the edge's `deliver`, which parses, decides and encodes."""
     deliver = first_module(DELIVER_MODULES).deliver
     rules = registry(first_module(ARTIFACT_MODULES))
     keyword = next(
@@ -134,7 +135,7 @@ def first_module(names: tuple[str, ...]) -> Any:
 
 
 def registry(module: Any) -> Any:
-    """Return the edge's registry with the sample artifact, whatever its classes are called in this tree."""
+    """Return the edge's registry with the sample artifact, for the layout of this tree."""
     artifact = getattr(module, "LoadedArtifact", None) or module.Served
     holder = getattr(module, "ArtifactRegistry", None) or module.Shelf
     return holder([artifact("shop", samples.shop_path().read_bytes())])
@@ -156,7 +157,7 @@ def main() -> None:
 
 
 def forked(scenario: Callable[[], Measured]) -> Iterator[tuple[int, int]]:
-    """Yield the processes that made the calls, after one that is not counted: it compiles the modules of a new tree."""
+    """Yield the processes of the calls, after an uncounted one that compiles the modules."""
     for times in (1, *CALLS):
         process = os.fork()
         if process == 0:
@@ -169,7 +170,7 @@ def forked(scenario: Callable[[], Measured]) -> Iterator[tuple[int, int]]:
 
 
 def run(scenario: Callable[[], Measured], times: int) -> None:
-    """Make the calls, and end this process without anything else."""
+    """Make the calls, and end this process without exit hooks."""
     status = 1
     try:
         call, finish = scenario()

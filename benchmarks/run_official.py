@@ -1,4 +1,4 @@
-"""The official Python SDK as a contestant. Runs with the Python of `.envs/official`; see `run_targetry.py`."""
+"""Contestant of `device.py`: the official Python SDK, with the Python of `.envs/official`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from run_targetry import OPTIONS, main, measure_each
 
 
 def _client(path: Path) -> Any:
-    """Return a client that has downloaded its artifact, as in production: one given as an option is copied by every call."""
+    """Return a client that has downloaded its artifact, as each call copies a payload artifact."""
     from target_python_sdk import TargetClient
 
     with _served(path) as location:
         client: Any = TargetClient.create({**OPTIONS, "artifact_location": location})
-    # The thread of each notification then ends at once instead of asking the network.
+    # The thread of each notification then ends at once instead of using the network.
     client.decisioning_engine.config.send_notification_func = lambda options: None
     return client
 
 
 @contextmanager
 def _served(path: Path) -> Iterator[str]:
-    """Return the file's address on a server of this process."""
+    """Return the URL of the file on a server in this process."""
     handler = partial(_Quiet, directory=str(path.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Targetry as a contestant: answers the commands of `device.py`, one JSON line each."""
+"""Contestant of `device.py`: Targetry, one JSON line per command."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def decide(command: dict[str, Any]) -> dict[str, Any]:
         if len(requests) > 1:
             timing = measure_each(next_one, len(requests))
         else:
-            # Impressions are sent by a thread; waiting for it between batches keeps it out of the next one.
+            # A thread sends impressions; waiting for it between batches keeps it out of the timing.
             timing = measure(same, seconds=command["seconds"], between=lambda: client.flush(5))
         return {**timing._asdict(), "response": response}
 
 
 def measure_each(call: Any, count: int) -> Any:
-    """Return the median and the best of batches of 20, for calls that can be made only once each."""
+    """Return the median and the best of batches of 20 calls that can each be made only once."""
     from measure import Timing, _timed
 
     batches = [_timed(call, 20) / 20 * 1e6 for _ in range(count // 20 - 1)]
@@ -62,7 +62,7 @@ def load(command: dict[str, Any]) -> dict[str, Any]:
 
     path = Path(command["artifact"])
     with TargetClient.create({**OPTIONS, "artifact_payload": {"version": "1.0.0", "rules": {}}}):
-        pass  # everything that is loaded once and has nothing to do with the artifact
+        pass  # modules that are loaded once, without a relation to the artifact
     if command["traced"]:
         tracemalloc.start()
     before = resident_mb()

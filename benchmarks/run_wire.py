@@ -1,6 +1,6 @@
-"""Targetry and its bare transports as contestants: answers the commands of `wire.py`, one JSON line each.
+"""Contestants of `wire.py`: Targetry and its transports, one JSON line per command.
 
-Every command is bounded in count or time, and talks to 127.0.0.1 only.
+Each command has a limit of calls or time, and connects only to 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _TICK_S = 0.002
 
 
 def options(port: int, **more: Any) -> dict[str, Any]:
-    """Of a client that asks our server and nobody else."""
+    """Return the options of a client that uses only the benchmark's server."""
     return {
         "client": "acme",
         "organization_id": "ABC@AdobeOrg",
         "server_domain": f"127.0.0.1:{port}",
         "secure": False,
-        "timeout": 30_000,  # a full machine is no failure
+        "timeout": 30_000,  # long enough for a busy machine
         **more,
     }
 
 
 def asked() -> dict[str, Any]:
-    """A request of one mbox, as wire JSON."""
+    """Return a request of one mbox as wire JSON."""
     return request(execute={"mboxes": [{"name": "hero", "index": 1, "parameters": {"plan": "gold"}}]})
 
 
-# ── one after the other ────────────────────────────────────────────────────────────────────────────────────────
+# ── one after the other ───
 
 
 def sequential(command: dict[str, Any]) -> dict[str, Any]:
-    """`get_offers` and `HttpTransport.send` of the same bytes by turns, over the same transport."""
+    """Measure `get_offers` and `HttpTransport.send` of the same bytes in turns on one transport."""
     from targetry import TargetClient
     from targetry.http import HttpTransport
 
@@ -60,7 +60,7 @@ def sequential(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def captured(port: int, transport: Any) -> Any:
-    """The request that a `get_offers` sends, the telemetry of the one before included."""
+    """Return the request that `get_offers` sends, with the telemetry of the previous call."""
     from targetry import TargetClient
 
     recorder = Recorder(transport)
@@ -71,7 +71,7 @@ def captured(port: int, transport: Any) -> Any:
 
 
 class Recorder:
-    """A transport that keeps the last request and lets another one send it."""
+    """A transport that records the last request and forwards it."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -91,7 +91,7 @@ def delivery_request() -> Any:
     return DeliveryRequest.from_json(json.dumps(asked()))
 
 
-# ── asyncio ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── asyncio ───
 
 
 def concurrent(command: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def concurrent(command: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _concurrent(command: dict[str, Any]) -> dict[str, Any]:
-    """`tasks` callers that ask without pause, on one event loop."""
+    """Measure `tasks` callers that call without pause on one event loop."""
     from targetry import AsyncTargetClient
     from targetry.http import AsyncHttpTransport, HttpTransport
 
@@ -119,7 +119,7 @@ async def _concurrent(command: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _windows(call: Callable[[], Awaitable[object]], command: dict[str, Any]) -> list[dict[str, float]]:
-    """What went through in some stretches of time, after a first one that does not count."""
+    """Return the calls completed in each time window, after a window for warm-up."""
     done, stop = 0, False
     lags: list[float] = []
 
@@ -128,8 +128,8 @@ async def _windows(call: Callable[[], Awaitable[object]], command: dict[str, Any
         while not stop:
             await call()
             done += 1
-            # As one who awaits his next request does. A server this near often answers before it is looked whether it
-            # has, and then a call waits for nothing: without this, one caller makes hundreds before another has his turn.
+            # A response from loopback is often there before the call waits, which then does not
+            # yield; without this, one caller makes hundreds of calls in a row.
             await asyncio.sleep(0)
 
     async def clock() -> None:

@@ -1,6 +1,7 @@
-"""Targetry as a contestant of `wire.py` that decides on device and really sends its impressions.
+"""Contestant of `wire.py`: Targetry with on-device decisions whose impressions are sent.
 
-Each command checks the ledger while it runs, and that all is sent or dropped in the end.
+Each command checks the delivery counters during the run, and that all impressions are sent or
+dropped at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _FLUSH_S = 20.0
 
 
 def on_device(port: int, **more: Any) -> Any:
-    """A client that decides here, and reports each decision to the server."""
+    """Return a client that decides on device and reports each decision to the server."""
     from targetry import TargetClient
 
     local = {"decisioning_method": "on-device", "polling_interval": 0}
@@ -33,8 +34,8 @@ def on_device(port: int, **more: Any) -> Any:
     )
 
 
-class Books:
-    """Reads a client's ledger, again and again, and adds it up."""
+class CounterCheck:
+    """Repeated check that a client's delivery counters add up."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -43,23 +44,23 @@ class Books:
     def read(self) -> Any:
         stats = self._client.stats().notifications
         if stats.accepted != stats.sent + stats.pending + sum(stats.dropped.values()):
-            raise AssertionError(f"the ledger does not add up: {stats}")
+            raise AssertionError(f"the delivery counters do not add up: {stats}")
         self.readings += 1
         return stats
 
     def settle(self, calls: int) -> dict[str, Any]:
-        """Once all is sent; `calls` impressions were made."""
+        """Return the counters after all of `calls` impressions are sent."""
         self._client.flush(_FLUSH_S)
         stats = self.read()
         if stats.accepted != calls or stats.pending:
-            raise AssertionError(f"{calls} impressions were made, the ledger has {stats}")
+            raise AssertionError(f"{calls} impressions were made, the counters are {stats}")
         return {"accepted": stats.accepted, "sent": stats.sent, "dropped": stats.dropped}
 
 
 def added(command: dict[str, Any]) -> dict[str, Any]:
-    """What a caller's `get_offers` takes, the notifier sending, beside one whose notifier is handed nothing.
+    """Measure `get_offers` with a notifier that sends, and with one that gets no impressions.
 
-    Calls come in bursts of `size`, and there is time to send between them: more than can be sent is for `burst`.
+    Calls come in bursts of `size` with time to send between them; `burst` measures overload.
     """
     sending, silent = on_device(command["port"]), on_device(command["port"])
     silent._runtime.notifier.submit = lambda source: True  # no option leaves a decision unreported
@@ -68,26 +69,26 @@ def added(command: dict[str, Any]) -> dict[str, Any]:
         ("sending", partial(sending.get_offers, call_options)),
         ("silent", partial(silent.get_offers, call_options)),
     ]
-    books, bursts = Books(sending), {name: list[Burst]() for name, _ in calls}
+    check, bursts = CounterCheck(sending), {name: list[Burst]() for name, _ in calls}
     with sending, silent:
         for _ in range(command["bursts"]):
-            calls.reverse()  # what runs after the other's sending finds another cache
+            calls.reverse()  # the call after the other's sending has other cache contents
             for name, call in calls:
                 bursts[name].append(_burst(call, command["size"]))
-                books.read()
+                check.read()
                 time.sleep(command["pause_s"])
-        ledger = books.settle(command["bursts"] * command["size"])
+        ledger = check.settle(command["bursts"] * command["size"])
     late = command["bursts"] // 10  # the first ones open connections and fill caches
     found = {name: measured[late:] for name, measured in bursts.items()}
     return {
         **{f"{name}_us": statistics.median(one.wall_us for one in found[name]) for name in found},
         "ledger": ledger,
-        "readings": books.readings,
+        "readings": check.readings,
     }
 
 
 class Burst(NamedTuple):
-    """Microseconds: of a call on average, and of each."""
+    """Microseconds of a call: the mean, and each of them."""
 
     wall_us: float
     each_us: list[float]
@@ -106,42 +107,42 @@ def _burst(call: Callable[[], object], size: int) -> Burst:
 
 
 def drain(command: dict[str, Any]) -> dict[str, Any]:
-    """How fast impressions are sent while nobody decides, and the processor time of one."""
+    """Return the rate at which impressions are sent without decisions, and their processor time."""
     call_options = {"request": delivery_request(), "session_id": "s"}
     with on_device(command["port"]) as client:
-        books = Books(client)
+        check = CounterCheck(client)
         for _ in range(50):
             client.get_offers(call_options)
         client.flush(_FLUSH_S)
         for _ in range(command["count"]):
             client.get_offers(call_options)
-        before, started, cpu = books.read(), time.perf_counter(), time.process_time()
+        before, started, cpu = check.read(), time.perf_counter(), time.process_time()
         client.flush(command["seconds"])
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-        sent = books.read().sent - before.sent
-        ledger = books.settle(command["count"] + 50)
-    return {"per_s": sent / seconds, "cpu_us": cpu / sent * 1e6, "ledger": ledger, "readings": books.readings}
+        sent = check.read().sent - before.sent
+        ledger = check.settle(command["count"] + 50)
+    return {"per_s": sent / seconds, "cpu_us": cpu / sent * 1e6, "ledger": ledger, "readings": check.readings}
 
 
 def steady(command: dict[str, Any]) -> dict[str, Any]:
-    """Decide `rate` times a second for some seconds, evenly. Tells what was pending in the middle and at the end."""
+    """Decide `rate` times a second; return the pending impressions in the middle and at the end."""
     call_options = {"request": delivery_request(), "session_id": "s"}
     rate, seconds = command["rate"], command["seconds"]
     with on_device(command["port"]) as client:
-        books, in_the_middle = Books(client), None
+        check, in_the_middle = CounterCheck(client), None
         each: list[float] = []
         client.get_offers(call_options)
         client.flush(_FLUSH_S)
         started, cpu = time.perf_counter(), time.process_time()
         while (passed := time.perf_counter() - started) < seconds:
             each += _burst(lambda: client.get_offers(call_options), int(passed * rate) - len(each)).each_us
-            pending = books.read().pending
+            pending = check.read().pending
             if in_the_middle is None and passed > seconds / 2:
                 in_the_middle = pending
             time.sleep(_TICK_S)
         took, cpu = time.perf_counter() - started, time.process_time() - cpu
-        at_the_end = books.read()
-        ledger = books.settle(len(each) + 1)
+        at_the_end = check.read()
+        ledger = check.settle(len(each) + 1)
     return {
         "made": len(each),
         "per_s": len(each) / took,
@@ -150,16 +151,16 @@ def steady(command: dict[str, Any]) -> dict[str, Any]:
         "call_median_us": statistics.median(each),
         "call_p99_us": percentile(each, 0.99),
         "ledger": ledger,
-        "readings": books.readings,
+        "readings": check.readings,
     }
 
 
 def burst(command: dict[str, Any]) -> dict[str, Any]:
-    """Impressions as fast as they come, many more than the queue holds: by deciding, and handed straight to the notifier."""
+    """Measure bursts larger than the queue: of decisions, and of submissions to the notifier."""
     call_options = {"request": delivery_request(), "session_id": "s"}
-    logging.disable()  # that much is dropped is the purpose
+    logging.disable()  # drops are intended here
     with on_device(command["port"], notification_queue_limit=SMALL_QUEUE) as client:
-        books, notifier = Books(client), client._runtime.notifier
+        check, notifier = CounterCheck(client), client._runtime.notifier
         submit = notifier.submit
         costs: list[float] = []
         kept: list[Any] = []
@@ -179,7 +180,7 @@ def burst(command: dict[str, Any]) -> dict[str, Any]:
         costs.clear()
         gc.collect()
         deciding = _burst(lambda: client.get_offers(call_options), command["decisions"])
-        books.read()
+        check.read()
         decided = _costs(costs)
         client.flush(_FLUSH_S)
         costs.clear()
@@ -187,13 +188,13 @@ def burst(command: dict[str, Any]) -> dict[str, Any]:
         for number in range(command["offers"]):
             timed(kept[number % len(kept)])
         per_ms = command["offers"] / (clock() - started) / 1000
-        books.read()
-        ledger = books.settle(1 + command["decisions"] + command["offers"])
+        check.read()
+        ledger = check.settle(1 + command["decisions"] + command["offers"])
     return {
         "deciding": {**decided, "call_p99_us": percentile(deciding.each_us, 0.99)},
         "offering": {**_costs(costs), "per_ms": per_ms},
         "ledger": ledger,
-        "readings": books.readings,
+        "readings": check.readings,
     }
 
 

@@ -1,4 +1,4 @@
-"""The official Python SDK as a contestant of `wire.py`. Runs with the Python of `.envs/official`; see `run_wire.py`."""
+"""Contestant of `wire.py`: the official Python SDK, with the Python of `.envs/official`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def sequential(command: dict[str, Any]) -> dict[str, Any]:
     from delivery_api_client import ApiClient, Configuration
     from target_python_sdk import TargetClient
 
-    # The first host that a process of this SDK hears of is the one that all its requests go to.
+    # This SDK sends all requests of a process to the first host that it is configured with.
     api = ApiClient(Configuration(host=f"http://127.0.0.1:{command['port']}"))
     client = TargetClient.create(options(command["port"]))
     asking = api.deserialize(SimpleNamespace(data=json.dumps(asked())), "DeliveryRequest")

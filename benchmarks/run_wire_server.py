@@ -1,7 +1,7 @@
-"""A server that answers every request with the same Delivery response, at once on one port and 50 ms later on another.
+"""Server with a fixed Delivery API response: at once on one port, after 50 ms on another.
 
-Knows as much HTTP as its callers send: requests with a Content-Length on kept connections. Tells what it counted when it is asked
-by a JSON line, and ends with its standard input.
+The server supports requests with a Content-Length on persistent connections. It prints its counts
+for each line on stdin, and ends at the end of stdin.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RESPONSE: dict[str, Any] = {
     "requestId": "0123456789abcdef0123456789abcdef",
     "client": "acme",
     "id": {"tntId": "338e3c1e51f7416a8e1ccba4f81acea0.28_0"},
-    "edgeHost": "edge.localhost",  # nobody learns a cluster, and with it another host, from this one
+    "edgeHost": "edge.localhost",  # clients learn no cluster from this host
     "execute": {
         "mboxes": [
             {
@@ -74,7 +74,7 @@ class Answering(asyncio.Protocol):
 
 
 def _end_of_request(buffer: bytes) -> int | None:
-    """Where the first request ends; None while it is not complete."""
+    """Return the end of the first request, None while it is incomplete."""
     head = buffer.find(b"\r\n\r\n")
     if head < 0:
         return None

@@ -1,4 +1,4 @@
-"""Nothing but sockets as a contestant of `wire.py`: what any client pays, and what the server can do."""
+"""Contestant of `wire.py`: plain sockets, for the least cost of a client and the server's limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from run_wire import asked
 
 
 def bare_socket(command: dict[str, Any]) -> dict[str, Any]:
-    """The same bytes written to a socket and the answer read from it, nothing looked at."""
+    """Measure writing the same bytes to a socket and reading the response without parsing it."""
     data = _wire_bytes(command["port"])
     with socket.create_connection(("127.0.0.1", command["port"])) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -27,7 +27,7 @@ def bare_socket(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def flood(command: dict[str, Any]) -> dict[str, Any]:
-    """All that the server can answer: the next request follows on each connection once its answer is there."""
+    """Return the server's maximum rate: each connection sends again after a response."""
     data, answer_bytes = _wire_bytes(command["port"]), command["answer_bytes"]
     selector = selectors.DefaultSelector()
     left: dict[socket.socket, int] = {}
@@ -55,7 +55,7 @@ def flood(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wire_bytes(port: int) -> bytes:
-    """A request with headers and body as the clients send them."""
+    """Return a request with headers and body as the clients send them."""
     body = json.dumps(asked(), separators=(",", ":")).encode()
     head = (
         f"POST /rest/v1/delivery?imsOrgId=ABC%40AdobeOrg&sessionId=s HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
@@ -69,7 +69,7 @@ def _read(sock: socket.socket, count: int) -> None:
     while count:
         data = sock.recv(65536)
         if not data:
-            raise ConnectionError("the server hung up")
+            raise ConnectionError("the server closed the connection")
         count -= len(data)
 
 

@@ -1,4 +1,4 @@
-"""Contestants: processes that answer commands, one JSON line each, in an environment of their own."""
+"""Contestants: processes in separate environments that run commands, one JSON line each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NODE_MODULES = ENVIRONMENTS / "node" / "node_modules"
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
     "NODE_PATH": str(NODE_MODULES),
-    "PYTHONDONTWRITEBYTECODE": "",  # imports are measured as they are the second time
+    "PYTHONDONTWRITEBYTECODE": "",  # bytecode is written, so that imports are measured with it
     "PYTHONWARNINGS": "ignore",
 }
 
@@ -32,7 +32,7 @@ class Contestant:
 
 
 class Running:
-    """A contestant's process, killed when an answer takes longer than `patience_s` seconds. A `with` ends it."""
+    """A contestant's process, killed if a result takes longer than `patience_s` seconds."""
 
     def __init__(self, contestant: Contestant, patience_s: float = 900.0) -> None:
         self.contestant = contestant
@@ -77,7 +77,7 @@ class Running:
 
 
 def fresh(contestant: Contestant, command: dict[str, Any], patience_s: float = 900.0) -> dict[str, Any]:
-    """Return the answer of a new process."""
+    """Return the result of a command in a new process."""
     with Running(contestant, patience_s) as running:
         return running.ask(command)
 

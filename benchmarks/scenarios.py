@@ -1,4 +1,4 @@
-"""Measured artifacts, and requests in wire JSON that any SDK understands."""
+"""Artifacts and requests of the benchmarks, in wire JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Scenario:
 
 
 def scenarios() -> list[Scenario]:
-    """Return all measured decisions, quick ones first."""
+    """Return all scenarios, fast ones first."""
     one_mbox = artifact([activity(1, "hero")])
     with_rule = artifact([activity(1, "hero", {"==": ["gold", {"var": "mbox.plan"}]})])
     by_browser = artifact([activity(1, "hero", {"==": [{"var": "user.browserType"}, "chrome"]})])
@@ -62,7 +62,7 @@ def one_of_many(count: int) -> Scenario:
 
 
 def request(**modes: Any) -> dict[str, Any]:
-    """Return a request of one visitor; its geo is complete, so that no SDK asks the network for it."""
+    """Return a request of one visitor with a complete geo location, which needs no lookup."""
     return {
         "id": {
             "tntId": "338e3c1e51f7416a8e1ccba4f81acea0.28_0",
@@ -167,7 +167,7 @@ def _option(number: int, experience: int, location_type: str, size: int) -> dict
 
 
 def views_artifact() -> dict[str, Any]:
-    """Return the suites' artifact of views, or one of the same size and shape without the suites."""
+    """Return the suites' artifact of views, or without the suites one of similar size."""
     path = SHARED / "TEST_ARTIFACT_VIEWS.json"
     if path.is_file():
         loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -193,7 +193,7 @@ def views_details() -> dict[str, Any]:
 
 
 def page_artifact(count: int) -> dict[str, Any]:
-    """Return activities on the global mbox with an audience each; one in twenty is for everyone."""
+    """Return activities on the global mbox with an audience each; one in twenty is for all."""
     return artifact(
         [activity(n, GLOBAL_MBOX, True if n % 20 == 0 else _section(n)) for n in range(1, count + 1)]
     )

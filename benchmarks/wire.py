@@ -1,9 +1,9 @@
-"""Calls over the wire: Targetry beside its bare transport and Adobe's Python SDK, all in one run.
+"""Benchmark of calls over HTTP: Targetry, its bare transport, and Adobe's Python SDK in one run.
 
     scripts/bench wire
 
-Prints tables and puts them into benchmarks/RESULTS.md. The server is a process of its own on 127.0.0.1, as is each contestant;
-nothing else is asked. The whole takes two minutes, and each command is bounded in time.
+The program prints tables and writes them to benchmarks/RESULTS.md. The server and each contestant
+are processes on 127.0.0.1. A run takes two minutes, and each command has a time limit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from report import keep
 from running import HERE, OFFICIAL_PYTHON, Contestant, Progress, Running, fresh
 from wire_report import GOALS, Load, report
 
-PATIENCE_S = 60.0  # for one answer of a contestant, all of which are asked for a few seconds
+PATIENCE_S = 60.0  # time limit of a command, which takes a few seconds
 SERVER = Contestant("The server", [sys.executable, str(HERE / "run_wire_server.py")])
 TARGETRY = Contestant("Targetry", [sys.executable, str(HERE / "run_wire.py")])
 ON_DEVICE = Contestant("Targetry on device", [sys.executable, str(HERE / "run_wire_device.py")])
@@ -29,7 +29,7 @@ OFFICIAL = Contestant("Python 1.1.0", [str(OFFICIAL_PYTHON), str(HERE / "run_wir
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: each thing `rounds` times, for some `seconds`."""
+    """Extent of the measurement: `rounds` and `seconds` of each."""
 
     rounds: int
     seconds: float
@@ -44,7 +44,7 @@ QUICK = Plan(rounds=1, seconds=0.5, windows=1, bursts=20, step_s=0.5, offers=5_0
 
 
 class Bench:
-    """The server, and what contestants do to it."""
+    """The server, and commands to contestants that use it."""
 
     def __init__(self, server: Running, plan: Plan, progress: Progress) -> None:
         self._server = server
@@ -53,7 +53,7 @@ class Bench:
         self.facts = server.ask({})
 
     def ask(self, contestant: Contestant, do: str, *, slow: bool = False, **more: Any) -> dict[str, Any]:
-        """What a new process of the contestant answers; `server` is what the server counted meanwhile."""
+        """Return the result of a new process; `server` has the server's counts."""
         self._progress(f"{contestant.name}: {do.replace('_', ' ')}")
         port = self.facts["slow_port" if slow else "port"]
         before, clock = self._server.ask({}), MachineClock()
@@ -64,18 +64,18 @@ class Bench:
         counted["cpu_us"] = counted["cpu_s"] / max(1, counted["requests"]) * 1e6
         received = after["notifications"] - before["notifications"]
         if "ledger" in answer and answer["ledger"]["sent"] != received:
-            raise RuntimeError(f"{do}: the ledger says {answer['ledger']}, the server has {received}")
+            raise RuntimeError(f"{do}: the client counted {answer['ledger']}, the server received {received}")
         return {**answer, "server": counted, "busy": busy}
 
     def ask_often(self, contestant: Contestant, do: str, **more: Any) -> list[dict[str, Any]]:
         return [self.ask(contestant, do, **more) for _ in range(self.plan.rounds)]
 
 
-# ── one after the other ────────────────────────────────────────────────────────────────────────────────────────
+# ── one after the other ───
 
 
 def one_after_the_other(bench: Bench) -> dict[str, dict[str, Any]]:
-    """Contestant → its timing. By rounds, so that a busy minute of the machine meets them all."""
+    """Return the timing of each contestant; rounds take turns, so that load affects all of them."""
     plan, rounds = bench.plan, []
     official = OFFICIAL_PYTHON.exists()
     for _ in range(plan.rounds):
@@ -101,16 +101,16 @@ def _timed(answer: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _best(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The best batch of all, the middle ones of the middle ones, and the connections of the round that had most of them."""
+    """Return the best batch, the median of medians, and the largest number of connections."""
     return {
         **max(rounds, key=lambda one: one["connections"]),
         "best_us": min(one["best_us"] for one in rounds),
         "median_us": median(one["median_us"] for one in rounds),
-        "beside": median(one["beside"] for one in rounds),
+        "ratio": median(one["ratio"] for one in rounds),
     }
 
 
-# ── asyncio ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── asyncio ───
 
 
 LOADS = [
@@ -123,7 +123,7 @@ LOADS = [
 
 
 def at_once(bench: Bench) -> list[tuple[Load, dict[str, float]]]:
-    """The best stretch of each load: by rate, and by the least processor time and lag."""
+    """Return the best window of each load: by rate, and by the least processor time and lag."""
     return [(load, _best_window(bench, load)) for load in LOADS]
 
 
@@ -152,11 +152,11 @@ def _best_window(bench: Bench, load: Load) -> dict[str, float]:
     }
 
 
-# ── impressions of on-device decisions ─────────────────────────────────────────────────────────────────────────
+# ── impressions of on-device decisions ───
 
 
 def impressions(bench: Bench) -> dict[str, Any]:
-    """What reporting costs a caller, how much of it goes through, and what becomes of too much."""
+    """Measure the cost of reports for a caller, their highest rate, and overload."""
     plan = bench.plan
     drained = bench.ask_often(ON_DEVICE, "drain", count=int(1_000 * plan.seconds), seconds=15)
     drained_slow = [bench.ask(ON_DEVICE, "drain", slow=True, count=int(200 * plan.seconds), seconds=15)]
@@ -180,7 +180,7 @@ def impressions(bench: Bench) -> dict[str, Any]:
 def _steps(
     bench: Bench, from_per_s: float, seconds: float, *, slow: bool = False, tries: int = 1
 ) -> list[dict[str, Any]]:
-    """Tenths of a rate, downwards until one can go on."""
+    """Try tenths of a rate downwards, until one is sustained."""
     steps: list[dict[str, Any]] = []
     for tenths in range(10, 0, -1):
         rate = round(from_per_s * tenths / 10)
@@ -193,7 +193,7 @@ def _steps(
 
 
 def _can_go_on(step: dict[str, Any], rate: float) -> bool:
-    """All decisions were made in time, none was dropped, and less than a fiftieth was left over in the second half."""
+    """Return whether all decisions were in time, none was dropped, and the queue hardly grew."""
     in_the_middle, at_the_end = step["pending"]
     in_time = step["per_s"] >= 0.95 * rate
     return bool(
@@ -217,7 +217,7 @@ def _added_up(answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a look, not a measurement: writes no results")
+    parser.add_argument("--quick", action="store_true", help="a short run that writes no results")
     given = parser.parse_args()
     progress = Progress()
     with Running(SERVER, PATIENCE_S) as server:

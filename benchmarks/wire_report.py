@@ -1,4 +1,4 @@
-"""What `wire.py` found, as Markdown with the goals beside it."""
+"""Report of `wire.py` in Markdown, with the goals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Load:
     goal_per_s: float | None = None
 
     def ideal_per_s(self, slow_s: float) -> float | None:
-        """What there would be if all but the upstream took no time."""
+        """Return the rate if everything but the upstream took no time."""
         return min(self.tasks, self.connections) / slow_s if self.slow else None
 
 
@@ -44,7 +44,7 @@ def report(
     loads: list[tuple[Load, dict[str, float]]],
     found: dict[str, Any],
 ) -> str:
-    """All tables as Markdown."""
+    """Return all tables as Markdown."""
     return "\n\n".join(
         (
             "# Calls over the wire",
@@ -52,15 +52,15 @@ def report(
             f"{_server(facts, alone)} Processor time is that of the client's process, both user's and system's.\n"
             "✓ and ✗ say whether the goal is met.",
             "## Server-side `get_offers`, one after the other",
-            "Microseconds of processor time of one call: the best batch, in brackets the middle one. The bare transport sends the same\n"
-            "bytes over the same connection, in turn with the calls; how many times as long these take is the middle one of all turns.\n"
-            "The bare socket looks at nothing.",
+            "Microseconds of processor time of one call: the best batch, and the median batch in parentheses. The bare transport sends\n"
+            "the same bytes over the same connection, in turns with the calls; the ratio is the median over all turns.\n"
+            "The bare socket does not parse the response.",
             _sequential_table(timings),
             "## asyncio, one event loop",
-            "The best of several stretches. Lag is how late the loop wakes a timer of 2 ms. A core's calls are what the processor time\n"
-            "of one would allow; the ideal is callers with a connection over the upstream's 50 ms.",
+            "The best of several windows. Lag is the delay of a timer of 2 ms. The calls of a core are computed from the processor time\n"
+            "of one call; the ideal is the number of callers with a connection divided by the upstream's 50 ms.",
             _load_table(loads, facts["slow_s"]),
-            "## On-device `execute`, its impressions really sent",
+            "## On-device `execute`, with impressions sent",
             _impression_table(found),
             _ledger(found["ledger"]),
         )
@@ -70,8 +70,8 @@ def report(
 def _server(facts: dict[str, Any], alone: dict[str, Any]) -> str:
     server = alone["server"]["cpu_us"]
     return (
-        f"The server answers {facts['answer_bytes']} bytes over kept connections. Flooded by sockets that look at nothing it "
-        f"gives {alone['per_s']:,.0f} answers/s,\nof {server:.1f} µs of its processor time each."
+        f"The server sends {facts['answer_bytes']} bytes over persistent connections. Plain sockets that do not parse get "
+        f"{alone['per_s']:,.0f} responses/s,\nof {server:.1f} µs of its processor time each."
     )
 
 
@@ -80,11 +80,11 @@ def _sequential_table(timings: dict[str, dict[str, Any]]) -> str:
     table = [["", "goal", *timings]]
     cells = [f"{us(one['best_us'])} ({us(one['median_us'])})" for one in timings.values()]
     table.append(["µs of processor time", "", *cells])
-    times, over = ours["beside"], ours["best_us"] - bare["best_us"]
+    times, over = ours["ratio"], ours["best_us"] - bare["best_us"]
     row = _row_maker(timings)
     table.append(
         row(
-            "beside the bare transport",
+            "ratio to the bare transport",
             f"≤ {GOALS['times_bare']}×",
             times <= GOALS["times_bare"],
             f"{times:.3f}×",
@@ -158,7 +158,7 @@ def _load_goals(load: Load, window: dict[str, float], share: float | None) -> st
 
 
 def _impression_table(found: dict[str, Any]) -> str:
-    # The middle round: whether sender and caller meet on one core or on two makes rounds differ in kind.
+    # The median round: rounds differ by whether sender and caller run on one core or on two.
     rounds = sorted(found["added"], key=_added_us)
     middle, added = rounds[len(rounds) // 2], [_added_us(one) for one in rounds]
     typical = _added_us(middle)
@@ -172,19 +172,19 @@ def _impression_table(found: dict[str, Any]) -> str:
                 "added to the caller's call, µs",
                 f"≤ {GOALS['added_us']:.0f} {mark(typical <= GOALS['added_us'])}",
                 f"{typical:.1f}",
-                f"{us(middle['sending_us'])} against {us(middle['silent_us'])} with nothing handed over; "
+                f"{us(middle['sending_us'])} against {us(middle['silent_us'])} without impressions; "
                 f"{added[0]:.1f} to {added[-1]:.1f} in {len(added)} rounds",
             ],
-            _sustained_row("decisions/s with nothing dropped", found["steps"], found["drained"]),
+            _sustained_row("decisions/s without drops", found["steps"], found["drained"]),
             _sustained_row("the same, upstream 50 ms", found["steps_slow"], found["drained_slow"]),
             [
-                "burst of decisions, p99 of handing over, µs",
+                "burst of decisions, p99 of a submission, µs",
                 f"≤ {p99:.0f} {mark(deciding['p99_us'] <= p99)}",
                 us(deciding["p99_us"]),
                 f"median {us(deciding['median_us'])}, p99.9 {us(deciding['p999_us'])}; the whole call p99 {us(deciding['call_p99_us'])}",
             ],
             [
-                f"burst of {TOUGH_QUEUE_RATE}/ms or more, p99 of handing over, µs",
+                f"burst of {TOUGH_QUEUE_RATE}/ms or more, p99 of a submission, µs",
                 f"≤ {p99:.0f} {mark(offering['p99_us'] <= p99 and offering['per_ms'] >= TOUGH_QUEUE_RATE)}",
                 us(offering["p99_us"]),
                 f"{offering['per_ms']:,.0f}/ms; median {us(offering['median_us'])}, p99.9 {us(offering['p999_us'])}",
@@ -203,7 +203,7 @@ def _sustained_row(name: str, steps: list[dict[str, Any]], drained: dict[str, An
         name,
         "",
         f"{step['per_s']:,.0f}" if step["can_go_on"] else "none of the steps",
-        f"{step['tenths']} tenths of the {drained['per_s']:,.0f}/s that are sent while nobody decides, over "
+        f"{step['tenths']} tenths of the {drained['per_s']:,.0f}/s that are sent without decisions, over "
         f"{drained['server']['connections']} connections, {us(drained['cpu_us'])} µs of processor time each; "
         f"{step['share']:.0%} of a core in use; a call then: median {us(step['call_median_us'])} µs, p99 {us(step['call_p99_us'])} µs",
     ]
@@ -212,13 +212,13 @@ def _sustained_row(name: str, steps: list[dict[str, Any]], drained: dict[str, An
 def _ledger(ledger: dict[str, Any]) -> str:
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in ledger["dropped"].items()) or "none"
     return (
-        f"The ledger added up in all {ledger['readings']:,} readings: accepted = sent + pending + dropped. In the end {ledger['accepted']:,} accepted, "
+        f"The delivery counters added up in all {ledger['readings']:,} readings: accepted = sent + pending + dropped. At the end {ledger['accepted']:,} accepted, "
         f"{ledger['sent']:,} sent,\nas many as the server received, and dropped: {dropped}."
     )
 
 
 def _bound(window: dict[str, float], ideal: float | None) -> str:
-    """What kept the rate from being higher."""
+    """Return what limited the rate."""
     if ideal is not None and window["per_s"] >= GOALS["ideal"] * ideal:
         return "the upstream's 50 ms"
     server = window["per_s"] * window["server_us"] / 1e6
@@ -228,5 +228,5 @@ def _bound(window: dict[str, float], ideal: float | None) -> str:
     if server >= 0.9:
         return f"the server's processor time ({shares})"
     if window["busy"] >= 0.9:
-        return f"a machine that is busy otherwise ({shares})"
+        return f"other load of the machine ({shares})"
     return f"waiting ({shares})"

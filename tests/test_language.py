@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from support.prose import ROOT, Prose, definitions, files, prose, room
+from support.prose import ROOT, Prose, definitions, files, prose
 
 # Pronouns for programs, metaphors and idioms, each with a plain word in its place.
 BANNED = re.compile(
@@ -24,14 +24,6 @@ TEST_NAME = re.compile(
     r"^test_(?:\w*_)?(?:whoever|nobody|somebody|told|tells?|anew|heed(?:s|ed)?|in_vain|for_ever|had|ones_own)(?:_|$)"
 )
 LONGEST_TEST_NAME = 80
-
-# Rooms that are not clean yet. A room that has become clean must leave the list.
-ROOMS_NOT_CLEAN: set[str] = {
-    "benchmarks",
-}
-
-# Public classes that stand in several modules still. The list must shrink.
-DOUBLE_CLASSES: set[str] = set()
 
 
 def findings(passage: Prose) -> Iterator[str]:
@@ -56,36 +48,23 @@ def wrong_test_names(file: str) -> Iterator[str]:
                 yield f"{file}:{node.lineno}: {node.name}"
 
 
-def findings_by_room() -> dict[str, list[str]]:
-    """Return all findings, by the room that they stand in."""
-    found = defaultdict[str, list[str]](list)
-    for file in files():
-        for passage in prose(file):
-            found[room(file)] += findings(passage)
-        if file.startswith("tests/") and file.endswith(".py"):
-            found[room(file)] += wrong_test_names(file)
-    return {name: places for name, places in found.items() if places}
-
-
 def test_prose_uses_no_banned_word() -> None:
-    """Check for findings outside of the listed rooms, and for listed rooms without one."""
-    found = findings_by_room()
-    new = [place for name, places in found.items() if name not in ROOMS_NOT_CLEAN for place in places]
-    assert new == []
-    assert ROOMS_NOT_CLEAN - set(found) == set(), "rooms that are clean must leave ROOMS_NOT_CLEAN"
+    assert [place for file in files() for passage in prose(file) for place in findings(passage)] == []
 
 
-def test_each_public_class_name_stands_in_one_module() -> None:
-    """Check for a second class of one name, and for listed names with one class left."""
+def test_names_of_tests_are_short_and_use_no_banned_word() -> None:
+    tests = [file for file in files() if file.startswith("tests/") and file.endswith(".py")]
+    assert [place for file in tests for place in wrong_test_names(file)] == []
+
+
+def test_each_public_class_name_is_defined_in_one_module() -> None:
     places = defaultdict[str, list[str]](list)
     for file in files():
         if file.startswith("src/targetry/") and file.endswith(".py"):
             for node in ast.parse((ROOT / file).read_text("utf-8")).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places[node.name].append(file)
-    doubles = {name: where for name, where in places.items() if len(where) > 1}
-    assert {name: where for name, where in doubles.items() if name not in DOUBLE_CLASSES} == {}
-    assert DOUBLE_CLASSES - set(doubles) == set(), "names with one class must leave DOUBLE_CLASSES"
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
 def test_rules_find_samples_of_banned_prose() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 
-from support.prose import ROOT, Prose, files, prose, room
+from support.prose import ROOT, Prose, files, prose
 
 PATH = re.compile(
     r"(?<![\w/.-])(?:src|tests|docs|benchmarks|examples|scripts|\.ci)/[\w./*-]*\w(?:#[\w-]+|::\w+)?"
@@ -19,9 +18,6 @@ FAULT = re.compile(r"\b[FLB]\d{1,2}\b")
 FOREIGN = re.compile(r"\bspec/|\.\./shared|\b(?:DESIGN|STYLE|WRITING|RELIABILITY|DEPENDENCIES)(?:\.md)?\b")
 ANCHOR = re.compile(r'<a id="([\w-]+)">')
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-
-# Rooms with references that lead nowhere. A room without any must leave the list.
-ROOMS_WITH_DANGLING_REFERENCES: set[str] = set()
 
 
 @cache
@@ -78,20 +74,7 @@ def dangling(passage: Prose) -> Iterator[str]:
 
 
 def test_each_reference_leads_somewhere() -> None:
-    """Check for references outside of the listed rooms, and for listed rooms without one."""
-    found = defaultdict[str, list[str]](list)
-    for file in files():
-        for passage in prose(file):
-            found[room(file)] += dangling(passage)
-    new = [
-        place
-        for name, places in found.items()
-        if name not in ROOMS_WITH_DANGLING_REFERENCES
-        for place in places
-    ]
-    assert new == []
-    settled = {name for name in ROOMS_WITH_DANGLING_REFERENCES if not found.get(name)}
-    assert settled == set(), "rooms without dangling references must leave ROOMS_WITH_DANGLING_REFERENCES"
+    assert [place for file in files() for passage in prose(file) for place in dangling(passage)] == []
 
 
 def test_dangling_references_are_found() -> None:

@@ -12,9 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 TREES = ("src", "tests", "benchmarks", "docs", "examples")
 PAGES = (".md", ".html", ".js", ".css")
-# Folders whose subfolders are rooms of their own.
-SPLIT = ("src/targetry", "src/targetry/edge", "tests", "tests/edge")
-# The language tests quote what they forbid; the typing test holds calls that must fail.
+# The language tests contain samples of forbidden prose.
 EXCLUDED = ("tests/test_language.py", "tests/test_references.py")
 
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1>|<!--|-->|<[^>]+>|\{[%{#].*?[%}#]\}", re.DOTALL)
@@ -39,15 +37,6 @@ class Prose:
     def place(self, offset: int) -> str:
         """Return `file:line` of a position in the text."""
         return f"{self.file}:{self.line + self.text.count(chr(10), 0, offset)}"
-
-
-def room(file: str) -> str:
-    """Return the room of a file: its folder, or the file itself at the root of a split folder."""
-    parts = file.split("/")
-    end = 1
-    while end < len(parts) and "/".join(parts[:end]) in ("src", *SPLIT):
-        end += 1
-    return "/".join(parts[:end])
 
 
 @cache

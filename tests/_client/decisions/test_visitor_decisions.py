@@ -36,7 +36,7 @@ from targetry import (
 )
 from targetry.errors import NotReadyError
 
-SKINS = [Blocking, Looped]
+CLIENTS = [Blocking, Looped]
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -46,7 +46,7 @@ def target() -> Iterator[Target]:
         yield target
 
 
-@pytest.fixture(params=SKINS)
+@pytest.fixture(params=CLIENTS)
 def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Any]:
     made: list[AnyClient] = []
 
