@@ -24,6 +24,7 @@ ARROWS = {
     "artifacts": {"_runtime", "geo", "http"},
     "notifications": {"_runtime", "delivery", "http", "models"},
     "humanize": {"device"},
+    "web": {"_runtime", "attributes", "delivery", "device", "flags", "models", "visitor"},
     "ledger": {"_runtime"},
     "report": {"_runtime", "ledger"},
     "_client": {
@@ -38,6 +39,7 @@ ARROWS = {
         "models",
         "notifications",
         "visitor",
+        "web",
     },
     "edge": {
         "_runtime",
@@ -56,6 +58,7 @@ LEAVES = {"errors", "events", "messages", "version"}
 HOSTS = {
     "cli": {"__main__.py"},
     "compat": set(),
+    "contrib": set(),
     "edge": {"cli/demo_edge.py", "cli/edge.py", "testing/local_edge.py"},
     "openfeature": set(),
     "pytest_plugin": set(),
@@ -188,7 +191,7 @@ def test_drawing_has_few_rooms_and_floors() -> None:
     assert max(floors.values()) <= MOST_FLOORS, sorted(floors.items(), key=lambda one: one[1])
 
 
-PURE_ROOMS = ("delivery", "device", "flags", "models")
+PURE_ROOMS = ("delivery", "device", "flags", "models", "web")
 # Modules of clocks, random numbers, files, sockets, processes and threads.
 IMPURE = frozenset(
     [

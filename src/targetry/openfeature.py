@@ -26,8 +26,6 @@ from targetry._client.decisions.flag_evaluator import (
     FlagStats,
     Flow,
     Step,
-    drive,
-    drive_async,
 )
 from targetry._client.options import ClientOptions
 from targetry._client.sync_client import TargetClient
@@ -36,6 +34,7 @@ from targetry.device.ruleset import RuleSet, changed_mboxes
 from targetry.errors import OptionError, TargetError, TransportError
 from targetry.events import ARTIFACT_DOWNLOAD_SUCCEEDED, ARTIFACT_FRESH, ARTIFACT_STALE
 from targetry.flags.evaluation import FlagEvaluation
+from targetry.flags.flow import drive, drive_async
 from targetry.flags.settings import Impressions, flag_settings
 from targetry.flags.value import FlagType
 from targetry.models.scalars import type_name

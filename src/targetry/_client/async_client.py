@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from functools import partial
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, Unpack, overload
 
 from targetry._client.base import BaseClient, is_overridden
 from targetry._client.call_options import (
@@ -22,7 +22,7 @@ from targetry._client.call_options import (
     offers_call,
 )
 from targetry._client.decisions.call_settings import CallSettings
-from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, drive_async, wanted_type
+from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, wanted_type
 from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._client.options import (
     CLIENT_SECTION,
@@ -45,9 +45,13 @@ from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.stepwise import LARGE_BYTES
 from targetry.errors import MissingExtraError, NoThreadError, OptionError, TransportError
+from targetry.flags.flow import drive_async
 from targetry.http.async_transport import AsyncHttpTransport, ThreadedTransport, run_in_pool
 from targetry.http.protocol import AsyncTransport, HttpResponse
 from targetry.models import DecisioningMethod, Geo
+
+if TYPE_CHECKING:
+    from targetry.web.bound import AsyncBoundTarget
 
 Client = TypeVar("Client", bound="AsyncTargetClient")
 T = TypeVar("T")
@@ -135,6 +139,15 @@ class AsyncTargetClient(BaseClient):
         if geo is not None and self._geo is not None:
             prepared.set_geo(await self._geo.resolve(geo, enabled=True))
         return decisions.visitor(prepared, given.get("parameters"), is_located=geo is not None)
+
+    def visit(self, dumped: Mapping[str, str]) -> AsyncBoundTarget:
+        """Return a visitor of a web request in another place, as `TargetClient.visit`."""
+        from targetry.web.bound import AsyncBoundTarget
+        from targetry.web.options import WebSettings
+        from targetry.web.visit import Visit, Visits
+
+        self._check_open()
+        return AsyncBoundTarget(Visit.resumed(Visits(self, WebSettings()), dumped))
 
     @overload
     async def flag(

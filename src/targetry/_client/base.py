@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec.structs import asdict, replace
@@ -16,6 +18,7 @@ from targetry._client.decisions.flag_evaluator import FlagEvaluator
 from targetry._client.decisions.visitor_decisions import Decision, PreparedVisitor
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
+from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.refresh import RefreshResult
 from targetry.delivery.cookies import LOCATION_HINT_COOKIE, TARGET_COOKIE
@@ -25,7 +28,9 @@ from targetry.flags.settings import FlagSettings, flag_settings
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
 from targetry.models.scalars import shown
+from targetry.notifications.held_reports import HeldReports
 from targetry.visitor import AuthState, cookie_name
+from targetry.web.client import Services
 
 
 class BaseClient:
@@ -44,6 +49,7 @@ class BaseClient:
         self._pipeline = self._runtime.pipeline
         self._method = checked.decisioning_method
         self._flags = self._flag_evaluator(flag_settings())
+        self._services: Services | None = None
 
     @staticmethod
     def get_visitor_cookie_name(organization_id: str, encoded: bool = False) -> str:
@@ -124,6 +130,26 @@ class BaseClient:
             log=RateLimitedLog(self._runtime.log),
         )
 
+    @property
+    def _visit_services(self) -> Services:
+        """Return what visits of web requests need besides the client's calls."""
+        services = self._services
+        if services is None:
+            runtime, options = self._runtime, self._runtime.options
+            services = self._services = Services(
+                organization_id=options.organization_id,
+                client_code=options.client,
+                method=self._method,
+                has_geo_database=options.geo_database is not None,
+                clock=time.time,
+                new_id=new_id,
+                edge_cluster=lambda: self._pipeline.edge_cluster,
+                held_reports=lambda: HeldReports(runtime.submit_report, runtime.drop_report),
+                log=RateLimitedLog(runtime.log),
+                track=partial(self._flags.track, self.enqueue_notifications),
+            )
+        return services
+
     def event_emitter(self, event_name: str, payload: Mapping[str, Any] | None = None) -> None:
         """Emit an event to its handlers."""
         self._runtime.events.emit(event_name, **(payload or {}))
@@ -153,7 +179,8 @@ class BaseClient:
 
     def stats(self) -> ClientStats:
         """Return counts of this client: notifications, artifact, geo lookups."""
-        return replace(self._runtime.stats(), flags=self._flags.stats())
+        faults = {} if self._services is None else dict(self._services.faults)
+        return replace(self._runtime.stats(), flags=self._flags.stats(), web_faults=faults)
 
     def _refresh(self, force: bool) -> Future[RefreshResult]:
         self._check_open()

@@ -165,7 +165,7 @@ class OfferPipeline:
             client_code=options.client,
             property_token=options.property_token,
             method=options.decisioning_method,
-            cluster=lambda: self._defaults.sticky_cluster,
+            cluster=lambda: self.edge_cluster,
             report=report,
             skipped_rules=self.skipped_rules,
         )
@@ -174,6 +174,11 @@ class OfferPipeline:
     def ignored(self) -> IgnoredInput:
         """Counts of input that calls ignored."""
         return self._defaults.ignored
+
+    @property
+    def edge_cluster(self) -> str | None:
+        """Edge cluster of visitors that have none of their own, configured or learned."""
+        return self._defaults.sticky_cluster
 
     # Preparation
 

@@ -36,6 +36,7 @@ from targetry.geo.maxmind import GeoDatabase
 from targetry.http import HttpTransport
 from targetry.http.protocol import AsyncTransport, Transport
 from targetry.models import DecisioningMethod
+from targetry.notifications.held_reports import HELD
 from targetry.notifications.notifier import Notifier, NotifierStats
 from targetry.notifications.request_builder import RequestBuilder
 
@@ -67,6 +68,8 @@ class ClientStats(msgspec.Struct, frozen=True):
         skipped_rules: How often decisions skipped a rule that could not be evaluated, by activity
             and cause.
         flags: Evaluations of flags.
+        web_faults: Faults that pages were served in spite of, by kind: `consent`, `customer_ids`,
+            `parameters`, `ip`, `decision`, `track`, `cookies`.
     """
 
     notifications: NotifierStats
@@ -79,6 +82,7 @@ class ClientStats(msgspec.Struct, frozen=True):
     unusable_rules: dict[str, int] = {}
     skipped_rules: dict[str, int] = {}
     flags: FlagStats | None = None
+    web_faults: dict[str, int] = {}
 
 
 class ClientRuntime:
@@ -260,6 +264,14 @@ class ClientRuntime:
         self.close_idle()
 
     def _report(self, report: ImpressionReport | NotificationReport) -> bool:
+        """Hold or enqueue a report, and return whether it was accepted."""
+        held = HELD.get()
+        if held is not None and isinstance(report, ImpressionReport) and report.count:
+            held.add(report)
+            return True
+        return self.submit_report(report)
+
+    def submit_report(self, report: ImpressionReport | NotificationReport) -> bool:
         """Enqueue a report, and return whether it was accepted."""
         function = self.options.send_notification_func
         if function is None:
@@ -270,6 +282,10 @@ class ClientRuntime:
             self._limited_log.error("function", "send_notification_func failed: %r", error)
             return False
         return True
+
+    def drop_report(self, report: ImpressionReport) -> None:
+        """Count the impressions of a page that was not delivered."""
+        self.notifier.count_undelivered(report.count)
 
     def _has_backlog(self) -> bool:
         return self.options.send_notification_func is None and self.notifier.has_backlog

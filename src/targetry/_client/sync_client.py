@@ -19,7 +19,7 @@ from targetry._client.call_options import (
 )
 from targetry._client.callbacks import CallbackPool
 from targetry._client.decisions.call_settings import CallSettings
-from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, drive, wanted_type
+from targetry._client.decisions.flag_evaluator import FlagDetails, Step, details_of, wanted_type
 from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorInput
 from targetry._client.options import CLIENT_SECTION, ClientOptions, client_settings, documented
 from targetry._client.pipeline import Attempt, PreparedCall, as_transport_error
@@ -29,11 +29,14 @@ from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.errors import ApiException
+from targetry.flags.flow import drive
 from targetry.http.protocol import HttpResponse
 from targetry.models import Geo
 
 if TYPE_CHECKING:
     from multiprocessing.pool import AsyncResult
+
+    from targetry.web.bound import BoundTarget
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -227,6 +230,23 @@ class TargetClient(BaseClient):
         if geo is not None and self._geo is not None:
             prepared.set_geo(self._geo.resolve(geo, enabled=True))
         return decisions.visitor(prepared, given.get("parameters"), is_located=geo is not None)
+
+    def visit(self, dumped: Mapping[str, str]) -> BoundTarget:
+        """Return a visitor of a web request in another place, such as a task.
+
+        Args:
+            dumped: what `dump` of the request's target returned.
+
+        Raises:
+            OptionError: it is something else.
+            ClosedError: the client is closed.
+        """
+        from targetry.web.bound import BoundTarget
+        from targetry.web.options import WebSettings
+        from targetry.web.visit import Visit, Visits
+
+        self._check_open()
+        return BoundTarget(Visit.resumed(Visits(self, WebSettings()), dumped))
 
     @overload
     def flag(

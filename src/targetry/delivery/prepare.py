@@ -173,7 +173,7 @@ def prepare(
     new_id, log = defaults.new_id, defaults.log
     session_id, device_id = options.session_id, None
     if options.target_cookie:
-        cookie = _usable(parse_target_cookie(options.target_cookie, now))
+        cookie = usable_ids(parse_target_cookie(options.target_cookie, now))
         session_id, device_id = cookie.session_id or session_id, cookie.device_id
     cluster, routed_by_cookie = defaults.sticky_cluster, False
     if device_id or options.target_location_hint:
@@ -239,7 +239,7 @@ def ensure_visitor_id(request: DeliveryRequest, cluster: str | None, new_id: Cal
             visitor_id.tnt_id = f"{new_id()}.{cluster}_0" if cluster else new_id()
 
 
-def _usable(cookie: TargetCookie) -> TargetCookie:
+def usable_ids(cookie: TargetCookie) -> TargetCookie:
     """Drop ids that the API rejects, so that a damaged cookie does not fail the visitor's calls."""
     session_id, device_id = cookie
     if session_id and session_id_fault(session_id):

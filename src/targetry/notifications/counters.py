@@ -20,6 +20,7 @@ Reason = Literal[
     "closed",
     "spool_lost",
     "spool_foreign",
+    "response",
 ]
 
 QUEUE_FULL: Final = "queue_full"  # the limit in count or bytes is reached
@@ -30,6 +31,7 @@ INVALID: Final = "invalid"  # not serializable
 CLOSED: Final = "closed"  # submitted after `close`, or pending when its time was over
 SPOOL_LOST: Final = "spool_lost"  # unreadable on disk
 SPOOL_FOREIGN: Final = "spool_foreign"  # on disk for another client account
+RESPONSE: Final = "response"  # impression of a page that failed; not an event
 
 
 class NotifierStats(msgspec.Struct, frozen=True):

@@ -164,6 +164,10 @@ class Notifier:
             self._ensure_workers(queue)
         return accepted
 
+    def count_undelivered(self, count: int) -> None:
+        """Count impressions of a page that failed as dropped: they are not submitted."""
+        self._current().count_undelivered(count)
+
     @property
     def has_backlog(self) -> bool:
         """Whether deliveries wait because the Delivery API does not keep up. Takes no lock."""

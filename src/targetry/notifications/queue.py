@@ -33,6 +33,7 @@ from targetry.notifications.cluster_queue import ClusterQueue
 from targetry.notifications.counters import (
     CLOSED,
     QUEUE_FULL,
+    RESPONSE,
     DeliveryCounters,
     NotifierStats,
     Reason,
@@ -108,6 +109,7 @@ class NotificationQueue:
         self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {
             QUEUE_FULL: deque(),
             CLOSED: deque(),
+            RESPONSE: deque(),
         }
         self._own = ClusterQueue(None)
         self._queues: dict[str | None, ClusterQueue] = {None: self._own}
@@ -144,6 +146,11 @@ class NotificationQueue:
         if self._handed_over:
             self._take_over(_MAX_TAKEN_OVER)
         return accepted
+
+    def count_undelivered(self, count: int) -> None:
+        """Count impressions of a page that failed as dropped, without an event."""
+        self._refused_unlocked[RESPONSE].append((count, 0))
+        self._take_over(_MAX_TAKEN_OVER)
 
     def stats(self) -> NotifierStats:
         """Return the counters, with the deliveries that are handed over. Takes no lock."""
@@ -206,7 +213,7 @@ class NotificationQueue:
 
     def _count_refused(self, reason: Reason, count: int, telemetry: int) -> None:
         self.counters.refuse_all(reason, count, telemetry)
-        if count:
+        if count and reason is not RESPONSE:
             self._refused_for(reason).count += count
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -65,38 +65,6 @@ Step = Geo | CallSettings
 """Step of a flow: a place to look up (it receives a `Geo`), or a call (a response)."""
 
 Flow = Generator[Step, Any, T]
-
-
-def drive(flow: Flow[T], wait: Callable[[Step], object]) -> T:
-    """Run a flow to its end; `wait` returns the result of a step, or raises."""
-    try:
-        step = next(flow)
-        while True:
-            try:
-                result = wait(step)
-            except Exception as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as end:
-        value: T = end.value
-        return value
-
-
-async def drive_async(flow: Flow[T], wait: Callable[[Step], Awaitable[object]]) -> T:
-    """Run a flow to its end, as `drive` does, and await its steps."""
-    try:
-        step = next(flow)
-        while True:
-            try:
-                result = await wait(step)
-            except Exception as error:
-                step = flow.throw(error)
-            else:
-                step = flow.send(result)
-    except StopIteration as end:
-        value: T = end.value
-        return value
 
 
 class FlagDetails(msgspec.Struct, Generic[T], frozen=True):

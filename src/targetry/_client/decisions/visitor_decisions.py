@@ -274,12 +274,14 @@ class VisitorDecisions:
             raise OptionError(
                 "decisioning_method", "is server-side, so nothing is decided here: use get_offers"
             )
-        request: dict[str, Any] = {
-            "id": VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id),
-            "context": context,
-            "property": None if property_token is None else ModelProperty(property_token),
-        }
-        request = {name: value for name, value in request.items() if value is not None}
+        ids = VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id)
+        property_ = None if property_token is None else ModelProperty(property_token)
+        request: DeliveryRequest | dict[str, Any]
+        if context is None or isinstance(context, Context):
+            request = DeliveryRequest(id=ids, context=context, _property=property_)
+        else:
+            given = {"id": ids, "context": context, "property": property_}
+            request = {name: value for name, value in given.items() if value is not None}
         offer = CallSettings(
             _checked_visitor(request),
             _ON_DEVICE,
@@ -374,7 +376,7 @@ def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise OptionError(error.path, error.reason) from error
 
 
-def _checked_visitor(request: dict[str, Any]) -> DeliveryRequest:
+def _checked_visitor(request: DeliveryRequest | dict[str, Any]) -> DeliveryRequest:
     try:
         return checked_copy(request, wire=False)
     except OptionError as error:

@@ -1,0 +1,93 @@
+"""Interface of a client, as visits use it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from targetry.delivery.prepare import WarningLog
+from targetry.models import DecisioningMethod
+
+
+class HeldImpressions(Protocol):
+    """Impressions of one request that wait for the status of its response."""
+
+    def active(self) -> AbstractContextManager[None]:
+        """Return a context manager in which decisions of this task or thread are held."""
+
+    def submit(self) -> None:
+        """Send them, and later ones at once."""
+
+    def drop(self) -> None:
+        """Drop and count them; later ones are sent at once."""
+
+    def discard(self) -> None:
+        """Discard them and later ones, uncounted."""
+
+
+class Services:
+    """Clock, ids, log and counters of a client, for visits.
+
+    Args:
+        organization_id: of the client, as `client_code` and `method`.
+        client_code: of the client.
+        method: its decisioning method.
+        has_geo_database: whether it looks places up without a call.
+        clock: returns epoch seconds.
+        new_id: returns a new id.
+        edge_cluster: returns the edge cluster of visitors that have none of their own.
+        held_reports: returns a holder of impressions.
+        log: logs one warning of a kind a minute.
+        track: enqueues the notification of a tracking event.
+    """
+
+    def __init__(
+        self,
+        *,
+        organization_id: str,
+        client_code: str,
+        method: DecisioningMethod,
+        has_geo_database: bool,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        edge_cluster: Callable[[], str | None],
+        held_reports: Callable[[], HeldImpressions],
+        log: WarningLog,
+        track: Callable[[str, Mapping[str, Any], float | None, Mapping[str, Any]], bool],
+    ) -> None:
+        self.organization_id = organization_id
+        self.client_code = client_code
+        self.method = method
+        self.has_geo_database = has_geo_database
+        self.clock = clock
+        self.new_id = new_id
+        self.edge_cluster = edge_cluster
+        self.held_reports = held_reports
+        self.track = track
+        self.faults: Counter[str] = Counter()
+        self._log = log
+
+    def note_fault(self, kind: str, message: str, *args: object) -> None:
+        """Count a fault that a page was served in spite of, and log one of its kind a minute."""
+        self.faults[kind] += 1
+        self._log.warning(f"web {kind}", message, *args)
+
+
+class VisitClient(Protocol):
+    """`TargetClient` or `AsyncTargetClient`; results of calls that wait can be awaitable."""
+
+    @property
+    def _visit_services(self) -> Services: ...
+
+    def decide(
+        self, name: str, visitor: Any, *, parameters: Mapping[str, Any] | None = ..., shown: bool = ...
+    ) -> Any: ...
+
+    @property
+    def visitor(self) -> Any: ...
+    @property
+    def get_offers(self) -> Any: ...
+    @property
+    def send_notifications(self) -> Any: ...

@@ -1,0 +1,64 @@
+"""Cookies of requests and responses: `mbox`, `mboxEdgeCluster`, `AMCV_…`.
+
+Frameworks keep the first or the last of two cookies of one name, and some take quotes as part of
+the value, so the `Cookie` headers are read here. They come from a browser: reading never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from targetry.delivery.cookies import Cookie, TargetCookie, parse_target_cookie
+from targetry.delivery.prepare import usable_ids
+from targetry.device.logic.url import parse_url
+
+_LONGEST_VALUE = 8 * 1024
+
+
+def read_cookies(headers: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield names and values of the cookies of some headers, without quotes around the values."""
+    for header in headers:
+        for part in header.split(";"):
+            name, equals, value = part.partition("=")
+            if equals:
+                value = value.strip(" \t")
+                if len(value) >= 2 and value[0] == value[-1] == '"':
+                    value = value[1:-1]
+                yield name.strip(" \t"), value
+
+
+def ids_of_cookies(values: Iterable[str], now: float) -> TargetCookie:
+    """Return the ids of the first `mbox` cookie that has a living one.
+
+    Two are common: at.js writes a cookie for `.example.com`, a server one for its own host.
+
+    Args:
+        values: the values of all cookies of the name.
+        now: epoch seconds.
+    """
+    for value in values:
+        if len(value) <= _LONGEST_VALUE:
+            ids = usable_ids(parse_target_cookie(value, now))
+            if ids.session_id or ids.device_id:
+                return ids
+    return TargetCookie()
+
+
+def registrable_domain(host: str) -> str | None:
+    """Return the domain that all hosts of a site share; None for an address or a bare name.
+
+    Args:
+        host: with or without a port.
+    """
+    parts = parse_url(f"//{host}")
+    return parts.domain if parts.topLevelDomain and "." in parts.domain else None
+
+
+def set_cookie(cookie: Cookie, attributes: str) -> str:
+    """Return a `Set-Cookie` header; the value of a cookie of ours needs no quotes."""
+    return f"{cookie['name']}={cookie['value']}; Max-Age={cookie['max_age']}{attributes}"
+
+
+def delete_cookie(name: str, attributes: str) -> str:
+    """Return a `Set-Cookie` header that deletes a cookie of the same path and domain."""
+    return f"{name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{attributes}"

@@ -1,0 +1,56 @@
+"""Interface between frameworks and visits: what a request gives, and what a response takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+class WebRequest(Protocol):
+    """Request of a framework. Each member is read at most once, when it is first needed."""
+
+    @property
+    def original(self) -> Any:
+        """The framework's own request, for the callables among the options."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the request came by https."""
+
+    @property
+    def host(self) -> str:
+        """Host of the request, with or without a port; empty if unknown."""
+
+    @property
+    def url(self) -> str:
+        """The whole URL."""
+
+    @property
+    def peer(self) -> str | None:
+        """Address of the other side of the connection; None or empty for a Unix socket."""
+
+    def header(self, name: str) -> Sequence[str]:
+        """Return the values of a header, in their order; the name is in lower case."""
+
+
+class HeaderSink(Protocol):
+    """Headers of a response that has not started."""
+
+    def add(self, name: str, value: str) -> None:
+        """Add a header after those of the same name."""
+
+    def vary(self, name: str) -> None:
+        """Name a request header in `Vary`, unless it is named there already."""
+
+
+def merged_vary(values: Sequence[str], name: str) -> str | None:
+    """Return a `Vary` header with `name` added; None if the response varies by it already.
+
+    Args:
+        values: the values of the headers `Vary` that there are.
+        name: the request header.
+    """
+    listed = [item for value in values for part in value.split(",") if (item := part.strip())]
+    if any(item == "*" or item.lower() == name.lower() for item in listed):
+        return None
+    return ", ".join([*listed, name])
