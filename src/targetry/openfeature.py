@@ -21,7 +21,6 @@ with importing_extra("openfeature"):
 
 from targetry._client.async_client import AsyncTargetClient
 from targetry._client.decisions.flag_evaluator import (
-    TARGETING_KEY,
     FlagEvaluator,
     FlagStats,
     Flow,
@@ -33,6 +32,7 @@ from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet, changed_mboxes
 from targetry.errors import OptionError, TargetError, TransportError
 from targetry.events import ARTIFACT_DOWNLOAD_SUCCEEDED, ARTIFACT_FRESH, ARTIFACT_STALE
+from targetry.flags.context import TARGETING_KEY
 from targetry.flags.evaluation import FlagEvaluation
 from targetry.flags.flow import drive, drive_async
 from targetry.flags.settings import Impressions, flag_settings

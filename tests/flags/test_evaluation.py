@@ -33,17 +33,7 @@ def evaluated(
     parsed = parse_key(key)
     facts = visitor_facts(VisitorId(tnt_id=visitor), Context(), CLIENT, {"page": "home"})
     outcome = decide_mbox(rules, parsed.mbox, facts, None, NOW_MS)
-    return evaluate_on_device(
-        key,
-        parsed,
-        wanted,
-        outcome,
-        rules,
-        None,
-        flag_set=CLIENT,
-        needs_id=visitor is None and bool(facts.request.allocations),
-        is_stale=is_stale,
-    )
+    return evaluate_on_device(key, parsed, wanted, outcome, rules, facts, is_stale=is_stale)
 
 
 @pytest.mark.parametrize(

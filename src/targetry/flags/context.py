@@ -33,7 +33,16 @@ from targetry.models.reading import read
 from targetry.models.scalars import ReadMode, shown, type_name
 from targetry.visitor import parse_customer_ids
 
-__all__ = ["FlagSubject", "TargetingKey", "checked_targeting_key", "read_context"]
+__all__ = [
+    "TARGETING_KEY",
+    "FlagSubject",
+    "TargetingKey",
+    "checked_targeting_key",
+    "read_context",
+    "read_evaluation_context",
+]
+
+TARGETING_KEY: Final = "targetingKey"
 
 IdField = Literal["third_party_id", "tnt_id", "marketing_cloud_visitor_id"]
 _ID_FIELDS: Final[dict[str, IdField]] = {
@@ -99,6 +108,15 @@ class FlagSubject(msgspec.Struct):
         return bool(visitor.marketing_cloud_visitor_id or visitor.tnt_id or visitor.third_party_id)
 
 
+def read_evaluation_context(
+    context: Mapping[str, Any],
+    options: TargetingKey = TargetingKey(),  # noqa: B008 (frozen)
+) -> FlagSubject:
+    """Read a context that has its targeting key under the name `targetingKey`; see `read_context`."""
+    attributes = {name: value for name, value in context.items() if name != TARGETING_KEY}
+    return read_context(context.get(TARGETING_KEY), attributes, options)
+
+
 def read_context(
     key: str | None,
     attributes: Mapping[str, Any],
@@ -132,7 +150,7 @@ def read_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
             by the visitor.
     """
     for name in attributes:
-        if name in _ID_FIELDS or name in _RESERVED or name in ("context", "targetingKey"):
+        if name in _ID_FIELDS or name in _RESERVED or name in ("context", TARGETING_KEY):
             raise FlagError("INVALID_CONTEXT", f"context.{name}: belongs to the visitor, which was given")
     subject = read_context(None, attributes)
     if subject.profile_parameters:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from targetry.device.decide_mbox import MboxOutcome
+from targetry.device.decide_mbox import MboxOutcome, VisitorFacts
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.flags.errors import ErrorCode, FlagError
@@ -59,16 +59,19 @@ def failed(key: str, error: FlagError) -> FlagEvaluation:
     return FlagEvaluation(key, reason="ERROR", error_code=error.code, message=str(error))
 
 
+def flag_set_id(facts: VisitorFacts) -> str:
+    """Return the id of a visitor's flags: the property token, or the client code."""
+    return facts.property_token or facts.request.client_code
+
+
 def evaluate_on_device(
     key: str,
     parsed: FlagKey,
     wanted: FlagType | None,
     outcome: MboxOutcome | None,
     rules: RuleSet,
-    property_token: str | None,
+    facts: VisitorFacts,
     *,
-    flag_set: str,
-    needs_id: bool,
     is_stale: bool,
 ) -> FlagEvaluation:
     """Evaluate a decision made on device.
@@ -79,9 +82,7 @@ def evaluate_on_device(
         wanted: The type that the caller requests; None for any.
         outcome: The result of `decide_mbox`; None if the rules cannot decide the mbox.
         rules: The rules of the decision.
-        property_token: The property token of the decision.
-        flag_set: The property token, or the client code.
-        needs_id: Whether an allocation was computed for a visitor without an id.
+        facts: The facts of the decision.
         is_stale: Whether the rules can be outdated.
 
     Raises:
@@ -89,19 +90,19 @@ def evaluate_on_device(
     """
     if outcome is None:
         raise FlagError("FLAG_NOT_FOUND", f"mbox {shown(parsed.mbox)} is not decided on device")
-    if needs_id:
+    if facts.request.allocations and not facts.request.visitor:
         raise FlagError(
             "TARGETING_KEY_MISSING", "an activity splits its visitors, and the context names none"
         )
-    evaluation = FlagEvaluation(key, metadata={"decisioningMethod": "on-device", "flagSetId": flag_set})
-    metadata = evaluation.metadata
+    metadata: Metadata = {"decisioningMethod": "on-device", "flagSetId": flag_set_id(facts)}
+    evaluation = FlagEvaluation(key, metadata=metadata)
     if version := rules.generated_at:
         metadata["version"] = version
     rule = outcome.rule
     if rule is not None:
         meta = (rule.template or rules.template(rule)).meta
         _describe(evaluation, meta)
-        evaluation.reason = _REASONS[outcome.location.reason(rule, property_token)]
+        evaluation.reason = _REASONS[outcome.location.reason(rule, facts.property_token)]
         _set_value(evaluation, parsed, wanted, merged_content(outcome.options, UNDEFINED))
     if is_stale:
         metadata["reason"] = evaluation.reason

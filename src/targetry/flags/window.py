@@ -31,6 +31,13 @@ class ImpressionWindow:
         noted = self._reported.get(entry)
         return noted is None or not 0 <= now - noted < self._seconds
 
+    def admit(self, entry: Hashable, now: float) -> bool:
+        """Return whether an impression is due, and note it if so."""
+        if not self.is_open(entry, now):
+            return False
+        self.note(entry, now)
+        return True
+
     def note(self, entry: Hashable, now: float) -> None:
         """Note an impression, which opens a new window."""
         reported = self._reported

@@ -20,11 +20,12 @@ from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.prepare import PreparedRequest
-from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
+from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, NotReadyError, OptionError
-from targetry.flags.context import FlagSubject, read_context, read_parameters
+from targetry.flags.context import FlagSubject, read_evaluation_context, read_parameters
+from targetry.flags.device_flags import evaluate_all, impression_entry, subject_facts
 from targetry.flags.errors import ErrorCode, FlagError
 from targetry.flags.evaluation import (
     FlagEvaluation,
@@ -33,6 +34,7 @@ from targetry.flags.evaluation import (
     evaluate_on_device,
     evaluate_response,
     failed,
+    flag_set_id,
 )
 from targetry.flags.key import FlagKey
 from targetry.flags.settings import FlagSettings
@@ -57,7 +59,6 @@ from targetry.models.scalars import type_name
 
 T = TypeVar("T")
 
-TARGETING_KEY: Final = "targetingKey"
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 
@@ -157,19 +158,17 @@ class FlagEvaluator:
         subject = self._subject(visitor, context or {})
         yield from self._find_place(rules, subject)
         evaluations = []
-        for name in sorted(rules.decidable_mboxes - {rules.global_mbox}):
-            try:
-                outcome = self._decide(rules, FlagKey(name), subject)
-                evaluation = self._on_device(name, FlagKey(name), None, outcome, rules, is_stale, subject)
-            except FlagError as error:
-                evaluation = failed(name, error)
-            evaluations.append(self._counted(evaluation))
-            if isinstance(evaluation.value, dict):
-                evaluations += [
-                    replace(evaluation, key=f"{name}{self._keys.separator}{member}", value=value)
-                    for member, value in evaluation.value.items()
-                    if member and "." not in member
-                ]
+        for flags in evaluate_all(
+            rules,
+            subject.facts,
+            subject.parameters,
+            int(time.time() * 1000),
+            separator=self._keys.separator,
+            is_stale=is_stale,
+            note_failures=self._decisions.note_failures,
+        ):
+            self._counted(flags[0])
+            evaluations += flags
         return evaluations
 
     def track(
@@ -283,10 +282,8 @@ class FlagEvaluator:
         if visitor is not None:
             given = merge_parameters(visitor, read_parameters(context)) if context else None
             return _Subject(visitor._facts, given, visitor, None)
-        attributes = {name: value for name, value in context.items() if name != TARGETING_KEY}
-        read = read_context(context.get(TARGETING_KEY), attributes, self._targeting)
-        token = read.property_token or decisions.property_token
-        facts = visitor_facts(read.id, read.context, decisions.client_code, read.parameters, token)
+        read = read_evaluation_context(context, self._targeting)
+        facts = subject_facts(read, decisions.client_code, decisions.property_token)
         return _Subject(facts, None, None, read)
 
     def _find_place(self, rules: RuleSet, subject: _Subject) -> Flow[None]:
@@ -314,32 +311,14 @@ class FlagEvaluator:
         is_stale: bool,
         subject: _Subject,
     ) -> FlagEvaluation:
-        facts = subject.facts
-        return evaluate_on_device(
-            key,
-            parsed,
-            wanted,
-            outcome,
-            rules,
-            facts.property_token,
-            flag_set=self._flag_set(subject),
-            needs_id=not facts.request.visitor and bool(facts.request.allocations),
-            is_stale=is_stale,
-        )
-
-    def _flag_set(self, subject: _Subject) -> str:
-        return subject.facts.property_token or self._decisions.client_code
+        return evaluate_on_device(key, parsed, wanted, outcome, rules, subject.facts, is_stale=is_stale)
 
     def _report(self, mbox: str, subject: _Subject, outcome: MboxOutcome, evaluation: FlagEvaluation) -> None:
         visitor = subject.facts.request.visitor
-        if visitor and self._impressions == "once":  # without an id each evaluation is of another visitor
-            metadata = evaluation.metadata
-            entry = (visitor, mbox, metadata.get("activity.id"), metadata.get("experience.id"))
-            now = self._clock()
-            if not self._window.is_open(entry, now):
-                self._repeated += 1
-                return
-            self._window.note(entry, now)
+        is_windowed = visitor and self._impressions == "once"  # without an id each visitor is another
+        if is_windowed and not self._window.admit(impression_entry(visitor, mbox, evaluation), self._clock()):
+            self._repeated += 1
+            return
         self._decisions.report(self._prepared(subject), outcome)
 
     def _prepared(self, subject: _Subject) -> PreparedRequest:
@@ -360,7 +339,7 @@ class FlagEvaluator:
         options = result.mbox(parsed.mbox).options
         method = result.meta["decisioning_method"]
         return evaluate_response(
-            key, parsed, wanted, options, flag_set=self._flag_set(subject), method=method
+            key, parsed, wanted, options, flag_set=flag_set_id(subject.facts), method=method
         )
 
     def _offer(self, parsed: FlagKey, subject: _Subject) -> tuple[CallSettings, tuple[object, ...] | None]:

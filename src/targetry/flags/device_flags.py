@@ -1,0 +1,73 @@
+"""Flags that a rule set decides: facts of an evaluation context, all flags, and impressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from targetry.device.decide_mbox import VisitorFacts, decide_mbox, visitor_facts
+from targetry.device.logic.facts import RuleFailure
+from targetry.device.ruleset import RuleSet
+from targetry.flags.context import FlagSubject
+from targetry.flags.errors import FlagError
+from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, failed
+from targetry.flags.key import FlagKey
+
+
+def subject_facts(subject: FlagSubject, client_code: str, property_token: str | None = None) -> VisitorFacts:
+    """Return the facts of a context, with this property token unless the context has its own."""
+    token = subject.property_token or property_token
+    return visitor_facts(subject.id, subject.context, client_code, subject.parameters, token)
+
+
+def flag_mboxes(rules: RuleSet) -> list[str]:
+    """Return the mboxes that `evaluate_all` evaluates, in order of name."""
+    return sorted(rules.decidable_mboxes - {rules.global_mbox})
+
+
+def evaluate_all(
+    rules: RuleSet,
+    facts: VisitorFacts,
+    parameters: dict[str, Any] | None,
+    now_ms: int,
+    *,
+    separator: str,
+    is_stale: bool,
+    note_failures: Callable[[Iterable[RuleFailure]], object],
+) -> Iterator[list[FlagEvaluation]]:
+    """Yield the flags of each mbox: its offer, and the members of the offer if it is an object.
+
+    Args:
+        rules: the compiled artifact.
+        facts: of the visitor.
+        parameters: as those of `decide_mbox`.
+        now_ms: epoch, ms.
+        separator: between an mbox and a member in a flag key.
+        is_stale: whether the rules may no longer be the latest.
+        note_failures: is called with rules that could not be evaluated.
+    """
+    for name in flag_mboxes(rules):
+        outcome = decide_mbox(rules, name, facts, parameters, now_ms)
+        if outcome is not None and outcome.failures:
+            note_failures(outcome.failures)
+        try:
+            whole = evaluate_on_device(name, FlagKey(name), None, outcome, rules, facts, is_stale=is_stale)
+        except FlagError as error:
+            yield [failed(name, error)]
+            continue
+        flags = [whole]
+        if isinstance(whole.value, dict):
+            flags += [
+                replace(whole, key=f"{name}{separator}{member}", value=value)
+                for member, value in whole.value.items()
+                if member and "." not in member
+            ]
+        yield flags
+
+
+def impression_entry(visitor: str, mbox: str, evaluation: FlagEvaluation) -> Hashable:
+    """Return the entry of an impression in an `ImpressionWindow`."""
+    metadata = evaluation.metadata
+    return (visitor, mbox, metadata.get("activity.id"), metadata.get("experience.id"))
