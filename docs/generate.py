@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import msgspec
 from msgspec import inspect as kinds
@@ -20,6 +21,8 @@ from targetry.events import PAYLOADS
 from targetry.models import Model
 
 HERE = Path(__file__).parent
+
+_SWITCHES = {False: "off", True: "on"}
 
 _OPTIONS_HEAD = """# Options of a client
 
@@ -164,9 +167,11 @@ def edge_options_page() -> str:
     rows = []
     for form in option_forms():
         setting = form.setting
-        metavar = f" {setting.metavar}" if setting.metavar else ""
+        choices = "/".join(get_args(form.type)) if get_origin(form.type) is Literal else None
+        metavar = f" {setting.metavar or choices}" if setting.metavar or choices else ""
         name = setting.metavar if form.flag is None else form.flag + metavar
-        default = setting.default or ("off" if form.default is False else f"`{form.default}`")
+        plain = _SWITCHES[form.default] if isinstance(form.default, bool) else f"`{form.default}`"
+        default = setting.default or plain
         rows.append(f"| `{name}` | `{form.variable}` | {default} | {setting.help} |")
     return _EDGE_OPTIONS_HEAD + "\n".join(rows) + "\n"
 

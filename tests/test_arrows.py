@@ -42,6 +42,7 @@ ARROWS = {
         "web",
     },
     "edge": {
+        "flags",
         "_runtime",
         "delivery",
         "device",

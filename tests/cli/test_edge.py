@@ -20,7 +20,8 @@ NOTHING_GIVEN = dict.fromkeys(EdgeOptions.__struct_fields__)
 def test_every_option_has_a_flag_and_a_variable_in_the_help() -> None:
     page = text_output("edge", "--help", width=400)
     for form in option_forms():
-        assert form.flag is None or re.search(rf"{form.flag}\s", page)
+        for flag in (form.flag or "").split("/"):
+            assert re.search(rf"{flag}\s", page)
         assert f"[env var: {form.variable}]" in page
 
 

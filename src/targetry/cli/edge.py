@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin
 
 import typer
 from rich.text import Text
@@ -82,6 +82,8 @@ def _argument_type(form: OptionForm) -> Any:
     """Return the type of the argument; `Path` lists in variables are split at `os.pathsep`."""
     is_list = form.default == ()
     kind = get_args(form.type)[0] if is_list else form.type
+    if get_origin(kind) is Literal:
+        return kind
     kinds = get_args(kind) or (kind,)
     if os.PathLike[str] in kinds:
         base: Any = Path

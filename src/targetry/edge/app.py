@@ -1,14 +1,15 @@
 """ASGI application of an edge: the Delivery API, artifacts, and what an operator needs.
 
 POST /rest/v1/delivery                                       the Delivery API
+POST [/<client>[/<environment>]]/ofrep/v1/evaluate/flags[/<key>]   flags; GET …/ofrep/v1/events
 GET  /<client>/<environment>/v1[/<property>]/rules.json      the artifact, and rules.bin
 GET  /v1/geo                                                 the location of an address
 GET  /healthz · /readyz · /metrics                           for the operator
 GET  / · /recent · /report.json · /plot.svg                  the dashboard and its parts
 
 Every request takes one path through `EdgeApplication`: header checks, access policy, endpoint,
-access log. It answers the frequent routes (delivery, artifact) itself; a Starlette application with
-the same checks in front of it answers the others.
+access log. It answers the frequent routes (delivery, flags, artifact) itself; a Starlette
+application with the same checks in front of it answers the others.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -32,11 +32,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from targetry._runtime.ids import new_id as random_id
 from targetry.edge.artifacts.endpoint import respond_with_artifact
-from targetry.edge.artifacts.registry import ArtifactRegistry
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.endpoint import FORWARDED, MIN_COMPRESSED_BYTES, DeliveryEndpoint
-from targetry.edge.delivery.geo import client_address, geo_headers, geo_values
+from targetry.edge.delivery.geo import ClientAddress, client_address, geo_headers, geo_values
 from targetry.edge.delivery.handler import AddressLocator
 from targetry.edge.delivery.recorder import EventRecorder, EventSink
+from targetry.edge.delivery.rule_problems import RuleProblems
 from targetry.edge.http.access_policy import (
     DELIVERY_PATH,
     AccessPolicy,
@@ -50,8 +51,6 @@ from targetry.edge.http.limits import Limit, LimitMonitor, Limits
 from targetry.edge.http.request_body import COMPRESSION_LEVEL, read_body
 from targetry.edge.http.request_head import Fields, read_fields
 from targetry.edge.http.response import (
-    JSON,
-    VARY_ORIGIN,
     EdgeResponse,
     answer_preflight,
     cors_headers,
@@ -62,15 +61,21 @@ from targetry.edge.observability.access_log import AccessLog
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.observability.internal_error import log_internal_error
 from targetry.edge.observability.metrics import CONTENT_TYPE, Metrics
+from targetry.edge.ofrep.answers import failure_response
+from targetry.edge.ofrep.endpoint import OfrepEndpoint
+from targetry.edge.ofrep.event_streams import EventStreams
+from targetry.edge.ofrep.paths import OfrepTarget, parse_ofrep_path
+from targetry.edge.ofrep.settings import OfrepSettings
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
+from targetry.flags.errors import ErrorCode
 
 _ARTIFACT_PATH: Final = re.compile(r"/([^/]+)/([^/]+)/v1/(?:[^/]+/)?(rules\.(?:json|bin))")
 _UNKNOWN_PATH: Final = "(unknown path)"
 _UNKNOWN_ROUTE: Final = "other"
 _SYNC_S: Final = 1.0
-_FAILURE: Final = EdgeResponse(500, INTERNAL_ERROR, (JSON, VARY_ORIGIN))
+_NO_ADDRESS: Final = ClientAddress()
 _DASHBOARD: Final = frozenset(
     {"dashboard", "recent", "report", "plot"}
 )  # requests of the dashboard for itself
@@ -82,6 +87,9 @@ class EdgeArtifacts(Protocol):
     registry: ArtifactRegistry
     reloads: int
     refusals: int
+
+    def is_stale(self, artifact: LoadedArtifact) -> bool:
+        """Return whether a newer version of the artifact could not be loaded."""
 
     def states(self) -> list[ArtifactState]:
         """Return the state of each artifact file."""
@@ -101,6 +109,8 @@ class Edge:
         report_cache: Reports of the ledger, for the dashboard.
         limits: Limits of connections and requests.
         access: Decides which requests are answered.
+        ofrep: Settings of OFREP; None for an edge without it.
+        event_delay_s: Seconds from a new artifact to its event, until all workers have loaded it.
     """
 
     def __init__(
@@ -116,6 +126,8 @@ class Edge:
         report_cache: ReportCache | None = None,
         limits: Limits = Limits(),  # noqa: B008  it is immutable
         access: AccessPolicy | None = None,
+        ofrep: OfrepSettings | None = OfrepSettings(),  # noqa: B008  it is immutable
+        event_delay_s: float = 0.0,
     ) -> None:
         self.artifacts = artifacts
         self.locate = locate
@@ -129,9 +141,10 @@ class Edge:
         self.connections = ConnectionRegistry(limits, self.monitor, self.metrics)
         self.history = RequestHistory(int(time.time() * 1000))
         self.dashboard = Dashboard(lambda: artifacts.registry, artifacts.states, self.history, report_cache)
+        recorder = EventRecorder(ledger, self.metrics, self.log)
         self.delivery = DeliveryEndpoint(
             lambda: artifacts.registry,
-            recorder=EventRecorder(ledger, self.metrics, self.log),
+            recorder=recorder,
             history=self.history,
             metrics=self.metrics,
             monitor=self.monitor,
@@ -140,6 +153,27 @@ class Edge:
             cluster=cluster,
             now=now,
             new_id=new_id,
+        )
+        self.ofrep: OfrepEndpoint | None = None
+        if ofrep is not None:
+            self.ofrep = OfrepEndpoint(
+                ofrep,
+                lambda: artifacts.registry,
+                is_stale=artifacts.is_stale,
+                recorder=recorder,
+                history=self.history,
+                metrics=self.metrics,
+                monitor=self.monitor,
+                problems=RuleProblems(self.metrics, self.log),
+                locate=locate,
+                now=now,
+                new_id=new_id,
+            )
+        self.event_streams = EventStreams(
+            lambda: artifacts.registry,
+            limit=max(1, limits.connections // 2),
+            monitor=self.monitor,
+            delay_s=event_delay_s,
         )
 
     def geo_values(self, request: Request) -> dict[str, Any]:
@@ -236,10 +270,7 @@ class EdgeApplication:
                 exchange.is_allowed = True
                 if path == DELIVERY_PATH and scope["method"] == "POST":
                     exchange.route = "delivery"
-                    is_complete = connection is not None and connection.is_request_complete
-                    body = await read_body(
-                        receive, fields, is_complete=is_complete, timeout_s=edge.limits.request_s
-                    )
+                    body = await self._read_body(receive, fields, connection)
                     response = await edge.delivery.respond(
                         scope["query_string"].decode("utf-8", "replace"),
                         body,
@@ -253,7 +284,8 @@ class EdgeApplication:
             except Exception as error:
                 shown = self._shown_path(path, 500)
                 log_internal_error(edge.log, "%s %s failed", scope["method"], shown, error=error)
-                response = _FAILURE if not exchange.status else None
+                failure = self._failure(path)
+                response = failure if not exchange.status else None
             if response is not None:
                 exchange.status = response.status
                 if connection is not None:
@@ -266,6 +298,13 @@ class EdgeApplication:
             shown = self._shown_path(path, status)
             edge.access_log.add(exchange.route, scope["method"], shown, status, seconds)
 
+    async def _read_body(
+        self, receive: Receive, fields: Fields, connection: BoundedConnection | None
+    ) -> bytes:
+        is_complete = connection is not None and connection.is_request_complete
+        timeout_s = self._edge.limits.request_s
+        return await read_body(receive, fields, is_complete=is_complete, timeout_s=timeout_s)
+
     async def _answer_other(
         self, scope: Scope, receive: Receive, fields: Fields, exchange: _Exchange
     ) -> EdgeResponse | None:
@@ -276,6 +315,9 @@ class EdgeApplication:
         if path == DELIVERY_PATH:
             exchange.route = "delivery"
             raise HTTPException(405, headers={"allow": "POST"})
+        target = self._ofrep_target(path)
+        if target is not None:
+            return await self._answer_ofrep(target, scope, receive, fields, exchange)
         artifact = _ARTIFACT_PATH.fullmatch(path)
         if artifact is not None:
             exchange.route = "artifact"
@@ -284,6 +326,35 @@ class EdgeApplication:
         scope["app"] = self  # without an application, the router answers errors by itself
         await self._site(scope, receive, exchange.send)
         return None
+
+    def _ofrep_target(self, path: str) -> OfrepTarget | None:
+        """Return the target of a path of OFREP, if the edge has it."""
+        if self._edge.ofrep is None or "/ofrep/v1/" not in path:
+            return None
+        return parse_ofrep_path(path)
+
+    async def _answer_ofrep(
+        self, target: OfrepTarget, scope: Scope, receive: Receive, fields: Fields, exchange: _Exchange
+    ) -> EdgeResponse | None:
+        """Return the response; None if it was an event stream, which has been sent."""
+        ofrep = self._edge.ofrep
+        assert ofrep is not None
+        exchange.route = "ofrep_events" if target.is_event_stream else "ofrep"
+        method = "GET" if target.is_event_stream else "POST"
+        if scope["method"] != method:
+            raise HTTPException(405, headers={"allow": method})
+        if target.is_event_stream:
+            ofrep.check_stream_key(fields, scope["query_string"].decode("latin-1"))
+            last_event_id = fields.get(b"last-event-id", b"").decode("latin-1")
+            await self._edge.event_streams.respond(target, last_event_id, receive, exchange.send)
+            return None
+        ofrep.check_token(fields)
+        return await ofrep.respond(
+            target,
+            await self._read_body(receive, fields, exchange.connection),
+            known_tags=fields.get(b"if-none-match", b"").decode("latin-1"),
+            address=client_address(Request(scope)) if self._edge.locate is not None else _NO_ADDRESS,
+        )
 
     async def _artifact(
         self, scope: Scope, fields: Fields, client: str, environment: str, file: str
@@ -314,7 +385,7 @@ class EdgeApplication:
             status, reason, limit = error.status, error.message, error.limit
             is_whole = exchange.route == "delivery" and exchange.is_allowed
         else:
-            status, reason = error.status_code, HTTPStatus(error.status_code).phrase
+            status, reason = error.status_code, error.detail
             headers = tuple((name.encode(), value.encode()) for name, value in (error.headers or {}).items())
             is_whole = False
         message = reason if is_whole else f"{method} {path}: {reason}"
@@ -325,7 +396,17 @@ class EdgeApplication:
             self._edge.monitor.record(limit)
         if isinstance(error, RequestRejected):
             message = reason
-        return error_response(status, message, headers, closes=limit is not None)
+        closes = limit is not None
+        if self._ofrep_target(path) is not None:
+            code: ErrorCode | None = "GENERAL" if status == 400 else None
+            return failure_response(status, reason, code, headers=headers, closes=closes)
+        return error_response(status, message, headers, closes=closes)
+
+    def _failure(self, path: str) -> EdgeResponse:
+        """Return the response to a request that failed for an unknown reason."""
+        if self._ofrep_target(path) is not None:
+            return failure_response(500, INTERNAL_ERROR)
+        return error_response(500, INTERNAL_ERROR)
 
     def _shown_path(self, path: str, status: int) -> str:
         """Return the path if it is one of the edge's: any other can hold data of a client."""
@@ -335,11 +416,11 @@ class EdgeApplication:
 class _Exchange:
     """State of a request and its response so far."""
 
-    __slots__ = ("_connection", "_send", "cors", "is_allowed", "route", "status")
+    __slots__ = ("_send", "connection", "cors", "is_allowed", "route", "status")
 
     def __init__(self, send: Send, connection: BoundedConnection | None) -> None:
         self._send = send
-        self._connection = connection
+        self.connection = connection
         self.status = 0
         self.route = _UNKNOWN_ROUTE
         self.cors: Headers = ()
@@ -349,8 +430,8 @@ class _Exchange:
         """Send a message of Starlette, with the status noted and the CORS headers added."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            if self._connection is not None:
-                self._connection.start_response()
+            if self.connection is not None:
+                self.connection.start_response()
             headers = MutableHeaders(scope=message)
             headers.add_vary_header("Origin")
             for name, value in cors_headers(self.cors):

@@ -77,6 +77,10 @@ class GivenArtifact:
         self.registry = self._registry(artifact)
         self.reloads += 1
 
+    def is_stale(self, artifact: LoadedArtifact) -> bool:
+        """Return False: there is no newer version."""
+        return False
+
     def states(self) -> list[ArtifactState]:
         """Return the state of the artifact."""
         one = self.registry.artifacts[0]

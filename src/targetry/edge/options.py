@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Final, NamedTuple, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -131,6 +131,41 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    ofrep: Annotated[
+        bool, Setting("Answer OpenFeature clients, by the OpenFeature Remote Evaluation Protocol.")
+    ] = True
+    ofrep_tokens: Annotated[
+        Sequence[str],
+        Setting(
+            "Token that OpenFeature clients must send, as `Authorization: Bearer` or `X-API-Key`; repeatable.",
+            metavar="TEXT",
+            flag="ofrep-token",
+            default="none is needed",
+        ),
+    ] = ()
+    ofrep_targeting_key: Annotated[
+        Literal["third-party-id", "tnt-id", "ecid"],
+        Setting("Id of the visitor that the targeting key of OpenFeature clients is."),
+    ] = "third-party-id"
+    ofrep_targeting_key_parameter: Annotated[
+        str | None,
+        Setting("Mbox parameter that has the targeting key too.", metavar="NAME", default="none"),
+    ] = None
+    ofrep_impressions: Annotated[
+        Literal["single", "none"],
+        Setting(
+            "Evaluations of OpenFeature clients that count as impressions: those of a single flag, or none. "
+            "Evaluations of all flags at once never do."
+        ),
+    ] = "single"
+    ofrep_reasons: Annotated[
+        Literal["full", "strict"],
+        Setting(
+            "Reasons that OpenFeature clients get: `strict` sends `UNKNOWN` for those that "
+            "the protocol's schema does not list, `DEFAULT` and `STALE`."
+        ),
+    ] = "full"
+
 
 class OptionForm(NamedTuple):
     """Field of `EdgeOptions` with its flag and variable; `flag` is None for arguments."""
@@ -151,4 +186,6 @@ def option_forms() -> Iterator[OptionForm]:
         name = setting.flag or field.name.replace("_", "-")
         variable = ENVIRONMENT_PREFIX + name.upper().replace("-", "_")
         flag = None if field.name == "artifacts" else f"--{name}"
+        if field.default is True:
+            flag = f"--{name}/--no-{name}"
         yield OptionForm(field.name, kind, field.default, flag, variable, setting)

@@ -23,11 +23,12 @@ import uvicorn
 from targetry.delivery.hosts import cluster_number
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry
-from targetry.edge.artifacts.watcher import ArtifactWatcher
+from targetry.edge.artifacts.watcher import POLL_INTERVAL_S, ArtifactWatcher
 from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
 from targetry.edge.http.connection import BoundedConnection
 from targetry.edge.http.fd_limit import allow_connections
 from targetry.edge.http.limits import Limits
+from targetry.edge.ofrep.settings import OfrepSettings, ofrep_settings
 from targetry.edge.options import EdgeOptions
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
@@ -108,6 +109,8 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
             report_cache=ReportCache(ledger) if ledger is not None else None,
             limits=_limits(options, log),
             access=AccessPolicy(options.allow_origins, host=options.host),
+            ofrep=_ofrep(options),
+            event_delay_s=2 * POLL_INTERVAL_S if options.workers > 1 else 0.0,
         )
         undo.callback(edge.access_log.flush)
         retention = Retention(options.keep_days, options.max_size)
@@ -269,9 +272,22 @@ def check(options: EdgeOptions) -> None:
             reason = f"must be more than 0 and at most {_LONGEST_TIMEOUT_S:,} seconds"
             raise OptionError(name, f"{reason}, not {getattr(options, name)}")
     AccessPolicy(options.allow_origins)
+    _ofrep(options)
     Retention(options.keep_days, options.max_size).check()
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
+
+
+def _ofrep(options: EdgeOptions) -> OfrepSettings | None:
+    """Return the settings of OFREP, None without it. Raises `OptionError`."""
+    settings = ofrep_settings(
+        tokens=options.ofrep_tokens,
+        targeting_key=options.ofrep_targeting_key,
+        targeting_key_parameter=options.ofrep_targeting_key_parameter,
+        impressions=options.ofrep_impressions,
+        reasons=options.ofrep_reasons,
+    )
+    return settings if options.ofrep else None
 
 
 def _limits(options: EdgeOptions, log: logging.Logger) -> Limits:

@@ -112,7 +112,7 @@ def read_evaluation_context(
     context: Mapping[str, Any],
     options: TargetingKey = TargetingKey(),  # noqa: B008 (frozen)
 ) -> FlagSubject:
-    """Read a context that has its targeting key under the name `targetingKey`; see `read_context`."""
+    """Read a context with its targeting key as `targetingKey`; see `read_context`."""
     attributes = {name: value for name, value in context.items() if name != TARGETING_KEY}
     return read_context(context.get(TARGETING_KEY), attributes, options)
 

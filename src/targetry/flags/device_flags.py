@@ -40,15 +40,17 @@ def evaluate_all(
     """Yield the flags of each mbox: its offer, and the members of the offer if it is an object.
 
     Args:
-        rules: the compiled artifact.
-        facts: of the visitor.
-        parameters: as those of `decide_mbox`.
-        now_ms: epoch, ms.
-        separator: between an mbox and a member in a flag key.
-        is_stale: whether the rules may no longer be the latest.
-        note_failures: is called with rules that could not be evaluated.
+        rules: The compiled artifact.
+        facts: The facts of the visitor.
+        parameters: The mbox parameters, if they are not the visitor's own.
+        now_ms: The time, in epoch milliseconds.
+        separator: The character between an mbox and a member in a flag key.
+        is_stale: Whether the rules can be outdated.
+        note_failures: Receives the rules that could not be evaluated.
     """
     for name in flag_mboxes(rules):
+        if not facts.request.visitor:
+            facts.request.allocations.clear()  # each flag needs an id by itself or not
         outcome = decide_mbox(rules, name, facts, parameters, now_ms)
         if outcome is not None and outcome.failures:
             note_failures(outcome.failures)

@@ -7,6 +7,7 @@ from typing import Final
 
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.http.access_policy import Headers
+from targetry.edge.http.entity_tags import is_known_tag
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.response import GZIP, JSON, VARY_ENCODING_AND_ORIGIN, EdgeResponse
 
@@ -35,7 +36,7 @@ async def respond_with_artifact(
         VARY_ENCODING_AND_ORIGIN,
         *geo,
     )
-    if _is_known(etag, known_tags):
+    if is_known_tag(etag, known_tags):
         return EdgeResponse(304, b"", headers)
     if file == "rules.bin":
         obfuscated = await asyncio.to_thread(lambda: artifact.obfuscated)
@@ -46,9 +47,3 @@ async def respond_with_artifact(
     if not accepts_gzip:
         return EdgeResponse(200, artifact.text, (JSON, *headers))
     return EdgeResponse(200, await asyncio.to_thread(lambda: artifact.gzipped), (JSON, *headers, GZIP))
-
-
-def _is_known(etag: str, known_tags: str) -> bool:
-    """Return whether `if-none-match` names the tag, compared weakly (RFC 9110, 13.1.2)."""
-    tags = {tag.strip().removeprefix("W/") for tag in known_tags.split(",")}
-    return "*" in tags or etag.removeprefix("W/") in tags

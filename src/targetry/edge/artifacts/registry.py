@@ -13,7 +13,7 @@ from targetry.device.obfuscation import obfuscate
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.edge.artifacts.activities import report_activities
 from targetry.edge.artifacts.token_index import TokenIndex
-from targetry.edge.artifacts.workload import costs_of
+from targetry.edge.artifacts.workload import are_light, costs_of
 from targetry.edge.http.errors import RequestRejected
 from targetry.ledger.event import ActivityDescription
 
@@ -49,6 +49,11 @@ class LoadedArtifact:
         return {one.id: one for one in report_activities(self.rules)}
 
     @cached_property
+    def are_flags_light(self) -> bool:
+        """Whether the evaluation of all flags takes no longer than a light delivery request."""
+        return are_light(self.costs.mboxes.values())
+
+    @cached_property
     def gzipped(self) -> bytes:
         """The JSON text in gzip format; the same bytes each time."""
         return gzip.compress(self.text, 6, mtime=0)
@@ -80,6 +85,27 @@ class ArtifactRegistry:
             if one.organization_id == organization_id:
                 return one
         return self.artifacts[0]
+
+    def for_flags(self, client: str | None, environment: str | None) -> LoadedArtifact:
+        """Return the artifact for flags: by client code and environment, else the only one.
+
+        Raises:
+            RequestRejected: 400, the client code or the environment is unknown, or is needed and
+                missing; 503, there is no artifact.
+        """
+        if not self.artifacts:
+            raise RequestRejected(503, "no artifact could be loaded yet")
+        if client is None:
+            if len(self.artifacts) > 1:
+                served = ", ".join(self.clients)
+                raise RequestRejected(400, f"say which client: /<client>/ofrep/v1/…; here are {served}")
+            return self.artifacts[0]
+        try:
+            if environment is None:
+                return self._for_client(client, status=400)[0]
+            return self.for_path(client, environment)
+        except RequestRejected as rejected:
+            raise RequestRejected(400, rejected.message) from None
 
     def for_path(self, client: str, environment: str) -> LoadedArtifact:
         """Return the artifact at `/<client>/<environment>/v1/…`.

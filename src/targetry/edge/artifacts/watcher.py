@@ -99,6 +99,10 @@ class ArtifactWatcher:
             if (one := file.artifact) is not None
         ]
 
+    def is_stale(self, artifact: LoadedArtifact) -> bool:
+        """Return whether a newer content of the artifact's file was rejected."""
+        return any(file.refused is not None and file.artifact is artifact for file in self._files)
+
     def _watch(self) -> None:
         while not self._stop.wait(POLL_INTERVAL_S):
             self.refresh()

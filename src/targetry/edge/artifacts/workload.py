@@ -111,6 +111,20 @@ def _rule_cost(rule: CompiledRule) -> tuple[int, int, int]:
     return condition_bytes, len(consequence) + tokens, consequence.count(b"${")
 
 
+def is_light(cost: LocationCost | None) -> bool:
+    """Return whether a location that uses one rule takes as long as a light request at most."""
+    return cost is None or (
+        cost.condition_bytes <= _LIGHT_RULE_BYTES
+        and cost.largest <= _LIGHT_ANSWER_BYTES
+        and not cost.all_macros
+    )
+
+
+def are_light(costs: Iterable[LocationCost]) -> bool:
+    """Return whether all these locations together take as long as a light request at most."""
+    return is_light(LocationCost(*map(sum, zip(*costs, strict=True))))
+
+
 def check_body(body: bytes) -> None:
     """Check the number of values; commas and brackets in texts count too, so the limit is generous.
 

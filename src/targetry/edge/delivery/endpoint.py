@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from targetry._runtime.ids import new_id as random_id
-from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.edge.artifacts.registry import ArtifactRegistry
 from targetry.edge.artifacts.workload import is_heavy_body
 from targetry.edge.delivery.geo import ClientAddress
@@ -30,6 +29,7 @@ from targetry.edge.delivery.handler import (
     respond,
 )
 from targetry.edge.delivery.recorder import EventRecorder
+from targetry.edge.delivery.rule_problems import RuleProblems
 from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.edge.http.heavy_requests import HeavyRequests
 from targetry.edge.http.limits import LimitMonitor
@@ -129,7 +129,7 @@ class DeliveryEndpoint:
         self._metrics = metrics
         self._monitor = monitor
         self._heavy = HeavyRequests(monitor)
-        self._limited_log = RateLimitedLog(log)
+        self._problems = RuleProblems(metrics, log)
         self._locate = locate
         self._cluster = cluster
         self._now = now
@@ -234,12 +234,7 @@ class DeliveryEndpoint:
         )
         if address is not None and address.is_invalid:
             result = msgspec.structs.replace(result, ignored_fields=(*result.ignored_fields, FORWARDED))
-        for problem in result.problems:
-            self._metrics.problems.inc()
-            activity, reason = problem.activity_id, problem.reason
-            self._limited_log.warning(
-                f"rule: {reason}", "a rule of activity %s is skipped: %s", activity, reason
-            )
+        self._problems.note(result.problems)
         return DecidedRequest(result, now_ms, size)
 
     def _finish(self, decided: DecidedRequest, is_recorded: bool) -> tuple[int, bytes]:

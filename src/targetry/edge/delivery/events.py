@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from targetry.device.decide import OnDeviceDecision
+from targetry.device.decide import Impression
 from targetry.device.logic.facts import bucketing_id
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.artifacts.token_index import UNKNOWN
@@ -33,20 +33,20 @@ _SHOWN: Final = "shown"  # an impression of an execute request and a display can
 
 def delivery_events(
     request: DeliveryRequest,
-    decision: OnDeviceDecision,
+    impressions: Sequence[Impression],
     artifact: LoadedArtifact,
     *,
     session_id: str,
     now_ms: int,
 ) -> Sequence[LedgerEvent]:
-    """Return the events of a decided request.
+    """Return the events of a decided request and its executed impressions.
 
     `now_ms` (epoch milliseconds) is the time of orders outside of notifications.
     """
     if request.execute is None and request.notifications is None and request.prefetch is None:
         return ()
     factory = _EventFactory(request, artifact, session_id)
-    return [*factory.impressions(decision), *factory.notifications(), *factory.orders(now_ms)]
+    return [*factory.impressions(impressions), *factory.notifications(), *factory.orders(now_ms)]
 
 
 class _EventFactory:
@@ -56,10 +56,10 @@ class _EventFactory:
         self._session_id = session_id
         self._visitor = bucketing_id(request.id)
 
-    def impressions(self, decision: OnDeviceDecision) -> Iterator[LedgerEvent]:
+    def impressions(self, impressions: Sequence[Impression]) -> Iterator[LedgerEvent]:
         """Yield the executed impressions; a token at two locations counts at both."""
         key = self._request.impression_id or self._request.request_id or ""
-        for impression in decision.impressions:
+        for impression in impressions:
             location = impression.name or ""
             for token in impression.tokens:
                 identity = (_SHOWN, key, location, token)

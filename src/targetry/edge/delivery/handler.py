@@ -141,7 +141,7 @@ def respond(
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
     if locate is not None:
-        _add_location(request, artifact, locate, address)
+        add_location(request, artifact, locate, address)
     decision = decide(
         rules_for(artifact, request),
         request,
@@ -159,7 +159,9 @@ def respond(
         return _rejection(rejected)
     events: Sequence[LedgerEvent] = ()
     if is_recorded and request.qa_mode is None:
-        events = delivery_events(request, decision, artifact, session_id=query.session_id, now_ms=now_ms)
+        events = delivery_events(
+            request, decision.impressions, artifact, session_id=query.session_id, now_ms=now_ms
+        )
     return _result(request, response, decision, events, artifact, ignored_fields)
 
 
@@ -167,7 +169,7 @@ def _rejection(rejected: RequestRejected) -> DeliveryResult:
     return DeliveryResult(rejected.status, error_body(rejected.status, rejected.message))
 
 
-def _add_location(
+def add_location(
     request: DeliveryRequest, artifact: LoadedArtifact, locate: AddressLocator, address: str | None
 ) -> None:
     """Look the location up if the rules use it and the request has no more than an IP address."""

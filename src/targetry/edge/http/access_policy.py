@@ -22,7 +22,11 @@ ANY: Final = "*"
 
 DELIVERY_PATH: Final = "/rest/v1/delivery"
 
-_PUBLIC_PATH: Final = re.compile(r"/rest/v1/delivery|/v1/geo|/[^/]+/[^/]+/v1/(?:[^/]+/)?rules\.(?:json|bin)")
+_PUBLIC_PATH: Final = re.compile(
+    r"/rest/v1/delivery|/v1/geo|/[^/]+/[^/]+/v1/(?:[^/]+/)?rules\.(?:json|bin)"
+    r"|(?:/[^/]+){0,2}/ofrep/v1/(?:events|evaluate/flags(?:/.*)?)",
+    re.DOTALL,
+)
 _FOREIGN_SITES: Final = frozenset({"cross-site", "same-site"})
 _SHOWN: Final = 100  # characters of a rejected value that a message repeats
 _MAX_ALLOWED: Final = 64

@@ -28,4 +28,4 @@ def error_body(status: int, message: str) -> bytes:
     return msgspec.json.encode({"status": status, "message": message})
 
 
-INTERNAL_ERROR: Final = error_body(500, "an internal error occurred; its cause is in the edge's log")
+INTERNAL_ERROR: Final = "an internal error occurred; its cause is in the edge's log"

@@ -36,6 +36,7 @@ Limit = Literal[
     "host",
     "work",
     "heavy",
+    "streams",
     "unsent",
     "not_http",
 ]
@@ -51,6 +52,7 @@ _MESSAGES: Final[dict[Limit, str]] = {
     "host": "requests answered with 400: no Host field, several, or another one than the request target's",
     "work": "requests answered with 413: they ask for more than one request is allowed to cost",
     "heavy": "large requests answered with 503: too many were waiting",
+    "streams": "event streams answered with 503: half of {connections} connections are streams; raise --max-connections",
     "unsent": "connections closed: clients had left more than {unsent_bytes:,} bytes of responses unread",
     "not_http": "connections closed with 400: the client sent no valid HTTP/1.1",
 }

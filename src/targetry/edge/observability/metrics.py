@@ -100,6 +100,9 @@ class Metrics:
         )
         self.notifications = self._counter("notifications", "Notifications accepted.")
         self.telemetry = self._counter("telemetry_entries", "Telemetry entries accepted.")
+        self.flags = self._counter(
+            "ofrep_evaluations", "Flags evaluated, by reason or error code.", "form", "outcome"
+        )
         self.problems = self._counter("rule_problems", "Rules skipped as they could not be evaluated.")
         self.unread = self._counter(
             "unread_fields", "Fields of requests that were ignored, as their values cannot be read.", "field"

@@ -16,6 +16,7 @@ import msgspec
 from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.delivery.handler import DeliveryResult
 from targetry.edge.http.errors import RequestRejected
+from targetry.edge.observability.flag_summary import FlagSummary
 from targetry.models import DeliveryRequest
 
 CAPACITY: Final = 50
@@ -25,7 +26,7 @@ _LONGEST_MESSAGE: Final = 500
 
 
 class HistoryEntry:
-    """One request.
+    """One request; `flag` is set if it was one of OFREP.
 
     `request` is the decided request, None if it is too large or was rejected before the decision;
     `rejection` is the error's message. `rules()` returns the artifact, None if it was replaced.
@@ -34,6 +35,7 @@ class HistoryEntry:
 
     __slots__ = (
         "at_ms",
+        "flag",
         "ignored_fields",
         "number",
         "rejection",
@@ -45,8 +47,15 @@ class HistoryEntry:
     )
 
     def __init__(
-        self, number: int, at_ms: int, answer: DeliveryResult, size: int, rejected: RequestRejected | None
+        self,
+        number: int,
+        at_ms: int,
+        answer: DeliveryResult,
+        size: int,
+        rejected: RequestRejected | None,
+        flag: FlagSummary | None,
     ) -> None:
+        self.flag = flag
         self.number = number
         self.at_ms = at_ms
         self.status = answer.status if rejected is None else rejected.status
@@ -75,10 +84,16 @@ class RequestHistory:
         self._ring: deque[HistoryEntry] = deque(maxlen=capacity)
 
     def add(
-        self, answer: DeliveryResult, *, at_ms: int, size: int, rejected: RequestRejected | None = None
+        self,
+        answer: DeliveryResult,
+        *,
+        at_ms: int,
+        size: int,
+        rejected: RequestRejected | None = None,
+        flag: FlagSummary | None = None,
     ) -> None:
         """Add a request with a body of `size` bytes; `rejected` was sent in place of `answer`."""
-        self._ring.append(HistoryEntry(self._next, at_ms, answer, size, rejected))
+        self._ring.append(HistoryEntry(self._next, at_ms, answer, size, rejected, flag))
         self._next += 1
 
     def add_rejected(self, rejected: RequestRejected, *, at_ms: int) -> None:

@@ -1,0 +1,1 @@
+"""OpenFeature Remote Evaluation Protocol (OFREP): flags for OpenFeature clients of any language."""

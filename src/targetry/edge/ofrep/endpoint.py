@@ -1,0 +1,315 @@
+"""Endpoint of OFREP: evaluates one flag or all, records impressions, and builds the responses."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol
+
+import msgspec
+from prometheus_client import Counter as PrometheusCounter
+from starlette.exceptions import HTTPException
+
+from targetry._runtime.ids import new_id as random_id
+from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
+from targetry.edge.artifacts.workload import is_heavy_body
+from targetry.edge.delivery.endpoint import FORWARDED
+from targetry.edge.delivery.events import delivery_events
+from targetry.edge.delivery.geo import ClientAddress
+from targetry.edge.delivery.handler import AddressLocator, DeliveryResult, add_location
+from targetry.edge.delivery.recorder import EventRecorder
+from targetry.edge.delivery.rule_problems import RuleProblems
+from targetry.edge.http.errors import RequestRejected
+from targetry.edge.http.heavy_requests import HeavyRequests
+from targetry.edge.http.limits import LimitMonitor
+from targetry.edge.http.request_head import Fields
+from targetry.edge.http.response import EdgeResponse
+from targetry.edge.observability.flag_summary import FlagSummary
+from targetry.edge.observability.metrics import Metrics
+from targetry.edge.ofrep.answers import (
+    all_flags_body,
+    all_flags_response,
+    failure_response,
+    flag_response,
+)
+from targetry.edge.ofrep.evaluation import (
+    DecidedFlag,
+    FlagRequest,
+    decide_all,
+    decide_flag,
+    read_request,
+)
+from targetry.edge.ofrep.paths import OfrepTarget
+from targetry.edge.ofrep.settings import OfrepSettings
+from targetry.flags.device_flags import impression_entry, subject_facts
+from targetry.flags.errors import FlagError
+from targetry.flags.evaluation import FlagEvaluation, failed, flag_set_id
+from targetry.flags.window import ImpressionWindow
+from targetry.ledger.event import LedgerEvent
+
+_UNAUTHORIZED: Final = "the request has no valid token; send one as Authorization: Bearer, or as X-API-Key"
+_CHALLENGE: Final = {"www-authenticate": "Bearer"}
+_STREAM_KEY: Final = "key="
+
+
+class FlagHistory(Protocol):
+    """Where decided requests are kept for the dashboard."""
+
+    def add(
+        self,
+        result: DeliveryResult,
+        /,
+        *,
+        at_ms: int,
+        size: int,
+        rejected: RequestRejected | None = None,
+        flag: FlagSummary | None = None,
+    ) -> None:
+        """Add a request that was decided at `at_ms`, with a body of `size` bytes."""
+
+
+class _Outcome(msgspec.Struct):
+    """Response to a request, with what is to be recorded, counted and shown.
+
+    `outcomes` has the number of flags by reason or error code.
+    """
+
+    response: EdgeResponse
+    at_ms: int
+    outcomes: dict[str, int]
+    asked: FlagRequest | None = None
+    flag: FlagSummary | None = None
+    error: str | None = None
+    events: Sequence[LedgerEvent] = ()
+    is_repeated: bool = False
+
+
+class OfrepEndpoint:
+    """OFREP of one edge; belongs to its event loop.
+
+    Args:
+        settings: Checked options.
+        artifacts: Returns the artifacts in use.
+        is_stale: Returns whether a newer version of an artifact could not be loaded.
+        recorder: Records impressions.
+        history: Keeps the latest requests.
+        metrics: Counts evaluations.
+        monitor: Counts the requests that exceed a limit.
+        problems: Notes rules that could not be evaluated.
+        locate: Finds the location of an IP address.
+        now: Clock, in epoch seconds.
+        new_id: Makes ids.
+        clock: Clock of the impression window, in monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: OfrepSettings,
+        artifacts: Callable[[], ArtifactRegistry],
+        *,
+        is_stale: Callable[[LoadedArtifact], bool],
+        recorder: EventRecorder,
+        history: FlagHistory,
+        metrics: Metrics,
+        monitor: LimitMonitor,
+        problems: RuleProblems,
+        locate: AddressLocator | None = None,
+        now: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = random_id,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._artifacts = artifacts
+        self._is_stale = is_stale
+        self._recorder = recorder
+        self._history = history
+        self._metrics = metrics
+        self._heavy = HeavyRequests(monitor)
+        self._problems = problems
+        self._locate = locate
+        self._now = now
+        self._new_id = new_id
+        self._clock = clock
+        self._window = ImpressionWindow()
+        self._counters: dict[tuple[str, str], PrometheusCounter] = {}
+
+    def check_token(self, fields: Fields) -> None:
+        """Check the token of a request. Raises `HTTPException`, 401."""
+        scheme, _, token = fields.get(b"authorization", b"").partition(b" ")
+        given = [fields.get(b"x-api-key", b""), token.strip() if scheme.lower() == b"bearer" else b""]
+        if not self._settings.tokens.admit(given):
+            raise HTTPException(401, _UNAUTHORIZED, _CHALLENGE)
+
+    def check_stream_key(self, fields: Fields, query: str) -> None:
+        """Check the key of an event stream, or the token. Raises `HTTPException`, 401."""
+        keys = (one.removeprefix(_STREAM_KEY) for one in query.split("&") if one.startswith(_STREAM_KEY))
+        if not self._settings.tokens.admit_stream(next(keys, "").encode()):
+            self.check_token(fields)
+
+    async def respond(
+        self, target: OfrepTarget, body: bytes, *, known_tags: str, address: ClientAddress
+    ) -> EdgeResponse:
+        """Return the response to a request for one flag or for all.
+
+        Args:
+            target: Of the path.
+            body: Of the request.
+            known_tags: Value of `if-none-match`.
+            address: Of the client.
+
+        Raises:
+            RequestRejected: 413, a limit is exceeded; 503, there is no artifact, or too many large
+                requests are waiting.
+        """
+        try:
+            outcome = await self._evaluate(target, body, known_tags, address)
+        except FlagError as error:
+            outcome = self._failure(target, int(self._now() * 1000), error)
+        if outcome.events:
+            await self._recorder.record([outcome.events])
+        self._finish(target, outcome, len(body), address)
+        return outcome.response
+
+    async def _evaluate(
+        self, target: OfrepTarget, body: bytes, known_tags: str, address: ClientAddress
+    ) -> _Outcome:
+        """Evaluate a request, in a thread if that takes long. Raises `FlagError`."""
+
+        def read() -> FlagRequest:
+            return read_request(target, body, self._artifacts(), self._settings.targeting)
+
+        def decide(asked: FlagRequest) -> _Outcome:
+            return self._decide(target, asked, known_tags, address)
+
+        if is_heavy_body(body):
+            return await self._heavy.run(lambda: decide(read()))
+        asked = read()
+        if asked.is_heavy:
+            return await self._heavy.run(lambda: decide(asked))
+        return decide(asked)
+
+    def _decide(
+        self, target: OfrepTarget, asked: FlagRequest, known_tags: str, address: ClientAddress
+    ) -> _Outcome:
+        at_ms = int(self._now() * 1000)
+        if self._locate is not None:
+            add_location(asked.request, asked.artifact, self._locate, address.text)
+        if target.key is None:
+            return self._all_flags(target, asked, at_ms, known_tags)
+        try:
+            return self._one_flag(asked, target.key, at_ms)
+        except FlagError as error:
+            return self._failure(target, at_ms, error, asked)
+
+    def _one_flag(self, asked: FlagRequest, key: str, at_ms: int) -> _Outcome:
+        decided = decide_flag(
+            asked,
+            key,
+            at_ms,
+            is_stale=self._is_stale(asked.artifact),
+            note_failures=self._problems.note,
+        )
+        evaluation = decided.evaluation
+        outcome = _Outcome(
+            flag_response(evaluation, is_strict=self._settings.is_strict),
+            at_ms,
+            {evaluation.reason: 1},
+            asked,
+            _summary(evaluation),
+        )
+        if self._recorder.is_enabled:
+            self._add_events(outcome, asked, decided)
+        return outcome
+
+    def _add_events(self, outcome: _Outcome, asked: FlagRequest, decided: DecidedFlag) -> None:
+        """Add the impression, unless it is repeated in its window, and the order of the context.
+
+        A visitor without an id is a new one each time.
+        """
+        impressions = decided.impressions if self._settings.counts_impressions else ()
+        visitor, evaluation, request = decided.visitor, decided.evaluation, asked.request
+        if impressions and visitor:
+            entry = impression_entry(visitor, decided.mbox, evaluation)
+            if not self._window.admit(entry, self._clock()):
+                outcome.is_repeated, impressions = True, ()
+        if not impressions and asked.subject.order is None:
+            return
+        request.request_id = self._new_id()
+        if not visitor:
+            asked.subject.id.tnt_id = self._new_id()
+        outcome.events = delivery_events(
+            request,
+            impressions,
+            asked.artifact,
+            session_id=asked.subject.session_id or self._new_id(),
+            now_ms=outcome.at_ms,
+        )
+
+    def _all_flags(self, target: OfrepTarget, asked: FlagRequest, at_ms: int, known_tags: str) -> _Outcome:
+        counted: Counter[str] = Counter()
+
+        def evaluations() -> Iterator[FlagEvaluation]:
+            for one in decide_all(
+                asked,
+                facts,
+                at_ms,
+                is_stale=self._is_stale(asked.artifact),
+                note_failures=self._problems.note,
+            ):
+                counted[one.error_code or one.reason] += 1
+                yield one
+
+        facts = subject_facts(asked.subject, asked.artifact.client)
+        metadata = {"flagSetId": flag_set_id(facts)}
+        if version := asked.artifact.rules.generated_at:
+            metadata["version"] = version
+        body = all_flags_body(
+            evaluations(),
+            is_strict=self._settings.is_strict,
+            metadata=metadata,
+            events_uri=self._events_uri(target),
+        )
+        response = all_flags_response(body, known_tags)
+        return _Outcome(response, at_ms, counted, asked, FlagSummary(None, counted.total()))
+
+    def _events_uri(self, target: OfrepTarget) -> str:
+        key = self._settings.tokens.stream_key
+        return target.events_path if key is None else f"{target.events_path}?{_STREAM_KEY}{key}"
+
+    def _failure(
+        self, target: OfrepTarget, at_ms: int, error: FlagError, asked: FlagRequest | None = None
+    ) -> _Outcome:
+        if target.key is None:
+            response = failure_response(400, str(error), error.code)
+        else:
+            response = flag_response(failed(target.key, error), is_strict=False)
+        summary = FlagSummary(target.key, None)
+        return _Outcome(response, at_ms, {error.code: 1}, asked, summary, str(error))
+
+    def _finish(self, target: OfrepTarget, outcome: _Outcome, size: int, address: ClientAddress) -> None:
+        """Count a request and add it to the history."""
+        form = "all" if target.key is None else "one"
+        for name, number in outcome.outcomes.items():
+            counter = self._counters.get((form, name))
+            if counter is None:
+                counter = self._counters[form, name] = self._metrics.flags.labels(form, name)
+            counter.inc(number)
+        if outcome.is_repeated:
+            self._metrics.events.labels("impression", "repeated").inc()
+        if address.is_invalid:
+            self._metrics.unread.labels(FORWARDED).inc()
+        status, asked = outcome.response.status, outcome.asked
+        rejected = None if outcome.error is None else RequestRejected(status, outcome.error)
+        result = DeliveryResult(
+            status,
+            request=None if asked is None else asked.request,
+            artifact=None if asked is None else asked.artifact,
+        )
+        self._history.add(result, at_ms=outcome.at_ms, size=size, rejected=rejected, flag=outcome.flag)
+
+
+def _summary(evaluation: FlagEvaluation) -> FlagSummary:
+    value = evaluation.value
+    shown = value if isinstance(value, str | int | float) else None  # objects can be large
+    return FlagSummary(evaluation.key, shown, evaluation.reason)
