@@ -12,7 +12,6 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
-import mmh3
 import msgspec
 
 from targetry._runtime.rate_limited_log import RateLimitedLog
@@ -113,9 +112,9 @@ class ArtifactRefresher(Generic[Rules]):
         self._now = now
         self._etag: str | None = None
         self._last_modified: str | None = None  # both of the artifact in use
-        self._digest: int | None = None
+        self._digest: bytes | None = None
         self._older_responses = 0  # consecutive
-        self._unusable: tuple[int, ArtifactError] | None = None  # digest and error of the last one
+        self._unusable: tuple[bytes, ArtifactError] | None = None  # digest and error of the last one
         self._stale_emitted = False
         self.current: Rules | None = None
         self.origin: str | None = None
@@ -176,7 +175,7 @@ class ArtifactRefresher(Generic[Rules]):
     def _downloaded(self, download: Downloaded, force: bool) -> float | None:
         if self._on_download is not None:
             self._on_download(download)
-        digest = mmh3.hash128(download.body)
+        digest = _digest(download.body)
         rules = self.current if digest == self._digest else None  # equal bytes are not compiled again
         if rules is None:
             if self._unusable is not None and digest == self._unusable[0]:
@@ -211,7 +210,7 @@ class ArtifactRefresher(Generic[Rules]):
         except Exception as error:
             self._log.warning("cache-read", "The artifact copy %s is ignored: %s", disk.path, error)
             return
-        self._etag, self._digest = saved.etag, mmh3.hash128(saved.body)
+        self._etag, self._digest = saved.etag, _digest(saved.body)
         self._use(rules, "disk", saved.saved_at)
         self.freshness.read_from_disk(self._now() - saved.saved_at)
         self._on_outcome(None)
@@ -314,3 +313,9 @@ def _generated(rules: object) -> datetime.datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+
+
+def _digest(body: bytes) -> bytes:
+    import hashlib  # loads OpenSSL's library, which on-device clients with a payload do not need
+
+    return hashlib.blake2b(body, digest_size=16).digest()

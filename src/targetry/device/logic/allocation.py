@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from codecs import utf_16_le_encode
 
-from mmh3 import hash as murmur3
+try:
+    from mmh3 import hash as murmur3
+except ImportError:  # WebAssembly
+    from targetry.device.logic.murmur3 import murmur3  # type: ignore[assignment]
 
 _BUCKETS = 10_000  # hundredths of a percent
 _SALT = "0"
