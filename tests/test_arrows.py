@@ -35,6 +35,7 @@ ARROWS = {
         "device",
         "flags",
         "geo",
+        "hooks",
         "http",
         "models",
         "notifications",

@@ -23,7 +23,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+
+ErrorCode = Literal[
+    "PROVIDER_NOT_READY",
+    "FLAG_NOT_FOUND",
+    "PARSE_ERROR",
+    "TYPE_MISMATCH",
+    "TARGETING_KEY_MISSING",
+    "INVALID_CONTEXT",
+    "GENERAL",
+]
+"""OpenFeature's codes of errors."""
 
 
 class TargetError(Exception):

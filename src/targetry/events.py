@@ -68,10 +68,12 @@ class ArtifactDownloadFailed(TypedDict):
     Attributes:
         artifact_location: As in `artifact_download_succeeded`.
         error: An `ArtifactError`; its cause is the exception of the transport, if there was one.
+        reason: Its kind, as in `stats().artifact.failures`.
     """
 
     artifact_location: str
     error: ArtifactError
+    reason: str
 
 
 class ArtifactStale(TypedDict):

@@ -122,7 +122,9 @@ def rows(table: dict[str, list[Any]]) -> list[Any]:
 
 
 def test_every_option_is_in_the_tables_of_these_tests() -> None:
-    assert set(ACCEPTED) == set(REFUSED) == set(CallSettings.__struct_fields__) - {"request"}
+    assert (
+        set(ACCEPTED) == set(REFUSED) == set(CallSettings.__struct_fields__) - {"request", "kind", "observed"}
+    )
 
 
 @pytest.mark.parametrize(("name", "case"), rows(ACCEPTED))
@@ -147,7 +149,7 @@ def test_the_common_call_has_the_defaults_for_everything_else() -> None:
     options = offer({"request": request(), "session_id": "s1"})
     assert (options.request, options.session_id) == (request(), "s1")
     assert options.decisioning_method is SERVER_SIDE
-    others = set(CallSettings.__struct_fields__) - {"request", "session_id", "decisioning_method"}
+    others = set(CallSettings.__struct_fields__) - {"request", "session_id", "decisioning_method", "kind"}
     assert {getattr(options, name) for name in others} == {None}
 
 

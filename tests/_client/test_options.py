@@ -20,6 +20,7 @@ from targetry._client.options import (
     client_settings,
 )
 from targetry.errors import OptionError, TargetryWarning
+from targetry.hooks import Hook
 from targetry.models import DecisioningMethod
 
 NEEDED = {"client": "acme", "organization_id": "0DD934B85278256B0A490D44@AdobeOrg"}
@@ -59,6 +60,8 @@ def on_failure(event: object) -> None: ...
 
 
 # option → [(given, kept)]
+HOOK = Hook()
+
 ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
     "client": [("acme-2", "acme-2")],
     "organization_id": [("A@AdobeOrg", "A@AdobeOrg")],
@@ -119,6 +122,7 @@ ACCEPTED: dict[str, list[tuple[Any, Any]]] = {
     "notification_queue_limit": [(1, 1)],
     "notification_spool": [("spool.db", Path("spool.db"))],
     "send_notification_func": [(on_failure, on_failure)],
+    "hooks": [([HOOK], (HOOK,)), ((HOOK, HOOK), (HOOK, HOOK)), ([], ())],
 }
 
 NOT_A_TEXT: list[Any] = [3, b"bytes", ["list"], "line\nbreak", "lone \ud800 surrogate"]
@@ -184,6 +188,7 @@ REFUSED: dict[str, list[Any]] = {
     "notification_queue_limit": NOT_A_COUNT,
     "notification_spool": NOT_A_PATH,
     "send_notification_func": ["function", 3, {"a": 1}],
+    "hooks": ["hook", 3, {"a": 1}, HOOK],
 }
 
 

@@ -24,8 +24,16 @@ from targetry import (
     TargetDeliveryResponse,
     Visitor,
 )
+from targetry.hooks import CallEnded, Evaluation, Hook
 
 REQUEST = DeliveryRequest()
+
+
+class Timing(Hook):
+    def after_decision(self, call: CallEnded) -> None:
+        assert_type(call.result, TargetDeliveryResponse | None)
+        assert_type(call.evaluations, list[Evaluation])
+        assert_type([one.variant for one in call.evaluations], list[str | None])
 
 
 def on_offers(offers: TargetDeliveryResponse) -> None: ...
@@ -54,7 +62,9 @@ TargetClient.create(
     events={"client_ready": lambda: None, "artifact_download_failed": print},
     geo_timeout=None,
     send_notification_func=lambda notification: notification["request"],
+    hooks=[Timing()],
 )
+TargetClient.create(client="acme", organization_id="A@AdobeOrg", hooks=Timing())  # type: ignore[arg-type]
 TargetClient.create(decisioning_method=DecisioningMethod.HYBRID)
 OPTIONS: ClientOptions = {"client": "acme", "organization_id": "A@AdobeOrg", "polling_interval": 300_000}
 TargetClient.create(OPTIONS)

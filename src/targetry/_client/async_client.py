@@ -73,6 +73,7 @@ class AsyncTargetClient(BaseClient):
         self._own_transport = checked.async_transport is None
         self._transport = checked.async_transport or self._default_transport(checked)
         self._geo = self._runtime.async_geo(self._transport)
+        self._sender = self._runtime.async_transport_for("delivery", self._transport)
 
     @classmethod
     @documented(CLIENT_SECTION)
@@ -258,6 +259,13 @@ class AsyncTargetClient(BaseClient):
         return step if self._geo is None else await self._geo.resolve(step, enabled=True)
 
     async def _decide(self, offer: CallSettings) -> TargetDeliveryResponse:
+        if self._hooks is None or offer.kind == "flag":
+            return await self._respond(offer)
+        with self._observe(self._hooks, offer) as observed:
+            observed.result = await self._respond(offer)
+        return observed.result
+
+    async def _respond(self, offer: CallSettings) -> TargetDeliveryResponse:
         pipeline = self._pipeline
         call = pipeline.prepare_call(offer)
         if not call.is_local:
@@ -282,7 +290,7 @@ class AsyncTargetClient(BaseClient):
         if attempt.pause_s:
             await asyncio.sleep(attempt.pause_s)
         try:
-            response = await self._transport.send(
+            response = await self._sender.send(
                 attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_DOCUMENT_BYTES
             )
         except Exception as error:

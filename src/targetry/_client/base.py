@@ -14,7 +14,9 @@ from msgspec.structs import asdict, replace
 
 from targetry._client.call_options import notification_settings
 from targetry._client.decisioning_engine import DecisioningEngine
+from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.decisions.flag_evaluator import FlagEvaluator
+from targetry._client.decisions.hook_runner import HookRunner, ObservedCall
 from targetry._client.decisions.visitor_decisions import Decision, PreparedVisitor
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
@@ -48,6 +50,7 @@ class BaseClient:
         self._runtime = ClientRuntime(checked)
         self._pipeline = self._runtime.pipeline
         self._method = checked.decisioning_method
+        self._hooks = self._runtime.call_hooks
         self._flags = self._flag_evaluator(flag_settings())
         self._services: Services | None = None
 
@@ -97,7 +100,14 @@ class BaseClient:
             ClosedError: the client is closed.
         """
         self._check_open()
-        return self._pipeline.visitor_decisions.decide(name, visitor, parameters, shown)
+        decisions = self._pipeline.visitor_decisions
+        if self._hooks is None:
+            return decisions.decide(name, visitor, parameters, shown)
+        named = name if isinstance(name, str) else None
+        with self._hooks.observe("decide", self._method, name=named) as observed:
+            decision = decisions.decide(name, visitor, parameters, shown)
+            decisions.observe(observed, decision)
+        return decision
 
     def enqueue_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> bool:
         """Send displays and clicks in the background, as impressions: bounded, retried, counted.
@@ -128,6 +138,7 @@ class BaseClient:
             settings,
             check_open=self._runtime.check_open,
             log=RateLimitedLog(self._runtime.log),
+            hooks=self._hooks,
         )
 
     @property
@@ -205,6 +216,13 @@ class BaseClient:
 
     def _check_open(self) -> None:
         self._runtime.check_open()
+
+    def _observe(self, hooks: HookRunner, offer: CallSettings) -> ObservedCall:
+        """Return a context manager around a call that hooks observe."""
+        offer.observed = hooks.observe(
+            offer.kind, offer.decisioning_method, request=offer.request, session_id=offer.session_id
+        )
+        return offer.observed
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

@@ -100,7 +100,9 @@ def attribute_settings(
     given = _given("get_attributes", options, keywords)
     if given.get("request") is None and given.get("events") is None:
         given = {**given, "request": DeliveryRequest()}
-    return offer_settings(given, {}, default_method, "get_attributes", names)
+    offer = offer_settings(given, {}, default_method, "get_attributes", names)
+    offer.kind = "get_attributes"
+    return offer
 
 
 def offers_call(
@@ -124,7 +126,7 @@ def notification_settings(options: Mapping[str, Any] | None, keywords: Mapping[s
     request = checked_copy(_request(given), wire=True)
     if not request.notifications and not request.telemetry:
         raise OptionError("request.notifications", "is required", MESSAGES["NOTIFICATIONS_REQUIRED"])
-    offer = CallSettings(request, _SERVER_SIDE)
+    offer = CallSettings(request, _SERVER_SIDE, kind="send_notifications")
     _add_rest(offer, "send_notifications", given)
     _method(given, _SERVER_SIDE)  # checked, but it changes nothing
     return offer

@@ -11,6 +11,7 @@ submission.
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
 import time
@@ -48,6 +49,7 @@ class _Task(msgspec.Struct, Generic[T], eq=False):
     err_callback: Callable[[BaseException], Any] | None
     deadline: float  # of time.perf_counter
     pending: PendingCall[T]
+    context: contextvars.Context
 
 
 class _Worker:
@@ -83,6 +85,8 @@ class CallbackPool:
     ) -> PendingCall[T]:
         """Start `call`; pass its result to `callback`, or its exception to `err_callback`.
 
+        All of them run in a copy of the caller's context (`contextvars`).
+
         Args:
             call: the call to make in a thread.
             callback: called with the result. An exception that it raises is logged.
@@ -104,7 +108,7 @@ class CallbackPool:
         if len(self._queue) >= MAX_WAITING:
             raise TargetError(f"the call was not started: {MAX_WAITING} calls with callbacks are waiting")
         pending = (self._pending_call or self._load())()
-        task = _Task(call, callback, err_callback, deadline, pending)
+        task = _Task(call, callback, err_callback, deadline, pending, contextvars.copy_context())
         self._queue.append(task)
         self._wakeup.set()
         self._start_missing()
@@ -185,7 +189,7 @@ class CallbackPool:
                 if self._queue:
                     self._wakeup.set()
                     self._start_missing()
-                self._run(task, worker)
+                task.context.run(self._run, task, worker)
                 del task  # a waiting thread must not keep it alive
         finally:
             self._workers.discard(worker)

@@ -12,8 +12,9 @@ texts. A wrong value raises `OptionError` with the option's name as path.
 
 # Annotations are evaluated here: the table of options is made of them.
 
+import inspect
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import (
@@ -38,6 +39,7 @@ from targetry._runtime.defaults import MAX_CONNECTIONS, MAX_DOCUMENT_BYTES
 from targetry._runtime.validators import Check, falsy, is_given, nearest, warn
 from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
+from targetry.hooks import METHODS, Hook
 from targetry.http.protocol import AsyncTransport, Transport
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
@@ -87,6 +89,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     notification_queue_limit: int = 10_000
     notification_spool: Path | None = None
     send_notification_func: Callable[[dict[str, Any]], Any] | None = None
+    hooks: tuple[Hook, ...] = ()
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         values = ((name, getattr(self, name)) for name in CLIENT_OPTIONS)
@@ -216,6 +219,28 @@ def _events(path: str, value: Any) -> dict[str, Handler]:
         if name not in EVENT_NAMES:
             warn(f"{path}: there is no event {shown(name)}{nearest(name, EVENT_NAMES)}")
     return handlers
+
+
+def _hooks(path: str, value: Any) -> tuple[Hook, ...]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        raise OptionError(path, f"must be a sequence of hooks, not {type(value).__name__}")
+    hooks: tuple[Hook, ...] = validators.copied(path, tuple, value)
+    for position, hook in enumerate(hooks):
+        _check_hook(f"{path}[{position}]", hook)
+    return hooks
+
+
+def _check_hook(path: str, hook: object) -> None:
+    if isinstance(hook, type):
+        raise OptionError(path, f"must be an instance, not the class {hook.__name__}")
+    methods = {name: method for name in METHODS if (method := getattr(hook, name, None)) is not None}
+    if not methods:
+        raise OptionError(path, f"must have one of the methods {', '.join(METHODS)}")
+    for name, method in methods.items():
+        if not callable(method):
+            raise OptionError(f"{path}.{name}", "must be callable")
+        if inspect.iscoroutinefunction(method):
+            raise OptionError(f"{path}.{name}", "must not be a coroutine function: no hook is awaited")
 
 
 def shown_option(name: str, value: Any) -> Any:
@@ -439,6 +464,14 @@ class ClientOptions(TypedDict, total=False):
             validators.function,
             'callable, given {"request": DeliveryRequest, "visitor": …}',
             "Called with each request of notifications or telemetry, which is then not sent.",
+        ),
+    ]
+    hooks: Annotated[
+        Sequence[Hook] | None,
+        OptionInfo(
+            _hooks,
+            "sequence of [hooks](hooks.md)",
+            "Observers of calls, impressions, the artifact and HTTP requests.",
         ),
     ]
 

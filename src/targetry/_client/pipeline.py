@@ -29,7 +29,7 @@ from targetry.delivery.prepare import IgnoredInput, PreparedRequest, RequestDefa
 from targetry.delivery.response import body_text, parse_response, rejection_message
 from targetry.delivery.retry import pause_s, retry_budget
 from targetry.delivery.telemetry import Entries, TelemetryStore, measure_call
-from targetry.device.decide import decide
+from targetry.device.decide import Match, decide
 from targetry.device.remote import RemoteDependency, remote_dependency
 from targetry.device.ruleset import RuleSet
 from targetry.device.trace import TraceSource
@@ -97,6 +97,7 @@ class PreparedCall(msgspec.Struct, frozen=True):
 
     `geo_to_resolve` has the visitor's IP address, if it is decided on device by rules that use its
     place. `started` is of `time.perf_counter`; the call had waited `waited_s` seconds by then.
+    `matches` gets what is decided on device, if hooks observe the call.
     """
 
     prepared: PreparedRequest
@@ -108,6 +109,7 @@ class PreparedCall(msgspec.Struct, frozen=True):
     now: float
     started: float
     waited_s: float = 0.0
+    matches: list[Match] | None = None
 
 
 class OfferPipeline:
@@ -227,7 +229,14 @@ class OfferPipeline:
         if is_local and rules is not None and rules.geo_targeting_enabled:
             address = prepared.geo_to_resolve
         waited_s = 0.0 if submitted is None else started - submitted
-        return PreparedCall(prepared, rules, is_local, is_stale, remote, address, now, started, waited_s)
+        matches = None
+        if (observed := offer.observed) is not None:
+            observed.prepared = prepared
+            if is_local:
+                observed.rules, observed.is_stale, matches = rules, is_stale, observed.matches
+        return PreparedCall(
+            prepared, rules, is_local, is_stale, remote, address, now, started, waited_s, matches
+        )
 
     def _prepare_visitor(self, request: DeliveryRequest, offer: CallSettings) -> PreparedRequest:
         """Prepare a request for on-device decisions that are made later."""
@@ -259,7 +268,7 @@ class OfferPipeline:
         trace = None
         if request.trace is not None and self._engine is not None:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
-        decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace)
+        decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace, call.matches)
         if decision.failures:
             self.skipped_rules.note(decision.failures)
         response = decision.response
@@ -317,7 +326,7 @@ class OfferPipeline:
                     # visitors.
                     cluster, pause = None, 0.0
                     url = self._address.url(call.prepared.session_id)
-                    request = msgspec.structs.replace(request, url=url)
+                    request = msgspec.structs.replace(request, url=url, resend_count=request.resend_count + 1)
                     if time.perf_counter() < deadline:
                         continue
                 tries += 1
@@ -325,6 +334,7 @@ class OfferPipeline:
                 if again is None or not self._budget.spend():
                     raise read
                 pause = again
+                request = msgspec.structs.replace(request, resend_count=request.resend_count + 1)
         except ApiException as error:
             if 400 <= error.status < 500:
                 self.telemetry.count_dropped(telemetry)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.decisions.flag_evaluator import FlagStats
+from targetry._client.decisions.hook_runner import ARTIFACT_CHANGES, HookRunner, artifact_change
 from targetry._client.decisions.reports import ImpressionReport, NotificationReport
+from targetry._client.hooked_transport import AsyncHookedTransport, HookedTransport
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
 from targetry._runtime.at_exit import close_at_exit
@@ -25,7 +28,7 @@ from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.sync_primitives import OneShotEvent
 from targetry.artifacts.source import ArtifactStats
 from targetry.delivery.clusters import ClusterDirectory
-from targetry.delivery.hosts import configured_cluster, geo_url
+from targetry.delivery.hosts import configured_cluster, geo_url, is_adobe_cdn, is_custom_domain
 from targetry.delivery.prepare import IgnoredInput
 from targetry.delivery.telemetry import TelemetryStore
 from targetry.errors import ClosedError
@@ -33,6 +36,7 @@ from targetry.events import CLIENT_READY, Events
 from targetry.geo.cache import GeoStats
 from targetry.geo.lookup import BaseGeoLookup, GeoLookup
 from targetry.geo.maxmind import GeoDatabase
+from targetry.hooks import ClientHandle, Operation, with_installed
 from targetry.http import HttpTransport
 from targetry.http.protocol import AsyncTransport, Transport
 from targetry.models import DecisioningMethod
@@ -70,6 +74,7 @@ class ClientStats(msgspec.Struct, frozen=True):
         flags: Evaluations of flags.
         web_faults: Faults that pages were served in spite of, by kind: `consent`, `customer_ids`,
             `parameters`, `ip`, `decision`, `track`, `cookies`.
+        hook_failures: Calls of hooks that raised.
     """
 
     notifications: NotifierStats
@@ -83,6 +88,7 @@ class ClientStats(msgspec.Struct, frozen=True):
     skipped_rules: dict[str, int] = {}
     flags: FlagStats | None = None
     web_faults: dict[str, int] = {}
+    hook_failures: int = 0
 
 
 class ClientRuntime:
@@ -101,13 +107,14 @@ class ClientRuntime:
         transport = options.transport or self._own_transport
         assert transport is not None
         self.transport: Transport = transport
+        self.hooks = self._hook_runner(options)
         decides = options.decisioning_method is not DecisioningMethod.SERVER_SIDE
         self.engine = self._engine(telemetry) if decides else None
         self._database = self._geo_database() if decides else None
         clusters = ClusterDirectory(time.monotonic)
         # Last, after all that can reject the options: with a spool it starts to work at once.
         self.notifier = Notifier(
-            self.transport,
+            self.transport_for("notifications"),
             address=delivery_address(options),
             clusters=clusters,
             build_request=self._request_builder.build,
@@ -118,6 +125,8 @@ class ClientRuntime:
             log=self.log,
             spool_path=options.notification_spool,
         )
+        hooks = self.hooks
+        self._exposed = hooks.exposed if hooks is not None and hooks.observes_exposures else None
         self.pipeline = OfferPipeline(
             options,
             engine=self.engine,
@@ -138,11 +147,47 @@ class ClientRuntime:
         register_fork_handler(self)
         if self._own_transport is not None:
             close_at_exit(self, ClientRuntime._leave)
+        if hooks is not None:
+            self._handle = ClientHandle(options.client, options.decisioning_method, self.stats)
+            hooks.open(self._handle)
+
+    def _hook_runner(self, options: ClientSettings) -> HookRunner | None:
+        hooks = with_installed(options.hooks)
+        if not hooks:
+            return None
+        runner = HookRunner(
+            hooks,
+            self._limited_log,
+            client_code=options.client,
+            property_token=options.property_token,
+            own_hosts=_own_hosts(options),
+        )
+        if runner.observes_artifact:
+            for name in ARTIFACT_CHANGES:
+                self.events.subscribe(name, lambda event: runner.artifact_changed(artifact_change(event)))
+        return runner
+
+    @property
+    def call_hooks(self) -> HookRunner | None:
+        """The hooks, if one of them observes calls."""
+        return self.hooks if self.hooks is not None and self.hooks.observes_calls else None
+
+    def transport_for(self, operation: Operation) -> Transport:
+        """Return the transport for requests of one purpose, which hooks observe."""
+        if self.hooks is None or not self.hooks.observes_http:
+            return self.transport
+        return HookedTransport(self.transport, self.hooks, operation)
+
+    def async_transport_for(self, operation: Operation, transport: AsyncTransport) -> AsyncTransport:
+        """Return an asynchronous transport for requests of one purpose, which hooks observe."""
+        if self.hooks is None or not self.hooks.observes_http:
+            return transport
+        return AsyncHookedTransport(transport, self.hooks, operation)
 
     def _engine(self, telemetry: TelemetryStore) -> DecisioningEngine:
         return DecisioningEngine(
             self.options,
-            transport=self.transport,
+            transport=self.transport_for("artifact"),
             events=self.events,
             log=self.log,
             telemetry=telemetry,
@@ -153,7 +198,7 @@ class ClientRuntime:
         """Return the geo lookup; None where nothing is decided on device."""
         if self.engine is None:
             return None
-        self._geo = self._database or GeoLookup(transport=self.transport, **self._geo_arguments())
+        self._geo = self._database or GeoLookup(transport=self.transport_for("geo"), **self._geo_arguments())
         return self._geo
 
     def async_geo(self, transport: AsyncTransport) -> AsyncGeoLookup | AsyncGeoDatabase | None:
@@ -163,7 +208,8 @@ class ClientRuntime:
         from targetry.geo.async_lookup import AsyncGeoDatabase, AsyncGeoLookup
 
         database = self._database
-        lookup = AsyncGeoLookup(transport=transport, **self._geo_arguments())
+        observed = self.async_transport_for("geo", transport)
+        lookup = AsyncGeoLookup(transport=observed, **self._geo_arguments())
         self._geo = AsyncGeoDatabase(database) if database is not None else lookup
         return self._geo
 
@@ -236,6 +282,7 @@ class ClientRuntime:
             threads_refused=refused_thread_count(),
             unusable_rules=self.engine.unusable_rules() if self.engine is not None else {},
             skipped_rules=self.pipeline.skipped_rules.counts,
+            hook_failures=0 if self.hooks is None else self.hooks.failures,
         )
 
     def close(self, timeout: float) -> None:
@@ -272,7 +319,13 @@ class ClientRuntime:
         return self.submit_report(report)
 
     def submit_report(self, report: ImpressionReport | NotificationReport) -> bool:
-        """Enqueue a report, and return whether it was accepted."""
+        """Enqueue a report, show it to hooks if it was accepted, and return whether it was."""
+        is_accepted = self._submit(report)
+        if self._exposed is not None and is_accepted and isinstance(report, ImpressionReport):
+            self._exposed(report.prepared, report.impressions)
+        return is_accepted
+
+    def _submit(self, report: ImpressionReport | NotificationReport) -> bool:
         function = self.options.send_notification_func
         if function is None:
             return self.notifier.submit(report)
@@ -332,6 +385,17 @@ class SurplusWarning:
             "server or at a proxy before it",
             *origin,
         )
+
+
+def _own_hosts(options: ClientSettings) -> list[str]:
+    """Return the hosts that the options name, with their ports, without those of Adobe."""
+    hosts = []
+    if is_custom_domain(options.server_domain):
+        hosts.append(str(options.server_domain))
+    cdn = geo_url(cdn_base_path=options.cdn_base_path)
+    if options.cdn_base_path is not None and not is_adobe_cdn(cdn):
+        hosts.append(urlsplit(cdn).netloc)
+    return hosts
 
 
 def _own_urls(options: ClientSettings) -> list[str]:

@@ -54,6 +54,7 @@ class TargetClient(BaseClient):
         super().__init__(options)
         self._callbacks = CallbackPool(self._runtime.log)
         self._geo = self._runtime.geo()
+        self._transport = self._runtime.transport_for("delivery")
 
     @classmethod
     @documented(CLIENT_SECTION)
@@ -395,6 +396,13 @@ class TargetClient(BaseClient):
         return step if self._geo is None else self._geo.resolve(step, enabled=True)
 
     def _decide(self, offer: CallSettings, submitted: float | None = None) -> TargetDeliveryResponse:
+        if self._hooks is None or offer.kind == "flag":
+            return self._respond(offer, submitted)
+        with self._observe(self._hooks, offer) as observed:
+            observed.result = self._respond(offer, submitted)
+        return observed.result
+
+    def _respond(self, offer: CallSettings, submitted: float | None) -> TargetDeliveryResponse:
         pipeline = self._pipeline
         call = pipeline.prepare_call(offer, submitted)
         if not call.is_local:
@@ -420,7 +428,7 @@ class TargetClient(BaseClient):
         if attempt.pause_s:
             time.sleep(attempt.pause_s)
         try:
-            return self._runtime.transport.send(
+            return self._transport.send(
                 attempt.request, timeout=attempt.timeout_s, max_bytes=MAX_DOCUMENT_BYTES
             )
         except Exception as error:

@@ -272,7 +272,12 @@ class ArtifactRefresher(Generic[Rules]):
         self.counters.last_error = str(failure.error)
         self._on_outcome(RefreshResult("failed", str(failure.error)))
         self._log.error(failure.reason, "Failed to retrieve artifact: %s", failure.error)
-        self._emit(ARTIFACT_DOWNLOAD_FAILED, artifact_location=self._shown, error=failure.error)
+        self._emit(
+            ARTIFACT_DOWNLOAD_FAILED,
+            artifact_location=self._shown,
+            error=failure.error,
+            reason=failure.reason,
+        )
         self._emit_stale()
         return self._schedule.after_failure(
             failure.pace, has_rules=self.current is not None, retry_after=failure.retry_after_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import msgspec
 
@@ -22,6 +22,9 @@ from targetry.models import (
 from targetry.models.response import merged_content
 
 T = TypeVar("T")
+
+Reason: TypeAlias = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DEFAULT", "STALE", "UNKNOWN", "ERROR"]
+"""Why a location got its offers, in the words of OpenFeature."""
 
 LocationResponse: TypeAlias = MboxResponse | PrefetchMboxResponse | PageLoadResponse | View
 

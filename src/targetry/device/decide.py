@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -42,11 +42,12 @@ _NO_CONTEXT = Context()
 
 
 class Impression(msgspec.Struct, gc=False):
-    """Shown content of one rule: location name, event tokens, time in epoch milliseconds."""
+    """Shown content of one rule: location name, event tokens, time in epoch milliseconds, meta."""
 
     name: str | None
     tokens: Sequence[str]
     timestamp: int
+    meta: dict[str, Any]
     _notification: Notification | None = None
 
     def notification(self, new_id: Callable[[], str]) -> Notification:
@@ -61,6 +62,19 @@ class Impression(msgspec.Struct, gc=False):
                 mbox=NotificationMbox(self.name),
             )
         return self._notification
+
+
+class Match(NamedTuple):
+    """Outcome of one location by one rule; `rule` is None if none matched.
+
+    `location` is the name in the rule set, None for all views, and `name` that in the response.
+    """
+
+    location_type: Literal["mbox", "view"]
+    location: str | None
+    name: str | None
+    rule: CompiledRule | None
+    options: list[Option]
 
 
 class OnDeviceDecision(msgspec.Struct, gc=False):
@@ -83,6 +97,7 @@ def decide(
     now_ms: int,
     new_id: Callable[[], str],
     trace: TraceSource | None = None,
+    matches: list[Match] | None = None,
 ) -> OnDeviceDecision:
     """Decide every location of a request that the rules have. Never raises for any artifact.
 
@@ -93,6 +108,7 @@ def decide(
         now_ms: Time of the decision, epoch milliseconds.
         new_id: Returns ids for the notifications in a trace.
         trace: Data for the trace, which the response has if `request.trace` is set too.
+        matches: A list to which the outcome of each location is appended.
     """
     context = request.context or _NO_CONTEXT
     facts = RequestFacts(context, bucketing_id(request.id), client_code, now_ms)
@@ -104,12 +120,14 @@ def decide(
     executed = prefetched = None
     if request.execute is not None:
         tracer = None if trace is None else Tracer(rules, request, "execute", trace)
-        execution = _Execute(rules, facts, token, geo_tokens, tracer, new_id)
+        execution = _Execute(rules, facts, token, geo_tokens, tracer, new_id, matches)
         executed = execution.respond(request.execute)
         impressions = execution.impressions
     if request.prefetch is not None:
         tracer = None if trace is None else Tracer(rules, request, "prefetch", trace)
-        prefetched = _Prefetch(rules, facts, token, geo_tokens, tracer, new_id).respond(request.prefetch)
+        prefetched = _Prefetch(rules, facts, token, geo_tokens, tracer, new_id, matches).respond(
+            request.prefetch
+        )
     remote = remote_dependency(rules, request)
     response = DeliveryResponse(
         206 if remote.mboxes or remote.views else 200,
@@ -153,6 +171,7 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
     geo_tokens: dict[str, Any]
     tracer: Tracer | None
     new_id: Callable[[], str]
+    matches: list[Match] | None
 
     def _every(self, location: Location, facts: Facts) -> Iterable[CompiledRule]:
         if self.tracer is not None:
@@ -185,14 +204,19 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
                 responses.append(
                     self.response_type(details.index, name, None, None, None, self._traced(facts, "mbox"))
                 )
+                if self.matches is not None:
+                    self.matches.append(Match("mbox", name, name, None, []))
         return responses
 
     def _response(self, rule: CompiledRule, facts: Facts, details: MboxRequest) -> AnyMboxResponse:
         template = rule.template or self.rules.template(rule)
+        options = self._options(rule, template, facts)
+        if self.matches is not None:
+            self.matches.append(Match("mbox", details.name, template.name or details.name, rule, options))
         response: AnyMboxResponse = self.response_type(
             details.index,
             template.name or details.name,
-            self._options(rule, template, facts),
+            options,
             (self._metrics(template) or None) if template.metrics else None,
             None if template.analytics is None else template.analytics_response(),
             None if self.tracer is None else self.tracer.document(facts, "mbox"),
@@ -204,13 +228,17 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
 
         Of metrics with the same event token, and of traces, the last one remains.
         """
-        facts = Facts(self.request, details, self.rules.global_mbox)
+        global_mbox = self.rules.global_mbox
+        facts = Facts(self.request, details, global_mbox)
         options: list[Option] = []
         metrics: dict[str | None, Metric] = {}
         response = PageLoadResponse(options=options)
-        for rule in self._every(self.rules.mbox(self.rules.global_mbox), facts):
+        for rule in self._every(self.rules.mbox(global_mbox), facts):
             template = rule.template or self.rules.template(rule)
-            options += self._options(rule, template, facts)
+            added = self._options(rule, template, facts)
+            options += added
+            if self.matches is not None:
+                self.matches.append(Match("mbox", global_mbox, global_mbox, rule, added))
             if template.metrics:
                 metrics |= {metric.event_token: metric for metric in self._metrics(template)}
             if self.tracer is not None:
@@ -248,7 +276,7 @@ class _Execute(_Mode[MboxResponse]):
         tokens = unreported_tokens(template, self.notified)
         if not tokens:
             return
-        impression = Impression(template.name, tokens, self.request.now_ms)
+        impression = Impression(template.name, tokens, self.request.now_ms, template.meta)
         self.impressions.append(impression)
         if self.tracer is not None:
             self.tracer.record_impression(rule, impression.notification(self.new_id))
@@ -289,6 +317,8 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
                 template.options(template.prefetch, facts, self.geo_tokens),
                 template.all_metrics(),
             )
+            if self.matches is not None:
+                self.matches.append(Match("view", details.name, template.name, rule, [*options]))
             view = views.get(template.name)
             if view is None:
                 analytics, trace = template.analytics_response(), self._traced(facts, "view")

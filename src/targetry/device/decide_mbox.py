@@ -110,7 +110,7 @@ def decide_mbox(
         template.options(template.execute, facts, geo_tokens),
         template.execute_metrics() if template.metrics else [],
         None if template.analytics is None else template.analytics_response(),
-        [Impression(template.name, tokens, now_ms)] if tokens else [],
+        [Impression(template.name, tokens, now_ms, template.meta)] if tokens else [],
         request.failures,
     )
 
@@ -136,7 +136,8 @@ def _all_of(
         outcome.analytics = outcome.analytics or template.analytics_response()
         tokens = unreported_tokens(template, reported)
         if tokens:
-            outcome.impressions.append(Impression(template.name, tokens, facts.request.now_ms))
+            impression = Impression(template.name, tokens, facts.request.now_ms, template.meta)
+            outcome.impressions.append(impression)
     return outcome
 
 

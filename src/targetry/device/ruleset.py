@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
+import mmh3
 import msgspec
 
 from targetry.device.artifact import (
@@ -244,6 +246,11 @@ class RuleSet:
         """The time at which the artifact was generated, as its meta has it."""
         value = self.meta.get("generatedAt")
         return value if isinstance(value, str) else None
+
+    @cached_property
+    def revision(self) -> str:
+        """The time at which the artifact was generated, else twelve digits of its digest."""
+        return self.generated_at or f"{mmh3.hash128(self._text):032x}"[:12]
 
     def document(self) -> dict[str, Any]:
         """Return the artifact as a new dict."""

@@ -69,7 +69,7 @@ from targetry.edge.ofrep.settings import OfrepSettings
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
-from targetry.flags.errors import ErrorCode
+from targetry.errors import ErrorCode
 
 _ARTIFACT_PATH: Final = re.compile(r"/([^/]+)/([^/]+)/v1/(?:[^/]+/)?(rules\.(?:json|bin))")
 _UNKNOWN_PATH: Final = "(unknown path)"

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-ErrorCode = Literal[
-    "PROVIDER_NOT_READY",
-    "FLAG_NOT_FOUND",
-    "PARSE_ERROR",
-    "TYPE_MISMATCH",
-    "TARGETING_KEY_MISSING",
-    "INVALID_CONTEXT",
-    "GENERAL",
-]
+from targetry.errors import ErrorCode
 
 
 class FlagError(Exception):

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
+from targetry.delivery.offers import Reason
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
-from targetry.flags.errors import ErrorCode, FlagError
+from targetry.errors import ErrorCode
+from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
 from targetry.flags.value import FlagType, as_type, value_at
 from targetry.models import Option
 from targetry.models.response import merged_content
 from targetry.models.scalars import shown
 
-Reason = Literal["STATIC", "TARGETING_MATCH", "SPLIT", "DEFAULT", "STALE", "UNKNOWN", "ERROR"]
 Metadata = dict[str, bool | int | float | str]
 
-_REASONS: Final[dict[str, Reason]] = {
+REASONS: Final[dict[str, Reason]] = {
     "static": "STATIC",
     "targeting_match": "TARGETING_MATCH",
     "split": "SPLIT",
@@ -94,15 +95,17 @@ def evaluate_on_device(
         raise FlagError(
             "TARGETING_KEY_MISSING", "an activity splits its visitors, and the context names none"
         )
-    metadata: Metadata = {"decisioningMethod": "on-device", "flagSetId": flag_set_id(facts)}
+    metadata: Metadata = {
+        "decisioningMethod": "on-device",
+        "flagSetId": flag_set_id(facts),
+        "version": rules.revision,
+    }
     evaluation = FlagEvaluation(key, metadata=metadata)
-    if version := rules.generated_at:
-        metadata["version"] = version
     rule = outcome.rule
     if rule is not None:
         meta = (rule.template or rules.template(rule)).meta
         _describe(evaluation, meta)
-        evaluation.reason = _REASONS[outcome.location.reason(rule, facts.property_token)]
+        evaluation.reason = REASONS[outcome.location.reason(rule, facts.property_token)]
         _set_value(evaluation, parsed, wanted, merged_content(outcome.options, UNDEFINED))
     if is_stale:
         metadata["reason"] = evaluation.reason
@@ -153,7 +156,12 @@ def _describe(evaluation: FlagEvaluation, meta: Mapping[str, Any]) -> None:
         value = meta.get(name)
         if isinstance(value, bool | int | float | str):
             evaluation.metadata[name] = value
+    evaluation.variant = variant_of(meta)
+
+
+def variant_of(meta: Mapping[str, Any]) -> str | None:
+    """Return the name of the experience, else its id, of a rule's meta or an offer's tokens."""
     variant = meta.get("experience.name")
     if variant is None or variant == "":
         variant = meta.get("experience.id")
-    evaluation.variant = None if variant is None else str(variant)
+    return None if variant is None else str(variant)

@@ -16,12 +16,16 @@ _SHORTEST_SECRET: Final = 3  # masking a shorter text would garble the words of 
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
-    """A request. `url` is absolute (`http` or `https`); `body` is sent unchanged."""
+    """A request. `url` is absolute (`http` or `https`); `body` is sent unchanged.
+
+    `resend_count` is how often it was sent before, without a usable response.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
     body: bytes | None = None
+    resend_count: int = 0
 
     def __repr__(self) -> str:
         """Return a text without query, headers and body, which hold visitors' ids and tokens."""

@@ -52,6 +52,7 @@ class QueueEntry(msgspec.Struct, eq=False):
         request: The request, if it could be built and not be encoded.
         row: Row in the spool.
         request_id: `X-Request-Id` of its calls.
+        calls: Number of its calls that were made.
         isolated_failures: Failures of it while others succeeded.
         seen: Deliveries that had succeeded at its host when it last failed.
         is_partial: Whether some notifications are sent, which `body` no longer contains.
@@ -70,6 +71,7 @@ class QueueEntry(msgspec.Struct, eq=False):
     request: DeliveryRequest | None = None
     row: int | None = None
     request_id: str | None = None
+    calls: int = 0
     isolated_failures: int = 0
     seen: int = -1
     is_partial: bool = False

@@ -141,7 +141,8 @@ class NotificationSender:
         entry.request_id = entry.request_id or self._new_id()
         headers = {**self._headers, "X-Request-Id": entry.request_id}
         url = self._address.url(entry.session_id, entry.host)
-        request = HttpRequest("POST", url, headers, entry.body)
+        request = HttpRequest("POST", url, headers, entry.body, entry.calls)
+        entry.calls += 1
         return self._transport.send(request, timeout=self._timeout(), max_bytes=_MAX_RESPONSE_BYTES)
 
     def _timeout(self) -> float:

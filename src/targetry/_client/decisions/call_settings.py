@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from targetry._client.decisions.hook_runner import ObservedCall
 from targetry.errors import OptionError
+from targetry.hooks import CallKind
 from targetry.models import ConstraintError, CustomerId, DecisioningMethod, DeliveryRequest, snapshot
 from targetry.visitor import VisitorLike
 
@@ -15,7 +17,10 @@ RequestInput: TypeAlias = DeliveryRequest | Mapping[str, Any]
 
 
 class CallSettings(msgspec.Struct, eq=False):
-    """Checked options of one call. `request` is a copy that the caller does not hold."""
+    """Checked options of one call. `request` is a copy that the caller does not hold.
+
+    `observed` is the call as hooks see it, None without hooks.
+    """
 
     request: DeliveryRequest
     decisioning_method: DecisioningMethod
@@ -28,10 +33,14 @@ class CallSettings(msgspec.Struct, eq=False):
     visitor_cookie: str | None = None
     callback: Callable[[Any], Any] | None = None
     err_callback: Callable[[BaseException], Any] | None = None
+    kind: CallKind = "get_offers"
+    observed: ObservedCall | None = None
 
     def __repr__(self) -> str:
         """Return the names of the options that were given; their values are a visitor's data."""
-        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        given = [
+            name for name in self.__struct_fields__ if name != "kind" and getattr(self, name) is not None
+        ]
         return f"CallSettings({', '.join(given)})"
 
 

@@ -9,28 +9,31 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
+from targetry._client.decisions.evaluations import error_code, evaluate_flag
+from targetry._client.decisions.hook_runner import HookRunner, ObservedCall
 from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorDecisions, merge_parameters
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.delivery.offers import Reason
 from targetry.delivery.prepare import PreparedRequest
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
-from targetry.errors import ApiException, ClosedError, NotReadyError, OptionError
+from targetry.errors import ApiException, ClosedError, ErrorCode, NotReadyError, OptionError
 from targetry.flags.context import FlagSubject, read_evaluation_context, read_parameters
 from targetry.flags.device_flags import evaluate_all, impression_entry, subject_facts
-from targetry.flags.errors import ErrorCode, FlagError
+from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import (
     FlagEvaluation,
     Metadata,
-    Reason,
     evaluate_on_device,
     evaluate_response,
     failed,
@@ -110,11 +113,13 @@ class FlagEvaluator:
         *,
         check_open: Callable[[], None],
         log: RateLimitedLog,
+        hooks: HookRunner | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._decisions = decisions
         self._check_open = check_open
         self._log = log
+        self._hooks = hooks
         self._keys = settings.keys
         self._targeting = settings.targeting
         self._impressions = settings.impressions
@@ -141,7 +146,13 @@ class FlagEvaluator:
             OptionError: an argument is of the wrong type.
         """
         self._check_arguments(key, visitor, context)
-        evaluation = yield from self._caught(key, self._evaluate(key, wanted, visitor, context or {}))
+        if self._hooks is None:
+            evaluation = yield from self._caught(key, self._evaluate(key, wanted, visitor, context or {}))
+            return self._counted(evaluation)
+        with self._hooks.observe("flag", self._decisions.method, name=key) as observed:
+            flow = self._evaluate(key, wanted, visitor, context or {}, observed)
+            evaluation = yield from self._caught(key, flow)
+            self._observe(observed, evaluation)
         return self._counted(evaluation)
 
     def evaluate_all(
@@ -237,13 +248,11 @@ class FlagEvaluator:
             return (yield from flow)
         except FlagError as error:
             failure = error
-        except (ClosedError, NotReadyError) as error:
-            failure = FlagError("PROVIDER_NOT_READY", str(error))
-        except OptionError as error:
-            failure = FlagError("INVALID_CONTEXT", str(error))
+        except (ClosedError, NotReadyError, OptionError) as error:
+            failure = FlagError(error_code(error), str(error))
         except ApiException as error:
-            code: ErrorCode = "INVALID_CONTEXT" if error.status == 400 else "GENERAL"
-            failure = FlagError(code, f"no answer of the Delivery API: {error.reason or error.status}")
+            reason = error.reason or error.status
+            failure = FlagError(error_code(error), f"no answer of the Delivery API: {reason}")
         except Exception as error:  # the application gets its default, whatever it is
             self._log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
             failure = FlagError("GENERAL", f"unexpected {type(error).__name__}")
@@ -255,13 +264,28 @@ class FlagEvaluator:
             self._error_codes[evaluation.error_code] += 1
         return evaluation
 
+    def _observe(self, observed: ObservedCall, evaluation: FlagEvaluation) -> None:
+        """Fill in what hooks see of an evaluation."""
+        method = evaluation.metadata.get("decisioningMethod")
+        if isinstance(method, str):
+            observed.decided_by = DecisioningMethod(method)
+        flag_set = self._decisions.property_token or self._decisions.client_code
+        observed.evaluate = partial(evaluate_flag, evaluation, flag_set)
+
     def _evaluate(
-        self, key: str, wanted: FlagType | None, visitor: PreparedVisitor | None, context: Mapping[str, Any]
+        self,
+        key: str,
+        wanted: FlagType | None,
+        visitor: PreparedVisitor | None,
+        context: Mapping[str, Any],
+        observed: ObservedCall | None = None,
     ) -> Flow[FlagEvaluation]:
         self._check_open()
         parsed = self._keys.parse(key)
         decisions = self._decisions
         subject = self._subject(visitor, context)
+        if observed is not None:
+            observed.visitor_id = subject.facts.request.visitor or None
         rules, is_stale = decisions.rules_in_use()
         if rules is None and decisions.method is _ON_DEVICE:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
@@ -369,7 +393,8 @@ class FlagEvaluator:
         else:
             request.prefetch = PrefetchRequest(mboxes=[mbox])
         method = self._decisions.method
-        return CallSettings(checked_copy(request, wire=method is _SERVER_SIDE), method, session_id), entry
+        request = checked_copy(request, wire=method is _SERVER_SIDE)
+        return CallSettings(request, method, session_id, kind="flag"), entry
 
 
 class _Subject(NamedTuple):

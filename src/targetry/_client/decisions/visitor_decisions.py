@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, Protocol, TypedDict
 
 import msgspec
 from msgspec.structs import replace
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
+from targetry._client.decisions.evaluations import evaluate_outcome
+from targetry._client.decisions.hook_runner import ObservedCall
 from targetry._client.decisions.reports import ImpressionReport
 from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._runtime import validators
@@ -346,6 +349,23 @@ class VisitorDecisions:
                 decision._is_shown = True
                 self.report(visitor._prepared, outcome)
         return decision
+
+    def observe(self, observed: ObservedCall, decision: Decision) -> None:
+        """Fill in what hooks see of a decision."""
+        facts = decision._visitor._facts
+        observed.visitor_id = facts.request.visitor or None
+        if decision._outcome is None:
+            return
+        observed.decided_by = _ON_DEVICE
+        observed.evaluate = partial(
+            evaluate_outcome,
+            decision.name,
+            decision._outcome,
+            decision._rules,
+            facts.property_token,
+            facts.property_token or self.client_code,
+            is_stale=decision.is_stale,
+        )
 
     def note_failures(self, failures: Iterable[RuleFailure]) -> None:
         """Count and log rules that could not be evaluated."""

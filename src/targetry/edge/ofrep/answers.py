@@ -14,7 +14,7 @@ from targetry.edge.http.access_policy import Headers
 from targetry.edge.http.entity_tags import is_known_tag
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.http.response import JSON, VARY_ORIGIN, EdgeResponse
-from targetry.flags.errors import ErrorCode
+from targetry.errors import ErrorCode
 from targetry.flags.evaluation import FlagEvaluation, Metadata
 
 _PLAIN: Final = (JSON, VARY_ORIGIN)

@@ -1,0 +1,356 @@
+"""Runner of a client's hooks: calls them in order, and keeps their faults from the application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
+
+from targetry._client.decisions import evaluations
+from targetry._runtime.rate_limited_log import RateLimitedLog
+from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.delivery.offers import Activity, Experience
+from targetry.delivery.prepare import PreparedRequest
+from targetry.device.decide import Impression, Match
+from targetry.device.logic.facts import bucketing_id
+from targetry.device.ruleset import RuleSet
+from targetry.events import (
+    ARTIFACT_DOWNLOAD_FAILED,
+    ARTIFACT_DOWNLOAD_SUCCEEDED,
+    ARTIFACT_FRESH,
+    ARTIFACT_STALE,
+    Event,
+)
+from targetry.hooks import (
+    METHODS,
+    AcceptedExposure,
+    ArtifactChange,
+    CallEnded,
+    CallKind,
+    CallStarted,
+    ClientHandle,
+    Evaluation,
+    Hook,
+    HttpExchange,
+    Operation,
+)
+from targetry.http.protocol import HttpRequest
+from targetry.models import DecisioningMethod, DeliveryRequest
+
+_Method = Callable[[Any], Any]
+_BACKGROUND: Final = frozenset({"artifact", "notifications"})
+
+
+class ObservedCall(msgspec.Struct, eq=False):
+    """A call that hooks observe: a context manager around it, which the pipeline fills in.
+
+    Attributes:
+        matches: Outcome of each location on device.
+        prepared: The prepared request.
+        rules: The rules that decide; None if the Delivery API does.
+        is_stale: Whether they may be outdated.
+        result: The result.
+        decided_by: The method that decided, if no result has it.
+        visitor_id: The id that decided, if no result says that.
+        evaluate: Returns the evaluations, if no result has them.
+    """
+
+    runner: HookRunner
+    started: CallStarted
+    began: float
+    matches: list[Match] = []
+    prepared: PreparedRequest | None = None
+    rules: RuleSet | None = None
+    is_stale: bool = False
+    result: TargetDeliveryResponse | None = None
+    decided_by: DecisioningMethod | None = None
+    visitor_id: str | None = None
+    evaluate: Callable[[], list[Evaluation]] | None = None
+
+    def __enter__(self) -> ObservedCall:
+        self.runner.begin(self.started)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.runner.end(self, error)
+
+
+class HookRunner:
+    """Runner of the hooks of one client.
+
+    Args:
+        hooks: The hooks, at least one.
+        log: The log for their failures.
+        client_code: The client code.
+        property_token: The client's own.
+        own_hosts: Hosts, perhaps with ports, to which the option names lead and which are not
+            Adobe's.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        hooks: Sequence[Hook],
+        log: RateLimitedLog,
+        *,
+        client_code: str,
+        property_token: str | None,
+        own_hosts: Iterable[str],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.failures = 0
+        self._log = log
+        self._client_code = client_code
+        self._property_token = property_token
+        self._own_hosts = frozenset(own_hosts)
+        self._clock = clock
+        methods = {name: [getattr(hook, name) for hook in hooks if overrides(hook, name)] for name in METHODS}
+        self._open: list[_Method] = methods["on_open"]
+        self._before: list[_Method] = methods["before_request"]
+        self._after: list[_Method] = methods["after_decision"][::-1]
+        self._exposure: list[_Method] = methods["on_exposure"][::-1]
+        self._artifact: list[_Method] = methods["on_artifact"][::-1]
+        self._http: list[_Method] = methods["around_http"]
+
+    # Observed subjects
+
+    @property
+    def observes_calls(self) -> bool:
+        """Whether a hook observes calls."""
+        return bool(self._before or self._after)
+
+    @property
+    def observes_exposures(self) -> bool:
+        """Whether a hook observes impressions."""
+        return bool(self._exposure)
+
+    @property
+    def observes_artifact(self) -> bool:
+        """Whether a hook observes the artifact."""
+        return bool(self._artifact)
+
+    @property
+    def observes_http(self) -> bool:
+        """Whether a hook observes HTTP requests."""
+        return bool(self._http)
+
+    # Calls
+
+    def open(self, client: ClientHandle) -> None:
+        """Call `on_open`."""
+        self._call(self._open, client)
+
+    def observe(
+        self,
+        kind: CallKind,
+        method: DecisioningMethod,
+        *,
+        name: str | None = None,
+        request: DeliveryRequest | None = None,
+        session_id: str | None = None,
+    ) -> ObservedCall:
+        """Return a context manager around a call. It re-raises what the call raises."""
+        started = CallStarted(kind=kind, method=method, name=name, request=request, session_id=session_id)
+        return ObservedCall(self, started, self._clock())
+
+    def begin(self, started: CallStarted) -> None:
+        """Call `before_request`."""
+        if self._before:
+            self._call(self._before, started)
+
+    def end(self, call: ObservedCall, error: BaseException | None) -> None:
+        """Call `after_decision`."""
+        if not self._after:
+            return
+        started, result = call.started, call.result
+        decided_by, visitor_id = call.decided_by, call.visitor_id
+        if result is not None:
+            decided_by = _METHODS[result.meta["decisioning_method"]]
+            visitor_id = bucketing_id(result.response.id) or None
+        elif call.prepared is not None:
+            visitor_id = bucketing_id(call.prepared.request.id) or None
+        ended = CallEnded(
+            kind=started.kind,
+            method=started.method,
+            name=started.name,
+            request=started.request,
+            session_id=started.session_id,
+            data=started.data,
+            duration_s=self._clock() - call.began,
+            result=result,
+            error=error,
+            decided_by=None if error is not None else decided_by,
+            visitor_id=visitor_id,
+            _evaluate=partial(self._evaluate, call, error),
+        )
+        self._call(self._after, ended)
+
+    def _evaluate(self, call: ObservedCall, error: BaseException | None) -> list[Evaluation]:
+        started = call.started
+        flag_set = self._property_token or self._client_code
+        if error is not None:
+            return evaluations.evaluate_failure(started.request, started.name, error, flag_set)
+        if call.evaluate is not None:
+            return call.evaluate()
+        result, prepared = call.result, call.prepared
+        assert result is not None
+        assert prepared is not None
+        named = prepared.request._property
+        token = None if named is None else named.token
+        flag_set = token or flag_set
+        if call.rules is None:
+            return evaluations.evaluate_delivery(result.response, flag_set)
+        return evaluations.evaluate_matches(call.matches, call.rules, token, flag_set, is_stale=call.is_stale)
+
+    # Impressions and artifact
+
+    def exposed(self, prepared: PreparedRequest, impressions: Iterable[Impression]) -> None:
+        """Call `on_exposure` for each impression."""
+        request = prepared.request
+        token = None if request._property is None else request._property.token
+        for one in impressions:
+            meta = one.meta
+            exposure = AcceptedExposure(
+                key=one.name,
+                activity=Activity(
+                    meta.get("activity.id"), meta.get("activity.name"), meta.get("activity.type")
+                ),
+                experience=Experience(meta.get("experience.id"), meta.get("experience.name")),
+                visitor_id=request.id,
+                session_id=prepared.session_id,
+                property_token=token,
+                timestamp_ms=one.timestamp,
+            )
+            self._call(self._exposure, exposure)
+
+    def artifact_changed(self, change: ArtifactChange) -> None:
+        """Call `on_artifact`."""
+        self._call(self._artifact, change)
+
+    # HTTP
+
+    def exchange(self, operation: Operation, request: HttpRequest) -> ObservedExchange:
+        """Return a context manager around one attempt of a request."""
+        is_own_host = urlsplit(request.url).netloc.rpartition("@")[2] in self._own_hosts
+        exchange = HttpExchange(
+            operation=operation,
+            request=request,
+            is_own_host=is_own_host,
+            is_background=operation in _BACKGROUND,
+        )
+        return ObservedExchange(self, exchange)
+
+    def enter(self, exchange: HttpExchange) -> list[AbstractContextManager[object]]:
+        """Enter the context managers of `around_http`, and return those that were entered."""
+        entered = []
+        for method in self._http:
+            try:
+                manager = method(exchange)
+                manager.__enter__()
+            except (Exception, SystemExit) as error:
+                self._failed(method, error)
+            else:
+                entered.append(manager)
+        if exchange.headers:
+            exchange.request = replace(exchange.request, headers=self._headers(exchange))
+        return entered
+
+    def _headers(self, exchange: HttpExchange) -> dict[str, str]:
+        """Return the header fields of a request, with those of hooks that can be sent."""
+        added = exchange.headers
+        for name, value in list(added.items()):
+            if not all(isinstance(text, str) and text and text.isprintable() for text in (name, value)):
+                self._failed(self._headers, TypeError())
+                del added[name]
+        return {**exchange.request.headers, **added}
+
+    def leave(self, entered: list[AbstractContextManager[object]]) -> None:
+        """Leave the context managers of `around_http`."""
+        for manager in reversed(entered):
+            try:
+                manager.__exit__(None, None, None)
+            except (Exception, SystemExit) as error:
+                self._failed(manager.__exit__, error)
+
+    # Failures
+
+    def _call(self, methods: list[_Method], payload: object) -> None:
+        for method in methods:
+            try:
+                method(payload)
+            except (Exception, SystemExit) as error:
+                self._failed(method, error)
+
+    def _failed(self, method: Callable[..., Any], error: BaseException) -> None:
+        self.failures += 1
+        name = getattr(method, "__qualname__", None) or type(method).__name__
+        self._log.error(
+            f"hook {name}",
+            "the hook %s failed: %s; the call goes on without it",
+            name,
+            type(error).__name__,
+        )
+
+
+class ObservedExchange:
+    """Context manager around one attempt of an HTTP request."""
+
+    __slots__ = ("_entered", "_runner", "exchange")
+
+    def __init__(self, runner: HookRunner, exchange: HttpExchange) -> None:
+        self._runner = runner
+        self.exchange = exchange
+        self._entered: list[AbstractContextManager[object]] = []
+
+    def __enter__(self) -> HttpExchange:
+        self._entered = self._runner.enter(self.exchange)
+        return self.exchange
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.exchange.error = error
+        self._runner.leave(self._entered)
+
+
+ARTIFACT_CHANGES: Final = (
+    ARTIFACT_DOWNLOAD_SUCCEEDED,
+    ARTIFACT_DOWNLOAD_FAILED,
+    ARTIFACT_STALE,
+    ARTIFACT_FRESH,
+)
+"""Names of the events that `artifact_change` takes."""
+
+
+def artifact_change(event: Event) -> ArtifactChange:
+    """Return what hooks see of an event about the artifact."""
+    location = event["artifact_location"]
+    name = event["type"]
+    if name == ARTIFACT_DOWNLOAD_SUCCEEDED:
+        return ArtifactChange(kind="new", location=location)
+    if name == ARTIFACT_DOWNLOAD_FAILED:
+        reason = event["reason"]
+        is_received = reason not in ("timeout", "connection") and not reason.startswith("status_")
+        kind: Literal["refused", "failed"] = "refused" if is_received else "failed"
+        return ArtifactChange(kind=kind, location=location, reason=reason, error=event["error"])
+    kind_of_age: Literal["stale", "fresh"] = "stale" if name == ARTIFACT_STALE else "fresh"
+    return ArtifactChange(kind=kind_of_age, location=location, age_s=event["age_s"])
+
+
+_METHODS: Final = {str(method): method for method in DecisioningMethod}
+
+
+def overrides(hook: object, name: str) -> bool:
+    """Return whether a hook has a method of its own, and not that of `Hook`."""
+    if not callable(getattr(hook, name, None)):
+        return False
+    return getattr(type(hook), name, None) is not getattr(Hook, name)
