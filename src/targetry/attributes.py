@@ -34,12 +34,12 @@ class AttributesProvider:
         """Return one attribute.
 
         Args:
-            mbox_name: the mbox.
-            key: the key in its JSON offers.
-            default: returned if there is no such attribute.
+            mbox_name: The mbox.
+            key: The key in its JSON offers.
+            default: Returned if there is no such attribute.
 
         Raises:
-            AttributeNotFoundError: there is none, and no default.
+            AttributeNotFoundError: There is none, and no default.
         """
         try:
             return self.indexed[mbox_name][key]
@@ -51,8 +51,7 @@ class AttributesProvider:
     def as_object(self, mbox_name: str | None = None) -> dict[str, Any] | None:
         """Return the attributes of one mbox (None if it has none), or without a name those of all.
 
-        The dicts are new each time, as in the Node SDK, so changing them changes nothing here;
-        lists and dicts in them are those of the result.
+        The dicts are copies, as in the Node SDK; lists and dicts in them are those of the result.
         """
         if mbox_name is None:
             return {name: dict(attributes) for name, attributes in self.indexed.items()}
@@ -68,12 +67,12 @@ class AttributesProvider:
 
 
 def with_mboxes(request: DeliveryRequest | None, mbox_names: Iterable[str]) -> DeliveryRequest:
-    """Return a request that asks for more mboxes in `execute`, unless it asks for them already.
+    """Return a request with additional mboxes in `execute`, except those that it has already.
 
     The given request is not changed; the new one shares the equal parts. A name listed twice is
-    asked for once (the official package asks, and counts an impression, twice). Indexes continue
-    from the highest in execute, where an mbox without one counts as its position; without any they
-    start with 1.
+    requested once (the official package requests it, and counts an impression, twice). Indexes
+    continue from the highest in execute, where an mbox without one counts as its position; without
+    any they start with 1.
     """
     request = DeliveryRequest() if request is None else request
     execute = request.execute or ExecuteRequest()
@@ -92,7 +91,7 @@ def checked_names(mbox_names: object) -> Sequence[str]:
     """Return the names given to `get_attributes`, a list or another iterable of texts.
 
     Raises:
-        OptionError: a name is not a text or is empty, or the names are not iterable.
+        OptionError: A name is not a text or is empty, or the names are not iterable.
     """
     if isinstance(mbox_names, (str, bytes)) or not isinstance(mbox_names, Iterable):
         raise OptionError("mbox_names", f"must be a list of mbox names, not {type(mbox_names).__name__}")

@@ -1,7 +1,7 @@
 """Events of a client: names, payloads, and the registry of handlers.
 
 Handlers are code of the application, so `emit` never raises: a handler that fails is logged and
-counted, and the next one is called. No lock is held while a handler runs, so it may call the
+counted, and the next one is called. No lock is held while a handler runs, so it can call the
 client, subscribe or emit. There is no lock at all: each step on shared state is one atomic
 operation on a dict, which a fork cannot interrupt half done.
 
@@ -63,7 +63,7 @@ class ArtifactDownloadSucceeded(TypedDict):
 
 
 class ArtifactDownloadFailed(TypedDict):
-    """Emitted for each attempt to get an artifact that fails; the next attempt follows by itself.
+    """Emitted for each failed attempt to get an artifact; attempts continue.
 
     Attributes:
         artifact_location: As in `artifact_download_succeeded`.
@@ -113,12 +113,12 @@ class GeoLocationUpdated(TypedDict):
 
 
 class GeoLookupFailed(TypedDict):
-    """Emitted for each lookup of an IP address that fails; the decision uses what the request says.
+    """Emitted for each failed lookup of an IP address; the decision uses the request's geo.
 
     Attributes:
         ip_address: The address.
         url: URL of the lookup service without query.
-        error: An `ApiException`, or what the transport raised.
+        error: An `ApiException`, or the exception of the transport.
     """
 
     ip_address: str
@@ -127,7 +127,7 @@ class GeoLookupFailed(TypedDict):
 
 
 class SendNotificationError(TypedDict):
-    """Emitted for each request of notifications that is given up after at least one attempt.
+    """Emitted for each request of notifications that is dropped after at least one attempt.
 
     Attributes:
         notification: The `DeliveryRequest` that was not delivered.
@@ -147,8 +147,8 @@ class NotificationFailed(TypedDict):
         reason: `queue_full`, `rejected` (the API refuses the request), `expired` (too old, or
             failed too often while others succeeded), `unprocessed` (accepted, but not listed in the
             response), `invalid` (not serializable), `closed` (submitted after `close`, or pending
-            when its time was over), `spool_lost` (unreadable on disk), or `spool_foreign` (on disk
-            for another client account).
+            at its end), `spool_lost` (unreadable on disk), or `spool_foreign` (on disk for another
+            client account).
         count: Number of notifications.
         error: The last error, or None if they were dropped without an attempt.
         notification_ids: Their ids, as far as they are known: of at most a hundred requests.

@@ -73,21 +73,21 @@ class TargetProvider(AbstractProvider):
         """Check the options.
 
         Args:
-            target: a client, which stays the caller's to close, or the options of one; else
-                `client_options` are.
-            separator: one character between mbox and attribute.
-            flags: other names of flags, each with the key that it stands for.
+            target: A client, which the caller closes, or the options of one, unless
+                `client_options` are given.
+            separator: The character between mbox and attribute.
+            flags: Aliases of flags with their keys.
             targeting_key: `third_party_id`, `tnt_id`, `marketing_cloud_visitor_id` or
                 `customer:<integration code>`.
-            targeting_key_parameter: the mbox parameter that holds the targeting key too.
+            targeting_key_parameter: An mbox parameter that also gets the targeting key.
             impressions: `once` for each visitor, mbox and experience within the window, `always`,
                 or `never`.
-            impression_window: seconds.
-            ready_timeout: seconds that `initialize` waits for the first rules.
-            client_options: options of `TargetClient.create`.
+            impression_window: Length of the window in seconds.
+            ready_timeout: Seconds that `initialize` waits for the first rules.
+            client_options: Options of `TargetClient.create`.
 
         Raises:
-            OptionError: an option is wrong, or there is neither a client nor options, or both.
+            OptionError: An option is wrong, or not exactly one of client and options is given.
         """
         super().__init__()
         if (target is None) == (not client_options):
@@ -139,8 +139,8 @@ class TargetProvider(AbstractProvider):
         """Connect, and wait for the first rules, at most `ready_timeout` seconds.
 
         Raises:
-            ProviderFatalError: an option is wrong, or the artifact that was given cannot be used.
-            ProviderNotReadyError: no rules came in time; READY is emitted when they do.
+            ProviderFatalError: An option is wrong, or the artifact that was given cannot be used.
+            ProviderNotReadyError: There were no rules in time; READY is emitted when there are.
         """
         if self._client is not None:
             self.shutdown()
@@ -170,9 +170,9 @@ class TargetProvider(AbstractProvider):
             raise ProviderNotReadyError(engine.stats().last_error or "there are no rules yet")
 
     def shutdown(self) -> None:
-        """Disconnect; may be called twice.
+        """Disconnect; can be called twice.
 
-        A client made here is closed within 2 s, one that was given is not.
+        A client that the provider created is closed within 2 s, one of the caller is not.
         """
         client, self._client = self._client, None
         if client is None:
@@ -252,25 +252,25 @@ class TargetProvider(AbstractProvider):
     async def resolve_boolean_details_async(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        """As `resolve_boolean_details`; awaits the network."""
+        """Resolve as `resolve_boolean_details`, and await the network."""
         return await self._resolve_async(flag_key, "boolean", default_value, evaluation_context)
 
     async def resolve_string_details_async(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        """As `resolve_string_details`; awaits the network."""
+        """Resolve as `resolve_string_details`, and await the network."""
         return await self._resolve_async(flag_key, "string", default_value, evaluation_context)
 
     async def resolve_integer_details_async(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """As `resolve_integer_details`; awaits the network."""
+        """Resolve as `resolve_integer_details`, and await the network."""
         return await self._resolve_async(flag_key, "integer", default_value, evaluation_context)
 
     async def resolve_float_details_async(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        """As `resolve_float_details`; awaits the network."""
+        """Resolve as `resolve_float_details`, and await the network."""
         return await self._resolve_async(flag_key, "float", default_value, evaluation_context)
 
     async def resolve_object_details_async(
@@ -279,7 +279,7 @@ class TargetProvider(AbstractProvider):
         default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
-        """As `resolve_object_details`; awaits the network."""
+        """Resolve as `resolve_object_details`, and await the network."""
         return await self._resolve_async(flag_key, "object", default_value, evaluation_context)
 
     def _resolve(
@@ -342,10 +342,10 @@ class ProviderStats(msgspec.Struct, frozen=True):
     """Counts of a provider.
 
     Attributes:
-        reasons: evaluations by reason.
-        error_codes: evaluations by error code.
-        impressions_repeated: impressions left out as repeated.
-        tracking_dropped: tracking events that were not accepted.
+        reasons: Evaluations by reason.
+        error_codes: Evaluations by error code.
+        impressions_repeated: Impressions left out as repeated.
+        tracking_dropped: Tracking events that were not accepted.
     """
 
     reasons: dict[str, int]

@@ -274,7 +274,7 @@ def test_events_is_another_name_of_request() -> None:
 
 
 def test_request_and_events_together_are_an_error() -> None:
-    with pytest.raises(OptionError, match=r"^events: means the same as request"):
+    with pytest.raises(OptionError, match=r"^events: means the same as request; pass"):
         offer({"request": request(), "events": request()})
 
 

@@ -184,7 +184,7 @@ def test_a_refused_thread_is_a_target_error_and_the_next_call_works(pool: Callba
     outcomes = Outcomes()
     pool.submit(lambda: 0, outcomes.callback, None).get(LONG_S)  # loads modules
     fresh = CallbackPool(Log(Lines()))
-    with refusing_threads(), pytest.raises(TargetError, match="the system gives no thread"):
+    with refusing_threads(), pytest.raises(TargetError, match="the system refuses a thread"):
         fresh.submit(lambda: 1, outcomes.callback, outcomes.err_callback)
     assert fresh.submit(lambda: 2, outcomes.callback, outcomes.err_callback).get(LONG_S) == 2
     assert (outcomes.results, outcomes.errors) == ([0, 2], [])

@@ -22,7 +22,8 @@ from targetry.delivery.telemetry import TelemetryStore
 from targetry.errors import ArtifactError, OptionError, TargetryWarning, TransportError
 from targetry.events import Events
 from targetry.models import DeliveryRequest
-from targetry.testing import FakeTransport, Scripted, answer
+from targetry.testing import FakeTransport, answer
+from targetry.testing.transports import Scripted
 
 DOCUMENT = artifact(
     {"hero": [rule()]},

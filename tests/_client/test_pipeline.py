@@ -571,7 +571,7 @@ def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_teleme
     pipeline = pipeline_of(timeout=400)
     pipeline.telemetry.add(artifact_entry(timestamp=1, execution_ms=1.0, response_size=1))
     call = pipeline.prepare_call(offer(), submitted=time.perf_counter() - 0.5)
-    with pytest.raises(DeadlineError, match="other calls had all threads"):
+    with pytest.raises(DeadlineError, match="other calls used all threads"):
         next(pipeline.delivery_flow(call))
     assert len(pipeline.telemetry) == 1
 

@@ -61,8 +61,8 @@ D = TypeVar("D")
 class AsyncTargetClient(BaseClient):
     """Asynchronous client of Adobe Target: the options, results and errors of `TargetClient`.
 
-    It can be used from several event loops. On-device decisions wait only for the place of an IP
-    address, where the artifact uses places. There are no callbacks: calls are awaited.
+    It can be used from several event loops. On-device decisions wait only for the geo lookup of an
+    IP address, if the artifact uses geo locations. There are no callbacks, as calls are awaited.
     """
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
@@ -81,14 +81,14 @@ class AsyncTargetClient(BaseClient):
         """Create a client, as `TargetClient.create`; a thread waits for the first artifact.
 
         Args:
-            options: the options as a dict.
-            **keywords: the options as keywords.
+            options: The options as a dict.
+            **keywords: The options as keywords.
 
         Raises:
-            OptionError: an option is wrong or missing; `path` names it.
+            OptionError: An option is wrong or missing; `path` names it.
             ArtifactError: `artifact_payload`, or the file of `artifact_location`, cannot be used.
-            MissingExtraError: the client is not on-device, and aiohttp is not installed.
-            TypeError: a keyword is not an option, or an option is given twice.
+            MissingExtraError: The client is not on-device, and aiohttp is not installed.
+            TypeError: A keyword is not an option, or an option is given twice.
         """
         checked = client_settings(options, keywords)
         is_on_device = checked.decisioning_method is DecisioningMethod.ON_DEVICE
@@ -315,7 +315,7 @@ class AsyncTargetClient(BaseClient):
 
 
 class _Start(Generic[Client]):
-    """Creation of a client in another thread, which can be given up but not cancelled."""
+    """Creation of a client in another thread, which can be abandoned but not cancelled."""
 
     def __init__(self, kind: type[Client], options: ClientSettings) -> None:
         self._kind = kind
@@ -347,7 +347,7 @@ def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     """Run `function` in a daemon thread outside the loop's pool, which the application can fill.
 
     Raises:
-        NoThreadError: the system gives no thread.
+        NoThreadError: The system refuses a thread.
     """
     outcome: Future[T] = Future()
 
@@ -360,7 +360,7 @@ def _run_in_own_thread(function: Callable[[], T]) -> asyncio.Future[T]:
 
     context = contextvars.copy_context()
     if start_daemon_thread("targetry-wait", context.run, run) is None:
-        raise NoThreadError("the system gives no thread to wait in; try again later")
+        raise NoThreadError("the system refuses a thread to wait in; try again later")
     return asyncio.wrap_future(outcome)
 
 

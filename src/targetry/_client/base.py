@@ -1,4 +1,4 @@
-"""Base class of both clients: everything that does not wait."""
+"""Base class of both clients, with all methods that do not wait."""
 
 from __future__ import annotations
 
@@ -85,19 +85,19 @@ class BaseClient:
         """Decide one mbox on device, as `get_offers` decides it in `execute`. Never waits.
 
         Args:
-            name: the mbox.
-            visitor: from this client's `visitor`.
-            parameters: mbox parameters besides the visitor's, and before these.
+            name: The mbox.
+            visitor: From this client's `visitor`.
+            parameters: Additional mbox parameters, which override the visitor's.
             shown: False to report no impression now; `decision.shown()` reports it later.
 
         Returns:
-            The decision. Its `reason` is `remote`, and it has no content, where only the Delivery
-            API can decide.
+            The decision. If only the Delivery API can decide, its `reason` is `remote`, and it has
+            no content.
 
         Raises:
-            OptionError: the path of what is wrong.
-            NotReadyError: an on-device client has no rules yet.
-            ClosedError: the client is closed.
+            OptionError: The path of what is wrong.
+            NotReadyError: An on-device client has no rules yet.
+            ClosedError: The client is closed.
         """
         self._check_open()
         decisions = self._pipeline.visitor_decisions
@@ -110,29 +110,29 @@ class BaseClient:
         return decision
 
     def enqueue_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> bool:
-        """Send displays and clicks in the background, as impressions: bounded, retried, counted.
+        """Send displays and clicks in the background; they are bounded, retried and counted.
 
         Args:
-            options: those of `send_notifications` without callbacks, as a dict.
-            **keywords: the same options as keywords.
+            options: Those of `send_notifications` without callbacks, as a dict.
+            **keywords: The same options as keywords.
 
         Returns:
             Whether they were accepted; `stats().notifications` and the event `notification_failed`
             report the rest.
 
         Raises:
-            OptionError: the path of what is wrong.
-            ClosedError: the client is closed.
+            OptionError: The path of what is wrong.
+            ClosedError: The client is closed.
         """
         self._check_open()
         offer = notification_settings(options, keywords)
         if offer.callback is not None or offer.err_callback is not None:
             name = "callback" if offer.callback is not None else "err_callback"
-            raise OptionError(name, "is never called here: use send_notifications")
+            raise OptionError(name, "is not supported here; use send_notifications")
         return self._pipeline.enqueue(offer)
 
     def _flag_evaluator(self, settings: FlagSettings) -> FlagEvaluator:
-        """Return an evaluator of flags with options of its own, for a provider of flags."""
+        """Return an evaluator of flags with the options of a flag provider."""
         return FlagEvaluator(
             self._pipeline.visitor_decisions,
             settings,
@@ -169,15 +169,15 @@ class BaseClient:
         """Call a handler at each event of a name, as those of the option `events`.
 
         Args:
-            event_name: one of `targetry.events.EVENT_NAMES`.
-            handler: takes the event or nothing; may be a coroutine function. It runs in a thread of
-                the client.
+            event_name: One of `targetry.events.EVENT_NAMES`.
+            handler: Takes the event or nothing; can be a coroutine function. It runs in a thread
+                of the client.
 
         Returns:
             The id for `unsubscribe`.
 
         Raises:
-            OptionError: there is no such event, or the handler takes other arguments.
+            OptionError: There is no such event, or the handler takes other arguments.
         """
         if event_name not in EVENT_NAMES:
             known = ", ".join(EVENT_NAMES)
@@ -185,7 +185,7 @@ class BaseClient:
         return self._runtime.events.subscribe(event_name, handler)
 
     def unsubscribe(self, subscription_id: str) -> None:
-        """End a subscription. An unknown id is ignored; an event under way can still arrive."""
+        """End a subscription. An unknown id is ignored; an event in progress can still arrive."""
         self._runtime.events.unsubscribe(subscription_id)
 
     def stats(self) -> ClientStats:
@@ -226,5 +226,5 @@ class BaseClient:
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:
-    """Return whether a method is not the client's own: overridden in a subclass, or patched."""
+    """Return whether a method is overridden in a subclass, or patched."""
     return getattr(method, "__func__", None) is not original

@@ -1,8 +1,8 @@
 """Options of one call: the table that documents and checks them, and checked settings.
 
 `OfferOptions` and `CallbackOptions` have the name, type, meaning and check of each option. Most
-calls give a `DeliveryRequest` and a session id in a dict: they cost a few dict look-ups and the
-copy of the request, and everything else is behind one comparison of lengths.
+calls pass a `DeliveryRequest` and a session id in a dict, which takes a few dict lookups and the
+copy of the request; one comparison of lengths skips everything else.
 
 The checks of the official package come first, in its order and with its texts. The caller's options
 and request are never changed, and share nothing with the request that the call works with.
@@ -49,16 +49,16 @@ def offer_settings(
     """Check the options of `get_offers`.
 
     Args:
-        options: the options as a mapping.
-        keywords: the options given as keywords.
-        default_method: the client's method.
-        call: the name of the call, for messages.
-        mbox_names: mboxes that the request asks for in addition.
+        options: The options as a mapping.
+        keywords: The options given as keywords.
+        default_method: The client's method.
+        call: The name of the call, for messages.
+        mbox_names: Mboxes to add to the request.
 
     Raises:
-        OptionError: an option is wrong; it has the path of the field
+        OptionError: An option is wrong; it has the path of the field
             (`request.execute.mboxes[1].name`).
-        TypeError: a keyword is not an option, or an option is given twice.
+        TypeError: A keyword is not an option, or an option is given twice.
     """
     given = options if not keywords and type(options) is dict else _given(call, options, keywords)
     if not given:
@@ -92,9 +92,9 @@ def attribute_settings(
     keywords: Mapping[str, Any],
     default_method: DecisioningMethod,
 ) -> CallSettings:
-    """Check the arguments of `get_attributes`; the request of the result asks for the mboxes, too.
+    """Check the arguments of `get_attributes`, and add the mboxes to the request.
 
-    The request, or all options, may be left out. Raises as `offer_settings` does.
+    The request, or all options, can be absent. Raises as `offer_settings` does.
     """
     names = checked_names(mbox_names)
     given = _given("get_attributes", options, keywords)
@@ -137,11 +137,11 @@ def _given(call: str, options: Mapping[str, Any] | None, keywords: Mapping[str, 
 
 
 def _request(given: Mapping[str, Any]) -> RequestInput:
-    """Return the request: `request`, or `events` as a page of Adobe's documentation names it."""
+    """Return the request: `request`, or `events` as on a page of Adobe's documentation."""
     request, events = given.get("request"), given.get("events")
     if isinstance(events, DeliveryRequest):
         if request is not None:
-            raise OptionError("events", "means the same as request: give one of them")
+            raise OptionError("events", "means the same as request; pass one of them")
         return events
     return _request_input("request", request)
 
@@ -194,7 +194,7 @@ class _CommonOptions(TypedDict, total=False):
         OptionInfo(
             _request_input,
             "`DeliveryRequest`, or a dict with names of the wire or of Python",
-            "What is asked; required but in `get_attributes`.",
+            "Request to the Delivery API; optional in `get_attributes`.",
         ),
     ]
     decisioning_method: Annotated[
@@ -202,12 +202,12 @@ class _CommonOptions(TypedDict, total=False):
         OptionInfo(
             decisioning_method,
             "`server-side`, `on-device` or `hybrid`",
-            "Who decides; default: the client's. `send_notifications` always asks the Delivery API.",
+            "Decisioning method; default: the client's. `send_notifications` always calls the Delivery API.",
         ),
     ]
     session_id: Annotated[
         str | int | UUID | None,
-        OptionInfo(validators.any_id, "str", "Session of the visitor, where `target_cookie` has none."),
+        OptionInfo(validators.any_id, "str", "Session of the visitor, if `target_cookie` has none."),
     ]
     target_cookie: Annotated[
         str | None, OptionInfo(validators.any_text, "str", "Value of the visitor's cookie `mbox`.")
@@ -223,7 +223,9 @@ class _CommonOptions(TypedDict, total=False):
     customer_ids: Annotated[
         CustomerIdsInput | None,
         OptionInfo(
-            _customer_ids, "list of `CustomerId`, or dict of integration code → id", "The visitor's own ids."
+            _customer_ids,
+            "list of `CustomerId`, or dict of integration code → id",
+            "Customer ids of the visitor.",
         ),
     ]
     visitor: Annotated[
@@ -233,7 +235,7 @@ class _CommonOptions(TypedDict, total=False):
     visitor_cookie: Annotated[
         str | None,
         OptionInfo(
-            validators.any_text, "str", "Value of the visitor's cookie `AMCV_…`, in place of `visitor`."
+            validators.any_text, "str", "Value of the visitor's cookie `AMCV_…`, instead of `visitor`."
         ),
     ]
 
@@ -241,7 +243,7 @@ class _CommonOptions(TypedDict, total=False):
 class OfferOptions(_CommonOptions, total=False):
     """Options of `get_offers`, `get_attributes` and `send_notifications`, as a dict or as keywords.
 
-    None means that an option is left out. A call with a callback has `CallbackOptions`.
+    None means that an option is absent. A call with a callback has `CallbackOptions`.
     """
 
     callback: None
@@ -249,7 +251,7 @@ class OfferOptions(_CommonOptions, total=False):
 
 
 class CallbackOptions(_CommonOptions, Generic[Result], total=False):
-    """`OfferOptions` of a call that runs in the background and calls back; `TargetClient` only."""
+    """`OfferOptions` of a call with a callback, which runs in a thread; `TargetClient` only."""
 
     callback: Required[
         Annotated[

@@ -1,9 +1,9 @@
 """Pool of threads for calls with a callback; exactly one of the two callbacks is called.
 
-A call brings a deadline that counts from its submission. All calls of a client have the same time,
-so the calls before one that waits for a thread have ended by its deadline. A callback can go on:
-one that blocks holds its thread. So there are more threads than calls at a time, and more of them
-are started when calls wait for callbacks.
+A call has a deadline that counts from its submission. All calls of a client have the same timeout,
+so the calls before one that waits for a thread have ended by its deadline. A callback has no
+deadline, and one that blocks occupies its thread. So more threads than concurrent calls are
+allowed, and are started when calls wait because of callbacks.
 
 Submission takes no blocking lock: a signal handler can submit a call while it interrupts a
 submission.
@@ -88,18 +88,18 @@ class CallbackPool:
         All of them run in a copy of the caller's context (`contextvars`).
 
         Args:
-            call: the call to make in a thread.
-            callback: called with the result. An exception that it raises is logged.
-            err_callback: called with the exception of the call.
-            deadline: when the call itself gives up, on the clock of `time.perf_counter`.
+            call: The call to make in a thread.
+            callback: Called with the result. An exception that it raises is logged.
+            err_callback: Called with the exception of the call.
+            deadline: Time at which the call ends by itself, on the clock of `time.perf_counter`.
 
         Returns:
             The `AsyncResult` of the call.
 
         Raises:
-            NoThreadError: the system gives no thread; nothing was started.
-            TargetError: too many calls wait already; nothing was started.
-            ClosedError: the pool is closed.
+            NoThreadError: The system refuses a thread; nothing was started.
+            TargetError: Too many calls wait already; nothing was started.
+            ClosedError: The pool is closed.
         """
         if self._pid != os.getpid():
             self._begin()
@@ -113,13 +113,13 @@ class CallbackPool:
         self._wakeup.set()
         self._start_missing()
         if not self._workers and self._take_back(task):
-            raise NoThreadError("the call was not started: the system gives no thread; try again later")
+            raise NoThreadError("the call was not started: the system refuses a thread; try again later")
         if self._queue:
             self._watch.schedule(_WATCH_S)
         return pending
 
     def close(self) -> None:
-        """Accept no more calls; submitted ones go on. It can be called twice."""
+        """Accept no more calls; submitted ones continue. Can be called twice."""
         self._closed = True
         if self._pid == os.getpid():
             for _ in range(MAX_THREADS):

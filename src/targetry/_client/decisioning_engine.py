@@ -1,7 +1,7 @@
 """On-device engine of a client: source, readiness and age of its rules.
 
-Rules come from a payload, a file or the CDN. A payload or a file that cannot be used raises when
-the client is created. Faults of the CDN never do: calls raise `NotReadyError` until rules arrive.
+Rules come from a payload, a file or the CDN. A payload or a file that cannot be used raises at the
+creation of the client. Faults of the CDN do not; calls raise `NotReadyError` until there are rules.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class DecisioningEngine:
         """Compile a payload or read a file, without the network.
 
         Raises:
-            ArtifactError: the payload or the file cannot be used.
-            OptionError: the file cannot be read.
+            ArtifactError: The payload or the file cannot be used.
+            OptionError: The file cannot be read.
         """
         self._options = options
         self._telemetry = telemetry
@@ -134,7 +134,7 @@ class DecisioningEngine:
         """Return `remote_needed`, `remote_mboxes` and `remote_views` of a request.
 
         Raises:
-            ArtifactError: there is no artifact yet.
+            ArtifactError: There is no artifact yet.
         """
         rules = self._source.current
         if rules is None:
@@ -148,15 +148,15 @@ class DecisioningEngine:
         return self._source.refresh(force=force)
 
     def stop_polling(self) -> None:
-        """Poll no more until `resume_polling`."""
+        """Stop polling until `resume_polling`."""
         self._source.stop_polling()
 
     def resume_polling(self) -> None:
-        """Undo `stop_polling`."""
+        """Resume polling after `stop_polling`."""
         self._source.resume_polling()
 
     def unusable_rules(self) -> dict[str, int]:
-        """Return how many rules of the artifact in use cannot be used, by cause."""
+        """Return the number of unusable rules in the current artifact, by cause."""
         rules = self._source.current
         return {} if rules is None or not rules.unusable else count_causes(rules)
 
@@ -217,7 +217,7 @@ def _url(options: ClientSettings) -> str:
 
 
 def _interval_s(options: ClientSettings, location: str) -> float:
-    """Return the polling interval; 0 is never. Adobe's CDN allows one poll in five minutes."""
+    """Return the polling interval, 0 for no polling. Adobe's CDN is polled every five minutes."""
     if options.polling_interval == 0:
         return 0.0
     interval_s = options.polling_interval / 1000

@@ -4,10 +4,10 @@
 type checkers, `help(TargetClient.create)`, `docs/options.md` and tests read it. `ClientSettings`
 has the checked values, with the defaults.
 
-Options are given as one mapping, as keyword arguments, or both. An unknown name is a
-`TargetryWarning` in the mapping (the official package ignores it) and a `TypeError` as a keyword,
-as for any Python function. The checks of the official package come first, in its order and with its
-texts. A wrong value raises `OptionError` with the option's name as path.
+Options are passed as one mapping, as keyword arguments, or both. An unknown name emits a
+`TargetryWarning` in the mapping (the official package ignores it) and raises `TypeError` as a
+keyword, as for any Python function. The checks of the official package come first, in its order and
+with its texts. A wrong value raises `OptionError` with the option's name as path.
 """
 
 # Annotations are evaluated here: the table of options is made of them.
@@ -106,8 +106,8 @@ def client_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, An
     """Check the options of `create`.
 
     Raises:
-        OptionError: an option is wrong or missing.
-        TypeError: a keyword is not an option, or an option is given twice.
+        OptionError: An option is wrong or missing.
+        TypeError: A keyword is not an option, or an option is given twice.
     """
     given = merge_options("create", options, keywords, _KNOWN)
     if not given:
@@ -131,7 +131,7 @@ def merge_options(
 
     Raises:
         OptionError: `options` is not a mapping.
-        TypeError: a keyword is not in `known`, or an option is given twice.
+        TypeError: A keyword is not in `known`, or an option is given twice.
     """
     for name in keywords:
         if name not in known:
@@ -153,7 +153,7 @@ def decisioning_method(path: str, value: object) -> DecisioningMethod:
     """Return the method of a string, or of a member of any enum that has its value or name.
 
     Raises:
-        OptionError: there is no such method.
+        OptionError: There is no such method.
     """
     meant = (value.value, value.name.lower().replace("_", "-")) if isinstance(value, Enum) else (value,)
     for name in meant:
@@ -290,7 +290,7 @@ MethodName: TypeAlias = Literal["server-side", "on-device", "hybrid"]
 class ClientOptions(TypedDict, total=False):
     """Options of `TargetClient.create` and `AsyncTargetClient.create`, as a dict or as keywords.
 
-    `client` and `organization_id` are required. None means that an option is left out.
+    `client` and `organization_id` are required. None means that an option is absent.
     """
 
     client: Annotated[str, OptionInfo(validators.client_code, "str", "Client code of the Target account.")]
@@ -302,7 +302,7 @@ class ClientOptions(TypedDict, total=False):
         OptionInfo(
             _method,
             "`server-side`, `on-device`, `hybrid`, or an enum member of that value or name",
-            "Who decides, where a call does not say.",
+            "Default decisioning method of calls.",
         ),
     ]
     timeout: Annotated[
@@ -310,12 +310,12 @@ class ClientOptions(TypedDict, total=False):
         OptionInfo(
             _timeout,
             "milliseconds",
-            "Bounds each request to the Delivery API as a whole; 0 is the default.",
+            "Limit of each request to the Delivery API as a whole; 0 means the default.",
         ),
     ]
     server_domain: Annotated[
         str | None,
-        OptionInfo(validators.host, "host or host:port", "Host in place of `<client>.tt.omtrdc.net`."),
+        OptionInfo(validators.host, "host or host:port", "Host instead of `<client>.tt.omtrdc.net`."),
     ]
     secure: Annotated[bool | None, OptionInfo(validators.secure, "bool", "HTTPS, unless exactly `False`.")]
     target_location_hint: Annotated[
@@ -326,7 +326,7 @@ class ClientOptions(TypedDict, total=False):
         OptionInfo(
             validators.whole_number_or_digits,
             "int, or its digits",
-            "Target environment of requests that name none.",
+            "Target environment of requests without one.",
         ),
     ]
     property_token: Annotated[
@@ -334,7 +334,7 @@ class ClientOptions(TypedDict, total=False):
         OptionInfo(
             validators.id_text,
             "str or UUID",
-            "Property of requests that name none, and of the artifact.",
+            "Property of requests without one, and of the artifact.",
         ),
     ]
     version: Annotated[
@@ -342,7 +342,7 @@ class ClientOptions(TypedDict, total=False):
     ]
     telemetry_enabled: Annotated[
         bool | None,
-        OptionInfo(validators.boolean, "bool", "`False`: no usage and timings are reported to Adobe."),
+        OptionInfo(validators.boolean, "bool", "`False` disables reports of usage and timings to Adobe."),
     ]
     logger: Annotated[
         ClientLogger | None,
@@ -368,7 +368,7 @@ class ClientOptions(TypedDict, total=False):
         float | None,
         OptionInfo(
             _maximum_wait,
-            "milliseconds; -1 for no bound of its own",
+            "milliseconds; -1 for no separate limit",
             "How long `create` waits for the first artifact. Polling continues after that. -1 waits until the first "
             "round of attempts is over, which takes up to 45 s.",
         ),
@@ -378,8 +378,8 @@ class ClientOptions(TypedDict, total=False):
         OptionInfo(
             validators.location,
             "URL, file:// URL or path",
-            "The artifact, in place of the one on the CDN. Traces, events, logs and `stats()` show a URL without "
-            "user, password, query and fragment; its path is shown, so it must hold no token.",
+            "The artifact, instead of the one on the CDN. Traces, events, logs and `stats()` show a URL without "
+            "user, password, query and fragment; its path is shown, so it must not contain a token.",
         ),
     ]
     artifact_payload: Annotated[
@@ -391,11 +391,12 @@ class ClientOptions(TypedDict, total=False):
         OptionInfo(
             validators.one_of("json", "bin"),
             "`json` or `bin`",
-            "Default: as the location's name ends, else `json`.",
+            "Default: the suffix of the location, else `json`.",
         ),
     ]
     artifact_cache_dir: Annotated[
-        FilePath | None, OptionInfo(validators.file_path, "path", "Folder that keeps the last good artifact.")
+        FilePath | None,
+        OptionInfo(validators.file_path, "path", "Folder for a copy of the last usable artifact."),
     ]
     artifact_max_bytes: Annotated[
         int | None, OptionInfo(validators.count, "bytes", "A larger artifact is rejected.")
@@ -422,7 +423,7 @@ class ClientOptions(TypedDict, total=False):
         ),
     ]
     geo_timeout: Annotated[
-        float | None, OptionInfo(validators.positive_ms, "milliseconds", "Bounds one geo lookup.")
+        float | None, OptionInfo(validators.positive_ms, "milliseconds", "Limit of one geo lookup.")
     ]
     transport: Annotated[
         Transport | None,
@@ -448,15 +449,17 @@ class ClientOptions(TypedDict, total=False):
         ),
     ]
     max_connections: Annotated[
-        int | None, OptionInfo(validators.count, "int", "Most connections in the pool.")
+        int | None, OptionInfo(validators.count, "int", "Limit on the connections in the pool.")
     ]
     notification_queue_limit: Annotated[
         int | None,
-        OptionInfo(validators.count, "int", "Most notifications that wait; more are dropped and counted."),
+        OptionInfo(
+            validators.count, "int", "Limit on waiting notifications; others are dropped and counted."
+        ),
     ]
     notification_spool: Annotated[
         FilePath | None,
-        OptionInfo(validators.file_path, "path of a folder", "Keeps unsent notifications on disk."),
+        OptionInfo(validators.file_path, "path of a folder", "Spool folder for unsent notifications."),
     ]
     send_notification_func: Annotated[
         Callable[[dict[str, Any]], object] | None,

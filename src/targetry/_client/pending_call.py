@@ -47,10 +47,10 @@ class PendingCall(AsyncResult[T], Generic[T]):
         """Return the result, or raise the exception of the call.
 
         Args:
-            timeout: seconds to wait at most; None for no bound.
+            timeout: Seconds to wait at most; None for no bound.
 
         Raises:
-            multiprocessing.TimeoutError: the call has not ended in time.
+            multiprocessing.TimeoutError: The call has not ended in time.
         """
         self.wait(timeout)
         if not self.ready():

@@ -1,8 +1,8 @@
 """Pipeline of every call: options → prepare → decide → result.
 
-`TargetClient` and `AsyncTargetClient` share it. They differ in how they wait: for the network, as
-`delivery_flow` yields attempts, and for the place of an IP address. The clock and random ids are
-read here and handed down.
+`TargetClient` and `AsyncTargetClient` share it. They differ in how they wait for the network, as
+`delivery_flow` yields attempts, and for a geo lookup. The clock and random ids are read here and
+passed down.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Engine(Protocol):
     """On-device engine, as the pipeline uses it."""
 
     def in_use(self) -> tuple[RuleSet | None, bool]:
-        """Return the rules, None until there are some, and whether they may be outdated."""
+        """Return the rules, None until there are some, and whether they can be outdated."""
         ...
 
     def trace(self) -> dict[str, Any]:
@@ -95,9 +95,9 @@ DeliveryFlow = Generator[Attempt, AttemptOutcome, TargetDeliveryResponse]
 class PreparedCall(msgspec.Struct, frozen=True):
     """Prepared call, with the rules that it keeps to its end.
 
-    `geo_to_resolve` has the visitor's IP address, if it is decided on device by rules that use its
-    place. `started` is of `time.perf_counter`; the call had waited `waited_s` seconds by then.
-    `matches` gets what is decided on device, if hooks observe the call.
+    `geo_to_resolve` has the visitor's IP address, if rules on device use its geo location.
+    `started` is of `time.perf_counter`; the call had waited `waited_s` seconds by then.
+    `matches` gets the decisions on device, if hooks observe the call.
     """
 
     prepared: PreparedRequest
@@ -116,13 +116,13 @@ class OfferPipeline:
     """Pipeline of one client.
 
     Args:
-        options: the options of the client.
-        engine: its on-device engine; None for a server-side client.
-        log: its log.
-        telemetry: its store of telemetry.
-        report: takes reports over for the notifier. It must not block.
-        clusters: edge clusters and their health.
-        has_backlog: returns whether reports wait for the Delivery API. It must not block.
+        options: The options of the client.
+        engine: Its on-device engine; None for a server-side client.
+        log: Its log.
+        telemetry: Its store of telemetry.
+        report: Submits reports to the notifier. It must not block.
+        clusters: Edge clusters and their health.
+        has_backlog: Returns whether reports wait for the Delivery API. It must not block.
     """
 
     def __init__(
@@ -185,16 +185,16 @@ class OfferPipeline:
     # Preparation
 
     def prepare_call(self, offer: CallSettings, submitted: float | None = None) -> PreparedCall:
-        """Choose who decides, and prepare the request.
+        """Choose the decisioning method, and prepare the request.
 
         Args:
-            offer: the options of the call.
-            submitted: when the call was made (`time.perf_counter`), if earlier than now; its time
-                counts from then.
+            offer: The options of the call.
+            submitted: Start of the call (`time.perf_counter`) if it is earlier than now; the
+                timeout counts from it.
 
         Raises:
-            OptionError: a field is wrong.
-            NotReadyError: the call is to be decided on device, and there are no rules.
+            OptionError: A field is wrong.
+            NotReadyError: The call is to be decided on device, and there are no rules.
         """
         started = time.perf_counter()
         method = offer.decisioning_method
@@ -297,12 +297,12 @@ class OfferPipeline:
         """Call the Delivery API: yield attempts, receive the outcome of each, return the result.
 
         Raises:
-            ApiException: the call failed; `TransportError` without a response, `DeadlineError`
+            ApiException: The call failed; `TransportError` without a response, `DeadlineError`
                 without one in time.
         """
         deadline = self.deadline(call)
         if time.perf_counter() >= deadline:
-            raise DeadlineError(reason=f"not sent within {self._timeout_s:g} s: other calls had all threads")
+            raise DeadlineError(reason=f"not sent within {self._timeout_s:g} s: other calls used all threads")
         telemetry = self.telemetry.attach(call.prepared.request)
         cluster = self._clusters.choose(call.prepared.cluster)
         pause, tries = 0.0, 0
@@ -322,7 +322,7 @@ class OfferPipeline:
                         self._clusters.record_response(cluster)
                     return self._arrived(call, read, cluster)
                 if cluster is not None and self._clusters.record_error(cluster, read):
-                    # Costs nothing of the retry budget, which a forged cookie could spend for all
+                    # Does not use the retry budget, which a forged cookie could exhaust for all
                     # visitors.
                     cluster, pause = None, 0.0
                     url = self._address.url(call.prepared.session_id)
@@ -340,7 +340,7 @@ class OfferPipeline:
                 self.telemetry.count_dropped(telemetry)
                 telemetry = []
             raise
-        finally:  # also where the caller is cancelled
+        finally:  # also if the caller is cancelled
             if telemetry:
                 self.telemetry.put_back(telemetry)
 
@@ -361,7 +361,7 @@ class OfferPipeline:
         """Decode the outcome of an attempt, before `deadline` (`time.perf_counter`)."""
         if isinstance(answer, ApiException):
             return answer
-        if not isinstance(answer, HttpResponse):  # a transport of the caller's
+        if not isinstance(answer, HttpResponse):  # from a transport of the caller
             return TransportError(reason=f"the transport gave {type(answer).__name__}, not an HttpResponse")
         if self._log.wants_debug and 200 <= answer.status < 300:
             self._log.debug("%s %s", MESSAGES["RESPONSE_RECEIVED"], body_text(answer))
@@ -381,7 +381,7 @@ class OfferPipeline:
         if message is not None:
             self._limited_log.warning(
                 f"refused {response.status}",
-                "the Delivery API refused a request: status %s in a response of HTTP status %s: %.200r",
+                "the Delivery API rejected a request: status %s in a response of HTTP status %s: %.200r",
                 response.status,
                 answer.status,
                 message,
@@ -419,7 +419,7 @@ class OfferPipeline:
 
 
 def delivery_address(options: ClientSettings) -> DeliveryAddress:
-    """Return where a client with these options posts its requests."""
+    """Return the address that a client with these options posts its requests to."""
     return DeliveryAddress(
         client=options.client,
         organization_id=options.organization_id,
@@ -432,12 +432,12 @@ def delivery_address(options: ClientSettings) -> DeliveryAddress:
 def as_transport_error(error: Exception, url: str) -> ApiException:
     """Return the failure of a transport as an `ApiException`.
 
-    A transport of the caller's can raise anything. The message quotes the error without the query
-    of `url`, which has ids of a visitor, and without the user and password of any URL, such as that
+    A transport of the caller can raise anything. The message quotes the error without the query of
+    `url`, which contains ids of a visitor, and without user and password of any URL, such as that
     of a proxy.
 
     Raises:
-        ClosedError: the client was closed.
+        ClosedError: The client was closed.
     """
     if isinstance(error, ApiException):
         return error

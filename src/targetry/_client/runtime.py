@@ -56,15 +56,15 @@ REFRESH_TIMEOUT_S: Final = 30.0
 
 
 class ClientStats(msgspec.Struct, frozen=True):
-    """Counts of a client since it was created.
+    """Counts of a client since its creation.
 
     Attributes:
         notifications: Counts of notifications: accepted = sent + pending + dropped, at every
             moment.
         artifact: State of the artifact's source; None for a server-side client.
-        geo: Counts of geo lookups; None where there are none.
-        telemetry_dropped: Telemetry entries that gave way to newer ones, or were in a call that the
-            API rejected.
+        geo: Counts of geo lookups; None for a server-side client.
+        telemetry_dropped: Telemetry entries that were evicted by newer ones, or were in a call that
+            the API rejected.
         handler_failures: Event handlers that raised.
         ignored: Input that calls ignored.
         threads_refused: Threads that the system refused to all clients of this process.
@@ -195,14 +195,14 @@ class ClientRuntime:
         )
 
     def geo(self) -> GeoLookup | GeoDatabase | None:
-        """Return the geo lookup; None where nothing is decided on device."""
+        """Return the geo lookup; None for a server-side client."""
         if self.engine is None:
             return None
         self._geo = self._database or GeoLookup(transport=self.transport_for("geo"), **self._geo_arguments())
         return self._geo
 
     def async_geo(self, transport: AsyncTransport) -> AsyncGeoLookup | AsyncGeoDatabase | None:
-        """Return the asynchronous geo lookup; None where nothing is decided on device."""
+        """Return the asynchronous geo lookup; None for a server-side client."""
         if self.engine is None:
             return None
         from targetry.geo.async_lookup import AsyncGeoDatabase, AsyncGeoLookup
@@ -227,11 +227,10 @@ class ClientRuntime:
         }
 
     def open(self, transport: HttpTransport | AsyncHttpTransport | None = None) -> None:
-        """Start, and wait for the first rules as long as the options say.
+        """Start, and wait for the first rules within the limit of the options.
 
         Args:
-            transport: the client's own transport for its calls, if that is another one than for its
-                reports.
+            transport: The transport of the client's calls, if it is not that of its reports.
         """
         own = transport or self._own_transport
         if own is not None:
@@ -252,7 +251,7 @@ class ClientRuntime:
             self.check()
 
     def check(self) -> None:
-        """Raise `ClosedError` after `close`; else start what could not be started before."""
+        """Raise `ClosedError` after `close`; else start tasks whose start was delayed."""
         self.needs_check = False
         if self.is_closed:
             self.needs_check = True
@@ -286,7 +285,7 @@ class ClientRuntime:
         )
 
     def close(self, timeout: float) -> None:
-        """Stop everything within `timeout` seconds. It can be called twice."""
+        """Stop everything within `timeout` seconds. Can be called twice."""
         if self.is_closed:
             return
         ensure_after_fork()
@@ -349,7 +348,7 @@ class ClientRuntime:
             return
         if start_daemon_thread("targetry-client-ready", self._emit_client_ready) is None:
             self.log.error(
-                "client_ready is delayed: the system gives no thread; trying again at a later call"
+                "client_ready is delayed: the system refuses a thread; trying again at a later call"
             )
             self._pending_events.append(CLIENT_READY)
             self.needs_check = True

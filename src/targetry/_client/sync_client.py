@@ -66,13 +66,13 @@ class TargetClient(BaseClient):
         moment after that.
 
         Args:
-            options: the options as a dict.
-            **keywords: the options as keywords.
+            options: The options as a dict.
+            **keywords: The options as keywords.
 
         Raises:
-            OptionError: an option is wrong or missing; `path` names it.
+            OptionError: An option is wrong or missing; `path` names it.
             ArtifactError: `artifact_payload`, or the file of `artifact_location`, cannot be used.
-            TypeError: a keyword is not an option, or an option is given twice.
+            TypeError: A keyword is not an option, or an option is given twice.
         """
         checked = client_settings(options, keywords)
         client = cls({"internal": checked})
@@ -100,23 +100,23 @@ class TargetClient(BaseClient):
         """Get the offers of a visitor (Adobe: "Get Offers", Python).
 
         Args:
-            options: the options as a dict.
-            **keywords: the options as keywords.
+            options: The options as a dict.
+            **keywords: The options as keywords.
 
         Returns:
-            The result; with a `callback`, at once, an `AsyncResult` of it. The client's `timeout`
-            counts from this call, and one of both callbacks is called when it is over at the
-            latest.
+            The result; with a `callback` an `AsyncResult` of it, which is returned at once. The
+            client's `timeout` counts from this call, and one of both callbacks is called by its end
+            at the latest.
 
         Raises:
-            OptionError: an option is wrong; `path` names the field
+            OptionError: An option is wrong; `path` names the field
                 (`request.execute.mboxes[1].name`).
-            NotReadyError: the call is to be decided on device, and there is no artifact yet.
-            ApiException: the Delivery API failed; `TransportError` and `DeadlineError` if it did
+            NotReadyError: The call is to be decided on device, and there is no artifact yet.
+            ApiException: The Delivery API failed; `TransportError` and `DeadlineError` if it did
                 not respond within `timeout` milliseconds.
-            NoThreadError: the system gives no thread for a call with a callback.
-            ClosedError: the client is closed.
-            TypeError: a keyword is not an option, or an option is given twice.
+            NoThreadError: The system refuses a thread for a call with a callback.
+            ClosedError: The client is closed.
+            TypeError: A keyword is not an option, or an option is given twice.
         """
         self._check_open()
         offer = offer_settings(options, keywords, self._method)
@@ -152,18 +152,17 @@ class TargetClient(BaseClient):
         """Get the JSON offers of mboxes as key-value pairs (Adobe: "Get Attributes", Python).
 
         Args:
-            mbox_names: the mboxes; those that the request does not ask for are added to its
-                `execute`.
-            options: the options of `get_offers` as a dict, all of them optional.
-            **keywords: the same options as keywords.
+            mbox_names: The mboxes; those that are not in the request are added to its `execute`.
+            options: The options of `get_offers` as a dict, all of them optional.
+            **keywords: The same options as keywords.
 
         Returns:
             The attributes; with a `callback` an `AsyncResult` of them. The `get_offers` of a
             subclass is used.
 
         Raises:
-            TargetError: as `get_offers`.
-            TypeError: as `get_offers`.
+            TargetError: As `get_offers`.
+            TypeError: As `get_offers`.
         """
         self._check_open()
         offer = attribute_settings(mbox_names, options, keywords, self._method)
@@ -196,15 +195,15 @@ class TargetClient(BaseClient):
         """Report displays and clicks to the Delivery API (Adobe: "Send Notifications", Python).
 
         Args:
-            options: the options of `get_offers` as a dict; `request.notifications` is required.
-            **keywords: the same options as keywords.
+            options: The options of `get_offers` as a dict; `request.notifications` is required.
+            **keywords: The same options as keywords.
 
         Returns:
             The result; with a `callback` an `AsyncResult` of it.
 
         Raises:
-            TargetError: as `get_offers`.
-            TypeError: as `get_offers`.
+            TargetError: As `get_offers`.
+            TypeError: As `get_offers`.
         """
         self._check_open()
         offer = notification_settings(options, keywords)
@@ -213,16 +212,16 @@ class TargetClient(BaseClient):
         return self._submit(offer, self._decide)
 
     def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
-        """Prepare a visitor for `decide`: check it once, and look up its place if rules use places.
+        """Prepare a visitor for `decide`: check it, and look up its location if rules use it.
 
         Returns:
-            The visitor, to be kept for a request, a session or a process. It is `remote` to rules
-            of a later artifact that use its place, if that was not looked up here.
+            The visitor, to be kept for a request, a session or a process. If its location was not
+            looked up here, rules of a later artifact that use geo locations are `remote` for it.
 
         Raises:
-            OptionError: the path of what is wrong; or the client is server-side.
-            ClosedError: the client is closed.
-            TypeError: a keyword that `VisitorInput` does not have.
+            OptionError: A keyword is wrong, with its path; or the client is server-side.
+            ClosedError: The client is closed.
+            TypeError: A keyword that `VisitorInput` does not have.
         """
         self._check_open()
         decisions = self._pipeline.visitor_decisions
@@ -279,20 +278,20 @@ class TargetClient(BaseClient):
     ) -> Any:
         """Return the value of a flag: of an mbox's offer, or of an attribute of its JSON offer.
 
-        On device nothing waits, except for the place of an IP address where rules ask for places.
-        The first evaluation of a visitor, mbox and experience within a minute is an impression.
+        On device nothing waits, except for the geo lookup of an IP address if rules use it. The
+        first evaluation of a visitor, mbox and experience within a minute is an impression.
 
         Args:
             key: `mbox`, or `mbox:attribute.attribute`.
-            default: returned where the flag has no value of this type, and for any failure. None
-                takes any value.
-            visitor: from this client's `visitor`; a context then adds mbox parameters.
-            context: the visitor and its situation by the Delivery API's names: `targetingKey`,
+            default: Returned if the flag has no value of this type, and for any failure. None
+                accepts any value.
+            visitor: From this client's `visitor`; a context then adds mbox parameters.
+            context: The visitor and its situation by the Delivery API's names: `targetingKey`,
                 `tntId`, `url`, `userAgent`, `geo` …; other names are mbox parameters, `profile.`
                 ones profile parameters.
 
         Raises:
-            OptionError: an argument is of a type that no flag takes. Nothing else is raised.
+            OptionError: An argument is of a type that no flag takes. Nothing else is raised.
         """
         return self.flag_details(key, default, visitor=visitor, context=context).value
 
@@ -304,7 +303,7 @@ class TargetClient(BaseClient):
         visitor: PreparedVisitor | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> FlagDetails[D]:
-        """As `flag`, with variant, reason, error code and metadata of the evaluation."""
+        """Return the value as `flag` does, with variant, reason, error code and metadata."""
         flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
         return details_of(drive(flow, self._step), default)
 
@@ -314,14 +313,14 @@ class TargetClient(BaseClient):
         """Evaluate all flags that the rules decide, without impressions.
 
         Returns:
-            Mbox names, and `mbox:member` for each member of a JSON offer, to details; the value is
-            None where the default would apply. The global mbox is left out.
+            Details by key: mbox names, and `mbox:member` for each member of a JSON offer. The value
+            is None if the default would apply. The global mbox is left out.
 
         Raises:
-            OptionError: an argument is of the wrong type; or the client is server-side, so that it
+            OptionError: An argument is of the wrong type; or the client is server-side, so that it
                 knows no flags.
-            NotReadyError: there are no rules yet.
-            ClosedError: the client is closed.
+            NotReadyError: There are no rules yet.
+            ClosedError: The client is closed.
         """
         evaluations = drive(self._flags.evaluate_all(visitor, context), self._step)
         return {one.key: details_of(one, None) for one in evaluations}
@@ -335,9 +334,9 @@ class TargetClient(BaseClient):
         exception.
 
         Args:
-            force: request it past caches, and use it even if it is older than the one in use.
-            timeout_s: seconds to wait; the request goes on after that.
-            timeout: former name of `timeout_s`.
+            force: Request it past caches, and use it even if it is older than the one in use.
+            timeout_s: Seconds to wait; the request continues after that.
+            timeout: Former name of `timeout_s`.
 
         Returns:
             The result: `outcome` is `updated`, `unchanged`, `failed` (with a `reason`), or
@@ -345,8 +344,8 @@ class TargetClient(BaseClient):
             event calls this.
 
         Raises:
-            OptionError: the client is server-side, so that it has no artifact.
-            ClosedError: the client is closed.
+            OptionError: The client is server-side, so that it has no artifact.
+            ClosedError: The client is closed.
         """
         try:
             return self._refresh(force).result(timeout_s if timeout is None else timeout)
@@ -357,8 +356,8 @@ class TargetClient(BaseClient):
         """Wait until all impressions are sent, and return whether they are.
 
         Args:
-            timeout_s: seconds to wait at most.
-            timeout: former name of `timeout_s`.
+            timeout_s: Maximum wait in seconds.
+            timeout: Former name of `timeout_s`.
         """
         return self._runtime.flush(timeout_s if timeout is None else timeout)
 
@@ -368,8 +367,8 @@ class TargetClient(BaseClient):
         The client can be closed twice; calls of other kinds raise `ClosedError` afterwards.
 
         Args:
-            timeout_s: seconds for sending the remaining impressions.
-            timeout: former name of `timeout_s`.
+            timeout_s: Seconds for sending the remaining impressions.
+            timeout: Former name of `timeout_s`.
         """
         self._callbacks.close()
         self._runtime.close(timeout_s if timeout is None else timeout)

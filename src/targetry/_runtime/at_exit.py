@@ -1,9 +1,9 @@
 """At-exit hook: closes registered objects when the process ends, within one time limit for all.
 
-`atexit` alone does not cover every end. Processes of multiprocessing and billiard end by
-`os._exit`, after finalizers of these packages. A worker of billiard's pool does not run them: its
-parent ends it by SIGTERM. Celery emits a signal. Each of these hooks is used if the program has
-imported the package; otherwise there is no such process.
+`atexit` does not cover all ways in which a process ends. Processes of multiprocessing and billiard
+end by `os._exit`, after finalizers of these packages. A worker of billiard's pool does not run
+them, as its parent ends it by SIGTERM. Celery emits a signal. Each of these hooks is used if the
+program has imported the package.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class FileLock:
             raise
 
     def release(self) -> None:
-        """Release the lock. May be called twice."""
+        """Release the lock. Can be called twice."""
         file, self._file = self._file, -1
         if file >= 0:
             _open_files.discard(file)

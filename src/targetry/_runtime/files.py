@@ -1,8 +1,8 @@
 """Checks of files: ownership of private files, versions of files that change.
 
-Nothing in a file proves who wrote it. In a folder that several users may write to, another user
-could choose what this process sends or decides by, so a private file is used only if no other user
-can have written it.
+The content of a file does not prove its author. In a folder that several users can write to,
+another user could choose what this process sends or decides by, so a private file is used only if
+no other user can have written it.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class ForkLock:
         call_in_children(self._in_child)
 
     def hold(self) -> AbstractContextManager[object]:
-        """Return a context in which no other thread forks or enters the context. It may nest."""
+        """Return a context in which no other thread forks or enters the context. It can nest."""
         return self._lock
 
     def _before(self) -> None:

@@ -18,7 +18,7 @@ _gate: Final = ForkLock(longest_wait_s=30.0)  # an import gets a small share of 
 
 
 def importing() -> AbstractContextManager[object]:
-    """Return a context for imports, in which no other thread forks. It may nest."""
+    """Return a context for imports, in which no other thread forks. It can nest."""
     return _gate.hold()
 
 

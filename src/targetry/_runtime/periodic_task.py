@@ -2,7 +2,7 @@
 
 There is a thread only while a step is due. It does not reference the owner of the step while it
 waits, so that an owner that is dropped without `close` is collected, and its thread ends. There is
-no lock: a signal handler or a finalizer may call any method while the same thread is inside one.
+no lock: a signal handler or a finalizer can call any method while the same thread is inside one.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def positive_ms(path: str, value: Any) -> float:
 
 
 def interval_ms(path: str, value: Any) -> float:
-    """Validate a number of milliseconds that may be 0."""
+    """Validate a number of milliseconds that can be 0."""
     number = _number(path, value)
     if not 0 <= number <= LONGEST_MS:
         raise OptionError(path, f"must be between 0 and {LONGEST_MS} ms")

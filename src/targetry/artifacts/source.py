@@ -318,7 +318,7 @@ class ArtifactSource(Generic[Rules]):
         self._end_first_round()  # no attempt will follow
         if not self._closed:
             self._log.error(
-                "thread", "polling is paused: the system gives no thread; trying again at a later call"
+                "thread", "polling is paused: the system refuses a thread; trying again at a later call"
             )
             self._retry_thread_at = self._clock() + _RETRY_THREAD_S
             self._needs_worker = True

@@ -92,7 +92,7 @@ class ApiClient:
         """Return plain JSON values: models in the wire's form, without unset fields.
 
         Raises:
-            ApiValueError: there is no such form.
+            ApiValueError: There is no such form.
         """
         if isinstance(obj, Model):
             try:
@@ -111,12 +111,12 @@ class ApiClient:
         """Return the model in the JSON text `response.data`.
 
         Args:
-            response: an object with the text as `data`.
-            response_type: a model, by class or name, `list[…]` or `dict(str, …)` of one, or
+            response: An object with the text as `data`.
+            response_type: A model, by class or name, `list[…]` or `dict(str, …)` of one, or
                 `object`.
 
         Raises:
-            ApiValueError: the text is not JSON or does not fit, or the type is none of these.
+            ApiValueError: The text is not JSON or does not fit, or the type is none of these.
         """
         try:
             return _read(json.loads(response.data), response_type)
@@ -157,8 +157,8 @@ class DeliveryApi:
         """Post a request as it is, within `_request_timeout` seconds (3 by default).
 
         Raises:
-            ApiException: the call failed.
-            ApiValueError: the request or the response is not valid.
+            ApiException: The call failed.
+            ApiValueError: The request or the response is not valid.
         """
         return self.execute_with_http_info(
             ims_org_id, session_id, delivery_request, version=version, _request_timeout=_request_timeout

@@ -111,9 +111,9 @@ class TargetDecisioningEngine:
         """Load the artifact, as long as `TargetClient.create` waits for it, and start to poll.
 
         Raises:
-            OptionError: an option is wrong.
-            ArtifactError: the artifact cannot be used.
-            NotReadyError: there is no artifact yet; the engine continues to request it, and
+            OptionError: An option is wrong.
+            ArtifactError: The artifact cannot be used.
+            NotReadyError: There is no artifact yet; the engine continues to request it, and
                 `is_ready` returns whether it has come.
         """
         if self._client is None:
@@ -122,12 +122,12 @@ class TargetDecisioningEngine:
             raise NotReadyError(ARTIFACT_NOT_AVAILABLE)
 
     def get_offers(self, target_options: TargetDeliveryRequest) -> DecisionProviderResponse:
-        """Decide all that the request asks for.
+        """Decide all locations of the request.
 
         Raises:
-            NotReadyError: there is no artifact.
-            OptionError: a field is wrong.
-            ClosedError: the engine is closed.
+            NotReadyError: There is no artifact.
+            OptionError: A field is wrong.
+            ClosedError: The engine is closed.
         """
         result = self._ready_client().get_offers(cast("OfferOptions", _options_of(target_options)))
         response, meta = result["response"], result["meta"]
@@ -140,7 +140,7 @@ class TargetDecisioningEngine:
         """Return `remote_needed`, `remote_mboxes` and `remote_views` of a request.
 
         Raises:
-            NotReadyError: there is no artifact.
+            NotReadyError: There is no artifact.
         """
         engine = self._ready_client().decisioning_engine
         assert engine is not None
@@ -162,9 +162,9 @@ class TargetDecisioningEngine:
             self._client.decisioning_engine.stop_polling()
 
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Stop polling, and hand over the remaining impressions within `timeout` seconds.
+        """Stop polling, and send the remaining impressions within `timeout` seconds.
 
-        It can be called twice.
+        Can be called twice.
         """
         deadline = time.monotonic() + timeout
         if self._client is not None:

@@ -49,7 +49,7 @@ class PageContext(_Context):
 
 
 class GeoContext(_Context):
-    """Facts of a place."""
+    """Facts of a geo location."""
 
 
 class TimingContext(_Context):

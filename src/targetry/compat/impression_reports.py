@@ -19,7 +19,7 @@ _MOST_WAITING: Final = 10_000  # beyond it the newest are dropped
 
 
 class Reports:
-    """Sender of impressions to a function, one by one, in its own thread: the function can wait.
+    """Sender that passes impressions to a function one by one, in a thread, as it can wait.
 
     A function that raises is logged. A forked child starts with an empty queue.
     """
@@ -48,7 +48,7 @@ class Reports:
         self._worker.schedule(0)
 
     def close(self, timeout_s: float) -> None:
-        """Wait until all is handed over, at most `timeout_s` seconds. It can be called twice."""
+        """Wait until the queue is empty, at most `timeout_s` seconds. Can be called twice."""
         if self._closed:
             return
         self._closed = True

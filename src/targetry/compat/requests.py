@@ -90,13 +90,13 @@ def decisioning_engine_ready(decisioning_engine: Any) -> Any:
 def add_mboxes_to_request(
     mbox_names: Iterable[str], request: DeliveryRequest, request_type: str = "execute"
 ) -> DeliveryRequest:
-    """Add mboxes to `request` itself, unless it asks for them already, and return it.
+    """Add mboxes to `request` itself, except those that it has already, and return it.
 
     They go into the part that `request_type` names, `execute` or `prefetch`, with indexes that
     continue from the highest there.
 
     Raises:
-        OptionError: a name or the part is wrong.
+        OptionError: A name or the part is wrong.
     """
     names = checked_names(mbox_names)
     if request_type == "execute":

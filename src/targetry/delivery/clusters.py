@@ -1,11 +1,11 @@
-"""Directory of edge clusters: which of them requests are sent to.
+"""Directory of edge clusters: health of the clusters that requests are sent to.
 
 The cluster of a request comes from a visitor's cookie, and a forged cookie can name any cluster. A
-cluster that has not answered yet is therefore on trial: its first failure sends all requests to the
-client's own host for five minutes, and at most sixteen clusters are on trial at a time. A cluster
-that has answered is avoided for a minute after three failures in a row.
+cluster that has not responded yet is therefore on trial: its first failure routes all requests to
+the client's own host for five minutes, and at most sixteen clusters are on trial at a time. A
+cluster that has responded is avoided for a minute after three consecutive failures.
 
-There are no locks: threads that race can try a cluster once more than necessary.
+There are no locks: concurrent threads can try a cluster once more than necessary.
 """
 
 from __future__ import annotations

@@ -86,12 +86,12 @@ class PreparedRequest(msgspec.Struct, frozen=True):
 
     @property
     def geo_to_resolve(self) -> Geo | None:
-        """The geo that has an IP address, for rules that use places."""
+        """The geo that has an IP address, for rules that use geo locations."""
         geo = self.request.context.geo if self.request.context is not None else None
         return geo if geo is not None and geo.ip_address is not None else None
 
     def set_geo(self, geo: Geo | None) -> None:
-        """Replace the geo location that the request is decided by."""
+        """Replace the geo location of the request."""
         if self.request.context is not None:
             self.request.context.geo = geo
 
@@ -164,11 +164,11 @@ def prepare(
         visitor: The visitor of the call, None if it has none.
         now: Epoch seconds.
         wire: Whether the request is for the server; a decision on device needs a visitor id.
-        wants_sdid: Whether to ask the visitor for an SDID, once, after all checks that can raise.
+        wants_sdid: Whether to request an SDID of the visitor, after all checks that can raise.
 
     Raises:
         OptionError: A customer id or SDID is wrong, or all notifications are invalid and the
-            request asks for nothing else; the path names the field.
+            request has no other part; the path names the field.
     """
     new_id, log = defaults.new_id, defaults.log
     session_id, device_id = options.session_id, None
@@ -348,10 +348,10 @@ def _named(mboxes: list[MboxRequest], defaults: RequestDefaults) -> list[MboxReq
 def _leave_out_invalid_notifications(
     request: DeliveryRequest, notifications: list[Notification], defaults: RequestDefaults
 ) -> None:
-    """Keep the notifications with an id, a timestamp and a type that the API knows.
+    """Keep the notifications with an id, a timestamp and a valid type.
 
     Raises:
-        OptionError: No notification is valid and the request asks for nothing else.
+        OptionError: No notification is valid and the request has no other part.
     """
     valid = []
     for position, notification in enumerate(notifications):

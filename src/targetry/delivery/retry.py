@@ -1,8 +1,8 @@
 """Retry decision for a Delivery API call.
 
-A call is repeated only if it surely was not processed: the connection was not made, or a gateway
-answers that the service is not reachable. Retries are few, inside the caller's deadline, and
-limited by a token bucket that successes refill, so that a service in trouble gets few more calls.
+A call is repeated only if it was certainly not processed: there was no connection, or a gateway
+reports that the service is not reachable. Retries are few, within the caller's deadline, and
+limited by a token bucket that successes refill, so that a failing service gets few more calls.
 """
 
 from __future__ import annotations

@@ -75,12 +75,12 @@ def decide_mbox(
     """Decide one mbox by its name; None if only the Delivery API can.
 
     Args:
-        rules: the compiled artifact.
-        name: the mbox, which is decided as one in `execute`.
-        visitor: from `visitor_facts`.
-        parameters: all mbox parameters if they are not the visitor's own; None for those. Not
+        rules: The compiled artifact.
+        name: The mbox, which is decided as one in `execute`.
+        visitor: From `visitor_facts`.
+        parameters: All mbox parameters if they are not the visitor's own; None for those. Not
         changed.
-        now_ms: epoch, ms; the clock of time rules and impressions.
+        now_ms: Epoch, ms; the clock of time rules and impressions.
     """
     if name not in rules.decidable_mboxes or (visitor.is_unlocated and rules.geo_targeting_enabled):
         return None

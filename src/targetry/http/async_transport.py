@@ -33,7 +33,7 @@ _CLOSING_TURNS: Final = 3  # of the event loop, until a TLS connection and the s
 class AsyncHttpTransport:
     """`HttpTransport` for asyncio, on aiohttp, for any number of tasks; an `AsyncTransport`.
 
-    Several event loops may use it, at once or one after the other. Each has connections of its own,
+    Several event loops can use it, at once or one after the other. Each has connections of its own,
     up to `max_connections`; they are closed at the end of the loop at the latest. Arguments and
     errors are those of `HttpTransport`. Requests through a SOCKS proxy, which aiohttp does not
     support, are sent by an `HttpTransport` in threads.

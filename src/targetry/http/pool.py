@@ -27,7 +27,7 @@ class Droppable(Protocol):
     """An open connection."""
 
     def drop(self) -> None:
-        """Close the connection at once, from any thread. May be called several times."""
+        """Close the connection at once, from any thread. Can be called several times."""
         ...
 
 

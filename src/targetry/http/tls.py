@@ -40,7 +40,7 @@ def client_context(ca_bundle: str | os.PathLike[str] | None, *, trust_env: bool)
 
     Raises:
         OptionError: `ca_bundle` cannot be read.
-        OSError: the platform's trust store, or the file that the environment names, cannot be read.
+        OSError: The platform's trust store, or the file that the environment names, cannot be read.
     """
     with importing():
         import httpx2

@@ -40,7 +40,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
         """Return the attributes by their Python names, None included, with models as dicts.
 
         Raises:
-            ConstraintError: a value is nested too deeply, holds itself, or cannot be read (a
+            ConstraintError: A value is nested too deeply, holds itself, or cannot be read (a
                 `ValueError`).
         """
         return plain(self)
@@ -71,7 +71,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
         """Read JSON text of the wire. Unknown keys are ignored, limits are not checked.
 
         Raises:
-            ConstraintError: the text is not JSON, or a field is wrong; it has the field's path (a
+            ConstraintError: The text is not JSON, or a field is wrong; it has the field's path (a
                 `ValueError`).
         """
         try:
@@ -86,7 +86,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
         Models and free JSON (`Option.content`) in it are not copied.
 
         Raises:
-            ConstraintError: a field is wrong; it has the field's path (a `ValueError`).
+            ConstraintError: A field is wrong; it has the field's path (a `ValueError`).
         """
         if type(mapping) is dict and holds_plain_data(mapping):
             try:

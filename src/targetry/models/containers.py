@@ -35,8 +35,8 @@ def read_mapping(value: object) -> dict[Any, Any] | None:
     If `items()` lists several values of a name, the mapping's own `[name]` decides.
 
     Raises:
-        TooManyEntriesError: there are more than `MAX_ENTRIES`.
-        Exception: any that the mapping raises.
+        TooManyEntriesError: There are more than `MAX_ENTRIES`.
+        Exception: Any that the mapping raises.
     """
     if type(value) is dict:
         return dict(value)
@@ -53,8 +53,8 @@ def read_sequence(value: object) -> list[Any] | None:
     """Return the items of a sequence as a new list, None for anything else, and for texts.
 
     Raises:
-        TooManyEntriesError: there are more than `MAX_ENTRIES`.
-        Exception: any that the sequence raises.
+        TooManyEntriesError: There are more than `MAX_ENTRIES`.
+        Exception: Any that the sequence raises.
     """
     if type(value) is list or type(value) is tuple:
         return list(value)
@@ -69,8 +69,8 @@ def read_iterable(value: Iterable[Any]) -> list[Any]:
     """Return the items of an iterable as a new list.
 
     Raises:
-        TooManyEntriesError: there are more than `MAX_ENTRIES`.
-        Exception: any that the iterable raises.
+        TooManyEntriesError: There are more than `MAX_ENTRIES`.
+        Exception: Any that the iterable raises.
     """
     return list(value) if type(value) is list or type(value) is tuple else list(_bounded(value))
 

@@ -43,8 +43,8 @@ def with_wire_names(document: dict[Any, Any], tree: NameTree) -> dict[str, Any]:
     """Return a copy of a document of exactly dicts and lists, with the names of the wire.
 
     Raises:
-        LookupError: a name is unknown or given twice; `values_by_field` reports which.
-        TypeError: an object is a model, or a container of another class.
+        LookupError: A name is unknown or given twice; `values_by_field` reports which.
+        TypeError: An object is a model, or a container of another class.
     """
     result: dict[str, Any] = {}
     by_name = tree.by_name
@@ -68,7 +68,7 @@ def values_by_field(items: dict[Any, Any], kind: kinds.StructType, path: str) ->
     """Return the values of a mapping by the Python names of the fields of `kind`.
 
     Raises:
-        ConstraintError: a name is that of no field, or a field is given twice.
+        ConstraintError: A name is that of no field, or a field is given twice.
     """
     fields = {name: field.name for field in kind.fields for name in (field.encode_name, field.name)}
     values: dict[str, Any] = {}

@@ -42,7 +42,7 @@ def is_local_address(address: str) -> bool:
     """Return whether a text is a private, loopback or link-local IP address.
 
     Args:
-        address: without spaces and zone.
+        address: Without spaces and zone.
     """
     try:
         parsed = ip_address(address)

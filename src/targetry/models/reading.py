@@ -47,7 +47,7 @@ def read(value: object, model: type[T], path: str, mode: ReadMode) -> T:
     It shares with `value` only free JSON (`Option.content`).
 
     Raises:
-        ConstraintError: a field is wrong; it has the field's path.
+        ConstraintError: A field is wrong; it has the field's path.
     """
     try:
         return cast(T, _read_struct(value, kind_of(model), path, mode))

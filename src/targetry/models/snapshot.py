@@ -61,13 +61,13 @@ def snapshot(
     A time with an offset becomes the same instant in UTC.
 
     Args:
-        request: a model, or a mapping with the names of the wire.
-        wire: check the limits, too, that matter to the Delivery API only.
-        either_name: mappings, also those inside a model, have the names of the wire or those of
+        request: A model, or a mapping with the names of the wire.
+        wire: Check the limits, too, that matter to the Delivery API only.
+        either_name: Mappings, also those inside a model, have the names of the wire or those of
             Python; a name that is neither is an error. Without it, such a name is ignored.
 
     Raises:
-        ConstraintError: a field is wrong; it has the field's path.
+        ConstraintError: A field is wrong; it has the field's path.
     """
     try:
         model: Any = request

@@ -1,7 +1,7 @@
 """Hosts that notifications are sent to: retry state and calls under way.
 
 A queue belongs to an edge cluster or to the client's own host. Its entries go to the cluster as
-long as that answers, and else to the own host; so several queues may share a host.
+long as that answers, and else to the own host; so several queues can share a host.
 """
 
 from __future__ import annotations

@@ -83,12 +83,12 @@ class Notifier:
         timeout_s: Timeout of one call in seconds.
         emit: Emitter of events.
         log: Log.
-        queue_limit: Deliveries in memory; with a spool, more may be on disk.
+        queue_limit: Deliveries in memory; with a spool, more can be on disk.
         queue_bytes: Bytes of their requests as JSON.
         max_in_flight: Calls under way at a time.
         policy: Retry policy of each host.
         idle_s: Seconds without work after which a thread ends.
-        spool_path: Folder for pending deliveries, which several processes may share. Deliveries
+        spool_path: Folder for pending deliveries, which several processes can share. Deliveries
             that dead processes have left there are sent too.
         spool_bytes: Bytes of the requests of one process in the spool.
         clock: Monotonic time in seconds.
@@ -150,7 +150,7 @@ class Notifier:
     def submit(self, source: NotificationSource) -> bool:
         """Accept a delivery, or count it as dropped; takes microseconds, never blocks or raises.
 
-        Any thread and any signal handler may call it, also after `close`, when the delivery is
+        Any thread and any signal handler can call it, also after `close`, when the delivery is
         dropped as `closed`. The request is not built here.
 
         Returns:
@@ -193,7 +193,7 @@ class Notifier:
         return queue.wait_until(queue.is_empty, timeout)
 
     def close(self, timeout: float) -> None:
-        """Send pending deliveries, and end. Never raises, and may be called twice.
+        """Send pending deliveries, and end. Never raises, and can be called twice.
 
         Deliveries that are still pending then, calls under way included, are dropped as `closed`;
         with a spool they stay on disk, and pending in the counters. A signal handler that

@@ -1,6 +1,6 @@
 """Sender of queued notifications: one delivery at a time, with events and log lines on its outcome.
 
-A sender has no thread. Several threads may call `step` at once; tests call it without any. Nothing
+A sender has no thread. Several threads can call `step` at once; tests call it without any. Nothing
 raises out of it: failures of the network appear in the counters, as events, and in the log, at most
 a line of each kind a minute. Event handlers run here, outside all locks: one that blocks keeps one
 thread from sending, and no other.

@@ -93,10 +93,10 @@ class ActivityBuilder:
         """Split visitors among experiences.
 
         Args:
-            shares: the percentage of each experience, in their order; together 100.
+            shares: The percentage of each experience, in their order; together 100.
 
         Raises:
-            ValueError: the percentages do not add up to 100, or the activity has experiences.
+            ValueError: The percentages do not add up to 100, or the activity has experiences.
         """
         self._start_experiences()
         self._type = "ab"
@@ -114,10 +114,10 @@ class ActivityBuilder:
         """Show one experience to all visitors of the audience.
 
         Args:
-            experience: its name.
+            experience: Its name.
 
         Raises:
-            ValueError: the activity has experiences already.
+            ValueError: The activity has experiences already.
         """
         self._start_experiences()
         self._shares = {experience: Decimal(100)}
@@ -144,19 +144,19 @@ class ActivityBuilder:
         Args:
             browser: `chrome`, `edge`, `firefox`, `ie`, `mobile safari`, `safari` or `unknown`.
             platform: `Android`, `iOS`, `linux`, `mac`, `Unix`, `windows` or `unknown`.
-            country: country codes of the visitor's place.
-            region: region codes of it.
-            city: cities.
-            url: whole URLs of the page, in any case.
-            url_contains: parts of it, in any case.
-            domain: domains of the page, in any case.
-            from_: first moment, with a time zone.
-            to: last moment, with a time zone.
-            parameters: mbox parameters by names that no keyword can have.
-            named: mbox parameters.
+            country: Country codes of the visitor's place.
+            region: Region codes of it.
+            city: Cities.
+            url: Whole URLs of the page, in any case.
+            url_contains: Parts of it, in any case.
+            domain: Domains of the page, in any case.
+            from_: First moment, with a time zone.
+            to: Last moment, with a time zone.
+            parameters: Mbox parameters by names that no keyword can have.
+            named: Mbox parameters.
 
         Raises:
-            ValueError: a browser or a platform that no visitor has, a time without a time zone, or
+            ValueError: A browser or a platform that no visitor has, a time without a time zone, or
                 no condition.
         """
         count = len(self._conditions)
@@ -187,14 +187,14 @@ class ActivityBuilder:
         """Show offers in an mbox.
 
         Args:
-            mbox: its name.
-            content: the offer of all experiences without one of their own: text for HTML, any other
+            mbox: Its name.
+            content: The offer of all experiences without one of their own: text for HTML, any other
                 JSON value, or `DEFAULT`.
-            by_experience: offers by names of experiences.
+            by_experience: Offers by names of experiences.
 
         Raises:
-            ValueError: an experience without an offer, or content that is no JSON.
-            TypeError: an experience that the activity does not have.
+            ValueError: An experience without an offer, or content that is no JSON.
+            TypeError: An experience that the activity does not have.
         """
         return self._on("mboxes", mbox, content, by_experience)
 
@@ -210,7 +210,7 @@ class ActivityBuilder:
         """Count clicks.
 
         Args:
-            token: event token of all experiences; by default each has its own.
+            token: Event token of all experiences; by default each has its own.
             selector: CSS selector of the element.
         """
         return self.metric("click", token, selector=selector)
@@ -346,9 +346,9 @@ def activity(name: str, id: int | None = None, property: str | None = None) -> A
     """Start an activity.
 
     Args:
-        name: its name.
-        id: its id; by default they count from 1000 in the order of `artifact`.
-        property: token of the property that it is restricted to.
+        name: Its name.
+        id: Its id; by default they count from 1000 in the order of `artifact`.
+        property: Token of the property that it is restricted to.
     """
     return ActivityBuilder(name, id=id, property=property)
 
@@ -366,17 +366,17 @@ def artifact(
     """Return the rule artifact of activities, for `artifact_payload` or a file.
 
     Args:
-        activities: in the order in which they are tried at a location.
-        client: client code.
-        remote: mboxes that only the Delivery API can decide.
-        remote_views: views of that kind.
-        geo: whether places of IP addresses are looked up; by default where an audience names one.
-        response_tokens: names of the response tokens.
+        activities: In the order in which they are tried at a location.
+        client: Client code.
+        remote: Mboxes that only the Delivery API can decide.
+        remote_views: Views of that kind.
+        geo: Whether places of IP addresses are looked up; by default where an audience names one.
+        response_tokens: Names of the response tokens.
         environment: Target's environment.
-        global_mbox: name of the mbox of page load.
+        global_mbox: Name of the mbox of page load.
 
     Raises:
-        ValueError: an activity without offers, or two of one id.
+        ValueError: An activity without offers, or two of one id.
     """
     rules: dict[str, dict[str, list[dict[str, Any]]]] = {"mboxes": {}, "views": {}}
     taken = {one._id for one in activities if one._id is not None}

@@ -48,11 +48,11 @@ def checked_copy(request: RequestInput, *, wire: bool) -> DeliveryRequest:
     """Return an independent, checked copy of a request.
 
     Args:
-        request: a model, or a mapping with names of the wire or of Python.
-        wire: check the limits of the Delivery API alone, too.
+        request: A model, or a mapping with names of the wire or of Python.
+        wire: Check the limits of the Delivery API alone, too.
 
     Raises:
-        OptionError: a field is wrong; it has the field's path.
+        OptionError: A field is wrong; it has the field's path.
     """
     try:
         return snapshot(request, wire=wire, either_name=True)

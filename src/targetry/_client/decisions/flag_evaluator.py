@@ -1,7 +1,7 @@
-"""Flags of a client: evaluated on device where the rules decide the mbox, else by the Delivery API.
+"""Flags of a client: evaluated on device if the rules decide the mbox, else by the Delivery API.
 
-The evaluator does not wait: its flows yield what a client has to wait for (the place of an address,
-a call of `get_offers`) and get the result sent.
+The evaluator does not wait: its flows yield the steps that a client has to wait for (a geo lookup,
+a call of `get_offers`) and receive the results.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
 _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 
 Step = Geo | CallSettings
-"""Step of a flow: a place to look up (it receives a `Geo`), or a call (a response)."""
+"""Step of a flow: an address to look up (it receives a `Geo`), or a call (a response)."""
 
 Flow = Generator[Step, Any, T]
 
@@ -75,14 +75,14 @@ class FlagDetails(msgspec.Struct, Generic[T], frozen=True):
     """The evaluation of a flag.
 
     Attributes:
-        key: as it was given.
-        value: of the default's type; the default itself where nothing else applies.
-        variant: name of the experience, else its id.
+        key: As it was given.
+        value: Value of the default's type; the default itself if nothing else applies.
+        variant: Name of the experience, else its id.
         reason: `STATIC`, `TARGETING_MATCH`, `SPLIT`, `DEFAULT`, `STALE`, `UNKNOWN` (decided by the
             Delivery API), or `ERROR`.
         error_code: OpenFeature's code, with the reason `ERROR`.
-        error_message: what was wrong.
-        metadata: ids and names of activity, experience and offer, `decisioningMethod`, `flagSetId`,
+        error_message: Description of the error.
+        metadata: Ids and names of activity, experience and offer, `decisioningMethod`, `flagSetId`,
             `version`.
     """
 
@@ -143,7 +143,7 @@ class FlagEvaluator:
         """Evaluate one flag; any failure is a result.
 
         Raises:
-            OptionError: an argument is of the wrong type.
+            OptionError: An argument is of the wrong type.
         """
         self._check_arguments(key, visitor, context)
         if self._hooks is None:
@@ -193,16 +193,16 @@ class FlagEvaluator:
         """Enqueue the notification of a tracking event, and return whether it was accepted.
 
         Args:
-            enqueue: the client's `enqueue_notifications`.
-            name: the mbox that was visited.
-            context: whose event it is.
-            value: the total of an order.
+            enqueue: The client's `enqueue_notifications`.
+            name: The mbox that was visited.
+            context: Context of the visitor.
+            value: The total of an order.
             attributes: `orderId` and `purchasedProductIds` of the order; `flagKey` of the flag that
                 was clicked; others are mbox parameters.
 
         Raises:
-            FlagError: `INVALID_CONTEXT` with the path of what is wrong.
-            OptionError: the notification is none that the API takes.
+            FlagError: `INVALID_CONTEXT` with the path of the wrong attribute.
+            OptionError: The API would reject the notification.
         """
         subject = self._subject(None, context)
         read = subject.read
@@ -252,7 +252,7 @@ class FlagEvaluator:
             failure = FlagError(error_code(error), str(error))
         except ApiException as error:
             reason = error.reason or error.status
-            failure = FlagError(error_code(error), f"no answer of the Delivery API: {reason}")
+            failure = FlagError(error_code(error), f"the Delivery API failed: {reason}")
         except Exception as error:  # the application gets its default, whatever it is
             self._log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
             failure = FlagError("GENERAL", f"unexpected {type(error).__name__}")
@@ -311,7 +311,7 @@ class FlagEvaluator:
         return _Subject(facts, None, None, read)
 
     def _find_place(self, rules: RuleSet, subject: _Subject) -> Flow[None]:
-        """Look up the place of the context's address, if rules use places."""
+        """Look up the location of the context's IP address, if rules use geo locations."""
         read = subject.read
         if read is None or not rules.geo_targeting_enabled:
             return
@@ -367,7 +367,7 @@ class FlagEvaluator:
         )
 
     def _offer(self, parsed: FlagKey, subject: _Subject) -> tuple[CallSettings, tuple[object, ...] | None]:
-        """Return the call of `get_offers`, and the entry in the window if it is to open one."""
+        """Return the call of `get_offers`, and the entry of the window that it opens, if any."""
         facts, read, visitor = subject.facts, subject.read, subject.visitor
         parameters = facts.details.parameters if subject.parameters is None else subject.parameters
         mbox = MboxRequest(index=0, name=parsed.mbox, parameters=parameters or None)
@@ -398,7 +398,7 @@ class FlagEvaluator:
 
 
 class _Subject(NamedTuple):
-    """For whom a flag is evaluated: a prepared `visitor`, or the context that was `read`.
+    """Visitor of an evaluation: a prepared `visitor`, or the context that was `read`.
 
     `parameters` are the mbox parameters of this evaluation, None for those of `facts`.
     """
@@ -410,7 +410,7 @@ class _Subject(NamedTuple):
 
 
 def details_of(evaluation: FlagEvaluation, default: T) -> FlagDetails[T]:
-    """Return the details of an evaluation: its value, or the default where it has none."""
+    """Return the details of an evaluation: its value, or the default if it has none."""
     value = default if evaluation.value is UNDEFINED else evaluation.value
     return FlagDetails(
         evaluation.key,
@@ -424,10 +424,10 @@ def details_of(evaluation: FlagEvaluation, default: T) -> FlagDetails[T]:
 
 
 def wanted_type(default: object) -> FlagType | None:
-    """Return the type that a default asks for; None for the default None, which takes any value.
+    """Return the type of a default; None for the default None, which accepts any value.
 
     Raises:
-        OptionError: no flag can have a value of the default's type.
+        OptionError: No flag can have a value of the default's type.
     """
     wanted = type_of(default)
     if wanted is None and default is not None:

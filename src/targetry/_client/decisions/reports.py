@@ -1,8 +1,8 @@
 """Reports of a client to the Delivery API: impressions, notifications, telemetry.
 
-Telemetry waits for the next call of the Delivery API, and decisions on device whose content is only
-prefetched make none. Its entries are then submitted a minute after the first of them, at 100 of
-them, and when the client is flushed or closed.
+Telemetry is sent with the next call of the Delivery API. On-device decisions that only prefetch
+make no such call; their entries are submitted a minute after the first one, when there are 100, and
+when the client is flushed or closed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Report(msgspec.Struct, frozen=True, eq=False):
 class ImpressionReport(_Report, frozen=True, eq=False):
     """The `count` impressions of one decision, or `telemetry` alone, for edge cluster `cluster`.
 
-    The decision only stores what it has at hand; the notifier's thread builds the request.
+    The decision only stores the parts; the notifier's thread builds the request.
     """
 
     impressions: list[Impression]
@@ -128,7 +128,7 @@ class TelemetryReports:
             self._submit(prepared, self._store.take())
 
     def close(self, timeout_s: float) -> None:
-        """Submit the waiting entries, and stop. It can be called twice."""
+        """Submit the waiting entries, and stop. Can be called twice."""
         self.flush()
         self._timer.close(timeout_s)
 

@@ -52,16 +52,15 @@ class VisitorInput(TypedDict, total=False):
     """The keywords of `client.visitor`, all optional.
 
     Attributes:
-        tnt_id: Target's own id; a new one is made where no id is given that activities are split
-            by.
-        third_party_id: the id of the application's own system.
-        marketing_cloud_visitor_id: the Experience Cloud ID (ECID).
-        customer_ids: as the option of `get_offers`.
-        context: channel, address, user agent, place; a `Context` or its wire JSON.
-        parameters: mbox parameters of all the visitor's mboxes, at most 50.
-        session_id: at most 128 characters; a new one is made without it.
-        target_cookie: the value of the visitor's cookie, for its session and `tnt_id`.
-        property_token: the property, if not the client's own.
+        tnt_id: Target's id; a new one is created if there is no id that activities split by.
+        third_party_id: The id in the application's system.
+        marketing_cloud_visitor_id: The Experience Cloud ID (ECID).
+        customer_ids: As the option of `get_offers`.
+        context: Channel, address, user agent, geo location; a `Context` or its wire JSON.
+        parameters: Mbox parameters of all the visitor's mboxes, at most 50.
+        session_id: At most 128 characters; by default a new one.
+        target_cookie: The value of the visitor's cookie, for its session and `tnt_id`.
+        property_token: The property, by default the client's.
     """
 
     tnt_id: str | None
@@ -78,8 +77,8 @@ class VisitorInput(TypedDict, total=False):
 class PreparedVisitor:
     """A visitor, prepared by `client.visitor` for any number of `client.decide`.
 
-    Immutable: may be kept for a request, a session or a process, and used by several threads. A new
-    artifact is used at once, and time is that of each decision.
+    Immutable: it can be kept for a request, a session or a process, and shared between threads. A
+    new artifact is used at once, and each decision uses its own time.
     """
 
     __slots__ = ("_facts", "_owner", "_prepared")
@@ -113,8 +112,8 @@ class Decision(msgspec.Struct, eq=False, gc=False):
     """Decision of `client.decide` for one mbox.
 
     Attributes:
-        name: the mbox.
-        is_stale: whether the rules may no longer be the latest.
+        name: The mbox.
+        is_stale: Whether the rules can be outdated.
     """
 
     name: str
@@ -131,7 +130,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
 
         `static` (no condition), `targeting_match` (an audience), `split` (the visitor's
         allocation), `default` (no rule matched, or one without a condition after others that did
-        not), or `remote`: only the Delivery API can decide this mbox, so ask `get_offers`.
+        not), or `remote`: only the Delivery API can decide this mbox, so call `get_offers`.
         """
         outcome = self._outcome
         if outcome is None:
@@ -142,10 +141,10 @@ class Decision(msgspec.Struct, eq=False, gc=False):
 
     @property
     def content(self) -> Any:
-        """The content of the offer, the caller's own to change; None for default content.
+        """The content of the offer, which the caller can change; None for default content.
 
-        The objects of several JSON offers are merged, later keys win; of several others the first
-        counts.
+        The objects of several JSON offers are merged, and later keys win; of several other offers
+        the first one counts.
         """
         return merged_content(self.options, None)
 
@@ -192,14 +191,14 @@ class Decision(msgspec.Struct, eq=False, gc=False):
 
     @property
     def is_shown(self) -> bool:
-        """Whether an impression was handed over."""
+        """Whether an impression was submitted."""
         return self._is_shown
 
     def shown(self) -> bool:
         """Report the impression of a decision made with `shown=False`. Never waits.
 
-        Returns whether it was accepted now: not a second time, and not where there is nothing to
-        report.
+        Returns whether it was accepted by this call: False for a second call, and if there is
+        nothing to report.
         """
         if self._is_shown or self._outcome is None or not self._outcome.impressions:
             return False
@@ -228,14 +227,14 @@ class VisitorDecisions:
     """Prepares visitors and decides mboxes for them.
 
     Args:
-        prepare: prepares a request for an on-device decision.
+        prepare: Prepares a request for an on-device decision.
         engine: None for a server-side client.
-        client_code: part of the bucketing key.
-        property_token: the client's own.
-        method: the client's decisioning method.
-        cluster: returns the edge cluster that impressions go to.
-        report: hands impressions over; must not block.
-        skipped_rules: counts rules that could not be evaluated.
+        client_code: Part of the bucketing key.
+        property_token: The client's property.
+        method: The client's decisioning method.
+        cluster: Returns the edge cluster that impressions are sent to.
+        report: Submits impressions; must not block.
+        skipped_rules: Counts rules that could not be evaluated.
     """
 
     def __init__(
@@ -275,7 +274,7 @@ class VisitorDecisions:
         """Return the prepared request of a visitor. Raises `OptionError`."""
         if self._engine is None:
             raise OptionError(
-                "decisioning_method", "is server-side, so nothing is decided here: use get_offers"
+                "decisioning_method", "is server-side, so nothing is decided on device; use get_offers"
             )
         ids = VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id)
         property_ = None if property_token is None else ModelProperty(property_token)
@@ -302,18 +301,18 @@ class VisitorDecisions:
             raise OptionError("visitor", "must be from client.visitor of this client")
 
     def rules_in_use(self) -> tuple[RuleSet | None, bool]:
-        """Return the rules, None for none, and whether they may no longer be the latest."""
+        """Return the rules, None for none, and whether they can be outdated."""
         return (None, False) if self._engine is None else self._engine.in_use()
 
     def geo_to_resolve(self, prepared: PreparedRequest) -> Geo | None:
-        """Return the geo to resolve first, if rules use places."""
+        """Return the geo to resolve first, if rules use geo locations."""
         rules, _ = self.rules_in_use()
         return prepared.geo_to_resolve if rules is not None and rules.geo_targeting_enabled else None
 
     def visitor(
         self, prepared: PreparedRequest, parameters: Mapping[str, Any] | None, *, is_located: bool
     ) -> PreparedVisitor:
-        """Return the visitor of a prepared request, located if its place was looked up."""
+        """Return the visitor of a prepared request; `is_located` after a geo lookup."""
         request = prepared.request
         context = request.context or Context()
         facts = visitor_facts(
@@ -372,7 +371,7 @@ class VisitorDecisions:
         self._skipped_rules.note(failures)
 
     def report(self, prepared: PreparedRequest, outcome: MboxOutcome) -> bool:
-        """Hand the impressions of a decision over, and return whether they were accepted."""
+        """Submit the impressions of a decision, and return whether they were accepted."""
         impressions = outcome.impressions
         return self._hand_over(ImpressionReport(prepared, impressions, len(impressions), self._cluster()))
 
@@ -381,7 +380,7 @@ def merge_parameters(visitor: PreparedVisitor, added: dict[str, Any]) -> dict[st
     """Return the visitor's mbox parameters with those of one decision.
 
     Raises:
-        OptionError: they are too many together.
+        OptionError: They are too many together.
     """
     merged = (visitor._facts.details.parameters or {}) | added
     if len(merged) > MAX_PARAMETERS:

@@ -89,12 +89,12 @@ class AccessPolicy:
         """Read the options.
 
         Args:
-            allow_origins: origins whose scripts are answered besides loopback ones; `*` stands for
+            allow_origins: Origins whose scripts are answered besides loopback ones; `*` stands for
                 all.
-            host: the address or name that the edge listens on.
+            host: The address or name that the edge listens on.
 
         Raises:
-            OptionError: an origin is not one.
+            OptionError: An origin is not one.
         """
         self._host = host.lower().strip("[]")
         self._is_loopback_only = is_loopback_name(self._host)
