@@ -235,11 +235,11 @@ class TargetClient(BaseClient):
         """Return a visitor of a web request in another place, such as a task.
 
         Args:
-            dumped: what `dump` of the request's target returned.
+            dumped: The result of `dump` of the request's target.
 
         Raises:
-            OptionError: it is something else.
-            ClosedError: the client is closed.
+            OptionError: It is something else.
+            ClosedError: The client is closed.
         """
         from targetry.web.bound import BoundTarget
         from targetry.web.options import WebSettings

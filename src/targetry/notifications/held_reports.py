@@ -16,8 +16,8 @@ class HeldReports(Generic[T]):
     Once they are handed on, later ones are handed on at once.
 
     Args:
-        submit: sends a report.
-        drop: counts a report as dropped.
+        submit: Sends a report.
+        drop: Counts a report as dropped.
     """
 
     __slots__ = ("_drop", "_handle", "_reports", "_submit")

@@ -21,9 +21,9 @@ def visitor_address(peer: str | None, forwarded: Sequence[str], proxies: Sequenc
     """Return the visitor's public address, None if it is unknown or private.
 
     Args:
-        peer: address of the other side of the connection; None or empty for a Unix socket.
-        forwarded: values of the header that the own proxies write, in their order.
-        proxies: networks of these proxies. If there are any, a Unix socket is trusted too.
+        peer: Address of the other side of the connection; None or empty for a Unix socket.
+        forwarded: Values of the header that the own proxies write, in their order.
+        proxies: Networks of these proxies. If there are any, a Unix socket is trusted too.
     """
     address = _address(peer or "")
     if forwarded and proxies and (not peer or _is_in(address, proxies)):

@@ -23,8 +23,8 @@ class BoundTarget(VisitFlows):
     All its calls have the same session id and visitor, whichever is made first.
 
     Args:
-        visit: the visitor.
-        wait: waits for an awaitable and returns its result, where the client or the application's
+        visit: The visitor.
+        wait: Waits for an awaitable and returns its result, where the client or the application's
             `consent` is asynchronous.
     """
 
@@ -38,12 +38,12 @@ class BoundTarget(VisitFlows):
         """Return the content of an mbox, `default` where it has none or could not be decided.
 
         Args:
-            mbox: its name.
-            default: returned for default content, without consent, and for any failure.
-            **parameters: mbox parameters.
+            mbox: Its name.
+            default: Returned for default content, without consent, and for any failure.
+            **parameters: Mbox parameters.
 
         Raises:
-            OptionError: the mbox has no name.
+            OptionError: The mbox has no name.
         """
         return self._run(self._offer(mbox, default, parameters))
 
@@ -65,12 +65,12 @@ class BoundTarget(VisitFlows):
 
         Args:
             key: `mbox`, or `mbox:attribute.attribute`.
-            default: returned where the flag has no value of this type, and for any failure. None
+            default: Returned where the flag has no value of this type, and for any failure. None
                 takes any value.
-            **attributes: mbox parameters.
+            **attributes: Mbox parameters.
 
         Raises:
-            OptionError: the default is of a type that no flag has, or the key is no text.
+            OptionError: The default is of a type that no flag has, or the key is no text.
         """
         return self._run(self._flag(key, default, attributes))
 
@@ -78,13 +78,13 @@ class BoundTarget(VisitFlows):
         """Report an event in the background, and return whether it was accepted.
 
         Args:
-            name: the mbox that counts as visited.
-            value: the total of an order.
+            name: The mbox that counts as visited.
+            value: The total of an order.
             **attributes: `orderId` and `purchasedProductIds` of the order; `flagKey` of the flag
                 that was clicked; others are mbox parameters.
 
         Raises:
-            OptionError: the mbox has no name.
+            OptionError: The mbox has no name.
         """
         return self._run(self._track(name, value, attributes))
 
@@ -94,12 +94,12 @@ class BoundTarget(VisitFlows):
         """Return the result of the client's `get_offers` for this visitor.
 
         Args:
-            request: what is asked; ids, context and parameters that it lacks are filled in.
-            mboxes: names of mboxes to execute besides.
-            **more: other options of the client's call.
+            request: The request; missing ids, context and parameters are filled in.
+            mboxes: Names of mboxes to execute besides.
+            **more: Other options of the client's call.
 
         Raises:
-            TargetError: as the client.
+            TargetError: As the client.
         """
         return self._run(self._get_offers(request, mboxes, more))
 
@@ -194,7 +194,7 @@ class AsyncBoundTarget(VisitFlows):
         """Return the synchronous target of the same visit, for code in a thread.
 
         Args:
-            wait: waits for an awaitable in the loop of the request, and returns its result.
+            wait: Waits for an awaitable in the loop of the request, and returns its result.
         """
         return BoundTarget(self._visit, wait)
 

@@ -39,7 +39,7 @@ def own_request(
     """Return a copy of the caller's request that also asks for some mboxes.
 
     Raises:
-        OptionError: a field is wrong; it has the field's path.
+        OptionError: A field is wrong; it has the field's path.
     """
     if request is None:
         return with_mboxes(None, mboxes)
@@ -54,9 +54,9 @@ def call_options(visit: Visit, request: DeliveryRequest, more: Mapping[str, Any]
     """Return the options of a call for the visitor: what the caller left out is filled in.
 
     Args:
-        visit: the visitor, whose consent is settled and not denied.
-        request: a request of our own, which is changed.
-        more: the caller's other options.
+        visit: The visitor, whose consent is settled and not denied.
+        request: A request of our own, which is changed.
+        more: The caller's other options.
     """
     options = {**more, "request": request}
     ids = visit.ids

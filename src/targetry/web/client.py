@@ -31,16 +31,16 @@ class Services:
     """Clock, ids, log and counters of a client, for visits.
 
     Args:
-        organization_id: of the client, as `client_code` and `method`.
-        client_code: of the client.
-        method: its decisioning method.
-        has_geo_database: whether it looks places up without a call.
-        clock: returns epoch seconds.
-        new_id: returns a new id.
-        edge_cluster: returns the edge cluster of visitors that have none of their own.
-        held_reports: returns a holder of impressions.
-        log: logs one warning of a kind a minute.
-        track: enqueues the notification of a tracking event.
+        organization_id: Of the client, as `client_code` and `method`.
+        client_code: Of the client.
+        method: Its decisioning method.
+        has_geo_database: Whether it looks places up without a call.
+        clock: Returns epoch seconds.
+        new_id: Returns a new id.
+        edge_cluster: Returns the edge cluster of visitors that have none of their own.
+        held_reports: Returns a holder of impressions.
+        log: Logs one warning of a kind a minute.
+        track: Enqueues the notification of a tracking event.
     """
 
     def __init__(

@@ -12,9 +12,9 @@ class Consent(Enum):
     """Level of a visitor's consent.
 
     Attributes:
-        GRANTED: ids are read and kept, decisions are reported, cookies are set.
-        ANONYMOUS: decisions for an id of this request only; nothing is read, reported or set.
-        DENIED: no decision at all; the two cookies are deleted if they came.
+        GRANTED: Ids are read and kept, decisions are reported, cookies are set.
+        ANONYMOUS: Decisions for an id of this request only; nothing is read, reported or set.
+        DENIED: No decision at all; the two cookies are deleted if they came.
     """
 
     GRANTED = "granted"
@@ -26,7 +26,7 @@ def read_consent(answer: object) -> Consent:
     """Return the level of an application's answer: a level, True or None (granted), or False.
 
     Raises:
-        OptionError: the answer is none of these.
+        OptionError: The answer is none of these.
     """
     if answer is True or answer is None:
         return Consent.GRANTED

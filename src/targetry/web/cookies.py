@@ -33,8 +33,8 @@ def ids_of_cookies(values: Iterable[str], now: float) -> TargetCookie:
     Two are common: at.js writes a cookie for `.example.com`, a server one for its own host.
 
     Args:
-        values: the values of all cookies of the name.
-        now: epoch seconds.
+        values: The values of all cookies of the name.
+        now: Epoch seconds.
     """
     for value in values:
         if len(value) <= _LONGEST_VALUE:
@@ -48,7 +48,7 @@ def registrable_domain(host: str) -> str | None:
     """Return the domain that all hosts of a site share; None for an address or a bare name.
 
     Args:
-        host: with or without a port.
+        host: With or without a port.
     """
     parts = parse_url(f"//{host}")
     return parts.domain if parts.topLevelDomain and "." in parts.domain else None

@@ -47,7 +47,7 @@ class VisitFlows:
         """Level of the visitor's consent.
 
         Raises:
-            NotReadyError: consent is asked asynchronously, and was not yet; so the ids and `dump`.
+            NotReadyError: Consent is asked asynchronously, and was not yet; so the ids and `dump`.
         """
         return self._visit.settled_consent
 

@@ -33,25 +33,25 @@ class WebOptions(TypedDict, total=False):
             `always`; `never`.
         cookie_domain: None (default) for the host alone; `auto` for the registrable domain; or a
             domain. Must equal the `cookieDomain` of at.js, where at.js runs.
-        cookie_path: default `/`.
+        cookie_path: Default `/`.
         cookie_samesite: `Lax` (default), `Strict` or `None`.
         cookie_secure: `auto` (default) for requests by https; True; False.
-        cookie_httponly: default False, because at.js reads the cookies.
-        vary: whether a response whose visitor was used has `Vary: Cookie`; default True.
-        accept_ch: whether responses ask for the client hints of high entropy; default False.
-        ip: pass the visitor's address: `auto` (default) where the Delivery API decides, and on
+        cookie_httponly: Default False, because at.js reads the cookies.
+        vary: Whether a response whose visitor was used has `Vary: Cookie`; default True.
+        accept_ch: Whether responses ask for the client hints of high entropy; default False.
+        ip: Pass the visitor's address: `auto` (default) where the Delivery API decides, and on
             device with a `geo_database`; True; False; or a function of the request.
-        trusted_proxies: addresses and networks of the own proxies, whose header names the visitor;
+        trusted_proxies: Addresses and networks of the own proxies, whose header names the visitor;
             none by default, so that the header is ignored.
         proxy_header: `x-forwarded-for` (default) or `forwarded`: the one that these proxies write.
-        consent: function of the request that returns a `Consent` or a bool; asked once for each
+        consent: Function of the request that returns a `Consent` or a bool; asked once for each
             request, when the visitor is first used.
-        customer_ids: function of the request that returns the option `customer_ids`.
-        parameters: function of the request that returns mbox parameters of all decisions.
+        customer_ids: Function of the request that returns the option `customer_ids`.
+        parameters: Function of the request that returns mbox parameters of all decisions.
         impressions: `held` (default) until the response starts, and dropped if its status is 500 or
             higher; or `at once`.
-        exclude: prefixes of paths that have no visitor, such as `/static/`.
-        openfeature: whether to set OpenFeature's transaction context; default False.
+        exclude: Prefixes of paths that have no visitor, such as `/static/`.
+        openfeature: Whether to set OpenFeature's transaction context; default False.
     """
 
     cookies: CookiePolicy
@@ -103,8 +103,8 @@ def web_settings(given: Mapping[str, Any]) -> WebSettings:
     """Check the options of a framework's integration.
 
     Raises:
-        OptionError: a value is wrong; `path` is the option's name.
-        TypeError: there is no such option.
+        OptionError: A value is wrong; `path` is the option's name.
+        TypeError: There is no such option.
     """
     for name in given:
         if name not in _CHECKS:

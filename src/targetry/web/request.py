@@ -47,8 +47,8 @@ def merged_vary(values: Sequence[str], name: str) -> str | None:
     """Return a `Vary` header with `name` added; None if the response varies by it already.
 
     Args:
-        values: the values of the headers `Vary` that there are.
-        name: the request header.
+        values: The values of the headers `Vary` that there are.
+        name: The request header.
     """
     listed = [item for value in values for part in value.split(",") if (item := part.strip())]
     if any(item == "*" or item.lower() == name.lower() for item in listed):

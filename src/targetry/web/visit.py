@@ -75,8 +75,8 @@ class Visit:
     """Visitor of one request, read from it when first needed, once, whichever thread asks first.
 
     Args:
-        visits: client and options.
-        request: the request; None for a visitor that was carried from elsewhere.
+        visits: Client and options.
+        request: The request; None for a visitor that was carried from elsewhere.
     """
 
     __slots__ = (
@@ -109,7 +109,7 @@ class Visit:
         """Return a visit of the visitor that `dump` wrote in another place.
 
         Raises:
-            OptionError: the mapping is none that `dump` has written.
+            OptionError: The mapping is none that `dump` has written.
         """
         visit = cls(visits, None)
         try:
@@ -162,7 +162,7 @@ class Visit:
         """The visitor's consent; asks for it if that does not wait.
 
         Raises:
-            NotReadyError: it is asked asynchronously, and was not yet.
+            NotReadyError: It is asked asynchronously, and was not yet.
         """
         if self.consent is None:
             try:
@@ -278,7 +278,7 @@ class Visit:
         """Return a new context, with the address as the option `ip` says.
 
         Args:
-            to_api: whether it is for the Delivery API alone, and not for a decision here.
+            to_api: Whether it is for the Delivery API alone, and not for a decision here.
         """
         known = self._parts.get("context")
         if known is None:
