@@ -20,6 +20,7 @@ import pytest
 from support.edge_crowd import Crowd, check_ledger, kill, workers_of
 from support.edge_process import Lines, address, post, process, shown
 from support.edge_sockets import wait_until
+from support.ofrep import StreamClient
 from targetry.edge.observability.metrics import remove_dead_processes
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer, RunnableEdge, listen
@@ -49,6 +50,8 @@ def counted(url: str, name: str) -> float:
 def test_two_workers_are_one_edge(tmp_path: Path) -> None:
     """Check responses, duplicates, sums of metrics, a changed artifact, and the end on SIGTERM.
 
+    Event streams of both get one event each, and do not delay the end.
+
     A worker that cannot start leaves the others to serve, and tries again.
     """
     artifact, document = tmp_path / "rules.json", shop()
@@ -64,10 +67,14 @@ def test_two_workers_are_one_edge(tmp_path: Path) -> None:
         assert counted(url, 'targetry_edge_events_total{kind="display",outcome="recorded"}') == 30
         assert counted(url, 'targetry_edge_events_total{kind="display",outcome="seen"}') == 30
 
+        streams = [StreamClient(url) for _ in range(6)]
+        first = [stream.read() for stream in streams]
         document["meta"]["generatedAt"] = "2031-01-01T00:00:00Z"
         artifact.write_text(json.dumps(document))
         wait_until(lambda: counted(url, "targetry_edge_artifact_reloads_total") == 2)
         assert all("2031" in got(f"{url}/readyz") for _ in range(12))
+        assert all("data" in stream.read() for stream in streams)
+        assert len({stream["id"] for stream in first}) == 1
 
         artifact.unlink()
         kill(workers_of(running)[0])
@@ -79,6 +86,8 @@ def test_two_workers_are_one_edge(tmp_path: Path) -> None:
 
         running.send_signal(signal.SIGTERM)
         assert running.wait(10) == 0
+        for stream in streams:
+            stream.close()
     assert len([line for line in log.all() if line.get("path") == "/rest/v1/delivery"]) == 72
     check_ledger(tmp_path / "ledger", names)
     with Reader.open(tmp_path / "ledger") as reader:

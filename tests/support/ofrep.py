@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx2
@@ -42,3 +43,31 @@ def evaluate(client: TestClient, key: str, context: Any = SOMEONE, **options: An
 def post(client: TestClient, path: str, context: Any = SOMEONE, **options: Any) -> httpx2.Response:
     answer: httpx2.Response = client.post(path, content=json.dumps({"context": context}), **options)
     return answer
+
+
+class StreamClient:
+    """A client of an event stream. `close` it."""
+
+    def __init__(self, url: str, path: str = "/ofrep/v1/events", **headers: str) -> None:
+        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        self._connection.request(
+            "GET", path, headers={name.replace("_", "-"): headers[name] for name in headers}
+        )
+        self.answer = self._connection.getresponse()
+
+    def read(self) -> dict[str, str]:
+        """Return the fields of the next event or comment; empty at the end of the stream."""
+        fields = {}
+        while line := self.answer.readline().decode().rstrip("\n"):
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+        return fields
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

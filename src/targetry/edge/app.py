@@ -213,6 +213,7 @@ class EdgeApplication:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
+        self.event_streams = edge.event_streams
         routes = [
             Route("/v1/geo", edge.geo, name="geo"),
             Route("/healthz", edge.healthz, name="healthz"),
@@ -346,7 +347,14 @@ class EdgeApplication:
         if target.is_event_stream:
             ofrep.check_stream_key(fields, scope["query_string"].decode("latin-1"))
             last_event_id = fields.get(b"last-event-id", b"").decode("latin-1")
-            await self._edge.event_streams.respond(target, last_event_id, receive, exchange.send)
+            connection = exchange.connection
+            await self._edge.event_streams.respond(
+                target,
+                last_event_id,
+                receive,
+                exchange.send,
+                has_left=lambda: connection is not None and connection.is_closed_to_input,
+            )
             return None
         ofrep.check_token(fields)
         return await ofrep.respond(

@@ -201,6 +201,7 @@ def edge(
         listen("127.0.0.1", 0),
         clients=source.registry.clients,
         on_close=parts.access_log.flush,
+        event_streams=parts.event_streams,
     )
     thread = start_daemon_thread("targetry-edge", server.run)
     if thread is None:

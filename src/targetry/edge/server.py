@@ -28,6 +28,7 @@ from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
 from targetry.edge.http.connection import BoundedConnection
 from targetry.edge.http.fd_limit import allow_connections
 from targetry.edge.http.limits import Limits
+from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.settings import OfrepSettings, ofrep_settings
 from targetry.edge.options import EdgeOptions
 from targetry.edge.ui.report_cache import ReportCache
@@ -153,6 +154,7 @@ class EdgeServer:
         clients: The client codes that are served.
         on_start: Called when `run` is.
         on_close: Called after the last request.
+        event_streams: Streams of the application, which end when the server is to stop.
     """
 
     def __init__(
@@ -163,6 +165,7 @@ class EdgeServer:
         clients: Sequence[str],
         on_start: Callable[[], object] | None = None,
         on_close: Callable[[], object] | None = None,
+        event_streams: EventStreams | None = None,
     ) -> None:
         self.application = application
         self.clients = clients
@@ -171,6 +174,8 @@ class EdgeServer:
         self._on_start = on_start
         self._on_close = on_close
         self._server = uvicorn.Server(_server_config(application))
+        if event_streams is not None:
+            event_streams.is_stopping = lambda: self._server.should_exit
 
     @classmethod
     def open(cls, options: EdgeOptions, *, log: logging.Logger | None = None) -> EdgeServer:
@@ -188,7 +193,19 @@ class EdgeServer:
         except BaseException:
             listener.close()
             raise
-        return cls(edge.application, listener, clients=edge.clients, on_start=edge.start, on_close=edge.close)
+        return cls.of(edge, listener)
+
+    @classmethod
+    def of(cls, edge: RunnableEdge, listener: socket.socket) -> EdgeServer:
+        """Return a server of an open edge."""
+        return cls(
+            edge.application,
+            listener,
+            clients=edge.clients,
+            on_start=edge.start,
+            on_close=edge.close,
+            event_streams=edge.application.event_streams,
+        )
 
     @property
     def url(self) -> str:

@@ -208,10 +208,7 @@ def _serve(
         target=_send_heartbeats, args=(heartbeats,), name="targetry-heartbeats", daemon=True
     ).start()
     edge = open_with_retries(lambda: open_edge(options, log), log)
-    server = EdgeServer(
-        edge.application, listener, clients=edge.clients, on_start=edge.start, on_close=edge.close
-    )
-    server.run()
+    EdgeServer.of(edge, listener).run()
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
         shutil.rmtree(os.environ[SHARED_FOLDER], ignore_errors=True)

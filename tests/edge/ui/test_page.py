@@ -194,6 +194,39 @@ def test_notifications_are_counted_by_type_and_location() -> None:
     assert "3 × click of hero" in Tags(client.get("/").text).text
 
 
+@pytest.mark.parametrize(
+    ("path", "context", "parts"),
+    [
+        (
+            "/checkout-flags:oneClick",
+            {"targetingKey": "u1"},
+            ["OFREP checkout-flags:oneClick", "true", "SPLIT"],
+        ),
+        ("/checkout-flags", {"targetingKey": "u1"}, ["OFREP checkout-flags", "{…}", "SPLIT"]),
+        ("/greeting", {"targetingKey": "u1"}, ["OFREP greeting", "the application's default", "DEFAULT"]),
+        ("/hero", {}, ["OFREP hero", "an activity splits its visitors, and the context names none"]),
+        ("/nope", {}, ["OFREP nope", "mbox 'nope' is not decided on device"]),
+        ("", {"targetingKey": "u1"}, ["OFREP all flags 9"]),
+        ("", [], ["OFREP all flags", "context: must be a JSON object"]),
+    ],
+    ids=["member", "object", "default", "no id", "unknown", "all", "all rejected"],
+)
+def test_flag_is_shown_with_its_value_and_reason(path: str, context: Any, parts: list[str]) -> None:
+    client = web_client()
+    client.post(f"/ofrep/v1/evaluate/flags{path}", json={"context": context})
+    shown = " ".join(Tags(client.get("/recent").text).text.split())
+    for part in parts:
+        assert part in shown
+
+
+def test_flag_is_explained_by_the_rules_of_its_mbox() -> None:
+    client = web_client()
+    client.post("/ofrep/v1/evaluate/flags/delivery-note", json={"context": {"targetingKey": "u1", "a": "b"}})
+    shown = " ".join(Tags(client.get("/recent").text).text.split())
+    for part in ("visitor u1", "delivery-note execute", "a = b", "rule 1", "Everybody else"):
+        assert part in shown
+
+
 def test_poll_returns_only_newer_requests() -> None:
     client = web_client()
     asked(client, {"name": "hero"})

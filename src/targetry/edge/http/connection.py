@@ -90,6 +90,7 @@ class BoundedConnection(asyncio.Protocol):
     Attributes:
         since: When the connection entered its state, in the event loop's time.
         has_large_input: Whether a head can be larger than its limit.
+        is_closed_to_input: Whether no more input is read, because either side has ended it.
     """
 
     def __init__(self, *, app_state: dict[str, Any], **arguments: Any) -> None:
@@ -113,7 +114,7 @@ class BoundedConnection(asyncio.Protocol):
         self._is_served = False
         self._is_upgrade = False
         self._is_responding = False
-        self._is_closed_to_input = False
+        self.is_closed_to_input = False
         self._is_malformed = False
         self._was_rejected_by_server = False
         self._last_response: bytes | None = None  # after the responses that are due
@@ -147,7 +148,7 @@ class BoundedConnection(asyncio.Protocol):
         """Note that the application has responded."""
         self._finished += 1
         self._is_responding = False
-        if self._is_closed_to_input and not self._owes_response and not self._transport.is_closing():
+        if self.is_closed_to_input and not self._owes_response and not self._transport.is_closing():
             if self._last_response is not None:
                 self._transport.write(self._last_response)
                 self._last_response = None
@@ -190,7 +191,7 @@ class BoundedConnection(asyncio.Protocol):
 
     def evict(self) -> None:
         """Close the connection at once."""
-        self._is_closed_to_input = True
+        self.is_closed_to_input = True
         if self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
@@ -202,7 +203,7 @@ class BoundedConnection(asyncio.Protocol):
         self._transport = transport
         self.since = self._loop.time()
         if not self._registry.add(self, self._loop):
-            self._is_closed_to_input = True
+            self.is_closed_to_input = True
             transport.write(_REJECTIONS["busy"])
             transport.close()
             return
@@ -225,11 +226,11 @@ class BoundedConnection(asyncio.Protocol):
         """Keep the connection open until a client that has stopped sending has its responses."""
         if not self._owes_response or self._transport.is_closing():
             return False
-        self._is_closed_to_input = self._closes_when_done = True
+        self.is_closed_to_input = self._closes_when_done = True
         return True
 
     def data_received(self, data: bytes) -> None:
-        if self._is_closed_to_input:
+        if self.is_closed_to_input:
             self._discard(len(data))
             return
         state, heads = self._state, self._heads
@@ -354,10 +355,10 @@ class BoundedConnection(asyncio.Protocol):
 
     def _reject(self, limit: Limit) -> None:
         """Respond with the reason and close, after the responses that are due."""
-        if self._is_closed_to_input:
+        if self.is_closed_to_input:
             return
         self._registry.monitor.record(limit)
-        self._is_closed_to_input = True
+        self.is_closed_to_input = True
         if self._owes_response:
             self._last_response = _REJECTIONS[limit]
             return
@@ -370,7 +371,7 @@ class BoundedConnection(asyncio.Protocol):
 
         Unread input would reset the connection, and the client would lose its response.
         """
-        self._is_closed_to_input = True
+        self.is_closed_to_input = True
         if self._state == _IDLE or self.is_closing:
             self._transport.close()
             return

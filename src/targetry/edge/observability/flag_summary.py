@@ -8,7 +8,8 @@ from typing import NamedTuple
 class FlagSummary(NamedTuple):
     """Result of an OFREP request, without objects.
 
-    `key` is None for all flags, whose number is then the value.
+    `key` is None for all flags, whose number is then `value`. `value` is None if the application's
+    default applies, and of an object or a list only a sign.
     """
 
     key: str | None

@@ -12,6 +12,7 @@ from prometheus_client import Counter as PrometheusCounter
 from starlette.exceptions import HTTPException
 
 from targetry._runtime.ids import new_id as random_id
+from targetry.device.logic.javascript import UNDEFINED
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import is_heavy_body
 from targetry.edge.delivery.endpoint import FORWARDED
@@ -311,5 +312,6 @@ class OfrepEndpoint:
 
 def _summary(evaluation: FlagEvaluation) -> FlagSummary:
     value = evaluation.value
-    shown = value if isinstance(value, str | int | float) else None  # objects can be large
-    return FlagSummary(evaluation.key, shown, evaluation.reason)
+    if isinstance(value, dict | list):  # they can be large
+        value = "{…}" if isinstance(value, dict) else "[…]"
+    return FlagSummary(evaluation.key, None if value is UNDEFINED else value, evaluation.reason)

@@ -40,6 +40,9 @@ class EventStreams:
         monitor: Counts the streams that are over the limit.
         delay_s: Seconds from a new artifact to its event, in which other workers load it as well.
         heartbeat_s: Seconds between comments.
+
+    Attributes:
+        is_stopping: Returns whether the server is about to stop, for which it waits for responses.
     """
 
     def __init__(
@@ -58,27 +61,40 @@ class EventStreams:
         self._heartbeat_s = heartbeat_s
         self._open: set[_Stream] = set()
         self._watching: asyncio.Task[None] | None = None
-        self._is_ended = False
+        self.is_stopping: Callable[[], bool] = lambda: False
 
-    def __len__(self) -> int:
-        return len(self._open)
-
-    async def respond(self, target: OfrepTarget, last_event_id: str, receive: Receive, send: Send) -> None:
+    async def respond(
+        self,
+        target: OfrepTarget,
+        last_event_id: str,
+        receive: Receive,
+        send: Send,
+        has_left: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Send events until the client closes the stream or the edge shuts down.
+
+        Args:
+            target: Of the path.
+            last_event_id: The last event that the client has seen, empty for none.
+            receive: The ASGI callable.
+            send: The ASGI callable.
+            has_left: Returns whether the client has closed its side of the connection, which is no
+                disconnect: a client of another request can wait for its response.
 
         Raises:
             RequestRejected: 503, there are too many streams, or the edge shuts down.
         """
-        if self._is_ended:
+        if self.is_stopping():
             raise RequestRejected(503, "the edge shuts down; connect again later")
         if len(self._open) >= self._limit:
             self._monitor.record("streams")
             raise RequestRejected(503, "there are too many event streams; poll, or connect again later")
+        registry = self._registry()
         current = self._version(target)
-        stream = _Stream(target, current)
+        stream = _Stream(target, current, has_left)
         self._open.add(stream)
         if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = asyncio.create_task(self._watch(registry))
         gone = asyncio.create_task(_end_at_disconnect(receive, stream))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -93,18 +109,16 @@ class EventStreams:
             gone.cancel()
             self._open.discard(stream)
 
-    def end(self) -> None:
-        """End all streams, and accept no more; their clients connect again."""
-        self._is_ended = True
-        for stream in self._open:
-            stream.end()
-
-    async def _watch(self) -> None:
-        """Notify streams of new artifacts, as long as there are streams."""
+    async def _watch(self, registry: ArtifactRegistry) -> None:
+        """Notify streams of new artifacts, and end them with the server."""
         loop = asyncio.get_running_loop()
-        registry, next_beat = self._registry(), loop.time() + self._heartbeat_s
+        next_beat = loop.time() + self._heartbeat_s
         while self._open:
             await asyncio.sleep(POLL_INTERVAL_S)
+            is_stopping = self.is_stopping()
+            for stream in self._open:
+                if is_stopping or stream.has_left():
+                    stream.end()
             if self._registry() is not registry:
                 registry = self._registry()
                 loop.call_later(self._delay_s, self._notify)
@@ -132,7 +146,8 @@ class EventStreams:
 class _Stream:
     """One stream with the chunk to send next, in which a newer event replaces an older one."""
 
-    def __init__(self, target: OfrepTarget, version: str) -> None:
+    def __init__(self, target: OfrepTarget, version: str, has_left: Callable[[], bool]) -> None:
+        self.has_left = has_left
         self.target = target
         self.version = version
         self._chunk = b""

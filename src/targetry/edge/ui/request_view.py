@@ -77,7 +77,7 @@ class RequestView(msgspec.Struct, frozen=True):
     """Request with its explanation.
 
     `note` is the reason for a missing explanation; `sent` are the notifications by type and
-    location.
+    location. `flag` is the result of an OFREP request, empty for others.
     """
 
     number: int
@@ -90,6 +90,7 @@ class RequestView(msgspec.Struct, frozen=True):
     locations: list[LocationView]
     more_locations: int
     note: str
+    flag: list[str]
 
 
 def request_view(entry: HistoryEntry) -> RequestView:
@@ -120,6 +121,7 @@ def request_view(entry: HistoryEntry) -> RequestView:
         locations=[_location(one, rules, budget) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
         note=_note_of(entry),
+        flag=_flag_of(entry),
     )
 
 
@@ -129,8 +131,31 @@ def unexplained(entry: HistoryEntry, note: str) -> RequestView:
     visitor, sent = ("", []) if request is None else (bucketing_id(request.id), _notifications_of(request))
     notes = [one for one in (note, _ignored(entry)) if one]
     return RequestView(
-        entry.number, entry.at_ms, entry.status, visitor, "", [], sent, [], 0, "; ".join(notes)
+        entry.number,
+        entry.at_ms,
+        entry.status,
+        visitor,
+        "",
+        [],
+        sent,
+        [],
+        0,
+        "; ".join(notes),
+        _flag_of(entry),
     )
+
+
+def _flag_of(entry: HistoryEntry) -> list[str]:
+    """Return the key of a flag, its value, and the reason; or how many flags all flags are."""
+    flag = entry.flag
+    if flag is None:
+        return []
+    if flag.key is None:
+        return ["all flags"] if flag.value is None else ["all flags", str(flag.value)]
+    if flag.reason is None:
+        return [flag.key]
+    value = "the application's default" if flag.value is None else _value(flag.value)
+    return [flag.key, value, flag.reason]
 
 
 def _note_of(entry: HistoryEntry) -> str:
