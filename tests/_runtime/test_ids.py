@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import targetry
-from targetry._runtime.ids import new_id
+from targetry._runtime.ids import new_id, new_ids
 
 
 def test_an_id_is_a_random_uuid_with_dashes() -> None:
@@ -23,8 +24,18 @@ def test_an_id_is_a_random_uuid_with_dashes() -> None:
         assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
 
 
-def test_ids_differ_in_every_place_that_is_free() -> None:
-    ids = [new_id() for _ in range(500)]
+@pytest.mark.parametrize("count", [0, 1, 3, 16, 17, 101])
+def test_several_ids_are_as_many_random_uuids(count: int) -> None:
+    ids = list(new_ids(count))
+    assert len(set(ids)) == count
+    for text in ids:
+        parsed = uuid.UUID(text)
+        assert (text, parsed.version, parsed.variant) == (str(parsed), 4, uuid.RFC_4122)
+
+
+@pytest.mark.parametrize("draw", [lambda: [new_id() for _ in range(500)], lambda: [*new_ids(500)]])
+def test_ids_differ_in_every_place_that_is_free(draw: Callable[[], list[str]]) -> None:
+    ids = draw()
     assert len(set(ids)) == 500
     varying = {place for place in range(36) if len({one[place] for one in ids}) > 8}
     assert varying == set(range(36)) - {8, 13, 14, 18, 19, 23}
@@ -67,10 +78,10 @@ pid = os.getpid()
 os.getpid = lambda: pid
 from targetry._runtime.ids import system_random, uniform
 import targetry
-from targetry._runtime.ids import new_id
+from targetry._runtime.ids import new_id, new_ids
 from targetry.visitor import generate_sdid
 def drawn():
-    return [new_id(), generate_sdid(), repr(uniform()), repr(system_random.random())]
+    return [new_id(), *new_ids(2), generate_sdid(), repr(uniform()), repr(system_random.random())]
 drawn()
 def copy():
     reading, writing = os.pipe()
@@ -81,7 +92,7 @@ def copy():
     with os.fdopen(reading) as pipe:
         return pipe.read().split()
 first, second = copy(), copy()
-assert len(first) == 4 and not {*first} & {*second}, (first, second)
+assert len(first) == 6 and not {*first} & {*second}, (first, second)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
 

@@ -224,6 +224,7 @@ def test_failing_host_takes_no_room_of_others() -> None:
     harness.work(5.0)
     harness.submit(*(delivery() for _ in range(90)))
     assert harness.submit(*(delivery(cluster="44") for _ in range(5))) == [False] * 5
+    assert harness.queue.is_reachable()  # enqueues the others
     assert harness.queue._own.held == 90
 
 

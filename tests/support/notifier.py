@@ -53,6 +53,13 @@ class Delivery(msgspec.Struct, frozen=True):
     cluster: str | None
     request: DeliveryRequest
     count: int
+    batch: object = None
+
+    def merge(self, others: Sequence[Delivery]) -> Delivery:
+        """Return a delivery with all notifications."""
+        notifications = [one for each in (self, *others) for one in each.request.notifications or ()]
+        request = msgspec.structs.replace(self.request, notifications=notifications)
+        return Delivery(self.session_id, self.cluster, request, len(notifications))
 
     def build_request(self, new_id: object) -> DeliveryRequest:
         """Return the request."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from random import SystemRandom
 from typing import Final
+
+_MOST_DRAWN: Final = 16  # ids at once: more bytes could be cut short by a signal
 
 system_random: Final = SystemRandom()
 uniform: Final = system_random.random
@@ -38,3 +41,17 @@ def new_id() -> str:
     """Return a random UUID (version 4) with dashes."""
     digits = random_bytes(16).hex()
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def new_ids(count: int) -> Iterator[str]:
+    """Return `count` random UUIDs (version 4), cut from few random texts.
+
+    For ids that are used at once: an iterator that is kept would be copied with the process.
+    """
+    while count > 0:
+        drawn = min(count, _MOST_DRAWN)
+        count -= drawn
+        text = random_bytes(16 * drawn).hex()
+        for at in range(0, len(text), 32):
+            part = text[at : at + 32]
+            yield f"{part[:8]}-{part[8:12]}-4{part[13:16]}-a{part[17:20]}-{part[20:]}"

@@ -22,7 +22,7 @@ from targetry._runtime.sync_primitives import WakeupEvent
 from targetry.notifications.cluster_queue import ClusterQueue
 from targetry.notifications.counters import SPOOL_FOREIGN, SPOOL_LOST
 from targetry.notifications.queue import NotificationQueue
-from targetry.notifications.queue_entry import QueueEntry
+from targetry.notifications.queue_entry import NotificationSource, QueueEntry
 from targetry.notifications.spool import Backlog
 
 _MAX_UNLOADED = 64  # entries that leave memory at once
@@ -55,6 +55,9 @@ class DurableQueue(NotificationQueue):
         self._being_written: Sequence[QueueEntry] = ()
         self._newest_row = 0
         self._settled_rows: set[int] = set()  # still in the file
+
+    def submit(self, source: NotificationSource) -> bool:
+        return self._submit_locked(source)  # the writer is to write it at once
 
     @property
     def has_work(self) -> bool:
@@ -115,6 +118,8 @@ class DurableQueue(NotificationQueue):
         with self._holding:
             self._being_written = tuple(self._arrivals)
             self._arrivals.clear()
+            for entry in self._being_written:
+                self._close_batch(entry)
             return self._being_written, tuple(self._settled_rows)
 
     def rows_removed(self, rows: Sequence[int]) -> None:

@@ -3,8 +3,9 @@
 `Notifier.submit` runs on the path of a decision, so it only appends to a queue. Threads, which
 start when there is work and end when there has been none for a while, send the queue to the
 Delivery API at a pace that suits the host. If one call after the other is too slow for the
-distance, several are under way. Each delivery stays one call: the API refuses a whole call for one
-wrong token, so calls are not merged.
+distance, several are under way. Impressions of one visitor that are pending together are one call.
+The API refuses a whole call for one wrong token, so the notifications of a call that it refused are
+sent again one by one.
 
 Guarantees:
 
@@ -59,6 +60,7 @@ _GRACE_S = 0.2  # for threads to end, once there is no work
 _PATIENCE_S = 0.1  # a delivery that has waited for longer needs one more sender,
 _SLOW_CALL_S = 0.005  # if calls are so long that senders spend their time waiting
 _AFTER_FAULT_S = 1.0
+_LINGER_S = 0.01  # in which impressions of one visitor go together
 _BACKLOG = 10  # deliveries; more than are under way as long as the Delivery API keeps up
 
 
@@ -171,7 +173,7 @@ class Notifier:
     @property
     def has_backlog(self) -> bool:
         """Whether deliveries wait because the Delivery API does not keep up. Takes no lock."""
-        return self._queue.size > _BACKLOG
+        return self._queue.waiting > _BACKLOG
 
     def flush(self, timeout: float) -> bool:
         """Wait until nothing is pending.
@@ -246,6 +248,7 @@ class Notifier:
             clusters=self._clusters,
             max_calls=self._max_in_flight,
             clock=self._clock,
+            linger_s=_LINGER_S,
         )
         queue.closed = queue.ended = self._closed
         self._limited_log = RateLimitedLog(self._log, self._clock)
@@ -408,9 +411,9 @@ class Notifier:
                 return True
             wait = min(wait, left)
         if wait == math.inf:
-            return self._wait(queue.wakeup, self._idle_s)
+            return queue.sleep(self._idle_s, self._wait)
         if wait > 0:
-            self._wait(queue.wakeup, wait)
+            queue.sleep(wait, self._wait)
         elif self._clock() - began > _SLOW_CALL_S and queue.is_behind(self._clock(), _PATIENCE_S):
             self._start_one_more(queue)
         return True

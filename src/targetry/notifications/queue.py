@@ -2,10 +2,15 @@
 
 A process has one queue; a forked child starts with an empty one.
 
-Submitting never waits long for other threads, and is possible in a signal handler that interrupts
-another submission. If the lock is taken, the delivery is handed over: it is appended to a short
-list, which the holder of the lock or the next one empties. Everything else holds the lock only for
-a few assignments, or while one request is encoded.
+Submitting is one append, without the lock: the delivery is handed over, and the next sender that
+looks for work enqueues it. A thread that submits takes the lock if the queue is full or closed, or
+if all senders are on calls to other hosts. It never waits long, and is possible in a signal handler
+that interrupts another submission. Everything else holds the lock only for a few assignments, or
+while one request is encoded.
+
+Impressions of one visitor that are pending together are one delivery, a batch. It takes more until
+it is sent or encoded; a sender leaves it a few milliseconds for that, unless a flush waits for the
+queue to be empty.
 
 A delivery is in one place at a time: handed over, ready, under way, failed (and then ready again),
 and finally sent or dropped.
@@ -41,6 +46,7 @@ from targetry.notifications.counters import (
 )
 from targetry.notifications.destination import Destination, Destinations
 from targetry.notifications.queue_entry import (
+    MAX_BATCH,
     BuildRequest,
     Dequeued,
     NotificationSource,
@@ -51,7 +57,7 @@ from targetry.notifications.retry_policy import RetryPolicy
 
 _MAX_SAMPLES = 100  # bodies of dropped deliveries, whose ids an event lists; the count is exact
 _MAX_LOCK_WAIT_S = 0.2
-_MAX_HANDED_OVER = 256  # deliveries that wait for the holder of the lock
+_MAX_ENQUEUED = 256  # deliveries that were handed over, while the lock is held once
 _MAX_TAKEN_OVER = 4  # of these by one thread that submits
 _MAX_SUBMIT_WAIT_S = 0.005  # for the lock, once so many have been handed over
 _MAX_QUEUES = 64
@@ -72,6 +78,7 @@ class NotificationQueue:
         clusters: Directory of edge clusters.
         max_calls: Calls under way at a time.
         clock: Monotonic time in seconds.
+        linger_s: Seconds that a batch waits for more of its visitor.
     """
 
     def __init__(
@@ -84,6 +91,7 @@ class NotificationQueue:
         clusters: ClusterDirectory,
         max_calls: int = 16,
         clock: Callable[[], float] = time.monotonic,
+        linger_s: float = 0.0,
     ) -> None:
         self.counters = DeliveryCounters()
         self.policy = policy
@@ -103,7 +111,14 @@ class NotificationQueue:
         self._clock = clock
         self._lock = Lock()
         self._holding = _Holding(self)
-        self._handed_over: deque[NotificationSource] = deque()
+        self._linger_s = linger_s
+        self._prompt_at = -math.inf  # batches from before that time do not wait for more
+        self._batches: dict[object, QueueEntry] = {}  # which take more
+        # With the time of each.
+        self._handed_over: deque[tuple[NotificationSource, float]] = deque()
+        # Senders that sleep until a delivery is handed over: any, or one for a cluster.
+        self._idle: set[object] = set()
+        self._suspended: set[object] = set()
         # Not in the counters yet: notifications, and deliveries of telemetry, once per thread at
         # most.
         self._refused_unlocked: dict[Reason, deque[tuple[int, int]]] = {
@@ -122,7 +137,8 @@ class NotificationQueue:
             used=self._queues,
         )
         self._in_flight: set[QueueEntry] = set()
-        self._all_busy = False  # every sender is on a call
+        self._all_busy = False  # every sender is on a call,
+        self._called: frozenset[str | None] = frozenset()  # and these are their queues
         self._held = 0  # entries in memory, and their bytes
         self._bytes = 0
         self._estimate = _FIRST_ESTIMATE  # bytes of a request that is not encoded
@@ -135,12 +151,36 @@ class NotificationQueue:
     def submit(self, source: NotificationSource) -> bool:
         """Accept a delivery or count it as dropped; return whether it was accepted.
 
-        Takes microseconds and never raises.
+        Takes microseconds and never raises. A delivery that was accepted can still be dropped and
+        counted when it is enqueued, if other threads were faster.
         """
+        waiting, is_closed = len(self._handed_over), self.closed
+        if (
+            is_closed
+            or self._held + waiting >= self._limit
+            or self._bytes + self._estimate * (waiting + 1) > self._max_bytes
+            or (self._all_busy and source.cluster not in self._called)
+        ):
+            return self._submit_locked(source)
+        self._handed_over.append((source, self._clock()))
+        if self._idle or (self._suspended and source.cluster is not None):
+            self.wakeup.set()
+        if self.closed:  # meanwhile, and perhaps no other thread looks again
+            self._take_over()
+        return True
+
+    def stats(self) -> NotifierStats:
+        """Return the counters, with the deliveries that are handed over. Takes no lock."""
+        state = self.counters.state
+        waiting = sum(one.count for one, _ in self._handed_over.copy())
+        refused = ((reason, *one) for reason, sums in self._refused_unlocked.items() for one in sums.copy())
+        return with_uncounted(state, waiting, refused)
+
+    def _submit_locked(self, source: NotificationSource) -> bool:
         if not self._lock.acquire(False):
             return self._hand_over(source)
         try:
-            accepted = self._enqueue(source, too_late=self.closed)
+            accepted = self._enqueue(source, self._clock(), too_late=self.closed)
         finally:
             self._lock.release()
         if self._handed_over:
@@ -152,29 +192,23 @@ class NotificationQueue:
         self._refused_unlocked[RESPONSE].append((count, 0))
         self._take_over(_MAX_TAKEN_OVER)
 
-    def stats(self) -> NotifierStats:
-        """Return the counters, with the deliveries that are handed over. Takes no lock."""
-        state = self.counters.state
-        waiting = sum(one.count for one in self._handed_over.copy())
-        refused = ((reason, *one) for reason, sums in self._refused_unlocked.items() for one in sums.copy())
-        return with_uncounted(state, waiting, refused)
-
     def _hand_over(self, source: NotificationSource) -> bool:
-        waiting = len(self._handed_over)
-        if self._held + waiting >= self._limit and len(self._queues) == 1:
+        """Submit while another thread holds the lock, or this one before a signal handler."""
+        is_full = self._held + len(self._handed_over) >= self._limit
+        if is_full and len(self._queues) == 1:
             return self._refuse_unlocked(source)
-        if self.closed or waiting >= _MAX_HANDED_OVER or self._held + waiting >= self._limit:
+        if self.closed or is_full:
             return self._submit_waiting(source)
-        self._handed_over.append(source)
+        self._handed_over.append((source, self._clock()))
         self._take_over(_MAX_TAKEN_OVER)
-        return True  # the next holder of the lock decides whether it really is accepted
+        return True
 
     def _submit_waiting(self, source: NotificationSource) -> bool:
         """Wait for the lock; in a signal handler that interrupted its holder, that times out."""
         if not self._lock.acquire(timeout=_MAX_SUBMIT_WAIT_S):
             return self._refuse_unlocked(source)
         try:
-            accepted = self._enqueue(source, too_late=self.closed)
+            accepted = self._enqueue(source, self._clock(), too_late=self.closed)
         finally:
             self._lock.release()
         self._take_over(_MAX_TAKEN_OVER)
@@ -195,14 +229,14 @@ class NotificationQueue:
     def _has_uncounted(self) -> bool:
         return any(self._refused_unlocked.values())
 
-    def _take_over(self, limit: int = _MAX_HANDED_OVER) -> None:
+    def _take_over(self, limit: int = _MAX_ENQUEUED) -> None:
         """Enqueue at most `limit` deliveries that were handed over. The lock must not be held."""
         waiting, lock = self._handed_over, self._lock
         while (waiting or self._has_uncounted) and limit > 0 and lock.acquire(False):
             try:
                 while waiting and limit > 0:
                     limit -= 1
-                    self._enqueue(waiting.popleft(), too_late=self.ended)
+                    self._enqueue(*waiting.popleft(), too_late=self.ended)
                 for reason, sums in self._refused_unlocked.items():
                     while sums:
                         self._count_refused(reason, *sums.popleft())
@@ -222,6 +256,11 @@ class NotificationQueue:
         return bool(self.size > 0 or self._handed_over) and not self.ended
 
     @property
+    def waiting(self) -> int:
+        """Number of deliveries that are not settled, those that are handed over included."""
+        return self.size + len(self._handed_over)
+
+    @property
     def has_enough_workers(self) -> bool:
         """Whether no further thread is needed."""
         return bool(self.senders) and not self.needs_sender
@@ -231,25 +270,53 @@ class NotificationQueue:
         """Whether no thread works on the queue."""
         return not self.senders
 
-    def _enqueue(self, source: NotificationSource, too_late: bool) -> bool:
+    def _enqueue(self, source: NotificationSource, born: float, too_late: bool) -> bool:
         if too_late:
             return self._refuse(CLOSED, source.count)
         size, count, cluster = self._estimate, source.count, source.cluster
         queue = self._own if cluster is None else self._queue_for(cluster)
-        # As `_fits` and `_hold`, without the calls, since this is on the path of a decision.
-        total, handed_over = self._bytes + size, len(self._handed_over)
-        is_full = self._held + handed_over >= self._limit or total > self._max_bytes
-        if is_full and not self._make_room(queue, size):
+        if not self._fits(size) and not self._make_room(queue, size):
             return self._refuse(QUEUE_FULL, count)
         self.counters.accept(count)
-        self.size += 1
-        entry = QueueEntry(source, count, size, self._clock(), "", queue.cluster)
         self._held += 1
         self._bytes += size
         queue.held += 1
         queue.size += size
-        self._place(queue, entry)
+        if source.batch is None or not self._join_batch(source, queue, size):
+            self.size += 1
+            entry = QueueEntry(source, count, size, born, "", queue.cluster)
+            if source.batch is not None:
+                self._open_batch(source.batch, entry)
+            self._place(queue, entry)
         return True
+
+    def _join_batch(self, source: NotificationSource, queue: ClusterQueue, size: int) -> bool:
+        """Add a delivery to the batch of its visitor; return False if none takes it."""
+        entry = self._batches.get(source.batch)
+        if entry is None or entry.cluster != queue.cluster or entry.count + source.count > MAX_BATCH:
+            return False
+        entry.others.append(source)
+        entry.count += source.count
+        entry.size += size
+        entry.parts += 1
+        return True
+
+    def _open_batch(self, batch: object, entry: QueueEntry) -> None:
+        if (before := self._batches.get(batch)) is not None:
+            self._close_batch(before)
+        entry.batch = batch
+        self._batches[batch] = entry
+
+    def _close_batch(self, entry: QueueEntry) -> None:
+        if entry.batch is not None:
+            del self._batches[entry.batch]
+            entry.batch = None
+
+    def _linger(self, entry: QueueEntry, now: float) -> float:
+        """Return the seconds that a batch still waits for more."""
+        if entry.batch is None or entry.born <= self._prompt_at:
+            return 0.0
+        return entry.born + self._linger_s - now
 
     def _queue_for(self, cluster: str) -> ClusterQueue:
         """Return the queue of the host that serves visitors of a cluster."""
@@ -275,8 +342,9 @@ class NotificationQueue:
         return ClusterQueue(cluster)
 
     def _fits(self, size: int) -> bool:
-        fits_count = self._held + len(self._handed_over) < self._limit
-        return fits_count and self._bytes + size <= self._max_bytes
+        waiting = len(self._handed_over)
+        fits_count = self._held + waiting < self._limit
+        return fits_count and self._bytes + self._estimate * waiting + size <= self._max_bytes
 
     def _make_room(self, queue: ClusterQueue, size: int) -> bool:
         """Drop the newest entries of longer queues than `queue`; return whether there is room."""
@@ -325,6 +393,7 @@ class NotificationQueue:
         """Find out whether all senders are on calls, and another host has deliveries."""
         self._all_busy = 0 < len(self.senders) <= len(self._in_flight)
         if self._all_busy:
+            self._called = frozenset(entry.cluster for entry in self._in_flight)
             self.needs_sender = any(
                 queue.has_waiting and not self._destinations.of_cluster(queue.cluster).calls
                 for queue in self._queues.values()
@@ -350,11 +419,18 @@ class NotificationQueue:
 
         The lock is held for one entry at a time, and no sender can take an entry meanwhile.
         """
+        now = self._clock()
         with self._holding:
-            waiting = [one for queue in self._queues.values() for one in queue.not_encoded()]
+            waiting = [
+                one
+                for queue in self._queues.values()
+                for one in queue.not_encoded()
+                if self._linger(one, now) <= 0
+            ]
         for entry in waiting[:_MAX_ENCODED]:
             with self._holding:
                 if not (entry.is_encoded or entry.settled or entry in self._in_flight):
+                    self._close_batch(entry)
                     entry.encode(build_request)
                     self._measure(entry)
                     self._fit_bytes()
@@ -366,7 +442,7 @@ class NotificationQueue:
             return
         size = len(entry.body)
         share = _NEW_SHARE if self._has_measured else 1
-        self._estimate += (size - self._estimate) // share
+        self._estimate += (size // entry.parts - self._estimate) // share
         self._has_measured = True
         queue = self._queues[entry.cluster]
         queue.size += size - entry.size
@@ -384,7 +460,8 @@ class NotificationQueue:
     # Sending: the senders
 
     def skip_backoff(self) -> None:
-        """End the waits after failures, except those that a server asked for. Takes no lock."""
+        """End the waits, except those that a server asked for. Takes no lock."""
+        self._prompt_at = self._clock()
         self._destinations.skip_backoff()
 
     def dequeue(self, now: float) -> Dequeued:
@@ -423,11 +500,15 @@ class NotificationQueue:
             retry_state.spend_retry(now)
             self.counters.retry()
             return Dequeued(queue.failed.popleft())
-        return Dequeued(queue.ready.popleft()) if queue.ready else Dequeued(None, wait)
+        if not queue.ready:
+            return Dequeued(None, wait)
+        linger = self._linger(queue.ready[0], now)
+        return Dequeued(queue.ready.popleft()) if linger <= 0 else Dequeued(None, min(wait, linger))
 
     def _begin_call(
         self, queue: ClusterQueue, entry: QueueEntry, host: str | None, destination: Destination
     ) -> None:
+        self._close_batch(entry)
         entry.host = host
         destination.calls += 1
         queue.calls.add(entry)
@@ -447,6 +528,8 @@ class NotificationQueue:
 
     def is_behind(self, now: float, patience_s: float) -> bool:
         """Return whether an entry that could be sent has waited for longer than `patience_s`."""
+        if self._handed_over:
+            self._take_over()
         with self._holding:
             return any(self._is_queue_behind(queue, now, patience_s) for queue in self._queues.values())
 
@@ -478,6 +561,43 @@ class NotificationQueue:
             entry.body, entry.is_partial = body, True
             entry.isolated_failures += 1
             return self._put_back(entry)
+
+    def split(self, entry: QueueEntry) -> None:
+        """Put a refused entry back, whose notifications are then sent one by one."""
+        with self._holding:
+            if not entry.settled:
+                entry.is_split = entry.is_partial = True
+                self._continue(entry)
+
+    def part_sent(self, entry: QueueEntry, started: float, rest: bytes) -> None:
+        """Count one notification of a split entry as sent; `rest` is the body of the others."""
+        with self._holding:
+            self._succeeded(entry, started).successes += 1
+            if self._settle_part(entry, rest):
+                self.counters.send(1)
+
+    def drop_part(self, entry: QueueEntry, rest: bytes, reason: Reason, error: str) -> bool:
+        """Drop one notification of a split entry; return False if the entry was settled before."""
+        with self._holding:
+            is_new = self._settle_part(entry, rest)
+            if is_new:
+                self.counters.drop(reason, 1, error)
+            return is_new
+
+    def _settle_part(self, entry: QueueEntry, rest: bytes) -> bool:
+        if entry.settled:
+            return False
+        entry.count -= 1
+        entry.body, entry.part = rest, None
+        entry.isolated_failures = 0
+        self._continue(entry)
+        return True
+
+    def _continue(self, entry: QueueEntry) -> None:
+        """Put an entry back to be sent next."""
+        self._end_call(entry)
+        self._queues[entry.cluster].ready.appendleft(entry)
+        self.wakeup.set()
 
     def _succeeded(self, entry: QueueEntry, started: float) -> Destination:
         destination = self._destinations.of_host(entry.host)
@@ -553,6 +673,7 @@ class NotificationQueue:
         if entry.settled:
             return False
         entry.settled = True
+        self._close_batch(entry)
         self._measure(entry)
         self._release(entry)
         self.size -= 1
@@ -562,17 +683,17 @@ class NotificationQueue:
 
     def _hold(self, queue: ClusterQueue, entry: QueueEntry) -> None:
         """Count an entry as one in memory."""
-        self._held += 1
+        self._held += entry.parts
         self._bytes += entry.size
-        queue.held += 1
+        queue.held += entry.parts
         queue.size += entry.size
 
     def _release(self, entry: QueueEntry) -> None:
         """Count an entry as one that is no longer in memory."""
         queue = self._queues[entry.cluster]
-        self._held -= 1
+        self._held -= entry.parts
         self._bytes -= entry.size
-        queue.held -= 1
+        queue.held -= entry.parts
         queue.size -= entry.size
         if queue.is_unused and queue is not self._own:
             del self._queues[entry.cluster]
@@ -589,6 +710,27 @@ class NotificationQueue:
             return refused
 
     # Threads, and the end
+
+    def sleep(self, seconds: float, wait: Callable[[WakeupEvent, float], bool]) -> bool:
+        """Wait until a sender has work, at most `seconds`; return False if that time has passed.
+
+        A delivery that is handed over ends the wait, unless the wait is short, or no sender can
+        help because deliveries wait for a time.
+        """
+        if seconds <= self._linger_s:
+            return wait(self.wakeup, seconds)
+        is_suspended = bool(self._own.ready) and self._destinations.own.retry_state.is_suspect
+        sleepers = self._suspended if is_suspended else self._idle
+        token = object()
+        sleepers.add(token)
+        try:
+            if self._handed_over:  # before the token was there
+                if not is_suspended:
+                    return True
+                self._take_over()
+            return wait(self.wakeup, seconds)
+        finally:
+            sleepers.discard(token)
 
     def stop_if_idle(self, workers: set[object], token: object) -> bool:
         """Remove a thread's token from `workers` unless there is work; return whether it was."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from targetry.models import DeliveryRequest
 
 
+MAX_BATCH: Final = 50  # notifications
+
+
 class NotificationSource(Protocol):
     """Data of one call of the Delivery API, before its request is built.
 
     `cluster` is the edge cluster of the visitor, `count` the number of notifications, 0 for
-    telemetry only. A thread of the notifier calls `build_request` once; the request belongs to the
-    notifier.
+    telemetry only. Sources with an equal `batch`, which is not None, may be merged: `merge` returns
+    a source with the notifications of others, too. A thread of the notifier calls `build_request`
+    once; the request belongs to the notifier.
     """
 
     @property
@@ -29,6 +33,11 @@ class NotificationSource(Protocol):
 
     @property
     def count(self) -> int: ...
+
+    @property
+    def batch(self) -> object: ...
+
+    def merge(self, others: Sequence[Any]) -> NotificationSource: ...
 
     def build_request(self, new_id: Callable[[], str]) -> DeliveryRequest: ...
 
@@ -55,6 +64,11 @@ class QueueEntry(msgspec.Struct, eq=False):
         calls: Number of its calls that were made.
         isolated_failures: Failures of it while others succeeded.
         seen: Deliveries that had succeeded at its host when it last failed.
+        batch: Batch that takes more sources; None once it is encoded or under way.
+        others: More sources of the batch; empty once they are encoded.
+        parts: Number of sources.
+        is_split: Whether its notifications are sent one by one, the first of `body` next.
+        part: Body of the call for that one.
         is_partial: Whether some notifications are sent, which `body` no longer contains.
         settled: Whether it is sent or dropped.
     """
@@ -74,8 +88,23 @@ class QueueEntry(msgspec.Struct, eq=False):
     calls: int = 0
     isolated_failures: int = 0
     seen: int = -1
+    batch: object = None
+    others: list[NotificationSource] = []
+    parts: int = 1
+    is_split: bool = False
+    part: bytes | None = None
     is_partial: bool = False
     settled: bool = False
+
+    @property
+    def can_be_split(self) -> bool:
+        """Whether its notifications can be sent one by one, because one may be at fault."""
+        return not self.is_split and 1 < self.count <= MAX_BATCH
+
+    @property
+    def is_last_part(self) -> bool:
+        """Whether the call under way is for all notifications that are left."""
+        return self.part is None or self.count <= 1
 
     @property
     def is_encoded(self) -> bool:
@@ -86,7 +115,10 @@ class QueueEntry(msgspec.Struct, eq=False):
         """Build and encode the request unless that is done; return the error if it failed."""
         source, self.source = self.source, None
         if source is not None:
+            others, self.others = self.others, []
             try:
+                if others:
+                    source = source.merge(others)
                 self.session_id, self.request = source.session_id, build_request(source)
                 self.body = json_bytes(self.request)
                 self.request = None

@@ -74,6 +74,21 @@ def keep_notifications(body: bytes, ids: Collection[str]) -> bytes:
     return msgspec.json.encode(request)
 
 
+def first_notification(body: bytes, request_id: str) -> bytes:
+    """Return the request with its first notification only, as one of another id."""
+    request: dict[str, Any] = msgspec.json.decode(body)
+    return msgspec.json.encode(
+        request | {"requestId": request_id, "notifications": request["notifications"][:1]}
+    )
+
+
+def without_first(body: bytes) -> bytes:
+    """Return the request without its first notification, and without telemetry."""
+    request: dict[str, Any] = msgspec.json.decode(body)
+    request.pop("telemetry", None)
+    return msgspec.json.encode(request | {"notifications": request["notifications"][1:]})
+
+
 def _is_readable(body: bytes) -> bool:
     """Return whether a body is empty or from the Delivery API, and not the page of some proxy."""
     if not body:

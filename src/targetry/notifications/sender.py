@@ -33,9 +33,11 @@ from targetry.notifications.queue_entry import BuildRequest, QueueEntry
 from targetry.notifications.response import (
     ResponseMeaning,
     classify_response,
+    first_notification,
     keep_notifications,
     notification_ids,
     unprocessed_ids,
+    without_first,
 )
 
 Emit = Callable[..., None]
@@ -131,6 +133,9 @@ class NotificationSender:
             return self._drop(entry, INVALID, invalid)
         if started - entry.born > policy.max_age_s:
             return self._drop(entry, EXPIRED, self._expired())
+        if entry.is_split and entry.part is None:
+            entry.part, entry.request_id = first_notification(entry.body or b"", self._new_id()), None
+            entry.calls = 0
         try:
             response = self._send(entry)
         except Exception as error:  # a TransportError, or anything if the transport is the user's
@@ -141,7 +146,7 @@ class NotificationSender:
         entry.request_id = entry.request_id or self._new_id()
         headers = {**self._headers, "X-Request-Id": entry.request_id}
         url = self._address.url(entry.session_id, entry.host)
-        request = HttpRequest("POST", url, headers, entry.body, entry.calls)
+        request = HttpRequest("POST", url, headers, entry.part or entry.body, entry.calls)
         entry.calls += 1
         return self._transport.send(request, timeout=self._timeout(), max_bytes=_MAX_RESPONSE_BYTES)
 
@@ -164,12 +169,16 @@ class NotificationSender:
 
     def _check_processed(self, entry: QueueEntry, started: float, response: HttpResponse) -> None:
         body = entry.body or b""
-        ids = unprocessed_ids(body, response)
+        ids = unprocessed_ids(entry.part or body, response)
         if not ids:
-            self.queue.mark_sent(entry, started)
+            if not entry.is_last_part:
+                self.queue.part_sent(entry, started, without_first(body))
+            else:
+                self.queue.mark_sent(entry, started)
             return
-        missing = min(len(ids), entry.count)
-        if not self.queue.mark_partly_sent(entry, started, missing, keep_notifications(body, ids)):
+        missing = entry.count if entry.is_split else min(len(ids), entry.count)
+        rest = body if entry.is_split else keep_notifications(body, ids)
+        if not self.queue.mark_partly_sent(entry, started, missing, rest):
             error = TargetError("the notifications are not processed: no response lists them")
             self._drop(entry, UNPROCESSED, error)
 
@@ -178,6 +187,9 @@ class NotificationSender:
             return
         if is_denied:
             self.queue.host_failed(entry, started, self._clock(), denied=True)
+        elif 400 <= error.status < 500 and entry.can_be_split:
+            self.queue.split(entry)
+            return
         self._drop(entry, REJECTED, error)
 
     def _reroute(self, entry: QueueEntry, error: Exception) -> bool:
@@ -215,11 +227,17 @@ class NotificationSender:
     # Outcome
 
     def _drop(self, entry: QueueEntry, reason: Reason, error: Exception) -> None:
-        if not self.queue.mark_dropped(entry, reason, _line(error)) or not entry.count:
+        body, count, request = entry.body, entry.count, entry.request
+        if not entry.is_last_part:
+            body, count, rest = entry.part, 1, without_first(body or b"")
+            is_new = self.queue.drop_part(entry, rest, reason, _line(error))
+        else:
+            is_new = self.queue.mark_dropped(entry, reason, _line(error))
+        if not is_new or not count:
             return
-        ids = [] if entry.body is None else notification_ids(entry.body)
-        self._emit_failed(reason, entry.count, error, ids)
-        self._emit_event(SEND_NOTIFICATION_ERROR, notification=_request(entry), error=error)
+        self._emit_failed(reason, count, error, [] if body is None else notification_ids(body))
+        notification = _request(body or b"") if request is None else request
+        self._emit_event(SEND_NOTIFICATION_ERROR, notification=notification, error=error)
 
     def _emit_refused(self) -> float:
         """Emit events for deliveries that were dropped without an attempt, and faults of the disk.
@@ -278,9 +296,6 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _request(entry: QueueEntry) -> Any:
-    """Return the `DeliveryRequest` of an entry, decoded when a handler reads it."""
-    if entry.request is not None:
-        return entry.request
-    body = entry.body or b""
+def _request(body: bytes) -> Any:
+    """Return the `DeliveryRequest` of a body, decoded when a handler reads it."""
     return LazyValue(lambda: DeliveryRequest.from_json(body))

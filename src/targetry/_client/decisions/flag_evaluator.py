@@ -345,7 +345,7 @@ class FlagEvaluator:
         if is_windowed and not self._window.admit(impression_entry(visitor, mbox, evaluation), self._clock()):
             self._repeated += 1
             return
-        self._decisions.report(self._prepared(subject), outcome)
+        self._decisions.report(self._prepared(subject), subject.facts, outcome)
 
     def _prepared(self, subject: _Subject) -> PreparedRequest:
         if subject.visitor is not None:

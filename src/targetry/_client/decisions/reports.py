@@ -7,10 +7,11 @@ when the client is flushed or closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from targetry._runtime.periodic_task import PeriodicTask
 from targetry.delivery.prepare import PreparedRequest
@@ -44,13 +45,20 @@ class _Report(msgspec.Struct, frozen=True, eq=False):
 class ImpressionReport(_Report, frozen=True, eq=False):
     """The `count` impressions of one decision, or `telemetry` alone, for edge cluster `cluster`.
 
-    The decision only stores the parts; the notifier's thread builds the request.
+    The decision only stores the parts; the notifier's thread builds the request. Reports with the
+    same `batch` are merged while they are pending.
     """
 
     impressions: list[Impression]
     count: int
     cluster: str | None
     telemetry: Entries | None = None
+    batch: object = None
+
+    def merge(self, others: Sequence[ImpressionReport]) -> ImpressionReport:
+        """Return a report with the impressions of others for the same `batch`."""
+        impressions = [one for report in (self, *others) for one in report.impressions]
+        return replace(self, impressions=impressions, count=len(impressions))
 
     def build_request(self, new_id: Callable[[], str]) -> DeliveryRequest:
         """Return the request of the same visitor, property and environment as the decision."""
@@ -77,6 +85,14 @@ class NotificationReport(_Report, frozen=True, eq=False):
     def cluster(self) -> str | None:
         """The edge cluster of the visitor."""
         return self.prepared.cluster
+
+    @property
+    def batch(self) -> None:
+        """None: the caller's request is sent as it is."""
+
+    def merge(self, _: Sequence[object]) -> NotificationReport:
+        """Return the report; it is never merged."""
+        return self
 
     @property
     def count(self) -> int:

@@ -121,7 +121,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
     _outcome: MboxOutcome | None
     _rules: RuleSet | None
     _visitor: PreparedVisitor
-    _report: Callable[[PreparedRequest, MboxOutcome], bool]
+    _report: Callable[[PreparedRequest, VisitorFacts, MboxOutcome], bool]
     _is_shown: bool = False
 
     @property
@@ -203,7 +203,8 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         if self._is_shown or self._outcome is None or not self._outcome.impressions:
             return False
         self._is_shown = True
-        return self._report(self._visitor._prepared, self._outcome)
+        visitor = self._visitor
+        return self._report(visitor._prepared, visitor._facts, self._outcome)
 
     def _meta(self) -> dict[str, Any] | None:
         outcome, rules = self._outcome, self._rules
@@ -346,7 +347,7 @@ class VisitorDecisions:
                 self.note_failures(outcome.failures)
             if shown and outcome.impressions:
                 decision._is_shown = True
-                self.report(visitor._prepared, outcome)
+                self.report(visitor._prepared, visitor._facts, outcome)
         return decision
 
     def observe(self, observed: ObservedCall, decision: Decision) -> None:
@@ -370,10 +371,14 @@ class VisitorDecisions:
         """Count and log rules that could not be evaluated."""
         self._skipped_rules.note(failures)
 
-    def report(self, prepared: PreparedRequest, outcome: MboxOutcome) -> bool:
-        """Submit the impressions of a decision, and return whether they were accepted."""
+    def report(self, prepared: PreparedRequest, visitor: VisitorFacts, outcome: MboxOutcome) -> bool:
+        """Submit the impressions of a decision, and return whether they were accepted.
+
+        Those of one `visitor` are reported together.
+        """
         impressions = outcome.impressions
-        return self._hand_over(ImpressionReport(prepared, impressions, len(impressions), self._cluster()))
+        report = ImpressionReport(prepared, impressions, len(impressions), self._cluster(), None, visitor)
+        return self._hand_over(report)
 
 
 def merge_parameters(visitor: PreparedVisitor, added: dict[str, Any]) -> dict[str, Any]:
