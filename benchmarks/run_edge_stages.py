@@ -17,7 +17,7 @@ def stages(command: dict[str, Any]) -> dict[str, Any]:
     from targetry._runtime.ids import new_id
     from targetry.device.decide import decide
     from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
-    from targetry.edge.delivery.handler import deliver
+    from targetry.edge.delivery.handler import parse_request, respond
     from targetry.edge.delivery.request_parsing import parse_body, parse_query
     from targetry.samples import shop_path
 
@@ -38,7 +38,8 @@ def stages(command: dict[str, Any]) -> dict[str, Any]:
 
     def delivered() -> None:
         query, body = next(asked)
-        deliver(body, query, registry=registry, now_ms=now_ms, new_id=new_id, is_recorded=False)
+        parsed = parse_request(body, query, registry)
+        respond(parsed, now_ms=now_ms, new_id=new_id, is_recorded=False)
 
     steps: dict[str, Callable[[], object]] = {"read": read, "decide": decided, "deliver": delivered}
     return {name: measure(step, seconds=command["seconds"]).best_us for name, step in steps.items()}

@@ -103,26 +103,38 @@ def calls(request: DeliveryRequest, **options: Any) -> Measured:
 
 
 def edge_deliver() -> Measured:
-    """Return a call of the edge's `deliver`, which parses, decides and encodes."""
-    deliver = first_module(DELIVER_MODULES).deliver
-    rules = registry(first_module(ARTIFACT_MODULES))
-    keyword = next(
-        name for name, one in inspect.signature(deliver).parameters.items() if one.kind is one.KEYWORD_ONLY
-    )
+    """Return a call of the edge's delivery without HTTP: parses, decides and encodes."""
+    deliver = delivery_of(first_module(DELIVER_MODULES), registry(first_module(ARTIFACT_MODULES)))
     ids = (f"{number:032x}" for number in itertools.count())
     body = {
         "context": {"channel": "web", "userAgent": AGENT},
         "execute": {"mboxes": [{"index": 1, "name": "hero"}]},
     }
 
+    asked = [json.dumps({**body, "id": {"tntId": f"{number:08x}"}}).encode() for number in range(max(CALLS))]
+    queries = [f"imsOrgId=X%40AdobeOrg&sessionId=s{number}" for number in range(max(CALLS))]
+    options = {"now_ms": 1_795_800_000_000, "new_id": lambda: next(ids), "is_recorded": False}
+
     def call(number: int) -> object:
-        asked = json.dumps({**body, "id": {"tntId": f"{number:08x}"}}).encode()
-        query = f"imsOrgId=X%40AdobeOrg&sessionId=s{number}"
-        result = deliver(asked, query, now_ms=1_795_800_000_000, new_id=lambda: next(ids), **{keyword: rules})
+        result = deliver(asked[number], queries[number], **options)
         assert result.status == 200
         return result
 
     return Measured(call)
+
+
+def delivery_of(module: Any, rules: Any) -> Callable[..., Any]:
+    """Return a function from body, query and options to the result, in any tree."""
+    if not hasattr(module, "deliver"):
+        return lambda body, query, **options: module.respond(
+            module.parse_request(body, query, rules), **options
+        )
+    keyword = next(
+        name
+        for name, one in inspect.signature(module.deliver).parameters.items()
+        if one.kind is one.KEYWORD_ONLY
+    )
+    return lambda body, query, **options: module.deliver(body, query, **{keyword: rules}, **options)
 
 
 def first_module(names: tuple[str, ...]) -> Any:

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
-from targetry.edge.delivery.handler import DeliveryResult, deliver
+from targetry.edge.delivery.handler import DeliveryResult, parse_request, respond
 from targetry.edge.in_process import GivenArtifact, MemoryLedger
 from targetry.samples import shop_path
 
@@ -39,7 +39,10 @@ def ask(
 ) -> DeliveryResult:
     """Call the core; `request` is a document or a body in bytes."""
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
-    return deliver(body, query, **{"registry": registry, "now_ms": NOW_MS, "new_id": ids(), **options})
+    parsed = parse_request(body, query, registry)
+    if isinstance(parsed, DeliveryResult):
+        return parsed
+    return respond(parsed, **{"now_ms": NOW_MS, "new_id": ids(), **options})
 
 
 def response_to(request: Any, query: str = QUERY, **options: Any) -> dict[str, Any]:

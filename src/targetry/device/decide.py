@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from targetry.device import personalize
+from targetry.device.encoded_mboxes import EncodedMboxes, encode_without_index, with_index
 from targetry.device.logic.facts import Facts, RequestFacts, RuleFailure, bucketing_id
 from targetry.device.matching import all_matches, first_match
 from targetry.device.personalize import Template
@@ -39,6 +40,7 @@ from targetry.models import (
 )
 
 _NO_CONTEXT = Context()
+_NO_TOKENS: dict[str, Any] = {}
 
 
 class Impression(msgspec.Struct, gc=False):
@@ -98,6 +100,7 @@ def decide(
     new_id: Callable[[], str],
     trace: TraceSource | None = None,
     matches: list[Match] | None = None,
+    encoded: EncodedMboxes | None = None,
 ) -> OnDeviceDecision:
     """Decide every location of a request that the rules have. Never raises for any artifact.
 
@@ -109,25 +112,33 @@ def decide(
         new_id: Returns ids for the notifications in a trace.
         trace: Data for the trace, which the response has if `request.trace` is set too.
         matches: A list to which the outcome of each location is appended.
+        encoded: Caches responses of mboxes as JSON: the response has `msgspec.Raw` for an mbox
+            that all visitors get alike. Its response tokens are those of all options. Used
+            without trace and `matches`.
     """
     context = request.context or _NO_CONTEXT
     facts = RequestFacts(context, bucketing_id(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
-    geo_tokens = personalize.geo_tokens(context.geo, rules.geo_tokens) if rules.geo_tokens else {}
+    tokens = encoded.response_tokens if encoded is not None else _NO_TOKENS
+    if rules.geo_tokens and (geo_tokens := personalize.geo_tokens(context.geo, rules.geo_tokens)):
+        tokens, encoded = tokens | geo_tokens, None
     if request.trace is None:
         trace = None
+    if trace is not None or matches is not None:
+        encoded = None
     impressions: list[Impression] = []
     executed = prefetched = None
     if request.execute is not None:
         tracer = None if trace is None else Tracer(rules, request, "execute", trace)
-        execution = _Execute(rules, facts, token, geo_tokens, tracer, new_id, matches)
+        known = None if encoded is None else encoded.execute
+        execution = _Execute(rules, facts, token, tokens, known, tracer, new_id, matches)
         executed = execution.respond(request.execute)
         impressions = execution.impressions
     if request.prefetch is not None:
         tracer = None if trace is None else Tracer(rules, request, "prefetch", trace)
-        prefetched = _Prefetch(rules, facts, token, geo_tokens, tracer, new_id, matches).respond(
-            request.prefetch
-        )
+        known = None if encoded is None else encoded.prefetch
+        prefetch = _Prefetch(rules, facts, token, tokens, known, tracer, new_id, matches)
+        prefetched = prefetch.respond(request.prefetch)
     remote = remote_dependency(rules, request)
     response = DeliveryResponse(
         206 if remote.mboxes or remote.views else 200,
@@ -168,7 +179,8 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
     rules: RuleSet
     request: RequestFacts
     property_token: str | None
-    geo_tokens: dict[str, Any]
+    tokens: dict[str, Any]
+    encoded: dict[Template, bytes] | None
     tracer: Tracer | None
     new_id: Callable[[], str]
     matches: list[Match] | None
@@ -178,10 +190,13 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
             return self.tracer.every(location, facts)
         return all_matches(location.runs(self.property_token), facts)
 
+    def _record(self, rule: CompiledRule, template: Template) -> None:
+        """Note that a rule matched."""
+
     def _metrics(self, template: Template) -> list[Metric]:
         raise NotImplementedError
 
-    def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
+    def _options(self, template: Template, facts: Facts) -> list[Option]:
         raise NotImplementedError
 
     def _mboxes(self, requested: Iterable[MboxRequest]) -> list[AnyMboxResponse]:
@@ -210,11 +225,23 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
 
     def _response(self, rule: CompiledRule, facts: Facts, details: MboxRequest) -> AnyMboxResponse:
         template = rule.template or self.rules.template(rule)
-        options = self._options(rule, template, facts)
+        self._record(rule, template)
+        if self.encoded is None or not template.is_constant or details.index is None:
+            return self._new_response(rule, template, facts, details, details.index)
+        encoded = self.encoded.get(template)
+        if encoded is None:
+            encoded = encode_without_index(self._new_response(rule, template, facts, details, None))
+            self.encoded[template] = encoded
+        return with_index(encoded, details.index)  # type: ignore[return-value]
+
+    def _new_response(
+        self, rule: CompiledRule, template: Template, facts: Facts, details: MboxRequest, index: int | None
+    ) -> AnyMboxResponse:
+        options = self._options(template, facts)
         if self.matches is not None:
             self.matches.append(Match("mbox", details.name, template.name or details.name, rule, options))
         response: AnyMboxResponse = self.response_type(
-            details.index,
+            index,
             template.name or details.name,
             options,
             (self._metrics(template) or None) if template.metrics else None,
@@ -235,7 +262,8 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
         response = PageLoadResponse(options=options)
         for rule in self._every(self.rules.mbox(global_mbox), facts):
             template = rule.template or self.rules.template(rule)
-            added = self._options(rule, template, facts)
+            self._record(rule, template)
+            added = self._options(template, facts)
             options += added
             if self.matches is not None:
                 self.matches.append(Match("mbox", global_mbox, global_mbox, rule, added))
@@ -264,14 +292,13 @@ class _Execute(_Mode[MboxResponse]):
             self._page_load(requested.page_load) if requested.page_load is not None else None, mboxes
         )
 
-    def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
-        self._notify(rule, template)
-        return template.options(template.execute, facts, self.geo_tokens)
+    def _options(self, template: Template, facts: Facts) -> list[Option]:
+        return template.options(template.execute, facts, self.tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return template.execute_metrics()
 
-    def _notify(self, rule: CompiledRule, template: Template) -> None:
+    def _record(self, rule: CompiledRule, template: Template) -> None:
         """Record an impression, once per location name and event token of the request."""
         tokens = unreported_tokens(template, self.notified)
         if not tokens:
@@ -298,8 +325,8 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         page_load = self._page_load(requested.page_load) if requested.page_load is not None else None
         return PrefetchResponse(views, page_load, mboxes)
 
-    def _options(self, rule: CompiledRule, template: Template, facts: Facts) -> list[Option]:
-        return template.options(template.prefetch, facts, self.geo_tokens)
+    def _options(self, template: Template, facts: Facts) -> list[Option]:
+        return template.options(template.prefetch, facts, self.tokens)
 
     def _metrics(self, template: Template) -> list[Metric]:
         return []
@@ -314,7 +341,7 @@ class _Prefetch(_Mode[PrefetchMboxResponse]):
         for rule in self._every(self.rules.view(details.name), facts):
             template = rule.template or self.rules.template(rule)
             options, metrics = (
-                template.options(template.prefetch, facts, self.geo_tokens),
+                template.options(template.prefetch, facts, self.tokens),
                 template.all_metrics(),
             )
             if self.matches is not None:

@@ -7,7 +7,7 @@ decision only copies it, so a change to one response does not reach the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from targetry.device.artifact import ConsequenceDocument, MetricDocument, OptionDocument
@@ -84,12 +84,16 @@ Render = Callable[["Facts"], Any]
 
 
 class OptionTemplate(NamedTuple):
-    """An option; its content is `shared`, if immutable, or the result of `render`."""
+    """An option; its content is `shared`, if immutable, or the result of `render`.
+
+    `is_constant`: the content is equal for all visitors and locations.
+    """
 
     type: str | None
     shared: Any
     render: Render | None
     event_token: str | None
+    is_constant: bool
 
     @property
     def is_blank(self) -> bool:
@@ -102,6 +106,7 @@ class Template:
 
     `execute` are the options for execute requests, without event tokens and without blank options;
     `prefetch` are those for prefetch requests, with the event tokens for notifications.
+    `is_constant`: name, options and metrics are equal for all visitors and locations.
     """
 
     __slots__ = (
@@ -109,6 +114,7 @@ class Template:
         "click_metrics",
         "event_tokens",
         "execute",
+        "is_constant",
         "meta",
         "metrics",
         "name",
@@ -122,6 +128,7 @@ class Template:
         metrics = consequence.metrics or []
         options = [_option(option, meta) for option in consequence.options or []]
         self.name = consequence.name
+        self.is_constant = bool(consequence.name) and all(option.is_constant for option in options)
         self.meta = meta
         self.execute = tuple(option._replace(event_token=None) for option in options if not option.is_blank)
         self.prefetch = tuple(_with_display_token(options, metrics))
@@ -135,13 +142,16 @@ class Template:
         self.tokens |= {name: meta[name] for name in _META_TOKENS if name in response_tokens and name in meta}
 
     def options(
-        self, templates: Iterable[OptionTemplate], facts: Facts, geo_tokens: dict[str, Any]
+        self, templates: Iterable[OptionTemplate], facts: Facts, tokens: dict[str, Any]
     ) -> list[Option]:
-        """Return the options of `execute` or `prefetch` for one location of one request."""
+        """Return the options of `execute` or `prefetch` for one location of one request.
+
+        `tokens` are response tokens of all options, which replace those of the rule.
+        """
         options = []
-        for type_, shared, render, event_token in templates:
+        for type_, shared, render, event_token, _ in templates:
             content = shared if render is None else render(facts)
-            options.append(Option(type_, content, event_token, self.tokens | geo_tokens))
+            options.append(Option(type_, content, event_token, self.tokens | tokens))
         return options
 
     def execute_metrics(self) -> list[Metric]:
@@ -165,13 +175,17 @@ def _metrics(documents: Iterable[MetricDocument]) -> list[Metric]:
 
 
 def _option(document: OptionDocument, meta: dict[str, Any]) -> OptionTemplate:
-    render = _renderer(document, meta)
-    return OptionTemplate(
-        document.type,
-        document.content if render is None else None,
-        render,
-        document.event_token,
-    )
+    content, render, is_constant = document.content, None, True
+    if isinstance(content, str):
+        if document.type == OptionType.HTML:
+            content = _text(content, meta)
+            if not isinstance(content, str):
+                content, render, is_constant = None, content, False
+    elif isinstance(content, list) and document.type == OptionType.ACTIONS:
+        content, render, is_constant = None, *_actions_renderer(content, meta)
+    elif isinstance(content, dict | list):
+        content, render = None, _copier(content)
+    return OptionTemplate(document.type, content, render, document.event_token, is_constant)
 
 
 def _with_display_token(options: list[OptionTemplate], metrics: list[MetricDocument]) -> list[OptionTemplate]:
@@ -191,18 +205,6 @@ def _with_display_token(options: list[OptionTemplate], metrics: list[MetricDocum
 # ── content ───
 
 
-def _renderer(document: OptionDocument, meta: dict[str, Any]) -> Render | None:
-    """Return the renderer of the content; None if the content is immutable and equal for all."""
-    content = document.content
-    if isinstance(content, str):
-        return _text_renderer(content, meta) if document.type == OptionType.HTML else None
-    if not isinstance(content, dict | list):
-        return None
-    if document.type == OptionType.ACTIONS and isinstance(content, list):
-        return _actions_renderer(content, meta)
-    return _copier(content)
-
-
 def _copier(content: Any) -> Render:
     if isinstance(content, dict) and not any(isinstance(value, dict | list) for value in content.values()):
         return lambda _: content.copy()
@@ -215,19 +217,30 @@ def _copied(value: Any) -> Any:
     return [_copied(item) if isinstance(item, dict | list) else item for item in value]
 
 
-def _actions_renderer(actions: list[Any], meta: dict[str, Any]) -> Render:
-    """Return the renderer of actions: macros in their text content, copies of the rest."""
-    plan = []
-    for action in actions:
+def _actions_renderer(given: list[Any], meta: dict[str, Any]) -> tuple[Render, bool]:
+    """Return the renderer of actions, and whether it gives the same to all.
+
+    It fills in the macros in their text content, and copies the rest.
+    """
+    actions, plan = [], []
+    for action in given:
         content = action.get("content") if isinstance(action, dict) else None
-        fill = _text_renderer(content, meta) if isinstance(content, str) else None
+        fill: Render | None = None
+        if isinstance(content, str):
+            text = _text(content, meta)
+            if not isinstance(text, str):
+                fill = text
+            elif text != content:
+                action = {**action, "content": text}
         flat = isinstance(action, dict) and not any(
             isinstance(value, dict | list) for value in action.values()
         )
+        actions.append(action)
         plan.append((action, flat, fill))
 
-    if all(flat and fill is None for _, flat, fill in plan):
-        return lambda _: [action.copy() for action in actions]
+    is_constant = all(fill is None for _, _, fill in plan)
+    if is_constant and all(flat for _, flat, _ in plan):
+        return lambda _: [action.copy() for action in actions], True
 
     def render(facts: Facts) -> list[Any]:
         rendered = []
@@ -238,14 +251,14 @@ def _actions_renderer(actions: list[Any], meta: dict[str, Any]) -> Render:
             rendered.append(copy)
         return rendered
 
-    return render
+    return render, is_constant
 
 
 # ── macros ───
 
 
-def _text_renderer(text: str, meta: dict[str, Any]) -> Render | None:
-    """Return the renderer of a text with macros, None without macros; the meta is filled in now."""
+def _text(text: str, meta: dict[str, Any]) -> str | Render:
+    """Return a text with the macros of the meta filled in, or its renderer if it has others."""
     pieces: list[str | tuple[str, str]] = []
     end = 0
     for match in _MACRO.finditer(text):
@@ -253,12 +266,18 @@ def _text_renderer(text: str, meta: dict[str, Any]) -> Render | None:
         value = _known_value(key, meta)
         pieces += [text[end : match.start()], (key, match.group()) if value is UNDEFINED else to_text(value)]
         end = match.end()
-    if not pieces:
-        return None
     pieces.append(text[end:])
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(map(str, pieces))
     return lambda facts: "".join(
         piece if isinstance(piece, str) else _value_here(piece[0], piece[1], facts) for piece in pieces
     )
+
+
+def macro_values(text: str, meta: dict[str, Any]) -> Iterator[Any]:
+    """Yield what the meta has for each macro of a text; UNDEFINED for a macro of the request."""
+    for match in _MACRO.finditer(text):
+        yield _known_value(macro_key(match.group(1)), meta)
 
 
 def macro_key(name: str) -> str:

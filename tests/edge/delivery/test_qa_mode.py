@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.edge import HERO, WEB, ask, experience, response_to, web_client
+from support.edge import HERO, WEB, ask, experience, response_to, shop_registry, web_client
 from targetry.samples import shop
 
 NAMES = ["Everyday", "Autumn sale", "Free delivery"]
@@ -134,3 +134,13 @@ def test_invalid_audience_ids_of_an_artifact_are_ignored(ids: Any) -> None:
         json={**HERO, "qaMode": {"evaluateAsFalseAudienceIds": [1], "evaluateAsTrueAudienceIds": [1]}},
     )
     assert experience(answer.json()["execute"]["mboxes"][0]) == "Everyday"
+
+
+def test_rules_of_qa_mode_leave_no_encoded_responses() -> None:
+    registry = shop_registry()
+    encoded = registry.artifacts[0].encoded
+    for _ in range(2):
+        ask({**HERO, "qaMode": chosen(2, 2)}, registry=registry)
+    assert encoded.execute == {}
+    ask(HERO, registry=registry)
+    assert len(encoded.execute) == 1

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from targetry.device.artifact import artifact_text
+from targetry.device.encoded_mboxes import EncodedMboxes
 from targetry.device.obfuscation import obfuscate
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.edge.artifacts.activities import report_activities
@@ -18,13 +19,15 @@ from targetry.edge.http.errors import RequestRejected
 from targetry.ledger.event import ActivityDescription
 
 DEFAULT_CLIENT_CODE: Final = "targetry"
+RESPONSE_TOKENS: Final = {"activity.decisioningMethod": "server-side"}
+"""Response tokens of all options that the edge returns."""
 
 
 class LoadedArtifact:
     """Artifact with its rules, token index and costs, and the bytes to serve. Immutable.
 
     `client` and `environment` are those of its meta, unless a client code is given. The client code
-    is part of the allocation key.
+    is part of the allocation key. `encoded` is a cache of responses.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class LoadedArtifact:
         self.organization_id = organization_id or _nonempty_text(meta.get("organizationId"))
         self.tokens = TokenIndex(self.rules)
         self.costs = costs_of(self.rules)
+        self.encoded = EncodedMboxes(RESPONSE_TOKENS)
         # A weak tag, because it is the same with and without gzip.
         self.etag = f'W/"{hashlib.sha256(self.text).hexdigest()[:32]}"'
 

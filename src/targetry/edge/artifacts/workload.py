@@ -15,6 +15,8 @@ import msgspec
 
 from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.logic.facts import Details
+from targetry.device.logic.javascript import UNDEFINED, to_text
+from targetry.device.personalize import macro_values
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.edge.http.errors import RequestRejected
 from targetry.models import Address, DeliveryRequest, MboxRequest, ViewRequest
@@ -75,7 +77,7 @@ class Costs(NamedTuple):
     meta_bytes: int
 
 
-class Workload(NamedTuple):
+class Workload(msgspec.Struct, frozen=True, gc=False):
     """Upper bounds of a request's cost; a heavy request would delay others noticeably."""
 
     rule_bytes: int
@@ -102,13 +104,18 @@ def _cost(location: Location) -> LocationCost:
 
 
 def _rule_cost(rule: CompiledRule) -> tuple[int, int, int]:
-    """Return the bytes of condition and of response, and the number of macros."""
+    """Return the bytes of condition and of response, and the number of macros of a request."""
     document = read_rule(rule.raw)
     consequence = bytes(document.consequence)
     options = len(read_consequence(document.consequence).options or ())
-    tokens = options * (len(_encode(document.meta)) + _OPTION_OVERHEAD)
-    condition_bytes = len(bytes(document.condition)) + _RULE_OVERHEAD
-    return condition_bytes, len(consequence) + tokens, consequence.count(b"${")
+    size = len(consequence) + options * (len(_encode(document.meta)) + _OPTION_OVERHEAD)
+    macros = 0
+    for value in macro_values(consequence.decode(), document.meta):
+        if value is UNDEFINED:
+            macros += 1
+        else:
+            size += len(_encode(to_text(value)))
+    return len(bytes(document.condition)) + _RULE_OVERHEAD, size, macros
 
 
 def is_light(cost: LocationCost | None) -> bool:
@@ -206,12 +213,12 @@ def check_workload(request: DeliveryRequest, rules: RuleSet, costs: Costs) -> Wo
     rule_bytes = answer_bytes = 0
     for details, name, cost, uses_all_rules in asked:
         rule_bytes += cost.condition_bytes + _RULE_OVERHEAD
-        name_bytes = len(name)
         if uses_all_rules:
-            size, macros = cost.total + cost.rules * (_LOCATION_OVERHEAD + name_bytes), cost.all_macros
+            macros = cost.all_macros
+            answer_bytes += cost.total + cost.rules * (_LOCATION_OVERHEAD + len(name)) + _LOCATION_OVERHEAD
         else:
-            size, macros = cost.largest + name_bytes, cost.macros
-        answer_bytes += size + _LOCATION_OVERHEAD
+            macros = cost.macros
+            answer_bytes += cost.largest + len(name) + _LOCATION_OVERHEAD
         if macros:
             answer_bytes += macros * _longest_value(details)
     if rule_bytes > MAX_RULE_BYTES:

@@ -13,15 +13,15 @@ gets no tnt id, because allocation would use it from then on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
 
 import msgspec
 
 from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import OnDeviceDecision, decide
+from targetry.device.encoded_mboxes import EncodedMboxes
 from targetry.device.logic.facts import RuleFailure
 from targetry.device.trace import TraceSource
-from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
+from targetry.edge.artifacts.registry import RESPONSE_TOKENS, ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
 from targetry.edge.delivery.events import delivery_events
 from targetry.edge.delivery.qa_mode import rules_for
@@ -30,13 +30,10 @@ from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.geo.location import GeoLocation
 from targetry.geo.lookup import merge, needs_lookup
 from targetry.ledger.event import LedgerEvent
-from targetry.models import DeliveryRequest, DeliveryResponse, Geo, NotificationResponse, Option
+from targetry.models import DeliveryRequest, DeliveryResponse, Geo, NotificationResponse
 
 AddressLocator = Callable[[str], GeoLocation | None]
 """Function that returns the location of an IP address, None if it is unknown. It must not raise."""
-
-_METHOD_TOKEN: Final = "activity.decisioningMethod"
-_SERVER_SIDE: Final = "server-side"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -60,7 +57,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
 
 
-class ParsedRequest(NamedTuple):
+class ParsedRequest(msgspec.Struct, frozen=True, gc=False):
     """Valid request, the artifact that decides it, and an upper bound of its cost."""
 
     query: DeliveryQuery
@@ -68,36 +65,6 @@ class ParsedRequest(NamedTuple):
     request: DeliveryRequest
     workload: Workload
     ignored_fields: tuple[str, ...]
-
-
-def deliver(
-    body: bytes,
-    query: str,
-    *,
-    registry: ArtifactRegistry,
-    now_ms: int,
-    new_id: Callable[[], str],
-    cluster: str | None = None,
-    locate: AddressLocator | None = None,
-    address: str | None = None,
-    is_recorded: bool = True,
-) -> DeliveryResult:
-    """Parse and decide one request. Never raises: an invalid request gets an error response.
-
-    The arguments are those of `parse_request` and `respond`.
-    """
-    parsed = parse_request(body, query, registry)
-    if isinstance(parsed, DeliveryResult):
-        return parsed
-    return respond(
-        parsed,
-        now_ms=now_ms,
-        new_id=new_id,
-        cluster=cluster,
-        locate=locate,
-        address=address,
-        is_recorded=is_recorded,
-    )
 
 
 def parse_request(body: bytes, query: str, registry: ArtifactRegistry) -> ParsedRequest | DeliveryResult:
@@ -109,9 +76,9 @@ def parse_request(body: bytes, query: str, registry: ArtifactRegistry) -> Parsed
     try:
         parsed = parse_query(query)
         artifact = registry.for_query(parsed.client, parsed.organization_id)
-        request, ignored_fields = parse_body(body)
-        workload = check_workload(request, artifact.rules, artifact.costs)
-        return ParsedRequest(parsed, artifact, request, workload, ignored_fields)
+        content = parse_body(body)
+        workload = check_workload(content.request, artifact.rules, artifact.costs)
+        return ParsedRequest(parsed, artifact, content.request, workload, content.ignored)
     except RequestRejected as rejected:
         return _rejection(rejected)
 
@@ -137,7 +104,7 @@ def respond(
         address: IP address of the client, used if the request has no `context.geo`.
         is_recorded: Whether the result has events.
     """
-    query, artifact, request, workload, ignored_fields = parsed
+    query, artifact, request = parsed.query, parsed.artifact, parsed.request
     request.request_id = request.request_id or new_id()
     ensure_visitor_id(request, cluster, new_id)
     if locate is not None:
@@ -149,11 +116,12 @@ def respond(
         now_ms=now_ms,
         new_id=new_id,
         trace=_trace(artifact, query) if request.trace is not None else None,
+        encoded=artifact.encoded if request.qa_mode is None else EncodedMboxes(RESPONSE_TOKENS),
     )
     response = decision.response
     _complete(response, request, cluster)
     try:
-        if workload.answer_bytes > MAX_ANSWER_BYTES:
+        if parsed.workload.answer_bytes > MAX_ANSWER_BYTES:
             encode_bounded(_encodable_parts(response), _encode)
     except RequestRejected as rejected:
         return _rejection(rejected)
@@ -162,7 +130,7 @@ def respond(
         events = delivery_events(
             request, decision.impressions, artifact, session_id=query.session_id, now_ms=now_ms
         )
-    return _result(request, response, decision, events, artifact, ignored_fields)
+    return _result(request, response, decision, events, artifact, parsed.ignored_fields)
 
 
 def _rejection(rejected: RequestRejected) -> DeliveryResult:
@@ -195,9 +163,6 @@ def _complete(response: DeliveryResponse, request: DeliveryRequest, cluster: str
     response.edge_host = f"mboxedge{cluster}.tt.omtrdc.net" if cluster else None
     if request.notifications:
         response.notifications = [NotificationResponse(one.id) for one in request.notifications]
-    for option in _options(response):
-        if option.response_tokens is not None:
-            option.response_tokens[_METHOD_TOKEN] = _SERVER_SIDE
 
 
 def _encodable_parts(response: DeliveryResponse) -> Iterator[object]:
@@ -208,17 +173,6 @@ def _encodable_parts(response: DeliveryResponse) -> Iterator[object]:
             yield mode.page_load
     if response.prefetch is not None:
         yield from response.prefetch.views or ()
-
-
-def _options(response: DeliveryResponse) -> Iterator[Option]:
-    """Yield all options; each has its own response tokens."""
-    for mode in (response.execute, response.prefetch):
-        if mode is not None:
-            yield from (option for mbox in mode.mboxes or () for option in mbox.options or ())
-            if mode.page_load is not None:
-                yield from mode.page_load.options or ()
-    if response.prefetch is not None:
-        yield from (option for view in response.prefetch.views or () for option in view.options or ())
 
 
 def _result(

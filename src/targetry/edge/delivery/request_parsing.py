@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -17,16 +17,17 @@ import msgspec
 from targetry import models
 from targetry.delivery.session_id import session_id_fault
 from targetry.edge.artifacts.workload import check_body, check_counts, is_within_counts
-from targetry.edge.delivery.amounts import check_order_totals
+from targetry.edge.delivery.amounts import check_order_total
 from targetry.edge.delivery.coercion import coerce
 from targetry.edge.delivery.request_forms import complete, normalize
 from targetry.edge.http.errors import RequestRejected
 from targetry.models import (
     ConstraintError,
     DeliveryRequest,
-    MboxRequest,
+    ExecuteRequest,
     MetricType,
     Notification,
+    PrefetchRequest,
     snapshot,
 )
 from targetry.models.snapshot import decode_request
@@ -37,8 +38,8 @@ _TYPES: Final = frozenset({MetricType.CLICK, MetricType.DISPLAY})
 _LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 
 _USUAL_QUERY: Final = re.compile(
-    r"(?:imsOrgId=([\w.%@-]{1,64})|client=([\w.-]{1,64}))&sessionId=([\w.-]{1,128})(?:&version=[\w.-]*)?",
-    re.ASCII,
+    "(?:imsOrgId=([A-Za-z0-9_.%@-]{1,64})|client=([A-Za-z0-9_.-]{1,64}))"
+    "&sessionId=([A-Za-z0-9_.-]{1,128})(?:&version=[A-Za-z0-9_.-]*)?"
 )
 
 _PARAMETER: Final = re.compile(r"\[[^\d\]]")
@@ -49,14 +50,14 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 
 
-class ParsedBody(NamedTuple):
+class ParsedBody(msgspec.Struct, frozen=True, gc=False):
     """Request, and the paths of its fields with invalid values, which are None."""
 
     request: DeliveryRequest
     ignored: tuple[str, ...]
 
 
-class DeliveryQuery(NamedTuple):
+class DeliveryQuery(msgspec.Struct, frozen=True, gc=False):
     """Parameters of the query; at least one of `client` and `organization_id` is set."""
 
     client: str | None
@@ -72,7 +73,7 @@ def parse_query(text: str) -> DeliveryQuery:
     """
     if usual := _USUAL_QUERY.fullmatch(text):
         organization_id, client, session_id = usual.groups()
-        return DeliveryQuery(client, organization_id and _unquoted(organization_id), session_id)
+        return DeliveryQuery(client, organization_id and _unquote_cached(organization_id), session_id)
     return _parse_any_query(text)
 
 
@@ -185,13 +186,28 @@ def _check(request: DeliveryRequest) -> None:
         raise RequestRejected(400, "request.context: is required")
     if request.id is not None and request.id.tnt_id and request.id.tnt_id.startswith("."):
         raise RequestRejected(400, "request.id.tntId: has nothing before the profile's location")
-    if request.execute is not None and request.execute.mboxes:
-        _number(request.execute.mboxes, "request.execute.mboxes")
-    if request.prefetch is not None and request.prefetch.mboxes:
-        _number(request.prefetch.mboxes, "request.prefetch.mboxes")
+    if request.execute is not None:
+        _check_mode(request.execute, "request.execute")
+    if request.prefetch is not None:
+        _check_mode(request.prefetch, "request.prefetch")
+        for position, view in enumerate(request.prefetch.views or ()):
+            if view.order is not None:
+                check_order_total(view.order, f"request.prefetch.views[{position}]")
     for position, notification in enumerate(request.notifications or ()):
         _check_notification(notification, f"request.notifications[{position}]")
-    check_order_totals(request)
+
+
+def _check_mode(part: ExecuteRequest | PrefetchRequest, path: str) -> None:
+    """Check page load and mboxes, and give mboxes without an index their position."""
+    if part.page_load is not None and part.page_load.order is not None:
+        check_order_total(part.page_load.order, f"{path}.pageLoad")
+    for position, mbox in enumerate(part.mboxes or ()):
+        if not mbox.name:
+            raise RequestRejected(400, f"{path}.mboxes[{position}].name: is required")
+        if mbox.index is None:
+            mbox.index = position
+        if mbox.order is not None:
+            check_order_total(mbox.order, f"{path}.mboxes[{position}]")
 
 
 def _document(body: bytes) -> dict[str, Any]:
@@ -206,14 +222,6 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _number(mboxes: list[MboxRequest], path: str) -> None:
-    for position, mbox in enumerate(mboxes):
-        if not mbox.name:
-            raise RequestRejected(400, f"{path}[{position}].name: is required")
-        if mbox.index is None:
-            mbox.index = position
-
-
 def _check_notification(notification: Notification, path: str) -> None:
     """Check a notification as the API does; the SDK drops an invalid one in `prepare`."""
     identity: Any = notification.id
@@ -226,6 +234,8 @@ def _check_notification(notification: Notification, path: str) -> None:
         raise RequestRejected(400, f"{path}.timestamp: must be milliseconds since 1970-01-01, as an integer")
     if notification.mbox is not None and notification.view is not None:
         raise RequestRejected(400, f"{path}: mbox and view exclude each other")
+    if notification.order is not None:
+        check_order_total(notification.order, path)
 
 
 def wire_path(path: str) -> str:

@@ -12,7 +12,7 @@ from targetry.device.decide_mbox import VisitorFacts, decide_mbox
 from targetry.device.logic.facts import RuleFailure
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import check_body, check_workload, is_light
-from targetry.edge.delivery.amounts import check_order_totals
+from targetry.edge.delivery.amounts import check_order_total
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.ofrep.paths import OfrepTarget
 from targetry.flags.context import FlagSubject, TargetingKey, read_evaluation_context
@@ -20,11 +20,17 @@ from targetry.flags.device_flags import evaluate_all, flag_mboxes, subject_facts
 from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device
 from targetry.flags.key import DEFAULT_SEPARATOR, FlagKey, parse_key
-from targetry.models import DeliveryRequest, ExecuteRequest, MboxRequest, ModelProperty, PrefetchRequest
+from targetry.models import (
+    DeliveryRequest,
+    ExecuteRequest,
+    MboxRequest,
+    ModelProperty,
+    Order,
+    PrefetchRequest,
+)
 
 MOST_LIGHT_FLAGS: Final = 200
 _EXPLAINED: Final = 50  # mboxes of a request for all flags that the history keeps
-_ORDER_PATH: Final = "request.execute.mboxes[0].order"
 
 
 class _Body(msgspec.Struct):
@@ -66,7 +72,7 @@ def read_request(
         is_light_mbox = is_light(artifact.costs.mboxes.get(key.mbox))
         is_heavy = not is_light_mbox and check_workload(request, artifact.rules, artifact.costs).is_heavy
     if subject.order is not None:
-        _check_order(request)
+        _check_order(subject.order)
     return FlagRequest(key, artifact, subject, request, is_heavy)
 
 
@@ -114,13 +120,11 @@ def _delivery_request(key: FlagKey | None, artifact: LoadedArtifact, subject: Fl
     return request
 
 
-def _check_order(request: DeliveryRequest) -> None:
+def _check_order(order: Order) -> None:
     try:
-        check_order_totals(request)
+        check_order_total(order, "context")
     except RequestRejected as rejected:
-        raise FlagError(
-            "INVALID_CONTEXT", rejected.message.replace(_ORDER_PATH, "context.order", 1)
-        ) from None
+        raise FlagError("INVALID_CONTEXT", rejected.message) from None
 
 
 class DecidedFlag(msgspec.Struct):
