@@ -40,6 +40,14 @@ USES = {
         CREATE.format("decisioning_method='on-device', geo_database='x.mmdb'"),
         "geo",
     ),
+    "Starlette": ("starlette", "import targetry.contrib.starlette", "starlette"),
+    "FastAPI": ("fastapi", "import targetry.contrib.fastapi", "fastapi"),
+    "OpenFeature's context": (
+        "openfeature",
+        "from targetry.contrib.asgi import AsgiTarget; "
+        "AsgiTarget(None, {'client': 'c', 'organization_id': 'o'}, openfeature=True)",
+        "openfeature",
+    ),
     "socks proxy": ("socksio", CREATE.format("proxy='socks5://localhost:1080'"), "socks"),
     "asynchronous client": ("aiohttp", ASYNC_CREATE.format(""), "async"),
     "asynchronous hybrid client": ("aiohttp", ASYNC_CREATE.format("decisioning_method='hybrid'"), "async"),

@@ -17,10 +17,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
 from support.ledger import ACTIVITY, outcome
 from support.lower_bounds import lower_bounds
 from support.mmdb_writer import mmdb
-from targetry import AsyncTargetClient, TargetClient
+from targetry import AsyncTargetClient, ClientOptions, TargetClient, samples
+from targetry.contrib.fastapi import Target
+from targetry.contrib.starlette import TargetMiddleware
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer
 from targetry.ledger.ledger import Ledger
@@ -36,6 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         use_client()
+        asyncio.run(use_frameworks())
         use_command(folder)
         use_edge(folder)
 
@@ -72,6 +81,42 @@ def use_client() -> None:
 async def use_async_client(options: dict[str, Any]) -> None:
     async with await AsyncTargetClient.create(options) as client:
         assert (await client.get_offers(request=REQUEST)).execute.mboxes[0].options
+
+
+async def use_frameworks() -> None:
+    client: ClientOptions = {
+        "client": "acme",
+        "organization_id": ORGANIZATION,
+        "decisioning_method": "on-device",
+        "artifact_payload": samples.shop(),
+        "polling_interval": 0,
+        "send_notification_func": lambda impression: None,
+    }
+
+    async def page(request: Request) -> Response:
+        return PlainTextResponse(await request.state.target.offer("hero"))
+
+    app, other = FastAPI(), Starlette(routes=[Route("/", page)])
+
+    @app.get("/")
+    async def fast(target: Target) -> str:
+        return str(await target.offer("hero"))
+
+    for one in (app, other):
+        one.add_middleware(TargetMiddleware, client=client, openfeature=True)
+        messages: list[Any] = []
+
+        async def send(message: Any, messages: list[Any] = messages) -> None:
+            messages.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+        await one(scope, receive, send)
+        start, body = messages[:2]
+        assert b"hero" in body["body"]
+        assert [name for name, _ in start["headers"]].count(b"set-cookie") == 1
 
 
 def use_command(folder: Path) -> None:

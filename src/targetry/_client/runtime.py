@@ -73,7 +73,7 @@ class ClientStats(msgspec.Struct, frozen=True):
             and cause.
         flags: Evaluations of flags.
         web_faults: Faults that pages were served in spite of, by kind: `consent`, `customer_ids`,
-            `parameters`, `ip`, `decision`, `track`, `cookies`.
+            `parameters`, `ip`, `decision`, `track`, `cookies`, `response`.
         hook_failures: Calls of hooks that raised.
     """
 

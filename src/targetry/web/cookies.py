@@ -51,7 +51,7 @@ def registrable_domain(host: str) -> str | None:
         host: With or without a port.
     """
     parts = parse_url(f"//{host}")
-    return parts.domain if parts.topLevelDomain and "." in parts.domain else None
+    return parts.domain if parts.topLevelDomain and "." in parts.domain and host.isascii() else None
 
 
 def set_cookie(cookie: Cookie, attributes: str) -> str:

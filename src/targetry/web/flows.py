@@ -43,6 +43,11 @@ class VisitFlows:
         self._visit = visit
 
     @property
+    def client(self) -> Any:
+        """The client that decides."""
+        return self._visit.visits.client
+
+    @property
     def consent(self) -> Consent:
         """Level of the visitor's consent.
 
@@ -109,7 +114,10 @@ class VisitFlows:
         visit = self._visit
         if visit.is_used or visit.visits.settings.cookies == "always":
             yield from self._ready()
-        visit.write_headers(headers)
+        try:
+            visit.write_headers(headers)
+        except Exception as error:  # the page is served, whatever it is
+            visit.note_fault("response", "headers of a visitor were not written", error)
 
     def _contents(self, names: tuple[str, ...], parameters: Mapping[str, Any]) -> Flow[dict[str, Any]]:
         for name in names:

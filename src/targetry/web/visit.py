@@ -84,6 +84,7 @@ class Visit:
         "_parts",
         "consent",
         "held",
+        "is_settled",
         "is_started",
         "is_used",
         "request",
@@ -100,6 +101,7 @@ class Visit:
         self.held: HeldImpressions | None = None
         self.is_used = False
         self.is_started = request is None  # the response
+        self.is_settled = False
         self.wrote_cookies = False
         self._learned: VisitorIds | None = None
         self._parts: dict[str, Any] = {}  # `setdefault` is atomic: the first thread wins
@@ -410,7 +412,7 @@ class Visit:
         Args:
             status: HTTP status of the response; 500 if none was sent.
         """
-        self.is_started = True
+        self.is_started = self.is_settled = True
         if self.held is None or self.consent is not Consent.GRANTED:
             return
         if status < _FAILED:
