@@ -1,7 +1,7 @@
 """Tools for tests of code that uses a client.
 
 - `FakeTransport`, `AsyncFakeTransport`, `answer`: responses of a script in place of the network.
-- `activity`, `artifact`: rule artifacts from a few words.
+- `activity`, `artifact`: builders of rule artifacts.
 - `double`, `TargetTestCase`: a double of Target for all clients of the process.
 - `edge`: a local edge on a free port.
 """
