@@ -94,6 +94,33 @@ def test_head_limits_count_the_bytes_of_the_head(places: list[int], head: bytes)
     assert counted == len(head)
 
 
+@pytest.mark.parametrize(
+    ("head", "length"),
+    [
+        pytest.param("200 OK|Content-Length: 5", 5, id="usual"),
+        pytest.param("404 Not Found|Date: now|content-length:5 |Vary: a", 5, id="any-case-and-place"),
+        pytest.param("200 OK|Content-Length: 0", 0, id="no-body"),
+        pytest.param("200 OK|Date: now", None, id="no-length"),
+        pytest.param("204 No Content|Content-Length: 5", None, id="204"),
+        pytest.param("304 Not Modified|Content-Length: 5", None, id="304"),
+        pytest.param("200 OK|Content-Length: 5|Transfer-Encoding: chunked", None, id="chunks"),
+        pytest.param("200 OK|Content-Length: 5|Content-Length: 5", None, id="two-lengths"),
+        pytest.param("200 OK|Content-Length: 5|Content-Length : 7", None, id="space-before-colon"),
+        pytest.param("200 OK|Content-Length: 5| 7", None, id="folded"),
+        pytest.param("200 OK|Content-Length: 5\rContent-Length: 7", None, id="bare-cr"),
+        pytest.param("200 OK|Content-Length: +5", None, id="sign"),
+        pytest.param("200 OK|Content-Length: 5, 5", None, id="list"),
+        pytest.param(f"200 OK|Content-Length: {'9' * 30}", None, id="endless"),
+        pytest.param("103 Early Hints|Content-Length: 5||HTTP/1.1 200 OK", None, id="interim"),
+    ],
+)
+def test_length_of_the_body_is_taken_only_from_plain_heads(head: str, length: int | None) -> None:
+    limits = HeadLimits()
+    limits.feed(f"HTTP/1.1 {head}||".replace("|", "\r\n").encode() + b"hello")
+    assert limits.is_complete
+    assert limits.body_length == length
+
+
 def test_bytes_before_the_first_request_are_not_counted() -> None:
     inbound = Inbound()
     inbound.check(b"x: y\n" * 100_000)

@@ -47,10 +47,12 @@ def release(pool: ConnectionPool[FakeConnection], connection: FakeConnection, or
 
 
 def filled(
-    limit: int, count: int, keepalive_s: float = 60
+    limit: int, count: int, keepalive_s: float = 60, check_interval_s: float = 0
 ) -> tuple[ConnectionPool[FakeConnection], list[FakeConnection]]:
     """Return a pool whose connections were all in use at the same time and are idle now."""
-    pool: ConnectionPool[FakeConnection] = ConnectionPool(limit, keepalive_s=keepalive_s)
+    pool: ConnectionPool[FakeConnection] = ConnectionPool(
+        limit, keepalive_s=keepalive_s, check_interval_s=check_interval_s
+    )
     leases: list[Lease[FakeConnection]] = [Lease() for _ in range(count)]
     connections = [FakeConnection() for _ in range(count)]
     for lease in leases:
@@ -109,6 +111,14 @@ def test_oldest_ended_connection_is_closed_when_another_is_released() -> None:
     old.arrived = b""
     release(pool, young)
     assert (old.dropped, young.dropped) == (True, False)
+
+
+def test_oldest_connection_is_checked_once_in_an_interval() -> None:
+    pool, (old, young) = filled(limit=5, count=2, check_interval_s=60)
+    old.arrived = b""
+    acquired(pool)
+    release(pool, young)
+    assert not old.dropped
 
 
 def test_purge_closes_all_idle_connections_to_a_host() -> None:

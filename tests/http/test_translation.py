@@ -9,6 +9,7 @@ import zlib
 from collections import deque
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpcore2
@@ -60,8 +61,22 @@ def wire(
 )
 def test_url_becomes_host_target_and_host_header(url: str, host: str, target: str, authority: str) -> None:
     request = wire(url)
-    assert (request.host, request.target, request.headers["host"]) == (host, target, authority)
+    assert (request.server.host, request.target, request.headers["host"]) == (host, target, authority)
     assert request.url == f"{url.partition(':')[0]}://{authority}{target}"
+
+
+@given(st.from_regex(r"https?://[a-z.@:0-9]{1,9}[!-~]{0,20}", fullmatch=True))
+def test_plain_urls_are_split_as_urllib_splits_them(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        expected = (parts.scheme, parts.hostname, parts.path or "/", parts.query)
+        assert parts.hostname
+        assert parts.port is None or parts.port > 0
+    except (ValueError, AssertionError):
+        return
+    request = wire(url)
+    path, _, query = request.target.partition("?")
+    assert (request.server.scheme, request.server.host, path, query) == expected
 
 
 def test_given_headers_win_in_any_case() -> None:

@@ -15,10 +15,8 @@ import io
 import os
 import socket
 import ssl
-import types
-from collections.abc import Coroutine, Generator
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -32,7 +30,7 @@ from targetry.http.inbound import (
     HeadLimits,
     InvalidResponseError,
 )
-from targetry.http.proxies import ProxyConfigurationError
+from targetry.http.proxies import Proxy, ProxyConfigurationError
 from targetry.http.sync_sockets import peek
 from targetry.http.tls import CHUNK_BYTES
 from targetry.http.translation import ResponseReader, WireRequest
@@ -47,10 +45,8 @@ if TYPE_CHECKING:
     from targetry.http.pool import Origin
     from targetry.http.resolver import Resolver
 
-T = TypeVar("T")
-
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-_NO_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_AUTO_HEADERS: Final = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
 _HANDSHAKE_ERRORS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 _STREAMED_BYTES: Final = 1 << 20  # aiohttp warns of larger bodies that are not streamed
 _MAX_LINE_BYTES: Final = 100 * 1024  # of a head; as in httpcore2
@@ -64,13 +60,14 @@ class AsyncConnection:
         self.idle_since = 0.0
         self._pid = os.getpid()
         self._loop = asyncio.get_running_loop()
-        self._route = route
+        self._tls = route.tls or True
+        self._proxy = None if route.proxy is None else URL(str(route.proxy))
+        self._proxy_headers = {} if route.proxy is None else _proxy_headers(route.proxy)
         self._connector = _SingleConnector(origin, route, resolver)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=_NO_HEADERS,
             timeout=_NO_TIMEOUT,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
@@ -83,54 +80,54 @@ class AsyncConnection:
         """Send `request`, connecting if the connection is new, and read the response to its end."""
         connector = self._connector
         connector.deadline = deadline
+        deadline.note_progress = connector.note_progress
         try:
-            reader = await _run_guarded(self._exchange(request, deadline, max_bytes), connector)
+            response = await self._request(request)
+            assert connector.guard is not None
+            try:
+                reader = ResponseReader(response.status, response.reason, response.raw_headers, max_bytes)
+                connector.guard.start_body(response)
+                while piece := await connector.guard.next_piece(response.content):
+                    for step, _ in enumerate(reader.feed(piece)):
+                        if step and deadline.should_yield():
+                            await asyncio.sleep(0)
+            except BaseException:
+                response.close()
+                raise
         except aiohttp.ClientError as error:
             if connector.guard is not None and (cause := connector.guard.cause) is not None:
                 raise cause from error
             raise
-        assert connector.guard is not None
         connector.guard.end_response()
         return reader
 
-    async def _exchange(
-        self, request: WireRequest, deadline: Deadline, max_bytes: int | None
-    ) -> ResponseReader:
-        headers, proxy = request.headers, self._route.proxy
-        proxy_url = proxy_headers = None
-        if proxy is not None:
-            proxy_url = URL(str(proxy))
-            if proxy.user is not None or proxy.password is not None:
-                pair = f"{proxy.user or ''}:{proxy.password or ''}".encode("utf-8", "surrogatepass")
-                proxy_headers = {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode()}
-                if request.scheme == "http":
-                    headers = {**headers, **proxy_headers}
+    async def _request(self, request: WireRequest) -> aiohttp.ClientResponse:
+        """Send `request` and return its response once the head has arrived."""
+        server, headers = request.server, request.headers
+        if self._proxy_headers and server.scheme == "http":
+            headers = {**headers, **self._proxy_headers}
+        path, _, query = request.target.partition("?")
         body: Any = request.body
         if body is not None and len(body) > _STREAMED_BYTES:
             body = io.BytesIO(body)
-        response = await self._session.request(
+        return await self._session.request(
             request.method,
-            URL(request.url, encoded=True),
+            URL.build(
+                scheme=server.scheme,
+                authority=server.authority,
+                path=path,
+                query_string=query,
+                encoded=True,
+            ),
             headers=headers,
             data=body,
+            # aiohttp copies all headers to leave some out, so only where it would add one.
+            skip_auto_headers=None if headers.keys() >= _AUTO_HEADERS else _AUTO_HEADERS,
             allow_redirects=False,
-            proxy=proxy_url,
-            proxy_headers=proxy_headers,
-            ssl=self._route.tls or True,
+            proxy=self._proxy,
+            proxy_headers=self._proxy_headers,
+            ssl=self._tls,
         )
-        try:
-            reader = ResponseReader(response.status, response.reason, response.raw_headers, max_bytes)
-            content = response.content
-            assert self._connector.guard is not None
-            self._connector.guard.start_body(_body_length(response))
-            while piece := await content.readany():
-                for step, _ in enumerate(reader.feed(piece)):
-                    if step and deadline.should_yield():
-                        await asyncio.sleep(0)
-        except BaseException:
-            response.close()
-            raise
-        return reader
 
     def is_reusable(self) -> bool:
         guard = self._connector.guard
@@ -196,42 +193,48 @@ class ResponseGuard(asyncio.BufferedProtocol):
         # Of the request under way:
         self._state = _State.IDLE
         self._deadline = Deadline(0.0)
+        self._method = ""
         self._head = HeadLimits()
         self._length: int | None = None  # of the body still to come
         self._held = b""
-        self._waiting: asyncio.Future[Any] | None = None  # what its task waits for
+        self._awaited: aiohttp.StreamReader | None = None  # the body, while the request waits for more
         transport.set_protocol(self)
 
-    def start_request(self, deadline: Deadline) -> None:
+    def start_request(self, method: str, deadline: Deadline) -> None:
         """Expect a response from now on."""
         self._state = _State.HEAD
+        self._method = method
         self._deadline = deadline
         self._head = HeadLimits()
+        self._length = None
 
-    def start_body(self, length: int | None) -> None:
-        """Pass the body on: `length` bytes, or None if only aiohttp finds its end."""
+    def start_body(self, response: aiohttp.ClientResponse) -> None:
+        """Pass the body on, now that aiohttp has read the head of the response."""
+        if self._state is _State.BODY:  # it was passed on with the head
+            assert response.content_length == self._head.body_length
+            return
         self._state = _State.BODY
-        self._length = length
+        self._length = _body_length(response)
         held, self._held = self._held, b""
         if held:
             self._pass(held)
 
+    async def next_piece(self, content: aiohttp.StreamReader) -> bytes:
+        """Return the bytes of the body that aiohttp has read, and wait for some; b"" at its end."""
+        piece = content.read_nowait()
+        if piece or content.at_eof():
+            return piece
+        self._pass_held()
+        self._awaited = content
+        try:
+            return await content.readany()
+        finally:
+            self._awaited = None
+
     def end_response(self) -> None:
         """Expect nothing from now on: the response is complete."""
         self._state = _State.IDLE
-        self._waiting = None
         self._has_surplus = self._has_surplus or bool(self._held)
-
-    def wait_for(self, future: asyncio.Future[Any] | None) -> bool:
-        """Note what the request waits for; return whether a byte held back has completed it.
-
-        None stands for a task that only lets others run, and needs no bytes.
-        """
-        self._waiting = future
-        if self._held:
-            self._pass_last()
-            return future is not None and future.done()
-        return False
 
     def is_reusable(self) -> bool:
         """Return whether the connection is open and everything was sent; see `pool.Connection`."""
@@ -303,8 +306,12 @@ class ResponseGuard(asyncio.BufferedProtocol):
             self.transport.abort()
             return
         if self._head.is_complete:
-            self._state = _State.BODY_UNKNOWN
-            data, self._held = data[:end], data[end:]
+            length = self._head.body_length
+            if length is not None and length == len(data) - end and self._method != "HEAD":
+                self._state, self._length = _State.BODY, 0
+            else:
+                self._state = _State.BODY_UNKNOWN
+                data, self._held = data[:end], data[end:]
         self._protocol.data_received(data)
 
     def _pass(self, data: bytes) -> None:
@@ -314,23 +321,23 @@ class ResponseGuard(asyncio.BufferedProtocol):
             self._length -= len(data)
         else:
             data, self._held = self._held + data[:-1], data[-1:]
+        content = self._awaited
+        read_before = 0 if content is None else content.total_bytes
         if data:
             self._protocol.data_received(data)
-        self._pass_last()
+        if content is not None and content.total_bytes == read_before and not content.is_eof():
+            self._pass_held()
 
-    def _pass_last(self) -> None:
-        """Pass the byte held back on, if the request waits and the length is not known."""
-        is_waiting = self._waiting is not None and not self._waiting.done()
-        if self._held and is_waiting and self._length is None and self._state is _State.BODY:
+    def _pass_held(self) -> None:
+        """Pass the byte held back on, if the length of the body is not known."""
+        if self._held and self._length is None:
             held, self._held = self._held, b""
             self._protocol.data_received(held)
 
     def _pass_rest(self) -> None:
         """Pass everything on before the end of the connection, which cannot be reused anyway."""
-        if self._state is _State.BODY_UNKNOWN or (self._state is _State.BODY and self._length is None):
-            held, self._held = self._held, b""
-            if held:
-                self._protocol.data_received(held)
+        if self._state in (_State.BODY_UNKNOWN, _State.BODY):
+            self._pass_held()
 
 
 class _SingleConnector(aiohttp.TCPConnector):
@@ -385,11 +392,11 @@ class _SingleConnector(aiohttp.TCPConnector):
                 raise EarlyDataError("the server sent bytes before the request")
             raise aiohttp.ServerDisconnectedError
         deadline.phase = "waiting for the response"
-        guard.start_request(deadline)
+        guard.start_request(req.method, deadline)
         return connection
 
-    def interrupt(self) -> None:
-        """Note how far the request has come, before what it waits for is cancelled."""
+    def note_progress(self) -> None:
+        """Note how far the request has come, before its deadline ends it."""
         if self.guard is not None:
             if self.guard.transport.get_write_buffer_size():
                 self.deadline.phase = "sending the request"
@@ -466,25 +473,11 @@ class _AddressResolver(AbstractResolver):
         """Close nothing: the resolver is shared."""
 
 
-@types.coroutine
-def _run_guarded(coroutine: Coroutine[Any, Any, T], connector: _SingleConnector) -> Generator[Any, Any, T]:
-    """Run `coroutine`, and note in the guard of its connection each future that it waits for."""
-    thrown: BaseException | None = None
-    while True:
-        try:
-            waiting = coroutine.send(None) if thrown is None else coroutine.throw(thrown)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            thrown = None
-        if connector.guard is not None and connector.guard.wait_for(waiting):
-            continue
-        try:
-            yield waiting
-        except BaseException as error:
-            connector.interrupt()
-            thrown = error
+def _proxy_headers(proxy: Proxy) -> dict[str, str]:
+    if proxy.user is None and proxy.password is None:
+        return {}
+    pair = f"{proxy.user or ''}:{proxy.password or ''}".encode("utf-8", "surrogatepass")
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode()}
 
 
 def _body_length(response: aiohttp.ClientResponse) -> int | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import Future
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from targetry._runtime.daemon_threads import DaemonThreadPool, QueueFullError
@@ -27,6 +30,7 @@ T = TypeVar("T")
 
 _LARGE_BYTES: Final = 4 << 20  # joining the pieces of a larger body takes milliseconds
 _MAX_WAITING: Final = 1000
+_TIMER_STEP_S: Final = 0.005  # a check of all deadlines follows another after this time at the earliest
 _CLOSING_TURNS: Final = 3  # of the event loop, until a TLS connection and the socket under it are closed
 
 
@@ -91,32 +95,34 @@ class AsyncHttpTransport:
             MissingExtraError: The package aiohttp is not installed.
         """
         ends_at = deadline_after(timeout)
-        state = self._state()
+        state = self._state() or await self._new_state()
         wire = state.translation.WireRequest(request)
-        deadline = Deadline(ends_at)
+        origin = wire.server.origin
+        limit = TimeLimit(state.timer, Deadline(ends_at))
         pool = state.pool
         lease: Lease[AsyncConnection] = Lease()
         try:
             try:
-                async with asyncio.timeout(deadline.left()):
-                    await state.wait_for_slot(lease)
-                    pool.acquire(wire.origin, lease)
+                with limit:
+                    if not pool.take_slot(lease):
+                        await state.wait_for_slot(lease)
+                    pool.acquire(origin, lease)
                     is_reused = lease.connection is not None
                     try:
-                        return await self._exchange(state, request, wire, deadline, lease, max_bytes)
+                        return await self._exchange(state, request, wire, limit.deadline, lease, max_bytes)
                     except Exception as error:
-                        if not is_reused or not state.was_stale(error, deadline):
+                        if not is_reused or not state.was_stale(error, limit.deadline):
                             raise
-                    pool.purge(wire.origin)
-                    deadline = Deadline(ends_at)
-                    return await self._exchange(state, request, wire, deadline, lease, max_bytes)
+                    pool.purge(origin)
+                    limit.deadline = Deadline(ends_at)
+                    return await self._exchange(state, request, wire, limit.deadline, lease, max_bytes)
             finally:
                 pool.leases.discard(lease)
                 pool.release_slot(lease)
         except TransportError:
             raise
         except Exception as error:
-            raise state.transport_error(error, deadline, wire.shown_origin, timeout) from error
+            raise state.transport_error(error, limit.deadline, wire.server.shown_origin, timeout) from error
 
     def prepare(self) -> None:
         """Do what `HttpTransport.prepare` does."""
@@ -151,30 +157,29 @@ class AsyncHttpTransport:
         try:
             if connection is None:
                 deadline.phase = "preparing a connection"
-                route = state.connector.route(wire.origin)
+                route = state.connector.route(wire.server.origin)
                 if route.proxy is not None and route.proxy.is_socks:
                     return await self._threaded.send(request, timeout=deadline.left(), max_bytes=max_bytes)
-                connection = state.new_connection(wire.origin, route, state.connector.resolver)
+                connection = state.new_connection(wire.server.origin, route, state.connector.resolver)
                 deadline.opened = connection
             reader = await connection.exchange(wire, deadline, max_bytes)
             must_close = reader.ends_connection(is_reused=deadline.opened is None)
         except BaseException as error:
-            state.pool.discard(wire.origin, lease, deadline.opened, error)
+            state.pool.discard(wire.server.origin, lease, deadline.opened, error)
             raise
-        state.pool.release(wire.origin, lease, connection, must_close=must_close)
+        state.pool.release(wire.server.origin, lease, connection, must_close=must_close)
         if reader.size > _LARGE_BYTES:
             return await run_in_pool(self._decoders, reader.response)
         return reader.response()
 
-    def _state(self) -> _LoopState:
-        """Return the state of the running event loop."""
+    def _state(self) -> _LoopState | None:
+        """Return the state of the running event loop, if there is one already."""
         if self._is_closed:
             raise ClosedError("the transport was closed")
-        loop = asyncio.get_running_loop()
-        state = self._by_loop.get(loop)
-        return state if state is not None and state.pid == os.getpid() else self._new_state(loop)
+        state = self._by_loop.get(asyncio.get_running_loop())
+        return state if state is not None and state.pid == os.getpid() else None
 
-    def _new_state(self, loop: asyncio.AbstractEventLoop) -> _LoopState:
+    async def _new_state(self) -> _LoopState:
         pid = os.getpid()
         for other, state in list(self._by_loop.items()):
             if other.is_closed() or state.pid != pid:
@@ -182,7 +187,9 @@ class AsyncHttpTransport:
                 self._by_loop.pop(other, None)
                 if state.pid != pid:
                     self._inherited.append(state)
-        state = self._by_loop[loop] = _LoopState(pid, self._process_connector(), self._options)
+        state = _LoopState(pid, self._process_connector(), self._options)
+        self._by_loop[asyncio.get_running_loop()] = state
+        await anext(state.closer)  # so that the event loop closes it at its end
         return state
 
     def _process_connector(self) -> Connector:
@@ -208,7 +215,8 @@ class _LoopState:
         self.pool: ConnectionPool[AsyncConnection] = ConnectionPool(
             options.max_connections, options.on_surplus
         )
-        self._closer: AsyncGenerator[None, None] | None = None
+        self.timer = DeadlineTimer(asyncio.get_running_loop())
+        self.closer = _closes_at_end_of_loop(self.pool)
 
     def close(self) -> None:
         """Close the connections; of a parent process, only this process's copies."""
@@ -219,9 +227,6 @@ class _LoopState:
 
     async def wait_for_slot(self, lease: Lease[AsyncConnection]) -> None:
         """Wait until `lease` holds a slot of the pool. The caller bounds the time."""
-        if self._closer is None:
-            self._closer = _closes_at_end_of_loop(self.pool)
-            await anext(self._closer)
         loop = asyncio.get_running_loop()
         gate: asyncio.Future[None] = loop.create_future()
 
@@ -241,6 +246,80 @@ async def _closes_at_end_of_loop(pool: ConnectionPool[AsyncConnection]) -> Async
         pool.close()
         for _ in range(_CLOSING_TURNS):
             await asyncio.sleep(0)
+
+
+class DeadlineTimer:
+    """Ends the requests of one event loop at their deadlines, with one timer for all of them.
+
+    Most requests end long before their deadlines, so a timer for each would be set and cancelled
+    for nothing.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._limits: set[TimeLimit] = set()
+        self._rings_at = math.inf  # monotonic clock, seconds
+        self._handle: asyncio.TimerHandle | None = None
+
+    def add(self, limit: TimeLimit) -> None:
+        self._limits.add(limit)
+        if limit.deadline.ends_at < self._rings_at:
+            self._set(limit.deadline.ends_at)
+
+    def remove(self, limit: TimeLimit) -> None:
+        self._limits.discard(limit)
+
+    def _set(self, rings_at: float) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._rings_at = rings_at
+        self._handle = self._loop.call_later(rings_at - time.monotonic(), self._ring)
+
+    def _ring(self) -> None:
+        self._handle, self._rings_at = None, math.inf
+        for limit in [limit for limit in self._limits if limit.deadline.is_over()]:
+            limit.end()
+        if self._limits:
+            nearest = min(limit.deadline.ends_at for limit in self._limits)
+            self._set(max(nearest, time.monotonic() + _TIMER_STEP_S))
+
+
+class TimeLimit:
+    """A context that cancels its task at a deadline and then raises `TimeoutError`.
+
+    Does what `asyncio.timeout` does, by a shared timer.
+    """
+
+    __slots__ = ("_cancelling", "_has_ended", "_task", "_timer", "deadline")
+
+    def __init__(self, timer: DeadlineTimer, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self._timer = timer
+        self._has_ended = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("the request must be sent within a task")
+        self.deadline.left()
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._timer.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.remove(self)
+        if self._has_ended and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def end(self) -> None:
+        """Cancel the task."""
+        self._timer.remove(self)
+        self._has_ended = True
+        if self.deadline.note_progress is not None:
+            self.deadline.note_progress()
+        self._task.cancel()
 
 
 class ThreadedTransport:

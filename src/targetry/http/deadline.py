@@ -9,6 +9,7 @@ each wait.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ class Deadline(float):
     A `float` only because httpcore2 declares timeouts as such.
     """
 
-    __slots__ = ("_yielded_at", "ends_at", "has_received", "opened", "phase")
+    __slots__ = ("_yielded_at", "ends_at", "has_received", "note_progress", "opened", "phase")
 
     ends_at: float  # monotonic clock, seconds
     phase: str  # "connecting to …", for the text of an error
     has_received: bool  # whether bytes of the response have arrived
     opened: Droppable | None  # the connection opened for this attempt, if it did not reuse one
+    note_progress: Callable[[], object] | None  # called before the deadline ends a task; sets `phase`
     _yielded_at: float
 
     def __new__(cls, ends_at: float) -> Deadline:
@@ -43,6 +45,7 @@ class Deadline(float):
         self.phase = "waiting for a free connection"
         self.has_received = False
         self.opened = None
+        self.note_progress = None
         self._yielded_at = time.monotonic()
         return self
 

@@ -8,11 +8,14 @@ then lies behind the response.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 MAX_INTERIM_RESPONSES: Final = 20
 MAX_HEAD_LINES: Final = 1000
 MAX_HEAD_BYTES: Final = 256 * 1024
+_BODILESS: Final = (b"204", b"304")
+_LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n[^ \t])")
 
 
 class InvalidResponseError(Exception):
@@ -64,10 +67,11 @@ class Inbound:
 class HeadLimits:
     """Limits of a response head: lines and bytes up to the body, interim responses included."""
 
-    __slots__ = ("_interim", "_line", "_lines", "_size", "_status", "is_complete")
+    __slots__ = ("_interim", "_line", "_lines", "_size", "_status", "body_length", "is_complete")
 
     def __init__(self) -> None:
         self.is_complete = False
+        self.body_length: int | None = None  # if the head says it in the usual form
         self._line = b""  # the beginning of a line whose end has not arrived yet
         self._status = b""
         self._interim = 0
@@ -83,6 +87,7 @@ class HeadLimits:
             return 0
         if not self._size and (end := _end_of_plain_head(data)):
             self.is_complete = True
+            self.body_length = _body_length(data[:end])
             return end
         self._size += len(data)
         before = len(self._line)
@@ -126,5 +131,17 @@ def _end_of_plain_head(data: bytes) -> int:
     end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
     if end < 0 or data[8:9] != b" " or not b"2" <= data[9:10] <= b"5":
         return 0
-    lines = data.count(b"\n", 0, end)
-    return end + 4 if lines < MAX_HEAD_LINES and lines == data.count(b"\r\n", 0, end) else 0
+    lines = data.count(b"\r\n", 0, end)
+    is_plain = lines == data.count(b"\n", 0, end) == data.count(b"\r", 0, end)
+    return end + 4 if is_plain and lines < MAX_HEAD_LINES else 0
+
+
+def _body_length(head: bytes) -> int | None:
+    """Return the length of the body behind a plain head, unless anything makes it doubtful.
+
+    The response is taken not to be one to HEAD.
+    """
+    if head[9:12] in _BODILESS or b"\r\ntransfer-encoding" in (lower := head.lower()):
+        return None
+    lengths = _LENGTH_LINE.findall(lower)
+    return int(lengths[0]) if len(lengths) == 1 == lower.count(b"\r\ncontent-length") else None

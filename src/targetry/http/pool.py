@@ -21,6 +21,7 @@ from targetry.http.inbound import EarlyDataError
 Origin = tuple[str, str, int]  # scheme, host, port
 
 KEEPALIVE_S: Final = 20.0  # how long a connection may be idle and still be reused
+CHECK_INTERVAL_S: Final = 0.1  # between checks whether the oldest has ended, each a system call
 
 
 class Droppable(Protocol):
@@ -69,6 +70,7 @@ class ConnectionPool(Generic[C]):
         limit: int,
         on_surplus: Callable[[Origin], object] | None = None,
         keepalive_s: float = KEEPALIVE_S,
+        check_interval_s: float = CHECK_INTERVAL_S,
     ) -> None:
         """Create an empty pool of at most `limit` connections.
 
@@ -77,23 +79,32 @@ class ConnectionPool(Generic[C]):
         """
         self._limit = limit
         self._keepalive_s = keepalive_s
+        self._check_interval_s = check_interval_s
         self._on_surplus = on_surplus
         self._idle: dict[Origin, list[C]] = {}
         self.leases: set[Lease[C]] = set()  # those that hold a slot
         self._waiting: dict[Lease[C], Callable[[], object]] = {}
+        self._next_check = 0.0  # of the oldest idle connection; monotonic clock, seconds
         self._is_closed = False
         self._lock = threading.RLock()  # a signal handler may use or close the pool within any of this
 
     # Slots
 
-    def request_slot(self, lease: Lease[C], wake: Callable[[], object]) -> bool:
-        """Return whether `lease` holds a slot; if not, call `wake` once it does, in order."""
+    def take_slot(self, lease: Lease[C]) -> bool:
+        """Return whether `lease` holds a slot, now if one is free."""
         with self._lock:
             if lease in self.leases:
                 return True
-            if len(self.leases) < self._limit:
-                self._waiting.pop(lease, None)
-                self.leases.add(lease)
+            if len(self.leases) >= self._limit:
+                return False
+            self._waiting.pop(lease, None)
+            self.leases.add(lease)
+            return True
+
+    def request_slot(self, lease: Lease[C], wake: Callable[[], object]) -> bool:
+        """Return whether `lease` holds a slot; if not, call `wake` once it does, in order."""
+        with self._lock:
+            if self.take_slot(lease):
                 return True
             self._waiting[lease] = wake
             return False
@@ -161,9 +172,13 @@ class ConnectionPool(Generic[C]):
                 connection.drop()
                 return
             oldest = next(iter(idle), connection)
-            if oldest is not connection and self._has_ended(oldest, now):
+            if oldest is connection or now < self._next_check:
+                return
+            self._next_check = now + self._check_interval_s
+            if self._has_ended(oldest, now):
                 _remove(idle, oldest)
                 oldest.drop()
+                self._next_check = now
 
     def discard(
         self, origin: Origin, lease: Lease[C], opened: Droppable | None, error: BaseException

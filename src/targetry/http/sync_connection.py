@@ -107,9 +107,10 @@ class SyncConnector:
 
 
 def _httpcore_request(request: WireRequest, deadline: Deadline) -> httpcore2.Request:
+    server = request.server
     return httpcore2.Request(
         request.method.encode("ascii"),
-        httpcore2.URL(scheme=request.scheme, host=request.host, port=request.port, target=request.target),
+        httpcore2.URL(scheme=server.scheme, host=server.host, port=server.port, target=request.target),
         headers=[
             (name.encode("utf-8", "replace"), value.encode("utf-8", "surrogatepass"))
             for name, value in request.headers.items()

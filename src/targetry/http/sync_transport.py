@@ -89,21 +89,21 @@ class HttpTransport:
         try:
             try:
                 state.wait_for_slot(lease, deadline)
-                pool.acquire(wire.origin, lease)
+                pool.acquire(wire.server.origin, lease)
                 is_reused = lease.connection is not None
                 try:
                     return state.exchange(wire, deadline, lease, max_bytes)
                 except Exception as error:
                     if not is_reused or not state.was_stale(error, deadline):
                         raise
-                pool.purge(wire.origin)
+                pool.purge(wire.server.origin)
                 deadline = Deadline(ends_at)
                 return state.exchange(wire, deadline, lease, max_bytes)
             finally:
                 pool.leases.discard(lease)
                 pool.release_slot(lease)
         except Exception as error:
-            raise state.transport_error(error, deadline, wire.shown_origin, timeout) from error
+            raise state.transport_error(error, deadline, wire.server.shown_origin, timeout) from error
 
     def prepare(self) -> None:
         """Load what a first request needs, so that its deadline need not cover it."""
@@ -156,7 +156,7 @@ class _ProcessState:
 
     def wait_for_slot(self, lease: Lease[SyncConnection], deadline: Deadline) -> None:
         """Wait until `lease` holds a slot of the pool. Raises `TimeoutError`."""
-        if self.pool.request_slot(lease, int):
+        if self.pool.take_slot(lease):
             return
         gate = threading.Lock()
         gate.acquire()
@@ -176,11 +176,11 @@ class _ProcessState:
         try:
             if connection is None:
                 deadline.phase = "preparing a connection"
-                connection = self._new_connection(request.origin)
+                connection = self._new_connection(request.server.origin)
             reader = connection.exchange(request, deadline, max_bytes)
             must_close = reader.ends_connection(is_reused=deadline.opened is None)
         except BaseException as error:
-            self.pool.discard(request.origin, lease, deadline.opened, error)
+            self.pool.discard(request.server.origin, lease, deadline.opened, error)
             raise
-        self.pool.release(request.origin, lease, connection, must_close=must_close)
+        self.pool.release(request.server.origin, lease, connection, must_close=must_close)
         return reader.response()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import socket
 import ssl
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from targetry.errors import DeadlineError, TransportError
 from targetry.http.connector import DEFAULT_PORTS
@@ -22,6 +24,9 @@ from targetry.http.proxies import ProxyConfigurationError
 
 NOT_HTTP: Final = "the response is not HTTP, or was cut short"
 CANNOT_BE_SENT: Final = "the request cannot be sent as HTTP: a header or the URL holds a forbidden character"
+_MAX_SERVERS: Final = 256  # kept parsed; a visitor's cookie can name a host
+# Scheme and authority, path, query: of visible ASCII characters only, which need no quoting.
+_PLAIN_URL: Final = re.compile(r"(https?://[!\"$-.0->@-~]+)(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#[!-~]*)?\Z")
 _SAFE: Final = "%/:?#[]@!$&'()*+,;=-._~"  # all that RFC 3986 allows in path and query
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}
@@ -34,35 +39,73 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class WireRequest:
     """A request in the terms of HTTP/1.1, for any number of attempts.
 
-    `host` is ASCII, `port` None where it is the scheme's own, `target` begins with a slash, and the
-    names in `headers` are lower-case.
+    `target` begins with a slash, and the names in `headers` are lower-case.
     """
 
-    __slots__ = ("body", "headers", "host", "method", "origin", "port", "scheme", "shown_origin", "target")
+    __slots__ = ("body", "headers", "method", "server", "target")
 
     def __init__(self, request: HttpRequest) -> None:
         """Raise `TransportError` if the request cannot be expressed in HTTP."""
         try:
-            parts = urlsplit(request.url)
-            default_port = DEFAULT_PORTS[parts.scheme]
-            host, port = _ascii_host(parts.hostname), parts.port or default_port
+            base, path, query = _split(request.url)
+            server = _server(base)
             request.method.encode("ascii")
         except (ValueError, KeyError):
             shown = "it" if "@" in request.url else repr(shown_url(request.url))  # it may end a password
             raise TransportError(reason=f"the URL cannot be requested: {shown} is not an HTTP URL") from None
         self.method = request.method
-        self.scheme = parts.scheme
-        self.host = host
-        self.port = None if port == default_port else port
-        self.target = _target(parts.path, parts.query)
-        self.headers = _headers(request, parts, _authority(host, self.port))
+        self.server = server
+        self.target = _target(path, query)
+        self.headers = _headers(request, server)
         self.body = request.body
-        self.origin: Origin = (parts.scheme, host, port)
-        self.shown_origin = f"{parts.scheme}://{_authority(host, port)}"
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://{_authority(self.host, self.port)}{self.target}"
+        return self.server.url + self.target
+
+
+class Server(NamedTuple):
+    """The part of a URL before its path."""
+
+    scheme: str
+    host: str  # ASCII
+    port: int | None  # None where it is the scheme's own
+    authority: str  # host and port, as the `Host` header has them
+    url: str  # without user and password
+    origin: Origin
+    shown_origin: str
+    authorization: str | None
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Return scheme and authority, path, and query of a URL. Raises `ValueError`."""
+    if plain := _PLAIN_URL.match(url):
+        return plain[1], plain[2] or "", plain[3] or ""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}", parts.path, parts.query
+
+
+@lru_cache(_MAX_SERVERS)
+def _server(base: str) -> Server:
+    """Return the server of `scheme://authority`. Raises `ValueError` or `KeyError`."""
+    parts = urlsplit(base)
+    default_port = DEFAULT_PORTS[parts.scheme]
+    host, number = _ascii_host(parts.hostname), parts.port or default_port
+    port = None if number == default_port else number
+    authorization = None
+    if parts.username is not None:
+        pair = unquote_to_bytes(parts.username) + b":" + unquote_to_bytes(parts.password or "")
+        authorization = "Basic " + base64.b64encode(pair).decode()
+    return Server(
+        scheme=parts.scheme,
+        host=host,
+        port=port,
+        authority=_authority(host, port),
+        url=f"{parts.scheme}://{_authority(host, port)}",
+        origin=(parts.scheme, host, number),
+        shown_origin=f"{parts.scheme}://{_authority(host, number)}",
+        authorization=authorization,
+    )
 
 
 def _ascii_host(host: str | None) -> str:
@@ -81,11 +124,10 @@ def _authority(host: str, port: int | None) -> str:
     return name if port is None else f"{name}:{port}"
 
 
-def _headers(request: HttpRequest, url: SplitResult, authority: str) -> dict[str, str]:
-    headers = {"host": authority, "user-agent": "targetry", "accept-encoding": "gzip"}
-    if url.username is not None:
-        pair = unquote_to_bytes(url.username) + b":" + unquote_to_bytes(url.password or "")
-        headers["authorization"] = "Basic " + base64.b64encode(pair).decode()
+def _headers(request: HttpRequest, server: Server) -> dict[str, str]:
+    headers = {"host": server.authority, "user-agent": "targetry", "accept-encoding": "gzip"}
+    if server.authorization is not None:
+        headers["authorization"] = server.authorization
     if request.body is not None or request.method not in ("GET", "HEAD"):
         headers["content-length"] = str(len(request.body or b""))
     for name, value in request.headers.items():
