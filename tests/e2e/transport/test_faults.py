@@ -69,9 +69,10 @@ def test_port_that_does_not_accept_ends_at_the_timeout(connect: Connect) -> None
 
 
 def test_unfinished_tls_handshake_ends_at_the_timeout(connect: Connect, serve: Serve) -> None:
-    server = serve(HANG)
+    url = f"https://127.0.0.1:{serve(HANG).port}"
+    client = connect(own_urls=[url])  # which loads the platform's certificates before the request
     with pytest.raises(DeadlineError, match="while negotiating TLS"):
-        connect().send(get(f"https://127.0.0.1:{server.port}"), timeout=0.3)
+        client.send(get(url), timeout=0.3)
 
 
 def test_silent_name_server_ends_at_the_timeout(connect: Connect) -> None:

@@ -25,7 +25,7 @@ class Meeting:
     """A server that responds to `/meet` when `_LIMIT` such requests are pending."""
 
     def __init__(self) -> None:
-        self._barrier = threading.Barrier(_LIMIT, timeout=10)
+        self._barrier = threading.Barrier(_LIMIT, timeout=60)
 
     def __call__(self, received: Received) -> Steps:
         if received.path == "/meet":
@@ -33,8 +33,8 @@ class Meeting:
         return json_answer(1)
 
 
-# A signal interrupts each of many requests somewhere. The script runs in a separate process, as it
-# leaves sockets to the garbage collector.
+# Signals interrupt requests anywhere, until enough have been interrupted. The script runs in a
+# separate process, as it leaves sockets to the garbage collector.
 _PROGRAM = '''
 import asyncio, contextlib, random, signal, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ from servers.clients import get
 from targetry.errors import TransportError
 from targetry.http import AsyncHttpTransport, HttpTransport
 
-url, kind, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
+url, kind, limit, strikes = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 
 class Struck(BaseException):
     pass
@@ -67,16 +67,16 @@ def arm():
 def blocking():
     global struck
     transport = HttpTransport(max_connections=limit, trust_env=False)
-    transport.send(get(url), timeout=10)
-    for _ in range(1000):
+    transport.send(get(url), timeout=60)
+    while struck < strikes:
         try:
             arm()
-            transport.send(get(url), timeout=10)
+            transport.send(get(url), timeout=60)
         except Struck:
             struck += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
     with ThreadPoolExecutor(limit) as threads:
-        asked = [threads.submit(transport.send, get(url + "/meet"), timeout=10) for _ in range(limit)]
+        asked = [threads.submit(transport.send, get(url + "/meet"), timeout=60) for _ in range(limit)]
         assert [one.result().status for one in asked] == [200] * limit
     transport.close()
 
@@ -85,23 +85,22 @@ def looped():
     transport = AsyncHttpTransport(max_connections=limit, trust_env=False)
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda loop, context: None)
-    loop.run_until_complete(transport.send(get(url), timeout=10))
-    for _ in range(1000):
+    loop.run_until_complete(transport.send(get(url), timeout=60))
+    while struck < strikes:
         try:
             arm()
-            loop.run_until_complete(transport.send(get(url), timeout=10))
+            loop.run_until_complete(transport.send(get(url), timeout=60))
         except (Struck, TransportError):  # aiohttp's parser makes an error of its own of any exception
             struck += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
     async def meet():
-        asked = [transport.send(get(url + "/meet"), timeout=10) for _ in range(limit)]
+        asked = [transport.send(get(url + "/meet"), timeout=60) for _ in range(limit)]
         assert [one.status for one in await asyncio.gather(*asked)] == [200] * limit
     loop.run_until_complete(meet())
     loop.run_until_complete(transport.aclose())
     loop.close()
 
 blocking() if kind == "blocking" else looped()
-print(struck)
 '''
 
 
@@ -110,14 +109,13 @@ print(struck)
 def test_signal_handler_that_raises_leaks_no_connection(serve: Serve, kind: str) -> None:
     server = serve(Meeting())
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_PROGRAM), server.url, kind, str(_LIMIT)],
+        [sys.executable, "-c", textwrap.dedent(_PROGRAM), server.url, kind, str(_LIMIT), "100"],
         cwd=_TESTS,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    assert int(run.stdout) > 100
 
 
 def test_cancellation_at_any_moment_leaks_no_connection(serve: Serve) -> None:
@@ -127,14 +125,14 @@ def test_cancellation_at_any_moment_leaks_no_connection(serve: Serve) -> None:
         transport = AsyncHttpTransport(max_connections=_LIMIT, trust_env=False)
         for turns in range(60):
             tasks = [
-                asyncio.create_task(transport.send(get(server.url), timeout=10)) for _ in range(_LIMIT + 2)
+                asyncio.create_task(transport.send(get(server.url), timeout=60)) for _ in range(_LIMIT + 2)
             ]
             for _ in range(turns // 2):
                 await asyncio.sleep(0)
             for task in tasks[turns % 2 :]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        asked = [transport.send(get(f"{server.url}/meet"), timeout=10) for _ in range(_LIMIT)]
+        asked = [transport.send(get(f"{server.url}/meet"), timeout=60) for _ in range(_LIMIT)]
         assert [one.status for one in await asyncio.gather(*asked)] == [200] * _LIMIT
         await transport.aclose()
 

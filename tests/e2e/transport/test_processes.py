@@ -53,7 +53,7 @@ def run(serve: Serve, authority: Authority) -> Callable[..., FaultyServer]:
         server.on("/when-it-hangs", lambda received: _ok_when_it_hangs(server))
         arguments = [server.url, str(authority.bundle) if tls else ""]
         command = [sys.executable, "-W", "error", "-c", _PRELUDE + script, *arguments]
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stderr) == (0, "")
         return server
 
@@ -77,8 +77,8 @@ def test_transport_created_before_a_fork_works_in_both_processes(run: Run) -> No
     server = run(
         """
 transport = HttpTransport(**options)
-in_child(lambda: transport.send(request("child"), timeout=10))
-transport.send(request("parent"), timeout=10)
+in_child(lambda: transport.send(request("child"), timeout=60))
+transport.send(request("parent"), timeout=60)
 transport.close()
 """
     )
@@ -91,17 +91,17 @@ def test_child_opens_connections_and_does_not_use_those_of_its_parent(run: Run, 
     server = run(
         """
 transport = HttpTransport(**options)
-transport.send(request("parent"), timeout=10)
+transport.send(request("parent"), timeout=60)
 
 def child():
-    transport.send(request("child"), timeout=10)
-    in_child(lambda: transport.send(request("grandchild"), timeout=10))
-    transport.send(request("child"), timeout=10)
+    transport.send(request("child"), timeout=60)
+    in_child(lambda: transport.send(request("grandchild"), timeout=60))
+    transport.send(request("child"), timeout=60)
     transport.close()
 
 in_child(child)
 in_child(transport.close)
-transport.send(request("parent"), timeout=10)
+transport.send(request("parent"), timeout=60)
 transport.close()
 """,
         tls=tls,
@@ -127,11 +127,11 @@ def hang():
 thread = threading.Thread(target=hang)
 thread.start()
 with closing(HttpTransport(**options)) as other:
-    other.send(request("when-it-hangs"), timeout=10)
+    other.send(request("when-it-hangs"), timeout=60)
 for _ in range(5):
-    in_child(lambda: transport.send(request("child"), timeout=10))
+    in_child(lambda: transport.send(request("child"), timeout=60))
 thread.join()
-transport.send(request("parent"), timeout=10)
+transport.send(request("parent"), timeout=60)
 transport.close()
 """
     )
@@ -143,7 +143,7 @@ def test_threads_of_a_child_can_start_together(run: Run) -> None:
     server = run(
         """
 transport = HttpTransport(**options)
-transport.send(request("parent"), timeout=10)
+transport.send(request("parent"), timeout=60)
 
 def child():
     sys.setswitchinterval(1e-6)
@@ -151,7 +151,7 @@ def child():
     def ask():
         together.wait()
         try:
-            transport.send(request("child"), timeout=10)
+            transport.send(request("child"), timeout=60)
         except BaseException as error:
             failures.append(error)
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -176,9 +176,9 @@ def test_asyncio_works_in_a_child_forked_after_first_use(run: Run) -> None:
         """
 transport = AsyncHttpTransport(**options)
 with asyncio.Runner() as runner:
-    runner.run(transport.send(request("parent"), timeout=10))
-    in_child(lambda: asyncio.run(transport.send(request("child"), timeout=10)))
-    runner.run(transport.send(request("parent"), timeout=10))
+    runner.run(transport.send(request("parent"), timeout=60))
+    in_child(lambda: asyncio.run(transport.send(request("child"), timeout=60)))
+    runner.run(transport.send(request("parent"), timeout=60))
     runner.run(transport.aclose())
 """
     )
@@ -198,14 +198,14 @@ def interrupt(number, frame):
 
 signal.signal(signal.SIGALRM, interrupt)
 transport = HttpTransport(max_connections=1, **options)
-transport.send(request("before"), timeout=10)  # which imports what must not be interrupted
+transport.send(request("before"), timeout=60)  # which imports what must not be interrupted
 for _ in range(3):
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
         transport.send(request("hang"), timeout=60)
     except Interrupted:
         pass
-transport.send(request("after"), timeout=5)
+transport.send(request("after"), timeout=60)
 transport.close()
 """
     )
@@ -217,7 +217,7 @@ def test_process_ends_during_requests_of_daemon_threads(run: Run) -> None:
 transport = HttpTransport(**options)
 for _ in range(8):
     threading.Thread(target=transport.send, args=[request("hang")], kwargs={"timeout": 600}, daemon=True).start()
-transport.send(request("when-it-hangs"), timeout=10)
+transport.send(request("when-it-hangs"), timeout=60)
 """
     )
 
@@ -229,7 +229,7 @@ transport = AsyncHttpTransport(**options)
 
 async def main():
     main.tasks = [asyncio.create_task(transport.send(request("hang"), timeout=600)) for _ in range(8)]
-    await transport.send(request("when-it-hangs"), timeout=10)
+    await transport.send(request("when-it-hangs"), timeout=60)
     await transport.aclose()
 
 asyncio.run(main())
@@ -244,7 +244,7 @@ def test_asyncio_connections_close_silently_at_the_end_of_their_loop(run: Run, t
 import gc
 transport = AsyncHttpTransport(**options)
 for _ in range(3):
-    asyncio.run(transport.send(request("one"), timeout=10))
+    asyncio.run(transport.send(request("one"), timeout=60))
     gc.collect()
 del transport
 gc.collect()
@@ -262,7 +262,7 @@ import gc
 
 async def main():
     transport = AsyncHttpTransport(**options)
-    await transport.send(request("one"), timeout=10)
+    await transport.send(request("one"), timeout=60)
     del transport
     gc.collect()
     await asyncio.sleep(0.05)
