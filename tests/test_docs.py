@@ -20,6 +20,8 @@ from targetry.cli.app import app
 from targetry.delivery import cookies
 from targetry.device.logic import compiler
 from targetry.notifications import counters
+from targetry.web.bound import BoundTarget
+from targetry.web.options import WebOptions
 
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -38,6 +40,17 @@ def generator() -> ModuleType:
 @pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md", "events.md", "models.md"])
 def test_reference_page_equals_the_output_of_the_generator(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
+
+
+def whole_snippets(page: str) -> list[str]:
+    """Return the snippets of a page; one that starts with `# continues` follows those before it."""
+    whole: list[str] = []
+    for code in SNIPPET.findall((ROOT / page).read_text("utf-8")):
+        if code.startswith("# continues\n"):
+            whole[-1] += code
+        else:
+            whole.append(code)
+    return whole
 
 
 def snippets() -> list[tuple[str, str]]:
@@ -114,6 +127,17 @@ def test_cookies_page_has_the_ages() -> None:
     page = (ROOT / "docs" / "cookies.md").read_text("utf-8")
     for age in (cookies.SESSION_ID_MAX_AGE, cookies.DEVICE_ID_MAX_AGE, cookies.LOCATION_HINT_MAX_AGE):
         assert f"{age:,} seconds" in page
+
+
+def test_web_page_lists_the_options() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", page_section("web.md", "Options"), re.MULTILINE)
+    assert sorted(listed) == sorted(WebOptions.__annotations__)
+
+
+def test_web_page_names_the_members_of_a_target() -> None:
+    listed = page_section("web.md", "The target")
+    members = {name for name in dir(BoundTarget) if not name.startswith("_")} - {"respond"}
+    assert {name for name in members if f"`{name}" not in listed} == set()
 
 
 def test_index_lists_each_page() -> None:
