@@ -1,0 +1,122 @@
+"""Headless Chromium, driven by its debugging protocol: pages, cookies, and headers on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+LONGEST_S = 60
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--remote-debugging-port=0",
+)
+
+
+def chromium() -> str | None:
+    """Return the path of a Chromium, None if there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Page:
+    """Tab of a browser.
+
+    Attributes:
+        sent: Headers of all requests that the browser has sent, by lower-case names.
+    """
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._last_id = 0
+        self._loads = 0
+        self.sent: list[dict[str, str]] = []
+
+    async def open(self, url: str) -> str:
+        """Open a URL, and return the document once it has loaded."""
+        await self.call("Page.navigate", url=url)
+        return await self.loaded()
+
+    async def click(self, selector: str) -> str:
+        """Click an element that leads to another page, and return its document."""
+        await self.evaluate(f"document.querySelector({selector!r}).click()")
+        return await self.loaded()
+
+    async def loaded(self) -> str:
+        """Return the document once a page has loaded since the last call."""
+        while not self._loads:
+            await self._read()
+        self._loads = 0
+        return str(await self.evaluate("document.documentElement.outerHTML"))
+
+    async def evaluate(self, expression: str) -> Any:
+        result = await self.call("Runtime.evaluate", expression=expression)
+        return result["result"].get("value")
+
+    async def cookies(self) -> dict[str, str]:
+        """Return all cookies of the browser, those for servers alone too."""
+        cookies = (await self.call("Network.getAllCookies"))["cookies"]
+        return {one["name"]: one["value"] for one in cookies}
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        self._last_id += 1
+        await self._socket.send_json({"id": self._last_id, "method": method, "params": parameters})
+        while True:
+            message = await self._read()
+            if message.get("id") == self._last_id:
+                assert "error" not in message, message
+                return message["result"]
+
+    async def _read(self) -> Any:
+        async with asyncio.timeout(LONGEST_S):
+            message = await self._socket.receive_json()
+        if message.get("method") == "Page.loadEventFired":
+            self._loads += 1
+        elif message.get("method") == "Network.requestWillBeSentExtraInfo":
+            headers = message["params"]["headers"]
+            self.sent.append({name.lower(): value for name, value in headers.items()})
+        return message
+
+
+@asynccontextmanager
+async def browser(path: str, profile: Path) -> AsyncIterator[Page]:
+    """Run a browser with a new profile, and open an empty tab."""
+    process = subprocess.Popen(
+        [path, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        port = await _port(process, profile / "DevToolsActivePort")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                tab = next(one for one in await answer.json() if one["type"] == "page")
+            async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                page = Page(socket)
+                await page.call("Page.enable")
+                await page.call("Network.enable")
+                yield page
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+async def _port(process: subprocess.Popen[bytes], file: Path) -> str:
+    """Return the port that the browser writes to a file once it listens."""
+    async with asyncio.timeout(LONGEST_S):
+        while process.poll() is None:
+            if file.exists() and (lines := file.read_text("utf-8").split()):
+                return lines[0]
+            await asyncio.sleep(0.02)
+    raise RuntimeError("Chromium has ended before it listened")
