@@ -1,6 +1,15 @@
-"""Settings of hypothesis. Nothing measures time here: a busy machine is not a failure."""
+"""Settings of hypothesis, and the certificate authority that the tests trust.
+
+Nothing measures time here: a busy machine is not a failure.
+"""
+
+import os
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+# Loading the certificates of the platform would be the largest cost of a client, in each process.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "authority.pem")
 
 settings.register_profile(
     "quick", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow], print_blob=True
