@@ -16,6 +16,7 @@ import pytest
 from e2e.client.conftest import reach
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, PLACE, Target, artifact
 from servers.faulty import HANG, Pause, answer, json_answer
+from support.late import LATE_S
 from support.thread_limit import refusing_threads
 from targetry import (
     AsyncTargetClient,
@@ -231,7 +232,7 @@ def test_a_start_that_is_cancelled_leaves_no_thread(target: Target) -> None:
 
     started = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < LATE_S
     target.stop()
     assert no_thread_is_left()
 
@@ -381,14 +382,14 @@ def test_a_flush_and_a_close_do_not_hold_up_the_loop(target: Target) -> None:
 
 
 def test_calls_wait_beside_each_other(target: Target) -> None:
-    target.on(DELIVERY, (Pause(0.1), *json_answer({"status": 200})))
+    target.on(DELIVERY, (Pause(0.4), *json_answer({"status": 200})))
 
     async def main() -> None:
         async with await AsyncTargetClient.create(reach(target)) as client:
             started = time.monotonic()
             results = await asyncio.gather(*(client.get_offers(request=HERO) for _ in range(50)))
             assert all(result["response"].status == 200 for result in results)
-            assert time.monotonic() - started < 50 * 0.1 / 2
+            assert time.monotonic() - started < 50 * 0.4 / 2
 
     asyncio.run(main())
 
@@ -418,7 +419,7 @@ def test_thread_waits_for_a_free_connection_until_its_timeout(target: Target) ->
 
     started = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < LATE_S
 
 
 # Several loops

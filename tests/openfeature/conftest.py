@@ -106,13 +106,13 @@ class World:
         self.counted = dict.fromkeys(EVENTS, 0)
         self.changed = threading.Condition()
 
-    def start(self, cdn: str, wait: bool) -> None:
+    def start(self, cdn: str, wait: bool, ready_timeout: float = 20.0) -> None:
         self.provider = TargetProvider(
             **{**reach(self.target), "cdn_base_path": cdn},
             decisioning_method="on-device",
             polling_interval=1000,
             targeting_key_parameter="targetingKey",
-            ready_timeout=2.0,
+            ready_timeout=ready_timeout,
         )
         self.client = api.get_client("tck")
         (api.set_provider_and_wait if wait else api.set_provider)(self.provider, "tck")
@@ -183,7 +183,7 @@ def stable_provider(world: World) -> None:
 @given("a unavailable provider")
 def unavailable_provider(world: World) -> None:
     world.target.on(ARTIFACT, answer(503))
-    world.start(world.target.url, wait=False)
+    world.start(world.target.url, wait=False, ready_timeout=0.3)
 
 
 @given(

@@ -251,7 +251,7 @@ def test_silent_cdn_is_not_ready_within_its_time_and_ready_when_rules_come(targe
     started_at = time.monotonic()
     with pytest.raises(ProviderNotReadyError, match="503"):
         provider.initialize(EvaluationContext())
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 4  # by default it waits 5 seconds
     target.on(ARTIFACT, artifact_answer(artifact()))
     client = provider.client
     assert client is not None
@@ -290,9 +290,8 @@ def test_server_side_provider_is_ready_at_once_and_asks(started: Any, target: Ta
 def test_server_that_hangs_costs_the_timeout(started: Any, target: Target) -> None:
     target.on(DELIVERY, HANG)
     provider = started(decisioning_method="server-side", artifact_payload=None, timeout=200)
-    began = time.monotonic()
-    assert error_of(provider, "hero") is ErrorCode.GENERAL
-    assert time.monotonic() - began < 1
+    with pytest.raises(OpenFeatureError, match=r"no response within 0\.[012]"):
+        provider.resolve_string_details("hero", "default", SOMEONE)
 
 
 def test_asynchronous_client_awaits_and_decides_here_without_a_wait(target: Target) -> None:

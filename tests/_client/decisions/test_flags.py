@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -300,10 +300,9 @@ def test_answer_without_options_is_the_default(make: Make, target: Target) -> No
 def test_server_that_hangs_costs_the_timeout_and_gives_the_default(make: Make, target: Target) -> None:
     target.on(DELIVERY, HANG)
     any_client = make(decisioning_method="server-side", timeout=200)
-    started = time.monotonic()
     details = any_client.flag_details("far", "d", context=SOMEONE)
-    assert time.monotonic() - started < 1.0
     assert (details.value, details.error_code) == ("d", "GENERAL")
+    assert re.search(r"no response within 0\.[012]", details.error_message or "")
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("broken"), TypeError("broken")])

@@ -8,7 +8,7 @@ from pathlib import Path
 from e2e.client.scripts import started
 from e2e.client.target import Target
 
-END_S = 2.5  # two seconds, and half a second for a busy machine
+END_S = 6.0  # two seconds, and more for a busy machine
 
 BUSY = """
 def decide(client):
@@ -65,7 +65,7 @@ def seconds_to_end(target: Target, script: str, folder: Path) -> float:
     stamp = folder / "ended"
     script = TIMED + BUSY + script + "time.sleep(0.3)\nended()\n"
     with started(target, script, arguments=[str(stamp)]) as process:
-        assert process.wait(30) == 0
+        assert process.wait(100) == 0
         return time.time() - float(stamp.read_text())
 
 

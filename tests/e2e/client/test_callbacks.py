@@ -196,7 +196,7 @@ def test_callbacks_are_called_in_time_while_many_calls_hang(target: Target) -> N
         assert isinstance(error, DeadlineError)
         done.release()
 
-    with TargetClient.create({**reach(target), "timeout": 400}) as client:
+    with TargetClient.create({**reach(target), "timeout": 1000}) as client:
         with pytest.raises(DeadlineError):
             client.get_offers(request=HERO)
         for _ in range(64):
@@ -207,5 +207,5 @@ def test_callbacks_are_called_in_time_while_many_calls_hang(target: Target) -> N
             )
         threads = [one for one in threading.enumerate() if one.name.startswith("targetry-callback")]
         assert all(done.acquire(timeout=10) for _ in range(64))
-    assert max(took) <= 0.45
+    assert max(took) < 3  # one group of threads after the other would take 4 seconds
     assert len(threads) <= 16 + 1

@@ -19,6 +19,7 @@ from e2e.client.target import DELIVERY, Target, artifact, offers
 from servers.certificates import Authority
 from servers.faulty import HANG, Behaviour, Close, Hang, Send, Steps, answer, drip, half, json_answer
 from servers.threaded import SilentPort, unused_port
+from support.late import LATE_S
 from targetry import (
     ApiException,
     ClosedError,
@@ -35,7 +36,6 @@ from targetry.http import AsyncHttpTransport, HttpTransport
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
 OK = json_answer({"status": 200})
 TIMEOUT_MS = 250
-LATE_S = 2.5  # far above the timeout, so only a call that hangs fails, not one on a busy machine
 
 
 def timed(call: Callable[[], object]) -> tuple[ApiException, float]:
@@ -82,7 +82,7 @@ def test_silent_name_server(connect: Connect) -> None:
     released = threading.Event()
 
     def silent(host: str, port: int) -> list[Any]:
-        released.wait(10)
+        released.wait(2 * LATE_S)
         return []
 
     client = connect(server_domain="acme.example", timeout=TIMEOUT_MS, **transports(lookup=silent))
@@ -235,7 +235,7 @@ def test_blocking_handler_delays_neither_decisions_nor_close(on_device: Connect,
 
     def block(_: object) -> None:
         blocked.set()
-        released.wait(10)
+        released.wait(2 * LATE_S)
 
     client = on_device(events={"send_notification_error": block, "client_ready": block})
     client.get_offers(request=HERO)
@@ -251,7 +251,7 @@ def test_blocking_handler_delays_neither_decisions_nor_close(on_device: Connect,
 def test_blocking_handler_does_not_delay_the_start(on_device: Connect) -> None:
     released = threading.Event()
     started = time.monotonic()
-    client = on_device(events={"artifact_download_succeeded": lambda _: released.wait(10)})
+    client = on_device(events={"artifact_download_succeeded": lambda _: released.wait(2 * LATE_S)})
     assert client.get_offers(request=HERO)["response"].status == 200
     assert time.monotonic() - started < LATE_S
     released.set()

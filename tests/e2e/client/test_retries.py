@@ -10,6 +10,7 @@ from e2e.client.conftest import Connect
 from e2e.client.target import DELIVERY, Target
 from servers.faulty import HANG, Behaviour, Close, answer, half, json_answer
 from servers.threaded import unused_port
+from support.late import LATE_S
 from targetry import ApiException, DeadlineError, DeliveryRequest, ExecuteRequest, MboxRequest, TransportError
 
 HERO = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
@@ -52,8 +53,8 @@ def test_retry_after_beyond_the_timeout_raises_at_once(connect: Connect, target:
     target.on(DELIVERY, answer(503, headers={"Retry-After": "3600"}), OK)
     started = time.monotonic()
     with pytest.raises(ApiException, match="503"):
-        connect(timeout=5000).get_offers(request=HERO)
-    assert time.monotonic() - started < 4
+        connect(timeout=60_000).get_offers(request=HERO)
+    assert time.monotonic() - started < LATE_S
     assert len(target.requests) == 1
 
 
@@ -115,7 +116,7 @@ def test_timeout_covers_all_attempts(connect: Connect, target: Target) -> None:
     started = time.monotonic()
     with pytest.raises(DeadlineError):
         connect(timeout=250).get_offers(request=HERO)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < LATE_S
 
 
 @pytest.mark.parametrize("timeout", [20, 50])

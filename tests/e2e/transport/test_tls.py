@@ -17,9 +17,9 @@ from servers.faulty import (
     half,
     json_answer,
 )
+from support.late import LATE_S
 from targetry.errors import DeadlineError, TransportError
 
-_LATE = 3.0  # seconds; far above all timeouts here, so only a call that hangs fails
 _OK = json_answer({"status": 200})
 
 
@@ -93,7 +93,7 @@ def test_faults_over_tls_raise_the_same_errors(
         connect(ca_bundle=authority.bundle).send(
             get(server.url), timeout=0.3 if error is DeadlineError else 10
         )
-    assert time.monotonic() - started < _LATE
+    assert time.monotonic() - started < LATE_S
 
 
 def test_idle_tls_connection_closed_by_the_server_is_replaced(

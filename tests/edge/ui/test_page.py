@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from support.edge import HERO, NOW_MS, QUERY, SHOP, WEB, ask, web_client
 from support.examples import examples
 from support.ledger import ACTIVITY, ODD_ROWS, insert_row, outcome, run_sql
+from support.slow import slow
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.delivery.handler import DeliveryResult
 from targetry.edge.in_process import GivenArtifact
@@ -287,14 +288,17 @@ def test_requests_are_explained_on_demand() -> None:
 def test_huge_explanation_is_truncated() -> None:
     document = shop()
     rule = document["rules"]["mboxes"]["target-global-mbox"][0]
-    many = {"or": [{"==": [{"var": "mbox.a"}, str(number)]} for number in range(60)]}
+    many = {"or": [{"==": [{"var": "mbox.a"}, str(number)]} for number in range(50)]}
     document["rules"]["mboxes"]["target-global-mbox"] = [
-        {**rule, "ruleKey": str(number), "condition": many} for number in range(30)
+        {**rule, "ruleKey": str(number), "condition": many} for number in range(24)
     ]
     client = web_client(artifact=document)
     asked(client, {"name": "target-global-mbox"}, execute={"pageLoad": {}})
     rows = client.get("/recent").text
-    assert "10 more not shown" in rows
+    # At least four of the 24 rules are left out, and more of them on a machine that is busy.
+    (omitted,) = re.findall(r"(\d+) more not shown", rows)
+    assert int(omitted) >= 4
+    assert rows.count("<p>") == 24 - int(omitted)
     assert len(rows) < 100_000
 
 
@@ -302,12 +306,12 @@ def test_omitted_and_hidden_rules_are_counted_together() -> None:
     document = shop()
     rule = document["rules"]["mboxes"]["hero"][0]
     long = {**rule, "condition": False, "meta": {**rule["meta"], "texts": ["x" * 1000] * 999}}
-    document["rules"]["mboxes"]["hero"] = [long] * 40
+    document["rules"]["mboxes"]["hero"] = [long] * 20
     client = web_client(artifact=document)
     asked(client, {"name": "hero"}, {"name": "hero"})
     rows = client.get("/recent").text
-    assert "38 more not shown" in rows
-    assert "40 more not shown" in rows
+    assert "18 more not shown" in rows
+    assert "20 more not shown" in rows
     assert "no rules" not in rows
 
 
@@ -372,9 +376,9 @@ def test_content_security_policy_allows_only_the_own_style_and_script() -> None:
 
 
 @pytest.mark.parametrize("path", PARTS)
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example"])
-def test_other_sites_cannot_read_the_page(recorded: TestClient, path: str, origin: str) -> None:
-    assert recorded.get(path, headers={"origin": origin}).status_code == 403
+def test_other_sites_cannot_read_the_page(recorded: TestClient, path: str) -> None:
+    for origin in ("https://evil.example", "null", "http://testserver.evil.example"):
+        assert recorded.get(path, headers={"origin": origin}).status_code == 403, origin
     assert recorded.get(path, headers={"origin": "http://testserver"}).status_code in (200, 204)
 
 
@@ -432,7 +436,9 @@ def odd(tmp_path: Path) -> Iterator[tuple[Path, TestClient]]:
         yield tmp_path, TestClient(EdgeApplication(edge))
 
 
-@pytest.mark.parametrize("name", ODD_ROWS)
+@pytest.mark.parametrize(
+    "name", ["plain order", *slow(*(name for name in ODD_ROWS if name != "plain order"))]
+)
 def test_odd_row_leaves_the_report_readable(odd: tuple[Path, TestClient], name: str) -> None:
     folder, client = odd
     insert_row(folder, "i")
