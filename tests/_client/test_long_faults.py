@@ -166,8 +166,13 @@ def test_a_fleet_that_restarts_together_does_not_poll_together() -> None:
 
 @pytest.mark.parametrize(
     "trouble",
-    [REFUSED, answer(503), answer(503, retry_after="120"), answer(429, retry_after="30"), answer(403)],
-    ids=["no answer", "503", "503, retry after 120", "429, retry after 30", "403"],
+    [
+        pytest.param(REFUSED, id="no answer"),
+        pytest.param(answer(503), id="503", marks=pytest.mark.slow),
+        pytest.param(answer(503, retry_after="120"), id="503, retry after 120"),
+        pytest.param(answer(429, retry_after="30"), id="429, retry after 30", marks=pytest.mark.slow),
+        pytest.param(answer(403), id="403", marks=pytest.mark.slow),
+    ],
 )
 def test_a_fleet_that_was_refused_together_does_not_come_back_together(trouble: Reply) -> None:
     fleet = Fleet(500)

@@ -8,6 +8,7 @@ import pytest
 
 from support.cli import run, text_output, write_artifact
 from support.device import mboxes_of, rule
+from support.slow import slow
 from targetry import __version__
 from targetry.cli.app import app
 
@@ -137,7 +138,12 @@ BAD_ARTIFACTS = {
 
 
 @pytest.mark.parametrize(
-    "command", [["artifact"], ["offers", "--mbox", "hero", "-a"], ["explain", "--mbox", "hero", "-a"]]
+    "command",
+    [
+        pytest.param(["artifact"], id="artifact"),
+        pytest.param(["offers", "--mbox", "hero", "-a"], id="offers", marks=pytest.mark.slow),
+        pytest.param(["explain", "--mbox", "hero", "-a"], id="explain", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize(("content", "message"), BAD_ARTIFACTS.values(), ids=BAD_ARTIFACTS)
 def test_unusable_artifact_is_reported(
@@ -183,7 +189,7 @@ def test_forced_colors_are_printed() -> None:
     assert "\x1b[3" not in run("artifact", FORCE_COLOR="1", NO_COLOR="1").stdout
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("width", [40, *slow(80, 120)])
 @pytest.mark.parametrize(
     "arguments",
     [["offers", "--page-load", "--view", "*"], ["explain", "--mbox", "promo"], ["artifact"]],

@@ -42,7 +42,7 @@ def check(done: subprocess.CompletedProcess[bytes], exit_code: int) -> None:
         ("artifact", 0),
         *slow(("offers --mbox hero", 0), ("explain --mbox hero", 0), ("demo --visitors 20", 0)),
         ("artifact nowhere.json", 1),
-        ("offers", 2),
+        *slow(("offers", 2)),
     ],
 )
 def test_each_command_of_the_module_ends_with_its_exit_code(arguments: str, exit_code: int) -> None:
@@ -50,7 +50,7 @@ def test_each_command_of_the_module_ends_with_its_exit_code(arguments: str, exit
 
 
 @pytest.mark.skipif(not SCRIPT.exists(), reason="the package is not installed")
-@pytest.mark.parametrize(("arguments", "exit_code"), [("artifact", 0), ("artifact nowhere.json", 1)])
+@pytest.mark.parametrize(("arguments", "exit_code"), [("artifact", 0), *slow(("artifact nowhere.json", 1))])
 def test_installed_script_runs_the_same_program(arguments: str, exit_code: int) -> None:
     done = run(str(SCRIPT), *arguments.split())
     check(done, exit_code)
@@ -67,12 +67,18 @@ def test_terminal_without_unicode_gets_escapes() -> None:
     arguments = ["offers", "--mbox", "delivery-note", "--geo", "country=DE"]
 
     assert b"\\u20ac" in run(*MODULE, *arguments, PYTHONIOENCODING="ascii").stdout
+
+
+@pytest.mark.slow
+def test_terminal_without_unicode_gets_json() -> None:
+    arguments = ["offers", "--mbox", "delivery-note", "--geo", "country=DE"]
+
     answer = json.loads(run(*MODULE, *arguments, "-o", "json", PYTHONIOENCODING="ascii").stdout)
     assert "50 €" in answer["response"]["execute"]["mboxes"][0]["options"][0]["content"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="arguments are text there")
-@pytest.mark.parametrize("form", ["table", "json"])
+@pytest.mark.parametrize("form", ["table", *slow("json")])
 def test_arguments_that_are_not_utf_8_are_accepted(form: str) -> None:
     done = subprocess.run(
         [*MODULE, "offers", "--mbox", b"\xff", "--tnt-id", b"\xff", "-o", form],
@@ -86,7 +92,7 @@ def test_arguments_that_are_not_utf_8_are_accepted(form: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
-@pytest.mark.parametrize("arguments", [*slow("artifact", "demo --visitors 20"), "artifact -o json", "--help"])
+@pytest.mark.parametrize("arguments", ["artifact -o json", *slow("artifact", "demo --visitors 20", "--help")])
 def test_closed_pipe_ends_a_command_quietly(arguments: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)

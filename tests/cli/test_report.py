@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from support.ledger import ACTIVITY, ODD_ROWS, event, insert_row, outcome
 from support.python_process import environment
+from support.slow import slow
 from targetry.cli.app import app
 from targetry.cli.report import report
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
@@ -215,7 +216,7 @@ def test_report_mistakes_are_reported(tmp_path: Path) -> None:
         assert message in result.stderr
 
 
-@pytest.mark.parametrize("missing", ["scipy", "matplotlib"])
+@pytest.mark.parametrize("missing", [*slow("scipy"), "matplotlib"])
 def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     script = (

@@ -14,6 +14,7 @@ import pytest
 
 from support.edge_process import Lines, address, post_raw, process, shown
 from support.ledger import ACTIVITY, event
+from support.slow import slow
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.event import LedgerEvent
@@ -182,7 +183,7 @@ def try_to_record(ledger: Ledger, one: LedgerEvent) -> set[str]:
     return {one.id}
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", *slow("2")])
 def test_notifications_after_removed_files_get_503_until_a_new_file_exists(
     tmp_path: Path, workers: str
 ) -> None:

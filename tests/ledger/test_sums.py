@@ -89,7 +89,7 @@ def test_sums_equal_a_plain_count_of_events(events: list[LedgerEvent], since: in
 
 
 @given(drawn_events, st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], data: st.DataObject) -> None:
     """Record events in any order and in pieces; change shares and remove old events in between."""
     order = data.draw(st.permutations(events))

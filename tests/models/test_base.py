@@ -321,7 +321,7 @@ def test_a_model_of_the_users_own_keeps_its_fields():
 
 
 @EVERY_MODEL
-@settings(max_examples=10)
+@settings(max_examples=examples(20))
 @given(data=st.data())
 def test_json_round_trip_is_the_identity(model, data):
     value = data.draw(instances(model))

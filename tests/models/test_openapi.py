@@ -7,6 +7,7 @@ tests skip.
 from __future__ import annotations
 
 import copy
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,12 +70,7 @@ class Schema(NamedTuple):
 
 def resolve(body: dict[str, Any], file: Path, name: str | None = None) -> Schema:
     if "$ref" in body:
-        target, _, pointer = body["$ref"].partition("#/")
-        file = (file.parent / target).resolve() if target else file
-        body = DOCUMENTS[file]
-        for step in pointer.split("/"):
-            body = body[step]
-        return resolve(body, file, pointer.rsplit("/", 1)[-1])
+        return referenced(body["$ref"], file)
     if "allOf" not in body:
         return Schema(name, body, file)
     merged: dict[str, Any] = {key: value for key, value in body.items() if key != "allOf"}
@@ -84,6 +80,16 @@ def resolve(body: dict[str, Any], file: Path, name: str | None = None) -> Schema
         for key, value in whole.body.get("properties", {}).items():
             merged["properties"][key] = absolute(value, whole.file)
     return Schema(name, merged, file)
+
+
+@functools.cache
+def referenced(reference: str, file: Path) -> Schema:
+    target, _, pointer = reference.partition("#/")
+    file = (file.parent / target).resolve() if target else file
+    body = DOCUMENTS[file]
+    for step in pointer.split("/"):
+        body = body[step]
+    return resolve(body, file, pointer.rsplit("/", 1)[-1])
 
 
 def absolute(value: Any, file: Path) -> Any:

@@ -59,7 +59,11 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("module", "program"), [("targetry.edge", REPORT), ("no module", COMMAND)], ids=["modules", "command"]
+    ("module", "program"),
+    [
+        pytest.param("targetry.edge", REPORT, id="modules", marks=pytest.mark.slow),
+        pytest.param("no module", COMMAND, id="command"),
+    ],
 )
 def test_report_needs_neither_edge_nor_its_packages(tmp_path: Path, module: str, program: str) -> None:
     only_edge = packages_of("edge") - packages_of("report")

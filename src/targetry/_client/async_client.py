@@ -98,7 +98,7 @@ class AsyncTargetClient(BaseClient):
         try:
             return await _run_in_own_thread(start.run)
         except asyncio.CancelledError:
-            start.abandon()
+            start.give_up()
             raise
 
     @documented(ASYNC_CALL_SECTION)
@@ -311,7 +311,7 @@ class AsyncTargetClient(BaseClient):
             failed.__cause__ = error
             return failed
         except TimeoutError:
-            return self._pipeline.late_error()
+            return self._pipeline.late()
 
 
 class _Start(Generic[Client]):
@@ -332,7 +332,7 @@ class _Start(Generic[Client]):
             client._runtime.open(transport if isinstance(transport, AsyncHttpTransport) else None)
         return client
 
-    def abandon(self) -> None:
+    def give_up(self) -> None:
         """Close the client: here if it exists already, else by the thread."""
         self._given_up = True
         if self._client is not None:

@@ -343,7 +343,7 @@ if SUITES.is_dir():
 
 
 @pytest.mark.parametrize("load", REAL.values(), ids=REAL)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(seed=st.integers(0, 2**32))
 def test_explained_rules_are_those_of_the_decision(load: Callable[[], dict[str, Any]], seed: int) -> None:
     agree(load(), seed)

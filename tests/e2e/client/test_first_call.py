@@ -11,8 +11,11 @@ import pytest
 
 from e2e.client.target import Target
 from servers.certificates import Authority
+from support.slow import slow
 
-_MORE_S = 0.03  # of processor time: loading the modules takes three times as long on any machine
+# In units of the processor time that a sum of a million numbers takes in the same process;
+# loading the modules takes longer.
+_MORE = 2.5
 _PROGRAM = """
 import asyncio, json, sys, time
 from targetry import AsyncTargetClient, TargetClient
@@ -47,7 +50,10 @@ async def main():
         costs.append(time.process_time() - began)
         if len(costs) == 1:
             loaded = sorted(set(sys.modules) - before)
-    print(json.dumps({"loaded": loaded, "more": costs[0] - min(costs[1:])}))
+    began = time.process_time()
+    sum(range(1_000_000))
+    unit = time.process_time() - began
+    print(json.dumps({"loaded": loaded, "more": (costs[0] - min(costs[1:])) / unit}))
     if kind == "async":
         await client.aclose()
     else:
@@ -60,13 +66,15 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("kind", "name", "method", "is_secure"),
     [
-        ("sync", "get_offers", "server-side", False),
         ("sync", "get_attributes", "server-side", True),
-        ("sync", "send_notifications", "hybrid", False),
         ("sync", "trace", "hybrid", False),
-        ("async", "get_offers", "server-side", False),
         ("async", "visitor", "server-side", True),
-        ("async", "send_notifications", "hybrid", False),
+        *slow(
+            ("sync", "get_offers", "server-side", False),
+            ("sync", "send_notifications", "hybrid", False),
+            ("async", "get_offers", "server-side", False),
+            ("async", "send_notifications", "hybrid", False),
+        ),
     ],
 )
 def test_first_call_loads_no_modules(
@@ -85,13 +93,13 @@ def test_first_call_loads_no_modules(
             "trust_env": False,
             "timeout": 20_000,
         }
-        run = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, json.dumps(options), kind, name],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout)
-    assert found["loaded"] == []
-    assert found["more"] < _MORE_S
+        command = [sys.executable, "-c", _PROGRAM, json.dumps(options), kind, name]
+        # A busy machine adds processor time to some processes, but not to each of five.
+        for _ in range(5):
+            run = subprocess.run(command, capture_output=True, text=True, timeout=100)
+            assert run.returncode == 0, run.stderr
+            found = json.loads(run.stdout)
+            assert found["loaded"] == []
+            if found["more"] < _MORE:
+                break
+    assert found["more"] < _MORE

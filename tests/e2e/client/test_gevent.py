@@ -6,6 +6,7 @@ import pytest
 
 from e2e.client.greenlets import needs_gevent, run_greenlets
 from e2e.client.target import Target
+from support.slow import slow
 
 pytestmark = needs_gevent
 
@@ -14,8 +15,7 @@ pytestmark = needs_gevent
     ("order", "client"),
     [
         ("patched before", "hybrid"),
-        ("patched after", "on device"),
-        ("patched after the first use", "hybrid"),
+        *slow(("patched after", "on device"), ("patched after the first use", "hybrid")),
         ("patched in a child of a client in use", "spool"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from e2e.client.scripts import Run, started
 from e2e.client.target import ARTIFACT, DELIVERY, Target
 from servers.faulty import HANG, answer
+from support.late import LATE_S
 from support.slow import slow
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -272,7 +273,7 @@ for n in range(20):
 """,
     )
     assert len(target.notifications) == 20
-    assert took < 5
+    assert took < LATE_S
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
@@ -300,6 +301,10 @@ assert process.exitcode == 0, process.exitcode
     assert sorted(sessions(target)) == ["parent"] * 3 + ["worker"] * 3
 
 
+# So long that a process that waits for an answer does not end in time.
+NO_TIMEOUT = """
+options["timeout"] = on_device["timeout"] = 60_000
+"""
 HANGING = {
     "threads": """
 client = TargetClient.create(options)
@@ -355,10 +360,12 @@ called.wait(10)
 }
 
 
-@pytest.mark.parametrize("script", HANGING.values(), ids=HANGING)
-def test_process_ends_during_any_activity(script: str, run: Run, target: Target) -> None:
+@pytest.mark.parametrize(
+    "name", [slow(name)[0] if name in ("callbacks", "tasks") else name for name in HANGING]
+)
+def test_process_ends_during_any_activity(name: str, run: Run, target: Target) -> None:
     target.on(DELIVERY, HANG)
-    assert run(script) < 2 + 5
+    assert run(NO_TIMEOUT + HANGING[name]) < LATE_S
 
 
 def test_process_ends_while_a_handler_blocks_the_reports(run: Run, target: Target) -> None:
@@ -373,12 +380,12 @@ client.get_offers(hero("s"))
 called.wait(10)
 client.get_offers(hero("s"))
 """
-    assert run(script) < 2 + 5
+    assert run(script) < LATE_S
 
 
 def test_process_ends_while_the_artifact_request_hangs(run: Run, target: Target) -> None:
     target.on(ARTIFACT, HANG)
-    assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n") < 5
+    assert run("client = TargetClient.create(on_device, maximum_wait_ready=10)\n") < LATE_S
 
 
 @pytest.mark.parametrize(
@@ -435,7 +442,7 @@ print("used", flush=True)
 sys.stdin.readline()
 began = time.monotonic()
 use()
-assert time.monotonic() - began < 5
+assert time.monotonic() - began < 20
 client.close()
 """
     with Target(idle_seconds=0.2) as target, started(target, script) as process:

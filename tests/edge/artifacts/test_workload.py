@@ -146,7 +146,7 @@ def wide(
     return ArtifactRegistry([LoadedArtifact("shop", json.dumps(document).encode())])
 
 
-@pytest.fixture(scope="module", params=[(70_000, 200), (90_000, 413), (300_000, 413)], ids=str)
+@pytest.fixture(scope="module", params=[(70_000, 200), (90_000, 413)], ids=str)
 def sized(request: pytest.FixtureRequest) -> tuple[ArtifactRegistry, int]:
     """Return a registry with options of some size, and the status of a request for fifty."""
     size, status = request.param
