@@ -58,7 +58,14 @@ def snippets() -> list[tuple[str, str]]:
 
     tests/dropin/test_migrating.py and tests/test_pytest_plugin.py run the others.
     """
-    pages = ("README.md", "docs/edge.md", "docs/hooks.md", "docs/offers.md", "docs/testing.md")
+    pages = (
+        "README.md",
+        "docs/edge.md",
+        "docs/hooks.md",
+        "docs/offers.md",
+        "docs/ofrep.md",
+        "docs/testing.md",
+    )
     found = [(page, code) for page in pages for code in SNIPPET.findall((ROOT / page).read_text("utf-8"))]
     return [(page, code) for page, code in found if "\ndef test_" not in code]
 

@@ -7,7 +7,7 @@ decision only copies it, so a change to one response does not reach the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from targetry.device.artifact import ConsequenceDocument, MetricDocument, OptionDocument
@@ -26,6 +26,19 @@ from targetry.models import (
 if TYPE_CHECKING:
     from targetry.device.logic.facts import Facts
 
+Labels = dict[str, bool | int | float | str]
+"""Ids and names of activity, experience and offer."""
+
+_LABELS = (
+    "activity.id",
+    "activity.name",
+    "activity.type",
+    "experience.id",
+    "experience.name",
+    "option.id",
+    "offer.id",
+    "offer.name",
+)
 _META_TOKENS = (
     "activity.id",
     "activity.name",
@@ -79,6 +92,11 @@ def geo_tokens(geo: Geo | None, tokens: tuple[tuple[str, str], ...]) -> dict[str
     return values
 
 
+def labels_of(meta: Mapping[str, Any]) -> Labels:
+    """Return the ids and names of activity, experience and offer in the meta of a rule."""
+    return {name: value for name in _LABELS if isinstance(value := meta.get(name), bool | int | float | str)}
+
+
 Render = Callable[["Facts"], Any]
 """Renders content for one location of one request."""
 
@@ -115,6 +133,7 @@ class Template:
         "event_tokens",
         "execute",
         "is_constant",
+        "labels",
         "meta",
         "metrics",
         "name",
@@ -130,6 +149,7 @@ class Template:
         self.name = consequence.name
         self.is_constant = bool(consequence.name) and all(option.is_constant for option in options)
         self.meta = meta
+        self.labels = labels_of(meta)
         self.execute = tuple(option._replace(event_token=None) for option in options if not option.is_blank)
         self.prefetch = tuple(_with_display_token(options, metrics))
         tokens = (option.event_token for option in options if option.event_token)

@@ -37,6 +37,7 @@ from targetry.edge.delivery.endpoint import FORWARDED, MIN_COMPRESSED_BYTES, Del
 from targetry.edge.delivery.geo import ClientAddress, client_address, geo_headers, geo_values
 from targetry.edge.delivery.handler import AddressLocator
 from targetry.edge.delivery.recorder import EventRecorder, EventSink
+from targetry.edge.delivery.request_parsing import query_fields
 from targetry.edge.delivery.rule_problems import RuleProblems
 from targetry.edge.http.access_policy import (
     DELIVERY_PATH,
@@ -345,8 +346,9 @@ class EdgeApplication:
         if scope["method"] != method:
             raise HTTPException(405, headers={"allow": method})
         if target.is_event_stream:
-            ofrep.check_stream_key(fields, scope["query_string"].decode("latin-1"))
-            last_event_id = fields.get(b"last-event-id", b"").decode("latin-1")
+            query = query_fields(scope["query_string"].decode("latin-1"))
+            ofrep.check_stream_key(fields, query.get("key", ""))
+            last_event_id = fields.get(b"last-event-id", b"").decode("latin-1") or query.get("since", "")
             connection = exchange.connection
             await self._edge.event_streams.respond(
                 target,

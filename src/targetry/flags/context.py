@@ -287,7 +287,8 @@ def _bounded(path: str, text: str, longest: int) -> str:
     if len(text) > longest:
         raise OptionError(path, f"must have at most {longest} characters, has {len(text)}")
     try:
-        text.encode()
+        if not text.isascii():
+            text.encode()
     except UnicodeEncodeError:
         raise OptionError(path, "holds a lone surrogate, which no request can carry") from None
     return text

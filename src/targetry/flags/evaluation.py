@@ -10,6 +10,7 @@ import msgspec
 from targetry.delivery.offers import Reason
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts
 from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.personalize import Labels, labels_of
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ErrorCode
 from targetry.flags.errors import FlagError
@@ -19,7 +20,7 @@ from targetry.models import Option
 from targetry.models.response import merged_content
 from targetry.models.scalars import shown
 
-Metadata = dict[str, bool | int | float | str]
+Metadata = Labels
 
 REASONS: Final[dict[str, Reason]] = {
     "static": "STATIC",
@@ -27,16 +28,6 @@ REASONS: Final[dict[str, Reason]] = {
     "split": "SPLIT",
     "default": "DEFAULT",
 }
-_METADATA: Final = (
-    "activity.id",
-    "activity.name",
-    "activity.type",
-    "experience.id",
-    "experience.name",
-    "option.id",
-    "offer.id",
-    "offer.name",
-)
 
 
 class FlagEvaluation(msgspec.Struct, eq=False):
@@ -103,8 +94,9 @@ def evaluate_on_device(
     evaluation = FlagEvaluation(key, metadata=metadata)
     rule = outcome.rule
     if rule is not None:
-        meta = (rule.template or rules.template(rule)).meta
-        _describe(evaluation, meta)
+        template = rule.template or rules.template(rule)
+        metadata |= template.labels
+        evaluation.variant = variant_of(template.meta)
         evaluation.reason = REASONS[outcome.location.reason(rule, facts.property_token)]
         _set_value(evaluation, parsed, wanted, merged_content(outcome.options, UNDEFINED))
     if is_stale:
@@ -137,7 +129,9 @@ def evaluate_response(
     """
     evaluation = FlagEvaluation(key, metadata={"decisioningMethod": method, "flagSetId": flag_set})
     if options:
-        _describe(evaluation, options[0].response_tokens or {})
+        tokens = options[0].response_tokens or {}
+        evaluation.metadata |= labels_of(tokens)
+        evaluation.variant = variant_of(tokens)
         evaluation.reason = "UNKNOWN"
         _set_value(evaluation, parsed, wanted, merged_content(options, UNDEFINED))
     return evaluation
@@ -148,15 +142,6 @@ def _set_value(evaluation: FlagEvaluation, key: FlagKey, wanted: FlagType | None
         return  # default content
     value = value_at(content, key)
     evaluation.value = value if wanted is None else as_type(value, wanted)
-
-
-def _describe(evaluation: FlagEvaluation, meta: Mapping[str, Any]) -> None:
-    """Set variant and metadata, as far as they are known."""
-    for name in _METADATA:
-        value = meta.get(name)
-        if isinstance(value, bool | int | float | str):
-            evaluation.metadata[name] = value
-    evaluation.variant = variant_of(meta)
 
 
 def variant_of(meta: Mapping[str, Any]) -> str | None:

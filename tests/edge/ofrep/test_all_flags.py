@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import pytest
@@ -26,7 +25,10 @@ def test_all_flags_are_those_that_the_rules_decide_with_their_members() -> None:
     document = answer.json()
     assert answer.status_code == 200
     assert [flag["key"] for flag in document["flags"]] == KEYS
-    assert document["metadata"] == {"flagSetId": "acme"}
+    assert document["metadata"] == {
+        "flagSetId": "acme",
+        "version": document["flags"][0]["metadata"]["version"],
+    }
     values = {flag["key"]: flag.get("value", "(default)") for flag in document["flags"]}
     assert (values["static:steps"], values["gold"], values["split"]) == (3, "(default)", "split")
 
@@ -107,9 +109,7 @@ def test_flags_that_are_too_large_together_are_413() -> None:
 def test_body_names_the_event_stream_of_the_same_artifact() -> None:
     client = web_client(artifact=flags())
     for prefix in ("", "/acme", "/acme/production"):
-        (stream,) = json.loads(post(client, prefix + ALL).content)["eventStreams"]
-        assert stream == {
-            "type": "sse",
-            "endpoint": {"requestUri": f"{prefix}/ofrep/v1/events"},
-            "inactivityDelaySec": 120,
-        }
+        (stream,) = post(client, prefix + ALL).json()["eventStreams"]
+        uri = stream["endpoint"]["requestUri"]
+        assert stream == {"type": "sse", "endpoint": {"requestUri": uri}, "inactivityDelaySec": 120}
+        assert uri.startswith(f"{prefix}/ofrep/v1/events?since=")

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
@@ -51,6 +52,17 @@ def test_client_that_missed_an_event_gets_it_at_once(here: LocalEdge) -> None:
         assert (event["id"], "data" in event) == (current, True)
     with StreamClient(here.url, last_event_id=current) as stream:
         assert "data" not in stream.read()
+
+
+def test_change_between_the_flags_and_their_stream_is_an_event(here: LocalEdge) -> None:
+    flags_now = httpx2.post(f"{here.url}/ofrep/v1/evaluate/flags", content=b"{}", trust_env=False).json()
+    uri = flags_now["eventStreams"][0]["endpoint"]["requestUri"]
+    with StreamClient(here.url, uri) as stream:
+        assert "data" not in stream.read()
+    here.serve(flags(meta={"clientCode": "acme", "generatedAt": "2028"}))
+    with StreamClient(here.url, uri) as stream:
+        stream.read()
+        assert "data" in stream.read()
 
 
 def test_stream_is_for_web_pages_of_allowed_origins(here: LocalEdge) -> None:

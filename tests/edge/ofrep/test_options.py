@@ -76,9 +76,9 @@ def test_tokens_are_not_shown() -> None:
 def test_event_stream_of_an_edge_with_tokens_has_a_key_in_its_uri() -> None:
     document = post(WITH_TOKENS, ALL, headers={"x-api-key": "first"}).json()
     uri = document["eventStreams"][0]["endpoint"]["requestUri"]
-    assert uri.startswith("/ofrep/v1/events?key=")
+    assert "&key=" in uri
     assert "first" not in uri
-    assert WITH_TOKENS.get("/ofrep/v1/events?key=wrong").status_code == 401
+    assert WITH_TOKENS.get(uri + "x").status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,9 @@ class LoadedArtifact:
         self.tokens = TokenIndex(self.rules)
         self.costs = costs_of(self.rules)
         self.encoded = EncodedMboxes(RESPONSE_TOKENS)
+        self.digest = hashlib.sha256(self.text).hexdigest()[:32]
         # A weak tag, because it is the same with and without gzip.
-        self.etag = f'W/"{hashlib.sha256(self.text).hexdigest()[:32]}"'
+        self.etag = f'W/"{self.digest}"'
 
     @cached_property
     def activities(self) -> dict[str, ActivityDescription]:

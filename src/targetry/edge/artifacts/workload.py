@@ -20,6 +20,7 @@ from targetry.device.personalize import macro_values
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.edge.http.errors import RequestRejected
 from targetry.models import Address, DeliveryRequest, MboxRequest, ViewRequest
+from targetry.models.constraint import MAX_PARAMETER_VALUE
 
 MAX_VALUES: Final = 30_000
 MAX_LOCATIONS: Final = 200  # Adobe documents 50 mboxes in a request
@@ -36,6 +37,8 @@ _LIGHT_VALUES: Final = 1_500
 _LIGHT_RULE_BYTES: Final = 64_000
 _LIGHT_ANSWER_BYTES: Final = 256_000
 _LIGHT_TOKENS: Final = 100
+
+_LONGEST_MACRO_BYTES: Final = 6 * MAX_PARAMETER_VALUE  # each character can be an escape sequence
 
 _RULE_OVERHEAD: Final = 64  # bytes of condition that take as long as a rule without one
 _OPTION_OVERHEAD: Final = 200
@@ -122,8 +125,7 @@ def is_light(cost: LocationCost | None) -> bool:
     """Return whether a location that uses one rule takes as long as a light request at most."""
     return cost is None or (
         cost.condition_bytes <= _LIGHT_RULE_BYTES
-        and cost.largest <= _LIGHT_ANSWER_BYTES
-        and not cost.all_macros
+        and cost.largest + cost.macros * _LONGEST_MACRO_BYTES <= _LIGHT_ANSWER_BYTES
     )
 
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
+from urllib.parse import urlencode
 
 import msgspec
 from prometheus_client import Counter as PrometheusCounter
@@ -51,7 +52,6 @@ from targetry.ledger.event import LedgerEvent
 
 _UNAUTHORIZED: Final = "the request has no valid token; send one as Authorization: Bearer, or as X-API-Key"
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
-_STREAM_KEY: Final = "key="
 
 
 class FlagHistory(Protocol):
@@ -142,10 +142,9 @@ class OfrepEndpoint:
         if not self._settings.tokens.admit(given):
             raise HTTPException(401, _UNAUTHORIZED, _CHALLENGE)
 
-    def check_stream_key(self, fields: Fields, query: str) -> None:
+    def check_stream_key(self, fields: Fields, key: str) -> None:
         """Check the key of an event stream, or the token. Raises `HTTPException`, 401."""
-        keys = (one.removeprefix(_STREAM_KEY) for one in query.split("&") if one.startswith(_STREAM_KEY))
-        if not self._settings.tokens.admit_stream(next(keys, "").encode()):
+        if not self._settings.tokens.admit_stream(key.encode()):
             self.check_token(fields)
 
     async def respond(
@@ -262,21 +261,22 @@ class OfrepEndpoint:
                 yield one
 
         facts = subject_facts(asked.subject, asked.artifact.client)
-        metadata = {"flagSetId": flag_set_id(facts)}
-        if version := asked.artifact.rules.generated_at:
-            metadata["version"] = version
+        metadata = {"flagSetId": flag_set_id(facts), "version": asked.artifact.rules.revision}
         body = all_flags_body(
             evaluations(),
             is_strict=self._settings.is_strict,
             metadata=metadata,
-            events_uri=self._events_uri(target),
+            events_uri=self._events_uri(target, asked.artifact),
         )
         response = all_flags_response(body, known_tags)
         return _Outcome(response, at_ms, counted, asked, FlagSummary(None, counted.total()))
 
-    def _events_uri(self, target: OfrepTarget) -> str:
-        key = self._settings.tokens.stream_key
-        return target.events_path if key is None else f"{target.events_path}?{_STREAM_KEY}{key}"
+    def _events_uri(self, target: OfrepTarget, artifact: LoadedArtifact) -> str:
+        """Return the URI of the event stream, which begins with the changes since this artifact."""
+        query = {"since": artifact.digest}
+        if (key := self._settings.tokens.stream_key) is not None:
+            query["key"] = key
+        return f"{target.events_path}?{urlencode(query)}"
 
     def _failure(
         self, target: OfrepTarget, at_ms: int, error: FlagError, asked: FlagRequest | None = None

@@ -135,12 +135,12 @@ class EventStreams:
                 stream.put(_event(version))
 
     def _version(self, target: OfrepTarget) -> str:
-        """Return what identifies the artifact of a target, without quotes."""
+        """Return the digest of a target's artifact."""
         try:
             artifact = self._registry().for_flags(target.client, target.environment)
         except RequestRejected:
             return "none"
-        return artifact.etag.strip('W/"')
+        return artifact.digest
 
 
 class _Stream:
