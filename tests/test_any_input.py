@@ -134,19 +134,19 @@ def made(options: dict[str, Any]) -> None:
     TargetClient.create({**REQUIRED, "transport": Service(), "maximum_wait_ready": 5000, **options}).close(0)
 
 
-def test_each_option_of_a_client_may_hold_each_oddity() -> None:
+def test_each_option_of_a_client_can_be_each_unusual_value() -> None:
     for name, oddity in product(CLIENT_OPTIONS, ODDITIES):
         with suppress(TargetError):
             made({name: oddity()})
 
 
-def test_each_option_of_a_call_may_hold_each_oddity(client: TargetClient) -> None:
+def test_each_option_of_a_call_can_be_each_unusual_value(client: TargetClient) -> None:
     for name, oddity in product((*CallSettings.__struct_fields__, "events", "config"), ODDITIES):
         with suppress(TargetError):
             client.get_offers({"request": REQUEST, name: oddity()})
 
 
-def test_each_argument_may_be_each_oddity(client: TargetClient) -> None:
+def test_each_argument_can_be_each_unusual_value(client: TargetClient) -> None:
     calls: tuple[Callable[[Any], object], ...] = (
         client.get_offers,
         client.send_notifications,
@@ -161,7 +161,7 @@ def test_each_argument_may_be_each_oddity(client: TargetClient) -> None:
             call(oddity())
 
 
-def test_a_model_that_holds_an_oddity_is_written_or_refused() -> None:
+def test_model_with_an_arbitrary_value_is_written_or_raises() -> None:
     for name, oddity in product(Option.__struct_fields__, ODDITIES):
         model = Option(**{name: oddity()})
         assert repr(model)
@@ -171,14 +171,14 @@ def test_a_model_that_holds_an_oddity_is_written_or_refused() -> None:
 
 
 @given(anything | wrong_options)
-def test_any_options_are_answered_or_refused(client: TargetClient, options: Any) -> None:
+def test_any_options_return_or_raise_option_error(client: TargetClient, options: Any) -> None:
     for call in (client.get_offers, client.send_notifications):
         with suppress(TargetError):
             call(options)
 
 
 @given(wrong_requests, wrong_options, st.sampled_from(METHODS))
-def test_any_request_is_answered_or_refused(
+def test_any_request_returns_or_raises_option_error(
     client: TargetClient, request: Any, options: Any, method: str
 ) -> None:
     for call in (client.get_offers, client.send_notifications):
@@ -187,7 +187,7 @@ def test_any_request_is_answered_or_refused(
 
 
 @given(st.data())
-def test_any_attribute_of_a_request_may_hold_anything(client: TargetClient, data: st.DataObject) -> None:
+def test_any_attribute_of_a_request_can_have_any_value(client: TargetClient, data: st.DataObject) -> None:
     request = DeliveryRequest.from_dict(REQUEST)
     models = st.sampled_from(_models_in(request))
     for _ in range(data.draw(st.integers(1, 2))):
@@ -209,7 +209,7 @@ def _models_in(value: Any) -> list[Any]:
 
 
 @given(anything | st.lists(any_text), anything | wrong_options, any_text, any_text)
-def test_any_names_of_attributes_are_answered_or_refused(
+def test_any_attribute_names_return_or_raise_option_error(
     client: TargetClient, names: Any, options: Any, mbox: str, key: str
 ) -> None:
     try:
@@ -222,7 +222,7 @@ def test_any_names_of_attributes_are_answered_or_refused(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(CLIENT_OPTIONS)) | any_text, anything, min_size=1, max_size=3))
-def test_a_client_of_any_options_is_made_or_refused(options: dict[str, Any]) -> None:
+def test_client_with_any_options_is_created_or_raises(options: dict[str, Any]) -> None:
     try:
         client = TargetClient.create(
             {**REQUIRED, "transport": Service(), "maximum_wait_ready": 5000, **options}
@@ -233,26 +233,26 @@ def test_a_client_of_any_options_is_made_or_refused(options: dict[str, Any]) -> 
 
 
 @given(anything)
-def test_a_client_of_anything_is_refused(options: Any) -> None:
+def test_client_of_arbitrary_options_raises(options: Any) -> None:
     with pytest.raises(OptionError):
         TargetClient.create(options)
 
 
 @given(with_anything_in_it(ARTIFACT) | anything)
-def test_any_artifact_decides_or_is_refused(artifact: Any) -> None:
+def test_any_artifact_decides_or_is_rejected(artifact: Any) -> None:
     with suppress(TargetError), deciding_by(artifact) as client:
         client.get_offers({"request": REQUEST})
 
 
 @given(st.sampled_from(MODELS), anything | with_anything_in_it(REQUEST))
-def test_a_model_is_read_from_anything_or_refuses_it(model: Any, given: Any) -> None:
+def test_model_is_read_from_any_value_or_raises(model: Any, given: Any) -> None:
     for read in (model.from_dict, model.from_json):
         with suppress(ConstraintError):
             read(given)
 
 
 @given(anything, anything, anything | customer_ids, anything)
-def test_a_visitor_of_anything_is_made_or_refused(
+def test_visitor_of_any_values_is_created_or_raises(
     organization: Any, cookie: Any, ids: Any, consumer: Any
 ) -> None:
     for arguments in ((organization, cookie, ids), ("A@AdobeOrg", cookie), ("A@AdobeOrg", None, ids)):

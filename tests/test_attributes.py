@@ -36,23 +36,23 @@ def provider(
     return AttributesProvider({"response": response})
 
 
-def test_a_value_is_found_by_mbox_and_key() -> None:
+def test_value_is_found_by_mbox_and_key() -> None:
     assert provider(mbox("home", {"price": 3})).get_value("home", "price") == 3
 
 
 @pytest.mark.parametrize(("mbox_name", "key"), [("home", "colour"), ("cart", "price")], ids=["key", "mbox"])
-def test_what_is_not_there_is_an_error_with_the_official_text(mbox_name: str, key: str) -> None:
+def test_missing_value_raises_with_the_official_text(mbox_name: str, key: str) -> None:
     with pytest.raises(AttributeNotFoundError) as caught:
         provider(mbox("home", {"price": 3})).get_value(mbox_name, key)
     assert str(caught.value) == f"Attribute '{key}' does not exist for mbox '{mbox_name}'"
 
 
 @pytest.mark.parametrize("default", [7, None], ids=["value", "None"])
-def test_a_default_takes_the_place_of_the_error(default: object) -> None:
+def test_default_replaces_the_error(default: object) -> None:
     assert provider().get_value("home", "price", default) is default
 
 
-def test_a_value_that_is_there_beats_the_default() -> None:
+def test_existing_value_takes_precedence_over_the_default() -> None:
     assert provider(mbox("home", {"price": None})).get_value("home", "price", 7) is None
 
 
@@ -86,7 +86,7 @@ NOTHING_TO_INDEX = {
 
 
 @pytest.mark.parametrize("response", NOTHING_TO_INDEX.values(), ids=NOTHING_TO_INDEX)
-def test_what_is_no_json_object_contributes_nothing(response: DeliveryResponse | None) -> None:
+def test_content_that_is_no_json_object_is_skipped(response: DeliveryResponse | None) -> None:
     assert AttributesProvider({"response": response}).indexed == {}
 
 
@@ -97,7 +97,7 @@ def test_as_object_gives_one_mbox_or_all() -> None:
     assert found.as_object("unknown") is None
 
 
-def test_changing_what_as_object_gave_changes_nothing_here() -> None:
+def test_result_of_as_object_is_a_copy() -> None:
     answer = mbox("home", {"a": 1})
     found = provider(answer)
     one, every = found.as_object("home"), found.as_object()
@@ -109,7 +109,7 @@ def test_changing_what_as_object_gave_changes_nothing_here() -> None:
     assert answer.options[0].content == {"a": 1}
 
 
-def test_the_answer_is_handed_back_as_it_is() -> None:
+def test_response_is_returned_unchanged() -> None:
     answer = {"response": DeliveryResponse()}
     found = AttributesProvider(answer)
     assert found.get_response() is answer
@@ -156,7 +156,7 @@ def test_missing_mboxes_are_added_and_indexes_go_on(
 
 
 @given(st.lists(st.text(min_size=1)), st.lists(st.text(min_size=1)), st.booleans())
-def test_the_given_request_is_never_touched_and_every_name_is_asked_for(
+def test_request_is_not_changed_and_each_name_is_requested(
     before: list[str], names: list[str], prefetch: bool
 ) -> None:
     def fresh() -> DeliveryRequest:
@@ -197,5 +197,5 @@ def test_names_that_are_no_list_of_texts_are_refused(names: object, path: str) -
 @pytest.mark.parametrize(
     "names", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}], ids=lambda names: type(names).__name__
 )
-def test_anything_that_yields_names_will_do(names: object) -> None:
+def test_any_iterable_of_names_is_accepted(names: object) -> None:
     assert checked_names(names) == ["a", "b"]

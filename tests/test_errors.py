@@ -65,7 +65,7 @@ def test_every_error_is_a_target_error(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(("error", "base"), CAUGHT_AS, ids=lambda kind: kind.__name__)
-def test_an_error_is_also_caught_as_the_kind_above_it(error: type[Exception], base: type[Exception]) -> None:
+def test_error_is_also_caught_as_the_kind_above_it(error: type[Exception], base: type[Exception]) -> None:
     assert issubclass(error, base)
 
 

@@ -96,7 +96,7 @@ REFUSED: dict[str, Callable[[Recorder], Any]] = {
 
 
 @pytest.mark.parametrize("handler", TAKES_EVENT.values(), ids=TAKES_EVENT)
-def test_a_handler_that_can_take_the_event_gets_it(handler: Callable[..., Any], log: Log) -> None:
+def test_handler_that_can_take_the_event_gets_it(handler: Callable[..., Any], log: Log) -> None:
     recorder = Recorder()
     Events({"client_ready": handler(recorder)}, log).emit("client_ready", extra=1)
     assert recorder.calls == [{"type": "client_ready", "extra": 1}]
@@ -104,7 +104,7 @@ def test_a_handler_that_can_take_the_event_gets_it(handler: Callable[..., Any], 
 
 
 @pytest.mark.parametrize("handler", TAKES_NOTHING.values(), ids=TAKES_NOTHING)
-def test_a_handler_without_parameters_is_called_without_the_event(
+def test_handler_without_parameters_is_called_without_the_event(
     handler: Callable[..., Any], log: Log
 ) -> None:
     recorder = Recorder()
@@ -113,7 +113,7 @@ def test_a_handler_without_parameters_is_called_without_the_event(
     assert log.errors == []
 
 
-def test_a_callable_whose_signature_cannot_be_read_gets_the_event(log: Log) -> None:
+def test_callable_whose_signature_cannot_be_read_gets_the_event(log: Log) -> None:
     received: dict[str, Any] = {}
     Events({"client_ready": received.update}, log).emit("client_ready")
     assert received == {"type": "client_ready"}
@@ -126,7 +126,7 @@ def test_method_of_an_object_that_cannot_be_copied_is_a_handler(log: Log) -> Non
 
 
 @pytest.mark.parametrize("handler", REFUSED.values(), ids=REFUSED)
-def test_handler_that_cannot_be_called_is_refused(handler: Callable[..., Any], log: Log) -> None:
+def test_handler_that_cannot_be_called_raises(handler: Callable[..., Any], log: Log) -> None:
     with pytest.raises(OptionError) as caught:
         Events({"client_ready": handler(Recorder())}, log)
     assert caught.value.path == "events.client_ready"
@@ -191,7 +191,7 @@ def test_failing_handler_is_logged_and_counted_and_others_run(failure: BaseExcep
     assert type(failure).__name__ in log.errors[0]
 
 
-def test_a_failing_coroutine_handler_is_logged_and_counted(log: Log) -> None:
+def test_failing_coroutine_handler_is_logged_and_counted(log: Log) -> None:
     async def on_ready() -> None:
         raise BrokenError("no")
 
@@ -219,7 +219,7 @@ def test_keyboard_interrupt_passes_through_emit(log: Log) -> None:
         Events({"client_ready": interrupted}, log).emit("client_ready")
 
 
-def test_a_handler_may_subscribe_unsubscribe_and_emit(log: Log) -> None:
+def test_handler_can_subscribe_unsubscribe_and_emit(log: Log) -> None:
     calls: list[str] = []
     events = Events(None, log)
 
@@ -260,7 +260,7 @@ def test_in_a_running_loop_a_coroutine_handler_becomes_a_task_there(log: Log) ->
     assert asyncio.run(main())
 
 
-def test_a_task_that_fails_is_logged_and_counted(log: Log) -> None:
+def test_task_that_fails_is_logged_and_counted(log: Log) -> None:
     async def main() -> Events:
         async def on_ready() -> None:
             raise BrokenError("no")
@@ -296,7 +296,7 @@ def test_running_a_coroutine_keeps_the_event_loop_of_the_thread(log: Log) -> Non
         loop.close()
 
 
-def test_an_event_is_read_by_key_and_by_attribute() -> None:
+def test_event_is_read_by_key_and_by_attribute() -> None:
     event = Event(type="artifact_download_failed", artifact_location="https://cdn.example/rules.json")
     assert event["artifact_location"] == event.artifact_location == "https://cdn.example/rules.json"
 
@@ -341,7 +341,7 @@ def test_lazy_value_is_computed_when_it_is_read(log: Log) -> None:
     assert seen == ["there Event({'type': 'a', 'where': 'there', 'payload': Ellipsis})"]
 
 
-def test_a_lazy_value_is_computed_once_for_all_handlers(log: Log) -> None:
+def test_lazy_value_is_computed_once_for_all_handlers(log: Log) -> None:
     computed: list[str] = []
     events = Events({"a": lambda event: event.payload}, log)
     events.subscribe("a", lambda event: (event.payload, event.payload))

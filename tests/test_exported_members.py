@@ -11,11 +11,11 @@ from targetry import models
 
 
 @pytest.mark.parametrize("name", targetry.__all__)
-def test_what_is_exported_can_be_imported(name: str) -> None:
+def test_exported_names_are_importable(name: str) -> None:
     assert getattr(targetry, name) is not None
 
 
-def test_what_can_be_imported_is_exported() -> None:
+def test_importable_names_are_exported() -> None:
     public = {
         name
         for name, value in vars(targetry).items()
@@ -49,17 +49,17 @@ def test_all_models_are_exported() -> None:
         "Visitor",
     ],
 )
-def test_the_names_of_every_program_are_there(name: str) -> None:
+def test_names_of_every_program_are_there(name: str) -> None:
     assert name in targetry.__all__
 
 
-def test_a_star_import_gives_the_face() -> None:
+def test_star_import_exports_the_public_names() -> None:
     namespace: dict[str, object] = {}
     exec("from targetry import *", namespace)  # noqa: S102
     assert set(targetry.__all__) <= set(namespace)
 
 
-def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+def test_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'targetry' has no attribute 'Nope'"):
         _ = targetry.Nope
 

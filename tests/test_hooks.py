@@ -221,7 +221,7 @@ def test_on_device_call_shows_what_each_location_got(
     assert {one.flag_set for one in recorder.last.evaluations} == {"acme"}
 
 
-def test_ended_call_shows_result_duration_and_who_decided(make: Make) -> None:
+def test_ended_call_has_result_duration_and_method(make: Make) -> None:
     recorder = Recorder()
     any_client = make(recorder, **ON_DEVICE, artifact_payload=RULES)
     result = any_client.get_offers(request={"id": VISITOR, **HERO}, session_id="session")
@@ -317,7 +317,7 @@ def test_flag_without_a_value_shows_its_error_and_no_value_of_the_caller(make: M
     assert recorder.last.error is None
 
 
-def test_flag_asked_of_the_server_is_one_call(make: Make) -> None:
+def test_server_side_flag_is_one_call(make: Make) -> None:
     recorder = Recorder()
     make(recorder).flag("hero:title", "default", context={"targetingKey": "someone"})
     assert [one.kind for one in recorder.ended] == ["flag"]
@@ -544,7 +544,7 @@ OWN_HOSTS: dict[str, tuple[dict[str, Any], bool]] = {
 
 
 @pytest.mark.parametrize(("options", "is_own"), OWN_HOSTS.values(), ids=OWN_HOSTS)
-def test_hosts_that_options_name_are_the_users_own(options: dict[str, Any], is_own: bool) -> None:
+def test_hosts_of_the_options_are_trusted(options: dict[str, Any], is_own: bool) -> None:
     recorder = Recorder()
     transport = FakeTransport(by=lambda _: fake_answer({"status": 200}))
     with TargetClient.create(**NEEDED, **options, hooks=[recorder], transport=transport) as client:
@@ -582,7 +582,7 @@ class RaisingInside(Hook):
         raise RuntimeError
 
 
-def test_hook_that_raises_is_counted_and_changes_nothing(
+def test_hook_that_raises_is_only_counted(
     make: Make, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = Recorder()
@@ -599,7 +599,7 @@ def test_hook_that_raises_is_counted_and_changes_nothing(
     assert lines == ["the hook Raising.before_request failed: RuntimeError; the call goes on without it"]
 
 
-def test_hook_that_calls_the_client_changes_nothing(make: Make) -> None:
+def test_hook_that_calls_the_client_has_no_effect(make: Make) -> None:
     class Asking(Hook):
         calls = 0
 
@@ -694,7 +694,7 @@ WRONG: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize(("hooks", "path", "reason"), WRONG.values(), ids=WRONG)
-def test_wrong_hook_is_refused_with_its_position(hooks: Any, path: str, reason: str) -> None:
+def test_wrong_hook_raises_with_its_position(hooks: Any, path: str, reason: str) -> None:
     with pytest.raises(OptionError) as raised:
         TargetClient.create(**NEEDED, hooks=hooks)
     assert raised.value.path == path

@@ -67,7 +67,7 @@ def test_importing_targetry_imports_targetry(loaded: set[str]) -> None:
     assert {"targetry", "targetry._client.sync_client", "targetry.models"} <= loaded
 
 
-def test_the_asyncio_client_is_imported_by_those_who_name_it() -> None:
+def test_asyncio_client_is_imported_at_first_use() -> None:
     loaded = loaded_after("from targetry import AsyncTargetClient")
     assert {"targetry._client.async_client", "asyncio"} <= loaded
 

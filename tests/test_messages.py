@@ -12,10 +12,10 @@ def test_texts_keep_the_spaces_that_callers_match_on() -> None:
     ]
 
 
-def test_a_missing_attribute_is_named_with_its_mbox() -> None:
+def test_missing_attribute_is_named_with_its_mbox() -> None:
     assert attribute_not_exist("price", "home") == "Attribute 'price' does not exist for mbox 'home'"
 
 
-def test_a_property_mismatch_names_both_tokens() -> None:
+def test_property_mismatch_names_both_tokens() -> None:
     expected = "The property token specified in the request 'a' does not match the one specified in the config 'None'."
     assert property_token_mismatch("a", None) == expected

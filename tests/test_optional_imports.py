@@ -144,7 +144,7 @@ def test_asynchronous_on_device_client_works_without_aiohttp() -> None:
     assert done.stderr == "decided\n"
 
 
-def test_fault_of_our_own_is_not_reported_as_a_missing_extra() -> None:
+def test_import_error_of_targetry_is_not_reported_as_a_missing_extra() -> None:
     from targetry._runtime.lazy_import import importing_extra
 
     with pytest.raises(ModuleNotFoundError, match=r"targetry\.nowhere"), importing_extra("edge"):

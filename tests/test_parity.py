@@ -244,7 +244,7 @@ def test_both_clients_do_the_same(scenario: Scenario) -> None:
     assert blocking == looped
 
 
-def test_the_table_has_results_and_every_kind_of_error() -> None:
+def test_table_has_results_and_every_kind_of_error() -> None:
     """So that the comparison above compares something."""
     kinds = set()
     for name in ("offers", "400", "reset", "silence", "not ready", "no request"):
@@ -253,7 +253,7 @@ def test_the_table_has_results_and_every_kind_of_error() -> None:
     assert kinds == {None, "ApiException", "TransportError", "DeadlineError", "NotReadyError", "OptionError"}
 
 
-def test_visitors_are_asked_the_same() -> None:
+def test_visitors_get_the_same_calls() -> None:
     states = []
     for make in (Blocking, Looped):
         visitor = Visitor(ORGANIZATION)
@@ -302,12 +302,12 @@ def surface(client: type) -> set[str]:
     return {name for name in dir(client) if not name.startswith("_") or name in protocols}
 
 
-def test_each_has_what_the_other_has_but_for_what_is_listed() -> None:
+def test_both_have_the_same_members_except_listed_ones() -> None:
     assert surface(TargetClient) - surface(AsyncTargetClient) == set(ONLY_SYNC)
     assert surface(AsyncTargetClient) - surface(TargetClient) == set(ONLY_ASYNC)
 
 
-def test_what_waits_is_a_coroutine_there_and_what_does_not_is_shared() -> None:
+def test_waiting_methods_are_coroutines_and_others_are_shared() -> None:
     for name in surface(TargetClient) - set(TWINS):
         assert inspect.getattr_static(TargetClient, name) is inspect.getattr_static(AsyncTargetClient, name)
     for name, twin in TWINS.items():
@@ -316,7 +316,7 @@ def test_what_waits_is_a_coroutine_there_and_what_does_not_is_shared() -> None:
 
 
 @pytest.mark.parametrize(("name", "twin"), TWINS.items())
-def test_twins_take_the_same_parameters(name: str, twin: str) -> None:
+def test_sync_and_async_methods_have_the_same_parameters(name: str, twin: str) -> None:
     def parameters(method: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
         found = inspect.signature(method).parameters.values()
         return [(one.name, one.kind, one.default, one.annotation) for one in found]

@@ -93,13 +93,13 @@ def test_after_failures(target):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_a_suite_uses_fixtures_and_marker(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_suite_uses_fixtures_and_marker(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     pytester.makepyfile(SUITE)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *workers)
     result.assert_outcomes(passed=6)
 
 
-def test_failures_say_what_to_do_and_leave_no_trace(pytester: pytest.Pytester) -> None:
+def test_failures_say_what_to_do_without_a_traceback(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILING)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=1, errors=2)
@@ -112,7 +112,7 @@ def test_failures_say_what_to_do_and_leave_no_trace(pytester: pytest.Pytester) -
     )
 
 
-def test_a_run_that_does_not_use_the_plugin_imports_nothing_of_it(tmp_path: Path) -> None:
+def test_run_that_does_not_use_the_plugin_imports_nothing_of_it(tmp_path: Path) -> None:
     (tmp_path / "test_nothing.py").write_text(
         "import sys\ndef test_it():\n    assert 'targetry' not in sys.modules\n", "utf-8"
     )
@@ -127,7 +127,7 @@ def test_a_run_that_does_not_use_the_plugin_imports_nothing_of_it(tmp_path: Path
     assert "1 passed" in run.stdout
 
 
-def test_the_fixtures_have_their_former_module() -> None:
+def test_fixtures_have_their_former_module() -> None:
     import pytest_targetry
     from targetry import pytest_plugin
 
@@ -135,7 +135,7 @@ def test_the_fixtures_have_their_former_module() -> None:
     assert pytest_plugin.target is pytest_targetry.target
 
 
-def test_the_suite_of_the_page_passes(pytester: pytest.Pytester) -> None:
+def test_suite_of_the_page_passes(pytester: pytest.Pytester) -> None:
     page = (Path(__file__).parent.parent / "docs" / "testing.md").read_text("utf-8")
     suites = [code for code in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "def test_" in code]
     pytester.makepyfile(*suites)

@@ -125,7 +125,7 @@ def test_hero_is_split_as_configured(shop: RuleSet) -> None:
         "nothing known",
     ],
 )
-def test_delivery_note_goes_by_country_and_browser(shop: RuleSet, context: Any, beginning: str) -> None:
+def test_delivery_note_depends_on_country_and_browser(shop: RuleSet, context: Any, beginning: str) -> None:
     (content,) = offers(shop, "delivery-note", context=context)
 
     assert content.startswith(beginning)
@@ -140,7 +140,7 @@ def test_delivery_note_goes_by_country_and_browser(shop: RuleSet, context: Any, 
     ],
     ids=["in the week", "on a Friday evening", "at noon"],
 )
-def test_promotion_goes_by_the_clock(shop: RuleSet, now_ms: int, content: str) -> None:
+def test_promotion_depends_on_the_clock(shop: RuleSet, now_ms: int, content: str) -> None:
     assert offers(shop, "promo", now_ms=now_ms) == [f"<aside>{content}</aside>"]
 
 

@@ -76,7 +76,7 @@ AMCV = [
 
 
 @pytest.mark.parametrize(("value", "expected"), [row[1:] for row in AMCV], ids=[row[0] for row in AMCV])
-def test_an_amcv_cookie_yields_the_fields_it_holds(value: str | None, expected: dict[str, str]) -> None:
+def test_amcv_cookie_yields_the_fields_it_holds(value: str | None, expected: dict[str, str]) -> None:
     assert parse_amcv(value) == expected
 
 
@@ -94,13 +94,13 @@ def test_cookie_that_is_not_text_raises_a_type_error() -> None:
         parse_amcv(b"MCMID|1")  # type: ignore[arg-type]
 
 
-def test_the_cookie_is_named_after_the_organization() -> None:
+def test_cookie_is_named_after_the_organization() -> None:
     assert cookie_name(ORG) == "AMCV_0DD934B85278256B0A490D44@AdobeOrg"
     assert cookie_name(ORG, encoded=True) == "AMCV_0DD934B85278256B0A490D44%40AdobeOrg"
     assert Visitor(ORG).get_cookie_name() == cookie_name(ORG)
 
 
-def test_an_sdid_is_two_groups_of_sixteen_upper_case_digits() -> None:
+def test_sdid_is_two_groups_of_sixteen_upper_case_digits() -> None:
     assert re.fullmatch("[0-9A-F]{16}-[0-9A-F]{16}", generate_sdid())
     assert len({generate_sdid() for _ in range(100)}) == 100
 
@@ -149,7 +149,7 @@ CUSTOMER_IDS = [
 @pytest.mark.parametrize(
     ("given_ids", "expected"), [row[1:] for row in CUSTOMER_IDS], ids=[row[0] for row in CUSTOMER_IDS]
 )
-def test_customer_ids_are_taken_in_either_form(given_ids: object, expected: list[object]) -> None:
+def test_customer_ids_are_accepted_in_both_forms(given_ids: object, expected: list[object]) -> None:
     assert triples(parse_customer_ids(given_ids)) == expected
 
 
@@ -178,7 +178,7 @@ WRONG_CUSTOMER_IDS = [
 @pytest.mark.parametrize(
     ("given_ids", "path"), [row[1:] for row in WRONG_CUSTOMER_IDS], ids=[row[0] for row in WRONG_CUSTOMER_IDS]
 )
-def test_a_wrong_customer_id_is_an_error_with_its_path(given_ids: object, path: str) -> None:
+def test_wrong_customer_id_is_an_error_with_its_path(given_ids: object, path: str) -> None:
     with pytest.raises(OptionError) as caught:
         parse_customer_ids(given_ids)
 
@@ -186,7 +186,7 @@ def test_a_wrong_customer_id_is_an_error_with_its_path(given_ids: object, path: 
 
 
 @pytest.mark.parametrize("organization_id", ["", None, 5])
-def test_a_visitor_needs_an_organization(organization_id: object) -> None:
+def test_visitor_needs_an_organization(organization_id: object) -> None:
     with pytest.raises(OptionError, match="organization_id"):
         Visitor(organization_id)  # type: ignore[arg-type]
 
@@ -221,7 +221,7 @@ def test_first_calls_of_all_consumers_return_one_sdid(asking: list[str]) -> None
 
 
 @pytest.mark.parametrize("consumer_id", [None, "", "target-global-mbox"])
-def test_the_default_consumer_is_the_global_mbox(consumer_id: str | None) -> None:
+def test_default_consumer_is_the_global_mbox(consumer_id: str | None) -> None:
     visitor = Visitor(ORG, sdid_factory=numbered())
     visitor.get_supplemental_data_id(consumer_id)
 
@@ -239,11 +239,11 @@ def test_threads_of_one_consumer_never_share_an_sdid() -> None:
     assert len(set(sdids)) == 400
 
 
-def test_a_fresh_visitor_has_an_empty_state() -> None:
+def test_fresh_visitor_has_an_empty_state() -> None:
     assert Visitor(ORG, FULL_COOKIE).get_state() == {ORG: {}}
 
 
-def test_the_state_has_customer_ids_and_sdid_as_the_page_reads_them() -> None:
+def test_state_has_customer_ids_and_sdid_as_the_page_reads_them() -> None:
     ids = {"userid": {"id": "67312378756723456", "authState": 1}, "puuid": "550e8400"}
     visitor = Visitor(ORG, customer_ids=ids, sdid_factory=numbered())
     visitor.get_supplemental_data_id()
@@ -263,7 +263,7 @@ def test_the_state_has_customer_ids_and_sdid_as_the_page_reads_them() -> None:
     }
 
 
-def test_the_state_is_a_copy() -> None:
+def test_state_is_a_copy() -> None:
     visitor = Visitor(ORG, customer_ids={"u": "1"}, sdid_factory=numbered())
     visitor.get_supplemental_data_id()
     state = visitor.get_state()
@@ -274,7 +274,7 @@ def test_the_state_is_a_copy() -> None:
     assert visitor.get_state()[ORG]["customerIDs"] == {"u": {"id": "1", "authState": 0}}
 
 
-def test_the_values_are_a_copy() -> None:
+def test_values_are_a_copy() -> None:
     visitor = Visitor(ORG, FULL_COOKIE)
     visitor.get_visitor_values().clear()
 
@@ -316,7 +316,7 @@ def test_customer_ids_are_read_from_either_spelling_of_a_state(state: object, id
     assert [one.id for one in customer_ids_of_state(state)] == ids
 
 
-def test_a_wrong_id_in_a_foreign_state_is_an_error_with_its_path() -> None:
+def test_wrong_id_in_a_foreign_state_is_an_error_with_its_path() -> None:
     with pytest.raises(OptionError) as caught:
         customer_ids_of_state({ORG: {"customerIDs": {"u": {"id": "1", "authState": 9}}}})
 

@@ -92,7 +92,7 @@ def test_async_with_closes_the_client(target: Target) -> None:
     target.wait_until(lambda: target.open_connections == 0)
 
 
-def test_an_exception_inside_async_with_goes_through(target: Target) -> None:
+def test_exception_inside_async_with_propagates(target: Target) -> None:
     async def main() -> None:
         async with await AsyncTargetClient.create(reach(target)):
             raise KeyError("mine")
@@ -101,7 +101,7 @@ def test_an_exception_inside_async_with_goes_through(target: Target) -> None:
         asyncio.run(main())
 
 
-def test_a_client_may_be_closed_twice_and_at_the_same_time(target: Target) -> None:
+def test_client_can_be_closed_twice_and_concurrently(target: Target) -> None:
     async def main() -> None:
         client = await AsyncTargetClient.create(downloading(target))
         await asyncio.gather(*(client.aclose() for _ in range(5)))
@@ -111,7 +111,7 @@ def test_a_client_may_be_closed_twice_and_at_the_same_time(target: Target) -> No
     assert no_thread_is_left()
 
 
-def test_a_closed_client_says_so_whatever_it_is_asked(target: Target) -> None:
+def test_each_call_of_a_closed_client_raises_closed_error(target: Target) -> None:
     async def main() -> None:
         client = await AsyncTargetClient.create(local(target))
         await client.aclose()
@@ -128,7 +128,7 @@ def test_a_closed_client_says_so_whatever_it_is_asked(target: Target) -> None:
     asyncio.run(main())
 
 
-def test_a_call_under_way_outlives_the_close(target: Target) -> None:
+def test_call_in_progress_completes_after_close(target: Target) -> None:
     target.on(DELIVERY, (Pause(0.1), *json_answer({"status": 200})))
 
     async def main() -> None:
@@ -142,7 +142,7 @@ def test_a_call_under_way_outlives_the_close(target: Target) -> None:
     target.wait_until(lambda: target.open_connections == 0)
 
 
-def test_transports_of_the_callers_own_are_his_to_close() -> None:
+def test_transports_of_the_caller_are_not_closed() -> None:
     sync, twin = FakeTransport(), AsyncFakeTransport(fake_answer({"status": 200}))
 
     async def main() -> None:
@@ -161,7 +161,7 @@ def test_transports_of_the_callers_own_are_his_to_close() -> None:
     assert (len(sync.requests), len(twin.requests)) == (0, 1)
 
 
-def test_callbacks_are_refused(target: Target) -> None:
+def test_callbacks_raise(target: Target) -> None:
     async def main() -> None:
         async with await AsyncTargetClient.create(reach(target)) as client:
             for name in ("callback", "err_callback"):
@@ -185,7 +185,7 @@ async def cancel(call: Coroutine[Any, Any, Any], target: Target, path: str = DEL
         await task
 
 
-def test_a_call_that_is_cancelled_gives_its_connection_up(target: Target) -> None:
+def test_cancelled_call_closes_its_connection(target: Target) -> None:
     target.on(DELIVERY, HANG)
 
     async def main() -> None:
@@ -199,7 +199,7 @@ def test_a_call_that_is_cancelled_gives_its_connection_up(target: Target) -> Non
     asyncio.run(main())
 
 
-def test_a_call_that_is_cancelled_while_it_waits_to_try_again_tries_no_more(target: Target) -> None:
+def test_call_cancelled_before_a_retry_is_not_retried(target: Target) -> None:
     target.on(DELIVERY, answer(503, headers={"Retry-After": "2"}))
 
     async def main() -> None:
@@ -210,7 +210,7 @@ def test_a_call_that_is_cancelled_while_it_waits_to_try_again_tries_no_more(targ
     assert len(target.requests) == 1
 
 
-def test_a_timeout_of_the_callers_own_ends_the_call(target: Target) -> None:
+def test_timeout_of_the_caller_ends_the_call(target: Target) -> None:
     target.on(DELIVERY, HANG)
 
     async def main() -> None:
@@ -224,7 +224,7 @@ def test_a_timeout_of_the_callers_own_ends_the_call(target: Target) -> None:
     target.wait_until(lambda: target.open_connections == 0)
 
 
-def test_a_start_that_is_cancelled_leaves_no_thread(target: Target) -> None:
+def test_start_that_is_cancelled_leaves_no_thread(target: Target) -> None:
     target.on(ARTIFACT, HANG)
 
     async def main() -> None:
@@ -237,7 +237,7 @@ def test_a_start_that_is_cancelled_leaves_no_thread(target: Target) -> None:
     assert no_thread_is_left()
 
 
-def test_a_start_that_is_cancelled_before_there_is_a_client_leaves_no_thread(
+def test_start_that_is_cancelled_before_there_is_a_client_leaves_no_thread(
     target: Target, tmp_path: Path
 ) -> None:
     """With a spool of unsent reports a client is at work as soon as it is made."""
@@ -266,7 +266,7 @@ def test_a_start_that_is_cancelled_before_there_is_a_client_leaves_no_thread(
     assert no_thread_is_left()
 
 
-def test_a_close_that_is_cancelled_closes_the_connections_all_the_same(target: Target) -> None:
+def test_cancelled_close_closes_the_connections(target: Target) -> None:
     target.on(DELIVERY, json_answer({"status": 200}), HANG)
 
     async def main() -> None:
@@ -288,7 +288,7 @@ def test_a_close_that_is_cancelled_closes_the_connections_all_the_same(target: T
     assert no_thread_is_left()
 
 
-def test_who_is_cancelled_does_not_take_the_place_from_the_others(target: Target) -> None:
+def test_cancelled_waiter_does_not_cancel_the_others(target: Target) -> None:
     target.on(GEO, (Pause(0.1), *json_answer(PLACE)))
     geo = Context(channel=ChannelType.WEB, geo=Geo(ip_address="12.21.1.40"))
     request = DeliveryRequest(context=geo, prefetch=PrefetchRequest(mboxes=[MboxRequest(name="roman")]))
@@ -311,7 +311,7 @@ def test_who_is_cancelled_does_not_take_the_place_from_the_others(target: Target
 # The event loop
 
 
-def test_a_decision_on_device_waits_for_nothing(target: Target) -> None:
+def test_decision_on_device_waits_for_nothing(target: Target) -> None:
     """It is done at the first step of its coroutine, so it can be awaited anywhere at no cost."""
 
     async def main() -> None:
@@ -323,7 +323,7 @@ def test_a_decision_on_device_waits_for_nothing(target: Target) -> None:
     asyncio.run(main())
 
 
-def test_a_start_does_not_hold_up_the_loop(target: Target) -> None:
+def test_start_does_not_block_the_loop(target: Target) -> None:
     target.on(ARTIFACT, (Pause(0.15), *answer(404)))
 
     async def main() -> None:
@@ -363,7 +363,7 @@ def test_create_needs_none_of_the_threads_of_the_loop(target: Target) -> None:
     assert no_thread_is_left()
 
 
-def test_a_flush_and_a_close_do_not_hold_up_the_loop(target: Target) -> None:
+def test_flush_and_close_do_not_block_the_loop(target: Target) -> None:
     target.on(DELIVERY, HANG)
 
     async def main() -> None:
@@ -394,7 +394,7 @@ def test_calls_wait_beside_each_other(target: Target) -> None:
     asyncio.run(main())
 
 
-def test_a_thousand_calls_share_the_connections(target: Target) -> None:
+def test_thousand_calls_share_the_connections(target: Target) -> None:
     async def main() -> None:
         async with await AsyncTargetClient.create(reach(target), max_connections=10) as client:
             calls = (client.get_offers(request=HERO, session_id=f"s{n}") for n in range(1000))
@@ -425,7 +425,7 @@ def test_thread_waits_for_a_free_connection_until_its_timeout(target: Target) ->
 # Several loops
 
 
-def test_a_client_serves_one_loop_after_the_other(target: Target) -> None:
+def test_client_serves_one_loop_after_the_other(target: Target) -> None:
     client = asyncio.run(AsyncTargetClient.create(local(target)))
     for _ in range(3):
         result = asyncio.run(client.get_offers(request=HERO))
@@ -437,7 +437,7 @@ def test_a_client_serves_one_loop_after_the_other(target: Target) -> None:
     target.wait_until(lambda: target.open_connections == 0)
 
 
-def test_a_client_serves_loops_of_several_threads_at_once(target: Target) -> None:
+def test_client_serves_loops_of_several_threads_at_once(target: Target) -> None:
     client = asyncio.run(AsyncTargetClient.create(local(target)))
 
     async def use(number: int) -> int:
@@ -453,7 +453,7 @@ def test_a_client_serves_loops_of_several_threads_at_once(target: Target) -> Non
     assert client.stats().notifications.sent == 40
 
 
-def test_a_place_that_one_loop_looks_up_is_known_to_all(target: Target) -> None:
+def test_location_looked_up_in_one_loop_is_known_in_all(target: Target) -> None:
     geo = Context(channel=ChannelType.WEB, geo=Geo(ip_address="12.21.1.40"))
     request = DeliveryRequest(context=geo, prefetch=PrefetchRequest(mboxes=[MboxRequest(name="roman")]))
     options = local(target, artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
@@ -465,7 +465,7 @@ def test_a_place_that_one_loop_looks_up_is_known_to_all(target: Target) -> None:
     assert len(target.requests_to(GEO)) == 1
 
 
-def test_handlers_may_be_coroutines(target: Target) -> None:
+def test_handlers_can_be_coroutines(target: Target) -> None:
     emitted = threading.Event()
 
     async def ready() -> None:
@@ -477,7 +477,7 @@ def test_handlers_may_be_coroutines(target: Target) -> None:
     asyncio.run(client.aclose())
 
 
-def test_a_transport_of_the_callers_own_may_raise_anything(target: Target) -> None:
+def test_transport_of_the_caller_can_raise_any_exception(target: Target) -> None:
     async def main() -> None:
         transport = AsyncFakeTransport(RuntimeError("of my own"))
         async with await AsyncTargetClient.create(reach(target), async_transport=transport) as client:

@@ -128,16 +128,14 @@ def test_every_option_is_in_the_tables_of_these_tests() -> None:
 
 
 @pytest.mark.parametrize(("name", "case"), rows(ACCEPTED))
-def test_an_option_is_kept_in_the_form_that_the_call_works_with(name: str, case: tuple[Any, Any]) -> None:
+def test_option_is_converted_for_the_call(name: str, case: tuple[Any, Any]) -> None:
     value, kept = case
     assert getattr(offer({"request": request(), name: value}), name) == kept
     assert getattr(offer(request=request(), **{name: value}), name) == kept
 
 
 @pytest.mark.parametrize(("name", "case"), rows(REFUSED))
-def test_an_option_that_cannot_be_right_is_refused_by_name(
-    name: str, case: tuple[Any, str, str | None]
-) -> None:
+def test_invalid_option_raises_with_its_name(name: str, case: tuple[Any, str, str | None]) -> None:
     value, path, text = case
     with pytest.raises(OptionError) as caught:
         offer({"request": request(), name: value})
@@ -145,7 +143,7 @@ def test_an_option_that_cannot_be_right_is_refused_by_name(
     assert str(caught.value) == (text or f"{path}: {caught.value.reason}")
 
 
-def test_the_common_call_has_the_defaults_for_everything_else() -> None:
+def test_common_call_has_the_defaults_for_everything_else() -> None:
     options = offer({"request": request(), "session_id": "s1"})
     assert (options.request, options.session_id) == (request(), "s1")
     assert options.decisioning_method is SERVER_SIDE
@@ -153,7 +151,7 @@ def test_the_common_call_has_the_defaults_for_everything_else() -> None:
     assert {getattr(options, name) for name in others} == {None}
 
 
-def test_the_method_of_the_client_is_the_default() -> None:
+def test_method_of_the_client_is_the_default() -> None:
     assert offer_settings({"request": request()}, {}, ON_DEVICE).decisioning_method is ON_DEVICE
 
 
@@ -199,7 +197,7 @@ OFFICIAL: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize(("options", "path", "text"), OFFICIAL.values(), ids=OFFICIAL)
-def test_official_checks_come_in_their_order_with_their_texts(options: Any, path: str, text: str) -> None:
+def test_official_checks_run_in_order_with_their_texts(options: Any, path: str, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         offer(options)
     assert (caught.value.path, str(caught.value)) == (path, text)
@@ -215,11 +213,11 @@ ENOUGH = {
 
 
 @pytest.mark.parametrize("asked", ENOUGH.values(), ids=ENOUGH)
-def test_a_request_that_asks_for_something_or_has_no_part_at_all_is_enough(asked: DeliveryRequest) -> None:
+def test_request_with_locations_or_without_any_part_is_valid(asked: DeliveryRequest) -> None:
     assert offer({"request": asked}).request == asked
 
 
-def test_a_wrong_field_of_the_request_is_named_by_its_path() -> None:
+def test_wrong_field_of_the_request_is_named_by_its_path() -> None:
     wrong = request()
     assert wrong.execute is not None
     assert wrong.execute.mboxes is not None
@@ -233,16 +231,14 @@ def test_a_wrong_field_of_the_request_is_named_by_its_path() -> None:
 @pytest.mark.parametrize(
     ("method", "refused"), [("server-side", True), ("hybrid", False), ("on-device", False)], ids=str
 )
-def test_limits_of_the_wire_alone_are_checked_only_where_the_call_goes_there(
-    method: str, refused: bool
-) -> None:
+def test_limits_of_the_api_are_checked_only_for_calls_to_it(method: str, refused: bool) -> None:
     long_names = {"context": {"channel": "web", "geo": {"countryCode": "Switzerland"}}}
     refusal = pytest.raises(OptionError, match=r"^request\.context\.geo\.country_code: ")
     with refusal if refused else nullcontext():
         offer({"request": long_names, "decisioning_method": method})
 
 
-def test_a_request_may_be_the_json_of_the_api() -> None:
+def test_request_can_be_the_json_of_the_api() -> None:
     wire = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 1, "name": "home"}]}}
     assert offer({"request": wire, "session_id": "s1"}).request == request()
 
@@ -278,7 +274,7 @@ def test_request_and_events_together_are_an_error() -> None:
         offer({"request": request(), "events": request()})
 
 
-def test_options_that_are_no_mapping_are_refused() -> None:
+def test_options_that_are_no_mapping_raise() -> None:
     with pytest.raises(OptionError, match=r"^options: must be a mapping, not DeliveryRequest$"):
         offer(request())
 
@@ -290,7 +286,7 @@ def test_any_mapping_will_do_and_is_not_changed() -> None:
     assert given_options == before
 
 
-def test_an_option_given_twice_is_a_type_error() -> None:
+def test_option_given_twice_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="'session_id' twice"):
         offer({"request": request(), "session_id": "s1"}, session_id="s2")
 
@@ -304,7 +300,7 @@ def test_an_option_given_twice_is_a_type_error() -> None:
     ],
     ids=["offers", "attributes", "notifications"],
 )
-def test_an_unknown_keyword_is_a_type_error_that_names_the_call(check: Any, call: str) -> None:
+def test_unknown_keyword_is_a_type_error_that_names_the_call(check: Any, call: str) -> None:
     with pytest.raises(TypeError, match=rf"^{call}\(\) got .* 'session'; did you mean 'session_id'\?$"):
         check(request=request(), session="s1")
 
@@ -318,7 +314,7 @@ WARNED = {
 
 
 @pytest.mark.parametrize(("odd", "text"), WARNED.values(), ids=WARNED)
-def test_an_option_that_has_no_effect_is_a_warning(odd: dict[str, Any], text: str) -> None:
+def test_option_that_has_no_effect_is_a_warning(odd: dict[str, Any], text: str) -> None:
     with pytest.warns(TargetryWarning) as caught:
         offer({"request": request(), **odd})
     assert [str(warning.message) for warning in caught if text in str(warning.message)]
@@ -326,7 +322,7 @@ def test_an_option_that_has_no_effect_is_a_warning(odd: dict[str, Any], text: st
 
 
 @pytest.mark.parametrize("name", ["config", "events"])
-def test_an_option_without_effect_that_is_none_is_silent(name: str) -> None:
+def test_option_without_effect_that_is_none_is_silent(name: str) -> None:
     assert offer({"request": request(), name: None}).request == request()
 
 
@@ -342,7 +338,7 @@ def test_attributes_need_no_request(options: dict[str, Any] | None) -> None:
     assert checked.session_id == (options or {}).get("session_id")
 
 
-def test_attributes_are_asked_for_beside_what_the_request_asks_for() -> None:
+def test_attributes_are_added_to_the_locations_of_the_request() -> None:
     own = request()
     assert names(attribute_settings(["a", "home"], {"request": own}, {}, SERVER_SIDE)) == ["home", "a"]
     assert own == request()
@@ -385,7 +381,7 @@ NOT_NOTIFYING: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("options", "text"), NOT_NOTIFYING.values(), ids=NOT_NOTIFYING)
-def test_the_official_checks_of_notifications(options: Any, text: str) -> None:
+def test_official_checks_of_notifications(options: Any, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         notification_settings(options, {})
     assert str(caught.value) == text
@@ -397,7 +393,7 @@ def test_notifications_or_telemetry_are_enough() -> None:
     assert notification_settings({"request": telemetry}, {}).request == telemetry
 
 
-def test_notifications_may_be_the_json_of_the_api() -> None:
+def test_notifications_can_be_the_json_of_the_api() -> None:
     wire = {"context": {"channel": "web"}, "notifications": [{"id": "n1", "type": "display", "timestamp": 1}]}
     assert notification_settings({"request": wire}, {}).request == notifying()
 
@@ -419,7 +415,7 @@ some_requests = st.sampled_from([request(), notifying()])
 
 
 @given(st.dictionaries(option_names, json_like, max_size=4), st.none() | some_requests)
-def test_anything_gives_options_or_an_option_error(
+def test_any_value_returns_options_or_raises_option_error(
     options: dict[str, Any], own: DeliveryRequest | None
 ) -> None:
     given_options = options if own is None else {**options, "request": own}

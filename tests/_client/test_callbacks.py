@@ -79,7 +79,7 @@ def test_exception_reaches_err_callback_and_the_waiting_thread(pool: CallbackPoo
     assert outcomes.errors == [caught.value]
 
 
-def test_an_exception_without_an_err_callback_is_for_who_waits(pool: CallbackPool, lines: Lines) -> None:
+def test_exception_without_err_callback_is_raised_by_get(pool: CallbackPool, lines: Lines) -> None:
     outcomes = Outcomes()
     with pytest.raises(ValueError, match="the call"):
         pool.submit(failing, outcomes.callback, None).get(LONG_S)
@@ -99,7 +99,7 @@ def test_callback_runs_before_the_result_is_ready(pool: CallbackPool) -> None:
     [(lambda: 7, (broken, None), 7), (failing, (Outcomes().callback, broken), None)],
     ids=["callback", "err_callback"],
 )
-def test_a_callback_that_raises_is_logged_by_name_and_changes_nothing(
+def test_callback_that_raises_is_logged_by_name_and_changes_nothing(
     pool: CallbackPool, lines: Lines, call: Callable[[], Any], callbacks: Any, result: Any
 ) -> None:
     pending = pool.submit(call, *callbacks)
@@ -113,7 +113,7 @@ def test_a_callback_that_raises_is_logged_by_name_and_changes_nothing(
     assert "the callback" in line
 
 
-def test_a_callback_without_a_name_of_its_own_can_be_logged(pool: CallbackPool, lines: Lines) -> None:
+def test_callback_without_a_name_of_its_own_can_be_logged(pool: CallbackPool, lines: Lines) -> None:
     class Broken:
         def __repr__(self) -> str:
             return "<mine>"
@@ -150,7 +150,7 @@ def test_many_calls_use_a_bounded_number_of_threads(pool: CallbackPool) -> None:
     assert threading.active_count() <= before + 20
 
 
-def test_callbacks_that_block_hold_up_no_other_call(pool: CallbackPool) -> None:
+def test_blocking_callbacks_do_not_delay_other_calls(pool: CallbackPool) -> None:
     go_on, outcomes = threading.Event(), Outcomes()
     for _ in range(MAX_CALLS):
         pool.submit(lambda: 1, lambda _: go_on.wait(LONG_S), None)
@@ -160,7 +160,7 @@ def test_callbacks_that_block_hold_up_no_other_call(pool: CallbackPool) -> None:
     assert outcomes.results == [2]
 
 
-def test_calls_whose_time_is_over_are_reported_although_callbacks_block(pool: CallbackPool) -> None:
+def test_timed_out_calls_are_reported_while_callbacks_block(pool: CallbackPool) -> None:
     """All at once: as many threads as calls are late are started, up to the bound."""
     go_on, arrived = threading.Event(), threading.Semaphore(0)
 
@@ -180,7 +180,7 @@ def test_calls_whose_time_is_over_are_reported_although_callbacks_block(pool: Ca
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
-def test_a_refused_thread_is_a_target_error_and_the_next_call_works(pool: CallbackPool) -> None:
+def test_refused_thread_is_a_target_error_and_the_next_call_works(pool: CallbackPool) -> None:
     outcomes = Outcomes()
     pool.submit(lambda: 0, outcomes.callback, None).get(LONG_S)  # loads modules
     fresh = CallbackPool(Log(Lines()))
@@ -202,7 +202,7 @@ def test_more_calls_than_may_wait_are_refused(pool: CallbackPool) -> None:
     assert all(one.get(LONG_S) for one in blocked)
 
 
-def test_submitting_after_close_is_refused(pool: CallbackPool) -> None:
+def test_submission_after_close_is_rejected(pool: CallbackPool) -> None:
     pool.close()
     with pytest.raises(ClosedError):
         pool.submit(int, int, None)
@@ -227,7 +227,7 @@ def test_no_thread_is_there_before_the_first_call(lines: Lines) -> None:
     assert threading.enumerate() == before
 
 
-def test_closing_lets_calls_under_way_end_and_may_be_done_twice(lines: Lines) -> None:
+def test_close_lets_calls_complete_and_can_be_called_twice(lines: Lines) -> None:
     pool = CallbackPool(Log(lines))
     go_on = threading.Event()
     pending = pool.submit(lambda: go_on.wait(LONG_S), lambda _: None, None)
@@ -250,7 +250,7 @@ def test_threads_end_after_closing(lines: Lines) -> None:
 
 
 @needs_fork
-def test_a_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
+def test_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
     assert pool.submit(lambda: 1, lambda _: None, None).get(LONG_S) == 1
     pool._starting.acquire()  # as another thread might hold it at that moment
     child = os.fork()
@@ -274,7 +274,7 @@ def test_a_pool_of_before_a_fork_works_in_the_child(pool: CallbackPool) -> None:
 @pytest.mark.parametrize(
     "use", [lambda pool: pool.submit(int, str, None), CallbackPool.close], ids=["go on", "close"]
 )
-def test_a_child_lets_the_threads_of_its_parent_go_without_a_word(
+def test_child_discards_threads_of_its_parent_silently(
     pool: CallbackPool, use: Callable[[CallbackPool], object]
 ) -> None:
     pool.submit(int, str, None).get(LONG_S)

@@ -97,7 +97,7 @@ def given_payload(engines: list[DecisioningEngine], **options: Any) -> Kept:
         ({"artifact_location": "https://other.example/x.json"}, "https://other.example/x.json"),
     ],
 )
-def test_the_artifact_is_asked_for_where_the_options_say(
+def test_artifact_is_requested_at_the_location_of_the_options(
     engines: list[DecisioningEngine], options: dict[str, Any], location: str
 ) -> None:
     kept = keep(engines, answer(BODY), **options)
@@ -172,7 +172,7 @@ def test_download_emits_events_then_ready_then_telemetry(engines: list[Decisioni
     assert 0 <= entry.execution < 10_000
 
 
-def test_a_download_is_not_measured_where_telemetry_is_not_wanted(engines: list[DecisioningEngine]) -> None:
+def test_download_is_not_measured_without_telemetry(engines: list[DecisioningEngine]) -> None:
     kept = keep(engines, answer(BODY), telemetry=False)
     kept.started()
     assert len(kept.telemetry) == 0
@@ -201,7 +201,7 @@ def test_unusable_rules_are_logged_in_one_line(engines: list[DecisioningEngine])
 # Files
 
 
-def test_a_file_is_read_when_the_engine_is_made(engines: list[DecisioningEngine], tmp_path: Path) -> None:
+def test_file_is_read_when_the_engine_is_made(engines: list[DecisioningEngine], tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_bytes(BODY)
     kept = keep(engines, artifact_location=file)
@@ -211,7 +211,7 @@ def test_a_file_is_read_when_the_engine_is_made(engines: list[DecisioningEngine]
     assert kept.transport.requests == []
 
 
-def test_a_relative_path_is_read_too(
+def test_relative_path_is_read_too(
     engines: list[DecisioningEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -224,9 +224,7 @@ def test_a_relative_path_is_read_too(
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything may be read by this user"
 )
-def test_a_file_that_may_not_be_read_is_an_option_error(
-    engines: list[DecisioningEngine], tmp_path: Path
-) -> None:
+def test_unreadable_file_raises_option_error(engines: list[DecisioningEngine], tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_bytes(BODY)
     file.chmod(0)
@@ -235,7 +233,7 @@ def test_a_file_that_may_not_be_read_is_an_option_error(
     assert caught.value.path == "artifact_location"
 
 
-def test_the_size_of_a_file_is_bounded_exactly(engines: list[DecisioningEngine], tmp_path: Path) -> None:
+def test_size_of_a_file_is_bounded_exactly(engines: list[DecisioningEngine], tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_bytes(BODY)
     assert keep(engines, artifact_location=file, artifact_max_bytes=len(BODY)).started().is_ready()
@@ -266,7 +264,7 @@ def test_remote_dependency_without_rules_raises(engines: list[DecisioningEngine]
         keep(engines, REFUSED).engine.has_remote_dependency(request_for("hero"))
 
 
-def test_the_raw_artifact_is_the_callers_own(engines: list[DecisioningEngine]) -> None:
+def test_raw_artifact_is_a_copy(engines: list[DecisioningEngine]) -> None:
     engine = given_payload(engines).started()
     raw = engine.get_raw_artifact()
     assert raw is not None
@@ -296,13 +294,13 @@ def test_trace_describes_a_download(engines: list[DecisioningEngine]) -> None:
     assert (trace["artifactLocation"], trace["artifactRetrievalCount"]) == (CDN, 1)
 
 
-def test_a_trace_without_rules_knows_no_version(engines: list[DecisioningEngine]) -> None:
+def test_trace_without_rules_knows_no_version(engines: list[DecisioningEngine]) -> None:
     trace = keep(engines, REFUSED).engine.trace()
     assert (trace["artifactVersion"], trace["artifactRetrievalCount"]) == ("unknown", 0)
     assert trace["artifactLastRetrieved"].endswith("Z")
 
 
-def test_trace_says_whether_polling_is_stopped(engines: list[DecisioningEngine]) -> None:
+def test_trace_shows_whether_polling_is_stopped(engines: list[DecisioningEngine]) -> None:
     engine = given_payload(engines, polling_interval=600_000).started()
     halted = [engine.trace()["pollingHalted"]]
     engine.stop_polling()

@@ -89,7 +89,7 @@ class Client:
         return {}
 
 
-def test_a_day_without_cdn_costs_no_decision_and_little_log() -> None:
+def test_day_without_cdn_fails_no_decision_and_logs_little() -> None:
     clock = Clock()
     cdn, lines = Cdn(clock), Lines()
     client = Client(cdn, random.Random(2).random, lines, compile_artifact)
@@ -156,7 +156,7 @@ class Fleet:
         return max(slots.values()) / (len(self._due) / 20)
 
 
-def test_a_fleet_that_restarts_together_does_not_poll_together() -> None:
+def test_processes_restarted_together_do_not_poll_together() -> None:
     """Check that the first download is not spread: no client decides without it."""
     fleet = Fleet(500)
     fleet.run(0.001)
@@ -174,7 +174,7 @@ def test_a_fleet_that_restarts_together_does_not_poll_together() -> None:
         pytest.param(answer(403), id="403", marks=pytest.mark.slow),
     ],
 )
-def test_a_fleet_that_was_refused_together_does_not_come_back_together(trouble: Reply) -> None:
+def test_processes_rejected_together_do_not_retry_together(trouble: Reply) -> None:
     fleet = Fleet(500)
     fleet.run(3 * INTERVAL_S)
     fleet.cdn.reply = trouble
@@ -183,7 +183,7 @@ def test_a_fleet_that_was_refused_together_does_not_come_back_together(trouble: 
     assert fleet.peak(12 * INTERVAL_S) <= 2
 
 
-def test_a_fleet_that_starts_without_cdn_is_spread_when_it_is_back() -> None:
+def test_processes_started_without_cdn_are_spread_at_recovery() -> None:
     fleet = Fleet(500, REFUSED)
     fleet.run(600)
     fleet.cdn.reply = ARTIFACT
@@ -210,6 +210,6 @@ def check_an_hour_without_endpoint(decisions_per_s: int) -> None:
     assert sum(emitted["count"] for emitted in harness.events("notification_failed")) == offered - 10_000
 
 
-def test_an_hour_without_endpoint_is_bounded_counted_and_made_up_for() -> None:
+def test_hour_without_endpoint_is_bounded_counted_and_recovered() -> None:
     """F7, with a tenth of its traffic; with all of it: `soak/test_soak.py`."""
     check_an_hour_without_endpoint(decisions_per_s=20)

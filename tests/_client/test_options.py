@@ -205,14 +205,14 @@ def test_every_option_is_in_the_tables_of_these_tests() -> None:
 
 
 @pytest.mark.parametrize(("name", "case"), rows(ACCEPTED))
-def test_an_option_is_kept_in_the_form_that_the_client_works_with(name: str, case: tuple[Any, Any]) -> None:
+def test_option_is_converted_for_the_client(name: str, case: tuple[Any, Any]) -> None:
     value, kept = case
     result = getattr(client_settings({**NEEDED, name: value}, {}), name)
     assert (result, type(result)) == (kept, type(kept))
 
 
 @pytest.mark.parametrize(("name", "value"), rows(REFUSED))
-def test_an_option_that_cannot_be_right_is_refused_by_name(name: str, value: Any) -> None:
+def test_invalid_option_raises_with_its_name(name: str, value: Any) -> None:
     with pytest.raises(OptionError) as caught:
         client_settings({**NEEDED, name: value}, {})
     assert caught.value.path == name
@@ -234,7 +234,7 @@ def test_every_option_is_documented(name: str) -> None:
     assert option.meaning.endswith(".")
 
 
-def test_the_documented_defaults() -> None:
+def test_documented_defaults() -> None:
     options = client_settings(NEEDED, {})
     assert options.decisioning_method is DecisioningMethod.SERVER_SIDE
     assert (options.timeout, options.polling_interval, options.maximum_wait_ready) == (3000, 300_000, 10_000)
@@ -264,7 +264,7 @@ REQUIRED_TEXT: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("options", "text"), REQUIRED_TEXT.values(), ids=REQUIRED_TEXT)
-def test_the_official_checks_come_first_in_their_order_with_their_texts(options: Any, text: str) -> None:
+def test_official_checks_run_first_in_order_with_their_texts(options: Any, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         client_settings(options, {})
     assert str(caught.value) == text
@@ -274,7 +274,7 @@ def test_internal_is_accepted_and_means_nothing() -> None:
     assert client_settings({**NEEDED, "internal": True}, {}).client == "acme"
 
 
-def test_options_that_are_no_mapping_are_refused() -> None:
+def test_options_that_are_no_mapping_raise() -> None:
     with pytest.raises(OptionError, match=r"^options: must be a mapping, not list$"):
         client_settings([("client", "acme")], {})  # type: ignore[arg-type]
 
@@ -291,12 +291,12 @@ def test_keywords_alone_or_with_a_mapping() -> None:
     assert client_settings(NEEDED, {"timeout": 500}).timeout == 500
 
 
-def test_an_option_given_twice_is_a_type_error() -> None:
+def test_option_given_twice_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="'client' twice"):
         client_settings(NEEDED, {"client": "other"})
 
 
-def test_an_unknown_keyword_is_a_type_error_with_a_suggestion() -> None:
+def test_unknown_keyword_is_a_type_error_with_a_suggestion() -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'time_out'; did you mean 'timeout'\?"):
         client_settings(NEEDED, {"time_out": 5})
 
@@ -315,13 +315,13 @@ WARNED = {
 
 
 @pytest.mark.parametrize(("odd", "text"), WARNED.values(), ids=WARNED)
-def test_what_is_merely_odd_is_a_warning(odd: dict[str, Any], text: str) -> None:
+def test_suspicious_value_emits_a_warning(odd: dict[str, Any], text: str) -> None:
     with pytest.warns(TargetryWarning) as caught:
         client_settings({**NEEDED, **odd}, {})
     assert text in str(caught[0].message)
 
 
-def test_odd_values_have_a_harmless_meaning() -> None:
+def test_unusual_values_have_a_safe_meaning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TargetryWarning)
         options = client_settings({**NEEDED, "secure": 0, "cdn_environment": "moon"}, {})
@@ -331,7 +331,7 @@ def test_odd_values_have_a_harmless_meaning() -> None:
 @pytest.mark.parametrize(
     "handler", ["print", None, lambda one, two: None], ids=["text", "None", "two parameters"]
 )
-def test_a_handler_that_cannot_be_called_is_refused_by_its_event(handler: Any) -> None:
+def test_invalid_handler_raises_with_its_event(handler: Any) -> None:
     with pytest.raises(OptionError) as caught:
         client_settings({**NEEDED, "events": {"client_ready": handler}}, {})
     assert caught.value.path == "events.client_ready"
@@ -377,7 +377,7 @@ json_like = st.recursive(
 @given(
     st.dictionaries(st.sampled_from(list(CLIENT_OPTIONS)) | st.text(), json_like, max_size=4), st.booleans()
 )
-def test_anything_gives_options_or_an_option_error(options: dict[str, Any], complete: bool) -> None:
+def test_any_value_returns_options_or_raises_option_error(options: dict[str, Any], complete: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TargetryWarning)
         with suppress(OptionError):

@@ -141,7 +141,7 @@ def talk(
         ("hybrid", None, HERO, False, []),
     ],
 )
-def test_the_method_the_rules_and_the_places_say_who_decides(
+def test_method_rules_and_locations_choose_the_decisioning_method(
     method: str, rules: RuleSet | None, request_: DeliveryRequest, is_local: bool, remote: list[str]
 ) -> None:
     call = pipeline_of(rules).prepare_call(offer(request_, method))
@@ -150,13 +150,13 @@ def test_the_method_the_rules_and_the_places_say_who_decides(
 
 
 @pytest.mark.parametrize(("hint", "cluster"), [("28", "28"), ("x@evil/", None), (None, None)])
-def test_a_request_goes_to_the_configured_cluster_if_it_can_be_one(
+def test_request_is_sent_to_the_configured_cluster_if_it_is_valid(
     hint: str | None, cluster: str | None
 ) -> None:
     assert pipeline_of(target_location_hint=hint).prepare_call(offer()).prepared.cluster == cluster
 
 
-def test_a_place_is_looked_for_only_where_rules_that_ask_for_it_decide() -> None:
+def test_location_is_looked_up_only_if_rules_use_it() -> None:
     here = Context(channel=ChannelType.WEB, geo=Geo(ip_address="127.0.0.1"))
     asked = DeliveryRequest(context=here, execute=HERO.execute)
     found = {
@@ -176,7 +176,7 @@ def test_on_device_without_rules_is_an_error() -> None:
             pipeline_of(engine=engine).prepare_call(offer(method="on-device"))
 
 
-def test_a_call_keeps_the_rules_that_it_began_with() -> None:
+def test_call_keeps_the_rules_that_it_began_with() -> None:
     engine = Engine(RULES)
     pipeline = pipeline_of(engine=engine)
     call = pipeline.prepare_call(offer(method="on-device"))
@@ -185,7 +185,7 @@ def test_a_call_keeps_the_rules_that_it_began_with() -> None:
     assert _title(pipeline.decide(pipeline.prepare_call(offer(method="on-device")))) == "later"
 
 
-def test_an_artifact_that_goes_between_two_looks_does_not_break_a_call() -> None:
+def test_artifact_removed_between_two_reads_does_not_break_a_call() -> None:
     engine = Engine(RULES)
     pipeline = pipeline_of(engine=engine)
     call = pipeline.prepare_call(offer(method="on-device"))
@@ -207,14 +207,14 @@ def _title(result: Any) -> str:
     ],
     ids=["address", "rules that do not ask", "no address", "no geo"],
 )
-def test_an_address_is_to_be_found_where_the_rules_ask(rules: RuleSet, geo: Geo | None, found: bool) -> None:
+def test_address_is_looked_up_if_the_rules_use_it(rules: RuleSet, geo: Geo | None, found: bool) -> None:
     context = Context(channel=ChannelType.WEB, geo=geo)
     request = DeliveryRequest(context=context, execute=HERO.execute)
     call = pipeline_of(rules).prepare_call(offer(request, "on-device"))
     assert (call.geo_to_resolve == geo) is (found or geo is None)
 
 
-def test_a_place_is_decided_by_and_the_callers_request_is_left_alone() -> None:
+def test_location_is_used_without_a_change_of_the_callers_request() -> None:
     context = Context(channel=ChannelType.WEB, geo=Geo(ip_address="12.21.1.40"))
     request = DeliveryRequest(context=context, execute=ExecuteRequest(mboxes=[MboxRequest(name="roman")]))
     pipeline = pipeline_of(GEO_RULES)
@@ -227,7 +227,7 @@ def test_a_place_is_decided_by_and_the_callers_request_is_left_alone() -> None:
 # The flow
 
 
-def test_an_attempt_is_a_request_with_the_time_that_is_left() -> None:
+def test_attempt_is_a_request_with_the_time_that_is_left() -> None:
     pipeline = pipeline_of(timeout=2000)
     result, (attempt,) = talk(pipeline, pipeline.prepare_call(offer()), OK)
     assert result["response"].status == 200
@@ -237,7 +237,7 @@ def test_an_attempt_is_a_request_with_the_time_that_is_left() -> None:
     assert json.loads(attempt.request.body or b"")["requestId"] == "r1"
 
 
-def test_preparing_takes_from_the_calls_time() -> None:
+def test_preparation_counts_for_the_timeout() -> None:
     pipeline = pipeline_of(timeout=200)
     call = pipeline.prepare_call(offer())
     call = msgspec.structs.replace(call, started=call.started - 0.05)
@@ -245,7 +245,7 @@ def test_preparing_takes_from_the_calls_time() -> None:
     assert attempt.timeout_s <= 0.15
 
 
-def test_a_pause_takes_from_the_calls_time() -> None:
+def test_pause_counts_for_the_timeout() -> None:
     pipeline = pipeline_of(timeout=3000)
     waits = answer(status=503, headers={"Retry-After": "1"})
     _, attempts = talk(pipeline, pipeline.prepare_call(offer()), waits, OK)
@@ -303,7 +303,9 @@ def test_every_delivery_flow_is_short_and_ends_with_the_last_outcome(names: list
     st.floats(-1, 10, allow_nan=False),
     st.floats(0, 1, exclude_max=True),
 )
-def test_a_pause_is_shorter_than_what_is_left(name: str, tries: int, left_s: float, chance: float) -> None:
+def test_pause_is_shorter_than_the_remaining_time(
+    name: str, tries: int, left_s: float, chance: float
+) -> None:
     outcome = OUTCOMES[name]
     if isinstance(outcome, HttpResponse):
         outcome = ApiException(outcome.status, headers=outcome.headers)
@@ -315,13 +317,13 @@ def test_a_pause_is_shorter_than_what_is_left(name: str, tries: int, left_s: flo
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "٣", "Wed, 21 Oct 2015 07:28:00 GMT", "1, 2"])
-def test_a_retry_after_that_is_no_number_of_seconds_is_not_obeyed(text: str) -> None:
+def test_retry_after_that_is_not_a_number_is_ignored(text: str) -> None:
     pause = pause_s(ApiException(503, headers={"retry-after": text}), 1, 3.0, 0.5)
     assert pause is not None
     assert 0 < pause < 1
 
 
-def test_the_budget_is_ten_retries_and_one_for_every_ten_successes() -> None:
+def test_budget_is_ten_retries_and_one_for_every_ten_successes() -> None:
     budget = retry_budget()
     assert [budget.spend() for _ in range(12)] == [True] * 10 + [False] * 2
     for _ in range(9):
@@ -361,7 +363,7 @@ UNREACHABLE: dict[str, HttpResponse | ApiException] = {
 
 
 @pytest.mark.parametrize("outcome", UNREACHABLE.values(), ids=UNREACHABLE)
-def test_cluster_that_cannot_be_reached_gives_way_to_the_own_host(
+def test_unreachable_cluster_is_replaced_by_the_own_host(
     outcome: HttpResponse | ApiException,
 ) -> None:
     pipeline = pipeline_of()
@@ -392,7 +394,7 @@ def test_request_that_may_have_arrived_is_not_sent_to_another_host(
 
 
 @pytest.mark.parametrize("outcome", [TransportError(reason="reset"), LATE], ids=["reset", "late"])
-def test_unknown_cluster_without_an_answer_is_not_asked_again(outcome: ApiException) -> None:
+def test_unknown_cluster_without_a_response_is_not_tried_again(outcome: ApiException) -> None:
     pipeline = pipeline_of()
     ask(pipeline, outcome)
     assert ask(pipeline, OK)[1] == [OWN]
@@ -409,14 +411,14 @@ def test_unknown_cluster_leaves_half_of_the_time_to_the_own_host() -> None:
     assert attempts[0].timeout_s <= 5 < attempts[1].timeout_s
 
 
-def test_cluster_that_answered_once_is_asked_again_after_a_failure() -> None:
+def test_cluster_that_responded_before_is_tried_again_after_a_failure() -> None:
     pipeline = pipeline_of()
     ask(pipeline, OK)
     assert ask(pipeline, _unsent, OK)[1] == [EDGE_44, OWN]
     assert ask(pipeline, OK)[1] == [EDGE_44]
 
 
-def test_forged_clusters_spend_nothing_of_the_retry_budget() -> None:
+def test_forged_clusters_do_not_use_the_retry_budget() -> None:
     pipeline = pipeline_of()
     for number in range(100, 200):
         cookie = f"PC#d.{number}_0#4000000000"
@@ -467,7 +469,7 @@ def test_decision_reports_its_impressions_with_their_count() -> None:
     assert [one.tokens for one in notifications] == [["token-hero-1"]]
 
 
-def test_nothing_is_handed_over_where_nothing_was_shown() -> None:
+def test_nothing_is_submitted_if_nothing_was_shown() -> None:
     reports: list[ImpressionReport] = []
     pipeline = pipeline_of(RULES, report=reports.append)
     look = DeliveryRequest(prefetch=PrefetchRequest(mboxes=[MboxRequest(name="hero")]))
@@ -497,7 +499,7 @@ def test_no_more_than_a_thousand_measurements_wait() -> None:
     assert pipeline.telemetry.dropped == 5
 
 
-def test_a_request_and_its_answer_are_logged_without_the_query() -> None:
+def test_request_and_response_are_logged_without_the_query() -> None:
     logger = Lines()
     pipeline = pipeline_of(logger=logger)
     talk(pipeline, pipeline.prepare_call(offer()), OK)
@@ -511,7 +513,7 @@ def test_a_request_and_its_answer_are_logged_without_the_query() -> None:
 
 
 @pytest.mark.parametrize("error", [TransportError(reason="x"), DeadlineError(reason="x"), ApiException(500)])
-def test_an_error_of_ours_stays_what_it_is(error: ApiException) -> None:
+def test_targetry_error_is_unchanged(error: ApiException) -> None:
     assert as_transport_error(error, URL) is error
 
 
@@ -562,12 +564,12 @@ def test_transport_without_a_response_is_a_transport_error(answered: Any) -> Non
     assert len(attempts) == 1
 
 
-def test_a_closed_transport_is_a_closed_client() -> None:
+def test_closed_transport_raises_closed_error() -> None:
     with pytest.raises(ClosedError):
         as_transport_error(ClosedError("closed"), URL)
 
 
-def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_telemetry() -> None:
+def test_call_after_its_deadline_sends_nothing_and_keeps_telemetry() -> None:
     pipeline = pipeline_of(timeout=400)
     pipeline.telemetry.add(artifact_entry(timestamp=1, execution_ms=1.0, response_size=1))
     call = pipeline.prepare_call(offer(), submitted=time.perf_counter() - 0.5)
@@ -576,7 +578,7 @@ def test_call_whose_time_is_over_before_it_begins_sends_nothing_and_keeps_teleme
     assert len(pipeline.telemetry) == 1
 
 
-def test_a_refusal_within_http_200_is_logged_with_its_message(caplog: pytest.LogCaptureFixture) -> None:
+def test_error_within_http_200_is_logged_with_its_message(caplog: pytest.LogCaptureFixture) -> None:
     refused = {"status": 400, "message": "Invalid property token", "requestId": "r1"}
     transport = FakeTransport(*[answer(refused)] * 3)
     with TargetClient.create(client="acme", organization_id="1@AdobeOrg", transport=transport) as client:
@@ -589,7 +591,7 @@ def test_a_refusal_within_http_200_is_logged_with_its_message(caplog: pytest.Log
 
 
 @pytest.mark.parametrize("body", [{"status": 200}, {"status": 206}, {}, {"status": None}])
-def test_a_response_that_is_no_refusal_is_not_logged(body: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_response_without_an_error_is_not_logged(body: Any, caplog: pytest.LogCaptureFixture) -> None:
     with TargetClient.create(
         client="acme", organization_id="1@AdobeOrg", transport=FakeTransport(answer(body))
     ) as client:

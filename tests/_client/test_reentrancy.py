@@ -97,7 +97,7 @@ OPERATIONS = (visitor, geo, events, telemetry, log, pool, threads)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
 @pytest.mark.parametrize("make", OPERATIONS, ids=lambda make: make.__name__)
-def test_a_signal_handler_may_repeat_what_it_interrupts(make: Callable[[], Callable[[], object]]) -> None:
+def test_signal_handler_can_repeat_the_interrupted_call(make: Callable[[], Callable[[], object]]) -> None:
     use, handled, depth = make(), [0], [0]
 
     def handle(*_: object) -> None:
@@ -119,7 +119,7 @@ def test_a_signal_handler_may_repeat_what_it_interrupts(make: Callable[[], Calla
     assert handled[0] >= 150
 
 
-def test_two_consumers_of_a_visitor_share_an_id_also_when_a_handler_asks_between() -> None:
+def test_consumers_share_an_id_if_a_signal_handler_requests_one_between() -> None:
     made: list[str] = []
 
     def factory() -> str:

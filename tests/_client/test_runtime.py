@@ -79,7 +79,7 @@ def threads() -> Threads:
 # Parts
 
 
-def test_a_server_side_client_has_neither_engine_nor_geo() -> None:
+def test_server_side_client_has_neither_engine_nor_geo() -> None:
     runtime = runtime_of()
     assert runtime.engine is None
     assert runtime.geo() is None
@@ -89,7 +89,7 @@ def test_a_server_side_client_has_neither_engine_nor_geo() -> None:
     runtime.close(1)
 
 
-def test_a_client_that_decides_looks_places_up_over_the_network_or_in_its_database(
+def test_on_device_client_looks_up_locations_online_or_in_its_database(
     tmp_path: Path, made: list[ClientRuntime]
 ) -> None:
     file = tmp_path / "city.mmdb"
@@ -106,7 +106,7 @@ def test_a_client_that_decides_looks_places_up_over_the_network_or_in_its_databa
     assert made[1].stats().geo is None
 
 
-def test_a_database_is_closed_with_the_client(tmp_path: Path) -> None:
+def test_database_is_closed_with_the_client(tmp_path: Path) -> None:
     file = tmp_path / "city.mmdb"
     file.write_bytes(mmdb({"12.21.0.0/16": {"city": {"names": {"en": "Rome"}}}}))
     runtime = runtime_of(**DEVICE, geo_database=file)
@@ -129,7 +129,7 @@ def test_a_database_is_closed_with_the_client(tmp_path: Path) -> None:
     ],
     ids=["payload", "file", "database"],
 )
-def test_options_that_are_refused_start_nothing(
+def test_invalid_options_start_nothing(
     wrong: dict[str, Any], error: type[Exception], tmp_path: Path, threads: Threads
 ) -> None:
     """Even with unsent reports on disk, which a client sets about as soon as it is made."""
@@ -234,7 +234,7 @@ def test_reports_are_sent_with_the_clients_transport_timeout_and_headers() -> No
     runtime.close(1)
 
 
-def test_a_child_process_begins_without_its_parents_telemetry() -> None:
+def test_child_process_begins_without_its_parents_telemetry() -> None:
     runtime = runtime_of(**DEVICE, send_notification_func=lambda _: None)
     decide(runtime, "roman")  # nothing is shown, so nothing is reported, and the measurement waits
     assert len(runtime.pipeline.telemetry) == 1
@@ -246,7 +246,7 @@ def test_a_child_process_begins_without_its_parents_telemetry() -> None:
 # The end
 
 
-def test_closing_ends_everything_and_may_be_done_twice(threads: Threads) -> None:
+def test_close_ends_everything_and_can_be_called_twice(threads: Threads) -> None:
     transport = FakeTransport(by=lambda _: answer(status=503))
     runtime = runtime_of(
         decisioning_method="on-device",
@@ -263,7 +263,7 @@ def test_closing_ends_everything_and_may_be_done_twice(threads: Threads) -> None
     assert threads.at_last() == set()
 
 
-def test_a_transport_of_its_own_is_closed_with_the_client() -> None:
+def test_transport_of_its_own_is_closed_with_the_client() -> None:
     runtime = ClientRuntime(client_settings({"client": "acme", "organization_id": "A@AdobeOrg"}, {}))
     runtime.close(1)
     with pytest.raises(Exception, match="the transport was closed"):
@@ -284,7 +284,7 @@ class Stuck:
 
 
 @pytest.mark.parametrize("timeout", [0, 0.1])
-def test_closing_takes_no_longer_than_it_may_whatever_holds_on(timeout: float) -> None:
+def test_close_ends_at_its_timeout_in_any_case(timeout: float) -> None:
     stuck = Stuck()
     runtime = runtime_of(
         decisioning_method="on-device",
@@ -310,7 +310,7 @@ def test_subscribed_handler_hears_events_until_it_is_unsubscribed() -> None:
     assert heard == ["client_ready"]
 
 
-def test_subscription_to_an_event_that_does_not_exist_is_refused() -> None:
+def test_subscription_to_an_unknown_event_raises() -> None:
     with TargetClient.create(client="acme", organization_id="1@AdobeOrg") as client:
         with pytest.raises(OptionError, match="client_ready"):
             client.subscribe("client_redy", print)

@@ -102,7 +102,7 @@ def offers(result: TargetDeliveryResponse) -> list[Any]:
 # The documented way
 
 
-def test_the_documented_on_device_program_works_word_for_word() -> None:
+def test_documented_on_device_program_works_unchanged() -> None:
     """The handler takes no argument and uses the variable that `create` is assigned to."""
     done = threading.Event()
     results: list[Any] = []
@@ -128,7 +128,7 @@ def test_the_documented_on_device_program_works_word_for_word() -> None:
     assert result["target_cookie"]["name"] == "mbox"
 
 
-def test_the_documented_attributes_program_works() -> None:
+def test_documented_attributes_program_works() -> None:
     with TargetClient.create(options()) as target_client:
         attributes = target_client.get_attributes(["flags", "cart"])
         assert attributes.get_value("flags", "plan") == "gold"
@@ -138,7 +138,7 @@ def test_the_documented_attributes_program_works() -> None:
 # Create
 
 
-def test_options_may_be_a_dict_or_keywords_or_both() -> None:
+def test_options_can_be_a_dict_or_keywords_or_both() -> None:
     given = options()
     for client in (
         TargetClient.create(given),
@@ -151,7 +151,7 @@ def test_options_may_be_a_dict_or_keywords_or_both() -> None:
             ]
 
 
-def test_the_callers_options_are_left_alone() -> None:
+def test_options_of_the_caller_are_not_changed() -> None:
     given = options()
     before = dict(given)
     payload = copy.deepcopy(PLANS)
@@ -197,7 +197,7 @@ def test_closed_client_emits_no_client_ready() -> None:
     assert emitted == []
 
 
-def test_a_client_cannot_be_made_without_create() -> None:
+def test_client_cannot_be_made_without_create() -> None:
     for arguments in ((), ({"client": "acme"},), ({"internal": True},)):
         with pytest.raises(OptionError) as caught:
             TargetClient(*arguments)
@@ -214,7 +214,7 @@ def test_a_client_cannot_be_made_without_create() -> None:
         ({"events": {"client_ready": 5}}, "events.client_ready: "),
     ],
 )
-def test_what_is_wrong_with_the_options_is_said_at_once(more: dict[str, Any], text: str) -> None:
+def test_invalid_options_raise_at_once(more: dict[str, Any], text: str) -> None:
     with pytest.raises(OptionError) as caught:
         TargetClient.create(options(**more))
     assert str(caught.value).startswith(text)
@@ -227,14 +227,14 @@ def test_no_options_are_an_error() -> None:
             TargetClient.create(nothing)
 
 
-def test_an_unknown_option_is_a_warning_in_a_dict_and_an_error_as_keyword() -> None:
+def test_unknown_option_is_a_warning_in_a_dict_and_an_error_as_keyword() -> None:
     with pytest.warns(TargetryWarning, match="polling_intervall.*polling_interval"):
         TargetClient.create(options(polling_intervall=5)).close()
     with pytest.raises(TypeError, match="polling_intervall"):
         TargetClient.create(**options(polling_intervall=5))
 
 
-def test_the_client_shows_its_options_logger_and_engine() -> None:
+def test_client_shows_its_options_logger_and_engine() -> None:
     logger = Logger()
     with TargetClient.create(options(logger=logger)) as client:
         assert client.config["client"] == "acme"
@@ -267,13 +267,13 @@ PAYLOADS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
-def test_the_artifact_may_be_given(name: str) -> None:
+def test_artifact_can_be_a_payload(name: str) -> None:
     with TargetClient.create(options(artifact_payload=PAYLOADS[name])) as client:
         assert offers(client.get_offers(request=request_for("cart"))) == [{"plan": "silver"}]
 
 
 @pytest.mark.parametrize("name", PAYLOADS)
-def test_the_artifact_may_be_a_file(name: str, tmp_path: Path) -> None:
+def test_artifact_can_be_a_file(name: str, tmp_path: Path) -> None:
     file = tmp_path / "rules of ours.json"
     payload = PAYLOADS[name]
     text = json.dumps(payload) if isinstance(payload, dict) else payload
@@ -283,7 +283,7 @@ def test_the_artifact_may_be_a_file(name: str, tmp_path: Path) -> None:
             assert offers(client.get_offers(request=request_for("cart"))) == [{"plan": "silver"}]
 
 
-def test_a_file_that_is_not_there_is_an_option_error(tmp_path: Path) -> None:
+def test_file_that_is_not_there_is_an_option_error(tmp_path: Path) -> None:
     for location in (tmp_path / "none.json", (tmp_path / "none.json").as_uri(), tmp_path):
         with pytest.raises(OptionError) as caught:
             TargetClient.create(options(artifact_payload=..., artifact_location=location))
@@ -299,7 +299,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_payload_or_a_file_that_cannot_be_used_is_an_artifact_error(name: str, tmp_path: Path) -> None:
+def test_payload_or_a_file_that_cannot_be_used_is_an_artifact_error(name: str, tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_bytes(UNUSABLE[name])
     before = threading.enumerate()
@@ -315,7 +315,7 @@ def test_artifact_of_another_version_has_its_own_error() -> None:
         TargetClient.create(options(artifact_payload={**PLANS, "version": "2.0"}))
 
 
-def test_a_file_that_is_too_large_is_an_artifact_error(tmp_path: Path) -> None:
+def test_file_that_is_too_large_is_an_artifact_error(tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
     file.write_text(json.dumps(PLANS))
     with pytest.raises(ArtifactError, match="larger than 100 bytes"):
@@ -346,7 +346,7 @@ def test_rules_that_cannot_be_used_are_logged_when_the_artifact_comes() -> None:
     assert "rule 0 of mbox 'hero': unknown operator 'nope'" in line
 
 
-def test_a_rule_that_fails_is_logged_at_the_decision() -> None:
+def test_rule_that_fails_is_logged_at_the_decision() -> None:
     logger = Logger()
     document = mboxes_of(rule(7, {"*": []}), rule(2, content="good"))
     with TargetClient.create(options(artifact_payload=document, logger=logger)) as client:
@@ -364,7 +364,7 @@ WIRE: dict[str, Any] = {
 }
 
 
-def test_a_request_may_be_a_model_or_its_wire_json() -> None:
+def test_request_can_be_a_model_or_its_wire_json() -> None:
     with TargetClient.create(options()) as client:
         for request in (WIRE, DeliveryRequest.from_dict(WIRE)):
             for call in (
@@ -375,7 +375,7 @@ def test_a_request_may_be_a_model_or_its_wire_json() -> None:
             assert offers(client.get_offers(request=request)) == ["hello Ada"]
 
 
-def test_the_result_is_a_dict_with_the_documented_keys(client: TargetClient) -> None:
+def test_result_is_a_dict_with_the_documented_keys(client: TargetClient) -> None:
     result = client.get_offers({"request": WIRE, "session_id": "s-1"})
     assert isinstance(result, dict)
     assert isinstance(result, TargetDeliveryResponse)
@@ -386,7 +386,7 @@ def test_the_result_is_a_dict_with_the_documented_keys(client: TargetClient) -> 
     assert result["target_cookie"]["max_age"] == result["target_cookie"]["maxAge"]
 
 
-def test_a_visitor_without_an_id_gets_one_and_keeps_it_by_the_cookie() -> None:
+def test_visitor_without_an_id_gets_one_and_keeps_it_by_the_cookie() -> None:
     halves = mboxes_of(*(rule(1, window(low, low + 50), content=low) for low in (0, 50)))
     with TargetClient.create(options(artifact_payload=halves)) as client:
         seen = set()
@@ -416,7 +416,7 @@ def test_customer_ids_alone_do_not_move_a_visitor_between_experiences() -> None:
             assert len(set(offers(result))) == 1
 
 
-def test_the_property_of_the_client_holds_where_the_request_names_none() -> None:
+def test_property_of_the_client_holds_where_the_request_names_none() -> None:
     document = mboxes_of(
         rule(1, content="one", propertyTokens=["one"]), rule(2, content="two", propertyTokens=["two"])
     )
@@ -428,7 +428,7 @@ def test_the_property_of_the_client_holds_where_the_request_names_none() -> None
         assert offers(client.get_offers(request=named)) == []
 
 
-def test_the_callers_request_is_left_alone(client: TargetClient) -> None:
+def test_request_of_the_caller_is_not_changed(client: TargetClient) -> None:
     request = DeliveryRequest(
         id=VisitorId(third_party_id="x"),
         context=Context(channel="web"),
@@ -447,7 +447,7 @@ def test_the_callers_request_is_left_alone(client: TargetClient) -> None:
     assert wire == wire_before
 
 
-def test_a_call_may_choose_its_own_method() -> None:
+def test_call_can_choose_its_method() -> None:
     transport = FakeTransport(by=lambda request: answer({"status": 200, "client": "acme"}))
     with TargetClient.create(
         options(transport=transport, decisioning_method="hybrid", target_location_hint="28")
@@ -460,7 +460,7 @@ def test_a_call_may_choose_its_own_method() -> None:
         assert len(transport.requests) == 1
 
 
-def test_hybrid_asks_the_server_for_what_is_remote() -> None:
+def test_hybrid_calls_the_server_for_remote_locations() -> None:
     transport = FakeTransport(by=lambda request: answer({"status": 200, "client": "acme"}))
     with TargetClient.create(
         options(transport=transport, decisioning_method="hybrid", target_location_hint="28")
@@ -474,7 +474,7 @@ def test_hybrid_asks_the_server_for_what_is_remote() -> None:
     assert len(transport.requests) == 1
 
 
-def test_on_device_stays_on_device_and_says_what_is_remote(client: TargetClient) -> None:
+def test_on_device_decides_alone_and_lists_remote_locations(client: TargetClient) -> None:
     result = client.get_offers(request=request_for("hero", "unknown"))
     assert result["response"].status == 206
     assert result["meta"] == {
@@ -484,7 +484,7 @@ def test_on_device_stays_on_device_and_says_what_is_remote(client: TargetClient)
     }
 
 
-def test_a_trace_is_in_the_result() -> None:
+def test_trace_is_in_the_result() -> None:
     with TargetClient.create(options()) as client:
         result = client.get_offers(request={**WIRE, "trace": {}}, session_id="s-1")
     (trace,) = result["trace"]
@@ -525,7 +525,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("given", "path", "text"), MISTAKES, ids=[path for _, path, _ in MISTAKES])
-def test_a_wrong_field_is_named_with_its_path(client: TargetClient, given: Any, path: str, text: str) -> None:
+def test_wrong_field_is_named_with_its_path(client: TargetClient, given: Any, path: str, text: str) -> None:
     with pytest.raises(OptionError) as caught:
         client.get_offers(given)
     assert str(caught.value).startswith(text)
@@ -609,7 +609,7 @@ def answer_or_fault(client: TargetClient, request: Any) -> TargetDeliveryRespons
 
 
 @given(data=st.data())
-def test_whatever_is_asked_is_answered_or_an_option_error(lasting: TargetClient, data: st.DataObject) -> None:
+def test_any_call_returns_or_raises_option_error(lasting: TargetClient, data: st.DataObject) -> None:
     """The request of a good call, with anything in one of its places."""
     wire: Any = copy.deepcopy(WIRE)
     wire["context"] |= {"address": {"url": "http://a.b/"}, "geo": {"city": "Rome"}, "userAgent": "x"}
@@ -637,7 +637,7 @@ def test_whatever_is_asked_is_answered_or_an_option_error(lasting: TargetClient,
 
 
 @pytest.mark.parametrize("depth", [100, 10_000])
-def test_a_request_nested_too_deeply_is_an_option_error(client: TargetClient, depth: int) -> None:
+def test_request_nested_too_deeply_is_an_option_error(client: TargetClient, depth: int) -> None:
     deep: Any = "x"
     for _ in range(depth):
         deep = {"a": deep}
@@ -648,7 +648,7 @@ def test_a_request_nested_too_deeply_is_an_option_error(client: TargetClient, de
 @pytest.mark.parametrize(
     "value", ["\ud800", "\U0001f600", "\0", "a\u2028b", "\udfff\ud800", "</script>"], ids=ascii
 )
-def test_text_of_any_kind_may_be_in_a_parameter(client: TargetClient, value: str) -> None:
+def test_parameter_can_contain_any_text(client: TargetClient, value: str) -> None:
     request = {"execute": {"mboxes": [{"name": "hero", "parameters": {"user": value}}]}}
     assert offers(client.get_offers(request=request)) == [f"hello {value}"]
 
@@ -670,7 +670,7 @@ class Outcomes:
         self.errors.append(error)
 
 
-def test_with_a_callback_the_result_comes_later_and_is_the_same_for_both(client: TargetClient) -> None:
+def test_callback_and_result_get_the_same_result_later(client: TargetClient) -> None:
     outcomes = Outcomes()
     pending = client.get_offers(request=WIRE, callback=outcomes.callback, err_callback=outcomes.err_callback)
     assert isinstance(pending, AsyncResult)
@@ -697,7 +697,7 @@ def test_failed_background_call_reaches_err_callback() -> None:
     assert outcomes.results == []
 
 
-def test_a_mistake_is_raised_at_once_even_with_callbacks(client: TargetClient) -> None:
+def test_invalid_argument_raises_at_once_with_callbacks(client: TargetClient) -> None:
     outcomes = Outcomes()
     with pytest.raises(OptionError):
         client.get_offers(
@@ -706,7 +706,7 @@ def test_a_mistake_is_raised_at_once_even_with_callbacks(client: TargetClient) -
     assert (outcomes.results, outcomes.errors) == ([], [])
 
 
-def test_a_callback_that_raises_is_logged_and_changes_nothing() -> None:
+def test_callback_that_raises_is_logged_and_changes_nothing() -> None:
     logger = Logger()
 
     def broken(_: Any) -> None:
@@ -720,7 +720,7 @@ def test_a_callback_that_raises_is_logged_and_changes_nothing() -> None:
     assert "mine" in line
 
 
-def test_a_callback_may_call_the_client_again(client: TargetClient) -> None:
+def test_callback_can_call_the_client(client: TargetClient) -> None:
     done = threading.Event()
     seen: list[Any] = []
 
@@ -747,7 +747,7 @@ def test_attributes_of_mboxes_are_read_by_name(client: TargetClient) -> None:
         attributes.get_value("nobody", "x")
 
 
-def test_attributes_are_asked_for_with_the_callers_request_which_is_left_alone(client: TargetClient) -> None:
+def test_attributes_do_not_change_the_callers_request(client: TargetClient) -> None:
     request = request_for("hero", requestId="mine")
     before = copy.deepcopy(request)
     attributes = client.get_attributes(["flags"], {"request": request, "session_id": "s-9"})
@@ -759,7 +759,7 @@ def test_attributes_are_asked_for_with_the_callers_request_which_is_left_alone(c
     assert client.get_attributes(["cart"]).as_object() == {"cart": {"plan": "silver"}}
 
 
-def test_attributes_may_come_later(client: TargetClient) -> None:
+def test_attributes_can_be_set_later(client: TargetClient) -> None:
     outcomes = Outcomes()
     pending = client.get_attributes(["flags"], callback=outcomes.callback)
     attributes = pending.get(LONG_S)
@@ -792,7 +792,7 @@ def test_impressions_go_to_the_callers_function_with_request_and_visitor() -> No
     assert "execute" not in report
 
 
-def test_a_function_that_raises_harms_no_decision() -> None:
+def test_function_that_raises_does_not_affect_decisions() -> None:
     logger = Logger()
 
     def broken(_: Any) -> None:
@@ -854,7 +854,7 @@ def test_notifications_are_sent_by_the_client() -> None:
     assert json.loads(transport.requests[0].body or b"")["notifications"] == notifications
 
 
-def test_notifications_may_be_sent_in_the_background() -> None:
+def test_notifications_can_be_sent_in_the_background() -> None:
     outcomes = Outcomes()
     transport = FakeTransport(by=lambda request: answer({"status": 200}))
     notifications = [{"id": "n", "timestamp": 1, "type": "click"}]
@@ -867,7 +867,7 @@ def test_notifications_may_be_sent_in_the_background() -> None:
     assert isinstance(result, TargetDeliveryResponse)
 
 
-def test_a_notification_that_cannot_be_sent_raises() -> None:
+def test_notification_that_cannot_be_sent_raises() -> None:
     with TargetClient.create(options()) as client, pytest.raises(ApiException, match="nothing is to ask"):
         client.send_notifications(request={"notifications": [{"id": "n", "timestamp": 1, "type": "click"}]})
 
@@ -915,7 +915,7 @@ def at(**geo: Any) -> DeliveryRequest:
     return request_for("hero", context={"channel": "web", "geo": geo})
 
 
-def test_the_place_of_an_address_is_looked_up_where_the_rules_ask_for_it() -> None:
+def test_location_of_an_address_is_looked_up_if_the_rules_use_it() -> None:
     transport = FakeTransport(by=geo_lookup)
     places: list[Any] = []
     given = options(
@@ -933,20 +933,20 @@ def test_the_place_of_an_address_is_looked_up_where_the_rules_ask_for_it() -> No
 @pytest.mark.parametrize(
     "geo", [{}, {"city": "Oslo", "ipAddress": "12.21.1.40"}, {"zip": "1"}, {"city": "rome"}]
 )
-def test_known_place_or_missing_address_causes_no_geo_lookup(geo: dict[str, str]) -> None:
+def test_known_location_or_missing_address_causes_no_geo_lookup(geo: dict[str, str]) -> None:
     with TargetClient.create(options(artifact_payload=IN_ROME)) as client:
         expected = ["ciao"] if geo.get("city") == "rome" else ["hello"]
         assert offers(client.get_offers(request=at(**geo))) == expected
         assert client.config["transport"].requests == []
 
 
-def test_rules_without_places_cause_no_geo_lookup() -> None:
+def test_rules_without_geo_conditions_cause_no_geo_lookup() -> None:
     with TargetClient.create(options(artifact_payload={**IN_ROME, "geoTargetingEnabled": False})) as client:
         assert offers(client.get_offers(request=at(ipAddress="12.21.1.40"))) == ["hello"]
         assert client.config["transport"].requests == []
 
 
-def test_a_lookup_that_fails_decides_by_what_is_known() -> None:
+def test_failed_lookup_decides_by_the_known_location() -> None:
     logger = Logger()
     with TargetClient.create(options(artifact_payload=IN_ROME, logger=logger)) as client:
         assert offers(client.get_offers(request=at(ipAddress="12.21.1.40"))) == ["hello"]
@@ -956,7 +956,7 @@ def test_a_lookup_that_fails_decides_by_what_is_known() -> None:
 # The end
 
 
-def test_a_closed_client_says_so(client: TargetClient) -> None:
+def test_closed_client_raises_closed_error(client: TargetClient) -> None:
     client.close()
     client.close()
     calls: list[Callable[[], Any]] = [
@@ -971,14 +971,14 @@ def test_a_closed_client_says_so(client: TargetClient) -> None:
             call()
 
 
-def test_a_with_block_closes_the_client_even_when_it_is_left_by_an_exception() -> None:
+def test_with_block_closes_the_client_even_when_it_is_left_by_an_exception() -> None:
     with pytest.raises(ZeroDivisionError), TargetClient.create(options()) as client:
         raise ZeroDivisionError
     with pytest.raises(ClosedError):
         client.get_offers(request=WIRE)
 
 
-def test_a_callers_transport_is_not_closed() -> None:
+def test_callers_transport_is_not_closed() -> None:
     transport = FakeTransport(by=offline)
     TargetClient.create(options(transport=transport)).close()
     assert not transport.closed
@@ -1011,7 +1011,7 @@ def test_no_thread_is_left_of_a_client(tmp_path: Path) -> None:
     assert [thread.name for thread in left if not thread.daemon] == []
 
 
-def test_two_clients_know_nothing_of_each_other() -> None:
+def test_two_clients_are_independent() -> None:
     other = mboxes_of(rule(1, content="other"))
     with (
         TargetClient.create(options()) as one,
@@ -1041,7 +1041,7 @@ def test_many_threads_may_use_one_client(client: TargetClient) -> None:
     assert wrong == []
 
 
-def test_the_payload_in_the_options_is_not_printed() -> None:
+def test_payload_in_the_options_is_not_printed() -> None:
     secret = base64.b64encode(b"secret").decode()
     with TargetClient.create(options(artifact_payload={**PLANS, "meta": {"a": secret}})) as client:
         assert secret not in repr(client._runtime.options)

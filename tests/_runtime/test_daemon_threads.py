@@ -60,7 +60,7 @@ class NoThread(threading.Thread):
         raise RuntimeError("can't start new thread")
 
 
-def test_a_refused_thread_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_thread_leaves_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     threads, done = DaemonThreadPool("test", limit=2, queue_limit=1), threading.Event()
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Thread", NoThread)
@@ -72,7 +72,7 @@ def test_a_refused_thread_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_has_threads_of_its_own() -> None:
+def test_child_has_threads_of_its_own() -> None:
     run_script(
         "",
         """

@@ -57,16 +57,14 @@ UNTRUSTED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("change", "why"), UNTRUSTED.values(), ids=UNTRUSTED)
-def test_file_that_others_may_have_written_is_refused(
-    change: Callable[[Path], object], why: str, file: Path
-) -> None:
+def test_file_writable_by_others_raises(change: Callable[[Path], object], why: str, file: Path) -> None:
     change(file)
     with pytest.raises(UntrustedFileError, match=why):
         open_private(file, os.O_RDONLY)
 
 
 @needs_root
-def test_file_of_another_user_is_refused(file: Path) -> None:
+def test_file_of_another_user_raises(file: Path) -> None:
     os.chown(file, 12345, -1)
     with pytest.raises(UntrustedFileError, match="another user"):
         open_private(file, os.O_RDONLY)
@@ -91,9 +89,7 @@ def test_file_that_is_not_there_needs_no_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "trusted"), [(0o700, True), (0o755, True), (0o775, True), (0o1777, True), (0o777, False)]
 )
-def test_folder_is_refused_where_all_users_may_replace_files(
-    mode: int, trusted: bool, tmp_path: Path
-) -> None:
+def test_folder_without_sticky_bit_raises(mode: int, trusted: bool, tmp_path: Path) -> None:
     tmp_path.chmod(mode)
     if trusted:
         check_folder(tmp_path)
@@ -140,7 +136,7 @@ def test_read_file_returns_at_most_one_byte_beyond_the_limit(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_read_file_refuses_pipes_and_folders_without_waiting(tmp_path: Path) -> None:
+def test_read_file_rejects_pipes_and_folders_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(NotRegularFileError, match="is not a file"):

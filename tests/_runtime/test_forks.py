@@ -38,7 +38,7 @@ def run(script: str) -> None:
     run_script(PRELUDE, script)
 
 
-def test_a_fork_waits_until_the_work_is_done() -> None:
+def test_fork_waits_until_the_work_is_done() -> None:
     run("""
         gate, at_work, done = ForkLock(30), threading.Event(), []
 
@@ -72,7 +72,7 @@ def test_fork_waits_no_longer_than_its_limit() -> None:
     """)
 
 
-def test_thread_that_holds_the_lock_may_fork() -> None:
+def test_thread_that_holds_the_lock_can_fork() -> None:
     run("""
         gate = ForkLock(30)
         with gate.hold():

@@ -16,7 +16,7 @@ import targetry
 from targetry._runtime.ids import new_id, new_ids
 
 
-def test_an_id_is_a_random_uuid_with_dashes() -> None:
+def test_id_is_a_random_uuid_with_dashes() -> None:
     for _ in range(100):
         text = new_id()
         parsed = uuid.UUID(text)
@@ -34,7 +34,7 @@ def test_several_ids_are_as_many_random_uuids(count: int) -> None:
 
 
 @pytest.mark.parametrize("draw", [lambda: [new_id() for _ in range(500)], lambda: [*new_ids(500)]])
-def test_ids_differ_in_every_place_that_is_free(draw: Callable[[], list[str]]) -> None:
+def test_ids_differ_in_each_random_bit(draw: Callable[[], list[str]]) -> None:
     ids = draw()
     assert len(set(ids)) == 500
     varying = {place for place in range(36) if len({one[place] for one in ids}) > 8}
@@ -43,7 +43,7 @@ def test_ids_differ_in_every_place_that_is_free(draw: Callable[[], list[str]]) -
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_ids_of_a_forked_child_are_its_own() -> None:
+def test_ids_of_a_forked_child_differ() -> None:
     new_id()
     reading, writing = os.pipe()
     child = os.fork()
@@ -70,7 +70,7 @@ def test_threads_get_ids_of_their_own() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the fork of the C library")
-def test_ids_of_a_copied_process_are_its_own() -> None:
+def test_ids_of_a_copied_process_differ() -> None:
     """Draw ids in a copy of the process without fork handlers, as in a snapshot of a machine."""
     script = """
 import ctypes, os

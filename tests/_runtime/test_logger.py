@@ -56,13 +56,13 @@ SAID = [
 
 @pytest.mark.parametrize(("arguments", "text"), SAID)
 @pytest.mark.parametrize("level", ["debug", "error"])
-def test_a_logger_with_two_methods_gets_finished_texts(level: str, arguments: Any, text: str) -> None:
+def test_logger_with_two_methods_gets_finished_texts(level: str, arguments: Any, text: str) -> None:
     logger = Minimal()
     getattr(Log(logger), level)(*arguments)
     assert logger.logged == [(level, text)]
 
 
-def test_a_warning_is_an_error_where_there_are_no_warnings() -> None:
+def test_warning_is_logged_as_error_without_a_method_warning() -> None:
     minimal, full = Minimal(), WithWarnings()
     for logger in (minimal, full):
         Log(logger).warning("careful with %s", "that")
@@ -71,7 +71,7 @@ def test_a_warning_is_an_error_where_there_are_no_warnings() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "text"), SAID)
-def test_a_standard_logger_formats_for_itself(
+def test_standard_logger_formats_for_itself(
     caplog: pytest.LogCaptureFixture, arguments: Any, text: str
 ) -> None:
     caplog.set_level(logging.DEBUG, "mine")
@@ -90,7 +90,7 @@ def test_record_names_the_line_that_logged_it(caplog: pytest.LogCaptureFixture) 
     assert record.funcName == "test_record_names_the_line_that_logged_it"
 
 
-def test_without_a_logger_it_is_the_official_one_whose_level_is_left_alone(
+def test_default_logger_is_the_official_one_with_its_level(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     official = logging.getLogger(LOGGER_NAME)
@@ -103,12 +103,12 @@ def test_without_a_logger_it_is_the_official_one_whose_level_is_left_alone(
     assert [record.name for record in caplog.records] == ["adobe.target"]
 
 
-def test_an_adapter_is_a_standard_logger(caplog: pytest.LogCaptureFixture) -> None:
+def test_adapter_is_a_standard_logger(caplog: pytest.LogCaptureFixture) -> None:
     Log(logging.LoggerAdapter(logging.getLogger("mine"), {})).error("%s", "told")
     assert [record.args for record in caplog.records] == [("told",)]
 
 
-def test_debug_is_enabled_as_the_logger_says() -> None:
+def test_debug_is_enabled_by_the_logger() -> None:
     quiet, loud = logging.getLogger("quiet"), logging.getLogger("loud")
     quiet.setLevel(logging.INFO)
     loud.setLevel(logging.DEBUG)

@@ -45,7 +45,7 @@ class Owner:
             assert not thread.is_alive()
 
 
-def test_a_step_is_repeated_after_the_time_it_asked_for() -> None:
+def test_step_is_repeated_after_the_time_that_it_returned() -> None:
     owner = Owner(lambda steps: 0.001 if steps < 5 else None)
     owner.repeating.schedule(0)
     owner.wait(5)
@@ -66,7 +66,7 @@ def test_step_that_returns_none_ends_the_thread_until_the_next_schedule() -> Non
     assert len(owner.threads) == 2
 
 
-def test_the_thread_is_a_daemon() -> None:
+def test_thread_is_a_daemon() -> None:
     owner = Owner(lambda _: None)
     owner.repeating.schedule(0)
     owner.wait()
@@ -94,7 +94,7 @@ def test_many_threads_that_schedule_get_one_worker() -> None:
     assert len(owner.threads) == 1
 
 
-def test_a_step_asked_for_during_a_step_follows_it() -> None:
+def test_step_scheduled_during_a_step_follows_it() -> None:
     owner = Owner(lambda steps: owner.repeating.schedule(0) and None if steps == 1 else None)
     owner.repeating.schedule(0)
     owner.wait(2)
@@ -111,7 +111,7 @@ def test_cancel_cancels_the_next_step() -> None:
     assert (owner.steps, owner.repeating.running) == (1, False)
 
 
-def test_cancel_cancels_what_a_step_under_way_returns() -> None:
+def test_cancel_applies_to_the_result_of_a_step_in_progress() -> None:
     owner = Owner(lambda _: owner.repeating.cancel() or 0)
     owner.repeating.schedule(0)
     owner.wait()
@@ -129,7 +129,7 @@ def test_close_ends_the_thread_for_good() -> None:
     owner.join()
 
 
-def test_close_waits_no_longer_than_it_may_for_a_step_under_way() -> None:
+def test_close_waits_for_a_step_until_its_timeout() -> None:
     go_on = threading.Event()
     begun = threading.Event()
     owner = Owner(lambda _: begun.set() or (go_on.wait(10) and 0))
@@ -141,7 +141,7 @@ def test_close_waits_no_longer_than_it_may_for_a_step_under_way() -> None:
     assert owner.steps == 1
 
 
-def test_close_may_be_called_in_a_step() -> None:
+def test_close_can_be_called_in_a_step() -> None:
     owner = Owner(lambda _: 0 if owner.repeating.close(5) else None)
     owner.repeating.schedule(0)
     owner.wait()
@@ -177,7 +177,7 @@ def test_after_a_fork_nothing_runs_until_it_is_scheduled_again() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
-def test_a_signal_handler_may_close_what_it_interrupts() -> None:
+def test_signal_handler_can_close_the_interrupted_object() -> None:
     owner = Owner(lambda _: None)
     handled: list[bool] = []
 
@@ -203,7 +203,7 @@ def test_a_signal_handler_may_close_what_it_interrupts() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of threads")
-def test_a_refused_thread_is_started_by_the_next_schedule() -> None:
+def test_refused_thread_is_started_by_the_next_schedule() -> None:
     owner = Owner(lambda _: None)
     with refusing_threads():
         assert not owner.repeating.schedule(0)

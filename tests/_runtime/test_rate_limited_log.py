@@ -35,7 +35,7 @@ def test_debug_lines_are_not_limited() -> None:
     assert lines.debugs == ["asking 1", "asking 2"]
 
 
-def test_a_warning_is_one_where_the_logger_has_them() -> None:
+def test_warning_is_logged_as_warning_if_the_logger_has_the_method() -> None:
     class WithWarnings(Lines):
         def __init__(self) -> None:
             super().__init__()

@@ -34,7 +34,7 @@ def test_jitter_stays_within_its_share(wait: float, share: float, random: float)
     assert wait <= lengthened_s(wait, share, random) <= wait * (1 + share)
 
 
-def test_bucket_gives_its_capacity_and_then_what_was_earned() -> None:
+def test_bucket_has_its_capacity_and_then_earned_tokens() -> None:
     bucket = TokenBucket(2.0, per_success=0.5)
     assert [bucket.spend() for _ in range(3)] == [True, True, False]
     bucket.earn()

@@ -136,7 +136,7 @@ def interrupting() -> Iterator[Callable[[Callable[[], object]], None]]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
 @pytest.mark.parametrize(("make", "use"), PRIMITIVES.values(), ids=PRIMITIVES)
-def test_a_signal_handler_may_use_what_it_interrupts(
+def test_signal_handler_can_use_the_interrupted_object(
     make: Callable[[], object],
     use: Callable[[object], object],
     interrupting: Callable[[Callable[[], object]], None],
@@ -155,7 +155,7 @@ def test_a_signal_handler_may_use_what_it_interrupts(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs interval timers")
-def test_a_wait_that_an_exception_ends_leaves_the_wakeup_to_the_next_thread() -> None:
+def test_interrupted_wait_leaves_the_wakeup_to_the_next_thread() -> None:
     event = WakeupEvent()
 
     class StoppedError(Exception):

@@ -26,7 +26,7 @@ LOCATIONS = {
 
 
 @pytest.mark.parametrize(("value", "kept"), LOCATIONS.values(), ids=LOCATIONS)
-def test_a_location_is_kept_as_url_or_as_path(value: Any, kept: str | Path) -> None:
+def test_location_is_kept_as_url_or_as_path(value: Any, kept: str | Path) -> None:
     assert validators.location("artifact_location", value) == kept
 
 
@@ -42,7 +42,7 @@ def test_a_location_is_kept_as_url_or_as_path(value: Any, kept: str | Path) -> N
         "file:",
     ],
 )
-def test_a_location_that_is_neither_is_refused(value: Any) -> None:
+def test_location_that_is_neither_raises(value: Any) -> None:
     with pytest.raises(OptionError, match=r"^artifact_location: "):
         validators.location("artifact_location", value)
 
@@ -57,7 +57,7 @@ def test_any_text_is_a_location_or_an_option_error(value: str) -> None:
 
 
 @given(st.text() | st.builds("http://{}@{}".format, st.text(), st.text()))
-def test_a_refused_proxy_is_never_repeated_in_the_error(value: str) -> None:
+def test_error_of_an_invalid_proxy_does_not_repeat_it(value: str) -> None:
     with pytest.raises(OptionError) as caught:
         validators.proxy("proxy", f"socks9://user:pa55w0rd@{value}")
     assert "pa55w0rd" not in str(caught.value)
@@ -68,11 +68,11 @@ def test_a_refused_proxy_is_never_repeated_in_the_error(value: str) -> None:
     [("organizationId", "; did you mean 'organization_id'?"), ("zzz", ""), (3, "")],
     ids=["near", "far", "not text"],
 )
-def test_the_nearest_known_name_is_suggested(name: object, hint: str) -> None:
+def test_nearest_known_name_is_suggested(name: object, hint: str) -> None:
     assert validators.nearest(name, ["client", "organization_id"]) == hint
 
 
-def test_a_warning_points_at_the_line_outside_the_package() -> None:
+def test_warning_points_at_the_line_outside_the_package() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         validators.secure("secure", 0)
@@ -93,7 +93,7 @@ def test_value_without_a_truth_value_is_not_falsy(value: object, expected: bool)
     assert validators.falsy(value) is expected
 
 
-def test_a_path_given_as_bytes_by_a_path_like_is_decoded() -> None:
+def test_path_given_as_bytes_by_a_path_like_is_decoded() -> None:
     class BytesPath(os.PathLike[bytes]):
         def __fspath__(self) -> bytes:
             return b"/srv/rules.json"
@@ -125,7 +125,7 @@ WITH_PORT = {
 
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(("check", "form"), WITH_PORT.values(), ids=WITH_PORT)
-def test_impossible_port_is_refused_with_the_option(check: validators.Check, form: str, port: str) -> None:
+def test_invalid_port_raises_with_the_option(check: validators.Check, form: str, port: str) -> None:
     with pytest.raises(OptionError, match=r"must have a port from 1 to 65535") as caught:
         check("option", form.format(port))
     assert caught.value.path == "option"
@@ -139,6 +139,6 @@ def test_possible_port_is_accepted(check: validators.Check, form: str, port: str
 
 
 @pytest.mark.parametrize("address", ["::1", "2001:db8::1:8080", "[::1", "[no]", "::1]"])
-def test_address_that_makes_no_url_is_refused(address: str) -> None:
+def test_address_that_makes_no_url_raises(address: str) -> None:
     with pytest.raises(OptionError):
         validators.host("server_domain", address)

@@ -182,7 +182,7 @@ def test_temporary_files_of_killed_writers_are_removed(cache: DiskCache) -> None
     assert [old.exists(), young.exists()] == [False, True]
 
 
-def test_refused_artifact_is_saved_next_to_the_usable_copy(cache: DiskCache) -> None:
+def test_rejected_artifact_is_saved_next_to_the_usable_copy(cache: DiskCache) -> None:
     cache.save(b"good", None, 1)
     assert cache.save_refused(b"bad")
     assert cache.refused_path.read_bytes() == b"bad"
@@ -196,14 +196,14 @@ def test_two_processes_never_read_a_partial_copy(cache: DiskCache, warnings: War
     assert warnings == []
 
 
-def test_copy_that_others_may_write_is_ignored_with_a_warning(cache: DiskCache, warnings: Warnings) -> None:
+def test_copy_writable_by_others_is_ignored_with_a_warning(cache: DiskCache, warnings: Warnings) -> None:
     cache.save(b"rules", None, 1.0)
     cache.path.chmod(0o666)
     assert cache.load() is None
     assert ["written by others" in text for text in warnings] == [True]
 
 
-def test_copy_in_a_folder_that_all_may_write_is_ignored(cache: DiskCache, warnings: Warnings) -> None:
+def test_copy_in_a_world_writable_folder_is_ignored(cache: DiskCache, warnings: Warnings) -> None:
     cache.save(b"rules", None, 1.0)
     cache.path.parent.chmod(0o777)
     assert cache.load() is None

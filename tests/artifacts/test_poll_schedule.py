@@ -62,7 +62,7 @@ def test_poll_is_up_to_a_tenth_of_the_interval_early(random: float) -> None:
 
 
 @given(randoms)
-def test_first_poll_comes_anywhere_in_the_interval(random: float) -> None:
+def test_first_poll_is_at_a_random_time_of_the_interval(random: float) -> None:
     assert PollSchedule(300, lambda: random).after_success(first=True) == 300 * random
 
 
@@ -112,7 +112,7 @@ def test_refused_first_request_is_repeated_after_a_minute() -> None:
     assert PollSchedule(300, lambda: 0.0).after_failure(Pace.SLOW, has_rules=False) == 60
 
 
-def test_interval_longer_than_an_hour_is_kept_when_refused() -> None:
+def test_interval_longer_than_an_hour_is_used_after_a_rejection() -> None:
     assert PollSchedule(7200, lambda: 0.0).after_failure(Pace.SLOW, has_rules=True) == 7200
 
 

@@ -206,7 +206,7 @@ def test_failure_is_counted_logged_and_emitted_and_keeps_the_rules() -> None:
     ],
     ids=["garbage", "wrong version", "recursion", "memory", "foreign"],
 )
-def test_artifact_that_cannot_be_used_is_refused_and_kept_for_inspection(
+def test_unusable_artifact_is_rejected_and_saved_for_inspection(
     body: bytes, error: Exception, reason: str, tmp_path: Path
 ) -> None:
     source = Source(answer(200, V1), folder=tmp_path)
@@ -233,7 +233,7 @@ def test_unusable_artifact_is_not_compiled_again() -> None:
     assert source.version == "v2"
 
 
-def test_artifact_refused_for_lack_of_memory_is_compiled_again() -> None:
+def test_artifact_rejected_for_lack_of_memory_is_compiled_again() -> None:
     source = Source(answer(200, V1))
     source.refresh_once()
 
@@ -247,7 +247,7 @@ def test_artifact_refused_for_lack_of_memory_is_compiled_again() -> None:
     assert source.version == "v2"
 
 
-def test_repaired_artifact_is_used_after_a_refused_one() -> None:
+def test_repaired_artifact_is_used_after_a_rejected_one() -> None:
     source = Source(answer(200, V1, etag='"1"'))
     source.refresh_once()
     source.refresh_once(answer(200, b"garbage", etag='"bad"'))
@@ -286,7 +286,7 @@ def test_unexpected_error_is_counted_and_keeps_the_thread() -> None:
         "current says nothing",
     ],
 )
-def test_artifact_older_than_the_current_one_is_refused(current: str, offered: str, taken: bool) -> None:
+def test_artifact_older_than_the_current_one_is_rejected(current: str, offered: str, taken: bool) -> None:
     source = Source(answer(200, current.encode()), answer(200, offered.encode()))
     source.refresh_once()
     source.refresh_once()
@@ -339,7 +339,7 @@ def test_copy_on_disk_from_the_future_is_replaced_after_a_restart(tmp_path: Path
 OCTOBER, NOVEMBER = b"v10 2023-10-01T00:00:00Z", b"v11 2023-11-01T00:00:00Z"
 
 
-def test_older_artifact_is_used_when_the_source_keeps_serving_it() -> None:
+def test_older_artifact_is_used_when_the_source_repeats_it() -> None:
     source = Source(answer(200, NOVEMBER), answer(200, OCTOBER))
     versions = []
     for _ in range(4):
@@ -517,7 +517,7 @@ def test_source_down_at_the_start_is_used_within_one_poll_of_its_recovery() -> N
     assert source.ready_after == [source.listener.names]
 
 
-def test_day_without_source_costs_few_log_lines() -> None:
+def test_day_without_source_logs_few_lines() -> None:
     source = Source(answer(200, V1))
     source.refresh_once()
     source.network.then(REFUSED)
@@ -539,7 +539,7 @@ def test_frequent_error_is_logged_once_a_minute() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 @pytest.mark.parametrize("retry_after", [None, "120"])
-def test_ten_minutes_of_errors_cost_few_requests(status: int, retry_after: str | None) -> None:
+def test_ten_minutes_of_errors_make_few_requests(status: int, retry_after: str | None) -> None:
     source = Source(answer(200, V1))
     source.refresh_once()
     source.network.then(answer(status, **({"retry_after": retry_after} if retry_after else {})))
@@ -552,7 +552,7 @@ def test_ten_minutes_of_errors_cost_few_requests(status: int, retry_after: str |
     assert max(delays) <= 3600
 
 
-def test_artifact_larger_than_allowed_is_refused(tmp_path: Path) -> None:
+def test_artifact_larger_than_allowed_raises(tmp_path: Path) -> None:
     source = Source(answer(200, V1), folder=tmp_path)
     source.refresh_once()
     assert source.refresh_once(answer(200, b"v" * 1001)) == 285

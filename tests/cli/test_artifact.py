@@ -9,7 +9,7 @@ from support.cli import json_output, text_output, write_artifact
 from support.device import artifact, mboxes_of, rule, window
 
 
-def test_the_sample_shop_is_shown() -> None:
+def test_sample_shop_is_shown() -> None:
     text = text_output("artifact")
 
     assert text.startswith(
@@ -38,7 +38,7 @@ def test_json_has_all_figures() -> None:
     assert [one["name"] for one in summary["locations"] if one["isRemote"]] == ["recommendations"]
 
 
-def test_an_experience_of_several_rules_is_shown_once_with_all_of_its_locations(tmp_path: Path) -> None:
+def test_experience_of_several_rules_is_shown_once_with_all_of_its_locations(tmp_path: Path) -> None:
     document = artifact(
         {
             "hero": [rule(1, window(0, 50)), rule(1, window(50, 100), experience=1)],
@@ -53,7 +53,7 @@ def test_an_experience_of_several_rules_is_shown_once_with_all_of_its_locations(
     ]
 
 
-def test_a_rule_of_a_property_names_it(tmp_path: Path) -> None:
+def test_rule_of_a_property_names_it(tmp_path: Path) -> None:
     text = text_output("artifact", write_artifact(tmp_path, mboxes_of(rule(1, propertyTokens=["p", "q"]))))
 
     assert "of property p, q" in text
@@ -62,7 +62,7 @@ def test_a_rule_of_a_property_names_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "share"), [(0, 33.34, "33.34 %"), (50, 50, "0 %"), (99, 300, "1 %"), (0, 100, "100 %")]
 )
-def test_a_share_is_the_width_of_the_window(tmp_path: Path, low: float, high: float, share: str) -> None:
+def test_share_is_the_width_of_the_window(tmp_path: Path, low: float, high: float, share: str) -> None:
     assert f"{share}   Experience 0" in text_output(
         "artifact", write_artifact(tmp_path, mboxes_of(rule(1, window(low, high))))
     )

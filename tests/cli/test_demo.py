@@ -20,7 +20,7 @@ def test_demo_has_ten_thousand_visitors_by_default() -> None:
     assert "The split of “Hero: autumn sale” over 10,000 visitors" in run("demo").stdout
 
 
-def test_the_demo_shows_offers_the_split_and_the_time(demo: Result) -> None:
+def test_demo_shows_offers_the_split_and_the_time(demo: Result) -> None:
     assert demo.exit_code == 0
     assert re.search(
         "Ada: Firefox, Germany +Free delivery +German-speaking Europe +Checkout of today", demo.stdout

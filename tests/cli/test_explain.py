@@ -34,7 +34,7 @@ def test_tree_shows_the_matched_rule_and_why_others_did_not_match() -> None:
     )
 
 
-def test_the_allocation_is_shown_with_the_window() -> None:
+def test_allocation_is_shown_with_the_window() -> None:
     text = text_output("explain", "--mbox", "hero", "--tnt-id", "ada")
 
     assert "the allocation 96.93 is not in 0 to 50" in text
@@ -62,7 +62,7 @@ def test_every_view_shows_where_its_rules_are() -> None:
     assert "confirmation rule 0" in text
 
 
-def test_a_location_without_rules_says_so() -> None:
+def test_location_without_rules_is_reported() -> None:
     result = run("explain", "--mbox", "heroo")
 
     assert "mbox heroo (execute): no rules\n" in result.stdout
@@ -133,7 +133,7 @@ def test_condition_part_without_an_operator_shows_its_value(tmp_path: Path) -> N
     )
 
 
-def test_a_loop_shows_its_logic_without_values(tmp_path: Path) -> None:
+def test_loop_shows_its_logic_without_values(tmp_path: Path) -> None:
     condition = {"some": [[1, 2], {">": [{"var": ""}, 1]}]}
     text = text_output(
         "explain", "-a", write_artifact(tmp_path, mboxes_of(rule(1, condition))), "--mbox", "hero"

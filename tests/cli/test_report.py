@@ -183,7 +183,7 @@ def test_plot_is_limited_to_the_most_visited_activities(tmp_path: Path) -> None:
     assert ">activity 2<" not in drawn
 
 
-def test_odd_rows_are_reported_without_their_totals(tmp_path: Path) -> None:
+def test_unusual_rows_are_reported_without_their_totals(tmp_path: Path) -> None:
     kept(tmp_path, [event("a")], ACTIVITY)
     for name, fields in ODD_ROWS.items():
         insert_row(tmp_path, name, **fields)

@@ -33,7 +33,7 @@ cookie_like = st.text(alphabet="session#PC|%0123456789.abc-_ \u00e9\ud83d", max_
         ("LOCATION_HINT_MAX_AGE", 1860),
     ],
 )
-def test_the_constants_have_their_documented_values(name: str, value: object) -> None:
+def test_constants_have_their_documented_values(name: str, value: object) -> None:
     assert getattr(cookies, name) == value
 
 
@@ -81,13 +81,13 @@ def test_part_expires_when_the_rounded_clock_passes_its_expiry(now: float, expec
     assert parse_target_cookie("session#s#1000", now).session_id == expected
 
 
-def test_a_session_alone_lives_for_31_minutes() -> None:
+def test_session_alone_lives_for_31_minutes() -> None:
     cookie = target_cookie("s1", None, NOW)
 
     assert cookie == {"name": "mbox", "value": "session#s1#1600001861", "max_age": 1860, "maxAge": 1860}
 
 
-def test_a_device_id_makes_the_cookie_live_for_732_days() -> None:
+def test_device_id_makes_the_cookie_live_for_732_days() -> None:
     cookie = target_cookie("s1", "d1.35_0", NOW)
 
     assert cookie["value"] == "session#s1#1600001861|PC#d1.35_0#1663244801"
@@ -95,7 +95,7 @@ def test_a_device_id_makes_the_cookie_live_for_732_days() -> None:
 
 
 @pytest.mark.parametrize("device_id", [None, ""])
-def test_an_empty_device_id_is_left_out(device_id: str | None) -> None:
+def test_empty_device_id_is_left_out(device_id: str | None) -> None:
     assert "PC" not in target_cookie("s1", device_id, NOW).value
 
 
@@ -119,7 +119,7 @@ def test_one_id_that_needs_encoding_leaves_the_other_as_it_is() -> None:
     assert target_cookie("s-1", "d/1", NOW).value == "session#s-1#1600001861|PC#d%2F1#1663244801"
 
 
-def test_the_hint_cookie_names_the_cluster_for_31_minutes() -> None:
+def test_hint_cookie_names_the_cluster_for_31_minutes() -> None:
     expected = {"name": "mboxEdgeCluster", "value": "35", "max_age": 1860, "maxAge": 1860}
 
     assert location_hint_cookie("35") == expected
@@ -132,7 +132,7 @@ def test_cookie_has_attributes() -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))])
-def test_a_copied_cookie_is_a_cookie(copied: object) -> None:
+def test_copied_cookie_is_a_cookie(copied: object) -> None:
     cookie = copied(location_hint_cookie("35"))  # type: ignore[operator]
 
     assert isinstance(cookie, Cookie)

@@ -235,7 +235,7 @@ def test_unknown_keyword_arguments_are_dropped() -> None:
 
 
 @COPIES
-def test_other_keys_are_kept_in_copies_too(
+def test_copies_keep_other_keys(
     copied: Callable[[TargetDeliveryResponse], TargetDeliveryResponse],
 ) -> None:
     result = enveloped()

@@ -48,7 +48,7 @@ DELIVERY_HOSTS = [
 @pytest.mark.parametrize(
     ("options", "expected"), [row[1:] for row in DELIVERY_HOSTS], ids=[row[0] for row in DELIVERY_HOSTS]
 )
-def test_the_delivery_host_follows_from_cluster_domain_and_client(options: dict, expected: str) -> None:
+def test_delivery_host_follows_from_cluster_domain_and_client(options: dict, expected: str) -> None:
     url = delivery_url("acme", "org", "s1", **options)
 
     assert url == f"{expected}/rest/v1/delivery?imsOrgId=org&sessionId=s1"
@@ -61,7 +61,7 @@ def test_query_values_are_form_encoded_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("version", [None, ""])
-def test_an_absent_version_is_left_out(version: str | None) -> None:
+def test_absent_version_is_left_out(version: str | None) -> None:
     assert "version" not in delivery_url("acme", "org", "s1", version=version)
 
 
@@ -233,7 +233,7 @@ def test_custom_domain_is_outside_of_targets_domain(server_domain: str | None, e
         ("abc.٣٥_0", None),
     ],
 )
-def test_a_device_id_names_its_cluster(device_id: str | None, expected: str | None) -> None:
+def test_device_id_names_its_cluster(device_id: str | None, expected: str | None) -> None:
     assert cluster_of_device_id(device_id) == expected
 
 
@@ -254,7 +254,7 @@ def test_a_device_id_names_its_cluster(device_id: str | None, expected: str | No
         (None, None),
     ],
 )
-def test_an_edge_host_names_its_cluster(edge_host: str | None, expected: str | None) -> None:
+def test_edge_host_names_its_cluster(edge_host: str | None, expected: str | None) -> None:
     assert cluster_of_edge_host(edge_host) == expected
 
 

@@ -200,7 +200,7 @@ def test_cookies_do_not_route_if_the_address_forbids_it() -> None:
     assert (result.cluster, result.routed_by_cookie) == ("31", True)
 
 
-def test_a_tnt_id_of_the_request_does_not_route() -> None:
+def test_tnt_id_of_the_request_does_not_route() -> None:
     request = DeliveryRequest(id=VisitorId(tnt_id="d.35_0"))
 
     assert prepared(request).cluster is None
@@ -218,7 +218,7 @@ def test_location_hint_that_is_not_a_cluster_is_logged() -> None:
 
 
 @pytest.mark.parametrize(("own", "expected"), [("r1", "r1"), (None, "id1"), ("", "id1")])
-def test_the_request_keeps_its_id_or_gets_one(own: str | None, expected: str) -> None:
+def test_request_keeps_its_id_or_gets_one(own: str | None, expected: str) -> None:
     assert prepared(DeliveryRequest(request_id=own)).request.request_id == expected
 
 
@@ -288,7 +288,7 @@ def test_property_is_of_the_request_else_of_the_client(
 @pytest.mark.parametrize(
     ("own", "expected"), [("web", "web"), ("mobile", "mobile"), (None, "web"), ("tv", "web"), ("", "web")]
 )
-def test_a_channel_that_is_neither_web_nor_mobile_becomes_web(own: Any, expected: str) -> None:
+def test_channel_that_is_neither_web_nor_mobile_becomes_web(own: Any, expected: str) -> None:
     context = prepared(DeliveryRequest(context=Context(channel=own))).request.context
 
     assert context is not None
@@ -296,7 +296,7 @@ def test_a_channel_that_is_neither_web_nor_mobile_becomes_web(own: Any, expected
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, 60), (0, 0), (-300.0, -300.0)])
-def test_the_time_offset_is_filled_only_when_absent(own: float | None, expected: float) -> None:
+def test_time_offset_is_filled_only_when_absent(own: float | None, expected: float) -> None:
     request = DeliveryRequest(context=Context(channel="web", time_offset_in_minutes=own))
     context = prepared(request).request.context
 
@@ -304,11 +304,11 @@ def test_the_time_offset_is_filled_only_when_absent(own: float | None, expected:
     assert context.time_offset_in_minutes == expected
 
 
-def test_a_missing_context_is_that_of_a_web_page() -> None:
+def test_missing_context_is_that_of_a_web_page() -> None:
     assert prepared().request.context == Context(channel="web", time_offset_in_minutes=60)
 
 
-def test_the_rest_of_the_context_is_untouched() -> None:
+def test_rest_of_the_context_is_untouched() -> None:
     request = DeliveryRequest(context=Context(channel="web", address=Address(url="http://a"), user_agent="u"))
     context = prepared(request).request.context
 
@@ -417,7 +417,7 @@ GOOD = Notification(id="good", timestamp=0, type="click")
 @pytest.mark.parametrize(
     ("fields", "fault"), [row[1:] for row in NOTIFICATIONS], ids=[row[0] for row in NOTIFICATIONS]
 )
-def test_an_invalid_notification_is_left_out_logged_and_counted(fields: dict[str, Any], fault: str) -> None:
+def test_invalid_notification_is_left_out_logged_and_counted(fields: dict[str, Any], fault: str) -> None:
     log, ignored = Log(), IgnoredInput()
     wrong = Notification(**({"id": "n", "timestamp": 12, "type": "display"} | fields))
     result = prepared(DeliveryRequest(notifications=[GOOD, wrong]), log=log, ignored=ignored).request
@@ -506,7 +506,7 @@ def test_other_parts_are_untouched() -> None:
 # Ids
 
 
-def test_an_empty_id_is_left_out() -> None:
+def test_empty_id_is_left_out() -> None:
     assert prepared(DeliveryRequest(id=VisitorId())).request.id is None
     assert prepared(DeliveryRequest(id=VisitorId(tnt_id="", customer_ids=[]))).request.id is None
 
@@ -565,7 +565,7 @@ def test_customer_ids_of_the_call_replace_those_of_the_visitor(given_ids: Any) -
         ({"k": {"id": "1", "authState": 7}}, "customer_ids.k.authState"),
     ],
 )
-def test_a_wrong_customer_id_is_an_error_with_its_path(given_ids: Any, path: str) -> None:
+def test_wrong_customer_id_is_an_error_with_its_path(given_ids: Any, path: str) -> None:
     with pytest.raises(OptionError) as caught:
         prepared(customer_ids=given_ids)
 
@@ -599,7 +599,7 @@ def test_on_device_a_visitor_without_an_id_gets_a_tnt_id() -> None:
     assert prepared(wire=False).request.id == VisitorId(tnt_id="id2")
 
 
-def test_a_generated_tnt_id_names_the_cluster() -> None:
+def test_generated_tnt_id_names_the_cluster() -> None:
     assert prepared(wire=False, sticky_cluster="28").request.id == VisitorId(tnt_id="id2.28_0")
 
 
@@ -799,7 +799,7 @@ def rich_request() -> DeliveryRequest:
 
 
 @pytest.mark.parametrize("wire", [True, False])
-def test_the_callers_request_is_untouched(wire: bool) -> None:
+def test_callers_request_is_untouched(wire: bool) -> None:
     request = rich_request()
     before = copy.deepcopy(request)
     prepared(

@@ -40,7 +40,7 @@ def test_other_errors_are_not_repeated(error: ApiException) -> None:
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 2))
-def test_the_pause_is_short_random_and_grows(random: float, tries: int) -> None:
+def test_pause_is_short_random_and_grows(random: float, tries: int) -> None:
     pause = pause_s(ApiException(503), tries, 3.0, random)
     assert pause is not None
     assert pause == pytest.approx(random * 0.05 * 2**tries)
@@ -51,7 +51,7 @@ def test_the_pause_is_short_random_and_grows(random: float, tries: int) -> None:
     ("left_s", "again"),
     [(3.0, True), (0.101, True), (0.099, False), (0.01, False), (0.0, False), (-1.0, False)],
 )
-def test_retry_without_enough_time_is_not_made(left_s: float, again: bool) -> None:
+def test_no_retry_without_enough_time(left_s: float, again: bool) -> None:
     assert (pause_s(ApiException(503), 1, left_s, 0.5) is not None) is again
 
 
@@ -81,7 +81,7 @@ def test_response_without_headers_uses_the_backoff() -> None:
     assert pause_s(ApiException(503), 1, 3.0, 0.5) == 0.05
 
 
-def test_ten_retries_may_be_made_in_a_row() -> None:
+def test_ten_consecutive_retries_are_allowed() -> None:
     budget = retry_budget()
     assert [budget.spend() for _ in range(12)] == [True] * 10 + [False] * 2
 

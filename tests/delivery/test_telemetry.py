@@ -41,7 +41,7 @@ def test_entries_are_sent_once_with_the_next_request() -> None:
     assert attached(store) is None
 
 
-def test_a_request_keeps_the_entries_that_it_has() -> None:
+def test_request_keeps_the_entries_that_it_has() -> None:
     store = TelemetryStore(enabled=True)
     store.add(entry(2))
     own = Telemetry([entry(1)])

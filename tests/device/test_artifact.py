@@ -153,7 +153,7 @@ def test_major_version_has_to_be_one(version: str, is_ours: bool) -> None:
 
 
 @pytest.mark.parametrize("document", [without(HELLO, "version"), {**HELLO, "version": None}])
-def test_artifact_without_version_is_refused(document: Any) -> None:
+def test_artifact_without_version_is_rejected(document: Any) -> None:
     with pytest.raises(ArtifactVersionError):
         compile_artifact(document)
 
@@ -183,19 +183,19 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("data", NOT_JSON.values(), ids=NOT_JSON.keys())
-def test_text_other_than_json_is_refused_with_a_cause(data: bytes) -> None:
+def test_text_other_than_json_raises_with_a_cause(data: bytes) -> None:
     with pytest.raises(ArtifactError) as caught:
         compile_artifact(data)
     assert caught.value.reason
 
 
 @pytest.mark.parametrize("document", ["1", '"1.0"', "null", "true", "[]", '[{"version": "1"}]'])
-def test_json_other_than_an_object_is_refused(document: str) -> None:
+def test_json_other_than_an_object_raises(document: str) -> None:
     with pytest.raises(ArtifactError, match="shape"):
         compile_artifact(document)
 
 
-def test_truncated_artifact_text_is_refused() -> None:
+def test_truncated_artifact_text_raises() -> None:
     data = text_of(HELLO)
     for end in range(len(data)):
         with pytest.raises(ArtifactError):
@@ -220,7 +220,7 @@ WRONG: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
-def test_field_of_a_wrong_type_is_refused_with_its_name(name: str, value: Any) -> None:
+def test_field_of_a_wrong_type_raises_with_its_name(name: str, value: Any) -> None:
     for source in ({**HELLO, name: value}, text_of({**HELLO, name: value})):
         with pytest.raises(ArtifactError, match=rf"\$\.{name}"):
             compile_artifact(source)
@@ -243,7 +243,7 @@ def faults(source: Any) -> list[str]:
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '{"!":', '{"and":['])
 @pytest.mark.parametrize("place", ["meta", "future", "condition", "consequence", "content"])
-def test_json_nested_ten_thousand_deep_is_refused(place: str, opening: str) -> None:
+def test_json_nested_ten_thousand_deep_raises(place: str, opening: str) -> None:
     closing = opening.replace("[", "]").replace("{", "}").translate({ord(c): None for c in '"a!nd:'})[::-1]
     document: dict[str, Any] = mboxes_of(rule(content="DEEP")) if place == "content" else copy.deepcopy(HELLO)
     if place in ("condition", "consequence"):
@@ -255,19 +255,19 @@ def test_json_nested_ten_thousand_deep_is_refused(place: str, opening: str) -> N
     assert "deep" in fault
 
 
-def test_dict_nested_ten_thousand_deep_is_refused() -> None:
+def test_dict_nested_ten_thousand_deep_raises() -> None:
     limit = sys.getrecursionlimit()
     with pytest.raises(ArtifactError, match="deep"):
         compile_artifact({**HELLO, "meta": {"a": deep(10_000)}})
     assert sys.getrecursionlimit() == limit
 
 
-def test_deeply_nested_dict_with_a_lone_surrogate_is_refused() -> None:
+def test_deeply_nested_dict_with_a_lone_surrogate_raises() -> None:
     with pytest.raises(ArtifactError, match="deep"):
         compile_artifact({"future": ["\ud83d", deep(10_000)], **HELLO})
 
 
-def test_recursive_dict_is_refused() -> None:
+def test_recursive_dict_raises() -> None:
     document = copy.deepcopy(HELLO)
     document["meta"]["self"] = document
     with pytest.raises(ArtifactError):
@@ -275,7 +275,7 @@ def test_recursive_dict_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [object(), 1j, lambda: None], ids=["object", "complex", "function"])
-def test_dict_with_values_other_than_json_is_refused(value: Any) -> None:
+def test_dict_with_values_other_than_json_raises(value: Any) -> None:
     with pytest.raises(ArtifactError):
         compile_artifact({**HELLO, "meta": {"a": value}})
 
@@ -642,7 +642,7 @@ anything = st.recursive(
     anything,
     st.sampled_from(["document", "rules", "rule", "condition", "consequence", "option", "meta", *DEFAULTS]),
 )
-def test_any_artifact_is_refused_or_usable(value: Any, place: str) -> None:
+def test_any_artifact_is_rejected_or_usable(value: Any, place: str) -> None:
     document: Any = copy.deepcopy(HELLO)
     first = document["rules"]["mboxes"]["hero"][0]
     if place == "document":
@@ -669,7 +669,7 @@ def test_any_artifact_is_refused_or_usable(value: Any, place: str) -> None:
 
 @settings(max_examples=examples(200))
 @given(st.data())
-def test_damaged_bytes_are_refused_or_usable(data: st.DataObject) -> None:
+def test_damaged_bytes_are_rejected_or_usable(data: st.DataObject) -> None:
     source = bytearray(text_of(HELLO))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(source) - 1))

@@ -88,7 +88,7 @@ LARGE = {"mboxes", "long names"}  # each has a smaller case that meets the same 
 
 
 @pytest.mark.parametrize("kind", [slow(kind)[0] if kind in LARGE else kind for kind in TOO_MUCH])
-def test_artifact_beyond_a_limit_is_refused_with_the_limit(kind: str) -> None:
+def test_artifact_above_a_limit_raises_with_the_limit(kind: str) -> None:
     make, message = TOO_MUCH[kind]
     text = make()
     started = time.process_time()
@@ -126,7 +126,7 @@ def test_rule_beyond_a_limit_is_unusable_and_others_remain(make: Callable[[], st
     assert contents(decision_of(rules, request_for("hero"))) == ["good"]
 
 
-def test_compiling_many_different_conditions_is_refused_with_the_limit() -> None:
+def test_too_many_different_conditions_raise_with_the_limit() -> None:
     def equals(name: str, value: int) -> dict[str, Any]:
         return {"==": [{"var": f"mbox.{name}"}, value]}
 

@@ -77,7 +77,7 @@ EVERY_OPTION = [
 ]
 
 
-def test_execute_gives_content_without_tokens_and_no_default_content() -> None:
+def test_execute_returns_content_without_tokens_or_default_content() -> None:
     document = mboxes_of(giving(offer(*EVERY_OPTION)))
     assert wire(document, request_for("hero"), "execute") == {
         "mboxes": [
@@ -371,7 +371,7 @@ def test_views_have_one_response_per_name_with_joined_matches(request_: Delivery
     assert wire(OF_VIEWS, request_, "prefetch") == {"views": given}
 
 
-def test_all_views_answer_in_the_order_of_the_artifact() -> None:
+def test_all_views_are_in_the_order_of_the_artifact() -> None:
     document = artifact(views={"z": [rule(1, name="z")], "a": [rule(2, name="a")], "m": [rule(3, name="m")]})
     assert [view["name"] for view in wire(document, views(None), "prefetch")["views"]] == ["z", "a", "m"]
 
@@ -422,7 +422,7 @@ def test_view_decides_by_its_own_address_and_parameters() -> None:
 # ── the envelope of the answer ───
 
 
-def test_answer_is_of_the_official_classes() -> None:
+def test_response_is_of_the_official_classes() -> None:
     document = artifact({"hero": [rule()], GLOBAL: [rule(name=GLOBAL)]}, {"home": [rule(name="home")]})
     request = request_for(
         execute={"mboxes": [{"name": "hero", "index": 0}], "pageLoad": {}},
@@ -452,7 +452,7 @@ def test_actions_are_plain_json_with_all_their_keys() -> None:
     assert contents(decision_of(document, request_for("hero"))) == [actions]
 
 
-def test_answer_names_request_visitor_and_client() -> None:
+def test_response_has_request_visitor_and_client() -> None:
     visitor = {"tntId": "t.28_0", "marketingCloudVisitorId": "m"}
     request = request_for("hero", requestId="mine", id=visitor)
     answer = json.loads(decision_of(mboxes_of(rule()), request).response.to_json())

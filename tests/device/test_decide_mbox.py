@@ -99,7 +99,7 @@ def test_time_is_that_of_each_decision() -> None:
     assert contents == ["early", "late", "early"]
 
 
-def test_visitor_kept_over_artifacts_is_decided_by_the_new_one() -> None:
+def test_prepared_visitor_uses_a_new_artifact() -> None:
     someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
     for content in ("first", "second"):
         document = mboxes_of(rule(1, window(0, 99.99), content=content))
@@ -132,7 +132,7 @@ def test_property_token_admits_its_rules_only() -> None:
     assert contents == {"p": "mine", "q": "all", None: "all"}
 
 
-def test_content_of_a_decision_is_the_callers_own() -> None:
+def test_content_of_a_decision_is_a_copy() -> None:
     rules = compile_artifact(mboxes_of(rule(1, content={"a": {"b": 1}}, kind="json")))
     someone = visitor(DeliveryRequest(id=VisitorId(tnt_id="t")))
     first = decide_mbox(rules, "hero", someone, None, NOW_MS)

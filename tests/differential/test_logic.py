@@ -29,7 +29,7 @@ def node() -> Iterator[NodeProgram]:
 
 
 @pytest.mark.parametrize("seed", range(1, 4))
-def test_rules_give_what_json_logic_js_gives(node: NodeProgram, seed: int) -> None:
+def test_rules_equal_json_logic_js(node: NodeProgram, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(1000):
         tree, given = rule(rng), data(rng)

@@ -55,11 +55,11 @@ def api(transport: FakeTransport) -> DeliveryApi:
     ],
     ids=["model", "list", "dict", "enum", "time", "time in a model", "none", "number"],
 )
-def test_a_value_becomes_plain_json(value: object, expected: object) -> None:
+def test_value_becomes_plain_json(value: object, expected: object) -> None:
     assert ApiClient().sanitize_for_serialization(value) == expected
 
 
-def test_what_json_cannot_say_is_refused() -> None:
+def test_value_other_than_json_raises() -> None:
     with pytest.raises(ApiValueError, match=r"mbox_request\.parameters"):
         ApiClient().sanitize_for_serialization(MboxRequest(parameters={"k": float("nan")}))
 
@@ -76,7 +76,7 @@ def test_what_json_cannot_say_is_refused() -> None:
     ],
     ids=["name", "class", "list", "dict", "object", "null"],
 )
-def test_json_becomes_what_was_asked_for(text: str | bytes, kind: Any, expected: object) -> None:
+def test_json_becomes_the_requested_type(text: str | bytes, kind: Any, expected: object) -> None:
     assert ApiClient().deserialize(SimpleNamespace(data=text), kind) == expected
 
 
@@ -90,18 +90,18 @@ def test_json_becomes_what_was_asked_for(text: str | bytes, kind: Any, expected:
         ("{}", "list[Option]"),
     ],
 )
-def test_what_cannot_be_read_is_one_of_its_exceptions(text: str | bytes, kind: str) -> None:
+def test_unreadable_value_raises_one_of_its_exceptions(text: str | bytes, kind: str) -> None:
     with pytest.raises(ApiValueError):
         ApiClient().deserialize(SimpleNamespace(data=text), kind)
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_written_value_is_read_again() -> None:
     client = ApiClient()
     text = json.dumps(client.sanitize_for_serialization(REQUEST))
     assert client.deserialize(SimpleNamespace(data=text), "DeliveryRequest") == REQUEST
 
 
-def test_a_request_is_posted_as_it_is() -> None:
+def test_request_is_posted_as_it_is() -> None:
     transport = FakeTransport(answer({"status": 200, "client": "acme"}, headers={"x": "y"}))
     with api(transport).api_client as client:
         response, status, headers = DeliveryApi(client).execute_with_http_info(
@@ -118,7 +118,7 @@ def test_a_request_is_posted_as_it_is() -> None:
     assert transport.closed
 
 
-def test_an_empty_answer_is_an_empty_response() -> None:
+def test_empty_body_is_an_empty_response() -> None:
     assert api(FakeTransport(answer(status=204))).execute("1@AdobeOrg", "s", REQUEST) == DeliveryResponse()
 
 
@@ -127,7 +127,7 @@ def test_an_empty_answer_is_an_empty_response() -> None:
     [(answer({"status": 400}, status=400), 400), (answer("<html>"), 200)],
     ids=["an error", "no JSON"],
 )
-def test_what_is_no_response_is_an_api_exception(given: Any, status: int) -> None:
+def test_body_that_is_no_response_raises_api_exception(given: Any, status: int) -> None:
     with pytest.raises(ApiException) as caught:
         api(FakeTransport(given)).execute("1@AdobeOrg", "s", REQUEST)
     assert caught.value.status == status
@@ -142,7 +142,7 @@ def test_missing_host_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("kind", "base"), [(ApiTypeError, TypeError), (ApiValueError, ValueError), (ApiKeyError, KeyError)]
 )
-def test_an_exception_is_also_the_kind_that_python_has_for_it(
+def test_exception_is_also_the_kind_that_python_has_for_it(
     kind: type[ApiValueError], base: type[Exception]
 ) -> None:
     error = kind("wrong", path_to_item=["mboxes", 0])

@@ -26,7 +26,7 @@ FUTURE = 4_102_444_800  # the year 2100
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
-def test_a_cookie_is_taken_apart_into_its_parts() -> None:
+def test_cookie_is_split_into_its_parts() -> None:
     cookies = parse_cookies(f"session#s%201#{FUTURE}|PC#abc.35_0#{FUTURE + 1}")
     assert cookies == {
         SESSION_ID_COOKIE: {"name": "session", "value": "s 1", "expires": FUTURE},
@@ -39,7 +39,7 @@ def test_a_cookie_is_taken_apart_into_its_parts() -> None:
     [None, "", "|", "session#s1", "session#s1#soon", "session#s1#1.5", "session#s1#1"],
     ids=["none", "empty", "no part", "no expiry", "a word", "a fraction", "expired"],
 )
-def test_what_is_no_living_part_is_left_out(cookie: str | None) -> None:
+def test_expired_part_is_left_out(cookie: str | None) -> None:
     assert parse_cookies(cookie) == {}
 
 
@@ -53,7 +53,7 @@ def test_no_text_raises(cookie: str) -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_what_is_put_together_is_taken_apart_again(session_id: str, device_id: str) -> None:
+def test_encoded_cookie_is_decoded_again(session_id: str, device_id: str) -> None:
     parts = [
         {"name": "session", "value": session_id, "expires": FUTURE},
         {"name": "PC", "value": device_id, "expires": FUTURE + 1},
@@ -63,7 +63,7 @@ def test_what_is_put_together_is_taken_apart_again(session_id: str, device_id: s
     assert parse_target_cookie(value, time.time()) == (session_id, device_id)
 
 
-def test_a_cookie_lives_as_long_as_its_longest_lived_part() -> None:
+def test_cookie_lives_as_long_as_its_longest_lived_part() -> None:
     soon = int(time.time()) + 100
     cookie = create_target_cookie(
         [{"name": "session", "value": "s", "expires": soon}, {"name": "PC", "value": "d", "expires": FUTURE}]
@@ -74,11 +74,11 @@ def test_a_cookie_lives_as_long_as_its_longest_lived_part() -> None:
     assert FUTURE - time.time() - 10 < cookie["max_age"] <= FUTURE - time.time() + 10
 
 
-def test_a_cookie_of_expired_parts_lives_no_longer() -> None:
+def test_cookie_of_expired_parts_lives_no_longer() -> None:
     assert create_target_cookie([{"name": "session", "value": "s", "expires": 1}])["max_age"] == 0
 
 
-def test_a_cookie_without_parts_is_empty() -> None:
+def test_cookie_without_parts_is_empty() -> None:
     assert create_target_cookie([]) == {"name": "mbox", "value": "", "max_age": 0, "maxAge": 0}
 
 

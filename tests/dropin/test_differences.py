@@ -100,12 +100,12 @@ def contents(mbox: Any) -> list[Any]:
 # options
 
 
-def test_a_member_of_the_enum_is_a_method_for_the_client_too() -> None:
+def test_member_of_the_enum_is_a_method_for_the_client_too() -> None:
     with Device(samples.shop(), method=DecisioningMethod.ON_DEVICE) as device:
         assert device.client.decisioning_engine is not None
 
 
-def test_a_client_can_be_closed_and_is_a_context_manager(shop: Shop) -> None:
+def test_client_can_be_closed_and_is_a_context_manager(shop: Shop) -> None:
     with TargetClient.create(shop.options) as client:
         assert client.get_offers({"request": DeliveryRequest(execute=ExecuteRequest(mboxes=HERO))})
     client.close()
@@ -113,7 +113,7 @@ def test_a_client_can_be_closed_and_is_a_context_manager(shop: Shop) -> None:
         client.get_offers({"request": DeliveryRequest(execute=ExecuteRequest(mboxes=HERO))})
 
 
-def test_the_config_of_a_client_is_a_copy(shop: Shop, closing: Closing) -> None:
+def test_config_of_a_client_is_a_copy(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create(shop.options))
     client.config["target_location_hint"] = "35"
     assert client.config["target_location_hint"] is None
@@ -123,7 +123,7 @@ def test_the_config_of_a_client_is_a_copy(shop: Shop, closing: Closing) -> None:
 # requests
 
 
-def test_a_request_is_kept_as_it_is_and_serves_other_visitors(shop: Shop, closing: Closing) -> None:
+def test_request_is_unchanged_and_reusable_for_other_visitors(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create({**shop.options, "property_token": "p", "environment_id": 5}))
     request = DeliveryRequest(context=Context(channel="web"), execute=ExecuteRequest(mboxes=list(HERO)))
     before = copy.deepcopy(request)
@@ -147,7 +147,7 @@ def test_ids_environment_and_time_offset_of_the_caller_are_sent(shop: Shop, clos
     assert sent["context"]["timeOffsetInMinutes"] == 120
 
 
-def test_a_time_in_a_request_is_no_trouble(shop: Shop, closing: Closing) -> None:
+def test_datetime_in_a_request_is_accepted(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create(shop.options))
     order = Order(id="o1", time=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     client.get_offers(
@@ -167,7 +167,7 @@ NONE_IN_A_LIST = {
 
 
 @pytest.mark.parametrize("path", NONE_IN_A_LIST)
-def test_a_none_in_a_list_is_an_error_with_its_path(shop: Shop, closing: Closing, path: str) -> None:
+def test_none_in_a_list_is_an_error_with_its_path(shop: Shop, closing: Closing, path: str) -> None:
     client = closing(TargetClient.create(shop.options))
     with pytest.raises(OptionError) as caught:
         client.get_offers({"request": DeliveryRequest(**NONE_IN_A_LIST[path])})
@@ -185,7 +185,7 @@ def test_limits_are_checked_when_a_request_is_used_and_not_when_it_is_built(
     assert shop.requests == []
 
 
-def test_a_wrong_type_is_an_error_with_its_path(shop: Shop, closing: Closing) -> None:
+def test_wrong_type_is_an_error_with_its_path(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create(shop.options))
     context = Context(channel="tv")  # type: ignore[arg-type]
     with pytest.raises(OptionError) as caught:
@@ -214,14 +214,14 @@ def test_vars_of_a_model_has_the_official_names_and_is_a_copy() -> None:
     assert json.loads(written)["_execute"]["_mboxes"][0]["_name"] == "hero"
 
 
-def test_a_subclass_of_a_model_cannot_have_an_init() -> None:
+def test_subclass_of_a_model_cannot_have_an_init() -> None:
     with pytest.raises(TypeError, match="cannot define __init__"):
 
         class Hero(MboxRequest):
             def __init__(self) -> None: ...
 
 
-def test_a_subclass_of_a_model_is_sent_without_its_own_fields(shop: Shop, closing: Closing) -> None:
+def test_subclass_of_a_model_is_sent_without_its_own_fields(shop: Shop, closing: Closing) -> None:
     class Tagged(MboxRequest):
         tag: str = ""
 
@@ -231,7 +231,7 @@ def test_a_subclass_of_a_model_is_sent_without_its_own_fields(shop: Shop, closin
     assert shop.deliveries[0].json()["execute"] == {"mboxes": [{"name": "hero", "index": 1}]}
 
 
-def test_a_member_of_an_enum_is_a_str_but_not_of_the_exact_type() -> None:
+def test_member_of_an_enum_is_a_str_but_not_of_the_exact_type() -> None:
     member = MetricType.DISPLAY
     assert (str(member), f"{member}", json.dumps(member), member.value) == (
         "display",
@@ -245,7 +245,7 @@ def test_a_member_of_an_enum_is_a_str_but_not_of_the_exact_type() -> None:
     assert type(Notification(type=member).to_dict()["type"]) is str
 
 
-def test_an_attribute_that_a_model_does_not_have_cannot_be_set() -> None:
+def test_attribute_that_a_model_does_not_have_cannot_be_set() -> None:
     context = Context(channel="web")
     with pytest.raises(AttributeError):
         context.chanel = "mobile"  # type: ignore[attr-defined]
@@ -254,7 +254,7 @@ def test_an_attribute_that_a_model_does_not_have_cannot_be_set() -> None:
 # results
 
 
-def test_a_result_takes_any_key(shop: Shop, closing: Closing) -> None:
+def test_result_accepts_any_key(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create(shop.options))
     result = client.get_offers({"request": DeliveryRequest(execute=ExecuteRequest(mboxes=HERO))})
     result["mine"] = 1
@@ -263,7 +263,7 @@ def test_a_result_takes_any_key(shop: Shop, closing: Closing) -> None:
 
 
 @pytest.mark.parametrize("method", ["server-side", "on-device", "hybrid"])
-def test_the_request_of_a_result_has_an_id_of_which_only_ids_are_sent(
+def test_request_of_a_result_has_an_id_of_which_only_ids_are_sent(
     shop: Shop, closing: Closing, method: str
 ) -> None:
     payload = (
@@ -282,7 +282,7 @@ def test_the_request_of_a_result_has_an_id_of_which_only_ids_are_sent(
         assert sent == [None, {"tntId": "visitor-1"}] * 2
 
 
-def test_the_request_of_a_notifications_result_has_an_id(shop: Shop, closing: Closing) -> None:
+def test_request_of_a_notifications_result_has_an_id(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create(shop.options))
     notification = Notification(id="n1", type=MetricType.DISPLAY, timestamp=1)
     result = client.send_notifications({"request": DeliveryRequest(notifications=[notification])})
@@ -300,13 +300,13 @@ def test_numbers_and_booleans_are_content_too(shop: Shop, closing: Closing) -> N
     assert [each.content for each in result["response"].execute.mboxes[0].options] == values
 
 
-def test_attributes_of_a_name_listed_twice_are_asked_for_once(shop: Shop, closing: Closing) -> None:
+def test_name_listed_twice_is_requested_once(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create(shop.options))
     client.get_attributes(["flags", "flags"])
     assert [mbox["name"] for mbox in shop.deliveries[0].json()["execute"]["mboxes"]] == ["flags"]
 
 
-def test_an_mbox_without_offers_has_no_attributes(device: Callable[..., Device]) -> None:
+def test_mbox_without_offers_has_no_attributes(device: Callable[..., Device]) -> None:
     client = device(mboxes_of(rule(condition=NEVER))).client
     assert client.get_attributes(["hero"]).as_object() == {}
 
@@ -332,7 +332,7 @@ class Answered:
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
-def test_an_api_exception_is_made_of_a_response_and_copied(copied: Callable[[Any], Any]) -> None:
+def test_api_exception_is_made_of_a_response_and_copied(copied: Callable[[Any], Any]) -> None:
     error = copied(ApiException(http_resp=Answered()))
     assert vars(error) == {
         "status": 503,
@@ -358,13 +358,13 @@ def test_headers_of_an_exception_are_found_in_any_case(shop: Shop, closing: Clos
         assert 7 not in headers
 
 
-def test_errors_of_input_show_the_path_and_keep_what_they_were_given() -> None:
+def test_errors_of_input_show_the_path_and_keep_their_arguments() -> None:
     error = pickle.loads(pickle.dumps(ApiTypeError("wrong", ["mboxes", 0], (str,), True)))
     assert str(error) == "wrong at ['mboxes'][0]"
     assert vars(error) == {"path_to_item": ["mboxes", 0], "valid_classes": (str,), "key_type": True}
 
 
-def test_a_server_that_cannot_be_reached_is_an_api_exception(shop: Shop, closing: Closing) -> None:
+def test_server_that_cannot_be_reached_is_an_api_exception(shop: Shop, closing: Closing) -> None:
     options = shop.options
     shop.stop()
     client = closing(TargetClient.create({**options, "timeout": 500}))
@@ -378,7 +378,7 @@ def test_a_server_that_cannot_be_reached_is_an_api_exception(shop: Shop, closing
 # decisions on device
 
 
-def test_a_page_load_that_was_not_asked_for_is_neither_decided_nor_reported(
+def test_page_load_that_was_not_requested_is_neither_decided_nor_reported(
     device: Callable[..., Device],
 ) -> None:
     rules = {"hero": [rule()], "target-global-mbox": [rule(2, name="target-global-mbox")]}
@@ -392,7 +392,7 @@ def test_a_page_load_that_was_not_asked_for_is_neither_decided_nor_reported(
     assert names == ["hero"]
 
 
-def test_hybrid_asks_the_server_for_a_page_load_that_is_remote(shop: Shop, closing: Closing) -> None:
+def test_hybrid_calls_the_server_for_a_remote_page_load(shop: Shop, closing: Closing) -> None:
     payload = artifact({"hero": [rule()]}, remoteMboxes=["target-global-mbox"])
     options = {**shop.options, "decisioning_method": "hybrid", "artifact_payload": payload}
     client = closing(TargetClient.create({**options, "polling_interval": 0}))
@@ -403,21 +403,21 @@ def test_hybrid_asks_the_server_for_a_page_load_that_is_remote(shop: Shop, closi
     assert result["meta"]["remote_mboxes"] == ["target-global-mbox"]
 
 
-def test_one_view_without_a_name_asks_for_every_remote_view(device: Callable[..., Device]) -> None:
+def test_view_without_a_name_counts_as_all_remote_views(device: Callable[..., Device]) -> None:
     made = device(artifact(views={"home": [rule(name="home")]}, remoteViews=["map"]))
     views = [ViewRequest(name="home"), ViewRequest()]
     assert made.ask(prefetch=PrefetchRequest(views=views))["meta"]["remote_views"] == ["map"]
     assert made.ask(prefetch=PrefetchRequest(views=views[:1]))["meta"]["remote_views"] == []
 
 
-def test_remote_places_are_named_in_the_order_of_the_request(device: Callable[..., Device]) -> None:
+def test_remote_locations_are_in_the_order_of_the_request(device: Callable[..., Device]) -> None:
     names = ["b", "a", "d", "c"]
     mboxes = [MboxRequest(name=name, index=n) for n, name in enumerate(names)]
     result = device(artifact(remoteMboxes=names)).ask(execute=ExecuteRequest(mboxes=mboxes))
     assert result["meta"]["remote_mboxes"] == names
 
 
-def test_a_rule_that_cannot_be_evaluated_costs_only_itself(device: Callable[..., Device]) -> None:
+def test_rule_that_cannot_be_evaluated_does_not_affect_others(device: Callable[..., Device]) -> None:
     broken = rule(1, {"no-such-operator": [1]}, content="broken")
     made = device(artifact({"hero": [broken, rule(2, content="good")], "other": [rule(3, name="other")]}))
     other = made.ask(execute=ExecuteRequest(mboxes=[MboxRequest(name="other", index=1)]))
@@ -425,17 +425,17 @@ def test_a_rule_that_cannot_be_evaluated_costs_only_itself(device: Callable[...,
     assert contents(other["response"].execute.mboxes[0]) == ["hello"]
 
 
-def test_a_rule_may_leave_out_its_audience_ids(device: Callable[..., Device]) -> None:
+def test_rule_can_omit_its_audience_ids(device: Callable[..., Device]) -> None:
     made = device(mboxes_of(rule(meta={"activity.id": 1})))
     assert contents(made.hero()) == ["hello"]
 
 
-def test_a_rule_reaches_no_methods_of_objects(device: Callable[..., Device]) -> None:
+def test_rule_reaches_no_methods_of_objects(device: Callable[..., Device]) -> None:
     called = rule(condition={"method": [{"var": "user"}, "clear"]}, content="called")
     assert contents(device(mboxes_of(called)).hero()) == []
 
 
-def test_an_offer_with_empty_content_is_an_offer(device: Callable[..., Device]) -> None:
+def test_offer_with_empty_content_is_an_offer(device: Callable[..., Device]) -> None:
     made = device(mboxes_of(rule(kind="json", content={}), rule(2)))
     options = made.hero().options
     assert [(option.type, option.content) for option in options] == [("json", {})]
@@ -452,7 +452,7 @@ def test_of_metrics_only_clicks_are_for_execute(device: Callable[..., Device]) -
     assert metrics("click", "display") == [Metric(type="click", event_token="t-click")]
 
 
-def test_answers_are_of_the_declared_classes_and_nothing_is_lost(device: Callable[..., Device]) -> None:
+def test_responses_are_of_the_declared_classes_and_complete(device: Callable[..., Device]) -> None:
     action = {"type": "setHtml", "selector": "#a", "content": "x", "custom": [1]}
     rules = {"target-global-mbox": [rule(kind="actions", content=[action], name="target-global-mbox")]}
     made = device(artifact(rules, {"home": [rule(2, name="home")]}))
@@ -480,14 +480,14 @@ def test_macros_are_filled_in_whatever_their_case_and_never_with_pythons_own(
     assert filled == "Activity 7, 7, ${user.__class__}, ${parameters}, hero"
 
 
-def test_parameters_may_be_named_alike_up_to_a_dot(device: Callable[..., Device]) -> None:
+def test_parameters_can_share_a_name_up_to_a_dot(device: Callable[..., Device]) -> None:
     condition = {"==": [{"var": "mbox.a.b"}, "nested"]}
     made = device(mboxes_of(rule(condition=condition)))
     for parameters in ({"a": "plain", "a.b": "nested"}, {"a.b": "nested", "a": "plain"}):
         assert contents(made.hero(parameters=parameters)) == ["hello"]
 
 
-def test_a_visitor_known_only_by_customer_ids_gets_one_experience(device: Callable[..., Device]) -> None:
+def test_visitor_known_only_by_customer_ids_gets_one_experience(device: Callable[..., Device]) -> None:
     halves = [rule(1, window(0, 50), content="a"), rule(1, window(50, 100), content="b", experience=1)]
     made = device(mboxes_of(*halves))
     customer = CustomerId(id="c", integration_code="crm", authenticated_state="authenticated")
@@ -498,7 +498,7 @@ def test_a_visitor_known_only_by_customer_ids_gets_one_experience(device: Callab
         assert len(contents(made.hero())) == 1
 
 
-def test_the_platform_and_browser_have_the_names_that_audiences_use(device: Callable[..., Device]) -> None:
+def test_platform_and_browser_have_the_names_that_audiences_use(device: Callable[..., Device]) -> None:
     condition = {
         "and": [
             {"==": [{"var": "user.platform"}, "windows"]},
@@ -510,13 +510,13 @@ def test_the_platform_and_browser_have_the_names_that_audiences_use(device: Call
     assert contents(made.hero(context=Context(channel="web", user_agent=agent))) == ["hello"]
 
 
-def test_a_port_is_no_part_of_the_domain(device: Callable[..., Device]) -> None:
+def test_port_is_no_part_of_the_domain(device: Callable[..., Device]) -> None:
     made = device(mboxes_of(rule(condition={"==": [{"var": "page.domain"}, "intranet"]})))
     address = Address(url="http://intranet:3000/")
     assert contents(made.hero(context=Context(channel="web", address=address))) == ["hello"]
 
 
-def test_the_referrer_of_an_mbox_is_its_referring_url(device: Callable[..., Device]) -> None:
+def test_referrer_of_an_mbox_is_its_referring_url(device: Callable[..., Device]) -> None:
     made = device(mboxes_of(rule(condition={"==": [{"var": "referring.path"}, "/from"]})))
     own = Address(url="http://a.example/here", referring_url="http://a.example/from")
     assert contents(made.hero(address=own)) == ["hello"]
@@ -524,7 +524,7 @@ def test_the_referrer_of_an_mbox_is_its_referring_url(device: Callable[..., Devi
     assert contents(made.hero(context=context, address=Address(url="http://a.example/here"))) == ["hello"]
 
 
-def test_places_are_compared_in_upper_case_and_returned_unchanged(device: Callable[..., Device]) -> None:
+def test_locations_are_compared_in_upper_case_and_returned_unchanged(device: Callable[..., Device]) -> None:
     condition = {"==": [{"var": "geo.city"}, "SAN FRANCISCO"]}
     payload = mboxes_of(rule(condition=condition), geoTargetingEnabled=True, responseTokens=["geo.city"])
     context = Context(channel="web", geo=Geo(city="San Francisco"))
@@ -532,7 +532,7 @@ def test_places_are_compared_in_upper_case_and_returned_unchanged(device: Callab
     assert option.response_tokens["geo.city"] == "San Francisco"
 
 
-def test_a_trace_is_plain_json(device: Callable[..., Device]) -> None:
+def test_trace_is_plain_json(device: Callable[..., Device]) -> None:
     made = device(mboxes_of(rule()))
     result = made.ask(execute=ExecuteRequest(mboxes=HERO), trace=Trace(authorization_token="t"))
     trace = result["response"].execute.mboxes[0].trace
@@ -540,12 +540,12 @@ def test_a_trace_is_plain_json(device: Callable[..., Device]) -> None:
     assert result["trace"] == [trace]
 
 
-def test_an_artifact_without_version_is_refused_at_once() -> None:
+def test_artifact_without_version_raises_at_once() -> None:
     with pytest.raises(TargetError, match="artifact version"):
         Device({key: value for key, value in mboxes_of(rule()).items() if key != "version"})
 
 
-def test_a_decision_does_not_look_at_what_the_client_was_given(device: Callable[..., Device]) -> None:
+def test_decision_does_not_read_the_options_of_the_client(device: Callable[..., Device]) -> None:
     payload = mboxes_of(rule())
     made = device(payload)
     payload["rules"]["mboxes"]["hero"].clear()
@@ -578,7 +578,7 @@ def test_nothing_is_kept_of_the_visitors_that_were_decided_for(device: Callable[
 # impressions and notifications
 
 
-def test_a_notification_without_id_type_or_time_is_dropped_and_the_others_are_sent(
+def test_notification_without_id_type_or_time_is_dropped_and_the_others_are_sent(
     shop: Shop, closing: Closing
 ) -> None:
     client = closing(TargetClient.create(shop.options))
@@ -604,14 +604,14 @@ def test_impressions_do_not_go_through_a_subclasss_send_notifications(shop: Shop
     assert [each.mbox.name for each in handed[0]["request"].notifications] == ["hero"]
 
 
-def test_a_dict_is_a_request_for_notifications(shop: Shop, closing: Closing) -> None:
+def test_dict_is_a_request_for_notifications(shop: Shop, closing: Closing) -> None:
     client = closing(TargetClient.create(shop.options))
     notification = {"id": "n1", "type": "display", "timestamp": 1, "tokens": ["t"]}
     result = client.send_notifications({"request": {"notifications": [notification]}})
     assert result["response"].notifications[0].id == "n1"
 
 
-def test_a_beacons_empty_answer_is_an_empty_response(shop: Shop, closing: Closing) -> None:
+def test_empty_response_of_the_beacon_is_parsed(shop: Shop, closing: Closing) -> None:
     shop.script(answer(204))
     client = closing(TargetClient.create(shop.options))
     context = Context(channel=ChannelType.WEB, beacon=True)
@@ -623,7 +623,7 @@ def test_a_beacons_empty_answer_is_an_empty_response(shop: Shop, closing: Closin
 # packaging
 
 
-def test_the_host_applications_log_levels_are_left_alone() -> None:
+def test_log_levels_of_the_application_are_not_changed() -> None:
     program = """
 import logging
 names = ["", "adobe.target", "urllib3", "delivery_api_client"]

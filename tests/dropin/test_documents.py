@@ -13,7 +13,7 @@ from targetry import samples
     "name",
     ["DecisioningArtifact", "DecisioningArtifactMeta", "DecisioningArtifactRules", "Rule", "RuleMeta"],
 )
-def test_a_part_of_an_artifact_is_a_dict_that_keeps_every_key(name: str) -> None:
+def test_part_of_an_artifact_is_a_dict_that_keeps_every_key(name: str) -> None:
     kind = getattr(decisioning_artifact, name)
     assert kind({"ruleKey": "1", "meta": {"activity.id": 1}}) == {"ruleKey": "1", "meta": {"activity.id": 1}}
     assert kind() == kind(None) == {}
@@ -22,11 +22,11 @@ def test_a_part_of_an_artifact_is_a_dict_that_keeps_every_key(name: str) -> None
 @pytest.mark.parametrize(
     "name", ["DecisioningContext", "GeoContext", "PageContext", "TimingContext", "UserContext"]
 )
-def test_a_context_is_a_dict_of_its_keywords(name: str) -> None:
+def test_context_is_a_dict_of_its_keywords(name: str) -> None:
     assert getattr(decisioning_context, name)(browserType="firefox") == {"browserType": "firefox"}
 
 
-def test_an_artifact_made_of_them_decides() -> None:
+def test_artifact_made_of_them_decides() -> None:
     artifact = decisioning_artifact.DecisioningArtifact(samples.shop())
     hero = [decisioning_artifact.Rule(rule) for rule in artifact["rules"]["mboxes"]["hero"]]
     artifact["rules"] = decisioning_artifact.DecisioningArtifactRules({"mboxes": {"hero": hero}})

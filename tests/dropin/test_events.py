@@ -19,7 +19,7 @@ def test_subscribers_get_the_type_and_the_payload() -> None:
     assert emitted[0].title == "x"
 
 
-def test_a_subscription_can_be_ended() -> None:
+def test_subscription_can_be_ended() -> None:
     emitted: list[Any] = []
     provider = EventProvider()
     first = provider.subscribe("news", emitted.append)
@@ -30,7 +30,7 @@ def test_a_subscription_can_be_ended() -> None:
     assert provider.subscribe("news", emitted.append) not in (first, second)
 
 
-def test_the_logger_is_the_given_one_or_adobe_target() -> None:
+def test_logger_is_the_given_one_or_adobe_target() -> None:
     own = logging.getLogger("own")
     assert get_logger(own) is own
     assert get_logger() is logging.getLogger("adobe.target")
@@ -46,6 +46,6 @@ def test_subscriptions_are_counted_and_listed_by_event() -> None:
     assert provider.subscription_count == 2
 
 
-def test_an_event_is_its_payload_with_its_type() -> None:
+def test_event_is_its_payload_with_its_type() -> None:
     assert target_event("news", {"title": "x"}) == {"type": "news", "title": "x"}
     assert target_event("news") == {"type": "news"}

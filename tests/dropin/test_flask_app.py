@@ -40,7 +40,7 @@ def cookies_of(response: Any) -> dict[str, str]:
     return dict(header.partition(";")[0].split("=", 1) for header in response.headers.getlist("Set-Cookie"))
 
 
-def test_a_page_shows_the_offer_and_sets_the_cookie(browser: Any) -> None:
+def test_page_shows_the_offer_and_sets_the_cookie(browser: Any) -> None:
     response = browser.get("/")
     assert response.status_code == 200
     assert response.text != FALLBACK
@@ -48,7 +48,7 @@ def test_a_page_shows_the_offer_and_sets_the_cookie(browser: Any) -> None:
     assert cookies_of(response)["mbox"].startswith("session#")
 
 
-def test_the_same_visitor_gets_the_same_page(browser: Any) -> None:
+def test_same_visitor_gets_the_same_page(browser: Any) -> None:
     first = browser.get("/")
     for _ in range(5):
         again = browser.get("/")
@@ -65,7 +65,7 @@ def test_flags_are_read(browser: Any) -> None:
     assert browser.get("/flags").get_json()
 
 
-def test_a_click_is_reported_for_the_session_of_the_page(asking: Any, shop: Shop) -> None:
+def test_click_is_reported_for_the_session_of_the_page(asking: Any, shop: Shop) -> None:
     page = asking.get("/later")
     assert page.get_json() == {"tokens": ["token of hero"], "state": "state of hero"}
     assert asking.post("/clicked", json=page.get_json()).get_json() == {"status": 200}

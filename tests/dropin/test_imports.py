@@ -354,7 +354,7 @@ def modules() -> list[str]:
 
 
 @pytest.mark.parametrize("module", NAMES)
-def test_an_official_name_is_the_object_of_ours(module: str) -> None:
+def test_official_name_is_the_object_of_ours(module: str) -> None:
     official = importlib.import_module(module)
     for name, place in NAMES[module].items():
         ours, _, attribute = place.partition(":")
@@ -362,13 +362,13 @@ def test_an_official_name_is_the_object_of_ours(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", CONSTANTS)
-def test_an_official_constant_has_its_value(module: str) -> None:
+def test_official_constant_has_its_value(module: str) -> None:
     official = importlib.import_module(module)
     assert {name: getattr(official, name) for name in CONSTANTS[module]} == CONSTANTS[module]
 
 
 @pytest.mark.parametrize("module", MODELS)
-def test_a_model_is_in_its_module_and_in_both_packages(module: str) -> None:
+def test_model_is_in_its_module_and_in_both_packages(module: str) -> None:
     name = MODELS[module]
     ours = getattr(targetry.models, name)
     for place in (f"delivery_api_client.Model.{module}", "delivery_api_client.Model", "delivery_api_client"):
@@ -400,7 +400,7 @@ def test_importing_targetry_imports_no_official_name() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_star_import_brings_the_official_names(package: str) -> None:
+def test_star_import_brings_the_official_names(package: str) -> None:
     brought: dict[str, object] = {}
     exec(f"from {package} import *", brought)  # noqa: S102  a star import cannot be written in a function
     assert {name for name in NAMES.get(package, {}) if not name.startswith("_")} <= set(brought)

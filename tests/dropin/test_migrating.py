@@ -45,7 +45,7 @@ OF_1_1_0 = {
 
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
-def test_a_snippet_runs(number: int, shop: Shop) -> None:
+def test_snippet_runs(number: int, shop: Shop) -> None:
     server, code = SNIPPETS[number]
     names = {"__name__": "__main__"}
     if server:
@@ -61,12 +61,12 @@ def functions_of(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED_TESTS)
-def test_a_named_test_exists(path: str, name: str) -> None:
+def test_named_test_exists(path: str, name: str) -> None:
     assert name in functions_of(path)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2:50])
-def test_a_row_says_what_was_what_is_and_why_and_names_a_test(row: str) -> None:
+def test_row_has_old_and_new_behavior_reason_and_test(row: str) -> None:
     _, official, ours, why, tests = (cell.strip() for cell in row.strip("|").split("|"))
     assert all((official, ours, why))
     assert re.fullmatch(r"`tests/[\w/]+\.py::\w+`(, `tests/[\w/]+\.py::\w+`)*", tests)

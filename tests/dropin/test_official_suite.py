@@ -76,14 +76,14 @@ def outcomes(checkout: Path) -> dict[str, str | None]:
     return read
 
 
-def test_a_checkout_is_run_and_a_test_that_fails_is_reported_by_its_id(tmp_path: Path) -> None:
+def test_checkout_is_run_and_a_test_that_fails_is_reported_by_its_id(tmp_path: Path) -> None:
     folder = tmp_path / "target_tools" / "tests"
     folder.mkdir(parents=True)
     (folder / "test_broken.py").write_text("import target_tools.hashing\n")
     (folder / "test_small.py").write_text(SMALL)
     assert outcomes(tmp_path) == {
         "target_tools.tests.test_broken": "ModuleNotFoundError: No module named 'target_tools.hashing'",
-        "target_tools.tests.test_small.TestSmall.test_answer": None,
+        "target_tools.tests.test_small.TestSmall.test_response": None,
         "target_tools.tests.test_small.TestSmall.test_artifact": None,
         "target_tools.tests.test_small.TestSmall.test_execute": None,
         "target_tools.tests.test_small.TestSmall.test_wrong": "AssertionError: 1 != 2",
@@ -108,7 +108,7 @@ class TestSmall(unittest.TestCase):
         return TargetClient.create({**OPTIONS, **options}).get_offers({"request": REQUEST})["response"]
 
     @responses.activate
-    def test_answer(self):
+    def test_response(self):
         responses.add("POST", "/rest/v1/delivery", body='{"status": 201}')
         self.assertEqual(self.ask().status, 201)
         self.assertEqual(len(responses.calls), 1)
@@ -132,7 +132,7 @@ class TestSmall(unittest.TestCase):
 
 
 @pytest.mark.skipif(not CHECKOUT, reason="TARGETRY_OFFICIAL_CHECKOUT names no checkout of Adobe's tests")
-def test_adobes_tests_pass_but_for_those_that_are_listed() -> None:
+def test_adobes_tests_pass_except_listed_ones() -> None:
     found = outcomes(Path(CHECKOUT).resolve())
     assert found
     failed = {name for name, error in found.items() if error is not None}

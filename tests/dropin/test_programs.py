@@ -62,7 +62,7 @@ def hero_request() -> DeliveryRequest:
 # get_offers in three modes
 
 
-def test_offers_are_asked_for_and_read(shop: Shop, closing: Closing) -> None:
+def test_offers_are_requested_and_read(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
     result = target_client.get_offers({"request": hero_request(), "session_id": "s1"})
     assert isinstance(result, dict)
@@ -79,14 +79,14 @@ def test_offers_are_asked_for_and_read(shop: Shop, closing: Closing) -> None:
     assert result.get("analytics_details") is None
 
 
-def test_a_request_may_leave_the_context_out(shop: Shop, closing: Closing) -> None:
+def test_request_can_omit_the_context(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
     prefetch = PrefetchRequest(mboxes=[MboxRequest(name="home"), MboxRequest(name="product1")])
     result = target_client.get_offers({"request": DeliveryRequest(prefetch=prefetch)})
     assert [mbox.name for mbox in result["response"].prefetch.mboxes] == ["home", "product1"]
 
 
-def test_a_decision_on_device_needs_no_further_request(shop: Shop, closing: Closing) -> None:
+def test_decision_on_device_needs_no_further_request(shop: Shop, closing: Closing) -> None:
     options = {**shop.options, "decisioning_method": "on-device", "artifact_payload": samples.shop()}
     target_client = closing(TargetClient.create({**options, "polling_interval": 0}))
     result = target_client.get_offers({"request": hero_request()})
@@ -97,7 +97,7 @@ def test_a_decision_on_device_needs_no_further_request(shop: Shop, closing: Clos
     target_client.decisioning_engine.stop_polling()
 
 
-def test_hybrid_asks_the_server_for_what_it_must(shop: Shop, closing: Closing) -> None:
+def test_hybrid_calls_the_server_only_if_needed(shop: Shop, closing: Closing) -> None:
     options = {**shop.options, "decisioning_method": "hybrid", "artifact_location": shop.artifact_url}
     target_client = closing(TargetClient.create(options))
     local = target_client.get_offers({"request": hero_request()})
@@ -115,7 +115,7 @@ def test_hybrid_asks_the_server_for_what_it_must(shop: Shop, closing: Closing) -
 @pytest.mark.parametrize(
     "method", ["on-device", DecisioningMethod.ON_DEVICE, DecisioningMethod.ON_DEVICE.value]
 )
-def test_the_method_is_chosen_for_one_call(shop: Shop, closing: Closing, method: str) -> None:
+def test_method_is_chosen_for_one_call(shop: Shop, closing: Closing, method: str) -> None:
     options = {**shop.options, "decisioning_method": "hybrid", "artifact_location": shop.artifact_url}
     target_client = closing(TargetClient.create(options))
     result = target_client.get_offers({"request": hero_request(), "decisioning_method": method})
@@ -125,7 +125,7 @@ def test_the_method_is_chosen_for_one_call(shop: Shop, closing: Closing, method:
 # the visitor
 
 
-def test_cookies_go_out_and_come_in_as_a_web_framework_has_them(closing: Closing) -> None:
+def test_cookies_round_trip_through_a_web_framework(closing: Closing) -> None:
     answered = {"status": 200, "id": {"tntId": "d3f1.35_0"}, "edgeHost": "mboxedge35.tt.omtrdc.net"}
     transport = FakeTransport(by=lambda request: answer(answered))
     options = {"client": CLIENT, "organization_id": ORGANIZATION, "transport": transport}
@@ -208,7 +208,7 @@ def test_without_a_visitor_its_state_is_there_and_none(shop: Shop, closing: Clos
 # notifications and attributes
 
 
-def test_what_was_prefetched_and_shown_is_notified(shop: Shop, closing: Closing) -> None:
+def test_shown_prefetched_content_is_notified(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
     session_id = create_uuid()
     prefetch = PrefetchRequest(mboxes=[MboxRequest(name="home", index=1), MboxRequest(name="cart", index=2)])
@@ -244,7 +244,7 @@ def test_attributes_are_read_by_name(shop: Shop, closing: Closing) -> None:
         attributes.get_value("ui-flags", "x")
 
 
-def test_attributes_are_asked_for_beside_a_request(shop: Shop, closing: Closing) -> None:
+def test_attributes_are_added_to_a_request(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
     options = {"request": hero_request(), "session_id": "s1"}
     attributes = target_client.get_attributes(["ui-flags"], options)
@@ -255,7 +255,7 @@ def test_attributes_are_asked_for_beside_a_request(shop: Shop, closing: Closing)
 # asynchronous calls
 
 
-def test_a_callback_is_given_the_result(shop: Shop, closing: Closing) -> None:
+def test_callback_gets_the_result(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
     results: list[Any] = []
     done = threading.Event()
@@ -275,7 +275,7 @@ def test_a_callback_is_given_the_result(shop: Shop, closing: Closing) -> None:
     assert pending.successful()
 
 
-def test_an_error_callback_is_given_the_exception(shop: Shop, closing: Closing) -> None:
+def test_error_callback_is_given_the_exception(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
     shop.script(html_answer(500))
     errors: list[Exception] = []
@@ -310,7 +310,7 @@ def test_attributes_and_notifications_have_callbacks_too(shop: Shop, closing: Cl
     assert results[1]["response"].notifications[0].id == "n1"
 
 
-def test_a_call_is_awaited_in_a_thread(shop: Shop, closing: Closing) -> None:
+def test_call_is_awaited_in_a_thread(shop: Shop, closing: Closing) -> None:
     target_client = closing(TargetClient.create(shop.options))
 
     async def both() -> list[Any]:
@@ -358,7 +358,7 @@ def test_events_reach_handlers_with_and_without_a_parameter(shop: Shop, closing:
     assert reported == [f"artifact_download_succeeded from {shop.artifact_url}", "1.0.0", "on-device"]
 
 
-def test_creating_a_client_asks_for_the_artifact_and_nothing_else(shop: Shop, closing: Closing) -> None:
+def test_create_requests_only_the_artifact(shop: Shop, closing: Closing) -> None:
     closing(TargetClient.create(shop.on_device))
     assert [received.path for received in shop.requests] == [ARTIFACT_PATH]
 
@@ -419,7 +419,7 @@ def test_without_a_logger_it_is_adobe_target(shop: Shop, closing: Closing) -> No
         ),
     ],
 )
-def test_a_mistake_is_an_exception_with_the_known_text(
+def test_invalid_argument_raises_with_the_official_text(
     shop: Shop, closing: Closing, call: Callable[[Any], Any], text: str
 ) -> None:
     target_client = closing(TargetClient.create(shop.options))
@@ -428,7 +428,7 @@ def test_a_mistake_is_an_exception_with_the_known_text(
     assert str(caught.value) == text
 
 
-def test_an_error_of_the_api_is_caught_by_its_official_name(shop: Shop, closing: Closing) -> None:
+def test_error_of_the_api_is_caught_by_its_official_name(shop: Shop, closing: Closing) -> None:
     shop.script(html_answer(400))
     target_client = closing(TargetClient.create(shop.options))
     with pytest.raises(OpenApiException) as caught:
@@ -442,7 +442,7 @@ def test_an_error_of_the_api_is_caught_by_its_official_name(shop: Shop, closing:
 # models
 
 
-def test_a_request_is_built_with_keywords_and_changed_afterwards() -> None:
+def test_request_is_built_with_keywords_and_changed_afterwards() -> None:
     request = DeliveryRequest(
         context=Context(channel="web"),
         _property=ModelProperty(token="t"),
@@ -476,12 +476,12 @@ def test_unknown_options_are_accepted(shop: Shop, closing: Closing) -> None:
     assert target_client.get_offers({"request": hero_request()})["response"].status == 200
 
 
-def test_options_that_mean_nothing_any_more_are_taken_in_silence(shop: Shop, closing: Closing) -> None:
+def test_obsolete_options_are_accepted_silently(shop: Shop, closing: Closing) -> None:
     odd = {"polling_interval": 300_000, "maximum_wait_ready": -1, "internal": True, "artifact_payload": None}
     closing(TargetClient.create({**shop.on_device, **odd}))
 
 
-def test_a_dict_of_options_can_be_used_again(shop: Shop, closing: Closing) -> None:
+def test_dict_of_options_is_reusable(shop: Shop, closing: Closing) -> None:
     options = shop.options
     before = dict(options)
     closing(TargetClient.create(options))
@@ -493,11 +493,11 @@ def test_a_dict_of_options_can_be_used_again(shop: Shop, closing: Closing) -> No
     assert set(call) == {"request", "callback"}
 
 
-def test_a_server_side_client_has_no_engine(shop: Shop, closing: Closing) -> None:
+def test_server_side_client_has_no_engine(shop: Shop, closing: Closing) -> None:
     assert closing(TargetClient.create(shop.options)).decisioning_engine is None
 
 
-def test_a_program_that_closes_nothing_ends_by_itself_and_reports_what_it_showed(shop: Shop) -> None:
+def test_program_without_close_ends_and_sends_its_impressions(shop: Shop) -> None:
     program = f"""
 from target_python_sdk import TargetClient
 from delivery_api_client import Context, DeliveryRequest, ExecuteRequest, MboxRequest

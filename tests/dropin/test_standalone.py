@@ -66,7 +66,7 @@ def test_repr_of_config_shows_no_secrets() -> None:
     assert "hero" not in shown  # nor the payload
 
 
-def test_a_request_is_decided(closing: Closing) -> None:
+def test_request_is_decided(closing: Closing) -> None:
     decided = closing(engine()).get_offers(TargetDeliveryRequest(request=hero(), session_id="s1"))
     assert isinstance(decided, DecisionProviderResponse)
     assert isinstance(decided, DeliveryResponse)
@@ -77,7 +77,7 @@ def test_a_request_is_decided(closing: Closing) -> None:
     assert decided.execute.mboxes[0].options
 
 
-def test_what_is_remote_is_named(closing: Closing) -> None:
+def test_remote_locations_are_listed(closing: Closing) -> None:
     ready = closing(engine())
     request = hero("visitor-1", "hero", "recommendations")
     decided = ready.get_offers(TargetDeliveryRequest(request))
@@ -89,7 +89,7 @@ def test_what_is_remote_is_named(closing: Closing) -> None:
     }
 
 
-def test_an_engine_decides_as_a_client_does(closing: Closing) -> None:
+def test_engine_decides_as_a_client_does(closing: Closing) -> None:
     options = {"client": CLIENT, "organization_id": ORGANIZATION, "decisioning_method": "on-device"}
     options |= {"artifact_payload": samples.shop(), "polling_interval": 0, "telemetry_enabled": False}
     client = closing(TargetClient.create(options, send_notification_func=lambda impression: None))
@@ -103,7 +103,7 @@ def test_an_engine_decides_as_a_client_does(closing: Closing) -> None:
         assert decided == client.get_offers({"request": request})["response"].to_dict()
 
 
-def test_the_callers_request_is_untouched(closing: Closing) -> None:
+def test_callers_request_is_untouched(closing: Closing) -> None:
     request = DeliveryRequest(execute=ExecuteRequest(mboxes=[MboxRequest(name="hero")]))
     before = copy.deepcopy(request)
     closing(engine()).get_offers(TargetDeliveryRequest(request))
@@ -118,7 +118,7 @@ def test_options_of_the_visitor_are_used(closing: Closing) -> None:
     assert decided.id.tnt_id == "cookie-visitor.35_0"
 
 
-def test_before_there_is_an_artifact_nothing_is_decided() -> None:
+def test_no_decision_before_there_is_an_artifact() -> None:
     idle = TargetDecisioningEngine(config())
     idle.stop_polling()
     assert not idle.is_ready()
@@ -129,7 +129,7 @@ def test_before_there_is_an_artifact_nothing_is_decided() -> None:
         idle.has_remote_dependency(hero())
 
 
-def test_the_artifact_is_downloaded(shop: Shop, closing: Closing) -> None:
+def test_artifact_is_downloaded(shop: Shop, closing: Closing) -> None:
     ready = closing(engine(artifact_payload=None, artifact_location=shop.artifact_url))
     assert ready.is_ready()
     assert ready.get_raw_artifact() == samples.shop()
@@ -137,7 +137,7 @@ def test_the_artifact_is_downloaded(shop: Shop, closing: Closing) -> None:
     assert [received.path for received in shop.requests] == [ARTIFACT_PATH]
 
 
-def test_a_start_without_artifact_raises_and_is_made_good_later(shop: Shop, closing: Closing) -> None:
+def test_start_without_artifact_raises_and_recovers_later(shop: Shop, closing: Closing) -> None:
     shop.on(ARTIFACT_PATH, answer(500), json_answer(samples.shop()))
     arrived = threading.Event()
 
@@ -162,7 +162,7 @@ def test_a_start_without_artifact_raises_and_is_made_good_later(shop: Shop, clos
     assert idle.get_offers(TargetDeliveryRequest(hero())).status == 200
 
 
-def test_an_artifact_that_cannot_be_used_raises() -> None:
+def test_artifact_that_cannot_be_used_raises() -> None:
     with pytest.raises(ArtifactError):
         engine(artifact_payload={"version": "9.0"})
 
@@ -183,7 +183,7 @@ def test_event_emitter_gets_names_and_payloads(shop: Shop, closing: Closing) -> 
     assert type(payload) is dict
 
 
-def test_an_emitter_that_cannot_be_called_becomes_one_that_does_nothing() -> None:
+def test_emitter_that_cannot_be_called_becomes_one_that_does_nothing() -> None:
     emitter = config(event_emitter="none").event_emitter
     assert emitter is not None
     emitter("artifact_download_succeeded", {})
@@ -264,13 +264,13 @@ def test_polling_can_be_stopped(shop: Shop, closing: Closing) -> None:
         ({"artifact_location": 5}, "artifact_location"),
     ],
 )
-def test_a_wrong_config_is_refused_by_its_field(fields: dict[str, Any], path: str) -> None:
+def test_wrong_config_raises_with_its_field(fields: dict[str, Any], path: str) -> None:
     with pytest.raises(OptionError) as caught:
         engine(**fields)
     assert caught.value.path == path
 
 
-def test_a_question_of_another_type_is_refused(closing: Closing) -> None:
+def test_request_of_another_type_raises(closing: Closing) -> None:
     with pytest.raises(OptionError, match="target_options: must be a TargetDeliveryRequest, not dict"):
         closing(engine()).get_offers({"request": hero()})
 
@@ -306,13 +306,13 @@ def run(*lines: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_a_program_that_ends_hands_over_what_waits_and_is_not_kept_from_ending() -> None:
+def test_program_that_ends_sends_waiting_impressions_without_delay() -> None:
     slow = "wait = lambda: threading.Event().wait(0.05)"
     assert run(slow, *(f"decide('v{n}')" for n in range(3))) == ["v0", "v1", "v2"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_hands_over_only_its_own() -> None:
+def test_forked_child_sends_only_its_own_impressions() -> None:
     printed = run(
         "go_on = threading.Event()",
         "wait = go_on.wait",
@@ -339,7 +339,7 @@ class AnEcidVisitor:
         return "0" * 16 + "-" + "1" * 16
 
 
-def test_the_artifact_of_an_engine_is_that_in_use(closing: Closing) -> None:
+def test_artifact_of_an_engine_is_that_in_use(closing: Closing) -> None:
     made = closing(TargetDecisioningEngine(config()))
     assert made.artifact is None
     made.initialize()
@@ -356,15 +356,13 @@ def test_the_artifact_of_an_engine_is_that_in_use(closing: Closing) -> None:
     ],
     ids=["execute", "empty list", "prefetch"],
 )
-def test_an_engine_refuses_a_part_that_asks_for_nothing(
-    closing: Closing, part: dict[str, Any], text: str
-) -> None:
+def test_engine_rejects_an_empty_part(closing: Closing, part: dict[str, Any], text: str) -> None:
     request = DeliveryRequest(context=Context(channel=ChannelType.WEB), **part)
     with pytest.raises(OptionError, match=f"^{text}$"):
         closing(engine()).get_offers(TargetDeliveryRequest(request))
 
 
-def test_the_texts_of_an_engine_are_found_by_key() -> None:
+def test_texts_of_an_engine_are_found_by_key() -> None:
     unsupported = MESSAGES["ARTIFACT_VERSION_UNSUPPORTED"]("2.0.0", 1)
     with pytest.raises(ArtifactError) as caught:
         engine(artifact_payload={**samples.shop(), "version": "2.0.0"})

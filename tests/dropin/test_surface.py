@@ -115,7 +115,7 @@ def test_every_name_of_the_official_package_is_here_or_listed_as_missing(
 @pytest.mark.parametrize(
     "name", [name for name in LISTED if not re.search(r"[*(]", name) and name not in CHANGED]
 )
-def test_a_name_that_is_listed_as_missing_is_missing(name: str) -> None:
+def test_name_that_is_listed_as_missing_is_missing(name: str) -> None:
     module, _, attribute = name.rpartition(".")
     try:
         owner = importlib.import_module(module)

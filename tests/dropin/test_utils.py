@@ -70,7 +70,7 @@ def test_mboxes_are_added_to_the_request_itself() -> None:
     assert asked(request.execute) == [(1, "a"), (2, "b")]
 
 
-def test_indexes_go_on_and_nothing_is_asked_for_twice() -> None:
+def test_indexes_continue_and_names_are_requested_once() -> None:
     request = DeliveryRequest(
         execute=ExecuteRequest(mboxes=[MboxRequest(name="a", index=7)]),
         prefetch=PrefetchRequest(mboxes=[MboxRequest(name="b", index=1)]),
@@ -93,12 +93,12 @@ def test_mboxes_can_be_added_to_what_is_prefetched() -> None:
 
 
 @pytest.mark.parametrize("part", ["execute", "prefetch"])
-def test_without_anything_to_add_the_request_stays_as_it_is(part: str) -> None:
+def test_request_without_additions_is_unchanged(part: str) -> None:
     request = DeliveryRequest()
     assert add_mboxes_to_request([], request, part) == DeliveryRequest()
 
 
-def test_a_part_that_cannot_hold_mboxes_is_refused() -> None:
+def test_part_without_mboxes_raises() -> None:
     with pytest.raises(OptionError, match="request_type: must be one of execute, prefetch"):
         add_mboxes_to_request(["a"], DeliveryRequest(), "notifications")
 
@@ -149,7 +149,7 @@ def test_time_is_converted_to_epoch_values(moment: datetime) -> None:
     assert get_epoch_time_milliseconds(moment) == 1_000_000_000_123
 
 
-def test_a_uuid_is_one_with_dashes() -> None:
+def test_uuid_is_one_with_dashes() -> None:
     made = {create_uuid() for _ in range(100)}
     assert len(made) == 100
     assert all(str(uuid.UUID(each, version=4)) == each for each in made)
@@ -166,7 +166,7 @@ def test_a_uuid_is_one_with_dashes() -> None:
     ],
     ids=["is_string", "is_dict", "is_list", "is_int", "is_empty"],
 )
-def test_a_type_check_accepts_what_the_official_one_accepts(
+def test_type_check_accepts_the_same_values_as_the_official_one(
     check: Callable[[Any], bool], accepted: list[Any], refused: list[Any]
 ) -> None:
     assert [value for value in accepted if check(value) is not True] == []
@@ -185,7 +185,7 @@ def test_a_type_check_accepts_what_the_official_one_accepts(
         (parse_float, None, None),
     ],
 )
-def test_a_number_is_parsed_or_none(parse: Callable[[Any], Any], given: Any, expected: Any) -> None:
+def test_number_is_parsed_or_none(parse: Callable[[Any], Any], given: Any, expected: Any) -> None:
     assert parse(given) == expected
 
 
@@ -199,7 +199,7 @@ def test_names_of_mboxes_and_views_come_from_both_parts() -> None:
     assert get_mbox_names(DeliveryRequest()) == set()
 
 
-def test_a_request_with_views_has_requested_views() -> None:
+def test_request_with_views_has_requested_views() -> None:
     request = DeliveryRequest(prefetch=PrefetchRequest(views=[ViewRequest()]))
     assert has_requested_views(request) is True
     assert has_requested("mboxes", request) is False
@@ -216,7 +216,7 @@ def test_a_request_with_views_has_requested_views() -> None:
     ],
     ids=["config", "both", "request", "neither"],
 )
-def test_the_property_of_a_request_comes_before_that_of_the_config(
+def test_property_of_a_request_takes_precedence_over_the_config(
     config: dict[str, Any] | None, own: str | None, expected: str | None
 ) -> None:
     request = DeliveryRequest(_property=ModelProperty(token=own) if own else None)
@@ -236,7 +236,7 @@ def test_deciding_on_device_requires_an_engine(method: str | None, required: boo
     assert requires_decisioning_engine(method) is required
 
 
-def test_an_engine_without_artifact_is_not_ready() -> None:
+def test_engine_without_artifact_is_not_ready() -> None:
     class Engine:
         def __init__(self, ready: bool) -> None:
             self.is_ready = lambda: ready
@@ -262,7 +262,7 @@ def test_function_helpers_compose_remember_and_ignore() -> None:
     assert noop(1, a=2) is None  # type: ignore[func-returns-value]
 
 
-def test_values_are_taken_out_of_dicts_objects_and_lists() -> None:
+def test_values_are_read_from_dicts_objects_and_lists() -> None:
     assert get_value_from_object({"a": 1}, "a") == 1
     assert get_value_from_object(MboxRequest(name="a"), "name") == "a"
     assert get_value_from_object({}, "a") is get_value_from_object(None, "a") is None
@@ -271,7 +271,7 @@ def test_values_are_taken_out_of_dicts_objects_and_lists() -> None:
     assert flatten_list(None) == []
 
 
-def test_the_timezone_offset_is_that_of_the_local_time_in_minutes() -> None:
+def test_timezone_offset_is_that_of_the_local_time_in_minutes() -> None:
     offset = datetime.now().astimezone().utcoffset()
     assert offset is not None
     assert get_timezone_offset() == offset.total_seconds() // 60

@@ -56,7 +56,7 @@ def test_event_that_is_sent_again_is_recorded_once() -> None:
     assert 'targetry_edge_events_total{kind="impression",outcome="seen"} 2.0' in text
 
 
-def test_offer_is_answered_if_its_event_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
+def test_offer_is_returned_if_its_event_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
     client = web_client(BrokenLedger())
     assert client.post(DELIVERY, json=HERO).status_code == 200
     assert "the disk is gone" in caplog.text

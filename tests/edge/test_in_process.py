@@ -176,7 +176,7 @@ def raw(local: LocalEdge, *parts: bytes) -> bytes:
     ],
     ids=["garbage", "many fields", "long field", "long path", "1 GB"],
 )
-def test_hostile_client_is_answered_and_disconnected(
+def test_hostile_client_gets_a_response_and_is_disconnected(
     running: LocalEdge, parts: tuple[bytes, ...], status: bytes
 ) -> None:
     assert status in raw(running, *parts).partition(b"\r\n")[0]

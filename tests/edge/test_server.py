@@ -68,7 +68,7 @@ def test_loopback_addresses_are_recognized(host: str, near: bool) -> None:
     assert is_loopback_name(host) is near
 
 
-def test_address_that_others_can_reach_has_to_be_confirmed() -> None:
+def test_public_address_needs_confirmation() -> None:
     with pytest.raises(OptionError, match="--allow-remote"):
         EdgeServer.open(EdgeOptions(host="0.0.0.0", port=0))
     server = EdgeServer.open(EdgeOptions(host="0.0.0.0", port=0, allow_remote=True))

@@ -275,7 +275,7 @@ def lookup_of(network: Network, **settings: Any) -> GeoLookup:
     return GeoLookup(transport=network, url=URL, emit=Listener(), log=Lines(), **settings)
 
 
-def test_64_threads_that_ask_for_one_address_make_one_request() -> None:
+def test_64_threads_share_one_request_for_an_address() -> None:
     gate = Gate(ROME)
     network = Network(gate)
     lookup = lookup_of(network, timeout_s=10)
@@ -356,7 +356,7 @@ def async_lookup_of(gate: AsyncGate, **settings: Any) -> AsyncGeoLookup:
     return AsyncGeoLookup(transport=gate, url=URL, emit=Listener(), log=Lines(), **settings)
 
 
-def test_64_tasks_that_ask_for_one_address_make_one_request() -> None:
+def test_64_tasks_share_one_request_for_an_address() -> None:
     async def run() -> None:
         gate = AsyncGate(ROME)
         lookup = async_lookup_of(gate, timeout_s=10)

@@ -91,7 +91,7 @@ def test_cancelled_task_leaves_its_thread_undisturbed() -> None:
     asyncio.run(main())
 
 
-def test_work_beyond_the_queue_is_refused() -> None:
+def test_work_beyond_the_queue_raises() -> None:
     released = threading.Event()
 
     async def main() -> None:

@@ -108,7 +108,7 @@ def test_any_text_is_a_url_or_a_transport_error(text: str, start: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://me:secret#1@a.example", "http://me:secret@a.example:x", "ftp://me:secret@a?secret"]
 )
-def test_invalid_url_that_may_hold_a_password_is_not_repeated(url: str) -> None:
+def test_invalid_url_that_can_contain_a_password_is_not_repeated(url: str) -> None:
     with pytest.raises(TransportError) as caught:
         wire(url)
     assert "secret" not in str(caught.value)

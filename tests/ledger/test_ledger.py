@@ -67,7 +67,7 @@ def recorded(folder: Path) -> list[str]:
         return [one.id for one in reader.events()]
 
 
-def test_an_event_is_recorded_once(ledger: Ledger) -> None:
+def test_event_is_recorded_once(ledger: Ledger) -> None:
     assert ledger.record([event("a"), event("b"), event("a", visitor="bob")]) == [True, True, False]
     assert ledger.record([event("b"), event("c")]) == [False, True]
     assert list(ledger.events()) == [event("a"), event("b"), event("c")]
@@ -286,7 +286,7 @@ def test_activities_of_the_sample_shop() -> None:
     assert all(one.share is None for activity in activities[2:6] for one in activity.experiences)
 
 
-def test_an_experience_is_described_once_with_all_of_its_windows() -> None:
+def test_experience_is_described_once_with_all_of_its_windows() -> None:
     document = artifact(
         {
             "hero": [
@@ -301,7 +301,7 @@ def test_an_experience_is_described_once_with_all_of_its_windows() -> None:
     assert [(one.id, one.share) for one in activity.experiences] == [("2", 50.0), ("10", 50.0)]
 
 
-def test_a_rule_without_ids_is_not_described() -> None:
+def test_rule_without_ids_is_not_described() -> None:
     document = mboxes_of(rule(1, meta={"activity.id": 1}), rule(2, meta={}, activityId=None))
     assert report_activities(compile_artifact(document)) == [ActivityDescription("1")]
 

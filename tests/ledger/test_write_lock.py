@@ -34,7 +34,7 @@ def test_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     assert (inside, most) == (0, 1)
 
 
-def test_waiter_gets_the_lock_from_a_holder_that_takes_it_again_and_again(tmp_path: Path) -> None:
+def test_waiter_gets_the_lock_from_a_holder_that_reacquires_it(tmp_path: Path) -> None:
     has_started, is_done = threading.Event(), threading.Event()
 
     def take_again_and_again() -> None:

@@ -166,7 +166,7 @@ def test_times_are_iso_8601(time, text):
         pytest.param(QAMode(token=Stranger()), "qa_mode.token", id="foreign object in a field"),
     ],
 )
-def test_to_json_refuses_what_json_cannot_say(model, path):
+def test_to_json_rejects_values_other_than_json(model, path):
     with pytest.raises(ConstraintError) as caught:
         model.to_json()
     assert caught.value.path == path
@@ -186,12 +186,12 @@ def _deep():
 
 
 @pytest.mark.parametrize("content", [_cycle(), _deep()], ids=["cycle", "10,000 levels"])
-def test_to_json_refuses_what_has_no_end(content):
+def test_to_json_rejects_endless_values(content):
     with pytest.raises(ConstraintError, match="nested too deeply"):
         Option(content=content).to_json()
 
 
-def test_a_lone_surrogate_is_escaped_and_read_again():
+def test_lone_surrogate_is_escaped_and_read_again():
     option = Option(content="\ud83d!")
     assert option.to_json() == '{"content":"\\ud83d!"}'
     assert Option.from_json(option.to_json()) == option
@@ -239,7 +239,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("text", "message"), MALFORMED)
-def test_from_json_names_the_place_of_what_is_malformed(text, message):
+def test_from_json_raises_with_the_path(text, message):
     with pytest.raises(ConstraintError, match=f"^{message}"):
         ExecuteRequest.from_json(text)
 
@@ -263,7 +263,7 @@ def test_from_json_names_the_place_of_what_is_malformed(text, message):
         ),
     ],
 )
-def test_from_dict_names_the_place_of_what_is_wrong(mapping, message):
+def test_from_dict_raises_with_the_path(mapping, message):
     with pytest.raises(ConstraintError, match=f"^{message}$"):
         Order.from_dict(mapping)
 
@@ -275,12 +275,12 @@ def test_from_dict_reads_any_mapping(wrap):
     )
 
 
-def test_the_error_of_a_mapping_that_raises_is_ours():
+def test_error_of_a_mapping_that_raises_is_ours():
     with pytest.raises(ConstraintError, match=r"^context: cannot be read: RuntimeError$"):
         Context.from_dict(Hostile())
 
 
-def test_an_unknown_attribute_is_an_error():
+def test_unknown_attribute_is_an_error():
     with pytest.raises(TypeError):
         Address(uri="u")
     with pytest.raises(AttributeError):
@@ -305,14 +305,14 @@ def test_models_have_no_hash():
         hash(Geo())
 
 
-def test_a_model_with_a_deleted_attribute_still_prints():
+def test_model_with_a_deleted_attribute_still_prints():
     geo = Geo(city="Bern")
     del geo.city
     assert geo.to_dict()["city"] is None
     assert json.loads(geo.to_json()) == {}
 
 
-def test_a_model_of_the_users_own_keeps_its_fields():
+def test_model_of_the_users_own_keeps_its_fields():
     class Shop(Model):
         opening_hours: str | None = None
 
@@ -330,13 +330,13 @@ def test_json_round_trip_is_the_identity(model, data):
 
 
 @given(value=any_model())
-def test_the_careful_way_writes_what_the_quick_way_writes(value):
+def test_careful_and_fast_encoding_are_equal(value):
     careful, quick = _write_carefully(value), msgspec.json.encode(value)
     assert type(value).from_json(careful) == type(value).from_json(quick)
 
 
 @given(value=any_model())
-def test_the_patient_way_reads_what_the_quick_way_reads(value):
+def test_careful_and_fast_decoding_are_equal(value):
     wire = json.loads(value.to_json())
     assert read(wire, type(value), "model", ReadMode()) == msgspec.convert(wire, type(value)) == value
 

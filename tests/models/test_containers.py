@@ -111,7 +111,7 @@ def mappings():
 @pytest.mark.parametrize("name", ["parameters", "profile_parameters"])
 @pytest.mark.parametrize(("given", "shown"), [*mappings()])
 @pytest.mark.parametrize("place", ["mbox", "view", "page", "notification", "wire"])
-def test_parameters_are_what_the_mapping_shows(given, shown, name, place):
+def test_parameters_are_the_items_of_the_mapping(given, shown, name, place):
     match place:
         case "mbox":
             request = mbox(**{name: given})
@@ -133,7 +133,7 @@ def test_parameters_are_what_the_mapping_shows(given, shown, name, place):
 
 
 @pytest.mark.parametrize("kind", [Upper, UserDict, MappingProxyType, OrderedDict])
-def test_a_request_may_be_such_mappings_at_every_level(kind):
+def test_request_can_contain_such_mappings_at_each_level(kind):
     inner = kind({"name": "M"})
     request = (
         kind({"execute": kind({"mboxes": [inner]})})
@@ -143,13 +143,13 @@ def test_a_request_may_be_such_mappings_at_every_level(kind):
     assert snapshot(request, wire=True).execute.mboxes == [MboxRequest(name="M")]
 
 
-def test_other_mappings_of_a_request_are_read_by_what_they_show():
+def test_other_mappings_of_a_request_are_read_by_their_items():
     trace = Trace(authorization_token="t", usage=Upper(a="b"))
     assert snapshot(DeliveryRequest(trace=trace), wire=True).trace.usage == {"a": "B"}
 
 
 @pytest.mark.parametrize("kind", [Backwards, BackwardsTuple])
-def test_lists_of_a_request_are_read_by_what_they_show(kind):
+def test_lists_of_a_request_are_read_by_iteration(kind):
     one, two = MboxRequest(name="1"), MboxRequest(name="2")
     views = [ViewRequest(name="1"), ViewRequest(name="2")]
     notifications = [Notification(id="1"), Notification(id="2")]
@@ -174,42 +174,42 @@ def test_lists_of_a_request_are_read_by_what_they_show(kind):
 
 
 @pytest.mark.parametrize("kind", [tuple, deque, UserList], ids=lambda kind: kind.__name__)
-def test_a_sequence_of_any_class_is_a_list(kind):
+def test_sequence_of_any_class_is_a_list(kind):
     request = mbox(name="m", order=Order(purchased_product_ids=kind(["a", "b"])))
     assert snapshot(request, wire=True).execute.mboxes[1].order.purchased_product_ids == ["a", "b"]
 
 
 @pytest.mark.parametrize("value", ["ab", b"ab", bytearray(b"ab"), memoryview(b"ab"), {"a", "b"}, 5, None])
-def test_a_text_and_what_has_no_order_is_no_sequence(value):
+def test_text_and_unordered_values_are_no_sequences(value):
     assert read_sequence(value) is None
 
 
 @pytest.mark.parametrize("value", ["ab", [("a", "b")], 5, None, {"a"}])
-def test_what_has_no_names_is_no_mapping(value):
+def test_value_without_keys_is_no_mapping(value):
     assert read_mapping(value) is None
 
 
-def test_what_never_ends_is_refused_with_its_path():
+def test_endless_value_raises_with_its_path():
     with pytest.raises(ConstraintError) as caught:
         snapshot(mbox(name="m", parameters=Endless(a="b")), wire=True)
     assert caught.value.path == "request.execute.mboxes[1].parameters"
     assert caught.value.reason == f"must not have more than {MAX_ENTRIES} entries"
 
 
-def test_the_greatest_number_of_entries_is_allowed():
+def test_greatest_number_of_entries_is_allowed():
     assert len(read_iterable(iter(range(MAX_ENTRIES)))) == MAX_ENTRIES
     with pytest.raises(ValueError, match="must not have more"):
         read_iterable(iter(range(MAX_ENTRIES + 1)))
 
 
-def test_a_model_writes_and_reads_mappings_by_what_they_show():
+def test_model_reads_mappings_by_their_items():
     text = MboxRequest(name="m", parameters=CombinedMultiDict([MultiDict(PAIRS)])).to_json()
     assert text == '{"parameters":{"utm":"a","q":"x"},"name":"m"}'
     read = MboxRequest.from_dict({"name": "m", "parameters": Upper(a="b")})
     assert read == MboxRequest(name="m", parameters={"a": "B"})
 
 
-def test_a_broken_mapping_is_refused_with_its_path():
+def test_broken_mapping_raises_with_its_path():
     class Broken(dict):
         def items(self):
             raise RuntimeError("no")

@@ -38,19 +38,19 @@ MEMBERS = [
 
 
 @pytest.mark.parametrize("enum", WORDS)
-def test_the_words_are_those_of_the_table(enum):
+def test_texts_are_those_of_the_table(enum):
     assert {member.name: member.value for member in getattr(enums, enum)} == WORDS[enum]
 
 
 @pytest.mark.parametrize(("member", "word"), MEMBERS)
-def test_a_member_is_its_string(member, word):
+def test_member_is_its_string(member, word):
     assert member == word
     assert isinstance(member, str)
     assert hash(member) == hash(word)
 
 
 @pytest.mark.parametrize(("member", "word"), MEMBERS)
-def test_a_member_prints_as_its_string(member, word):
+def test_member_prints_as_its_string(member, word):
     assert [str(member), f"{member}", f"{member:>20}", "%s" % member, "{}".format(member)] == [  # noqa: UP031, UP032
         word,
         word,
@@ -61,16 +61,16 @@ def test_a_member_prints_as_its_string(member, word):
 
 
 @pytest.mark.parametrize(("member", "word"), MEMBERS)
-def test_a_member_serialises_as_its_string(member, word):
+def test_member_serialises_as_its_string(member, word):
     assert json.dumps({member: member}) == json.dumps({word: word})
     assert msgspec.json.encode(member) == f'"{word}"'.encode()
 
 
-def test_a_member_finds_what_its_string_is_the_key_of():
+def test_member_is_found_by_its_string_as_key():
     assert {"web": 1}[ChannelType.WEB] == 1
     assert {ChannelType.WEB: 1}["web"] == 1
 
 
-def test_a_member_survives_pickle_and_copy():
+def test_member_survives_pickle_and_copy():
     assert pickle.loads(pickle.dumps(MetricType.CLICK)) is MetricType.CLICK
     assert copy.deepcopy(OptionType.JSON) is OptionType.JSON

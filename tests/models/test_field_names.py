@@ -87,7 +87,7 @@ def test_request_is_read_under_either_name(request_: Any) -> None:
     assert read(request_) == read(request_, wire=True) == HERO
 
 
-def test_list_may_mix_models_and_mappings() -> None:
+def test_list_can_mix_models_and_mappings() -> None:
     request = {
         "execute": {"mboxes": [MboxRequest(name="a"), {"name": "b", "profile_parameters": {"x": "1"}}]}
     }

@@ -64,7 +64,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_an_address_is_one(text):
+def test_address_is_one(text):
     assert is_ip_address(text)
 
 
@@ -129,7 +129,7 @@ PARSED = [
 
 
 @pytest.mark.parametrize(("text", "address"), PARSED)
-def test_the_first_address_is_read_without_its_port(text, address):
+def test_first_address_is_read_without_its_port(text, address):
     assert parse_ip_address(text) == address
 
 
@@ -149,11 +149,11 @@ def test_the_first_address_is_read_without_its_port(text, address):
     ],
     ids=str,
 )
-def test_an_address_is_read_from_what_servers_give(value, text):
+def test_address_is_read_from_the_forms_of_servers(value, text):
     assert read_ip_address(value, None, "path", ReadMode()) == text
 
 
 @given(st.text() | st.text(":[],;=% .0123456789abcdefor", max_size=30))
-def test_whatever_is_read_is_an_address(text):
+def test_any_text_read_is_an_address(text):
     address = parse_ip_address(text)
     assert address is None or is_ip_address(address)

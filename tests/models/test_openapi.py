@@ -131,7 +131,7 @@ def properties_of(schema: Schema) -> dict[str, Schema]:
     return {key: resolve(value, schema.file) for key, value in given.items() if key != "$_type"}
 
 
-def test_the_document_is_whole():
+def test_document_is_whole():
     assert len(COMPONENTS) > 50
     assert {"DeliveryRequest", "DeliveryResponse", "Action", "Geo"} <= set(OBJECTS)
 
@@ -147,12 +147,12 @@ def _keywords(value: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
-def test_the_document_has_no_keyword_that_these_tests_do_not_know(name):
+def test_document_has_no_keyword_that_these_tests_do_not_know(name):
     assert _keywords(COMPONENTS[name].body) <= UNDERSTOOD
 
 
 @pytest.mark.parametrize("name", ENUMS)
-def test_every_word_is_ours(name):
+def test_each_text_is_known(name):
     assert {member.value for member in getattr(models, name)} == set(ENUMS[name].body["enum"])
 
 
@@ -387,7 +387,7 @@ def test_there_are_limits_of_every_kind():
     assert len(LIMITS) > 900
 
 
-def test_the_exceptions_are_fields_of_the_document():
+def test_exceptions_are_fields_of_the_document():
     fields = {case.field for case in LIMITS}
     # `mbox` is required by mistake: the document has no such property.
     assert set(LEFT_TO_PREPARE) | set(WIRE_ONLY) <= fields | {"MboxRequest.mbox"}
@@ -395,13 +395,13 @@ def test_the_exceptions_are_fields_of_the_document():
 
 
 @pytest.mark.parametrize("wire", [False, True], ids=["on device", "on the wire"])
-def test_a_value_at_a_limit_is_accepted(wire):
+def test_value_at_a_limit_is_accepted(wire):
     refused = [name_of(case) for case in LIMITS if case.good and not accepted(request_with(case), wire)]
     assert refused == []
 
 
 @pytest.mark.parametrize("wire", [False, True], ids=["on device", "on the wire"])
-def test_a_value_past_a_limit_is_refused_with_its_path(wire):
+def test_value_above_a_limit_raises_with_its_path(wire):
     wrong = []
     for case in LIMITS:
         if case.good or passes_prepare(case) or (not wire and on_device_only_passes(case)):
@@ -416,7 +416,7 @@ def test_a_value_past_a_limit_is_refused_with_its_path(wire):
     assert wrong == []
 
 
-def test_the_exceptions_are_accepted():
+def test_exceptions_are_accepted():
     left = [case for case in LIMITS if not case.good and passes_prepare(case)]
     on_device = [case for case in LIMITS if not case.good and on_device_only_passes(case)]
     refused = [name_of(case) for case in left if not accepted(request_with(case), True)]
@@ -444,7 +444,7 @@ def test_no_limit_is_enforced_on_an_answer():
         assert isinstance(DeliveryResponse.from_dict(answer_with(case)), DeliveryResponse)
 
 
-def test_the_documents_example_of_an_answer_is_read():
+def test_documented_response_is_read():
     text = (FOLDER / "delivery" / "examples" / "responseForPrefetchViewsForMobileChannel.json").read_text()
     prefetch = DeliveryResponse.from_json(text).prefetch
     assert [view.name for view in prefetch.views] == ["webView1", "webView2"]
@@ -452,7 +452,7 @@ def test_the_documents_example_of_an_answer_is_read():
     assert prefetch.metrics[0].event_token == "cugVCufT8raDG+O9QFSX3w=="
 
 
-def test_the_documents_example_of_notifications_is_accepted():
+def test_documents_example_of_notifications_is_accepted():
     text = (FOLDER / "delivery" / "examples" / "notificationsForDisplayedContent.json").read_text()
     request = snapshot(DeliveryRequest.from_json(text), wire=True)
     assert request.notifications[0].timestamp == 1552561951770

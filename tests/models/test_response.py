@@ -41,7 +41,7 @@ ANSWER = {
 }
 
 
-def test_an_answer_becomes_models_of_the_declared_classes():
+def test_response_becomes_models_of_the_declared_classes():
     response = DeliveryResponse.from_json(json.dumps(ANSWER))
     assert response.id == VisitorId(tnt_id="abc.28_0")
     assert response.prefetch.mboxes == [
@@ -55,7 +55,7 @@ def test_an_answer_becomes_models_of_the_declared_classes():
     assert response.telemetry_server_token == "x"
 
 
-def test_an_empty_answer_is_one():
+def test_empty_body_is_a_response():
     assert DeliveryResponse.from_json("{}") == DeliveryResponse()
 
 
@@ -90,12 +90,12 @@ def test_content_is_any_json(content):
     ],
 )
 @pytest.mark.parametrize("read", ["from_dict", "from_json"])
-def test_what_is_not_quite_as_declared_is_accepted(wire, expected, read):
+def test_slightly_different_types_are_accepted(wire, expected, read):
     given = json.dumps(wire) if read == "from_json" else wire
     assert getattr(DeliveryResponse, read)(given) == DeliveryResponse(**expected)
 
 
-def test_a_customer_id_of_an_answer_may_be_incomplete_and_hold_new_words():
+def test_customer_id_of_a_response_can_be_incomplete_with_unknown_values():
     response = DeliveryResponse.from_dict(
         {"id": {"customerIds": [{"id": "a", "authenticatedState": "retired"}]}}
     )
@@ -119,11 +119,11 @@ def test_a_customer_id_of_an_answer_may_be_incomplete_and_hold_new_words():
         ),
     ],
 )
-def test_what_cannot_be_understood_has_a_path(wire, message):
+def test_invalid_value_raises_with_a_path(wire, message):
     with pytest.raises(ConstraintError) as caught:
         DeliveryResponse.from_dict(wire)
     assert str(caught.value) == message
 
 
-def test_the_body_of_an_error_can_be_read():
+def test_body_of_an_error_can_be_read():
     assert UnexpectedError.from_json('{"status":400,"message":"no"}') == UnexpectedError(400, "no")

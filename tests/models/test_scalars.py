@@ -82,7 +82,7 @@ TIMESTAMPS = [
 
 @pytest.mark.parametrize(("given", "expected"), TIMESTAMPS, ids=lambda value: repr(value)[:40])
 @pytest.mark.parametrize("wire", [True, False], ids=["wire", "device"])
-def test_a_timestamp_is_rounded_to_milliseconds(given, expected, wire):
+def test_timestamp_is_rounded_to_milliseconds(given, expected, wire):
     request = DeliveryRequest(
         notifications=[Notification(id="n", type="click", timestamp=given)],
         telemetry=Telemetry([TelemetryEntry(timestamp=given)]),
@@ -124,7 +124,7 @@ NO_TIMESTAMPS = [
 
 
 @pytest.mark.parametrize("given", NO_TIMESTAMPS, ids=lambda value: repr(value)[:40])
-def test_what_cannot_be_a_timestamp_is_refused_with_its_path(given):
+def test_invalid_timestamp_raises_with_its_path(given):
     good = Notification(id="g", type="click", timestamp=1)
     wrong = Notification(id="n", type="click", timestamp=given)
     with pytest.raises(ConstraintError) as caught:
@@ -148,7 +148,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("given", "expected"), NUMBERS, ids=lambda value: repr(value)[:40])
-def test_a_real_number_of_any_class_is_a_number(given, expected):
+def test_real_number_of_any_class_is_a_number(given, expected):
     same(snapshot(mbox(order=Order(total=given)), wire=True).execute.mboxes[1].order.total, expected)
     same(snapshot(context(geo=Geo(latitude=given)), wire=True).context.geo.latitude, expected)
     same(snapshot(context(screen=Screen(width=given)), wire=True).context.screen.width, expected)
@@ -169,7 +169,7 @@ def test_a_real_number_of_any_class_is_a_number(given, expected):
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_what_is_no_finite_number_is_refused_with_its_path(given):
+def test_number_that_is_not_finite_raises_with_its_path(given):
     with pytest.raises(ConstraintError) as caught:
         snapshot(mbox(order=Order(total=given)), wire=True)
     assert caught.value.path == "request.execute.mboxes[1].order.total"
@@ -179,7 +179,7 @@ def test_what_is_no_finite_number_is_refused_with_its_path(given):
     "given",
     [3, 3.0, Decimal(3), Decimal("3.00"), Fraction(3), np.int64(3), np.float64(3), np.uint8(3), Indexed()],
 )
-def test_a_whole_number_of_any_class_is_an_integer(given):
+def test_whole_number_of_any_class_is_an_integer(given):
     copy = snapshot(mbox(index=given), wire=True)
     same(copy.execute.mboxes[1].index, 3)
     same(snapshot(DeliveryRequest(environment_id=given), wire=True).environment_id, 3)
@@ -195,7 +195,7 @@ def test_a_whole_number_of_any_class_is_an_integer(given):
 @pytest.mark.parametrize(
     "given", [3.5, Decimal("3.5"), Fraction(7, 2), "3", True, np.True_, math.nan, Floating()]
 )
-def test_what_is_no_whole_number_is_refused_with_its_path(given):
+def test_number_that_is_not_whole_raises_with_its_path(given):
     with pytest.raises(
         ConstraintError, match=r"^request\.execute\.mboxes\[1\]\.index: must be an integer, not "
     ):
@@ -218,21 +218,21 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize(("given", "expected"), PARAMETERS, ids=lambda value: repr(value)[:40])
-def test_a_parameter_is_the_plain_value_that_it_means(given, expected):
+def test_parameter_is_the_plain_value_that_it_means(given, expected):
     copy = snapshot(mbox(parameters={"a": given}, profile_parameters={"b": given}), wire=True)
     same(copy.execute.mboxes[1].parameters["a"], expected)
     same(copy.execute.mboxes[1].profile_parameters["b"], expected)
 
 
 @pytest.mark.parametrize("given", [b"x", datetime.date(2024, 1, 1), np.array([1]), 1j, [], {}, ...], ids=repr)
-def test_what_is_no_scalar_is_no_parameter(given):
+def test_value_that_is_no_scalar_is_no_parameter(given):
     with pytest.raises(ConstraintError) as caught:
         snapshot(mbox(parameters={"a": given}), wire=True)
     assert caught.value.path == "request.execute.mboxes[1].parameters['a']"
 
 
 @pytest.mark.parametrize(("given", "expected"), [(True, True), (np.True_, True), (np.False_, False)])
-def test_a_boolean_of_any_class_is_a_boolean(given, expected):
+def test_boolean_of_any_class_is_a_boolean(given, expected):
     same(snapshot(mbox(order=Order(duplicate=given)), wire=True).execute.mboxes[1].order.duplicate, expected)
 
 
@@ -263,7 +263,7 @@ def with_ids(given):
 
 
 @pytest.mark.parametrize(("given", "expected"), IDS, ids=lambda value: repr(value)[:40])
-def test_an_id_is_taken_as_text(given, expected):
+def test_id_is_taken_as_text(given, expected):
     assert snapshot(with_ids(given), wire=True) == snapshot(with_ids(expected), wire=True)
 
 
@@ -287,29 +287,29 @@ def test_an_id_is_taken_as_text(given, expected):
     ],
     ids=["third party", "order", "product", "products", "notification"],
 )
-def test_what_is_no_id_is_refused_with_its_path(given, place, path):
+def test_invalid_id_raises_with_its_path(given, place, path):
     with pytest.raises(ConstraintError) as caught:
         snapshot(place(given), wire=True)
     assert caught.value.path == path
 
 
-def test_the_length_of_an_id_is_that_of_its_text():
+def test_length_of_an_id_is_that_of_its_text():
     with pytest.raises(ConstraintError, match="must have at most 128 characters, has 129"):
         snapshot(DeliveryRequest(id=VisitorId(tnt_id="1" * 129)), wire=True)
 
 
-def test_a_model_writes_such_numbers_as_json_numbers():
+def test_model_writes_such_numbers_as_json_numbers():
     order = Order(id=ONE, total=Decimal("19.90"), experience_local_id=np.int64(3), duplicate=np.False_)
     assert order.to_json() == f'{{"id":"{ONE}","total":19.9,"experienceLocalId":3,"duplicate":false}}'
     with pytest.raises(ConstraintError, match=r"order\.total: must be a finite number"):
         Order(total=Decimal("NaN")).to_json()
 
 
-def test_an_enum_of_texts_is_its_word():
+def test_enum_of_texts_is_its_word():
     assert snapshot(DeliveryRequest(context=Context(channel=Word.WEB)), wire=True).context.channel == "web"
 
 
-def test_a_number_that_cannot_be_read_is_refused_with_its_path():
+def test_unreadable_number_raises_with_its_path():
     class Broken(Floating):
         def __float__(self):
             raise RuntimeError("no")
@@ -318,7 +318,7 @@ def test_a_number_that_cannot_be_read_is_refused_with_its_path():
         snapshot(mbox(order=Order(total=Broken())), wire=True)
 
 
-def test_a_context_of_decimal_arithmetic_does_not_matter():
+def test_context_of_decimal_arithmetic_does_not_matter():
     with decimal.localcontext() as context:
         context.prec = 2
         copy = snapshot(mbox(order=Order(total=Decimal("1234.5"))), wire=True)

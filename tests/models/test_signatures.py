@@ -26,17 +26,17 @@ def test_attribute_map_gives_the_json_keys(name):
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_openapi_types_gives_the_type_texts(name):
+def test_openapi_types_returns_the_type_texts(name):
     assert getattr(models, name).openapi_types == {row[0]: row[2] for row in SIGNATURES[name]}
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_every_field_may_be_left_out(model):
+def test_each_field_can_be_omitted(model):
     defaults = {"beacon": False} if model is models.Context else {}
     assert {name: value for name, value in model().to_dict().items() if value is not None} == defaults
 
 
-def test_class_data_can_be_asked_of_an_instance_too():
+def test_class_data_can_be_read_from_an_instance():
     page = models.NotificationPageLoad()
     assert (page.attribute_map, page.openapi_types, page.discriminator) == (
         {"state": "state"},
@@ -45,7 +45,7 @@ def test_class_data_can_be_asked_of_an_instance_too():
     )
 
 
-def test_the_caller_may_change_what_attribute_map_returns():
+def test_result_of_attribute_map_is_a_copy():
     models.Preview.attribute_map.clear()
     models.Preview.openapi_types.clear()
     assert models.Preview.attribute_map == {"token": "token"}
@@ -58,7 +58,7 @@ def test_all_names_every_public_class_once():
 
 
 @pytest.mark.parametrize("name", models.__all__)
-def test_all_names_only_what_is_there(name):
+def test_all_contains_only_existing_names(name):
     assert getattr(models, name).__module__.startswith("targetry.models")
 
 

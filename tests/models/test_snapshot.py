@@ -335,7 +335,7 @@ REFUSED = [
 
 @EITHER_WAY
 @pytest.mark.parametrize(("request_", "path", "reason"), REFUSED)
-def test_the_error_says_where_and_what(request_, path, reason, wire):
+def test_error_has_path_and_reason(request_, path, reason, wire):
     assert refusal(request_, wire=wire) == (path, reason)
 
 
@@ -388,7 +388,7 @@ def test_some_limits_hold_on_the_wire_only(request_, path, reason):
         pytest.param(context(geo=Geo(ip_address="unknownIpAddress")), id="unknown IP address"),
     ],
 )
-def test_what_is_repaired_when_the_request_is_prepared_passes(request_, wire):
+def test_values_repaired_by_the_preparation_are_accepted(request_, wire):
     assert snapshot(request_, wire=wire) == request_
 
 
@@ -430,7 +430,7 @@ def deep(wrap):
     [cyclic_list(), deep(lambda inner: [inner]), deep(lambda inner: {"a": inner})],
     ids=["cycle", "list", "dict"],
 )
-def test_what_has_no_end_is_refused(value):
+def test_endless_value_raises(value):
     assert (
         refusal({"execute": {"mboxes": [{"parameters": {"a": value}}]}})[0]
         == "request.execute.mboxes[0].parameters['a']"
@@ -438,7 +438,7 @@ def test_what_has_no_end_is_refused(value):
     assert refusal(mbox(name=value))[0] == "request.execute.mboxes[1].name"
 
 
-def test_of_a_cycle_only_what_a_request_has_is_read():
+def test_only_fields_of_a_request_are_read_from_a_cycle():
     assert refusal(cyclic_dict()) == (
         "request.execute.mboxes[0].parameters['execute']",
         "must be a string, a number or a boolean, not dict",
@@ -453,7 +453,7 @@ def test_ten_thousand_mboxes_are_accepted_either_way():
     assert snapshot(request, wire=True).execute.mboxes == mboxes
 
 
-def test_the_error_is_a_value_error_and_survives_pickle():
+def test_error_is_a_value_error_and_survives_pickle():
     error = pickle.loads(pickle.dumps(ConstraintError("request.id", "is wrong")))
     assert isinstance(error, ValueError)
     assert (error.path, error.reason, str(error)) == ("request.id", "is wrong", "request.id: is wrong")

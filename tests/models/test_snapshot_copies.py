@@ -135,14 +135,14 @@ def test_is_accepted_and_made_plain(request_, expected, wire):
     assert classes_in(result) <= {*MODELS, list, dict, str, int, float, bool, datetime.datetime, type(None)}
 
 
-def test_a_time_stays_a_time():
+def test_time_stays_a_time():
     time = datetime.datetime(2024, 2, 29, 1, 2, 3, 4)  # noqa: DTZ001  a naive time is allowed
     assert snapshot(mbox(order=Order(time=time)), wire=True).execute.mboxes[1].order.time == time
 
 
 @pytest.mark.parametrize("year", [1, 9999])
 @pytest.mark.parametrize("hours", [-23, 23])
-def test_a_time_at_the_end_of_the_calendar_is_accepted(year, hours):
+def test_time_at_the_end_of_the_calendar_is_accepted(year, hours):
     zone = datetime.timezone(datetime.timedelta(hours=hours))
     day = (
         datetime.datetime(year, 1, 1, tzinfo=zone)
@@ -153,7 +153,7 @@ def test_a_time_at_the_end_of_the_calendar_is_accepted(year, hours):
     assert snapshot(request, wire=True) == request
 
 
-def test_a_subclass_of_a_model_becomes_the_model():
+def test_subclass_of_a_model_becomes_the_model():
     class MyRequest(DeliveryRequest):
         note: str | None = None
 
@@ -166,14 +166,14 @@ def test_a_subclass_of_a_model_becomes_the_model():
     assert result == context(address=Address(url="u"))
 
 
-def test_a_deleted_attribute_counts_as_unset():
+def test_deleted_attribute_counts_as_unset():
     request = context()
     del request.context.address
     assert snapshot(request, wire=True) == context()
 
 
 @given(request=instances(DeliveryRequest), wire=st.booleans())
-def test_a_snapshot_is_equal_and_shares_nothing_that_can_change(request, wire):
+def test_snapshot_is_equal_and_shares_nothing_that_can_change(request, wire):
     result = snapshot(request, wire=wire)
     assert result == request
     assert mutables_in(result).isdisjoint(mutables_in(request))
@@ -181,7 +181,7 @@ def test_a_snapshot_is_equal_and_shares_nothing_that_can_change(request, wire):
 
 @settings(max_examples=examples(50))
 @given(request=instances(DeliveryRequest))
-def test_the_wire_form_gives_the_same_snapshot(request):
+def test_wire_form_gives_the_same_snapshot(request):
     wire = msgspec.json.decode(request.to_json())
     result = snapshot(wire, wire=True)
     assert result == snapshot(request, wire=True)

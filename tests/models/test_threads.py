@@ -37,7 +37,7 @@ for thread in threads:
 """
 
 
-def test_threads_may_read_the_first_answers_together() -> None:
+def test_threads_can_read_the_first_responses_concurrently() -> None:
     command = [sys.executable, "-c", _PROGRAM, json.dumps(_ANSWER)]
     for _ in range(6):  # the interpreter crashed in two of three
         done = subprocess.run(command, env=environment(), capture_output=True, text=True)

@@ -32,7 +32,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps))
-def test_the_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None:
+def test_sum_holds_after_every_step(taken: list[tuple[object, ...]]) -> None:
     counters = DeliveryCounters()
     for name, *arguments in taken:
         if name in ("send", "drop") and arguments[-1] > counters.state.pending:  # type: ignore[operator]

@@ -42,7 +42,7 @@ def known(harness: SenderHarness, *clusters: str) -> SenderHarness:
 # Which host
 
 
-def test_delivery_goes_to_the_cluster_of_its_visitor() -> None:
+def test_delivery_is_sent_to_the_cluster_of_its_visitor() -> None:
     harness = SenderHarness()
     harness.submit(delivery(cluster="44"), delivery())
     harness.work()
@@ -54,7 +54,7 @@ def test_delivery_goes_to_the_cluster_of_its_visitor() -> None:
     [REFUSED, RESET, LATE, *map(answer, (302, 403, 404, 405, 502, 503)), answer(200, b"<html>")],
     ids=["refused", "reset", "late", "302", "403", "404", "405", "502", "503", "no JSON"],
 )
-def test_unknown_cluster_that_fails_gives_way_to_the_own_host_at_once(reply: Reply) -> None:
+def test_failing_unknown_cluster_is_replaced_by_the_own_host_at_once(reply: Reply) -> None:
     harness = SenderHarness(by_host(c44=reply))
     ids = [f"n{number}" for number in range(50)]
     harness.submit(*(delivery(one, cluster="44") for one in ids))
@@ -81,7 +81,7 @@ def test_many_forged_clusters_are_tried_a_few_at_a_time() -> None:
     assert len(harness.api.requests) == 816
 
 
-def test_known_cluster_is_left_after_three_failures() -> None:
+def test_known_cluster_is_avoided_after_three_failures() -> None:
     harness = known(SenderHarness(by_host(c44=REFUSED), random=lambda: 0.0), "44")
     harness.submit(*(delivery(cluster="44") for _ in range(20)))
     harness.work()
@@ -90,7 +90,7 @@ def test_known_cluster_is_left_after_three_failures() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413])
-def test_refusal_of_the_api_is_final_wherever_it_comes_from(status: int) -> None:
+def test_rejection_by_the_api_is_final_for_each_host(status: int) -> None:
     harness = SenderHarness(by_host(c44=answer(status)))
     harness.submit(delivery(cluster="44"))
     harness.work()
@@ -124,7 +124,7 @@ def test_failing_own_host_does_not_delay_clusters() -> None:
     assert harness.stats.sent == 20
 
 
-def test_retry_after_of_a_host_is_obeyed_whatever_other_hosts_do() -> None:
+def test_retry_after_of_a_host_is_independent_of_other_hosts() -> None:
     harness = known(SenderHarness(by_host(c44=answer(429, retry_after="60"))), "44")
     harness.submit(delivery(cluster="44"), delivery(cluster="44"))
     harness.work(0.001)
@@ -176,7 +176,7 @@ def test_one_host_gets_three_quarters_of_the_calls() -> None:
     assert begin_calls(harness) == ["44"] * 12
 
 
-def test_hosts_that_never_answered_get_one_call_each_and_two_together() -> None:
+def test_hosts_without_any_response_get_one_call_each_and_two_together() -> None:
     harness = SenderHarness()
     harness.submit(*(delivery(cluster=str(number)) for number in range(100, 110) for _ in range(5)))
     assert begin_calls(harness) == ["100", "101"]
@@ -204,7 +204,7 @@ def test_destinations_take_turns() -> None:
 # The queue's limit
 
 
-def test_backlog_of_a_failing_host_gives_way_when_the_queue_is_full() -> None:
+def test_backlog_of_a_failing_host_is_evicted_from_a_full_queue() -> None:
     harness = known(SenderHarness(by_host(c44=LATE), limit=100), "44")
     harness.submit(*(delivery(f"dead{number}", cluster="44") for number in range(100)))
     harness.work(5.0)
@@ -218,7 +218,7 @@ def test_backlog_of_a_failing_host_gives_way_when_the_queue_is_full() -> None:
     assert counters_add_up(harness.stats)
 
 
-def test_failing_host_takes_no_room_of_others() -> None:
+def test_failing_host_uses_no_capacity_of_others() -> None:
     harness = known(SenderHarness(by_host(c44=LATE), limit=100), "44")
     harness.submit(*(delivery(cluster="44") for _ in range(10)))
     harness.work(5.0)
@@ -228,7 +228,7 @@ def test_failing_host_takes_no_room_of_others() -> None:
     assert harness.queue._own.held == 90
 
 
-def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
+def test_queues_of_responsive_hosts_share_a_full_queue() -> None:
     harness = known(SenderHarness(limit=100), "44", "35")
     harness.submit(*(delivery() for _ in range(100)))
     harness.submit(*(delivery(cluster="44") for _ in range(100)))
@@ -239,7 +239,7 @@ def test_queues_of_hosts_that_answer_share_a_full_queue() -> None:
     assert counters_add_up(harness.stats)
 
 
-def test_delivery_under_way_is_not_dropped_to_make_room() -> None:
+def test_delivery_in_progress_is_not_evicted() -> None:
     harness = SenderHarness(limit=1)
     harness.submit(delivery(cluster="44"))
     assert begin_calls(harness) == ["44"]

@@ -46,7 +46,7 @@ def run(script: str) -> None:
     run_script(PRELUDE, script)
 
 
-def test_a_child_has_its_parents_rules_at_once_and_polls_once_it_is_asked() -> None:
+def test_child_has_the_rules_of_its_parent_and_polls_after_first_use() -> None:
     run("""
         network, emitted = Network(V1), Listener()
         source = source_of(network, emitted)
@@ -69,7 +69,7 @@ def test_a_child_has_its_parents_rules_at_once_and_polls_once_it_is_asked() -> N
     """)
 
 
-def test_a_child_forked_before_the_first_answer_gets_its_own() -> None:
+def test_child_forked_before_the_first_response_gets_one() -> None:
     run("""
         asked, answered = threading.Event(), threading.Event()
 
@@ -127,7 +127,7 @@ def test_forks_while_polling_never_deadlock() -> None:
     """)
 
 
-def test_a_child_does_not_wait_for_lookups_that_its_parent_was_making() -> None:
+def test_child_does_not_wait_for_lookups_that_its_parent_was_making() -> None:
     run("""
         asked, answered = threading.Event(), threading.Event()
 

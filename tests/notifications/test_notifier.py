@@ -129,7 +129,7 @@ def test_there_is_no_thread_before_the_first_submission(make: Kit) -> None:
     assert threads() == []
 
 
-def test_an_idle_thread_ends_and_another_comes_when_it_is_needed(make: Kit) -> None:
+def test_idle_thread_ends_and_another_starts_when_needed(make: Kit) -> None:
     notifier = make(Api(), idle_s=0.01)
     for _ in range(3):
         notifier.submit(delivery())
@@ -172,7 +172,7 @@ def test_distant_host_gets_several_calls_at_once_up_to_the_limit(make: Kit) -> N
     assert notifier.flush(LONG_S)
 
 
-def test_host_that_does_not_answer_delays_no_other(make: Kit) -> None:
+def test_unresponsive_host_delays_no_other(make: Kit) -> None:
     """All senders that may would be waiting for it."""
     gate = Gate()
     api = Api(lambda request: gate(request) if "mboxedge" in request.url else OK)
@@ -189,7 +189,7 @@ def test_host_that_does_not_answer_delays_no_other(make: Kit) -> None:
     assert notifier.stats().sent == 500
 
 
-def test_host_that_stops_answering_delays_no_other(make: Kit) -> None:
+def test_host_that_stops_responding_delays_no_other(make: Kit) -> None:
     gate = Gate()
     api = Api(lambda request: gate(request) if "mboxedge44." in request.url else OK)
     notifier = make(api, clusters=clusters_with("44"))
@@ -214,7 +214,7 @@ def test_drops_are_reported_while_the_host_is_down(make: Kit) -> None:
 # Flushing and closing
 
 
-def test_flush_says_whether_all_is_done(make: Kit) -> None:
+def test_flush_returns_whether_all_is_sent(make: Kit) -> None:
     gate = Gate()
     notifier = make(Api(gate))
     assert notifier.flush(0)
@@ -235,7 +235,7 @@ def test_flush_does_not_wait_for_a_retry_that_is_far_off(make: Kit) -> None:
     assert notifier.stats().sent == 1
 
 
-def test_flush_obeys_the_wait_that_a_server_asks_for(make: Kit) -> None:
+def test_flush_honors_retry_after(make: Kit) -> None:
     api = Api(answer(429, retry_after="600"))
     notifier = make(api)
     notifier.submit(delivery())
@@ -244,7 +244,7 @@ def test_flush_obeys_the_wait_that_a_server_asks_for(make: Kit) -> None:
     assert len(api.requests) == 1
 
 
-def test_close_sends_what_is_pending_and_ends_the_threads(make: Kit) -> None:
+def test_close_sends_pending_notifications_and_ends_the_threads(make: Kit) -> None:
     api = Api()
     notifier = make(api)
     for _ in range(50):
@@ -328,7 +328,7 @@ def test_blocking_handler_delays_neither_submissions_nor_close(make: Kit) -> Non
     assert notifier.stats().dropped == {"rejected": 1, "closed": 1}
 
 
-def test_handler_may_call_the_notifier(make: Kit) -> None:
+def test_handler_can_call_the_notifier(make: Kit) -> None:
     def emit(name: str, **payload: Any) -> None:
         notifier.submit(delivery("again"))
         results.append(notifier.stats().dropped)
@@ -342,7 +342,7 @@ def test_handler_may_call_the_notifier(make: Kit) -> None:
     assert counters_add_up(notifier.stats())
 
 
-def test_a_handler_that_raises_does_not_end_the_thread(make: Kit) -> None:
+def test_handler_that_raises_does_not_end_the_thread(make: Kit) -> None:
     def emit(name: str, **payload: Any) -> None:
         raise ValueError("the handler's")
 
@@ -419,7 +419,7 @@ def test_counters_are_consistent_at_every_moment(
     assert stats.sent <= sum(api.received.values())
 
 
-def test_a_burst_beyond_the_queue_is_counted(make: Kit) -> None:
+def test_burst_beyond_the_queue_is_counted(make: Kit) -> None:
     gate = Gate()
     api = Api(gate)
     notifier = make(api, queue_limit=100)
@@ -452,7 +452,7 @@ def received(server: FaultyServer) -> list[str]:
     return sorted(one for request in server.requests for one in ids_in(request.body))
 
 
-def test_calls_go_over_kept_connections(make: Kit, server: FaultyServer) -> None:
+def test_calls_reuse_connections(make: Kit, server: FaultyServer) -> None:
     transport = HttpTransport()
     notifier = make(transport, max_in_flight=1, address=address_of(server.url))
     for n in range(20):
@@ -576,7 +576,7 @@ def test_process_of_multiprocessing_that_ends_sends_pending_notifications(server
     assert received(server) == ["0", "1", "2", "3", "4"]
 
 
-def test_process_ends_although_the_server_does_not_answer(server: FaultyServer) -> None:
+def test_process_ends_while_the_server_does_not_respond(server: FaultyServer) -> None:
     server.script(HANG)
     out = run(
         """
@@ -700,7 +700,7 @@ class TestForks:
         assert notifier.stats().accepted == 0
         gate.opened.set()
 
-    def test_a_child_of_a_closed_notifier_is_closed(self) -> None:
+    def test_child_of_a_closed_notifier_is_closed(self) -> None:
         run("""
             notifier = notifier_with(Api())
             notifier.close(1)
@@ -767,7 +767,7 @@ def test_next_process_sends_what_a_killed_process_left(make: Kit, tmp_path: Path
     assert notifier.stats().recovered == 50
 
 
-def test_a_backlog_larger_than_the_queue_waits_on_disk(make: Kit, tmp_path: Path) -> None:
+def test_backlog_larger_than_the_queue_waits_on_disk(make: Kit, tmp_path: Path) -> None:
     api = Api(REFUSED)
     notifier = make(api, spool_path=tmp_path, queue_limit=20, policy=PATIENT)
     refused = 0

@@ -71,14 +71,14 @@ def test_request_is_built_once_although_it_waits_encoded() -> None:
     assert all(entry.is_encoded for entry in waiting)
 
 
-def test_room_is_made_when_a_delivery_is_settled() -> None:
+def test_settled_delivery_frees_its_space() -> None:
     harness = SenderHarness(limit=1, max_bytes=4096)
     for _ in range(5):
         assert harness.submit(delivery()) == [True]
         harness.work()
 
 
-def test_a_delivery_under_way_still_takes_its_room() -> None:
+def test_delivery_in_progress_counts_for_the_limit() -> None:
     harness = SenderHarness(limit=1)
     harness.submit(delivery())
     assert harness.queue.dequeue(0.0).entry is not None

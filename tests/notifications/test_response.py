@@ -33,7 +33,7 @@ REQUEST = delivery("a", "b", "c").request.to_json().encode()
         *[(status, REJECTED) for status in (301, 304, 400, 405, 409, 410, 413, 415, 422, 501, 505)],
     ],
 )
-def test_a_status_has_one_meaning(status: int, meaning: ResponseMeaning) -> None:
+def test_status_has_one_meaning(status: int, meaning: ResponseMeaning) -> None:
     assert classify_response(answer(status)) is meaning
 
 

@@ -55,7 +55,7 @@ def test_jitter_reaches_down_to_nothing() -> None:
     assert fail(retry_state(random=0.0), 3) == [0, 0, 0]
 
 
-def test_a_thousand_failures_overflow_nothing() -> None:
+def test_thousand_failures_cause_no_overflow() -> None:
     assert fail(retry_state(), 1000)[-1] == 30
 
 
@@ -89,7 +89,7 @@ def test_calls_that_fail_together_are_one_failure() -> None:
     [(0.0, 0.5), (0.2, 0.5), (20.0, 20.0), (600.0, 600.0), (86_400.0, 600.0)],
     ids=["at once", "shorter than ours", "longer than ours", "longest", "too long"],
 )
-def test_wait_that_the_server_asks_for_is_obeyed_up_to_a_limit(asked: float, waited: float) -> None:
+def test_retry_after_is_honored_up_to_a_limit(asked: float, waited: float) -> None:
     one = RetryState(
         RetryPolicy(suspect_after=1), iter([1.0, 0.0]).__next__
     )  # the second is for the server's number
@@ -120,7 +120,7 @@ def test_skip_backoff_ends_a_backoff() -> None:
 
 
 @pytest.mark.parametrize("kind", ["asked", "denied"])
-def test_skip_backoff_keeps_a_wait_that_the_server_caused(kind: str) -> None:
+def test_skip_backoff_keeps_a_wait_of_retry_after(kind: str) -> None:
     one = retry_state(random=0.0)
     if kind == "asked":
         one.failed(0.0, 0.0, retry_after_s=60.0)

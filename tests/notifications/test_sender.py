@@ -36,7 +36,7 @@ from targetry.notifications.retry_policy import RetryPolicy
 REFUSED = TransportError(reason="connection refused")
 
 
-def test_a_delivery_is_posted_as_it_is() -> None:
+def test_delivery_is_posted_as_it_is() -> None:
     harness = SenderHarness()
     one = delivery("a", "b")
     harness.submit(one)
@@ -153,7 +153,7 @@ def test_retry_after_is_obeyed(headers: dict[str, str], waited: float) -> None:
     assert harness.work() == pytest.approx(waited)
 
 
-def test_after_being_denied_the_next_one_waits_for_a_minute() -> None:
+def test_request_after_a_denial_waits_for_a_minute() -> None:
     harness = SenderHarness(Replies(answer(403), OK), random=lambda: 0.0)
     harness.submit(delivery("a"), delivery("b"))
     assert harness.work() == 60.0
@@ -170,7 +170,7 @@ def test_suspect_host_gets_one_call_at_a_time() -> None:
     assert harness.queue.dequeue(harness.clock()) == Dequeued(None, math.inf)
 
 
-def test_an_outage_costs_no_delivery_however_long_it_lasts() -> None:
+def test_long_outage_loses_no_delivery() -> None:
     harness = SenderHarness(DOWN)
     harness.submit(delivery("a"), delivery("b"))
     harness.work(seconds=10 * 3600)
@@ -271,7 +271,7 @@ def test_handler_that_raises_does_not_stop_the_sender() -> None:
     assert any("the handler's" in line for line in harness.lines.errors)
 
 
-def test_handler_may_submit_a_dropped_request_again() -> None:
+def test_handler_can_submit_a_dropped_request_again() -> None:
     def emit(name: str, **payload: Any) -> None:
         if name == "send_notification_error":
             harness.submit(Delivery("s1", None, payload["notification"].value(), 1))
@@ -283,7 +283,7 @@ def test_handler_may_submit_a_dropped_request_again() -> None:
     assert (harness.stats.accepted, harness.stats.sent, harness.stats.dropped) == (2, 1, {"rejected": 1})
 
 
-def test_a_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() -> None:
+def test_queue_fills_while_the_endpoint_is_down_and_empties_when_it_is_back() -> None:
     harness = SenderHarness(REFUSED, limit=300)
     offered = []
     for n in range(600):
@@ -409,7 +409,7 @@ def test_response_is_read_up_to_a_limit() -> None:
     assert limits == [1024 * 1024]
 
 
-def test_the_body_is_json_of_the_wire() -> None:
+def test_body_is_json_of_the_wire() -> None:
     harness = SenderHarness()
     harness.submit(delivery("a"))
     harness.work()
@@ -466,7 +466,7 @@ def test_request_that_is_never_tried_is_not_built_for_its_ids() -> None:
     assert [lazy.made for lazy in lazies] == [0, 0]
 
 
-def test_a_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
+def test_delivery_without_a_body_is_dropped_instead_of_sent_empty() -> None:
     harness = SenderHarness()
     harness.queue.submit(delivery("a"))
     entry = harness.queue.dequeue(harness.clock()).entry

@@ -118,7 +118,7 @@ def test_written_rows_are_read_in_their_order(
         ]
 
 
-def test_a_page_ends_where_it_gets_too_large_and_has_one_row_at_least(folder: Folder) -> None:
+def test_page_ends_where_it_gets_too_large_and_has_one_row_at_least(folder: Folder) -> None:
     spool = folder.open()
     spool.add(rows(b"x" * 100, b"x" * 100, b"x" * 100))
     assert len(spool.page(None, 0, 10, 1)) == 1
@@ -126,7 +126,7 @@ def test_a_page_ends_where_it_gets_too_large_and_has_one_row_at_least(folder: Fo
     assert len(spool.page(None, 0, 10, 1000)) == 3
 
 
-def test_an_empty_spool_leaves_no_file_behind(folder: Folder) -> None:
+def test_empty_spool_leaves_no_file_behind(folder: Folder) -> None:
     spool = folder.open()
     spool.remove(spool.add(rows(b"a")))
     spool.close()
@@ -150,7 +150,7 @@ def test_full_spool_accepts_no_rows_until_some_are_removed(folder: Folder) -> No
     assert bodies(spool) == [b"12345", b"1"]
 
 
-def test_a_living_owners_file_is_left_alone(folder: Folder) -> None:
+def test_living_owners_file_is_left_alone(folder: Folder) -> None:
     folder.open().add(rows(b"a"))
     second = folder.open()
     assert count(second) == 0
@@ -158,7 +158,7 @@ def test_a_living_owners_file_is_left_alone(folder: Folder) -> None:
     assert [bodies(spool) for spool in folder.opened] == [[b"a"], [b"b"]]
 
 
-def test_all_that_dead_processes_left_is_taken_over_by_one(folder: Folder) -> None:
+def test_rows_of_dead_processes_are_adopted_by_one_process(folder: Folder) -> None:
     for body in (b"a", b"b", b"c"):
         folder.leave(body)
     first, second = folder.open(), folder.open()
@@ -179,7 +179,7 @@ def test_files_without_room_are_left_for_later(folder: Folder) -> None:
     assert count(folder.open()) == 1
 
 
-def test_a_lock_without_a_file_is_cleared_away(folder: Folder) -> None:
+def test_lock_without_a_file_is_removed(folder: Folder) -> None:
     folder.path.mkdir()
     (folder.path / "1-a.lock").touch()
     folder.open()
@@ -187,7 +187,7 @@ def test_a_lock_without_a_file_is_cleared_away(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
-def test_a_file_that_is_no_database_is_set_aside(folder: Folder, content: bytes) -> None:
+def test_file_that_is_no_database_is_set_aside(folder: Folder, content: bytes) -> None:
     folder.leave(b"good")
     (folder.path / "1-bad.lock").touch()
     (folder.path / "1-bad.db").write_bytes(content)
@@ -197,7 +197,7 @@ def test_a_file_that_is_no_database_is_set_aside(folder: Folder, content: bytes)
     assert list(folder.problems) == ["1-bad.db"]
 
 
-def test_a_file_of_a_later_version_is_left_alone(folder: Folder) -> None:
+def test_file_of_a_later_version_is_left_alone(folder: Folder) -> None:
     folder.leave(b"future")
     [file] = folder.files(".db")
     connection = sqlite3.connect(file)
@@ -230,9 +230,7 @@ UNTRUSTED: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners of files")
 @pytest.mark.parametrize("change", UNTRUSTED.values(), ids=UNTRUSTED)
-def test_file_that_others_may_have_written_is_left_aside(
-    change: Callable[[Path], object], folder: Folder
-) -> None:
+def test_file_writable_by_others_is_ignored(change: Callable[[Path], object], folder: Folder) -> None:
     folder.leave(b"good")
     folder.leave(b"bad")
     file = next(path for path in folder.files(".db") if b"bad" in path.read_bytes())
@@ -244,7 +242,7 @@ def test_file_that_others_may_have_written_is_left_aside(
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize("suffix", [".db", ".lock"])
-def test_file_of_another_user_is_left_aside(suffix: str, folder: Folder) -> None:
+def test_file_of_another_user_is_ignored(suffix: str, folder: Folder) -> None:
     folder.leave(b"planted")
     [file] = folder.files(suffix)
     os.chown(file, 12345, -1)
@@ -253,14 +251,14 @@ def test_file_of_another_user_is_left_aside(suffix: str, folder: Folder) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs owners of files")
-def test_folder_that_all_users_may_write_is_refused(folder: Folder) -> None:
+def test_world_writable_folder_raises(folder: Folder) -> None:
     folder.path.mkdir()
     folder.path.chmod(0o777)
     with pytest.raises(SpoolError, match="all users"):
         folder.open()
 
 
-def test_file_that_was_left_aside_is_taken_over_once_it_can_be(folder: Folder) -> None:
+def test_ignored_file_is_adopted_once_it_is_usable(folder: Folder) -> None:
     folder.leave(b"a")
     [file] = folder.files(".db")
     file.chmod(0o666)
@@ -314,7 +312,7 @@ def test_file_of_another_account_is_not_used(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("cluster", ["x@evil.example/", "zz9", "4711", "035", 7, b"35"])
-def test_cluster_that_cannot_be_one_is_the_own_host(cluster: object, folder: Folder) -> None:
+def test_invalid_cluster_is_the_own_host(cluster: object, folder: Folder) -> None:
     folder.leave(b"a")
     [file] = folder.files(".db")
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
@@ -335,7 +333,7 @@ def test_rows_of_many_clusters_are_those_of_few(folder: Folder) -> None:
     assert backlogs[0] == Backlog(None, 769, 769)
 
 
-def test_a_page_is_of_one_cluster(folder: Folder) -> None:
+def test_page_is_of_one_cluster(folder: Folder) -> None:
     spool = folder.open()
     spool.add([SpooledDelivery("s", cluster, body, 1, 0.0) for cluster, body in [("35", b"a"), (None, b"b")]])
     spool.add([SpooledDelivery("s", "35", b"c", 2, 0.0)])
@@ -472,7 +470,7 @@ def test_rows_of_a_process_that_was_killed_are_all_there(folder: Folder) -> None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_child_does_not_keep_its_parents_file_from_being_taken_over(folder: Folder) -> None:
+def test_child_does_not_prevent_adoption_of_its_parents_file(folder: Folder) -> None:
     process = start(
         folder,
         """
@@ -496,7 +494,7 @@ def test_a_child_does_not_keep_its_parents_file_from_being_taken_over(folder: Fo
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_child_has_a_file_of_its_own(folder: Folder) -> None:
+def test_child_has_a_file_of_its_own(folder: Folder) -> None:
     process = start(
         folder,
         """

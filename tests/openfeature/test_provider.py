@@ -107,7 +107,7 @@ def test_it_is_a_feature_provider_with_a_name() -> None:
         ((), {"client": "acme", "ready_timeout": "5"}),
     ],
 )
-def test_wrong_option_is_refused_by_the_constructor(arguments: Any, keywords: dict[str, Any]) -> None:
+def test_wrong_option_raises_in_the_constructor(arguments: Any, keywords: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         TargetProvider(*arguments, **keywords)
 
@@ -183,7 +183,7 @@ def test_separator_aliases_and_targeting_key_act(started: Any, target: Target) -
 
 
 @pytest.mark.parametrize(("impressions", "expected"), [("once", 1), ("always", 3), ("never", 0)])
-def test_impressions_are_reported_as_the_option_says(
+def test_impressions_are_reported_by_the_option(
     started: Any, target: Target, impressions: str, expected: int
 ) -> None:
     provider = started(impressions=impressions)
@@ -202,7 +202,7 @@ def test_impression_window_ends(started: Any, target: Target) -> None:
     assert len(target.bodies) == 2
 
 
-def test_targeting_key_parameter_is_what_rules_may_ask_for(started: Any) -> None:
+def test_targeting_key_parameter_can_be_used_by_rules(started: Any) -> None:
     document = mboxes_of(device_rule(1, {"==": [{"var": "mbox.key"}, "u1"]}, content="mine"), device_rule(2))
     provider = started(artifact_payload=document, targeting_key_parameter="key")
     assert value(provider, "hero") == "mine"
@@ -281,13 +281,13 @@ def test_new_rules_name_the_flags_that_changed(target: Target, tmp_path: Any) ->
     provider.shutdown()
 
 
-def test_server_side_provider_is_ready_at_once_and_asks(started: Any, target: Target) -> None:
+def test_server_side_provider_is_ready_at_once_and_calls_the_server(started: Any, target: Target) -> None:
     provider = started(decisioning_method="server-side", artifact_payload=None)
     assert value(provider, "hero:title") == "remote hero"
     assert asyncio.run(provider.resolve_string_details_async("far:title", "d", SOMEONE)).value == "remote far"
 
 
-def test_server_that_hangs_costs_the_timeout(started: Any, target: Target) -> None:
+def test_hanging_server_takes_the_timeout(started: Any, target: Target) -> None:
     target.on(DELIVERY, HANG)
     provider = started(decisioning_method="server-side", artifact_payload=None, timeout=200)
     with pytest.raises(OpenFeatureError, match=r"no response within 0\.[012]"):

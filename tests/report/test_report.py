@@ -130,7 +130,7 @@ def test_all_orders_without_an_id_count() -> None:
     assert figures(only(events))[0] == (1, 1, 10, 1.0)
 
 
-def test_an_order_without_a_total_is_an_order() -> None:
+def test_order_without_a_total_is_an_order() -> None:
     assert figures(only([event("i"), event("o", "order", order_id="A")]))[0] == (1, 1, 1, 0.0)
 
 

@@ -68,7 +68,7 @@ def content_for(
     ],
     ids=lambda value: json.dumps(value, default=str)[:40],
 )
-def test_a_condition_restricts_the_activity_to_its_audience(
+def test_condition_restricts_the_activity_to_its_audience(
     conditions: dict[str, Any], context: dict[str, Any] | None, parameters: dict[str, Any] | None
 ) -> None:
     built = activity("Hero").xt().when(**conditions).on("hero", "for the audience")
@@ -78,12 +78,12 @@ def test_a_condition_restricts_the_activity_to_its_audience(
         assert content_for(built, elsewhere, {"plan": "free"}) is None
 
 
-def test_a_period_that_is_over_matches_no_visitor() -> None:
+def test_period_that_is_over_matches_no_visitor() -> None:
     built = activity("Hero").xt().when(to=datetime(2020, 1, 1, tzinfo=UTC)).on("hero", "x")
     assert content_for(built) is None
 
 
-def test_json_logic_is_taken_as_it_is() -> None:
+def test_json_logic_is_used_unchanged() -> None:
     built = activity("Hero").xt().when_logic({"==": ["1", {"var": "mbox.n"}]}).on("hero", "x")
     assert (content_for(built, None, {"n": "1"}), content_for(built)) == ("x", None)
 
@@ -113,7 +113,7 @@ def test_views_and_page_load_have_offers_too() -> None:
         assert offers.page_load.content == "p"
 
 
-def test_the_highest_priority_comes_first_and_equal_ones_as_listed() -> None:
+def test_highest_priority_comes_first_and_equal_ones_as_listed() -> None:
     document = artifact(
         activity("1").xt().on("hero", "first"),
         activity("2").xt().on("hero", "second"),
@@ -132,7 +132,7 @@ def test_clicks_have_a_token_for_each_experience_or_the_given_one() -> None:
     assert click_tokens(activity("Hero").ab(A=50, B=50).click("t-click")) == {"t-click"}
 
 
-def test_a_metric_has_its_type_and_its_selector() -> None:
+def test_metric_has_its_type_and_its_selector() -> None:
     document = artifact(activity("Hero").xt().on("hero", "x").metric("display", "t", selector="#buy"))
     metrics = document["rules"]["mboxes"]["hero"][0]["consequence"]["metrics"]
     assert metrics == [{"type": "display", "eventToken": "t", "selector": "#buy"}]
@@ -149,7 +149,7 @@ def test_ids_count_from_1000_past_given_ones() -> None:
 
 
 @pytest.mark.parametrize("token", [None, "p-1"])
-def test_a_property_restricts_the_activity(token: str | None) -> None:
+def test_property_restricts_the_activity(token: str | None) -> None:
     with client_of(artifact(activity("Hero", property="p-1").xt().on("hero", "x"))) as client:
         content = client.decide("hero", client.visitor(property_token=token)).content
     assert content == (None if token is None else "x")
@@ -177,7 +177,7 @@ def test_options_of_the_artifact_act() -> None:
 
 
 @pytest.mark.parametrize(("condition", "needs_geo"), [({"country": "DE"}, True), ({"plan": "gold"}, False)])
-def test_places_are_looked_up_where_an_audience_names_one(condition: dict[str, Any], needs_geo: bool) -> None:
+def test_locations_are_looked_up_if_an_audience_uses_them(condition: dict[str, Any], needs_geo: bool) -> None:
     built = activity("Hero").xt().when(**condition).on("hero", "x")
     assert artifact(built)["geoTargetingEnabled"] is needs_geo
 
@@ -206,7 +206,9 @@ def test_places_are_looked_up_where_an_audience_names_one(condition: dict[str, A
         (lambda: artifact(clients="acme"), TypeError, "clients"),  # type: ignore[call-arg]
     ],
 )
-def test_a_mistake_is_an_error_that_names_it(build: Any, error: type[Exception], message: str) -> None:
+def test_invalid_argument_raises_an_error_that_names_it(
+    build: Any, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         build()
 
@@ -250,7 +252,7 @@ def test_visitors_are_split_by_the_given_shares(parts: dict[str, int], seed: int
         assert abs(seen[name] - expected) <= 6 * (expected * (1 - share / 100)) ** 0.5 + 1
 
 
-def test_the_command_artifact_reads_a_built_artifact(tmp_path: Any) -> None:
+def test_command_artifact_reads_a_built_artifact(tmp_path: Any) -> None:
     file = tmp_path / "rules.json"
     file.write_bytes(msgspec.json.encode(artifact(activity("Hero sale").ab(A=50, B=50).on("hero", "x"))))
     result = run("artifact", str(file))

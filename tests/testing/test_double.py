@@ -93,7 +93,7 @@ def test_asynchronous_client_is_overridden(target: TargetDouble, method: str) ->
     asyncio.run(main())
 
 
-def test_client_that_exists_already_is_overridden_and_left_as_it_was() -> None:
+def test_existing_client_is_overridden_and_restored() -> None:
     with TargetClient.create(
         **ORGANIZATION, decisioning_method="on-device", artifact_payload=SHOP, send_notification_func=print
     ) as client:
@@ -179,7 +179,7 @@ def test_override_of_a_client_is_for_that_client_only(target: TargetDouble, by_c
         assert two.flag("hero", "default") == "default"
 
 
-def test_exception_in_place_of_content_is_raised(target: TargetDouble, client: TargetClient) -> None:
+def test_exception_as_content_is_raised(target: TargetDouble, client: TargetClient) -> None:
     failure = TransportError(reason="down")
     with target.override("hero", failure):
         with pytest.raises(TransportError, match="down"):
@@ -259,14 +259,14 @@ def test_exposures_are_the_content_that_was_shown(target: TargetDouble) -> None:
         target.assert_exposed("hero", "C")
 
 
-def test_a_server_side_override_is_an_exposure(target: TargetDouble) -> None:
+def test_server_side_override_is_an_exposure(target: TargetDouble) -> None:
     target.set("hero", "x", variant="B")
     with TargetClient.create(**ORGANIZATION) as client:
         content(client)
     target.assert_exposed("hero", "B")
 
 
-def test_notifications_are_kept_in_place_of_being_sent(target: TargetDouble, client: TargetClient) -> None:
+def test_notifications_are_recorded_instead_of_sent(target: TargetDouble, client: TargetClient) -> None:
     notification = {"id": "n-1", "type": "click", "timestamp": 1, "mbox": {"name": "hero"}, "tokens": ["t"]}
     request = {"context": {"channel": "web"}, "notifications": [notification]}
     client.send_notifications(request=request)
@@ -340,7 +340,7 @@ def test_failure_in_the_test_is_not_hidden_by_that_of_the_network() -> None:
         fail()
 
 
-def test_second_double_is_refused(target: TargetDouble) -> None:
+def test_second_double_raises(target: TargetDouble) -> None:
     with pytest.raises(RuntimeError, match="in place already"), double():
         pass
 

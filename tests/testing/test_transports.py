@@ -39,18 +39,18 @@ def close(fake: Fake) -> None:
         (None, b"null", {"content-type": "application/json"}),
     ],
 )
-def test_an_answer_is_made_of_bytes_text_or_what_becomes_json(
+def test_response_is_made_of_bytes_text_or_json_values(
     body: Any, sent: bytes, headers: dict[str, str]
 ) -> None:
     assert answer(body) == HttpResponse(200, "OK", headers, sent)
 
 
-def test_an_answer_has_the_status_its_reason_and_lower_case_headers() -> None:
+def test_response_has_status_reason_and_lower_case_headers() -> None:
     assert answer(status=304, headers={"ETag": "x"}) == HttpResponse(304, "Not Modified", {"etag": "x"}, b"")
 
 
 @both
-def test_a_script_is_used_in_order_and_its_exceptions_are_raised(kind: type[Fake]) -> None:
+def test_script_is_used_in_order_and_its_exceptions_are_raised(kind: type[Fake]) -> None:
     fake = kind(answer(b"1"), TransportError(reason="refused"), answer(b"2"))
     assert send(fake).body == b"1"
     with pytest.raises(TransportError, match="refused"):
@@ -61,13 +61,13 @@ def test_a_script_is_used_in_order_and_its_exceptions_are_raised(kind: type[Fake
 
 
 @both
-def test_a_request_without_an_answer_is_an_assertion_that_names_it(kind: type[Fake]) -> None:
+def test_request_without_a_response_is_an_assertion_error_that_names_it(kind: type[Fake]) -> None:
     with pytest.raises(AssertionError, match=r"GET https://acme\.example/rules\.json"):
         send(kind())
 
 
 @both
-def test_what_was_asked_is_recorded_in_order(kind: type[Fake]) -> None:
+def test_requests_are_recorded_in_order(kind: type[Fake]) -> None:
     fake = kind(answer(), answer())
     other = HttpRequest("POST", "https://acme.example/", {}, b"{}")
     send(fake)
@@ -77,14 +77,14 @@ def test_what_was_asked_is_recorded_in_order(kind: type[Fake]) -> None:
 
 
 @both
-def test_a_function_may_answer_or_say_what_to_raise(kind: type[Fake]) -> None:
+def test_function_can_return_a_response_or_an_exception(kind: type[Fake]) -> None:
     fake = kind(by=lambda request: answer(b"ok") if request.method == "GET" else TransportError(reason="no"))
     assert send(fake).body == b"ok"
     with pytest.raises(TransportError):
         send(fake, HttpRequest("POST", "https://acme.example", {}))
 
 
-def test_an_async_function_may_answer_the_async_fake() -> None:
+def test_async_fake_accepts_an_async_function() -> None:
     async def by(request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(0)
         return answer(request.url)
@@ -93,19 +93,19 @@ def test_an_async_function_may_answer_the_async_fake() -> None:
 
 
 @both
-def test_a_function_that_answers_nonsense_is_an_assertion(kind: type[Fake]) -> None:
+def test_function_that_returns_no_response_is_an_assertion_error(kind: type[Fake]) -> None:
     with pytest.raises(AssertionError, match="no HttpResponse"):
         send(kind(by=lambda request: "nonsense"))  # type: ignore[arg-type,return-value]
 
 
 @both
-def test_a_script_and_a_function_together_are_refused(kind: type[Fake]) -> None:
+def test_script_and_function_together_raise(kind: type[Fake]) -> None:
     with pytest.raises(TypeError):
         kind(answer(), by=lambda request: answer())
 
 
 @both
-def test_a_closed_fake_says_so_and_may_be_closed_again(kind: type[Fake]) -> None:
+def test_closed_fake_raises_and_can_be_closed_again(kind: type[Fake]) -> None:
     fake = kind(answer())
     close(fake)
     close(fake)
@@ -116,17 +116,17 @@ def test_a_closed_fake_says_so_and_may_be_closed_again(kind: type[Fake]) -> None
 
 @pytest.mark.parametrize("kind", [FakeTransport, HttpTransport])
 @pytest.mark.parametrize("method", ["send", "close"])
-def test_blocking_transports_are_called_as_the_protocol_says(kind: type, method: str) -> None:
+def test_blocking_transports_match_the_protocol(kind: type, method: str) -> None:
     assert inspect.signature(getattr(kind, method)) == inspect.signature(getattr(Transport, method))
 
 
 @pytest.mark.parametrize("kind", [AsyncFakeTransport, AsyncHttpTransport])
 @pytest.mark.parametrize("method", ["send", "aclose"])
-def test_async_transports_are_called_as_the_protocol_says(kind: type, method: str) -> None:
+def test_async_transports_match_the_protocol(kind: type, method: str) -> None:
     assert inspect.signature(getattr(kind, method)) == inspect.signature(getattr(AsyncTransport, method))
 
 
-def test_the_default_transports_take_the_same_options() -> None:
+def test_default_transports_take_the_same_options() -> None:
     blocking = inspect.signature(HttpTransport).parameters
     asynchronous = dict(inspect.signature(AsyncHttpTransport).parameters)
     del asynchronous["decoders"]  # threads that decode large bodies: the client's, not an option

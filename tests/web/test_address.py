@@ -65,7 +65,7 @@ def test_header_from_outside_changes_nothing(forwarded: list[str], peer: str) ->
 @given(
     st.lists(st.ip_addresses().map(str), max_size=4), st.ip_addresses(v=4, network="203.0.113.0/24").map(str)
 )
-def test_forged_entries_never_win_over_that_of_the_proxy(forged: list[str], real: str) -> None:
+def test_forged_entries_do_not_replace_that_of_the_proxy(forged: list[str], real: str) -> None:
     assert visitor_address("10.0.0.1", [", ".join([*forged, real])], PROXIES) == real
 
 

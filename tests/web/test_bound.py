@@ -98,7 +98,7 @@ def test_offer_has_the_content_of_get_offers(skin: Skin) -> None:
     assert page.target.offers("hero", "unknown", "greeting") == {"hero": content}
 
 
-def test_default_is_returned_where_nothing_is_decided(skin: Skin) -> None:
+def test_default_is_returned_without_a_decision(skin: Skin) -> None:
     page = skin.page(skin.client())
     assert page.target.offer("recommendations", default="none") == "none"
     assert page.target.offers("recommendations") == {}
@@ -118,7 +118,7 @@ def test_flag_has_the_type_of_its_default(skin: Skin) -> None:
     assert target.flag("hero:x", None, url="not a parameter") is None
 
 
-def test_value_of_a_flag_is_the_callers_own(skin: Skin) -> None:
+def test_value_of_a_flag_is_a_copy(skin: Skin) -> None:
     target = skin.page(skin.client()).target
     first = target.flag("checkout-flags", {})
     first["oneClick"] = "changed"
@@ -137,25 +137,25 @@ def test_flag_counts_one_impression_in_a_request(skin: Skin) -> None:
 @pytest.mark.parametrize(
     "call", [("offer", ""), ("offer", None), ("offers", "a", 5), ("track", ""), ("flag", 5, "")]
 )
-def test_wrong_name_is_refused(skin: Skin, call: tuple[Any, ...]) -> None:
+def test_wrong_name_raises(skin: Skin, call: tuple[Any, ...]) -> None:
     target = skin.page(skin.client()).target
     with pytest.raises(OptionError):
         getattr(target, call[0])(*call[1:])
 
 
-def test_wrong_default_is_refused(skin: Skin) -> None:
+def test_wrong_default_raises(skin: Skin) -> None:
     target = skin.page(skin.client()).target
     with pytest.raises(OptionError, match="default"):
         target.flag("hero", object())
 
 
-def test_parameter_that_no_request_can_carry_gives_the_default(skin: Skin) -> None:
+def test_invalid_parameter_returns_the_default(skin: Skin) -> None:
     client = skin.client()
     assert skin.page(client).target.offer("hero", default="none", q="x" * 6000) == "none"
     assert client.stats().web_faults == {"decision": 1}
 
 
-def test_api_decides_what_the_rules_cannot(skin: Skin) -> None:
+def test_api_decides_locations_without_rules(skin: Skin) -> None:
     client = skin.remote_client("hybrid")
     page = skin.page(client, {"cookie": f"mbox={RETURNING}"})
     found = page.target.offers("hero", "recommendations", "other", q="1")
@@ -182,7 +182,7 @@ def test_api_that_fails_gives_defaults_and_is_counted(skin: Skin) -> None:
     assert "mbox" in page.respond().cookies()
 
 
-def test_callbacks_are_refused(skin: Skin) -> None:
+def test_callbacks_raise(skin: Skin) -> None:
     with pytest.raises(OptionError, match="callback"):
         skin.page(skin.client()).target.get_offers(mboxes=["hero"], callback=print)
 
@@ -253,7 +253,7 @@ def test_function_that_fails_gives_nothing_and_is_counted(skin: Skin, option: st
     assert client.stats().web_faults == {option: 1}
 
 
-def test_callers_own_values_are_not_replaced(skin: Skin) -> None:
+def test_values_of_the_caller_are_not_replaced(skin: Skin) -> None:
     page = skin.page(skin.remote_client(), {"cookie": f"mbox={RETURNING}", "user-agent": "Firefox"})
     request = {
         "context": {"channel": "mobile", "userAgent": "App"},
@@ -304,7 +304,7 @@ def test_parameters_are_added_to_every_location(skin: Skin) -> None:
         (lambda request: None, "server-side", None),
     ],
 )
-def test_address_is_passed_as_the_option_says(skin: Skin, ip: Any, method: str, expected: str | None) -> None:
+def test_address_is_passed_by_the_option(skin: Skin, ip: Any, method: str, expected: str | None) -> None:
     page = skin.page(skin.remote_client(method), ip=ip)
     page.target.offer("hero")
     assert skin.sent()[0]["context"].get("geo") == (None if expected is None else {"ipAddress": expected})
@@ -381,7 +381,7 @@ def test_vary_can_be_switched_off(skin: Skin) -> None:
     assert [name for name, _ in page.respond().items] == ["Set-Cookie"]
 
 
-def test_client_hints_are_asked_for_on_request(skin: Skin) -> None:
+def test_client_hints_are_requested_by_an_option(skin: Skin) -> None:
     headers = skin.page(skin.client(), accept_ch=True).respond()
     assert [name for name, _ in headers.items] == ["Accept-CH"]
 
@@ -401,7 +401,7 @@ def test_decision_after_the_start_of_the_response_is_logged_and_counted(
     ]
 
 
-def test_remembered_visitor_may_be_used_after_the_start_of_the_response(skin: Skin) -> None:
+def test_remembered_visitor_can_be_used_after_the_start_of_the_response(skin: Skin) -> None:
     client = skin.client()
     page = skin.page(client)
     page.target.remember()
@@ -498,7 +498,7 @@ def test_consent_that_fails_counts_as_denied(
     assert len([one for one in caplog.records if "consent" in one.message]) == 1
 
 
-def test_consent_is_asked_once_and_not_before_it_is_needed(skin: Skin) -> None:
+def test_consent_is_requested_once_when_it_is_needed(skin: Skin) -> None:
     asked: list[object] = []
     page = skin.page(skin.client(), consent=lambda request: asked.append(request))
     assert asked == []

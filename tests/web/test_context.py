@@ -63,7 +63,7 @@ def test_client_hints_are_unquoted() -> None:
     }
 
 
-def test_browser_is_asked_for_all_hints_that_are_read() -> None:
+def test_all_read_hints_are_requested_of_the_browser() -> None:
     sent_anyway = {"sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform"}
     assert {name.lower() for name in HIGH_ENTROPY_HINTS.split(", ")} == set(HINTS) - sent_anyway
 
@@ -85,7 +85,7 @@ def test_no_usable_hint_gives_no_client_hints(hints: dict[str, Any]) -> None:
     ],
     ids=["query of 100 KB", "path of 100 KB", "surrogate", "empty"],
 )
-def test_url_is_cut_to_what_the_api_takes(url: str, expected: str | None) -> None:
+def test_url_is_cut_to_the_limit_of_the_api(url: str, expected: str | None) -> None:
     context = request_context(FakeRequest({"referer": url}, url=url))
     assert context.address is not None
     assert (context.address.url, context.address.referring_url) == (expected, expected)

@@ -36,7 +36,7 @@ def test_table_of_wrong_values_has_every_option() -> None:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_value_is_refused_with_its_path(name: str) -> None:
+def test_wrong_value_raises_with_its_path(name: str) -> None:
     with pytest.raises(OptionError) as raised:
         web_settings({name: WRONG[name]})
     assert raised.value.path.partition("[")[0] == name
@@ -51,13 +51,13 @@ def test_wrong_value_is_refused_with_its_path(name: str) -> None:
         ({"cookie_samesite": "none", "cookie_secure": False}, "cookie_secure"),
     ],
 )
-def test_entry_is_refused_with_its_index(given: dict[str, Any], path: str) -> None:
+def test_invalid_entry_raises_with_its_index(given: dict[str, Any], path: str) -> None:
     with pytest.raises(OptionError) as raised:
         web_settings(given)
     assert raised.value.path == path
 
 
-def test_unknown_option_is_refused_with_the_nearest_name() -> None:
+def test_unknown_option_raises_with_the_nearest_name() -> None:
     with pytest.raises(TypeError, match="no option 'cookie_same_site'; did you mean 'cookie_samesite'"):
         web_settings({"cookie_same_site": "Lax"})
 
@@ -78,11 +78,11 @@ def test_excluded_paths_are_prefixes() -> None:
         (Consent.ANONYMOUS, Consent.ANONYMOUS),
     ],
 )
-def test_answers_are_read_as_levels_of_consent(answer: object, expected: Consent) -> None:
+def test_values_are_read_as_levels_of_consent(answer: object, expected: Consent) -> None:
     assert read_consent(answer) is expected
 
 
 @pytest.mark.parametrize("answer", ["granted", 1, 0, "", object()])
-def test_other_answers_are_no_consent(answer: object) -> None:
+def test_other_values_are_no_consent(answer: object) -> None:
     with pytest.raises(OptionError, match="consent: must return"):
         read_consent(answer)

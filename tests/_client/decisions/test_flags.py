@@ -195,7 +195,7 @@ def test_report_has_the_session_and_property_of_the_context(make: Make, target: 
     assert received.json()["property"] == {"token": "p-1"}
 
 
-def test_all_flags_lists_what_the_rules_decide_and_reports_nothing(make: Make, target: Target) -> None:
+def test_all_flags_lists_flags_of_the_rules_without_impressions(make: Make, target: Target) -> None:
     any_client = make()
     flags = any_client.all_flags(context=SOMEONE)
     assert {key: details.value for key, details in flags.items()} == {
@@ -230,7 +230,7 @@ def test_all_flags_raises_where_no_flag_is_known(make: Make, target: Target) -> 
         empty.all_flags()
 
 
-def test_place_of_the_context_is_looked_up(make: Make, target: Target) -> None:
+def test_location_of_the_context_is_looked_up(make: Make, target: Target) -> None:
     any_client = make(artifact_payload={**FLAGS, "geoTargetingEnabled": True}, cdn_base_path=target.url)
     assert any_client.flag("roman:title", "", context={**SOMEONE, "ip": "12.21.1.40"}) == "ave"
     assert len(target.requests_to(GEO)) == 1
@@ -270,7 +270,7 @@ def test_flag_that_the_server_decides(make: Make, target: Target, method: str) -
     ]
 
 
-def test_server_is_asked_to_execute_once_in_a_window_and_then_to_prefetch(make: Make, target: Target) -> None:
+def test_server_executes_once_in_a_window_and_then_prefetches(make: Make, target: Target) -> None:
     any_client = make(decisioning_method="server-side")
     for _ in range(3):
         assert any_client.flag("far:title", "", context=SOMEONE) == "remote far"
@@ -291,13 +291,13 @@ def test_impression_of_a_call_that_failed_is_still_due(make: Make, target: Targe
     assert ["execute" in body for body in target.bodies] == [True, True]
 
 
-def test_answer_without_options_is_the_default(make: Make, target: Target) -> None:
+def test_response_without_options_is_the_default(make: Make, target: Target) -> None:
     target.on(DELIVERY, json_answer({"status": 200, "execute": {"mboxes": [{"index": 0, "name": "far"}]}}))
     details = make(decisioning_method="server-side").flag_details("far", "d", context=SOMEONE)
     assert (details.value, details.reason, details.error_code) == ("d", "DEFAULT", None)
 
 
-def test_server_that_hangs_costs_the_timeout_and_gives_the_default(make: Make, target: Target) -> None:
+def test_hanging_server_returns_the_default_after_the_timeout(make: Make, target: Target) -> None:
     target.on(DELIVERY, HANG)
     any_client = make(decisioning_method="server-side", timeout=200)
     details = any_client.flag_details("far", "d", context=SOMEONE)
@@ -315,7 +315,7 @@ def test_transport_of_the_caller_that_raises_gives_the_default(make: Make, fault
     assert (details.value, details.error_code) == ("d", "GENERAL")
 
 
-def test_hybrid_client_asks_the_server_for_a_visitor_too(make: Make, target: Target) -> None:
+def test_hybrid_client_calls_the_server_for_a_visitor(make: Make, target: Target) -> None:
     any_client = make(decisioning_method="hybrid")
     visitor = any_client.visitor(tnt_id="v", parameters={"a": "b"}, session_id="s-2")
     assert any_client.flag("far:title", "", visitor=visitor, context={"c": "d"}) == "remote far"
@@ -327,7 +327,7 @@ def test_hybrid_client_asks_the_server_for_a_visitor_too(make: Make, target: Tar
 
 
 @pytest.mark.parametrize(("method", "value"), [("on-device", "d"), ("hybrid", "ave")])
-def test_flag_whose_rules_use_a_place_that_was_not_looked_up_is_not_guessed(
+def test_flag_without_the_needed_geo_lookup_is_not_decided(
     make: Make, target: Target, tmp_path: Path, method: str, value: str
 ) -> None:
     """As with `decide`, a kept visitor is remote to later rules that use its place."""

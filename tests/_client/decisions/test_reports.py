@@ -52,7 +52,7 @@ def test_entries_are_submitted_when_the_interval_is_over() -> None:
     assert sum(harness.sizes) == 2
 
 
-def test_the_interval_is_a_minute_and_a_hundred_entries_do_not_wait_for_it() -> None:
+def test_interval_is_a_minute_and_a_hundred_entries_do_not_wait_for_it() -> None:
     harness = ReportsHarness()
     assert (INTERVAL_S, MAX_WAITING) == (60, 100)
     harness.add(99)
@@ -63,7 +63,7 @@ def test_the_interval_is_a_minute_and_a_hundred_entries_do_not_wait_for_it() -> 
 
 
 @pytest.mark.parametrize("end", [lambda reports: reports.flush(), lambda reports: reports.close(1)])
-def test_a_flush_and_the_end_submit_what_waits_once(end: Any) -> None:
+def test_flush_and_close_submit_waiting_entries_once(end: Any) -> None:
     harness = ReportsHarness()
     harness.add(3)
     end(harness.reports)
@@ -72,7 +72,7 @@ def test_a_flush_and_the_end_submit_what_waits_once(end: Any) -> None:
     harness.reports.close(0)
 
 
-def test_nothing_is_submitted_where_another_call_took_the_entries_along() -> None:
+def test_nothing_is_submitted_if_another_call_sent_the_entries() -> None:
     harness = ReportsHarness()
     harness.add(3)
     harness.store.attach(DeliveryRequest())
@@ -80,7 +80,7 @@ def test_nothing_is_submitted_where_another_call_took_the_entries_along() -> Non
     assert harness.sizes == []
 
 
-def test_what_no_decision_on_device_has_measured_waits_for_the_next_call() -> None:
+def test_telemetry_without_on_device_decision_waits_for_the_next_call() -> None:
     harness = ReportsHarness()
     harness.store.add(TelemetryEntry())
     harness.reports.close(1)
@@ -99,7 +99,7 @@ def test_entries_stay_in_the_bounded_store_while_reports_wait() -> None:
     harness.reports.close(0)
 
 
-def test_a_minute_of_backlog_is_followed_by_another_look() -> None:
+def test_folder_is_checked_again_after_a_minute_of_backlog() -> None:
     harness = ReportsHarness(interval_s=0.01)
     looks = threading.Semaphore(0)
 
@@ -115,7 +115,7 @@ def test_a_minute_of_backlog_is_followed_by_another_look() -> None:
     assert harness.arrived.wait(10)
 
 
-def test_a_forked_child_has_nothing_to_submit() -> None:
+def test_forked_child_has_nothing_to_submit() -> None:
     harness = ReportsHarness()
     harness.add(3)
     harness.reports.after_fork()

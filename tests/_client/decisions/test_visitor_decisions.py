@@ -194,9 +194,7 @@ def test_name_that_is_none_is_refused(make: Any, name: Any, error: type[Exceptio
         ({"property_token": 5.5}, "property"),
     ],
 )
-def test_visitor_with_a_wrong_part_is_refused_with_its_path(
-    make: Any, given: dict[str, Any], path: str
-) -> None:
+def test_visitor_with_a_wrong_part_raises_with_its_path(make: Any, given: dict[str, Any], path: str) -> None:
     any_client = make()
     with pytest.raises(OptionError, match=f"^_?{path}"):
         visitor_of(any_client, **given)
@@ -216,7 +214,7 @@ def test_parameters_of_both_are_at_most_fifty_together(make: Any) -> None:
         any_client.client.decide("hero", visitor, parameters={f"b{n}": "y" for n in range(21)})
 
 
-def test_visitor_of_another_client_is_refused(make: Any) -> None:
+def test_visitor_of_another_client_raises(make: Any) -> None:
     one, other = make(), make()
     with pytest.raises(OptionError, match="visitor"):
         one.client.decide("hero", visitor_of(other))
@@ -244,7 +242,7 @@ def test_without_rules_the_method_decides(make: Any, target: Target, method: str
         assert any_client.client.decide("hero", visitor).reason == "remote"
 
 
-def test_closed_client_refuses(make: Any) -> None:
+def test_closed_client_raises(make: Any) -> None:
     any_client = make()
     visitor = visitor_of(any_client)
     any_client.close()
@@ -257,7 +255,7 @@ def test_closed_client_refuses(make: Any) -> None:
 IN_ROME = Context(channel="web", geo=Geo(ip_address="12.21.1.40"))
 
 
-def test_place_of_the_address_is_looked_up_once(make: Any, target: Target) -> None:
+def test_location_of_the_address_is_looked_up_once(make: Any, target: Target) -> None:
     any_client = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
     visitor = visitor_of(any_client, context=IN_ROME)
     for _ in range(3):
@@ -265,14 +263,14 @@ def test_place_of_the_address_is_looked_up_once(make: Any, target: Target) -> No
     assert len(target.requests_to(GEO)) == 1
 
 
-def test_place_that_was_not_found_decides_as_an_unknown_one(make: Any, target: Target) -> None:
+def test_location_that_was_not_found_counts_as_unknown(make: Any, target: Target) -> None:
     target.on(GEO, answer(500))
     any_client = make(artifact_payload=artifact(geoTargetingEnabled=True), cdn_base_path=target.url)
     decision = any_client.client.decide("roman", visitor_of(any_client, context=IN_ROME))
     assert (decision.reason, decision.content) == ("default", None)
 
 
-def test_later_rules_that_ask_for_a_place_are_remote_to_a_kept_visitor(
+def test_later_rules_with_geo_conditions_are_remote_for_a_prepared_visitor(
     make: Any, target: Target, tmp_path: Any
 ) -> None:
     file = tmp_path / "rules.json"
@@ -289,7 +287,7 @@ def test_later_rules_that_ask_for_a_place_are_remote_to_a_kept_visitor(
     assert any_client.client.decide("roman", known).content == {"title": "ave"}
 
 
-def test_visitor_without_id_gets_one_that_its_cookie_brings_back(make: Any) -> None:
+def test_visitor_without_id_gets_one_that_the_cookie_keeps(make: Any) -> None:
     any_client = make()
     visitor = visitor_of(any_client)
     assert visitor.id.tnt_id
@@ -409,12 +407,12 @@ def test_enqueued_notification_is_sent_in_the_background(make: Any, target: Targ
         {"request": {"notifications": [{"id": "n1", "type": "click", "timestamp": 1}]}, "callback": print},
     ],
 )
-def test_notifications_that_cannot_be_sent_are_refused_at_once(make: Any, options: dict[str, Any]) -> None:
+def test_invalid_notifications_raise_at_once(make: Any, options: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         make().client.enqueue_notifications(options)
 
 
-def test_enqueued_notification_goes_to_the_function_of_the_caller() -> None:
+def test_enqueued_notification_is_passed_to_the_function_of_the_caller() -> None:
     reports: list[dict[str, Any]] = []
     with offline(artifact(), reports) as client:
         request = {"notifications": [{"id": "n1", "type": "click", "timestamp": 1}]}

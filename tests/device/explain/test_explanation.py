@@ -190,7 +190,7 @@ def test_rule_fails_when_earlier_rules_used_up_the_work_of_the_decision() -> Non
 # ── which locations ───
 
 
-def test_locations_come_executed_first_and_by_kind() -> None:
+def test_locations_are_executed_first_and_by_kind() -> None:
     request = request_for(
         execute={"pageLoad": {}, "mboxes": [{"index": 0, "name": "hero"}]},
         prefetch={"views": [{"name": "home"}, {}], "mboxes": [{"index": 0, "name": "hero"}]},
@@ -355,7 +355,7 @@ def test_explained_rules_are_those_of_the_decision_for_any_artifact(seed: int) -
     agree(artifacts.artifact(random.Random(seed)), seed)
 
 
-def test_explanation_changes_nothing_of_the_request() -> None:
+def test_explanation_does_not_change_the_request() -> None:
     document, request = mboxes_of(rule(1, IS_GERMAN)), request_for("hero")
     before = request.to_json()
     explained(document, request)
@@ -391,7 +391,7 @@ def test_rules_are_shown_until_the_time_is_used_up_and_then_counted() -> None:
 
 
 @pytest.mark.parametrize("nodes", [0, 10, 100])
-def test_rule_that_matched_is_shown_whatever_the_budget(nodes: int) -> None:
+def test_matched_rule_is_shown_with_any_budget(nodes: int) -> None:
     document = mboxes_of(*map(nobody_of, range(1, 300)), rule(300), rule(301))
     (location,) = explained(document, request_for("hero"), ExplainBudget(stopped, nodes=nodes)).locations
 

@@ -375,7 +375,7 @@ def name_of(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("tree", "value"), CASES, ids=name_of)
-def test_operator_gives_what_json_logic_js_gives(tree: Any, value: Any) -> None:
+def test_operator_equals_json_logic_js(tree: Any, value: Any) -> None:
     assert plain(value_of(tree)) == plain(value)
 
 
@@ -774,7 +774,7 @@ trees = st.recursive(scalars | variables | variables, operations, max_leaves=10)
 @settings(max_examples=examples(400))
 @given(trees, parameters, st.floats(0, 99.99))
 @example({"==": [{"var": "mbox.t"}, {"var": "mbox.t"}]}, {"t": [1]}, 0.0)
-def test_compiled_condition_gives_what_the_interpreter_gives(
+def test_compiled_condition_equals_the_interpreter(
     tree: Any, of_mbox: dict[str, Any], allocation: float
 ) -> None:
     of = facts(of_mbox, url="https://www.shop.example.co.uk/A?q=1", geo=PLACE)
@@ -1036,7 +1036,7 @@ COSTLY = {
 @pytest.mark.parametrize(
     "name", [name for name in COSTLY if name not in ("a list of itself", "cuts of a long text")]
 )
-def test_condition_that_asks_for_too_much_work_is_stopped(name: str) -> None:
+def test_condition_with_too_much_work_is_stopped(name: str) -> None:
     with pytest.raises(EvaluationError):
         value_of(COSTLY[name])
 
@@ -1176,7 +1176,7 @@ def test_path_reaches_data_only(path: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["mbox", "__class__", "page.url", "get", "\ud800", "", "a.b.c"])
-def test_parameter_may_have_any_name(key: str) -> None:
+def test_parameter_can_have_any_name(key: str) -> None:
     of = facts({key: "poison"})
     found = value_of({"var": "mbox"}, of)
     assert found == of.as_dict(None)["mbox"]

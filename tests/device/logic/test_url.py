@@ -233,7 +233,7 @@ def test_dict_has_the_order_of_the_trace():
     assert list(parse_url("http://foo.com").as_dict()) == [*KEYS, *(f"{key}_lc" for key in KEYS)]
 
 
-def test_dict_is_a_copy_that_the_caller_may_change():
+def test_dict_is_a_copy():
     parts = parse_url("http://foo.com/a")
     parts.as_dict()["path"] = "changed"
 

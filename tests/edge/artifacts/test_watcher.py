@@ -37,7 +37,7 @@ def test_changed_file_is_loaded_again(tmp_path: Path) -> None:
     assert (artifacts.reloads, artifacts.refusals) == (1, 0)
 
 
-def test_invalid_file_is_rejected_and_the_last_good_one_stays(
+def test_invalid_file_is_rejected_and_the_last_usable_one_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     artifacts = ArtifactWatcher([write(tmp_path / "rules.json", titled("one"))])

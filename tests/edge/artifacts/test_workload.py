@@ -116,7 +116,7 @@ def test_request_beyond_a_limit_is_rejected_with_the_limit(
     ],
     ids=["mboxes", "traces", "notifications", "tokens", "views", "a text with commas"],
 )
-def test_large_request_within_the_limits_is_answered(here: OpenEdge, document: Any) -> None:
+def test_large_request_within_the_limits_is_accepted(here: OpenEdge, document: Any) -> None:
     assert [status for status, _ in sent(here, post(document))] == [200]
 
 
@@ -227,7 +227,7 @@ HEAVY = {**executed(1), "requestId": None, "unknown": ["x"] * 2000}
 
 
 @pytest.mark.parametrize("fields", [(), ("origin: http://localhost",)], ids=["plain", "from a page"])
-def test_light_requests_are_answered_during_a_heavy_one(fields: tuple[str, ...]) -> None:
+def test_light_requests_are_served_during_a_heavy_one(fields: tuple[str, ...]) -> None:
     held = Held()
     with open_edge(new_id=held.new_id) as here, here.connect() as connection:
         connection.sendall(post(HEAVY, *fields))

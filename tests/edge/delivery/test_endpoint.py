@@ -117,7 +117,7 @@ def test_notification_that_is_not_recorded_is_503_with_a_pause() -> None:
         assert response(here, post(WITH_ID))[0] == 200
 
 
-def test_request_that_is_closed_after_its_response_says_so(here: OpenEdge) -> None:
+def test_request_closed_after_its_response_raises(here: OpenEdge) -> None:
     assert response(here, post(WITH_ID, "connection: close"))[1]["connection"] == "close"
 
 

@@ -39,7 +39,7 @@ def test_executed_content_is_an_impression() -> None:
     assert (event.timestamp_ms, event.session_id, event.order_id) == (NOW_MS, "s1", None)
 
 
-def test_a_page_load_is_an_impression_of_the_global_mbox() -> None:
+def test_page_load_is_an_impression_of_the_global_mbox() -> None:
     (event, *_) = events(
         {"context": WEB, "id": ID, "execute": {"pageLoad": {"address": {"url": "https://a.example/"}}}}
     )
@@ -69,7 +69,7 @@ def test_unknown_token_is_recorded_without_an_activity() -> None:
     assert (event.activity_id, event.experience_id, event.token) == ("", "", "stale")
 
 
-def test_a_notification_without_tokens_is_a_visit() -> None:
+def test_notification_without_tokens_is_a_visit() -> None:
     (event,) = events(notified(view={"name": "cart"}))
     assert (event.kind, event.location, event.token) == ("display", "cart", "")
 

@@ -85,7 +85,7 @@ def test_trace_has_the_session_id() -> None:
     assert trace["campaigns"][0]["branchId"] == 0
 
 
-def test_notifications_are_answered_with_their_ids() -> None:
+def test_notifications_get_a_response_with_their_ids() -> None:
     notifications = [{"id": f"n{n}", "type": "display", "timestamp": NOW_MS} for n in range(2)]
     answer = ask({"context": WEB, "notifications": notifications})
     assert json.loads(answer.body)["notifications"] == [{"id": "n0"}, {"id": "n1"}]

@@ -149,7 +149,7 @@ def asked(here: LocalEdge, body: bytes) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("body", REAL_BODIES.values(), ids=REAL_BODIES)
-def test_body_of_a_real_client_is_answered(here: LocalEdge, body: dict[str, Any]) -> None:
+def test_body_of_a_real_client_is_accepted(here: LocalEdge, body: dict[str, Any]) -> None:
     status, answer = asked(here, json.dumps(body).encode())
     assert (status, answer.get("message")) == (200, None)
     modes = [answer[mode]["mboxes"] for mode in ("execute", "prefetch") if answer.get(mode, {}).get("mboxes")]
@@ -212,7 +212,7 @@ def test_time_is_read_in_its_usual_forms(time: Any) -> None:
     )
 
 
-def test_index_as_text_is_answered_as_number() -> None:
+def test_index_as_text_is_returned_as_number() -> None:
     answer = json.loads(ask({"context": WEB, "execute": {"mboxes": {"name": "hero", "index": "7"}}}).body)
     assert [mbox["index"] for mbox in answer["execute"]["mboxes"]] == [7]
 
@@ -327,7 +327,7 @@ def placed() -> Iterator[LocalEdge]:
     ],
     ids=str,
 )
-def test_address_leads_to_its_own_place_or_none(placed: LocalEdge, address: Any, country: str) -> None:
+def test_address_has_its_location_or_none(placed: LocalEdge, address: Any, country: str) -> None:
     context = {"channel": "web", "geo": {"ipAddress": address}}
     status, answer = asked(placed, json.dumps({"context": context, "execute": {"mboxes": [HERO]}}).encode())
     assert status == 200
@@ -337,7 +337,7 @@ def test_address_leads_to_its_own_place_or_none(placed: LocalEdge, address: Any,
 @pytest.mark.parametrize(
     ("geo", "country"), [({}, "DE"), ([], "DE"), (None, "DE"), ({"latitude": "north"}, "nowhere")]
 )
-def test_empty_place_counts_as_none(placed: LocalEdge, geo: Any, country: str) -> None:
+def test_empty_location_counts_as_absent(placed: LocalEdge, geo: Any, country: str) -> None:
     context = {"channel": "web", "geo": geo}
     _, answer = asked(placed, json.dumps({"context": context, "execute": {"mboxes": [HERO]}}).encode())
     assert answer["execute"]["mboxes"][0]["options"][0]["content"] == country
@@ -354,9 +354,7 @@ def test_empty_place_counts_as_none(placed: LocalEdge, geo: Any, country: str) -
         ("", "DE"),
     ],
 )
-def test_forwarded_address_leads_to_its_own_place_or_none(
-    placed: LocalEdge, forwarded: str, country: str
-) -> None:
+def test_forwarded_address_has_its_location_or_none(placed: LocalEdge, forwarded: str, country: str) -> None:
     connection = http.client.HTTPConnection(placed.host, timeout=10)
     body = json.dumps({"context": WEB, "execute": {"mboxes": [HERO]}})
     connection.request("POST", DELIVERY, body, {"x-forwarded-for": forwarded})
@@ -458,7 +456,7 @@ PARTS = ["context", "id", "execute", "prefetch", "notifications", "telemetry", "
 
 @example({"context": None, "id": {"customerIds": True}})
 @given(st.dictionaries(st.sampled_from(PARTS), JSON, max_size=4))
-def test_coercion_takes_any_shape(document: dict[str, Any]) -> None:
+def test_coercion_accepts_any_value(document: dict[str, Any]) -> None:
     coerce(document, [])
     assert ask(json.dumps(document).encode(), QUERY).status in (200, 204, 400)
 

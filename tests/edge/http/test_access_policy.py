@@ -109,7 +109,7 @@ def default(edges: dict[str, OpenEdge]) -> OpenEdge:
 
 
 @pytest.mark.parametrize("origin", LOOPBACK_ORIGINS)
-def test_loopback_origin_is_answered_without_credentials(default: OpenEdge, origin: str) -> None:
+def test_loopback_origin_is_allowed_without_credentials(default: OpenEdge, origin: str) -> None:
     answer = ask(default, DELIVERY, body=HERO, origin=origin, content_type="text/plain")
     assert answer.status == 200
     assert answer.cors() == {"access-control-allow-origin": origin}
@@ -126,7 +126,7 @@ def test_foreign_origin_writes_nothing(kind: str, origin: str) -> None:
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-def test_foreign_origin_reads_nothing_that_is_public_to_local_pages(default: OpenEdge, path: str) -> None:
+def test_foreign_origin_cannot_read_paths_of_local_pages(default: OpenEdge, path: str) -> None:
     body = HERO if path == DELIVERY else None
     assert ask(default, path, body=body, origin=EVIL).status == 403
     assert ask(default, path, body=body, origin="http://localhost:3000").status == 200
@@ -158,9 +158,7 @@ def test_named_origin_is_answered_with_credentials(
 
 @pytest.mark.parametrize("path", OPERATOR)
 @pytest.mark.parametrize("edge_", ["default", "named", "any"])
-def test_operator_path_is_refused_to_every_other_origin(
-    edges: dict[str, OpenEdge], edge_: str, path: str
-) -> None:
+def test_operator_path_rejects_other_origins(edges: dict[str, OpenEdge], edge_: str, path: str) -> None:
     here = edges[edge_]
     for origin in (EVIL, "https://shop.example", "http://localhost:3000", "null"):
         answer = ask(here, path, origin=origin)
@@ -171,7 +169,7 @@ def test_operator_path_is_refused_to_every_other_origin(
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-def test_preflight_of_an_allowed_origin_is_answered(edges: dict[str, OpenEdge], path: str) -> None:
+def test_preflight_of_an_allowed_origin_is_allowed(edges: dict[str, OpenEdge], path: str) -> None:
     fields = {
         "origin": "https://shop.example",
         "access_control_request_method": "POST",
@@ -190,26 +188,26 @@ def test_preflight_of_an_allowed_origin_is_answered(edges: dict[str, OpenEdge], 
 
 
 @pytest.mark.parametrize("path", [*PUBLIC, *OPERATOR])
-def test_preflight_of_a_foreign_origin_is_refused(default: OpenEdge, path: str) -> None:
+def test_preflight_of_a_foreign_origin_is_rejected(default: OpenEdge, path: str) -> None:
     answer = ask(default, path, "OPTIONS", origin=EVIL, access_control_request_method="POST")
     assert (answer.status, answer.cors()) == (403, {})
 
 
-def test_allowed_origin_can_read_a_refusal(default: OpenEdge) -> None:
+def test_allowed_origin_can_read_a_rejection(default: OpenEdge) -> None:
     answer = ask(default, DELIVERY, body=[], origin="http://localhost:3000")
     assert answer.status == 400
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
 
 
 @pytest.mark.parametrize("fields", [{"origin": "http://localhost:3000"}, {}], ids=["origin", "no origin"])
-def test_answers_vary_with_the_origin(default: OpenEdge, fields: dict[str, str]) -> None:
+def test_responses_vary_by_origin(default: OpenEdge, fields: dict[str, str]) -> None:
     for path in (*PUBLIC, "/metrics"):
         answer = ask(default, path, body=HERO if path == DELIVERY else None, **fields)
         assert "Origin" in answer.headers["vary"]
 
 
 @pytest.mark.parametrize("path", [*PUBLIC, *OPERATOR])
-def test_cross_site_request_without_origin_is_refused(default: OpenEdge, path: str) -> None:
+def test_cross_site_request_without_origin_is_rejected(default: OpenEdge, path: str) -> None:
     body = HERO if path == DELIVERY else None
     assert ask(default, path, body=body, sec_fetch_site="cross-site", sec_fetch_mode="no-cors").status == 403
     for own in ("same-origin", "none"):
@@ -230,7 +228,7 @@ def test_link_of_another_site_opens_the_page_only(default: OpenEdge) -> None:
     assert ask(default, "/metrics", **link).status == 403
 
 
-def test_several_origins_are_refused(default: OpenEdge) -> None:
+def test_several_origins_are_rejected(default: OpenEdge) -> None:
     body = json.dumps(HERO)
     sent = (
         f"POST {DELIVERY} HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\norigin: {EVIL}\r\n"
@@ -255,7 +253,7 @@ FOREIGN_HOSTS = [
 
 @pytest.mark.parametrize("path", [DELIVERY, "/readyz", "/metrics", "/", RULES])
 @pytest.mark.parametrize("host", [*OWN_HOSTS, *FOREIGN_HOSTS])
-def test_loopback_edge_answers_to_its_own_names_only(default: OpenEdge, path: str, host: str) -> None:
+def test_loopback_edge_accepts_only_its_names(default: OpenEdge, path: str, host: str) -> None:
     expected = 200 if host in OWN_HOSTS else 403
     body = HERO if path == DELIVERY else None
     for port in ("", f":{default.port}"):
@@ -329,7 +327,7 @@ def test_mapped_ipv4_connection_shows_no_page_under_a_foreign_name() -> None:
     assert client.get("/", headers={"host": "localhost"}).status_code == 200
 
 
-def test_edge_answers_to_the_host_that_it_was_given() -> None:
+def test_edge_accepts_its_configured_host() -> None:
     policy = AccessPolicy(host="Dev.Internal")
     assert policy.allows_host("dev.internal:80", ("127.0.0.1", 80), is_public=False)
     assert not policy.allows_host("other.internal:80", ("127.0.0.1", 80), is_public=False)
@@ -338,7 +336,7 @@ def test_edge_answers_to_the_host_that_it_was_given() -> None:
 @pytest.mark.parametrize(
     "origin", ["shop.example", "https://", "https://shop.example/", "https://a@b", "null", "", "https://a:x"]
 )
-def test_allowed_origin_that_is_none_is_refused(origin: str) -> None:
+def test_invalid_allowed_origin_raises(origin: str) -> None:
     with pytest.raises(OptionError, match="allow_origins"):
         check(EdgeOptions(allow_origins=[origin]))
 

@@ -247,7 +247,7 @@ def test_new_connection_gets_503_when_all_are_being_served() -> None:
     ],
     ids=["10⁵ fields", "200 fields", "long field", "long path", "1 MB", "5 MB", "1.3 MB in chunks", "1 GB"],
 )
-def test_too_large_request_is_answered_and_closed(
+def test_too_large_request_gets_a_response_and_is_closed(
     patient: OpenEdge, parts: list[bytes], status: int, limit: str
 ) -> None:
     before = patient.times_reached(limit)
@@ -328,7 +328,7 @@ def test_invalid_http_is_400(patient: OpenEdge, sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_pipelined_requests_are_answered_in_order(recorded: bool) -> None:
+def test_pipelined_requests_get_responses_in_order(recorded: bool) -> None:
     asked = [post({**HERO, "requestId": f"r{number}"}) for number in range(20)]
     mixed = [part for number, one in enumerate(asked) for part in ([HEALTH, one] if number % 3 else [one])]
     with open_edge() as here:
@@ -384,7 +384,7 @@ def test_connection_close_is_honored_after_the_response(patient: OpenEdge, sent:
     assert b"connection: close" in answered.partition(b"\r\n\r\n")[0]
 
 
-def test_request_being_served_is_answered_before_shutdown() -> None:
+def test_request_in_progress_completes_before_shutdown() -> None:
     ledger = SlowLedger()
     with open_edge(ledger=ledger) as here, here.connect() as connection, here.connect() as idle:
         wait_until(lambda: here.connections() == 2)
@@ -397,7 +397,7 @@ def test_request_being_served_is_answered_before_shutdown() -> None:
         assert statuses(answered) == [200]
 
 
-def test_client_that_disconnects_early_does_no_harm() -> None:
+def test_early_disconnect_has_no_effect() -> None:
     ledger = SlowLedger()
     with open_edge(ledger=ledger) as here:
         with here.connect() as connection:
@@ -409,7 +409,7 @@ def test_client_that_disconnects_early_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("sent", [post(), HEALTH, post() + HEALTH + post()], ids=["POST", "GET", "several"])
-def test_half_closed_client_is_answered(patient: OpenEdge, sent: bytes) -> None:
+def test_half_closed_client_gets_a_response(patient: OpenEdge, sent: bytes) -> None:
     with patient.connect() as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)

@@ -178,7 +178,7 @@ def test_internal_fault_is_500_without_its_cause(caplog: pytest.LogCaptureFixtur
     assert answer.json() == {"errorDetails": "an internal error occurred; its cause is in the edge's log"}
 
 
-def test_preflight_of_a_web_page_is_answered() -> None:
+def test_preflight_of_a_web_page_is_allowed() -> None:
     headers = {
         "origin": "http://localhost:3000",
         "access-control-request-method": "POST",
@@ -253,7 +253,7 @@ def test_session_of_the_context_is_that_of_the_event() -> None:
     assert [event.session_id for event in ledger.events] == ["s9"]
 
 
-def test_flag_is_answered_if_its_impression_cannot_be_recorded() -> None:
+def test_flag_is_returned_if_its_impression_cannot_be_recorded() -> None:
     class BrokenLedger:
         def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
             raise OSError("the disk is gone")

@@ -130,7 +130,7 @@ def test_flags_of_an_artifact_whose_file_was_rejected_are_stale(tmp_path: Path) 
         ("ofrep_reasons", "some"),
     ],
 )
-def test_wrong_option_is_refused_by_name(option: str, value: Any) -> None:
+def test_wrong_option_raises_with_its_name(option: str, value: Any) -> None:
     with pytest.raises(OptionError) as caught:
         check(EdgeOptions(**{option: value}))
     assert caught.value.path == option.removesuffix("s") if option == "ofrep_tokens" else option

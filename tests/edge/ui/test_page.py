@@ -439,14 +439,14 @@ def odd(tmp_path: Path) -> Iterator[tuple[Path, TestClient]]:
 @pytest.mark.parametrize(
     "name", ["plain order", *slow(*(name for name in ODD_ROWS if name != "plain order"))]
 )
-def test_odd_row_leaves_the_report_readable(odd: tuple[Path, TestClient], name: str) -> None:
+def test_report_is_readable_with_an_unusual_row(odd: tuple[Path, TestClient], name: str) -> None:
     folder, client = odd
     insert_row(folder, "i")
     insert_row(folder, name, **ODD_ROWS[name])
     assert_readable(client)
 
 
-def test_all_odd_rows_together_leave_the_report_readable(odd: tuple[Path, TestClient]) -> None:
+def test_report_is_readable_with_all_unusual_rows(odd: tuple[Path, TestClient]) -> None:
     folder, client = odd
     insert_row(folder, "i")
     for name, fields in ODD_ROWS.items():
@@ -475,7 +475,7 @@ def test_all_odd_rows_together_leave_the_report_readable(odd: tuple[Path, TestCl
         "UPDATE experience SET share = 5e-324 WHERE id = '0'",
     ],
 )
-def test_odd_description_leaves_the_report_readable(odd: tuple[Path, TestClient], statement: str) -> None:
+def test_report_is_readable_with_an_unusual_description(odd: tuple[Path, TestClient], statement: str) -> None:
     folder, client = odd
     run_sql(folder, statement)
     insert_row(folder, "i", experience_id="1")
