@@ -132,18 +132,24 @@ class CallEnded(CallStarted, kw_only=True):
             caller's, and must not be changed.
         error: The exception that the call raises.
         duration_s: Seconds from the start of the call to its end.
-        decided_by: The method that decided; None with an `error`.
-        visitor_id: The id by which activities are split: ECID, `tntId` without its cluster, or
-            `thirdPartyId`.
     """
 
-    duration_s: float
     result: TargetDeliveryResponse | None = None
     error: BaseException | None = None
-    decided_by: DecisioningMethod | None = None
-    visitor_id: str | None = None
-    _evaluate: Callable[[], list[Evaluation]] | None = None
-    _evaluations: list[Evaluation] | None = None
+    duration_s: float = 0.0
+
+    @property
+    def decided_by(self) -> DecisioningMethod | None:
+        """The method that decided; None with an `error`."""
+        return None
+
+    @property
+    def visitor_id(self) -> str | None:
+        """The id by which activities are split.
+
+        ECID, `tntId` without its cluster, or `thirdPartyId`.
+        """
+        return None
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -151,9 +157,7 @@ class CallEnded(CallStarted, kw_only=True):
 
         A failed call has one evaluation of reason `ERROR` for each location that was asked for.
         """
-        if self._evaluations is None:
-            self._evaluations = [] if self._evaluate is None else self._evaluate()
-        return self._evaluations
+        return []
 
 
 class AcceptedExposure(msgspec.Struct, eq=False, kw_only=True):

@@ -311,3 +311,11 @@ def test_equal_audiences_of_different_windows_do_not_mix() -> None:
     )
     request = request_for(execute={"mboxes": [{"name": "hero", "parameters": {"plan": "gold"}}]})
     assert contents(decision_of(rules, request)) == ["A"]
+
+
+def test_revision_is_the_time_of_generation_else_a_digest() -> None:
+    dated = {"version": "1.0.0", "meta": {"generatedAt": "2026-01-01T00:00:00Z"}, "rules": {}}
+    assert compile_artifact(dated).revision == "2026-01-01T00:00:00Z"
+    one, other = (compile_artifact({"version": version, "rules": {}}) for version in ("1.0.0", "1.0.1"))
+    assert len(one.revision) == len(other.revision) == 12
+    assert one.revision != other.revision

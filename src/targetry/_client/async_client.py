@@ -262,8 +262,8 @@ class AsyncTargetClient(BaseClient):
         if self._hooks is None or offer.kind == "flag":
             return await self._respond(offer)
         with self._observe(self._hooks, offer) as observed:
-            observed.result = await self._respond(offer)
-        return observed.result
+            result = observed.result = await self._respond(offer)
+        return result
 
     async def _respond(self, offer: CallSettings) -> TargetDeliveryResponse:
         pipeline = self._pipeline

@@ -104,7 +104,7 @@ class BaseClient:
         if self._hooks is None:
             return decisions.decide(name, visitor, parameters, shown)
         named = name if isinstance(name, str) else None
-        with self._hooks.observe("decide", self._method, name=named) as observed:
+        with self._hooks.begin("decide", self._method, named) as observed:
             decision = decisions.decide(name, visitor, parameters, shown)
             decisions.observe(observed, decision)
         return decision
@@ -219,10 +219,10 @@ class BaseClient:
 
     def _observe(self, hooks: HookRunner, offer: CallSettings) -> ObservedCall:
         """Return a context manager around a call that hooks observe."""
-        offer.observed = hooks.observe(
-            offer.kind, offer.decisioning_method, request=offer.request, session_id=offer.session_id
+        observed = offer.observed = hooks.begin(
+            offer.kind, offer.decisioning_method, None, offer.request, offer.session_id
         )
-        return offer.observed
+        return observed
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

@@ -158,8 +158,7 @@ class ClientRuntime:
         runner = HookRunner(
             hooks,
             self._limited_log,
-            client_code=options.client,
-            property_token=options.property_token,
+            flag_set=options.property_token or options.client,
             own_hosts=_own_hosts(options),
         )
         if runner.observes_artifact:

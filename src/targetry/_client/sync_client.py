@@ -398,8 +398,8 @@ class TargetClient(BaseClient):
         if self._hooks is None or offer.kind == "flag":
             return self._respond(offer, submitted)
         with self._observe(self._hooks, offer) as observed:
-            observed.result = self._respond(offer, submitted)
-        return observed.result
+            result = observed.result = self._respond(offer, submitted)
+        return result
 
     def _respond(self, offer: CallSettings, submitted: float | None) -> TargetDeliveryResponse:
         pipeline = self._pipeline

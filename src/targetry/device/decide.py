@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -66,7 +66,7 @@ class Impression(msgspec.Struct, gc=False):
         return self._notification
 
 
-class Match(NamedTuple):
+class Match(msgspec.Struct, gc=False):
     """Outcome of one location by one rule; `rule` is None if none matched.
 
     `location` is the name in the rule set, None for all views, and `name` that in the response.

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
-import mmh3
 import msgspec
 
+from targetry._runtime.lazy_import import importing
 from targetry.device.artifact import (
     Artifact,
     RuleDocument,
@@ -250,7 +250,12 @@ class RuleSet:
     @cached_property
     def revision(self) -> str:
         """The time at which the artifact was generated, else twelve digits of its digest."""
-        return self.generated_at or f"{mmh3.hash128(self._text):032x}"[:12]
+        if (generated_at := self.generated_at) is not None:
+            return generated_at
+        with importing():
+            import hashlib  # few artifacts need it
+
+        return hashlib.blake2b(self._text, digest_size=6).hexdigest()
 
     def document(self) -> dict[str, Any]:
         """Return the artifact as a new dict."""

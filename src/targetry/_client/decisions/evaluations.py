@@ -39,7 +39,7 @@ def error_code(error: BaseException) -> ErrorCode:
 
 def describe_error(code: ErrorCode, error: BaseException | None = None) -> str:
     """Return a description that holds nothing of a visitor."""
-    text = _DESCRIPTIONS[code]
+    text = _DESCRIPTIONS.get(code, "the evaluation failed")  # providers of others have more codes
     if isinstance(error, ApiException):
         return f"{text}: status {error.status}" if error.status else f"{text}: {type(error).__name__}"
     return text

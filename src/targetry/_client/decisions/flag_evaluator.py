@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.evaluations import error_code, evaluate_flag
-from targetry._client.decisions.hook_runner import HookRunner, ObservedCall
+from targetry._client.decisions.hook_runner import HookRunner, SingleOutcome
 from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorDecisions, merge_parameters
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
@@ -149,10 +149,15 @@ class FlagEvaluator:
         if self._hooks is None:
             evaluation = yield from self._caught(key, self._evaluate(key, wanted, visitor, context or {}))
             return self._counted(evaluation)
-        with self._hooks.observe("flag", self._decisions.method, name=key) as observed:
-            flow = self._evaluate(key, wanted, visitor, context or {}, observed)
+        decisions = self._decisions
+        with self._hooks.begin("flag", decisions.method, key) as observed:
+            outcome = observed.single = SingleOutcome()
+            flow = self._evaluate(key, wanted, visitor, context or {}, outcome)
             evaluation = yield from self._caught(key, flow)
-            self._observe(observed, evaluation)
+            if isinstance(method := evaluation.metadata.get("decisioningMethod"), str):
+                outcome.decided_by = DecisioningMethod(method)
+            flag_set = decisions.property_token or decisions.client_code
+            outcome.evaluate = partial(evaluate_flag, evaluation, flag_set)
         return self._counted(evaluation)
 
     def evaluate_all(
@@ -264,28 +269,20 @@ class FlagEvaluator:
             self._error_codes[evaluation.error_code] += 1
         return evaluation
 
-    def _observe(self, observed: ObservedCall, evaluation: FlagEvaluation) -> None:
-        """Fill in what hooks see of an evaluation."""
-        method = evaluation.metadata.get("decisioningMethod")
-        if isinstance(method, str):
-            observed.decided_by = DecisioningMethod(method)
-        flag_set = self._decisions.property_token or self._decisions.client_code
-        observed.evaluate = partial(evaluate_flag, evaluation, flag_set)
-
     def _evaluate(
         self,
         key: str,
         wanted: FlagType | None,
         visitor: PreparedVisitor | None,
         context: Mapping[str, Any],
-        observed: ObservedCall | None = None,
+        observed: SingleOutcome | None = None,
     ) -> Flow[FlagEvaluation]:
         self._check_open()
         parsed = self._keys.parse(key)
         decisions = self._decisions
         subject = self._subject(visitor, context)
         if observed is not None:
-            observed.visitor_id = subject.facts.request.visitor or None
+            observed.visitor_id = subject.facts.request.visitor
         rules, is_stale = decisions.rules_in_use()
         if rules is None and decisions.method is _ON_DEVICE:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -15,7 +14,6 @@ from msgspec.structs import replace
 
 from targetry._client.decisions import evaluations
 from targetry._runtime.rate_limited_log import RateLimitedLog
-from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.offers import Activity, Experience
 from targetry.delivery.prepare import PreparedRequest
 from targetry.device.decide import Impression, Match
@@ -34,7 +32,6 @@ from targetry.hooks import (
     ArtifactChange,
     CallEnded,
     CallKind,
-    CallStarted,
     ClientHandle,
     Evaluation,
     Hook,
@@ -48,40 +45,83 @@ _Method = Callable[[Any], Any]
 _BACKGROUND: Final = frozenset({"artifact", "notifications"})
 
 
-class ObservedCall(msgspec.Struct, eq=False):
+class ObservedCall(CallEnded, eq=False, kw_only=True):
     """A call that hooks observe: a context manager around it, which the pipeline fills in.
 
     Attributes:
+        runner: Calls the hooks.
+        began: Start of the call, on the runner's clock.
+        flag_set: Property token of the client, else its client code.
         matches: Outcome of each location on device.
         prepared: The prepared request.
         rules: The rules that decide; None if the Delivery API does.
         is_stale: Whether they may be outdated.
-        result: The result.
-        decided_by: The method that decided, if no result has it.
-        visitor_id: The id that decided, if no result says that.
-        evaluate: Returns the evaluations, if no result has them.
+        single: Outcome of `decide` or `flag`, which have no result.
     """
 
     runner: HookRunner
-    started: CallStarted
     began: float
-    matches: list[Match] = []
+    flag_set: str
+    matches: list[Match] = msgspec.field(default_factory=list)
     prepared: PreparedRequest | None = None
     rules: RuleSet | None = None
     is_stale: bool = False
-    result: TargetDeliveryResponse | None = None
-    decided_by: DecisioningMethod | None = None
-    visitor_id: str | None = None
-    evaluate: Callable[[], list[Evaluation]] | None = None
+    single: SingleOutcome | None = None
+    evaluated: list[Evaluation] | None = None
 
     def __enter__(self) -> ObservedCall:
-        self.runner.begin(self.started)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.runner.end(self, error)
+
+    @property
+    def decided_by(self) -> DecisioningMethod | None:
+        """The method that decided."""
+        if self.result is not None:
+            return _METHODS[self.result.meta["decisioning_method"]]
+        return None if self.single is None or self.error is not None else self.single.decided_by
+
+    @property
+    def visitor_id(self) -> str | None:
+        """The id by which activities are split."""
+        if self.result is not None:
+            return bucketing_id(self.result.response.id) or None
+        if self.prepared is not None:
+            return bucketing_id(self.prepared.request.id) or None
+        return None if self.single is None else self.single.visitor_id or None
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """Outcome of each location."""
+        if self.evaluated is None:
+            self.evaluated = self._evaluate()
+        return self.evaluated
+
+    def _evaluate(self) -> list[Evaluation]:
+        if self.error is not None:
+            return evaluations.evaluate_failure(self.request, self.name, self.error, self.flag_set)
+        if self.single is not None:
+            return self.single.evaluate()
+        result, prepared = self.result, self.prepared
+        if result is None or prepared is None:
+            return []
+        named = prepared.request._property
+        token = None if named is None else named.token
+        flag_set = token or self.flag_set
+        if self.rules is None:
+            return evaluations.evaluate_delivery(result.response, flag_set)
+        return evaluations.evaluate_matches(self.matches, self.rules, token, flag_set, is_stale=self.is_stale)
+
+
+class SingleOutcome(msgspec.Struct, eq=False):
+    """Outcome of `decide` or `flag`, as far as hooks see it."""
+
+    visitor_id: str = ""
+    decided_by: DecisioningMethod | None = None
+    evaluate: Callable[[], list[Evaluation]] = list
 
 
 class HookRunner:
@@ -90,8 +130,7 @@ class HookRunner:
     Args:
         hooks: The hooks, at least one.
         log: The log for their failures.
-        client_code: The client code.
-        property_token: The client's own.
+        flag_set: Property token of the client, else its client code.
         own_hosts: Hosts, perhaps with ports, to which the option names lead and which are not
             Adobe's.
         clock: Seconds.
@@ -102,15 +141,13 @@ class HookRunner:
         hooks: Sequence[Hook],
         log: RateLimitedLog,
         *,
-        client_code: str,
-        property_token: str | None,
+        flag_set: str,
         own_hosts: Iterable[str],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.failures = 0
         self._log = log
-        self._client_code = client_code
-        self._property_token = property_token
+        self._flag_set = flag_set
         self._own_hosts = frozenset(own_hosts)
         self._clock = clock
         methods = {name: [getattr(hook, name) for hook in hooks if overrides(hook, name)] for name in METHODS}
@@ -149,67 +186,38 @@ class HookRunner:
         """Call `on_open`."""
         self._call(self._open, client)
 
-    def observe(
+    def begin(
         self,
         kind: CallKind,
         method: DecisioningMethod,
-        *,
         name: str | None = None,
         request: DeliveryRequest | None = None,
         session_id: str | None = None,
     ) -> ObservedCall:
-        """Return a context manager around a call. It re-raises what the call raises."""
-        started = CallStarted(kind=kind, method=method, name=name, request=request, session_id=session_id)
-        return ObservedCall(self, started, self._clock())
-
-    def begin(self, started: CallStarted) -> None:
-        """Call `before_request`."""
+        """Call `before_request`, and return the context manager around the call."""
+        call = ObservedCall(
+            kind=kind,
+            method=method,
+            name=name,
+            request=request,
+            session_id=session_id,
+            runner=self,
+            began=self._clock(),
+            flag_set=self._flag_set,
+        )
         if self._before:
-            self._call(self._before, started)
+            self._call(self._before, call)
+        return call
 
     def end(self, call: ObservedCall, error: BaseException | None) -> None:
         """Call `after_decision`."""
-        if not self._after:
-            return
-        started, result = call.started, call.result
-        decided_by, visitor_id = call.decided_by, call.visitor_id
-        if result is not None:
-            decided_by = _METHODS[result.meta["decisioning_method"]]
-            visitor_id = bucketing_id(result.response.id) or None
-        elif call.prepared is not None:
-            visitor_id = bucketing_id(call.prepared.request.id) or None
-        ended = CallEnded(
-            kind=started.kind,
-            method=started.method,
-            name=started.name,
-            request=started.request,
-            session_id=started.session_id,
-            data=started.data,
-            duration_s=self._clock() - call.began,
-            result=result,
-            error=error,
-            decided_by=None if error is not None else decided_by,
-            visitor_id=visitor_id,
-            _evaluate=partial(self._evaluate, call, error),
-        )
-        self._call(self._after, ended)
-
-    def _evaluate(self, call: ObservedCall, error: BaseException | None) -> list[Evaluation]:
-        started = call.started
-        flag_set = self._property_token or self._client_code
-        if error is not None:
-            return evaluations.evaluate_failure(started.request, started.name, error, flag_set)
-        if call.evaluate is not None:
-            return call.evaluate()
-        result, prepared = call.result, call.prepared
-        assert result is not None
-        assert prepared is not None
-        named = prepared.request._property
-        token = None if named is None else named.token
-        flag_set = token or flag_set
-        if call.rules is None:
-            return evaluations.evaluate_delivery(result.response, flag_set)
-        return evaluations.evaluate_matches(call.matches, call.rules, token, flag_set, is_stale=call.is_stale)
+        call.error = error
+        call.duration_s = self._clock() - call.began
+        for method in self._after:
+            try:
+                method(call)
+            except (Exception, SystemExit) as failure:
+                self._failed(method, failure)
 
     # Impressions and artifact
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.evaluations import evaluate_outcome
-from targetry._client.decisions.hook_runner import ObservedCall
+from targetry._client.decisions.hook_runner import ObservedCall, SingleOutcome
 from targetry._client.decisions.reports import ImpressionReport
 from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._runtime import validators
@@ -353,11 +353,11 @@ class VisitorDecisions:
     def observe(self, observed: ObservedCall, decision: Decision) -> None:
         """Fill in what hooks see of a decision."""
         facts = decision._visitor._facts
-        observed.visitor_id = facts.request.visitor or None
+        outcome = observed.single = SingleOutcome(facts.request.visitor)
         if decision._outcome is None:
             return
-        observed.decided_by = _ON_DEVICE
-        observed.evaluate = partial(
+        outcome.decided_by = _ON_DEVICE
+        outcome.evaluate = partial(
             evaluate_outcome,
             decision.name,
             decision._outcome,
