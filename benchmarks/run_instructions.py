@@ -88,6 +88,12 @@ def execute_with_queue() -> Measured:
     return Measured(calls(EXECUTE, **ON_DEVICE, transport=UnresponsiveTransport()).call)
 
 
+def execute_with_telemetry() -> Measured:
+    """Return a call with the OpenTelemetry hook and without an SDK of OpenTelemetry."""
+    hook = importlib.import_module("targetry.otel").OpenTelemetryHook()
+    return calls(EXECUTE, **ON_DEVICE, send_notification_func=lambda _: None, hooks=[hook])
+
+
 def server_side() -> Measured:
     response = answer(RESPONSE)
     return calls(EXECUTE, **OPTIONS, transport=FakeTransport(by=lambda _: response))
@@ -178,6 +184,7 @@ def registry(module: Any) -> Any:
 
 SCENARIOS: dict[str, Callable[[], Measured]] = {
     "get_offers on device, execute": execute,
+    "get_offers on device, execute, with the OpenTelemetry hook": execute_with_telemetry,
     "get_offers on device, prefetch": prefetch,
     "get_offers on device, execute, with notification queue": execute_with_queue,
     "get_offers server-side, without a network": server_side,

@@ -63,6 +63,7 @@ HOSTS = {
     "contrib": set(),
     "edge": {"cli/demo_edge.py", "cli/edge.py", "testing/local_edge.py"},
     "openfeature": set(),
+    "otel": set(),
     "pytest_plugin": set(),
 }
 

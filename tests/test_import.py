@@ -22,6 +22,8 @@ HEAVY = [
     "idna",
     "maxminddb",
     "multiprocessing",
+    "openfeature",
+    "opentelemetry",
     "pprint",
     "publicsuffixlist",
     "rich",

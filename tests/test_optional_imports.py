@@ -49,6 +49,8 @@ USES = {
         "AsgiTarget(None, {'client': 'c', 'organization_id': 'o'}, openfeature=True)",
         "openfeature",
     ),
+    "OpenTelemetry hook": ("opentelemetry", "import targetry.otel", "otel"),
+    "OpenFeature hook": ("openfeature", "import targetry.otel.openfeature", "openfeature"),
     "socks proxy": ("socksio", CREATE.format("proxy='socks5://localhost:1080'"), "socks"),
     "asynchronous client": ("aiohttp", ASYNC_CREATE.format(""), "async"),
     "asynchronous hybrid client": ("aiohttp", ASYNC_CREATE.format("decisioning_method='hybrid'"), "async"),

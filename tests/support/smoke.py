@@ -32,6 +32,7 @@ from targetry.contrib.starlette import TargetMiddleware
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer
 from targetry.ledger.ledger import Ledger
+from targetry.otel import OpenTelemetryHook
 from targetry.testing import edge
 
 REQUEST = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
@@ -74,6 +75,10 @@ def use_client() -> None:
         for method in ("server-side", "on-device", "hybrid"):
             with TargetClient.create(here.client_options(decisioning_method=method)) as client:
                 assert client.get_offers(request=REQUEST).execute.mboxes[0].options, method
+        hooks = [OpenTelemetryHook()]
+        with TargetClient.create(here.client_options(decisioning_method="hybrid"), hooks=hooks) as client:
+            assert client.get_offers(request=REQUEST).execute.mboxes[0].options
+            assert client.stats().hook_failures == 0
         asyncio.run(use_async_client(here.client_options()))
         TargetClient.create(here.client_options(proxy="socks5://127.0.0.1:1")).close()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, Protocol
+import contextvars
+from collections.abc import Coroutine, Iterable
+from typing import Any, Protocol, TypeVar
 
 from targetry import (
     AsyncTargetClient,
@@ -15,6 +16,8 @@ from targetry import (
     TargetDeliveryResponse,
 )
 from targetry.attributes import AttributesProvider
+
+T = TypeVar("T")
 
 
 class AnyClient(Protocol):
@@ -83,35 +86,39 @@ class Looped:
             self._runner.close()
             raise
 
+    def _run(self, call: Coroutine[Any, Any, T]) -> T:
+        """Run a call in the context of its caller, as a task of the caller has it."""
+        return self._runner.run(call, context=contextvars.copy_context())
+
     def get_offers(self, **options: Any) -> TargetDeliveryResponse:
-        return self._runner.run(self.client.get_offers(options))
+        return self._run(self.client.get_offers(options))
 
     def get_attributes(self, names: Iterable[str], **options: Any) -> AttributesProvider:
-        return self._runner.run(self.client.get_attributes(names, options))
+        return self._run(self.client.get_attributes(names, options))
 
     def send_notifications(self, **options: Any) -> TargetDeliveryResponse:
-        return self._runner.run(self.client.send_notifications(options))
+        return self._run(self.client.send_notifications(options))
 
     def visitor(self, **given: Any) -> PreparedVisitor:
-        return self._runner.run(self.client.visitor(**given))
+        return self._run(self.client.visitor(**given))
 
     def flag(self, key: str, default: Any, **given: Any) -> Any:
-        return self._runner.run(self.client.flag(key, default, **given))
+        return self._run(self.client.flag(key, default, **given))
 
     def flag_details(self, key: str, default: Any, **given: Any) -> FlagDetails[Any]:
-        return self._runner.run(self.client.flag_details(key, default, **given))
+        return self._run(self.client.flag_details(key, default, **given))
 
     def all_flags(self, **given: Any) -> dict[str, FlagDetails[Any]]:
-        return self._runner.run(self.client.all_flags(**given))
+        return self._run(self.client.all_flags(**given))
 
     def refresh_artifact(self, force: bool = False, timeout: float = 10) -> RefreshResult:
-        return self._runner.run(self.client.refresh_artifact(force, timeout))
+        return self._run(self.client.refresh_artifact(force, timeout))
 
     def flush(self, timeout: float = 10) -> bool:
-        return self._runner.run(self.client.flush(timeout))
+        return self._run(self.client.flush(timeout))
 
     def close(self, timeout: float = 2) -> None:
-        self._runner.run(self.client.aclose(timeout))
+        self._run(self.client.aclose(timeout))
 
     def finish(self) -> None:
         self.close()
