@@ -108,7 +108,7 @@ SCENARIOS: dict[str, Scenario] = {
     "429": one(server=[answer(429, headers={"Retry-After": "1"})], request=HERO),
     "500": one(server=[answer(500)], request=HERO),
     "503 once": one(server=[answer(503, headers={"Retry-After": "0"}), OK], request=HERO),
-    "503 for ever": one(server=[answer(503, headers={"Retry-After": "0"})], request=HERO),
+    "503 each time": one(server=[answer(503, headers={"Retry-After": "0"})], request=HERO),
     "503 for an hour": one(server=[answer(503, headers={"Retry-After": "3600"})], request=HERO),
     "HTML": one(server=[html_answer(200)], request=HERO),
     "empty": one(server=[answer(200)], request=HERO),

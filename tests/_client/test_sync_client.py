@@ -50,7 +50,7 @@ PLANS = artifact(
         "hero": [rule(1, content="hello ${user}")],
         "flags": [rule(2, content={"enabled": True, "plan": "gold"}, kind="json", name="flags")],
         "cart": [rule(3, content={"plan": "silver"}, kind="json", name="cart")],
-        "nobody": [rule(4, False)],
+        "nothing": [rule(4, False)],
     },
     {"home": [rule(5, name="home")]},
 )
@@ -737,14 +737,14 @@ def test_callback_can_call_the_client(client: TargetClient) -> None:
 
 
 def test_attributes_of_mboxes_are_read_by_name(client: TargetClient) -> None:
-    attributes = client.get_attributes(["flags", "cart", "nobody", "hero"])
+    attributes = client.get_attributes(["flags", "cart", "nothing", "hero"])
     assert isinstance(attributes, AttributesProvider)
     assert attributes.get_value("flags", "enabled") is True
     assert attributes.as_object() == {"flags": {"enabled": True, "plan": "gold"}, "cart": {"plan": "silver"}}
     mboxes = attributes.get_response()["response"].execute.mboxes
-    assert [mbox.name for mbox in mboxes] == ["flags", "cart", "nobody", "hero"]
-    with pytest.raises(AttributeNotFoundError, match="Attribute 'x' does not exist for mbox 'nobody'"):
-        attributes.get_value("nobody", "x")
+    assert [mbox.name for mbox in mboxes] == ["flags", "cart", "nothing", "hero"]
+    with pytest.raises(AttributeNotFoundError, match="Attribute 'x' does not exist for mbox 'nothing'"):
+        attributes.get_value("nothing", "x")
 
 
 def test_attributes_do_not_change_the_callers_request(client: TargetClient) -> None:
@@ -776,7 +776,7 @@ def test_impressions_go_to_the_callers_function_with_request_and_visitor() -> No
     with TargetClient.create(options(send_notification_func=given.append)) as client:
         result = client.get_offers(request=WIRE)
         client.get_offers(request={"prefetch": {"views": [{}]}})
-        client.get_offers(request=request_for("nobody"))
+        client.get_offers(request=request_for("nothing"))
         visited = client.get_offers(request=WIRE, visitor_cookie="MCMID|1")
     assert [set(one) for one in given] == [{"request", "visitor"}] * 2
     first, second = given

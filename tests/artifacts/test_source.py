@@ -109,7 +109,7 @@ def test_without_interval_the_artifact_is_fetched_once_and_no_thread_stays() -> 
 @pytest.mark.parametrize(
     "answers",
     [[answer(403)], [answer(404)], [answer(200, b"garbage")], [REFUSED] * 4],
-    ids=["forbidden", "missing", "unusable", "four attempts in vain"],
+    ids=["forbidden", "missing", "unusable", "four failed attempts"],
 )
 def test_failed_start_ends_the_wait(answers: list[Answer]) -> None:
     network = Network(*answers)

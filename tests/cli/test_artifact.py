@@ -106,7 +106,7 @@ def test_artifact_with_little_meta_data_is_shown(tmp_path: Path) -> None:
     assert "an activity without a name · unknown type · 1\n" in text
 
 
-@pytest.mark.skipif(not SUITES.is_dir(), reason="../shared/conformance is not beside the checkout")
+@pytest.mark.skipif(not SUITES.is_dir(), reason="the suites are not next to the checkout")
 def test_every_real_artifact_is_shown() -> None:
     for path in sorted((SUITES / "artifacts").glob("*.json")):
         activities = json_output("artifact", path)["activities"]

@@ -131,8 +131,8 @@ class _Request:
     def __init__(self, rng: Rng, artifact: Mapping[str, Any]) -> None:
         self.rng = rng
         rules = artifact["rules"]
-        self.mboxes = [*rules["mboxes"], GLOBAL_MBOX, "empty", "nobody knows it"]
-        self.views = [*rules["views"], "nobody knows it"]
+        self.mboxes = [*rules["mboxes"], GLOBAL_MBOX, "empty", "unknown"]
+        self.views = [*rules["views"], "unknown"]
         # Node takes the page of a location's own address for the referring one too (D-17).
         self.same_address = '"referring.' in repr(artifact).replace("'", '"')
         self.parameters = [*PARAMETERS, *_asked_parameters(artifact)]

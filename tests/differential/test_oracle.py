@@ -9,7 +9,7 @@ import pytest
 from differential.node import NodeProgram, missing
 from differential.suites import SUITES, SuiteCase, shortfall, suite_cases
 
-reason = missing("decide.cjs") or (None if SUITES.is_dir() else "the suites are not beside the checkout")
+reason = missing("decide.cjs") or (None if SUITES.is_dir() else "the suites are not next to the checkout")
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
 
 

@@ -17,7 +17,7 @@ from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.geo.location import GeoLocation, location_from_response
 from targetry.testing import answer
 
-reason = None if SUITES.is_dir() else "the suites are not beside the checkout"
+reason = None if SUITES.is_dir() else "the suites are not next to the checkout"
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
 
 

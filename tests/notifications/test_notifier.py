@@ -504,8 +504,7 @@ def prepared_transport():
     return transport
 
 def warmed(notifier):
-    # The first call imports modules. A child that is forked just then would wait for ever to import
-    # them too.
+    # The first call imports modules. A child that is forked at that moment would hang at their import.
     notifier.submit(delivery("warm"))
     assert notifier.flush(LONG_S)
     return notifier

@@ -67,7 +67,7 @@ CONVERSIONS = {
     "a click before and one after it": ([event("b", "click", at=1), event("c", "click", at=2000)], 1, 0),
     "a click of another visitor": ([event("c", "click", "bob", at=2000)], 0, 1),
     "a click of another activity": ([event("c", "click", at=2000, activity_id="2")], 0, 0),
-    "a click of nobody's token": ([event("c", "click", at=2000, activity_id="", experience_id="")], 0, 0),
+    "a click of an unknown token": ([event("c", "click", at=2000, activity_id="", experience_id="")], 0, 0),
     "an order": ([event("o", "order", at=2000)], 1, 0),
     "a click too early and an order": ([event("c", "click", at=1), event("o", "order", at=2000)], 1, 0),
     "an order too early and a click": ([event("o", "order", at=1), event("c", "click", at=2000)], 1, 0),

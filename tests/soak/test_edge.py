@@ -38,12 +38,12 @@ def artifact(name: str) -> dict[str, Any]:
         return shop()
     path = SUITES / "artifacts" / f"{name}.json"
     if not path.is_file():
-        pytest.skip("the suites are not beside the checkout")
+        pytest.skip("the suites are not next to the checkout")
     loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return loaded
 
 
-@pytest.mark.skipif(not DESCRIPTION.is_file(), reason="the API's description is not beside the checkout")
+@pytest.mark.skipif(not DESCRIPTION.is_file(), reason="the API's description is not next to the checkout")
 @pytest.mark.parametrize("name", ["shop", "TEST_ARTIFACT_PARAMS"])
 def test_each_response_conforms_to_the_openapi_document(name: str, tmp_path: Path) -> None:
     document = artifact(name)

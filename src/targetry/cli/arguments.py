@@ -38,7 +38,7 @@ def _visitor_option(*names: str, help: str, metavar: str) -> Any:
         help=help,
         metavar=metavar,
         show_default=False,
-        rich_help_panel="Who is with_request_arguments",
+        rich_help_panel="Visitor",
     )
 
 

@@ -1,6 +1,6 @@
 """Options of the HTTP transports, and the route to a host: proxy, certificates, addresses.
 
-What follows from the options is computed at first use: reading the platform's certificates alone
+Routes are computed from the options at first use, as reading the platform's certificates alone
 takes longer than some processes live.
 """
 

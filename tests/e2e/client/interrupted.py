@@ -142,7 +142,7 @@ PROGRAMS = {
     ),
     "async": _ASYNC.replace("OPTIONS", "on_device"),
 }
-_OTHERS = {"a fork that tells nobody": _FORKED}
+_OTHERS = {"a fork without fork handlers": _FORKED}
 
 
 def run_trials(target: Target, program: str, trials: int, timeout_s: float = 60.0) -> None:

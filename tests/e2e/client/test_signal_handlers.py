@@ -27,4 +27,4 @@ def test_handlers_that_use_and_close_the_client_do_not_deadlock(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_handler_that_calls_during_fork_detection_returns(target: Target) -> None:
-    run_trials(target, "a fork that tells nobody", 5)
+    run_trials(target, "a fork without fork handlers", 5)

@@ -73,7 +73,7 @@ def test_decision_uses_the_location_of_the_address(url: str) -> None:
     assert decided(url, {"ipAddress": "203.0.113.7"}) == in_austria
     assert decided(url, None, IN_VIENNA) == in_austria
     assert decided(url, {"ipAddress": "198.51.100.1"}, IN_VIENNA) == elsewhere
-    assert decided(url, None) == elsewhere, "nobody knows where loopback is"
+    assert decided(url, None) == elsewhere, "loopback has no location"
 
 
 def test_on_device_decision_uses_the_location_of_the_edge(url: str) -> None:

@@ -122,7 +122,7 @@ def test_request_without_geo_gets_the_location_of_the_client_address() -> None:
     silent, there = ask(delivery_note, **found), note({"countryCode": "DE"})
     assert experience(json.loads(silent.body)["execute"]["mboxes"][0]) == there
     assert silent.request is not None
-    assert silent.request.context.geo.country_code == "DE", "the page tells it"
+    assert silent.request.context.geo.country_code == "DE", "the response shows it"
     assert note({"countryCode": "JP"}, **found) != there
     assert note({"ipAddress": "203.0.113.8"}, **found) != there
     unknown = ask(delivery_note, **{**found, "address": "203.0.113.8"})

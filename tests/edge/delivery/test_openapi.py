@@ -20,7 +20,7 @@ from targetry.ledger.ledger import Ledger
 from targetry.samples import shop
 
 if not DESCRIPTION.is_file():
-    pytest.skip("the API's description is not beside the checkout", allow_module_level=True)
+    pytest.skip("the API's description is not next to the checkout", allow_module_level=True)
 
 MBOXES = sorted(shop()["rules"]["mboxes"])
 
