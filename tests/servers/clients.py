@@ -15,7 +15,7 @@ class Client(Protocol):
     transport: HttpTransport | AsyncHttpTransport
 
     def send(
-        self, request: HttpRequest, *, timeout: float = 10, max_bytes: int | None = None
+        self, request: HttpRequest, *, timeout: float = 60, max_bytes: int | None = None
     ) -> HttpResponse: ...
     def close(self) -> None: ...
     def finish(self) -> None: ...
@@ -31,7 +31,7 @@ class Blocking:
         self.transport.prepare()
 
     def send(
-        self, request: HttpRequest, *, timeout: float = 10, max_bytes: int | None = None
+        self, request: HttpRequest, *, timeout: float = 60, max_bytes: int | None = None
     ) -> HttpResponse:
         return self.transport.send(request, timeout=timeout, max_bytes=max_bytes)
 
@@ -45,10 +45,14 @@ class Looped:
     def __init__(self, **options: Any) -> None:
         self.transport = AsyncHttpTransport(**options)
         self.transport.prepare()
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=self._new_loop)
+
+    @staticmethod
+    def _new_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
 
     def send(
-        self, request: HttpRequest, *, timeout: float = 10, max_bytes: int | None = None
+        self, request: HttpRequest, *, timeout: float = 60, max_bytes: int | None = None
     ) -> HttpResponse:
         return self._runner.run(self.transport.send(request, timeout=timeout, max_bytes=max_bytes))
 
@@ -59,6 +63,16 @@ class Looped:
     def finish(self) -> None:
         self.close()
         self._runner.close()
+
+
+class UvLooped(Looped):
+    """The asynchronous transport on an event loop of uvloop."""
+
+    @staticmethod
+    def _new_loop() -> asyncio.AbstractEventLoop:
+        import uvloop
+
+        return uvloop.new_event_loop()
 
 
 def get(url: str, **headers: str) -> HttpRequest:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-_LONG = 10.0  # time limit in seconds of waits that must succeed
+_LONG = 60.0  # time limit in seconds of waits that must succeed
 
 
 class ThreadedServer:

@@ -176,7 +176,7 @@ class LateSurplus(ThreadedServer):
         while (asked := reader.read()) is not None:
             sock.sendall(echo(asked[3]))
             if number == 1:
-                self.send_it.wait(10)
+                self.send_it.wait(60)
                 sock.sendall(self._surplus)
                 self.was_sent.set()
 
@@ -199,7 +199,7 @@ def test_bytes_on_an_idle_connection_are_never_the_next_response(
         client = connect(ca_bundle=authority.bundle)
         assert client.send(post(server.url, b"alice")).body == b"alice"
         server.send_it.set()
-        assert server.was_sent.wait(10)
+        assert server.was_sent.wait(60)
         assert client.send(post(server.url, b"bob")).body == b"bob"
         assert server.connections == 2
 
@@ -279,13 +279,13 @@ def test_response_of_a_cancelled_request_is_not_the_next_response(serve: Serve) 
 
     async def main() -> None:
         transport = AsyncHttpTransport(trust_env=False)
-        await transport.send(post(server.url), timeout=10)
-        task = asyncio.create_task(transport.send(post(server.url), timeout=10))
+        await transport.send(post(server.url), timeout=60)
+        task = asyncio.create_task(transport.send(post(server.url), timeout=60))
         await asyncio.to_thread(server.wait_until, lambda: len(server.requests) == 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await transport.send(post(server.url), timeout=10)).body == b"3"
+        assert (await transport.send(post(server.url), timeout=60)).body == b"3"
         await transport.aclose()
 
     asyncio.run(main())

@@ -117,10 +117,11 @@ def test_fork_during_a_call_of_another_thread_blocks_no_process(run: Run) -> Non
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads, in newer Pythons
 transport = HttpTransport(max_connections=1, **options)
+transport.prepare()
 
 def hang():
     try:
-        transport.send(request("hang"), timeout=2)
+        transport.send(request("hang"), timeout=3)
     except TransportError:
         pass
 
