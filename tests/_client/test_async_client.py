@@ -33,6 +33,7 @@ from targetry import (
     TransportError,
 )
 from targetry.errors import NoThreadError, NotReadyError
+from targetry.models.field_names import name_tree
 from targetry.testing import AsyncFakeTransport, FakeTransport
 from targetry.testing import answer as fake_answer
 
@@ -264,6 +265,17 @@ def test_start_that_is_cancelled_before_there_is_a_client_leaves_no_thread(
 
     asyncio.run(main())
     assert no_thread_is_left()
+
+
+def test_create_learns_the_fields_of_a_request_outside_the_event_loop(target: Target) -> None:
+    """It takes 30 ms, in which no task would run."""
+    name_tree.cache_clear()
+
+    async def main() -> None:
+        async with await AsyncTargetClient.create(local(target)):
+            assert name_tree.cache_info().currsize == 1
+
+    asyncio.run(main())
 
 
 def test_cancelled_close_closes_the_connections(target: Target) -> None:

@@ -48,7 +48,8 @@ from targetry.errors import MissingExtraError, NoThreadError, OptionError, Trans
 from targetry.flags.flow import drive_async
 from targetry.http.async_transport import AsyncHttpTransport, ThreadedTransport, run_in_pool
 from targetry.http.protocol import AsyncTransport, HttpResponse
-from targetry.models import DecisioningMethod, Geo
+from targetry.models import DecisioningMethod, DeliveryRequest, Geo
+from targetry.models.field_names import name_tree
 
 if TYPE_CHECKING:
     from targetry.web.bound import AsyncBoundTarget
@@ -328,6 +329,7 @@ class _Start(Generic[Client]):
         if self._given_up:
             client._runtime.close(0)
         else:
+            name_tree(DeliveryRequest)  # the first request given as a dict would hold the event loop
             transport = client._transport
             client._runtime.open(transport if isinstance(transport, AsyncHttpTransport) else None)
         return client
