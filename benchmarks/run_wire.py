@@ -9,6 +9,8 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from operator import truediv
+from statistics import median
 from typing import Any
 
 from measure import by_turns, percentile
@@ -159,5 +161,63 @@ async def _windows(call: Callable[[], Awaitable[object]], command: dict[str, Any
     return windows
 
 
+def next_to_aiohttp(command: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(_next_to_aiohttp(command))
+
+
+async def _next_to_aiohttp(command: dict[str, Any]) -> dict[str, Any]:
+    """Measure `get_offers` and aiohttp with the same bytes in turns, by `tasks` callers each."""
+    import aiohttp
+
+    from targetry import AsyncTargetClient
+    from targetry.http import HttpTransport
+
+    blocking = HttpTransport()
+    sent = captured(command["port"], blocking)
+    blocking.close()
+    call_options = {"request": delivery_request(), "session_id": "s"}
+    async with (
+        await AsyncTargetClient.create(options(command["port"])) as client,
+        aiohttp.ClientSession() as session,
+    ):
+
+        async def post() -> None:
+            async with session.post(sent.url, data=sent.body, headers=sent.headers) as response:
+                await response.read()
+
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "get_offers": lambda: client.get_offers(call_options),
+            "aiohttp": post,
+        }
+        turns: dict[str, list[float]] = {name: [] for name in calls}
+        for call in calls.values():
+            await _batch_us(call, command)  # which opens the connections
+        end = time.perf_counter() + command["seconds"]
+        while time.perf_counter() < end or not all(turns.values()):
+            for name, call in calls.items():
+                turns[name].append(await _batch_us(call, command))
+    return {
+        "us": {name: min(found) for name, found in turns.items()},
+        "ratio": median(map(truediv, turns["get_offers"], turns["aiohttp"])),
+        "turns": len(turns["aiohttp"]),
+    }
+
+
+async def _batch_us(call: Callable[[], Awaitable[object]], command: dict[str, Any]) -> float:
+    """Return the processor time in microseconds of one of `size` calls by `tasks` callers."""
+    left = command["size"]
+
+    async def caller() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await call()
+            await asyncio.sleep(0)  # as in `_windows`
+
+    started = time.process_time()
+    await asyncio.gather(*(caller() for _ in range(command["tasks"])))
+    return (time.process_time() - started) / command["size"] * 1e6
+
+
 if __name__ == "__main__":
-    main({"sequential": sequential, "concurrent": concurrent})
+    main({"sequential": sequential, "concurrent": concurrent, "next_to_aiohttp": next_to_aiohttp})

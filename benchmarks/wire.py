@@ -152,6 +152,12 @@ def _best_window(bench: Bench, load: Load) -> dict[str, float]:
     }
 
 
+def next_to_aiohttp(bench: Bench) -> dict[str, Any]:
+    """Return the round with the median ratio of `get_offers` to aiohttp, 100 callers each."""
+    rounds = bench.ask_often(TARGETRY, "next_to_aiohttp", tasks=100, size=300, seconds=bench.plan.seconds)
+    return sorted(rounds, key=lambda one: one["ratio"])[len(rounds) // 2]
+
+
 # ── impressions of on-device decisions ───
 
 
@@ -226,7 +232,14 @@ def main() -> None:
             bench.ask_often(SOCKETS, "flood", tasks=32, seconds=bench.plan.seconds / 3),
             key=lambda one: one["per_s"],
         )
-        text = report(bench.facts, alone, one_after_the_other(bench), at_once(bench), impressions(bench))
+        text = report(
+            bench.facts,
+            alone,
+            one_after_the_other(bench),
+            at_once(bench),
+            next_to_aiohttp(bench),
+            impressions(bench),
+        )
     progress("")
     print(text)
     if not given.quick:

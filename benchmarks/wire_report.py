@@ -14,6 +14,7 @@ GOALS = {
     "over_bare_us": 100.0,
     "times_less": 2.5,
     "per_s": 3_000.0,
+    "times_aiohttp": 1.7,
     "ideal": 0.9,
     "lag_ms": 10.0,
     "added_us": 10.0,
@@ -42,6 +43,7 @@ def report(
     alone: dict[str, Any],
     timings: dict[str, dict[str, Any]],
     loads: list[tuple[Load, dict[str, float]]],
+    aiohttp: dict[str, Any],
     found: dict[str, Any],
 ) -> str:
     """Return all tables as Markdown."""
@@ -60,6 +62,9 @@ def report(
             "The best of several windows. Lag is the delay of a timer of 2 ms. The calls of a core are computed from the processor time\n"
             "of one call; the ideal is the number of callers with a connection divided by the upstream's 50 ms.",
             _load_table(loads, facts["slow_s"]),
+            "100 callers again, in turns with 100 callers of aiohttp that send the same bytes and read the response undecoded: the best\n"
+            "batch of each; the ratio is the median over all turns.",
+            _aiohttp_table(aiohttp),
             "## On-device `execute`, with impressions sent",
             _impression_table(found),
             _ledger(found["ledger"]),
@@ -143,6 +148,18 @@ def _load_table(loads: list[tuple[Load, dict[str, float]]], slow_s: float) -> st
             ]
         )
     return markdown(table)
+
+
+def _aiohttp_table(aiohttp: dict[str, Any]) -> str:
+    goal, ratio = GOALS["times_aiohttp"], aiohttp["ratio"]
+    ours, theirs = aiohttp["us"]["get_offers"], aiohttp["us"]["aiohttp"]
+    return markdown(
+        [
+            ["", "goal", "AsyncTargetClient", "aiohttp"],
+            ["µs of processor time", "", us(ours), us(theirs)],
+            ["ratio to aiohttp", f"≤ {goal}× {mark(ratio <= goal)}", f"{ratio:.2f}×", ""],
+        ]
+    )
 
 
 def _load_goals(load: Load, window: dict[str, float], share: float | None) -> str:
