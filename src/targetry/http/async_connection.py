@@ -29,9 +29,9 @@ from targetry.http.inbound import (
     EarlyDataError,
     HeadLimits,
     InvalidResponseError,
+    peek,
 )
 from targetry.http.proxies import Proxy, ProxyConfigurationError
-from targetry.http.sync_sockets import peek
 from targetry.http.tls import CHUNK_BYTES
 from targetry.http.translation import ResponseReader, WireRequest
 

@@ -9,6 +9,8 @@ then lies behind the response.
 from __future__ import annotations
 
 import re
+import select
+import socket
 from typing import Final
 
 MAX_INTERIM_RESPONSES: Final = 20
@@ -145,3 +147,27 @@ def _body_length(head: bytes) -> int | None:
         return None
     lengths = _LENGTH_LINE.findall(lower)
     return int(lengths[0]) if len(lengths) == 1 == lower.count(b"\r\ncontent-length") else None
+
+
+def is_readable(sock: socket.socket) -> bool:
+    """Return whether a read would return at once: with data, the end or an error."""
+    try:
+        if not hasattr(select, "poll"):
+            return bool(select.select([sock], [], [], 0)[0])
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    except ValueError:  # it is closed, perhaps by a signal handler just now
+        return True
+
+
+def peek(sock: socket.socket) -> bytes | None:
+    """Return the next byte of a plain socket and leave it there; see `pool.Connection.unread`."""
+    if not is_readable(sock):
+        return None
+    try:
+        return sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""

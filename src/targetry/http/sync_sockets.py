@@ -8,7 +8,6 @@ it reads a response that was sent early.
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import ssl
 from abc import abstractmethod
@@ -18,7 +17,14 @@ from typing import Any, Final
 import httpcore2
 
 from targetry.http.deadline import Deadline, deadline_of
-from targetry.http.inbound import EarlyDataError, Inbound, InvalidResponseError, StaleConnectionError
+from targetry.http.inbound import (
+    EarlyDataError,
+    Inbound,
+    InvalidResponseError,
+    StaleConnectionError,
+    is_readable,
+    peek,
+)
 from targetry.http.resolver import Address, Resolver
 from targetry.http.tls import CHUNK_BYTES, T, TlsSession, TlsSteps
 
@@ -306,27 +312,3 @@ class TlsStream(Stream):
         except StopIteration as done:
             result: T = done.value
             return result
-
-
-def is_readable(sock: socket.socket) -> bool:
-    """Return whether a read would return at once: with data, the end or an error."""
-    try:
-        if not hasattr(select, "poll"):
-            return bool(select.select([sock], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        return bool(poll.poll(0))
-    except ValueError:  # it is closed, perhaps by a signal handler just now
-        return True
-
-
-def peek(sock: socket.socket) -> bytes | None:
-    """Return the next byte of a plain socket and leave it there; see `Stream.unread`."""
-    if not is_readable(sock):
-        return None
-    try:
-        return sock.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return b""
