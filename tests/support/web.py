@@ -12,6 +12,7 @@ from targetry import AsyncTargetClient, TargetClient, samples
 from targetry.testing import HttpRequest, HttpResponse, answer
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.options import web_settings
+from targetry.web.request import READ_HEADERS
 from targetry.web.visit import Visit, Visits
 
 ORGANIZATION = "0123456789ABCDEF01234567@AdobeOrg"
@@ -40,6 +41,7 @@ class FakeRequest:
         return self
 
     def header(self, name: str) -> Sequence[str]:
+        assert name in READ_HEADERS
         return self._headers.get(name, [])
 
 

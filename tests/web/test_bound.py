@@ -350,7 +350,7 @@ def test_used_visitor_gets_cookies_and_vary(skin: Skin) -> None:
         ({"cookie_path": "/shop"}, "; Path=/shop; SameSite=Lax; Secure"),
         ({"cookie_samesite": "none"}, "; Path=/; SameSite=None; Secure"),
         ({"cookie_secure": False}, "; Path=/; SameSite=Lax"),
-        ({"cookie_httponly": True}, "; Path=/; SameSite=Lax; Secure; HttpOnly"),
+        ({"cookie_httponly": True}, "; Path=/; SameSite=Lax; HttpOnly; Secure"),
     ],
     ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
 )

@@ -15,7 +15,7 @@ from targetry.contrib.client_source import ClientInput, ClientSource
 from targetry.contrib.current import CURRENT
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.options import OfRequest, WebOptions, WebSettings, web_settings
-from targetry.web.request import merged_vary
+from targetry.web.request import READ_HEADERS, merged_vary
 from targetry.web.visit import Visit, Visits
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "target"
+_HEADERS = {name.encode(): name for name in READ_HEADERS}
 _DECISIVE = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _FAILED = 500
 _SWITCHING = 101  # of a WebSocket that is accepted
@@ -182,7 +183,9 @@ class AsgiRequest:
         if headers is None:
             headers = {}
             for key, value in self.scope["headers"]:
-                headers.setdefault(key.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+                known = _HEADERS.get(key)
+                if known is not None:
+                    headers.setdefault(known, []).append(value.decode("latin-1"))
             self._headers = headers
         return headers.get(name, ())
 

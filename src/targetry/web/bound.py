@@ -119,8 +119,9 @@ class BoundTarget(VisitFlows):
 
     def respond(self, headers: HeaderSink) -> None:
         """Add the visitor's headers to a response that starts now. For integrations."""
-        if self._visit.needs_headers:
-            self._run(self._respond(headers))
+        if self._visit.consent is None:
+            self._run(self._ask_to_respond())
+        self._write_headers(headers)
 
     def _run(self, flow: Flow[T]) -> T:
         held = self._visit.held_now
@@ -187,8 +188,9 @@ class AsyncBoundTarget(VisitFlows):
 
     async def respond(self, headers: HeaderSink) -> None:
         """Add the visitor's headers to a response that starts now. For integrations."""
-        if self._visit.needs_headers:
-            await self._run(self._respond(headers))
+        if self._visit.consent is None:
+            await self._run(self._ask_to_respond())
+        self._write_headers(headers)
 
     def blocking(self, wait: Callable[[Any], Any]) -> BoundTarget:
         """Return the synchronous target of the same visit, for code in a thread.

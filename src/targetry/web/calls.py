@@ -125,7 +125,7 @@ def _fill_context(visit: Visit, request: DeliveryRequest) -> None:
     to_api = visit.visits.services.method is DecisioningMethod.SERVER_SIDE
     known = visit.context(to_api=to_api)
     if request.context is None:
-        request.context = known
+        request.context = known  # the client works with a copy
         return
     for name in _OF_THE_CONTEXT:
         if getattr(request.context, name) is None:

@@ -6,7 +6,7 @@ the value, so the `Cookie` headers are read here. They come from a browser: read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from targetry.delivery.cookies import Cookie, TargetCookie, parse_target_cookie
 from targetry.delivery.prepare import usable_ids
@@ -15,16 +15,23 @@ from targetry.device.logic.url import parse_url
 _LONGEST_VALUE = 8 * 1024
 
 
-def read_cookies(headers: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield names and values of the cookies of some headers, without quotes around the values."""
+def read_cookies(headers: Iterable[str], names: Collection[str]) -> dict[str, list[str]]:
+    """Return the values of some cookies by name, without quotes around the values.
+
+    Args:
+        headers: Values of the `Cookie` headers, in their order.
+        names: Names of the cookies.
+    """
+    found: dict[str, list[str]] = {}
     for header in headers:
         for part in header.split(";"):
             name, equals, value = part.partition("=")
-            if equals:
+            if equals and (name := name.strip(" \t")) in names:
                 value = value.strip(" \t")
                 if len(value) >= 2 and value[0] == value[-1] == '"':
                     value = value[1:-1]
-                yield name.strip(" \t"), value
+                found.setdefault(name, []).append(value)
+    return found
 
 
 def ids_of_cookies(values: Iterable[str], now: float) -> TargetCookie:

@@ -109,15 +109,19 @@ class VisitFlows:
         visit.use()
         return consent
 
-    def _respond(self, headers: HeaderSink) -> Flow[None]:
+    def _write_headers(self, headers: HeaderSink) -> None:
         """Write the headers of the response; its impressions are settled by `Visit.settle`."""
         visit = self._visit
-        if visit.is_used or visit.visits.settings.cookies == "always":
-            yield from self._ready()
         try:
             visit.write_headers(headers)
         except Exception as error:  # the page is served, whatever it is
             visit.note_fault("response", "headers of a visitor were not written", error)
+
+    def _ask_to_respond(self) -> Flow[None]:
+        """Ask for consent, if the headers of the response depend on it."""
+        visit = self._visit
+        if visit.is_used or visit.visits.settings.cookies == "always":
+            yield from self._ready()
 
     def _contents(self, names: tuple[str, ...], parameters: Mapping[str, Any]) -> Flow[dict[str, Any]]:
         for name in names:

@@ -3,7 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+READ_HEADERS: Final = frozenset(
+    {
+        "accept-language",
+        "cookie",
+        "forwarded",
+        "host",
+        "referer",
+        "sec-ch-ua",
+        "sec-ch-ua-arch",
+        "sec-ch-ua-bitness",
+        "sec-ch-ua-full-version-list",
+        "sec-ch-ua-mobile",
+        "sec-ch-ua-model",
+        "sec-ch-ua-platform",
+        "sec-ch-ua-platform-version",
+        "user-agent",
+        "x-forwarded-for",
+    }
+)
+"""Names of all headers that are read from a request."""
 
 
 class WebRequest(Protocol):
@@ -30,7 +51,7 @@ class WebRequest(Protocol):
         """Address of the other side of the connection; None or empty for a Unix socket."""
 
     def header(self, name: str) -> Sequence[str]:
-        """Return the values of a header, in their order; the name is in lower case."""
+        """Return the values of a header of `READ_HEADERS`, in their order."""
 
 
 class HeaderSink(Protocol):

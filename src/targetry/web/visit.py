@@ -46,7 +46,7 @@ _TOO_LATE: Final = (
 class Visits:
     """Maker of visits, for one client and one set of options."""
 
-    __slots__ = ("amcv_names", "client", "cookie_names", "services", "settings")
+    __slots__ = ("amcv_names", "attributes", "client", "cookie_names", "services", "settings")
 
     def __init__(self, client: VisitClient, settings: WebSettings) -> None:
         self.client = client
@@ -54,6 +54,8 @@ class Visits:
         self.services: Services = client._visit_services
         organization = self.services.organization_id
         self.amcv_names = frozenset({cookie_name(organization), cookie_name(organization, encoded=True)})
+        http_only = "; HttpOnly" if settings.cookie_httponly else ""
+        self.attributes = f"; Path={settings.cookie_path}; SameSite={settings.cookie_samesite}{http_only}"
         self.cookie_names = self.amcv_names | {TARGET_COOKIE, LOCATION_HINT_COOKIE}
 
     def passes_address(self, *, to_api: bool) -> bool:
@@ -217,13 +219,8 @@ class Visit:
         """Values of the cookies that matter, by name."""
         found: dict[str, list[str]] | None = self._parts.get("cookies")
         if found is None:
-            found = {}
-            names = self.visits.cookie_names
             headers = self.request.header("cookie") if self.request is not None else ()
-            for name, value in read_cookies(headers):
-                if name in names:
-                    found.setdefault(name, []).append(value)
-            found = self._parts.setdefault("cookies", found)
+            found = self._parts.setdefault("cookies", read_cookies(headers, self.visits.cookie_names))
         return found
 
     @property
@@ -277,7 +274,7 @@ class Visit:
         return self._parts.setdefault(name, value)
 
     def context(self, *, to_api: bool) -> Context:
-        """Return a new context, with the address as the option `ip` says.
+        """Return the context, with the address as the option `ip` says. It must not be changed.
 
         Args:
             to_api: Whether it is for the Delivery API alone, and not for a decision here.
@@ -286,11 +283,11 @@ class Visit:
         if known is None:
             assert self.request is not None
             known = self._parts.setdefault("context", request_context(self.request))
-        context: Context = replace(known)
+        context: Context = known
         if self.consent is Consent.GRANTED and self.visits.passes_address(to_api=to_api):
             address = self._address()
             if address is not None:
-                context.geo = Geo(ip_address=address)
+                context = replace(context, geo=Geo(ip_address=address))
         return context
 
     def _address(self) -> str | None:
@@ -387,6 +384,8 @@ class Visit:
     def write_headers(self, headers: HeaderSink) -> None:
         """Add the headers of a response that starts now. Needs a settled consent if used."""
         settings = self.visits.settings
+        if settings.cookies == "always":
+            self.use()
         self.is_started = True
         if settings.accept_ch:
             headers.add("Accept-CH", HIGH_ENTROPY_HINTS)
@@ -427,13 +426,11 @@ class Visit:
         if domain == "auto":
             domain = registrable_domain(request.host)
         is_secure = request.is_secure if settings.cookie_secure == "auto" else settings.cookie_secure
-        return "".join(
-            (
-                f"; Domain={domain}" if domain else "",
-                f"; Path={settings.cookie_path}; SameSite={settings.cookie_samesite}",
-                "; Secure" if is_secure else "",
-                "; HttpOnly" if settings.cookie_httponly else "",
-            )
+        secure = "; Secure" if is_secure else ""
+        return (
+            f"; Domain={domain}{self.visits.attributes}{secure}"
+            if domain
+            else self.visits.attributes + secure
         )
 
     def dump(self) -> dict[str, str]:
