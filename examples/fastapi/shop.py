@@ -74,6 +74,7 @@ async def report(target: AsyncBoundTarget, product: str) -> None:
 @app.post("/orders")
 async def order(product: Annotated[str, Form()], target: Target, tasks: BackgroundTasks) -> RedirectResponse:
     """Take an order."""
+    target.remember()  # cookies are headers, and the task runs after them
     tasks.add_task(report, target, product)
     return RedirectResponse("/", status_code=303)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from contrib.cases import HOST, MBOX, Answer, context_body, page_body, web_options
+from contrib.cases import HOST, MBOX, PAGES, Answer, context_body, page_body, web_options
 from targetry import AsyncTargetClient
 from targetry.contrib.fastapi import SyncTarget, Target
 from targetry.contrib.starlette import TargetMiddleware, get_sync_target, get_target
@@ -68,6 +68,13 @@ def header(connection: HTTPConnection, name: str) -> str | None:
     return connection.headers.get(name)
 
 
+def routed(pages: Sequence[Any], options: dict[str, Any]) -> Starlette:
+    """Return an application of endpoints in the order of `PAGES`."""
+    app = Starlette(routes=[Route(path, page) for path, page in zip(PAGES, pages, strict=True)])
+    app.add_middleware(TargetMiddleware, **options)
+    return app
+
+
 def starlette_site(**options: Any) -> Starlette:
     async def offer(request: Request) -> Response:
         target = get_target(request)
@@ -117,22 +124,8 @@ def starlette_site(**options: Any) -> Starlette:
         assert not hasattr(request.state, "target")
         return PlainTextResponse("static")
 
-    pages = {
-        "/offer": offer,
-        "/unused": unused,
-        "/context": context,
-        "/missing": missing,
-        "/failing": failing,
-        "/raising": raising,
-        "/redirect": redirect,
-        "/stream-before": before,
-        "/stream-in": inside,
-        "/remembered": inside,
-        "/static/app": static,
-    }
-    app = Starlette(routes=[Route(path, page) for path, page in pages.items()])
-    app.add_middleware(TargetMiddleware, **options)
-    return app
+    pages = (offer, unused, context, missing, failing, raising, redirect, before, inside, inside, static)
+    return routed(pages, options)
 
 
 async def ready(target: Any) -> Any:
@@ -188,22 +181,8 @@ def sync_starlette_site(**options: Any) -> Starlette:
         assert not hasattr(request.state, "target")
         return PlainTextResponse("static")
 
-    pages = {
-        "/offer": offer,
-        "/unused": unused,
-        "/context": context,
-        "/missing": missing,
-        "/failing": failing,
-        "/raising": raising,
-        "/redirect": redirect,
-        "/stream-before": before,
-        "/stream-in": inside,
-        "/remembered": inside,
-        "/static/app": static,
-    }
-    app = Starlette(routes=[Route(path, page) for path, page in pages.items()])
-    app.add_middleware(TargetMiddleware, **options)
-    return app
+    pages = (offer, unused, context, missing, failing, raising, redirect, before, inside, inside, static)
+    return routed(pages, options)
 
 
 def fastapi_site(**options: Any) -> FastAPI:

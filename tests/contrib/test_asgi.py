@@ -31,6 +31,7 @@ from targetry import AsyncTargetClient, OptionError, TargetClient
 from targetry.contrib import current_target
 from targetry.contrib.asgi import AsgiTarget, SharedAnswer, target_of
 from targetry.contrib.starlette import TargetMiddleware, get_sync_target, get_target
+from targetry.testing import edge
 from targetry.web.bound import AsyncBoundTarget
 from targetry.web.consent import Consent
 
@@ -138,6 +139,19 @@ def test_client_that_was_given_is_not_closed(client: TargetClient) -> None:
     with browse(Route("/", offer), client=client) as browser:
         browser.get("/")
     assert not client._runtime.is_closed
+
+
+def test_delivery_api_decides_with_the_same_visitor_again() -> None:
+    with edge() as here:
+        browser = browse(Route("/", offer), client=here.client_options(decisioning_method="server-side"))
+        with browser:
+            first, second = browser.get("/"), browser.get("/")
+        events = here.events
+    assert "hero" in first.text
+    assert first.text == second.text
+    assert len(events) == 2
+    assert {(one.kind, one.visitor) for one in events} == {("impression", events[0].visitor)}
+    assert f"PC#{events[0].visitor}" in second.headers["set-cookie"]
 
 
 # Around and inside

@@ -53,10 +53,12 @@ def test_shop_keeps_the_experience_of_a_visitor_who_agreed(name: str) -> None:
         assert set(visitor.cookies) == {"choice", "mbox"}
 
 
-def test_order_of_the_fastapi_shop_is_taken() -> None:
+def test_order_of_the_fastapi_shop_is_taken(caplog: pytest.LogCaptureFixture) -> None:
     with TestClient(shop("fastapi"), "https://shop.example.com") as visitor:
         visitor.post("/consent", data={"choice": "all"})
-        assert visitor.post("/orders", data={"product": "p1"}, follow_redirects=False).status_code == 303
+        response = visitor.post("/orders", data={"product": "p1"}, follow_redirects=False)
+    assert (response.status_code, "mbox" in response.cookies) == (303, True)
+    assert [one for one in caplog.records if one.name == "adobe.target"] == []
 
 
 def test_stream_and_websocket_of_the_starlette_shop_know_the_visitor() -> None:
