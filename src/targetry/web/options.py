@@ -17,7 +17,7 @@ from targetry.web.address import Network
 CookiePolicy = Literal["used", "always", "never"]
 SameSite = Literal["Lax", "Strict", "None"]
 ProxyHeader = Literal["x-forwarded-for", "forwarded"]
-HeldImpressions = Literal["held", "at once"]
+ImpressionPolicy = Literal["held", "at once"]
 OfRequest: TypeAlias = Callable[[Any], Any]
 """Function of the framework's request."""
 
@@ -68,7 +68,7 @@ class WebOptions(TypedDict, total=False):
     consent: OfRequest | None
     customer_ids: OfRequest | None
     parameters: OfRequest | None
-    impressions: HeldImpressions
+    impressions: ImpressionPolicy
     exclude: Iterable[str]
     openfeature: bool
 
@@ -90,7 +90,7 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     consent: OfRequest | None = None
     customer_ids: OfRequest | None = None
     parameters: OfRequest | None = None
-    impressions: HeldImpressions = "held"
+    impressions: ImpressionPolicy = "held"
     exclude: tuple[str, ...] = ()
     openfeature: bool = False
 
@@ -211,7 +211,7 @@ _CHECKS: Final[dict[str, validators.Check]] = {
     "consent": _function,
     "customer_ids": _function,
     "parameters": _function,
-    "impressions": _one_of(*get_args(HeldImpressions)),
+    "impressions": _one_of(*get_args(ImpressionPolicy)),
     "exclude": _prefixes,
     "openfeature": _boolean,
 }

@@ -18,7 +18,7 @@ from targetry.delivery.envelope import TargetDeliveryResponse
 from targetry.delivery.hosts import cluster_number, cluster_of_device_id
 from targetry.errors import ApiException, NotReadyError, OptionError, TargetError
 from targetry.flags.errors import FlagError
-from targetry.models import ConstraintError, Context, CustomerId, DecisioningMethod, Geo
+from targetry.models import ConstraintError, Context, CustomerId, Geo
 from targetry.models.scalars import type_name
 from targetry.models.snapshot import checked_parameters
 from targetry.visitor import Visitor, cookie_name, parse_amcv, parse_customer_ids
@@ -463,11 +463,6 @@ class Visit:
             services.note_fault(kind, message)
         else:
             services.note_fault(kind, f"{message}: %s", _cause(error))
-
-    @property
-    def decides_here(self) -> bool:
-        """Whether the client has rules of its own."""
-        return self.visits.services.method is not DecisioningMethod.SERVER_SIDE
 
 
 def _checked_parameters(given: Any) -> dict[str, Any]:
