@@ -291,7 +291,7 @@ class EdgeApplication:
             if response is not None:
                 exchange.status = response.status
                 if connection is not None:
-                    connection.start_response()
+                    connection.start_whole_response()
                 await send_response(send, response, exchange.cors)
         finally:
             if connection is not None:

@@ -111,6 +111,15 @@ def test_connection_serves_many_requests(patient: OpenEdge) -> None:
                 assert read_response(connection).startswith(b"HTTP/1.1 200 ")
 
 
+def test_response_is_sent_in_one_piece(patient: OpenEdge) -> None:
+    with patient.connect() as connection:
+        for _ in range(20):
+            connection.sendall(post())
+            head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+            assert head.endswith(b"content-length: %d" % len(body))
+            assert len(body) > 100
+
+
 def test_client_that_reads_nothing_is_disconnected() -> None:
     artifact = shop()
     artifact["meta"]["padding"] = "x" * 30_000_000  # more than the system keeps for a socket

@@ -57,19 +57,41 @@ _REJECTIONS: Final[Mapping[Limit, bytes]] = {
 
 
 class ServerTransport(asyncio.Transport):
-    """Transport of uvicorn's protocol; a close goes through the connection."""
+    """Transport of uvicorn's protocol.
+
+    A close goes through the connection, and head and body of a response can be written together.
+    """
 
     def __init__(self, connection: BoundedConnection, transport: asyncio.Transport) -> None:
         super().__init__()
         self._connection = connection
         self._transport = transport
         self.is_reading_paused = False
+        self._held: list[Any] | None = None
         self.write = self.write_to_socket = transport.write  # type: ignore[method-assign]
         self.abort = transport.abort  # type: ignore[method-assign]
         self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
         self.get_write_buffer_size = transport.get_write_buffer_size  # type: ignore[method-assign]
 
+    def hold_writes(self) -> None:
+        """Keep what is written, until `release_writes`."""
+        self._held = []
+        self.write = self.write_to_socket = self._hold  # type: ignore[method-assign]
+
+    def _hold(self, data: bytes | bytearray | memoryview) -> None:
+        assert self._held is not None
+        self._held.append(data)
+
+    def release_writes(self) -> None:
+        """Write what was kept, if writes were held."""
+        held, self._held = self._held, None
+        if held is not None:
+            self.write = self.write_to_socket = self._transport.write  # type: ignore[method-assign]
+            if held:
+                self._transport.writelines(held)
+
     def close(self) -> None:
+        self.release_writes()
         self._connection.close_by_server()
 
     def is_closing(self) -> bool:
@@ -144,8 +166,19 @@ class BoundedConnection(asyncio.Protocol):
         """Note that a response is about to be written."""
         self._is_responding = True
 
+    def start_whole_response(self) -> None:
+        """Note that a whole response is about to be written, until `finish_request`.
+
+        It is written at once, unless the client has not read earlier ones: then uvicorn can wait
+        between head and body.
+        """
+        self._is_responding = True
+        if self._closes_at is None and not self._transport.get_write_buffer_size():
+            self._server_transport.hold_writes()
+
     def finish_request(self) -> None:
         """Note that the application has responded."""
+        self._server_transport.release_writes()
         self._finished += 1
         self._is_responding = False
         if self.is_closed_to_input and not self._owes_response and not self._transport.is_closing():
