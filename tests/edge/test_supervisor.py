@@ -19,7 +19,7 @@ import pytest
 
 from support.edge_crowd import Crowd, check_ledger, kill, workers_of
 from support.edge_process import Lines, address, post, process, shown
-from support.edge_sockets import wait_until
+from support.edge_sockets import PATIENCE_S, wait_until
 from support.ofrep import StreamClient
 from targetry.edge.observability.metrics import remove_dead_processes
 from targetry.edge.options import EdgeOptions
@@ -35,7 +35,7 @@ TWO = {"TARGETRY_EDGE_WORKERS": "2", "TARGETRY_EDGE_LOG": "json"}
 
 
 def got(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
         text: str = answer.read().decode()
         return text
 
@@ -85,7 +85,7 @@ def test_two_workers_are_one_edge(tmp_path: Path) -> None:
         wait_until(lambda: counted(url, "targetry_edge_starts_total") == 3)
 
         running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
+        assert running.wait(PATIENCE_S) == 0
         for stream in streams:
             stream.close()
     assert len([line for line in log.all() if line.get("path") == "/rest/v1/delivery"]) == 72
@@ -129,7 +129,7 @@ def test_worker_is_replaced_while_another_one_hangs() -> None:
         wait_until(lambda: counted(url, "targetry_edge_starts_total") == 3)
         os.kill(hanging, signal.SIGCONT)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(10) == 0
+        assert running.wait(PATIENCE_S) == 0
     assert [line["message"] for line in log.all() if line["level"] == "error"] == [
         f"worker (process {victim}) ended by SIGKILL; another one is started"
     ]

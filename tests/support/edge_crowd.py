@@ -18,6 +18,7 @@ from pathlib import Path
 
 from support.edge import QUERY
 from support.edge_process import shown
+from support.edge_sockets import PATIENCE_S
 from targetry.ledger.ledger import Ledger
 
 
@@ -47,10 +48,10 @@ class Crowd:
     def stop(self) -> None:
         self._ends.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
     def _work(self, name: str) -> None:
-        connection = http.client.HTTPConnection(self._host, timeout=10)
+        connection = http.client.HTTPConnection(self._host, timeout=PATIENCE_S)
         number = 0
         while not self._ends.wait(0.002):
             number += 1

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from support.edge import HERO, QUERY
+from support.edge_sockets import PATIENCE_S
 
 SRC = Path(__file__).parents[2] / "src"
 RUN = "import typer; from targetry.cli.edge import edge; typer.run(edge)"
@@ -57,7 +58,7 @@ def rest_of(running: subprocess.Popen[str]) -> tuple[str, str]:
     assert running.stdout is not None
     assert running.stderr is not None
     written = running.stdout.read(), running.stderr.read()
-    running.wait(timeout=10)
+    running.wait(timeout=PATIENCE_S)
     return written
 
 
@@ -77,7 +78,7 @@ class Lines:
                 self._lines.append(json.loads(text))
                 self._changed.notify_all()
 
-    def wait_for(self, part: str, timeout: float = 10.0) -> dict[str, Any]:
+    def wait_for(self, part: str, timeout: float = PATIENCE_S) -> dict[str, Any]:
         """Return the first line whose message contains `part`."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.having(part), timeout), f"{part!r} was not logged"
@@ -101,7 +102,7 @@ def post_raw(url: str, document: Any = None) -> tuple[int, dict[str, str]]:
     """Send a delivery request, and return the status and the headers with lower-case names."""
     request = urllib.request.Request(f"{url}/rest/v1/delivery?{QUERY}", json.dumps(document or HERO).encode())
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return int(answer.status), {name.lower(): value for name, value in answer.headers.items()}
     except urllib.error.HTTPError as error:
         with error:
