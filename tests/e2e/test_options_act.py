@@ -40,8 +40,9 @@ from targetry import (
     NotReadyError,
     PrefetchRequest,
 )
-from targetry._client.decisions.call_settings import CallSettings
+from targetry._client.call_options import CALL_OPTIONS
 from targetry._client.options import CLIENT_OPTIONS
+from targetry.hooks import CallEnded, Hook
 from targetry.testing import AsyncFakeTransport, FakeTransport
 from targetry.testing import answer as fake_answer
 
@@ -204,6 +205,24 @@ def is_ready_emitted(world: World) -> bool:
         return READY.wait(10 if world.options else 0.2)
 
 
+class RecordingHook(Hook):
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    def after_decision(self, call: CallEnded) -> None:
+        self.kinds.append(call.kind)
+
+
+HOOK = RecordingHook()
+
+
+def observed_calls(world: World) -> list[str]:
+    HOOK.kinds.clear()
+    with world.client() as any_client:
+        any_client.get_offers(request=HERO)
+    return HOOK.kinds
+
+
 def polls(world: World) -> bool:
     polled = threading.Event()
     give = artifact_answer(artifact())
@@ -360,6 +379,7 @@ CLIENT_ACTS: dict[str, Acts] = {
     "telemetry_enabled": Acts(second_call_has_telemetry, False, False),
     "logger": Acts(logged, LOGGER, (True, True)),
     "events": Acts(is_ready_emitted, {"client_ready": READY.set}, True),
+    "hooks": Acts(observed_calls, [HOOK], ["get_offers"]),
     "polling_interval": Acts(polls, 1000, True),
     "maximum_wait_ready": Acts(ready_at_once, 20, False),
     "artifact_location": Acts(requested_path, lambda world: f"{world.target.url}/mine.json", "/mine.json"),
@@ -527,4 +547,4 @@ def test_effect_is_absent_without_the_call_option(
 
 
 def test_all_call_options_are_in_the_table() -> None:
-    assert set(CALL_ACTS) == set(CallSettings.__struct_fields__)
+    assert set(CALL_ACTS) == set(CALL_OPTIONS)
