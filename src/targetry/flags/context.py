@@ -101,12 +101,6 @@ class FlagSubject(msgspec.Struct):
     order: Order | None = None
     product: Product | None = None
 
-    @property
-    def is_identified(self) -> bool:
-        """Whether the visitor has an id that allocations are computed from."""
-        visitor = self.id
-        return bool(visitor.marketing_cloud_visitor_id or visitor.tnt_id or visitor.third_party_id)
-
 
 def read_evaluation_context(
     context: Mapping[str, Any],
