@@ -95,7 +95,7 @@ def checked_names(mbox_names: object) -> Sequence[str]:
     """
     if isinstance(mbox_names, (str, bytes)) or not isinstance(mbox_names, Iterable):
         raise OptionError("mbox_names", f"must be a list of mbox names, not {type(mbox_names).__name__}")
-    names = [plain_text(name) for name in validators.copied("mbox_names", read_iterable, mbox_names)]
+    names = [plain_text(name) for name in validators.convert("mbox_names", read_iterable, mbox_names)]
     for n, name in enumerate(names):
         if not name:
             raise OptionError(f"mbox_names[{n}]", "must be a str that is not empty")

@@ -226,13 +226,13 @@ def parse_customer_ids(value: object, path: str = "customer_ids") -> list[Custom
     Raises:
         OptionError: The form, an id, a state or an integration code is wrong; with its path.
     """
-    if (entries := validators.copied(path, read_mapping, value)) is not None:
+    if (entries := validators.convert(path, read_mapping, value)) is not None:
         found = [
             _from_entry(code, entry, f"{path}.{code}")
             for code, entry in entries.items()
-            if not validators.falsy(entry)
+            if not validators.is_false(entry)
         ]
-    elif (items := validators.copied(path, read_sequence, value)) is not None:
+    elif (items := validators.convert(path, read_sequence, value)) is not None:
         found = [_from_model(item, f"{path}[{n}]") for n, item in enumerate(items) if item is not None]
     else:
         raise OptionError(path, "must be a list of CustomerId or a mapping from integration code to id")
@@ -286,7 +286,7 @@ def _is_present(name: str, text: str) -> bool:
 def _from_entry(code: object, entry: object, path: str) -> CustomerId | None:
     if not isinstance(code, str) or not code:
         raise OptionError(path, "must be named by an integration code that is not empty")
-    fields = validators.copied(path, read_mapping, entry)
+    fields = validators.convert(path, read_mapping, entry)
     if fields is None:
         return _customer_id(code, entry, AuthenticatedState.UNKNOWN, path, path)
     state = _authenticated_state(fields.get("authState", fields.get("auth_state")), f"{path}.authState")
@@ -297,9 +297,11 @@ def _from_model(item: object, path: str) -> CustomerId | None:
     if not isinstance(item, CustomerId):
         raise OptionError(path, f"must be a CustomerId, not {type(item).__name__}")
     given = (
-        AuthenticatedState.UNKNOWN if validators.falsy(item.authenticated_state) else item.authenticated_state
+        AuthenticatedState.UNKNOWN
+        if validators.is_false(item.authenticated_state)
+        else item.authenticated_state
     )
-    state = validators.copied(f"{path}.authenticated_state", plain_text, given)
+    state = validators.convert(f"{path}.authenticated_state", plain_text, given)
     if state not in _AUTH_STATES:
         raise OptionError(f"{path}.authenticated_state", f"must be one of {', '.join(_AUTH_STATES)}")
     if not isinstance(item.integration_code, str) or not item.integration_code:
@@ -313,7 +315,7 @@ def _authenticated_state(value: object, path: str) -> AuthenticatedState:
         return AuthenticatedState.UNKNOWN
     if isinstance(value, str) and value in ("0", "1", "2"):
         value = int(value)
-    number = validators.copied(path, plain_number, value)
+    number = validators.convert(path, plain_number, value)
     if number in (0, 1, 2):
         return _AUTHENTICATED_STATES[AuthState(int(number))]
     raise OptionError(path, "must be 0 (unknown), 1 (authenticated) or 2 (logged out)")

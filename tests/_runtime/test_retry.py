@@ -11,9 +11,9 @@ from targetry._runtime.retry import (
     exponential_s,
     full_jitter_s,
     http_date,
-    lengthened_s,
+    jitter_down_s,
+    jitter_up_s,
     retry_after_s,
-    shortened_s,
 )
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -30,8 +30,8 @@ def test_exponential_wait_of_a_huge_attempt_is_the_longest() -> None:
 @given(st.floats(0, 1e6), st.floats(0, 1), st.floats(0, 1, exclude_max=True))
 def test_jitter_stays_within_its_share(wait: float, share: float, random: float) -> None:
     assert 0 <= full_jitter_s(wait, random) <= wait
-    assert wait * (1 - share) <= shortened_s(wait, share, random) <= wait
-    assert wait <= lengthened_s(wait, share, random) <= wait * (1 + share)
+    assert wait * (1 - share) <= jitter_down_s(wait, share, random) <= wait
+    assert wait <= jitter_up_s(wait, share, random) <= wait * (1 + share)
 
 
 def test_bucket_has_its_capacity_and_then_earned_tokens() -> None:

@@ -69,7 +69,7 @@ def test_error_of_an_invalid_proxy_does_not_repeat_it(value: str) -> None:
     ids=["near", "far", "not text"],
 )
 def test_nearest_known_name_is_suggested(name: object, hint: str) -> None:
-    assert validators.nearest(name, ["client", "organization_id"]) == hint
+    assert validators.suggestion(name, ["client", "organization_id"]) == hint
 
 
 def test_warning_points_at_the_line_outside_the_package() -> None:
@@ -90,7 +90,7 @@ class Undecided:
     ids=["None", "empty text", "zero", "empty dict", "text", "undecided"],
 )
 def test_value_without_a_truth_value_is_not_falsy(value: object, expected: bool) -> None:
-    assert validators.falsy(value) is expected
+    assert validators.is_false(value) is expected
 
 
 def test_path_given_as_bytes_by_a_path_like_is_decoded() -> None:

@@ -99,7 +99,7 @@ class AsyncTargetClient(BaseClient):
         try:
             return await _run_in_own_thread(start.run)
         except asyncio.CancelledError:
-            start.give_up()
+            start.abandon()
             raise
 
     @documented(ASYNC_CALL_SECTION)
@@ -312,7 +312,7 @@ class AsyncTargetClient(BaseClient):
             failed.__cause__ = error
             return failed
         except TimeoutError:
-            return self._pipeline.late()
+            return self._pipeline.late_error()
 
 
 class _Start(Generic[Client]):
@@ -334,7 +334,7 @@ class _Start(Generic[Client]):
             client._runtime.open(transport if isinstance(transport, AsyncHttpTransport) else None)
         return client
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Close the client: here if it exists already, else by the thread."""
         self._given_up = True
         if self._client is not None:

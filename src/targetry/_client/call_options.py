@@ -26,7 +26,7 @@ from targetry._client.options import (
     options_section,
 )
 from targetry._runtime import validators
-from targetry._runtime.validators import falsy, is_given, nearest, warn
+from targetry._runtime.validators import is_false, is_given, suggestion, warn
 from targetry.attributes import checked_names, with_mboxes
 from targetry.errors import OptionError
 from targetry.messages import MESSAGES
@@ -148,13 +148,13 @@ def _request(given: Mapping[str, Any]) -> RequestInput:
 
 def _method(given: Mapping[str, Any], default: DecisioningMethod) -> DecisioningMethod:
     method = given.get("decisioning_method")
-    return default if falsy(method) else decisioning_method("decisioning_method", method)
+    return default if is_false(method) else decisioning_method("decisioning_method", method)
 
 
 def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:
     """Check and add the options that most calls do not have."""
     callback = given.get("callback")
-    if not falsy(callback) and not callable(callback):
+    if not is_false(callback) and not callable(callback):
         raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
     for name, value in given.items():
         if (check := _CHECKS.get(name)) is None:
@@ -167,7 +167,7 @@ def _warn_ignored(call: str, name: str, value: object) -> None:
     if name == "config" and value is not None:
         warn(f"{call}() ignores the option 'config': make another client for another configuration")
     elif name not in _KNOWN or (name == "events" and not isinstance(value, (DeliveryRequest, NoneType))):
-        warn(f"{call}() ignores the unknown option {shown(name)}{nearest(name, _KNOWN)}")
+        warn(f"{call}() ignores the unknown option {shown(name)}{suggestion(name, _KNOWN)}")
 
 
 def _request_input(path: str, value: Any) -> RequestInput:
@@ -177,7 +177,7 @@ def _request_input(path: str, value: Any) -> RequestInput:
 
 
 def _callback(path: str, value: Any) -> Callable[..., Any] | None:
-    return None if falsy(value) and not callable(value) else validators.function(path, value)
+    return None if is_false(value) and not callable(value) else validators.function(path, value)
 
 
 def _visitor(path: str, value: Any) -> VisitorLike:

@@ -112,7 +112,7 @@ class CallbackPool:
         self._queue.append(task)
         self._wakeup.set()
         self._start_missing()
-        if not self._workers and self._take_back(task):
+        if not self._workers and self._withdraw(task):
             raise NoThreadError("the call was not started: the system refuses a thread; try again later")
         if self._queue:
             self._watch.schedule(_WATCH_S)
@@ -141,7 +141,7 @@ class CallbackPool:
         self._pending_call = PendingCall
         return PendingCall
 
-    def _take_back(self, task: _Task[Any]) -> bool:
+    def _withdraw(self, task: _Task[Any]) -> bool:
         try:
             self._queue.remove(task)
         except ValueError:  # a thread has it after all
@@ -216,13 +216,13 @@ class CallbackPool:
         try:
             result = task.call()
         except BaseException as error:
-            self._tell(task.err_callback, error, worker)
+            self._call_back(task.err_callback, error, worker)
             task.pending.fail(error)
         else:
-            self._tell(task.callback, result, worker)
+            self._call_back(task.callback, result, worker)
             task.pending.succeed(result)
 
-    def _tell(self, callback: Callable[[Any], Any] | None, value: object, worker: _Worker) -> None:
+    def _call_back(self, callback: Callable[[Any], Any] | None, value: object, worker: _Worker) -> None:
         if callback is None:
             return
         worker.callback_since = time.perf_counter()

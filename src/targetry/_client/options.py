@@ -36,7 +36,7 @@ import msgspec
 
 from targetry._runtime import validators
 from targetry._runtime.defaults import MAX_CONNECTIONS, MAX_DOCUMENT_BYTES
-from targetry._runtime.validators import Check, falsy, is_given, nearest, warn
+from targetry._runtime.validators import Check, is_false, is_given, suggestion, warn
 from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
 from targetry.hooks import METHODS, Hook
@@ -115,7 +115,7 @@ def client_settings(options: Mapping[str, Any] | None, keywords: Mapping[str, An
     _check_as_official(given)
     for name in given:
         if name not in _KNOWN:
-            warn(f"create() ignores the unknown option {shown(name)}{nearest(name, _KNOWN)}")
+            warn(f"create() ignores the unknown option {shown(name)}{suggestion(name, _KNOWN)}")
     values: dict[str, Any] = {}
     for name, option in CLIENT_OPTIONS.items():
         value = given.get(name)
@@ -135,12 +135,12 @@ def merge_options(
     """
     for name in keywords:
         if name not in known:
-            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{nearest(name, known)}")
-    if falsy(options):
+            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{suggestion(name, known)}")
+    if is_false(options):
         return keywords
     if not isinstance(options, Mapping):
         raise OptionError("options", f"must be a mapping, not {type(options).__name__}")
-    given = validators.copied("options", read_mapping, options) or {}
+    given = validators.convert("options", read_mapping, options) or {}
     for name in given:
         if name in keywords:
             raise TypeError(
@@ -164,22 +164,22 @@ def decisioning_method(path: str, value: object) -> DecisioningMethod:
 
 
 def _check_as_official(given: Mapping[str, Any]) -> None:
-    if falsy(given.get("client")):
+    if is_false(given.get("client")):
         raise OptionError("client", "is required", MESSAGES["CLIENT_REQUIRED"])
-    if falsy(given.get("organization_id")):
+    if is_false(given.get("organization_id")):
         raise OptionError("organization_id", "is required", MESSAGES["ORG_ID_REQUIRED"])
-    if not falsy(method := given.get("decisioning_method")):
+    if not is_false(method := given.get("decisioning_method")):
         decisioning_method("decisioning_method", method)
-    if falsy(given.get("internal", True)):
+    if is_false(given.get("internal", True)):
         raise OptionError("internal", "must not be false", MESSAGES["PRIVATE_CONSTRUCTOR"])
 
 
 def _method(path: str, value: Any) -> DecisioningMethod:
-    return DecisioningMethod.SERVER_SIDE if falsy(value) else decisioning_method(path, value)
+    return DecisioningMethod.SERVER_SIDE if is_false(value) else decisioning_method(path, value)
 
 
 def _timeout(path: str, value: Any) -> float:
-    if validators.copied(path, plain_number, value) == 0:  # as in the official package
+    if validators.convert(path, plain_number, value) == 0:  # as in the official package
         return _DEFAULT_TIMEOUT_MS
     timeout = validators.positive_ms(path, value)
     if timeout < _LIKELY_MS:
@@ -192,7 +192,7 @@ def _polling_interval(path: str, value: Any) -> float:
 
 
 def _maximum_wait(path: str, value: Any) -> float | None:
-    if validators.copied(path, plain_number, value) == -1:  # the official package's constant for "no bound"
+    if validators.convert(path, plain_number, value) == -1:  # the official package's constant for "no bound"
         return None
     return validators.interval_ms(path, value)
 
@@ -212,19 +212,19 @@ def _cdn_environment(path: str, value: Any) -> str:
 def _events(path: str, value: Any) -> dict[str, Handler]:
     if not isinstance(value, Mapping):
         raise OptionError(path, f"must be a mapping from event name to callable, not {type(value).__name__}")
-    entries: dict[str, Handler] | None = validators.copied(path, read_mapping, value)
+    entries: dict[str, Handler] | None = validators.convert(path, read_mapping, value)
     handlers = entries or {}
     for name, handler in handlers.items():
         takes_event(f"{path}.{name}", handler)
         if name not in EVENT_NAMES:
-            warn(f"{path}: there is no event {shown(name)}{nearest(name, EVENT_NAMES)}")
+            warn(f"{path}: there is no event {shown(name)}{suggestion(name, EVENT_NAMES)}")
     return handlers
 
 
 def _hooks(path: str, value: Any) -> tuple[Hook, ...]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
         raise OptionError(path, f"must be a sequence of hooks, not {type(value).__name__}")
-    hooks: tuple[Hook, ...] = validators.copied(path, tuple, value)
+    hooks: tuple[Hook, ...] = validators.convert(path, tuple, value)
     for position, hook in enumerate(hooks):
         _check_hook(f"{path}[{position}]", hook)
     return hooks
@@ -347,7 +347,7 @@ class ClientOptions(TypedDict, total=False):
     logger: Annotated[
         ClientLogger | None,
         OptionInfo(
-            validators.having("debug", "error"),
+            validators.with_methods("debug", "error"),
             "object with debug() and error()",
             "Default: `logging.getLogger('adobe.target')`.",
         ),
@@ -427,12 +427,14 @@ class ClientOptions(TypedDict, total=False):
     ]
     transport: Annotated[
         Transport | None,
-        OptionInfo(validators.having("send", "close"), "Transport", "Sends the requests of `TargetClient`."),
+        OptionInfo(
+            validators.with_methods("send", "close"), "Transport", "Sends the requests of `TargetClient`."
+        ),
     ]
     async_transport: Annotated[
         AsyncTransport | None,
         OptionInfo(
-            validators.having("send", "aclose"),
+            validators.with_methods("send", "aclose"),
             "AsyncTransport",
             "Sends the calls of `AsyncTargetClient`; its reports and artifacts use `transport`.",
         ),

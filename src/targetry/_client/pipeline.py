@@ -320,7 +320,7 @@ class OfferPipeline:
                         self._budget.earn()
                     else:
                         self._clusters.record_response(cluster)
-                    return self._arrived(call, read, cluster)
+                    return self._build_result(call, read, cluster)
                 if cluster is not None and self._clusters.record_error(cluster, read):
                     # Does not use the retry budget, which a forged cookie could exhaust for all
                     # visitors.
@@ -374,7 +374,7 @@ class OfferPipeline:
             response = parse_response(answer, check)
             check()
         except TimeoutError:
-            return self.late()
+            return self.late_error()
         except ApiException as error:
             return error
         message = rejection_message(answer, response)
@@ -388,11 +388,11 @@ class OfferPipeline:
             )
         return response
 
-    def late(self) -> DeadlineError:
+    def late_error(self) -> DeadlineError:
         """Return the error of a call whose response was too large to be decoded in time."""
         return DeadlineError(reason=f"no result within {self._timeout_s:g} s (while decoding the response)")
 
-    def _arrived(
+    def _build_result(
         self, call: PreparedCall, response: DeliveryResponse, cluster: str | None
     ) -> TargetDeliveryResponse:
         """Return the result of a response from `cluster`, None for the client's own host."""

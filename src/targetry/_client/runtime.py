@@ -146,7 +146,7 @@ class ClientRuntime:
         )  # `client_ready`, if the system refused the thread to emit it
         register_fork_handler(self)
         if self._own_transport is not None:
-            close_at_exit(self, ClientRuntime._leave)
+            close_at_exit(self, ClientRuntime._close_at_exit)
         if hooks is not None:
             self._handle = ClientHandle(options.client, options.decisioning_method, self.stats)
             hooks.open(self._handle)
@@ -304,7 +304,7 @@ class ClientRuntime:
         """Close the idle connections and return their number."""
         return self._own_transport.close_idle() if self._own_transport is not None else 0
 
-    def _leave(self, timeout: float) -> None:
+    def _close_at_exit(self, timeout: float) -> None:
         """Close idle connections at exit; other exit handlers can still call the client."""
         self.close_idle()
 

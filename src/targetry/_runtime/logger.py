@@ -28,17 +28,17 @@ class Log:
 
     def debug(self, message: str, /, *args: object) -> None:
         """Log a debug message."""
-        self._say("debug", message, args)
+        self._log("debug", message, args)
 
     def warning(self, message: str, /, *args: object) -> None:
         """Log a warning, or an error if the logger has no warnings."""
-        self._say("warning" if hasattr(self.logger, "warning") else "error", message, args)
+        self._log("warning" if hasattr(self.logger, "warning") else "error", message, args)
 
     def error(self, message: str, /, *args: object) -> None:
         """Log an error."""
-        self._say("error", message, args)
+        self._log("error", message, args)
 
-    def _say(self, level: str, message: str, args: tuple[object, ...]) -> None:
+    def _log(self, level: str, message: str, args: tuple[object, ...]) -> None:
         try:
             if self._is_standard:
                 getattr(self.logger, level)(message, *args, stacklevel=3)

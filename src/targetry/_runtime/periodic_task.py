@@ -96,7 +96,7 @@ class PeriodicTask:
         if self._worker.setdefault(_ONLY, worker) is not worker:
             return True
         if start_daemon_thread(self._name, self._run, worker) is None:
-            self._dismiss(worker)
+            self._discard_worker(worker)
             return False
         return True
 
@@ -107,21 +107,21 @@ class PeriodicTask:
             while self._worker.get(_ONLY) is worker:
                 due = self._next(due)
                 if due is None:
-                    if not self._goes_on(worker):
+                    if not self._continues(worker):
                         return
                 elif (left := due[1] - time.monotonic()) > 0:
                     self._wakeup.wait(left)
                 else:
                     due = self._do(due[0])
         finally:
-            self._dismiss(worker)
+            self._discard_worker(worker)
 
     def _next(self, due: Due | None) -> Due | None:
         if self._asked:
             due = self._asked.popleft()
         return due if due is not None and due[0] is self._generation and not self._closed else None
 
-    def _goes_on(self, worker: _Worker) -> bool:
+    def _continues(self, worker: _Worker) -> bool:
         """Let the thread end unless a caller has scheduled a step at this moment."""
         self._worker.pop(_ONLY, None)
         return bool(self._asked) and not self._closed and self._worker.setdefault(_ONLY, worker) is worker
@@ -132,7 +132,7 @@ class PeriodicTask:
         del step  # do not reference the owner while waiting
         return None if delay_s is None else (generation, time.monotonic() + delay_s)
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _discard_worker(self, worker: _Worker) -> None:
         if self._worker.get(_ONLY) is worker:
             self._worker.pop(_ONLY, None)
         worker.ended.set()

@@ -23,12 +23,12 @@ def full_jitter_s(bound_s: float, random: float) -> float:
     return bound_s * random
 
 
-def shortened_s(wait_s: float, share: float, random: float) -> float:
+def jitter_down_s(wait_s: float, share: float, random: float) -> float:
     """Return `wait_s` less up to `share` of it."""
     return wait_s * (1 - share * random)
 
 
-def lengthened_s(wait_s: float, share: float, random: float) -> float:
+def jitter_up_s(wait_s: float, share: float, random: float) -> float:
     """Return `wait_s` and up to `share` of it more, so that clients do not return together."""
     return wait_s * (1 + share * random)
 

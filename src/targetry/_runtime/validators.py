@@ -47,7 +47,7 @@ def is_given(value: object) -> bool:
     return value is not None and not (isinstance(value, str) and not value)
 
 
-def falsy(value: object) -> bool:
+def is_false(value: object) -> bool:
     """Return `not value`; False if that raises."""
     try:
         return not value
@@ -55,7 +55,7 @@ def falsy(value: object) -> bool:
         return False
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
+def suggestion(name: object, known: Iterable[str]) -> str:
     """Return `; did you mean '…'?` with the nearest known name, or an empty text."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         return ""
@@ -63,7 +63,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
-def copied(path: str, kind: Callable[[Any], Copy], value: Any) -> Copy:
+def convert(path: str, kind: Callable[[Any], Copy], value: Any) -> Copy:
     """Return `kind(value)`, a copy; any exception of the value becomes an `OptionError`."""
     try:
         return kind(value)
@@ -96,7 +96,7 @@ def any_text(path: str, value: Any) -> str:
 
 def any_id(path: str, value: Any) -> str:
     """Validate an id whose content is not checked, since it may come from a visitor."""
-    given = value if type(value) is str else copied(path, text_of_id, value)
+    given = value if type(value) is str else convert(path, text_of_id, value)
     if given is None:
         raise _wrong_type(path, "a str, int or UUID", value)
     return given
@@ -171,7 +171,7 @@ def count(path: str, value: Any) -> int:
 
 def whole_number(path: str, value: Any) -> int:
     """Validate an integer of 64 bits."""
-    number = copied(path, plain_number, value)
+    number = convert(path, plain_number, value)
     if number is None or (isinstance(number, float) and not number.is_integer()):
         raise _wrong_type(path, "an int", value)
     if not -(2**63) <= number < 2**63:
@@ -189,7 +189,7 @@ def whole_number_or_digits(path: str, value: Any) -> int:
 
 def boolean(path: str, value: Any) -> bool:
     """Validate a bool."""
-    given = copied(path, plain_bool, value)
+    given = convert(path, plain_bool, value)
     if given is None:
         raise _wrong_type(path, "True or False", value)
     return given
@@ -197,7 +197,7 @@ def boolean(path: str, value: Any) -> bool:
 
 def secure(path: str, value: Any) -> bool:
     """Validate `secure`: as in the official package, only `False` turns HTTPS off."""
-    given = copied(path, plain_bool, value)
+    given = convert(path, plain_bool, value)
     if given is None:
         warn(f"{path}: {shown(value)} leaves HTTPS on; write False for plain HTTP")
     return given is not False
@@ -207,7 +207,7 @@ def file_path(path: str, value: Any) -> Path:
     """Validate the path of a file, which need not exist."""
     if not isinstance(value, (str, os.PathLike)):
         raise _wrong_type(path, "a str or os.PathLike", value)
-    name = copied(path, os.fsdecode, value)
+    name = convert(path, os.fsdecode, value)
     if not name or "\0" in name:
         raise OptionError(path, "must be a path that is not empty and holds no NUL")
     try:
@@ -263,7 +263,7 @@ def one_of(*accepted: str) -> Check:
     return check
 
 
-def having(*methods: str) -> Check:
+def with_methods(*methods: str) -> Check:
     """Return a validator of objects with these methods; it refuses a class."""
 
     def check(path: str, value: Any) -> Any:
@@ -278,7 +278,7 @@ def having(*methods: str) -> Check:
 
 
 def _number(path: str, value: Any) -> float:
-    number = copied(path, plain_number, value)
+    number = convert(path, plain_number, value)
     if number is None:
         raise _wrong_type(path, "a number of milliseconds", value)
     return number

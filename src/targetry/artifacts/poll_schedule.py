@@ -17,7 +17,7 @@ import enum
 from collections.abc import Callable
 from typing import Final
 
-from targetry._runtime.retry import exponential_s, full_jitter_s, lengthened_s, shortened_s
+from targetry._runtime.retry import exponential_s, full_jitter_s, jitter_down_s, jitter_up_s
 
 _TRANSIENT_STATUSES: Final = frozenset({304, 408, 425, 429})  # 3xx and 4xx that can change in a moment
 _FIRST_RETRY_S = 0.5
@@ -76,7 +76,7 @@ class PollSchedule:
         delay = self._delay(pace, ceiling, has_rules)
         if retry_after is None:
             return delay
-        return max(delay, lengthened_s(min(retry_after, _LONGEST_S), _JITTER, self._random()))
+        return max(delay, jitter_up_s(min(retry_after, _LONGEST_S), _JITTER, self._random()))
 
     def _delay(self, pace: Pace, ceiling: float, has_rules: bool) -> float:
         if pace is Pace.SLOW:
@@ -92,4 +92,4 @@ class PollSchedule:
         return self._jittered(ceiling, _JITTER if has_rules else _JITTER_WITHOUT_RULES)
 
     def _jittered(self, seconds: float, jitter: float = _JITTER) -> float:
-        return shortened_s(seconds, jitter, self._random())
+        return jitter_down_s(seconds, jitter, self._random())

@@ -161,7 +161,7 @@ class RequestArguments(msgspec.Struct, frozen=True, kw_only=True):
             channel=ChannelType.WEB,
             address=Address(self.url, self.referrer) if self.url or self.referrer else None,
             user_agent=self.user_agent,
-            geo=_place(self.geo) if self.geo else None,
+            geo=_geo(self.geo) if self.geo else None,
         )
 
 
@@ -196,7 +196,7 @@ _PLACE_FIELDS: Final = {
 }
 
 
-def _place(texts: list[str]) -> Geo:
+def _geo(texts: list[str]) -> Geo:
     geo = Geo()
     for text in ",".join(texts).split(","):
         name, value = _pair("--geo", text)

@@ -12,7 +12,7 @@ import msgspec
 from targetry import TargetClient, samples
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.ids import new_id
-from targetry._runtime.validators import nearest
+from targetry._runtime.validators import suggestion
 from targetry.cli.arguments import RequestArguments
 from targetry.device.artifact import artifact_text, read_artifact
 from targetry.device.decide import decide
@@ -161,5 +161,5 @@ def _remote(rules: RuleSet, meta: dict[str, Any]) -> list[str]:
             if name in known:
                 notes.append(f"{kind} {name!r} has activities that only the Delivery API can decide")
             else:
-                notes.append(f"{kind} {name!r} is not in the artifact{nearest(name, [*local, *known])}")
+                notes.append(f"{kind} {name!r} is not in the artifact{suggestion(name, [*local, *known])}")
     return notes

@@ -58,7 +58,7 @@ class Reports:
             if has_thread:
                 self._taken.wait(left)
             else:
-                self._hand_over(self._waiting.popleft())
+                self._pass_to_function(self._waiting.popleft())
         self._worker.close(max(0.0, deadline - time.monotonic()))
 
     def after_fork(self) -> None:
@@ -70,9 +70,9 @@ class Reports:
         while self._waiting:
             impressions = self._waiting.popleft()
             self._taken.set()
-            self._hand_over(impressions)
+            self._pass_to_function(impressions)
 
-    def _hand_over(self, impressions: dict[str, Any]) -> None:
+    def _pass_to_function(self, impressions: dict[str, Any]) -> None:
         assert self._function is not None
         try:
             self._function(impressions)

@@ -71,7 +71,7 @@ def parse_target_cookie(value: str | None, now: float) -> TargetCookie:
     if "#" not in value:
         value = unquote(value)  # some frameworks percent-encode the whole value
     session_id = device_id = None
-    for name, text in _living_parts(value, ceil(now)):
+    for name, text in _unexpired_parts(value, ceil(now)):
         if name == SESSION_ID_COOKIE:
             session_id = text or None
         elif name == DEVICE_ID_COOKIE:
@@ -102,7 +102,7 @@ def location_hint_cookie(cluster: str) -> Cookie:
     return Cookie(name=LOCATION_HINT_COOKIE, value=cluster, max_age=max_age, maxAge=max_age)
 
 
-def _living_parts(value: str, seconds: int) -> list[tuple[str, str]]:
+def _unexpired_parts(value: str, seconds: int) -> list[tuple[str, str]]:
     parts = []
     for part in value.split("|"):
         fields = part.split("#", 3)

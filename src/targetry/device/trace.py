@@ -97,9 +97,11 @@ class Tracer:
 
     def _campaign(self, meta: dict[str, Any]) -> dict[str, Any]:
         offer = meta.get("offer.id")
-        campaign = _picked(meta, id="activity.id", campaignType="activity.type", branchId="experience.id")
+        campaign = _present_values(
+            meta, id="activity.id", campaignType="activity.type", branchId="experience.id"
+        )
         campaign["offers"] = [] if offer is None else [offer]
-        campaign |= _picked(self._rules.meta, environment="environment")
+        campaign |= _present_values(self._rules.meta, environment="environment")
         return campaign | ({"notifications": []} if self._mode == "execute" else {})
 
     def record_impression(self, rule: CompiledRule, notification: Notification) -> None:
@@ -131,7 +133,7 @@ class Tracer:
 def _target(meta: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     return {
         "context": context,
-        **_picked(meta, campaignId="activity.id", campaignType="activity.type"),
+        **_present_values(meta, campaignId="activity.id", campaignType="activity.type"),
         "matchedSegmentIds": [],
         "unmatchedSegmentIds": [],
         "matchedRuleConditions": [],
@@ -139,7 +141,7 @@ def _target(meta: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _picked(meta: Mapping[str, Any], **names: str) -> dict[str, Any]:
+def _present_values(meta: Mapping[str, Any], **names: str) -> dict[str, Any]:
     """Return the values of a meta under the names of the trace, without absent ones."""
     return {name: meta[key] for name, key in names.items() if key in meta}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from targetry._runtime.retry import exponential_s, shortened_s
+from targetry._runtime.retry import exponential_s, jitter_down_s
 
 _FAILURES_TO_OPEN = 3
 _FIRST_PAUSE_S = 1.0
@@ -72,5 +72,5 @@ class CircuitBreaker:
         pause = exponential_s(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, self._pauses)
         self._pauses += 1
         requested_s = min(retry_after_s or 0.0, _LONGEST_REQUESTED_S)
-        self._until = self._clock() + max(shortened_s(pause, _JITTER, self._random()), requested_s)
+        self._until = self._clock() + max(jitter_down_s(pause, _JITTER, self._random()), requested_s)
         return True

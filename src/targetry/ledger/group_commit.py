@@ -142,7 +142,7 @@ def _write_batch(batch: list[_PendingWrite[Any]], database: Database, path: Path
             database.check()
     except Exception as error:  # every waiting caller needs an outcome, and the thread has to go on
         for work in batch:
-            work.done.set_exception(_own_error(path, error))
+            work.done.set_exception(_ledger_error(path, error))
         return
     for work, result in zip(batch, results, strict=True):
         work.done.set_result(result)
@@ -161,7 +161,7 @@ def _commit(batch: list[_PendingWrite[Any]], connection: sqlite3.Connection) -> 
     return results
 
 
-def _own_error(path: Path, error: Exception) -> LedgerError:
+def _ledger_error(path: Path, error: Exception) -> LedgerError:
     """Return a new exception for one caller: each raise extends the traceback of an exception."""
     found = ledger_error(path, error)
     own = type(found)(found.reason, found.text)

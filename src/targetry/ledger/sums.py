@@ -77,7 +77,7 @@ def read_sums(connection: sqlite3.Connection) -> dict[str, ActivitySums]:
     """
     found: defaultdict[str, ActivitySums] = defaultdict(ActivitySums)
     for activity_id, experience_id, *numbers in connection.execute(_EXPERIENCES):
-        impressions, visitors, entered, conversions, orders, units, micros, unusable = map(_whole, numbers)
+        impressions, visitors, entered, conversions, orders, units, micros, unusable = map(_as_int, numbers)
         found[activity_id].experiences[experience_id] = ExperienceSums(
             visitors=visitors,
             entered=min(entered, visitors),
@@ -88,11 +88,11 @@ def read_sums(connection: sqlite3.Connection) -> dict[str, ActivitySums]:
             unusable_totals=unusable,
         )
     for activity_id, switched, outside in connection.execute(_ACTIVITIES):
-        found[activity_id].switched, found[activity_id].outside = _whole(switched), _whole(outside)
+        found[activity_id].switched, found[activity_id].outside = _as_int(switched), _as_int(outside)
     return dict(found)
 
 
-def _whole(value: object) -> int:
+def _as_int(value: object) -> int:
     """Return a number within the bounds of a count; 0 for a value that no trigger writes."""
     return (
         max(-_MAX_COUNT, min(_MAX_COUNT, int(value)))

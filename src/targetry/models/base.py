@@ -14,7 +14,7 @@ from targetry.models.constraint import ConstraintError, root_of
 from targetry.models.containers import holds_plain_data
 from targetry.models.reading import read
 from targetry.models.scalars import ReadMode, type_name
-from targetry.models.writing import json_text, plain, shown_whole
+from targetry.models.writing import json_text, plain, pretty_text
 
 
 # No cycle goes through a model, so the collector need not follow them; that saves a tenth of a
@@ -47,7 +47,7 @@ class Model(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
     def to_str(self) -> str:
         """Return `to_dict()` as readable text. Raises as `to_dict`."""
-        return shown_whole(self)
+        return pretty_text(self)
 
     def __repr__(self) -> str:
         try:

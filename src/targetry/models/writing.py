@@ -29,7 +29,7 @@ def plain(model: msgspec.Struct) -> dict[str, Any]:
         return _plain_model(model)
 
 
-def shown_whole(model: msgspec.Struct) -> str:
+def pretty_text(model: msgspec.Struct) -> str:
     """Return `plain` of a model as readable text."""
     from pprint import pformat  # costs a millisecond to import
 

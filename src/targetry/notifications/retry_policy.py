@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from targetry._runtime.retry import TokenBucket, exponential_s, full_jitter_s, lengthened_s, shortened_s
+from targetry._runtime.retry import TokenBucket, exponential_s, full_jitter_s, jitter_down_s, jitter_up_s
 
 _DENIED_JITTER = 0.5
 _RETRY_AFTER_JITTER = 0.1
@@ -109,7 +109,7 @@ class RetryState:
                 self._pause(now, wait)
         if retry_after_s is not None:
             asked = min(retry_after_s, self.policy.longest_retry_after_s)
-            self._pause(now, lengthened_s(asked, _RETRY_AFTER_JITTER, self._random()), is_asked=True)
+            self._pause(now, jitter_up_s(asked, _RETRY_AFTER_JITTER, self._random()), is_asked=True)
 
     def denied(self, started: float, now: float) -> None:
         """Record a 401, 403 or 404."""
@@ -118,7 +118,7 @@ class RetryState:
         policy = self.policy
         bound = exponential_s(policy.first_denied_wait_s, policy.longest_denied_wait_s, self._denials)
         self._denials += 1
-        self._pause(now, shortened_s(bound, _DENIED_JITTER, self._random()), is_asked=True)
+        self._pause(now, jitter_down_s(bound, _DENIED_JITTER, self._random()), is_asked=True)
 
     def skip_backoff(self) -> None:
         """End the wait unless a server asked for it."""

@@ -44,12 +44,12 @@ def write_plot(report: Report, path: Path) -> None:
     if not activities:
         raise PlotError("there is nothing to plot: no activity has visitors yet")
     try:
-        path.write_bytes(_picture(activities, path.suffix.lower()[1:]))
+        path.write_bytes(_draw_plot(activities, path.suffix.lower()[1:]))
     except OSError as error:
         raise PlotError(f"{path}: {error.strerror or error}") from error
 
 
-def _picture(activities: list[ActivityReport], kind: str) -> bytes:
+def _draw_plot(activities: list[ActivityReport], kind: str) -> bytes:
     with importing_extra("report"):
         import matplotlib
         from matplotlib.figure import Figure

@@ -71,7 +71,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 def rate_interval(sample: Sample) -> Interval:
     """Return Wilson's interval of the rate. Raises `MissingExtraError`."""
-    z, n = _z(), sample.visitors
+    z, n = _normal_quantile(), sample.visitors
     center = sample.rate + z * z / (2 * n)
     half = z * math.sqrt(sample.rate * (1 - sample.rate) / n + z * z / (4 * n * n))
     low, high = ((center + side * half) / (1 + z * z / n) for side in (-1, 1))
@@ -116,7 +116,9 @@ def _lift_interval(sample: Sample, control: Sample) -> Interval | None:
         return None
     both = (sample, control)
     spread = math.sqrt(max(0.0, math.fsum(1 / one.conversions - 1 / one.visitors for one in both)))
-    low, high = (sample.rate / control.rate * math.exp(side * _z() * spread) for side in (-1, 1))
+    low, high = (
+        sample.rate / control.rate * math.exp(side * _normal_quantile() * spread) for side in (-1, 1)
+    )
     return Interval(low - 1, high - 1)
 
 
@@ -155,7 +157,7 @@ def _chi_square_p_value(statistic: float, degrees: int) -> float:
     return float(_special().chdtrc(degrees, statistic))
 
 
-def _z() -> float:
+def _normal_quantile() -> float:
     """Return the quantile of the normal distribution for two-sided intervals."""
     return float(_special().ndtri((1 + CONFIDENCE) / 2))
 

@@ -108,7 +108,7 @@ def web_settings(given: Mapping[str, Any]) -> WebSettings:
     """
     for name in given:
         if name not in _CHECKS:
-            raise TypeError(f"there is no option {shown(name)}{validators.nearest(name, _CHECKS)}")
+            raise TypeError(f"there is no option {shown(name)}{validators.suggestion(name, _CHECKS)}")
     settings = WebSettings(**{name: _CHECKS[name](name, value) for name, value in given.items()})
     if settings.cookie_samesite == "None" and settings.cookie_secure is False:
         raise OptionError(
@@ -169,7 +169,7 @@ def _path(path: str, value: Any) -> str:
 
 
 def _texts(path: str, value: Any) -> list[str]:
-    items = None if isinstance(value, str) else validators.copied(path, read_sequence, value)
+    items = None if isinstance(value, str) else validators.convert(path, read_sequence, value)
     if items is None:
         raise OptionError(path, f"must be a list of texts, not {type_name(value)}")
     if len(items) > _MOST_ENTRIES:

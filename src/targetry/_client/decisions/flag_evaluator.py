@@ -147,18 +147,20 @@ class FlagEvaluator:
         """
         self._check_arguments(key, visitor, context)
         if self._hooks is None:
-            evaluation = yield from self._caught(key, self._evaluate(key, wanted, visitor, context or {}))
-            return self._counted(evaluation)
+            evaluation = yield from self._catch_failures(
+                key, self._evaluate(key, wanted, visitor, context or {})
+            )
+            return self._count(evaluation)
         decisions = self._decisions
         with self._hooks.begin("flag", decisions.method, key) as observed:
             outcome = observed.single = SingleOutcome()
             flow = self._evaluate(key, wanted, visitor, context or {}, outcome)
-            evaluation = yield from self._caught(key, flow)
+            evaluation = yield from self._catch_failures(key, flow)
             if isinstance(method := evaluation.metadata.get("decisioningMethod"), str):
                 outcome.decided_by = DecisioningMethod(method)
             flag_set = decisions.property_token or decisions.client_code
             outcome.evaluate = partial(evaluate_flag, evaluation, flag_set)
-        return self._counted(evaluation)
+        return self._count(evaluation)
 
     def evaluate_all(
         self, visitor: PreparedVisitor | None, context: Mapping[str, Any] | None
@@ -183,7 +185,7 @@ class FlagEvaluator:
             is_stale=is_stale,
             note_failures=self._decisions.note_failures,
         ):
-            self._counted(flags[0])
+            self._count(flags[0])
             evaluations += flags
         return evaluations
 
@@ -223,14 +225,14 @@ class FlagEvaluator:
             order=order,
             parameters=read_parameters(given) or None,
         )
-        if isinstance(flag_key, str) and (clicked := self._clicked(flag_key, subject)) is not None:
+        if isinstance(flag_key, str) and (clicked := self._click_tokens(flag_key, subject)) is not None:
             notification.type, notification.mbox, notification.tokens = MetricType.CLICK, *clicked
         request = DeliveryRequest(
             id=read.id, context=read.context, _property=_property(read), notifications=[notification]
         )
         return enqueue(request=request, session_id=read.session_id)
 
-    def _clicked(self, flag_key: str, subject: _Subject) -> tuple[NotificationMbox, list[str]] | None:
+    def _click_tokens(self, flag_key: str, subject: _Subject) -> tuple[NotificationMbox, list[str]] | None:
         """Return the mbox of a flag, and the click tokens of its visitor's current experience."""
         rules, _ = self._decisions.rules_in_use()
         if rules is None:
@@ -248,7 +250,7 @@ class FlagEvaluator:
         if context is not None and not isinstance(context, Mapping):
             raise OptionError("context", f"must be a mapping, not {type_name(context)}")
 
-    def _caught(self, key: str, flow: Flow[FlagEvaluation]) -> Flow[FlagEvaluation]:
+    def _catch_failures(self, key: str, flow: Flow[FlagEvaluation]) -> Flow[FlagEvaluation]:
         try:
             return (yield from flow)
         except FlagError as error:
@@ -263,7 +265,7 @@ class FlagEvaluator:
             failure = FlagError("GENERAL", f"unexpected {type(error).__name__}")
         return failed(key, failure)
 
-    def _counted(self, evaluation: FlagEvaluation) -> FlagEvaluation:
+    def _count(self, evaluation: FlagEvaluation) -> FlagEvaluation:
         self._reasons[evaluation.reason] += 1
         if evaluation.error_code is not None:
             self._error_codes[evaluation.error_code] += 1
@@ -295,7 +297,7 @@ class FlagEvaluator:
                 if outcome is not None and outcome.impressions and self._impressions != "never":
                     self._report(parsed.mbox, subject, outcome, evaluation)
                 return evaluation
-        return (yield from self._by_server(key, parsed, wanted, subject))
+        return (yield from self._evaluate_server_side(key, parsed, wanted, subject))
 
     def _subject(self, visitor: PreparedVisitor | None, context: Mapping[str, Any]) -> _Subject:
         """Return the visitor of a flag. With a visitor, the context adds mbox parameters only."""
@@ -350,7 +352,7 @@ class FlagEvaluator:
         request = DeliveryRequest(id=read.id, context=read.context, _property=_property(read))
         return self._decisions.prepare(request, CallSettings(request, _ON_DEVICE, read.session_id))
 
-    def _by_server(
+    def _evaluate_server_side(
         self, key: str, parsed: FlagKey, wanted: FlagType | None, subject: _Subject
     ) -> Flow[FlagEvaluation]:
         offer, entry = self._offer(parsed, subject)

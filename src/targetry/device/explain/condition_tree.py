@@ -85,7 +85,7 @@ class _TreeBuilder:
 
     def _add_operands(self, part: _Part) -> None:
         node = part.node
-        operands = _take_apart(part.tree, node)
+        operands = _split(part.tree, node)
         logic = _LOOPS.get(node.operator or "")
         for position, tree in enumerate(operands):
             if self._budget.is_exhausted:
@@ -109,7 +109,7 @@ class _TreeBuilder:
             part.node.value = truncate(value, self._budget)
 
 
-def _take_apart(tree: Any, node: ConditionNode) -> list[Any]:
+def _split(tree: Any, node: ConditionNode) -> list[Any]:
     """Set the operator and name of `node`, and return the operands of `tree`."""
     if isinstance(tree, list):
         return tree if _has_parts(tree) else []
