@@ -75,9 +75,8 @@ class AsyncHttpTransport:
         self._blocking = HttpTransport(**arguments)  # for SOCKS proxies
         self._threaded = ThreadedTransport(self._blocking, max_threads=max_connections)
         self._by_loop: dict[asyncio.AbstractEventLoop, _LoopState] = {}
-        self._inherited: list[
-            _LoopState
-        ] = []  # of the parent process; kept, as finalizers would act on its loops
+        # Of the parent process; kept, as finalizers would act on its loops.
+        self._inherited: list[_LoopState] = []
         self._connector: tuple[int, Connector] | None = None  # and the id of the process that it belongs to
         self._is_closed = False
 
@@ -277,11 +276,13 @@ class DeadlineTimer:
 
     def _ring(self) -> None:
         self._handle, self._rings_at = None, math.inf
-        for limit in [limit for limit in self._limits if limit.deadline.is_over()]:
-            limit.end()
-        if self._limits:
-            nearest = min(limit.deadline.ends_at for limit in self._limits)
-            self._set(max(nearest, time.monotonic() + _TIMER_STEP_S))
+        try:
+            for limit in [limit for limit in self._limits if limit.deadline.is_over()]:
+                limit.end()
+        finally:
+            if self._limits:
+                nearest = min(limit.deadline.ends_at for limit in self._limits)
+                self._set(max(nearest, time.monotonic() + _TIMER_STEP_S))
 
 
 class TimeLimit:
