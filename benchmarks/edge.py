@@ -47,13 +47,14 @@ QUICK = Plan(rounds=1, windows=1, seconds=0.7)
 
 @dataclass(frozen=True)
 class Server:
-    """A measured server; `serve` is `nothing` or `edge`."""
+    """A measured server; `serve` is `nothing` or `edge`, `asks` is `delivery` or `flag`."""
 
     name: str
     loop: str
     serve: str
     is_recording: bool = False
     workers: int = 1
+    asks: str = "delivery"
 
 
 class Cores:
@@ -84,7 +85,8 @@ class Bench:
         for _ in range(self._plan.rounds):
             for server in servers:
                 answer = self._once(server, body_bytes)
-                body_bytes = answer["body_bytes"]
+                if server.asks == "delivery":
+                    body_bytes = answer["body_bytes"]
                 found[server].append(answer)
         return {server: _best(answers) for server, answers in found.items()}
 
@@ -94,7 +96,12 @@ class Bench:
             facts = running.ask({})
             wait_for_all(facts["port"], server)
             connections = CONNECTIONS * server.workers
-            command = {"port": facts["port"], "connections": connections, "core": self.cores.clients}
+            command = {
+                "port": facts["port"],
+                "connections": connections,
+                "core": self.cores.clients,
+                "asks": server.asks,
+            }
             clock, plan = MachineClock(), self._plan
             flood = {"do": "flood", "windows": plan.windows, "seconds": plan.seconds, "warm_up_s": 0.5}
             answer = fresh(CLIENTS, {**command, **flood}, PATIENCE_S)
@@ -158,6 +165,8 @@ def servers(cores: int) -> list[Server]:
         for server in (
             Server("the edge", loop, "edge"),
             Server("the edge, recording", loop, "edge", is_recording=True),
+            Server("the edge, flags by OFREP", loop, "edge", asks="flag"),
+            Server("the edge, flags by OFREP, recording", loop, "edge", is_recording=True, asks="flag"),
             Server("an empty handler", loop, "nothing"),
         )
     ]

@@ -20,6 +20,10 @@ class Server(Protocol):
     def serve(self) -> str: ...
     @property
     def workers(self) -> int: ...
+    @property
+    def asks(self) -> str: ...
+    @property
+    def is_recording(self) -> bool: ...
 
 
 def report(
@@ -40,11 +44,12 @@ def report(
         (
             "# The edge under load",
             f"Made by `scripts/bench edge` on {machine()}.",
-            f"`POST /rest/v1/delivery`, one mbox of the sample shop, a new visitor for each request, {connections} persistent "
+            f"`POST /rest/v1/delivery`, or one flag by OFREP, one mbox of the sample shop, a new visitor for each request, {connections} persistent "
             f"connections per process.\n{apart}{workers} The empty handler runs in uvicorn with httptools, as the edge does; it reads no request "
             "and sends as many bytes.\nThe edge logs each request to a file, as its command does. ✓ and ✗ say whether the "
             "goal is met.",
             _table(found, nothing, steady),
+            _flags(found),
             f"## Where a request's time goes, {first.loop}",
             _time_table(found[first], steps),
             _bounds(found, nothing),
@@ -88,6 +93,22 @@ def _table(found: Mapping[Any, dict[str, Any]], nothing: dict[str, dict[str, Any
             ]
         )
     return markdown(table)
+
+
+def _flags(found: Mapping[Any, dict[str, Any]]) -> str:
+    """Return how the rates of flags compare with those of deliveries, which are to be no higher."""
+    rates = {
+        (server.asks, server.loop, server.is_recording): measured["per_s"]
+        for server, measured in found.items()
+        if server.serve != "nothing" and server.workers == 1
+    }
+    texts = []
+    for (asks, loop, is_recording), per_s in rates.items():
+        if asks == "flag":
+            ratio = per_s / rates["delivery", loop, is_recording]
+            recording = ", recording" if is_recording else ""
+            texts.append(f"{loop}{recording} {ratio:.2f}× {mark(ratio >= 1)}")
+    return f"Rate of flags compared with deliveries (≥ 1×): {'; '.join(texts)}."
 
 
 def _cell(text: str, met: bool, is_goal: bool) -> str:

@@ -32,8 +32,9 @@ _FIELDS = (
 class Clients:
     """`count` connections to a port; `ask` sends a request on one, `wait` returns responses."""
 
-    def __init__(self, port: int, count: int) -> None:
-        self._questions = cycle([_question(port, number) for number in range(VISITORS)])
+    def __init__(self, port: int, count: int, asks: str) -> None:
+        question = {"delivery": _question, "flag": _flag_question}[asks]
+        self._questions = cycle([question(port, number) for number in range(VISITORS)])
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._missing: dict[int, int] = {}
@@ -125,7 +126,7 @@ def steady(command: dict[str, Any]) -> dict[str, Any]:
 def _clients(command: dict[str, Any]) -> Clients:
     if command["core"] is not None:
         os.sched_setaffinity(0, {command["core"]})
-    return Clients(command["port"], command["connections"])
+    return Clients(command["port"], command["connections"], command["asks"])
 
 
 def _window(latencies: list[float], seconds: float, cpu_s: float) -> dict[str, Any]:
@@ -135,6 +136,13 @@ def _window(latencies: list[float], seconds: float, cpu_s: float) -> dict[str, A
         "p99_ms": percentile(latencies, 0.99) * 1e3,
         "share": cpu_s / seconds,
     }
+
+
+def _flag_question(port: int, number: int) -> bytes:
+    context = {"targetingKey": f"{number:08x}9c1d4e5fa0b1c2d3e4f50617", "userAgent": _USER_AGENT}
+    body = json.dumps({"context": context}, separators=(",", ":"))
+    head = "POST /ofrep/v1/evaluate/flags/hero HTTP/1.1\r\n"
+    return (head + _FIELDS.format(port=port, length=len(body)) + body).encode()
 
 
 def _question(port: int, number: int) -> bytes:

@@ -144,24 +144,24 @@ def delivery_of(module: Any, rules: Any) -> Callable[..., Any]:
 
 
 def edge_flag() -> Measured:
-    """Return an OFREP request for one flag, from the body to the response, without HTTP."""
+    """Return the evaluation of one flag by OFREP, from the body to the response."""
     app = importlib.import_module("targetry.edge.app")
     in_process = importlib.import_module("targetry.edge.in_process")
+    endpoint = importlib.import_module("targetry.edge.ofrep.endpoint")
     target = importlib.import_module("targetry.edge.ofrep.paths").parse_ofrep_path(
         "/ofrep/v1/evaluate/flags/hero"
     )
     address = importlib.import_module("targetry.edge.delivery.geo").ClientAddress()
-    edge = app.Edge(in_process.GivenArtifact(samples.shop_path(), None))
+    evaluate = app.Edge(in_process.GivenArtifact(samples.shop_path(), None)).ofrep.evaluate
+    asked = [
+        json.dumps({"context": {"targetingKey": f"{number:08x}", "userAgent": AGENT}}).encode()
+        for number in range(max(CALLS))
+    ]
 
     def call(number: int) -> object:
-        asked = json.dumps({"context": {"targetingKey": f"{number:08x}", "userAgent": AGENT}}).encode()
-        response = edge.ofrep.respond(target, asked, known_tags="", address=address)
-        try:
-            response.send(None)  # nothing is awaited without a ledger
-        except StopIteration as end:
-            answer = end.value
-        assert answer.status == 200
-        return answer
+        outcome = evaluate(endpoint.ReceivedRequest(target, asked[number], "", address))
+        assert outcome.response.status == 200
+        return outcome
 
     return Measured(call)
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from support.device import rule, window
 from support.edge import web_client
 from support.ofrep import GOLD, ONE, SOMEONE, evaluate, flags, post
+from targetry import TargetClient
 from targetry.edge.in_process import MemoryLedger
 from targetry.edge.ofrep.settings import ofrep_settings
 from targetry.geo.location import GeoLocation
@@ -280,3 +282,30 @@ def test_condition_that_takes_long_is_decided_in_a_thread() -> None:
 
 def test_nan_in_an_attribute_cannot_arrive() -> None:
     assert post(CLIENT, ONE + "gold", {"a": math.nan}).json()["errorCode"] == "PARSE_ERROR"
+
+
+def test_visitor_gets_the_experience_of_a_delivery_and_of_a_client() -> None:
+    document = flags()
+    document["rules"]["mboxes"]["split"] = [
+        rule(5, window(0, 50), content="a", name="split"),
+        rule(5, window(50, 100), content="b", name="split", experience=1),
+    ]
+    edge = web_client(artifact=document)
+    options = {"client": "acme", "organization_id": "o", "decisioning_method": "on-device"}
+    seen = set()
+    with TargetClient.create(
+        **options, artifact_payload=document, polling_interval=0, send_notification_func=lambda _: None
+    ) as client:
+        for number in range(60):
+            visitor = f"v{number}"
+            value = evaluate(edge, "split", {"targetingKey": visitor}).json()["value"]
+            assert value == client.flag("split", "", context={"targetingKey": visitor})
+            asked = {
+                "id": {"thirdPartyId": visitor},
+                "context": {"channel": "web"},
+                "execute": {"mboxes": [{"name": "split"}]},
+            }
+            delivered = edge.post("/rest/v1/delivery?client=acme&sessionId=s", json=asked).json()
+            assert value == delivered["execute"]["mboxes"][0]["options"][0]["content"]
+            seen.add(value)
+    assert seen == {"a", "b"}

@@ -204,13 +204,14 @@ def test_notifications_are_counted_by_type_and_location() -> None:
             ["OFREP checkout-flags:oneClick", "true", "SPLIT"],
         ),
         ("/checkout-flags", {"targetingKey": "u1"}, ["OFREP checkout-flags", "{…}", "SPLIT"]),
+        ("/hero", {"targetingKey": "u1"}, ["OFREP hero", "dat… SPLIT"]),
         ("/greeting", {"targetingKey": "u1"}, ["OFREP greeting", "the application's default", "DEFAULT"]),
         ("/hero", {}, ["OFREP hero", "an activity splits its visitors, and the context names none"]),
         ("/nope", {}, ["OFREP nope", "mbox 'nope' is not decided on device"]),
         ("", {"targetingKey": "u1"}, ["OFREP all flags 9"]),
         ("", [], ["OFREP all flags", "context: must be a JSON object"]),
     ],
-    ids=["member", "object", "default", "no id", "unknown", "all", "all rejected"],
+    ids=["member", "object", "long", "default", "no id", "unknown", "all", "all rejected"],
 )
 def test_flag_is_shown_with_its_value_and_reason(path: str, context: Any, parts: list[str]) -> None:
     client = web_client()

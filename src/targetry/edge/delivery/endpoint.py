@@ -1,19 +1,13 @@
-"""Endpoint of the Delivery API: decides requests, records their events, and builds the responses.
-
-All requests that arrive in one turn of the event loop are decided one after the other, and only
-then answered: a decision after another one takes half as long as one after a response, which leaves
-little in the processor's caches. Their events are recorded by one commit. Requests that take long
-are decided by a thread, one at a time.
-"""
+"""Endpoint of the Delivery API: decides requests, records events, and builds the responses."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -29,13 +23,14 @@ from targetry.edge.delivery.handler import (
     respond,
 )
 from targetry.edge.delivery.recorder import EventRecorder
+from targetry.edge.delivery.request_batch import RequestBatch
 from targetry.edge.delivery.rule_problems import RuleProblems
 from targetry.edge.http.errors import RequestRejected, error_body
-from targetry.edge.http.heavy_requests import HeavyRequests
 from targetry.edge.http.limits import LimitMonitor
 from targetry.edge.http.request_body import COMPRESS_IN_THREAD_BYTES, compress
 from targetry.edge.http.response import GZIP, JSON, VARY_ENCODING_AND_ORIGIN, VARY_ORIGIN, EdgeResponse
 from targetry.edge.observability.metrics import Metrics
+from targetry.ledger.event import LedgerEvent
 
 FORWARDED: Final = "x-forwarded-for"
 MIN_COMPRESSED_BYTES: Final = 1024
@@ -64,31 +59,17 @@ class DecidedRequest(NamedTuple):
     at_ms: int
     size: int
 
+    @property
+    def events(self) -> Sequence[LedgerEvent]:
+        return self.result.events
 
-class _WaitingRequest:
-    """Request that waits for its decision; `decided` is the result, and whether it is recorded."""
 
-    __slots__ = ("address", "body", "decided", "query")
+class _ReceivedRequest(NamedTuple):
+    """Query and body of a request, and the address of its client."""
 
-    def __init__(
-        self,
-        query: str,
-        body: bytes,
-        address: ClientAddress | None,
-        decided: asyncio.Future[tuple[DecidedRequest, bool]],
-    ) -> None:
-        self.query = query
-        self.body = body
-        self.address = address
-        self.decided = decided
-
-    def resolve(self, decided: DecidedRequest, is_recorded: bool) -> None:
-        if not self.decided.done():  # it is done if the request was cancelled
-            self.decided.set_result((decided, is_recorded))
-
-    def fail(self, error: Exception) -> None:
-        if not self.decided.done():
-            self.decided.set_exception(error)
+    query: str
+    body: bytes
+    address: ClientAddress | None
 
 
 class DeliveryEndpoint:
@@ -123,12 +104,12 @@ class DeliveryEndpoint:
     ) -> None:
         self._artifacts = artifacts
         self._recorder = recorder
-        self._waiting: list[_WaitingRequest] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._batch: RequestBatch[_ReceivedRequest, DecidedRequest] = RequestBatch(
+            self._decide_now, recorder=recorder, monitor=monitor
+        )
         self._history = history
         self._metrics = metrics
         self._monitor = monitor
-        self._heavy = HeavyRequests(monitor)
         self._problems = RuleProblems(metrics, log)
         self._locate = locate
         self._cluster = cluster
@@ -139,12 +120,12 @@ class DeliveryEndpoint:
         self, query: str, body: bytes, *, accepts_gzip: bool, address: ClientAddress | None = None
     ) -> EdgeResponse:
         """Return the response to a request of the client at `address`."""
-        loop = asyncio.get_running_loop()
-        waiting = _WaitingRequest(query, body, address, loop.create_future())
-        self._waiting.append(waiting)
-        if len(self._waiting) == 1:
-            loop.call_soon(self._decide_all, loop)
-        decided, is_recorded = await waiting.decided
+        try:
+            decided, is_recorded = await self._batch.decide(_ReceivedRequest(query, body, address))
+        except RequestRejected as rejected:
+            text = error_body(rejected.status, rejected.message)
+            result = DeliveryResult(rejected.status, text)
+            decided, is_recorded = DecidedRequest(result, int(self._now() * 1000), 0), True
         status, text = self._finish(decided, is_recorded)
         if len(text) < MIN_COMPRESSED_BYTES:
             return EdgeResponse(status, text, _SMALL if status != 503 else _SMALL_RETRY)
@@ -154,31 +135,7 @@ class DeliveryEndpoint:
             return EdgeResponse(status, compress(text), _COMPRESSED)
         return EdgeResponse(status, await asyncio.to_thread(compress, text), _COMPRESSED)
 
-    def _decide_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Decide the requests that have arrived in one turn of the event loop."""
-        waiting, self._waiting = self._waiting, []
-        to_record: list[tuple[_WaitingRequest, DecidedRequest]] = []
-        for one in waiting:
-            try:
-                decided = self._decide_now(one)
-            except Exception as error:
-                one.fail(error)
-                continue
-            if not isinstance(decided, DecidedRequest):
-                self._start(loop, self._decide_later(one, decided))
-            elif decided.result.events:
-                to_record.append((one, decided))
-            else:
-                one.resolve(decided, True)
-        if to_record:
-            self._start(loop, self._record(to_record))
-
-    def _start(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
-        task = loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _decide_now(self, one: _WaitingRequest) -> DecidedRequest | Callable[[], DecidedRequest]:
+    def _decide_now(self, one: _ReceivedRequest) -> DecidedRequest | Callable[[], DecidedRequest]:
         """Decide a request, or return a callable for a thread if that takes long."""
         body, address = one.body, one.address
         if is_heavy_body(body):
@@ -187,35 +144,6 @@ class DeliveryEndpoint:
         if isinstance(parsed, ParsedRequest) and parsed.workload.is_heavy:
             return partial(self._decide, parsed, len(body), address)
         return self._decide(parsed, len(body), address)
-
-    async def _decide_later(self, one: _WaitingRequest, work: Callable[[], DecidedRequest]) -> None:
-        try:
-            decided = await self._decide_in_thread(work)
-        except Exception as error:
-            one.fail(error)
-            return
-        if decided.result.events:
-            await self._record([(one, decided)])
-        else:
-            one.resolve(decided, True)
-
-    async def _record(self, requests: list[tuple[_WaitingRequest, DecidedRequest]]) -> None:
-        """Record the events of several requests by one commit."""
-        try:
-            are_recorded = await self._recorder.record([decided.result.events for _, decided in requests])
-        except Exception as error:
-            for one, _ in requests:
-                one.fail(error)
-            return
-        for (one, decided), is_recorded in zip(requests, are_recorded, strict=True):
-            one.resolve(decided, is_recorded)
-
-    async def _decide_in_thread(self, work: Callable[[], DecidedRequest]) -> DecidedRequest:
-        try:
-            return await self._heavy.run(work)
-        except RequestRejected as rejected:
-            text = error_body(rejected.status, rejected.message)
-            return DecidedRequest(DeliveryResult(rejected.status, text), int(self._now() * 1000), 0)
 
     def _decide(
         self, parsed: ParsedRequest | DeliveryResult, size: int, address: ClientAddress | None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -21,9 +22,9 @@ from targetry.edge.delivery.events import delivery_events
 from targetry.edge.delivery.geo import ClientAddress
 from targetry.edge.delivery.handler import AddressLocator, DeliveryResult, add_location
 from targetry.edge.delivery.recorder import EventRecorder
+from targetry.edge.delivery.request_batch import RequestBatch
 from targetry.edge.delivery.rule_problems import RuleProblems
 from targetry.edge.http.errors import RequestRejected
-from targetry.edge.http.heavy_requests import HeavyRequests
 from targetry.edge.http.limits import LimitMonitor
 from targetry.edge.http.request_head import Fields
 from targetry.edge.http.response import EdgeResponse
@@ -70,7 +71,16 @@ class FlagHistory(Protocol):
         """Add a request that was decided at `at_ms`, with a body of `size` bytes."""
 
 
-class _Outcome(msgspec.Struct):
+class ReceivedRequest(NamedTuple):
+    """Target and body of a request, its `if-none-match`, and the address of its client."""
+
+    target: OfrepTarget
+    body: bytes
+    known_tags: str
+    address: ClientAddress
+
+
+class Outcome(msgspec.Struct):
     """Response to a request, with what is to be recorded, counted and shown.
 
     `outcomes` has the number of flags by reason or error code.
@@ -126,7 +136,9 @@ class OfrepEndpoint:
         self._recorder = recorder
         self._history = history
         self._metrics = metrics
-        self._heavy = HeavyRequests(monitor)
+        self._batch: RequestBatch[ReceivedRequest, Outcome] = RequestBatch(
+            self.evaluate, recorder=recorder, monitor=monitor
+        )
         self._problems = problems
         self._locate = locate
         self._now = now
@@ -162,36 +174,37 @@ class OfrepEndpoint:
             RequestRejected: 413, a limit is exceeded; 503, there is no artifact, or too many large
                 requests are waiting.
         """
-        try:
-            outcome = await self._evaluate(target, body, known_tags, address)
-        except FlagError as error:
-            outcome = self._failure(target, int(self._now() * 1000), error)
-        if outcome.events:
-            await self._recorder.record([outcome.events])
+        outcome, _ = await self._batch.decide(ReceivedRequest(target, body, known_tags, address))
         self._finish(target, outcome, len(body), address)
         return outcome.response
 
-    async def _evaluate(
-        self, target: OfrepTarget, body: bytes, known_tags: str, address: ClientAddress
-    ) -> _Outcome:
-        """Evaluate a request, in a thread if that takes long. Raises `FlagError`."""
+    def evaluate(self, received: ReceivedRequest) -> Outcome | Callable[[], Outcome]:
+        """Evaluate a request, or return a callable for a thread if that takes long.
 
-        def read() -> FlagRequest:
-            return read_request(target, body, self._artifacts(), self._settings.targeting)
+        Raises:
+            RequestRejected: 413, a limit is exceeded; 503, there is no artifact.
+        """
+        if is_heavy_body(received.body):
+            return lambda: self._evaluate_heavy(received)
+        asked = self._read(received)
+        if isinstance(asked, Outcome):
+            return asked
+        return partial(self._decide, received, asked) if asked.is_heavy else self._decide(received, asked)
 
-        def decide(asked: FlagRequest) -> _Outcome:
-            return self._decide(target, asked, known_tags, address)
+    def _evaluate_heavy(self, received: ReceivedRequest) -> Outcome:
+        asked = self._read(received)
+        return asked if isinstance(asked, Outcome) else self._decide(received, asked)
 
-        if is_heavy_body(body):
-            return await self._heavy.run(lambda: decide(read()))
-        asked = read()
-        if asked.is_heavy:
-            return await self._heavy.run(lambda: decide(asked))
-        return decide(asked)
+    def _read(self, received: ReceivedRequest) -> FlagRequest | Outcome:
+        """Return the parsed request, or the outcome of one that is wrong."""
+        target = received.target
+        try:
+            return read_request(target, received.body, self._artifacts(), self._settings.targeting)
+        except FlagError as error:
+            return self._failure(target, int(self._now() * 1000), error)
 
-    def _decide(
-        self, target: OfrepTarget, asked: FlagRequest, known_tags: str, address: ClientAddress
-    ) -> _Outcome:
+    def _decide(self, received: ReceivedRequest, asked: FlagRequest) -> Outcome:
+        target, _, known_tags, address = received
         at_ms = int(self._now() * 1000)
         if self._locate is not None:
             add_location(asked.request, asked.artifact, self._locate, address.text)
@@ -202,7 +215,7 @@ class OfrepEndpoint:
         except FlagError as error:
             return self._failure(target, at_ms, error, asked)
 
-    def _one_flag(self, asked: FlagRequest, key: str, at_ms: int) -> _Outcome:
+    def _one_flag(self, asked: FlagRequest, key: str, at_ms: int) -> Outcome:
         decided = decide_flag(
             asked,
             key,
@@ -211,7 +224,7 @@ class OfrepEndpoint:
             note_failures=self._problems.note,
         )
         evaluation = decided.evaluation
-        outcome = _Outcome(
+        outcome = Outcome(
             flag_response(evaluation, is_strict=self._settings.is_strict),
             at_ms,
             {evaluation.reason: 1},
@@ -222,7 +235,7 @@ class OfrepEndpoint:
             self._add_events(outcome, asked, decided)
         return outcome
 
-    def _add_events(self, outcome: _Outcome, asked: FlagRequest, decided: DecidedFlag) -> None:
+    def _add_events(self, outcome: Outcome, asked: FlagRequest, decided: DecidedFlag) -> None:
         """Add the impression, unless it is repeated in its window, and the order of the context.
 
         A visitor without an id is a new one each time.
@@ -246,7 +259,7 @@ class OfrepEndpoint:
             now_ms=outcome.at_ms,
         )
 
-    def _all_flags(self, target: OfrepTarget, asked: FlagRequest, at_ms: int, known_tags: str) -> _Outcome:
+    def _all_flags(self, target: OfrepTarget, asked: FlagRequest, at_ms: int, known_tags: str) -> Outcome:
         counted: Counter[str] = Counter()
 
         def evaluations() -> Iterator[FlagEvaluation]:
@@ -269,7 +282,7 @@ class OfrepEndpoint:
             events_uri=self._events_uri(target, asked.artifact),
         )
         response = all_flags_response(body, known_tags)
-        return _Outcome(response, at_ms, counted, asked, FlagSummary(None, counted.total()))
+        return Outcome(response, at_ms, counted, asked, FlagSummary(None, counted.total()))
 
     def _events_uri(self, target: OfrepTarget, artifact: LoadedArtifact) -> str:
         """Return the URI of the event stream, which begins with the changes since this artifact."""
@@ -280,15 +293,15 @@ class OfrepEndpoint:
 
     def _failure(
         self, target: OfrepTarget, at_ms: int, error: FlagError, asked: FlagRequest | None = None
-    ) -> _Outcome:
+    ) -> Outcome:
         if target.key is None:
             response = failure_response(400, str(error), error.code)
         else:
             response = flag_response(failed(target.key, error), is_strict=False)
         summary = FlagSummary(target.key, None)
-        return _Outcome(response, at_ms, {error.code: 1}, asked, summary, str(error))
+        return Outcome(response, at_ms, {error.code: 1}, asked, summary, str(error))
 
-    def _finish(self, target: OfrepTarget, outcome: _Outcome, size: int, address: ClientAddress) -> None:
+    def _finish(self, target: OfrepTarget, outcome: Outcome, size: int, address: ClientAddress) -> None:
         """Count a request and add it to the history."""
         form = "all" if target.key is None else "one"
         for name, number in outcome.outcomes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -10,6 +11,9 @@ _EVENTS: Final = "/ofrep/v1/events"
 _PATH: Final = re.compile(
     r"(?:/([^/]+))?(?:/([^/]+))?/ofrep/v1/(?:evaluate/flags(?:/(.*))?|(events))", re.DOTALL
 )
+
+
+_LONGEST_CACHED: Final = 256  # characters
 
 
 class OfrepTarget(NamedTuple):
@@ -35,6 +39,11 @@ def parse_ofrep_path(path: str) -> OfrepTarget | None:
 
     A flag key contains anything, since clients do not encode a slash in it.
     """
+    return _parse(path) if len(path) <= _LONGEST_CACHED else _parse.__wrapped__(path)
+
+
+@lru_cache(maxsize=256)
+def _parse(path: str) -> OfrepTarget | None:
     found = _PATH.fullmatch(path)
     if found is None:
         return None

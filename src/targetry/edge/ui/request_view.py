@@ -35,6 +35,7 @@ _LOCATIONS: Final = 20
 _RULES: Final = 20
 _PARAMETERS: Final = 20
 _DEEPEST: Final = 8
+_FLAG_VALUE: Final = 60  # characters
 _MARKS: Final = {True: "yes", False: "no", None: "none"}
 
 
@@ -155,7 +156,8 @@ def _flag_of(entry: HistoryEntry) -> list[str]:
     if flag.reason is None:
         return [flag.key]
     value = "the application's default" if flag.value is None else _value(flag.value)
-    return [flag.key, value, flag.reason]
+    shown = value if len(value) <= _FLAG_VALUE else f"{value[: _FLAG_VALUE - 1]}…"
+    return [flag.key, shown, flag.reason]
 
 
 def _note_of(entry: HistoryEntry) -> str:
