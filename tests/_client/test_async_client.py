@@ -72,7 +72,7 @@ def own_threads() -> list[str]:
 
 
 def no_thread_is_left() -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while own_threads() and time.monotonic() < deadline:
         time.sleep(0.005)  # a stopped thread is still ending
     return not own_threads()

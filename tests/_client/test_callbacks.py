@@ -24,7 +24,7 @@ from targetry.errors import ClosedError, TargetError
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
-LONG_S = 10.0  # for what is sure to come
+LONG_S = 30.0  # for what is sure to come
 
 
 class Outcomes:

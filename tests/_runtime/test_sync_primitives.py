@@ -12,7 +12,7 @@ import pytest
 
 from targetry._runtime.sync_primitives import OneShotEvent, Semaphore, WakeupEvent
 
-LONG_S = 10.0  # for what is sure to come
+LONG_S = 30.0  # for what is sure to come
 PRIMITIVES = {
     "wakeup event": (WakeupEvent, lambda one: (one.set(), one.wait(0))),
     "one-shot event": (OneShotEvent, lambda one: (one.set(), one.wait(0))),

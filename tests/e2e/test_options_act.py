@@ -202,7 +202,7 @@ READY = threading.Event()
 def is_ready_emitted(world: World) -> bool:
     READY.clear()
     with world.client():
-        return READY.wait(10 if world.options else 0.2)
+        return READY.wait(30 if world.options else 0.2)
 
 
 class RecordingHook(Hook):
@@ -234,7 +234,7 @@ def polls(world: World) -> bool:
 
     world.target.on(ARTIFACT, count)
     with world.client(**world.on_device):
-        return polled.wait(1.3)
+        return polled.wait(30 if world.options else 1.3)
 
 
 def ready_at_once(world: World) -> bool:

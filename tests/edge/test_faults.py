@@ -46,7 +46,7 @@ def test_full_disk_is_reported_and_loses_no_acknowledged_event(tmp_path: Path) -
         acknowledged += ["full-3", "after"]
         assert [post(url, shown(name)) for name in acknowledged[-2:]] == [200, 200]
         running.send_signal(signal.SIGTERM)
-        running.wait(10)
+        running.wait(60)
     assert visitors(tmp_path) == acknowledged
     assert [line["status"] for line in log.all() if line.get("status") == 500] == []
     assert [line["level"] for line in log.having("could not be recorded: the ledger")] == ["error"]
@@ -131,7 +131,7 @@ def test_acknowledged_events_survive_sigkill(tmp_path: Path) -> None:
         assert enough.wait(30)
         running.kill()
         for client in clients:
-            client.join(15)
+            client.join(60)
     with Ledger.open(tmp_path, warn=pytest.fail) as ledger:
         kept = [event.visitor for event in ledger.events()]
     assert len(kept) == len(set(kept))

@@ -41,7 +41,7 @@ def test_cluster_of_the_command_line_is_part_of_new_ids() -> None:
     request = {"context": {"channel": "web"}}
     with process("--cluster", "35") as running:
         address_of = f"{address(running)}/rest/v1/delivery?{QUERY}"
-        with urllib.request.urlopen(address_of, json.dumps(request).encode(), timeout=5) as answer:
+        with urllib.request.urlopen(address_of, json.dumps(request).encode(), timeout=60) as answer:
             response = json.load(answer)
     assert response["id"]["tntId"].endswith(".35_0")
     assert response["edgeHost"] == "mboxedge35.tt.omtrdc.net"

@@ -199,7 +199,7 @@ def test_notifications_after_removed_files_get_503_until_a_new_file_exists(
         assert 1 <= len(refused) <= int(workers)
         assert {headers["retry-after"] for headers in refused} == {"1"}
         running.terminate()
-        running.wait(10)
+        running.wait(60)
     acknowledged = {visitor for visitor, (status, _) in answers.items() if status == 200}
     with Reader.open(folder) as reader:
         assert {one.visitor for one in reader.events()} == acknowledged

@@ -66,6 +66,6 @@ def test_edge_removes_old_events_while_it_records(tmp_path: Path) -> None:
         log.wait_for("2000 events were removed from the ledger", timeout=20)
         assert post(url, shown("last")) == 200
         running.terminate()
-        running.wait(10)
+        running.wait(60)
     with Reader.open(tmp_path) as reader:
         assert {one.visitor for one in reader.events()} == {*(f"new-{n}" for n in range(10)), "last"}

@@ -30,7 +30,7 @@ def test_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (inside, most) == (0, 1)
 
 
@@ -47,13 +47,13 @@ def test_waiter_gets_the_lock_from_a_holder_that_reacquires_it(tmp_path: Path) -
     thread = threading.Thread(target=take_again_and_again)
     thread.start()
     try:
-        assert has_started.wait(10)
+        assert has_started.wait(60)
         for _ in range(20):
             with WriteLock(tmp_path, 1.0).hold():
                 pass
     finally:
         is_done.set()
-        thread.join(10)
+        thread.join(60)
 
 
 def test_lock_that_is_held_for_too_long_is_an_error(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_lock_is_released_when_its_process_ends(tmp_path: Path) -> None:
         with pytest.raises(LedgerError), WriteLock(tmp_path, 0.0).hold():
             pass
         process.kill()
-        process.wait(10)
+        process.wait(60)
         with WriteLock(tmp_path, 0.0).hold():
             pass
 

@@ -94,7 +94,7 @@ class Listener:
 
     def wait_for(self, name: str, times: int = 1) -> None:
         with self._changed:
-            came = self._changed.wait_for(lambda: Counter(self.names)[name] >= times, timeout=10)
+            came = self._changed.wait_for(lambda: Counter(self.names)[name] >= times, timeout=60)
         assert came, f"{name} was not emitted {times} times, only {Counter(self.names)}"
 
 

@@ -89,7 +89,7 @@ class Lines:
 
     def all(self) -> list[dict[str, Any]]:
         """Return all lines, after the end of the process."""
-        self._thread.join(10)
+        self._thread.join(60)
         return self._lines
 
 

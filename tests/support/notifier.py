@@ -32,7 +32,7 @@ URL = ADDRESS.url("s1")
 OK = answer(200)
 DOWN = answer(503, reason="Service Unavailable")
 build_request = RequestBuilder(TelemetryStore(enabled=False)).build
-LONG_S = 10.0  # time limit of waits that must succeed
+LONG_S = 30.0  # time limit of waits that must succeed
 
 _numbers = itertools.count()
 

@@ -45,7 +45,7 @@ def leaks(work: Callable[[], None], target: Target) -> tuple[int, set[threading.
     files = open_files()
     work()
     _settle(target)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (own_threads(threads) or open_files() > files) and time.monotonic() < deadline:
         time.sleep(0.01)  # a thread is still ending
     return open_files() - files, own_threads(threads)

@@ -46,7 +46,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def answered(url: str, headers: dict[str, str], document: Any = None) -> tuple[dict[str, str], Any]:
     body = None if document is None else json.dumps(document).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as answer:
         return {name.lower(): value for name, value in answer.headers.items()}, json.load(answer)
 
 
