@@ -7,10 +7,11 @@ import types
 import pytest
 
 import targetry
+from support.cases import each_case
 from targetry import models
 
 
-@pytest.mark.parametrize("name", targetry.__all__)
+@each_case("name", targetry.__all__)
 def test_exported_names_are_importable(name: str) -> None:
     assert getattr(targetry, name) is not None
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.errors import OptionError
 from targetry.models import AuthenticatedState, CustomerId
 from targetry.visitor import (
@@ -75,7 +76,7 @@ AMCV = [
 ]
 
 
-@pytest.mark.parametrize(("value", "expected"), [row[1:] for row in AMCV], ids=[row[0] for row in AMCV])
+@each_case("value, expected", [row[1:] for row in AMCV], ids=[row[0] for row in AMCV])
 def test_amcv_cookie_yields_the_fields_it_holds(value: str | None, expected: dict[str, str]) -> None:
     assert parse_amcv(value) == expected
 
@@ -175,8 +176,8 @@ WRONG_CUSTOMER_IDS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("given_ids", "path"), [row[1:] for row in WRONG_CUSTOMER_IDS], ids=[row[0] for row in WRONG_CUSTOMER_IDS]
+@each_case(
+    "given_ids, path", [row[1:] for row in WRONG_CUSTOMER_IDS], ids=[row[0] for row in WRONG_CUSTOMER_IDS]
 )
 def test_wrong_customer_id_is_an_error_with_its_path(given_ids: object, path: str) -> None:
     with pytest.raises(OptionError) as caught:

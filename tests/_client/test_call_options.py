@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry._client.call_options import attribute_settings, notification_settings, offer_settings
 from targetry._client.decisions.call_settings import CallSettings
 from targetry.errors import OptionError, TargetryWarning
@@ -114,11 +115,12 @@ REFUSED: dict[str, list[tuple[Any, str, str | None]]] = {
 
 
 def rows(table: dict[str, list[Any]]) -> list[Any]:
-    return [
-        pytest.param(name, case, id=f"{name}-{number}")
-        for name, cases in table.items()
-        for number, case in enumerate(cases)
-    ]
+    return [(name, case) for name, cases in table.items() for case in cases]
+
+
+def id_of(row: tuple[str, Any]) -> str:
+    name, case = row
+    return f"{name}={case!r}"
 
 
 def test_every_option_is_in_the_tables_of_these_tests() -> None:
@@ -127,14 +129,14 @@ def test_every_option_is_in_the_tables_of_these_tests() -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "case"), rows(ACCEPTED))
+@each_case("name, case", rows(ACCEPTED), ids=id_of)
 def test_option_is_converted_for_the_call(name: str, case: tuple[Any, Any]) -> None:
     value, kept = case
     assert getattr(offer({"request": request(), name: value}), name) == kept
     assert getattr(offer(request=request(), **{name: value}), name) == kept
 
 
-@pytest.mark.parametrize(("name", "case"), rows(REFUSED))
+@each_case("name, case", rows(REFUSED), ids=id_of)
 def test_invalid_option_raises_with_its_name(name: str, case: tuple[Any, str, str | None]) -> None:
     value, path, text = case
     with pytest.raises(OptionError) as caught:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry._client.options import (
     CLIENT_DEFAULTS,
     CLIENT_OPTIONS,
@@ -193,25 +194,26 @@ REFUSED: dict[str, list[Any]] = {
 
 
 def rows(table: Mapping[str, list[Any]]) -> list[Any]:
-    return [
-        pytest.param(name, value, id=f"{name}-{number}")
-        for name, values in table.items()
-        for number, value in enumerate(values)
-    ]
+    return [(name, value) for name, values in table.items() for value in values]
+
+
+def id_of(row: tuple[str, Any]) -> str:
+    name, value = row
+    return f"{name}={value!r}"
 
 
 def test_every_option_is_in_the_tables_of_these_tests() -> None:
     assert set(ACCEPTED) == set(REFUSED) == set(CLIENT_OPTIONS) == set(ClientSettings.__struct_fields__)
 
 
-@pytest.mark.parametrize(("name", "case"), rows(ACCEPTED))
+@each_case("name, case", rows(ACCEPTED), ids=id_of)
 def test_option_is_converted_for_the_client(name: str, case: tuple[Any, Any]) -> None:
     value, kept = case
     result = getattr(client_settings({**NEEDED, name: value}, {}), name)
     assert (result, type(result)) == (kept, type(kept))
 
 
-@pytest.mark.parametrize(("name", "value"), rows(REFUSED))
+@each_case("name, value", rows(REFUSED), ids=id_of)
 def test_invalid_option_raises_with_its_name(name: str, value: Any) -> None:
     with pytest.raises(OptionError) as caught:
         client_settings({**NEEDED, name: value}, {})

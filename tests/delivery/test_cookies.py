@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.delivery import cookies
 from targetry.delivery.cookies import Cookie, location_hint_cookie, parse_target_cookie, target_cookie
 
@@ -67,7 +68,7 @@ PARSED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "expected"), [row[1:] for row in PARSED], ids=[row[0] for row in PARSED])
+@each_case("value, expected", [row[1:] for row in PARSED], ids=[row[0] for row in PARSED])
 def test_cookie_yields_ids_that_have_not_expired(
     value: str | None, expected: tuple[str | None, str | None]
 ) -> None:

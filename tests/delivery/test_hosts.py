@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.delivery.hosts import (
     DeliveryAddress,
     artifact_url,
@@ -154,9 +155,7 @@ ARTIFACTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"), [row[1:] for row in ARTIFACTS], ids=[row[0] for row in ARTIFACTS]
-)
+@each_case("options, expected", [row[1:] for row in ARTIFACTS], ids=[row[0] for row in ARTIFACTS])
 def test_artifact_url_follows_from_the_options(options: dict, expected: str) -> None:
     assert artifact_url("acme", **options) == expected
 
@@ -208,8 +207,8 @@ def test_custom_domain_is_outside_of_targets_domain(server_domain: str | None, e
     assert is_custom_domain(server_domain) is expected
 
 
-@pytest.mark.parametrize(
-    ("device_id", "expected"),
+@each_case(
+    "device_id, expected",
     [
         ("abc.35_0", "35"),
         ("abc.35_", "35"),

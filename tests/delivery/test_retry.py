@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.delivery.retry import MAX_RETRIES, pause_s, retry_budget
 from targetry.errors import ApiException, DeadlineError, TransportError
 
@@ -34,7 +35,7 @@ def test_unprocessed_call_is_repeated_at_most_twice(error: ApiException) -> None
     assert MAX_RETRIES == 2
 
 
-@pytest.mark.parametrize("error", FINAL, ids=name_of)
+@each_case("error", FINAL, ids=name_of)
 def test_other_errors_are_not_repeated(error: ApiException) -> None:
     assert pause_s(error, 1, 3.0, 0.0) is None
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import artifact, contents, decision_of, mboxes_of, request_for, rule
 from support.examples import examples
 from targetry.device.artifact import (
@@ -138,7 +139,7 @@ VERSIONS = {
 }
 
 
-@pytest.mark.parametrize(("version", "is_ours"), VERSIONS.items())
+@each_case("version, is_ours", VERSIONS.items())
 def test_major_version_has_to_be_one(version: str, is_ours: bool) -> None:
     document = {**HELLO, "version": version}
     if is_ours:
@@ -219,7 +220,7 @@ WRONG: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+@each_case("name, value", [(name, value) for name in WRONG for value in WRONG[name]])
 def test_field_of_a_wrong_type_raises_with_its_name(name: str, value: Any) -> None:
     for source in ({**HELLO, name: value}, text_of({**HELLO, name: value})):
         with pytest.raises(ArtifactError, match=rf"\$\.{name}"):
@@ -534,7 +535,7 @@ BAD_RULES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_RULES)
+@each_case("name", BAD_RULES)
 def test_unusable_rule_does_not_affect_other_rules(name: str) -> None:
     good = rule(2, content="good")
     document = artifact(

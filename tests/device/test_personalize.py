@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import artifact, contents, decision_of, mboxes_of, request_for, rule
 from targetry.device.personalize import macro_key
 from targetry.device.ruleset import compile_artifact
@@ -208,7 +209,7 @@ def filled(text: Any, kind: str = "html", request: DeliveryRequest | None = None
     return content
 
 
-@pytest.mark.parametrize(("macro", "value"), MACROS.items())
+@each_case("macro, value", MACROS.items())
 def test_macro_has_the_value_of_activity_location_or_parameter(macro: str, value: str) -> None:
     assert filled(macro) == value
     assert filled(f"a {macro} b{macro}{macro}") == f"a {value} b{value}{value}"

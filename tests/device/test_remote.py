@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import artifact, request_for
 from targetry.device.remote import remote_dependency
 from targetry.device.ruleset import compile_artifact
@@ -64,7 +65,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@each_case("name", CASES)
 def test_remote_and_unknown_locations_are_named_in_request_order(name: str) -> None:
     wire, of_mboxes, of_views = CASES[name]
     needed = remote_dependency(RULES, request_for(**wire))

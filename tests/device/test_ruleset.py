@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support import logic_interpreter
+from support.cases import each_case
 from support.device import NEVER, artifact, contents, decision_of, facts, mboxes_of, request_for, rule, window
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.compiler import compile_logic
@@ -43,7 +44,7 @@ WINDOWS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("condition", WINDOWS, ids=str)
+@each_case("condition", WINDOWS, ids=str)
 def test_window_admits_the_allocations_of_its_condition(condition: Any) -> None:
     around = {round(edge * 100) + step for edge in EDGES for step in (-1, 0, 1)}
     for bucket_ in sorted(around & set(range(10_000))):
@@ -52,7 +53,7 @@ def test_window_admits_the_allocations_of_its_condition(condition: Any) -> None:
         assert admitted(condition, allocation) is expected, allocation
 
 
-@pytest.mark.parametrize("condition", WINDOWS, ids=str)
+@each_case("condition", WINDOWS, ids=str)
 def test_comparison_of_the_allocation_with_numbers_is_a_window(condition: Any) -> None:
     assert split_window(condition)[1] == []
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.arbitrary_values import anything
+from support.cases import each_case
 from targetry import OptionError
 from targetry.flags.context import FlagSubject, TargetingKey, checked_targeting_key, read_context
 from targetry.flags.errors import FlagError
@@ -22,8 +23,8 @@ def subject(**parts: Any) -> FlagSubject:
     return FlagSubject(**{"id": VisitorId(), "context": WEB, **parts})
 
 
-@pytest.mark.parametrize(
-    ("attributes", "expected"),
+@each_case(
+    "attributes, expected",
     [
         ({}, subject()),
         (
@@ -172,8 +173,8 @@ def listed(levels: int) -> Any:
     return tree
 
 
-@pytest.mark.parametrize(
-    ("attributes", "message"),
+@each_case(
+    "attributes, message",
     [
         ({"url": 3}, "context.url: must be a str, not int"),
         ({"url": "x" * 4097}, "context.url: must have at most 4096"),

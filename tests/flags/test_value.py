@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
@@ -68,8 +69,8 @@ def test_value_of_the_requested_type_is_returned(wanted: FlagType, value: Any, e
     assert type(given) is type(expected)
 
 
-@pytest.mark.parametrize(
-    ("wanted", "value"),
+@each_case(
+    "wanted, value",
     [
         *[("boolean", value) for value in (0, 1, "true", None, {})],
         *[("integer", value) for value in (True, 1.5, 2.0**54, float("inf"), float("nan"), "1", None)],

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.background_fakes import REFUSED, Answer, AsyncNetwork, Clock, Lines, Listener, Network, answer
+from support.cases import each_case
 from targetry.errors import ApiException
 from targetry.geo.async_lookup import AsyncGeoLookup
 from targetry.geo.location import GeoLocation
@@ -25,8 +26,8 @@ NOWHERE = answer(200, b"{}")
 # Whether to ask
 
 
-@pytest.mark.parametrize(
-    ("geo", "address"),
+@each_case(
+    "geo, address",
     [
         (Geo(ip_address=IP), IP),
         (Geo(ip_address=f"  {IP}\t"), IP),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.http.proxies import Proxy, ProxyConfigurationError, ProxyTable, parse_proxy
 
 
@@ -61,8 +62,8 @@ def test_empty_table_selects_no_proxy() -> None:
     assert ProxyTable({}).proxy_for("http", "acme.example", 80) is None
 
 
-@pytest.mark.parametrize(
-    ("no_proxy", "host", "port", "direct"),
+@each_case(
+    "no_proxy, host, port, direct",
     [
         ("*", "acme.example", 80, True),
         ("acme.example", "acme.example", 80, True),

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.examples import examples
 from targetry.errors import DeadlineError, TransportError
 from targetry.http import async_connection, sync_connection
@@ -208,7 +209,7 @@ def name_of(kind: type[Exception]) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-@pytest.mark.parametrize("kind", exported(httpcore2) + exported(httpx2), ids=name_of)
+@each_case("kind", exported(httpcore2) + exported(httpx2), ids=name_of)
 def test_exceptions_of_httpcore_become_transport_errors(kind: type[Exception]) -> None:
     error = sync_connection.transport_error(made(kind), started(), _ORIGIN, 3)
     assert type(error) in (TransportError, DeadlineError)
@@ -216,7 +217,7 @@ def test_exceptions_of_httpcore_become_transport_errors(kind: type[Exception]) -
     assert str(error.reason).startswith(f"{_ORIGIN}: ")
 
 
-@pytest.mark.parametrize("kind", exported(aiohttp), ids=name_of)
+@each_case("kind", exported(aiohttp), ids=name_of)
 def test_exceptions_of_aiohttp_become_transport_errors(kind: type[Exception]) -> None:
     error = async_connection.transport_error(made(kind), started(), _ORIGIN, 3)
     assert type(error) in (TransportError, DeadlineError)

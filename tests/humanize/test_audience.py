@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.humanize.audience import describe_audience
 
 
@@ -60,7 +60,7 @@ WORDS: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("condition", "words"), WORDS, ids=[words for _, words in WORDS])
+@each_case("condition, words", WORDS, ids=[words for _, words in WORDS])
 def test_condition_is_described(condition: Any, words: str) -> None:
     assert describe_audience([condition]) == words
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.models.ip_address import is_ip_address, parse_ip_address, read_ip_address
 from targetry.models.scalars import ReadMode
 
@@ -63,12 +64,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("text", GOOD)
+@each_case("text", GOOD)
 def test_address_is_one(text):
     assert is_ip_address(text)
 
 
-@pytest.mark.parametrize("text", BAD)
+@each_case("text", BAD)
 def test_anything_else_is_none(text):
     assert not is_ip_address(text)
 
@@ -128,7 +129,7 @@ PARSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "address"), PARSED)
+@each_case("text, address", PARSED)
 def test_first_address_is_read_without_its_port(text, address):
     assert parse_ip_address(text) == address
 

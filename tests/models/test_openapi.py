@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import targetry.models as models
+from support.cases import each_case
 from targetry.models import ConstraintError, DeliveryRequest, DeliveryResponse, Model, snapshot
 from targetry.models.snapshot import LEFT_TO_PREPARE, WIRE_ONLY
 
@@ -146,7 +147,7 @@ def _keywords(value: Any) -> set[str]:
     return set(value).union(*map(_keywords, [*inner, *named.values()]))
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+@each_case("name", COMPONENTS)
 def test_document_has_no_keyword_that_these_tests_do_not_know(name):
     assert _keywords(COMPONENTS[name].body) <= UNDERSTOOD
 
@@ -156,7 +157,7 @@ def test_each_text_is_known(name):
     assert {member.value for member in getattr(models, name)} == set(ENUMS[name].body["enum"])
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+@each_case("name", OBJECTS)
 def test_every_key_is_ours_and_we_have_no_other(name):
     assert set(model_of(name).attribute_map.values()) == set(properties_of(OBJECTS[name]))
 
@@ -180,7 +181,7 @@ def type_text(schema: Schema) -> str:
     return TYPE_NAMES.get(body["type"], "object")
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+@each_case("name", OBJECTS)
 def test_every_field_has_the_type_of_the_document(name):
     model = model_of(name)
     expected = {key: type_text(schema) for key, schema in properties_of(OBJECTS[name]).items()}

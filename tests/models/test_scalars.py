@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from models.samples import context, mbox
+from support.cases import each_case
 from targetry.models import (
     AudienceManager,
     ConstraintError,
@@ -123,7 +124,7 @@ NO_TIMESTAMPS = [
 ]
 
 
-@pytest.mark.parametrize("given", NO_TIMESTAMPS, ids=lambda value: repr(value)[:40])
+@each_case("given", NO_TIMESTAMPS, ids=lambda value: repr(value)[:40])
 def test_invalid_timestamp_raises_with_its_path(given):
     good = Notification(id="g", type="click", timestamp=1)
     wrong = Notification(id="n", type="click", timestamp=given)

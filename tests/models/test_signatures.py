@@ -7,6 +7,7 @@ import pytest
 
 import targetry.models as models
 from models.strategies import MODELS
+from support.cases import each_case
 
 SIGNATURES = json.loads(Path(__file__).with_name("signatures.json").read_text())
 
@@ -15,22 +16,22 @@ def test_every_class_of_the_table_is_there_and_no_other():
     assert [model.__name__ for model in MODELS] == sorted(SIGNATURES)
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
+@each_case("name", SIGNATURES)
 def test_positional_order_is_that_of_the_table(name):
     assert list(getattr(models, name).__struct_fields__) == [row[0] for row in SIGNATURES[name]]
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
+@each_case("name", SIGNATURES)
 def test_attribute_map_gives_the_json_keys(name):
     assert getattr(models, name).attribute_map == {row[0]: row[1] for row in SIGNATURES[name]}
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
+@each_case("name", SIGNATURES)
 def test_openapi_types_returns_the_type_texts(name):
     assert getattr(models, name).openapi_types == {row[0]: row[2] for row in SIGNATURES[name]}
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+@each_case("model", MODELS, ids=lambda model: model.__name__)
 def test_each_field_can_be_omitted(model):
     defaults = {"beacon": False} if model is models.Context else {}
     assert {name: value for name, value in model().to_dict().items() if value is not None} == defaults
@@ -57,7 +58,7 @@ def test_all_names_every_public_class_once():
     assert set(SIGNATURES) <= set(models.__all__)
 
 
-@pytest.mark.parametrize("name", models.__all__)
+@each_case("name", models.__all__)
 def test_all_contains_only_existing_names(name):
     assert getattr(models, name).__module__.startswith("targetry.models")
 

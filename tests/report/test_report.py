@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.python_process import environment
@@ -350,7 +351,7 @@ def test_report_does_not_depend_on_the_order_of_events(drawn: list[Drawn], rando
     assert make_report(events, [ACTIVITY]) == made
 
 
-@pytest.mark.parametrize("visitors", range(1, 50))
+@each_case("visitors", range(1, 50))
 def test_interval_of_extreme_rates_contains_the_rate(visitors: int) -> None:
     assert rate_interval(Sample(0, visitors)).low == 0.0
     assert rate_interval(Sample(visitors, visitors)).high == 1.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.web.address import visitor_address
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("198.51.100.1"), ip_network("fd00::/8"))
@@ -49,7 +49,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("peer", "forwarded", "proxies", "expected"), CASES.values(), ids=CASES)
+@each_case("peer, forwarded, proxies, expected", CASES.values(), ids=CASES)
 def test_visitor_address(
     peer: str | None, forwarded: list[str], proxies: tuple, expected: str | None
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.cases import each_case
 from targetry import OptionError
 from targetry.web.consent import Consent, read_consent
 from targetry.web.options import WebOptions, WebSettings, web_settings
@@ -35,7 +36,7 @@ def test_table_of_wrong_values_has_every_option() -> None:
     assert set(WRONG) == set(WebOptions.__annotations__) == set(WebSettings.__struct_fields__)
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_case("name", WRONG)
 def test_wrong_value_raises_with_its_path(name: str) -> None:
     with pytest.raises(OptionError) as raised:
         web_settings({name: WRONG[name]})

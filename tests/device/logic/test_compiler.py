@@ -17,6 +17,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from support import logic_interpreter
+from support.cases import each_case
 from support.device import facts
 from support.examples import examples
 from support.slow import slow
@@ -374,12 +375,12 @@ def name_of(value: Any) -> str:
     return text if len(text) < 60 else f"{text[:50]}…"
 
 
-@pytest.mark.parametrize(("tree", "value"), CASES, ids=name_of)
+@each_case("tree, value", CASES, ids=name_of)
 def test_operator_equals_json_logic_js(tree: Any, value: Any) -> None:
     assert plain(value_of(tree)) == plain(value)
 
 
-@pytest.mark.parametrize("tree", [tree for tree, _ in CASES], ids=name_of)
+@each_case("tree", [tree for tree, _ in CASES], ids=name_of)
 def test_interpreter_and_the_compiled_truth_agree_on_every_case(tree: Any) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
     expected = logic_interpreter.apply(tree, of.as_dict(ALLOCATION))
@@ -457,9 +458,7 @@ LITERALS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "path", [*TYPED_FACTS, *UNTYPED_FACTS, "mbox.", "", None, 0, "__class__", "page.__class__"]
-)
+@each_case("path", [*TYPED_FACTS, *UNTYPED_FACTS, "mbox.", "", None, 0, "__class__", "page.__class__"])
 def test_path_finds_the_value_in_the_rule_context(path: Any) -> None:
     of = facts(DATA, url="https://www.shop.example.co.uk/A/b?q=1#top", geo=PLACE)
     expected = logic_interpreter.apply({"var": [path, "default"]}, of.as_dict(ALLOCATION))
@@ -576,7 +575,7 @@ SAME = [
 ]
 
 
-@pytest.mark.parametrize(("operator", "one", "other"), SAME, ids=str)
+@each_case("operator, one, other", SAME, ids=str)
 def test_object_or_a_list_is_equal_to_itself(operator: str, one: Any, other: Any) -> None:
     of = facts({"obj.inner.a": "x", "list": [1]}, geo=PLACE)
     right = var(other) if operator != "in" else [1, var(other)]
@@ -645,7 +644,7 @@ ASKED_FOR: list[tuple[Any, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("tree", "needed"), ASKED_FOR, ids=[name_of(tree) for tree, _ in ASKED_FOR])
+@each_case("tree, needed", ASKED_FOR, ids=[name_of(tree) for tree, _ in ASKED_FOR])
 def test_condition_reads_only_the_facts_it_needs(tree: Any, needed: set[str]) -> None:
     assert functions_of(tree) == needed
 
@@ -671,7 +670,7 @@ KNOWN_TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("path", KNOWN_TEXTS)
+@each_case("path", KNOWN_TEXTS)
 def test_facts_that_are_always_texts_are_compared_as_such(path: str) -> None:
     of = facts(url="https://www.shop.example.co.uk/A/b?q=1#top")
     text = logic_interpreter.apply(var(path), of.as_dict(None))
@@ -1165,7 +1164,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("path", HOSTILE, ids=ascii)
+@each_case("path", HOSTILE, ids=ascii)
 def test_path_reaches_data_only(path: str) -> None:
     of = facts(DATA, url="http://example.org/", geo=PLACE)
     assert value_of({"var": path}, of) is None

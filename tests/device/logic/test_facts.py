@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.device import CLIENT, NOW_MS, SAFARI, facts
 from targetry.device.logic.allocation import allocation
 from targetry.device.logic.facts import Facts, RequestFacts, bucketing_id, geo_facts, parameter_facts
@@ -214,7 +215,7 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("parameters", "named"), PARAMETERS, ids=lambda value: ascii(value)[:40])
+@each_case("parameters, named", PARAMETERS, ids=lambda value: ascii(value)[:40])
 def test_parameters_are_nested_by_their_dots_and_have_lower_case_twins(
     parameters: dict[str, Any], named: dict[str, Any]
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support import logic_interpreter
+from support.cases import each_case
 from targetry.device.logic import javascript
 from targetry.device.logic.javascript import UNDEFINED
 
@@ -115,7 +116,7 @@ TO_NUMBER: list[tuple[Any, float]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "number"), TO_NUMBER, ids=shown)
+@each_case("value, number", TO_NUMBER, ids=shown)
 def test_to_number_equals_number_of_javascript(value: Any, number: float) -> None:
     assert same_number(javascript.to_number(value), number)
 
@@ -154,7 +155,7 @@ PARSE_FLOAT: list[tuple[Any, float]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "number"), PARSE_FLOAT, ids=shown)
+@each_case("value, number", PARSE_FLOAT, ids=shown)
 def test_parse_float_reads_the_number_that_the_text_starts_with(value: Any, number: float) -> None:
     assert same_number(javascript.parse_float(value), number)
 
@@ -205,7 +206,7 @@ TO_TEXT: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "text"), TO_TEXT, ids=shown)
+@each_case("value, text", TO_TEXT, ids=shown)
 def test_to_text_equals_string_of_javascript(value: Any, text: str) -> None:
     assert javascript.to_text(value) == text
 
@@ -222,8 +223,8 @@ def test_text_of_a_number_parses_to_the_number(number: float) -> None:
     assert javascript.to_number(javascript.to_text(number)) == number
 
 
-@pytest.mark.parametrize(
-    ("value", "answer"),
+@each_case(
+    "value, answer",
     [
         (None, False),
         (UNDEFINED, False),
@@ -320,7 +321,7 @@ EQUALITY = [
 ]
 
 
-@pytest.mark.parametrize(("left", "right", "loosely", "strictly"), EQUALITY, ids=shown)
+@each_case("left, right, loosely, strictly", EQUALITY, ids=shown)
 def test_equality_is_that_of_javascript_and_symmetric(
     left: Any, right: Any, loosely: bool, strictly: bool
 ) -> None:
@@ -369,14 +370,14 @@ ORDER = [
 ]
 
 
-@pytest.mark.parametrize(("left", "right", "below", "above"), ORDER, ids=shown)
+@each_case("left, right, below, above", ORDER, ids=shown)
 def test_order_is_that_of_javascript(left: Any, right: Any, below: bool, above: bool) -> None:
     assert javascript.less(left, right) is below
     assert javascript.less(right, left) is above
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "answer"),
+@each_case(
+    "left, right, answer",
     [
         (1, 1, True),
         (1, "1.0", True),
@@ -421,8 +422,8 @@ def test_comparisons_agree_with_the_interpreter(left: Any, right: Any) -> None:
         assert function(left, right) is expected, operator
 
 
-@pytest.mark.parametrize(
-    ("value", "name", "member"),
+@each_case(
+    "value, name, member",
     [
         ({"a": 1}, "a", 1),
         ({"a": None}, "a", None),
@@ -485,7 +486,7 @@ SUBSTRINGS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "start", "length", "part"), SUBSTRINGS, ids=shown)
+@each_case("text, start, length, part", SUBSTRINGS, ids=shown)
 def test_substring_is_cut_in_utf_16_units(text: str, start: int, length: int | None, part: str) -> None:
     assert javascript.substring(text, start, length) == part
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.device.logic.url import UrlParts, parse_url
 
 KEYS = ["url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain"]
@@ -204,7 +205,7 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=ascii)
+@each_case("host", HOSTS, ids=ascii)
 def test_host_is_cut_at_its_public_suffix(host):
     parts = parse_url(f"https://{host}/")
 
@@ -214,7 +215,7 @@ def test_host_is_cut_at_its_public_suffix(host):
     )
 
 
-@pytest.mark.parametrize("url", WHOLE, ids=ascii)
+@each_case("url", WHOLE, ids=ascii)
 def test_address_is_split_into_host_path_query_and_fragment(url):
     host, path, query, fragment = WHOLE[url]
     parts = parse_url(url)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from targetry.device.logic.user_agent import UserAgentInfo, parse_user_agent
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -188,29 +189,29 @@ HOSTILE = ["edg", "edg/", "version/1 ", "mobile/", "mobile/a ", "chrome/", "fire
            'chrome";v="', '";v="1']  # fmt: skip
 
 
-@pytest.mark.parametrize("user_agent", CLIENTS)
+@each_case("user_agent", CLIENTS)
 def test_real_clients_have_the_names_that_rules_use(user_agent):
     assert parse_user_agent(user_agent) == CLIENTS[user_agent]
 
 
-@pytest.mark.parametrize("text", BROWSERS, ids=ascii)
+@each_case("text", BROWSERS, ids=ascii)
 def test_browser_is_recognized_by_its_version(text):
     assert parse_user_agent(text)[:2] == BROWSERS[text]
 
 
-@pytest.mark.parametrize("text", [*CLIENTS, *BROWSERS], ids=ascii)
+@each_case("text", [*CLIENTS, *BROWSERS], ids=ascii)
 def test_browser_is_recognized_in_any_case(text):
     assert (
         parse_user_agent(text.upper())[:2] == parse_user_agent(text.lower())[:2] == parse_user_agent(text)[:2]
     )
 
 
-@pytest.mark.parametrize("text", PLATFORMS)
+@each_case("text", PLATFORMS)
 def test_platform_is_the_first_that_is_mentioned(text):
     assert parse_user_agent(text).platform == PLATFORMS[text]
 
 
-@pytest.mark.parametrize("brands", BRANDS)
+@each_case("brands", BRANDS)
 def test_known_brands_override_the_user_agent(brands):
     expected = BRANDS[brands] or ("firefox", 73)
 

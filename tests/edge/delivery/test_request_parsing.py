@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.strategies import instances
+from support.cases import each_case
 from support.edge import HERO, QUERY, WEB, ask, response_to
 from targetry.edge.delivery.request_parsing import parse_body, parse_query, query_fields
 from targetry.edge.http.errors import RequestRejected
@@ -58,8 +59,8 @@ def asked(mode: str, **locations: Any) -> dict[str, Any]:
     return {"context": WEB, mode: locations}
 
 
-@pytest.mark.parametrize(
-    ("request_", "message"),
+@each_case(
+    "request_, message",
     [
         ({}, "request.context: is required"),
         ([], "request: must be a JSON object"),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.cases import each_case
 from support.edge import NOW_MS, ask, ids, web_client
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.coercion import coerce
@@ -176,8 +177,8 @@ def mbox_of(**fields: Any) -> Any:
     return request.execute.mboxes[0]
 
 
-@pytest.mark.parametrize(
-    ("given_", "expected"),
+@each_case(
+    "given_, expected",
     [
         ({"id": 12345}, {"id": "12345"}),
         ({"id": 12.5}, {"id": "12.5"}),
