@@ -42,9 +42,10 @@ def test_decisions_equal_those_of_the_node_sdk(node: NodeProgram, seed: int) -> 
         assert not found, f"seed {seed}: {found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
 
 
-def test_artifacts_of_the_builder_are_decided_as_by_the_node_sdk(node: NodeProgram) -> None:
+@pytest.mark.parametrize("artifacts", [4, *slow(20)])
+def test_artifacts_of_the_builder_are_decided_as_by_the_node_sdk(node: NodeProgram, artifacts: int) -> None:
     rng, targetry = random.Random(4), Targetry()
-    for _ in range(20):
+    for _ in range(artifacts):
         document = built_artifact(rng)
         for _ in range(8):
             question = random_question(rng, document)
