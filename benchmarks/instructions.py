@@ -3,7 +3,8 @@
     scripts/bench instructions [--against REF] [--only TEXT]
 
 Counts hardly depend on other load of the machine, so two commits can be compared to a percent.
-`--against` counts the same calls in another commit and prints ratios.
+`--against` counts the same calls in another commit and prints ratios. Without it, the exit status
+is 1 if a call costs more than its limit.
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ from pathlib import Path
 from run_instructions import SCENARIOS
 from running import ENVIRONMENT
 
+AB_OFFERS = "get_offers on device, A/B test"
+RULE_OFFERS = "get_offers on device, parameter rule"
+# Call → most instructions, and of which call they are at most which part.
+LIMITS: dict[str, tuple[int, str | None, int]] = {
+    "decide, A/B test": (12_000, AB_OFFERS, 8),
+    "decide, A/B test, reported": (16_000, AB_OFFERS, 1),
+    "decide, parameter rule": (17_000, RULE_OFFERS, 6),
+    "visitor and decide, A/B test": (22_000, AB_OFFERS, 5),
+    "flag, A/B test, impression window": (20_000, AB_OFFERS, 5),
+}
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
@@ -44,15 +55,40 @@ def main() -> None:
         parser.error(f"no scenario has {arguments.only!r} in its name; there are: {'; '.join(SCENARIOS)}")
     now = counted(ROOT / "src", names)
     if arguments.against is None:
-        print_table(["Call", "Instructions"], [[name, f"{now[name]:,.0f}"] for name in names])
+        print_table(
+            ["Call", "Instructions", "Limit"], [[name, f"{now[name]:,.0f}", limit(name)] for name in names]
+        )
+        if faults := [fault for name in names if (fault := excess(name, now))]:
+            raise SystemExit("\n".join(faults))
         return
     with tempfile.TemporaryDirectory() as folder:
         before = counted(sources(arguments.against, Path(folder)), names)
     rows = [
         [name, f"{before[name]:,.0f}", f"{now[name]:,.0f}", f"{now[name] / before[name]:.3f}"]
         for name in names
+        if name in before
     ]
     print_table(["Call", arguments.against, "This tree", "Ratio"], rows)
+
+
+def limit(name: str) -> str:
+    """Return the limit of a scenario as text."""
+    if name not in LIMITS:
+        return ""
+    most, base, factor = LIMITS[name]
+    return f"{most:,}" if base is None else f"{most:,}, 1/{factor} of {base}"
+
+
+def excess(name: str, counts: dict[str, float]) -> str | None:
+    """Return what a scenario costs above its limit; None if it keeps it."""
+    if name not in LIMITS:
+        return None
+    most, base, factor = LIMITS[name]
+    if counts[name] > most:
+        return f"{name}: {counts[name]:,.0f} instructions, and at most {most:,} are allowed"
+    if base is None or base not in counts or counts[name] * factor <= counts[base]:
+        return None
+    return f"{name}: more than 1/{factor} of the instructions of {base}"
 
 
 def sources(ref: str, folder: Path) -> Path:
@@ -85,8 +121,8 @@ def counted(source: Path, names: list[str]) -> dict[str, float]:
             )
         runs: dict[str, list[tuple[int, int]]] = json.loads(ran.stdout)
         return {
-            name: per_call(*((collected(Path(logs), pid), calls) for pid, calls in runs[name]))
-            for name in names
+            name: per_call(*((collected(Path(logs), pid), calls) for pid, calls in processes))
+            for name, processes in runs.items()
         }
 
 

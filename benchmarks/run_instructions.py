@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from scenarios import activity, artifact
 from targetry import (
     Context,
     DeliveryRequest,
@@ -26,6 +27,7 @@ from targetry import (
     MboxRequest,
     PrefetchRequest,
     TargetClient,
+    VisitorId,
     samples,
 )
 from targetry.testing import FakeTransport, answer
@@ -108,6 +110,70 @@ def calls(request: DeliveryRequest, **options: Any) -> Measured:
     )
 
 
+def ab_offers() -> Measured:
+    return calls(decided_request(), **decided_options())
+
+
+def rule_offers() -> Measured:
+    return calls(decided_request({"plan": "gold"}), **decided_options(GOLD))
+
+
+def decide() -> Measured:
+    client, visitor = prepared()
+    return Measured(lambda _: client.decide("hero", visitor, shown=False))
+
+
+def decide_reported() -> Measured:
+    client, visitor = prepared()
+    return Measured(lambda _: client.decide("hero", visitor))
+
+
+def decide_rule() -> Measured:
+    client, visitor = prepared(GOLD, {"plan": "gold"})
+    return Measured(lambda _: client.decide("hero", visitor, shown=False))
+
+
+def visitor_and_decide() -> Measured:
+    client, _ = prepared()
+    return Measured(lambda number: client.decide("hero", made_visitor(client, number), shown=False))
+
+
+def flag() -> Measured:
+    client, visitor = prepared()
+    return Measured(lambda _: client.flag("hero", "", visitor=visitor))
+
+
+GOLD = {"==": ["gold", {"var": "mbox.plan"}]}
+
+
+def decided_options(audience: Any = True) -> dict[str, Any]:
+    """Return options of a client with one A/B test, whose reports stay in the queue."""
+    rules = artifact([activity(1, "hero", audience)])
+    return {**ON_DEVICE, "artifact_payload": rules, "transport": UnresponsiveTransport()}
+
+
+def decided_request(parameters: dict[str, Any] | None = None) -> DeliveryRequest:
+    mbox = MboxRequest(name="hero", index=1, parameters=parameters)
+    return DeliveryRequest(
+        id=VisitorId(tnt_id=tnt_id(0)), context=EXECUTE.context, execute=ExecuteRequest(mboxes=[mbox])
+    )
+
+
+def prepared(audience: Any = True, parameters: dict[str, Any] | None = None) -> tuple[TargetClient, Any]:
+    client = TargetClient.create(**decided_options(audience))
+    return client, made_visitor(client, 0, parameters)
+
+
+def made_visitor(client: TargetClient, number: int, parameters: dict[str, Any] | None = None) -> Any:
+    return client.visitor(
+        tnt_id=tnt_id(number), session_id=f"s{number}", context=EXECUTE.context, parameters=parameters
+    )
+
+
+def tnt_id(number: int) -> str:
+    return f"338e3c1e51f7416a8e1ccba4{number:08x}.28_0"
+
+
 def edge_deliver() -> Measured:
     """Return a call of the edge's delivery without HTTP: parses, decides and encodes."""
     deliver = delivery_of(first_module(DELIVER_MODULES), registry(first_module(ARTIFACT_MODULES)))
@@ -187,6 +253,13 @@ SCENARIOS: dict[str, Callable[[], Measured]] = {
     "get_offers on device, execute, with the OpenTelemetry hook": execute_with_telemetry,
     "get_offers on device, prefetch": prefetch,
     "get_offers on device, execute, with notification queue": execute_with_queue,
+    "get_offers on device, A/B test": ab_offers,
+    "get_offers on device, parameter rule": rule_offers,
+    "decide, A/B test": decide,
+    "decide, A/B test, reported": decide_reported,
+    "decide, parameter rule": decide_rule,
+    "visitor and decide, A/B test": visitor_and_decide,
+    "flag, A/B test, impression window": flag,
     "get_offers server-side, without a network": server_side,
     "the edge's deliver": edge_deliver,
     "the edge's OFREP, one flag": edge_flag,
@@ -194,11 +267,18 @@ SCENARIOS: dict[str, Callable[[], Measured]] = {
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(SCENARIOS)
+    names = [name for name in sys.argv[1:] or SCENARIOS if is_available(name)]
     for scenario in (edge_deliver, edge_flag):
         if any(SCENARIOS[name] is scenario for name in names):
             scenario()  # its imports are made before the forks
     print(json.dumps({name: list(forked(SCENARIOS[name])) for name in names}))
+
+
+def is_available(name: str) -> bool:
+    """Return whether the tree has the calls of a scenario."""
+    if name.startswith("flag"):
+        return hasattr(TargetClient, "flag")
+    return hasattr(TargetClient, "decide") or not name.startswith(("decide", "visitor"))
 
 
 def forked(scenario: Callable[[], Measured]) -> Iterator[tuple[int, int]]:

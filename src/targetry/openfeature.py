@@ -23,7 +23,6 @@ from targetry._client.async_client import AsyncTargetClient
 from targetry._client.decisions.flag_evaluator import (
     FlagEvaluator,
     FlagStats,
-    Flow,
     Step,
 )
 from targetry._client.options import ClientOptions
@@ -285,24 +284,30 @@ class TargetProvider(AbstractProvider):
     def _resolve(
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        client, flow = self._start(key, wanted, context)
-        wait = client._step if isinstance(client, TargetClient) else _refuse
-        return _details(drive(flow, wait), default)
+        client, evaluator = self._in_use()
+        given = _attributes(context)
+        evaluation = evaluator.evaluate_now(key, wanted, None, given)
+        if evaluation is None:
+            wait = client._step if isinstance(client, TargetClient) else _refuse
+            evaluation = drive(evaluator.evaluate(key, wanted, None, given), wait)
+        return _details(evaluation, default)
 
     async def _resolve_async(
         self, key: str, wanted: FlagType, default: T, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        client, flow = self._start(key, wanted, context)
-        wait = client._step if isinstance(client, AsyncTargetClient) else _in_thread(client)
-        return _details(await drive_async(flow, wait), default)
+        client, evaluator = self._in_use()
+        given = _attributes(context)
+        evaluation = evaluator.evaluate_now(key, wanted, None, given)
+        if evaluation is None:
+            wait = client._step if isinstance(client, AsyncTargetClient) else _in_thread(client)
+            evaluation = await drive_async(evaluator.evaluate(key, wanted, None, given), wait)
+        return _details(evaluation, default)
 
-    def _start(
-        self, key: str, wanted: FlagType, context: EvaluationContext | None
-    ) -> tuple[TargetClient | AsyncTargetClient, Flow[FlagEvaluation]]:
+    def _in_use(self) -> tuple[TargetClient | AsyncTargetClient, FlagEvaluator]:
         client, evaluator = self._client, self._evaluator
         if client is None or evaluator is None:
             raise ProviderNotReadyError("the provider is not initialized")
-        return client, evaluator.evaluate(key, wanted, None, _attributes(context))
+        return client, evaluator
 
     # Tracking
 

@@ -136,11 +136,12 @@ class AsyncTargetClient(BaseClient):
         """Prepare a visitor for `decide`, as `TargetClient.visitor`."""
         self._check_open()
         decisions = self._pipeline.visitor_decisions
-        prepared = decisions.prepare_visitor(**given)
+        settings = decisions.read_visitor(**given)
+        prepared = decisions.prepare_now(settings)
         geo = decisions.geo_to_resolve(prepared)
-        if geo is not None and self._geo is not None:
+        if prepared is not None and geo is not None and self._geo is not None:
             prepared.set_geo(await self._geo.resolve(geo, enabled=True))
-        return decisions.visitor(prepared, given.get("parameters"), is_located=geo is not None)
+        return decisions.visitor(settings, prepared, given.get("parameters"), is_located=geo is not None)
 
     def visit(self, dumped: Mapping[str, str]) -> AsyncBoundTarget:
         """Return a visitor of a web request in another place, as `TargetClient.visit`."""
@@ -191,8 +192,11 @@ class AsyncTargetClient(BaseClient):
         context: Mapping[str, Any] | None = None,
     ) -> FlagDetails[D]:
         """Return the value of a flag with its details, as `TargetClient.flag_details`."""
-        flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
-        return details_of(await drive_async(flow, self._step), default)
+        wanted = wanted_type(default)
+        evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
+        if evaluation is None:
+            evaluation = await drive_async(self._flags.evaluate(key, wanted, visitor, context), self._step)
+        return details_of(evaluation, default)
 
     async def all_flags(
         self, *, visitor: PreparedVisitor | None = None, context: Mapping[str, Any] | None = None

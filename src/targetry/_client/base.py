@@ -20,6 +20,7 @@ from targetry._client.decisions.hook_runner import HookRunner, ObservedCall
 from targetry._client.decisions.visitor_decisions import Decision, PreparedVisitor
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
+from targetry._runtime.forks import ensure_after_fork
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.refresh import RefreshResult
@@ -49,6 +50,7 @@ class BaseClient:
             raise OptionError("options", "are for create", MESSAGES["PRIVATE_CONSTRUCTOR"])
         self._runtime = ClientRuntime(checked)
         self._pipeline = self._runtime.pipeline
+        self._decisions = self._pipeline.visitor_decisions
         self._method = checked.decisioning_method
         self._hooks = self._runtime.call_hooks
         self._flags = self._flag_evaluator(flag_settings())
@@ -99,8 +101,10 @@ class BaseClient:
             NotReadyError: An on-device client has no rules yet.
             ClosedError: The client is closed.
         """
-        self._check_open()
-        decisions = self._pipeline.visitor_decisions
+        ensure_after_fork()  # as in `_check_open`, without its calls
+        if self._runtime.needs_check:
+            self._runtime.check()
+        decisions = self._decisions
         if self._hooks is None:
             return decisions.decide(name, visitor, parameters, shown)
         named = name if isinstance(name, str) else None

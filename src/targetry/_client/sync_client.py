@@ -28,6 +28,7 @@ from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry.artifacts.refresh import RefreshResult
 from targetry.attributes import AttributesProvider
 from targetry.delivery.envelope import TargetDeliveryResponse
+from targetry.device.logic.javascript import UNDEFINED
 from targetry.errors import ApiException
 from targetry.flags.flow import drive
 from targetry.http.protocol import HttpResponse
@@ -225,11 +226,12 @@ class TargetClient(BaseClient):
         """
         self._check_open()
         decisions = self._pipeline.visitor_decisions
-        prepared = decisions.prepare_visitor(**given)
+        settings = decisions.read_visitor(**given)
+        prepared = decisions.prepare_now(settings)
         geo = decisions.geo_to_resolve(prepared)
-        if geo is not None and self._geo is not None:
+        if prepared is not None and geo is not None and self._geo is not None:
             prepared.set_geo(self._geo.resolve(geo, enabled=True))
-        return decisions.visitor(prepared, given.get("parameters"), is_located=geo is not None)
+        return decisions.visitor(settings, prepared, given.get("parameters"), is_located=geo is not None)
 
     def visit(self, dumped: Mapping[str, str]) -> BoundTarget:
         """Return a visitor of a web request in another place, such as a task.
@@ -293,7 +295,11 @@ class TargetClient(BaseClient):
         Raises:
             OptionError: An argument is of a type that no flag takes. Nothing else is raised.
         """
-        return self.flag_details(key, default, visitor=visitor, context=context).value
+        wanted = wanted_type(default)
+        evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
+        if evaluation is None:
+            evaluation = drive(self._flags.evaluate(key, wanted, visitor, context), self._step)
+        return default if evaluation.value is UNDEFINED else evaluation.value
 
     def flag_details(
         self,
@@ -304,8 +310,11 @@ class TargetClient(BaseClient):
         context: Mapping[str, Any] | None = None,
     ) -> FlagDetails[D]:
         """Return the value as `flag` does, with variant, reason, error code and metadata."""
-        flow = self._flags.evaluate(key, wanted_type(default), visitor, context)
-        return details_of(drive(flow, self._step), default)
+        wanted = wanted_type(default)
+        evaluation = self._flags.evaluate_now(key, wanted, visitor, context)
+        if evaluation is None:
+            evaluation = drive(self._flags.evaluate(key, wanted, visitor, context), self._step)
+        return details_of(evaluation, default)
 
     def all_flags(
         self, *, visitor: PreparedVisitor | None = None, context: Mapping[str, Any] | None = None

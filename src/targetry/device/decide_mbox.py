@@ -6,7 +6,7 @@ same options, metrics, impressions and failures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,11 +14,14 @@ import msgspec
 from targetry.device import personalize
 from targetry.device.decide import Impression, unreported_tokens
 from targetry.device.logic.facts import Facts, Lazy, RequestFacts, RuleFailure, bucketing_id, parameter_facts
+from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.logic.url import UrlParts
 from targetry.device.logic.user_agent import UserAgentInfo
-from targetry.device.matching import all_matches, first_match
+from targetry.device.matching import all_matches, first_in_window, first_match
+from targetry.device.personalize import Template
 from targetry.device.ruleset import EMPTY_LOCATION, CompiledRule, Location, RuleSet
 from targetry.models import AnalyticsResponse, Context, MboxRequest, Metric, Option, VisitorId
+from targetry.models.response import merged_content
 
 
 class VisitorFacts(msgspec.Struct, dict=True, eq=False):
@@ -53,20 +56,94 @@ def visitor_facts(
     return VisitorFacts(request, details, property_token, is_unlocated)
 
 
-class MboxOutcome(msgspec.Struct, eq=False, gc=False):
-    """The decision of one mbox.
+class MboxOutcome(msgspec.Struct, dict=True, eq=False):
+    """The decision of one mbox; what is shown is computed at the first access.
 
-    `rule` is the first rule that matched at `location`, None when none did. `impressions` are to be
-    reported if the content is shown. `failures` are rules that could not be evaluated.
+    `rule` is the first rule that matched at `location`, None when none did. `templates` are those
+    of all that matched, more than one on the global mbox only.
     """
 
+    rules: RuleSet
+    name: str
+    visitor: VisitorFacts
+    parameters: dict[str, Any] | None
+    now_ms: int
     location: Location
-    rule: CompiledRule | None
-    options: list[Option]
-    metrics: list[Metric]
-    analytics: AnalyticsResponse | None
-    impressions: list[Impression]
-    failures: list[RuleFailure]
+    rule: CompiledRule | None = None
+    templates: tuple[Template, ...] = ()
+
+    @Lazy
+    def facts(self) -> Facts:
+        """Return the facts of the mbox at the time of the decision."""
+        shared, parameters = self.visitor.request, self.parameters
+        request = _MomentFacts(
+            shared.context,
+            shared.visitor,
+            shared.client_code,
+            self.now_ms,
+            [],
+            shared.allocations,
+            shared=shared,
+        )
+        if parameters is None:
+            return _VisitorsMboxFacts(request, self.visitor.details, self.name, shared=self.visitor)
+        return Facts(request, MboxRequest(index=0, parameters=parameters), self.name)
+
+    @property
+    def has_impressions(self) -> bool:
+        """Whether there is something to report if the content is shown."""
+        templates = self.templates
+        if len(templates) == 1:
+            return bool(templates[0].event_tokens)
+        return any(template.event_tokens for template in templates)
+
+    @Lazy
+    def content(self) -> Any:
+        """Return the content of the options, merged; `UNDEFINED` if there are none."""
+        if len(self.templates) == 1 and len(execute := self.templates[0].execute) == 1:
+            option = execute[0]
+            return option.shared if option.render is None else option.render(self.facts)
+        return merged_content(self.options, UNDEFINED)
+
+    @Lazy
+    def options(self) -> list[Option]:
+        """Return the options, as `execute` has them."""
+        facts, names = self.facts, self.rules.geo_tokens
+        geo_tokens = personalize.geo_tokens(facts.request.context.geo, names) if names else {}
+        if len(self.templates) == 1:
+            template = self.templates[0]
+            return template.options(template.execute, facts, geo_tokens)
+        return [one for each in self.templates for one in each.options(each.execute, facts, geo_tokens)]
+
+    @Lazy
+    def metrics(self) -> list[Metric]:
+        """Return the click metrics."""
+        return [metric for template in self.templates for metric in template.execute_metrics()]
+
+    @Lazy
+    def analytics(self) -> AnalyticsResponse | None:
+        """Return the Analytics payload of the first rule that has one."""
+        responses = (template.analytics_response() for template in self.templates)
+        return next((one for one in responses if one is not None), None)
+
+    @Lazy
+    def impressions(self) -> list[Impression]:
+        """Return the impressions to report if the content is shown."""
+        if len(self.templates) == 1:
+            template = self.templates[0]
+            tokens: Sequence[str] = template.event_tokens
+            return [Impression(template.name, tokens, self.now_ms, template.meta)] if tokens else []
+        reported: set[tuple[str | None, str]] = set()
+        return [
+            Impression(template.name, tokens, self.now_ms, template.meta)
+            for template in self.templates
+            if (tokens := unreported_tokens(template, reported))
+        ]
+
+    @property
+    def failures(self) -> list[RuleFailure]:
+        """Rules that could not be evaluated."""
+        return self.facts.request.failures if self.location.has_conditions else []
 
 
 def decide_mbox(
@@ -84,60 +161,22 @@ def decide_mbox(
     """
     if name not in rules.decidable_mboxes or (visitor.is_unlocated and rules.geo_targeting_enabled):
         return None
-    shared = visitor.request
-    request = _MomentFacts(
-        shared.context, shared.visitor, shared.client_code, now_ms, [], shared.allocations, shared=shared
-    )
-    facts: Facts
-    if parameters is None:
-        facts = _VisitorsMboxFacts(request, visitor.details, name, shared=visitor)
-    else:
-        facts = Facts(request, MboxRequest(index=0, parameters=parameters), name)
     location = rules.mboxes.get(name, EMPTY_LOCATION)
     token = visitor.property_token
     runs = location.unrestricted if token is None else location.runs(token)
-    geo_tokens = personalize.geo_tokens(shared.context.geo, rules.geo_tokens) if rules.geo_tokens else {}
+    outcome = MboxOutcome(rules, name, visitor, parameters, now_ms, location)
     if name == rules.global_mbox:
-        return _all_of(rules, location, all_matches(runs, facts), facts, geo_tokens)
-    rule = first_match(runs, facts)
-    if rule is None:
-        return MboxOutcome(location, None, [], [], None, [], request.failures)
-    template = rule.template or rules.template(rule)
-    tokens = template.event_tokens
-    return MboxOutcome(
-        location,
-        rule,
-        template.options(template.execute, facts, geo_tokens),
-        template.execute_metrics() if template.metrics else [],
-        None if template.analytics is None else template.analytics_response(),
-        [Impression(template.name, tokens, now_ms, template.meta)] if tokens else [],
-        request.failures,
-    )
-
-
-def _all_of(
-    rules: RuleSet,
-    location: Location,
-    matches: Iterable[CompiledRule],
-    facts: Facts,
-    geo_tokens: dict[str, Any],
-) -> MboxOutcome:
-    """Return all matches on the global mbox as one outcome.
-
-    It has the options, metrics and impressions of all of them.
-    """
-    outcome = MboxOutcome(location, None, [], [], None, [], facts.request.failures)
-    reported: set[tuple[str | None, str]] = set()
-    for rule in matches:
-        template = rule.template or rules.template(rule)
-        outcome.rule = outcome.rule or rule
-        outcome.options += template.options(template.execute, facts, geo_tokens)
-        outcome.metrics += template.execute_metrics()
-        outcome.analytics = outcome.analytics or template.analytics_response()
-        tokens = unreported_tokens(template, reported)
-        if tokens:
-            impression = Impression(template.name, tokens, facts.request.now_ms, template.meta)
-            outcome.impressions.append(impression)
+        matches = tuple(all_matches(runs, outcome.facts))
+        outcome.rule = matches[0] if matches else None
+        outcome.templates = tuple(rules.template(rule) for rule in matches)
+        return outcome
+    if location.has_conditions:
+        rule = first_match(runs, outcome.facts)
+    else:
+        rule = first_in_window(runs, visitor.request)
+    if rule is not None:
+        outcome.rule = rule
+        outcome.templates = (rule.template or rules.template(rule),)
     return outcome
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from targetry.device.logic.compiler import Condition
-from targetry.device.logic.facts import Facts
+from targetry.device.logic.facts import Facts, RequestFacts
 from targetry.device.ruleset import CompiledRule, Run
 
 _ANY = 0.0  # the allocation where no rule uses it
@@ -17,17 +17,39 @@ _ANY = 0.0  # the allocation where no rule uses it
 
 def first_match(runs: tuple[Run, ...], facts: Facts) -> CompiledRule | None:
     """Return the first rule that matches, None if none does."""
-    results = facts.audience_results
     for audience, activity_id, uses_allocation, rules in runs:
         if audience is not None:
+            results = facts.audience_results
             result = results.get(audience)
             if result is None:
                 result = results[audience] = _holds(audience, facts, None, activity_id)
             if not result:
                 continue
-        allocation = facts.request.allocation(activity_id) if uses_allocation else _ANY
+        allocation = _ANY
+        if uses_allocation:
+            allocations = facts.request.allocations
+            allocation = (
+                allocations[activity_id]
+                if activity_id in allocations
+                else facts.request.allocation(activity_id)
+            )
         for rule in rules:
             if rule.low <= allocation <= rule.high and (rule.test is None or _passes(rule, facts)):
+                return rule
+    return None
+
+
+def first_in_window(runs: tuple[Run, ...], request: RequestFacts) -> CompiledRule | None:
+    """Return the first rule that matches, None if none does, where no rule has a condition."""
+    allocations = request.allocations
+    for _, activity_id, uses_allocation, rules in runs:
+        if not uses_allocation:
+            return rules[0]
+        allocation = (
+            allocations[activity_id] if activity_id in allocations else request.allocation(activity_id)
+        )
+        for rule in rules:
+            if rule.low <= allocation <= rule.high:
                 return rule
     return None
 

@@ -144,6 +144,7 @@ class Location:
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
         self.rules = tuple(rules)
         self.unrestricted = _runs(rule for rule in self.rules if not rule.tokens)
+        self.has_conditions = any(rule.audience or rule.test for rule in self.rules)  # besides windows
         self._tokens = frozenset(token for rule in self.rules for token in rule.tokens)
         self._by_token: dict[str, tuple[Run, ...]] = {}
         self._reasons: dict[str | None, dict[CompiledRule, Reason]] = {}

@@ -15,7 +15,7 @@ from targetry.device.ruleset import RuleSet
 from targetry.errors import ErrorCode
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
-from targetry.flags.value import FlagType, as_type, value_at
+from targetry.flags.value import EXACT_TYPES, FlagType, as_type, value_at
 from targetry.models import Option
 from targetry.models.response import merged_content
 from targetry.models.scalars import shown
@@ -88,17 +88,20 @@ def evaluate_on_device(
         )
     metadata: Metadata = {
         "decisioningMethod": "on-device",
-        "flagSetId": flag_set_id(facts),
+        "flagSetId": facts.property_token or facts.request.client_code,
         "version": rules.revision,
     }
     evaluation = FlagEvaluation(key, metadata=metadata)
-    rule = outcome.rule
-    if rule is not None:
-        template = rule.template or rules.template(rule)
+    if (rule := outcome.rule) is not None:
+        template = outcome.templates[0]
         metadata |= template.labels
         evaluation.variant = variant_of(template.meta)
         evaluation.reason = REASONS[outcome.location.reason(rule, facts.property_token)]
-        _set_value(evaluation, parsed, wanted, merged_content(outcome.options, UNDEFINED))
+        if (content := outcome.content) is not UNDEFINED:  # else default content
+            value = value_at(content, parsed) if parsed.path else content
+            if wanted is not None and type(value) is not EXACT_TYPES[wanted]:
+                value = as_type(value, wanted)
+            evaluation.value = value
     if is_stale:
         metadata["reason"] = evaluation.reason
         evaluation.reason = "STALE"

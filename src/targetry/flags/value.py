@@ -13,6 +13,17 @@ from targetry.models.scalars import shown
 FlagType = Literal["boolean", "integer", "float", "string", "dict", "list", "object"]
 """`object` is a dict or a list, as in OpenFeature."""
 
+EXACT_TYPES: Final[dict[FlagType, type | None]] = {
+    "boolean": bool,
+    "integer": int,
+    "float": float,
+    "string": str,
+    "dict": dict,
+    "list": list,
+    "object": None,
+}
+"""The type of values that need no conversion."""
+
 _EXACT: Final = 2**53  # JavaScript represents integers exactly up to here
 
 
@@ -35,8 +46,8 @@ def value_at(content: Any, key: FlagKey) -> Any:
 
 def type_of(default: object) -> FlagType | None:
     """Return the type of a default value; None for a value that no flag can have."""
-    if isinstance(default, bool):
-        return "boolean"
+    if (name := _TYPE_NAMES.get(type(default))) is not None:
+        return name
     for kind, name in _TYPES:
         if isinstance(default, kind):
             return name
@@ -84,6 +95,7 @@ _TYPES: Final[tuple[tuple[type, FlagType], ...]] = (
     (dict, "dict"),
     (list, "list"),
 )
+_TYPE_NAMES: Final = dict[type, FlagType](((bool, "boolean"), *_TYPES))
 _CONVERTERS: Final[dict[FlagType, Callable[[Any], Any]]] = {
     "boolean": lambda value: value if type(value) is bool else UNDEFINED,
     "integer": _integer,

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from e2e.client.any_client import AnyClient, Blocking, Looped
 from e2e.client.conftest import reach
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact, rule
 from servers.faulty import HANG, answer, json_answer
-from targetry import ClosedError, OptionError
+from targetry import ClosedError, OptionError, TargetClient
+from targetry._client.decisions.flag_evaluator import wanted_type
 from targetry.errors import NotReadyError
+from targetry.flags.flow import drive
 from targetry.testing import AsyncFakeTransport, FakeTransport
 
 Make = Callable[..., AnyClient]
@@ -352,3 +355,19 @@ def test_parameters_of_visitor_and_context_are_at_most_fifty_together(make: Make
     context = {f"b{n}": "x" for n in range(21)}
     details = any_client.flag_details("hero:title", "d", visitor=visitor, context=context)
     assert (details.value, details.error_code) == ("d", "INVALID_CONTEXT")
+
+
+@pytest.mark.parametrize(
+    "key", ["hero", "hero:title", "numbers:one", "split:on", "roman", "gone", "", "hero:x"]
+)
+@pytest.mark.parametrize("default", ["", None, 7], ids=repr)
+def test_evaluation_without_a_wait_equals_the_flow(key: str, default: Any) -> None:
+    """Compare the entry for what has to wait for nothing with the flow."""
+    options = {"client": "acme", "organization_id": "o@AdobeOrg", "decisioning_method": "on-device"}
+    with TargetClient.create(**options, artifact_payload=FLAGS, polling_interval=0) as client:
+        visitor = client.visitor(third_party_id="u1")
+        for given in ((visitor, None), (visitor, {"plan": "gold"}), (None, SOMEONE), (None, {})):
+            arguments = (key, wanted_type(default), *given)
+            now = client._flags.evaluate_now(*arguments)
+            assert now is not None
+            assert asdict(now) == asdict(drive(client._flags.evaluate(*arguments), pytest.fail))

@@ -418,3 +418,23 @@ def test_enqueued_notification_is_passed_to_the_function_of_the_caller() -> None
         request = {"notifications": [{"id": "n1", "type": "click", "timestamp": 1}]}
         assert client.enqueue_notifications(request=request)
     assert [one.id for report in reports for one in report["request"].notifications] == ["n1"]
+
+
+def test_threads_that_first_report_for_a_visitor_use_one_session() -> None:
+    with offline(artifact(), []) as client:
+        for _ in range(20):
+            visitor = client.visitor(tnt_id="a1b2")
+            start = threading.Barrier(4)
+            sessions: list[str] = []
+
+            def read(visitor: Any = visitor, start: Any = start, sessions: list[str] = sessions) -> None:
+                start.wait(10)
+                sessions.append(visitor.session_id)
+
+            threads = [threading.Thread(target=read) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+            assert len(sessions) == 4
+            assert {*sessions} == {visitor.session_id}

@@ -69,14 +69,13 @@ def evaluate_matches(
 def evaluate_outcome(
     name: str,
     outcome: MboxOutcome,
-    rules: RuleSet | None,
+    rules: RuleSet,
     property_token: str | None,
     flag_set: str,
     *,
     is_stale: bool,
 ) -> list[Evaluation]:
     """Return the evaluation of a decision of one mbox."""
-    assert rules is not None  # they made the outcome
     match = Match("mbox", name, name, outcome.rule, outcome.options)
     return evaluate_matches([match], rules, property_token, flag_set, is_stale=is_stale)
 

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -133,6 +133,41 @@ class FlagEvaluator:
         """Return the counts as they are now."""
         return FlagStats(dict(self._reasons), dict(self._error_codes), self._repeated)
 
+    def evaluate_now(
+        self,
+        key: str,
+        wanted: FlagType | None,
+        visitor: PreparedVisitor | None,
+        context: Mapping[str, Any] | None,
+    ) -> FlagEvaluation | None:
+        """Evaluate one flag as `evaluate` does if nothing has to wait and no hook observes it."""
+        if self._hooks is not None:
+            return None
+        decisions = self._decisions
+        if type(key) is not str or type(visitor) is not PreparedVisitor or context is not None:
+            self._check_arguments(key, visitor, context)
+        elif visitor._owner is not decisions:
+            decisions.check_visitor(visitor)
+        try:
+            self._check_open()
+            parsed = self._keys.parse(key)
+            if visitor is not None and not context:
+                subject = _Subject(visitor._facts, None, visitor, None)
+            else:
+                subject = self._subject(visitor, context or {})
+            rules, is_stale = decisions.rules_in_use()
+            if rules is None or (subject.read and self._place(rules, parsed, subject) is not None):
+                return None
+            evaluation = self._evaluate_on_device(key, parsed, wanted, rules, is_stale, subject)
+        except Exception as error:
+            evaluation = self._failed(key, error)
+        if evaluation is None:
+            return None
+        if evaluation.error_code is not None:
+            return self._count(evaluation)
+        self._reasons[evaluation.reason] += 1
+        return evaluation
+
     def evaluate(
         self,
         key: str,
@@ -174,7 +209,8 @@ class FlagEvaluator:
         if rules is None:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
         subject = self._subject(visitor, context or {})
-        yield from self._find_place(rules, subject)
+        if (place := self._place(rules, None, subject)) is not None and subject.read is not None:
+            subject.read.context.geo = yield place
         evaluations = []
         for flags in evaluate_all(
             rules,
@@ -253,17 +289,22 @@ class FlagEvaluator:
     def _catch_failures(self, key: str, flow: Flow[FlagEvaluation]) -> Flow[FlagEvaluation]:
         try:
             return (yield from flow)
-        except FlagError as error:
-            failure = error
-        except (ClosedError, NotReadyError, OptionError) as error:
-            failure = FlagError(error_code(error), str(error))
-        except ApiException as error:
-            reason = error.reason or error.status
-            failure = FlagError(error_code(error), f"the Delivery API failed: {reason}")
-        except Exception as error:  # the application gets its default, whatever it is
-            self._log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
-            failure = FlagError("GENERAL", f"unexpected {type(error).__name__}")
-        return failed(key, failure)
+        except Exception as error:
+            return self._failed(key, error)
+
+    def _failed(self, key: str, error: Exception) -> FlagEvaluation:
+        """Return the result of a failure: the application gets its default, whatever failed."""
+        match error:
+            case FlagError():
+                return failed(key, error)
+            case ClosedError() | NotReadyError() | OptionError():
+                message = str(error)
+            case ApiException():
+                message = f"the Delivery API failed: {error.reason or error.status}"
+            case _:
+                self._log.error("flag", "A flag could not be evaluated: %s", type(error).__name__)
+                return failed(key, FlagError("GENERAL", f"unexpected {type(error).__name__}"))
+        return failed(key, FlagError(error_code(error), message))
 
     def _count(self, evaluation: FlagEvaluation) -> FlagEvaluation:
         self._reasons[evaluation.reason] += 1
@@ -289,13 +330,10 @@ class FlagEvaluator:
         if rules is None and decisions.method is _ON_DEVICE:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
         if rules is not None:
-            if parsed.mbox in rules.decidable_mboxes:
-                yield from self._find_place(rules, subject)
-            outcome = self._decide(rules, parsed, subject)
-            if outcome is not None or decisions.method is _ON_DEVICE:
-                evaluation = self._on_device(key, parsed, wanted, outcome, rules, is_stale, subject)
-                if outcome is not None and outcome.impressions and self._impressions != "never":
-                    self._report(parsed.mbox, subject, outcome, evaluation)
+            if (place := self._place(rules, parsed, subject)) is not None and subject.read is not None:
+                subject.read.context.geo = yield place
+            evaluation = self._evaluate_on_device(key, parsed, wanted, rules, is_stale, subject)
+            if evaluation is not None:
                 return evaluation
         return (yield from self._evaluate_server_side(key, parsed, wanted, subject))
 
@@ -309,32 +347,39 @@ class FlagEvaluator:
         facts = subject_facts(read, decisions.client_code, decisions.property_token)
         return _Subject(facts, None, None, read)
 
-    def _find_place(self, rules: RuleSet, subject: _Subject) -> Flow[None]:
-        """Look up the location of the context's IP address, if rules use geo locations."""
+    def _place(self, rules: RuleSet, parsed: FlagKey | None, subject: _Subject) -> Geo | None:
+        """Return the place to look up before a flag is decided, or all if `parsed` is None."""
         read = subject.read
         if read is None or not rules.geo_targeting_enabled:
-            return
+            return None
         geo = read.context.geo
-        if geo is not None and needs_lookup(geo, True) is not None:
-            read.context.geo = yield geo
+        if geo is None or (parsed is not None and parsed.mbox not in rules.decidable_mboxes):
+            return None
+        return geo if needs_lookup(geo, True) is not None else None
 
     def _decide(self, rules: RuleSet, parsed: FlagKey, subject: _Subject) -> MboxOutcome | None:
         outcome = decide_mbox(rules, parsed.mbox, subject.facts, subject.parameters, int(time.time() * 1000))
-        if outcome is not None and outcome.failures:
+        if outcome is not None and outcome.location.has_conditions and outcome.failures:
             self._decisions.note_failures(outcome.failures)
         return outcome
 
-    def _on_device(
+    def _evaluate_on_device(
         self,
         key: str,
         parsed: FlagKey,
         wanted: FlagType | None,
-        outcome: MboxOutcome | None,
         rules: RuleSet,
         is_stale: bool,
         subject: _Subject,
-    ) -> FlagEvaluation:
-        return evaluate_on_device(key, parsed, wanted, outcome, rules, subject.facts, is_stale=is_stale)
+    ) -> FlagEvaluation | None:
+        """Evaluate a flag by the rules, and report it; None if the Delivery API is to decide."""
+        outcome = self._decide(rules, parsed, subject)
+        if outcome is None and self._decisions.method is not _ON_DEVICE:
+            return None
+        evaluation = evaluate_on_device(key, parsed, wanted, outcome, rules, subject.facts, is_stale=is_stale)
+        if outcome is not None and self._impressions != "never" and outcome.has_impressions:
+            self._report(parsed.mbox, subject, outcome, evaluation)
+        return evaluation
 
     def _report(self, mbox: str, subject: _Subject, outcome: MboxOutcome, evaluation: FlagEvaluation) -> None:
         visitor = subject.facts.request.visitor
@@ -396,7 +441,7 @@ class FlagEvaluator:
         return CallSettings(request, method, session_id, kind="flag"), entry
 
 
-class _Subject(NamedTuple):
+class _Subject(msgspec.Struct, eq=False, gc=False):
     """Visitor of an evaluation: a prepared `visitor`, or the context that was `read`.
 
     `parameters` are the mbox parameters of this evaluation, None for those of `facts`.

@@ -20,7 +20,8 @@ from targetry.delivery.cookies import Cookie, target_cookie
 from targetry.delivery.offers import Activity, Experience
 from targetry.delivery.prepare import PreparedRequest
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
-from targetry.device.logic.facts import RuleFailure
+from targetry.device.logic.facts import RuleFailure, bucketing_id
+from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import NotReadyError, OptionError
 from targetry.geo.lookup import needs_lookup
@@ -38,7 +39,6 @@ from targetry.models import (
     VisitorId,
 )
 from targetry.models.constraint import MAX_PARAMETERS
-from targetry.models.response import merged_content
 from targetry.models.scalars import shown as quoted
 from targetry.models.snapshot import checked_parameters
 from targetry.visitor import CustomerIdsInput, parse_customer_ids
@@ -81,13 +81,29 @@ class PreparedVisitor:
     new artifact is used at once, and each decision uses its own time.
     """
 
-    __slots__ = ("_facts", "_owner", "_prepared")
+    __slots__ = ("_facts", "_owner", "_settings", "_shared")
 
-    def __init__(self, owner: object, prepared: PreparedRequest, facts: VisitorFacts) -> None:
+    def __init__(
+        self,
+        owner: VisitorDecisions,
+        settings: CallSettings,
+        prepared: PreparedRequest | None,
+        facts: VisitorFacts,
+    ) -> None:
         """Not for callers: use `client.visitor`."""
         self._owner = owner
-        self._prepared = prepared
+        self._settings = settings
+        self._shared: dict[str, PreparedRequest] = {} if prepared is None else {"prepared": prepared}
         self._facts = facts
+
+    @property
+    def _prepared(self) -> PreparedRequest:
+        """The request of reports, prepared at the first access; threads get the same one."""
+        prepared = self._shared.get("prepared")
+        if prepared is None:
+            made = self._owner.prepare(self._settings.request, self._settings)
+            prepared = self._shared.setdefault("prepared", made)
+        return prepared
 
     @property
     def id(self) -> VisitorId:
@@ -119,9 +135,7 @@ class Decision(msgspec.Struct, eq=False, gc=False):
     name: str
     is_stale: bool
     _outcome: MboxOutcome | None
-    _rules: RuleSet | None
     _visitor: PreparedVisitor
-    _report: Callable[[PreparedRequest, VisitorFacts, MboxOutcome], bool]
     _is_shown: bool = False
 
     @property
@@ -146,7 +160,10 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         The objects of several JSON offers are merged, and later keys win; of several other offers
         the first one counts.
         """
-        return merged_content(self.options, None)
+        outcome = self._outcome
+        if outcome is None or outcome.content is UNDEFINED:
+            return None
+        return outcome.content
 
     @property
     def type(self) -> str | None:
@@ -200,17 +217,15 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         Returns whether it was accepted by this call: False for a second call, and if there is
         nothing to report.
         """
-        if self._is_shown or self._outcome is None or not self._outcome.impressions:
+        if self._is_shown or self._outcome is None or not self._outcome.has_impressions:
             return False
         self._is_shown = True
         visitor = self._visitor
-        return self._report(visitor._prepared, visitor._facts, self._outcome)
+        return visitor._owner.report(visitor._prepared, visitor._facts, self._outcome)
 
     def _meta(self) -> dict[str, Any] | None:
-        outcome, rules = self._outcome, self._rules
-        if outcome is None or outcome.rule is None or rules is None:
-            return None
-        return rules.template(outcome.rule).meta
+        outcome = self._outcome
+        return outcome.templates[0].meta if outcome is not None and outcome.templates else None
 
     def __repr__(self) -> str:
         return f"Decision({self.name!r}, reason={self.reason!r}, experience={self.experience!r})"
@@ -259,7 +274,7 @@ class VisitorDecisions:
         self._hand_over = report
         self._skipped_rules = skipped_rules
 
-    def prepare_visitor(
+    def read_visitor(
         self,
         *,
         tnt_id: str | None = None,
@@ -271,8 +286,8 @@ class VisitorDecisions:
         session_id: str | None = None,
         target_cookie: str | None = None,
         property_token: str | None = None,
-    ) -> PreparedRequest:
-        """Return the prepared request of a visitor. Raises `OptionError`."""
+    ) -> CallSettings:
+        """Return the checked request of a visitor. Raises `OptionError`."""
         if self._engine is None:
             raise OptionError(
                 "decisioning_method", "is server-side, so nothing is decided on device; use get_offers"
@@ -285,7 +300,7 @@ class VisitorDecisions:
         else:
             given = {"id": ids, "context": context, "property": property_}
             request = {name: value for name, value in given.items() if value is not None}
-        offer = CallSettings(
+        return CallSettings(
             _checked_visitor(request),
             _ON_DEVICE,
             session_id=None if session_id is None else validators.any_id("session_id", session_id),
@@ -294,7 +309,23 @@ class VisitorDecisions:
             else validators.any_text("target_cookie", target_cookie),
             customer_ids=None if customer_ids is None else parse_customer_ids(customer_ids),
         )
-        return self.prepare(offer.request, offer)
+
+    def prepare_now(self, settings: CallSettings) -> PreparedRequest | None:
+        """Prepare the request of a visitor; None if that can wait until something is reported.
+
+        It cannot if a decision depends on it: on the ids of a cookie, on a new id, or on the geo
+        location.
+        """
+        ids, context = settings.request.id, settings.request.context
+        if (
+            settings.target_cookie is None
+            and settings.customer_ids is None
+            and ids is not None
+            and bucketing_id(ids)
+            and (context is None or context.geo is None)
+        ):
+            return None
+        return self.prepare(settings.request, settings)
 
     def check_visitor(self, visitor: object) -> None:
         """Raise `OptionError` unless it is a visitor of this client."""
@@ -305,32 +336,43 @@ class VisitorDecisions:
         """Return the rules, None for none, and whether they can be outdated."""
         return (None, False) if self._engine is None else self._engine.in_use()
 
-    def geo_to_resolve(self, prepared: PreparedRequest) -> Geo | None:
+    def geo_to_resolve(self, prepared: PreparedRequest | None) -> Geo | None:
         """Return the geo to resolve first, if rules use geo locations."""
+        if prepared is None:
+            return None
         rules, _ = self.rules_in_use()
         return prepared.geo_to_resolve if rules is not None and rules.geo_targeting_enabled else None
 
     def visitor(
-        self, prepared: PreparedRequest, parameters: Mapping[str, Any] | None, *, is_located: bool
+        self,
+        settings: CallSettings,
+        prepared: PreparedRequest | None,
+        parameters: Mapping[str, Any] | None,
+        *,
+        is_located: bool,
     ) -> PreparedVisitor:
-        """Return the visitor of a prepared request; `is_located` after a geo lookup."""
-        request = prepared.request
-        context = request.context or Context()
+        """Return the visitor of a checked request; `is_located` after a geo lookup."""
+        request = settings.request
+        context = request.context
+        if context is None:
+            context = request.context = Context()
+        property_ = request._property
         facts = visitor_facts(
             request.id,
             context,
             self.client_code,
             None if parameters is None else _checked(parameters),
-            request._property.token if request._property is not None else None,
+            self.property_token if property_ is None or not property_.token else property_.token,
             is_unlocated=not is_located and needs_lookup(context.geo, True) is not None,
         )
-        return PreparedVisitor(self, prepared, facts)
+        return PreparedVisitor(self, settings, prepared, facts)
 
     def decide(
         self, name: str, visitor: PreparedVisitor, parameters: Mapping[str, Any] | None, shown: bool
     ) -> Decision:
         """Decide one mbox. Raises `OptionError`, or `NotReadyError` on device without rules."""
-        self.check_visitor(visitor)
+        if type(visitor) is not PreparedVisitor or visitor._owner is not self:
+            self.check_visitor(visitor)
         if type(name) is not str or not name:
             name = _checked_name(name)
         assert self._engine is not None  # the visitor could not have been made
@@ -338,14 +380,14 @@ class VisitorDecisions:
         if rules is None:
             if self.method is _ON_DEVICE:
                 raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
-            return Decision(name, False, None, None, visitor, self.report)
+            return Decision(name, False, None, visitor)
         merged = merge_parameters(visitor, _checked(parameters)) if parameters else None
         outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
-        decision = Decision(name, is_stale, outcome, rules, visitor, self.report)
+        decision = Decision(name, is_stale, outcome, visitor)
         if outcome is not None:
-            if outcome.failures:
+            if outcome.location.has_conditions and outcome.facts.request.failures:
                 self.note_failures(outcome.failures)
-            if shown and outcome.impressions:
+            if shown and outcome.has_impressions:
                 decision._is_shown = True
                 self.report(visitor._prepared, visitor._facts, outcome)
         return decision
@@ -361,7 +403,7 @@ class VisitorDecisions:
             evaluate_outcome,
             decision.name,
             decision._outcome,
-            decision._rules,
+            decision._outcome.rules,
             facts.property_token,
             facts.property_token or self.client_code,
             is_stale=decision.is_stale,
