@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
+from targetry._client.decisions.qa_mode import QaModes
 from targetry._client.decisions.reports import ImpressionReport, NotificationReport, TelemetryReports
 from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._client.decisions.visitor_decisions import VisitorDecisions
@@ -139,6 +140,7 @@ class OfferPipeline:
         self.telemetry = telemetry
         self.telemetry_reports = TelemetryReports(self.telemetry, self._report_telemetry, has_backlog)
         self.skipped_rules = SkippedRules(log)
+        self.qa_modes = QaModes()
         self._options = options
         self._engine = engine
         self._log = log
@@ -170,6 +172,7 @@ class OfferPipeline:
             cluster=lambda: self.edge_cluster,
             report=report,
             skipped_rules=self.skipped_rules,
+            qa_modes=self.qa_modes,
         )
 
     @property
@@ -268,13 +271,14 @@ class OfferPipeline:
         trace = None
         if request.trace is not None and self._engine is not None:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
+        rules = self.qa_modes.for_request(rules, request)
         decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace, call.matches)
         if decision.failures:
             self.skipped_rules.note(decision.failures)
         response = decision.response
         if self.telemetry.enabled:
             self._measure(call, response, now)
-        if impressions := decision.impressions:
+        if request.qa_mode is None and (impressions := decision.impressions):
             self._report(ImpressionReport(prepared, impressions, len(impressions), prepared.cluster))
         elif len(self.telemetry) >= self.telemetry_reports.due_at:
             self.telemetry_reports.note(prepared)

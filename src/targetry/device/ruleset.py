@@ -258,6 +258,17 @@ class RuleSet:
 
         return hashlib.blake2b(self._text, digest_size=6).hexdigest()
 
+    @cached_property
+    def experiences(self) -> dict[str, tuple[str, ...]]:
+        """The ids of the experiences by activity, numbers in their order."""
+        found: dict[str, set[str]] = {}
+        for location in (*self.mboxes.values(), *self.views.values()):
+            for rule in location.rules:
+                experience = rule.meta.get("experience.id")
+                if rule.activity_id and experience is not None:
+                    found.setdefault(rule.activity_id, set()).add(str(experience))
+        return {activity: tuple(sorted(ids, key=_by_number)) for activity, ids in found.items()}
+
     def document(self) -> dict[str, Any]:
         """Return the artifact as a new dict."""
         document: dict[str, Any] = read_json(self._text)
@@ -282,6 +293,10 @@ class RuleSet:
             consequence = read_consequence(document.consequence)
             template = rule.template = Template(consequence, document.meta, self.response_tokens)
         return template
+
+
+def _by_number(text: str) -> tuple[bool, int, str]:
+    return not text.isdecimal(), len(text), text
 
 
 def changed_mboxes(old: RuleSet, new: RuleSet) -> list[str]:

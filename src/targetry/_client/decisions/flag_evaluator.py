@@ -211,6 +211,8 @@ class FlagEvaluator:
         subject = self._subject(visitor, context or {})
         if (place := self._place(rules, None, subject)) is not None and subject.read is not None:
             subject.read.context.geo = yield place
+        if visitor is not None:
+            rules = self._decisions.rules_for(rules, visitor, rules.mboxes)
         evaluations = []
         for flags in evaluate_all(
             rules,
@@ -358,6 +360,8 @@ class FlagEvaluator:
         return geo if needs_lookup(geo, True) is not None else None
 
     def _decide(self, rules: RuleSet, parsed: FlagKey, subject: _Subject) -> MboxOutcome | None:
+        if subject.visitor is not None:
+            rules = self._decisions.rules_for(rules, subject.visitor, (parsed.mbox,))
         outcome = decide_mbox(rules, parsed.mbox, subject.facts, subject.parameters, int(time.time() * 1000))
         if outcome is not None and outcome.location.has_conditions and outcome.failures:
             self._decisions.note_failures(outcome.failures)
@@ -377,7 +381,8 @@ class FlagEvaluator:
         if outcome is None and self._decisions.method is not _ON_DEVICE:
             return None
         evaluation = evaluate_on_device(key, parsed, wanted, outcome, rules, subject.facts, is_stale=is_stale)
-        if outcome is not None and self._impressions != "never" and outcome.has_impressions:
+        is_qa = subject.visitor is not None and subject.visitor.qa_mode is not None
+        if outcome is not None and self._impressions != "never" and outcome.has_impressions and not is_qa:
             self._report(parsed.mbox, subject, outcome, evaluation)
         return evaluation
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Literal, Protocol, TypedDict
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.evaluations import evaluate_outcome
 from targetry._client.decisions.hook_runner import ObservedCall, SingleOutcome
+from targetry._client.decisions.qa_mode import QaModes
 from targetry._client.decisions.reports import ImpressionReport
 from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._runtime import validators
@@ -36,6 +37,7 @@ from targetry.models import (
     Metric,
     ModelProperty,
     Option,
+    QAMode,
     VisitorId,
 )
 from targetry.models.constraint import MAX_PARAMETERS
@@ -61,6 +63,7 @@ class VisitorInput(TypedDict, total=False):
         session_id: At most 128 characters; by default a new one.
         target_cookie: The value of the visitor's cookie, for its session and `tnt_id`.
         property_token: The property, by default the client's.
+        qa_mode: Preview of activities, as `request.qa_mode`; nothing is reported then.
     """
 
     tnt_id: str | None
@@ -72,6 +75,7 @@ class VisitorInput(TypedDict, total=False):
     session_id: str | None
     target_cookie: str | None
     property_token: str | None
+    qa_mode: QAMode | Mapping[str, Any] | None
 
 
 class PreparedVisitor:
@@ -81,7 +85,7 @@ class PreparedVisitor:
     new artifact is used at once, and each decision uses its own time.
     """
 
-    __slots__ = ("_facts", "_owner", "_settings", "_shared")
+    __slots__ = ("_facts", "_owner", "_settings", "_shared", "qa_mode")
 
     def __init__(
         self,
@@ -95,6 +99,7 @@ class PreparedVisitor:
         self._settings = settings
         self._shared: dict[str, PreparedRequest] = {} if prepared is None else {"prepared": prepared}
         self._facts = facts
+        self.qa_mode: Final = settings.request.qa_mode
 
     @property
     def _prepared(self) -> PreparedRequest:
@@ -217,7 +222,9 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         Returns whether it was accepted by this call: False for a second call, and if there is
         nothing to report.
         """
-        if self._is_shown or self._outcome is None or not self._outcome.has_impressions:
+        if self._is_shown or self._outcome is None or self._visitor.qa_mode is not None:
+            return False
+        if not self._outcome.has_impressions:
             return False
         self._is_shown = True
         visitor = self._visitor
@@ -251,6 +258,7 @@ class VisitorDecisions:
         cluster: Returns the edge cluster that impressions are sent to.
         report: Submits impressions; must not block.
         skipped_rules: Counts rules that could not be evaluated.
+        qa_modes: Changes rules for visitors in QA mode.
     """
 
     def __init__(
@@ -264,6 +272,7 @@ class VisitorDecisions:
         cluster: Callable[[], str | None],
         report: Callable[[ImpressionReport], bool],
         skipped_rules: SkippedRules,
+        qa_modes: QaModes,
     ) -> None:
         self.prepare = prepare
         self.client_code = client_code
@@ -273,6 +282,7 @@ class VisitorDecisions:
         self._cluster = cluster
         self._hand_over = report
         self._skipped_rules = skipped_rules
+        self._qa_modes = qa_modes
 
     def read_visitor(
         self,
@@ -286,6 +296,7 @@ class VisitorDecisions:
         session_id: str | None = None,
         target_cookie: str | None = None,
         property_token: str | None = None,
+        qa_mode: QAMode | Mapping[str, Any] | None = None,
     ) -> CallSettings:
         """Return the checked request of a visitor. Raises `OptionError`."""
         if self._engine is None:
@@ -295,10 +306,10 @@ class VisitorDecisions:
         ids = VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id)
         property_ = None if property_token is None else ModelProperty(property_token)
         request: DeliveryRequest | dict[str, Any]
-        if context is None or isinstance(context, Context):
-            request = DeliveryRequest(id=ids, context=context, _property=property_)
+        if isinstance(context, Context | None) and isinstance(qa_mode, QAMode | None):
+            request = DeliveryRequest(id=ids, context=context, _property=property_, qa_mode=qa_mode)
         else:
-            given = {"id": ids, "context": context, "property": property_}
+            given = {"id": ids, "context": context, "property": property_, "qaMode": qa_mode}
             request = {name: value for name, value in given.items() if value is not None}
         return CallSettings(
             _checked_visitor(request),
@@ -331,6 +342,11 @@ class VisitorDecisions:
         """Raise `OptionError` unless it is a visitor of this client."""
         if type(visitor) is not PreparedVisitor or visitor._owner is not self:
             raise OptionError("visitor", "must be from client.visitor of this client")
+
+    def rules_for(self, rules: RuleSet, visitor: PreparedVisitor, mboxes: Container[str | None]) -> RuleSet:
+        """Return the rules that decide mboxes for a visitor, which may be in QA mode."""
+        mode = visitor.qa_mode
+        return rules if mode is None else self._qa_modes.for_mboxes(rules, mode, mboxes)
 
     def rules_in_use(self) -> tuple[RuleSet | None, bool]:
         """Return the rules, None for none, and whether they can be outdated."""
@@ -381,6 +397,8 @@ class VisitorDecisions:
             if self.method is _ON_DEVICE:
                 raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
             return Decision(name, False, None, visitor)
+        if visitor.qa_mode is not None:
+            rules, shown = self.rules_for(rules, visitor, (name,)), False
         merged = merge_parameters(visitor, _checked(parameters)) if parameters else None
         outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
         decision = Decision(name, is_stale, outcome, visitor)

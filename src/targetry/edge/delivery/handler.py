@@ -20,11 +20,11 @@ from targetry.delivery.prepare import ensure_visitor_id
 from targetry.device.decide import OnDeviceDecision, decide
 from targetry.device.encoded_mboxes import EncodedMboxes
 from targetry.device.logic.facts import RuleFailure
+from targetry.device.qa_mode import rules_for
 from targetry.device.trace import TraceSource
 from targetry.edge.artifacts.registry import RESPONSE_TOKENS, ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
 from targetry.edge.delivery.events import delivery_events
-from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.delivery.request_parsing import DeliveryQuery, parse_body, parse_query
 from targetry.edge.http.errors import RequestRejected, error_body
 from targetry.geo.location import GeoLocation
@@ -110,7 +110,7 @@ def respond(
     if locate is not None:
         add_location(request, artifact, locate, address)
     decision = decide(
-        rules_for(artifact, request),
+        rules_for(artifact.rules, request),
         request,
         client_code=artifact.client,
         now_ms=now_ms,

@@ -15,8 +15,8 @@ from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.condition_tree import ConditionNode
 from targetry.device.explain.explanation import LocationExplanation, RuleExplanation, Verdict, explain
 from targetry.device.logic.facts import bucketing_id
+from targetry.device.qa_mode import rules_for
 from targetry.device.ruleset import RuleSet
-from targetry.edge.delivery.qa_mode import rules_for
 from targetry.edge.ui.request_history import HistoryEntry
 from targetry.humanize.explanation import (
     condition_parts,
@@ -99,7 +99,7 @@ def request_view(entry: HistoryEntry) -> RequestView:
     artifact, request = entry.rules(), entry.request
     if request is None or artifact is None:
         return unexplained(entry, _why_unexplained(entry))
-    rules = rules_for(artifact, request)
+    rules = rules_for(artifact.rules, request)
     explanation = explain(
         rules,
         request,

@@ -1,6 +1,6 @@
 """QA mode: selected experiences, and audiences that count as true or false.
 
-The token of a QA link contains its activities, encrypted by Adobe. The edge expects their ids in
+The token of a QA link contains its activities, encrypted by Adobe. Here their ids are expected in
 plain text, separated by commas: `482910,482917`. With another token only the audience ids apply.
 
 QA mode changes the rules; the decision is the usual one. An artifact limits it in two ways: a rule
@@ -11,34 +11,43 @@ with the allocation stays unchanged.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from targetry.device.artifact import read_rule
 from targetry.device.ruleset import AllocationWindow, CompiledRule, Location, RuleSet
-from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.models import DeliveryRequest, QAMode
 
 _MOST_LISTED: Final = 100
 _EVERY_ALLOCATION: Final = AllocationWindow()
 
 
-def rules_for(artifact: LoadedArtifact, request: DeliveryRequest) -> RuleSet:
+def rules_for(rules: RuleSet, request: DeliveryRequest) -> RuleSet:
     """Return the rules that decide a request: the artifact's, changed by the request's QA mode."""
     if request.qa_mode is None:
-        return artifact.rules
-    qa = _QaRules(request.qa_mode, artifact)
+        return rules
+    views = request.prefetch is not None and bool(request.prefetch.views)
+    return qa_rules(rules, request.qa_mode, _requested_mboxes(request, rules.global_mbox), views=views)
+
+
+def qa_rules(rules: RuleSet, mode: QAMode, mboxes: Container[str | None], *, views: bool = False) -> RuleSet:
+    """Return the rules as QA mode changes those of some mboxes, and of all views if `views`."""
+    qa = _QaRules(mode, rules)
     if not qa.changes_rules:
-        return artifact.rules
-    rules = copy.copy(artifact.rules)
-    requested = _requested_mboxes(request, rules.global_mbox)
-    rules.mboxes = {
-        name: qa.location(one) if name in requested else one for name, one in rules.mboxes.items()
-    }
-    if request.prefetch is not None and request.prefetch.views:
-        rules.views = {name: qa.location(one) for name, one in rules.views.items()}
-        rules.all_views = Location(rule for one in rules.views.values() for rule in one.rules)
-    return rules
+        return rules
+    changed = copy.copy(rules)
+    changed.mboxes = {name: qa.location(one) if name in mboxes else one for name, one in rules.mboxes.items()}
+    if views:
+        changed.views = {name: qa.location(one) for name, one in rules.views.items()}
+        changed.all_views = Location(rule for one in changed.views.values() for rule in one.rules)
+    return changed
+
+
+def listed_activities(token: str | None) -> list[str]:
+    """Return the activities of a plain-text token; none of a token that only Adobe can read."""
+    listed = [one.strip() for one in (token or "").split(",")]
+    is_clear = len(listed) <= _MOST_LISTED and all(one.isascii() and one.isdigit() for one in listed)
+    return listed if is_clear else []
 
 
 def _requested_mboxes(request: DeliveryRequest, global_mbox: str) -> set[str | None]:
@@ -48,14 +57,14 @@ def _requested_mboxes(request: DeliveryRequest, global_mbox: str) -> set[str | N
 
 
 class _QaRules:
-    """One QA mode, of requests for one artifact."""
+    """One QA mode, of requests for one rule set."""
 
-    def __init__(self, mode: QAMode, artifact: LoadedArtifact) -> None:
-        listed = _listed_activities(mode.token)
+    def __init__(self, mode: QAMode, rules: RuleSet) -> None:
+        listed = listed_activities(mode.token)
         self._only = frozenset(listed) if mode.listed_activities_only and listed else None
         self._true = frozenset(mode.evaluate_as_true_audience_ids or ())
         self._false = frozenset(mode.evaluate_as_false_audience_ids or ())
-        self._chosen = dict(_chosen_experiences(mode, listed, artifact))
+        self._chosen = dict(_chosen_experiences(mode, listed, rules))
         self.changes_rules = bool(self._only or self._true or self._false or self._chosen)
 
     def location(self, location: Location) -> Location:
@@ -81,24 +90,15 @@ class _QaRules:
         return made
 
 
-def _listed_activities(token: str | None) -> list[str]:
-    """Return the activities of a plain-text token."""
-    listed = [one.strip() for one in (token or "").split(",")]
-    is_clear = len(listed) <= _MOST_LISTED and all(one.isascii() and one.isdigit() for one in listed)
-    return listed if is_clear else []
-
-
-def _chosen_experiences(
-    mode: QAMode, listed: list[str], artifact: LoadedArtifact
-) -> Iterable[tuple[str, str]]:
+def _chosen_experiences(mode: QAMode, listed: list[str], rules: RuleSet) -> Iterable[tuple[str, str]]:
     """Yield activities with their experiences; indexes start at 1, unknown ones are skipped."""
     for index in mode.preview_indexes or ():
         position, experience = index.activity_index, index.experience_index
         if position is None or experience is None or not 1 <= position <= len(listed):
             continue
-        activity = artifact.activities.get(listed[position - 1])
-        if activity is not None and 1 <= experience <= len(activity.experiences):
-            yield activity.id, activity.experiences[experience - 1].id
+        experiences = rules.experiences.get(listed[position - 1], ())
+        if 1 <= experience <= len(experiences):
+            yield listed[position - 1], experiences[experience - 1]
 
 
 def _audience_ids(meta: dict[str, Any]) -> list[Any]:
