@@ -37,6 +37,7 @@ ARROWS = {
         "geo",
         "hooks",
         "http",
+        "humanize",
         "models",
         "notifications",
         "visitor",

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import asdict, replace
 
@@ -34,6 +34,9 @@ from targetry.models.scalars import shown
 from targetry.notifications.held_reports import HeldReports
 from targetry.visitor import AuthState, cookie_name
 from targetry.web.client import Services
+
+if TYPE_CHECKING:
+    from targetry._client.explanation import DecisionExplanation
 
 
 class BaseClient:
@@ -112,6 +115,29 @@ class BaseClient:
             decision = decisions.decide(name, visitor, parameters, shown)
             decisions.observe(observed, decision)
         return decision
+
+    def explain(
+        self, name: str, visitor: PreparedVisitor, *, parameters: Mapping[str, Any] | None = None
+    ) -> DecisionExplanation:
+        """Explain what `decide` decides for a visitor now: each rule, and why it matches or not.
+
+        It reports nothing and takes at most two seconds of processor time; for tests, support and
+        debugging. `print(client.explain("hero", visitor))` shows it as text.
+
+        Args:
+            name: The mbox.
+            visitor: From this client's `visitor`.
+            parameters: Additional mbox parameters, as for `decide`.
+
+        Raises:
+            OptionError: The path of what is wrong.
+            NotReadyError: There are no rules yet.
+            ClosedError: The client is closed.
+        """
+        from targetry._client.explanation import explain_decision
+
+        self._check_open()
+        return explain_decision(self._decisions, name, visitor, parameters)
 
     def enqueue_notifications(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> bool:
         """Send displays and clicks in the background; they are bounded, retried and counted.

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from targetry.device.explain.condition_tree import ConditionNode
-from targetry.device.explain.explanation import Explanation, RuleExplanation, Verdict
+from targetry.device.explain.explanation import (
+    Explanation,
+    LocationExplanation,
+    RuleExplanation,
+    Verdict,
+)
 from targetry.humanize.expression import expression, is_leaf, value_text
+from targetry.humanize.text import truncate_text
+
+_MARKS: Final = {True: "✓", False: "✗", None: "·"}
 
 
 def describe_facts(explanation: Explanation) -> list[str]:
@@ -39,6 +47,63 @@ def describe_reason(rule: RuleExplanation) -> str:
         return f"the allocation {rule.allocation:g} is in {rule.window[0]:g} to {rule.window[1]:g}"
     is_unconditional = rule.condition is not None and is_leaf(rule.condition)
     return "it is for every visitor" if is_unconditional else "its condition holds"
+
+
+def describe_location(location: LocationExplanation) -> list[str]:
+    """Describe the rules of a location in lines: the result, then each rule with its condition."""
+    matched = "; ".join(dict.fromkeys(_named(rule) for rule in location.matched))
+    nothing = "nothing matched" if location.rules or location.more else "no rules"
+    lines = [truncate_text(f"{location.type} {location.name}: {matched or nothing}")]
+    if location.is_remote:
+        lines.append("  only the Delivery API can decide all of it")
+    for rule in location.rules:
+        if rule.verdict is Verdict.NOT_REACHED:
+            lines.append(f"  · rule {rule.position}: not reached")
+            continue
+        mark = _MARKS[rule.verdict is Verdict.MATCHED]
+        lines.append(truncate_text(f"  {mark} rule {rule.position}: {_named(rule)}"))
+        lines.append(truncate_text(f"      {describe_reason(rule)}"))
+        for part in condition_parts(rule.condition):
+            text = " ".join(one for one in (_MARKS[part.holds], part.text, part.value, part.error) if one)
+            lines.append(truncate_text("      " + "  " * part.depth + text))
+    if location.more:
+        lines.append(f"  {location.more:,} more that did not match, left out")
+    return lines
+
+
+def describe_changes(location: LocationExplanation) -> list[str]:
+    """Describe what the result of a location depends on, one line for each rule."""
+    lines = (f"rule {rule.position} ({_named(rule)}) {_cause(rule)}" for rule in _decisive_rules(location))
+    return [truncate_text(line) for line in lines]
+
+
+def _decisive_rules(location: LocationExplanation) -> Iterator[RuleExplanation]:
+    return (rule for rule in location.rules if rule.verdict is not Verdict.NOT_REACHED)
+
+
+def _cause(rule: RuleExplanation) -> str:
+    is_match = rule.verdict is Verdict.MATCHED
+    if rule.window is not None and rule.verdict in (Verdict.MATCHED, Verdict.ALLOCATION):
+        low, high = rule.window
+        return f"matches an allocation in {low:g} to {high:g}; this visitor has {rule.allocation:g}"
+    if not is_match and rule.verdict is not Verdict.CONDITION:
+        return f"does not match: {rule.reason}"
+    decisive = "; ".join(part.text for part in _decisive_parts(rule) if part.holds is is_match)
+    if is_match:
+        return f"matches because this is true: {decisive}" if decisive else "matches every visitor"
+    return f"does not match because this is false: {decisive or 'its condition'}"
+
+
+def _decisive_parts(rule: RuleExplanation) -> Iterator[ConditionPart]:
+    """Yield the parts of a condition that have no parts of their own in lines below them."""
+    parts = list(condition_parts(rule.condition))
+    for part, following in zip(parts, [*parts[1:], None], strict=False):
+        if following is None or following.depth <= part.depth:
+            yield part
+
+
+def _named(rule: RuleExplanation) -> str:
+    return describe_experience(rule.meta) or "without a name"
 
 
 class ConditionPart(NamedTuple):

@@ -377,7 +377,7 @@ class VisitorDecisions:
             request.id,
             context,
             self.client_code,
-            None if parameters is None else _checked(parameters),
+            None if parameters is None else checked_mbox_parameters(parameters),
             self.property_token if property_ is None or not property_.token else property_.token,
             is_unlocated=not is_located and needs_lookup(context.geo, True) is not None,
         )
@@ -390,7 +390,7 @@ class VisitorDecisions:
         if type(visitor) is not PreparedVisitor or visitor._owner is not self:
             self.check_visitor(visitor)
         if type(name) is not str or not name:
-            name = _checked_name(name)
+            name = checked_name(name)
         assert self._engine is not None  # the visitor could not have been made
         rules, is_stale = self._engine.in_use()
         if rules is None:
@@ -399,7 +399,7 @@ class VisitorDecisions:
             return Decision(name, False, None, visitor)
         if visitor.qa_mode is not None:
             rules, shown = self.rules_for(rules, visitor, (name,)), False
-        merged = merge_parameters(visitor, _checked(parameters)) if parameters else None
+        merged = merge_parameters(visitor, checked_mbox_parameters(parameters)) if parameters else None
         outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
         decision = Decision(name, is_stale, outcome, visitor)
         if outcome is not None:
@@ -453,7 +453,8 @@ def merge_parameters(visitor: PreparedVisitor, added: dict[str, Any]) -> dict[st
     return merged
 
 
-def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def checked_mbox_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of mbox parameters. Raises `OptionError`."""
     try:
         return checked_parameters(parameters, "parameters")
     except ConstraintError as error:
@@ -467,7 +468,8 @@ def _checked_visitor(request: DeliveryRequest | dict[str, Any]) -> DeliveryReque
         raise OptionError(error.path.removeprefix("request.").removeprefix("id."), error.reason) from error
 
 
-def _checked_name(name: object) -> str:
+def checked_name(name: object) -> str:
+    """Return the name of an mbox. Raises `OptionError`."""
     if isinstance(name, str) and name:
         return str(name)
     raise OptionError("name", f"must be the name of an mbox, not {quoted(name)}")
