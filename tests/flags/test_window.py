@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -42,6 +43,20 @@ def test_oldest_entry_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(reported) == 3
     assert reported.is_open("b", 1.0)
     assert not reported.is_open("a", 1.0)
+
+
+@pytest.mark.slow
+def test_a_million_visitors_cost_bounded_memory_and_no_search() -> None:
+    """Compare the last visitors with the first: an eviction must not search for the oldest."""
+    reported = ImpressionWindow(60.0)
+    costs = []
+    for start in range(0, 1_000_000, 100_000):
+        began = time.thread_time()
+        for number in range(start, start + 100_000):
+            reported.admit(("hero", number), 0.0)
+        costs.append(time.thread_time() - began)
+    assert len(reported) == window.MAX_ENTRIES
+    assert min(costs[5:]) < 20 * costs[0]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "60", None])

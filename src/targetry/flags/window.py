@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from contextlib import suppress
 from typing import Final
@@ -21,7 +22,8 @@ class ImpressionWindow:
 
     def __init__(self, seconds: float = DEFAULT_WINDOW_S) -> None:
         self._seconds = seconds
-        self._reported: dict[Hashable, float] = {}
+        # The oldest key of a plain dict is behind the places of all that were deleted before it.
+        self._reported: OrderedDict[Hashable, float] = OrderedDict()
 
     def is_open(self, entry: Hashable, now: float) -> bool:
         """Return whether an impression is due, as none was noted within the window.
@@ -45,8 +47,8 @@ class ImpressionWindow:
         reported.pop(entry, None)  # keeps the entries in the order of their times
         reported[entry] = now
         if len(reported) > MAX_ENTRIES:
-            with suppress(RuntimeError, StopIteration):  # another thread changed it, and evicts too
-                reported.pop(next(iter(reported)), None)
+            with suppress(KeyError):  # other threads evicted all
+                reported.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._reported)
