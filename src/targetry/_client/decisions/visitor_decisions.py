@@ -306,7 +306,9 @@ class VisitorDecisions:
         ids = VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id)
         property_ = None if property_token is None else ModelProperty(property_token)
         request: DeliveryRequest | dict[str, Any]
-        if isinstance(context, Context | None) and isinstance(qa_mode, QAMode | None):
+        if (context is None or isinstance(context, Context)) and (
+            qa_mode is None or isinstance(qa_mode, QAMode)
+        ):
             request = DeliveryRequest(id=ids, context=context, _property=property_, qa_mode=qa_mode)
         else:
             given = {"id": ids, "context": context, "property": property_, "qaMode": qa_mode}
