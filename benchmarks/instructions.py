@@ -27,11 +27,11 @@ AB_OFFERS = "get_offers on device, A/B test"
 RULE_OFFERS = "get_offers on device, parameter rule"
 # Call → most instructions, and of which call they are at most which part.
 LIMITS: dict[str, tuple[int, str | None, int]] = {
-    "decide, A/B test": (12_000, AB_OFFERS, 8),
-    "decide, A/B test, reported": (16_000, AB_OFFERS, 1),
-    "decide, parameter rule": (17_000, RULE_OFFERS, 6),
-    "visitor and decide, A/B test": (22_000, AB_OFFERS, 5),
-    "flag, A/B test, impression window": (20_000, AB_OFFERS, 5),
+    "decide, A/B test": (15_500, AB_OFFERS, 8),
+    "decide, A/B test, reported": (34_000, AB_OFFERS, 3),
+    "decide, parameter rule": (27_500, RULE_OFFERS, 5),
+    "visitor and decide, A/B test": (68_000, AB_OFFERS, 1),
+    "flag, A/B test, impression window": (47_000, AB_OFFERS, 2),
 }
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
