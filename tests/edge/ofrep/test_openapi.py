@@ -74,7 +74,7 @@ def test_each_response_conforms_to_the_description(prober: Prober, path: str) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("path", [ONE, ALL])
 def test_many_responses_conform_to_the_description(prober: Prober, path: str) -> None:
-    @settings(max_examples=500, **QUIET)
+    @settings(max_examples=150, **QUIET)
     @given(st.deferred(lambda: cases(path, KEYS)))
     def ask(case: Any) -> None:
         prober.ask(case)
