@@ -266,7 +266,9 @@ class AsyncTargetClient(BaseClient):
     async def _decide(self, offer: CallSettings) -> TargetDeliveryResponse:
         if self._hooks is None or offer.kind == "flag":
             return await self._respond(offer)
-        with self._observe(self._hooks, offer) as observed:
+        method, request = offer.decisioning_method, offer.request
+        with self._hooks.begin(offer.kind, method, None, request, offer.session_id) as observed:
+            offer.observed = observed
             result = observed.result = await self._respond(offer)
         return result
 

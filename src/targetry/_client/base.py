@@ -14,9 +14,7 @@ from msgspec.structs import asdict, replace
 
 from targetry._client.call_options import notification_settings
 from targetry._client.decisioning_engine import DecisioningEngine
-from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.decisions.flag_evaluator import FlagEvaluator
-from targetry._client.decisions.hook_runner import HookRunner, ObservedCall
 from targetry._client.decisions.visitor_decisions import Decision, PreparedVisitor
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
@@ -246,13 +244,6 @@ class BaseClient:
 
     def _check_open(self) -> None:
         self._runtime.check_open()
-
-    def _observe(self, hooks: HookRunner, offer: CallSettings) -> ObservedCall:
-        """Return a context manager around a call that hooks observe."""
-        observed = offer.observed = hooks.begin(
-            offer.kind, offer.decisioning_method, None, offer.request, offer.session_id
-        )
-        return observed
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

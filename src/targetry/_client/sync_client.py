@@ -406,7 +406,9 @@ class TargetClient(BaseClient):
     def _decide(self, offer: CallSettings, submitted: float | None = None) -> TargetDeliveryResponse:
         if self._hooks is None or offer.kind == "flag":
             return self._respond(offer, submitted)
-        with self._observe(self._hooks, offer) as observed:
+        method, request = offer.decisioning_method, offer.request
+        with self._hooks.begin(offer.kind, method, None, request, offer.session_id) as observed:
+            offer.observed = observed
             result = observed.result = self._respond(offer, submitted)
         return result
 

@@ -94,6 +94,8 @@ class OpenTelemetryHook(Hook):
         self._sdk: Final = SdkWatch(providers)
         tracer = trace.get_tracer(SCOPE, SCOPE_VERSION, tracer_provider, SCHEMA_URL)
         self._call_tracer: Final = tracer if spans == "all" else None
+        if self._call_tracer is None:  # so that a call does not pay for it
+            self.before_request = None  # type: ignore[method-assign, assignment]
         self._metrics: Final = ClientMetrics(meter_provider) if metrics else None
         self._events: Final = EvaluationEvents(
             events, context_id, include_value=include_value, logger_provider=logger_provider

@@ -211,7 +211,8 @@ class HookRunner:
 
     def end(self, call: ObservedCall, error: BaseException | None) -> None:
         """Call `after_decision`."""
-        call.error = error
+        if error is not None:
+            call.error = error
         call.duration_s = self._clock() - call.began
         for method in self._after:
             try:
