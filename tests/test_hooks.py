@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -646,8 +647,11 @@ def test_cancelled_call_ends_with_its_error(target: Target) -> None:
 
     async def cancelled() -> None:
         async with await AsyncTargetClient.create(reach(target), hooks=[recorder]) as client:
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(client.get_offers(request=HERO), 0.2)
+            call = asyncio.create_task(client.get_offers(request=HERO))
+            await asyncio.to_thread(target.wait_for, 1)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
     asyncio.run(cancelled())
     assert isinstance(recorder.last.error, asyncio.CancelledError)
@@ -746,3 +750,22 @@ def test_payloads_show_no_ids_when_they_are_printed(make: Make) -> None:
     shown += repr([one.evaluations for one in recorder.ended])
     assert "someone" not in shown
     assert "private" not in shown
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_forked_child_observes_its_own_calls_only() -> None:
+    recorder = Recorder()
+    options = {**NEEDED, **ON_DEVICE, "artifact_payload": RULES, "telemetry_enabled": False}
+    with TargetClient.create(options, hooks=[recorder], send_notification_func=lambda _: None) as client:
+        client.get_offers(request=HERO)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                client.get_offers(request=HERO)
+                status = 0 if len(recorder.ended) == 2 and client.stats().hook_failures == 0 else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        client.get_offers(request=HERO)
+    assert len(recorder.ended) == 2
