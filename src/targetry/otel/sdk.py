@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 _API_MODULES: Final = ("opentelemetry._logs", "opentelemetry.metrics", "opentelemetry.trace")
-_LOOK_AGAIN_S: Final = 0.05
+_LOOK_AGAIN_S: Final = 0.25
 
 
 class SdkWatch:
     """Watch of the providers that a hook exports to.
 
     Args:
-        providers: Each returns a provider. That of an SDK is noticed within 50 ms after it is set:
+        providers: Each returns a provider. That of an SDK is noticed within 250 ms after it is set:
             to ask the API for it costs a microsecond, as much as the rest of an unused hook.
     """
 
