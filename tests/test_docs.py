@@ -15,16 +15,14 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from support.snippets import run_snippets, snippets
 from targetry import events
 from targetry.cli.app import app
 from targetry.delivery import cookies
 from targetry.device.logic import compiler
 from targetry.notifications import counters
-from targetry.web.bound import BoundTarget
-from targetry.web.options import WebOptions
 
 ROOT = Path(__file__).parent.parent
-SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!http)([^)#]+)")
 
 
@@ -42,38 +40,16 @@ def test_reference_page_equals_the_output_of_the_generator(name: str) -> None:
     assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
 
 
-def whole_snippets(page: str) -> list[str]:
-    """Return the snippets of a page; one that starts with `# continues` follows those before it."""
-    whole: list[str] = []
-    for code in SNIPPET.findall((ROOT / page).read_text("utf-8")):
-        if code.startswith("# continues\n"):
-            whole[-1] += code
-        else:
-            whole.append(code)
-    return whole
+def pages_with_snippets() -> list[str]:
+    """Return the pages whose snippets run alone; tests/dropin/test_migrating.py runs the others."""
+    found = [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in ["README.md", *found] if page != "docs/migrating.md" and snippets(page)]
 
 
-def snippets() -> list[tuple[str, str]]:
-    """Return the snippets that run alone.
-
-    tests/dropin/test_migrating.py and tests/test_pytest_plugin.py run the others.
-    """
-    pages = (
-        "README.md",
-        "docs/edge.md",
-        "docs/hooks.md",
-        "docs/offers.md",
-        "docs/ofrep.md",
-        "docs/testing.md",
-    )
-    found = [(page, code) for page in pages for code in SNIPPET.findall((ROOT / page).read_text("utf-8"))]
-    return [(page, code) for page, code in found if "\ndef test_" not in code]
-
-
-@pytest.mark.parametrize(("page", "code"), snippets())
-def test_snippet_of_a_page_runs_and_prints(page: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(code, page, "exec"), {"__name__": "__main__"})  # noqa: S102  running them is the test
-    assert capsys.readouterr().out
+@pytest.mark.parametrize("page", pages_with_snippets())
+def test_snippets_of_a_page_run_and_print(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_snippets(page)
 
 
 def emitted_keys() -> dict[str, set[str]]:
@@ -134,17 +110,6 @@ def test_cookies_page_has_the_ages() -> None:
     page = (ROOT / "docs" / "cookies.md").read_text("utf-8")
     for age in (cookies.SESSION_ID_MAX_AGE, cookies.DEVICE_ID_MAX_AGE, cookies.LOCATION_HINT_MAX_AGE):
         assert f"{age:,} seconds" in page
-
-
-def test_web_page_lists_the_options() -> None:
-    listed = re.findall(r"^\| `(\w+)` \|", page_section("web.md", "Options"), re.MULTILINE)
-    assert sorted(listed) == sorted(WebOptions.__annotations__)
-
-
-def test_web_page_names_the_members_of_a_target() -> None:
-    listed = page_section("web.md", "The target")
-    members = {name for name in dir(BoundTarget) if not name.startswith("_")} - {"respond"}
-    assert {name for name in members if f"`{name}" not in listed} == set()
 
 
 def test_index_lists_each_page() -> None:

@@ -44,6 +44,9 @@ NAME: Final = "Adobe Target (Targetry)"
 _CLOSE_TIMEOUT_S: Final = 2.0
 
 
+__all__ = ["ProviderStats", "TargetProvider"]
+
+
 class TargetProvider(AbstractProvider):
     """Evaluates OpenFeature flags by Adobe Target.
 

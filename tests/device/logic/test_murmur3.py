@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from targetry.device.logic.allocation import bucket
 from targetry.device.logic.murmur3 import murmur3
 
 
@@ -23,12 +22,18 @@ def test_hash_of_known_data(data: bytes, value: int) -> None:
     assert murmur3(data) == value
 
 
-def test_buckets_are_the_same_without_the_extension() -> None:
+def test_decisions_are_the_same_without_the_extension() -> None:
     program = (
-        "import sys; sys.modules['mmh3'] = None\n"
-        "from targetry.device.logic.allocation import bucket\n"
-        "print(*(bucket('acme', 1000, f'visitor {number} \\U0001f600') for number in range(200)))"
+        "from targetry import TargetClient, samples\n"
+        "client = TargetClient.create(client='acme', organization_id='1@AdobeOrg', decisioning_method='on-device',\n"
+        "    artifact_payload=samples.shop(), polling_interval=0, send_notification_func=print)\n"
+        "visitors = [client.visitor(tnt_id=f'visitor {number} \\U0001f600') for number in range(100)]\n"
+        "print([client.decide('hero', one, shown=False).experience.id for one in visitors])"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    expected = [bucket("acme", 1000, f"visitor {number} \U0001f600") for number in range(200)]
-    assert list(map(int, found.split())) == expected
+    without = "import sys; sys.modules['mmh3'] = None\n"
+    found = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for code in (program, without + program)
+    ]
+    assert found[0] == found[1]
+    assert len(set(found[0])) > 3

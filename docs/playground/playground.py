@@ -1,0 +1,227 @@
+"""Body of the playground: decisions, explanations and splits, from JSON to JSON.
+
+It runs in the browser on Pyodide, and in the tests on CPython.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from targetry import ArtifactError, OptionError, TargetClient, TargetError, samples
+from targetry.device.explain.budget import ExplainBudget
+from targetry.device.explain.explanation import Verdict, explain
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.humanize.explanation import condition_parts, describe_experience, describe_reason
+from targetry.testing import FakeTransport, activity, artifact
+
+VISITORS = 1000
+_known: dict[str, tuple[TargetClient, RuleSet]] = {}
+
+
+def examples() -> str:
+    """Return the artifacts and requests to start from, as JSON."""
+    split = artifact(
+        activity("Headline")
+        .ab(Welcome=50, Sale=50)
+        .on("hero", Welcome="Welcome", Sale="Autumn sale")
+        .click(),
+    )
+    audiences = artifact(
+        activity("Gold members", property=None).xt("Gold").when(plan="gold").on("banner", {"discount": 20}),
+        activity("Phones").xt("App").when(platform=["iOS", "Android"]).on("banner", {"app": True}),
+        activity("Everybody").xt("Everybody").on("banner", {"discount": 0}),
+    )
+    found = [
+        ("The sample shop", samples.shop(), ["hero", "checkout-flags", "delivery-note"], {}),
+        ("A split", split, ["hero"], {}),
+        ("Audiences", audiences, ["banner"], {"plan": "gold"}),
+    ]
+    return json.dumps(
+        [
+            {
+                "name": name,
+                "artifact": json.dumps(document, indent=2),
+                "request": json.dumps(_request(mboxes, parameters), indent=2),
+            }
+            for name, document, mboxes, parameters in found
+        ]
+    )
+
+
+def answer(state: str) -> str:
+    """Return offers, explanation and code for an artifact and a request.
+
+    Args:
+        state: JSON with `artifact` and `request`, each a text of JSON.
+
+    Returns:
+        JSON with `locations` and `code`, or with `error`: the `field` of the page, and a `message`.
+    """
+    return json.dumps(_caught(_answer, json.loads(state)))
+
+
+def split(state: str) -> str:
+    """Return how often each experience is decided for visitors of new ids, as JSON.
+
+    Args:
+        state: as for `answer`.
+
+    Returns:
+        JSON with `mboxes`: the `name` of each, and its `experiences` with `name` and `count`.
+    """
+    return json.dumps(_caught(_split, json.loads(state)))
+
+
+def _caught(work: Any, state: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        client, rules = _client(state["artifact"])
+    except (ArtifactError, OptionError) as error:
+        return {"error": {"field": "artifact", "message": str(error)}}
+    try:
+        request = json.loads(state["request"])
+    except ValueError as error:
+        return {"error": {"field": "request", "message": f"the request is not JSON: {error}"}}
+    try:
+        found: dict[str, Any] = work(client, rules, request)
+    except (TargetError, AttributeError, TypeError) as error:
+        return {"error": {"field": "request", "message": str(error)}}
+    return found
+
+
+def _client(text: str) -> tuple[TargetClient, RuleSet]:
+    """Return a client that decides by an artifact; the last one is kept."""
+    if text not in _known:
+        client = TargetClient.create(
+            client="acme",
+            organization_id="1@AdobeOrg",
+            decisioning_method="on-device",
+            artifact_payload=text,
+            polling_interval=0,
+            transport=FakeTransport(),
+            send_notification_func=lambda payload: None,
+            telemetry_enabled=False,
+        )
+        _known.clear()
+        _known[text] = client, compile_artifact(text)
+    return _known[text]
+
+
+def _answer(client: TargetClient, rules: RuleSet, request: dict[str, Any]) -> dict[str, Any]:
+    now_ms = int(time.time() * 1000)
+    offers = client.get_offers(request=request)
+    explained = explain(
+        rules, offers.request, client_code="acme", now_ms=now_ms, budget=ExplainBudget(time.perf_counter)
+    )
+    locations = []
+    for location in explained.locations:
+        if location.type == "mbox":
+            options = offers.mbox(location.name or "").options
+        elif location.type == "view":
+            options = offers.view(location.name or "").options if location.name else []
+        else:
+            options = offers.page_load.options
+        locations.append(
+            {
+                "name": location.name or location.type,
+                "type": location.type,
+                "mode": location.mode,
+                "isRemote": location.is_remote,
+                "offers": [{"type": one.type, "content": _text(one.content)} for one in options],
+                "rules": [_rule(rule) for rule in location.rules],
+            }
+        )
+    return {"locations": locations, "code": _code(request)}
+
+
+def _rule(rule: Any) -> dict[str, Any]:
+    return {
+        "activity": rule.meta.get("activity.name"),
+        "experience": describe_experience(rule.meta) or "without a name",
+        "isMatched": rule.verdict is Verdict.MATCHED,
+        "isReached": rule.verdict is not Verdict.NOT_REACHED,
+        "reason": describe_reason(rule),
+        "parts": [
+            {"depth": part.depth, "holds": part.holds, "text": part.text, "value": part.value or part.error}
+            for part in condition_parts(rule.condition)
+        ],
+    }
+
+
+def _split(client: TargetClient, rules: RuleSet, request: dict[str, Any]) -> dict[str, Any]:
+    asked = client.get_offers(request=request).request
+    parts = [part for part in (asked.execute, asked.prefetch) if part is not None]
+    mboxes = [mbox for part in parts for mbox in part.mboxes or ()][:20]
+    token = None if asked._property is None else asked._property.token
+    counts: list[Counter[str]] = [Counter() for _ in mboxes]
+    for number in range(VISITORS):
+        visitor = client.visitor(tnt_id=f"visitor-{number}", context=asked.context, property_token=token)
+        for count, mbox in zip(counts, mboxes, strict=True):
+            decision = client.decide(mbox.name or "", visitor, parameters=mbox.parameters, shown=False)
+            experience = decision.experience
+            name = "default content" if experience is None else experience.name or str(experience.id)
+            count["decided by Target" if decision.reason == "remote" else name] += 1
+    return {
+        "visitors": VISITORS,
+        "mboxes": [
+            {
+                "name": mbox.name,
+                "experiences": [{"name": name, "count": number} for name, number in count.most_common()],
+            }
+            for mbox, count in zip(mboxes, counts, strict=True)
+        ],
+    }
+
+
+def _request(mboxes: list[str], parameters: dict[str, Any]) -> dict[str, Any]:
+    asked = [{"index": index, "name": name, "parameters": parameters} for index, name in enumerate(mboxes)]
+    return {
+        "id": {"tntId": "visitor-1"},
+        "context": {
+            "channel": "web",
+            "address": {"url": "https://shop.example/"},
+            "userAgent": "",
+            "geo": {"countryCode": "US"},
+        },
+        "execute": {"mboxes": asked},
+    }
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else msgspec.json.format(msgspec.json.encode(content)).decode()
+
+
+def _code(request: dict[str, Any]) -> dict[str, str]:
+    """Return the same call in other forms."""
+    text = json.dumps(request, indent=4)
+    python = text.replace(": true", ": True").replace(": false", ": False").replace(": null", ": None")
+    return {
+        "Python": (
+            "from targetry import TargetClient\n\n"
+            'client = TargetClient.create(\n    client="acme",\n    organization_id="1@AdobeOrg",\n'
+            '    decisioning_method="on-device",\n    artifact_location="rules.json",\n)\n'
+            f"offers = client.get_offers(request={python})\n"
+        ),
+        "curl": (
+            "targetry edge rules.json &\n"
+            "curl 'http://127.0.0.1:8080/rest/v1/delivery?client=acme&sessionId=session-1' \\\n"
+            f"  -H 'Content-Type: application/json' -d '{json.dumps(request)}'\n"
+        ),
+        "pytest": (
+            "import json\nfrom pathlib import Path\n\nfrom targetry import TargetClient\n\n\n"
+            "def test_offers(target):\n"
+            '    target.serve(json.loads(Path("rules.json").read_text()))\n'
+            '    with TargetClient.create(client="acme", organization_id="1@AdobeOrg", decisioning_method="on-device") as client:\n'
+            f"        offers = client.get_offers(request={_indented(python)})\n"
+            "    assert offers.content(…) == …\n"
+        ),
+    }
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n        ")
