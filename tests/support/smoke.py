@@ -17,6 +17,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import django
+from django.conf import settings
+from django.http import HttpResponse
+from django.test import AsyncClient, Client
+from django.urls import path
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -46,6 +51,7 @@ def main() -> None:
         folder = Path(name)
         use_client()
         asyncio.run(use_frameworks())
+        use_django()
         use_command(folder)
         use_edge(folder)
 
@@ -88,15 +94,17 @@ async def use_async_client(options: dict[str, Any]) -> None:
         assert (await client.get_offers(request=REQUEST)).execute.mboxes[0].options
 
 
+CLIENT: ClientOptions = {
+    "client": "acme",
+    "organization_id": ORGANIZATION,
+    "decisioning_method": "on-device",
+    "artifact_payload": samples.shop(),
+    "polling_interval": 0,
+    "send_notification_func": lambda impression: None,
+}
+
+
 async def use_frameworks() -> None:
-    client: ClientOptions = {
-        "client": "acme",
-        "organization_id": ORGANIZATION,
-        "decisioning_method": "on-device",
-        "artifact_payload": samples.shop(),
-        "polling_interval": 0,
-        "send_notification_func": lambda impression: None,
-    }
 
     async def page(request: Request) -> Response:
         return PlainTextResponse(await request.state.target.offer("hero"))
@@ -108,7 +116,7 @@ async def use_frameworks() -> None:
         return str(await target.offer("hero"))
 
     for one in (app, other):
-        one.add_middleware(TargetMiddleware, client=client, openfeature=True)
+        one.add_middleware(TargetMiddleware, client=CLIENT, openfeature=True)
         messages: list[Any] = []
 
         async def send(message: Any, messages: list[Any] = messages) -> None:
@@ -122,6 +130,22 @@ async def use_frameworks() -> None:
         start, body = messages[:2]
         assert b"hero" in body["body"]
         assert [name for name, _ in start["headers"]].count(b"set-cookie") == 1
+
+
+def use_django() -> None:
+    async def page(request: Any) -> HttpResponse:
+        return HttpResponse(await request.target.offer("hero"))
+
+    urls = type("Urls", (), {"urlpatterns": [path("", page)]})
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        MIDDLEWARE=["targetry.contrib.django.TargetMiddleware"],
+        ROOT_URLCONF=urls,
+        TARGETRY={**CLIENT, "WEB": {"openfeature": True}},
+    )
+    django.setup()
+    responses = [Client().get("/"), asyncio.run(AsyncClient().get("/"))]
+    assert all(b"hero" in one.content and "mbox" in one.cookies for one in responses)
 
 
 def use_command(folder: Path) -> None:

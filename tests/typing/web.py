@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
+from django.http import HttpRequest
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 
 from targetry import AsyncTargetClient, AttributesProvider, TargetClient, TargetDeliveryResponse
-from targetry.contrib import current_target
+from targetry.contrib import current_target, django
 from targetry.contrib.asgi import AsgiTarget
 from targetry.contrib.fastapi import SyncTarget, Target
 from targetry.contrib.starlette import TargetMiddleware, get_sync_target, get_target
@@ -52,6 +53,12 @@ def sync_page(target: SyncTarget, request: Request) -> None:
     assert_type(get_sync_target(request), BoundTarget)
     assert_type(target.flag("new-checkout", 5), int)
     assert_type(target.get_offers(mboxes=["hero"]).content("hero", ""), Any)
+
+
+def django_view(request: HttpRequest) -> None:
+    assert_type(django.get_target(request), AsyncBoundTarget)
+    assert_type(django.get_sync_target(request), BoundTarget)
+    assert_type(django.target(request), dict[str, BoundTarget])
 
 
 def task(client: TargetClient, other: AsyncTargetClient, dumped: dict[str, str]) -> None:

@@ -52,9 +52,7 @@ class AsgiTarget:
 
     def __init__(self, app: AsgiApplication, client: ClientInput, **options: Unpack[WebOptions]) -> None:
         self._app = app
-        settings = web_settings(options)
-        if settings.consent is not None:
-            settings = replace(settings, consent=partial(_ask, settings.consent))
+        settings = share_consent(web_settings(options))
         if settings.openfeature:
             import targetry.contrib.openfeature_context  # noqa: F401  its absence is an error at the start
         self._settings: WebSettings = settings
@@ -246,11 +244,19 @@ def _wait_in(loop: asyncio.AbstractEventLoop, awaitable: Awaitable[Any]) -> Any:
         if iscoroutine(awaitable):
             awaitable.close()
         raise RuntimeError("a synchronous target was used in the event loop: await an asynchronous one")
-    return asyncio.run_coroutine_threadsafe(_awaited(awaitable), loop).result()
+    return asyncio.run_coroutine_threadsafe(awaited(awaitable), loop).result()
 
 
-async def _awaited(awaitable: Awaitable[Any]) -> Any:
+async def awaited(awaitable: Awaitable[Any]) -> Any:
+    """Return the result of an awaitable, where a coroutine is needed."""
     return await awaitable
+
+
+def share_consent(settings: WebSettings) -> WebSettings:
+    """Let several tasks await the answer of an asynchronous option `consent`."""
+    if settings.consent is None:
+        return settings
+    return replace(settings, consent=partial(_ask, settings.consent))
 
 
 def _ask(consent: OfRequest, request: Any) -> Any:

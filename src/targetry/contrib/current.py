@@ -13,5 +13,8 @@ CURRENT: Final[ContextVar[BoundTarget | AsyncBoundTarget | None]] = ContextVar(
 
 
 def current_target() -> BoundTarget | AsyncBoundTarget | None:
-    """Return the target of the current request: asynchronous in ASGI; None outside of requests."""
+    """Return the target of the current request; None outside of requests.
+
+    It is asynchronous in ASGI, except in synchronous views of Django.
+    """
     return CURRENT.get()
