@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
+from targetry._runtime.lazy_import import importing
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry._runtime.retry import http_date
 from targetry.artifacts.fetch import Downloaded, Failed, NotModified, fetch
@@ -321,6 +322,7 @@ def _generated(rules: object) -> datetime.datetime | None:
 
 
 def _digest(body: bytes) -> bytes:
-    import hashlib  # loads OpenSSL's library, which on-device clients with a payload do not need
+    with importing():
+        import hashlib  # loads OpenSSL's library, which clients with a payload do not need
 
     return hashlib.blake2b(body, digest_size=16).digest()

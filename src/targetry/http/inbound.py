@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import select
-import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import socket
 
 MAX_INTERIM_RESPONSES: Final = 20
 MAX_HEAD_LINES: Final = 1000
@@ -165,6 +167,8 @@ def peek(sock: socket.socket) -> bytes | None:
     """Return the next byte of a plain socket and leave it there; see `pool.Connection.unread`."""
     if not is_readable(sock):
         return None
+    import socket  # the caller has imported it; clients that call nothing do not need it
+
     try:
         return sock.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
