@@ -71,6 +71,22 @@ def test_stream_and_websocket_of_the_starlette_shop_know_the_visitor() -> None:
             assert "Welcome back, Ada." in socket.receive_text()
 
 
+def test_flask_shop_keeps_the_experience_of_a_visitor_who_agreed() -> None:
+    visitor = shop("flask").test_client()
+    refused = visitor.get("/")
+    assert "Welcome" in refused.text
+    assert "set-cookie" not in refused.headers
+    assert visitor.post("/consent", data={"choice": "some"}).status_code == 400
+    visitor.post("/consent", data={"choice": "all"})
+    first, feed, second = visitor.get("/"), visitor.get("/feed"), visitor.get("/")
+    assert "data-experience" in first.text
+    assert first.text == second.text
+    assert "data-experience" in feed.text
+    assert visitor.get_cookie("mbox") is not None
+    assert visitor.get("/checkout").json["one_click"] in (True, False)
+    assert visitor.post("/orders", data={"product": "p1"}).status_code == 303
+
+
 class Server(NamedTuple):
     """Running shop, and the edge behind it."""
 

@@ -23,6 +23,7 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 from fastapi import FastAPI
+from flask import Flask
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -33,6 +34,8 @@ from support.lower_bounds import lower_bounds
 from support.mmdb_writer import mmdb
 from targetry import AsyncTargetClient, ClientOptions, TargetClient, samples
 from targetry.contrib.fastapi import Target
+from targetry.contrib.flask import Target as FlaskTarget
+from targetry.contrib.flask import target
 from targetry.contrib.starlette import TargetMiddleware
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer
@@ -52,6 +55,7 @@ def main() -> None:
         use_client()
         asyncio.run(use_frameworks())
         use_django()
+        use_flask()
         use_command(folder)
         use_edge(folder)
 
@@ -105,7 +109,6 @@ CLIENT: ClientOptions = {
 
 
 async def use_frameworks() -> None:
-
     async def page(request: Request) -> Response:
         return PlainTextResponse(await request.state.target.offer("hero"))
 
@@ -146,6 +149,15 @@ def use_django() -> None:
     django.setup()
     responses = [Client().get("/"), asyncio.run(AsyncClient().get("/"))]
     assert all(b"hero" in one.content and "mbox" in one.cookies for one in responses)
+
+
+def use_flask() -> None:
+    app = Flask("shop")
+    FlaskTarget(app, client=CLIENT, openfeature=True)
+    app.add_url_rule("/", "home", lambda: str(target.offer("hero")))
+    response = app.test_client().get("/")
+    assert "hero" in response.text
+    assert len(response.headers.getlist("set-cookie")) == 1
 
 
 def use_command(folder: Path) -> None:
