@@ -6,6 +6,8 @@ import ast
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from support.python_process import environment
 from support.snippets import run_snippets, snippets
 from targetry import events
 from targetry.cli.app import app
@@ -41,15 +44,27 @@ def test_reference_page_equals_the_output_of_the_generator(name: str) -> None:
 
 
 def pages_with_snippets() -> list[str]:
-    """Return the pages whose snippets run alone; tests/dropin/test_migrating.py runs the others."""
+    """Return the pages whose snippets run here; tests/dropin/test_migrating.py runs the others."""
     found = [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))]
-    return [page for page in ["README.md", *found] if page != "docs/migrating.md" and snippets(page)]
+    return [page for page in ["README.md", *found] if page not in ELSEWHERE and snippets(page)]
+
+
+ELSEWHERE = {"docs/migrating.md", "docs/django.md"}
 
 
 @pytest.mark.parametrize("page", pages_with_snippets())
 def test_snippets_of_a_page_run_and_print(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_snippets(page)
+
+
+def test_snippets_for_django_run_in_a_process_with_its_settings() -> None:
+    code = "".join(one.code for one in snippets("docs/django.md"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"hero.*Ada.*granted.*^True$", done.stdout, re.DOTALL | re.MULTILINE), done.stdout
 
 
 def emitted_keys() -> dict[str, set[str]]:
