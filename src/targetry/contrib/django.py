@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 from targetry._client.async_client import AsyncTargetClient
@@ -48,6 +48,7 @@ _FUNCTIONS: Final = ("consent", "customer_ids", "parameters", "ip")
 _KEY: Final = "target"
 _RAISED: Final = "_targetry_raised"
 _FAILED: Final = 500
+_NO_CONTEXT: Final = nullcontext()
 
 AnyTarget = BoundTarget | AsyncBoundTarget
 GetResponse = Callable[[HttpRequest], Any]
@@ -91,7 +92,8 @@ class DjangoMiddleware:
         integration = self._integration
         if integration.settings.is_excluded(request.path):
             return self._get_response(request)
-        return self._answer(request, integration.source(asynchronous=_is_asgi(request)).open())
+        source = integration.source(asynchronous=_is_asgi(request))
+        return self._answer(request, source.visits or source.open())
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Note that the view raised: a response that says so gets no cookies."""
@@ -103,7 +105,7 @@ class DjangoMiddleware:
             response = self._get_response(request)
             return response
         bound = BoundTarget(Visit(visits, DjangoRequest(request)), _wait)
-        with _entered(request, bound) as visit:
+        with _Entered(request, bound) as visit:
             if self._integration.settings.openfeature:
                 bound.ready()
             with self._integration.openfeature(visit):
@@ -120,7 +122,7 @@ class DjangoMiddleware:
             response = await self._get_response(request)
             return response
         bound = AsyncBoundTarget(Visit(visits, DjangoRequest(request)))
-        with _entered(request, bound) as visit:
+        with _Entered(request, bound) as visit:
             if self._integration.settings.openfeature:
                 await bound.ready()
             with self._integration.openfeature(visit):
@@ -139,9 +141,10 @@ class DjangoMiddleware:
 
     def _enter_view(self, request: HttpRequest, view: Any, args: Any, keywords: Any) -> None:
         """Give the view the target that it can call."""
-        if _KEY in vars(request):
-            kind = get_target if iscoroutinefunction(view) else get_sync_target
-            vars(request)[_KEY] = bound = kind(request)
+        bound = vars(request).get(_KEY)
+        is_async = iscoroutinefunction(view)
+        if bound is not None and isinstance(bound, AsyncBoundTarget) != is_async:
+            vars(request)[_KEY] = bound = get_target(request) if is_async else get_sync_target(request)
             CURRENT.set(bound)
 
     async def _await_enter_view(self, request: HttpRequest, view: Any, args: Any, keywords: Any) -> None:
@@ -284,20 +287,9 @@ class _Integration:
                     self._sources[asynchronous] = found
         return found
 
-    @contextmanager
-    def openfeature(self, visit: Visit) -> Iterator[None]:
-        """Set OpenFeature's transaction context meanwhile, if the option says so."""
-        if not self.settings.openfeature:
-            yield
-            return
-        from targetry.contrib.openfeature_context import reset_context, set_context
-
-        before = set_context(visit)
-        try:
-            yield
-        finally:
-            if before is not None:
-                reset_context(before)
+    def openfeature(self, visit: Visit) -> AbstractContextManager[None]:
+        """Return a context with OpenFeature's transaction context, if the option says so."""
+        return _openfeature(visit) if self.settings.openfeature else _NO_CONTEXT
 
     def close(self) -> None:
         """Close the clients that were made here."""
@@ -358,6 +350,18 @@ def _web_settings(given: Any) -> WebSettings:
     return checked
 
 
+@contextmanager
+def _openfeature(visit: Visit) -> Iterator[None]:
+    from targetry.contrib.openfeature_context import reset_context, set_context
+
+    before = set_context(visit)
+    try:
+        yield
+    finally:
+        if before is not None:
+            reset_context(before)
+
+
 def _client_of(given: dict[str, Any]) -> Any:
     """Return a client, or the options of one."""
     client = given.get("client")
@@ -386,19 +390,25 @@ def _is_asgi(request: HttpRequest) -> bool:
 def _is_entered(request: HttpRequest, visits: Visits) -> bool:
     """Return whether a middleware around this one does everything."""
     outer = vars(request).get(_KEY)
-    return isinstance(outer, AnyTarget) and outer.client is visits.client
+    return outer is not None and isinstance(outer, AnyTarget) and outer.client is visits.client
 
 
-@contextmanager
-def _entered(request: HttpRequest, bound: AnyTarget) -> Iterator[Visit]:
-    """Give the request its target until its response starts, and settle the visit."""
-    visit = bound._visit
-    vars(request)[_KEY] = bound
-    token = CURRENT.set(bound)
-    try:
-        yield visit
-    finally:
-        CURRENT.reset(token)
+class _Entered:
+    """Context in which a request has its target; settles the visit if no response came."""
+
+    __slots__ = ("_bound", "_request", "_token")
+
+    def __init__(self, request: HttpRequest, bound: AnyTarget) -> None:
+        self._request, self._bound = request, bound
+
+    def __enter__(self) -> Visit:
+        vars(self._request)[_KEY] = self._bound
+        self._token = CURRENT.set(self._bound)
+        return self._bound._visit
+
+    def __exit__(self, *_: object) -> None:
+        CURRENT.reset(self._token)
+        visit = self._bound._visit
         if not visit.is_settled:
             visit.settle(_FAILED)
 
