@@ -204,8 +204,10 @@ def api_twin(page: ApiPage) -> str:
 
 
 def _signature(value: Any) -> str:
+    if not inspect.isclass(value) and not inspect.isroutine(value):  # a proxy of Flask can be called too
+        return ""
     try:
-        return str(inspect.signature(value)) if callable(value) else ""
+        return str(inspect.signature(value))
     except (NameError, TypeError, ValueError):  # annotations for type checkers, or no signature at all
         return ""
 
