@@ -44,6 +44,7 @@ USES = {
     "Starlette": ("starlette", "import targetry.contrib.starlette", "starlette"),
     "FastAPI": ("fastapi", "import targetry.contrib.fastapi", "fastapi"),
     "Django": ("django", "import targetry.contrib.django", "django"),
+    "Celery": ("celery", "import targetry.contrib.celery", "celery"),
     "Flask": ("flask", "import targetry.contrib.flask", "flask"),
     "OpenFeature's context": (
         "openfeature",

@@ -33,6 +33,7 @@ from support.ledger import ACTIVITY, outcome
 from support.lower_bounds import lower_bounds
 from support.mmdb_writer import mmdb
 from targetry import AsyncTargetClient, ClientOptions, TargetClient, samples
+from targetry.contrib.celery import install
 from targetry.contrib.fastapi import Target
 from targetry.contrib.flask import Target as FlaskTarget
 from targetry.contrib.flask import target
@@ -56,6 +57,7 @@ def main() -> None:
         asyncio.run(use_frameworks())
         use_django()
         use_flask()
+        install()
         use_command(folder)
         use_edge(folder)
 
