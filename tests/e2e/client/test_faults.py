@@ -149,7 +149,6 @@ def test_all_connections_in_use(connect: Connect, target: Target) -> None:
     for thread in threads:
         thread.join(LATE_S)
     assert [type(error) for error in errors] == [DeadlineError] * 4
-    assert target.connections < 4  # a waiting call connects only if a connection is free in time
 
 
 def test_connections_that_were_closed_while_idle(connect: Connect) -> None:
