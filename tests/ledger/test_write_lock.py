@@ -49,7 +49,7 @@ def test_waiter_gets_the_lock_from_a_holder_that_reacquires_it(tmp_path: Path) -
     try:
         assert has_started.wait(60)
         for _ in range(20):
-            with WriteLock(tmp_path, 1.0).hold():
+            with WriteLock(tmp_path, 30.0).hold():
                 pass
     finally:
         is_done.set()
