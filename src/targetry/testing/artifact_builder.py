@@ -82,7 +82,6 @@ class ActivityBuilder:
         self._property = property
         self._type = "landing"
         self._shares: dict[str, Decimal] = {}
-        self._has_experiences = False
         self._conditions: list[Any] = []
         self._offers: list[_Offers] = []
         self._metrics: list[_Metric] = []
@@ -98,7 +97,7 @@ class ActivityBuilder:
         Raises:
             ValueError: The percentages do not add up to 100, or the activity has experiences.
         """
-        self._start_experiences()
+        self._check_experiences()
         self._type = "ab"
         self._shares = {name: Decimal(str(share)) for name, share in shares.items()}
         negative = [name for name, share in self._shares.items() if not share >= 0]
@@ -119,7 +118,7 @@ class ActivityBuilder:
         Raises:
             ValueError: The activity has experiences already.
         """
-        self._start_experiences()
+        self._check_experiences()
         self._shares = {experience: Decimal(100)}
         return self
 
@@ -225,10 +224,9 @@ class ActivityBuilder:
         self._priority = value
         return self
 
-    def _start_experiences(self) -> None:
-        if self._has_experiences:
+    def _check_experiences(self) -> None:
+        if self._shares:
             raise ValueError(f"activity {self._name!r}: experiences are given twice; call ab() or xt() once")
-        self._has_experiences = True
 
     def _any(self, given: Any, condition: Callable[[Any], Any]) -> None:
         is_list = isinstance(given, Sequence) and not isinstance(given, str)
@@ -259,7 +257,7 @@ class ActivityBuilder:
         return round(moment.timestamp() * 1000)
 
     def _on(self, kind: str, location: str, content: Any, by_experience: dict[str, Any]) -> Self:
-        if not self._has_experiences:
+        if not self._shares:
             raise ValueError(f"activity {self._name!r}: it has no experiences; call ab() or xt() before")
         unknown = by_experience.keys() - self._shares.keys()
         if unknown:

@@ -18,10 +18,12 @@ NO_RULES: Final = compile_artifact(artifact())
 class Override(msgspec.Struct, frozen=True, eq=False):
     """Content of one mbox.
 
-    `content` is an exception if the mbox fails. `visitor` is an id, None for all visitors.
-    `applies_to` returns whether a client, given as its `VisitorDecisions`, is overridden.
+    `number` is unique in a double. `content` is an exception if the mbox fails. `visitor` is an id,
+    None for all visitors. `applies_to` returns whether a client, given as its `VisitorDecisions`,
+    is overridden.
     """
 
+    number: int
     mbox: str
     content: Any
     rules: RuleSet
@@ -53,7 +55,7 @@ class Overrides:
         self._count += 1
         offer = DEFAULT if content is None or isinstance(content, BaseException) else content
         made = activity(f"override of {mbox}", id=self._count).xt(variant).on(mbox, offer)
-        override = Override(mbox, content, compile_artifact(artifact(made)), visitor, applies_to)
+        override = Override(self._count, mbox, content, compile_artifact(artifact(made)), visitor, applies_to)
         self._tokens.add(override.event_token)
         self._all.append(override)
         return override
@@ -61,10 +63,6 @@ class Overrides:
     def remove(self, override: Override) -> None:
         """Remove an override; it can be removed twice."""
         self._all = [one for one in self._all if one is not override]
-
-    def clear(self) -> None:
-        """Remove all overrides."""
-        self._all = []
 
     def active(self, visitor_ids: Collection[str], client: object) -> dict[str, Override]:
         """Return the overrides for a visitor and a client, by mbox."""
@@ -82,10 +80,10 @@ class Overrides:
         """Return rules in which the mboxes of the overrides have their content instead."""
         if not active:
             return rules
-        key = (id(rules), *map(id, active.values()))
+        key = (id(rules), *(one.number for one in active.values()))
         known = self._overlays.get(key)
         if known is None:
-            known = self._overlays[key] = rules, _overlay(rules, active)  # keeps the ids unique
+            known = self._overlays[key] = rules, _overlay(rules, active)  # keeps the id unique
         return known[1]
 
 
