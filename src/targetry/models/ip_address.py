@@ -6,7 +6,8 @@ every request with a place passes here.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 UNKNOWN_IP_ADDRESS = "unknownIpAddress"
@@ -44,13 +45,23 @@ def is_local_address(address: str) -> bool:
     Args:
         address: Without spaces and zone.
     """
+    return is_in_networks(address, _LOCAL_NETWORKS)
+
+
+def is_in_networks(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Return whether a text is an IP address in one of the networks, mapped to IPv4 or not.
+
+    Args:
+        address: Without spaces and zone.
+        networks: Of both versions.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
     if isinstance(parsed, IPv6Address):
         parsed = parsed.ipv4_mapped or parsed
-    return any(parsed in network for network in _LOCAL_NETWORKS if network.version == parsed.version)
+    return any(parsed in network for network in networks if network.version == parsed.version)
 
 
 def parse_ip_address(text: str) -> str | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
-from targetry.models.ip_address import is_local_address, parse_ip_address
+from targetry.models.ip_address import is_in_networks, is_local_address, parse_ip_address
 
 Network = IPv4Network | IPv6Network
 _MOST_HOPS = 64
@@ -26,7 +26,7 @@ def visitor_address(peer: str | None, forwarded: Sequence[str], proxies: Sequenc
         proxies: Networks of these proxies. If there are any, a Unix socket is trusted too.
     """
     address = _address(peer or "")
-    if forwarded and proxies and (not peer or _is_in(address, proxies)):
+    if forwarded and proxies and (not peer or (address is not None and is_in_networks(address, proxies))):
         address = _behind(forwarded, proxies)
     return None if address is None or is_local_address(address) else address
 
@@ -37,7 +37,7 @@ def _behind(values: Sequence[str], proxies: Sequence[Network]) -> str | None:
     address = None
     for entry in reversed(entries[-_MOST_HOPS:]):
         address = _address(entry)
-        if address is None or not _is_in(address, proxies):
+        if address is None or not is_in_networks(address, proxies):
             break
     return address
 
@@ -50,15 +50,3 @@ def _address(text: str) -> str | None:
     if parsed is None:
         return None
     return parsed.strip().partition("%")[0]
-
-
-def _is_in(address: str | None, networks: Sequence[Network]) -> bool:
-    if address is None:
-        return False
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, IPv6Address):
-        parsed = parsed.ipv4_mapped or parsed
-    return any(parsed in network for network in networks if network.version == parsed.version)
