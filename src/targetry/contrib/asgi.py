@@ -16,7 +16,7 @@ from targetry.contrib.current import CURRENT
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.options import OfRequest, WebOptions, WebSettings, web_settings
 from targetry.web.request import READ_HEADERS, merged_vary
-from targetry.web.visit import Visit, Visits
+from targetry.web.visit import FAILED_STATUS, Visit, Visits
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,7 +27,6 @@ AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 KEY = "target"
 _HEADERS = {name.encode(): name for name in READ_HEADERS}
 _DECISIVE = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-_FAILED = 500
 _SWITCHING = 101  # of a WebSocket that is accepted
 
 
@@ -103,7 +102,7 @@ class AsgiTarget:
         finally:
             CURRENT.reset(token)
             if not visit.is_settled:
-                visit.settle(_FAILED)
+                visit.settle(FAILED_STATUS)
 
     async def _serve_openfeature(
         self, target: AsyncBoundTarget, visit: Visit, scope: Scope, receive: Receive, send: Send

@@ -18,7 +18,7 @@ from targetry.models.scalars import type_name
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
 from targetry.web.consent import Consent
 from targetry.web.options import WebSettings, web_settings
-from targetry.web.visit import Visit, Visits
+from targetry.web.visit import FAILED_STATUS, Visit, Visits
 
 with importing_extra("django"):
     from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction
@@ -47,7 +47,6 @@ _WEB: Final = "WEB"
 _FUNCTIONS: Final = ("consent", "customer_ids", "parameters", "ip")
 _KEY: Final = "target"
 _RAISED: Final = "_targetry_raised"
-_FAILED: Final = 500
 _NO_CONTEXT: Final = nullcontext()
 
 AnyTarget = BoundTarget | AsyncBoundTarget
@@ -410,11 +409,11 @@ class _Entered:
         CURRENT.reset(self._token)
         visit = self._bound._visit
         if not visit.is_settled:
-            visit.settle(_FAILED)
+            visit.settle(FAILED_STATUS)
 
 
 def _gets_headers(request: HttpRequest, response: HttpResponseBase, visit: Visit) -> bool:
-    is_failure = response.status_code >= _FAILED and _RAISED in vars(request)
+    is_failure = response.status_code >= FAILED_STATUS and _RAISED in vars(request)
     return visit.needs_headers and not is_failure
 
 

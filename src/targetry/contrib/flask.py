@@ -15,7 +15,7 @@ from targetry.web.bound import BoundTarget
 from targetry.web.consent import Consent
 from targetry.web.options import WebOptions, WebSettings, web_settings
 from targetry.web.request import merged_vary
-from targetry.web.visit import Visit
+from targetry.web.visit import FAILED_STATUS, Visit
 
 with importing_extra("flask"):
     from flask import (
@@ -35,7 +35,6 @@ __all__ = ["BoundTarget", "Consent", "Target", "current_target", "target"]
 
 _PREFIX: Final = "TARGETRY_"
 _EXTENSION: Final = "targetry"
-_FAILED: Final = 500
 
 
 class Target:
@@ -156,7 +155,7 @@ class _Serving:
         """Drop the impressions of a view that raised; the page of the error has no cookies."""
         visiting = self._visiting
         if visiting is not None and not visiting.visit.is_settled:
-            visiting.visit.settle(_FAILED)
+            visiting.visit.settle(FAILED_STATUS)
 
     def _end(self, error: BaseException | None) -> None:
         visiting = self._visiting
@@ -168,7 +167,7 @@ class _Serving:
 
             reset_context(visiting.before)
         if not visiting.visit.is_settled:
-            visiting.visit.settle(_FAILED)
+            visiting.visit.settle(FAILED_STATUS)
 
 
 class _Headers:

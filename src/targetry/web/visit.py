@@ -36,7 +36,9 @@ from targetry.web.cookies import (
 from targetry.web.options import WebSettings
 from targetry.web.request import HeaderSink, WebRequest
 
-_FAILED: Final = 500
+FAILED_STATUS: Final = 500
+"""Least HTTP status of a response whose impressions are dropped."""
+
 _TOO_LATE: Final = (
     "cookies of a visitor were not set: the first decision was made after the response had started; "
     "call remember() before"
@@ -414,7 +416,7 @@ class Visit:
         self.is_started = self.is_settled = True
         if self.held is None or self.consent is not Consent.GRANTED:
             return
-        if status < _FAILED:
+        if status < FAILED_STATUS:
             self.held.submit()
         else:
             self.held.drop()
