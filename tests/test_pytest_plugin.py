@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from support.snippets import snippets
 
 pytest_plugins = ["pytester"]
 
@@ -136,8 +137,6 @@ def test_fixtures_have_their_former_module() -> None:
 
 
 def test_suite_of_the_page_passes(pytester: pytest.Pytester) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "testing.md").read_text("utf-8")
-    suites = [code for code in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "def test_" in code]
-    pytester.makepyfile(*suites)
+    pytester.makepyfile(*(one.code for one in snippets("docs/testing.md") if one.is_suite))
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=3)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 from support.python_process import environment
-
-PAGE = Path(__file__).parents[2] / "docs" / "opentelemetry.md"
+from support.snippets import snippets
 
 
 def test_program_of_the_page_exports_an_evaluation() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    program = "\n".join(one.code for one in snippets("docs/opentelemetry.md"))
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
+        [sys.executable, "-W", "error", "-c", program],
         env=environment(),
         capture_output=True,
         text=True,
