@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from openfeature import api
-from support.web import ORGANIZATION, Reports, async_client, blocking_client, options
+from support.web import ORGANIZATION, Reports, async_client, options
 from targetry import AsyncTargetClient, OptionError, TargetClient
 from targetry.contrib import current_target
 from targetry.contrib.asgi import AsgiTarget, SharedAnswer, target_of
@@ -38,17 +38,6 @@ from targetry.web.consent import Consent
 FAR = 4_000_000_000
 LIVING = f"mbox=session#s1#{FAR}|PC#p1#{FAR}"
 COOKIE = {"cookie": LIVING}
-
-
-@pytest.fixture
-def reports() -> Reports:
-    return Reports()
-
-
-@pytest.fixture
-def client(reports: Reports) -> Iterator[TargetClient]:
-    with blocking_client(send_notification_func=reports) as client:
-        yield client
 
 
 def browse(

@@ -115,11 +115,6 @@ async def refuse_later(request: HttpRequest) -> bool:
 
 
 @pytest.fixture
-def reports() -> Reports:
-    return Reports()
-
-
-@pytest.fixture
 def client(reports: Reports) -> Iterator[TargetClient]:
     SEEN.clear()
     with blocking_client(send_notification_func=reports) as client:

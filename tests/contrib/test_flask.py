@@ -26,7 +26,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client, create_environ
 
 from openfeature import api
-from support.web import Reports, blocking_client, options
+from support.web import Reports, options
 from targetry import OptionError, TargetClient
 from targetry.contrib import current_target
 from targetry.contrib.flask import Consent, Target, target
@@ -36,17 +36,6 @@ from targetry.web.bound import BoundTarget
 
 FAR = 4_000_000_000
 COOKIE = {"cookie": f"mbox=session#s1#{FAR}|PC#p1#{FAR}"}
-
-
-@pytest.fixture
-def reports() -> Reports:
-    return Reports()
-
-
-@pytest.fixture
-def client(reports: Reports) -> Iterator[TargetClient]:
-    with blocking_client(send_notification_func=reports) as client:
-        yield client
 
 
 def shop(view: Callable[[], Any], **given: Any) -> Flask:
