@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from targetry.device.artifact import read_consequence, read_rule
 from targetry.device.logic.allocation import allocation
-from targetry.device.ruleset import CompiledRule, Location, RuleSet
+from targetry.device.ruleset import Location, RuleSet
 
 
 class Attribution(NamedTuple):
@@ -23,10 +23,11 @@ class Attribution(NamedTuple):
 UNKNOWN = Attribution()
 
 
-class _TokenRule(NamedTuple):
-    """Rule with a token in its consequence."""
+class _TokenWindow(NamedTuple):
+    """Window of the allocation in percent, ends included, in which a token has an attribution."""
 
-    rule: CompiledRule
+    low: float
+    high: float
     attribution: Attribution
 
 
@@ -34,7 +35,7 @@ class TokenIndex:
     """Tokens of a rule set."""
 
     def __init__(self, rules: RuleSet) -> None:
-        self._by_token: dict[str, list[_TokenRule]] = {}
+        self._by_token: dict[str, dict[_TokenWindow, None]] = {}
         for location in (*rules.mboxes.values(), *rules.views.values()):
             self._add(location)
 
@@ -43,16 +44,19 @@ class TokenIndex:
 
     def find(self, token: str, client_code: str, visitor: str) -> Attribution:
         """Return the attribution of a token sent by a visitor; `UNKNOWN` for an unknown token."""
-        rules_with_token = self._by_token.get(token)
-        if rules_with_token is None:
+        windows = self._by_token.get(token)
+        if windows is None:
             return UNKNOWN
-        first = rules_with_token[0].attribution
-        if len(rules_with_token) == 1:
+        first = next(iter(windows)).attribution
+        if all(one.attribution == first for one in windows):
             return first
-        for entry in rules_with_token:
-            rule = entry.rule
-            if rule.low <= allocation(client_code, rule.activity_id, visitor) <= rule.high:
-                return entry.attribution
+        allocations: dict[str, float] = {}
+        for low, high, attribution in windows:
+            activity = attribution.activity_id
+            if activity not in allocations:
+                allocations[activity] = allocation(client_code, activity, visitor)
+            if low <= allocations[activity] <= high:
+                return attribution
         return Attribution(first.activity_id)
 
     def _add(self, location: Location) -> None:
@@ -61,12 +65,7 @@ class TokenIndex:
             experience = document.meta.get("experience.id")
             attribution = Attribution(rule.activity_id, "" if experience is None else str(experience))
             consequence = read_consequence(document.consequence)
+            window = _TokenWindow(rule.low, rule.high, attribution)
             for part in (*(consequence.options or ()), *(consequence.metrics or ())):
                 if part.event_token:
-                    self._register(part.event_token, _TokenRule(rule, attribution))
-
-    def _register(self, token: str, entry: _TokenRule) -> None:
-        """Add a rule with a token, once for each experience."""
-        rules_with_token = self._by_token.setdefault(token, [])
-        if all(known.attribution != entry.attribution for known in rules_with_token):
-            rules_with_token.append(entry)
+                    self._by_token.setdefault(part.event_token, {})[window] = None
