@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
+import typer
 from msgspec import inspect as kinds
+from typer.core import TyperGroup
 
 import targetry.errors
 import targetry.models
 from targetry._client.call_options import CALL_OPTIONS
 from targetry._client.options import CLIENT_DEFAULTS, CLIENT_OPTIONS, REQUIRED, OptionInfo
+from targetry.cli.app import app
+from targetry.edge.http.limits import Limits, limit_messages
+from targetry.edge.observability.metric_info import METRICS, PREFIX
 from targetry.edge.options import option_forms
 from targetry.events import PAYLOADS
 from targetry.models import Model
@@ -82,6 +87,57 @@ _EDGE_OPTIONS_HEAD = """# Options of the edge
 
 | Option | Environment | Default | Meaning |
 | --- | --- | --- | --- |
+"""
+
+_COMMANDS_HEAD = """# Command line
+
+`targetry` is in the extra `[cli]`; `targetry edge` also needs `[edge]`, and `targetry report` needs `[report]`. Results go to standard output, notes
+and errors to standard error. The exit status is 0 for success, 1 for an error, and 2 for wrong arguments. Each command has `--help`.
+No command needs an Adobe account.
+"""
+
+_EDGE_COMMAND_TAIL = """
+[edge-options.md](edge-options.md) lists its options and their environment variables.
+"""
+
+_METRICS_HEAD = """# Metrics of the edge
+
+`GET /metrics` of `targetry edge` has the metrics in the text format of Prometheus. With several workers, each of them returns the sums of all. A
+counter starts at 0 when the edge starts. No label holds data of a visitor.
+
+```yaml
+scrape_configs:
+  - job_name: targetry-edge
+    static_configs:
+      - targets: ["127.0.0.1:8080"]
+```
+
+| Metric | Type | Labels | Meaning |
+| --- | --- | --- | --- |
+"""
+
+_METRICS_TAIL = """
+## Limits
+
+The values of the label `limit`, each with the line that the log has for it, for the default limits:
+
+| Limit | Meaning |
+| --- | --- |
+"""
+
+_METRICS_USE = """
+## Alerts
+
+| Expression | Meaning |
+| --- | --- |
+| `increase(targetry_edge_events_total{outcome="lost"}[5m]) > 0` | events could not be recorded |
+| `targetry_edge_artifact_refused > 0` | a changed artifact cannot be used, and the last good one stays |
+| `increase(targetry_edge_starts_total[10m]) > 4` | workers end and are started again |
+| `rate(targetry_edge_requests_total{route="delivery",status=~"5.."}[5m]) > 0` | requests fail |
+| `increase(targetry_edge_limits_total{limit="busy"}[5m]) > 0` | there are more clients than connections |
+
+`GET /healthz` returns 200 while a process answers, `GET /readyz` while there is an artifact. A client has counts of its own, `client.stats()`, and
+exports them [by OpenTelemetry](opentelemetry.md).
 """
 
 _ERRORS_HEAD = """# Errors
@@ -174,6 +230,63 @@ def edge_options_page() -> str:
         default = setting.default or plain
         rows.append(f"| `{name}` | `{form.variable}` | {default} | {setting.help} |")
     return _EDGE_OPTIONS_HEAD + "\n".join(rows) + "\n"
+
+
+def commands_page() -> str:
+    """Return the commands with their arguments and options, from typer."""
+    sections = []
+    for path, command in _commands(typer.main.get_command(app), ("targetry",)):
+        summary, _, examples = re.sub(r"\[/?\w*\]", "", command.help or "").partition("\b\nExamples\n")
+        section = [f"\n## {' '.join(path)}\n\n{' '.join(summary.split())}\n"]
+        if examples:
+            lines = "\n".join(line.strip() for line in examples.strip().splitlines())
+            section.append(f"\n```sh\n{lines}\n```\n")
+        if path == ("targetry", "edge"):
+            section.append(_EDGE_COMMAND_TAIL)
+        else:
+            rows = [_parameter_row(command, one) for one in command.params if one.name != "help"]
+            head = "\n| Option | Default | Meaning |\n| --- | --- | --- |\n"
+            section += [head, *rows] if rows else []
+        sections.append("".join(section))
+    return _COMMANDS_HEAD + "".join(sections)
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each command below a group with its path."""
+    if not isinstance(command, TyperGroup):
+        yield path, command
+        return
+    for name, child in command.commands.items():
+        yield from _commands(child, (*path, name))
+
+
+def _parameter_row(command: Any, parameter: Any) -> str:
+    context = command.make_context(command.name, [], resilient_parsing=True)
+    shown, _ = parameter.get_help_record(context)
+    if parameter.param_type_name == "argument":
+        shown = f"[{parameter.metavar or parameter.name.upper()}]"
+    shown = shown.replace(" <bool>", "").replace("|", "/")
+    value = parameter.default
+    if value in (None, False) or not parameter.show_default:
+        default = "required" if parameter.required else ""
+    else:
+        default = f"`{getattr(value, 'value', value)}`"
+    return f"| `{shown}` | {default} | {_sentence(parameter.help)} |\n"
+
+
+def _sentence(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def metrics_page() -> str:
+    """Return the metrics of an edge with their labels, and the limits that one of them counts."""
+    rows = []
+    for name, metric in METRICS.items():
+        suffix = "_total" if metric.kind == "counter" else ""
+        labels = "; ".join(f"`{label}`: {values}" for label, values in metric.labels.items())
+        rows.append(f"| `{PREFIX}{name}{suffix}` | {metric.kind} | {labels} | {metric.text} |\n")
+    limits = [f"| `{limit}` | {_sentence(text)} |\n" for limit, text in limit_messages(Limits()).items()]
+    return "".join((_METRICS_HEAD, *rows, _METRICS_TAIL, *limits, _METRICS_USE))
 
 
 def errors_page() -> str:
@@ -269,6 +382,8 @@ def _plain(docstring: str | None) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "options.md": options_page,
     "edge-options.md": edge_options_page,
+    "cli.md": commands_page,
+    "metrics.md": metrics_page,
     "errors.md": errors_page,
     "events.md": events_page,
     "models.md": models_page,

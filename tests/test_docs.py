@@ -23,6 +23,7 @@ from targetry import events
 from targetry.cli.app import app
 from targetry.delivery import cookies
 from targetry.device.logic import compiler
+from targetry.edge.observability.metric_info import METRICS
 from targetry.notifications import counters
 
 ROOT = Path(__file__).parent.parent
@@ -38,15 +39,29 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["options.md", "edge-options.md", "errors.md", "events.md", "models.md"])
+GENERATOR = generator()
+
+
+@pytest.mark.parametrize("name", GENERATOR.PAGES)
 def test_reference_page_equals_the_output_of_the_generator(name: str) -> None:
-    assert (ROOT / "docs" / name).read_text("utf-8") == generator().PAGES[name]()
+    assert (ROOT / "docs" / name).read_text("utf-8") == GENERATOR.PAGES[name](), "run python docs/generate.py"
+
+
+def test_metrics_page_lists_the_routes() -> None:
+    source = (ROOT / "src" / "targetry" / "edge" / "app.py").read_text("utf-8")
+    routes = set(re.findall(r'(?:\bname=|\.route = |_ROUTE: Final = )"(\w+)"', source)) | {"ofrep"}
+    listed = METRICS["requests"].labels["route"]
+    assert set(re.findall(r"`(\w+)`", listed)) == routes
 
 
 def pages_with_snippets() -> list[str]:
     """Return the pages whose snippets run here; other tests run those of ELSEWHERE."""
-    found = [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))]
-    return [page for page in ["README.md", *found] if page not in ELSEWHERE and snippets(page)]
+    return [page for page in ["README.md", *docs_pages()] if page not in ELSEWHERE and snippets(page)]
+
+
+def docs_pages() -> list[str]:
+    """Return the pages under docs/."""
+    return [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))]
 
 
 # The last two configure what a process has once, so they run in processes of their own.
@@ -87,7 +102,7 @@ def test_payload_of_each_event_has_the_keys_that_are_emitted() -> None:
 
 
 def test_events_page_describes_each_key() -> None:
-    sections = generator().PAGES["events.md"]().split("\n## ")[1:]
+    sections = GENERATOR.PAGES["events.md"]().split("\n## ")[1:]
     described = {
         section.partition("\n")[0]: set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
         for section in sections
@@ -145,7 +160,7 @@ def test_tests_named_for_a_fault_exist() -> None:
 def commands() -> list[tuple[str, str]]:
     """Return the lines of the shell snippets that start with `targetry`, without their comments."""
     lines = []
-    for page in ("README.md", "docs/edge.md"):
+    for page in ("README.md", *docs_pages()):
         for block in re.findall(
             r"^```sh\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
         ):

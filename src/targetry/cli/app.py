@@ -150,7 +150,7 @@ def artifact(
 def demo(
     visitors: Annotated[
         int,
-        typer.Option(min=1, help="Visitors to count the split of; over HTTP at most 200."),
+        typer.Option(min=1, metavar="N", help="Visitors to count the split of; over HTTP at most 200."),
     ] = DEMO_VISITORS,
 ) -> None:
     """Demonstrate Targetry: offers of a few visitors, the split of many, the time of a decision.

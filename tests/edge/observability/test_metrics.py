@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from targetry.edge.observability.metric_info import METRICS, PREFIX
 from targetry.edge.observability.metrics import SHARED_FOLDER, Metrics
+
+
+def test_each_described_metric_is_exposed_with_its_type() -> None:
+    exposed = {one.name: one.type for one in Metrics(list, lambda: (0, 0)).registry.collect()}
+    assert exposed == {PREFIX + name: info.kind for name, info in METRICS.items()}
 
 
 def test_file_without_content_does_not_keep_the_metrics_from_being_read(

@@ -75,6 +75,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unsent_bytes: int = MAX_UNSENT_BYTES
 
 
+def limit_messages(limits: Limits) -> dict[Limit, str]:
+    """Return the log line of each limit."""
+    values = msgspec.structs.asdict(limits)
+    return {name: text.format(**values) for name, text in _MESSAGES.items()}
+
+
 class LimitMonitor:
     """Counts ends at limits; logs each limit at once, then at most once a minute."""
 
@@ -88,9 +94,7 @@ class LimitMonitor:
         self._count = metrics.limits
         self._log = log
         self._limiter = LogLimiter(clock)
-        self._messages = {
-            name: text.format(**msgspec.structs.asdict(limits)) for name, text in _MESSAGES.items()
-        }
+        self._messages = limit_messages(limits)
         self._unlogged: Counter[Limit] = Counter()
 
     def record(self, limit: Limit) -> None:

@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from targetry.edge.observability.artifact_state import ArtifactState
+from targetry.edge.observability.metric_info import METRICS, PREFIX
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -87,43 +88,34 @@ class Metrics:
         self, artifacts: Callable[[], list[ArtifactState]], artifact_counts: Callable[[], tuple[int, int]]
     ) -> None:
         self.registry = CollectorRegistry()
-        self.requests = self._counter("requests", "Requests answered.", "route", "status")
+        self.requests = self._counter("requests")
         self.seconds = Histogram(
-            "targetry_edge_request_seconds",
-            "Time to answer.",
-            ["route"],
+            *_described("request_seconds"),
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.events = self._counter(
-            "events", "Events by outcome: recorded, seen before, lost.", "kind", "outcome"
-        )
-        self.notifications = self._counter("notifications", "Notifications accepted.")
-        self.telemetry = self._counter("telemetry_entries", "Telemetry entries accepted.")
-        self.flags = self._counter(
-            "ofrep_evaluations", "Flags evaluated, by reason or error code.", "form", "outcome"
-        )
-        self.problems = self._counter("rule_problems", "Rules skipped as they could not be evaluated.")
-        self.unread = self._counter(
-            "unread_fields", "Fields of requests that were ignored, as their values cannot be read.", "field"
-        )
-        self.limits = self._counter("limits", "Requests and connections ended at a limit.", "limit")
+        self.events = self._counter("events")
+        self.notifications = self._counter("notifications")
+        self.telemetry = self._counter("telemetry_entries")
+        self.flags = self._counter("ofrep_evaluations")
+        self.problems = self._counter("rule_problems")
+        self.unread = self._counter("unread_fields")
+        self.limits = self._counter("limits")
         self.connections = Gauge(
-            "targetry_edge_connections",
-            "Open connections.",
+            *_described("connections"),
             registry=self.registry,
             multiprocess_mode="livesum",
         )
-        self.starts = self._counter("starts", "Processes that started to serve.")
-        self._reloads = self._counter("artifact_reloads", "Artifacts loaded again.")
-        self._refusals = self._counter("artifact_refusals", "Artifacts rejected.")
+        self.starts = self._counter("starts")
+        self._reloads = self._counter("artifact_reloads")
+        self._refusals = self._counter("artifact_refusals")
         self._artifact_counts = artifact_counts
         self._counted = (0, 0)
         self._artifacts = _Artifacts(artifacts)
         self.registry.register(self._artifacts)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"targetry_edge_{name}", text, labels, registry=self.registry)
+    def _counter(self, name: str) -> Counter:
+        return Counter(*_described(name), registry=self.registry)
 
     def text(self) -> bytes:
         """Return the metrics as Prometheus reads them, of all processes that share their folder."""
@@ -143,6 +135,12 @@ class Metrics:
         self._reloads.inc(reloads - self._counted[0])
         self._refusals.inc(refusals - self._counted[1])
         self._counted = reloads, refusals
+
+
+def _described(name: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return the full name, the text and the labels of a metric."""
+    info = METRICS[name]
+    return PREFIX + name, info.text, tuple(info.labels)
 
 
 class _SharedMetrics:
@@ -182,11 +180,9 @@ class _Artifacts:
         self._artifacts = artifacts
 
     def collect(self) -> Iterable[Metric]:
-        loaded = GaugeMetricFamily(
-            "targetry_edge_artifact_loaded_seconds", "When the artifact in use was read.", labels=["artifact"]
-        )
-        refused = GaugeMetricFamily(
-            "targetry_edge_artifact_refused", "1 while a newer one is rejected.", labels=["artifact"]
+        loaded, refused = (
+            GaugeMetricFamily(name, text, labels=labels)
+            for name, text, labels in map(_described, ("artifact_loaded_seconds", "artifact_refused"))
         )
         for state in self._artifacts():
             loaded.add_metric([state.name], state.loaded_at)
