@@ -113,6 +113,12 @@ class CompiledRule:
         return read_json(read_rule(self.raw).condition)
 
     @property
+    def audience_tree(self) -> Any:
+        """The condition without its windows, decoded at each access; True for every visitor."""
+        _, others = split_window(self.condition)
+        return (others[0] if len(others) == 1 else {"and": others}) if others else True
+
+    @property
     def percent_window(self) -> tuple[float, float]:
         """The window in percent, 0 to 100, rounded so that `<` and `<=` give the same numbers."""
         return max(0.0, round(self.low, 4)), min(100.0, round(self.high, 4))

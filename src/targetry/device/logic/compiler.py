@@ -108,9 +108,9 @@ class _ShapeReader:
             operands = [operands]
         if operator not in _OPERATOR_NAMES:
             raise LogicError(f"unknown operator {operator!r}")
-        if operator == "var" and _is_constant_path(operands):
+        if operator == "var" and is_constant_path(operands):
             rest = (self.read(operand, depth + 1) for operand in operands[1:])
-            return ("path", _path_text(operands), *rest)
+            return ("path", path_text(operands), *rest)
         return (operator, *(self.read(operand, depth + 1) for operand in operands))
 
     def _literal(self, value: Any) -> Shape:
@@ -120,11 +120,13 @@ class _ShapeReader:
         return ("literal", len(self.literals) - 1, _kind_of(value))
 
 
-def _is_constant_path(operands: list[Any]) -> bool:
+def is_constant_path(operands: list[Any]) -> bool:
+    """Return whether the operands of a `var` have a path that is not computed."""
     return not operands or operands[0] is None or isinstance(operands[0], str | int | float)
 
 
-def _path_text(operands: list[Any]) -> str:
+def path_text(operands: list[Any]) -> str:
+    """Return the path of a `var` whose path is not computed; `""` is the whole context."""
     if not operands or operands[0] is None:
         return ""
     return operands[0] if isinstance(operands[0], str) else to_text(operands[0])
@@ -262,11 +264,11 @@ class _Writer:
         head, _, rest = path.partition(".")
         if path == "allocation":
             return self.allocation(), _NUMBER
-        known = _KNOWN_FACTS.get(path)
+        known = KNOWN_FACTS.get(path)
         if known is not None:
             return known[0](), known[1]
-        if head in _NAMED_FACTS and rest:
-            named = _NAMED_FACTS[head]()
+        if head in NAMED_FACTS and rest:
+            named = NAMED_FACTS[head]()
             if "." in rest:
                 return _call("walk", named, ast.Constant(rest), self.value(default)), _ANY
             return ast.Call(_attribute(named, "get"), [ast.Constant(rest), self.value(default)], []), _ANY
@@ -431,11 +433,11 @@ def _fact(*attributes: str) -> Callable[[], ast.expr]:
     return expression
 
 
-_NAMED_FACTS = {"mbox": _fact("mbox"), "geo": _fact("request", "geo")}
+NAMED_FACTS = {"mbox": _fact("mbox"), "geo": _fact("request", "geo")}
 """Facts whose names come from the request; each can be missing, and of any type."""
 
 _URL_PARTS = ("url", "path", "query", "fragment", "subdomain", "domain", "topLevelDomain")
-_KNOWN_FACTS: Mapping[str, tuple[Callable[[], ast.expr], str]] = {
+KNOWN_FACTS: Mapping[str, tuple[Callable[[], ast.expr], str]] = {
     "current_timestamp": (_fact("request", "now_ms"), _NUMBER),
     "current_time": (_fact("request", "current_time"), _ASCII),
     "current_day": (_fact("request", "current_day"), _NUMBER),
@@ -477,6 +479,9 @@ def _with_scope(function: str) -> Callable[..., Emitted]:
     return emit
 
 
+LOOPS = frozenset({"map", "filter", "all", "none", "some", "reduce"})
+"""Operators whose second operand is a logic that reads the item instead of the facts."""
+
 _EMITTERS: dict[str, Callable[..., Emitted]] = {
     "var": _Writer.var,
     "==": _Writer.equal,
@@ -494,7 +499,7 @@ _EMITTERS: dict[str, Callable[..., Emitted]] = {
     "if": _Writer.choice,
     "?:": _Writer.choice,
     "reduce": _Writer.reduction,
-    **{name: _looping(f"{name}_list") for name in ("map", "filter", "all", "none", "some")},
+    **{name: _looping(f"{name}_list") for name in LOOPS if name != "reduce"},
     **{name: _with_scope(name) for name in ("missing", "missing_some")},
     **{name: _eager(function.__name__) for name, function in operators.OPERATORS.items()},
 }

@@ -7,7 +7,7 @@ and add its address and parameters. Compiled conditions read them as attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
@@ -20,14 +20,16 @@ from targetry.models import Context, Geo, MboxRequest, RequestDetails, ViewReque
 
 Details = MboxRequest | ViewRequest | RequestDetails
 
-_WORK_PER_LOCATION = 200_000  # steps of loops, which real artifacts hardly have
-_WORK_PER_REQUEST = 1_000_000  # of all locations together
+WORK_PER_LOCATION = 200_000  # steps of loops, which real artifacts hardly have
+WORK_PER_REQUEST = 1_000_000  # of all locations together
 _DAY = 86_400_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday, the fourth day of an ISO week
 
 T = TypeVar("T")
 
 LOCALE = "en"
+_NO_CONTEXT = Context()
+_NO_DETAILS = RequestDetails()
 
 
 class Lazy(Generic[T]):
@@ -80,7 +82,7 @@ class RequestFacts(msgspec.Struct, dict=True, eq=False):
     now_ms: int
     failures: list[RuleFailure] = []
     allocations: dict[str, float] = {}
-    work_left: int = _WORK_PER_REQUEST
+    work_left: int = WORK_PER_REQUEST
 
     def record_failure(self, activity_id: str, error: Exception) -> None:
         """Record a rule's failure, without the traceback, which refers to the whole decision."""
@@ -147,7 +149,7 @@ class Facts(msgspec.Struct, dict=True, eq=False):
     details: Details
     name: str | None
     audience_results: dict[Any, bool] = {}
-    work_left: int = _WORK_PER_LOCATION
+    work_left: int = WORK_PER_LOCATION
 
     def spend(self, steps: int) -> None:
         """Count steps of a loop.
@@ -202,6 +204,23 @@ class Facts(msgspec.Struct, dict=True, eq=False):
         if allocation is not None:
             context["allocation"] = allocation
         return context
+
+
+def facts_of_values(now_ms: int, request: Mapping[str, Any], location: Mapping[str, Any]) -> Facts:
+    """Return facts whose values are known, for conditions that read no others.
+
+    Args:
+        now_ms: Epoch, ms.
+        request: Attributes of `RequestFacts`, such as `geo`.
+        location: Attributes of `Facts`, such as `page`.
+    """
+    shared = RequestFacts(_NO_CONTEXT, "", "", now_ms)
+    for name, value in request.items():
+        setattr(shared, name, value)
+    facts = Facts(shared, _NO_DETAILS, None)
+    for name, value in location.items():
+        setattr(facts, name, value)
+    return facts
 
 
 def bucketing_id(visitor_id: VisitorId | None) -> str:
