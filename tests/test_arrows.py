@@ -23,6 +23,7 @@ ARROWS = {
     "geo": {"_runtime", "http", "models"},
     "artifacts": {"_runtime", "geo", "http"},
     "notifications": {"_runtime", "delivery", "http", "models"},
+    "batch": {"_runtime", "device", "models"},
     "humanize": {"device"},
     "activities": {"_runtime", "device", "models"},
     "web": {"_runtime", "attributes", "delivery", "device", "flags", "models", "visitor"},

@@ -41,6 +41,7 @@ USES = {
         CREATE.format("decisioning_method='on-device', geo_database='x.mmdb'"),
         "geo",
     ),
+    "tables": ("pyarrow", "import targetry.batch", "batch"),
     "Starlette": ("starlette", "import targetry.contrib.starlette", "starlette"),
     "FastAPI": ("fastapi", "import targetry.contrib.fastapi", "fastapi"),
     "Django": ("django", "import targetry.contrib.django", "django"),

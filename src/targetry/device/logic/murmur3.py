@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-_MASK = 0xFFFFFFFF
+MASK = 0xFFFFFFFF
 
 
 def murmur3(data: bytes, seed: int = 0) -> int:
@@ -16,17 +16,18 @@ def murmur3(data: bytes, seed: int = 0) -> int:
     whole = len(data) & ~3
     state = seed
     for (word,) in struct.iter_unpack("<I", data[:whole]):
-        state ^= _mixed(word)
-        state = (state << 13 | state >> 19) & _MASK
-        state = (state * 5 + 0xE6546B64) & _MASK
-    state ^= _mixed(int.from_bytes(data[whole:], "little")) ^ len(data)
-    state = ((state ^ state >> 16) * 0x85EBCA6B) & _MASK
-    state = ((state ^ state >> 13) * 0xC2B2AE35) & _MASK
+        state ^= mixed(word)
+        state = (state << 13 | state >> 19) & MASK
+        state = (state * 5 + 0xE6546B64) & MASK
+    state ^= mixed(int.from_bytes(data[whole:], "little")) ^ len(data)
+    state = ((state ^ state >> 16) * 0x85EBCA6B) & MASK
+    state = ((state ^ state >> 13) * 0xC2B2AE35) & MASK
     state ^= state >> 16
     return state - (1 << 32) if state >> 31 else state
 
 
-def _mixed(word: int) -> int:
-    word = (word * 0xCC9E2D51) & _MASK
-    word = (word << 15 | word >> 17) & _MASK
-    return (word * 0x1B873593) & _MASK
+def mixed(word: int) -> int:
+    """Return a block of four bytes as it is combined with the state."""
+    word = (word * 0xCC9E2D51) & MASK
+    word = (word << 15 | word >> 17) & MASK
+    return (word * 0x1B873593) & MASK

@@ -1,0 +1,183 @@
+"""Allocation of many visitors: MurmurHash3 over columns of ids, with the results of `bucket`.
+
+The hash of `client.activity.visitor.0` starts from the state after `client.activity.`, a number,
+and the mixed blocks of the visitor's part do not depend on the activity: only the last six
+operations of each block are done per activity. The part before the visitor ends with a dot, so
+there are two ways to cut the visitor's part into blocks: with that dot or without.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from targetry.batch.arrays import Array, bytes_of, offsets_of
+from targetry.device.logic.allocation import bucket
+from targetry.device.logic.murmur3 import MASK, mixed
+
+_ROWS: Final = 16_384  # hashed together: fewer cost calls of numpy, more leave the processor's cache
+_BUCKETS: Final = 10_000
+_END: Final = ".0"  # behind the visitor
+_DOT: Final = ord(".")
+_C1: Final = np.uint32(0xCC9E2D51)
+_C2: Final = np.uint32(0x1B873593)
+_FIVE, _ADDED = np.uint32(5), np.uint32(0xE6546B64)
+_F1, _F2 = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+
+
+class VisitorBuckets:
+    """Buckets of the visitors of a batch in any activity; results are kept.
+
+    Args:
+        client: The client code.
+        visitors: Ids for bucketing, an array of `pa.string()` without nulls.
+    """
+
+    def __init__(self, client: str, visitors: Any) -> None:
+        self._client = client
+        self._visitors = visitors
+        self._known: dict[str, Array] = {}
+        self._groups: list[_Group] | None = None
+        self._others: Array | None = None  # rows whose ids are not ASCII
+
+    def prepare(self, activities: Iterable[str]) -> None:
+        """Compute the buckets of all rows in these activities, in the order that is fastest."""
+        wanted = [one for one in dict.fromkeys(activities) if one not in self._known]
+        found = {one: np.empty(len(self._visitors), np.int32) for one in wanted}
+        for group in self._of_one_length():
+            for begin in range(0, group.count, _ROWS):
+                piece = group.piece(begin, begin + _ROWS)
+                for activity, buckets in found.items():
+                    buckets[piece.rows] = piece.buckets(f"{self._client}.{activity}.")
+        for activity, buckets in found.items():
+            self._add_others(activity, buckets)
+        self._known.update(found)
+
+    def of(self, activity: str, rows: Array | None = None) -> Array:
+        """Return the buckets, 0 to 9999, of all rows or of some (sorted positions)."""
+        known = self._known.get(activity)
+        if known is None:
+            if rows is not None and 2 * len(rows) < len(self._visitors):
+                some = VisitorBuckets(self._client, self._visitors.take(pa.array(rows)))
+                return some.of(activity)
+            self.prepare([activity])
+            known = self._known[activity]
+        return known if rows is None else known[rows]
+
+    def _of_one_length(self) -> list[_Group]:
+        if self._groups is None:
+            self._groups = list(self._grouped())
+        return self._groups
+
+    def _grouped(self) -> Iterable[_Group]:
+        offsets, data = offsets_of(self._visitors), bytes_of(self._visitors)
+        lengths = np.diff(offsets)
+        everyone = np.arange(len(lengths))
+        if not data[offsets[0] : offsets[-1]].size or data[offsets[0] : offsets[-1]].max() < 128:
+            ascii_rows = everyone
+        else:
+            is_ascii = pc.string_is_ascii(self._visitors).to_numpy(zero_copy_only=False)
+            ascii_rows, self._others = np.flatnonzero(is_ascii), np.flatnonzero(~is_ascii)
+        own = lengths[ascii_rows]
+        for length in np.flatnonzero(np.bincount(own)) if len(own) else ():
+            rows = ascii_rows[own == length]
+            yield _Group(data, offsets[:-1][rows], int(length), rows)
+
+    def _add_others(self, activity: str, buckets: Array) -> None:
+        if self._others is not None:
+            for row in self._others.tolist():
+                buckets[row] = bucket(self._client, activity, self._visitors[row].as_py())
+
+
+class _Group:
+    """ASCII ids of one length, at these places of the data."""
+
+    def __init__(self, data: Array, starts: Array, length: int, rows: Array) -> None:
+        self._data, self._starts, self._length, self._rows = data, starts, length, rows
+        self.count = len(rows)
+
+    def piece(self, begin: int, end: int) -> _Piece:
+        """Return some of the ids, as UTF-16 code units with the text around them."""
+        starts, length = self._starts[begin:end], self._length
+        units = np.empty((len(starts), length + 3), np.uint32)
+        units[:, 0] = _DOT
+        if length:
+            first = int(starts[0])
+            whole = self._data[first : first + length * len(starts)]
+            if int(starts[-1]) == first + length * (len(starts) - 1):  # one behind the other
+                units[:, 1:-2] = whole.reshape(len(starts), length)
+            else:
+                units[:, 1:-2] = self._data[starts[:, None] + np.arange(length)]
+        units[:, -2:] = [ord(one) for one in _END]
+        return _Piece(units, self._rows[begin:end])
+
+
+class _Piece:
+    """Code units of some ids between the dots around them, and their mixed blocks."""
+
+    def __init__(self, units: Array, rows: Array) -> None:
+        self.rows = rows
+        self._units = units
+        self._blocks: dict[int, tuple[list[Array], Array | None]] = {}
+        self._scratch = np.empty(len(rows), np.uint32)
+
+    def buckets(self, before: str) -> Array:
+        """Return the buckets with this text before the ids; it ends with a dot."""
+        coded = before.encode("utf-16-le", "surrogatepass")
+        first = len(coded) // 2 % 2 ^ 1  # 0: the dot is in a block with the first unit of the id
+        blocks, tail = self._mixed(first)
+        scratch = self._scratch
+        state = np.full(len(scratch), _state(coded[: len(coded) // 4 * 4]), np.uint32)
+        for block in blocks:
+            state ^= block
+            np.right_shift(state, 19, out=scratch)
+            state <<= np.uint32(13)
+            state |= scratch
+            state *= _FIVE
+            state += _ADDED
+        if tail is not None:
+            state ^= tail
+        state ^= np.uint32(len(coded) + 2 * (self._units.shape[1] - 1))
+        for shift, factor in ((16, _F1), (13, _F2)):
+            np.right_shift(state, shift, out=scratch)
+            state ^= scratch
+            state *= factor
+        np.right_shift(state, 16, out=scratch)
+        state ^= scratch
+        size = np.abs(state.view(np.int32)).view(np.uint32)  # 2**31 stays itself
+        np.floor_divide(size, np.uint32(_BUCKETS), out=scratch)
+        scratch *= np.uint32(_BUCKETS)
+        size -= scratch
+        return size.view(np.int32)
+
+    def _mixed(self, first: int) -> tuple[list[Array], Array | None]:
+        known = self._blocks.get(first)
+        if known is None:
+            units = self._units[:, first:]
+            count = units.shape[1] // 2
+            blocks = [_mix(units[:, 2 * i] | units[:, 2 * i + 1] << np.uint32(16)) for i in range(count)]
+            tail = _mix(units[:, -1].copy()) if units.shape[1] % 2 else None
+            known = self._blocks[first] = blocks, tail
+        return known
+
+
+def _mix(block: Array) -> Array:
+    block *= _C1
+    block = block << np.uint32(15) | block >> np.uint32(17)
+    block *= _C2
+    return block
+
+
+def _state(data: bytes) -> int:
+    """Return the state of the hash after whole blocks."""
+    state = 0
+    for (word,) in struct.iter_unpack("<I", data):
+        state ^= mixed(word)
+        state = (state << 13 | state >> 19) & MASK
+        state = (state * 5 + 0xE6546B64) & MASK
+    return state
