@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from e2e.client.any_client import AnyClient, Blocking, Looped
+from e2e.client.any_client import AnyClient, Blocking, Connect, Looped, client_factory
 from e2e.client.conftest import reach
 from e2e.client.target import (
     ARTIFACT,
@@ -56,7 +56,7 @@ from targetry.hooks import (
 from targetry.testing import FakeTransport
 from targetry.testing import answer as fake_answer
 
-Make = Callable[..., AnyClient]
+Make = Connect
 NEEDED = {"client": CLIENT, "organization_id": ORGANIZATION}
 ON_DEVICE = {"decisioning_method": "on-device", "polling_interval": 0}
 HERO = {"execute": {"mboxes": [{"index": 0, "name": "hero"}]}}
@@ -136,18 +136,8 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
 def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Make]:
-    made: list[AnyClient] = []
-
-    def start(*hooks: Any, **options: Any) -> AnyClient:
-        any_client: AnyClient = request.param(
-            **{**reach(target), "hooks": hooks, "telemetry_enabled": False, **options}
-        )
-        made.append(any_client)
-        return any_client
-
-    yield start
-    for any_client in made:
-        any_client.finish()
+    with client_factory(request.param, **reach(target), telemetry_enabled=False) as connect:
+        yield lambda *hooks, **options: connect(hooks=hooks, **options)
 
 
 def seen(evaluation: Evaluation) -> tuple[Any, ...]:
@@ -279,6 +269,7 @@ KINDS: dict[str, Callable[[AnyClient], object]] = {
     "get_attributes": lambda any_client: any_client.get_attributes(["hero"]),
     "send_notifications": lambda any_client: any_client.send_notifications(request=CLICK),
     "flag": lambda any_client: any_client.flag("hero:title", "default", context={"targetingKey": "someone"}),
+    "all_flags": lambda any_client: any_client.all_flags(context={"targetingKey": "someone"}),
     "decide": lambda any_client: any_client.client.decide(
         "hero", any_client.visitor(third_party_id="someone")
     ),
@@ -306,6 +297,30 @@ def test_single_decision_shows_its_evaluation_and_visitor(make: Make, kind: str)
     assert recorder.last.visitor_id == "someone"
     assert recorder.last.decided_by is DecisioningMethod.ON_DEVICE
     assert (recorder.last.name, recorder.last.request) == (evaluation.key, None)
+
+
+def test_all_flags_are_one_call_with_an_evaluation_for_each(make: Make) -> None:
+    recorder = Recorder()
+    KINDS["all_flags"](make(recorder, **ON_DEVICE, artifact_payload=RULES))
+    assert [seen(one) for one in recorder.last.evaluations] == [
+        ("both", "DEFAULT", None, None, None),
+        ("gold", "DEFAULT", "0", 3, "rest"),
+        ("hero", "STATIC", "all", 1, {"title": "first"}),
+        ("hero:title", "STATIC", "all", 1, "first"),
+        ("none", "DEFAULT", None, None, None),
+        ("split", "SPLIT", "0", 4, "s"),
+    ]
+    assert recorder.last.visitor_id == "someone"
+    assert recorder.last.decided_by is DecisioningMethod.ON_DEVICE
+    assert (recorder.last.name, recorder.last.request, recorder.exposures) == (None, None, [])
+
+
+def test_all_flags_without_rules_end_with_an_error_and_no_evaluation(make: Make) -> None:
+    recorder = Recorder()
+    any_client = make(recorder, **ON_DEVICE, artifact_location="http://127.0.0.1:1/", maximum_wait_ready=1)
+    with pytest.raises(NotReadyError) as raised:
+        any_client.all_flags()
+    assert (recorder.last.error, recorder.last.evaluations) == (raised.value, [])
 
 
 def test_flag_without_a_value_shows_its_error_and_no_value_of_the_caller(make: Make) -> None:

@@ -13,14 +13,16 @@ the thread or task of what they observe, so they must return quickly; there are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from targetry._runtime import validators
 from targetry.delivery.offers import Activity, Experience, Reason
-from targetry.errors import ErrorCode
+from targetry.errors import ErrorCode, OptionError
 from targetry.http.protocol import HttpRequest, HttpResponse
 from targetry.models import DecisioningMethod, DeliveryRequest, Option, VisitorId
 from targetry.models.response import merged_content
@@ -43,7 +45,7 @@ __all__ = [
     "uninstall_hook",
 ]
 
-CallKind = Literal["get_offers", "get_attributes", "send_notifications", "decide", "flag"]
+CallKind = Literal["get_offers", "get_attributes", "send_notifications", "decide", "flag", "all_flags"]
 Operation = Literal["delivery", "notifications", "artifact", "geo"]
 
 
@@ -69,7 +71,8 @@ class CallStarted(msgspec.Struct, eq=False, kw_only=True):
             once for each flag.
         method: The decisioning method of the call.
         name: The mbox of `decide`, or the flag's key.
-        request: The caller's request, copied; None for `decide` and `flag`. It must not be changed.
+        request: The caller's request, copied; None for `decide`, `flag` and `all_flags`. It must
+            not be changed.
         session_id: As the caller gave it.
         data: For what a hook keeps until `after_decision`. The hook itself is a good key.
     """
@@ -128,8 +131,8 @@ class CallEnded(CallStarted, kw_only=True):
     """A call that ended, well or not.
 
     Attributes:
-        result: Result of the call; None for `decide` and `flag`, and with an `error`. It is the
-            caller's, and must not be changed.
+        result: Result of the call; None for `decide`, `flag` and `all_flags`, and with an `error`.
+            It is the caller's, and must not be changed.
         error: The exception that the call raises.
         duration_s: Seconds from the start of the call to its end.
     """
@@ -155,7 +158,8 @@ class CallEnded(CallStarted, kw_only=True):
     def evaluations(self) -> list[Evaluation]:
         """Outcome of each location, in the order of the response; computed when it is first read.
 
-        A failed call has one evaluation of reason `ERROR` for each location that was asked for.
+        A failed call has one evaluation of reason `ERROR` for each location that was asked for;
+        `all_flags` names none.
         """
         return []
 
@@ -270,11 +274,35 @@ METHODS: Final = (
     "around_http",
 )
 
+
+def checked_hooks(path: str, value: Any) -> tuple[Hook, ...]:
+    """Return the hooks of an option. Raises `OptionError` with the position of a wrong one."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+        raise OptionError(path, f"must be a sequence of hooks, not {type(value).__name__}")
+    hooks: tuple[Hook, ...] = validators.convert(path, tuple, value)
+    for position, hook in enumerate(hooks):
+        _check_hook(f"{path}[{position}]", hook)
+    return hooks
+
+
+def _check_hook(path: str, hook: object) -> None:
+    if isinstance(hook, type):
+        raise OptionError(path, f"must be an instance, not the class {hook.__name__}")
+    methods = {name: method for name in METHODS if (method := getattr(hook, name, None)) is not None}
+    if not methods:
+        raise OptionError(path, f"must have one of the methods {', '.join(METHODS)}")
+    for name, method in methods.items():
+        if not callable(method):
+            raise OptionError(f"{path}.{name}", "must be callable")
+        if inspect.iscoroutinefunction(method):
+            raise OptionError(f"{path}.{name}", "must not be a coroutine function: no hook is awaited")
+
+
 _installed: Final[list[Hook]] = []
 
 
 def install_hook(hook: Hook) -> None:
-    """Add a hook to each client that is created from now on, unless it has one of this class."""
+    """Add a hook to clients and edges created from now on, unless they have one of its class."""
     _installed.append(hook)
 
 
@@ -284,6 +312,6 @@ def uninstall_hook(hook: Hook) -> None:
 
 
 def with_installed(hooks: Sequence[Hook]) -> tuple[Hook, ...]:
-    """Return the hooks of a new client: its own, then the installed ones of other classes."""
+    """Return the hooks of a client or edge: its own, then the installed ones of other classes."""
     kinds = {type(hook) for hook in hooks}
     return (*hooks, *(hook for hook in _installed.copy() if type(hook) not in kinds))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from e2e.client.any_client import AnyClient, Blocking, Looped
+from e2e.client.any_client import Blocking, Connect, Looped, client_factory
 from e2e.client.conftest import reach
 from e2e.client.target import Target, artifact, rule
 from targetry.otel import OpenTelemetryHook
 
-Make = Callable[..., AnyClient]
+Make = Connect
 
 
 def named(document: dict[str, Any], variant: str) -> dict[str, Any]:
@@ -125,14 +125,5 @@ def target() -> Iterator[Target]:
 @pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
 def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Make]:
     """Return a factory of clients that have a hook, or none."""
-    made: list[AnyClient] = []
-
-    def start(*hooks: OpenTelemetryHook, **options: Any) -> AnyClient:
-        given = {**reach(target), "hooks": hooks, "telemetry_enabled": False, **options}
-        any_client: AnyClient = request.param(**given)
-        made.append(any_client)
-        return any_client
-
-    yield start
-    for any_client in made:
-        any_client.finish()
+    with client_factory(request.param, **reach(target), telemetry_enabled=False) as connect:
+        yield lambda *hooks, **options: connect(hooks=hooks, **options)

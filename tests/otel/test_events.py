@@ -11,8 +11,10 @@ from opentelemetry._logs import SeverityNumber
 
 from e2e.client.any_client import AnyClient
 from e2e.client.target import DELIVERY, Target
-from otel.conftest import ON_DEVICE, Make, Telemetry
+from otel.conftest import ON_DEVICE, RULES, Make, Telemetry
 from servers.faulty import answer, json_answer
+from support.edge import web_client
+from support.ofrep import evaluate
 from targetry import OptionError
 from targetry.errors import ApiException
 from targetry.otel import OpenTelemetryHook
@@ -93,6 +95,40 @@ def test_call_on_device_emits_an_event_with_exactly_these_attributes(
     make: Make, telemetry: Telemetry, call: Callable[[AnyClient], object], expected: dict[str, Any]
 ) -> None:
     call(make(telemetry.hook(), **ON_DEVICE))
+    assert telemetry.events == [expected]
+
+
+def test_all_flags_emit_an_event_for_each_flag(make: Make, telemetry: Telemetry) -> None:
+    make(telemetry.hook(), **ON_DEVICE).all_flags(context={"tntId": VISITOR})
+    events = {event.pop("feature_flag.key"): event for event in telemetry.events}
+    of_hero = {name: value for name, value in OF_HERO.items() if name != "feature_flag.key"}
+    assert list(events) == ["hero", "hero:title", "none", "split"]
+    assert events["hero"] == events["hero:title"] == of_hero
+
+
+OFREP: dict[str, tuple[str, dict[str, Any]]] = {
+    "flag": ("hero:title", {**OF_HERO, "feature_flag.key": "hero:title"}),
+    "unknown flag": (
+        "unknown",
+        {
+            "feature_flag.provider.name": "Adobe Target",
+            "feature_flag.set.id": "acme",
+            "feature_flag.context.id": HASH,
+            "feature_flag.key": "unknown",
+            "feature_flag.result.reason": "error",
+            "error.type": "flag_not_found",
+            "feature_flag.error.message": "there is no flag of this key",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "expected"), OFREP.values(), ids=OFREP)
+def test_evaluation_over_ofrep_emits_the_same_attributes(
+    telemetry: Telemetry, key: str, expected: dict[str, Any]
+) -> None:
+    client = web_client(artifact=RULES, client="acme", hooks=[telemetry.hook()])
+    evaluate(client, key, {"tntId": VISITOR})
     assert telemetry.events == [expected]
 
 

@@ -12,7 +12,6 @@ with its texts. A wrong value raises `OptionError` with the option's name as pat
 
 # Annotations are evaluated here: the table of options is made of them.
 
-import inspect
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
@@ -39,7 +38,7 @@ from targetry._runtime.defaults import MAX_CONNECTIONS, MAX_DOCUMENT_BYTES
 from targetry._runtime.validators import Check, is_false, is_given, suggestion, warn
 from targetry.errors import OptionError
 from targetry.events import EVENT_NAMES, Handler, takes_event
-from targetry.hooks import METHODS, Hook
+from targetry.hooks import Hook, checked_hooks
 from targetry.http.protocol import AsyncTransport, Transport
 from targetry.messages import MESSAGES
 from targetry.models import DecisioningMethod
@@ -219,28 +218,6 @@ def _events(path: str, value: Any) -> dict[str, Handler]:
         if name not in EVENT_NAMES:
             warn(f"{path}: there is no event {shown(name)}{suggestion(name, EVENT_NAMES)}")
     return handlers
-
-
-def _hooks(path: str, value: Any) -> tuple[Hook, ...]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
-        raise OptionError(path, f"must be a sequence of hooks, not {type(value).__name__}")
-    hooks: tuple[Hook, ...] = validators.convert(path, tuple, value)
-    for position, hook in enumerate(hooks):
-        _check_hook(f"{path}[{position}]", hook)
-    return hooks
-
-
-def _check_hook(path: str, hook: object) -> None:
-    if isinstance(hook, type):
-        raise OptionError(path, f"must be an instance, not the class {hook.__name__}")
-    methods = {name: method for name in METHODS if (method := getattr(hook, name, None)) is not None}
-    if not methods:
-        raise OptionError(path, f"must have one of the methods {', '.join(METHODS)}")
-    for name, method in methods.items():
-        if not callable(method):
-            raise OptionError(f"{path}.{name}", "must be callable")
-        if inspect.iscoroutinefunction(method):
-            raise OptionError(f"{path}.{name}", "must not be a coroutine function: no hook is awaited")
 
 
 def shown_option(name: str, value: Any) -> Any:
@@ -474,7 +451,7 @@ class ClientOptions(TypedDict, total=False):
     hooks: Annotated[
         Sequence[Hook] | None,
         OptionInfo(
-            _hooks,
+            checked_hooks,
             "sequence of [hooks](hooks.md)",
             "Observers of calls, impressions, the artifact and HTTP requests.",
         ),

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -30,7 +30,9 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
+from targetry._client.decisions.hook_runner import HookRunner
 from targetry._runtime.ids import new_id as random_id
+from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.edge.artifacts.endpoint import respond_with_artifact
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.endpoint import FORWARDED, MIN_COMPRESSED_BYTES, DeliveryEndpoint
@@ -71,6 +73,7 @@ from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
 from targetry.errors import ErrorCode
+from targetry.hooks import Hook, with_installed
 
 _ARTIFACT_PATH: Final = re.compile(r"/([^/]+)/([^/]+)/v1/(?:[^/]+/)?(rules\.(?:json|bin))")
 _UNKNOWN_PATH: Final = "(unknown path)"
@@ -111,6 +114,7 @@ class Edge:
         limits: Limits of connections and requests.
         access: Decides which requests are answered.
         ofrep: Settings of OFREP; None for an edge without it.
+        hooks: Observe evaluations over OFREP, as installed hooks do.
         event_delay_s: Seconds from a new artifact to its event, until all workers have loaded it.
     """
 
@@ -128,6 +132,7 @@ class Edge:
         limits: Limits = Limits(),  # noqa: B008  it is immutable
         access: AccessPolicy | None = None,
         ofrep: OfrepSettings | None = OfrepSettings(),  # noqa: B008  it is immutable
+        hooks: Sequence[Hook] = (),
         event_delay_s: float = 0.0,
     ) -> None:
         self.artifacts = artifacts
@@ -136,7 +141,12 @@ class Edge:
         self.log = log or logging.getLogger("targetry.edge")
         self.limits = limits
         self.access = access or AccessPolicy()
-        self.metrics = Metrics(artifacts.states, lambda: (artifacts.reloads, artifacts.refusals))
+        all_hooks = with_installed(hooks)
+        runner = HookRunner(all_hooks, RateLimitedLog(self.log)) if all_hooks else None
+        self.metrics = Metrics(
+            artifacts.states,
+            lambda: (artifacts.reloads, artifacts.refusals, 0 if runner is None else runner.failures),
+        )
         self.access_log = AccessLog(self.metrics, self.log)
         self.monitor = LimitMonitor(limits, self.metrics, self.log)
         self.connections = ConnectionRegistry(limits, self.monitor, self.metrics)
@@ -167,6 +177,7 @@ class Edge:
                 monitor=self.monitor,
                 problems=RuleProblems(self.metrics, self.log),
                 locate=locate,
+                hooks=runner if runner is not None and runner.observes_calls else None,
                 now=now,
                 new_id=new_id,
             )

@@ -26,6 +26,7 @@ from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.server import EdgeServer, listen
 from targetry.errors import ArtifactError, NoThreadError, OptionError
 from targetry.geo.location import GeoLocation
+from targetry.hooks import Hook, checked_hooks
 from targetry.ledger.event import LedgerEvent
 from targetry.samples import shop_path
 
@@ -168,6 +169,7 @@ def edge(
     ledger: EventSink | None = None,
     now: Callable[[], float] = time.time,
     allow_origins: Sequence[str] = (),
+    hooks: Sequence[Hook] = (),
 ) -> Iterator[LocalEdge]:
     """Run an edge for the length of a `with` block.
 
@@ -180,6 +182,7 @@ def edge(
         now: Clock of the edge, in epoch seconds.
         allow_origins: Origins of web pages that are answered in addition to loopback ones; `*`
             allows all.
+        hooks: Observe evaluations over OFREP.
 
     Raises:
         ArtifactError: The artifact cannot be loaded.
@@ -195,6 +198,7 @@ def edge(
         cluster=cluster,
         now=now,
         access=AccessPolicy(allow_origins),
+        hooks=checked_hooks("hooks", hooks),
     )
     server = EdgeServer(
         EdgeApplication(parts),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
 
+from targetry._client.decisions.evaluations import error_code
 from targetry.hooks import CallEnded, ClientHandle
 from targetry.otel.settings import SCHEMA_URL, SCOPE, SCOPE_VERSION
 
@@ -71,8 +72,8 @@ class ClientMetrics:
             return
         method = call.decided_by or call.method
         attributes = {"targetry.decisioning_method": str(method)}
-        if call.error is not None and call.evaluations:
-            attributes["error.type"] = (call.evaluations[0].error_code or "GENERAL").lower()
+        if call.error is not None:
+            attributes["error.type"] = error_code(call.error).lower()
         self._decisions.record(call.duration_s, attributes)
         for one in call.evaluations:
             counted = {

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from targetry.edge.delivery.recorder import EventSink
     from targetry.edge.in_process import LocalEdge, Source
     from targetry.geo.location import GeoLocation
+    from targetry.hooks import Hook
 
 
 class EdgeArguments(TypedDict, total=False):
@@ -24,6 +25,7 @@ class EdgeArguments(TypedDict, total=False):
         ledger: Records the events instead of a list in memory; the caller closes it.
         now: Clock of the edge, in epoch seconds.
         allow_origins: Origins of web pages that are answered in addition to loopback ones.
+        hooks: Observe evaluations over OFREP.
     """
 
     client: str | None
@@ -32,6 +34,7 @@ class EdgeArguments(TypedDict, total=False):
     ledger: EventSink | None
     now: Callable[[], float]
     allow_origins: Sequence[str]
+    hooks: Sequence[Hook]
 
 
 def edge(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import asdict
 
-from e2e.client.any_client import AnyClient, Blocking, Looped
+from e2e.client.any_client import AnyClient, Blocking, Connect, Looped, client_factory
 from e2e.client.conftest import reach
 from e2e.client.target import ARTIFACT, DELIVERY, GEO, Target, artifact, rule
 from servers.faulty import HANG, answer, json_answer
@@ -21,7 +21,7 @@ from targetry.errors import NotReadyError
 from targetry.flags.flow import drive
 from targetry.testing import AsyncFakeTransport, FakeTransport
 
-Make = Callable[..., AnyClient]
+Make = Connect
 
 
 @pytest.fixture
@@ -32,19 +32,13 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
 def make(request: pytest.FixtureRequest, target: Target) -> Iterator[Make]:
-    made: list[AnyClient] = []
-
     def start(**options: Any) -> AnyClient:
-        given = {**reach(target), "polling_interval": 0, **options}
-        if given.get("decisioning_method", "on-device") != "server-side":
-            given = {"decisioning_method": "on-device", "artifact_payload": FLAGS, **given}
-        any_client: AnyClient = request.param(**given)
-        made.append(any_client)
-        return any_client
+        if options.get("decisioning_method", "on-device") == "server-side":
+            return connect(**options)
+        return connect(**{"decisioning_method": "on-device", "artifact_payload": FLAGS, **options})
 
-    yield start
-    for any_client in made:
-        any_client.finish()
+    with client_factory(request.param, **reach(target), polling_interval=0) as connect:
+        yield start
 
 
 FLAGS = artifact(
@@ -219,6 +213,12 @@ def test_all_flags_lists_flags_of_the_rules_without_impressions(make: Make, targ
     assert without_id["hero:title"].value == "first"
     assert any_client.flush()
     assert target.bodies == []
+
+
+def test_all_flags_with_a_wrong_context_raises_with_its_path(make: Make) -> None:
+    with pytest.raises(OptionError) as raised:
+        make().all_flags(context={"url": 5})
+    assert (raised.value.path, raised.value.reason) == ("context.url", "must be a str, not int")
 
 
 def test_all_flags_raises_where_no_flag_is_known(make: Make, target: Target) -> None:

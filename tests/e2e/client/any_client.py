@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from targetry import (
@@ -123,3 +124,20 @@ class Looped:
     def finish(self) -> None:
         self.close()
         self._runner.close()
+
+
+Connect = Callable[..., AnyClient]
+
+
+@contextmanager
+def client_factory(kind: Connect, **defaults: Any) -> Iterator[Connect]:
+    """Yield a factory of clients with these options, and close what it made."""
+    made: list[AnyClient] = []
+
+    def connect(**options: Any) -> AnyClient:
+        made.append(kind(**{**defaults, **options}))
+        return made[-1]
+
+    yield connect
+    for any_client in made:
+        any_client.finish()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from e2e.client.any_client import AnyClient, Blocking, Looped
+from e2e.client.any_client import AnyClient, Blocking, Connect, Looped, client_factory
 from e2e.client.listener import Listener
 from e2e.client.scripts import PRELUDE, Run, started
 from e2e.client.target import CLIENT, ORGANIZATION, Target
-
-Connect = Callable[..., AnyClient]
 
 # For tests that take long and of code that both clients share.
 sync_only = pytest.mark.parametrize("connect", [Blocking], indirect=True, ids=["sync"])
@@ -35,15 +33,8 @@ def emitted() -> Listener:
 @pytest.fixture(params=[Blocking, Looped], ids=["sync", "async"])
 def connect(request: pytest.FixtureRequest, target: Target) -> Iterator[Connect]:
     """Return a factory of clients whose options, unless overridden, point to `target`."""
-    made: list[AnyClient] = []
-
-    def new(**options: Any) -> AnyClient:
-        made.append(request.param(**{**reach(target), **options}))
-        return made[-1]
-
-    yield new
-    for any_client in made:
-        any_client.finish()
+    with client_factory(request.param, **reach(target)) as factory:
+        yield factory
 
 
 @pytest.fixture

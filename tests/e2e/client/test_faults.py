@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from e2e.client.conftest import Connect, reach, sync_only
+from e2e.client.any_client import Connect
+from e2e.client.conftest import reach, sync_only
 from e2e.client.target import DELIVERY, Target, artifact, offers
 from servers.certificates import Authority
 from servers.faulty import HANG, Behaviour, Close, Hang, Send, Steps, answer, drip, half, json_answer

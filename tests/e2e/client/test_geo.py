@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from e2e.client.any_client import AnyClient
-from e2e.client.conftest import Connect, reach, sync_only
+from e2e.client.any_client import AnyClient, Connect
+from e2e.client.conftest import reach, sync_only
 from e2e.client.listener import Listener
 from e2e.client.target import GEO, PLACE, Target, artifact
 from servers.faulty import HANG, Behaviour, Close, Pause, answer, html_answer, json_answer

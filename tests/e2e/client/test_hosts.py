@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.client.any_client import AnyClient
-from e2e.client.conftest import Connect
+from e2e.client.any_client import AnyClient, Connect
 from e2e.client.target import EDGE_HOST, Target, response_to
 from servers.faulty import Received, Steps, answer, json_answer
 from servers.threaded import unused_port

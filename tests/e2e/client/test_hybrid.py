@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from e2e.client.conftest import Connect
+from e2e.client.any_client import Connect
 from e2e.client.target import ARTIFACT, DELIVERY, Target, artifact
 from servers.faulty import answer
 from targetry import (

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from e2e.client.any_client import AnyClient
-from e2e.client.conftest import Connect, sync_only
+from e2e.client.any_client import AnyClient, Connect
+from e2e.client.conftest import sync_only
 from e2e.client.listener import Listener
 from e2e.client.target import ARTIFACT, CLIENT, ORGANIZATION, Target, artifact, artifact_answer
 from servers.faulty import (

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from e2e.client.any_client import AnyClient
-from e2e.client.conftest import Connect, sync_only
+from e2e.client.any_client import AnyClient, Connect
+from e2e.client.conftest import sync_only
 from e2e.client.listener import Listener
 from e2e.client.target import DELIVERY, ORGANIZATION, Target, artifact, offers, query_of
 from servers.faulty import HANG, Behaviour, Close, answer, html_answer, json_answer

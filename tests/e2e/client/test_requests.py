@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from e2e.client.conftest import Connect
+from e2e.client.any_client import Connect
 from e2e.client.target import ORGANIZATION, Target, query_of
 from targetry import (
     AnalyticsRequest,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from e2e.client.conftest import Connect
+from e2e.client.any_client import Connect
 from e2e.client.target import CLIENT, DELIVERY, TNT_ID, Target, response_to
 from servers.faulty import (
     HANG,

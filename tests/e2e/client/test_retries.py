@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from e2e.client.conftest import Connect
+from e2e.client.any_client import Connect
 from e2e.client.target import DELIVERY, Target
 from servers.faulty import HANG, Behaviour, Close, answer, half, json_answer
 from servers.threaded import unused_port

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from e2e.client.conftest import Connect
+from e2e.client.any_client import Connect
 from e2e.client.target import DELIVERY, Target, query_of, response_to
 from servers.faulty import Close, Received, Steps, answer, json_answer
 from targetry import (

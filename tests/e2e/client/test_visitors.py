@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2e.client.conftest import Connect
+from e2e.client.any_client import Connect
 from e2e.client.target import DELIVERY, ORGANIZATION, Target, offers, query_of
 from servers.faulty import answer, json_answer
 from targetry import (

@@ -19,7 +19,7 @@ class MonitoredLog:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO, "targetry.edge")
         self.now = 0.0
-        self.metrics = Metrics(list, lambda: (0, 0))
+        self.metrics = Metrics(list, lambda: (0, 0, 0))
         log = logging.getLogger("targetry.edge")
         self.monitor = LimitMonitor(Limits(connections=7), self.metrics, log, lambda: self.now)
         self._caplog = caplog

@@ -16,7 +16,7 @@ LOG = logging.getLogger("targetry.edge")
 
 
 async def noted(count: int, *, route: str = "delivery") -> AccessLog:
-    log = AccessLog(Metrics(list, lambda: (0, 0)), LOG)
+    log = AccessLog(Metrics(list, lambda: (0, 0, 0)), LOG)
     for number in range(count):
         log.add(route, "POST", f"/{number}", 200, 0.001 * number)
     return log

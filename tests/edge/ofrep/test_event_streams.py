@@ -109,7 +109,7 @@ class Registries:
 
 
 def streams_of(registries: Registries, **options: Any) -> EventStreams:
-    metrics = Metrics(list, lambda: (0, 0))
+    metrics = Metrics(list, lambda: (0, 0, 0))
     monitor = LimitMonitor(Limits(), metrics, logging.getLogger("edge"))
     return EventStreams(lambda: registries.current, limit=9, monitor=monitor, **options)
 

@@ -12,6 +12,7 @@ from targetry.device.decide_mbox import MboxOutcome
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, ErrorCode, NotReadyError, OptionError
+from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import REASONS, FlagEvaluation, variant_of
 from targetry.hooks import Evaluation
 from targetry.models import DeliveryRequest, DeliveryResponse, Option
@@ -30,6 +31,8 @@ _DESCRIPTIONS: Final[dict[ErrorCode, str]] = {
 
 def error_code(error: BaseException) -> ErrorCode:
     """Return OpenFeature's code for the exception of a call."""
+    if isinstance(error, FlagError):
+        return error.code
     if isinstance(error, ClosedError | NotReadyError):
         return "PROVIDER_NOT_READY"
     if isinstance(error, OptionError) or (isinstance(error, ApiException) and error.status == 400):
@@ -118,7 +121,9 @@ def _by_activity(key: str | None, options: Iterable[Option], flag_set: str) -> I
 def evaluate_failure(
     request: DeliveryRequest | None, name: str | None, error: BaseException, flag_set: str
 ) -> list[Evaluation]:
-    """Return an evaluation for each location of a failed call: of its request, or of one name."""
+    """Return an evaluation for each location of a failed call: of its request, or of its name."""
+    if request is None and name is None:
+        return []
     code = error_code(error)
     text = describe_error(code, error)
     names = [name] if request is None else _requested(request)
@@ -140,8 +145,12 @@ def _requested(request: DeliveryRequest) -> Iterator[str | None]:
         yield view.name
 
 
-def evaluate_flag(flag: FlagEvaluation, flag_set: str) -> list[Evaluation]:
-    """Return the evaluation of a flag."""
+def evaluate_flags(flags: Iterable[FlagEvaluation], flag_set: str) -> list[Evaluation]:
+    """Return the evaluations of flags; `flag_set` is that of failed ones."""
+    return [_evaluate_flag(one, flag_set) for one in flags]
+
+
+def _evaluate_flag(flag: FlagEvaluation, flag_set: str) -> Evaluation:
     metadata = flag.metadata
     version = metadata.get("version")
     evaluation = Evaluation(
@@ -154,7 +163,7 @@ def evaluate_flag(flag: FlagEvaluation, flag_set: str) -> list[Evaluation]:
         _value=None if flag.value is UNDEFINED else flag.value,
     )
     _describe(evaluation, metadata)
-    return [evaluation]
+    return evaluation
 
 
 def _describe(evaluation: Evaluation, meta: Mapping[str, Any]) -> None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
-from targetry._client.decisions.evaluations import error_code, evaluate_flag
-from targetry._client.decisions.hook_runner import HookRunner, SingleOutcome
+from targetry._client.decisions.evaluations import error_code
+from targetry._client.decisions.hook_runner import FlagOutcome, HookRunner
 from targetry._client.decisions.visitor_decisions import PreparedVisitor, VisitorDecisions, merge_parameters
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
@@ -188,13 +187,10 @@ class FlagEvaluator:
             return self._count(evaluation)
         decisions = self._decisions
         with self._hooks.begin("flag", decisions.method, key) as observed:
-            outcome = observed.single = SingleOutcome()
+            outcome = observed.outcome = FlagOutcome()
             flow = self._evaluate(key, wanted, visitor, context or {}, outcome)
             evaluation = yield from self._catch_failures(key, flow)
-            if isinstance(method := evaluation.metadata.get("decisioningMethod"), str):
-                outcome.decided_by = DecisioningMethod(method)
-            flag_set = decisions.property_token or decisions.client_code
-            outcome.evaluate = partial(evaluate_flag, evaluation, flag_set)
+            outcome.add_flags([evaluation], decisions.property_token or decisions.client_code)
         return self._count(evaluation)
 
     def evaluate_all(
@@ -205,14 +201,28 @@ class FlagEvaluator:
         self._check_arguments("", visitor, context)
         if self._decisions.method is _SERVER_SIDE:
             raise OptionError("decisioning_method", "is server-side, so no flags are known here")
+        try:
+            subject = self._subject(visitor, context or {})
+        except FlagError as error:
+            path, _, reason = str(error).partition(": ")
+            raise OptionError(path, reason) from None
+        if self._hooks is None:
+            return (yield from self._evaluate_all(subject))
+        decisions = self._decisions
+        with self._hooks.begin("all_flags", decisions.method) as observed:
+            outcome = observed.outcome = FlagOutcome(subject.facts.request.visitor)
+            evaluations = yield from self._evaluate_all(subject)
+            outcome.add_flags(evaluations, decisions.property_token or decisions.client_code)
+        return evaluations
+
+    def _evaluate_all(self, subject: _Subject) -> Flow[list[FlagEvaluation]]:
         rules, is_stale = self._decisions.rules_in_use()
         if rules is None:
             raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
-        subject = self._subject(visitor, context or {})
         if (place := self._place(rules, None, subject)) is not None and subject.read is not None:
             subject.read.context.geo = yield place
-        if visitor is not None:
-            rules = self._decisions.rules_for(rules, visitor, rules.mboxes)
+        if subject.visitor is not None:
+            rules = self._decisions.rules_for(rules, subject.visitor, rules.mboxes)
         evaluations = []
         for flags in evaluate_all(
             rules,
@@ -320,7 +330,7 @@ class FlagEvaluator:
         wanted: FlagType | None,
         visitor: PreparedVisitor | None,
         context: Mapping[str, Any],
-        observed: SingleOutcome | None = None,
+        observed: FlagOutcome | None = None,
     ) -> Flow[FlagEvaluation]:
         self._check_open()
         parsed = self._keys.parse(key)

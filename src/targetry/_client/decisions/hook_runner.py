@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from targetry.events import (
     ARTIFACT_STALE,
     Event,
 )
+from targetry.flags.evaluation import FlagEvaluation
 from targetry.hooks import (
     METHODS,
     AcceptedExposure,
@@ -56,7 +58,7 @@ class ObservedCall(CallEnded, eq=False, kw_only=True):
         prepared: The prepared request.
         rules: The rules that decide; None if the Delivery API does.
         is_stale: Whether they may be outdated.
-        single: Outcome of `decide` or `flag`, which have no result.
+        outcome: Outcome of a call without a result: `decide`, `flag`, `all_flags`.
     """
 
     runner: HookRunner
@@ -66,7 +68,7 @@ class ObservedCall(CallEnded, eq=False, kw_only=True):
     prepared: PreparedRequest | None = None
     rules: RuleSet | None = None
     is_stale: bool = False
-    single: SingleOutcome | None = None
+    outcome: FlagOutcome | None = None
     evaluated: list[Evaluation] | None = None
 
     def __enter__(self) -> ObservedCall:
@@ -82,7 +84,7 @@ class ObservedCall(CallEnded, eq=False, kw_only=True):
         """The method that decided."""
         if self.result is not None:
             return _METHODS[self.result.meta["decisioning_method"]]
-        return None if self.single is None or self.error is not None else self.single.decided_by
+        return None if self.outcome is None or self.error is not None else self.outcome.decided_by
 
     @property
     def visitor_id(self) -> str | None:
@@ -91,7 +93,7 @@ class ObservedCall(CallEnded, eq=False, kw_only=True):
             return bucketing_id(self.result.response.id) or None
         if self.prepared is not None:
             return bucketing_id(self.prepared.request.id) or None
-        return None if self.single is None else self.single.visitor_id or None
+        return None if self.outcome is None else self.outcome.visitor_id or None
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -103,8 +105,8 @@ class ObservedCall(CallEnded, eq=False, kw_only=True):
     def _evaluate(self) -> list[Evaluation]:
         if self.error is not None:
             return evaluations.evaluate_failure(self.request, self.name, self.error, self.flag_set)
-        if self.single is not None:
-            return self.single.evaluate()
+        if self.outcome is not None:
+            return self.outcome.evaluate()
         result, prepared = self.result, self.prepared
         if result is None or prepared is None:
             return []
@@ -116,12 +118,19 @@ class ObservedCall(CallEnded, eq=False, kw_only=True):
         return evaluations.evaluate_matches(self.matches, self.rules, token, flag_set, is_stale=self.is_stale)
 
 
-class SingleOutcome(msgspec.Struct, eq=False):
-    """Outcome of `decide` or `flag`, as far as hooks see it."""
+class FlagOutcome(msgspec.Struct, eq=False):
+    """Outcome of `decide`, `flag` or `all_flags`, as far as hooks see it."""
 
     visitor_id: str = ""
     decided_by: DecisioningMethod | None = None
     evaluate: Callable[[], list[Evaluation]] = list
+
+    def add_flags(self, flags: Sequence[FlagEvaluation], flag_set: str) -> None:
+        """Add the evaluated flags; `flag_set` is that of failed ones."""
+        methods = (one.metadata.get("decisioningMethod") for one in flags)
+        if isinstance(method := next(methods, None), str):
+            self.decided_by = DecisioningMethod(method)
+        self.evaluate = partial(evaluations.evaluate_flags, flags, flag_set)
 
 
 class HookRunner:
@@ -141,8 +150,8 @@ class HookRunner:
         hooks: Sequence[Hook],
         log: RateLimitedLog,
         *,
-        flag_set: str,
-        own_hosts: Iterable[str],
+        flag_set: str = "",
+        own_hosts: Iterable[str] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.failures = 0

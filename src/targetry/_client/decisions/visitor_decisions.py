@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.evaluations import evaluate_outcome
-from targetry._client.decisions.hook_runner import ObservedCall, SingleOutcome
+from targetry._client.decisions.hook_runner import FlagOutcome, ObservedCall
 from targetry._client.decisions.qa_mode import QaModes
 from targetry._client.decisions.reports import ImpressionReport
 from targetry._client.decisions.skipped_rules import SkippedRules
@@ -415,7 +415,7 @@ class VisitorDecisions:
     def observe(self, observed: ObservedCall, decision: Decision) -> None:
         """Fill in what hooks see of a decision."""
         facts = decision._visitor._facts
-        outcome = observed.single = SingleOutcome(facts.request.visitor)
+        outcome = observed.outcome = FlagOutcome(facts.request.visitor)
         if decision._outcome is None:
             return
         outcome.decided_by = _ON_DEVICE

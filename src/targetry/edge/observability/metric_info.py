@@ -52,6 +52,7 @@ METRICS: Final = {
     "starts": MetricInfo("counter", "Processes that started to serve."),
     "artifact_reloads": MetricInfo("counter", "Artifacts loaded again."),
     "artifact_refusals": MetricInfo("counter", "Artifacts rejected."),
+    "hook_failures": MetricInfo("counter", "Calls of hooks that raised."),
     "artifact_loaded_seconds": MetricInfo(
         "gauge", "When the artifact in use was read, in epoch seconds.", {"artifact": "name of the file"}
     ),

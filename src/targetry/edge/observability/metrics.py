@@ -81,11 +81,12 @@ class Metrics:
 
     Args:
         artifacts: Returns the state of each artifact.
-        artifact_counts: Returns how many artifacts were loaded again, and how many were rejected.
+        counts: Returns how many artifacts were loaded again, how many were rejected, and how many
+            calls of hooks failed.
     """
 
     def __init__(
-        self, artifacts: Callable[[], list[ArtifactState]], artifact_counts: Callable[[], tuple[int, int]]
+        self, artifacts: Callable[[], list[ArtifactState]], counts: Callable[[], tuple[int, int, int]]
     ) -> None:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests")
@@ -107,10 +108,11 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self.starts = self._counter("starts")
-        self._reloads = self._counter("artifact_reloads")
-        self._refusals = self._counter("artifact_refusals")
-        self._artifact_counts = artifact_counts
-        self._counted = (0, 0)
+        self._counters = tuple(
+            self._counter(name) for name in ("artifact_reloads", "artifact_refusals", "hook_failures")
+        )
+        self._counts = counts
+        self._counted = (0, 0, 0)
         self._artifacts = _Artifacts(artifacts)
         self.registry.register(self._artifacts)
 
@@ -130,11 +132,11 @@ class Metrics:
         return generate_latest(registry)
 
     def sync(self) -> None:
-        """Add what the artifacts have counted since the last call."""
-        reloads, refusals = self._artifact_counts()
-        self._reloads.inc(reloads - self._counted[0])
-        self._refusals.inc(refusals - self._counted[1])
-        self._counted = reloads, refusals
+        """Add what the artifacts and hooks have counted since the last call."""
+        counts = self._counts()
+        for counter, count, counted in zip(self._counters, counts, self._counted, strict=True):
+            counter.inc(count - counted)
+        self._counted = counts
 
 
 def _described(name: str) -> tuple[str, str, tuple[str, ...]]:

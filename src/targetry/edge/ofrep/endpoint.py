@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ import msgspec
 from prometheus_client import Counter as PrometheusCounter
 from starlette.exceptions import HTTPException
 
+from targetry._client.decisions.hook_runner import FlagOutcome, HookRunner
 from targetry._runtime.ids import new_id as random_id
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
@@ -49,7 +51,9 @@ from targetry.flags.device_flags import impression_entry, subject_facts
 from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import FlagEvaluation, failed, flag_set_id
 from targetry.flags.window import ImpressionWindow
+from targetry.hooks import CallKind
 from targetry.ledger.event import LedgerEvent
+from targetry.models import DecisioningMethod
 
 _UNAUTHORIZED: Final = "the request has no valid token; send one as Authorization: Bearer, or as X-API-Key"
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
@@ -72,18 +76,23 @@ class FlagHistory(Protocol):
 
 
 class ReceivedRequest(NamedTuple):
-    """Target and body of a request, its `if-none-match`, and the address of its client."""
+    """Target and body of a request, its `if-none-match`, and the address of its client.
+
+    `context` is that of the request's task, for hooks.
+    """
 
     target: OfrepTarget
     body: bytes
     known_tags: str
     address: ClientAddress
+    context: Context | None = None
 
 
 class Outcome(msgspec.Struct):
     """Response to a request, with what is to be recorded, counted and shown.
 
-    `outcomes` has the number of flags by reason or error code.
+    `outcomes` has the number of flags by reason or error code; `evaluations` and `visitor` are what
+    hooks see.
     """
 
     response: EdgeResponse
@@ -91,7 +100,9 @@ class Outcome(msgspec.Struct):
     outcomes: dict[str, int]
     asked: FlagRequest | None = None
     flag: FlagSummary | None = None
-    error: str | None = None
+    error: FlagError | None = None
+    evaluations: Sequence[FlagEvaluation] = ()
+    visitor: str = ""
     events: Sequence[LedgerEvent] = ()
     is_repeated: bool = False
 
@@ -109,6 +120,7 @@ class OfrepEndpoint:
         monitor: Counts the requests that exceed a limit.
         problems: Notes rules that could not be evaluated.
         locate: Finds the location of an IP address.
+        hooks: Observe evaluations.
         now: Clock, in epoch seconds.
         new_id: Makes ids.
         clock: Clock of the impression window, in monotonic seconds.
@@ -126,6 +138,7 @@ class OfrepEndpoint:
         monitor: LimitMonitor,
         problems: RuleProblems,
         locate: AddressLocator | None = None,
+        hooks: HookRunner | None = None,
         now: Callable[[], float] = time.time,
         new_id: Callable[[], str] = random_id,
         clock: Callable[[], float] = time.monotonic,
@@ -141,6 +154,7 @@ class OfrepEndpoint:
         )
         self._problems = problems
         self._locate = locate
+        self._hooks = hooks
         self._now = now
         self._new_id = new_id
         self._clock = clock
@@ -174,7 +188,8 @@ class OfrepEndpoint:
             RequestRejected: 413, a limit is exceeded; 503, there is no artifact, or too many large
                 requests are waiting.
         """
-        outcome, _ = await self._batch.decide(ReceivedRequest(target, body, known_tags, address))
+        context = None if self._hooks is None else copy_context()
+        outcome, _ = await self._batch.decide(ReceivedRequest(target, body, known_tags, address, context))
         self._finish(target, outcome, len(body), address)
         return outcome.response
 
@@ -201,15 +216,37 @@ class OfrepEndpoint:
         try:
             return read_request(target, received.body, self._artifacts(), self._settings.targeting)
         except FlagError as error:
-            return self._failure(target, int(self._now() * 1000), error)
+            at_ms = int(self._now() * 1000)
+            return self._observe(received, partial(self._failure, target, at_ms, error))
 
     def _decide(self, received: ReceivedRequest, asked: FlagRequest) -> Outcome:
-        target, _, known_tags, address = received
+        return self._observe(received, partial(self._decide_flags, received, asked))
+
+    def _observe(self, received: ReceivedRequest, decide: Callable[[], Outcome]) -> Outcome:
+        """Return the outcome of `decide`, which hooks observe in the context of the request."""
+        if self._hooks is None or received.context is None:
+            return decide()
+        return received.context.run(self._run_observed, self._hooks, received.target, decide)
+
+    def _run_observed(self, hooks: HookRunner, target: OfrepTarget, decide: Callable[[], Outcome]) -> Outcome:
+        kind: CallKind = "all_flags" if target.key is None else "flag"
+        with hooks.begin(kind, DecisioningMethod.ON_DEVICE, target.key) as observed:
+            outcome = decide()
+            asked = outcome.asked
+            flag_set = (target.client or "") if asked is None else asked.artifact.client
+            observed.outcome = FlagOutcome(outcome.visitor)
+            observed.outcome.add_flags(outcome.evaluations, flag_set)
+            if not outcome.evaluations:
+                observed.error = outcome.error
+        return outcome
+
+    def _decide_flags(self, received: ReceivedRequest, asked: FlagRequest) -> Outcome:
+        target = received.target
         at_ms = int(self._now() * 1000)
         if self._locate is not None:
-            add_location(asked.request, asked.artifact, self._locate, address.text)
+            add_location(asked.request, asked.artifact, self._locate, received.address.text)
         if target.key is None:
-            return self._all_flags(target, asked, at_ms, known_tags)
+            return self._all_flags(target, asked, at_ms, received.known_tags)
         try:
             return self._one_flag(asked, target.key, at_ms)
         except FlagError as error:
@@ -230,6 +267,8 @@ class OfrepEndpoint:
             {evaluation.reason: 1},
             asked,
             _summary(evaluation),
+            evaluations=[evaluation],
+            visitor=decided.visitor,
         )
         if self._recorder.is_enabled:
             self._add_events(outcome, asked, decided)
@@ -261,6 +300,7 @@ class OfrepEndpoint:
 
     def _all_flags(self, target: OfrepTarget, asked: FlagRequest, at_ms: int, known_tags: str) -> Outcome:
         counted: Counter[str] = Counter()
+        observed: list[FlagEvaluation] = []
 
         def evaluations() -> Iterator[FlagEvaluation]:
             for one in decide_all(
@@ -271,6 +311,8 @@ class OfrepEndpoint:
                 note_failures=self._problems.note,
             ):
                 counted[one.error_code or one.reason] += 1
+                if self._hooks is not None:
+                    observed.append(one)
                 yield one
 
         facts = subject_facts(asked.subject, asked.artifact.client)
@@ -282,7 +324,15 @@ class OfrepEndpoint:
             events_uri=self._events_uri(target, asked.artifact),
         )
         response = all_flags_response(body, known_tags)
-        return Outcome(response, at_ms, counted, asked, FlagSummary(None, counted.total()))
+        return Outcome(
+            response,
+            at_ms,
+            counted,
+            asked,
+            FlagSummary(None, counted.total()),
+            evaluations=observed,
+            visitor=facts.request.visitor,
+        )
 
     def _events_uri(self, target: OfrepTarget, artifact: LoadedArtifact) -> str:
         """Return the URI of the event stream, which begins with the changes since this artifact."""
@@ -294,12 +344,24 @@ class OfrepEndpoint:
     def _failure(
         self, target: OfrepTarget, at_ms: int, error: FlagError, asked: FlagRequest | None = None
     ) -> Outcome:
-        if target.key is None:
-            response = failure_response(400, str(error), error.code)
+        evaluations = [] if target.key is None else [failed(target.key, error)]
+        if evaluations:
+            response = flag_response(evaluations[0], is_strict=False)
         else:
-            response = flag_response(failed(target.key, error), is_strict=False)
-        summary = FlagSummary(target.key, None)
-        return Outcome(response, at_ms, {error.code: 1}, asked, summary, str(error))
+            response = failure_response(400, str(error), error.code)
+        visitor = ""
+        if self._hooks is not None and asked is not None:
+            visitor = subject_facts(asked.subject, asked.artifact.client).request.visitor
+        return Outcome(
+            response,
+            at_ms,
+            {error.code: 1},
+            asked,
+            FlagSummary(target.key, None),
+            error,
+            evaluations,
+            visitor,
+        )
 
     def _finish(self, target: OfrepTarget, outcome: Outcome, size: int, address: ClientAddress) -> None:
         """Count a request and add it to the history."""
@@ -314,7 +376,7 @@ class OfrepEndpoint:
         if address.is_invalid:
             self._metrics.unread.labels(FORWARDED).inc()
         status, asked = outcome.response.status, outcome.asked
-        rejected = None if outcome.error is None else RequestRejected(status, outcome.error)
+        rejected = None if outcome.error is None else RequestRejected(status, str(outcome.error))
         result = DeliveryResult(
             status,
             request=None if asked is None else asked.request,
