@@ -1,0 +1,66 @@
+"""Checks of the distributions: their contents and the version to release."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from support.distributions import check_contents, released_version
+
+FILES = ["README.md", "pyproject.toml", "src/targetry/__init__.py", "src/targetry/py.typed", "tests/a.py"]
+
+
+def distributions(folder: Path, *, without: str = "", more: str = "") -> tuple[Path, Path, Path]:
+    """Write the distributions of FILES, and return the paths of the list and of both."""
+    listing = folder / "files"
+    listing.write_text("\n".join(FILES), "utf-8")
+    names = [name for name in [*FILES[:-1], "PKG-INFO", *filter(None, [more])] if name != without]
+    with tarfile.open(folder / "a.tar.gz", "w:gz") as sdist, zipfile.ZipFile(folder / "a.whl", "w") as wheel:
+        for name in names:
+            sdist.addfile(tarfile.TarInfo(f"targetry-1/{name}"), io.BytesIO())
+            if name.startswith("src/"):
+                wheel.writestr(name.removeprefix("src/"), "")
+        wheel.writestr("targetry-1.dist-info/METADATA", "")
+    return listing, folder / "a.tar.gz", folder / "a.whl"
+
+
+def test_complete_distributions_have_nothing_wrong(tmp_path: Path) -> None:
+    assert check_contents(*distributions(tmp_path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("without", "more", "expected"),
+    [
+        ("src/targetry/py.typed", "", "missing: targetry/py.typed"),
+        ("README.md", "", "a.tar.gz:\nmissing: README.md"),
+        ("", "tests/a.py", "unexpected: tests/a.py"),
+        ("", "src/targetry/secret.txt", "unexpected: targetry/secret.txt"),
+    ],
+    ids=["file of the package", "readme", "test", "file that the repository lacks"],
+)
+def test_wrong_file_of_a_distribution_is_named(
+    tmp_path: Path, without: str, more: str, expected: str
+) -> None:
+    assert expected in check_contents(*distributions(tmp_path, without=without, more=more))
+
+
+def test_version_with_a_dated_section_can_be_released() -> None:
+    assert released_version('__version__ = "1.2.0"\n', "# Changelog\n\n## 1.2.0 (2026-12-01)\n") == "1.2.0"
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("## 1.2.0 (unreleased)", "has no date"),
+        ("## 1.1.0 (2026-12-01)", "is of 1.1.0, the package of 1.2.0"),
+        ("", "no version was found"),
+    ],
+    ids=["without a date", "other version", "no section"],
+)
+def test_version_that_is_not_ready_is_rejected(section: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        released_version('__version__ = "1.2.0"\n', f"# Changelog\n\n{section}\n")
