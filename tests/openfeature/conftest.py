@@ -1,160 +1,40 @@
-"""Steps of OpenFeature's provider TCK, against `TargetProvider` over a local server."""
+"""Steps of OpenFeature's provider TCK, for `TargetProvider` and for an OFREP client of an edge."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.event import EventDetails, ProviderEvent
 from openfeature.flag_evaluation import FlagEvaluationDetails
 from openfeature.provider import ProviderStatus
 from pytest_bdd import given, parsers, then, when
 
-from e2e.client.conftest import reach
-from e2e.client.target import ARTIFACT, Target, artifact_answer
-from openfeature import api
+from e2e.client.target import ARTIFACT, artifact_answer
 from servers.faulty import answer
-from support.openfeature_tck import TCK
-from targetry.openfeature import TargetProvider
-
-EVENTS = {
-    "ready": ProviderEvent.PROVIDER_READY,
-    "stale": ProviderEvent.PROVIDER_STALE,
-    "error": ProviderEvent.PROVIDER_ERROR,
-    "change": ProviderEvent.PROVIDER_CONFIGURATION_CHANGED,
-}
-EVENT_TIMEOUT_S = 12.0
+from support.openfeature_tck import World, rules_of
 
 
 def pytest_bdd_apply_tag(tag: str, function: Any) -> bool:
-    """Skip what the provider does not declare; the other tags select nothing."""
-    if tag == "disabled-flags":
-        pytest.mark.skip("an artifact has no disabled activities: they are not in it")(function)
+    """Select no scenarios by their tags."""
     return True
 
 
-# The server
+def pytest_bdd_before_scenario(request: pytest.FixtureRequest, feature: Any, scenario: Any) -> None:
+    """Skip what the provider does not declare."""
+    undeclared = request.getfixturevalue("undeclared")
+    for tag in sorted(feature.tags | scenario.tags):
+        if tag in undeclared:
+            pytest.skip(undeclared[tag])
 
 
-def rules_of(flags: dict[str, Any]) -> dict[str, Any]:
-    """Return an artifact that gives each flag's default variant.
-
-    A flag with targeting gives its targeted variant to the key that it names.
-    """
-    mboxes: dict[str, list[Any]] = {}
-    for number, (name, flag) in enumerate(flags.items(), 1):
-        if flag["state"] != "ENABLED":
-            continue
-        default = flag["defaultVariant"]
-        mboxes[name] = [rule_of(number, name, flag, default, True)]
-        if "targeting" in flag:
-            condition, variant, _ = flag["targeting"]["if"]
-            (operands,) = condition.values()
-            targeted = {"==": [{"var": "mbox.targetingKey"}, operands[1]]}
-            mboxes[name].insert(0, rule_of(1000 + number, name, flag, variant, targeted))
-    return {
-        "version": "1.0.0",
-        "meta": {"clientCode": "acme", "environment": "production"},
-        "globalMbox": "target-global-mbox",
-        "geoTargetingEnabled": False,
-        "responseTokens": [],
-        "remoteMboxes": [],
-        "localMboxes": list(mboxes),
-        "remoteViews": [],
-        "localViews": [],
-        "rules": {"mboxes": mboxes, "views": {}},
-    }
-
-
-def rule_of(activity: int, name: str, flag: dict[str, Any], variant: str, condition: Any) -> dict[str, Any]:
-    content = flag["variants"][variant]
-    return {
-        "ruleKey": str(activity),
-        "activityId": activity,
-        "meta": {"activity.id": activity, "experience.id": 0, "experience.name": variant},
-        "condition": condition,
-        "consequence": {
-            "name": name,
-            "options": [{"type": "json", "content": content, "eventToken": f"t{activity}"}],
-        },
-    }
-
-
-class World:
-    """One scenario: the server, the provider, and what was evaluated."""
-
-    def __init__(self, is_async: bool) -> None:
-        self.is_async = is_async
-        self.flags = json.loads((TCK / "flags" / "canonical-flags.json").read_text())["flags"]
-        self.target = Target()
-        self.target.on(ARTIFACT, artifact_answer(rules_of(self.flags)))
-        self.provider: TargetProvider | None = None
-        self.client: OpenFeatureClient | None = None
-        self.context: EvaluationContext | None = None
-        self.flag: tuple[str, str, Any] = ("", "", None)
-        self.details: FlagEvaluationDetails[Any] | None = None
-        self.remembered: Any = None
-        self.shutdown_s = 0.0
-        self.received: dict[str, list[EventDetails]] = {name: [] for name in EVENTS}
-        self.counted = dict.fromkeys(EVENTS, 0)
-        self.changed = threading.Condition()
-
-    def start(self, cdn: str, wait: bool, ready_timeout: float = 20.0) -> None:
-        self.provider = TargetProvider(
-            **{**reach(self.target), "cdn_base_path": cdn},
-            decisioning_method="on-device",
-            polling_interval=1000,
-            targeting_key_parameter="targetingKey",
-            ready_timeout=ready_timeout,
-        )
-        self.client = api.get_client("tck")
-        (api.set_provider_and_wait if wait else api.set_provider)(self.provider, "tck")
-
-    def listen(self, name: str) -> None:
-        assert self.client is not None
-
-        def hear(details: EventDetails) -> None:
-            with self.changed:
-                self.received[name].append(details)
-                self.changed.notify_all()
-
-        self.client.add_handler(EVENTS[name], hear)
-
-    def wait_for(self, name: str) -> EventDetails:
-        """Return the next event of a name that was not waited for."""
-        count = self.counted[name] = self.counted[name] + 1
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.received[name]) >= count, EVENT_TIMEOUT_S), (
-                self.received
-            )
-        return self.received[name][count - 1]
-
-    def wait_for_status(self, status: ProviderStatus) -> None:
-        assert self.client is not None
-        deadline = time.monotonic() + EVENT_TIMEOUT_S
-        while self.client.get_provider_status() is not status and time.monotonic() < deadline:
-            time.sleep(0.01)  # the SDK sets it before it calls handlers, but emits no event
-        assert self.client.get_provider_status() is status
-
-    def evaluate(self) -> None:
-        assert self.client is not None
-        kind, key, default = self.flag
-        name = f"get_{kind.lower()}_details"
-        if self.is_async:
-            self.details = asyncio.run(getattr(self.client, f"{name}_async")(key, default, self.context))
-        else:
-            self.details = getattr(self.client, name)(key, default, self.context)
-
-    def stop(self) -> None:
-        api.clear_providers()
-        self.target.stop()
+@pytest.fixture
+def undeclared() -> dict[str, str]:
+    """Return why a provider does not have the capabilities of these tags."""
+    return {"disabled-flags": "an artifact has no disabled activities: they are not in it"}
 
 
 @pytest.fixture
@@ -177,13 +57,13 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 
 @given("a stable provider")
 def stable_provider(world: World) -> None:
-    world.start(world.target.url, wait=True)
+    world.start(wait=True)
 
 
 @given("a unavailable provider")
 def unavailable_provider(world: World) -> None:
     world.target.on(ARTIFACT, answer(503))
-    world.start(world.target.url, wait=False, ready_timeout=0.3)
+    world.start(wait=False, ready_timeout=0.3)
 
 
 @given(
