@@ -1,0 +1,1 @@
+"""Compiler of activities: from files to rule artifacts and back."""

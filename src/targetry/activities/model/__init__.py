@@ -1,0 +1,1 @@
+"""Files of activities: their model, YAML with positions, the lock, ids and windows."""
