@@ -48,7 +48,8 @@ def test_reference_page_equals_the_output_of_the_generator(name: str) -> None:
 
 
 def test_metrics_page_lists_the_routes() -> None:
-    source = (ROOT / "src" / "targetry" / "edge" / "app.py").read_text("utf-8")
+    edge = ROOT / "src" / "targetry" / "edge"
+    source = "".join(file.read_text("utf-8") for file in (edge / "app.py", *(edge / "ui").glob("*.py")))
     routes = set(re.findall(r'(?:\bname=|\.route = |_ROUTE: Final = )"(\w+)"', source)) | {"ofrep"}
     listed = METRICS["requests"].labels["route"]
     assert set(re.findall(r"`(\w+)`", listed)) == routes

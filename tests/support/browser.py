@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -35,6 +37,8 @@ class Page:
 
     Attributes:
         sent: Headers of all requests that the browser has sent, by lower-case names.
+        urls: URLs of these requests.
+        problems: Errors of the log, like violations of a page's content security policy.
     """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -42,6 +46,8 @@ class Page:
         self._last_id = 0
         self._loads = 0
         self.sent: list[dict[str, str]] = []
+        self.urls: list[str] = []
+        self.problems: list[str] = []
 
     async def open(self, url: str) -> str:
         """Open a URL, and return the document once it has loaded."""
@@ -63,6 +69,59 @@ class Page:
     async def evaluate(self, expression: str) -> Any:
         result = await self.call("Runtime.evaluate", expression=expression)
         return result["result"].get("value")
+
+    async def wait_for(self, expression: str) -> Any:
+        """Return the value of an expression once it is true."""
+        value = f"(() => {{ try {{ return {expression}; }} catch {{ return null; }} }})()"
+        look = f"() => {{ const value = {value}; value ? done(value) : setTimeout(look, 20); }}"
+        async with asyncio.timeout(LONGEST_S):
+            result = await self.call(
+                "Runtime.evaluate",
+                expression=f"new Promise(done => {{ const look = {look}; look(); }})",
+                awaitPromise=True,
+                returnByValue=True,
+            )
+        return result["result"].get("value")
+
+    async def press(self, key: str) -> None:
+        """Press and release a key, like `Enter`, `Tab` or `Space`."""
+        named = {"Enter": ("Enter", 13, "\r"), "Tab": ("Tab", 9, ""), "Space": (" ", 32, " ")}
+        name, code, text = named[key]
+        for kind in ("keyDown", "keyUp"):
+            more = {"text": text} if text and kind == "keyDown" else {}
+            await self.call("Input.dispatchKeyEvent", type=kind, key=name, windowsVirtualKeyCode=code, **more)
+
+    async def write(self, text: str) -> None:
+        """Write text into the focused element, in place of its selection."""
+        await self.call("Input.insertText", text=text)
+
+    async def mouse(self, selector: str) -> None:
+        """Click the middle of an element with the mouse."""
+        place = await self.evaluate(
+            f"(() => {{ const one = document.querySelector({json.dumps(selector)}); "
+            "one.scrollIntoView({block: 'center', behavior: 'instant'}); const box = one.getBoundingClientRect(); "
+            "return `${box.x + box.width / 2} ${box.y + box.height / 2}`; })()"
+        )
+        x, y = map(float, place.split())
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def look(self, width: int, height: int, scheme: str = "light") -> None:
+        """Set the size of the tab in pixels, and the color scheme."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        await self.call("Emulation.setEmulatedMedia", features=features)
+
+    async def screenshot(self, path: Path) -> None:
+        """Write a picture of the whole document."""
+        picture = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(picture["data"]))
 
     async def cookies(self) -> dict[str, str]:
         """Return all cookies of the browser, those for servers alone too."""
@@ -86,6 +145,10 @@ class Page:
         elif message.get("method") == "Network.requestWillBeSentExtraInfo":
             headers = message["params"]["headers"]
             self.sent.append({name.lower(): value for name, value in headers.items()})
+        elif message.get("method") == "Network.requestWillBeSent":
+            self.urls.append(message["params"]["request"]["url"])
+        elif message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
+            self.problems.append(message["params"]["entry"]["text"])
         return message
 
 
@@ -106,6 +169,7 @@ async def browser(path: str, profile: Path) -> AsyncIterator[Page]:
                 page = Page(socket)
                 await page.call("Page.enable")
                 await page.call("Network.enable")
+                await page.call("Log.enable")
                 yield page
     finally:
         process.kill()

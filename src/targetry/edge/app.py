@@ -5,7 +5,7 @@ POST [/<client>[/<environment>]]/ofrep/v1/evaluate/flags[/<key>]   flags; GET �
 GET  /<client>/<environment>/v1[/<property>]/rules.json      the artifact, and rules.bin
 GET  /v1/geo                                                 the location of an address
 GET  /healthz · /readyz · /metrics                           for the operator
-GET  / · /recent · /report.json · /plot.svg                  the dashboard and its parts
+GET  / · /recent · /request · /activities · /report[.json] · /plot.svg   the page and its parts
 
 Every request takes one path through `EdgeApplication`: header checks, access policy, endpoint,
 access log. It answers the frequent routes (delivery, flags, artifact) itself; a Starlette
@@ -80,9 +80,6 @@ _UNKNOWN_PATH: Final = "(unknown path)"
 _UNKNOWN_ROUTE: Final = "other"
 _SYNC_S: Final = 1.0
 _NO_ADDRESS: Final = ClientAddress()
-_DASHBOARD: Final = frozenset(
-    {"dashboard", "recent", "report", "plot"}
-)  # requests of the dashboard for itself
 
 
 class EdgeArtifacts(Protocol):
@@ -231,13 +228,11 @@ class EdgeApplication:
             Route("/healthz", edge.healthz, name="healthz"),
             Route("/readyz", edge.readyz, name="readyz"),
             Route("/metrics", edge.exposition, name="metrics"),
-            Route("/", edge.dashboard.page, name="dashboard"),
-            Route("/recent", edge.dashboard.recent_requests, name="recent"),
-            Route("/report.json", edge.dashboard.report, name="report"),
-            Route("/plot.svg", edge.dashboard.plot, name="plot"),
+            *edge.dashboard.routes(),
         ]
         self._routes = {route.path: route.name for route in routes}
         self._known_paths = frozenset((DELIVERY_PATH, *self._routes))
+        self._own_routes = {route.name for route in edge.dashboard.routes()}
         self._site = GZipMiddleware(
             Router(routes), minimum_size=MIN_COMPRESSED_BYTES, compresslevel=COMPRESSION_LEVEL
         )
@@ -410,7 +405,7 @@ class EdgeApplication:
             headers = tuple((name.encode(), value.encode()) for name, value in (error.headers or {}).items())
             is_whole = False
         message = reason if is_whole else f"{method} {path}: {reason}"
-        if exchange.route not in _DASHBOARD and (exchange.is_allowed or is_public_path(path)):
+        if exchange.route not in self._own_routes and (exchange.is_allowed or is_public_path(path)):
             rejected = RequestRejected(status, message)
             self._edge.history.add_rejected(rejected, at_ms=int(self._edge.now() * 1000))
         if limit is not None:

@@ -1,13 +1,12 @@
-"""Dashboard of an edge: its artifacts, its last requests with explanations, and its report.
+"""Page of an edge: its artifacts, its last requests with explanations, and its report.
 
-The page is rendered from the templates in `pages/` and complete without its script, which only adds
-new requests. Text of artifacts and requests is escaped and truncated, and the content security
-policy allows only the page's own script and style. Expensive parts run in a thread, on request.
+The page is rendered from the templates in `pages/` and complete without its script, which keeps it
+current. Text of artifacts and requests is escaped and truncated, and the content security policy
+allows only the page's own script and style. Expensive parts run in a thread, on request.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -16,54 +15,64 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from functools import cache, cached_property
-from importlib import resources
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.ui.artifact_view import COLORS, ArtifactView, artifact_view
-from targetry.edge.ui.rate_bars import rate_bars
 from targetry.edge.ui.report_cache import CachedReport, ReportCache
 from targetry.edge.ui.request_history import HistoryEntry, RequestHistory
-from targetry.edge.ui.request_view import request_view, unexplained
+from targetry.edge.ui.request_summary import RequestFilter, RequestSummary
+from targetry.edge.ui.request_view import request_view, summarize_request, unexplained_summary
+from targetry.edge.ui.templates import HEADERS, templates
 from targetry.errors import MissingExtraError
-from targetry.humanize.figures import (
-    describe_removal,
-    describe_unusable_totals,
-    format_clock,
-    format_iso_time,
-    format_p_value,
-    format_time,
-    pluralize,
-)
-from targetry.humanize.text import truncate_text
 from targetry.ledger.errors import LedgerError
 from targetry.report.plot import MAX_ACTIVITIES, PlotError, plotted_activities
 
 _T = TypeVar("_T")
 
-_HTML: Final = "text/html; charset=utf-8"
 _SVG: Final = "image/svg+xml"
 _NO_LEDGER: Final = "there is no report: events are not recorded; start the edge with --data DIR"
 _LATER: Final = "not explained yet: the time for explanations is used up; reload the page"
+_GONE: Final = "the edge no longer has this request: it keeps the last {:,}; send the request again"
 _LONGEST_S: Final = 1.0  # visitors wait for the same processor
+_ROWS: Final = 100
+_DETAILS: Final = 100
 _CANNOT: Final = (LedgerError, MissingExtraError, PlotError)
 _FOLDERS: Final = re.compile(r"""(?<![\w/.])(?:[A-Za-z]:)?[/\\](?:[^/\\\n:'"]+[/\\])+""")
 
 
+class _Found(NamedTuple):
+    """Requests of a filter, the latest first.
+
+    `older` is the number below which more are searched, None if there are none; `unsearched` counts
+    those that took too long to search.
+    """
+
+    entries: list[tuple[HistoryEntry, RequestSummary]]
+    older: int | None
+    unsearched: int
+
+
+class _Section(NamedTuple):
+    """Rendered section of the page, and the tag of its content."""
+
+    html: str
+    tag: str
+
+
 class Dashboard:
-    """Endpoints of the dashboard.
+    """Endpoints of the page.
 
     `registry` and `states` return the served artifacts and the states of their files.
     `report_cache` has the reports of the ledger, None without one.
@@ -85,72 +94,107 @@ class Dashboard:
         self._report_cache = report_cache
         self._longest_s = longest_s
         self._artifacts: weakref.WeakKeyDictionary[LoadedArtifact, ArtifactView] = weakref.WeakKeyDictionary()
+        self._detailed: list[HistoryEntry] = []
         self._lock = threading.Lock()
 
+    def routes(self) -> list[Route]:
+        """Return the routes of the page and its parts."""
+        return [
+            Route("/", self.page, name="dashboard"),
+            Route("/recent", self.recent_requests, name="recent"),
+            Route("/request", self.request, name="request"),
+            Route("/activities", self.activities, name="activities"),
+            Route("/report", self.report_section, name="report"),
+            Route("/report.json", self.report, name="report"),
+            Route("/plot.svg", self.plot, name="plot"),
+        ]
+
     async def page(self, request: Request) -> Response:
-        return self._html(await run_in_threadpool(self._page, str(request.base_url), self._history.after()))
+        check_field_count(request.url.query)
+        wanted, before = RequestFilter.read(request.query_params), _number(request, "before")
+        url = str(request.base_url)
+        return templates().response(await run_in_threadpool(self._page, url, wanted, before or None))
 
     async def recent_requests(self, request: Request) -> Response:
-        """Return the requests with a number above `after` as HTML; 204 if there are none."""
+        """Return rows of the list as HTML: those of a filter, above `after` or below `before`.
+
+        The status is 204 if there is no request. `x-latest` is the number of the last
+        request, whether it is shown or not.
+        """
         check_field_count(request.url.query)
-        entries = self._history.after(_number(request.query_params.get("after", "0")))
+        after, before = _number(request, "after"), _number(request, "before")
+        entries = self._history.between(after, before or None)
         if not entries:
-            return Response(status_code=204, headers=self._headers)
-        return self._html(await run_in_threadpool(self._rows, entries))
+            return Response(status_code=204, headers=templates().headers)
+        wanted = RequestFilter.read(request.query_params)
+        html = await run_in_threadpool(self._rows, entries, wanted)
+        return templates().response(html, {"x-latest": str(entries[0].number)})
+
+    async def request(self, request: Request) -> Response:
+        """Return a page with the explanation of one request."""
+        entry = self._history.find(_number(request, "number"))
+        if entry is None:
+            raise RequestRejected(404, _GONE.format(self._history.capacity))
+        return templates().response(await run_in_threadpool(self._detail, entry))
+
+    async def activities(self, request: Request) -> Response:
+        """Return the section of the activities, with status 204 if its tag is that of `have`."""
+        return _section(request, await run_in_threadpool(self._activities))
+
+    async def report_section(self, request: Request) -> Response:
+        """Return the section of the report, with status 204 if its tag is that of `have`."""
+        return _section(request, await run_in_threadpool(self._report))
 
     async def report(self, request: Request) -> Response:
         """Return the JSON that `targetry report -o json` prints."""
         shown = await run_in_threadpool(_or_503(self._report_cache_or_404().report))
         return Response(
-            msgspec.json.encode(shown.report), headers=self._headers, media_type="application/json"
+            msgspec.json.encode(shown.report), headers=templates().headers, media_type="application/json"
         )
 
     async def plot(self, request: Request) -> Response:
         picture = await run_in_threadpool(_or_503(self._report_cache_or_404().plot))
         if picture is None:
             raise RequestRejected(404, "there is nothing to plot: no activity has visitors yet")
-        policy = "default-src 'none'; style-src 'unsafe-inline'"
-        return Response(
-            picture, headers={**self._headers, "content-security-policy": policy}, media_type=_SVG
-        )
+        policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+        return Response(picture, headers={**HEADERS, "content-security-policy": policy}, media_type=_SVG)
 
     def _report_cache_or_404(self) -> ReportCache:
         if self._report_cache is None:
             raise RequestRejected(404, _NO_LEDGER)
         return self._report_cache
 
-    def _html(self, text: str) -> Response:
-        return Response(text.encode("utf-8", "replace"), headers=self._headers, media_type=_HTML)
-
-    @property
-    def _templates(self) -> _Templates:
-        return _templates()
-
-    @cached_property
-    def _headers(self) -> dict[str, str]:
-        return {
-            "content-security-policy": self._templates.policy,
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-            "referrer-policy": "no-referrer",
-            "cross-origin-resource-policy": "same-origin",
-            "cross-origin-opener-policy": "same-origin",
-        }
-
-    def _page(self, url: str, entries: list[HistoryEntry]) -> str:
+    def _page(self, url: str, wanted: RequestFilter, before: int | None) -> str:
+        entries = self._history.between(before=before)
         artifacts = self._registry().artifacts
-        shown, problem = self._shown_report()
-        return self._templates.page(
-            artifacts=[self._artifact(one) for one in artifacts],
-            refused=[state for state in self._states() if state.refused is not None],
-            rows=Markup(self._rows(entries)),
-            latest=entries[0].number if entries else 0,
+        return templates().render(
+            "page",
+            rows=Markup(self._rows(entries, wanted)),
+            latest=entries[0].number if entries and before is None else 0,
             capacity=self._history.capacity,
+            wanted=wanted,
+            places=[one.name for artifact in artifacts for one in self._artifact(artifact).locations],
+            named=[one for artifact in artifacts for one in self._artifact(artifact).activities],
+            example=_example(url, artifacts[0]) if artifacts and not entries else "",
+            activities=self._activities(),
+            report=self._report(),
+        )
+
+    def _activities(self) -> _Section:
+        return _rendered(
+            "activities",
+            artifacts=[self._artifact(one) for one in self._registry().artifacts],
+            refused=[state for state in self._states() if state.refused is not None],
+            has_report=self._report_cache is not None,
+        )
+
+    def _report(self) -> _Section:
+        shown, problem = self._shown_report()
+        return _rendered(
+            "report",
             shown=shown,
             is_plotted=shown is not None and bool(plotted_activities(shown.report)),
             problem=problem,
-            example=_example(url, artifacts[0]) if artifacts and not entries else "",
             most_reported=MAX_ACTIVITIES,
             colors=COLORS,
         )
@@ -162,19 +206,42 @@ class Dashboard:
                 shown = self._artifacts[artifact] = artifact_view(artifact)
             return shown
 
-    def _rows(self, entries: list[HistoryEntry]) -> str:
-        """Return the rows of requests; each request is explained once and its row stored."""
+    def _rows(self, entries: list[HistoryEntry], wanted: RequestFilter) -> str:
         with self._lock:
-            until = time.monotonic() + self._longest_s
-            return "".join(self._row(one, until) for one in entries)
+            found = self._find(entries, wanted)
+        return templates().render("rows", found=found, wanted=wanted)
 
-    def _row(self, entry: HistoryEntry, until: float) -> str:
-        if entry.row is None:
-            if time.monotonic() > until:
-                return self._templates.row(one=unexplained(entry, _LATER))
-            entry.row = self._templates.row(one=request_view(entry))
-            entry.request = None
-        return entry.row
+    def _find(self, entries: list[HistoryEntry], wanted: RequestFilter) -> _Found:
+        """Return the first requests that the filter admits; each is summarized once."""
+        found: list[tuple[HistoryEntry, RequestSummary]] = []
+        until, unsearched = time.monotonic() + self._longest_s, 0
+        for entry in entries:
+            if not wanted.admits_status(entry.status):
+                continue
+            if entry.summary is None and time.monotonic() <= until:
+                entry.summary = summarize_request(entry)
+            summary = entry.summary
+            if summary is None:
+                if wanted.needs_summary:
+                    unsearched += 1
+                    continue
+                summary = unexplained_summary(entry, _LATER)
+            elif not wanted.admits(summary):
+                continue
+            if len(found) == _ROWS:
+                return _Found(found, found[-1][0].number, unsearched)
+            found.append((entry, summary))
+        return _Found(found, None, unsearched)
+
+    def _detail(self, entry: HistoryEntry) -> str:
+        """Return the page of a request; the last ones stay stored."""
+        with self._lock:
+            if entry.detail is None:
+                entry.detail = templates().render("request", entry=entry, one=request_view(entry))
+                self._detailed.append(entry)
+                if len(self._detailed) > _DETAILS:
+                    self._detailed.pop(0).detail = None
+            return entry.detail
 
     def _shown_report(self) -> tuple[CachedReport | None, str]:
         """Return the report, or the reason why there is none."""
@@ -186,65 +253,15 @@ class Dashboard:
             return None, _without_folders(str(error))
 
 
-class _Templates:
-    """Templates with their style and script, and the content security policy that allows these."""
-
-    def __init__(self) -> None:
-        made = Environment(
-            loader=PackageLoader("targetry.edge.ui", "pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            finalize=_finalize,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        made.filters.update(
-            clock=format_clock,
-            count=pluralize,
-            time=format_time,
-            iso_time=format_iso_time,
-            percent=_percent,
-            p_value=format_p_value,
-            rate_bars=rate_bars,
-            unusable_totals=describe_unusable_totals,
-            removal=lambda one: describe_removal(one.removed, one.from_ms, one.to_ms),
-        )
-        self._page = made.get_template("page.html")
-        self._row = made.get_template("request.html")
-        self._style, self._script = _text("page.css"), _text("page.js")
-        self.policy = (
-            f"default-src 'none'; style-src {_hash(self._style)}; script-src {_hash(self._script)}; "
-            "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-
-    def page(self, **values: Any) -> str:
-        return self._page.render(**values, style=Markup(self._style), script=Markup(self._script))
-
-    def row(self, **values: Any) -> str:
-        return self._row.render(**values)
+def _rendered(name: str, **values: Any) -> _Section:
+    html = templates().render(name, **values)
+    return _Section(html, hashlib.blake2b(html.encode("utf-8", "replace"), digest_size=8).hexdigest())
 
 
-@cache
-def _templates() -> _Templates:
-    """Load the templates at the first use, so that an edge starts faster."""
-    return _Templates()
-
-
-def _finalize(value: Any) -> Any:
-    """Truncate a text, and escape characters that change their surroundings, like bidi marks."""
-    return truncate_text(value) if type(value) is str else value
-
-
-def _text(name: str) -> str:
-    return resources.files("targetry.edge.ui").joinpath("pages", name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _percent(value: float, sign: str = "", places: int = 1) -> str:
-    return f"{100 * value:{sign}.{places}f}"
+def _section(request: Request, section: _Section) -> Response:
+    if request.query_params.get("have") == section.tag:
+        return Response(status_code=204, headers=templates().headers)
+    return templates().response(section.html, {"x-tag": section.tag})
 
 
 def _example(url: str, artifact: LoadedArtifact) -> str:
@@ -255,7 +272,8 @@ def _example(url: str, artifact: LoadedArtifact) -> str:
     return shlex.join(["curl", address, "-H", "content-type: application/json", "-d", body])
 
 
-def _number(text: str) -> int:
+def _number(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 

@@ -1,8 +1,8 @@
-"""History of the last requests of an edge, for the dashboard.
+"""History of the last requests of an edge, for its page.
 
-A request costs the delivery path one small object; the dashboard computes the explanation. The
-history is bounded: it has a fixed number of requests, no content of large ones, and refers to rules
-weakly.
+A request costs the delivery path one small object; the page computes the rest on demand. The
+history is bounded: by the number of requests, and by the bytes of the bodies whose content it
+keeps. It refers to rules weakly.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.delivery.handler import DeliveryResult
 from targetry.edge.http.errors import RequestRejected
 from targetry.edge.observability.flag_summary import FlagSummary
+from targetry.edge.ui.request_summary import RequestSummary
 from targetry.models import DeliveryRequest
 
-CAPACITY: Final = 50
-LARGEST_STORED: Final = 32 * 1024  # bytes of a body; a decoded request takes several times as much
+CAPACITY: Final = 5_000
+LARGEST_STORED: Final = 32 * 1024
+"""Bytes of a body whose content is kept."""
+
+MOST_STORED: Final = 4 * 1024 * 1024
+"""Bytes of all bodies whose content is kept; a decoded request takes several times as much."""
 
 _LONGEST_MESSAGE: Final = 500
 
@@ -28,22 +33,24 @@ _LONGEST_MESSAGE: Final = 500
 class HistoryEntry:
     """One request; `flag` is set if it was one of OFREP.
 
-    `request` is the decided request, None if it is too large or was rejected before the decision;
-    `rejection` is the error's message. `rules()` returns the artifact, None if it was replaced.
-    `row` is the HTML of the dashboard, once it is rendered.
+    `request` is the decided request, None if it is too large, among the oldest of too many bytes,
+    or was rejected before the decision; `rejection` is the error's message. `rules()` returns the
+    artifact, None if it was replaced. `summary` and `detail` are what the page has computed: the
+    row of the list, and the HTML of the explanation.
     """
 
     __slots__ = (
         "at_ms",
+        "detail",
         "flag",
         "ignored_fields",
         "number",
         "rejection",
         "request",
-        "row",
         "rules",
         "size",
         "status",
+        "summary",
     )
 
     def __init__(
@@ -68,7 +75,8 @@ class HistoryEntry:
         elif answer.status >= 400:
             self.rejection = _message(answer.body)
         self.ignored_fields = answer.ignored_fields
-        self.row: str | None = None
+        self.summary: RequestSummary | None = None
+        self.detail: str | None = None
 
 
 class RequestHistory:
@@ -78,10 +86,13 @@ class RequestHistory:
     a new edge.
     """
 
-    def __init__(self, first: int, capacity: int = CAPACITY) -> None:
+    def __init__(self, first: int, capacity: int = CAPACITY, most_stored: int = MOST_STORED) -> None:
         self.capacity = capacity
+        self._most_stored = most_stored
         self._next = first
         self._ring: deque[HistoryEntry] = deque(maxlen=capacity)
+        self._with_content: deque[HistoryEntry] = deque()
+        self._stored = 0
 
     def add(
         self,
@@ -93,16 +104,31 @@ class RequestHistory:
         flag: FlagSummary | None = None,
     ) -> None:
         """Add a request with a body of `size` bytes; `rejected` was sent in place of `answer`."""
-        self._ring.append(HistoryEntry(self._next, at_ms, answer, size, rejected, flag))
+        entry = HistoryEntry(self._next, at_ms, answer, size, rejected, flag)
         self._next += 1
+        self._ring.append(entry)
+        if entry.request is not None:
+            self._with_content.append(entry)
+            self._stored += size
+            while self._stored > self._most_stored or len(self._with_content) > self.capacity:
+                oldest = self._with_content.popleft()
+                oldest.request = None
+                self._stored -= oldest.size
 
     def add_rejected(self, rejected: RequestRejected, *, at_ms: int) -> None:
         """Add a request that was rejected before its decision."""
         self.add(DeliveryResult(rejected.status), at_ms=at_ms, size=0, rejected=rejected)
 
-    def after(self, number: int = 0) -> list[HistoryEntry]:
-        """Return the requests with a higher number, the latest first."""
-        return [one for one in reversed(self._ring.copy()) if one.number > number]
+    def between(self, after: int = 0, before: int | None = None) -> list[HistoryEntry]:
+        """Return the requests with a number above `after` and below `before`, the latest first."""
+        entries = self._ring.copy()
+        return [
+            one for one in reversed(entries) if one.number > after and (before is None or one.number < before)
+        ]
+
+    def find(self, number: int) -> HistoryEntry | None:
+        """Return the request with this number, None if the history no longer has it."""
+        return next((one for one in self._ring.copy() if one.number == number), None)
 
 
 def _gone() -> LoadedArtifact | None:

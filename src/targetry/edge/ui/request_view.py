@@ -13,11 +13,19 @@ import msgspec
 
 from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.condition_tree import ConditionNode
-from targetry.device.explain.explanation import LocationExplanation, RuleExplanation, Verdict, explain
+from targetry.device.explain.explanation import (
+    Explanation,
+    LocationExplanation,
+    RuleExplanation,
+    Verdict,
+    explain,
+)
 from targetry.device.logic.facts import bucketing_id
 from targetry.device.qa_mode import rules_for
 from targetry.device.ruleset import RuleSet
+from targetry.edge.artifacts.registry import LoadedArtifact
 from targetry.edge.ui.request_history import HistoryEntry
+from targetry.edge.ui.request_summary import LocationResult, RequestSummary
 from targetry.humanize.explanation import (
     condition_parts,
     describe_experience,
@@ -75,15 +83,11 @@ class LocationView(msgspec.Struct, frozen=True):
 
 
 class RequestView(msgspec.Struct, frozen=True):
-    """Request with its explanation.
+    """Explanation of a request; `note` is the reason for a missing one.
 
-    `note` is the reason for a missing explanation; `sent` are the notifications by type and
-    location. `flag` is the result of an OFREP request, empty for others.
+    `sent` are the notifications by type and location.
     """
 
-    number: int
-    at_ms: int
-    status: int
     visitor: str
     client: str
     facts: list[str]
@@ -91,27 +95,62 @@ class RequestView(msgspec.Struct, frozen=True):
     locations: list[LocationView]
     more_locations: int
     note: str
-    flag: list[str]
+
+
+def summarize_request(entry: HistoryEntry) -> RequestSummary:
+    """Return what the list shows of a request; its cost is about that of the decision."""
+    artifact, request = entry.rules(), entry.request
+    if request is None or artifact is None:
+        return unexplained_summary(entry, _why_unexplained(entry))
+    rules = rules_for(artifact.rules, request)
+    explanation = _explain(entry, artifact, request, ExplainBudget(_stopped_clock, nodes=0))
+    reported = request.notifications or ()
+    attributed = [
+        artifact.tokens.find(token, artifact.client, explanation.visitor).activity_id
+        for one in reported
+        for token in one.tokens or ()
+    ]
+    shown = [str(rule.meta.get("activity.id", "")) for one in explanation.locations for rule in one.matched]
+    return RequestSummary(
+        explanation.visitor,
+        _ids_of(request),
+        [
+            LocationResult(_title(one), one.mode, _given(one), _nothing(one, rules))
+            for one in explanation.locations[:_LOCATIONS]
+        ],
+        max(0, len(explanation.locations) - _LOCATIONS),
+        _notifications_of(request),
+        _note_of(entry),
+        _flag_of(entry),
+        list(dict.fromkeys([*map(_place, explanation.locations), *filter(None, map(_name, reported))])),
+        list(dict.fromkeys(one for one in (*shown, *attributed) if one)),
+    )
+
+
+def unexplained_summary(entry: HistoryEntry, note: str) -> RequestSummary:
+    """Return the summary of a request without an explanation; `note` is the reason."""
+    request = entry.request
+    visitor, ids, sent = (
+        ("", [], [])
+        if request is None
+        else (bucketing_id(request.id), _ids_of(request), _notifications_of(request))
+    )
+    return RequestSummary(visitor, ids, [], 0, sent, _joined(note, _ignored(entry)), _flag_of(entry))
 
 
 def request_view(entry: HistoryEntry) -> RequestView:
     """Return the view of a request with its explanation, which costs as much as some decisions."""
     artifact, request = entry.rules(), entry.request
     if request is None or artifact is None:
-        return unexplained(entry, _why_unexplained(entry))
+        sent = [] if request is None else _notifications_of(request)
+        visitor = "" if request is None else bucketing_id(request.id)
+        note = _joined(_why_unexplained(entry), _ignored(entry))
+        return RequestView(visitor, "", [], sent, [], 0, note)
     rules = rules_for(artifact.rules, request)
-    explanation = explain(
-        rules,
-        request,
-        client_code=artifact.client,
-        now_ms=entry.at_ms,
-        budget=ExplainBudget(time.thread_time, seconds=_EXPLAIN_SECONDS, nodes=_EXPLAIN_NODES),
-    )
-    budget = _LineBudget(_LINES)
+    budget = ExplainBudget(time.thread_time, seconds=_EXPLAIN_SECONDS, nodes=_EXPLAIN_NODES)
+    explanation = _explain(entry, artifact, request, budget)
+    lines = _LineBudget(_LINES)
     return RequestView(
-        number=entry.number,
-        at_ms=entry.at_ms,
-        status=entry.status,
         visitor=explanation.visitor,
         client=explanation.client_code,
         facts=[
@@ -119,31 +158,38 @@ def request_view(entry: HistoryEntry) -> RequestView:
             *(["QA mode: not recorded"] if request.qa_mode is not None else []),
         ],
         sent=_notifications_of(request),
-        locations=[_location(one, rules, budget) for one in explanation.locations[:_LOCATIONS]],
+        locations=[_location(one, rules, lines) for one in explanation.locations[:_LOCATIONS]],
         more_locations=max(0, len(explanation.locations) - _LOCATIONS),
         note=_note_of(entry),
-        flag=_flag_of(entry),
     )
 
 
-def unexplained(entry: HistoryEntry, note: str) -> RequestView:
-    """Return the view of a request without an explanation; `note` is the reason."""
-    request = entry.request
-    visitor, sent = ("", []) if request is None else (bucketing_id(request.id), _notifications_of(request))
-    notes = [one for one in (note, _ignored(entry)) if one]
-    return RequestView(
-        entry.number,
-        entry.at_ms,
-        entry.status,
-        visitor,
-        "",
-        [],
-        sent,
-        [],
-        0,
-        "; ".join(notes),
-        _flag_of(entry),
+def _explain(
+    entry: HistoryEntry, artifact: LoadedArtifact, request: DeliveryRequest, budget: ExplainBudget
+) -> Explanation:
+    return explain(
+        rules_for(artifact.rules, request),
+        request,
+        client_code=artifact.client,
+        now_ms=entry.at_ms,
+        budget=budget,
     )
+
+
+def _stopped_clock() -> float:
+    return 0.0
+
+
+def _ids_of(request: DeliveryRequest) -> list[str]:
+    given = request.id
+    if given is None:
+        return []
+    ids = (given.tnt_id, given.third_party_id, given.marketing_cloud_visitor_id)
+    return [one for one in ids if one]
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(one for one in notes if one)
 
 
 def _flag_of(entry: HistoryEntry) -> list[str]:
@@ -198,9 +244,13 @@ def _notifications_of(request: DeliveryRequest) -> list[str]:
     return [f"{count} × {what}" if count > 1 else what for what, count in counted.most_common(_LOCATIONS)]
 
 
-def _describe(notification: Notification) -> str:
+def _name(notification: Notification) -> str | None:
     place = notification.mbox or notification.view
-    name = place.name if place is not None else None
+    return place.name if place is not None else None
+
+
+def _describe(notification: Notification) -> str:
+    name = _name(notification)
     return f"{notification.type} of {name}" if name else str(notification.type)
 
 
@@ -210,7 +260,7 @@ def _location(location: LocationExplanation, rules: RuleSet, budget: _LineBudget
     return LocationView(
         title=_title(location),
         mode=location.mode,
-        given=list(dict.fromkeys(_experience(rule.meta) for rule in location.matched))[:_LOCATIONS],
+        given=_given(location),
         nothing=_nothing(location, rules),
         note=_note(location, rules),
         parameters=[(name, _value(value)) for name, value in [*location.parameters.items()][:_PARAMETERS]],
@@ -219,10 +269,18 @@ def _location(location: LocationExplanation, rules: RuleSet, budget: _LineBudget
     )
 
 
+def _given(location: LocationExplanation) -> list[str]:
+    return list(dict.fromkeys(_experience(rule.meta) for rule in location.matched))[:_LOCATIONS]
+
+
+def _place(location: LocationExplanation) -> str:
+    return location.type if location.type == "pageLoad" else location.name or ""
+
+
 def _title(location: LocationExplanation) -> str:
     if location.type == "view":
         return "every view" if location.name is None else f"view {location.name}"
-    return location.type if location.type == "pageLoad" else location.name or ""
+    return _place(location)
 
 
 def _nothing(location: LocationExplanation, rules: RuleSet) -> str:

@@ -1,31 +1,99 @@
 "use strict";
-const rows = document.getElementById("rows");
-const live = document.getElementById("live");
-live.hidden = false;
+const POLL_MS = 2000, PAUSE_MS = 200, MOST_ROWS = 500;
+const byId = (id) => document.getElementById(id);
+const rows = byId("rows"), filter = byId("filter"), live = byId("live");
+
+async function load(path) {
+  const answer = await fetch(path, { cache: "no-store" });
+  if (!answer.ok) throw new Error(answer.status);
+  return answer;
+}
+
+async function parts(path) {
+  const answer = await load(path), holder = document.createElement("template");
+  holder.innerHTML = await answer.text();
+  return { answer, content: holder.content };
+}
+
+function later(run) {
+  let pending;
+  return () => { clearTimeout(pending); pending = setTimeout(run, PAUSE_MS); };
+}
+
+function filtered(more) {
+  const fields = new URLSearchParams(more);
+  for (const [name, value] of new FormData(filter)) if (value) fields.append(name, value);
+  return fields;
+}
+
+async function search() {
+  const { answer, content } = await parts("recent?" + filtered());
+  rows.dataset.latest = answer.headers.get("x-latest") ?? 0;
+  rows.replaceChildren(content);
+  history.replaceState(null, "", "./?" + filtered() + "#requests");
+}
+
+async function addOlder(link) {
+  const before = new URL(link.href).searchParams.get("before");
+  const { content } = await parts("recent?" + filtered({ before }));
+  link.closest("li").replaceWith(content);
+}
+
+async function explain(details) {
+  const why = details.querySelector(".why"), link = why.querySelector(":scope > a");
+  if (link === null) return;
+  try {
+    why.replaceChildren(...(await parts(link.href)).content.getElementById("detail").childNodes);
+  } catch {
+    why.append(" the edge no longer has this request");
+  }
+}
+
+async function refreshRows() {
+  const { answer, content } = await parts("recent?" + filtered({ after: rows.dataset.latest }));
+  if (answer.status === 204) return;
+  rows.dataset.latest = answer.headers.get("x-latest");
+  for (const one of content.querySelectorAll("li")) one.classList.add("new");
+  content.querySelector(".more")?.remove();
+  rows.prepend(content);
+  while (rows.childElementCount > MOST_ROWS) rows.lastElementChild.remove();
+}
+
+async function refreshSection(name) {
+  const section = byId(name), { answer, content } = await parts(name + "?have=" + section.dataset.tag);
+  if (answer.status === 204) return;
+  section.dataset.tag = answer.headers.get("x-tag");
+  section.replaceChildren(content);
+}
 
 function tell(isLive) {
+  live.hidden = false;
   live.className = isLive ? "on" : "off";
   live.textContent = isLive ? "live" : "the edge does not answer";
 }
 
 async function refresh() {
-  const answer = await fetch("recent?after=" + rows.dataset.latest, { cache: "no-store" });
-  if (!answer.ok) throw new Error(answer.status);
-  if (answer.status === 204) return;
-  const fresh = document.createElement("template");
-  fresh.innerHTML = await answer.text();
-  const first = fresh.content.querySelector("li[data-number]");
-  if (first === null) return;
-  rows.dataset.latest = first.dataset.number;
-  for (const row of fresh.content.children) row.classList.add("new");
-  rows.prepend(fresh.content);
-  while (rows.childElementCount > Number(rows.dataset.capacity)) rows.lastElementChild.remove();
+  if (document.hidden) return;
+  await refreshRows();
+  await refreshSection("activities");
+  await refreshSection("report");
 }
 
 async function watch() {
-  if (!document.hidden) await refresh().then(() => tell(true), () => tell(false));
-  setTimeout(watch, 2000);
+  await refresh().then(() => tell(true), () => tell(false));
+  setTimeout(watch, POLL_MS);
 }
 
-tell(true);
-setTimeout(watch, 2000);
+if (rows !== null) {
+  const soon = later(() => search().catch(() => tell(false)));
+  filter.addEventListener("input", soon);
+  filter.addEventListener("submit", (event) => { event.preventDefault(); soon(); });
+  rows.addEventListener("toggle", (event) => { if (event.target.open) explain(event.target); }, true);
+  rows.addEventListener("click", (event) => {
+    if (!event.target.matches("a.older")) return;
+    event.preventDefault();
+    addOlder(event.target).catch(() => tell(false));
+  });
+  tell(true);
+  setTimeout(watch, POLL_MS);
+}
