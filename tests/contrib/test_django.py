@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, ClassVar
 
-import httpx2
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
@@ -29,7 +24,6 @@ from support.python_process import environment
 from support.web import Reports, async_client, blocking_client, options
 from targetry import AsyncTargetClient, OptionError, TargetClient
 from targetry.contrib.django import current_target, get_sync_target, get_target, target
-from targetry.edge.in_process import edge
 
 FAR = 4_000_000_000
 COOKIE = {"cookie": f"mbox=session#s1#{FAR}|PC#p1#{FAR}"}
@@ -233,74 +227,6 @@ def test_asynchronous_client_serves_synchronous_views_under_asgi() -> None:
         assert "hero" in ask("/page", {}, asgi=True).text
     assert [client] == SEEN
     asyncio.run(client.aclose(0))
-
-
-# The shop of examples/django, in processes of its own, since settings are configured once
-
-VISIT = """
-import shop
-from django.test import Client
-
-visitor = Client(HTTP_HOST="localhost")
-assert b"Welcome" in visitor.get("/").content
-assert not visitor.cookies
-visitor.post("/consent/all")
-first, second = visitor.get("/").content, visitor.get("/").content
-assert b"data-experience" in first and b"Consent: granted" in first
-assert first == second
-assert visitor.get("/checkout").json()["one_click"] in (True, False)
-assert set(visitor.cookies) == {"choice", "mbox"}
-"""
-SHOP = Path(__file__).parents[2] / "examples" / "django"
-LISTENING = re.compile(r"Listening at: (http://127\.0\.0\.1:\d+)")
-LONGEST_S = 60
-
-
-def test_shop_keeps_the_experience_of_a_visitor_who_agreed() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", VISIT],
-        cwd=SHOP,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
-def test_forked_workers_of_gunicorn_agree_and_send_their_last_impressions() -> None:
-    arguments = ["shop:wsgi", "--bind", "127.0.0.1:0", "--workers", "2", "--preload"]
-    with edge() as here:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *arguments],
-            cwd=SHOP,
-            env=environment(TARGET_EDGE=here.host),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stderr is not None
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if (found := LISTENING.search(line)) is not None:
-                    break
-            assert found is not None, "".join(lines)
-            texts, cookies = set(), {"choice": "all"}
-            for _ in range(10):  # each by a connection of its own, so that both workers can answer
-                response = httpx2.get(found[1], cookies=cookies, timeout=LONGEST_S)
-                texts.add(response.text)
-                cookies["mbox"] = response.cookies["mbox"]
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                _, rest = process.communicate(timeout=LONGEST_S)
-            finally:
-                process.kill()
-        assert "Traceback" not in rest
-        shown = [one for one in here.events if (one.kind, one.location) == ("display", "hero")]
-    assert (len(texts), len(shown), len({one.visitor for one in shown})) == (1, 10, 1)
 
 
 # Responses

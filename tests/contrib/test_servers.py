@@ -1,0 +1,129 @@
+"""Shops of `examples/` on application servers: their READMEs, workers, many visitors, a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from importlib.util import find_spec
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support.browser import browser, chromium
+from support.shops import LONGEST_S, Server, commands, served
+
+FAR = 4_000_000_000
+VISITORS = 200
+GUNICORN = "gunicorn shop:app --bind localhost:8000 --workers 2 --preload"
+FASTAPI = pytest.param(("fastapi", commands("fastapi")[1]), id="fastapi uvicorn")
+SERVERS = [
+    FASTAPI,
+    pytest.param(("flask", f"{GUNICORN} --worker-class gevent"), id="flask gunicorn gevent"),
+    pytest.param(("django", commands("django")[1]), id="django gunicorn"),
+    pytest.param(("django", commands("django")[7]), id="django uvicorn", marks=pytest.mark.slow),
+    pytest.param(("flask", commands("flask")[1]), id="flask gunicorn", marks=pytest.mark.slow),
+    pytest.param(("flask", f"{GUNICORN} --threads 4"), id="flask gunicorn gthread", marks=pytest.mark.slow),
+    pytest.param(("starlette", commands("starlette")[1]), id="starlette uvicorn", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    name, command = request.param
+    if find_spec(command.split()[0]) is None:
+        pytest.skip("the server is not installed")
+    with served(name, command) as server:
+        yield server
+        shown = [one for one in server.edge.events if (one.kind, one.location) == ("display", "hero")]
+    assert len(shown) >= VISITORS  # each worker has sent its last impressions before it ended
+
+
+def test_workers_agree_about_a_visitor(server: Server) -> None:
+    texts, sessions = set(), set()
+    cookies = {"choice": "all"}
+    for _ in range(10):  # each by a connection of its own, so that both workers answer some
+        response = httpx2.get(server.url, cookies=cookies, timeout=LONGEST_S)
+        texts.add(response.text)
+        cookies["mbox"] = response.cookies["mbox"]
+        sessions.add(cookies["mbox"].split("#")[1])
+    assert (len(texts), len(sessions)) == (1, 1)
+
+
+def test_visitors_at_once_get_their_own_cookies(server: Server) -> None:
+    def visit(number: int) -> list[str]:
+        connection = HTTPConnection(server.url.removeprefix("http://"), timeout=LONGEST_S)
+        cookie = f"choice=all; mbox=session#s{number}#{FAR}|PC#p{number}.35_0#{FAR}"
+        connection.request("GET", "/", headers={"Cookie": cookie})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return re.findall(r"session#(s\d+)#.*PC#(p\d+)\.", response.headers["set-cookie"])
+
+    with ThreadPoolExecutor(20) as pool:
+        ids = list(pool.map(visit, range(VISITORS)))
+    assert ids == [[(f"s{number}", f"p{number}")] for number in range(VISITORS)]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_commands_of_the_readme_show_what_it_says(
+    server: Server, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    name, _ = request.node.callspec.params["server"]
+    host = server.url.removeprefix("http://")
+    given = [line.replace("localhost:8000", host) for line in commands(name)]
+    visits = [line.replace("curl ", "curl --fail ") for line in given if line.startswith("curl ")]
+    first, *others = (
+        subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for line in visits
+    )
+    assert "Welcome" in first
+    assert "set-cookie" not in first.lower()
+    assert any("data-experience" in one for one in others)
+    assert '"one_click"' in others[-1] + others[-2]
+    assert set(re.findall(r"\t(\w+)\t\S+$", (tmp_path / "jar").read_text(), re.MULTILINE)) == {
+        "choice",
+        "mbox",
+    }
+
+
+@pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
+@pytest.mark.parametrize("server", [FASTAPI], indirect=True)
+def test_browser_has_no_cookie_before_consent_and_one_experience_after(
+    server: Server, tmp_path: Path
+) -> None:
+    async def visit() -> None:
+        async with browser(chromium() or "", tmp_path) as page:
+            assert "Welcome" in await page.open(server.url)
+            assert await page.cookies() == {}
+            assert "Welcome" in await page.click("button[value=none]")
+            assert await page.cookies() == {"choice": "none"}
+            await page.click("button[value=necessary]")
+            assert set(await page.cookies()) == {"choice"}
+            await page.open(server.url)
+            assert all("mbox" not in one.get("cookie", "") for one in page.sent)
+
+            first = await page.click("button[value=all]")
+            cookies = await page.cookies()
+            assert set(cookies) == {"choice", "mbox"}
+            assert "data-experience" in first
+            second = await page.open(server.url)
+            third = await page.click("button[name=product]")
+            assert hero(first) == hero(second) == hero(third)
+            assert page.sent[-1]["cookie"].count("mbox=") == 1
+            tnt_id = re.search(r"PC#([^#]+)#", cookies["mbox"])[1]  # type: ignore[index]
+            assert f"PC#{tnt_id}#" in (await page.cookies())["mbox"]
+
+            assert "Welcome" in await page.click("button[value=none]")
+            assert await page.cookies() == {"choice": "none"}
+
+    asyncio.run(visit())
+
+
+def hero(document: str) -> str:
+    return document.partition("<main>")[2].partition("</main>")[0]
