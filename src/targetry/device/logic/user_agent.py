@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 _LONGEST_CACHED = 2048  # characters of user agent and client hints
 _LONGEST_READ = 32_768  # characters; servers limit headers to less
@@ -60,6 +60,10 @@ _BROWSERS = (
 _BRANDS = tuple(
     (name, re.compile(rf'{name}";v="([\d.]+)"', re.ASCII)) for name in ("chrome", "edge", "safari", "firefox")
 )
+
+UNKNOWN: Final = "unknown"
+BROWSER_NAMES: Final = frozenset({UNKNOWN, *(row.name for row in _BROWSERS), *(name for name, _ in _BRANDS)})
+"""Names that the fact `user.browserType` can have."""
 
 
 def _any_of(*marks: str) -> Callable[[str], bool]:
@@ -118,7 +122,7 @@ def _hinted(text: str, platform_hint: str | None, brands: str) -> UserAgentInfo:
     client = _of_text(text)
     browser, version = _brand(_plain(brands[:_LONGEST_READ]))
     return UserAgentInfo(
-        client.browser if browser == "unknown" else browser,
+        client.browser if browser == UNKNOWN else browser,
         client.version if version < 0 else version,
         client.platform if platform_hint is None else _RULE_NAMES.get(platform_hint, platform_hint),
     )
@@ -143,14 +147,14 @@ def _browser(text: str) -> tuple[str, int]:
             continue
         if behind is None or behind.search(text, found.start(1) + 2):
             return name, _major(found[1])
-    return "unknown", -1
+    return UNKNOWN, -1
 
 
 def _brand(brands: str) -> tuple[str, int]:
     for name, version in _BRANDS:
         if found := version.search(brands):
             return name, _major(found[1].partition(".")[0])
-    return "unknown", -1
+    return UNKNOWN, -1
 
 
 def _major(digits: str) -> int:
@@ -163,4 +167,4 @@ def _platform(text: str) -> str:
     for matches, platform in _PLATFORMS:
         if matches(text):
             return _RULE_NAMES.get(platform, platform)
-    return "unknown"
+    return UNKNOWN
