@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from support.examples import examples
 from support.ledger import ACTIVITY, event, first_format, outcome
-from support.plain_aggregation import aggregate_plainly
+from support.plain_aggregation import aggregate_plainly, cohorts_plainly
 from targetry.ledger import retention as module
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.event import ActivityDescription, LedgerEvent
@@ -88,6 +89,47 @@ def test_sums_equal_a_plain_count_of_events(events: list[LedgerEvent], since: in
     assert shown(aggregate(events, activities)) == aggregate_plainly(events, activities)
 
 
+days = st.integers(0, 3).map(lambda day: day * DAY_MS)
+cohort_events = st.lists(st.tuples(fields, days), max_size=24).map(
+    lambda drawn: numbered([(*one[:4], one[4] + day, *one[5:]) for one, day in drawn])
+)
+
+
+@given(cohort_events, st.permutations(range(24)), st.integers(0, 3 * DAY_MS), st.sampled_from([None, 10.0]))
+@settings(max_examples=examples(150), deadline=None)
+def test_cohorts_equal_a_plain_count_in_any_order(
+    events: list[LedgerEvent], order: list[int], since: int, cap: float | None
+) -> None:
+    activities = [ActivityDescription("1", shares_since_ms=since)]
+    made = aggregate([events[n] for n in order if n < len(events)], activities, cap)
+    assert shown(made) == shown(aggregate(events, activities, cap))
+    expected = cohorts_plainly(events, activities)
+    cohorts = {
+        (activity, experience, day): cohort
+        for activity, sums in made.items()
+        for experience, one in sums.experiences.items()
+        for day, cohort in one.cohorts.items()
+    }
+    assert cohorts.keys() == expected.keys()
+    for key, cohort in cohorts.items():
+        plain = expected[key]
+        amounts = [min(amount, cap) if cap is not None else amount for _, amount in plain.amounts]
+        counts = [count for count, _ in plain.amounts]
+        assert (cohort.visitors, cohort.conversions, cohort.buyers) == (
+            plain.visitors,
+            plain.conversions,
+            len(counts),
+        )
+        assert (cohort.orders, cohort.orders_squared) == (sum(counts), sum(count**2 for count in counts))
+        assert cohort.revenue == pytest.approx(math.fsum(amounts), abs=1e-3)
+        assert cohort.revenue_squared == pytest.approx(math.fsum(amount**2 for amount in amounts))
+        product = math.fsum(count * amount for count, amount in zip(counts, amounts, strict=True))
+        assert cohort.revenue_orders == pytest.approx(product, abs=1e-3)
+        assert cohort.largest == max([0.0, *amounts])
+        beyond = [amount - cap for _, amount in plain.amounts if cap is not None and amount > cap]
+        assert (cohort.capped, cohort.cut) == (len(beyond), pytest.approx(math.fsum(beyond)))
+
+
 @given(drawn_events, st.data())
 @settings(max_examples=examples(40), deadline=None)
 def test_sums_stay_exact_over_pieces_and_removals(events: list[LedgerEvent], data: st.DataObject) -> None:
@@ -153,6 +195,24 @@ def test_sums_are_built_for_a_file_of_the_first_format(tmp_path: Path) -> None:
             assert report_on_ledger(reader).activities == before
         assert list(ledger.events()) == events
     assert done[-1] == (len(events), len(events))
+
+
+def test_sums_are_built_again_for_a_file_of_the_second_format(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.executescript(Path(__file__).with_name("second_format.sql").read_text("utf-8"))
+    connection.close()
+    with Reader.open(tmp_path) as reader:
+        before = report_on_ledger(reader)
+        events = list(reader.events())
+    assert before.activities[0].visitors == 7
+    with Ledger.open(tmp_path) as ledger, ledger.reader() as reader:
+        assert sums_of(tmp_path) == aggregate_plainly(events)
+        after = report_on_ledger(reader)
+        assert after.activities == before.activities
+        assert after.period is not None
+        assert after.period.removed == 1
+        ledger.record([event("new", visitor="new", at=5000)])
+    assert sums_of(tmp_path) == aggregate_plainly([*events, event("new", visitor="new", at=5000)])
 
 
 def test_failed_upgrade_leaves_the_file_unchanged(tmp_path: Path) -> None:

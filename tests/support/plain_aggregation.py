@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from targetry.ledger.event import MAX_ORDER_TOTAL, ActivityDescription, LedgerEvent
 
@@ -68,8 +70,49 @@ def aggregate_plainly(
     return found
 
 
+class PlainCohort(NamedTuple):
+    """Sums of the visitors of an experience and a day: counts, and the amounts of its buyers."""
+
+    visitors: int
+    conversions: int
+    amounts: list[tuple[int, float]]
+
+
+def cohorts_plainly(
+    events: Sequence[LedgerEvent], activities: Sequence[ActivityDescription] = ()
+) -> dict[tuple[str, str, int], PlainCohort]:
+    """Return the entered visitors by activity, experience and day of the first impression.
+
+    `amounts` has the number of orders and their usable total for each buyer, sorted.
+    """
+    since = {one.id: one.shares_since_ms for one in activities}
+    first: dict[tuple[str, str], LedgerEvent] = {}
+    clicks: defaultdict[tuple[str, str], int] = defaultdict(lambda: -1)
+    impressions: dict[tuple[str, str], list[LedgerEvent]] = {}
+    for one in sorted(events, key=_moment):
+        if one.kind in ("impression", "display") and one.activity_id and one.experience_id:
+            first.setdefault((one.activity_id, one.visitor), one)
+            impressions.setdefault((one.activity_id, one.visitor), []).append(one)
+        elif one.kind == "click":
+            clicks[one.activity_id, one.visitor] = one.timestamp_ms
+    orders = _orders(events, impressions)
+    found: dict[tuple[str, str, int], PlainCohort] = {}
+    for key, seen in first.items():
+        if seen.timestamp_ms < since.get(seen.activity_id, 0):
+            continue
+        bought = [one for one in orders.get(key, []) if one.timestamp_ms >= seen.timestamp_ms]
+        totals = [one.order_total for one in bought if one.order_total is not None]
+        amount = math.fsum(one for one in totals if abs(one) <= MAX_ORDER_TOTAL)
+        cell = (seen.activity_id, seen.experience_id, seen.timestamp_ms // 86_400_000)
+        visitors, conversions, amounts = found.get(cell, (0, 0, []))
+        has_converted = bool(bought) or clicks[key] >= seen.timestamp_ms
+        more = [(len(bought), amount)] if bought else []
+        found[cell] = PlainCohort(visitors + 1, conversions + has_converted, sorted([*amounts, *more]))
+    return found
+
+
 def _orders(
-    events: Sequence[LedgerEvent], impressions: dict[tuple[str, str], list[LedgerEvent]]
+    events: Sequence[LedgerEvent], impressions: Mapping[tuple[str, str], list[LedgerEvent]]
 ) -> defaultdict[tuple[str, str], list[LedgerEvent]]:
     """Return the orders that count by activity and visitor: the earliest of each order id."""
     first: dict[tuple[str, str], LedgerEvent] = {}

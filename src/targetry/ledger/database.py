@@ -304,8 +304,7 @@ def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
         return
     with connection:  # rolls back after an error
         connection.execute("BEGIN IMMEDIATE")
-        statements = (*schema.UPGRADE, *schema.SUMS)
-        for statement in statements if version else (*schema.FIRST_FORMAT, *statements):
+        for statement in _statements(version):
             connection.execute(statement)
         if version:
             _count_events(connection, progress)
@@ -315,6 +314,17 @@ def _make_tables(connection: sqlite3.Connection, progress: Progress) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect with VACUUM
         connection.execute("VACUUM")
     connection.execute("PRAGMA wal_checkpoint")  # so that the journal starts empty
+
+
+def _statements(version: int) -> Iterator[str]:
+    """Yield the statements that lead from a format, 0 for an empty file, to the current one."""
+    if version < 1:
+        yield from schema.FIRST_FORMAT
+    if version < 2:
+        yield from schema.ADD_RECORDED_MS
+    else:
+        yield from schema.DROP_SUMS
+    yield from schema.SUMS
 
 
 def _count_events(connection: sqlite3.Connection, progress: Progress) -> None:

@@ -85,14 +85,17 @@ class Reader:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         return bool(version >= FORMAT)
 
-    def sums(self) -> dict[str, ActivitySums]:
-        """Return the sums by activity id; the time does not depend on the number of events.
+    def sums(self, cap: float | None = None) -> dict[str, ActivitySums]:
+        """Return the sums by activity id; the time depends on the numbers of days and buyers only.
+
+        Args:
+            cap: The amount up to which a visitor's revenue counts in the cohorts.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
         with translate_errors(self._path):
-            return read_sums(self._connection)
+            return read_sums(self._connection, cap)
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None for a ledger without events.

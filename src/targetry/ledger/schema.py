@@ -6,7 +6,9 @@ Triggers count each event in the transaction that inserts it, in any program. Th
   click.
 - An order becomes a row of `purchase` in each activity that it counts for; of orders with one id
   the earliest.
-- Each change of these rows changes the sums: `experience_sum` and `activity_sum`.
+- Each change of these rows changes the sums: `cohort_sum` and `activity_sum`. A cohort is the
+  visitors of one experience whose first impression is on one UTC day, and not older than the
+  activity's current shares (`entered`) or older.
 
 Rows that are no events are not counted. No statement fails on a value that another program has
 written: amounts that cannot be added exactly count as unusable.
@@ -20,8 +22,10 @@ from typing import Final
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 APPLICATION: Final = 0x54524759  # distinguishes our files from those of other programs
+
+DAY_MS: Final = 86_400_000
 
 MICROS: Final = 1_000_000
 """Fractions of a currency unit in which totals are added; a sum has `units` and `micros`."""
@@ -48,8 +52,33 @@ FIRST_FORMAT: Final = (
 )
 """Statements for the tables of the first format."""
 
-UPGRADE: Final = ("ALTER TABLE event ADD COLUMN recorded_ms INTEGER",)
+ADD_RECORDED_MS: Final = (
+    "ALTER TABLE event ADD COLUMN recorded_ms INTEGER",
+    "CREATE TABLE retention (removed INTEGER NOT NULL)",
+    "INSERT INTO retention VALUES (0)",
+)
 """Statements for the second format; `recorded_ms` is NULL in rows of the first format."""
+
+DROP_SUMS: Final = (
+    "DROP VIEW counted_event",
+    *(
+        f"DROP TRIGGER {name}"
+        for name in (
+            "count_impressions",
+            "subtract_impression",
+            "count_event",
+            "describe_activity",
+            "change_shares",
+        )
+    ),
+    *(
+        f"DROP TABLE {name}"
+        for name in ("participation", "purchase", "experience_sum", "activity_sum", "recount")
+    ),
+    "DROP INDEX event_of_visitor",
+    "DROP INDEX event_of_order",
+)
+"""Statements that remove the sums of the second format, with the triggers of their tables."""
 
 
 def is_event(row: str = "", *, has_location: bool = False) -> str:
@@ -80,7 +109,7 @@ def _is_impression(row: str) -> str:
 
 
 COUNT_IMPRESSIONS: Final = f"""
-    INSERT INTO experience_sum (activity_id, experience_id, impressions)
+    INSERT INTO impression_sum (activity_id, experience_id, impressions)
     SELECT activity_id, experience_id, count(*) FROM event WHERE {_is_impression("")} GROUP BY activity_id, experience_id
     """
 """Statement that counts the impressions of the file, for empty sums."""
@@ -130,10 +159,8 @@ _IS_OUTSIDE: Final = (
 _HAS_ENTERED: Final = (
     "({row}first_ms >= ifnull((SELECT shares_since_ms FROM activity WHERE id = {row}activity_id), 0))"
 )
-_EXPERIENCE_SUMS: Final = (
-    "impressions",
+_COHORT_SUMS: Final = (
     "visitors",
-    "entered",
     "conversions",
     "orders",
     "units",
@@ -154,14 +181,12 @@ def _add_to_sums(row: str, sign: str) -> str:
     """Return the SQL that adds a participation to the sums or subtracts it, in any order."""
     converted, outside = _HAS_CONVERTED.format(row=row), _IS_OUTSIDE.format(row=row)
     return f"""
-    INSERT INTO experience_sum (activity_id, experience_id, visitors, entered, conversions, orders, units, micros, unusable)
-    SELECT {row}activity_id, {row}experience_id, {sign} 1, {sign} {_HAS_ENTERED.format(row=row)}, {sign} {converted},
-        {sign} {row}orders, {sign} {row}units, {sign} {row}micros, {sign} {row}unusable
+    INSERT INTO cohort_sum (activity_id, experience_id, day, entered, {", ".join(_COHORT_SUMS)})
+    SELECT {row}activity_id, {row}experience_id, {row}first_ms / {DAY_MS}, {_HAS_ENTERED.format(row=row)},
+        {sign} 1, {sign} {converted}, {sign} {row}orders, {sign} {row}units, {sign} {row}micros, {sign} {row}unusable
     WHERE {row}experience_id IS NOT NULL
-    ON CONFLICT (activity_id, experience_id) DO UPDATE SET
-        visitors = visitors + excluded.visitors, entered = entered + excluded.entered,
-        conversions = conversions + excluded.conversions, orders = orders + excluded.orders,
-        units = units + excluded.units, micros = micros + excluded.micros, unusable = unusable + excluded.unusable;
+    ON CONFLICT (activity_id, experience_id, day, entered) DO UPDATE SET
+        {", ".join(f"{name} = {name} + excluded.{name}" for name in _COHORT_SUMS)};
     INSERT INTO activity_sum (activity_id, switched, outside)
     SELECT {row}activity_id, {sign} {row}switched, {sign} {outside} WHERE {row}switched OR {outside}
     ON CONFLICT (activity_id) DO UPDATE SET
@@ -208,14 +233,14 @@ def _orders_between(first: str, end: str) -> str:
     return ", ".join(f"{name} = {name} + (SELECT {value} {found})" for name, value in sums.items())
 
 
-def _recount_entered(row: str) -> str:
-    """Return the SQL that counts the visitors since the last change of the shares."""
+def _recount_cohorts(row: str) -> str:
+    """Return the SQL that sums the cohorts of an activity whose shares have changed."""
     return f"""
-    UPDATE experience_sum SET entered = (
-        SELECT count(*) FROM participation AS one
-        WHERE one.activity_id = experience_sum.activity_id AND one.experience_id = experience_sum.experience_id
-            AND one.first_ms >= {row}shares_since_ms
-    ) WHERE activity_id = {row}id;
+    DELETE FROM cohort_sum WHERE activity_id = {row}id;
+    INSERT INTO cohort_sum (activity_id, experience_id, day, entered, {", ".join(_COHORT_SUMS)})
+    SELECT activity_id, experience_id, first_ms / {DAY_MS}, first_ms >= {row}shares_since_ms,
+        count(*), sum({_HAS_CONVERTED.format(row="")}), sum(orders), total(units), total(micros), sum(unusable)
+    FROM participation WHERE activity_id = {row}id AND experience_id IS NOT NULL GROUP BY 1, 2, 3, 4;
     """
 
 
@@ -242,20 +267,26 @@ SUMS: Final = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX purchase_of_visitor ON purchase (visitor, activity_id, at_ms)",
-    f"""
-    CREATE TABLE experience_sum (
-        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL,
-        {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _EXPERIENCE_SUMS)},
+    """
+    CREATE TABLE impression_sum (
+        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL, impressions INTEGER NOT NULL,
         PRIMARY KEY (activity_id, experience_id)
     ) WITHOUT ROWID
     """,
+    f"""
+    CREATE TABLE cohort_sum (
+        activity_id TEXT NOT NULL, experience_id TEXT NOT NULL, day INTEGER NOT NULL, entered INTEGER NOT NULL,
+        {", ".join(f"{name} INTEGER NOT NULL" for name in _COHORT_SUMS)},
+        PRIMARY KEY (activity_id, experience_id, day, entered)
+    ) WITHOUT ROWID
+    """,
+    # Holds all that the variance of orders and revenue needs.
+    "CREATE INDEX buyer ON participation (activity_id, experience_id, first_ms, orders, units, micros) WHERE orders > 0",
     """
     CREATE TABLE activity_sum (
         activity_id TEXT PRIMARY KEY NOT NULL, switched INTEGER NOT NULL DEFAULT 0, outside INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID
     """,
-    "CREATE TABLE retention (removed INTEGER NOT NULL)",
-    "INSERT INTO retention VALUES (0)",
     "CREATE TABLE recount (order_id TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE INDEX event_of_visitor ON event (visitor, kind)",
     "CREATE INDEX event_of_order ON event (order_id) WHERE order_id IS NOT NULL",
@@ -344,14 +375,14 @@ SUMS: Final = (
     """,
     f"""
     CREATE TRIGGER count_impressions AFTER INSERT ON event WHEN {_is_impression("NEW.")} BEGIN
-        INSERT INTO experience_sum (activity_id, experience_id, impressions)
+        INSERT INTO impression_sum (activity_id, experience_id, impressions)
         VALUES (NEW.activity_id, NEW.experience_id, 1)
         ON CONFLICT (activity_id, experience_id) DO UPDATE SET impressions = impressions + 1;
     END
     """,
     f"""
     CREATE TRIGGER subtract_impression AFTER DELETE ON event WHEN {_is_impression("OLD.")} BEGIN
-        UPDATE experience_sum SET impressions = impressions - 1
+        UPDATE impression_sum SET impressions = impressions - 1
         WHERE activity_id = OLD.activity_id AND experience_id = OLD.experience_id;
     END
     """,
@@ -362,14 +393,14 @@ SUMS: Final = (
     """,
     f"""
     CREATE TRIGGER describe_activity AFTER INSERT ON activity WHEN NEW.shares_since_ms > 0 BEGIN
-        {_recount_entered("NEW.")}
+        {_recount_cohorts("NEW.")}
     END
     """,
     f"""
     CREATE TRIGGER change_shares AFTER UPDATE OF shares_since_ms ON activity
     WHEN OLD.shares_since_ms IS NOT NEW.shares_since_ms BEGIN
-        {_recount_entered("NEW.")}
+        {_recount_cohorts("NEW.")}
     END
     """,
 )
-"""Statements for the sums, indexes and triggers of the second format."""
+"""Statements for the sums, indexes and triggers of the third format."""

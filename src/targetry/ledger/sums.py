@@ -9,35 +9,89 @@ The triggers of `schema` keep the sums up to date by these definitions:
 - An order counts once for an activity, by its order id: reloading a confirmation page makes no
   second order. An order without an activity counts for every activity of its visitor, as in Target.
 
-The sums do not depend on the order of the events.
+The sums do not depend on the order of the events. They are kept for each cohort, the visitors of an
+experience with one UTC day of the first impression.
 """
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from targetry.ledger.schema import MICROS
+from targetry.ledger.schema import DAY_MS, MICROS
 
-_EXPERIENCES: Final = (
-    "SELECT activity_id, experience_id, impressions, visitors, entered, conversions, orders, units, micros, unusable "
-    "FROM experience_sum WHERE impressions > 0 OR visitors > 0"
+_IMPRESSIONS: Final = (
+    "SELECT activity_id, experience_id, impressions FROM impression_sum WHERE impressions > 0"
 )
+_COHORTS: Final = (
+    "SELECT activity_id, experience_id, day, entered, visitors, conversions, orders, units, micros, unusable "
+    "FROM cohort_sum WHERE visitors > 0"
+)
+# Read from an index of the buyers; its order makes the result independent of that of the events.
+_BUYERS: Final = f"""
+    SELECT activity_id, experience_id, first_ms / {DAY_MS}, count(*), total(orders), total(orders * orders),
+        total(amount), total(amount * amount), total(amount * orders), max(amount),
+        total(full > :cap), total(max(full - :cap, 0))
+    FROM (
+        SELECT activity_id, experience_id, first_ms, orders, full, min(full, :cap) AS amount
+        FROM (
+            SELECT participation.activity_id, experience_id, first_ms, orders, units + micros / {MICROS}.0 AS full
+            FROM participation LEFT JOIN activity ON activity.id = participation.activity_id
+            WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0)
+            ORDER BY participation.activity_id, experience_id, first_ms, orders, units, micros
+        )
+    )
+    GROUP BY 1, 2, 3
+"""
 _ACTIVITIES: Final = (
     "SELECT activity_id, switched, outside FROM activity_sum WHERE switched > 0 OR outside > 0"
 )
 _MAX_COUNT: Final = 2**53
 
 
+class Cohort(msgspec.Struct):
+    """Sums of an experience's visitors by the day of their first impression.
+
+    `conversions` counts the visitors who converted, on any day, and `buyers` those with an order.
+    `orders`, `revenue`, their squares and their product are sums over visitors. The amount of a
+    visitor counts up to the cap, if there is one: `capped` visitors had more, `cut` in all.
+    `largest` is the largest amount of a visitor, after the cap.
+    """
+
+    visitors: int = 0
+    conversions: int = 0
+    buyers: int = 0
+    orders: float = 0.0
+    orders_squared: float = 0.0
+    revenue: float = 0.0
+    revenue_squared: float = 0.0
+    revenue_orders: float = 0.0
+    largest: float = 0.0
+    capped: int = 0
+    cut: float = 0.0
+
+    def add(self, other: Cohort) -> None:
+        """Add the sums of other visitors."""
+        for name in _ADDED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.largest = max(self.largest, other.largest)
+
+
+_ADDED: Final = tuple(name for name in Cohort.__struct_fields__ if name != "largest")
+
+
 class ExperienceSums(msgspec.Struct):
     """Sums of an experience.
 
     `entered` counts the visitors whose first impression is not older than the activity's current
-    shares. `unusable_totals` counts the orders whose total is not in `revenue`, because it is not a
-    number or is out of range.
+    shares; `cohorts` has them by the UTC day of that impression, in days since 1970.
+    `unusable_totals` counts the orders whose total is not in `revenue`, because it is not a number
+    or is out of range.
     """
 
     visitors: int = 0
@@ -47,6 +101,7 @@ class ExperienceSums(msgspec.Struct):
     orders: int = 0
     revenue: float = 0.0
     unusable_totals: int = 0
+    cohorts: dict[int, Cohort] = {}
 
 
 class ActivitySums:
@@ -69,27 +124,49 @@ class Period(msgspec.Struct, frozen=True, rename="camel"):
     removed: int
 
 
-def read_sums(connection: sqlite3.Connection) -> dict[str, ActivitySums]:
+def read_sums(connection: sqlite3.Connection, cap: float | None = None) -> dict[str, ActivitySums]:
     """Return the sums in a database of the current format, by activity id.
+
+    Args:
+        connection: The database.
+        cap: The amount up to which a visitor's revenue counts in the cohorts.
 
     Raises:
         sqlite3.Error: The database cannot be read.
     """
     found: defaultdict[str, ActivitySums] = defaultdict(ActivitySums)
-    for activity_id, experience_id, *numbers in connection.execute(_EXPERIENCES):
-        impressions, visitors, entered, conversions, orders, units, micros, unusable = map(_as_int, numbers)
-        found[activity_id].experiences[experience_id] = ExperienceSums(
-            visitors=visitors,
-            entered=min(entered, visitors),
-            impressions=impressions,
-            conversions=min(conversions, visitors),
-            orders=orders,
-            revenue=(units * MICROS + micros) / MICROS,
-            unusable_totals=unusable,
-        )
+    micros: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for activity_id, experience_id, *numbers in connection.execute(_COHORTS):
+        day, entered, visitors, conversions, orders, units, rest, unusable = map(_as_int, numbers)
+        one = found[activity_id].experiences[experience_id]
+        one.visitors += visitors
+        one.conversions += min(conversions, visitors)
+        one.orders += orders
+        one.unusable_totals += unusable
+        micros[activity_id, experience_id] += units * MICROS + rest
+        if entered:
+            one.entered += visitors
+            one.cohorts[day] = Cohort(visitors, min(conversions, visitors))
+    for (activity_id, experience_id), amount in micros.items():
+        found[activity_id].experiences[experience_id].revenue = amount / MICROS
+    for activity_id, experience_id, impressions in connection.execute(_IMPRESSIONS):
+        found[activity_id].experiences[experience_id].impressions = _as_int(impressions)
+    for activity_id, experience_id, day, *money in connection.execute(
+        _BUYERS, {"cap": math.inf if cap is None else cap}
+    ):
+        if cohort := found[activity_id].experiences[experience_id].cohorts.get(day):
+            _add_money(cohort, money)
     for activity_id, switched, outside in connection.execute(_ACTIVITIES):
         found[activity_id].switched, found[activity_id].outside = _as_int(switched), _as_int(outside)
     return dict(found)
+
+
+def _add_money(cohort: Cohort, money: Sequence[float]) -> None:
+    buyers, orders, orders_squared, revenue, revenue_squared, revenue_orders, largest, capped, cut = money
+    cohort.buyers = min(_as_int(buyers), cohort.visitors)
+    cohort.orders, cohort.orders_squared = orders, orders_squared
+    cohort.revenue, cohort.revenue_squared, cohort.revenue_orders = revenue, revenue_squared, revenue_orders
+    cohort.largest, cohort.capped, cohort.cut = max(0.0, largest), int(capped), cut
 
 
 def _as_int(value: object) -> int:

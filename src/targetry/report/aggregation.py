@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from targetry.ledger.event import ActivityDescription, LedgerEvent
-from targetry.ledger.schema import FIRST_FORMAT, SUMS, UPGRADE
+from targetry.ledger.schema import ADD_RECORDED_MS, FIRST_FORMAT, SUMS
 from targetry.ledger.sums import ActivitySums, read_sums
 
 _FIELDS: Final = LedgerEvent.__struct_fields__
@@ -19,7 +19,9 @@ _DESCRIBE: Final = "INSERT OR IGNORE INTO activity (id, shares_since_ms) VALUES 
 
 
 def aggregate(
-    events: Iterable[LedgerEvent], activities: Sequence[ActivityDescription] = ()
+    events: Iterable[LedgerEvent],
+    activities: Sequence[ActivityDescription] = (),
+    cap: float | None = None,
 ) -> dict[str, ActivitySums]:
     """Return the sums of events by activity id.
 
@@ -29,11 +31,12 @@ def aggregate(
     Args:
         events: Each event once, in any order.
         activities: Descriptions, whose `shares_since_ms` counts.
+        cap: The amount up to which a visitor's revenue counts in the cohorts.
     """
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
-        for statement in (*FIRST_FORMAT, *UPGRADE, *SUMS):
+        for statement in (*FIRST_FORMAT, *ADD_RECORDED_MS, *SUMS):
             connection.execute(statement)
         connection.execute("BEGIN")
         connection.executemany(_DESCRIBE, [(one.id, one.shares_since_ms) for one in activities])
         connection.executemany(_INSERT, map(msgspec.structs.astuple, events))
-        return read_sums(connection)
+        return read_sums(connection, cap)

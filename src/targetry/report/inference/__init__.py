@@ -1,0 +1,1 @@
+"""Statistical methods of the report: intervals, p-values and sample sizes from sums."""

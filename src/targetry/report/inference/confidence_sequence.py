@@ -1,0 +1,58 @@
+"""Asymptotic confidence sequence: intervals and p-values that are valid at every look.
+
+The sequence is the Gaussian mixture of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
+"Time-uniform central limit theory and asymptotic confidence sequences" (arXiv 2103.06476). It is
+asymptotic: the first looks need enough converters for the variance to be known.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+DEFAULT_PLANNED: Final = 10_000
+"""Visitors of both groups at which a sequence is tightest, unless a plan says otherwise."""
+
+MIN_PLANNED: Final = 100
+"""Least number of planned visitors."""
+
+
+class ConfidenceSequence(msgspec.Struct, frozen=True):
+    """Confidence sequence at a level, tightest at a number of visitors.
+
+    `alpha` is one less the confidence. `planned` is the number of visitors in both groups together
+    at which the interval is tightest; it must be known before the data. Any number is valid and
+    changes the width only.
+    """
+
+    alpha: float
+    planned: int = DEFAULT_PLANNED
+
+    def multiplier(self, visitors: int) -> float:
+        """Return the half width of the interval in standard errors.
+
+        Args:
+            visitors: Visitors of both groups together, at least 1.
+        """
+        q = self._growth(visitors)
+        return math.sqrt(2 * q / (q - 1) * math.log(math.sqrt(q) / self.alpha))
+
+    def log_e_value(self, z: float, visitors: int) -> float:
+        """Return the logarithm of the e-value, the evidence against no difference.
+
+        Args:
+            z: The difference in standard errors.
+            visitors: Visitors of both groups together, at least 1.
+        """
+        q = self._growth(visitors)
+        return (q - 1) / (2 * q) * z * z - math.log(q) / 2
+
+    def p_value(self, z: float, visitors: int) -> float:
+        """Return the p-value of one look; it is below `alpha` if the interval excludes 0."""
+        return math.exp(min(0.0, -self.log_e_value(z, visitors)))
+
+    def _growth(self, visitors: int) -> float:
+        spread = -2 * math.log(self.alpha)
+        return visitors * (spread + math.log1p(spread)) / self.planned + 1

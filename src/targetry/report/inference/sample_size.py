@@ -1,0 +1,136 @@
+"""Sample sizes: visitors that a test needs to find a lift, and the lift that visitors can show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from targetry._runtime.lazy_import import importing_extra
+from targetry.report.inference.confidence_sequence import ConfidenceSequence
+
+_LOOKS: Final = 200
+_FIRST_LOOK: Final = 0.02
+_PATHS: Final = 6000
+_SEED: Final = 20261128
+# Sample of a test that may stop at any time, as a multiple of the fixed one. Simulated by
+# `sequential_factor` with 6,000 paths: (alpha, power) → multiple.
+_FACTORS: Final = {
+    (0.05, 0.8): 1.65,
+    (0.05, 0.9): 1.56,
+    (0.01, 0.8): 1.48,
+    (0.01, 0.9): 1.45,
+    (0.1, 0.8): 1.78,
+    (0.1, 0.9): 1.68,
+}
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """Mean of a metric per visitor and its standard deviation.
+
+    `deviation` is None for a conversion rate, whose standard deviation follows from the rate.
+    """
+
+    mean: float
+    deviation: float | None = None
+
+
+def rates_sample(first: float, second: float, alpha: float, power: float, ratio: float = 1.0) -> float:
+    """Return the visitors of the control for a two-sided test of two rates.
+
+    Args:
+        first: The control's rate, within 0..1.
+        second: The other rate, different from the first.
+        alpha: The chance of a false alarm.
+        power: The chance of finding the difference.
+        ratio: The visitors of the other group for each visitor of the control.
+    """
+    both = (first + ratio * second) / (1 + ratio)
+    spread_of_both = math.sqrt(both * (1 - both) * (1 + 1 / ratio))
+    spread = math.sqrt(first * (1 - first) + second * (1 - second) / ratio)
+    whole = _quantile(1 - alpha / 2) * spread_of_both + _quantile(power) * spread
+    return (whole / (second - first)) ** 2
+
+
+def means_sample(
+    deviation: float, difference: float, alpha: float, power: float, ratio: float = 1.0
+) -> float:
+    """Return the visitors of the control for a two-sided test of two means.
+
+    Args:
+        deviation: The standard deviation of a visitor's value, in both groups.
+        difference: The difference of the means, not 0.
+        alpha: The chance of a false alarm.
+        power: The chance of finding the difference.
+        ratio: The visitors of the other group for each visitor of the control.
+    """
+    quantiles = _quantile(1 - alpha / 2) + _quantile(power)
+    return (quantiles * deviation / difference) ** 2 * (1 + 1 / ratio)
+
+
+def sequential_factor(alpha: float, power: float) -> float:
+    """Return the sample of a test that may stop at any time, as a multiple of the fixed one.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed.
+    """
+    return _FACTORS.get((round(alpha, 9), round(power, 9))) or _simulated_factor(
+        round(alpha, 9), round(power, 9)
+    )
+
+
+@cache
+def _simulated_factor(alpha: float, power: float) -> float:
+    """Simulate Brownian motion with the drift of the effect; find the multiple by bisection."""
+    with importing_extra("report"):
+        import numpy as np
+    rng = np.random.default_rng(_SEED)
+    times = np.linspace(_FIRST_LOOK, 1.0, _LOOKS)
+    steps = rng.standard_normal((_PATHS, _LOOKS)) * np.sqrt(np.diff(times, prepend=0.0))
+    noise = np.cumsum(steps, axis=1) / np.sqrt(times)
+    planned = 1_000_000
+    sequence = ConfidenceSequence(alpha, planned)
+    limits = np.array([sequence.multiplier(max(1, round(time * planned))) for time in times])
+    drift = (_quantile(1 - alpha / 2) + _quantile(power)) * np.sqrt(times)
+    low, high = 0.5, 8.0
+    while high - low > 0.005:
+        middle = (low + high) / 2
+        found = float(np.mean(np.any(np.abs(noise + drift * math.sqrt(middle)) > limits, axis=1)))
+        low, high = (low, middle) if found >= power else (middle, high)
+    return (low + high) / 2
+
+
+def smallest_lift(
+    needed: Callable[[float], float], visitors: float, least: float, most: float
+) -> float | None:
+    """Return the smallest lift whose needed sample is at most `visitors`, by bisection.
+
+    Args:
+        needed: The sample that a lift needs; falls as the lift grows.
+        visitors: The visitors at hand.
+        least: The smallest lift to consider, above 0.
+        most: The largest lift to consider.
+
+    Returns:
+        The lift, or None if even `most` needs more visitors.
+    """
+    if needed(most) > visitors:
+        return None
+    low, high = least, most
+    for _ in range(100):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if needed(middle) <= visitors else (middle, high)
+    return high
+
+
+def _quantile(probability: float) -> float:
+    return float(_special().ndtri(probability))
+
+
+def _special() -> Any:
+    with importing_extra("report"):
+        from scipy import special  # type: ignore[import-untyped]
+    return special
