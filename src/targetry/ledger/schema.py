@@ -281,7 +281,10 @@ SUMS: Final = (
     ) WITHOUT ROWID
     """,
     # Holds all that the variance of orders and revenue needs.
-    "CREATE INDEX buyer ON participation (activity_id, experience_id, first_ms, orders, units, micros) WHERE orders > 0",
+    f"""
+    CREATE INDEX buyer ON participation (activity_id, experience_id, first_ms / {DAY_MS}, first_ms, orders, units, micros)
+    WHERE orders > 0
+    """,
     """
     CREATE TABLE activity_sum (
         activity_id TEXT PRIMARY KEY NOT NULL, switched INTEGER NOT NULL DEFAULT 0, outside INTEGER NOT NULL DEFAULT 0

@@ -33,20 +33,15 @@ _COHORTS: Final = (
     "FROM cohort_sum WHERE visitors > 0"
 )
 # Read from an index of the buyers; its order makes the result independent of that of the events.
+_FULL: Final = f"(units + micros / {MICROS}.0)"
+_AMOUNT: Final = f"min({_FULL}, :cap)"
 _BUYERS: Final = f"""
-    SELECT activity_id, experience_id, first_ms / {DAY_MS}, count(*), total(orders), total(orders * orders),
-        total(amount), total(amount * amount), total(amount * orders), max(amount),
-        total(full > :cap), total(max(full - :cap, 0))
-    FROM (
-        SELECT activity_id, experience_id, first_ms, orders, full, min(full, :cap) AS amount
-        FROM (
-            SELECT participation.activity_id, experience_id, first_ms, orders, units + micros / {MICROS}.0 AS full
-            FROM participation LEFT JOIN activity ON activity.id = participation.activity_id
-            WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0)
-            ORDER BY participation.activity_id, experience_id, first_ms, orders, units, micros
-        )
-    )
-    GROUP BY 1, 2, 3
+    SELECT participation.activity_id, experience_id, first_ms / {DAY_MS},
+        count(*), total(orders), total(orders * orders), total({_AMOUNT}), total({_AMOUNT} * {_AMOUNT}),
+        total({_AMOUNT} * orders), max({_AMOUNT}), total({_FULL} > :cap), total(max({_FULL} - :cap, 0))
+    FROM participation INDEXED BY buyer LEFT JOIN activity ON activity.id = participation.activity_id
+    WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0)
+    GROUP BY participation.activity_id, experience_id, first_ms / {DAY_MS}
 """
 _ACTIVITIES: Final = (
     "SELECT activity_id, switched, outside FROM activity_sum WHERE switched > 0 OR outside > 0"
