@@ -18,14 +18,22 @@ from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.python_process import environment
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.report.options import ReportOptions
 from targetry.report.report import ActivityReport, Report, make_report
 from targetry.report.statistics import Sample, lift, rate_interval, sample_ratio
 
 pytest.importorskip("scipy")
 
 
-def only(events: Sequence[LedgerEvent], activity: ActivityDescription = ACTIVITY) -> ActivityReport:
-    (made,) = make_report(events, [activity]).activities
+FIXED = ReportOptions(fixed=True)
+
+
+def only(
+    events: Sequence[LedgerEvent],
+    activity: ActivityDescription = ACTIVITY,
+    options: ReportOptions = FIXED,
+) -> ActivityReport:
+    (made,) = make_report(events, [activity], options).activities
     return made
 
 

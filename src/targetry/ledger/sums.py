@@ -70,14 +70,21 @@ class Cohort(msgspec.Struct):
     capped: int = 0
     cut: float = 0.0
 
-    def add(self, other: Cohort) -> None:
-        """Add the sums of other visitors."""
-        for name in _ADDED:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.largest = max(self.largest, other.largest)
-
-
-_ADDED: Final = tuple(name for name in Cohort.__struct_fields__ if name != "largest")
+    def plus(self, other: Cohort) -> Cohort:
+        """Return the sums of both cohorts' visitors."""
+        return Cohort(
+            self.visitors + other.visitors,
+            self.conversions + other.conversions,
+            self.buyers + other.buyers,
+            self.orders + other.orders,
+            self.orders_squared + other.orders_squared,
+            self.revenue + other.revenue,
+            self.revenue_squared + other.revenue_squared,
+            self.revenue_orders + other.revenue_orders,
+            max(self.largest, other.largest),
+            self.capped + other.capped,
+            self.cut + other.cut,
+        )
 
 
 class ExperienceSums(msgspec.Struct):

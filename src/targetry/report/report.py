@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.reader import Reader
-from targetry.ledger.sums import ActivitySums, ExperienceSums, Period
+from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import aggregate
+from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare, cumulate
+from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
+from targetry.report.options import ReportOptions
 from targetry.report.ordering import id_sort_key
 from targetry.report.statistics import (
-    CONFIDENCE,
     Interval,
     Lift,
     Sample,
     SampleRatio,
+    SequentialCheck,
     lift,
     rate_interval,
     sample_ratio,
 )
 
-_TARGETED = "landing"
+_TARGETED: Final = "landing"
+_RECENT_DAYS: Final = 14
+_DEFAULTS: Final = ReportOptions()
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """Conversion rate, conversions per visitor, with its confidence interval."""
+    """Conversion rate, conversions per visitor, with its interval for one look."""
 
     value: float
     interval: Interval
@@ -54,6 +60,9 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     unusable_totals: int
     rate: Rate | None
     lift: Lift | None
+    metrics: dict[str, MetricReport] = {}
+    guardrails: list[GuardrailReport] = []
+    verdict: str | None = None
 
 
 class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,6 +72,11 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     click or an order but no earlier impression, who are in no other figure. `sample_ratio` covers
     the visitors since `shares_since_ms`, the last change of the shares; it is None for an activity
     without a split or with too few visitors.
+
+    `compared` counts the visitors of the compared figures. `days_left` is the number of days until
+    they reach the planned number, at the rate of the last 14 days; None without a plan. `capped`
+    visitors had more revenue than the cap, `cut` in all. `largest_part` is the part of the revenue
+    that one visitor made.
     """
 
     id: str
@@ -79,35 +93,54 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     shares_since_ms: int
     sample_ratio: SampleRatio | None
     experiences: list[ExperienceReport]
+    compared: int = 0
+    days_left: int | None = None
+    capped: int = 0
+    cut: float = 0.0
+    largest_part: float = 0.0
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel"):
     """Report on activities in the order of their descriptions.
 
-    `confidence` applies to all intervals.
+    `confidence` applies to all intervals. `fixed` says that the figures are for one look at the
+    end; otherwise they are valid at every look. `metric` is the primary metric, `planned` the
+    planned number of visitors of an activity.
     `period` is None for a report on a list of events, and for a ledger without events.
     """
 
     confidence: float
     activities: list[ActivityReport]
     period: Period | None = None
+    fixed: bool = False
+    metric: str = "conversion"
+    planned: int | None = None
 
 
-def make_report(events: Iterable[LedgerEvent], activities: Sequence[ActivityDescription] = ()) -> Report:
+def make_report(
+    events: Iterable[LedgerEvent],
+    activities: Sequence[ActivityDescription] = (),
+    options: ReportOptions = _DEFAULTS,
+) -> Report:
     """Report on all activities that are described or have events.
 
     Args:
         events: Each event once, in any order.
         activities: Descriptions; of several with one id the last counts.
+        options: The options of the report.
 
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
-    return _build_report(aggregate(events, activities), activities)
+    return _build_report(aggregate(events, activities, options.cap), activities, options)
 
 
-def report_on_ledger(reader: Reader) -> Report:
-    """Report on a ledger: from its sums, or from its events in a file of the first format.
+def report_on_ledger(reader: Reader, options: ReportOptions = _DEFAULTS) -> Report:
+    """Report on a ledger: from its sums, or from its events in a file of an earlier format.
+
+    Args:
+        reader: The ledger.
+        options: The options of the report.
 
     Raises:
         LedgerError: The ledger cannot be read.
@@ -115,22 +148,32 @@ def report_on_ledger(reader: Reader) -> Report:
     """
     activities = reader.activities()
     if not reader.has_sums:
-        return make_report(reader.events(), activities)
-    return _build_report(reader.sums(), activities, reader.period())
+        return make_report(reader.events(), activities, options)
+    return _build_report(reader.sums(options.cap), activities, options, reader.period())
 
 
 def _build_report(
-    sums: Mapping[str, ActivitySums], activities: Sequence[ActivityDescription], period: Period | None = None
+    sums: Mapping[str, ActivitySums],
+    activities: Sequence[ActivityDescription],
+    options: ReportOptions,
+    period: Period | None = None,
 ) -> Report:
     described = {activity.id: activity for activity in activities}
     others = sorted(sums.keys() - described.keys(), key=id_sort_key)
     everything = [*described.values(), *(ActivityDescription(key) for key in others)]
-    made = [_activity(one, sums.get(one.id) or ActivitySums()) for one in everything]
-    return Report(CONFIDENCE, made, period)
+    made = [_activity(one, sums.get(one.id) or ActivitySums(), options) for one in everything]
+    return Report(options.confidence, made, period, options.fixed, options.metric, options.planned)
 
 
-def _activity(activity: ActivityDescription, count: ActivitySums) -> ActivityReport:
+def _activity(activity: ActivityDescription, count: ActivitySums, options: ReportOptions) -> ActivityReport:
     rows = list(_rows(activity, count))
+    is_compared = activity.type != _TARGETED
+    cohorts = [one.cohorts for _, one in rows]
+    totals = cumulate(cohorts)
+    split = _sample_ratio(rows, totals, options)
+    is_broken = split is not None and (split.sequential or split).is_mismatch
+    compared = compare(cohorts, options, is_compared=is_compared, is_broken=is_broken)
+    latest = totals[-1][1] if totals else []
     return ActivityReport(
         id=activity.id,
         name=activity.name,
@@ -144,9 +187,31 @@ def _activity(activity: ActivityDescription, count: ActivitySums) -> ActivityRep
         switched=count.switched,
         outside=count.outside,
         shares_since_ms=activity.shares_since_ms,
-        sample_ratio=_sample_ratio(rows),
-        experiences=_experiences(rows, is_compared=activity.type != _TARGETED),
+        sample_ratio=split,
+        experiences=_experiences(rows, compared, options, is_compared=is_compared),
+        compared=sum(one.visitors for one in latest),
+        days_left=_days_left(totals, options),
+        capped=sum(one.capped for one in latest),
+        cut=math.fsum(one.cut for one in latest),
+        largest_part=_largest_part(latest),
     )
+
+
+def _days_left(totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions) -> int | None:
+    if options.planned is None or not totals:
+        return None
+    last, visitors = totals[-1][0], [(day, sum(one.visitors for one in sums)) for day, sums in totals]
+    missing = options.planned - visitors[-1][1]
+    if missing <= 0:
+        return 0
+    before = max((count for day, count in visitors if day <= last - _RECENT_DAYS), default=0)
+    days = min(_RECENT_DAYS, last - visitors[0][0] + 1)
+    return math.ceil(missing * days / (visitors[-1][1] - before))
+
+
+def _largest_part(latest: Sequence[Cohort]) -> float:
+    whole = math.fsum(one.revenue for one in latest)
+    return max(one.largest for one in latest) / whole if whole > 0 else 0.0
 
 
 _Row = tuple[ExperienceDescription, ExperienceSums]
@@ -160,14 +225,27 @@ def _rows(activity: ActivityDescription, count: ActivitySums) -> Iterator[_Row]:
         yield one, count.experiences.get(one.id) or ExperienceSums()
 
 
-def _experiences(rows: list[_Row], *, is_compared: bool) -> list[ExperienceReport]:
+def _experiences(
+    rows: list[_Row], compared: Comparison, options: ReportOptions, *, is_compared: bool
+) -> list[ExperienceReport]:
     control = _sample(rows[0][1]) if rows and is_compared else None
-    return [_experience(row, None if row is rows[0] else control) for row in rows]
+    return [
+        _experience(row, None if row is rows[0] else control, metrics, guardrails, options)
+        for row, metrics, guardrails in zip(rows, compared.metrics, compared.guardrails, strict=True)
+    ]
 
 
-def _experience(row: _Row, control: Sample | None) -> ExperienceReport:
+def _experience(
+    row: _Row,
+    control: Sample | None,
+    metrics: dict[str, MetricReport],
+    guardrails: list[GuardrailReport],
+    options: ReportOptions,
+) -> ExperienceReport:
     experience, count = row
     sample = _sample(count)
+    is_compared = sample is not None and control is not None
+    primary = metrics.get(options.metric)
     return ExperienceReport(
         id=experience.id,
         name=experience.name,
@@ -178,19 +256,38 @@ def _experience(row: _Row, control: Sample | None) -> ExperienceReport:
         orders=count.orders,
         revenue=count.revenue,
         unusable_totals=count.unusable_totals,
-        rate=Rate(sample.rate, rate_interval(sample)) if sample else None,
-        lift=lift(sample, control) if sample and control else None,
+        rate=Rate(sample.rate, rate_interval(sample, options.confidence)) if sample else None,
+        lift=_conversion_lift(sample, control, metrics, options) if sample and control else None,
+        metrics=metrics,
+        guardrails=guardrails,
+        verdict=primary.verdict if primary and is_compared else None,
     )
+
+
+def _conversion_lift(
+    sample: Sample, control: Sample, metrics: Mapping[str, MetricReport], options: ReportOptions
+) -> Lift | None:
+    if options.fixed:
+        return lift(sample, control, options.confidence)
+    found = metrics["conversion"].lift if "conversion" in metrics else None
+    return Lift(found.value, found.interval, found.p_value, found.method) if found else None
 
 
 def _sample(count: ExperienceSums) -> Sample | None:
     return Sample(count.conversions, count.visitors) if count.visitors else None
 
 
-def _sample_ratio(rows: list[_Row]) -> SampleRatio | None:
+def _sample_ratio(
+    rows: list[_Row], totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions
+) -> SampleRatio | None:
     """Check the split; return None also if an experience without a share has visitors."""
-    compared = [(one.share, count.entered) for one, count in rows if one.share or count.entered]
-    shares = [share for share, _ in compared if share]
+    compared = [position for position, (one, count) in enumerate(rows) if one.share or count.entered]
+    shares = [share for position in compared if (share := rows[position][0].share)]
     if len(shares) < len(compared):
         return None
-    return sample_ratio([entered for _, entered in compared], shares)
+    made = sample_ratio([rows[position][1].entered for position in compared], shares)
+    if made is None or options.fixed:
+        return made
+    looks = ([sums[position].visitors for position in compared] for _, sums in totals)
+    p_value = min(split_p_value(look, shares) for look in looks)
+    return msgspec.structs.replace(made, sequential=SequentialCheck(p_value, p_value < ALARM_BELOW))

@@ -7,15 +7,16 @@
   exact test if a group has an expectation below five conversions or five visitors without one.
 - The split is checked by a chi-square test of the visitors against the allocated shares.
 
-The figures are valid for one look at the end of a test. Repeated looks that end a test at a good
-number are wrong more often than the p-value says. Comparisons of several experiences are not
-corrected for their number.
+Lifts and p-values are valid for one look at the end of a test. Repeated looks that end a test at a
+good number are wrong more often than the p-value says; `comparison` has figures for these.
+Comparisons of several experiences are not corrected for their number.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -38,7 +39,8 @@ class Interval(msgspec.Struct, frozen=True):
 class Lift(msgspec.Struct, frozen=True, rename="camel"):
     """Relative difference to the control's rate; a `value` of 0.1 is 10 % more.
 
-    `interval` is None without conversions. `test` is `chi-square` or `fisher`.
+    `interval` is None without conversions. `test` is `chi-square` or `fisher` for one look, and
+    `asymptotic-cs-fieller` at every look.
     """
 
     value: float
@@ -47,14 +49,26 @@ class Lift(msgspec.Struct, frozen=True, rename="camel"):
     test: str
 
 
+class SequentialCheck(msgspec.Struct, frozen=True, rename="camel"):
+    """Check of a split at every look: the least p-value so far."""
+
+    p_value: float
+    is_mismatch: bool
+
+
 class SampleRatio(msgspec.Struct, frozen=True, rename="camel"):
-    """Check of a split: observed visitors of each experience, and those expected by the shares."""
+    """Check of a split: observed visitors of each experience, and those expected by the shares.
+
+    `chi_square`, `p_value` and `is_mismatch` are for one look at the end, `sequential` is valid at
+    every look. `sequential` is None in a report for one look.
+    """
 
     observed: list[int]
     expected: list[float]
     chi_square: float
     p_value: float
     is_mismatch: bool
+    sequential: SequentialCheck | None = None
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -69,9 +83,9 @@ class Sample(msgspec.Struct, frozen=True):
         return self.conversions / self.visitors
 
 
-def rate_interval(sample: Sample) -> Interval:
+def rate_interval(sample: Sample, confidence: float = CONFIDENCE) -> Interval:
     """Return Wilson's interval of the rate. Raises `MissingExtraError`."""
-    z, n = _normal_quantile(), sample.visitors
+    z, n = normal_quantile(confidence), sample.visitors
     center = sample.rate + z * z / (2 * n)
     half = z * math.sqrt(sample.rate * (1 - sample.rate) / n + z * z / (4 * n * n))
     low, high = ((center + side * half) / (1 + z * z / n) for side in (-1, 1))
@@ -79,12 +93,12 @@ def rate_interval(sample: Sample) -> Interval:
     return Interval(min(max(0.0, low), sample.rate), max(min(1.0, high), sample.rate))
 
 
-def lift(sample: Sample, control: Sample) -> Lift | None:
+def lift(sample: Sample, control: Sample, confidence: float = CONFIDENCE) -> Lift | None:
     """Return the lift; None if the control has no conversion. Raises `MissingExtraError`."""
     if not control.conversions:
         return None
     p_value, test = _p_value(sample, control)
-    return Lift(sample.rate / control.rate - 1, _lift_interval(sample, control), p_value, test)
+    return Lift(sample.rate / control.rate - 1, _lift_interval(sample, control, confidence), p_value, test)
 
 
 def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRatio | None:
@@ -111,14 +125,13 @@ def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRati
     return SampleRatio(list(observed), expected, statistic, p_value, p_value < MISMATCH_BELOW)
 
 
-def _lift_interval(sample: Sample, control: Sample) -> Interval | None:
+def _lift_interval(sample: Sample, control: Sample, confidence: float) -> Interval | None:
     if not sample.conversions:
         return None
     both = (sample, control)
     spread = math.sqrt(max(0.0, math.fsum(1 / one.conversions - 1 / one.visitors for one in both)))
-    low, high = (
-        sample.rate / control.rate * math.exp(side * _normal_quantile() * spread) for side in (-1, 1)
-    )
+    half = normal_quantile(confidence) * spread
+    low, high = (sample.rate / control.rate * math.exp(side * half) for side in (-1, 1))
     return Interval(low - 1, high - 1)
 
 
@@ -157,9 +170,19 @@ def _chi_square_p_value(statistic: float, degrees: int) -> float:
     return float(_special().chdtrc(degrees, statistic))
 
 
-def _normal_quantile() -> float:
-    """Return the quantile of the normal distribution for two-sided intervals."""
-    return float(_special().ndtri((1 + CONFIDENCE) / 2))
+@cache
+def normal_quantile(confidence: float) -> float:
+    """Return the half width of a two-sided normal interval in standard errors.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed.
+    """
+    return float(_special().ndtri((1 + confidence) / 2))
+
+
+def normal_p_value(z: float) -> float:
+    """Return the two-sided p-value of a difference in standard errors."""
+    return math.erfc(abs(z) / math.sqrt(2))
 
 
 def _special() -> Any:

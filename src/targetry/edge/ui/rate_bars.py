@@ -37,7 +37,7 @@ def rate_bars(activity: ActivityReport) -> RateBars:
     rates = [one.rate for one in activity.experiences]
     end = _round_end(max((rate.interval.high for rate in rates if rate is not None), default=0.0))
     bars = [None if rate is None else _bar(rate, end) for rate in rates]
-    is_compared = any(one.lift is not None for one in activity.experiences)
+    is_compared = any(one.verdict is not None for one in activity.experiences)
     control = bars[0].value if is_compared and bars and bars[0] is not None else None
     return RateBars(round(100 * end, 6), control, bars)
 

@@ -1,0 +1,97 @@
+"""Options of a report: method, metrics, plan, cap and guardrails."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from targetry.errors import OptionError
+from targetry.report.inference.confidence_sequence import DEFAULT_PLANNED, MIN_PLANNED
+
+METRIC_NAMES: Final = ("conversion", "orders", "revenue", "rpo")
+"""Metrics: conversion rate, orders and revenue per visitor, revenue per order."""
+
+MONEY: Final = ("revenue", "rpo")
+"""Metrics that a cap applies to."""
+
+
+class Guardrail(msgspec.Struct, frozen=True):
+    """Metric that an experience must not harm: its lift is to stay above `-margin`.
+
+    `margin` is a fraction: 0.02 is 2 %.
+    """
+
+    metric: str
+    margin: float
+
+
+class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of a report.
+
+    Attributes:
+        fixed: Whether the figures are for one look at the end, instead of valid at every look.
+        confidence: Confidence of the intervals, within 0..1.
+        metric: The primary metric, one of `METRIC_NAMES`; the others are secondary.
+        planned: Visitors of a test at which its intervals shall be tightest, known before the data.
+        cap: Amount up to which a visitor's revenue counts, known before the data.
+        margin: Largest lift, as a fraction, that counts as no difference.
+        guardrails: Metrics that no experience must harm.
+        over_time: Whether the report has the figures of each day.
+
+    Raises:
+        OptionError: A value has the wrong type or range.
+    """
+
+    fixed: bool = False
+    confidence: float = 0.95
+    metric: str = "conversion"
+    planned: int | None = None
+    cap: float | None = None
+    margin: float | None = None
+    guardrails: tuple[Guardrail, ...] = ()
+    over_time: bool = False
+
+    def __post_init__(self) -> None:
+        _check_fraction("confidence", self.confidence)
+        _check_metric("metric", self.metric)
+        if self.planned is not None and not (
+            isinstance(self.planned, int)
+            and not isinstance(self.planned, bool)
+            and self.planned >= MIN_PLANNED
+        ):
+            raise OptionError(
+                "planned", f"must be an integer of at least {MIN_PLANNED}, not {self.planned!r}"
+            )
+        if self.cap is not None and not (_is_finite(self.cap) and self.cap > 0):
+            raise OptionError("cap", f"must be a number above 0, not {self.cap!r}")
+        if self.margin is not None:
+            _check_fraction("margin", self.margin)
+        for position, one in enumerate(self.guardrails):
+            _check_metric(f"guardrails[{position}].metric", one.metric)
+            _check_fraction(f"guardrails[{position}].margin", one.margin)
+
+    @property
+    def alpha(self) -> float:
+        """Chance of a false alarm."""
+        return 1 - self.confidence
+
+    @property
+    def tightest(self) -> int:
+        """Visitors of two groups at which their sequence is tightest."""
+        return self.planned if self.planned is not None else DEFAULT_PLANNED
+
+
+def _check_fraction(path: str, value: object) -> None:
+    if not (_is_finite(value) and 0 < value < 1):  # type: ignore[operator]
+        raise OptionError(path, f"must be a number between 0 and 1, not {value!r}")
+
+
+def _check_metric(path: str, value: object) -> None:
+    if value not in METRIC_NAMES:
+        raise OptionError(path, f"must be one of {', '.join(METRIC_NAMES)}, not {value!r}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
