@@ -13,11 +13,11 @@ from targetry.cli.artifact import print_summary, print_summary_json
 from targetry.cli.decide import decide_offers, open_client, read_source, rules_of
 from targetry.cli.demo import DEMO_VISITORS, print_demo
 from targetry.cli.edge import edge
+from targetry.cli.experiments.report import report
 from targetry.cli.explain import print_explanation, print_explanation_json
 from targetry.cli.ledger import ledger
 from targetry.cli.offers import print_offers, print_offers_json
 from targetry.cli.output import TableOrJson, TextOrJson, print_error
-from targetry.cli.report import report
 from targetry.errors import OptionError, TargetError
 from targetry.humanize.summary import summarize_artifact
 from targetry.version import __version__

@@ -15,7 +15,7 @@ from support.ledger import ACTIVITY, ODD_ROWS, event, insert_row, outcome
 from support.python_process import environment
 from support.slow import slow
 from targetry.cli.app import app
-from targetry.cli.report import report
+from targetry.cli.experiments.report import report
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.ledger import Ledger
 
@@ -55,7 +55,7 @@ ORDER = event(
 def test_activity_is_shown_with_all_figures(tmp_path: Path) -> None:
     kept(tmp_path, [*SPLIT, ORDER], ACTIVITY)
 
-    assert text_output("--data", tmp_path, width=90) == (
+    assert text_output("--data", tmp_path, "--fixed", width=90) == (
         "Hero · A/B · 1\n"
         "2,000 visitors · 2,000 impressions · 230 conversions · 1 order · revenue 1,234.50\n"
         "Experience   Converted          Rate         Lift   p-value     Orders\n"
@@ -64,8 +64,139 @@ def test_activity_is_shown_with_all_figures(tmp_path: Path) -> None:
         "              of 1,000    8.29…12.02                              0.00\n"
         "B                  130       13.00 %      +30.0 %    0.0355          1\n"
         "              of 1,000   11.06…15.23   +1.7…+66.2             1,234.50\n"
+        "B: better: ship\n"
         "split as the shares (p = 1.0000)\n"
     )
+
+
+def test_figures_are_valid_at_every_look_by_default(tmp_path: Path) -> None:
+    kept(tmp_path, SPLIT, ACTIVITY)
+
+    text = text_output("--data", tmp_path, "--planned", "4000", width=90)
+    assert text.startswith("Hero · A/B · 1\n2,000 visitors of 4,000 planned · ")
+    assert "+30.0 %    0.3798\n" in text
+    assert "−" not in text
+    assert text.endswith(
+        "B: not yet: go on, 1 day\n"
+        "split as the shares (p = 1.0000)\n"
+        "lifts and p-values are valid at every look\n"
+    )
+
+
+DAY_MS = 86_400_000
+GROUPS = ("0", 400, 5.0), ("1", 600, 4.0)
+
+
+def bought() -> list[LedgerEvent]:
+    """Return 2,000 visitors of each experience on two days, and orders of different amounts."""
+    events = []
+    for experience, buyers, amount in GROUPS:
+        for number in range(2_000):
+            visitor, day = f"{experience}-{number}", number % 2
+            at = 1000 + day * DAY_MS
+            events.append(event(visitor, visitor=visitor, experience_id=experience, at=at))
+            if number < buyers:
+                total = amount * (1 + number % 7)
+                events.append(
+                    event(
+                        f"{visitor}-order",
+                        "order",
+                        visitor,
+                        at + 1,
+                        activity_id="",
+                        experience_id="",
+                        order_id=visitor,
+                        order_total=total,
+                    )
+                )
+    return events
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kept(tmp_path_factory.mktemp("shop"), bought(), ACTIVITY)
+
+
+# option → text that appears with it, and not without it
+ACTING = {
+    "--metric revenue": "Revenue per visitor",
+    "--metric rpo": "Revenue per order",
+    "--metric orders": "Orders per visitor",
+    "--planned 9000": "4,000 visitors of 9,000 planned",
+    "--confidence 99%": "17.80…22.40",
+    "--cap 20": "341 visitors have more revenue than the cap; 2,730.00 of it is not compared",
+    "--metric revenue --margin 40": "no difference above 40 %",
+    "--guardrail revenue:5%": "guardrail of B, revenue per visitor ≥ −5 %: safe",
+    "--guardrail rpo:5%": "guardrail of B, revenue per order ≥ −5 %: harmed",
+    "--guardrail rpo:90%": "revenue per order ≥ −90 %: safe",
+    "--guardrail rpo:4% --metric rpo": "B: guardrail is harmed: stop",
+    "--over-time": "1970-01-02",
+}
+
+
+def test_every_option_acts(shop: Path) -> None:
+    plain = text_output("-d", shop, width=120)
+    for option, expected in ACTING.items():
+        assert expected in text_output("-d", shop, *option.split(), width=120), option
+        assert expected not in plain
+
+
+STATUSES = {
+    "a harmed guardrail": (["--exit-code", "--guardrail", "rpo:5%"], 3),
+    "a safe guardrail": (["--exit-code", "--guardrail", "revenue:5%"], 0),
+    "no request for it": (["--guardrail", "rpo:5%"], 0),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status"), STATUSES.values(), ids=STATUSES)
+def test_exit_status_says_what_is_wrong(shop: Path, arguments: list[str], status: int) -> None:
+    assert run("-d", shop, *arguments).exit_code == status
+
+
+def test_broken_split_has_an_exit_status_and_no_verdicts(tmp_path: Path) -> None:
+    kept(tmp_path, [*outcome("0", 600, 90), *outcome("1", 400, 90)], ACTIVITY)
+    result = run("-d", tmp_path, "--exit-code", "--guardrail", "conversion:1%")
+    assert result.exit_code == 4
+    assert "B: split is broken" in result.stdout
+    assert run("-d", tmp_path).exit_code == 0
+
+
+def test_markdown_has_a_table_of_each_activity(shop: Path) -> None:
+    text = text_output("-d", shop, "-o", "markdown", "--guardrail", "rpo:5%")
+    assert text == (
+        "### Hero\n\n"
+        "| Experience | Visitors | Conversion | Lift | p-value | Verdict |\n"
+        "| --- | ---: | ---: | ---: | ---: | --- |\n"
+        "| A | 2,000 | 20.00 % | control |  |  |\n"
+        "| B | 2,000 | 30.00 % | +50.0 % (+26.2 … +79.8) | < 0.0001 | guardrail is harmed: stop |\n\n"
+        "Guardrail of B, revenue per order ≥ −5 %: harmed.\n"
+    )
+
+
+def test_names_in_markdown_stay_text(tmp_path: Path) -> None:
+    odd = msgspec.structs.replace(ACTIVITY, name="a|b <i>*\n# c")
+    text = text_output("-d", kept(tmp_path, SPLIT, odd), "-o", "markdown")
+    assert text.startswith("### a\\|b \\<i\\>\\*")
+
+
+WRONG = {
+    "--metric clicks": "metric: must be one of conversion, orders, revenue, rpo, not 'clicks'",
+    "--planned 7": "planned: must be an integer of at least 100, not 7",
+    "--confidence much": "must be a percentage like 2%, not 'much'",
+    "--confidence 100%": "confidence: must be a number between 0 and 1, not 1.0",
+    "--cap 0": "cap: must be a number above 0, not 0.0",
+    "--cap nan": "cap: must be a number above 0, not nan",
+    "--guardrail revenue": "must be a metric and its margin like revenue:2%, not 'revenue'",
+    "--guardrail sales:2%": "guardrails[0].metric: must be one of",
+    "--margin=-2%": "margin: must be a number between 0 and 1, not -0.02",
+}
+
+
+def test_wrong_options_are_named_with_their_range(shop: Path) -> None:
+    for option, message in WRONG.items():
+        result = run("-d", shop, *option.split(), width=300)
+        assert result.exit_code != 0, option
+        assert message in result.stderr, option
 
 
 def test_json_has_all_figures(tmp_path: Path) -> None:
@@ -221,12 +352,12 @@ def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
     kept(tmp_path, SPLIT, ACTIVITY)
     script = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "from targetry.cli.report import report\n"
-        "from targetry.cli.output import TableOrJson\n"
+        "from targetry.cli.experiments.report import report\n"
+        "from targetry.cli.experiments.report import ReportOutput\n"
         "from targetry.errors import TargetError\n"
         "from pathlib import Path\n"
         "folder = Path(sys.argv[1])\n"
-        "try: report(folder, TableOrJson.JSON, folder / 'rates.png')\n"
+        "try: report(folder, ReportOutput.JSON, folder / 'rates.png')\n"
         "except TargetError as error: print(error)\n"
     )
     done = subprocess.run(

@@ -1,0 +1,1 @@
+"""Commands on experiments: report, sample size, check of the bucketing."""

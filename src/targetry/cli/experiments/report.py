@@ -1,0 +1,191 @@
+"""`targetry report`: prints the report on a ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from targetry.cli.experiments.report_markdown import render_markdown
+from targetry.cli.experiments.report_table import print_report
+from targetry.cli.ledger import progress_bar
+from targetry.cli.output import print_json, print_notes
+from targetry.ledger.errors import LedgerError
+from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
+from targetry.ledger.reader import Reader
+from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
+from targetry.report.plot import MAX_ACTIVITIES, SUFFIXES, write_plot
+from targetry.report.report import Report, report_on_ledger
+
+HARMED: Final = 3
+"""Exit status for a harmed guardrail."""
+
+BROKEN_SPLIT: Final = 4
+"""Exit status for a split that differs from the shares."""
+
+
+class ReportOutput(StrEnum):
+    """Output as a table, JSON or Markdown."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def _plot_path(path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"must end in {' or '.join(SUFFIXES)}, not {str(path)!r}")
+    return path
+
+
+def parse_percent(text: str) -> float:
+    """Parse a percentage, with or without its sign, as a fraction.
+
+    Raises:
+        typer.BadParameter: It is not a number.
+    """
+    try:
+        return float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        raise typer.BadParameter(f"must be a percentage like 2%, not {text!r}") from None
+
+
+def _guardrail(text: str) -> Guardrail:
+    name, _, margin = text.partition(":")
+    if not margin:
+        raise typer.BadParameter(f"must be a metric and its margin like revenue:2%, not {text!r}")
+    return Guardrail(name, parse_percent(margin))
+
+
+def report(
+    data: Annotated[
+        Path,
+        typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
+    ] = DEFAULT_FOLDER,
+    output: Annotated[
+        ReportOutput, typer.Option("--output", "-o", help="Output format.")
+    ] = ReportOutput.TABLE,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Also plot the rates to a .png or .svg file.",
+            show_default=False,
+            callback=_plot_path,
+        ),
+    ] = None,
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="Figures for one look at the end, instead of for every look.")
+    ] = False,
+    metric: Annotated[
+        str, typer.Option("--metric", metavar="NAME", help=f"Primary metric: {', '.join(METRIC_NAMES)}.")
+    ] = "conversion",
+    planned: Annotated[
+        int | None,
+        typer.Option("--planned", metavar="N", help="Planned number of visitors.", show_default=False),
+    ] = None,
+    confidence: Annotated[
+        str, typer.Option("--confidence", metavar="PERCENT", help="Confidence of the intervals.")
+    ] = "95%",
+    cap: Annotated[
+        float | None,
+        typer.Option(
+            "--cap",
+            metavar="AMOUNT",
+            help="Amount up to which a visitor's revenue counts; choose it before the test.",
+            show_default=False,
+        ),
+    ] = None,
+    margin: Annotated[
+        str | None,
+        typer.Option(
+            "--margin",
+            metavar="PERCENT",
+            help="Largest lift that counts as no difference.",
+            show_default=False,
+        ),
+    ] = None,
+    guardrail: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--guardrail",
+            metavar="METRIC:PERCENT",
+            help="Metric that an experience may lower by less than this; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    over_time: Annotated[bool, typer.Option("--over-time", help="Also the figures after each day.")] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code",
+            help=f"Exit with {HARMED} for a harmed guardrail, {BROKEN_SPLIT} for a broken split.",
+        ),
+    ] = False,
+) -> None:
+    """Report visitors, conversions and orders of each experience, with lifts and verdicts.
+
+    Lifts and p-values are valid however often one looks; --fixed gives those for one look.
+
+    \b
+    [bold]Examples[/]
+      targetry report
+      targetry report --planned 60000 --guardrail revenue:2%
+      targetry report -o json
+      targetry report --plot rates.png
+    """
+    options = ReportOptions(
+        fixed=fixed,
+        confidence=parse_percent(confidence),
+        metric=metric,
+        planned=planned,
+        cap=cap,
+        margin=None if margin is None else parse_percent(margin),
+        guardrails=tuple(map(_guardrail, guardrail or ())),
+        over_time=over_time,
+    )
+    _upgrade(data)
+    with Reader.open(data) as reader:
+        made = report_on_ledger(reader, options)
+    if plot is not None:
+        write_plot(made, plot)
+    if output is ReportOutput.JSON:
+        print_json(made)
+    elif output is ReportOutput.MARKDOWN:
+        sys.stdout.write(render_markdown(made, options.margin))
+    else:
+        print_report(made, options.margin)
+    print_notes(_plot_notes(made, plot))
+    if exit_code and (status := _status(made)):
+        raise typer.Exit(status)
+
+
+def _status(report: Report) -> int:
+    """Return the exit status: a broken split counts more than a harmed guardrail."""
+    splits = [one.sample_ratio for one in report.activities if one.sample_ratio is not None]
+    if any((split.sequential or split).is_mismatch for split in splits):
+        return BROKEN_SPLIT
+    experiences = (one for activity in report.activities for one in activity.experiences)
+    states = {guardrail.state for one in experiences for guardrail in one.guardrails}
+    return HARMED if "harmed" in states else 0
+
+
+def _upgrade(data: Path) -> None:
+    """Upgrade a file of an earlier version for faster reports; ignore errors, as it is readable."""
+    with Reader.open(data) as reader:
+        if reader.has_sums:
+            return
+    with progress_bar("Bringing the ledger up to date") as progress, contextlib.suppress(LedgerError):
+        Ledger.open(data, progress=progress).close()
+
+
+def _plot_notes(report: Report, plot: Path | None) -> list[str]:
+    visited = sum(1 for activity in report.activities if activity.visitors)
+    if plot is None or visited <= MAX_ACTIVITIES:
+        return []
+    return [f"{plot} shows the {MAX_ACTIVITIES} most visited of {visited} activities"]

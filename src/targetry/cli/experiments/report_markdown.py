@@ -1,0 +1,65 @@
+"""Report as Markdown tables, for pull requests and pages."""
+
+from __future__ import annotations
+
+import re
+
+from targetry.cli.experiments.report_table import activity_name, experience_name, verdict_text
+from targetry.humanize.figures import format_p_value
+from targetry.humanize.text import truncate_text
+from targetry.report.metrics import METRICS
+from targetry.report.report import ActivityReport, ExperienceReport, Report
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~])")
+
+
+def render_markdown(report: Report, margin: float | None = None) -> str:
+    """Return a report as Markdown, with a table for each activity that has visitors.
+
+    Args:
+        report: The report.
+        margin: The largest lift that counted as no difference.
+    """
+    parts = [_activity(report, one, margin) for one in report.activities if one.visitors]
+    return "\n".join(parts) if parts else "No visitors yet.\n"
+
+
+def _activity(report: Report, activity: ActivityReport, margin: float | None) -> str:
+    lines = [
+        f"### {_escape(activity_name(activity))}",
+        "",
+        f"| Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value | Verdict |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    lines += [_row(report, activity, one, margin) for one in activity.experiences]
+    split = activity.sample_ratio
+    if split is not None and (split.sequential or split).is_mismatch:
+        observed = " / ".join(f"{number:,}" for number in split.observed)
+        expected = " / ".join(f"{number:,.0f}" for number in split.expected)
+        lines += ["", f"**The split differs from the shares**: {observed} visitors, {expected} expected."]
+    for one in activity.experiences:
+        for guardrail in one.guardrails:
+            name, label = _escape(experience_name(one)), METRICS[guardrail.metric].label.lower()
+            lines += ["", f"Guardrail of {name}, {label} ≥ −{100 * guardrail.margin:g} %: {guardrail.state}."]
+    return "\n".join(lines) + "\n"
+
+
+def _row(report: Report, activity: ActivityReport, one: ExperienceReport, margin: float | None) -> str:
+    metric = one.metrics.get(report.metric)
+    mean = lift = p_value = ""
+    if metric is not None:
+        mean = f"{100 * metric.mean:.2f} %" if report.metric == "conversion" else f"{metric.mean:,.4g}"
+    found = one.lift if report.metric == "conversion" else metric.lift if metric else None
+    if found is not None:
+        lift = f"{100 * found.value:+.1f} %"
+        if found.interval is not None:
+            lift += f" ({100 * found.interval.low:+.1f} … {100 * found.interval.high:+.1f})"
+        p_value = format_p_value(found.p_value)
+    elif one is activity.experiences[0]:
+        lift = "control"
+    verdict = verdict_text(one, activity, report, margin)
+    return f"| {_escape(experience_name(one))} | {one.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", " ".join(truncate_text(text).split()))

@@ -1,0 +1,305 @@
+"""Tables of a report for terminals."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from targetry.cli.output import console
+from targetry.humanize.figures import (
+    describe_removal,
+    describe_unusable_totals,
+    format_p_value,
+    format_time,
+    pluralize,
+)
+from targetry.humanize.kinds import describe_activity_type
+from targetry.humanize.text import truncate_text
+from targetry.humanize.verdicts import describe_cap, describe_largest_part, describe_verdict
+from targetry.report.comparison import Look, MetricReport
+from targetry.report.metrics import METRICS
+from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.statistics import Interval
+
+_LARGE_PART = 0.05  # of the revenue
+
+
+def print_report(report: Report, margin: float | None = None) -> None:
+    """Print a table for each activity with visitors, and the names of the others.
+
+    Args:
+        report: The report.
+        margin: The largest lift that counted as no difference.
+    """
+    out = console()
+    visited = [activity for activity in report.activities if activity.visitors]
+    for number, activity in enumerate(visited):
+        if number:
+            out.print()
+        _print_activity(out, report, activity, margin)
+    _print_unvisited(out, [one for one in report.activities if not one.visitors], after=bool(visited))
+    period = report.period
+    if period is not None and period.removed:
+        out.print(Text(f"\n{describe_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
+
+
+def activity_name(activity: ActivityReport) -> str:
+    """Return the name of an activity, or its id in words."""
+    return activity.name if activity.name is not None else f"activity {activity.id}"
+
+
+def experience_name(experience: ExperienceReport) -> str:
+    """Return the name of an experience, or its id in words."""
+    return experience.name if experience.name is not None else f"experience {experience.id}"
+
+
+def verdict_text(
+    experience: ExperienceReport, activity: ActivityReport, report: Report, margin: float | None
+) -> str:
+    """Return the verdict on an experience in words, empty without one."""
+    if experience.verdict is None:
+        return ""
+    metric = experience.metrics[report.metric]
+    control = activity.experiences[0].metrics.get(report.metric)
+    return describe_verdict(
+        experience.verdict,
+        counted=min(metric.counted, control.counted if control else 0),
+        least=metric.least,
+        days_left=activity.days_left,
+        margin=margin,
+        guardrails=[one.state for one in experience.guardrails],
+    )
+
+
+def _print_activity(out: Console, report: Report, activity: ActivityReport, margin: float | None) -> None:
+    kind = [describe_activity_type(activity.type)] if activity.type else []
+    facts = [*kind, activity.id] if activity.name is not None else kind
+    out.print(
+        Text.assemble(
+            (truncate_text(activity_name(activity)), "bold"),
+            "".join(f" · {truncate_text(fact)}" for fact in facts),
+        )
+    )
+    out.print(Text(_counts(report, activity), "dim"))
+    out.print(_table(report, activity))
+    _print_verdicts(out, report, activity, margin)
+    _print_split(out, activity)
+    _print_guardrails(out, activity)
+    _print_exceptions(out, activity)
+    if not report.fixed and any(_lift(report, one) for one in activity.experiences):
+        out.print(Text("lifts and p-values are valid at every look", "dim"))
+    _print_days(out, report, activity)
+
+
+def _counts(report: Report, activity: ActivityReport) -> str:
+    visitors = pluralize(activity.visitors, "visitor")
+    if report.planned is not None:
+        visitors += f" of {report.planned:,} planned"
+    facts = [visitors, pluralize(activity.impressions, "impression")]
+    facts.append(pluralize(activity.conversions, "conversion"))
+    if activity.orders:
+        facts += [pluralize(activity.orders, "order"), f"revenue {activity.revenue:,.2f}"]
+    return " · ".join(facts)
+
+
+def _table(report: Report, activity: ActivityReport) -> Table:
+    is_compared = any(_lift(report, one) for one in activity.experiences)
+    is_conversion = report.metric == "conversion"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("Experience", min_width=10, max_width=30, overflow="fold")
+    headings = ["Converted", "Rate"] if is_conversion else ["Visitors", METRICS[report.metric].label]
+    for heading in (*headings, *(("Lift", "p-value") if is_compared else ())):
+        table.add_column(heading, justify="right")
+    if activity.orders:
+        table.add_column("Orders", justify="right")
+    for one in activity.experiences:
+        cells = [Text(truncate_text(experience_name(one)))]
+        if is_conversion:
+            cells += [_two_lines(f"{one.conversions:,}", f"of {one.visitors:,}"), _rate(one)]
+        else:
+            cells += [Text(f"{one.visitors:,}"), _mean(one.metrics.get(report.metric))]
+        cells += _lift_cells(report, one, is_control=one is activity.experiences[0]) if is_compared else []
+        cells += [_two_lines(f"{one.orders:,}", f"{one.revenue:,.2f}")] if activity.orders else []
+        table.add_row(*cells)
+    return table
+
+
+def _rate(one: ExperienceReport) -> Text:
+    if one.rate is None:
+        return Text("–")
+    return _with_interval(f"{100 * one.rate.value:.2f} %", one.rate.interval, "{:.2f}", 100)
+
+
+def _mean(metric: MetricReport | None) -> Text:
+    if metric is None:
+        return Text("–")
+    return _with_interval(f"{metric.mean:,.4g}", metric.interval, "{:,.4g}", 1)
+
+
+def _lift(report: Report, one: ExperienceReport) -> tuple[float, Interval | None, float] | None:
+    """Return lift, interval and p-value of the primary metric."""
+    if report.metric == "conversion":
+        return (one.lift.value, one.lift.interval, one.lift.p_value) if one.lift else None
+    metric = one.metrics.get(report.metric)
+    return (metric.lift.value, metric.lift.interval, metric.lift.p_value) if metric and metric.lift else None
+
+
+def _lift_cells(report: Report, one: ExperienceReport, *, is_control: bool) -> list[Text]:
+    found = _lift(report, one)
+    if found is None:
+        return [Text("control" if is_control else "–", "dim"), Text("")]
+    value, interval, p_value = found
+    is_sure = interval is not None and p_value < 1 - report.confidence
+    color = ("green" if value > 0 else "red") if is_sure and one.verdict in ("better", "worse") else ""
+    return [
+        _with_interval(f"{100 * value:+.1f} %", interval, "{:+.1f}", 100),
+        Text(format_p_value(p_value), color),
+    ]
+
+
+def _with_interval(text: str, interval: Interval | None, form: str, times: float) -> Text:
+    if interval is None:
+        return Text(text)
+    low, high = (form.format(times * end) for end in (interval.low, interval.high))
+    return _two_lines(text, f"{low}…{high}")
+
+
+def _two_lines(first: str, second: str) -> Text:
+    return Text.assemble(first, (f"\n{second}", "dim"))
+
+
+_STYLES = {
+    "better: ship": "bold green",
+    "worse: stop": "bold red",
+    "guardrail is harmed: stop": "bold red",
+    "split is broken": "bold red",
+}
+
+
+def _print_verdicts(out: Console, report: Report, activity: ActivityReport, margin: float | None) -> None:
+    for one in activity.experiences[1:]:
+        if words := verdict_text(one, activity, report, margin):
+            name = truncate_text(experience_name(one))
+            out.print(Text.assemble(f"{name}: ", (words, _STYLES.get(words, ""))))
+
+
+def _compared(value: float) -> str:
+    shown = format_p_value(value)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def _print_split(out: Console, activity: ActivityReport) -> None:
+    ratio = activity.sample_ratio
+    if ratio is None:
+        return
+    check = ratio.sequential or ratio
+    since = f", since {format_time(activity.shares_since_ms)}" if activity.shares_since_ms else ""
+    if not check.is_mismatch:
+        out.print(Text(f"split as the shares (p {_compared(check.p_value)}){since}", "dim"))
+        return
+    got = " / ".join(f"{number:,}" for number in ratio.observed)
+    expected = " / ".join(f"{number:,.0f}" for number in ratio.expected)
+    out.print(Text.assemble(("the split differs from the shares", "bold red"), f"{since}: {got} visitors,"))
+    out.print(Text(f"  {expected} expected (p {_compared(check.p_value)}); the rates are not reliable,"))
+    out.print(Text("  find the cause first: a redirect or an error in one experience, bots, impressions"))
+    out.print(Text("  that are sent late, shares that were changed elsewhere"))
+
+
+def _print_guardrails(out: Console, activity: ActivityReport) -> None:
+    for one in activity.experiences[1:]:
+        for guardrail in one.guardrails:
+            label = METRICS[guardrail.metric].label.lower()
+            out.print(
+                Text.assemble(
+                    f"guardrail of {truncate_text(experience_name(one))}, {label} ≥ −{100 * guardrail.margin:g} %: ",
+                    (guardrail.state, "bold red" if guardrail.state == "harmed" else ""),
+                )
+            )
+
+
+def _print_exceptions(out: Console, activity: ActivityReport) -> None:
+    notes = []
+    if activity.shares_since_ms and activity.compared < activity.visitors:
+        notes.append(f"compares the {pluralize(activity.compared, 'visitor')} since the shares changed")
+    if any(
+        metric.lift and metric.lift.has_drifted
+        for one in activity.experiences
+        for metric in one.metrics.values()
+    ):
+        notes.append("the intervals of different days do not meet: the difference changes over time")
+    if activity.capped:
+        notes.append(describe_cap(activity.capped, activity.cut))
+    if activity.orders and activity.largest_part > _LARGE_PART and activity.orders > 1 / _LARGE_PART:
+        notes.append(describe_largest_part(activity.largest_part))
+    if activity.switched:
+        visitors = pluralize(activity.switched, "visitor")
+        notes.append(f"{visitors} saw more than one experience and count for the first one")
+    if activity.outside:
+        visitors = pluralize(activity.outside, "visitor")
+        notes.append(f"{visitors} clicked or ordered without an earlier impression")
+    if activity.unusable_totals:
+        notes.append(describe_unusable_totals(activity.unusable_totals))
+    for note in notes:
+        out.print(Text(note, "dim"))
+
+
+def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
+    """Print the figures of each day, if the report has them."""
+    rows = [
+        (one, look)
+        for one in activity.experiences
+        if (metric := one.metrics.get(report.metric))
+        for look in metric.over_time or ()
+    ]
+    if not rows:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("Day")
+    table.add_column("Experience", max_width=30, overflow="fold")
+    for heading in ("Visitors", METRICS[report.metric].label, "Lift", "p-value"):
+        table.add_column(heading, justify="right")
+    for one, look in sorted(rows, key=lambda row: row[1].day):
+        table.add_row(
+            day_text(look.day),
+            truncate_text(experience_name(one)),
+            f"{look.visitors:,}",
+            *_look_cells(report, look),
+        )
+    out.print(table)
+
+
+def day_text(day: int) -> str:
+    """Return a day since 1970 as an ISO date, in UTC."""
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date().isoformat()
+    except OverflowError:
+        return f"day {day}"
+
+
+def _look_cells(report: Report, look: Look) -> list[Text]:
+    scale, form = (100, "{:.2f}") if report.metric == "conversion" else (1, "{:,.4g}")
+    mean = _with_interval(form.format(scale * look.mean), look.interval, form, scale)
+    if look.lift is None or look.p_value is None:
+        return [mean, Text("–"), Text("")]
+    return [
+        mean,
+        _with_interval(f"{100 * look.lift:+.1f} %", look.lift_interval, "{:+.1f}", 100),
+        Text(format_p_value(look.p_value)),
+    ]
+
+
+def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: bool) -> None:
+    if not activities:
+        if not after:
+            out.print("no events are recorded yet")
+        return
+    if after:
+        out.print()
+    out.print(Text("No visitors yet", "bold"))
+    for activity in activities:
+        out.print(Text(f"  {truncate_text(activity_name(activity))}"))
+        _print_exceptions(out, activity)
