@@ -15,6 +15,7 @@ def describe_verdict(
     least: int = 0,
     days_left: int | None = None,
     margin: float | None = None,
+    guardrails: Collection[str] = (),
 ) -> str:
     """Return a verdict with what to do.
 
