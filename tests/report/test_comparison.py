@@ -151,6 +151,7 @@ GUARDRAILS = {
     "harmed": (500, 60, 500, 40, 0.02, "harmed"),
     "not yet": (500, 40, 500, 40, 0.02, "not yet"),
     "a wide margin is safe": (2_000, 40, 2_000, 40, 0.5, "safe"),
+    "a loss within the margin is safe": (2_000, 60, 2_000, 50, 0.5, "safe"),
     "too early": (10, 40, 500, 40, 0.02, "too early"),
 }
 

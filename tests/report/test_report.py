@@ -18,9 +18,9 @@ from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.python_process import environment
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.report.inference.statistics import Sample, lift, rate_interval, sample_ratio
 from targetry.report.options import ReportOptions
 from targetry.report.report import ActivityReport, Report, make_report
-from targetry.report.statistics import Sample, lift, rate_interval, sample_ratio
 
 pytest.importorskip("scipy")
 

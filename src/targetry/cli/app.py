@@ -17,7 +17,7 @@ from targetry.cli.experiments.report import report
 from targetry.cli.explain import print_explanation, print_explanation_json
 from targetry.cli.ledger import ledger
 from targetry.cli.offers import print_offers, print_offers_json
-from targetry.cli.output import TableOrJson, TextOrJson, print_error
+from targetry.cli.rendering.output import TableOrJson, TextOrJson, print_error
 from targetry.errors import OptionError, TargetError
 from targetry.humanize.summary import summarize_artifact
 from targetry.version import __version__

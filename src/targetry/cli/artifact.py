@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.output import console, print_json
+from targetry.cli.rendering.output import console, print_json
 from targetry.humanize.audience import EVERY_VISITOR
 from targetry.humanize.figures import format_iso_time, pluralize
 from targetry.humanize.kinds import describe_activity_type

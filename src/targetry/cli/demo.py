@@ -17,7 +17,7 @@ from rich.text import Text
 from targetry import TargetClient
 from targetry.cli.decide import open_client, read_source, rules_of
 from targetry.cli.demo_edge import print_edge_demo
-from targetry.cli.output import console
+from targetry.cli.rendering.output import console
 from targetry.humanize.summary import ActivitySummary, summarize_artifact
 from targetry.models import (
     Context,

@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
-from targetry.cli.output import console
+from targetry.cli.rendering.output import console
 from targetry.cli.signature import parameter, set_signature
 from targetry.edge.options import ENVIRONMENT_PREFIX, EdgeOptions, OptionForm, option_forms
 

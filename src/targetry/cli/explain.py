@@ -10,8 +10,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from targetry.cli.decide import OfferDecision
-from targetry.cli.heading import heading
-from targetry.cli.output import console, print_json, print_notes
+from targetry.cli.rendering.heading import heading
+from targetry.cli.rendering.output import console, print_json, print_notes
 from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.explanation import (
     Explanation,

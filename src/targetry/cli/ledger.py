@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from targetry.cli.output import console
+from targetry.cli.rendering.output import console
+from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import format_bytes, pluralize
-from targetry.ledger.database import Progress
 from targetry.ledger.ledger import DEFAULT_FOLDER
 from targetry.ledger.retention import PruneResult, Retention, estimate, parse_size, prune
 
@@ -81,28 +79,3 @@ def _print(done: PruneResult, verb: str) -> None:
     out = console()
     out.print(f"{pluralize(done.removed, 'event')} {verb}")
     out.print(f"{format_bytes(done.before_bytes)} in use before, {format_bytes(done.after_bytes)} after")
-
-
-@contextmanager
-def progress_bar(text: str) -> Iterator[Progress]:
-    """Show a progress bar, on a terminal and from the first report of progress on."""
-    from rich import progress
-
-    out = console(stderr=True)
-    columns = (progress.TextColumn(text), progress.BarColumn(), progress.MofNCompleteColumn())
-    bar = progress.Progress(*columns, console=out, transient=True)
-    task = bar.add_task(text, total=None)
-    started = False
-
-    def report(done: int, total: int) -> None:
-        nonlocal started
-        if not started and out.is_terminal:
-            bar.start()
-            started = True
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield report
-    finally:
-        if started:
-            bar.stop()

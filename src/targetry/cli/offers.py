@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from targetry.cli.decide import OfferDecision
-from targetry.cli.heading import heading
-from targetry.cli.output import console, print_json, print_notes
+from targetry.cli.rendering.heading import heading
+from targetry.cli.rendering.output import console, print_json, print_notes
 from targetry.humanize.explanation import describe_experience
 from targetry.humanize.text import compact_json, truncate_text
 from targetry.models import MboxResponse, Option, PageLoadResponse, PrefetchMboxResponse, View

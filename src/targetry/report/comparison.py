@@ -18,9 +18,9 @@ from targetry.report.inference.confidence_sequence import ConfidenceSequence
 from targetry.report.inference.estimates import Estimate
 from targetry.report.inference.fieller import difference_in_errors, lift_interval
 from targetry.report.inference.multiple_comparisons import benjamini_hochberg, holm
-from targetry.report.metrics import METRICS, Metric
+from targetry.report.inference.statistics import Interval, normal_p_value, normal_quantile
+from targetry.report.metrics import METRICS, ReportMetric
 from targetry.report.options import Guardrail, ReportOptions
-from targetry.report.statistics import Interval, normal_p_value, normal_quantile
 
 SEQUENTIAL: Final = "asymptotic-cs-fieller"
 FIXED: Final = "normal-fieller"
@@ -186,7 +186,9 @@ def _method_at(alpha: float, options: ReportOptions) -> _Method:
     return _Method(alpha, None if options.fixed else ConfidenceSequence(alpha, options.tightest))
 
 
-def _series(metric: Metric, totals: _Totals, position: int, method: _Method, others: range) -> _Series | None:
+def _series(
+    metric: ReportMetric, totals: _Totals, position: int, method: _Method, others: range
+) -> _Series | None:
     """Follow a metric of an experience over the looks; None if it cannot be estimated."""
     p_value, low, high = 1.0, -math.inf, math.inf
     found: _Series | None = None
@@ -257,7 +259,7 @@ def _correct(
 
 
 def _report(
-    metric: Metric, one: _Series, p_value: float | None, options: ReportOptions, *, is_broken: bool
+    metric: ReportMetric, one: _Series, p_value: float | None, options: ReportOptions, *, is_broken: bool
 ) -> MetricReport:
     lift = None
     if one.compared is not None and p_value is not None:
@@ -310,8 +312,8 @@ def _guardrail(
         state = "too early"
     elif interval is None:
         state = "not yet"
-    elif interval.high < 0:
-        state = "harmed"
+    elif interval.low > -guardrail.margin:
+        state = "safe"
     else:
-        state = "safe" if interval.low > -guardrail.margin else "not yet"
+        state = "harmed" if interval.high < 0 else "not yet"
     return GuardrailReport(guardrail.metric, guardrail.margin, interval, state)

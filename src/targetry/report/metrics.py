@@ -16,8 +16,8 @@ from targetry.report.inference.estimates import (
 )
 
 
-class Metric(NamedTuple):
-    """Metric of a visitor.
+class ReportMetric(NamedTuple):
+    """ReportMetric of a visitor.
 
     `estimate` computes the mean of a group; `count` counts the visitors that carry the metric, of
     whom a group needs `least` before its figures are compared. `bounds` are those of the mean.
@@ -63,10 +63,10 @@ def _buyers(sums: Cohort) -> int:
     return sums.buyers
 
 
-METRICS: Final[Mapping[str, Metric]] = {
-    "conversion": Metric("Conversion", _rate, _converters, 20, (0.0, 1.0)),
-    "orders": Metric("Orders per visitor", _orders, _buyers, 25),
-    "revenue": Metric("Revenue per visitor", _revenue, _buyers, 25),
-    "rpo": Metric("Revenue per order", _revenue_per_order, _buyers, 25),
+METRICS: Final[Mapping[str, ReportMetric]] = {
+    "conversion": ReportMetric("Conversion", _rate, _converters, 20, (0.0, 1.0)),
+    "orders": ReportMetric("Orders per visitor", _orders, _buyers, 25),
+    "revenue": ReportMetric("Revenue per visitor", _revenue, _buyers, 25),
+    "rpo": ReportMetric("Revenue per order", _revenue_per_order, _buyers, 25),
 }
 """Metrics by name, in the order of a report."""

@@ -14,9 +14,7 @@ from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import aggregate
 from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare, cumulate
 from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
-from targetry.report.options import ReportOptions
-from targetry.report.ordering import id_sort_key
-from targetry.report.statistics import (
+from targetry.report.inference.statistics import (
     Interval,
     Lift,
     Sample,
@@ -26,6 +24,8 @@ from targetry.report.statistics import (
     rate_interval,
     sample_ratio,
 )
+from targetry.report.options import ReportOptions
+from targetry.report.ordering import id_sort_key
 
 _TARGETED: Final = "landing"
 _RECENT_DAYS: Final = 14

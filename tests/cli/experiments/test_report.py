@@ -125,7 +125,7 @@ ACTING = {
     "--planned 9000": "4,000 visitors of 9,000 planned",
     "--confidence 99%": "17.80…22.40",
     "--cap 20": "341 visitors have more revenue than the cap; 2,730.00 of it is not compared",
-    "--metric revenue --margin 40": "no difference above 40 %",
+    "--metric revenue --margin 80": "no difference above 80 %",
     "--guardrail revenue:5%": "guardrail of B, revenue per visitor ≥ −5 %: safe",
     "--guardrail rpo:5%": "guardrail of B, revenue per order ≥ −5 %: harmed",
     "--guardrail rpo:90%": "revenue per order ≥ −90 %: safe",

@@ -15,7 +15,7 @@ from targetry.report.inference.fieller import difference_in_errors, lift_interva
 from targetry.report.inference.multiple_comparisons import benjamini_hochberg, holm
 from targetry.report.inference.sample_size import means_sample, rates_sample, sequential_factor
 from targetry.report.inference.split_check import split_p_value
-from targetry.report.statistics import Sample, lift, normal_quantile, rate_interval, sample_ratio
+from targetry.report.inference.statistics import Sample, lift, normal_quantile, rate_interval, sample_ratio
 
 pytest.importorskip("scipy")
 

@@ -12,8 +12,8 @@ import typer
 
 from targetry.cli.experiments.report_markdown import render_markdown
 from targetry.cli.experiments.report_table import print_report
-from targetry.cli.ledger import progress_bar
-from targetry.cli.output import print_json, print_notes
+from targetry.cli.rendering.output import print_json, print_notes
+from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
 from targetry.ledger.reader import Reader

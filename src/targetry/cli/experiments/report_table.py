@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.output import console
+from targetry.cli.rendering.output import console
 from targetry.humanize.figures import (
     describe_removal,
     describe_unusable_totals,
@@ -21,9 +21,9 @@ from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.text import truncate_text
 from targetry.humanize.verdicts import describe_cap, describe_largest_part, describe_verdict
 from targetry.report.comparison import Look, MetricReport
+from targetry.report.inference.statistics import Interval
 from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
-from targetry.report.statistics import Interval
 
 _LARGE_PART = 0.05  # of the revenue
 

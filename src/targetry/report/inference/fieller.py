@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from targetry.report.inference.estimates import Estimate
-from targetry.report.statistics import Interval
+from targetry.report.inference.statistics import Interval
 
 
 def lift_interval(one: Estimate, control: Estimate, multiplier: float) -> Interval | None:
