@@ -46,7 +46,7 @@ def test_oldest_entry_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_visitors_cost_bounded_memory_and_no_search() -> None:
+def test_million_visitors_cost_bounded_memory_and_no_search() -> None:
     """Compare the last visitors with the first: an eviction must not search for the oldest."""
     reported = ImpressionWindow(60.0)
     costs = []

@@ -31,7 +31,7 @@ def test_waiting_beyond_the_deadline_raises_a_timeout_error() -> None:
     asyncio.run(main())
 
 
-def test_a_deadline_that_has_passed_raises_before_any_wait() -> None:
+def test_passed_deadline_raises_before_any_wait() -> None:
     async def main() -> None:
         with pytest.raises(TimeoutError), limit_of(DeadlineTimer(asyncio.get_running_loop()), -1):
             pytest.fail("the body ran")

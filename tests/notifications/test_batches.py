@@ -71,7 +71,7 @@ def test_visitors_and_clusters_are_not_mixed() -> None:
     assert sorted(bodies(harness)) == [["a1", "a2"], ["a3"], ["alone"], ["b1", "b2"]]
 
 
-def test_a_full_batch_is_followed_by_another() -> None:
+def test_full_batch_is_followed_by_another() -> None:
     harness = SenderHarness()
     harness.submit(*(batched(f"{number:03}") for number in range(2 * MAX_BATCH + 1)))
     harness.work()
@@ -79,7 +79,7 @@ def test_a_full_batch_is_followed_by_another() -> None:
     assert harness.queue._batches == {}
 
 
-def test_a_batch_under_way_takes_no_more() -> None:
+def test_batch_under_way_takes_no_more() -> None:
     harness = SenderHarness()
     harness.submit(batched("a"))
     under_way = harness.queue.dequeue(harness.clock()).entry
@@ -107,7 +107,7 @@ def lingering() -> SenderHarness:
     return harness
 
 
-def test_a_batch_waits_a_moment_for_more(lingering: SenderHarness) -> None:
+def test_batch_waits_a_moment_for_more(lingering: SenderHarness) -> None:
     lingering.submit(batched("a"))
     assert lingering.sender.step() == pytest.approx(0.01)
     lingering.submit(batched("b"))
@@ -119,7 +119,7 @@ def test_a_batch_waits_a_moment_for_more(lingering: SenderHarness) -> None:
     assert bodies(lingering) == [["a", "b", "c"]]
 
 
-def test_a_flush_ends_the_wait_for_more(lingering: SenderHarness) -> None:
+def test_flush_ends_the_wait_for_more(lingering: SenderHarness) -> None:
     lingering.submit(batched("a"))
     lingering.queue.skip_backoff()
     assert lingering.sender.step() == 0.0
@@ -255,7 +255,7 @@ def test_each_impression_counts_once_whatever_happens(steps: Any, limit: int, en
 # Threads
 
 
-def test_a_sleeping_sender_wakes_for_what_is_handed_over() -> None:
+def test_sleeping_sender_wakes_for_what_is_handed_over() -> None:
     queue = SenderHarness().queue
     slept: list[bool] = []
     asleep = threading.Event()
@@ -278,7 +278,7 @@ def test_no_sender_sleeps_over_what_was_handed_over_before() -> None:
     assert queue.sleep(math.inf, lambda *_: pytest.fail("it must not wait"))
 
 
-def test_a_submission_does_not_wake_a_sender_that_looks_again_soon(lingering: SenderHarness) -> None:
+def test_submission_does_not_wake_a_sender_that_looks_again_soon(lingering: SenderHarness) -> None:
     queue: NotificationQueue = lingering.queue
 
     def wait(wakeup: WakeupEvent, seconds: float) -> bool:

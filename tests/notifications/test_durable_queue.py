@@ -24,7 +24,7 @@ from targetry.delivery.clusters import ClusterDirectory
 from targetry.notifications.counters import REJECTED
 from targetry.notifications.durable_queue import DurableQueue
 from targetry.notifications.queue_entry import QueueEntry
-from targetry.notifications.response import keep_notifications
+from targetry.notifications.response import filter_notifications
 from targetry.notifications.retry_policy import RetryPolicy
 from targetry.notifications.spool import Spool, SpooledDelivery, SpoolError
 from targetry.notifications.spool_writer import SpoolWriter
@@ -134,7 +134,7 @@ class Schedule:
             entry = self.calls.pop(0)
             self.received[ids[0]] += 1
             assert self.queue.mark_partly_sent(
-                entry, self.clock(), 1, keep_notifications(entry.body or b"", frozenset(ids[1:]))
+                entry, self.clock(), 1, filter_notifications(entry.body or b"", frozenset(ids[1:]))
             )
 
     def fail_oldest(self) -> None:

@@ -10,7 +10,7 @@ from support.notifier import delivery, ids_in
 from targetry.notifications.response import (
     ResponseMeaning,
     classify_response,
-    keep_notifications,
+    filter_notifications,
     notification_ids,
     unprocessed_ids,
 )
@@ -64,7 +64,10 @@ def test_ids_that_a_response_omits_are_unprocessed(said: bytes, missing: list[st
 
 
 def test_request_is_reduced_to_some_of_its_notifications() -> None:
-    before, after = msgspec.json.decode(REQUEST), msgspec.json.decode(keep_notifications(REQUEST, ["c", "a"]))
+    before, after = (
+        msgspec.json.decode(REQUEST),
+        msgspec.json.decode(filter_notifications(REQUEST, ["c", "a"])),
+    )
     assert [one["id"] for one in after["notifications"]] == ["a", "c"]
     assert after["notifications"][0] == before["notifications"][0]
     assert {**after, "notifications": None} == {**before, "notifications": None}

@@ -255,10 +255,10 @@ def share_consent(settings: WebSettings) -> WebSettings:
     """Let several tasks await the answer of an asynchronous option `consent`."""
     if settings.consent is None:
         return settings
-    return replace(settings, consent=partial(_ask, settings.consent))
+    return replace(settings, consent=partial(_evaluate_consent, settings.consent))
 
 
-def _ask(consent: OfRequest, request: Any) -> Any:
+def _evaluate_consent(consent: OfRequest, request: Any) -> Any:
     answer = consent(request)
     return SharedAnswer(answer) if isawaitable(answer) else answer
 

@@ -95,7 +95,7 @@ class Resolver:
                 try:
                     self._start(host, port, lookup)
                 except (QueueFullError, RuntimeError) as error:
-                    self._forget(host, port, lookup)
+                    self._discard(host, port, lookup)
                     refused = _refusal(error)
                     lookup.result.set_exception(refused)  # for a signal handler that waits meanwhile
                     raise refused from error
@@ -113,7 +113,7 @@ class Resolver:
         with self._lock:
             is_wanted = time.monotonic() < lookup.ends_at
             if not is_wanted:
-                self._forget(host, port, lookup)
+                self._discard(host, port, lookup)
         if is_wanted:
             self._run(host, port, lookup)
         else:
@@ -123,7 +123,7 @@ class Resolver:
         try:
             found = self._lookup(host, port)
         except BaseException as error:
-            self._forget(host, port, lookup)
+            self._discard(host, port, lookup)
             lookup.result.set_exception(error)
         else:
             with self._lock:
@@ -131,10 +131,10 @@ class Resolver:
                 self._known[host] = None
                 if len(self._known) > MAX_KNOWN_NAMES:
                     del self._known[next(iter(self._known))]
-            self._forget(host, port, lookup)
+            self._discard(host, port, lookup)
             lookup.result.set_result(found)
 
-    def _forget(self, host: str, port: int, lookup: _SharedLookup) -> None:
+    def _discard(self, host: str, port: int, lookup: _SharedLookup) -> None:
         with self._lock:
             if self._running.get((host, port)) is lookup:
                 del self._running[host, port]

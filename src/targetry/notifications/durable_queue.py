@@ -113,7 +113,7 @@ class DurableQueue(NotificationQueue):
         with self._holding:
             self._count_refused(SPOOL_FOREIGN, notifications, 0)
 
-    def take_arrivals(self) -> tuple[Sequence[QueueEntry], Sequence[int]]:
+    def dequeue_arrivals(self) -> tuple[Sequence[QueueEntry], Sequence[int]]:
         """Return deliveries to write, and rows to delete and then to pass to `rows_removed`."""
         with self._holding:
             self._being_written = tuple(self._arrivals)
@@ -216,14 +216,14 @@ class DurableQueue(NotificationQueue):
     def _count_missing(self, queue: ClusterQueue) -> None:
         """Count the rows of a cluster that a readable file lacks as lost; keep the other rows."""
         self.problems.append(_MISSING)
-        self._lose(queue)
+        self._count_lost(queue)
         self._discard_unused_queues()
 
     def file_lost(self) -> None:
         """Count the deliveries that were only on disk as lost, because the disk cannot be read."""
         with self._holding:
             for queue in self._queues.values():
-                self._lose(queue)
+                self._count_lost(queue)
                 queue.cursor = 0
                 for entry in (*queue.ready, *queue.failed, *queue.calls):
                     entry.row = None
@@ -232,7 +232,7 @@ class DurableQueue(NotificationQueue):
             self._newest_row = 0
             self.wakeup.set()
 
-    def _lose(self, queue: ClusterQueue) -> None:
+    def _count_lost(self, queue: ClusterQueue) -> None:
         if not queue.on_disk:
             return
         count = queue.notifications_on_disk

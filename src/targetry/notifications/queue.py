@@ -166,7 +166,7 @@ class NotificationQueue:
         if self._idle or (self._suspended and source.cluster is not None):
             self.wakeup.set()
         if self.closed:  # meanwhile, and perhaps no other thread looks again
-            self._take_over()
+            self._enqueue_handed_over()
         return True
 
     def stats(self) -> NotifierStats:
@@ -184,13 +184,13 @@ class NotificationQueue:
         finally:
             self._lock.release()
         if self._handed_over:
-            self._take_over(_MAX_TAKEN_OVER)
+            self._enqueue_handed_over(_MAX_TAKEN_OVER)
         return accepted
 
     def count_undelivered(self, count: int) -> None:
         """Count impressions of a page that failed as dropped, without an event."""
         self._refused_unlocked[RESPONSE].append((count, 0))
-        self._take_over(_MAX_TAKEN_OVER)
+        self._enqueue_handed_over(_MAX_TAKEN_OVER)
 
     def _hand_over(self, source: NotificationSource) -> bool:
         """Submit while another thread holds the lock, or this one before a signal handler."""
@@ -200,7 +200,7 @@ class NotificationQueue:
         if self.closed or is_full:
             return self._submit_waiting(source)
         self._handed_over.append((source, self._clock()))
-        self._take_over(_MAX_TAKEN_OVER)
+        self._enqueue_handed_over(_MAX_TAKEN_OVER)
         return True
 
     def _submit_waiting(self, source: NotificationSource) -> bool:
@@ -211,7 +211,7 @@ class NotificationQueue:
             accepted = self._enqueue(source, self._clock(), too_late=self.closed)
         finally:
             self._lock.release()
-        self._take_over(_MAX_TAKEN_OVER)
+        self._enqueue_handed_over(_MAX_TAKEN_OVER)
         return accepted
 
     def _refuse_unlocked(self, source: NotificationSource) -> bool:
@@ -229,7 +229,7 @@ class NotificationQueue:
     def _has_uncounted(self) -> bool:
         return any(self._refused_unlocked.values())
 
-    def _take_over(self, limit: int = _MAX_ENQUEUED) -> None:
+    def _enqueue_handed_over(self, limit: int = _MAX_ENQUEUED) -> None:
         """Enqueue at most `limit` deliveries that were handed over. The lock must not be held."""
         waiting, lock = self._handed_over, self._lock
         while (waiting or self._has_uncounted) and limit > 0 and lock.acquire(False):
@@ -351,7 +351,7 @@ class NotificationQueue:
         if len(self._queues) == 1:
             return False
         for _ in range(_MAX_EVICTED):
-            victim = self._first_to_give_way()
+            victim = self._next_queue_to_evict()
             if victim is None or self._priority(victim) <= self._priority(queue, joining=1):
                 return False
             self._evict_newest(victim)
@@ -359,13 +359,13 @@ class NotificationQueue:
                 return True
         return False
 
-    def _first_to_give_way(self) -> ClusterQueue | None:
+    def _next_queue_to_evict(self) -> ClusterQueue | None:
         return max(
             (one for one in self._queues.values() if one.has_waiting), key=self._priority, default=None
         )
 
     def _priority(self, queue: ClusterQueue, joining: int = 0) -> tuple[bool, int]:
-        """Return how soon a queue gives way: failing ones first, then the longest."""
+        """Return the rank of a queue for eviction: failing ones first, then the longest."""
         return self._is_failing(queue), queue.held + joining
 
     def _is_failing(self, queue: ClusterQueue) -> bool:
@@ -452,7 +452,7 @@ class NotificationQueue:
     def _fit_bytes(self) -> None:
         """Drop the newest entries as long as those in memory are too large together."""
         while self._bytes > self._max_bytes:
-            queue = self._first_to_give_way()
+            queue = self._next_queue_to_evict()
             if queue is None:
                 return
             self._evict_newest(queue)
@@ -467,7 +467,7 @@ class NotificationQueue:
     def dequeue(self, now: float) -> Dequeued:
         """Take the next entry to send, if there is one at time `now`, and begin its call."""
         if self._handed_over:
-            self._take_over()
+            self._enqueue_handed_over()
         with self._holding:
             return Dequeued(None, math.inf) if self.ended else self._dequeue(now)
 
@@ -529,7 +529,7 @@ class NotificationQueue:
     def is_behind(self, now: float, patience_s: float) -> bool:
         """Return whether an entry that could be sent has waited for longer than `patience_s`."""
         if self._handed_over:
-            self._take_over()
+            self._enqueue_handed_over()
         with self._holding:
             return any(self._is_queue_behind(queue, now, patience_s) for queue in self._queues.values())
 
@@ -560,7 +560,7 @@ class NotificationQueue:
             entry.count = missing
             entry.body, entry.is_partial = body, True
             entry.isolated_failures += 1
-            return self._put_back(entry)
+            return self._requeue(entry)
 
     def split(self, entry: QueueEntry) -> None:
         """Put a refused entry back, whose notifications are then sent one by one."""
@@ -616,7 +616,7 @@ class NotificationQueue:
                 entry.isolated_failures += 1
                 entry.seen = destination.successes
             self.counters.fail(error)
-            return self._put_back(entry)
+            return self._requeue(entry)
 
     def reroute(self, entry: QueueEntry, error: str) -> bool:
         """Put an entry back if it would now go to another host; return whether it was put back."""
@@ -658,7 +658,7 @@ class NotificationQueue:
             else:
                 retry_state.failed(started, now, retry_after_s)
 
-    def _put_back(self, entry: QueueEntry) -> bool:
+    def _requeue(self, entry: QueueEntry) -> bool:
         if entry.isolated_failures >= self.policy.max_isolated_failures:
             return False
         self._end_call(entry)
@@ -700,10 +700,10 @@ class NotificationQueue:
 
     @property
     def has_refused(self) -> bool:
-        """Whether `take_refused` would return any."""
+        """Whether `pop_refused` would return any."""
         return bool(self._refused)
 
-    def take_refused(self) -> dict[Reason, RefusedDeliveries]:
+    def pop_refused(self) -> dict[Reason, RefusedDeliveries]:
         """Return the deliveries that were dropped without an attempt since the last call."""
         with self._holding:
             refused, self._refused = self._refused, {}
@@ -727,7 +727,7 @@ class NotificationQueue:
             if self._handed_over:  # before the token was there
                 if not is_suspended:
                     return True
-                self._take_over()
+                self._enqueue_handed_over()
             return wait(self.wakeup, seconds)
         finally:
             sleepers.discard(token)
@@ -755,7 +755,7 @@ class NotificationQueue:
         if not self._lock.acquire(timeout=_MAX_LOCK_WAIT_S):
             return False
         self._lock.release()
-        self._take_over()
+        self._enqueue_handed_over()
         return True
 
     def is_empty(self) -> bool:
@@ -766,7 +766,7 @@ class NotificationQueue:
             return not (self.size or self._handed_over)
         finally:
             self._lock.release()
-            self._take_over()
+            self._enqueue_handed_over()
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until `condition` holds; it is checked when the queue is empty or a thread ends."""
@@ -803,7 +803,7 @@ class NotificationQueue:
             self.is_drained = True
         finally:
             self._lock.release()
-            self._take_over()
+            self._enqueue_handed_over()
 
     def drop_arrivals(self) -> None:
         """Drop deliveries that a missing thread should have moved, after `end`."""
@@ -843,7 +843,7 @@ class _Holding:
     def __exit__(self, *_: object) -> None:
         self._queue._lock.release()
         if self._queue._handed_over or self._queue._has_uncounted:
-            self._queue._take_over()
+            self._queue._enqueue_handed_over()
 
 
 def _add_samples(refused: RefusedDeliveries, entries: Sequence[QueueEntry]) -> None:

@@ -67,7 +67,7 @@ def unprocessed_ids(body: bytes, response: HttpResponse) -> list[str]:
     return [one for one in notification_ids(body) if one not in processed]
 
 
-def keep_notifications(body: bytes, ids: Collection[str]) -> bytes:
+def filter_notifications(body: bytes, ids: Collection[str]) -> bytes:
     """Return the request without notifications whose id is not in `ids`."""
     request: dict[str, Any] = msgspec.json.decode(body)
     request["notifications"] = [one for one in request["notifications"] if one.get("id") in ids]

@@ -33,8 +33,8 @@ from targetry.notifications.queue_entry import BuildRequest, QueueEntry
 from targetry.notifications.response import (
     ResponseMeaning,
     classify_response,
+    filter_notifications,
     first_notification,
-    keep_notifications,
     notification_ids,
     unprocessed_ids,
     without_first,
@@ -177,7 +177,7 @@ class NotificationSender:
                 self.queue.mark_sent(entry, started)
             return
         missing = entry.count if entry.is_split else min(len(ids), entry.count)
-        rest = body if entry.is_split else keep_notifications(body, ids)
+        rest = body if entry.is_split else filter_notifications(body, ids)
         if not self.queue.mark_partly_sent(entry, started, missing, rest):
             error = TargetError("the notifications are not processed: no response lists them")
             self._drop(entry, UNPROCESSED, error)
@@ -251,7 +251,7 @@ class NotificationSender:
         if due_in > 0:
             return due_in
         self._emitted_at = self._clock()
-        for reason, refused in self.queue.take_refused().items():
+        for reason, refused in self.queue.pop_refused().items():
             ids = [one for body in refused.samples for one in notification_ids(body)]
             self._emit_failed(reason, refused.count, None, ids)
         return math.inf

@@ -103,7 +103,7 @@ class SpoolWriter:
 
     def _write_and_fetch(self, spool: Spool | None) -> Spool | None:
         """Write, delete and read once; return the spool, or None if it is no longer usable."""
-        arrivals, settled = self._queue.take_arrivals()
+        arrivals, settled = self._queue.dequeue_arrivals()
         rows: Sequence[int | None] = [None] * len(arrivals)
         if spool is None:
             self._queue.arrivals_written(rows)

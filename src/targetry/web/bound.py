@@ -120,7 +120,7 @@ class BoundTarget(VisitFlows):
     def respond(self, headers: HeaderSink) -> None:
         """Add the visitor's headers to a response that starts now. For integrations."""
         if self._visit.consent is None:
-            self._run(self._ask_to_respond())
+            self._run(self._resolve_consent())
         self._write_headers(headers)
 
     def _run(self, flow: Flow[T]) -> T:
@@ -189,7 +189,7 @@ class AsyncBoundTarget(VisitFlows):
     async def respond(self, headers: HeaderSink) -> None:
         """Add the visitor's headers to a response that starts now. For integrations."""
         if self._visit.consent is None:
-            await self._run(self._ask_to_respond())
+            await self._run(self._resolve_consent())
         self._write_headers(headers)
 
     def blocking(self, wait: Callable[[Any], Any]) -> BoundTarget:

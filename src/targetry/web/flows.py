@@ -102,7 +102,7 @@ class VisitFlows:
         consent = visit.consent
         if consent is None:
             try:
-                answer: object = yield visit.ask_consent
+                answer: object = yield visit.evaluate_consent
             except Exception as error:
                 answer = error
             consent = visit.settle_consent(answer)
@@ -117,8 +117,8 @@ class VisitFlows:
         except Exception as error:  # the page is served, whatever it is
             visit.note_fault("response", "headers of a visitor were not written", error)
 
-    def _ask_to_respond(self) -> Flow[None]:
-        """Ask for consent, if the headers of the response depend on it."""
+    def _resolve_consent(self) -> Flow[None]:
+        """Evaluate the consent, if the headers of the response depend on it."""
         visit = self._visit
         if visit.is_used or visit.visits.settings.cookies == "always":
             yield from self._ready()

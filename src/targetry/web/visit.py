@@ -141,7 +141,7 @@ class Visit:
 
     # Consent
 
-    def ask_consent(self) -> Any:
+    def evaluate_consent(self) -> Any:
         """Return the application's answer, or an awaitable of it. It is asked once."""
         try:
             return self._parts["answer"]
@@ -172,7 +172,7 @@ class Visit:
         """
         if self.consent is None:
             try:
-                answer = self.ask_consent()
+                answer = self.evaluate_consent()
             except Exception as error:
                 return self.settle_consent(error)
             if hasattr(answer, "__await__"):
