@@ -17,8 +17,12 @@ from targetry import DeliveryRequest, ExecuteRequest, MboxRequest, TargetClient,
 from targetry.edge.in_process import LocalEdge, MemoryLedger, edge
 from targetry.errors import OptionError
 from targetry.geo.location import GeoLocation
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.reader import Reader
 from targetry.models import Context, Geo, Notification, NotificationMbox, PrefetchRequest
+from targetry.report.report import report_on_ledger
 from targetry.samples import shop
+from targetry.testing import activity, artifact
 
 HERE = Path(__file__).parent
 BERLIN = GeoLocation(country_code="DE", city="BERLIN")
@@ -122,6 +126,17 @@ def test_events_of_a_given_ledger_are_read_there() -> None:
         assert len(ledger.kept.events) == 1
         with pytest.raises(OptionError, match="ledger"):
             _ = local.events
+
+
+def test_report_on_a_given_ledger_names_the_activities(tmp_path: Path) -> None:
+    second = artifact(activity("Second").xt().on("hero", "a"))
+    with Ledger.open(tmp_path) as ledger:
+        with edge(ledger=ledger) as local:
+            local.serve(second)
+        with Reader.open(tmp_path) as reader:
+            names = {one.name for one in report_on_ledger(reader).activities}
+    assert "Second" in names
+    assert "Hero: autumn sale" in names
 
 
 node_reason = missing("decide.cjs")

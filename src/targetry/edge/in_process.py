@@ -23,11 +23,12 @@ from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.recorder import EventSink
 from targetry.edge.http.access_policy import AccessPolicy
 from targetry.edge.observability.artifact_state import ArtifactState
-from targetry.edge.server import EdgeServer, listen
+from targetry.edge.server import EdgeServer, describe_activities, listen
 from targetry.errors import ArtifactError, NoThreadError, OptionError
 from targetry.geo.location import GeoLocation
 from targetry.hooks import Hook, checked_hooks
 from targetry.ledger.event import LedgerEvent
+from targetry.ledger.ledger import Ledger
 from targetry.samples import shop_path
 
 ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
@@ -145,6 +146,7 @@ class LocalEdge:
             ArtifactError: It cannot be loaded; the previous artifact remains.
         """
         self._source.replace(artifact)
+        _describe(self._source, self._ledger)
 
     def client_options(self, **more: Any) -> dict[str, Any]:
         """Return options of `TargetClient.create` for this edge, and those in `more`."""
@@ -157,6 +159,12 @@ class LocalEdge:
             "trust_env": False,
             **more,
         }
+
+
+def _describe(source: GivenArtifact, ledger: EventSink) -> None:
+    """Store the names of the activities in a ledger that reports read."""
+    if isinstance(ledger, Ledger):
+        describe_activities(ledger, source.registry)
 
 
 @contextmanager
@@ -191,6 +199,7 @@ def edge(
     """
     source = GivenArtifact(shop_path() if artifact is None else artifact, client)
     sink = MemoryLedger() if ledger is None else ledger
+    _describe(source, sink)
     parts = Edge(
         source,
         ledger=sink,

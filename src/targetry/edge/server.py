@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -98,7 +99,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
             client=options.client,
             organization_id=options.organization_id,
             log=log,
-            on_change=_describe_activities(ledger) if ledger is not None else None,
+            on_change=partial(describe_activities, ledger) if ledger is not None else None,
         )
         undo.callback(artifacts.close)
         edge = Edge(
@@ -348,11 +349,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _describe_activities(ledger: Ledger) -> Callable[[ArtifactRegistry], None]:
-    """Return a callable that stores the names of the activities in the ledger."""
-    return lambda registry: ledger.describe(
-        [one for artifact in registry.artifacts for one in artifact.activities.values()]
-    )
+def describe_activities(ledger: Ledger, registry: ArtifactRegistry) -> None:
+    """Store the names and shares of the activities in the ledger."""
+    ledger.describe([one for artifact in registry.artifacts for one in artifact.activities.values()])
 
 
 def _ignore_event(name: str, /, **payload: Any) -> None:
