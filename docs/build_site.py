@@ -39,6 +39,7 @@ OTHERS = {
 LEFT_OUT = {"docs/README.md"}  # the list of pages, which the site has as its navigation
 
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
+PICTURE = re.compile(r'(?<=src="|set=")(?![a-z]+:|/)([^"\s]+)(?=")')
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 
 SUMMARY = (
@@ -131,8 +132,16 @@ def api_page(page: ApiPage) -> str:
 
 
 def relinked(text: str, source: str, place: str, places: dict[str, str]) -> str:
-    """Return a page with links that lead to pages of the site; those to other files become text."""
+    """Return a page with links that lead to pages of the site; those to other files become text.
+
+    Pictures under docs/ are on the site too.
+    """
     folder = os.path.dirname(source)
+    start = os.path.dirname(place) or "."
+
+    def picture(hit: re.Match[str]) -> str:
+        file = os.path.normpath(os.path.join(folder, hit.group()))
+        return os.path.relpath(file.removeprefix("docs/"), start)
 
     def link(hit: re.Match[str]) -> str:
         label, target = hit.groups()
@@ -143,16 +152,19 @@ def relinked(text: str, source: str, place: str, places: dict[str, str]) -> str:
         if file == "docs/README.md":
             file = "README.md"
         if file in places:
-            return f"{label}({os.path.relpath(places[file], os.path.dirname(place) or '.')}{hash}{anchor})"
+            return f"{label}({os.path.relpath(places[file], start)}{hash}{anchor})"
         if file.startswith("docs/"):
             return hit.group()
         return label[1:-1]
 
+    def prose(part: str) -> str:
+        return PICTURE.sub(picture, LINK.sub(link, part))
+
     pieces, end = [], 0
     for fence in FENCE.finditer(text):
-        pieces += [LINK.sub(link, text[end : fence.start()]), fence.group()]
+        pieces += [prose(text[end : fence.start()]), fence.group()]
         end = fence.end()
-    return "".join([*pieces, LINK.sub(link, text[end:])])
+    return "".join([*pieces, prose(text[end:])])
 
 
 def title_of(text: str) -> str:

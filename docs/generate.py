@@ -60,7 +60,7 @@ A name that is neither, and a field given under both names, raise `OptionError` 
 _OPTIONS_TAIL = """
 ## Which artifact is used
 
-`create` waits at most `maximum_wait_ready` for the first artifact. Polling continues after that, and the event
+[on-device.md](on-device.md) is about on-device clients in production. `create` waits at most `maximum_wait_ready` for the first artifact. Polling continues after that, and the event
 `client_ready` is emitted when the first artifact has arrived. `client.refresh_artifact()` requests the artifact at once
 and returns a `RefreshResult`: `updated`, `unchanged`, `failed` with a reason, or `pending` if its `timeout` (seconds)
 ended first.

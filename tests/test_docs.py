@@ -65,8 +65,14 @@ def docs_pages() -> list[str]:
     return [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))]
 
 
-# The last two configure what a process has once, so they run in processes of their own.
-ELSEWHERE = {"docs/migrating.md", "docs/django.md", "docs/opentelemetry.md"}
+# Django and OpenTelemetry are configured once in a process, so they run in processes of their own.
+ELSEWHERE = {
+    "docs/ci.md",
+    "docs/django.md",
+    "docs/migrating.md",
+    "docs/opentelemetry.md",
+    "docs/tutorial/web-app.md",
+}
 
 
 @pytest.mark.parametrize("page", pages_with_snippets())

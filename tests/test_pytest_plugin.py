@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.snippets import snippets
+from support.snippets import write_files
 
 pytest_plugins = ["pytester"]
 
@@ -136,7 +136,10 @@ def test_fixtures_have_their_former_module() -> None:
     assert pytest_plugin.target is pytest_targetry.target
 
 
-def test_suite_of_the_page_passes(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(*(one.code for one in snippets("docs/testing.md") if one.is_suite))
+@pytest.mark.parametrize(
+    ("page", "passed"), [("docs/testing.md", 3), ("docs/tutorial/web-app.md", 2), ("docs/ci.md", 5)]
+)
+def test_suite_of_a_page_passes(page: str, passed: int, pytester: pytest.Pytester) -> None:
+    write_files(page, pytester.path)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=passed)

@@ -56,6 +56,7 @@ def test_navigation_has_each_page_once() -> None:
         ("[a](LICENSE)", "a"),
         ("[a](https://example.org/x.md)", "[a](https://example.org/x.md)"),
         ("[a](#routes)", "[a](#routes)"),
+        ('<img src="docs/images/a.png">', '<img src="images/a.png">'),
         ("```\n[a](LICENSE)\n```", "```\n[a](LICENSE)\n```"),
     ],
 )

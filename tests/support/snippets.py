@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 _SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _CONTINUES = "# continues\n"
+_FILE = re.compile(r"\A# (\w+\.py)$", re.MULTILINE)
 _EXPECTED = re.compile(r"^# expect: (.*)$", re.MULTILINE)
 
 
@@ -27,11 +28,24 @@ class Snippet(NamedTuple):
         """Whether it is a file of tests."""
         return "\ndef test_" in self.code
 
+    @property
+    def file(self) -> str | None:
+        """The file that its first line names."""
+        named = _FILE.match(self.code)
+        return named[1] if named else None
+
 
 def snippets(page: str) -> list[Snippet]:
     """Return the snippets of a page, given by its path in the repository."""
     text = (ROOT / page).read_text("utf-8")
     return [Snippet(page, text.count("\n", 0, hit.start(1)) + 1, hit[1]) for hit in _SNIPPET.finditer(text)]
+
+
+def write_files(page: str, folder: Path) -> None:
+    """Write the files of a page that its snippets name; the last snippet of a name counts."""
+    for snippet in snippets(page):
+        if snippet.file:
+            (folder / snippet.file).write_text(snippet.code, "utf-8")
 
 
 def run_snippets(page: str) -> int:

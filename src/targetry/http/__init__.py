@@ -11,12 +11,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from targetry.http.protocol import AsyncTransport, HttpRequest, HttpResponse, Transport
 from targetry.http.sync_transport import HttpTransport
 
 if TYPE_CHECKING:
     from targetry.http.async_transport import AsyncHttpTransport
 
-__all__ = ["AsyncHttpTransport", "HttpTransport"]
+__all__ = [
+    "AsyncHttpTransport",
+    "AsyncTransport",
+    "HttpRequest",
+    "HttpResponse",
+    "HttpTransport",
+    "Transport",
+]
 
 
 def __getattr__(name: str) -> Any:
