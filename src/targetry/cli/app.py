@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from targetry.cli.activities.app import activities
 from targetry.cli.arguments import OrganizationId, RequestArguments, with_request_arguments
 from targetry.cli.artifact import print_summary, print_summary_json
 from targetry.cli.decide import decide_offers, open_client, read_source, rules_of
@@ -166,3 +167,4 @@ def demo(
 app.command()(edge)
 app.command()(report)
 app.add_typer(ledger, name="ledger")
+app.add_typer(activities, name="activities")

@@ -1,0 +1,1 @@
+"""Commands `targetry activities …`: activities as code."""

@@ -1,0 +1,29 @@
+"""Group of the commands `targetry activities`."""
+
+from __future__ import annotations
+
+import typer
+
+from targetry.cli.activities.compile import compile_command, lock_command
+from targetry.cli.activities.init import init, schema
+
+activities = typer.Typer(
+    no_args_is_help=True, help="Activities as code: text files, compiled to an artifact."
+)
+
+
+@activities.callback()
+def _activities() -> None:
+    """Write activities as text files, check and test them, and compile them to an artifact.
+
+    \b
+    [bold]Examples[/]
+      targetry activities init
+      targetry activities compile -O rules.json
+    """
+
+
+activities.command()(init)
+activities.command("compile")(compile_command)
+activities.command("lock")(lock_command)
+activities.command()(schema)

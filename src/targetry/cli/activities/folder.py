@@ -1,0 +1,157 @@
+"""Arguments and steps that the commands of a folder of activities share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from targetry._runtime.file_lock import FileLock
+from targetry.activities.compile.compiler import Compilation, compile_activities
+from targetry.activities.compile.loading import LoadedFolder, load_folder
+from targetry.activities.model.files import LOCK_FILE, ActivityFolder, write_atomically
+from targetry.activities.model.finding import Finding
+from targetry.activities.model.lock_file import Lock, render_lock
+from targetry.cli.rendering.output import console
+from targetry.errors import TargetError
+from targetry.humanize.text import escape_control_characters
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the activities.")]
+EnvironmentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--environment",
+        metavar="NAME",
+        help="The environment. Default: the only one, or production.",
+        show_default=False,
+    ),
+]
+DEFAULT_FOLDER: Final = Path("activities")
+_GUARD_FILE: Final = ".targetry.compiling"
+_LONGEST_WAIT_S: Final = 30.0
+_POLL_S: Final = 0.05
+_OUT_OF_DATE: Final = "the lock is out of date"
+
+
+def compiled_folder(
+    folder: ActivityFolder,
+    *,
+    lock: Lock | None = None,
+    relayout: Iterable[str] = (),
+    generated_at: str | None = None,
+) -> tuple[LoadedFolder, Compilation]:
+    """Return a folder's files and its compilation.
+
+    Args:
+        folder: The folder.
+        lock: The lock in place of the folder's.
+        relayout: Keys and groups that are laid out afresh.
+        generated_at: The time in the artifact.
+
+    Raises:
+        Exit: The files have errors, which were printed.
+    """
+    loaded = load_folder(folder)
+    return loaded, compiled_files(loaded, lock=lock, relayout=relayout, generated_at=generated_at)
+
+
+def compiled_files(
+    loaded: LoadedFolder,
+    *,
+    lock: Lock | None = None,
+    relayout: Iterable[str] = (),
+    generated_at: str | None = None,
+) -> Compilation:
+    """Return the compilation of loaded files; arguments and errors as of `compiled_folder`."""
+    fail_with(loaded.findings)
+    assert loaded.activities is not None  # it would be a finding
+    result = compile_activities(
+        loaded.activities, lock or loaded.lock, relayout=relayout, generated_at=generated_at
+    )
+    fail_with(result.findings)
+    return result
+
+
+def fail_with(findings: Iterable[Finding]) -> None:
+    """Print findings to stderr; raise `Exit` if there is one."""
+    found = sorted(findings, key=lambda one: (one.file, one.line, one.column))
+    out = console(stderr=True)
+    for finding in found:
+        out.print(Text(escape_control_characters(str(finding))), soft_wrap=True)
+    if found:
+        raise typer.Exit(1)
+
+
+def chosen_environment(result: Compilation, name: str | None) -> str:
+    """Return the environment that an option selects. Raises `BadParameter`."""
+    names = list(result.artifacts)
+    chosen = name or ("production" if "production" in names else names[0] if len(names) == 1 else "")
+    if chosen not in names:
+        message = f"environments are {', '.join(names)}"
+        raise typer.BadParameter(message, param_hint="'--environment'")
+    return chosen
+
+
+def write_lock(folder: ActivityFolder, loaded: LoadedFolder, lock: Lock) -> bool:
+    """Write the lock if it changes; return whether it did."""
+    text = render_lock(lock)
+    if loaded.lock is None and not lock.activities and not lock.groups:
+        return False
+    if loaded.lock is not None and render_lock(loaded.lock) == text:
+        return False
+    write_file(folder.lock_path, text)
+    return True
+
+
+def check_lock(loaded: LoadedFolder, lock: Lock) -> None:
+    """Print a finding and raise `Exit` if the lock of a folder differs from the needed one."""
+    if render_lock(loaded.lock or Lock()) != render_lock(lock):
+        finding = Finding(
+            code="TA007",
+            level="error",
+            message=_OUT_OF_DATE,
+            hint="run targetry activities lock",
+            file=LOCK_FILE,
+        )
+        fail_with([finding])
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file as a whole. Raises `TargetError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise TargetError(
+            f"{path} cannot be written: {error.strerror or error}; nothing was changed"
+        ) from error
+
+
+@contextmanager
+def only_compiler(folder: ActivityFolder) -> Iterator[None]:
+    """Keep other processes from compiling the folder. Raises `TargetError` after 30 seconds."""
+    guard = _acquire(folder.path / _GUARD_FILE)
+    try:
+        yield
+    finally:
+        guard.remove()
+
+
+def _acquire(path: Path) -> FileLock:
+    give_up = time.monotonic() + _LONGEST_WAIT_S
+    while True:
+        try:
+            return FileLock(path)
+        except (BlockingIOError, FileNotFoundError) as error:
+            if time.monotonic() > give_up:
+                raise TargetError(f"another process compiles {path.parent}; try again") from error
+            time.sleep(_POLL_S)
+        except OSError as error:
+            raise TargetError(
+                f"{path} cannot be locked: {error}; check the folder's access rights"
+            ) from error
