@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import pyarrow
 from django.conf import settings
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
@@ -33,6 +34,7 @@ from support.ledger import ACTIVITY, outcome
 from support.lower_bounds import lower_bounds
 from support.mmdb_writer import mmdb
 from targetry import AsyncTargetClient, ClientOptions, TargetClient, samples
+from targetry.batch import Decider
 from targetry.contrib.celery import install
 from targetry.contrib.fastapi import Target
 from targetry.contrib.flask import Target as FlaskTarget
@@ -58,6 +60,7 @@ def main() -> None:
         use_django()
         use_flask()
         install()
+        use_batch()
         use_command(folder)
         use_edge(folder)
 
@@ -160,6 +163,12 @@ def use_flask() -> None:
     response = app.test_client().get("/")
     assert "hero" in response.text
     assert len(response.headers.getlist("set-cookie")) == 1
+
+
+def use_batch() -> None:
+    batch = pyarrow.record_batch({"tnt_id": [f"visitor-{number}" for number in range(100)]})
+    decided = Decider(samples.shop(), client="acme", mboxes=["hero"], keep=["tnt_id"]).decide(batch)
+    assert len(set(decided["experience_id"].to_pylist())) == 3
 
 
 def use_command(folder: Path) -> None:

@@ -3,5 +3,7 @@
 from targetry._runtime.lazy_import import importing_extra
 
 with importing_extra("batch"):
-    import numpy as _numpy  # noqa: F401
-    import pyarrow as _pyarrow  # noqa: F401
+    from targetry.batch.decider import BatchStats, Decider
+    from targetry.batch.engine.columns import Columns
+
+__all__ = ["BatchStats", "Columns", "Decider"]

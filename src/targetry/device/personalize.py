@@ -64,7 +64,7 @@ _METHOD_TOKEN = "activity.decisioningMethod"
 
 _FIELDS = frozenset({"index", "key"})  # of a location, in addition to its name
 
-_MACRO = re.compile(r"\$\{([A-Za-z0-9_.]*)\}")
+MACRO = re.compile(r"\$\{([A-Za-z0-9_.]*)\}")
 _OLD_WORDS = (
     (re.compile("campaign", re.IGNORECASE), "activity"),
     (re.compile("recipe", re.IGNORECASE), "experience"),
@@ -281,7 +281,7 @@ def _text(text: str, meta: dict[str, Any]) -> str | Render:
     """Return a text with the macros of the meta filled in, or its renderer if it has others."""
     pieces: list[str | tuple[str, str]] = []
     end = 0
-    for match in _MACRO.finditer(text):
+    for match in MACRO.finditer(text):
         key = macro_key(match.group(1))
         value = _known_value(key, meta)
         pieces += [text[end : match.start()], (key, match.group()) if value is UNDEFINED else to_text(value)]
@@ -296,7 +296,7 @@ def _text(text: str, meta: dict[str, Any]) -> str | Render:
 
 def macro_values(text: str, meta: dict[str, Any]) -> Iterator[Any]:
     """Yield what the meta has for each macro of a text; UNDEFINED for a macro of the request."""
-    for match in _MACRO.finditer(text):
+    for match in MACRO.finditer(text):
         yield _known_value(macro_key(match.group(1)), meta)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.examples import examples
-from targetry.batch.buckets import VisitorBuckets
+from targetry.batch.engine.buckets import VisitorBuckets
 from targetry.device.logic.allocation import bucket
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from targetry.batch.arrays import Array, bytes_of, offsets_of
+from targetry.batch.engine.arrays import Array, bytes_of, offsets_of
 from targetry.device.logic.allocation import bucket
 from targetry.device.logic.murmur3 import MASK, mixed
 

@@ -1,0 +1,1 @@
+"""Columnar decisions: conditions, buckets and choice of rules for batches of rows."""

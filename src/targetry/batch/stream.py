@@ -1,0 +1,183 @@
+"""Tables as streams of record batches: files, Arrow streams, and objects of other libraries."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from targetry._runtime.lazy_import import importing
+from targetry.errors import OptionError
+
+ROWS: Final = 65_536  # of a batch
+FORMATS: Final = (".parquet", ".arrow", ".feather", ".csv", ".jsonl", ".ndjson", ".json")
+
+Select = Callable[[Iterable[str]], list[str]]
+"""Returns those of the names of columns that are needed."""
+
+
+class TableReader:
+    """A table as record batches.
+
+    Attributes:
+        schema: The columns that are read.
+        rows: Number of rows, None if unknown.
+    """
+
+    def __init__(self, schema: Any, batches: Iterable[Any], rows: int | None = None) -> None:
+        self.schema = schema
+        self.rows = rows
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._batches)
+
+
+def reader_of(source: Any, select: Select, texts: Sequence[str] = ()) -> TableReader:
+    """Return the table of a source.
+
+    Args:
+        source: A path or glob, an object with `__arrow_c_stream__`, or record batches.
+        select: Chooses the columns to read from a file.
+        texts: Columns of CSV and JSON Lines that are texts, whatever they look like.
+
+    Raises:
+        OptionError: The source is none of these, or a file cannot be read.
+    """
+    if isinstance(source, str | Path):
+        return _files(source, select, texts)
+    if isinstance(source, TableReader):
+        return source
+    if isinstance(source, pa.RecordBatch):
+        return TableReader(source.schema, [source], source.num_rows)
+    if hasattr(source, "__arrow_c_stream__"):
+        with _translated("source"):
+            reader = pa.RecordBatchReader.from_stream(source)
+        rows = getattr(source, "num_rows", None)
+        return TableReader(reader.schema, _checked(reader, "source"), rows if isinstance(rows, int) else None)
+    if not isinstance(source, Iterable):
+        raise OptionError("source", f"must be a path, a table or record batches, not {type(source).__name__}")
+    batches = iter(source)
+    first = next(batches, None)
+    if not isinstance(first, pa.RecordBatch):
+        kind = "nothing" if first is None else type(first).__name__
+        raise OptionError("source", f"must yield record batches, not {kind}")
+    return TableReader(first.schema, _same_schema(first, batches))
+
+
+def batches_of(reader: TableReader) -> Iterator[Any]:
+    """Yield the record batches of a table, none larger than `ROWS` and none empty."""
+    for batch in reader:
+        for first in range(0, batch.num_rows, ROWS):
+            yield batch.slice(first, ROWS)
+
+
+def _same_schema(first: Any, batches: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    for batch in batches:
+        if not isinstance(batch, pa.RecordBatch) or batch.schema != first.schema:
+            raise OptionError("source", "must yield record batches of one schema")
+        yield batch
+
+
+def _files(source: str | Path, select: Select, texts: Sequence[str]) -> TableReader:
+    names = [str(source)] if Path(source).exists() else sorted(glob.glob(str(source), recursive=True))
+    if not names:
+        raise OptionError("source", f"there is no file {str(source)!r}")
+    if Path(names[0]).is_dir():
+        names = sorted(str(file) for file in Path(names[0]).iterdir() if file.suffix.lower() in FORMATS)
+        if not names:
+            raise OptionError(
+                "source", f"the folder {str(source)!r} has no table; known are {', '.join(FORMATS)}"
+            )
+    readers = [_file(name, select, texts) for name in names]
+    schema = readers[0].schema
+    for name, reader in zip(names, readers, strict=True):
+        if reader.schema != schema:
+            raise OptionError("source", f"{name} has other columns than {names[0]}")
+    known = [reader.rows for reader in readers if reader.rows is not None]
+    rows = sum(known) if len(known) == len(readers) else None
+    return TableReader(schema, (batch for reader in readers for batch in reader), rows)
+
+
+def _file(name: str, select: Select, texts: Sequence[str]) -> TableReader:
+    suffix = Path(name).suffix.lower()
+    with _translated(name):
+        if suffix == ".parquet":
+            return _parquet(name, select)
+        if suffix in (".arrow", ".feather"):
+            return _ipc(name)
+        if suffix == ".csv":
+            return _csv(name, texts)
+        if suffix in (".jsonl", ".ndjson", ".json"):
+            return _json(name, texts)
+    raise OptionError("source", f"{name}: unknown format; known are {', '.join(FORMATS)}")
+
+
+def _parquet(name: str, select: Select) -> TableReader:
+    with importing():
+        from pyarrow import parquet
+
+    file = parquet.ParquetFile(name, memory_map=True)
+    columns = select(file.schema_arrow.names)
+    schema = pa.schema([file.schema_arrow.field(one) for one in columns])
+    batches = file.iter_batches(ROWS, columns=columns)
+    ordered = (batch.select(columns) for batch in batches)
+    return TableReader(schema, _checked(ordered, name), file.metadata.num_rows)
+
+
+def _ipc(name: str) -> TableReader:
+    source = pa.memory_map(name)
+    try:
+        file = pa.ipc.open_file(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        reader = pa.ipc.open_stream(source)
+        return TableReader(reader.schema, _checked(reader, name))
+    batches = (file.get_batch(number) for number in range(file.num_record_batches))
+    return TableReader(file.schema, _checked(batches, name))
+
+
+def _csv(name: str, texts: Sequence[str]) -> TableReader:
+    with importing():
+        from pyarrow import csv
+
+    types = dict.fromkeys(texts, pa.string())
+    options = csv.ConvertOptions(
+        column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    reader = csv.open_csv(name, convert_options=options)
+    return TableReader(reader.schema, _checked(reader, name))
+
+
+def _json(name: str, texts: Sequence[str]) -> TableReader:
+    with importing():
+        from pyarrow import json
+
+    known = pa.schema([pa.field(one, pa.string()) for one in texts])
+    options = json.ParseOptions(explicit_schema=known, unexpected_field_behavior="infer")
+    reader = json.open_json(name, parse_options=options)
+    return TableReader(reader.schema, _checked(reader, name))
+
+
+def _checked(batches: Iterable[Any], name: str) -> Iterator[Any]:
+    source = iter(batches)
+    while True:
+        with _translated(name):
+            batch = next(source, None)
+        if batch is None:
+            return
+        yield batch
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    """Raise Arrow's errors as `OptionError`."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise OptionError("source", f"{name}: {error}") from error
