@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from support.edge import QUERY
@@ -75,6 +76,21 @@ def test_public_address_needs_confirmation() -> None:
     server.close()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [EdgeOptions(port=0, page_token="t"), EdgeOptions(port=0, host="0.0.0.0", allow_remote=True)],
+    ids=["token", "remote"],
+)
+def test_change_from_the_page_needs_the_token(options: EdgeOptions) -> None:
+    server = EdgeServer.open(options)
+    try:
+        response = TestClient(server.application).post("/ask", headers={"origin": "http://testserver"})
+        assert response.status_code == 403
+        assert "--page-token" in response.json()["message"]
+    finally:
+        server.close()
+
+
 @pytest.mark.parametrize("cluster", ["x", "", "3 5", "35.tt.example"])
 def test_cluster_must_be_digits(cluster: str) -> None:
     with pytest.raises(OptionError, match="cluster"):
@@ -109,6 +125,7 @@ def test_every_option_can_come_from_the_environment() -> None:
         "LOG",
         "ALLOW_REMOTE",
         "ORGANIZATION_ID",
+        "PAGE_TOKEN",
         "GEO_DATABASE",
         "WORKERS",
         "MAX_CONNECTIONS",

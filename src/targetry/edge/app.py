@@ -6,6 +6,7 @@ GET  /<client>/<environment>/v1[/<property>]/rules.json      the artifact, and r
 GET  /v1/geo                                                 the location of an address
 GET  /healthz · /readyz · /metrics                           for the operator
 GET  / · /recent · /request · /activities · /report[.json] · /plot.svg   the page and its parts
+GET, POST /ask · GET /ask/offer                              the page that asks
 
 Every request takes one path through `EdgeApplication`: header checks, access policy, endpoint,
 access log. It answers the frequent routes (delivery, flags, artifact) itself; a Starlette
@@ -60,6 +61,7 @@ from targetry.edge.http.response import (
     error_response,
     send_response,
 )
+from targetry.edge.http.write_access import WriteAccess
 from targetry.edge.observability.access_log import AccessLog
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.observability.internal_error import log_internal_error
@@ -69,6 +71,7 @@ from targetry.edge.ofrep.endpoint import OfrepEndpoint
 from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.paths import OfrepTarget, parse_ofrep_path
 from targetry.edge.ofrep.settings import OfrepSettings
+from targetry.edge.ui.ask_page import AskPage
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
@@ -110,6 +113,7 @@ class Edge:
         report_cache: Reports of the ledger, for the dashboard.
         limits: Limits of connections and requests.
         access: Decides which requests are answered.
+        write_access: Decides what the pages change.
         ofrep: Settings of OFREP; None for an edge without it.
         hooks: Observe evaluations over OFREP, as installed hooks do.
         event_delay_s: Seconds from a new artifact to its event, until all workers have loaded it.
@@ -128,6 +132,7 @@ class Edge:
         report_cache: ReportCache | None = None,
         limits: Limits = Limits(),  # noqa: B008  it is immutable
         access: AccessPolicy | None = None,
+        write_access: WriteAccess | None = None,
         ofrep: OfrepSettings | None = OfrepSettings(),  # noqa: B008  it is immutable
         hooks: Sequence[Hook] = (),
         event_delay_s: float = 0.0,
@@ -150,6 +155,16 @@ class Edge:
         self.history = RequestHistory(int(time.time() * 1000))
         self.dashboard = Dashboard(lambda: artifacts.registry, artifacts.states, self.history, report_cache)
         recorder = EventRecorder(ledger, self.metrics, self.log)
+        self.ask_page = AskPage(
+            lambda: artifacts.registry,
+            self.history,
+            recorder,
+            access=write_access or WriteAccess(),
+            locate=locate,
+            cluster=cluster,
+            now=now,
+            new_id=new_id,
+        )
         self.delivery = DeliveryEndpoint(
             lambda: artifacts.registry,
             recorder=recorder,
@@ -223,16 +238,17 @@ class EdgeApplication:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self.event_streams = edge.event_streams
+        own_pages = [*edge.dashboard.routes(), *edge.ask_page.routes()]
         routes = [
             Route("/v1/geo", edge.geo, name="geo"),
             Route("/healthz", edge.healthz, name="healthz"),
             Route("/readyz", edge.readyz, name="readyz"),
             Route("/metrics", edge.exposition, name="metrics"),
-            *edge.dashboard.routes(),
+            *own_pages,
         ]
         self._routes = {route.path: route.name for route in routes}
         self._known_paths = frozenset((DELIVERY_PATH, *self._routes))
-        self._own_routes = {route.name for route in edge.dashboard.routes()}
+        self._own_routes = {route.name for route in own_pages}
         self._site = GZipMiddleware(
             Router(routes), minimum_size=MIN_COMPRESSED_BYTES, compresslevel=COMPRESSION_LEVEL
         )

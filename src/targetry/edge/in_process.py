@@ -19,7 +19,7 @@ import msgspec
 
 from targetry._runtime.daemon_threads import start_daemon_thread
 from targetry.edge.app import Edge, EdgeApplication
-from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
+from targetry.edge.artifacts.registry import PLACEHOLDER_ORGANIZATION, ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.recorder import EventSink
 from targetry.edge.http.access_policy import AccessPolicy
 from targetry.edge.observability.artifact_state import ArtifactState
@@ -31,7 +31,7 @@ from targetry.ledger.event import LedgerEvent
 from targetry.ledger.ledger import Ledger
 from targetry.samples import shop_path
 
-ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
+ORGANIZATION: Final = PLACEHOLDER_ORGANIZATION
 _STOP_S: Final = 5.0
 
 Source = Mapping[str, Any] | bytes | str | Path

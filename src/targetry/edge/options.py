@@ -83,6 +83,14 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_remote: Annotated[
         bool, Setting("Confirm a `--host` that other machines can reach; an edge has no authentication.")
     ] = False
+    page_token: Annotated[
+        str | None,
+        Setting(
+            "Token that changes from the edge's page need.",
+            metavar="TEXT",
+            default="none is needed; an edge that other machines can reach changes nothing",
+        ),
+    ] = None
     allow_origins: Annotated[
         Sequence[str],
         Setting(

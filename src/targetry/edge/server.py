@@ -29,6 +29,7 @@ from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
 from targetry.edge.http.connection import BoundedConnection
 from targetry.edge.http.fd_limit import allow_connections
 from targetry.edge.http.limits import Limits
+from targetry.edge.http.write_access import WriteAccess
 from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.settings import OfrepSettings, ofrep_settings
 from targetry.edge.options import EdgeOptions
@@ -111,6 +112,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
             report_cache=ReportCache(ledger) if ledger is not None else None,
             limits=_limits(options, log),
             access=AccessPolicy(options.allow_origins, host=options.host),
+            write_access=_write_access(options),
             ofrep=_ofrep(options),
             event_delay_s=2 * POLL_INTERVAL_S if options.workers > 1 else 0.0,
         )
@@ -291,9 +293,15 @@ def check(options: EdgeOptions) -> None:
             raise OptionError(name, f"{reason}, not {getattr(options, name)}")
     AccessPolicy(options.allow_origins)
     _ofrep(options)
+    _write_access(options)
     Retention(options.keep_days, options.max_size).check()
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
+
+
+def _write_access(options: EdgeOptions) -> WriteAccess:
+    """Return what the edge's pages may change. Raises `OptionError`."""
+    return WriteAccess(options.page_token, is_remote=not is_loopback_name(options.host))
 
 
 def _ofrep(options: EdgeOptions) -> OfrepSettings | None:

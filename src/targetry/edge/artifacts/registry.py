@@ -19,6 +19,9 @@ from targetry.edge.http.errors import RequestRejected
 from targetry.ledger.event import ActivityDescription
 
 DEFAULT_CLIENT_CODE: Final = "targetry"
+PLACEHOLDER_ORGANIZATION: Final = "0123456789ABCDEF01234567@AdobeOrg"
+"""Organization of clients of an artifact that names none."""
+
 RESPONSE_TOKENS: Final = {"activity.decisioningMethod": "server-side"}
 """Response tokens of all options that the edge returns."""
 

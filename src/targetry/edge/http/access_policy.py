@@ -28,6 +28,7 @@ _PUBLIC_PATH: Final = re.compile(
     re.DOTALL,
 )
 _FOREIGN_SITES: Final = frozenset({"cross-site", "same-site"})
+_PAGES: Final = frozenset({"/", "/ask"})  # a link of another site may lead there
 _SHOWN: Final = 100  # characters of a rejected value that a message repeats
 _MAX_ALLOWED: Final = 64
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\\\s]+)(?::(\d{0,5}))?")
@@ -188,7 +189,7 @@ class AccessPolicy:
         if is_public:
             if self._allows_any or site == "same-site":
                 return
-        elif scope["path"] == "/" and _is_navigation(scope, fields):
+        elif scope["path"] in _PAGES and _is_navigation(scope, fields):
             return
         raise RequestRejected(403, f"a {site} request without Origin is rejected")
 

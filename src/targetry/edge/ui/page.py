@@ -8,15 +8,12 @@ allows only the page's own script and style. Expensive parts run in a thread, on
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import shlex
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 from markupsafe import Markup
@@ -31,6 +28,7 @@ from targetry.edge.http.errors import RequestRejected
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.edge.ui.artifact_view import COLORS, ArtifactView, artifact_view
 from targetry.edge.ui.report_cache import CachedReport, ReportCache
+from targetry.edge.ui.request_copies import Copy, copies_of, curl_command
 from targetry.edge.ui.request_history import HistoryEntry, RequestHistory
 from targetry.edge.ui.request_summary import RequestFilter, RequestSummary
 from targetry.edge.ui.request_view import request_view, summarize_request, unexplained_summary
@@ -135,7 +133,7 @@ class Dashboard:
         entry = self._history.find(_number(request, "number"))
         if entry is None:
             raise RequestRejected(404, _GONE.format(self._history.capacity))
-        return templates().response(await run_in_threadpool(self._detail, entry))
+        return templates().response(await run_in_threadpool(self._detail, entry, str(request.base_url)))
 
     async def activities(self, request: Request) -> Response:
         """Return the section of the activities, with status 204 if its tag is that of `have`."""
@@ -233,15 +231,29 @@ class Dashboard:
             found.append((entry, summary))
         return _Found(found, None, unsearched)
 
-    def _detail(self, entry: HistoryEntry) -> str:
-        """Return the page of a request; the last ones stay stored."""
+    def _detail(self, entry: HistoryEntry, url: str) -> str:
+        """Return the page of a request; the last explanations stay stored."""
         with self._lock:
             if entry.detail is None:
-                entry.detail = templates().render("request", entry=entry, one=request_view(entry))
+                entry.detail = templates().render("explained", one=request_view(entry), at_ms=entry.at_ms)
                 self._detailed.append(entry)
                 if len(self._detailed) > _DETAILS:
                     self._detailed.pop(0).detail = None
-            return entry.detail
+            return templates().render(
+                "request", entry=entry, detail=entry.detail, list=self._copies(entry, url)
+            )
+
+    def _copies(self, entry: HistoryEntry, url: str) -> list[Copy]:
+        """Return the copies of a request, for the artifact that is served now."""
+        artifact, request = entry.rules(), entry.request
+        if request is None:
+            return []
+        if artifact is None:
+            artifacts = self._registry().artifacts
+            if not artifacts:
+                return []
+            artifact = artifacts[0]
+        return copies_of(request, artifact, url, now_ms=entry.at_ms)
 
     def _shown_report(self) -> tuple[CachedReport | None, str]:
         """Return the report, or the reason why there is none."""
@@ -267,9 +279,7 @@ def _section(request: Request, section: _Section) -> Response:
 def _example(url: str, artifact: LoadedArtifact) -> str:
     """Return an example request as a shell command."""
     mbox = {"name": next(iter(artifact.rules.mboxes), "hero")}
-    body = json.dumps({"context": {"channel": "web"}, "execute": {"mboxes": [mbox]}})
-    address = f"{url}rest/v1/delivery?{urlencode({'client': artifact.client, 'sessionId': 's1'})}"
-    return shlex.join(["curl", address, "-H", "content-type: application/json", "-d", body])
+    return curl_command(url, artifact.client, {"context": {"channel": "web"}, "execute": {"mboxes": [mbox]}})
 
 
 def _number(request: Request, name: str) -> int:

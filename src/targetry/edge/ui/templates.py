@@ -30,7 +30,7 @@ HTML: Final = "text/html; charset=utf-8"
 HEADERS: Final = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with "no-referrer", a form has the Origin "null"
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "x-dns-prefetch-control": "off",
@@ -76,9 +76,11 @@ class PageTemplates:
         """Return the HTML of the template `<name>.html`."""
         return self._environment.get_template(f"{name}.html").render(**values)
 
-    def response(self, text: str, headers: Mapping[str, str] = {}) -> Response:
+    def response(self, text: str, headers: Mapping[str, str] = {}, *, status: int = 200) -> Response:
         """Return a response with a rendered page, or a part of one, and more headers."""
-        return Response(text.encode("utf-8", "replace"), headers={**self.headers, **headers}, media_type=HTML)
+        return Response(
+            text.encode("utf-8", "replace"), status, headers={**self.headers, **headers}, media_type=HTML
+        )
 
 
 @cache

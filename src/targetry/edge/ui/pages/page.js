@@ -84,6 +84,41 @@ async function watch() {
   setTimeout(watch, POLL_MS);
 }
 
+function question() {
+  const fields = new URLSearchParams();
+  for (const [name, value] of new FormData(byId("ask"))) if (value && (name !== "mode" || value !== "execute")) fields.append(name, value);
+  return fields;
+}
+
+let asked = 0;
+async function ask(form) {
+  const number = ++asked;
+  const response = await fetch("ask?" + question(), { cache: "no-store" });
+  const holder = document.createElement("template");
+  holder.innerHTML = await response.text();
+  const answer = holder.content.getElementById("answer");
+  if (number !== asked) return;
+  if (answer === null) throw new Error(response.status);
+  if (!form.elements.tnt_id.value && !form.elements.third_party_id.value && !form.elements.ecid.value) {
+    form.elements.tnt_id.value = answer.dataset.tntId;
+  }
+  byId("answer").replaceWith(answer);
+  history.replaceState(null, "", response.url);
+}
+
+document.addEventListener("click", async (event) => {
+  if (!event.target.matches("button.copies")) return;
+  await navigator.clipboard.writeText(event.target.parentElement.querySelector("code").textContent);
+  event.target.textContent = "Copied";
+});
+
+const form = byId("ask");
+if (form !== null) {
+  const soon = later(() => ask(form).then(() => { live.hidden = true; }, () => tell(false)));
+  form.addEventListener("input", soon);
+  form.addEventListener("submit", (event) => { event.preventDefault(); soon(); });
+}
+
 if (rows !== null) {
   const soon = later(() => search().catch(() => tell(false)));
   filter.addEventListener("input", soon);
