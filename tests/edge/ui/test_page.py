@@ -99,7 +99,7 @@ def recorded(tmp_path: Path) -> Iterator[TestClient]:
     """Start an edge whose ledger holds two experiences with visitors."""
     with Ledger.open(tmp_path) as ledger:
         ledger.describe([ACTIVITY])
-        ledger.record(outcome("0", 60, 6) + outcome("1", 60, 30))
+        ledger.record(outcome("0", 60, 24) + outcome("1", 60, 48))
         payload = GivenArtifact(shop_path(), None)
         yield TestClient(EdgeApplication(Edge(payload, ledger=ledger, report_cache=ReportCache(ledger))))
 
@@ -410,7 +410,7 @@ def test_page_without_a_ledger_shows_the_command_for_one() -> None:
 def test_report_is_shown_with_its_plot(recorded: TestClient) -> None:
     pytest.importorskip("scipy")
     page = recorded.get("/").text
-    assert "+400.0" in page
+    assert "+100.0" in page
     assert 'src="plot.svg"' in page
     assert page.count('<svg class="interval"') == 2, "each rate is drawn beside its number"
 
@@ -418,7 +418,7 @@ def test_report_is_shown_with_its_plot(recorded: TestClient) -> None:
 def test_report_is_served_as_json(recorded: TestClient) -> None:
     pytest.importorskip("scipy")
     (activity,) = [one for one in recorded.get("/report.json").json()["activities"] if one["id"] == "1"]
-    assert [one["conversions"] for one in activity["experiences"]] == [6, 30]
+    assert [one["conversions"] for one in activity["experiences"]] == [24, 48]
 
 
 def test_plot_is_an_svg_with_a_strict_policy(recorded: TestClient) -> None:
