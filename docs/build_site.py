@@ -33,6 +33,7 @@ OTHERS = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security-policy.md",
     "benchmarks/RESULTS.md": "results.md",
     "tests/README.md": "test-suite.md",
 }
