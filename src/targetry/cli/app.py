@@ -14,6 +14,7 @@ from targetry.cli.artifact import print_summary, print_summary_json
 from targetry.cli.decide import decide_offers, open_client, read_source, rules_of
 from targetry.cli.demo import DEMO_VISITORS, print_demo
 from targetry.cli.edge import edge
+from targetry.cli.experiments.power import power
 from targetry.cli.experiments.report import report
 from targetry.cli.explain import print_explanation, print_explanation_json
 from targetry.cli.ledger import ledger
@@ -71,6 +72,7 @@ def _targetry(
       targetry artifact
       targetry edge --data ledger
       targetry report --data ledger
+      targetry power --baseline 5% --lift 10%
     """
 
 
@@ -166,5 +168,6 @@ def demo(
 
 app.command()(edge)
 app.command()(report)
+app.command()(power)
 app.add_typer(ledger, name="ledger")
 app.add_typer(activities, name="activities")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import TargetError
+from targetry.report.plan import Plan, PlanOptions, sample_curve
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 
 SUFFIXES: Final = (".png", ".svg")
 MAX_ACTIVITIES: Final = 20
 _MAX_CHARACTERS: Final = 40
-_WIDTH, _HEAD, _ROW = 8.0, 1.0, 0.34  # inches
+_WIDTH, _HEAD, _ROW, _PLAN_HEIGHT = 8.0, 1.0, 0.34, 4.5  # inches
 _CONTROL, _OTHER, _FAINT = "#6b7280", "#2563eb", "#9ca3af"
 # Text stays text in an SVG, and a `$` in a name does not start a formula.
 _STYLE: Final = {"svg.fonttype": "none", "svg.hashsalt": "targetry", "text.parse_math": False, "font.size": 9}
@@ -38,18 +40,64 @@ def write_plot(report: Report, path: Path) -> None:
         PlotError: The suffix is wrong, no activity has visitors, or the file cannot be written.
         MissingExtraError: The extra `report` is not installed.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise PlotError(f"{path}: a plot is written to a file whose name ends in {' or '.join(SUFFIXES)}")
     activities = plotted_activities(report)
     if not activities:
         raise PlotError("there is nothing to plot: no activity has visitors yet")
+    heights = [_HEAD + _ROW * len(_shown(activity)) for activity in activities]
+
+    def draw(figure: Any) -> None:
+        panels = figure.subplots(len(activities), squeeze=False, height_ratios=heights)
+        for panel, activity in zip(panels[:, 0], activities, strict=True):
+            _draw(panel, activity)
+
+    _write(path, sum(heights), draw)
+
+
+def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
+    """Draw the visitors that a range of lifts needs into a `.png` or `.svg` file.
+
+    Raises:
+        PlotError: The suffix is wrong, the plan has no lift, or the file cannot be written.
+        MissingExtraError: The extra `report` is not installed.
+    """
+    if plan.lift is None:
+        raise PlotError("there is nothing to plot: the visitors cannot show any lift")
+    lift = plan.lift
+    lifts = [lift * factor / 20 for factor in range(10, 61)]
+    visitors = sample_curve(options, lifts)
+
+    def draw(figure: Any) -> None:
+        panel = figure.subplots()
+        panel.plot([100 * one for one in lifts], visitors, color=_OTHER, linewidth=2)
+        panel.plot([100 * lift], [plan.visitors], "o", color=_OTHER, markersize=7)
+        panel.annotate(
+            f"{plan.visitors:,}", (100 * lift, plan.visitors), xytext=(8, 8), textcoords="offset points"
+        )
+        panel.set_yscale("log")
+        panel.xaxis.set_major_formatter(lambda value, _: f"{value:+.4g} %")
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        panel.yaxis.set_minor_formatter(
+            lambda value, _: f"{value:,.0f}" if f"{value:.0e}"[0] in "235" else ""
+        )
+        panel.set_title("Visitors that a lift needs", loc="left", weight="bold")
+        kind = "for one look at the end" if options.fixed else "of a test that may stop at any time"
+        panel.set_xlabel(f"lift, {kind}, {100 * plan.power:g} % power", color=_CONTROL)
+        panel.grid(which="both", alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+
+    _write(path, _PLAN_HEIGHT, draw)
+
+
+def _write(path: Path, height: float, draw: Callable[[Any], None]) -> None:
+    if path.suffix.lower() not in SUFFIXES:
+        raise PlotError(f"{path}: a plot is written to a file whose name ends in {' or '.join(SUFFIXES)}")
     try:
-        path.write_bytes(_draw_plot(activities, path.suffix.lower()[1:]))
+        path.write_bytes(_render(path.suffix.lower()[1:], height, draw))
     except OSError as error:
         raise PlotError(f"{path}: {error.strerror or error}") from error
 
 
-def _draw_plot(activities: list[ActivityReport], kind: str) -> bytes:
+def _render(kind: str, height: float, draw: Callable[[Any], None]) -> bytes:
     with importing_extra("report"):
         import matplotlib
         from matplotlib.figure import Figure
@@ -57,11 +105,8 @@ def _draw_plot(activities: list[ActivityReport], kind: str) -> bytes:
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]  # its keys are literals there
         # Characters that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph")
-        heights = [_HEAD + _ROW * len(_shown(activity)) for activity in activities]
-        figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
-        panels = figure.subplots(len(activities), squeeze=False, height_ratios=heights)
-        for panel, activity in zip(panels[:, 0], activities, strict=True):
-            _draw(panel, activity)
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        draw(figure)
         figure.savefig(out, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
     return out.getvalue()
 

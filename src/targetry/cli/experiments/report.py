@@ -36,7 +36,8 @@ class ReportOutput(StrEnum):
     MARKDOWN = "markdown"
 
 
-def _plot_path(path: Path | None) -> Path | None:
+def plot_path(path: Path | None) -> Path | None:
+    """Return the path of a plot. Raises `BadParameter` for another kind of file."""
     if path is not None and path.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"must end in {' or '.join(SUFFIXES)}, not {str(path)!r}")
     return path
@@ -76,7 +77,7 @@ def report(
             metavar="FILE",
             help="Also plot the rates to a .png or .svg file.",
             show_default=False,
-            callback=_plot_path,
+            callback=plot_path,
         ),
     ] = None,
     fixed: Annotated[

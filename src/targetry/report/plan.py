@@ -1,0 +1,181 @@
+"""Plan of a test: the visitors that it needs for a lift, and the lifts that visitors can show."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from targetry.errors import OptionError
+from targetry.report.inference.sample_size import (
+    Baseline,
+    means_sample,
+    rates_sample,
+    sequential_factor,
+    smallest_lift,
+)
+
+_LEAST_LIFT, _MOST_LIFT = 1e-4, 100.0
+_WEEKS: Final = (1, 2, 4)
+_WEEK_DAYS: Final = 7
+
+
+class PlanOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Goals and circumstances of a planned test.
+
+    Attributes:
+        baseline: The control's mean, and for a metric other than a rate its standard deviation.
+        lift: The lift to find, as a fraction; None to compute it from `visitors`.
+        visitors: Visitors of the whole test; None to compute them from `lift`.
+        power: Chance of finding the lift.
+        alpha: Chance of a false alarm in the whole test.
+        shares: Shares of the experiences; the first is the control's.
+        metrics: Number of metrics that decide; with the experiences they give the comparisons.
+        daily: Visitors of a day.
+        fixed: Whether the test is looked at once, at its end.
+
+    Raises:
+        OptionError: A value has the wrong type or range, or `lift` and `visitors` are both given or
+            both missing.
+    """
+
+    baseline: Baseline
+    lift: float | None = None
+    visitors: int | None = None
+    power: float = 0.8
+    alpha: float = 0.05
+    shares: tuple[float, ...] = (50.0, 50.0)
+    metrics: int = 1
+    daily: float | None = None
+    fixed: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.lift is None) == (self.visitors is None):
+            raise OptionError("lift", "either a lift or a number of visitors must be given")
+        for name in ("power", "alpha"):
+            value = getattr(self, name)
+            if not 0 < value < 1:
+                raise OptionError(name, f"must be a number between 0 and 1, not {value!r}")
+        if self.power <= self.alpha:
+            raise OptionError("power", f"must be above alpha ({self.alpha:g}), not {self.power:g}")
+        if len(self.shares) < 2 or not all(math.isfinite(one) and one > 0 for one in self.shares):
+            raise OptionError("shares", f"must be two or more numbers above 0, not {list(self.shares)}")
+        if self.metrics < 1:
+            raise OptionError("metrics", f"must be at least 1, not {self.metrics}")
+        for name in ("visitors", "daily"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 1):
+                raise OptionError(name, f"must be at least 1, not {value!r}")
+        self._check_baseline()
+
+    def _check_baseline(self) -> None:
+        mean, deviation = self.baseline.mean, self.baseline.deviation
+        if not (math.isfinite(mean) and mean > 0):
+            raise OptionError("baseline", f"must be a number above 0, not {mean!r}")
+        if deviation is not None:
+            if not (math.isfinite(deviation) and deviation > 0):
+                raise OptionError("deviation", f"must be a number above 0, not {deviation!r}")
+        elif mean >= 1:
+            raise OptionError("baseline", f"must be a rate below 100 %, not {100 * mean:g} %")
+        if self.lift is None:
+            return
+        if not math.isfinite(self.lift) or self.lift == 0 or self.lift <= -1:
+            raise OptionError("lift", f"must be a percentage above -100 and not 0, not {100 * self.lift:g}")
+        if deviation is None and mean * (1 + self.lift) >= 1:
+            raise OptionError("lift", f"makes a rate of 100 % or more of {100 * mean:g} %")
+
+
+class Plan(msgspec.Struct, frozen=True, rename="camel"):
+    """Plan of a test.
+
+    `groups` are the visitors of each experience, `visitors` those of the whole test. `days` are
+    whole weeks, since the days of a week differ; None without daily visitors. `factor` is the size
+    of the test as a multiple of one that is looked at once. `after_weeks` has the smallest lift
+    that can be found after some weeks, None where even a lift of 10,000 % cannot.
+    """
+
+    lift: float | None
+    visitors: int
+    groups: list[int]
+    days: int | None
+    factor: float
+    alpha: float
+    power: float
+    after_weeks: dict[int, float | None]
+
+
+def make_plan(options: PlanOptions) -> Plan:
+    """Compute a plan.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed.
+    """
+    comparisons = (len(options.shares) - 1) * options.metrics
+    alpha = options.alpha / comparisons
+    factor = 1.0 if options.fixed else sequential_factor(alpha, options.power)
+
+    def needed(lift: float) -> float:
+        return factor * _fixed_sample(lift, options, alpha)
+
+    if options.lift is not None:
+        lift: float | None = options.lift
+        visitors = math.ceil(needed(options.lift))
+    else:
+        assert options.visitors is not None
+        visitors = options.visitors
+        lift = smallest_lift(needed, visitors, _LEAST_LIFT, _most(options))
+    return Plan(
+        lift=lift,
+        visitors=visitors,
+        groups=[math.ceil(visitors * one / math.fsum(options.shares)) for one in options.shares],
+        days=_days(visitors, options.daily),
+        factor=factor,
+        alpha=alpha,
+        power=options.power,
+        after_weeks={
+            weeks: smallest_lift(needed, weeks * _WEEK_DAYS * options.daily, _LEAST_LIFT, _most(options))
+            for weeks in (_WEEKS if options.daily else ())
+            if options.daily
+        },
+    )
+
+
+def sample_curve(options: PlanOptions, lifts: list[float]) -> list[float]:
+    """Return the visitors of the whole test that each lift needs.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed.
+    """
+    alpha = options.alpha / ((len(options.shares) - 1) * options.metrics)
+    factor = 1.0 if options.fixed else sequential_factor(alpha, options.power)
+    return [factor * _fixed_sample(lift, options, alpha) for lift in lifts]
+
+
+def _fixed_sample(lift: float, options: PlanOptions, alpha: float) -> float:
+    """Return the visitors of the whole test for one look; the smallest experience decides."""
+    control, *others = options.shares
+    whole = math.fsum(options.shares)
+    mean, deviation = options.baseline.mean, options.baseline.deviation
+    sizes = []
+    for share in others:
+        ratio = share / control
+        if deviation is None:
+            own = rates_sample(mean, mean * (1 + lift), alpha, options.power, ratio)
+        else:
+            own = means_sample(deviation, mean * lift, alpha, options.power, ratio)
+        sizes.append(own * whole / control)
+    return max(sizes)
+
+
+def _most(options: PlanOptions) -> float:
+    """Return the largest lift to consider: a rate stays below 100 %."""
+    if options.baseline.deviation is not None:
+        return _MOST_LIFT
+    return min(_MOST_LIFT, (1 - 1e-9) / options.baseline.mean - 1)
+
+
+def _days(visitors: int, daily: float | None) -> int | None:
+    if daily is None:
+        return None
+    return math.ceil(visitors / daily / _WEEK_DAYS) * _WEEK_DAYS

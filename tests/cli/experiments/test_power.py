@@ -1,0 +1,121 @@
+"""`targetry power`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from support.ledger import ACTIVITY, event, outcome
+from targetry.cli.app import app
+from targetry.ledger.ledger import Ledger
+
+pytest.importorskip("scipy")
+
+
+def run(arguments: str, *more: str) -> Result:
+    env = {"COLUMNS": "120", "NO_COLOR": "1", "FORCE_COLOR": None}
+    return CliRunner(env=env).invoke(app, ["power", *arguments.split(), *more])
+
+
+def test_visitors_for_a_lift_are_printed() -> None:
+    result = run("--baseline 5% --lift 10% --daily 12000")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        "103,071 visitors (51,536 / 51,536) find a lift of +10 % with 80 % power\n"
+        "may be stopped at any time: 1.65 × the visitors for one look\n"
+        "14 days in whole weeks, at 12,000 visitors a day\n"
+        "after 1 week: a lift of +11.1 %\n"
+        "after 2 weeks: a lift of +7.79 %\n"
+        "after 4 weeks: a lift of +5.48 %\n"
+        "report it with: targetry report --planned 103071\n"
+    )
+
+
+# arguments → part of the output
+OPTIONS = {
+    "--baseline 5% --visitors 80000": "80,000 visitors (40,000 / 40,000) find a lift of +11.4 %",
+    "--baseline 5% --lift 10% --power 90%": "with 90 % power",
+    "--baseline 5% --lift 10% --shares 80,10,10 --metrics 2 --fixed": "each comparison at 1.25 %, 5 % together",
+    "--baseline 5% --lift 10% --alpha 1%": "1.48 × the visitors for one look",
+    "--baseline 5% --lift 10% --fixed": "report it with: targetry report --fixed",
+    "--mean 4 --deviation 12 --lift 5%": "186,490 visitors",
+    "--baseline 90% --visitors 20": "20 visitors cannot show any lift",
+}
+
+
+def test_each_option_acts() -> None:
+    for arguments, expected in OPTIONS.items():
+        assert expected in run(arguments).stdout, arguments
+
+
+def test_plan_is_json_on_request() -> None:
+    made = json.loads(run("--baseline 5% --lift 10% -o json").stdout)
+    assert (made["visitors"], made["lift"], made["afterWeeks"]) == (103_071, 0.1, {})
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ledger")
+    orders = [
+        event(
+            f"o{n}",
+            "order",
+            f"1-0-{n}",
+            3000,
+            activity_id="",
+            experience_id="",
+            order_id=f"o{n}",
+            order_total=20.0,
+        )
+        for n in range(100)
+    ]
+    with Ledger.open(folder, sync="NORMAL") as opened:
+        opened.describe([ACTIVITY])
+        opened.record([*outcome("0", 1000, 100), *outcome("1", 1000, 130), *orders])
+    return folder
+
+
+def test_ledger_has_the_baseline_and_the_daily_visitors(ledger: Path) -> None:
+    rate = run("--activity 1 --lift 20% -d", str(ledger)).stdout
+    assert "days in whole weeks, at 2,000 visitors a day" in rate
+    assert rate.startswith(run("--baseline 10% --lift 20%").stdout.splitlines()[0])
+    revenue = run("--activity 1 --metric revenue --lift 20% -o json -d", str(ledger)).stdout
+    # 2 per visitor, variance 20² · 0.1 · 0.9 of the mean, one more for the sample's
+    expected = run("--mean 2 --deviation 6.003003 --lift 20% -o json").stdout
+    assert json.loads(revenue)["visitors"] == pytest.approx(json.loads(expected)["visitors"], abs=2)
+
+
+@pytest.mark.parametrize("name", ["plan.png", "plan.svg"])
+def test_plan_is_plotted(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("matplotlib")
+    assert run("--baseline 5% --lift 10% --plot", str(tmp_path / name)).exit_code == 0
+    assert (tmp_path / name).stat().st_size > 5_000
+
+
+MISTAKES = {
+    "--lift 10%": "give exactly one of --baseline, --mean and --data",
+    "--baseline 5% --mean 3 --lift 10%": "give exactly one of --baseline, --mean and --data",
+    "--baseline 5%": "lift: either a lift or a number of visitors must be given",
+    "--baseline much --lift 10%": "must be a percentage like 2%, not 'much'",
+    "--mean 4 --lift 5%": "--mean needs --deviation",
+    "--baseline 5% --lift 10% --shares half": "shares: must be numbers like 50,50, not 'half'",
+    "--baseline 90% --visitors 20 --plot a.png": "there is nothing to plot",
+    "--baseline 5% --lift 10% --plot a.pdf": "must end in .png or .svg",
+}
+
+
+def test_mistakes_are_named(ledger: Path, tmp_path: Path) -> None:
+    for arguments, message in MISTAKES.items():
+        result = run(arguments)
+        assert result.exit_code != 0, arguments
+        assert message in result.stderr, arguments
+    for arguments, message in {
+        "--lift 10% -d": "--data needs --activity",
+        "--lift 10% --activity 7 -d": "activity '7' has no visitors in the ledger",
+        "--lift 10% --activity 1 --metric clicks -d": "metric: must be one of",
+    }.items():
+        assert message in " ".join(run(arguments, str(ledger)).stderr.split()), arguments
+    assert "there is no ledger in" in run("--lift 10% --activity 1 -d", str(tmp_path)).stderr
