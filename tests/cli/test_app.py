@@ -12,8 +12,8 @@ from support.slow import slow
 from targetry import __version__
 from targetry.cli.app import app
 
-COMMANDS = ("offers", "explain", "artifact", "demo", "edge", "report")
-TESTED_ELSEWHERE = ("targetry edge", "targetry report")  # one runs until it is stopped, one needs a ledger
+COMMANDS = ("offers", "explain", "artifact", "demo", "edge", "report", "power")
+TESTED_ELSEWHERE = ("targetry edge", "targetry report", "targetry power --data")  # a server, and ledgers
 EXAMPLE = re.compile(r"^ +(targetry .*?) *$", re.MULTILINE)
 
 
