@@ -11,10 +11,13 @@ import pytest
 
 from support.distributions import check_contents, released_version
 
+README = "# Targetry\n\n[Adobe](https://example.com)\n"
 FILES = ["README.md", "pyproject.toml", "src/targetry/__init__.py", "src/targetry/py.typed", "tests/a.py"]
 
 
-def distributions(folder: Path, *, without: str = "", more: str = "") -> tuple[Path, Path, Path]:
+def distributions(
+    folder: Path, *, without: str = "", more: str = "", readme: str = README
+) -> tuple[Path, Path, Path]:
     """Write the distributions of FILES, and return the paths of the list and of both."""
     listing = folder / "files"
     listing.write_text("\n".join(FILES), "utf-8")
@@ -24,7 +27,7 @@ def distributions(folder: Path, *, without: str = "", more: str = "") -> tuple[P
             sdist.addfile(tarfile.TarInfo(f"targetry-1/{name}"), io.BytesIO())
             if name.startswith("src/"):
                 wheel.writestr(name.removeprefix("src/"), "")
-        wheel.writestr("targetry-1.dist-info/METADATA", "")
+        wheel.writestr("targetry-1.dist-info/METADATA", f"Name: targetry\n\n{readme}")
     return listing, folder / "a.tar.gz", folder / "a.whl"
 
 
@@ -46,6 +49,12 @@ def test_wrong_file_of_a_distribution_is_named(
     tmp_path: Path, without: str, more: str, expected: str
 ) -> None:
     assert expected in check_contents(*distributions(tmp_path, without=without, more=more))
+
+
+@pytest.mark.parametrize("link", ["](docs/a.md)", "](#b)", '<img src="docs/a.png">'])
+def test_readme_of_a_package_index_links_to_addresses_alone(link: str, tmp_path: Path) -> None:
+    wrong = check_contents(*distributions(tmp_path, readme=f"{README}[a{link}\n"))
+    assert wrong == f"README.md:\nnot on a package index: {link}"
 
 
 def test_version_with_a_dated_section_can_be_released() -> None:

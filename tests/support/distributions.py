@@ -71,11 +71,23 @@ def check_contents(listing: Path, sdist: Path, wheel: Path) -> str:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     with zipfile.ZipFile(wheel) as package:
         modules = {name for name in package.namelist() if ".dist-info/" not in name}
+        (metadata,) = [name for name in package.namelist() if name.endswith(".dist-info/METADATA")]
+        readme = check_readme(package.read(metadata).decode("utf-8"))
     wrong = {
         sdist.name: difference(inside, of_sdist(files)),
         wheel.name: difference(modules, of_wheel(files)),
+        "README.md": readme,
     }
     return "\n".join(f"{name}:\n{text}" for name, text in wrong.items() if text)
+
+
+def check_readme(metadata: str) -> str:
+    """Return what is wrong with the README of a package index, an empty text if nothing is."""
+    readme = metadata.partition("\n\n")[2]
+    links = re.findall(r"\]\((?!https?:)[^)]*\)|<img[^>]*>", readme)
+    if not readme.startswith("# Targetry"):
+        return "the metadata has no README"
+    return "\n".join(f"not on a package index: {link}" for link in links)
 
 
 def main() -> None:
