@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from targetry.cli.explain import print_explanation, print_explanation_json
 from targetry.cli.ledger import ledger
 from targetry.cli.offers import print_offers, print_offers_json
 from targetry.cli.rendering.output import TableOrJson, TextOrJson, print_error
+from targetry.delivery.hosts import artifact_url
 from targetry.errors import OptionError, TargetError
 from targetry.humanize.summary import summarize_artifact
 from targetry.version import __version__
@@ -124,13 +124,35 @@ def explain(arguments: RequestArguments, output: _Text = TextOrJson.TEXT) -> Non
 @app.command()
 def artifact(
     file: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            help="A rules.json or rules.bin; '-' is stdin. Default: the shop that comes with Targetry.",
+            help="A rules.json or rules.bin, or its URL; '-' is stdin. Default: the shop that comes with Targetry.",
             show_default=False,
         ),
     ] = None,
     organization_id: OrganizationId = None,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--client",
+            metavar="CODE",
+            help="Get the artifact of a client from Adobe's CDN instead of a file.",
+            show_default=False,
+        ),
+    ] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", metavar="NAME", help="The environment on the CDN.")
+    ] = "production",
+    property_token: Annotated[
+        str | None,
+        typer.Option("--property", metavar="TOKEN", help="The property on the CDN.", show_default=False),
+    ] = None,
+    cdn: Annotated[
+        str | None,
+        typer.Option(
+            "--cdn", metavar="URL", help="Another CDN, such as an edge. Default: Adobe's.", show_default=False
+        ),
+    ] = None,
     output: _Text = TextOrJson.TEXT,
 ) -> None:
     """Show an artifact: activities with split and audiences, remote locations, unusable rules.
@@ -139,10 +161,15 @@ def artifact(
     [bold]Examples[/]
       targetry artifact
       targetry artifact -o json
+      targetry artifact --client acme
     """
+    if client is not None:
+        if file is not None:
+            raise typer.BadParameter("give a file or a client, not both", param_hint="'--client'")
+        file = artifact_url(client, environment=environment, property_token=property_token, cdn_base_path=cdn)
     source = read_source(file, organization_id=organization_id)
-    with open_client(source) as client:
-        told = summarize_artifact(rules_of(client))
+    with open_client(source) as opened:
+        told = summarize_artifact(rules_of(opened))
     if output is TextOrJson.JSON:
         print_summary_json(told)
     else:

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import msgspec
 
 from targetry import TargetClient, samples
-from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.ids import new_id
 from targetry._runtime.validators import suggestion
 from targetry.cli.arguments import RequestArguments
+from targetry.cli.inputs.artifact_source import STDIN, SourceError, read_bytes
 from targetry.device.artifact import artifact_text, read_artifact
 from targetry.device.decide import decide
 from targetry.device.obfuscation import is_obfuscated
 from targetry.device.ruleset import RuleSet
-from targetry.errors import ArtifactError, TargetError
+from targetry.errors import ArtifactError
 from targetry.models import DeliveryRequest, DeliveryResponse
 
-_PIECE: Final = 1024 * 1024
 _DEFAULT_CODE: Final = "targetry"
-_DASH: Final = Path("-")
 _STDIN: Final = "stdin"
-
-
-class SourceError(TargetError):
-    """An artifact cannot be read or used; the message has its name and the reason."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -66,11 +59,11 @@ class _NoteCollector:
 
 
 def read_source(
-    artifact: Path | None, client: str | None = None, organization_id: str | None = None
+    artifact: Path | str | None, client: str | None = None, organization_id: str | None = None
 ) -> Source:
-    """Read the artifact of a file, of stdin (`-`), or the sample. Raises `SourceError`."""
-    name = _STDIN if artifact == _DASH else "the sample shop" if artifact is None else str(artifact)
-    data = _read(artifact or samples.shop_path(), name)
+    """Read the artifact of a file, stdin (`-`), a URL, or the sample. Raises `SourceError`."""
+    name = _STDIN if str(artifact) == STDIN else "the sample shop" if artifact is None else str(artifact)
+    data = read_bytes(str(artifact or samples.shop_path()), name)
     if is_obfuscated(data) and organization_id is None:
         raise SourceError(f"{name}: the artifact is obfuscated, so --organization-id is needed")
     try:
@@ -80,26 +73,6 @@ def read_source(
     named = meta.get("clientCode")
     said = named if isinstance(named, str) and named else _DEFAULT_CODE
     return Source(name, data, client or said, organization_id or _DEFAULT_CODE)
-
-
-def _read(path: Path, name: str) -> bytes:
-    try:
-        if path == _DASH:
-            return _read_all(sys.stdin.buffer, name)
-        with path.open("rb") as file:
-            return _read_all(file, name)
-    except OSError as error:
-        raise SourceError(f"{name}: {error.strerror or error}") from error
-
-
-def _read_all(file: BinaryIO, name: str) -> bytes:
-    """Read in pieces, so that Ctrl-C works and an endless pipe is an error."""
-    data = bytearray()
-    while piece := file.read1(_PIECE):  # type: ignore[attr-defined]  # which every binary file has but its protocol lacks
-        data += piece
-        if len(data) > MAX_DOCUMENT_BYTES:
-            raise SourceError(f"{name}: larger than {MAX_DOCUMENT_BYTES // 1024 // 1024} MiB")
-    return bytes(data)
 
 
 def open_client(source: Source, logger: Any = None) -> TargetClient:

@@ -320,7 +320,7 @@ class _ActivityCompiler:
         found: list[_Rule] = []
         for number, experience in enumerate(activity.experiences):
             path = f"{self._path}.experiences[{number}]"
-            windows = None if layout.windows is None else layout.windows.get(experience.key, [])
+            windows = None if layout.windows is None else layout.windows.get(experience.key)
             conditions = audiences.conditions(experience.audience, f"{path}.audience") + own
             ids = audiences.ids(experience.audience) + own_ids
             for place, offer in enumerate(experience.offers):

@@ -31,7 +31,8 @@ _HOLDOUT: Final = ""
 class ActivityLayout(NamedTuple):
     """Id of an activity, and ids and windows of its experiences by their keys, in percent.
 
-    `windows` is None for activities that are not split.
+    `windows` is None for activities that are not split; an experience without an entry has no
+    window.
     """
 
     id: int
@@ -160,7 +161,7 @@ class _Planner:
             id = derived_id(self._client, activity.renamed_from or activity.key) if old is None else old.id
         ids = _experience_ids(activity.experiences, old, set())
         if any(one.windows is not None for one in activity.experiences):
-            fixed = {one.key: list(one.windows or ()) for one in activity.experiences}
+            fixed = {one.key: list(one.windows) for one in activity.experiences if one.windows is not None}
             self._layouts[activity.key] = ActivityLayout(id, ids, fixed)
             return
         windows = self._windows(activity, old) if activity.is_split else None

@@ -276,7 +276,6 @@ class ExperienceDefinition(_Part, frozen=True, kw_only=True):
     """Experience of an activity."""
 
     key: Annotated[Key, Meta(description="Name in the lock, in tests and in code.")]
-    offers: Annotated[list[OfferDefinition], Meta(description="Offers.")] = []
     id: Annotated[
         Id | None, Meta(description="Default: the place in the list, when it is compiled first.")
     ] = None
@@ -293,13 +292,13 @@ class ExperienceDefinition(_Part, frozen=True, kw_only=True):
     metrics: Annotated[
         list[MetricDefinition] | None, Meta(description="Metrics, instead of the activity's.")
     ] = None
+    offers: Annotated[list[OfferDefinition], Meta(description="Offers.")] = []
 
 
 class ActivityDefinition(_Part, frozen=True, kw_only=True):
     """Activity."""
 
     key: Annotated[Key, Meta(description="Name in the lock, in tests and in code.")]
-    experiences: Annotated[list[ExperienceDefinition], Meta(min_length=1, description="Experiences.")]
     id: Annotated[
         Annotated[int, Meta(ge=1, le=2**53 - 1)] | None,
         Meta(description="Id. Default: derived from client and key."),
@@ -338,6 +337,7 @@ class ActivityDefinition(_Part, frozen=True, kw_only=True):
     analytics: Annotated[Analytics | None, Meta(description="Data for Adobe Analytics.")] = None
     group: Annotated[Key | None, Meta(description="Group that has the activity as a member.")] = None
     generate: Annotated[Generate | None, Meta(description="Hints for `targetry activities codegen`.")] = None
+    experiences: Annotated[list[ExperienceDefinition], Meta(min_length=1, description="Experiences.")]
 
     @property
     def is_split(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from targetry.cli.activities.compile import compile_command, lock_command
+from targetry.cli.activities.decompile import decompile_command
 from targetry.cli.activities.init import init, schema
 
 activities = typer.Typer(
@@ -20,6 +21,7 @@ def _activities() -> None:
     [bold]Examples[/]
       targetry activities init
       targetry activities compile -O rules.json
+      targetry activities decompile rules.json
     """
 
 
@@ -27,3 +29,4 @@ activities.command()(init)
 activities.command("compile")(compile_command)
 activities.command("lock")(lock_command)
 activities.command()(schema)
+activities.command("decompile")(decompile_command)

@@ -25,7 +25,7 @@ from targetry.cli.activities.folder import (
     write_file,
     write_lock,
 )
-from targetry.cli.activities.git import lock_at
+from targetry.cli.inputs.git_revision import lock_at
 from targetry.cli.rendering.output import print_notes
 from targetry.device.obfuscation import obfuscate
 

@@ -1,0 +1,1 @@
+"""Sources of artifacts for all commands: files, stdin, URLs, git revisions."""

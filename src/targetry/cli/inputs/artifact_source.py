@@ -1,0 +1,96 @@
+"""Artifacts as commands take them: of a file, stdin, a URL, or Adobe's CDN."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
+from targetry.cli.rendering.output import console
+from targetry.device.artifact import artifact_text
+from targetry.device.obfuscation import is_obfuscated
+from targetry.errors import ArtifactError, TargetError
+
+STDIN: Final = "-"
+_PIECE: Final = 1024 * 1024
+_TIMEOUT_S: Final = 60.0
+
+
+class SourceError(TargetError):
+    """An artifact cannot be read or used; the message has its name and the reason."""
+
+
+def read_bytes(source: str, name: str | None = None) -> bytes:
+    """Return the bytes of a file, of stdin (`-`) or of an http or https URL.
+
+    Args:
+        source: The path, `-` or the URL.
+        name: Name for errors. Default: the source.
+
+    Raises:
+        SourceError: It cannot be read, or is too large.
+    """
+    name = name or ("stdin" if source == STDIN else source)
+    if is_url(source):
+        return download(source)
+    try:
+        if source == STDIN:
+            return _read_all(sys.stdin.buffer, name)
+        with Path(source).open("rb") as file:
+            return _read_all(file, name)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise SourceError(f"{name}: {reason}") from error
+
+
+def is_url(source: str) -> bool:
+    """Return whether a source is a URL."""
+    return source.startswith(("http://", "https://"))
+
+
+def download(url: str) -> bytes:
+    """Return the artifact at a URL; show progress on terminals. Raises `SourceError`."""
+    from targetry.artifacts.fetch import Downloaded, Failed, fetch
+    from targetry.http.protocol import shown_url
+    from targetry.http.sync_transport import HttpTransport
+
+    transport = HttpTransport()
+    try:
+        out = console(stderr=True)
+        with out.status(f"requesting {shown_url(url)}"):
+            outcome = fetch(
+                transport, url, etag=None, timeout_s=_TIMEOUT_S, max_bytes=MAX_DOCUMENT_BYTES, now=time.time()
+            )
+    finally:
+        transport.close()
+    if isinstance(outcome, Downloaded):
+        return outcome.body
+    reason = str(outcome.error) if isinstance(outcome, Failed) else "it has no content"
+    raise SourceError(f"{shown_url(url)}: {reason}")
+
+
+def read_text(source: str, organization_id: str | None = None) -> bytes:
+    """Return the JSON text of an artifact at a source, as `read_bytes` reads it.
+
+    Raises:
+        SourceError: It cannot be read, is no artifact, or needs the organization.
+    """
+    data = read_bytes(source)
+    if is_obfuscated(data) and organization_id is None:
+        raise SourceError(f"{source}: the artifact is obfuscated, so --organization-id is needed")
+    try:
+        return artifact_text(data, organization_id=organization_id)
+    except ArtifactError as error:
+        raise SourceError(f"{source}: {error}") from error
+
+
+def _read_all(file: BinaryIO, name: str) -> bytes:
+    """Read in pieces, so that Ctrl-C works and an endless pipe is an error."""
+    data = bytearray()
+    while piece := file.read1(_PIECE):  # type: ignore[attr-defined]  # which every binary file has but its protocol lacks
+        data += piece
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise SourceError(f"{name}: larger than {MAX_DOCUMENT_BYTES // 1024 // 1024} MiB")
+    return bytes(data)
