@@ -46,6 +46,15 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
             default="the sample shop",
         ),
     ] = ()
+    activities: Annotated[
+        Sequence[Path],
+        Setting(
+            "Folder of activities as code, which is compiled again when a file changes; repeatable. "
+            "The artifact is that of `production`, or of the first environment.",
+            metavar="DIR",
+            default="none",
+        ),
+    ] = ()
     host: Annotated[str, Setting("Address to listen on.", metavar="ADDRESS")] = "127.0.0.1"
     port: Annotated[int, Setting("Port to listen on; 0 selects a free one.", metavar="N")] = 8080
     data: Annotated[

@@ -96,7 +96,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
             places = GeoDatabase.open(options.geo_database, _ignore_event)
             undo.callback(places.close)
         artifacts = ArtifactWatcher(
-            options.artifacts or [shop_path()],
+            [*options.artifacts, *options.activities] or [shop_path()],
             client=options.client,
             organization_id=options.organization_id,
             log=log,

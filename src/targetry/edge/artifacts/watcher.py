@@ -1,4 +1,4 @@
-"""Watcher of an edge's artifact files, which loads changed files.
+"""Watcher of an edge's artifact files and folders of activities, which loads changed ones.
 
 The identity of each file is polled twice a second, which costs microseconds and detects any kind of
 replacement (editors, renames, links, network drives). A file that cannot be loaded is rejected with
@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from targetry._runtime.daemon_threads import start_daemon_thread
-from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
-from targetry._runtime.files import FileVersion, NotRegularFileError, file_version, read_file
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.device.unusable_rules import describe_unusable_rules
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
+from targetry.edge.artifacts.sources import FileSource, FolderSource, Version, WatchedSource
 from targetry.edge.observability.artifact_state import ArtifactState
 from targetry.errors import ArtifactError, NoThreadError
 
@@ -112,7 +111,7 @@ class ArtifactWatcher:
 
         At one check the file can be missing because it is being replaced.
         """
-        identity = file_version(file.path)
+        identity = file.source.version()
         if identity is not None:
             was_gone, file.missing_checks = file.missing_checks > 1, 0
             return was_gone or identity != file.identity
@@ -137,10 +136,10 @@ class ArtifactWatcher:
         return True
 
     def _read(self, file: _File) -> LoadedArtifact:
-        file.identity = file_version(file.path)
+        file.identity = file.source.version()
         artifact = LoadedArtifact(
             file.name,
-            _read_bytes(file.path),
+            file.source.read(),
             client=self._client,
             organization_id=self._organization_id,
         )
@@ -177,21 +176,9 @@ class _File:
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
-        self.identity: FileVersion | None = None
+        self.source: WatchedSource = FolderSource(path) if path.is_dir() else FileSource(path)
+        self.identity: Version | None = None
         self.artifact: LoadedArtifact | None = None
         self.refused: str | None = None
         self.missing_checks = 0
         self.loaded_at = 0.0
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        source, _ = read_file(path, MAX_DOCUMENT_BYTES)
-    except (FileNotFoundError, NotRegularFileError) as error:
-        raise ArtifactError("there is no such file") from error
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-        raise ArtifactError(f"cannot be read: {reason}") from error
-    if len(source) > MAX_DOCUMENT_BYTES:
-        raise ArtifactError(f"is larger than {MAX_DOCUMENT_BYTES} bytes")
-    return source
