@@ -7,6 +7,7 @@ import typer
 from targetry.cli.activities.compile import compile_command, lock_command
 from targetry.cli.activities.decompile import decompile_command
 from targetry.cli.activities.init import init, schema
+from targetry.cli.activities.plan import plan_command
 
 activities = typer.Typer(
     no_args_is_help=True, help="Activities as code: text files, compiled to an artifact."
@@ -22,6 +23,7 @@ def _activities() -> None:
       targetry activities init
       targetry activities compile -O rules.json
       targetry activities decompile rules.json
+      targetry activities plan git:main:activities
     """
 
 
@@ -30,3 +32,4 @@ activities.command("compile")(compile_command)
 activities.command("lock")(lock_command)
 activities.command()(schema)
 activities.command("decompile")(decompile_command)
+activities.command("plan")(plan_command)

@@ -1,0 +1,1 @@
+"""Review of activities: what a change does to visitors, tests, generated code."""

@@ -1,0 +1,112 @@
+"""`targetry activities plan`: what a change does, before it is live."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from targetry.activities.model.files import ActivityFolder
+from targetry.activities.review.plan import plan
+from targetry.activities.review.plan_text import plan_markdown, plan_text
+from targetry.cli.activities.folder import EnvironmentOption, chosen_environment, compiled_folder
+from targetry.cli.inputs.artifact_source import SourceError, is_url, read_text
+from targetry.cli.inputs.git_revision import folder_at
+from targetry.cli.rendering.output import print_json
+from targetry.delivery.hosts import artifact_url
+from targetry.device.artifact import read_artifact, read_json
+from targetry.errors import ArtifactError
+
+_CHANGED = 2
+
+
+class PlanFormat(StrEnum):
+    """Format of a plan."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def plan_command(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The activities that are live.")],
+    new: Annotated[
+        str, typer.Argument(metavar="NEW", help="The activities to compare. Default: the folder activities.")
+    ] = "activities",
+    environment: EnvironmentOption = None,
+    output: Annotated[PlanFormat, typer.Option("--output", "-o", help="Output format.")] = PlanFormat.TEXT,
+    has_exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with the status 2 if there is a change.")
+    ] = False,
+    organization_id: Annotated[
+        str | None,
+        typer.Option(
+            "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Describe the differences between two states of the activities, and who moves.
+
+    Each is a folder, an artifact (a file, '-' or a URL), the address of an edge, or a folder of a
+    git revision: git:REF:DIR.
+
+    \b
+    [bold]Examples[/]
+      targetry activities plan git:main:activities
+      targetry activities plan rules.json activities -o markdown
+      targetry activities plan http://127.0.0.1:8080 --exit-code
+    """
+    documents = [
+        None if _is_edge(source) else _document(source, environment, organization_id) for source in (old, new)
+    ]
+    for place, source in enumerate((old, new)):
+        if documents[place] is None:
+            meta = (documents[1 - place] or {}).get("meta") or {}
+            client, name = meta.get("clientCode"), environment or meta.get("environment")
+            if not isinstance(client, str):
+                raise typer.BadParameter("two edges cannot be compared; give the URL of an artifact")
+            url = artifact_url(client, environment=name, cdn_base_path=source.rstrip("/"))
+            documents[place] = _artifact(url, organization_id)
+    changes = plan(documents[0] or {}, documents[1] or {})
+    if output is PlanFormat.JSON:
+        print_json([msgspec.to_builtins(one) for one in changes])
+    else:
+        sys.stdout.write(plan_text(changes) if output is PlanFormat.TEXT else plan_markdown(changes))
+    if has_exit_code and changes:
+        raise typer.Exit(_CHANGED)
+
+
+def _is_edge(source: str) -> bool:
+    return is_url(source) and not source.endswith((".json", ".bin"))
+
+
+def _document(source: str, environment: str | None, organization_id: str | None) -> dict[str, Any]:
+    """Return the artifact of a source that is no address of an edge."""
+    if source.startswith("git:"):
+        revision, colon, folder = source.removeprefix("git:").rpartition(":")
+        if not colon or not folder:
+            raise typer.BadParameter(f"{source!r} is not of the form git:REF:DIR")
+        with folder_at(revision, Path(folder)) as path:
+            return _compiled(path, environment)
+    if not is_url(source) and Path(source).is_dir():
+        return _compiled(Path(source), environment)
+    return _artifact(source, organization_id)
+
+
+def _compiled(path: Path, environment: str | None) -> dict[str, Any]:
+    _, result = compiled_folder(ActivityFolder(path))
+    return result.artifacts[chosen_environment(result, environment)]
+
+
+def _artifact(source: str, organization_id: str | None) -> dict[str, Any]:
+    text = read_text(source, organization_id)
+    try:
+        read_artifact(text)
+        document: dict[str, Any] = read_json(text)
+    except ArtifactError as error:
+        raise SourceError(f"{source}: {error}") from error
+    return document

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.activities import HERO, SETTINGS, write_files
+from support.cli import run, text_output, write_artifact
+from targetry import samples, testing
+from targetry.activities.review.plan import Movement, plan
+from targetry.activities.review.plan_text import plan_markdown, plan_text
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """Return the sample with changes of the first rule of `checkout-flags`, by paths."""
+    artifact = copy.deepcopy(samples.shop())
+    for path, value in changes.items():
+        target = artifact["rules"]["mboxes"]["checkout-flags"][0]
+        *steps, last = path.split("__")
+        for step in steps:
+            target = target[int(step) if step.isdigit() else step]
+        target[last.replace("_", ".")] = value
+    return artifact
+
+
+def window(low: float, high: float) -> Any:
+    lower = {"<": [low, {"var": "allocation"}]} if low else {"<=": [0, {"var": "allocation"}]}
+    return {"and": [lower, {">=": [high, {"var": "allocation"}]}]}
+
+
+def test_equal_artifacts_have_no_changes() -> None:
+    assert plan(samples.shop(), samples.shop()) == []
+    assert plan_text([]) == "No changes.\n"
+
+
+def test_changed_shares_say_exactly_who_moves() -> None:
+    after = changed(condition=window(0, 60))
+    after["rules"]["mboxes"]["checkout-flags"][1]["condition"] = window(60, 100)
+    (change,) = plan(samples.shop(), after)
+    assert change.moved == Movement(8500, 1500, 0, 0, {"Checkout of today → One-click checkout": 1500})
+    assert plan_text([change]) == (
+        "Checkout flags (482917)                                      changed\n"
+        "  ~ share  Checkout of today 75 % → 60 %, One-click checkout 25 % → 40 %\n"
+        "      15.00 % of its visitors switch from Checkout of today to One-click checkout; no other visitor moves\n"
+        "1 changed, 0 new, 0 gone. Events of compiled offers keep their attribution everywhere.\n"
+    )
+
+
+def test_visitors_who_enter_and_leave_are_counted() -> None:
+    after = changed(condition=window(0, 50))
+    (change,) = plan(samples.shop(), after)
+    assert change.moved == Movement(7500, 0, 2500, 0, {})
+    assert "25.00 % leave; no other visitor moves" in plan_text([change])
+    (change,) = plan(after, samples.shop())
+    assert change.moved == Movement(7500, 0, 0, 2500, {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"meta__activity_name": "Other"}, '~ name  "Checkout flags" → "Other"'),
+        ({"consequence__options__0__content__steps": 4}, "steps: 3 → 4"),
+        ({"consequence__options__0__content__new": [1]}, "+ new: [1]"),
+        ({"consequence__options__0__content": "x"}, '~ offer at mbox checkout-flags of Checkout of today  content: {"oneClick"'),
+        ({"consequence__metrics": [{"type": "click", "eventToken": "x"}]}, '~ metrics mbox checkout-flags of Checkout of today  [] → [{"type": "click"}]'),
+        ({"propertyTokens": ["p"]}, '~ properties  [] → ["p"]'),
+        ({"condition": {"and": [window(0, 75), {"==": ["US", {"var": "geo.country"}]}]}}, '~ audience of Checkout of today  + "US" == geo.country'),
+    ],
+    ids=["name", "value", "new value", "content", "metrics", "properties", "audience"],
+)  # fmt: skip
+def test_difference_is_described(changes: dict[str, Any], line: str) -> None:
+    text = plan_text(plan(samples.shop(), changed(**changes)))
+    assert line in text
+    assert "1 changed, 0 new, 0 gone" in text
+
+
+def test_changed_token_loses_the_attribution() -> None:
+    text = plan_text(plan(samples.shop(), changed(consequence__options__0__eventToken="x")))
+    assert "keep their attribution for all but Checkout flags." in text
+
+
+def test_new_and_gone_activities_and_fields_are_listed() -> None:
+    without = samples.shop()
+    del without["rules"]["mboxes"]["promo"]
+    without["remoteMboxes"] = []
+    text = plan_text(plan(without, samples.shop()))
+    assert "new, at mbox promo" in text
+    assert '~ remoteMboxes  [] → ["recommendations"]' in text
+    assert "gone" in plan_text(plan(samples.shop(), {"rules": {}}))
+
+
+def test_changed_order_at_a_location_is_described() -> None:
+    before = samples.shop()
+    rules = before["rules"]["mboxes"]
+    rules["hero"] += rules["promo"]
+    after = copy.deepcopy(before)
+    after["rules"]["mboxes"]["hero"].reverse()
+    assert "~ order at mbox hero  Hero: autumn sale, Black Friday" in plan_text(plan(before, after))
+
+
+def test_markdown_escapes_names() -> None:
+    text = plan_markdown(plan(samples.shop(), changed(meta__activity_name="a <b> `x`")))
+    assert text.startswith("**1 changed, 0 new, 0 gone.")
+    assert "### a \\<b\\> \\`x\\` (482917): changed\n\n```diff\n~ name" in text
+
+
+@pytest.fixture(scope="module")
+def edge_url() -> Iterator[str]:
+    with testing.edge() as edge:
+        yield edge.url
+
+
+def test_command_compares_a_revision_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path / "activities", {"hero.yaml": HERO})
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "-q", "-b", "main")
+    assert run("activities", "lock").exit_code == 0
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    write_files(
+        tmp_path / "activities",
+        {"hero.yaml": HERO.replace("share: 50", "share: 20", 1).replace("share: 50", "share: 80", 1)},
+    )
+    result = run("activities", "plan", "git:main:activities", "--exit-code", width=200)
+    assert result.exit_code == 2
+    assert "30.00 % of its visitors switch from everyday to sale; no other visitor moves" in result.stdout
+    (change,) = json.loads(
+        text_output("activities", "plan", "git:HEAD:activities", "activities", "-o", "json")
+    )
+    assert (change["change"], change["moved"]["switched"]) == ("share", 3000)
+    assert (
+        run("activities", "plan", "git:main:activities", "git:main:activities", "--exit-code").exit_code == 0
+    )
+    for wrong in ("git:main", "git:missing:activities", "git:main:missing", "missing.json"):
+        assert run("activities", "plan", wrong).exit_code in (1, 2)
+
+
+def test_command_compares_artifacts_and_edges(tmp_path: Path, edge_url: str) -> None:
+    path = write_artifact(tmp_path, changed(meta__activity_name="Other"))
+    text = text_output("activities", "plan", edge_url, path, "-o", "markdown")
+    assert '~ name  "Checkout flags" → "Other"' in text
+    assert run("activities", "plan", edge_url, edge_url).exit_code == 2
+    assert run("activities", "plan", samples.shop_path(), edge_url, "--exit-code").exit_code == 0
+
+
+def test_command_reports_mistakes_of_the_files(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a.yaml": "key: a\n", "targetry.yaml": SETTINGS})
+    result = run("activities", "plan", samples.shop_path(), tmp_path)
+    assert result.exit_code == 1
+    assert "a.yaml:1:1: error TA002" in result.stderr
