@@ -135,7 +135,8 @@ def api_page(page: ApiPage) -> str:
 def relinked(text: str, source: str, place: str, places: dict[str, str]) -> str:
     """Return a page with links that lead to pages of the site; those to other files become text.
 
-    Pictures under docs/ are on the site too.
+    A label that is the name of a file becomes the title of its page. Pictures under docs/ are on
+    the site too.
     """
     folder = os.path.dirname(source)
     start = os.path.dirname(place) or "."
@@ -153,6 +154,8 @@ def relinked(text: str, source: str, place: str, places: dict[str, str]) -> str:
         if file == "docs/README.md":
             file = "README.md"
         if file in places:
+            if label == f"[{path}]":  # the name of a file, of which readers of the site know the title
+                label = f"[{title_of((ROOT / file).read_text('utf-8'))}]"
             return f"{label}({os.path.relpath(places[file], start)}{hash}{anchor})"
         if file.startswith("docs/"):
             return hit.group()

@@ -53,6 +53,7 @@ def test_navigation_has_each_page_once() -> None:
         ("[a](CHANGELOG.md)", "[a](changelog.md)"),
         ("[a](docs/edge.md#routes)", "[a](edge.md#routes)"),
         ("[a](docs/README.md)", "[a](index.md)"),
+        ("[docs/edge.md](docs/edge.md)", "[The edge: the Delivery API on localhost](edge.md)"),
         ("[a](LICENSE)", "a"),
         ("[a](https://example.org/x.md)", "[a](https://example.org/x.md)"),
         ("[a](#routes)", "[a](#routes)"),
