@@ -27,9 +27,9 @@ AB_OFFERS = "get_offers on device, A/B test"
 RULE_OFFERS = "get_offers on device, parameter rule"
 # Call → most instructions, and of which call they are at most which part.
 LIMITS: dict[str, tuple[int, str | None, int]] = {
-    "decide, A/B test": (15_500, AB_OFFERS, 8),
-    "decide, A/B test, reported": (34_000, AB_OFFERS, 3),
-    "decide, parameter rule": (27_500, RULE_OFFERS, 5),
+    "decide, A/B test": (13_000, AB_OFFERS, 8),
+    "decide, A/B test, reported": (20_500, AB_OFFERS, 5),
+    "decide, parameter rule": (23_500, RULE_OFFERS, 5),
     "visitor and decide, A/B test": (68_000, AB_OFFERS, 1),
     "flag, A/B test, impression window": (47_000, AB_OFFERS, 2),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import warnings
@@ -18,7 +19,7 @@ from targetry._client.decisions.flag_evaluator import FlagEvaluator
 from targetry._client.decisions.visitor_decisions import Decision, PreparedVisitor
 from targetry._client.options import ClientSettings
 from targetry._client.runtime import ClientRuntime, ClientStats
-from targetry._runtime.forks import ensure_after_fork
+from targetry._runtime import forks
 from targetry._runtime.ids import new_id
 from targetry._runtime.rate_limited_log import RateLimitedLog
 from targetry.artifacts.refresh import RefreshResult
@@ -102,7 +103,8 @@ class BaseClient:
             NotReadyError: An on-device client has no rules yet.
             ClosedError: The client is closed.
         """
-        ensure_after_fork()  # as in `_check_open`, without its calls
+        if os.getpid() != forks.pid:  # as in `_check_open`, without its calls
+            forks.ensure_after_fork()
         if self._runtime.needs_check:
             self._runtime.check()
         decisions = self._decisions

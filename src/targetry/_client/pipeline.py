@@ -16,7 +16,12 @@ import msgspec
 
 from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.qa_mode import QaModes
-from targetry._client.decisions.reports import ImpressionReport, NotificationReport, TelemetryReports
+from targetry._client.decisions.reports import (
+    ImpressionReport,
+    NotificationReport,
+    Report,
+    TelemetryReports,
+)
 from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._client.decisions.visitor_decisions import VisitorDecisions
 from targetry._client.options import ClientSettings
@@ -133,7 +138,7 @@ class OfferPipeline:
         engine: Engine | None,
         log: Log,
         telemetry: TelemetryStore,
-        report: Callable[[ImpressionReport | NotificationReport], bool],
+        report: Callable[[Report], bool],
         clusters: ClusterDirectory,
         has_backlog: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -169,7 +174,7 @@ class OfferPipeline:
             client_code=options.client,
             property_token=options.property_token,
             method=options.decisioning_method,
-            cluster=lambda: self.edge_cluster,
+            defaults=self._defaults,
             report=report,
             skipped_rules=self.skipped_rules,
             qa_modes=self.qa_modes,

@@ -16,7 +16,7 @@ import msgspec
 from targetry._client.decisioning_engine import DecisioningEngine
 from targetry._client.decisions.flag_evaluator import FlagStats
 from targetry._client.decisions.hook_runner import ARTIFACT_CHANGES, HookRunner, artifact_change
-from targetry._client.decisions.reports import ImpressionReport, NotificationReport
+from targetry._client.decisions.reports import DecisionReport, ImpressionReport, NotificationReport, Report
 from targetry._client.hooked_transport import AsyncHookedTransport, HookedTransport
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
@@ -127,6 +127,7 @@ class ClientRuntime:
         )
         hooks = self.hooks
         self._exposed = hooks.exposed if hooks is not None and hooks.observes_exposures else None
+        self._only_sends = self._exposed is None and options.send_notification_func is None
         self.pipeline = OfferPipeline(
             options,
             engine=self.engine,
@@ -308,9 +309,13 @@ class ClientRuntime:
         """Close idle connections at exit; other exit handlers can still call the client."""
         self.close_idle()
 
-    def _report(self, report: ImpressionReport | NotificationReport) -> bool:
+    def _report(self, report: Report) -> bool:
         """Hold or enqueue a report, and return whether it was accepted."""
         held = HELD.get()
+        if held is None and self._only_sends:
+            return self.notifier.submit(report)
+        if isinstance(report, DecisionReport):
+            report = report.resolve()
         if held is not None and isinstance(report, ImpressionReport) and report.count:
             held.add(report)
             return True
@@ -318,6 +323,7 @@ class ClientRuntime:
 
     def submit_report(self, report: ImpressionReport | NotificationReport) -> bool:
         """Enqueue a report, show it to hooks if it was accepted, and return whether it was."""
+        ensure_after_fork()
         is_accepted = self._submit(report)
         if self._exposed is not None and is_accepted and isinstance(report, ImpressionReport):
             self._exposed(report.prepared, report.impressions)

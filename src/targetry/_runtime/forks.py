@@ -30,7 +30,8 @@ class ForkHandler(Protocol):
 # are referenced weakly, functions as long as the process lives.
 _owners: weakref.WeakSet[ForkHandler] = weakref.WeakSet()
 _functions: list[Callable[[], object]] = []
-_pid = os.getpid()
+pid = os.getpid()
+"""Process whose fork handlers have run: if `os.getpid()` differs, a fork was not detected yet."""
 _noticing = threading.RLock()  # a signal handler may make a call while it is held
 _child = object()  # replaced in each child
 
@@ -47,9 +48,9 @@ def call_in_children(function: Callable[[], object]) -> None:
 
 def ensure_after_fork() -> None:
     """Call the handlers in a child unless that is done; costs a tenth of a microsecond."""
-    if os.getpid() != _pid:
+    if os.getpid() != pid:
         with _noticing:
-            if os.getpid() != _pid:
+            if os.getpid() != pid:
                 _begin_child()
 
 
@@ -84,7 +85,7 @@ class ForkLock:
 
 
 def _begin_child() -> None:
-    global _child, _pid
+    global _child, pid
     this = _child = object()
     for function in _functions:
         function()
@@ -92,7 +93,7 @@ def _begin_child() -> None:
         if _child is not this:  # a signal handler has made a call meanwhile, which called all handlers
             return
         owner.after_fork()
-    _pid = os.getpid()
+    pid = os.getpid()
 
 
 def _after_fork() -> None:

@@ -19,7 +19,7 @@ from targetry.device.logic.url import UrlParts
 from targetry.device.logic.user_agent import UserAgentInfo
 from targetry.device.matching import all_matches, first_in_window, first_match
 from targetry.device.personalize import Template
-from targetry.device.ruleset import EMPTY_LOCATION, CompiledRule, Location, RuleSet
+from targetry.device.ruleset import CompiledRule, Location, RuleSet
 from targetry.models import AnalyticsResponse, Context, MboxRequest, Metric, Option, VisitorId
 from targetry.models.response import merged_content
 
@@ -60,42 +60,34 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
     """The decision of one mbox; what is shown is computed at the first access.
 
     `rule` is the first rule that matched at `location`, None when none did. `templates` are those
-    of all that matched, more than one on the global mbox only.
+    of all that matched, more than one on the global mbox only. `moment_ms` is the time of the
+    decision in epoch milliseconds, with fractions that are dropped at the first use.
     """
 
     rules: RuleSet
     name: str
     visitor: VisitorFacts
     parameters: dict[str, Any] | None
-    now_ms: int
+    moment_ms: float
     location: Location
     rule: CompiledRule | None = None
     templates: tuple[Template, ...] = ()
-
-    @Lazy
-    def facts(self) -> Facts:
-        """Return the facts of the mbox at the time of the decision."""
-        shared, parameters = self.visitor.request, self.parameters
-        request = _MomentFacts(
-            shared.context,
-            shared.visitor,
-            shared.client_code,
-            self.now_ms,
-            [],
-            shared.allocations,
-            shared=shared,
-        )
-        if parameters is None:
-            return _VisitorsMboxFacts(request, self.visitor.details, self.name, shared=self.visitor)
-        return Facts(request, MboxRequest(index=0, parameters=parameters), self.name)
+    _facts: Facts | None = None
 
     @property
+    def facts(self) -> Facts:
+        """The facts of the mbox at the time of the decision."""
+        facts = self._facts
+        if facts is None:
+            facts = self._facts = _mbox_facts(self.name, self.visitor, self.parameters, self.moment_ms)
+        return facts
+
     def has_impressions(self) -> bool:
-        """Whether there is something to report if the content is shown."""
+        """Return whether there is something to report if the content is shown."""
         templates = self.templates
-        if len(templates) == 1:
-            return bool(templates[0].event_tokens)
-        return any(template.event_tokens for template in templates)
+        if templates and templates[0].event_tokens:
+            return True
+        return any(template.event_tokens for template in templates[1:])
 
     @Lazy
     def content(self) -> Any:
@@ -126,28 +118,19 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
         responses = (template.analytics_response() for template in self.templates)
         return next((one for one in responses if one is not None), None)
 
-    @Lazy
+    @property
     def impressions(self) -> list[Impression]:
-        """Return the impressions to report if the content is shown."""
-        if len(self.templates) == 1:
-            template = self.templates[0]
-            tokens: Sequence[str] = template.event_tokens
-            return [Impression(template.name, tokens, self.now_ms, template.meta)] if tokens else []
-        reported: set[tuple[str | None, str]] = set()
-        return [
-            Impression(template.name, tokens, self.now_ms, template.meta)
-            for template in self.templates
-            if (tokens := unreported_tokens(template, reported))
-        ]
+        """The impressions to report if the content is shown, made at each access."""
+        return impressions_of(self.templates, self.moment_ms)
 
     @property
     def failures(self) -> list[RuleFailure]:
         """Rules that could not be evaluated."""
-        return self.facts.request.failures if self.location.has_conditions else []
+        return [] if self._facts is None else self._facts.request.failures
 
 
 def decide_mbox(
-    rules: RuleSet, name: str, visitor: VisitorFacts, parameters: dict[str, Any] | None, now_ms: int
+    rules: RuleSet, name: str, visitor: VisitorFacts, parameters: dict[str, Any] | None, now_ms: float
 ) -> MboxOutcome | None:
     """Decide one mbox by its name; None if only the Delivery API can.
 
@@ -156,28 +139,52 @@ def decide_mbox(
         name: The mbox, which is decided as one in `execute`.
         visitor: From `visitor_facts`.
         parameters: All mbox parameters if they are not the visitor's own; None for those. Not
-        changed.
-        now_ms: Epoch, ms; the clock of time rules and impressions.
+            changed.
+        now_ms: Epoch, ms; the clock of time rules and impressions. Fractions are dropped.
     """
-    if name not in rules.decidable_mboxes or (visitor.is_unlocated and rules.geo_targeting_enabled):
+    location = rules.decidable_mboxes.get(name)
+    if location is None or (visitor.is_unlocated and rules.geo_targeting_enabled):
         return None
-    location = rules.mboxes.get(name, EMPTY_LOCATION)
     token = visitor.property_token
     runs = location.unrestricted if token is None else location.runs(token)
-    outcome = MboxOutcome(rules, name, visitor, parameters, now_ms, location)
+    facts = None
     if name == rules.global_mbox:
-        matches = tuple(all_matches(runs, outcome.facts))
-        outcome.rule = matches[0] if matches else None
-        outcome.templates = tuple(rules.template(rule) for rule in matches)
-        return outcome
+        facts = _mbox_facts(name, visitor, parameters, now_ms)
+        matches = list(all_matches(runs, facts))
+        rule, templates = next(iter(matches), None), tuple(rules.template(one) for one in matches)
+        return MboxOutcome(rules, name, visitor, parameters, now_ms, location, rule, templates, facts)
     if location.has_conditions:
-        rule = first_match(runs, outcome.facts)
+        facts = _mbox_facts(name, visitor, parameters, now_ms)
+        rule = first_match(runs, facts)
     else:
         rule = first_in_window(runs, visitor.request)
-    if rule is not None:
-        outcome.rule = rule
-        outcome.templates = (rule.template or rules.template(rule),)
-    return outcome
+    templates = () if rule is None else (rule.template or rules.template(rule),)
+    return MboxOutcome(rules, name, visitor, parameters, now_ms, location, rule, templates, facts)
+
+
+def _mbox_facts(name: str, visitor: VisitorFacts, parameters: dict[str, Any] | None, now_ms: float) -> Facts:
+    """Return the facts of an mbox for one decision."""
+    shared = visitor.request
+    request = _MomentFacts(
+        shared.context, shared.visitor, shared.client_code, int(now_ms), [], shared.allocations, shared=shared
+    )
+    if parameters is None:
+        return _VisitorsMboxFacts(request, visitor.details, name, shared=visitor)
+    return Facts(request, MboxRequest(index=0, parameters=parameters), name)
+
+
+def impressions_of(templates: Sequence[Template], moment_ms: float) -> list[Impression]:
+    """Return the impressions of templates that were shown at a time (epoch milliseconds).
+
+    Pairs of location name and event token are reported once.
+    """
+    timestamp = int(moment_ms)
+    reported: set[tuple[str | None, str]] = set()
+    return [
+        Impression(template.name, tokens, timestamp, template.meta)
+        for template in templates
+        if (tokens := unreported_tokens(template, reported))
+    ]
 
 
 class _MomentFacts(RequestFacts, kw_only=True):

@@ -15,7 +15,13 @@ from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from targetry.device.artifact import read_rule
-from targetry.device.ruleset import AllocationWindow, CompiledRule, Location, RuleSet
+from targetry.device.ruleset import (
+    AllocationWindow,
+    CompiledRule,
+    Location,
+    RuleSet,
+    decidable_locations,
+)
 from targetry.models import DeliveryRequest, QAMode
 
 _MOST_LISTED: Final = 100
@@ -37,6 +43,7 @@ def qa_rules(rules: RuleSet, mode: QAMode, mboxes: Container[str | None], *, vie
         return rules
     changed = copy.copy(rules)
     changed.mboxes = {name: qa.location(one) if name in mboxes else one for name, one in rules.mboxes.items()}
+    changed.decidable_mboxes = decidable_locations(changed.mboxes, rules.local_mboxes, rules.remote_mboxes)
     if views:
         changed.views = {name: qa.location(one) for name, one in rules.views.items()}
         changed.all_views = Location(rule for one in changed.views.values() for rule in one.rules)

@@ -11,9 +11,9 @@ A rule that cannot be compiled never matches, and its location counts as remote.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -131,17 +131,12 @@ class AllocationWindow(NamedTuple):
     high: float = math.inf
 
 
-class Run(NamedTuple):
-    """Adjacent rules of one activity with one audience.
+Run: TypeAlias = tuple[Condition | None, str, bool, tuple[CompiledRule, ...]]
+"""Adjacent rules of one activity with one audience: audience, activity id, use of the allocation.
 
-    `uses_allocation`: the allocation decides which of them match. Otherwise every allocation is in
-    the windows of all.
-    """
-
-    audience: Condition | None
-    activity_id: str
-    uses_allocation: bool
-    rules: tuple[CompiledRule, ...]
+If the allocation is used, it decides which of the rules match; otherwise every allocation is in the
+windows of all. A plain tuple, as named ones are slow to unpack.
+"""
 
 
 class Location:
@@ -187,11 +182,11 @@ class Location:
 
 def _reasons(runs: tuple[Run, ...]) -> dict[CompiledRule, Reason]:
     reasons: dict[CompiledRule, Reason] = {}
-    for position, run in enumerate(runs):
-        for rule in run.rules:
-            if run.uses_allocation:
+    for position, (audience, _, uses_allocation, rules) in enumerate(runs):
+        for rule in rules:
+            if uses_allocation:
                 reasons[rule] = "split"
-            elif run.audience is not None or rule.test is not None:
+            elif audience is not None or rule.test is not None:
                 reasons[rule] = "targeting_match"
             else:
                 reasons[rule] = "static" if position == 0 else "default"
@@ -214,7 +209,7 @@ def _runs(rules: Iterable[CompiledRule]) -> tuple[Run, ...]:
 
 def _run(rules: list[CompiledRule]) -> Run:
     uses_allocation = any(rule.has_window for rule in rules)
-    return Run(rules[0].audience, rules[0].activity_id, uses_allocation, tuple(rules))
+    return rules[0].audience, rules[0].activity_id, uses_allocation, tuple(rules)
 
 
 EMPTY_LOCATION: Final = Location(())
@@ -246,7 +241,7 @@ class RuleSet:
         self.local_views = frozenset(artifact.local_views)
         self.remote_mboxes = _with_unusable(artifact.remote_mboxes, "mbox", unusable)
         self.remote_views = _with_unusable(artifact.remote_views, "view", unusable)
-        self.decidable_mboxes = self.local_mboxes.difference(self.remote_mboxes)
+        self.decidable_mboxes = decidable_locations(mboxes, self.local_mboxes, self.remote_mboxes)
 
     @property
     def generated_at(self) -> str | None:
@@ -301,13 +296,21 @@ class RuleSet:
         return template
 
 
+def decidable_locations(
+    mboxes: Mapping[str, Location], local: Iterable[str], remote: Container[str]
+) -> dict[str, Location]:
+    """Return the locations of the mboxes that are decided on device, by name."""
+    return {name: mboxes.get(name, EMPTY_LOCATION) for name in local if name not in remote}
+
+
 def _by_number(text: str) -> tuple[bool, int, str]:
     return not text.isdecimal(), len(text), text
 
 
 def changed_mboxes(old: RuleSet, new: RuleSet) -> list[str]:
     """Return the sorted names of the mboxes whose rules differ, compared byte by byte."""
-    names = old.mboxes.keys() | new.mboxes.keys() | (old.decidable_mboxes ^ new.decidable_mboxes)
+    decidable = old.decidable_mboxes.keys() ^ new.decidable_mboxes.keys()
+    names = old.mboxes.keys() | new.mboxes.keys() | decidable
     return sorted(name for name in names if _rules_text(old, name) != _rules_text(new, name))
 
 

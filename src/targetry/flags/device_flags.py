@@ -24,7 +24,7 @@ def subject_facts(subject: FlagSubject, client_code: str, property_token: str | 
 
 def flag_mboxes(rules: RuleSet) -> list[str]:
     """Return the mboxes that `evaluate_all` evaluates, in order of name."""
-    return sorted(rules.decidable_mboxes - {rules.global_mbox})
+    return sorted(rules.decidable_mboxes.keys() - {rules.global_mbox})
 
 
 def evaluate_all(

@@ -63,9 +63,8 @@ class DurableQueue(NotificationQueue):
     def has_work(self) -> bool:
         return super().has_work or self.is_recovering
 
-    @property
     def has_enough_workers(self) -> bool:
-        return super().has_enough_workers and bool(self.writers)
+        return super().has_enough_workers() and bool(self.writers)
 
     @property
     def has_no_workers(self) -> bool:

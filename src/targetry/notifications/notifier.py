@@ -153,16 +153,15 @@ class Notifier:
         """Accept a delivery, or count it as dropped; takes microseconds, never blocks or raises.
 
         Any thread and any signal handler can call it, also after `close`, when the delivery is
-        dropped as `closed`. The request is not built here.
+        dropped as `closed`. The request is not built here. Callers have detected forks, by
+        `ensure_after_fork`.
 
         Returns:
             Whether it was accepted. `stats` and events report what becomes of it.
         """
-        if self._pid != os.getpid():
-            self.after_fork()
         queue = self._queue
         accepted = queue.submit(source)
-        if not queue.has_enough_workers:
+        if not queue.senders or queue.needs_sender or self._spool is not None:
             self._ensure_workers(queue)
         return accepted
 
@@ -330,7 +329,9 @@ class Notifier:
 
         A thread that starts others checks again afterwards, so that no second one has to wait.
         """
-        while queue.has_work and not queue.has_enough_workers and queue.starting.acquire(timeout=patience_s):
+        while (
+            queue.has_work and not queue.has_enough_workers() and queue.starting.acquire(timeout=patience_s)
+        ):
             try:
                 if not self._start_missing(queue):
                     return

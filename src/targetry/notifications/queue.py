@@ -81,6 +81,46 @@ class NotificationQueue:
         linger_s: Seconds that a batch waits for more of its visitor.
     """
 
+    __slots__ = (  # an instance dict of more than 30 attributes is slow
+        "_all_busy",
+        "_batches",
+        "_bytes",
+        "_called",
+        "_clock",
+        "_destinations",
+        "_estimate",
+        "_handed_over",
+        "_has_measured",
+        "_held",
+        "_holding",
+        "_idle",
+        "_in_flight",
+        "_limit",
+        "_linger_s",
+        "_lock",
+        "_max_bytes",
+        "_own",
+        "_prompt_at",
+        "_queues",
+        "_refused",
+        "_refused_unlocked",
+        "_suspended",
+        "_waiters",
+        "closed",
+        "clusters",
+        "counters",
+        "deadline",
+        "ended",
+        "is_drained",
+        "needs_sender",
+        "policy",
+        "problems",
+        "senders",
+        "size",
+        "starting",
+        "wakeup",
+    )
+
     def __init__(
         self,
         *,
@@ -260,10 +300,9 @@ class NotificationQueue:
         """Number of deliveries that are not settled, those that are handed over included."""
         return self.size + len(self._handed_over)
 
-    @property
     def has_enough_workers(self) -> bool:
-        """Whether no further thread is needed."""
-        return bool(self.senders) and not self.needs_sender
+        """Return whether no further thread is needed."""
+        return not (self.needs_sender or not self.senders)
 
     @property
     def has_no_workers(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.device.ruleset import RuleSet, compile_artifact, decidable_locations
 from targetry.testing.artifact_builder import DEFAULT, activity, artifact
 
 NO_RULES: Final = compile_artifact(artifact())
@@ -92,7 +92,7 @@ def _overlay(rules: RuleSet, active: Mapping[str, Override]) -> RuleSet:
     made.mboxes = rules.mboxes | {name: one.rules.mboxes[name] for name, one in active.items()}
     made.local_mboxes = rules.local_mboxes.union(active)
     made.remote_mboxes = {name: None for name in rules.remote_mboxes if name not in active}
-    made.decidable_mboxes = made.local_mboxes.difference(made.remote_mboxes)
+    made.decidable_mboxes = decidable_locations(made.mboxes, made.local_mboxes, made.remote_mboxes)
     return made
 
 

@@ -23,7 +23,7 @@ from targetry._client.decisions import flag_evaluator as flag_module
 from targetry._client.decisions import visitor_decisions as visitor_module
 from targetry._client.decisions.call_settings import CallSettings
 from targetry._client.decisions.flag_evaluator import FlagEvaluator
-from targetry._client.decisions.reports import ImpressionReport, NotificationReport
+from targetry._client.decisions.reports import DecisionReport, ImpressionReport, NotificationReport, Report
 from targetry._client.decisions.visitor_decisions import VisitorDecisions
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import DeliveryFlow, Engine, OfferPipeline, PreparedCall
@@ -108,10 +108,12 @@ class _Parts:
         def report_of(
             owner: OfferPipeline | VisitorDecisions, report: Callable[[Any], bool]
         ) -> Callable[[Any], bool]:
-            def record(source: ImpressionReport | NotificationReport) -> bool:
+            def record(source: Report) -> bool:
                 if isinstance(source, NotificationReport):
                     state.notifications.extend(source.prepared.request.notifications or ())
                     return report(source)
+                if isinstance(source, DecisionReport):
+                    source = source.resolve()
                 with _deciding_for(_ids(source.prepared.request.id)):
                     for impression in source.impressions:
                         state.exposures.append(_exposure(state, owner, source, impression))
@@ -183,6 +185,8 @@ class _Parts:
         def submit_of(notifier: Notifier, source: Any) -> bool:
             if not state.network:
                 return True
+            if isinstance(source, DecisionReport):
+                source = source.resolve()
             if isinstance(source, ImpressionReport):
                 kept = [one for one in source.impressions if not overrides.has_token(one.tokens)]
                 if source.impressions and not kept:

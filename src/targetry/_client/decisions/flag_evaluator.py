@@ -372,7 +372,7 @@ class FlagEvaluator:
     def _decide(self, rules: RuleSet, parsed: FlagKey, subject: _Subject) -> MboxOutcome | None:
         if subject.visitor is not None:
             rules = self._decisions.rules_for(rules, subject.visitor, (parsed.mbox,))
-        outcome = decide_mbox(rules, parsed.mbox, subject.facts, subject.parameters, int(time.time() * 1000))
+        outcome = decide_mbox(rules, parsed.mbox, subject.facts, subject.parameters, time.time() * 1000)
         if outcome is not None and outcome.location.has_conditions and outcome.failures:
             self._decisions.note_failures(outcome.failures)
         return outcome
@@ -392,7 +392,7 @@ class FlagEvaluator:
             return None
         evaluation = evaluate_on_device(key, parsed, wanted, outcome, rules, subject.facts, is_stale=is_stale)
         is_qa = subject.visitor is not None and subject.visitor.qa_mode is not None
-        if outcome is not None and self._impressions != "never" and outcome.has_impressions and not is_qa:
+        if outcome is not None and self._impressions != "never" and outcome.has_impressions() and not is_qa:
             self._report(parsed.mbox, subject, outcome, evaluation)
         return evaluation
 
@@ -402,11 +402,9 @@ class FlagEvaluator:
         if is_windowed and not self._window.admit(impression_entry(visitor, mbox, evaluation), self._clock()):
             self._repeated += 1
             return
-        self._decisions.report(self._prepared(subject), subject.facts, outcome)
+        self._decisions.report(subject.visitor or self._prepared(subject), outcome)
 
     def _prepared(self, subject: _Subject) -> PreparedRequest:
-        if subject.visitor is not None:
-            return subject.visitor._prepared
         read = subject.read
         assert read is not None
         request = DeliveryRequest(id=read.id, context=read.context, _property=_property(read))

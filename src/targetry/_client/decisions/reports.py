@@ -8,7 +8,7 @@ when the client is flushed or closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +17,8 @@ from targetry._runtime.periodic_task import PeriodicTask
 from targetry.delivery.prepare import PreparedRequest
 from targetry.delivery.telemetry import Entries, TelemetryStore, to_entries
 from targetry.device.decide import Impression
+from targetry.device.decide_mbox import impressions_of
+from targetry.device.personalize import Template
 from targetry.models import DeliveryRequest, Telemetry
 from targetry.visitor import VisitorLike
 
@@ -78,6 +80,53 @@ class ImpressionReport(_Report, frozen=True, eq=False):
         return request
 
 
+class ReportedVisitor(Protocol):
+    """A visitor that decisions were made for."""
+
+    @property
+    def _prepared(self) -> PreparedRequest: ...
+
+
+class DecisionReport(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """The impressions of one decision for a prepared visitor, which the notifier's thread makes.
+
+    `cluster` is the edge cluster that they are sent to. Reports of one visitor, `batch`, are merged
+    while they are pending.
+    """
+
+    templates: tuple[Template, ...]
+    moment_ms: float
+    cluster: str | None
+    batch: ReportedVisitor
+
+    @property
+    def session_id(self) -> str:
+        """The session of the visitor."""
+        return self.batch._prepared.session_id
+
+    @property
+    def count(self) -> int:
+        """Number of impressions."""
+        return 1 if len(self.templates) == 1 else len(impressions_of(self.templates, self.moment_ms))
+
+    def resolve(self) -> ImpressionReport:
+        """Return a report with the impressions."""
+        impressions = impressions_of(self.templates, self.moment_ms)
+        return ImpressionReport(
+            self.batch._prepared, impressions, len(impressions), self.cluster, None, self.batch
+        )
+
+    def merge(self, others: Sequence[ImpressionReport | DecisionReport]) -> ImpressionReport:
+        """Return a report with the impressions of others for the same visitor."""
+        return self.resolve().merge(
+            [one.resolve() if isinstance(one, DecisionReport) else one for one in others]
+        )
+
+    def build_request(self, new_id: Callable[[], str]) -> DeliveryRequest:
+        """Return the request of the visitor."""
+        return self.resolve().build_request(new_id)
+
+
 class NotificationReport(_Report, frozen=True, eq=False):
     """A prepared request of `send_notifications` that is sent in the background."""
 
@@ -102,6 +151,10 @@ class NotificationReport(_Report, frozen=True, eq=False):
     def build_request(self, _: Callable[[], str]) -> DeliveryRequest:
         """Return the request, which was complete when it was enqueued."""
         return self.prepared.request
+
+
+Report: TypeAlias = ImpressionReport | DecisionReport | NotificationReport
+"""A report that the notifier sends."""
 
 
 class TelemetryReports:

@@ -14,12 +14,13 @@ from targetry._client.decisions.call_settings import CallSettings, checked_copy
 from targetry._client.decisions.evaluations import evaluate_outcome
 from targetry._client.decisions.hook_runner import FlagOutcome, ObservedCall
 from targetry._client.decisions.qa_mode import QaModes
-from targetry._client.decisions.reports import ImpressionReport
+from targetry._client.decisions.reports import DecisionReport, ImpressionReport
 from targetry._client.decisions.skipped_rules import SkippedRules
 from targetry._runtime import validators
+from targetry._runtime.forks import ensure_after_fork
 from targetry.delivery.cookies import Cookie, target_cookie
 from targetry.delivery.offers import Activity, Experience
-from targetry.delivery.prepare import PreparedRequest
+from targetry.delivery.prepare import PreparedRequest, RequestDefaults
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
 from targetry.device.logic.facts import RuleFailure, bucketing_id
 from targetry.device.logic.javascript import UNDEFINED
@@ -222,13 +223,13 @@ class Decision(msgspec.Struct, eq=False, gc=False):
         Returns whether it was accepted by this call: False for a second call, and if there is
         nothing to report.
         """
+        ensure_after_fork()
         if self._is_shown or self._outcome is None or self._visitor.qa_mode is not None:
             return False
-        if not self._outcome.has_impressions:
+        if not self._outcome.has_impressions():
             return False
         self._is_shown = True
-        visitor = self._visitor
-        return visitor._owner.report(visitor._prepared, visitor._facts, self._outcome)
+        return self._visitor._owner.report(self._visitor, self._outcome)
 
     def _meta(self) -> dict[str, Any] | None:
         outcome = self._outcome
@@ -255,7 +256,7 @@ class VisitorDecisions:
         client_code: Part of the bucketing key.
         property_token: The client's property.
         method: The client's decisioning method.
-        cluster: Returns the edge cluster that impressions are sent to.
+        defaults: Has the edge cluster that impressions are sent to.
         report: Submits impressions; must not block.
         skipped_rules: Counts rules that could not be evaluated.
         qa_modes: Changes rules for visitors in QA mode.
@@ -269,8 +270,8 @@ class VisitorDecisions:
         client_code: str,
         property_token: str | None,
         method: DecisioningMethod,
-        cluster: Callable[[], str | None],
-        report: Callable[[ImpressionReport], bool],
+        defaults: RequestDefaults,
+        report: Callable[[ImpressionReport | DecisionReport], bool],
         skipped_rules: SkippedRules,
         qa_modes: QaModes,
     ) -> None:
@@ -279,7 +280,7 @@ class VisitorDecisions:
         self.property_token = property_token
         self.method = method
         self._engine = engine
-        self._cluster = cluster
+        self._defaults = defaults
         self._hand_over = report
         self._skipped_rules = skipped_rules
         self._qa_modes = qa_modes
@@ -393,8 +394,7 @@ class VisitorDecisions:
             self.check_visitor(visitor)
         if type(name) is not str or not name:
             name = checked_name(name)
-        assert self._engine is not None  # the visitor could not have been made
-        rules, is_stale = self._engine.in_use()
+        rules, is_stale = self._engine.in_use()  # type: ignore[union-attr]  # else there is no visitor
         if rules is None:
             if self.method is _ON_DEVICE:
                 raise NotReadyError(DECISIONING_ENGINE_NOT_READY)
@@ -402,15 +402,15 @@ class VisitorDecisions:
         if visitor.qa_mode is not None:
             rules, shown = self.rules_for(rules, visitor, (name,)), False
         merged = merge_parameters(visitor, checked_mbox_parameters(parameters)) if parameters else None
-        outcome = decide_mbox(rules, name, visitor._facts, merged, int(time.time() * 1000))
-        decision = Decision(name, is_stale, outcome, visitor)
-        if outcome is not None:
-            if outcome.location.has_conditions and outcome.facts.request.failures:
-                self.note_failures(outcome.failures)
-            if shown and outcome.has_impressions:
-                decision._is_shown = True
-                self.report(visitor._prepared, visitor._facts, outcome)
-        return decision
+        outcome = decide_mbox(rules, name, visitor._facts, merged, time.time() * 1000)
+        if outcome is None:
+            return Decision(name, is_stale, None, visitor)
+        if outcome._facts is not None and (failures := outcome.failures):
+            self.note_failures(failures)
+        if shown and (shown := outcome.has_impressions()):
+            cluster = self._defaults.sticky_cluster
+            self._hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))
+        return Decision(name, is_stale, outcome, visitor, shown)
 
     def observe(self, observed: ObservedCall, decision: Decision) -> None:
         """Fill in what hooks see of a decision."""
@@ -433,14 +433,16 @@ class VisitorDecisions:
         """Count and log rules that could not be evaluated."""
         self._skipped_rules.note(failures)
 
-    def report(self, prepared: PreparedRequest, visitor: VisitorFacts, outcome: MboxOutcome) -> bool:
+    def report(self, visitor: PreparedVisitor | PreparedRequest, outcome: MboxOutcome) -> bool:
         """Submit the impressions of a decision, and return whether they were accepted.
 
-        Those of one `visitor` are reported together.
+        Those of one prepared visitor are reported together.
         """
+        cluster = self._defaults.sticky_cluster
+        if isinstance(visitor, PreparedVisitor):
+            return self._hand_over(DecisionReport(outcome.templates, outcome.moment_ms, cluster, visitor))
         impressions = outcome.impressions
-        report = ImpressionReport(prepared, impressions, len(impressions), self._cluster(), None, visitor)
-        return self._hand_over(report)
+        return self._hand_over(ImpressionReport(visitor, impressions, len(impressions), cluster))
 
 
 def merge_parameters(visitor: PreparedVisitor, added: dict[str, Any]) -> dict[str, Any]:
