@@ -15,6 +15,12 @@ from targetry.batch.engine.rows import Rows
 from targetry.device.ruleset import CompiledRule, Location, Run
 
 NONE: Final = -1  # no rule
+# Positions of the parts of a run.
+_AUDIENCE: Final = 0
+_ACTIVITY: Final = 1
+_ALLOCATION: Final = 2
+_RULES: Final = 3
+
 _ALLOCATIONS: Final = np.arange(10_000) / 100  # as `allocation` divides
 
 
@@ -39,18 +45,18 @@ class Audiences:
 
     def node(self, run: Run) -> Node:
         """Return the audience of a run, which has one."""
-        node = self._nodes.get(run.audience)
+        node = self._nodes.get(run[_AUDIENCE])
         if node is None:
-            node = self._nodes[run.audience] = self._leaves.tree(run.rules[0].audience_tree)
+            node = self._nodes[run[_AUDIENCE]] = self._leaves.tree(run[_RULES][0].audience_tree)
         return node
 
     def leaves(self, run: Run) -> tuple[Leaf, ...]:
         """Return the leaves of the audience of a run."""
-        if run.audience is None:
+        if run[_AUDIENCE] is None:
             return ()
-        leaves = self._all.get(run.audience)
+        leaves = self._all.get(run[_AUDIENCE])
         if leaves is None:
-            leaves = self._all[run.audience] = tuple(leaves_of(self.node(run)))
+            leaves = self._all[run[_AUDIENCE]] = tuple(leaves_of(self.node(run)))
         return leaves
 
 
@@ -80,7 +86,7 @@ class Chooser:
         )
         self.paths = frozenset(path for one in paths if one is not None for path in one)
         self.split_activities = tuple(
-            dict.fromkeys(run.activity_id for run in self._every_run() if run.uses_allocation)
+            dict.fromkeys(run[_ACTIVITY] for run in self._every_run() if run[_ALLOCATION])
         )
 
     def _every_run(self) -> Iterable[Run]:
@@ -92,8 +98,8 @@ class Chooser:
         found: list[Work] = []
         seen: set[int] = set()
         for run in self._every_run():
-            if run.audience is not None and id(run.audience) not in seen:
-                seen.add(id(run.audience))
+            if run[_AUDIENCE] is not None and id(run[_AUDIENCE]) not in seen:
+                seen.add(id(run[_AUDIENCE]))
                 self._truth(run, rows, found)
         return found
 
@@ -150,14 +156,14 @@ class Chooser:
             if not open_rows.any():
                 break
             reached = open_rows
-            if run.audience is not None:
+            if run[_AUDIENCE] is not None:
                 truth = self._truth(run, rows, [])
                 if truth.error is not None:
                     count = int(np.count_nonzero(truth.error & open_rows))
                     if count:
-                        problems[run.activity_id, self._reason(run)] += count
+                        problems[run[_ACTIVITY], self._reason(run)] += count
                 reached = open_rows & truth.true
-            if run.uses_allocation and known is not None:
+            if run[_ALLOCATION] and known is not None:
                 without = reached & ~known
                 if without.any():
                     stopped = without if stopped is None else stopped | without
@@ -169,12 +175,12 @@ class Chooser:
             if self._takes_all:
                 found += self._matches(run, places, buckets, matched, rows.count)
                 continue
-            if not run.uses_allocation:
-                found.append((places, np.full(len(places), self._places[id(run.rules[0])], np.int32)))
+            if not run[_ALLOCATION]:
+                found.append((places, np.full(len(places), self._places[id(run[_RULES][0])], np.int32)))
                 open_rows = open_rows & ~reached
                 continue
             everyone = len(places) == rows.count
-            rule = self._table(run, runs)[buckets.of(run.activity_id, None if everyone else places)]
+            rule = self._table(run, runs)[buckets.of(run[_ACTIVITY], None if everyone else places)]
             chosen = rule >= 0
             if not chosen.all():
                 places, rule = places[chosen], rule[chosen]
@@ -188,8 +194,8 @@ class Chooser:
     ) -> list[tuple[Array, Array]]:
         """Return all rules of a run that match in these rows, but for keys that have matched."""
         found = []
-        drawn = buckets.of(run.activity_id, places) if run.uses_allocation else None
-        for rule in run.rules:
+        drawn = buckets.of(run[_ACTIVITY], places) if run[_ALLOCATION] else None
+        for rule in run[_RULES]:
             here = places if drawn is None else places[_admitted(rule)[drawn]]
             if rule.key in self._repeated:
                 before = matched.setdefault(rule.key, np.zeros(count, bool))
@@ -204,7 +210,7 @@ class Chooser:
         table = self._tables.get(id(run))
         if table is None:
             table = np.full(len(_ALLOCATIONS), NONE, np.int32)
-            for rule in reversed(run.rules):
+            for rule in reversed(run[_RULES]):
                 table[_admitted(rule)] = self._places[id(rule)]
             self._tables[id(run)] = table
             self._runs.append(runs)
@@ -218,7 +224,7 @@ class Chooser:
             own: list[Work] = []
             return truth_of(self._audiences.node(run), rows, name, own), own
 
-        truth, own = rows.once(("audience", id(run.audience), name), compute)
+        truth, own = rows.once(("audience", id(run[_AUDIENCE]), name), compute)
         work += own
         return truth
 
