@@ -61,8 +61,10 @@ _GEO_TOKENS = {
     "geo.longitude": "longitude",
 }
 _METHOD_TOKEN = "activity.decisioningMethod"
+RESPONSE_TOKENS = frozenset({*_META_TOKENS, *_GEO_TOKENS, _METHOD_TOKEN})
+"""Names of the response tokens that decisions on device fill."""
 
-_FIELDS = frozenset({"index", "key"})  # of a location, in addition to its name
+MACRO_FIELDS = frozenset({"index", "key"})  # of a location, in addition to its name
 
 MACRO = re.compile(r"\$\{([A-Za-z0-9_.]*)\}")
 _OLD_WORDS = (
@@ -315,7 +317,9 @@ def _known_value(key: str, meta: dict[str, Any]) -> Any:
 
 def _value_here(key: str, macro: str, facts: Facts) -> str:
     """Return the value of the location or its parameters; the macro itself if there is none."""
-    field = facts.name if key == "name" else getattr(facts.details, key, None) if key in _FIELDS else None
+    field = (
+        facts.name if key == "name" else getattr(facts.details, key, None) if key in MACRO_FIELDS else None
+    )
     if field is not None:
         return to_text(field)
     value = (facts.details.parameters or {}).get(key, UNDEFINED)

@@ -51,6 +51,7 @@ NEVER = [
     'current_timestamp >= at("2026-02-01T00:00:00Z") and current_timestamp < at("2026-01-01T00:00:00Z")',
     "user.browserVersion < 5 and not user.browserVersion < 7",
     "allocation > 100",
+    'user.browserVersion == "new"',
     "mbox.x in []",
     '(mbox.x if geo.country == "US" else mbox.y) and geo.country == "US" and not mbox.x',
 ]

@@ -147,7 +147,8 @@ class _Translator:
         if translate is None:
             self._fail("TA101", "not an expression of an audience", node)
         logic = translate(self, node, depth + 1)
-        if isinstance(logic, dict) and not isinstance(node, ast.Name):
+        is_audience = isinstance(node, ast.Name) and node.id not in RESERVED_NAMES
+        if isinstance(logic, dict) and not is_audience:
             self.marks[id(logic)] = self._source.position(self._offset(node.col_offset))
         return logic
 

@@ -364,6 +364,8 @@ def _replaced(tree: Any, value: Any) -> Any:
 
 def _is_allowed(path: str, literal: Literal, group: list[_Requirement]) -> bool:
     """Return whether a fact that equals a literal can satisfy all requirements."""
+    if _kind(path) == "number" and isinstance(literal, str) and math.isnan(to_number(literal)):
+        return False
     # The text "" equals 0 but is in no order with a number.
     is_ordered = _is_number(literal) and (to_number(literal) != 0 or _is_always_number(path))
     for atom, holds in group:

@@ -7,6 +7,7 @@ another name and then renamed, so that no reader sees half of it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -18,6 +19,7 @@ MAX_FILES: Final = 10_000
 SETTINGS_FILE: Final = "targetry.yaml"
 LOCK_FILE: Final = "targetry.lock"
 TESTS_FOLDER: Final = "tests"
+OFFERS_FOLDER: Final = "offers"
 
 
 class FolderFileError(TargetError):
@@ -51,12 +53,20 @@ class ActivityFolder:
         """Return the files `*.test.yaml`; raises as `names`."""
         return [name for name in self._names() if name.endswith(".test.yaml")]
 
+    def offer_names(self) -> list[str]:
+        """Return the files below `offers/`; raises as `names`."""
+        return self._files(lambda name: name.startswith(f"{OFFERS_FOLDER}/"))
+
     def _names(self) -> list[str]:
+        return self._files(_is_yaml)
+
+    def _files(self, is_wanted: Callable[[str], bool]) -> list[str]:
         found: list[str] = []
         for folder, folders, files in os.walk(self.path, onerror=_raise_folder_error):
             folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
             inside = Path(folder).relative_to(self.path)
-            found += ((inside / name).as_posix() for name in files if _is_yaml(name))
+            names = ((inside / name).as_posix() for name in files if not name.startswith("."))
+            found += filter(is_wanted, names)
             if len(found) > MAX_FILES:
                 raise FolderFileError(f"the folder has more than {MAX_FILES:,} files")
         return sorted(found)
@@ -98,7 +108,7 @@ class ActivityFolder:
 
 
 def _is_yaml(name: str) -> bool:
-    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
+    return name.endswith((".yaml", ".yml"))
 
 
 def _raise_folder_error(error: OSError) -> None:

@@ -1,0 +1,1 @@
+"""Checks of activities: rules, suppressions and forms of output."""
