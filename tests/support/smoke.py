@@ -187,6 +187,8 @@ def use_command(folder: Path) -> None:
         ["report", *data, "--plot", plot],
         ["report", *data, "-o", "json"],
         ["edge", "--help"],
+        ["activities", "init", str(folder)],
+        ["activities", "check", "--strict", str(folder / "activities")],
     ):
         done = subprocess.run([sys.executable, "-m", "targetry", *arguments], capture_output=True, text=True)
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)

@@ -334,3 +334,10 @@ def test_rule_finds_its_mistake_once_and_not_in_the_twin(name: str, case: Case) 
 def test_every_rule_of_a_check_has_a_case() -> None:
     """TA008 belongs to a compilation for reports to Adobe."""
     assert {case.code for case in CASES.values()} == RULES.keys() - {"TA008"}
+
+
+def test_file_of_an_offer_that_no_offer_uses_is_found(tmp_path: Path) -> None:
+    (tmp_path / "offers").mkdir()
+    right = one_offer("", "{mbox: hero, html: {file: offers/a.html}}")[1]
+    files = {"targetry.yaml": SETTINGS, "a.yaml": right, "offers/a.html": "a", "offers/b.html": "b"}
+    assert check(tmp_path, files)[0] == ["offers/b.html:1:1 TA211 warning"]

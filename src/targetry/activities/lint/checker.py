@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
+
+from msgspec import structs
 
 from targetry.activities.compile.compiler import compile_activities
 from targetry.activities.compile.loading import LoadedFolder, load_folder
@@ -36,6 +38,7 @@ from targetry.activities.lint.place_rules import (
 from targetry.activities.lint.suppression import suppress
 from targetry.activities.model.files import LOCK_FILE, ActivityFolder
 from targetry.activities.model.finding import Finding
+from targetry.activities.model.lock_file import render_lock
 
 _Check = Callable[[LintContext], Iterator[Finding]]
 
@@ -87,8 +90,20 @@ def check_loaded(loaded: LoadedFolder, now_ms: int, offer_files: Iterable[str] =
     Returns:
         The findings in the order of files and lines.
     """
-    findings = dict.fromkeys([*loaded.findings, *_findings(loaded, now_ms, offer_files)])
+    found = [*loaded.findings, *_findings(loaded, now_ms, offer_files)]
+    findings = dict.fromkeys(_within(one, loaded.texts) for one in found)
     return sorted(suppress(findings, loaded.texts), key=_order)
+
+
+def _within(finding: Finding, texts: Mapping[str, str]) -> Finding:
+    """Return a finding at a position that its file has; a parser counts other line ends too."""
+    text = texts.get(finding.file)
+    if text is None:
+        return finding
+    lines = text.split("\n")
+    line = min(finding.line, len(lines))
+    column = finding.column if line == finding.line else len(lines[line - 1]) + 1
+    return structs.replace(finding, line=line, column=min(column, len(lines[line - 1]) + 1))
 
 
 def _order(finding: Finding) -> tuple[str, int, int, str]:
@@ -109,11 +124,11 @@ def _findings(loaded: LoadedFolder, now_ms: int, offer_files: Iterable[str]) -> 
         return
     for check in _WITHOUT_ERRORS:
         yield from check(context)
-    if loaded.lock is not None and compilation.lock != loaded.lock:
+    if loaded.lock is not None and render_lock(compilation.lock) != render_lock(loaded.lock):
         yield Finding(
             code="TA007",
             level="error",
-            message=f"{LOCK_FILE} is out of date",
+            message="the lock is out of date",
             hint="run targetry activities lock",
             file=LOCK_FILE,
         )

@@ -64,7 +64,7 @@ class Placement(NamedTuple):
 
 
 class LintContext:
-    """What a check can read.
+    """Input of a check.
 
     Attributes:
         activities: The activities.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from targetry.cli.activities.check import check
 from targetry.cli.activities.compile import compile_command, lock_command
 from targetry.cli.activities.decompile import decompile_command
 from targetry.cli.activities.init import init, schema
@@ -21,6 +22,7 @@ def _activities() -> None:
     \b
     [bold]Examples[/]
       targetry activities init
+      targetry activities check
       targetry activities compile -O rules.json
       targetry activities decompile rules.json
       targetry activities plan git:main:activities
@@ -28,6 +30,7 @@ def _activities() -> None:
 
 
 activities.command()(init)
+activities.command()(check)
 activities.command("compile")(compile_command)
 activities.command("lock")(lock_command)
 activities.command()(schema)
