@@ -42,6 +42,8 @@ LEFT_OUT = {"docs/README.md"}  # the list of pages, which the site has as its na
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
 PICTURE = re.compile(r'(?<=src="|set=")(?![a-z]+:|/)([^"\s]+)(?=")')
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+REFERENCES = ("options/", "edge-options/", "metrics/")  # pages with a name in each row
+ROW = re.compile(r"<tr>\s*<td><code>(?P<name>[^<]+)</code></td>(?P<cells>.*?)</tr>", re.DOTALL)
 
 SUMMARY = (
     "Targetry is the open Python SDK for Adobe Target's server-side API: a drop-in for target-python-sdk 1.1.0, "
@@ -237,6 +239,31 @@ def llms(found: dict[str, str]) -> str:
     return "\n".join(["# Targetry", "", f"> {SUMMARY}", "", "## Pages", "", *lines, ""])
 
 
+def index_rows(html: str, page: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """Return a built page whose table rows have anchors, and an entry of the search for each.
+
+    A row starts with the name that it describes. Without an entry of its own, such a name is found
+    on pages that mention it twice before the page that describes it.
+
+    Args:
+        html: The page.
+        page: Its entry of the search.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+
+    def row(hit: re.Match[str]) -> str:
+        name = hit["name"].partition(" ")[0]
+        anchor = name.strip("-")
+        if anchor in entries:
+            return hit.group()
+        text = " ".join(re.sub(r"<[^>]*>", " ", hit["cells"]).split())
+        entry = {"location": f"{page['location']}#{anchor}", "level": 2, "title": name, "text": text}
+        entries[anchor] = {**page, **entry}
+        return hit.group().replace("<tr>", f'<tr id="{anchor}">', 1)
+
+    return ROW.sub(row, html), list(entries.values())
+
+
 def finish() -> None:
     """Add to the built site what Zensical does not make."""
     found = plain_pages()
@@ -246,6 +273,13 @@ def finish() -> None:
         target.write_text(text, "utf-8")
     (SITE / "llms.txt").write_text(llms(found), "utf-8")
     (SITE / "llms-full.txt").write_text("\n\n".join(found.values()), "utf-8")
+    search = json.loads((SITE / "search.json").read_text("utf-8"))
+    for page in [one for one in search["items"] if one["location"] in REFERENCES]:
+        file = SITE / page["location"] / "index.html"
+        html, entries = index_rows(file.read_text("utf-8"), page)
+        file.write_text(html, "utf-8")
+        search["items"] += entries
+    (SITE / "search.json").write_text(json.dumps(search), "utf-8")
     if (PLAYGROUND / "wheels.json").exists():
         shutil.copytree(PLAYGROUND, SITE / "playground", dirs_exist_ok=True)
     files = [path for path in SITE.rglob("*") if path.is_file()]

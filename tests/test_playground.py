@@ -62,6 +62,7 @@ def test_changed_parameter_changes_offer_and_explanation() -> None:
     )
     assert not after["rules"][0]["isMatched"]
     assert any("silver" in part["text"] for part in after["rules"][0]["parts"])
+    assert "does not match because this is false" in after["changes"][0]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,22 @@ def test_description_of_a_page(text: str, description: str) -> None:
     assert BUILD.description_of(text) == description
 
 
+def test_row_that_describes_a_name_has_an_anchor_and_is_found() -> None:
+    row = "<tr>\n<td><code>--port N</code></td>\n<td>Port to <b>listen</b> on.</td>\n</tr>"
+    page = {"location": "edge-options/", "level": 1, "title": "Options", "text": "…", "path": ["Reference"]}
+    html, entries = BUILD.index_rows(f"<tr><th>Option</th></tr>{row}{row}", page)
+    assert html.count('<tr id="port">') == 1
+    assert entries == [
+        {
+            "location": "edge-options/#port",
+            "level": 2,
+            "title": "--port",
+            "text": "Port to listen on.",
+            "path": ["Reference"],
+        }
+    ]
+
+
 @built
 def test_list_for_language_models_has_each_page_once() -> None:
     listed = re.findall(r"^- \[.+?\]\((.+?)\): .+$", (SITE / "llms.txt").read_text("utf-8"), re.MULTILINE)

@@ -153,6 +153,10 @@ function shownLocation(location) {
   section.append(...location.offers.flatMap(shownOffer));
   const why = element("details", { open: "" }, element("summary", { text: "Why" }), ...location.rules.map(shownRule));
   if (location.rules.length === 0) why.append(element("p", { text: "The artifact has no rules for it." }));
+  if (location.changes.length) {
+    const changes = location.changes.map((text) => element("li", { text }));
+    why.append(element("p", { text: "The answer depends on:" }), element("ul", {}, ...changes));
+  }
   section.append(why);
   return section;
 }
@@ -267,6 +271,12 @@ function start() {
   request.addEventListener("input", () => {
     showFields();
     askSoon();
+  });
+  // Of another link in the same tab; replaceState emits no such event.
+  addEventListener("hashchange", async () => {
+    if (!isReady) return;
+    await restoreState();
+    ask();
   });
   artifact.addEventListener("input", askSoon);
   part("example").addEventListener("change", () => {

@@ -17,7 +17,12 @@ from targetry import ArtifactError, OptionError, TargetClient, TargetError, samp
 from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.explanation import Verdict, explain
 from targetry.device.ruleset import RuleSet, compile_artifact
-from targetry.humanize.explanation import condition_parts, describe_experience, describe_reason
+from targetry.humanize.explanation import (
+    condition_parts,
+    describe_changes,
+    describe_experience,
+    describe_reason,
+)
 from targetry.testing import FakeTransport, activity, artifact
 
 VISITORS = 1000
@@ -134,6 +139,7 @@ def _answer(client: TargetClient, rules: RuleSet, request: dict[str, Any]) -> di
                 "isRemote": location.is_remote,
                 "offers": [{"type": one.type, "content": _text(one.content)} for one in options],
                 "rules": [_rule(rule) for rule in location.rules],
+                "changes": describe_changes(location),
             }
         )
     return {"locations": locations, "code": _code(request)}

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-LONGEST_S = 60
+LONGEST_S = 150  # only what hangs takes this long, on a busy machine too
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -23,6 +23,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--remote-debugging-port=0",
 )
 
@@ -37,7 +38,7 @@ class Page:
 
     Attributes:
         sent: Headers of all requests that the browser has sent, by lower-case names.
-        urls: URLs of these requests.
+        urls: URLs of these requests, and of those that it could not send.
         problems: Errors of the log, like violations of a page's content security policy.
     """
 
@@ -129,13 +130,17 @@ class Page:
         return {one["name"]: one["value"] for one in cookies}
 
     async def call(self, method: str, **parameters: Any) -> Any:
-        self._last_id += 1
-        await self._socket.send_json({"id": self._last_id, "method": method, "params": parameters})
+        asked = await self._send(method, params=parameters)
         while True:
             message = await self._read()
-            if message.get("id") == self._last_id:
+            if message.get("id") == asked:
                 assert "error" not in message, message
                 return message["result"]
+
+    async def _send(self, method: str, **more: Any) -> int:
+        self._last_id += 1
+        await self._socket.send_json({"id": self._last_id, "method": method, **more})
+        return self._last_id
 
     async def _read(self) -> Any:
         async with asyncio.timeout(LONGEST_S):
@@ -149,6 +154,10 @@ class Page:
             self.urls.append(message["params"]["request"]["url"])
         elif message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
             self.problems.append(message["params"]["entry"]["text"])
+        elif message.get("method") == "Target.attachedToTarget":
+            worker = message["params"]["sessionId"]  # it waits, so that its first requests are seen too
+            await self._send("Network.enable", sessionId=worker)
+            await self._send("Runtime.runIfWaitingForDebugger", sessionId=worker)
         return message
 
 
@@ -170,6 +179,9 @@ async def browser(path: str, profile: Path) -> AsyncIterator[Page]:
                 await page.call("Page.enable")
                 await page.call("Network.enable")
                 await page.call("Log.enable")
+                await page.call(
+                    "Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True
+                )
                 yield page
     finally:
         process.kill()
