@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 import re
 import shlex
 import subprocess
@@ -17,9 +18,10 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from support.cli import run, write_artifact
 from support.python_process import environment
 from support.snippets import run_snippets, snippets
-from targetry import events
+from targetry import events, samples
 from targetry.cli.app import app
 from targetry.delivery import cookies
 from targetry.device.logic import compiler
@@ -175,13 +177,30 @@ def commands() -> list[tuple[str, str]]:
     return lines
 
 
+def arguments_of(line: str) -> list[str]:
+    """Return the arguments of a command, up to what the shell makes of its output."""
+    _, *words = shlex.split(line, comments=True)
+    return list(itertools.takewhile(lambda word: word not in {">", "|", "&"}, words))
+
+
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_command_of_a_page_has_options_that_exist(page: str, line: str) -> None:
-    _, *arguments = shlex.split(line, comments=True)
+    arguments = arguments_of(line)
     command = typer.main.get_command(app)
     while isinstance(command, TyperGroup):
         command = command.commands[arguments.pop(0)]
     command.make_context(command.name, arguments)  # raises for an option that does not exist
+
+
+def test_commands_of_the_pages_that_decide_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run them but those of the reference page, which the tests of the commands run."""
+    monkeypatch.chdir(tmp_path)
+    write_artifact(tmp_path, samples.shop())
+    asked = {tuple(arguments_of(line)) for page, line in commands() if page != "docs/cli.md"}
+    asked = {one for one in asked if one[0] in {"artifact", "explain", "offers"}}
+    assert len(asked) > 8
+    failed = [one for one in sorted(asked) if run(*one).exit_code != 0]
+    assert failed == []
 
 
 def test_figures_of_the_readme_are_those_of_the_results() -> None:
