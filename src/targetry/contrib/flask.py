@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import iscoroutinefunction
-from typing import Any, Final, NamedTuple, Unpack, cast
+from typing import Any, Final, NamedTuple, TypeVar, Unpack, cast
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.contrib.client_source import ClientInput, ClientSource
@@ -20,7 +20,6 @@ from targetry.web.visit import FAILED_STATUS, Visit
 with importing_extra("flask"):
     from flask import (
         Flask,
-        Request,
         Response,
         current_app,
         g,
@@ -32,6 +31,8 @@ with importing_extra("flask"):
     from werkzeug.local import LocalProxy
 
 __all__ = ["BoundTarget", "Consent", "Target", "current_target", "target"]
+
+T = TypeVar("T")
 
 _PREFIX: Final = "TARGETRY_"
 _EXTENSION: Final = "targetry"
@@ -119,13 +120,13 @@ class _Serving:
         got_request_exception.connect(self._fail, app)
 
     def _begin(self) -> None:
-        g.pop("target", None)  # an outer application context lives longer than a request
-        if self._settings.is_excluded(request.path):
+        original, shared = _current(request), _current(g)  # each use of a proxy looks them up
+        shared.pop("target", None)  # an outer application context lives longer than a request
+        if self._settings.is_excluded(original.path):
             return
         visits = self._source.visits or self._source.open()
-        original: Request = request._get_current_object()  # type: ignore[attr-defined]
         visit = Visit(visits, WsgiRequest(original.environ, original))
-        bound = g.target = BoundTarget(visit)
+        bound = shared.target = BoundTarget(visit)
         before = None
         if self._settings.openfeature:
             from targetry.contrib.openfeature_context import set_context
@@ -158,10 +159,11 @@ class _Serving:
             visiting.visit.settle(FAILED_STATUS)
 
     def _end(self, error: BaseException | None) -> None:
-        visiting = self._visiting
+        environ = request.environ
+        visiting: _Visiting | None = environ.get(self._key)
         if visiting is None or g.get("target") is not visiting.target:
             return  # it has ended already, or a thread with a copy of the context ends
-        del request.environ[self._key]
+        del environ[self._key]
         if visiting.before is not None:
             from targetry.contrib.openfeature_context import reset_context
 
@@ -183,6 +185,11 @@ class _Headers:
         merged = merged_vary(self._headers.getlist("Vary"), name)
         if merged is not None:
             self._headers["Vary"] = merged
+
+
+def _current(proxy: T) -> T:
+    """Return the object that a proxy stands for now."""
+    return cast("LocalProxy[T]", proxy)._get_current_object()
 
 
 def _find_target() -> BoundTarget | None:
