@@ -30,7 +30,7 @@ LIMITS: dict[str, tuple[int, str | None, int]] = {
     "decide, A/B test": (13_000, AB_OFFERS, 8),
     "decide, A/B test, reported": (20_500, AB_OFFERS, 5),
     "decide, parameter rule": (23_500, RULE_OFFERS, 5),
-    "visitor and decide, A/B test": (68_000, AB_OFFERS, 1),
+    "visitor and decide, A/B test": (39_500, AB_OFFERS, 3),
     "flag, A/B test, impression window": (47_000, AB_OFFERS, 2),
 }
 HERE = Path(__file__).resolve().parent

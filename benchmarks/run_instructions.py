@@ -135,7 +135,16 @@ def decide_rule() -> Measured:
 
 def visitor_and_decide() -> Measured:
     client, _ = prepared()
-    return Measured(lambda number: client.decide("hero", made_visitor(client, number), shown=False))
+    context = EXECUTE.context
+    given = [(tnt_id(number), f"s{number}") for number in range(max(CALLS))]
+
+    def call(number: int) -> object:
+        tnt, session = given[number]
+        return client.decide(
+            "hero", client.visitor(tnt_id=tnt, session_id=session, context=context), shown=False
+        )
+
+    return Measured(call)
 
 
 def flag() -> Measured:

@@ -16,6 +16,7 @@ from device.test_matching import case
 from support.device import CLIENT, NOW_MS, mboxes_of, rule, window
 from targetry.device.decide import decide
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts, decide_mbox, visitor_facts
+from targetry.device.logic.facts import bucketing_id
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.models import (
     Address,
@@ -32,7 +33,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def visitor(request: DeliveryRequest, parameters: dict[str, Any] | None = None) -> VisitorFacts:
     token = request._property.token if request._property is not None else None
-    return visitor_facts(request.id, request.context or Context(), CLIENT, parameters, token)
+    return visitor_facts(bucketing_id(request.id), request.context or Context(), CLIENT, parameters, token)
 
 
 def by_request(
@@ -113,7 +114,7 @@ def test_page_of_the_context_is_read(own: bool) -> None:
     home = {"==": [{"var": "page.path"}, "/home"]}
     rules = compile_artifact(mboxes_of(rule(1, home, content="home")))
     context = Context(channel="web", address=Address(url="https://shop.example/home"))
-    someone = visitor_facts(VisitorId(tnt_id="t"), context, CLIENT)
+    someone = visitor_facts("t", context, CLIENT)
     outcome = decide_mbox(rules, "hero", someone, None if own else {"a": "b"}, NOW_MS)
     assert outcome is not None
     assert outcome.options[0].content == "home"
@@ -162,7 +163,7 @@ HOME = {"==": [{"var": "mbox.page"}, "home"]}
 def test_reason_says_why_a_rule_matched(rules: list[dict[str, Any]], reason: str) -> None:
     request = DeliveryRequest(id=VisitorId(tnt_id="t"))
     for token in (None, "unknown", "p"):
-        someone = visitor_facts(request.id, Context(), CLIENT, {"page": "home"}, token)
+        someone = visitor_facts(bucketing_id(request.id), Context(), CLIENT, {"page": "home"}, token)
         outcome = decide_mbox(compile_artifact(mboxes_of(*rules)), "hero", someone, None, NOW_MS)
         assert outcome is not None
         assert outcome.rule is not None

@@ -14,7 +14,7 @@ from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import FlagEvaluation, evaluate_on_device, evaluate_response
 from targetry.flags.key import parse_key
 from targetry.flags.value import FlagType
-from targetry.models import Context, MboxResponse, Option, VisitorId
+from targetry.models import Context, MboxResponse, Option
 
 HOME = {"==": [{"var": "mbox.page"}, "home"]}
 CART = {"==": [{"var": "mbox.page"}, "cart"]}
@@ -31,7 +31,7 @@ def evaluated(
 ) -> FlagEvaluation:
     rules = compile_artifact(document)
     parsed = parse_key(key)
-    facts = visitor_facts(VisitorId(tnt_id=visitor), Context(), CLIENT, {"page": "home"})
+    facts = visitor_facts(visitor, Context(), CLIENT, {"page": "home"})
     outcome = decide_mbox(rules, parsed.mbox, facts, None, NOW_MS)
     return evaluate_on_device(key, parsed, wanted, outcome, rules, facts, is_stale=is_stale)
 

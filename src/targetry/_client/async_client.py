@@ -135,8 +135,11 @@ class AsyncTargetClient(BaseClient):
     async def visitor(self, **given: Unpack[VisitorInput]) -> PreparedVisitor:
         """Prepare a visitor for `decide`, as `TargetClient.visitor`."""
         self._check_open()
-        decisions = self._pipeline.visitor_decisions
+        decisions = self._decisions
         settings = decisions.read_visitor(**given)
+        if type(settings) is PreparedVisitor:
+            return settings
+        assert isinstance(settings, CallSettings)
         prepared = decisions.prepare_now(settings)
         geo = decisions.geo_to_resolve(prepared)
         if prepared is not None and geo is not None and self._geo is not None:

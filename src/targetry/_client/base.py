@@ -103,7 +103,7 @@ class BaseClient:
             NotReadyError: An on-device client has no rules yet.
             ClosedError: The client is closed.
         """
-        if os.getpid() != forks.pid:  # as in `_check_open`, without its calls
+        if os.getpid() != forks.pid:  # as in `_check_open`, without the call
             forks.ensure_after_fork()
         if self._runtime.needs_check:
             self._runtime.check()
@@ -245,7 +245,11 @@ class BaseClient:
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     def _check_open(self) -> None:
-        self._runtime.check_open()
+        """Raise `ClosedError` after `close`, as `ClientRuntime.check_open` does with more calls."""
+        if os.getpid() != forks.pid:
+            forks.ensure_after_fork()
+        if self._runtime.needs_check:
+            self._runtime.check()
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

@@ -32,6 +32,7 @@ from targetry.models import (
     Notification,
     VisitorId,
 )
+from targetry.models.constraint import MAX_ID_LENGTH
 from targetry.models.ip_address import UNKNOWN_IP_ADDRESS, is_ip_address
 from targetry.visitor import (
     DEFAULT_CONSUMER_ID,
@@ -49,7 +50,6 @@ _SERVER_SIDE = LoggingType.SERVER_SIDE
 _NOTIFIABLE = frozenset({MetricType.CLICK, MetricType.DISPLAY})
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _LONGEST_BLOB = 1024
-_LONGEST_ID = 128
 
 _PROPERTY_MISMATCH = property_token_mismatch("%s", "%s")
 # Values that can come from a visitor are logged at DEBUG only.
@@ -244,7 +244,7 @@ def usable_ids(cookie: TargetCookie) -> TargetCookie:
     session_id, device_id = cookie
     if session_id and session_id_fault(session_id):
         session_id = None
-    if device_id and len(device_id) > _LONGEST_ID:
+    if device_id and len(device_id) > MAX_ID_LENGTH:
         device_id = None
     return TargetCookie(session_id, device_id)
 

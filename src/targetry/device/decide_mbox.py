@@ -13,15 +13,17 @@ import msgspec
 
 from targetry.device import personalize
 from targetry.device.decide import Impression, unreported_tokens
-from targetry.device.logic.facts import Facts, Lazy, RequestFacts, RuleFailure, bucketing_id, parameter_facts
+from targetry.device.logic.facts import Facts, Lazy, RequestFacts, RuleFailure, parameter_facts
 from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.logic.url import UrlParts
 from targetry.device.logic.user_agent import UserAgentInfo
 from targetry.device.matching import all_matches, first_in_window, first_match
 from targetry.device.personalize import Template
 from targetry.device.ruleset import CompiledRule, Location, RuleSet
-from targetry.models import AnalyticsResponse, Context, MboxRequest, Metric, Option, VisitorId
+from targetry.models import AnalyticsResponse, Context, MboxRequest, Metric, Option
 from targetry.models.response import merged_content
+
+_NO_PARAMETERS = MboxRequest(index=0)
 
 
 class VisitorFacts(msgspec.Struct, dict=True, eq=False):
@@ -42,7 +44,7 @@ class VisitorFacts(msgspec.Struct, dict=True, eq=False):
 
 
 def visitor_facts(
-    visitor_id: VisitorId | None,
+    visitor: str,
     context: Context,
     client_code: str,
     parameters: dict[str, Any] | None = None,
@@ -50,9 +52,12 @@ def visitor_facts(
     *,
     is_unlocated: bool = False,
 ) -> VisitorFacts:
-    """Return the facts of a visitor. `context` and `parameters` must not change afterwards."""
-    request = RequestFacts(context, bucketing_id(visitor_id), client_code, 0)
-    details = MboxRequest(index=0, parameters=parameters)
+    """Return the facts of a visitor, named by its id for bucketing.
+
+    `context` and `parameters` must not change afterwards.
+    """
+    request = RequestFacts(context, visitor, client_code, 0)
+    details = _NO_PARAMETERS if parameters is None else MboxRequest(index=0, parameters=parameters)
     return VisitorFacts(request, details, property_token, is_unlocated)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from targetry.device.decide_mbox import VisitorFacts, decide_mbox, visitor_facts
-from targetry.device.logic.facts import RuleFailure
+from targetry.device.logic.facts import RuleFailure, bucketing_id
 from targetry.device.ruleset import RuleSet
 from targetry.flags.context import FlagSubject
 from targetry.flags.errors import FlagError
@@ -19,7 +19,7 @@ from targetry.flags.key import FlagKey
 def subject_facts(subject: FlagSubject, client_code: str, property_token: str | None = None) -> VisitorFacts:
     """Return the facts of a context, with this property token unless the context has its own."""
     token = subject.property_token or property_token
-    return visitor_facts(subject.id, subject.context, client_code, subject.parameters, token)
+    return visitor_facts(bucketing_id(subject.id), subject.context, client_code, subject.parameters, token)
 
 
 def flag_mboxes(rules: RuleSet) -> list[str]:

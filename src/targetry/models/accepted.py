@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
 
+from targetry.models.constraint import MAX_ID_LENGTH
+
 ABSENT: Final[Any] = None
 """Default of these fields."""
 
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
 else:
     _ID = {"reads": "id"}
     Id = Annotated[str, Meta(extra=_ID)] | None
-    Id128 = Annotated[str, Meta(max_length=128, extra=_ID)] | None
+    Id128 = Annotated[str, Meta(max_length=MAX_ID_LENGTH, extra=_ID)] | None
     Id200 = Annotated[str, Meta(max_length=200, extra=_ID)] | None
     Id250 = Annotated[str, Meta(max_length=250, extra=_ID)] | None
     Ids = list[Annotated[str, Meta(extra=_ID)]] | None

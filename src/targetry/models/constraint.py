@@ -42,6 +42,7 @@ def root_of(model: type[Struct]) -> str:
 
 MAX_PARAMETERS: Final = 50  # of a location
 MAX_PARAMETER_NAME: Final = 128  # characters
+MAX_ID_LENGTH: Final = 128  # of a visitor
 MAX_PARAMETER_VALUE: Final = 5000  # characters
 
 # JSON has no NaN and no infinity; a range is the one check of msgspec that refuses both.

@@ -18,7 +18,7 @@ from msgspec import convert, json, msgpack
 from targetry.models.base import Model
 from targetry.models.constraint import ConstraintError
 from targetry.models.containers import holds_plain_data, holds_plain_values
-from targetry.models.context import Geo
+from targetry.models.context import Context, Geo
 from targetry.models.details import Details, RequestDetails
 from targetry.models.field_names import name_tree, with_wire_names
 from targetry.models.ip_address import is_ip_address, parse_ip_address
@@ -49,6 +49,7 @@ _CHECKED = ReadMode(constraints=True)
 _CHECKED_EITHER_NAME = ReadMode(constraints=True, either_name=True)
 _pack = msgpack.Encoder().encode
 _unpack = msgpack.Decoder(DeliveryRequest).decode
+_unpack_context = msgpack.Decoder(Context).decode
 _unpack_details = msgpack.Decoder(RequestDetails).decode
 _decode = json.Decoder(DeliveryRequest).decode
 
@@ -100,6 +101,22 @@ def decode_request(text: bytes) -> DeliveryRequest | None:
         return None
 
 
+def checked_context(context: Context) -> Context | None:
+    """Return a copy of a context, as `snapshot` makes it.
+
+    Returns:
+        The copy; None if `snapshot` has a copy of a more tolerant reader, or the path of a fault.
+    """
+    try:
+        copy = _unpack_context(_pack(context))
+        if copy != context:
+            return None
+        _check_context(copy)
+    except Exception:  # `snapshot` finds the path of any fault
+        return None
+    return copy
+
+
 def checked_parameters(parameters: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Return a copy of mbox parameters, checked as by `snapshot`. Raises ConstraintError."""
     given = RequestDetails(parameters=parameters)  # type: ignore[arg-type]
@@ -124,15 +141,8 @@ def _check_parts(request: DeliveryRequest, given: DeliveryRequest) -> bool:
     is exactly that, since msgspec copies subclasses by their storage. Every request comes by here,
     so a call is made only for a part that is there.
     """
-    if (context := request.context) is not None:
-        if context.channel is None:
-            raise ConstraintError("request.context.channel", "is required")
-        if context.mobile_platform is not None:
-            _require(
-                context.mobile_platform, "request.context.mobile_platform", "device_type", "platform_type"
-            )
-        if (geo := context.geo) is not None and (address := geo.ip_address) is not None:
-            geo.ip_address = address if is_ip_address(address) else parse_ip_address(address) or address
+    if request.context is not None:
+        _check_context(request.context)
     is_plain = True
     if (visitor := given.id) is not None and visitor.customer_ids is not None:
         if type(visitor.customer_ids) is not list:
@@ -158,6 +168,15 @@ def _check_parts(request: DeliveryRequest, given: DeliveryRequest) -> bool:
     if given.trace is not None or given.qa_mode is not None or given.telemetry is not None:
         is_plain = is_plain and holds_plain_values([given.trace, given.qa_mode, given.telemetry])
     return is_plain
+
+
+def _check_context(context: Context) -> None:
+    if context.channel is None:
+        raise ConstraintError("request.context.channel", "is required")
+    if context.mobile_platform is not None:
+        _require(context.mobile_platform, "request.context.mobile_platform", "device_type", "platform_type")
+    if (geo := context.geo) is not None and (address := geo.ip_address) is not None:
+        geo.ip_address = address if is_ip_address(address) else parse_ip_address(address) or address
 
 
 def _check_customer_ids(customer_ids: list[CustomerId]) -> None:

@@ -22,6 +22,7 @@ from support.device import mboxes_of
 from support.device import rule as device_rule
 from support.examples import examples
 from targetry import (
+    Address,
     ClosedError,
     Context,
     Decision,
@@ -185,6 +186,10 @@ def test_name_that_is_none_is_refused(make: Any, name: Any, error: type[Exceptio
         ({"tnt_id": "x" * 129}, "tnt_id"),
         ({"context": {"channel": "tv"}}, "context.channel"),
         ({"context": 5}, "context"),
+        ({"context": Context()}, "context.channel"),
+        ({"context": Context("web", user_agent=5)}, "context.user_agent"),
+        ({"context": Context("web", browser=Address(url="u"))}, "context.browser"),
+        ({"third_party_id": "\ud800" * 129}, "third_party_id"),
         ({"parameters": {" ": "x"}}, "parameters"),
         ({"parameters": {"a": {}}}, "parameters"),
         ({"parameters": {f"p{n}": "x" for n in range(51)}}, "parameters"),
@@ -198,6 +203,34 @@ def test_visitor_with_a_wrong_part_raises_with_its_path(make: Any, given: dict[s
     any_client = make()
     with pytest.raises(OptionError, match=f"^_?{path}"):
         visitor_of(any_client, **given)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        {"tnt_id": "t.28_0"},
+        {"third_party_id": "é"},
+        {"tnt_id": ".28_0", "marketing_cloud_visitor_id": "7"},
+        {"tnt_id": "t", "third_party_id": 7},
+    ],
+    ids=lambda ids: "+".join(ids),
+)
+def test_context_as_model_or_mapping_makes_the_same_visitor(ids: dict[str, Any]) -> None:
+    context = Context("web", user_agent="Mozilla/5.0", address=Address(url="https://a.example/?b"))
+    with offline(mboxes_of(), [], property_token="p") as client:
+        common: dict[str, Any] = {**ids, "session_id": "s", "parameters": {"plan": "gold"}}
+        made, read = (
+            client.visitor(context=one, **common) for one in (context, json.loads(context.to_json()))
+        )
+        assert made.id == read.id
+        assert made.session_id == read.session_id == "s"
+        for visitor in (made, read):
+            visitor._prepared.request.request_id = None
+        assert made._prepared.request == read._prepared.request
+        assert made._facts.details == read._facts.details
+        assert made._facts.request.visitor == read._facts.request.visitor
+        assert made._facts.property_token == read._facts.property_token == "p"
+        assert context.time_offset_in_minutes is None  # the visitor has a copy
 
 
 def test_visitor_keyword_that_is_none_of_them_raises_a_type_error(make: Any) -> None:

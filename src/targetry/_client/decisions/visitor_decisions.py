@@ -41,9 +41,9 @@ from targetry.models import (
     QAMode,
     VisitorId,
 )
-from targetry.models.constraint import MAX_PARAMETERS
+from targetry.models.constraint import MAX_ID_LENGTH, MAX_PARAMETERS
 from targetry.models.scalars import shown as quoted
-from targetry.models.snapshot import checked_parameters
+from targetry.models.snapshot import checked_context, checked_parameters
 from targetry.visitor import CustomerIdsInput, parse_customer_ids
 
 DecisionReason = Literal["static", "targeting_match", "split", "default", "remote"]
@@ -79,35 +79,31 @@ class VisitorInput(TypedDict, total=False):
     qa_mode: QAMode | Mapping[str, Any] | None
 
 
-class PreparedVisitor:
+class PreparedVisitor(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A visitor, prepared by `client.visitor` for any number of `client.decide`.
 
     Immutable: it can be kept for a request, a session or a process, and shared between threads. A
     new artifact is used at once, and each decision uses its own time.
     """
 
-    __slots__ = ("_facts", "_owner", "_settings", "_shared", "qa_mode")
-
-    def __init__(
-        self,
-        owner: VisitorDecisions,
-        settings: CallSettings,
-        prepared: PreparedRequest | None,
-        facts: VisitorFacts,
-    ) -> None:
-        """Not for callers: use `client.visitor`."""
-        self._owner = owner
-        self._settings = settings
-        self._shared: dict[str, PreparedRequest] = {} if prepared is None else {"prepared": prepared}
-        self._facts = facts
-        self.qa_mode: Final = settings.request.qa_mode
+    _owner: VisitorDecisions
+    _facts: VisitorFacts
+    _ids: VisitorId | None
+    _session_id: str | None = None
+    _settings: CallSettings | None = None
+    _shared: dict[str, PreparedRequest] = {}
+    qa_mode: QAMode | None = None
 
     @property
     def _prepared(self) -> PreparedRequest:
         """The request of reports, prepared at the first access; threads get the same one."""
         prepared = self._shared.get("prepared")
         if prepared is None:
-            made = self._owner.prepare(self._settings.request, self._settings)
+            settings = self._settings
+            if settings is None:
+                request = DeliveryRequest(id=self._ids, context=self._facts.request.context)
+                settings = CallSettings(request, _ON_DEVICE, self._session_id)
+            made = self._owner.prepare(settings.request, settings)
             prepared = self._shared.setdefault("prepared", made)
         return prepared
 
@@ -298,13 +294,28 @@ class VisitorDecisions:
         target_cookie: str | None = None,
         property_token: str | None = None,
         qa_mode: QAMode | Mapping[str, Any] | None = None,
-    ) -> CallSettings:
-        """Return the checked request of a visitor. Raises `OptionError`."""
+    ) -> PreparedVisitor | CallSettings:
+        """Return the visitor, or its checked request for `prepare_now` and `visitor`.
+
+        Raises `OptionError`.
+        """
         if self._engine is None:
             raise OptionError(
                 "decisioning_method", "is server-side, so nothing is decided on device; use get_offers"
             )
         ids = VisitorId(tnt_id, third_party_id, marketing_cloud_visitor_id)
+        if (
+            target_cookie is None
+            and customer_ids is None
+            and property_token is None
+            and qa_mode is None
+            and (session_id is None or type(session_id) is str)
+            and (tnt_id is None or _is_plain_id(tnt_id))
+            and (third_party_id is None or _is_plain_id(third_party_id))
+            and (marketing_cloud_visitor_id is None or _is_plain_id(marketing_cloud_visitor_id))
+            and (visitor := self._usual_visitor(ids, session_id, context, parameters)) is not None
+        ):
+            return visitor
         property_ = None if property_token is None else ModelProperty(property_token)
         request: DeliveryRequest | dict[str, Any]
         if (context is None or isinstance(context, Context)) and (
@@ -323,6 +334,29 @@ class VisitorDecisions:
             else validators.any_text("target_cookie", target_cookie),
             customer_ids=None if customer_ids is None else parse_customer_ids(customer_ids),
         )
+
+    def _usual_visitor(
+        self,
+        ids: VisitorId,
+        session_id: str | None,
+        context: Context | Mapping[str, Any] | None,
+        parameters: Mapping[str, Any] | None,
+    ) -> PreparedVisitor | None:
+        """Return the visitor if nothing has to be looked up or created, and nothing seems wrong."""
+        identity = bucketing_id(ids)
+        if not identity:
+            return None
+        if context is None:
+            context = Context()
+        elif (
+            type(context) is not Context
+            or context.geo is not None
+            or (context := checked_context(context)) is None
+        ):
+            return None
+        checked = None if parameters is None else checked_mbox_parameters(parameters)
+        facts = visitor_facts(identity, context, self.client_code, checked, self.property_token)
+        return PreparedVisitor(self, facts, ids, session_id)
 
     def prepare_now(self, settings: CallSettings) -> PreparedRequest | None:
         """Prepare the request of a visitor; None if that can wait until something is reported.
@@ -377,14 +411,17 @@ class VisitorDecisions:
             context = request.context = Context()
         property_ = request._property
         facts = visitor_facts(
-            request.id,
+            bucketing_id(request.id),
             context,
             self.client_code,
             None if parameters is None else checked_mbox_parameters(parameters),
             self.property_token if property_ is None or not property_.token else property_.token,
             is_unlocated=not is_located and needs_lookup(context.geo, True) is not None,
         )
-        return PreparedVisitor(self, settings, prepared, facts)
+        shared = {} if prepared is None else {"prepared": prepared}
+        return PreparedVisitor(
+            self, facts, request.id, settings.session_id, settings, shared, request.qa_mode
+        )
 
     def decide(
         self, name: str, visitor: PreparedVisitor, parameters: Mapping[str, Any] | None, shown: bool
@@ -463,6 +500,11 @@ def checked_mbox_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         return checked_parameters(parameters, "parameters")
     except ConstraintError as error:
         raise OptionError(error.path, error.reason) from error
+
+
+def _is_plain_id(value: object) -> bool:
+    """Return whether an id needs no further check."""
+    return type(value) is str and len(value) <= MAX_ID_LENGTH and value.isascii()
 
 
 def _checked_visitor(request: DeliveryRequest | dict[str, Any]) -> DeliveryRequest:
