@@ -12,7 +12,7 @@ import sys
 import tempfile
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,9 @@ from targetry.errors import OptionError
 from targetry.ledger.database import FILE_NAME
 from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
-from targetry.ledger.group_commit import GroupCommit
+from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.ledger import Ledger
 from targetry.ledger.reader import Reader
-from targetry.ledger.write_lock import WriteLock
 from targetry.report.report import make_report
 from targetry.samples import shop
 
@@ -148,10 +147,13 @@ class PlainDatabase:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def connection(self) -> sqlite3.Connection:
-        return self._connection
+    def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
+        with self._connection:
+            self._connection.execute("BEGIN")
+            return [write(self._connection) for write in writes]
 
-    def check(self) -> None: ...
+    def translate(self, error: Exception) -> LedgerError:
+        return LedgerError("unusable", str(error))
 
     def close(self) -> None:
         self._connection.close()
@@ -164,7 +166,7 @@ class Writer:
         path = folder / "any.db"
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("CREATE TABLE done (name TEXT)")
-        self.writer = GroupCommit(PlainDatabase(connection), path, WriteLock(folder, 5.0))
+        self.writer = GroupCommit(PlainDatabase(connection))
         self.path = path
         self._begun, self._end = threading.Event(), threading.Event()
         self.first = self.writer.submit(self._slow)

@@ -33,6 +33,7 @@ def edge(log: Literal["human", "json"], **given: Any) -> None:
       targetry edge rules.json --port 9000 --data ./ledger
       targetry edge rules.json --client acme --log json
       targetry edge --data ./ledger --workers 4
+      targetry edge --ledger postgresql://targetry@db/targetry
     """
     with importing_extra("edge"):
         from targetry.edge.observability.log_format import start_logging
@@ -42,7 +43,9 @@ def edge(log: Literal["human", "json"], **given: Any) -> None:
     options = edge_options(given)
     server = EdgeServer.open(options) if options.workers == 1 else EdgeWorkers.open(options, log)
     print_instructions(
-        server, options.organization_id or _ORGANIZATION, is_recording=options.data is not None
+        server,
+        options.organization_id or _ORGANIZATION,
+        is_recording=options.data is not None or options.ledger is not None,
     )
     server.run()
 

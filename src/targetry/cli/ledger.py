@@ -1,4 +1,4 @@
-"""`targetry ledger`: removes old events of a ledger."""
+"""`targetry ledger`: removes old events of a ledger, copies a ledger to another one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from targetry.cli.rendering.output import console
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import format_bytes, pluralize
 from targetry.ledger.ledger import DEFAULT_FOLDER
+from targetry.ledger.location import open_ledger, open_reader
+from targetry.ledger.location.copy import copy_ledger
 from targetry.ledger.retention import PruneResult, Retention, estimate, parse_size, prune
 
 ledger = typer.Typer(no_args_is_help=True, help="Maintain the ledger of an edge.")
@@ -79,3 +81,31 @@ def _print(done: PruneResult, verb: str) -> None:
     out = console()
     out.print(f"{pluralize(done.removed, 'event')} {verb}")
     out.print(f"{format_bytes(done.before_bytes)} in use before, {format_bytes(done.after_bytes)} after")
+
+
+@ledger.command("copy")
+def copy_command(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="The folder of a ledger, or an address of PostgreSQL.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The folder or the address of another ledger.")],
+) -> None:
+    """Copy the events and activities of a ledger to another one, between SQLite and PostgreSQL.
+
+    Events that the other ledger has are left as they are, so an interrupted copy can be repeated.
+
+    \b
+    [bold]Examples[/]
+      targetry ledger copy ledger postgresql://targetry@db/targetry
+    """
+    if source == target:
+        raise typer.BadParameter("a ledger cannot be copied to itself; give two ledgers")
+    with (
+        open_reader(source) as reader,
+        open_ledger(target) as copied,
+        progress_bar("Copying events") as progress,
+    ):
+        done = copy_ledger(reader, copied, progress=progress)
+    console().print(
+        f"{pluralize(done.copied, 'event')} copied, {pluralize(done.known, 'event')} known before"
+    )

@@ -28,7 +28,7 @@ from targetry.errors import ArtifactError, NoThreadError, OptionError
 from targetry.geo.location import GeoLocation
 from targetry.hooks import Hook, checked_hooks
 from targetry.ledger.event import LedgerEvent
-from targetry.ledger.ledger import Ledger
+from targetry.ledger.store import EventStore
 from targetry.samples import shop_path
 
 ORGANIZATION: Final = PLACEHOLDER_ORGANIZATION
@@ -163,7 +163,7 @@ class LocalEdge:
 
 def _describe(source: GivenArtifact, ledger: EventSink) -> None:
     """Store the names of the activities in a ledger that reports read."""
-    if isinstance(ledger, Ledger):
+    if isinstance(ledger, EventStore):
         describe_activities(ledger, source.registry)
 
 

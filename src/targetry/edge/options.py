@@ -65,6 +65,14 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
             default="events are not recorded",
         ),
     ] = None
+    ledger: Annotated[
+        str | None,
+        Setting(
+            "Address of a ledger in PostgreSQL, in place of `--data`: `postgresql://user@host/database` (extra `postgres`).",
+            metavar="URL",
+            default="none",
+        ),
+    ] = None
     client: Annotated[
         str | None, Setting("Client code.", metavar="CODE", default="the code in the artifact")
     ] = None

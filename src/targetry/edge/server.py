@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -36,8 +37,10 @@ from targetry.edge.options import EdgeOptions
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
 from targetry.geo.maxmind import GeoDatabase
-from targetry.ledger.ledger import Ledger
-from targetry.ledger.retention import Retention, RetentionTask
+from targetry.ledger.location import is_address, open_ledger
+from targetry.ledger.postgres.retention import prune_postgres
+from targetry.ledger.retention import Retention, RetentionTask, prune_shared
+from targetry.ledger.store import EventStore
 from targetry.samples import shop_path
 
 DRAIN_S: Final = 10
@@ -89,8 +92,9 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
     check(options)
     with contextlib.ExitStack() as undo:
         ledger = places = pruning = None
-        if options.data is not None:
-            ledger = Ledger.open(options.data, busy_timeout=_BUSY_S, warn=log.warning)
+        location: str | os.PathLike[str] | None = options.ledger if options.ledger is not None else options.data
+        if location is not None:
+            ledger = open_ledger(location, busy_timeout=_BUSY_S, warn=log.warning)
             undo.callback(ledger.close)
         if options.geo_database is not None:
             places = GeoDatabase.open(options.geo_database, _ignore_event)
@@ -118,8 +122,8 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
         )
         undo.callback(edge.access_log.flush)
         retention = Retention(options.keep_days, options.max_size)
-        if options.data is not None and retention:
-            pruning = RetentionTask(options.data, retention, log)
+        if location is not None and retention:
+            pruning = RetentionTask(_removal(location, retention, log), log)
             undo.callback(pruning.close)
         parts = undo.pop_all()
 
@@ -295,6 +299,7 @@ def check(options: EdgeOptions) -> None:
     _ofrep(options)
     _write_access(options)
     Retention(options.keep_days, options.max_size).check()
+    _check_ledger(options)
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
 
@@ -357,7 +362,31 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def describe_activities(ledger: Ledger, registry: ArtifactRegistry) -> None:
+def _check_ledger(options: EdgeOptions) -> None:
+    if options.ledger is None:
+        return
+    if not is_address(options.ledger):
+        reason = (
+            f"must be an address of PostgreSQL, like postgresql://user@host/database, not {options.ledger!r}"
+        )
+        raise OptionError("ledger", f"{reason}; --data has the folder of a ledger")
+    if options.data is not None:
+        raise OptionError("ledger", "cannot be combined with --data, since an edge records in one ledger")
+    if options.max_size is not None:
+        raise OptionError("max_size", "does not apply to a ledger in PostgreSQL; use --keep-days")
+
+
+def _removal(
+    location: str | os.PathLike[str], retention: Retention, log: logging.Logger
+) -> Callable[[Callable[[], bool]], int]:
+    if not is_address(location):
+        return partial(prune_shared, location, retention, log.warning)
+    assert retention.keep_days is not None
+    url, keep_days = str(location), retention.keep_days
+    return lambda is_stopped: prune_postgres(url, keep_days, is_stopped=is_stopped)
+
+
+def describe_activities(ledger: EventStore, registry: ArtifactRegistry) -> None:
     """Store the names and shares of the activities in the ledger."""
     ledger.describe([one for artifact in registry.artifacts for one in artifact.activities.values()])
 

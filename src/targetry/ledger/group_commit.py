@@ -10,21 +10,18 @@ use nor close the database, which SQLite forbids.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from targetry._runtime.daemon_threads import start_daemon_thread
-from targetry.ledger.errors import BUSY, CLOSED, FORKED, UNUSABLE, LedgerError, ledger_error
-from targetry.ledger.write_lock import WriteLock
+from targetry.ledger.errors import BUSY, CLOSED, FORKED, UNUSABLE, LedgerError
 
 T = TypeVar("T")
-Write = Callable[[sqlite3.Connection], T]
+Write = Callable[[Any], T]
+"""Function of a database's connection, which writes and returns a result."""
 
 _MAX_WAITING: Final = 100_000  # events
 _MAX_BATCH: Final = 5_000  # writes in one transaction
@@ -32,13 +29,13 @@ _CLOSE_TIMEOUT_S: Final = 30.0
 
 
 class Database(Protocol):
-    """A database file that one thread writes to."""
+    """A database that one thread writes to."""
 
-    def connection(self) -> sqlite3.Connection:
-        """Return the connection to write with. Raises `LedgerError`."""
+    def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
+        """Run writes in one transaction, and return their results once they are durable."""
 
-    def check(self) -> None:
-        """Check that the last commit is in the file. Raises `LedgerError`."""
+    def translate(self, error: Exception) -> LedgerError:
+        """Return a new exception for an error of `run`."""
 
     def close(self) -> None: ...
 
@@ -88,10 +85,10 @@ class _WriteQueue:
 class GroupCommit:
     """Runs writes of any thread in the transactions of one thread, which owns the database."""
 
-    def __init__(self, database: Database, path: Path, lock: WriteLock) -> None:
+    def __init__(self, database: Database) -> None:
         self._queue = _WriteQueue()
         self._pid = os.getpid()
-        thread = start_daemon_thread("targetry-ledger", _write_all, database, self._queue, path, lock)
+        thread = start_daemon_thread("targetry-ledger", _write_all, database, self._queue)
         if thread is None:
             raise LedgerError(
                 UNUSABLE, "the ledger cannot be opened: the system cannot start a thread; try again"
@@ -119,51 +116,28 @@ class GroupCommit:
         return done
 
     def close(self) -> None:
-        """Commit the waiting writes and close the file. Idempotent; no effect in a forked child."""
+        """Commit waiting writes and close the database. Idempotent; no effect in a forked child."""
         if os.getpid() != self._pid:
             return
         self._queue.close()
         self._thread.join(_CLOSE_TIMEOUT_S)
 
 
-def _write_all(database: Database, queue: _WriteQueue, path: Path, lock: WriteLock) -> None:
+def _write_all(database: Database, queue: _WriteQueue) -> None:
     while batch := queue.get_all():
-        _write_batch(
-            [work for work in batch if work.done.set_running_or_notify_cancel()], database, path, lock
-        )
+        _write_batch([work for work in batch if work.done.set_running_or_notify_cancel()], database)
     database.close()
-    lock.remove_file()
 
 
-def _write_batch(batch: list[_PendingWrite[Any]], database: Database, path: Path, lock: WriteLock) -> None:
+def _write_batch(batch: list[_PendingWrite[Any]], database: Database) -> None:
     try:
-        with lock.hold():
-            results = _commit(batch, database.connection())
-            database.check()
+        results = database.run([work.write for work in batch])
     except Exception as error:  # every waiting caller needs an outcome, and the thread has to go on
         for work in batch:
-            work.done.set_exception(_ledger_error(path, error))
+            # A new exception for each caller, since each raise extends the traceback.
+            own = database.translate(error)
+            own.__cause__ = error
+            work.done.set_exception(own)
         return
     for work, result in zip(batch, results, strict=True):
         work.done.set_result(result)
-
-
-def _commit(batch: list[_PendingWrite[Any]], connection: sqlite3.Connection) -> list[Any]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        results = [work.write(connection) for work in batch]
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
-    return results
-
-
-def _ledger_error(path: Path, error: Exception) -> LedgerError:
-    """Return a new exception for one caller: each raise extends the traceback of an exception."""
-    found = ledger_error(path, error)
-    own = type(found)(found.reason, found.text)
-    own.__cause__ = error
-    return own

@@ -16,20 +16,19 @@ import itertools
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
-
-import msgspec
 
 from targetry._runtime.logger import Log
 from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
 from targetry.ledger.errors import LedgerError
-from targetry.ledger.event import ActivityDescription, LedgerEvent, validate_events
-from targetry.ledger.group_commit import GroupCommit
+from targetry.ledger.event import ActivityDescription, LedgerEvent
+from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.reader import EXPERIENCES, Reader
+from targetry.ledger.sqlite_database import SQLiteDatabase
+from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
 from targetry.ledger.write_lock import WriteLock
 
 DEFAULT_FOLDER: Final = Path(".targetry")
@@ -48,14 +47,14 @@ _ADD_EXPERIENCE: Final = (
 )
 
 
-class Ledger:
+class Ledger(EventStore):
     """Records events in a folder; created by `Ledger.open`. Thread-safe."""
 
     def __init__(self, folder: Path, file: LedgerFile, busy_timeout: float = BUSY_S) -> None:
         self.folder = folder
         self._described: Sequence[ActivityDescription] = ()
         file.on_reopen = self._describe_again
-        self._writer = GroupCommit(file, file.path, WriteLock(folder, busy_timeout))
+        self._writer = GroupCommit(SQLiteDatabase(file, WriteLock(folder, busy_timeout)))
 
     @classmethod
     def open(
@@ -90,105 +89,38 @@ class Ledger:
             file.close()
             raise
 
-    def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
-        """Record events, all or none, and wait until they are on the disk.
+    def reader(self) -> Reader:
+        """Return a snapshot of the ledger. Raises `LedgerError`."""
+        return Reader.open(self.folder)
 
-        Returns:
-            For each event whether it is new; False if one with its id was recorded before.
+    def _insertion(self, rows: Sequence[Row]) -> Write[list[bool]]:
+        return partial(_insert, rows)
 
-        Raises:
-            OptionError: An event has a field of a wrong type or range.
-            LedgerError: The events could not be recorded.
-        """
-        rows = _rows(events)
-        return (
-            self._writer.submit(lambda connection: _insert(connection, rows), len(rows)).result()
-            if rows
-            else []
-        )
-
-    async def arecord(self, events: Sequence[LedgerEvent]) -> list[bool]:
-        """Record events as `record` does; a call canceled before its write starts records none."""
-        import asyncio  # a quarter of the command's start-up time
-
-        rows = _rows(events)
-        if not rows:
-            return []
-        done = self._writer.submit(lambda connection: _insert(connection, rows), len(rows))
-        return await asyncio.wrap_future(done)
-
-    def describe(self, activities: Sequence[ActivityDescription], *, now_ms: int | None = None) -> None:
-        """Store descriptions of activities for reports.
-
-        An activity with a known id is replaced; other stored activities stay. Of several with one
-        id the first counts. The ledger sets `shares_since_ms` itself, to `now_ms` if the shares
-        differ from the stored ones.
-
-        Args:
-            activities: The descriptions.
-            now_ms: The time in epoch milliseconds; by default the clock's.
-
-        Raises:
-            LedgerError: The descriptions could not be stored.
-        """
-        at = int(time.time() * 1000) if now_ms is None else now_ms
-        self._described = tuple(activities)
-        self._writer.submit(lambda connection: _describe(connection, activities, at)).result()
+    def _description(self, activities: Sequence[ActivityDescription], now_ms: int) -> Write[None]:
+        self._described = activities
+        return partial(_describe, activities, now_ms)
 
     def _describe_again(self, connection: sqlite3.Connection) -> None:
         """Store the descriptions in a file that replaces a removed one."""
         with connection:  # rolls back after an error
             connection.execute("BEGIN IMMEDIATE")
-            _describe(connection, self._described, int(time.time() * 1000))
-
-    def events(self) -> Iterator[LedgerEvent]:
-        """Yield the events of a snapshot in the order of their recording. Raises `LedgerError`."""
-        with self.reader() as reader:
-            yield from reader.events()
-
-    def activities(self) -> list[ActivityDescription]:
-        """Return the latest description of each activity. Raises `LedgerError`."""
-        with self.reader() as reader:
-            return reader.activities()
-
-    def reader(self) -> Reader:
-        """Return a snapshot of the ledger. Raises `LedgerError`."""
-        return Reader.open(self.folder)
-
-    def close(self) -> None:
-        """Commit the waiting writes and close the file. Idempotent."""
-        self._writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+            _describe(self._described, int(time.time() * 1000), connection)
 
 
-_Row = tuple[object, ...]
-
-
-def _rows(events: Sequence[LedgerEvent]) -> list[_Row]:
-    return [msgspec.structs.astuple(event) for event in validate_events(events)]
-
-
-def _insert(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
+def _insert(rows: Sequence[Row], connection: sqlite3.Connection) -> list[bool]:
     """Return for each row whether it is new."""
     starts = range(0, len(rows), _MAX_ROWS)
     return [new for at in starts for new in _insert_batch(connection, rows[at : at + _MAX_ROWS])]
 
 
-def _insert_batch(connection: sqlite3.Connection, rows: Sequence[_Row]) -> list[bool]:
+def _insert_batch(connection: sqlite3.Connection, rows: Sequence[Row]) -> list[bool]:
     now_ms = int(time.time() * 1000)
     values = [now_ms, *(value for row in rows for value in row)]
     inserted = connection.execute(_insert_statement(len(rows)), values).rowcount
     if inserted == len(rows):
         return [True] * inserted
     latest = {key for (key,) in connection.execute(_LATEST, (inserted,))} if inserted else set()
-    return [_discard(latest, row[0]) for row in rows]
+    return [discard_key(latest, row[0]) for row in rows]
 
 
 @lru_cache(maxsize=_MAX_ROWS)  # the connection caches its prepared statements by their text
@@ -199,19 +131,8 @@ def _insert_statement(count: int) -> str:
     return f"INSERT INTO event ({_COLUMNS}, recorded_ms) VALUES {values} ON CONFLICT (id) DO NOTHING"
 
 
-def _discard(keys: set[object], key: object) -> bool:
-    """Remove a key from a set; return whether the set held it."""
-    if key not in keys:
-        return False
-    keys.remove(key)
-    return True
-
-
-def _describe(connection: sqlite3.Connection, activities: Sequence[ActivityDescription], now_ms: int) -> None:
-    first: dict[str, ActivityDescription] = {}
+def _describe(activities: Sequence[ActivityDescription], now_ms: int, connection: sqlite3.Connection) -> None:
     for activity in activities:
-        first.setdefault(activity.id, activity)
-    for activity in first.values():
         since = _shares_since(connection, activity, now_ms)
         connection.execute(_DESCRIBE, (activity.id, activity.name, activity.type, since))
         connection.execute("DELETE FROM experience WHERE activity_id = ?", (activity.id,))
@@ -220,10 +141,9 @@ def _describe(connection: sqlite3.Connection, activities: Sequence[ActivityDescr
 
 
 def _shares_since(connection: sqlite3.Connection, activity: ActivityDescription, now_ms: int) -> int:
-    """Return the time of the shares; 0 for the first ones, which can be older than the ledger."""
+    """Return the time of the shares; that of the description for the first ones."""
     row = connection.execute("SELECT shares_since_ms FROM activity WHERE id = ?", (activity.id,)).fetchone()
     if row is None:
-        return 0
+        return activity.shares_since_ms
     known = {key: share for key, _, share in connection.execute(EXPERIENCES, (activity.id,))}
-    same = known == {one.id: one.share for one in activity.experiences}
-    return int(row[0]) if same else now_ms
+    return now_ms if shares_differ(known, activity) else int(row[0])

@@ -106,7 +106,7 @@ def estimate(folder: Path, retention: Retention, now_ms: int | None = None) -> P
         (events,) = connection.execute("SELECT count(*) FROM event").fetchone()
         removed = 0
         if retention.keep_days is not None:
-            cutoff = _cutoff(retention.keep_days, now_ms)
+            cutoff = cutoff_ms(retention.keep_days, now_ms)
             (removed,) = connection.execute(
                 f"SELECT count(*) FROM event WHERE {_IS_OLD}", (cutoff,)
             ).fetchone()
@@ -143,7 +143,7 @@ def prune(
     with _opened(folder, progress, warn) as (connection, pruning):
         before = _used_bytes(connection)
         if retention.keep_days is not None:
-            cutoff = _cutoff(retention.keep_days, now_ms)
+            cutoff = cutoff_ms(retention.keep_days, now_ms)
             (total,) = connection.execute(f"SELECT count(*) FROM event WHERE {_IS_OLD}", (cutoff,)).fetchone()
             for count in pruning.remove(_IS_OLD, cutoff):
                 removed += count
@@ -169,11 +169,13 @@ def prune(
 
 
 class RetentionTask:
-    """Prunes a ledger every minute while an edge runs, in one of the processes that share it."""
+    """Removes the oldest events of a ledger every minute while an edge runs.
 
-    def __init__(self, folder: str | os.PathLike[str], retention: Retention, log: logging.Logger) -> None:
-        self._folder = Path(folder)
-        self._retention = retention
+    `remove` removes them, ends early if its argument returns True, and returns their number.
+    """
+
+    def __init__(self, remove: Callable[[Callable[[], bool]], int], log: logging.Logger) -> None:
+        self._remove = remove
         self._log = log
         self._closed = False
         self._repeating = PeriodicTask("targetry-retention", self._step)
@@ -188,24 +190,35 @@ class RetentionTask:
 
     def _step(self) -> float:
         try:
-            claim = FileLock(self._folder / _LOCK_NAME)
-        except OSError:  # another process prunes it, or the folder was removed
-            return _CHECK_S
-        try:
-            done = prune(
-                self._folder, self._retention, warn=self._log.warning, is_stopped=lambda: self._closed
-            )
-            if done.removed:
+            removed = self._remove(lambda: self._closed)
+            if removed:
                 self._log.info(
-                    "%d events were removed from the ledger: beyond --keep-days or --max-size", done.removed
+                    "%d events were removed from the ledger: beyond --keep-days or --max-size", removed
                 )
         except TargetError as error:
             self._log.warning("the ledger could not be pruned: %s", error)
         except Exception:
             self._log.exception("the ledger could not be pruned")
-        finally:
-            claim.remove()
         return _CHECK_S
+
+
+def prune_shared(
+    folder: str | os.PathLike[str], retention: Retention, warn: Warn, is_stopped: Callable[[], bool]
+) -> int:
+    """Remove the events beyond the limits, unless another process does; return their number.
+
+    Raises:
+        LedgerError: The ledger cannot be opened or written to.
+    """
+    path = Path(folder)
+    try:
+        claim = FileLock(path / _LOCK_NAME)
+    except OSError:  # another process prunes it, or the folder was removed
+        return 0
+    try:
+        return prune(path, retention, warn=warn, is_stopped=is_stopped).removed
+    finally:
+        claim.remove()
 
 
 class _Pruning:
@@ -299,7 +312,8 @@ def _opened(
         lock.remove_file()
 
 
-def _cutoff(keep_days: float, now_ms: int | None) -> int:
+def cutoff_ms(keep_days: float, now_ms: int | None) -> int:
+    """Return the epoch milliseconds before which events are too old."""
     return (int(time.time() * 1000) if now_ms is None else now_ms) - int(keep_days * _DAY_MS)
 
 

@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final
 
 import msgspec
 
@@ -136,9 +137,30 @@ def read_sums(connection: sqlite3.Connection, cap: float | None = None) -> dict[
     Raises:
         sqlite3.Error: The database cannot be read.
     """
+    run = connection.execute
+    buyers = run(_BUYERS, {"cap": math.inf if cap is None else cap})
+    return build_sums(run(_COHORTS), buyers, run(_IMPRESSIONS), run(_ACTIVITIES))
+
+
+def build_sums(
+    cohorts: Iterable[Sequence[Any]],
+    buyers: Iterable[Sequence[Any]],
+    impressions: Iterable[Sequence[Any]],
+    activities: Iterable[Sequence[Any]],
+) -> dict[str, ActivitySums]:
+    """Return the sums by activity id, built of the rows of queries.
+
+    Args:
+        cohorts: Activity, experience, day, whether entered, visitors, conversions, orders, units
+            and micros of the revenue, unusable totals.
+        buyers: Activity, experience, day and the sums of the buyers who have entered, in the order
+            of the fields of `Cohort`.
+        impressions: Activity, experience, impressions.
+        activities: Activity, switched and outside visitors.
+    """
     found: defaultdict[str, ActivitySums] = defaultdict(ActivitySums)
     micros: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for activity_id, experience_id, *numbers in connection.execute(_COHORTS):
+    for activity_id, experience_id, *numbers in cohorts:
         day, entered, visitors, conversions, orders, units, rest, unusable = map(_as_int, numbers)
         one = found[activity_id].experiences[experience_id]
         one.visitors += visitors
@@ -151,15 +173,14 @@ def read_sums(connection: sqlite3.Connection, cap: float | None = None) -> dict[
             one.cohorts[day] = Cohort(visitors, min(conversions, visitors))
     for (activity_id, experience_id), amount in micros.items():
         found[activity_id].experiences[experience_id].revenue = amount / MICROS
-    for activity_id, experience_id, impressions in connection.execute(_IMPRESSIONS):
-        found[activity_id].experiences[experience_id].impressions = _as_int(impressions)
-    for activity_id, experience_id, day, *money in connection.execute(
-        _BUYERS, {"cap": math.inf if cap is None else cap}
-    ):
+    for activity_id, experience_id, count in impressions:
+        found[activity_id].experiences[experience_id].impressions = _as_int(count)
+    for activity_id, experience_id, day, *money in buyers:
         if cohort := found[activity_id].experiences[experience_id].cohorts.get(day):
             _add_money(cohort, money)
-    for activity_id, switched, outside in connection.execute(_ACTIVITIES):
-        found[activity_id].switched, found[activity_id].outside = _as_int(switched), _as_int(outside)
+    for activity_id, switched, outside in activities:
+        if switched or outside:
+            found[activity_id].switched, found[activity_id].outside = _as_int(switched), _as_int(outside)
     return dict(found)
 
 
@@ -175,6 +196,6 @@ def _as_int(value: object) -> int:
     """Return a number within the bounds of a count; 0 for a value that no trigger writes."""
     return (
         max(-_MAX_COUNT, min(_MAX_COUNT, int(value)))
-        if isinstance(value, int | float) and value == value
+        if isinstance(value, int | float | Decimal) and value == value
         else 0
     )

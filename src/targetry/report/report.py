@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
-from targetry.ledger.reader import Reader
+from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import aggregate
 from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare, cumulate
@@ -135,7 +135,7 @@ def make_report(
     return _build_report(aggregate(events, activities, options.cap), activities, options)
 
 
-def report_on_ledger(reader: Reader, options: ReportOptions = _DEFAULTS) -> Report:
+def report_on_ledger(reader: LedgerReader, options: ReportOptions = _DEFAULTS) -> Report:
     """Report on a ledger: from its sums, or from its events in a file of an earlier format.
 
     Args:

@@ -96,8 +96,8 @@ def test_plan_is_plotted(tmp_path: Path, name: str) -> None:
 
 
 MISTAKES = {
-    "--lift 10%": "give exactly one of --baseline, --mean and --data",
-    "--baseline 5% --mean 3 --lift 10%": "give exactly one of --baseline, --mean and --data",
+    "--lift 10%": "give exactly one of --baseline, --mean and a ledger",
+    "--baseline 5% --mean 3 --lift 10%": "give exactly one of --baseline, --mean and a ledger",
     "--baseline 5%": "lift: either a lift or a number of visitors must be given",
     "--baseline much --lift 10%": "must be a percentage like 2%, not 'much'",
     "--mean 4 --lift 5%": "--mean needs --deviation",
@@ -113,7 +113,7 @@ def test_mistakes_are_named(ledger: Path, tmp_path: Path) -> None:
         assert result.exit_code != 0, arguments
         assert message in result.stderr, arguments
     for arguments, message in {
-        "--lift 10% -d": "--data needs --activity",
+        "--lift 10% -d": "a ledger needs --activity",
         "--lift 10% --activity 7 -d": "activity '7' has no visitors in the ledger",
         "--lift 10% --activity 1 --metric clicks -d": "metric: must be one of",
     }.items():

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from targetry.cli.experiments.report import parse_percent, plot_path
+from targetry.cli.experiments.report import LedgerLocation, parse_percent, plot_path
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.errors import OptionError
-from targetry.ledger.reader import Reader
+from targetry.ledger.location import open_reader
 from targetry.report.comparison import cumulate
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.metrics import METRICS
@@ -63,6 +63,7 @@ def power(
             show_default=False,
         ),
     ] = None,
+    ledger: LedgerLocation = None,
     activity: Annotated[
         str | None,
         typer.Option("--activity", metavar="ID", help="Activity of the ledger.", show_default=False),
@@ -109,7 +110,7 @@ def power(
       targetry power --baseline 5% --visitors 80000
       targetry power --data ledger --activity 482910 --metric revenue --lift 5%
     """
-    found, seen = _baseline(baseline, mean, deviation, data, activity, metric)
+    found, seen = _baseline(baseline, mean, deviation, ledger or data, activity, metric)
     options = PlanOptions(
         baseline=found,
         lift=None if lift is None else parse_percent(lift),
@@ -141,14 +142,14 @@ def _baseline(
     baseline: str | None,
     mean: float | None,
     deviation: float | None,
-    data: Path | None,
+    data: Path | str | None,
     activity: str | None,
     metric: str,
 ) -> tuple[Baseline, float | None]:
     """Return the baseline, and the daily visitors if a ledger has them."""
     given = [one is not None for one in (baseline, mean, data)]
     if sum(given) != 1:
-        raise typer.BadParameter("give exactly one of --baseline, --mean and --data")
+        raise typer.BadParameter("give exactly one of --baseline, --mean and a ledger")
     if data is not None:
         return _of_ledger(data, activity, metric)
     if baseline is not None:
@@ -158,12 +159,12 @@ def _baseline(
     return Baseline(mean, deviation), None
 
 
-def _of_ledger(data: Path, activity: str | None, metric: str) -> tuple[Baseline, float]:
+def _of_ledger(data: Path | str, activity: str | None, metric: str) -> tuple[Baseline, float]:
     if metric not in METRICS:
         raise OptionError("metric", f"must be one of {', '.join(METRICS)}, not {metric!r}")
     if activity is None:
-        raise typer.BadParameter("--data needs --activity, the id of an activity of the ledger")
-    with Reader.open(data) as reader:
+        raise typer.BadParameter("a ledger needs --activity, the id of an activity of the ledger")
+    with open_reader(data) as reader:
         sums = reader.sums().get(activity) if reader.has_sums else None
         control = next((one for one in reader.activities() if one.id == activity), None)
     if sums is None or not sums.experiences:

@@ -16,7 +16,9 @@ from targetry.cli.rendering.output import print_json, print_notes
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
+from targetry.ledger.location import is_address, open_reader
 from targetry.ledger.reader import Reader
+from targetry.ledger.store import LedgerReader
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
 from targetry.report.plot import MAX_ACTIVITIES, SUFFIXES, write_plot
 from targetry.report.report import Report, report_on_ledger
@@ -26,6 +28,17 @@ HARMED: Final = 3
 
 BROKEN_SPLIT: Final = 4
 """Exit status for a split that differs from the shares."""
+
+
+LedgerLocation = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="URL",
+        help="A ledger in PostgreSQL, such as postgresql://user@host/database, in place of --data.",
+        show_default=False,
+    ),
+]
 
 
 class ReportOutput(StrEnum):
@@ -67,6 +80,7 @@ def report(
         Path,
         typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
     ] = DEFAULT_FOLDER,
+    ledger: LedgerLocation = None,
     output: Annotated[
         ReportOutput, typer.Option("--output", "-o", help="Output format.")
     ] = ReportOutput.TABLE,
@@ -150,8 +164,7 @@ def report(
         guardrails=tuple(map(_guardrail, guardrail or ())),
         over_time=over_time,
     )
-    _upgrade(data)
-    with Reader.open(data) as reader:
+    with open_upgraded(ledger, data) as reader:
         made = report_on_ledger(reader, options)
     if plot is not None:
         write_plot(made, plot)
@@ -176,13 +189,24 @@ def _status(report: Report) -> int:
     return HARMED if "harmed" in states else 0
 
 
-def _upgrade(data: Path) -> None:
-    """Upgrade a file of an earlier version for faster reports; ignore errors, as it is readable."""
-    with Reader.open(data) as reader:
-        if reader.has_sums:
-            return
-    with progress_bar("Bringing the ledger up to date") as progress, contextlib.suppress(LedgerError):
-        Ledger.open(data, progress=progress).close()
+def open_upgraded(ledger: str | None, data: Path) -> LedgerReader:
+    """Open a ledger; upgrade a file of an earlier version first, since its sums are faster to read.
+
+    Args:
+        ledger: The folder or the address of the ledger; None for `data`.
+        data: The folder of the ledger.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+    """
+    location = data if ledger is None else ledger
+    if not is_address(location):
+        with Reader.open(location) as reader:
+            is_old = not reader.has_sums
+        if is_old:  # an error is ignored, since the file can be read as it is
+            with progress_bar("Bringing the ledger up to date") as progress, contextlib.suppress(LedgerError):
+                Ledger.open(location, progress=progress).close()
+    return open_reader(location)
 
 
 def _plot_notes(report: Report, plot: Path | None) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from targetry.ledger.ledger import Ledger
+from targetry.ledger.store import EventStore
 from targetry.report.plot import plotted_activities, write_plot
 from targetry.report.report import Report, report_on_ledger
 
@@ -33,7 +33,7 @@ class CachedReport(msgspec.Struct, frozen=True):
 class ReportCache:
     """Reports of one ledger. Thread-safe."""
 
-    def __init__(self, ledger: Ledger, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, ledger: EventStore, *, now: Callable[[], float] = time.time) -> None:
         self._ledger = ledger
         self._now = now
         self._lock = threading.Lock()

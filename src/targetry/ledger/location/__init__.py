@@ -1,0 +1,59 @@
+"""Location of a ledger: a folder, or the address of a database in PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from targetry.ledger.database import BUSY_S, Progress, Warn, no_progress
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.postgres.connection import SCHEMES
+from targetry.ledger.postgres.ledger import PostgresLedger
+from targetry.ledger.postgres.reader import PostgresReader
+from targetry.ledger.reader import Reader
+from targetry.ledger.store import EventStore, LedgerReader
+
+
+def is_address(location: str | os.PathLike[str]) -> bool:
+    """Return whether a location is an address of PostgreSQL, not a folder."""
+    return isinstance(location, str) and location.lower().startswith(SCHEMES)
+
+
+def open_ledger(
+    location: str | os.PathLike[str],
+    *,
+    busy_timeout: float = BUSY_S,
+    warn: Warn | None = None,
+    progress: Progress = no_progress,
+) -> EventStore:
+    """Open a ledger to record in; create it if it is missing.
+
+    Args:
+        location: A folder, or an address like `postgresql://user@host/database`.
+        busy_timeout: Longest time in seconds to wait for a lock of another process, in a folder.
+        warn: Called if a damaged file of a folder is replaced.
+        progress: Called during an upgrade of a folder's file.
+
+    Raises:
+        OptionError: The address is wrong.
+        MissingExtraError: The extra `postgres` is not installed, and the location is an address.
+        LedgerError: The ledger cannot be opened.
+    """
+    if is_address(location):
+        return PostgresLedger.open(str(location))
+    return Ledger.open(Path(location), busy_timeout=busy_timeout, warn=warn, progress=progress)
+
+
+def open_reader(location: str | os.PathLike[str]) -> LedgerReader:
+    """Open a snapshot of a ledger.
+
+    Args:
+        location: A folder, or an address like `postgresql://user@host/database`.
+
+    Raises:
+        OptionError: The address is wrong.
+        MissingExtraError: The extra `postgres` is not installed, and the location is an address.
+        NoLedgerError: The location has no ledger.
+        LedgerError: The ledger cannot be read.
+    """
+    return PostgresReader.open(str(location)) if is_address(location) else Reader.open(location)

@@ -1,0 +1,183 @@
+"""Event store in PostgreSQL: any number of edges on any number of machines write one ledger.
+
+`record` returns when its events are committed, with the durability of the server's
+`synchronous_commit`. Writes that wait are one transaction and one statement. A connection that is
+lost is opened again by the next write; until then each call raises `LedgerError`, which an edge
+answers with 503. A call can be repeated: events that were recorded in spite of the error are known
+by their ids.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, Self
+
+from targetry.ledger.errors import LedgerError
+from targetry.ledger.event import ActivityDescription, LedgerEvent
+from targetry.ledger.group_commit import GroupCommit, Write
+from targetry.ledger.postgres.connection import connect, translate, translated
+from targetry.ledger.postgres.reader import PostgresReader
+from targetry.ledger.postgres.schema import migrate
+from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
+
+_FIELDS: Final = LedgerEvent.__struct_fields__
+_TYPES: Final = {"timestamp_ms": "bigint", "order_total": "float8"}
+# In the order of the ids, so that two edges that insert the same events do not wait for each other.
+_INSERT: Final = (
+    f"INSERT INTO targetry_event ({', '.join(_FIELDS)}, recorded_ms) "
+    f"SELECT {', '.join(_FIELDS)}, %s FROM unnest("
+    + ", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in _FIELDS)
+    + f') WITH ORDINALITY AS given ({", ".join(_FIELDS)}, place) ORDER BY id COLLATE "C", place '
+    "ON CONFLICT (id) DO NOTHING RETURNING id"
+)
+_DESCRIBE: Final = (
+    "INSERT INTO targetry_activity (id, name, type, shares_since_ms) VALUES (%s, %s, %s, %s) ON CONFLICT (id) "
+    "DO UPDATE SET name = excluded.name, type = excluded.type, shares_since_ms = excluded.shares_since_ms"
+)
+_NUL, _SYMBOL_FOR_NUL = "\x00", "\u2400"
+
+
+class PostgresLedger(EventStore):
+    """Records events in PostgreSQL; created by `PostgresLedger.open`. Thread-safe."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._writer = GroupCommit(_Database(url))
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the ledger of a database; create its tables if they are missing.
+
+        Args:
+            url: An address like `postgresql://user:password@host:5432/database`.
+
+        Raises:
+            OptionError: The address is wrong.
+            MissingExtraError: The extra `postgres` is not installed.
+            LedgerVersionError: The tables are of a later version.
+            LedgerError: The database cannot be reached or used.
+        """
+        with translated(url), contextlib.closing(connect(url)) as connection:
+            migrate(connection)
+        return cls(url)
+
+    def reader(self) -> PostgresReader:
+        """Return a snapshot of the ledger. Raises `LedgerError`."""
+        return PostgresReader.open(self.url)
+
+    def _insertion(self, rows: Sequence[Row]) -> Write[list[bool]]:
+        return _Insertion(rows)
+
+    def _description(self, activities: Sequence[ActivityDescription], now_ms: int) -> Write[None]:
+        return partial(_describe, activities, now_ms)
+
+
+class _Insertion:
+    """Write of events, which the database joins with others."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = [tuple(map(_storable, row)) for row in rows]
+
+    def __call__(self, connection: Any) -> list[bool]:
+        return _insert(connection, [self])[0]
+
+
+class _Database:
+    """Connection of the thread that writes; opened again after it was lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Any = None
+
+    def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
+        """Run writes in one transaction. Raises `LedgerError` or `psycopg.Error`."""
+        is_new = self._connection is None
+        try:
+            return self._run(writes)
+        except Exception as error:
+            lost = self._connection is None or self._connection.broken
+            self._disconnect_if_broken()
+            # A server that restarted has closed an idle connection; ids prevent a second write.
+            if is_new or not lost or isinstance(error, LedgerError):
+                raise
+        return self._run(writes)
+
+    def _run(self, writes: Sequence[Write[Any]]) -> list[Any]:
+        if self._connection is None:
+            self._connection = connect(self._url)
+        results: list[Any] = []
+        with self._connection.transaction():
+            for group in _grouped(writes):
+                if isinstance(group, list):
+                    results += _insert(self._connection, group)
+                else:
+                    results.append(group(self._connection))
+        return results
+
+    def translate(self, error: Exception) -> LedgerError:
+        """Return a new exception for an error of `run`."""
+        return translate(self._url, error)
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.close()
+
+    def _disconnect_if_broken(self) -> None:
+        if self._connection is not None and self._connection.broken:
+            self.close()
+
+
+def _grouped(writes: Sequence[Write[Any]]) -> list[list[_Insertion] | Write[Any]]:
+    """Return the writes with neighboring insertions as lists."""
+    found: list[list[_Insertion] | Write[Any]] = []
+    for write in writes:
+        if isinstance(write, _Insertion):
+            if not found or not isinstance(found[-1], list):
+                found.append([])
+            last = found[-1]
+            assert isinstance(last, list)
+            last.append(write)
+        else:
+            found.append(write)
+    return found
+
+
+def _insert(connection: Any, insertions: Sequence[_Insertion]) -> list[list[bool]]:
+    """Insert events by one statement; return for each event of each write whether it is new."""
+    rows = [row for one in insertions for row in one.rows]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    now_ms = int(time.time() * 1000)
+    new = {key for (key,) in connection.execute(_INSERT, (now_ms, *columns)).fetchall()}
+    return [[discard_key(new, row[0]) for row in one.rows] for one in insertions]
+
+
+def _storable(value: Any) -> Any:
+    """Return a field as PostgreSQL can store it: its texts hold no NUL."""
+    return value.replace(_NUL, _SYMBOL_FOR_NUL) if isinstance(value, str) and _NUL in value else value
+
+
+def _describe(activities: Sequence[ActivityDescription], now_ms: int, connection: Any) -> None:
+    for activity in sorted(activities, key=lambda one: one.id):
+        row = connection.execute(
+            "SELECT shares_since_ms FROM targetry_activity WHERE id = %s FOR UPDATE", (activity.id,)
+        ).fetchone()
+        known = connection.execute(
+            "SELECT id, share FROM targetry_experience WHERE activity_id = %s", (activity.id,)
+        ).fetchall()
+        if row is None:
+            since = activity.shares_since_ms
+        else:
+            since = now_ms if shares_differ(dict(known), activity) else row[0]
+        connection.execute(_DESCRIBE, (activity.id, activity.name, activity.type, since))
+        connection.execute("DELETE FROM targetry_experience WHERE activity_id = %s", (activity.id,))
+        for position, one in enumerate(activity.experiences):
+            connection.execute(
+                "INSERT INTO targetry_experience VALUES (%s, %s, %s, %s, %s)",
+                (activity.id, position, one.id, one.name, one.share),
+            )

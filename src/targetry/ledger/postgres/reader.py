@@ -1,0 +1,127 @@
+"""Read access to a ledger in PostgreSQL: events, activities and sums of a snapshot."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+from targetry.ledger.errors import NoLedgerError
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.ledger.postgres.connection import connect, ledger_name, translated
+from targetry.ledger.postgres.schema import check_format
+from targetry.ledger.postgres.sums import ACTIVITIES, COHORTS, IMPRESSIONS, PARTICIPATIONS
+from targetry.ledger.sums import ActivitySums, Period, build_sums
+
+_EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event ORDER BY seq"
+_ROWS_AT_ONCE: Final = 2_000
+_PERIOD: Final = (
+    "SELECT min(least(timestamp_ms, recorded_ms)), max(least(timestamp_ms, recorded_ms)), "
+    "(SELECT removed FROM targetry_ledger) FROM targetry_event"
+)
+
+
+class PostgresReader:
+    """Snapshot of a ledger in PostgreSQL, in a transaction that is read-only."""
+
+    has_sums: Final = True
+
+    def __init__(self, url: str, connection: Any) -> None:
+        self._url = url
+        self._connection = connection
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the ledger of a database.
+
+        Args:
+            url: An address like `postgresql://user:password@host:5432/database`.
+
+        Raises:
+            OptionError: The address is wrong.
+            MissingExtraError: The extra `postgres` is not installed.
+            NoLedgerError: The database has no ledger.
+            LedgerError: The database cannot be reached or read.
+        """
+        with translated(url):
+            connection = connect(url, reads=True)
+            try:
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                (table,) = connection.execute("SELECT to_regclass('targetry_ledger')").fetchone()
+                if table is None:
+                    raise NoLedgerError(
+                        "missing",
+                        f"there is no ledger in {ledger_name(url)}: no edge has recorded there; check the address",
+                    )
+                check_format(connection.execute("SELECT format FROM targetry_ledger").fetchone()[0])
+            except BaseException:
+                connection.close()
+                raise
+        return cls(url, connection)
+
+    def events(self) -> Iterator[LedgerEvent]:
+        """Yield all events in the order of their recording. Raises `LedgerError`."""
+        with translated(self._url), self._connection.cursor(name="events") as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            for row in cursor.execute(_EVENTS):
+                yield LedgerEvent(*row)
+
+    def activities(self) -> list[ActivityDescription]:
+        """Return the latest description of each activity. Raises `LedgerError`."""
+        with translated(self._url):
+            rows = self._connection.execute(
+                "SELECT activity_id, id, name, share FROM targetry_experience ORDER BY activity_id, position"
+            ).fetchall()
+            described = self._connection.execute(
+                "SELECT id, name, type, shares_since_ms FROM targetry_activity ORDER BY position"
+            ).fetchall()
+        experiences: dict[str, list[ExperienceDescription]] = {}
+        for activity_id, *fields in rows:
+            experiences.setdefault(activity_id, []).append(ExperienceDescription(*fields))
+        return [
+            ActivityDescription(key, name, kind, tuple(experiences.get(key, ())), since)
+            for key, name, kind, since in described
+        ]
+
+    def sums(self, cap: float | None = None) -> dict[str, ActivitySums]:
+        """Return the sums by activity id, computed from the events.
+
+        Args:
+            cap: The amount up to which a visitor's revenue counts in the cohorts.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        with translated(self._url):
+            run = self._connection.execute
+            limit = {"cap": math.inf if cap is None else cap}
+            cohorts = run(f"{PARTICIPATIONS} {COHORTS}", limit).fetchall()
+            activities = run(f"{PARTICIPATIONS} {ACTIVITIES}").fetchall()
+            impressions = run(IMPRESSIONS).fetchall()
+        return build_sums(
+            (row[:10] for row in cohorts),
+            ((*row[:3], *row[10:]) for row in cohorts if row[3] and row[10]),
+            impressions,
+            activities,
+        )
+
+    def period(self) -> Period | None:
+        """Return the period that the events cover, None without events. Raises `LedgerError`."""
+        with translated(self._url):
+            first, last, removed = self._connection.execute(_PERIOD).fetchone()
+        return None if first is None else Period(first, last, removed)
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        with contextlib.suppress(Exception):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

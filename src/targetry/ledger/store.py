@@ -1,0 +1,143 @@
+"""Interface of a ledger, whatever database holds it."""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import msgspec
+
+from targetry.ledger.event import ActivityDescription, LedgerEvent, validate_events
+from targetry.ledger.group_commit import GroupCommit, Write
+from targetry.ledger.sums import ActivitySums, Period
+
+Row = tuple[Any, ...]
+"""Fields of an event, in the order of `LedgerEvent`."""
+
+
+class LedgerReader(Protocol):
+    """Snapshot of a ledger. All methods raise `LedgerError`."""
+
+    def events(self) -> Iterator[LedgerEvent]:
+        """Yield all events in the order of their recording."""
+
+    def activities(self) -> list[ActivityDescription]:
+        """Return the latest description of each activity."""
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether `sums` and `period` can be called."""
+
+    def sums(self, cap: float | None = None) -> dict[str, ActivitySums]:
+        """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts."""
+
+    def period(self) -> Period | None:
+        """Return the period that the events cover, None for a ledger without events."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class EventStore(abc.ABC):
+    """Records events and descriptions of activities. Thread-safe."""
+
+    _writer: GroupCommit
+
+    @abc.abstractmethod
+    def reader(self) -> LedgerReader:
+        """Return a snapshot of the ledger. Raises `LedgerError`."""
+
+    @abc.abstractmethod
+    def _insertion(self, rows: Sequence[Row]) -> Write[list[bool]]: ...
+
+    @abc.abstractmethod
+    def _description(self, activities: Sequence[ActivityDescription], now_ms: int) -> Write[None]: ...
+
+    def record(self, events: Sequence[LedgerEvent]) -> list[bool]:
+        """Record events, all or none, and wait until they are durable.
+
+        Returns:
+            For each event whether it is new; False if one with its id was recorded before.
+
+        Raises:
+            OptionError: An event has a field of a wrong type or range.
+            LedgerError: The events could not be recorded.
+        """
+        rows = _rows(events)
+        return self._writer.submit(self._insertion(rows), len(rows)).result() if rows else []
+
+    async def arecord(self, events: Sequence[LedgerEvent]) -> list[bool]:
+        """Record events as `record` does; a call canceled before its write starts records none."""
+        import asyncio  # a quarter of the command's start-up time
+
+        rows = _rows(events)
+        if not rows:
+            return []
+        return await asyncio.wrap_future(self._writer.submit(self._insertion(rows), len(rows)))
+
+    def describe(self, activities: Sequence[ActivityDescription], *, now_ms: int | None = None) -> None:
+        """Store descriptions of activities for reports.
+
+        An activity with a known id is replaced; other stored activities stay. Of several with one
+        id the first counts. The ledger keeps `shares_since_ms` of the first description, and sets
+        it to `now_ms` if the shares differ from the stored ones.
+
+        Args:
+            activities: The descriptions.
+            now_ms: The time in epoch milliseconds; by default the clock's.
+
+        Raises:
+            LedgerError: The descriptions could not be stored.
+        """
+        at = int(time.time() * 1000) if now_ms is None else now_ms
+        first: dict[str, ActivityDescription] = {}
+        for activity in activities:
+            first.setdefault(activity.id, activity)
+        self._writer.submit(self._description(list(first.values()), at)).result()
+
+    def events(self) -> Iterator[LedgerEvent]:
+        """Yield the events of a snapshot in the order of their recording. Raises `LedgerError`."""
+        with self.reader() as reader:
+            yield from reader.events()
+
+    def activities(self) -> list[ActivityDescription]:
+        """Return the latest description of each activity. Raises `LedgerError`."""
+        with self.reader() as reader:
+            return reader.activities()
+
+    def close(self) -> None:
+        """Commit the waiting writes and close the database. Idempotent."""
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def shares_differ(known: dict[str, float | None], activity: ActivityDescription) -> bool:
+    """Return whether an activity's experiences or shares differ from the stored ones."""
+    return known != {one.id: one.share for one in activity.experiences}
+
+
+def discard_key(keys: set[Any], key: object) -> bool:
+    """Remove a key from a set; return whether the set held it."""
+    if key not in keys:
+        return False
+    keys.remove(key)
+    return True
+
+
+def _rows(events: Sequence[LedgerEvent]) -> list[Row]:
+    return [msgspec.structs.astuple(event) for event in validate_events(events)]

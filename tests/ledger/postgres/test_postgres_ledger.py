@@ -1,0 +1,377 @@
+"""Ledger in PostgreSQL: each acknowledged event is recorded once, also if the server fails."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.examples import examples
+from support.ledger import ACTIVITY, event, outcome
+from support.postgres import PostgresServer, postgres_server
+from targetry.errors import OptionError
+from targetry.ledger.errors import LedgerError, LedgerVersionError, NoLedgerError
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.ledger.ledger import Ledger
+from targetry.ledger.location import is_address, open_ledger, open_reader
+from targetry.ledger.location.copy import copy_ledger
+from targetry.ledger.postgres.ledger import PostgresLedger
+from targetry.ledger.postgres.retention import prune_postgres
+from targetry.ledger.sums import ActivitySums
+from targetry.report.aggregation import aggregate
+from targetry.report.report import report_on_ledger
+
+psycopg = pytest.importorskip("psycopg")
+
+DAY_MS = 86_400_000
+MANY = [*outcome("0", 40, 10), *outcome("1", 40, 20)]
+
+
+def test_events_are_recorded_once_in_their_order(url: str) -> None:
+    with PostgresLedger.open(url) as ledger:
+        assert ledger.record(MANY) == [True] * len(MANY)
+        assert ledger.record([event("new"), MANY[0], event("new")]) == [True, False, False]
+        assert ledger.record([]) == []
+        assert asyncio.run(ledger.arecord([event("later"), MANY[1]])) == [True, False]
+        assert list(ledger.events()) == sorted_batches(MANY, [event("new")], [event("later")])
+
+
+def sorted_batches(*batches: list[LedgerEvent]) -> list[LedgerEvent]:
+    """Return the events in the order in which statements insert them: by id in each batch."""
+    return [one for batch in batches for one in sorted(batch, key=lambda one: one.id)]
+
+
+def test_many_threads_and_ledgers_record_each_event_once(url: str) -> None:
+    ledgers = [PostgresLedger.open(url) for _ in range(3)]
+    events = [event(f"{n:04}", visitor=f"v{n}") for n in range(300)]
+
+    def record(number: int) -> int:
+        return sum(sum(ledgers[number % 3].record(events[at : at + 20])) for at in range(0, 300, 20))
+
+    with ThreadPoolExecutor(9) as pool:
+        assert sum(pool.map(record, range(9))) == len(events)
+    assert sorted(one.id for one in ledgers[0].events()) == [one.id for one in events]
+    for one in ledgers:
+        one.close()
+
+
+def test_ledgers_that_open_together_make_the_tables_once(url: str) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        opened = list(pool.map(PostgresLedger.open, [url] * 6))
+    for number, ledger in enumerate(opened):
+        assert ledger.record([event(str(number))]) == [True]
+        ledger.close()
+
+
+def test_descriptions_are_stored_in_their_order(url: str) -> None:
+    other = ActivityDescription("2", None, "landing", (ExperienceDescription("9", "X"),), 7)
+    with PostgresLedger.open(url) as ledger:
+        ledger.describe([ACTIVITY, other, msgspec.structs.replace(other, name="second")])
+        assert ledger.activities() == [ACTIVITY, other]
+        changed = msgspec.structs.replace(ACTIVITY, experiences=ACTIVITY.experiences[:1])
+        ledger.describe([changed], now_ms=500)
+        assert ledger.activities()[0] == msgspec.structs.replace(changed, shares_since_ms=500)
+        ledger.describe([msgspec.structs.replace(changed, name="Renamed")], now_ms=900)
+        assert ledger.activities()[0].shares_since_ms == 500
+
+
+def test_text_with_nul_is_recorded(url: str) -> None:
+    with PostgresLedger.open(url) as ledger:
+        assert ledger.record([event("a\x00", visitor="x\x00y", location="\x00")]) == [True]
+        (stored,) = ledger.events()
+        assert (stored.id, stored.visitor, stored.location) == ("a␀", "x␀y", "␀")
+        assert ledger.record([event("a\x00")]) == [False]
+
+
+def test_event_of_a_wrong_type_is_refused_at_the_door(url: str) -> None:
+    with PostgresLedger.open(url) as ledger, pytest.raises(OptionError, match=r"events\[0\]\.order_total"):
+        ledger.record([event("a", order_total=math.inf)])
+
+
+fields = st.tuples(
+    st.sampled_from(["impression", "display", "click", "order"]),
+    st.sampled_from(["ada", "bob", "eve"]),
+    st.sampled_from(["1", "2", ""]),
+    st.sampled_from(["0", "1", ""]),
+    st.integers(1000, 1006),
+    st.integers(0, 2),
+    st.sampled_from([None, "A", "B", ""]),
+    st.sampled_from([None, 0.1, 19.99, -3.0, 1e12, 1e300]),
+)
+
+
+@pytest.fixture(scope="module")
+def shared(server: PostgresServer) -> Iterator[PostgresLedger]:
+    """Open a ledger that many examples empty and fill."""
+    with PostgresLedger.open(server.url) as ledger:
+        yield ledger
+
+
+@given(st.lists(fields, max_size=24), st.integers(0, 2 * DAY_MS), st.sampled_from([None, 10.0]))
+@settings(max_examples=examples(40), deadline=None)
+def test_sums_equal_those_of_sqlite(
+    shared: PostgresLedger, drawn: list[Any], since: int, cap: float | None
+) -> None:
+    events = [
+        event(
+            f"{n:03}",
+            kind,
+            visitor,
+            at + day * DAY_MS,
+            activity_id=activity,
+            experience_id=experience,
+            order_id=key,
+            order_total=total,
+        )
+        for n, (kind, visitor, activity, experience, at, day, key, total) in enumerate(drawn)
+    ]
+    activities = [ActivityDescription("1", shares_since_ms=since)]
+    with psycopg.connect(shared.url, autocommit=True) as connection:
+        connection.execute("TRUNCATE targetry_event, targetry_activity, targetry_experience")
+    shared.describe(activities)
+    shared.record(events)
+    with shared.reader() as reader:
+        made = flat(reader.sums(cap))
+    expected = flat(aggregate(events, activities, cap))
+    assert made.keys() == expected.keys()
+    assert list(made.values()) == pytest.approx(list(expected.values()), rel=1e-9, abs=1e-5)
+
+
+def flat(sums: dict[str, ActivitySums]) -> dict[tuple[object, ...], float]:
+    """Return each figure of sums under its path."""
+    found: dict[tuple[object, ...], float] = {}
+    for key, activity in sorted(sums.items()):
+        found[key, "switched"], found[key, "outside"] = activity.switched, activity.outside
+        for experience, one in sorted(activity.experiences.items()):
+            for name, value in msgspec.structs.asdict(one).items():
+                if name != "cohorts":
+                    found[key, experience, name] = value
+            for day, cohort in sorted(one.cohorts.items()):
+                for name, value in msgspec.structs.asdict(cohort).items():
+                    found[key, experience, day, name] = value
+    return found
+
+
+def test_copy_moves_a_ledger_there_and_back(url: str, tmp_path: Path) -> None:
+    described = msgspec.structs.replace(ACTIVITY, shares_since_ms=900)
+    with Ledger.open(tmp_path / "a", sync="NORMAL") as first, PostgresLedger.open(url) as second:
+        first.describe([described])
+        first.record(MANY)
+        with first.reader() as reader:
+            assert copy_ledger(reader, second) == (len(MANY), 0)
+            assert copy_ledger(reader, second) == (0, len(MANY))
+        with open_ledger(tmp_path / "b") as third, open_reader(url) as reader:
+            assert copy_ledger(reader, third) == (len(MANY), 0)
+            assert third.activities() == [described]
+        reports = []
+        for ledger in (first, second, open_ledger(tmp_path / "b")):
+            with ledger.reader() as reader:
+                reports.append(report_on_ledger(reader).activities)
+        assert reports[0] == reports[1] == reports[2]
+
+
+def test_old_events_are_removed_and_counted(url: str) -> None:
+    with PostgresLedger.open(url) as ledger:
+        ledger.record([event("old", at=1000), event("new", at=DAY_MS)])
+        assert prune_postgres(url, 1, now_ms=DAY_MS + 1001) == 1
+        assert prune_postgres(url, 1, now_ms=DAY_MS + 1001) == 0
+        assert [one.id for one in ledger.events()] == ["new"]
+        with ledger.reader() as reader:
+            period = reader.period()
+    assert period is not None
+    assert (period.from_ms, period.to_ms, period.removed) == (DAY_MS, DAY_MS, 1)
+
+
+def test_only_one_process_prunes_at_a_time(url: str) -> None:
+    with PostgresLedger.open(url) as ledger, psycopg.connect(url, autocommit=True) as other:
+        ledger.record([event("old")])
+        other.execute("SELECT pg_advisory_lock(%s)", (0x54524760,))
+        assert prune_postgres(url, 1) == 0
+    assert prune_postgres(url, 1) == 1
+
+
+def test_ledger_of_a_later_version_is_refused(url: str) -> None:
+    PostgresLedger.open(url).close()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE targetry_ledger SET format = 99")
+    for opening in (PostgresLedger.open, open_reader):
+        with pytest.raises(LedgerVersionError, match=r"has format 99, .* use a later version"):
+            opening(url)
+
+
+def test_database_without_a_ledger_is_named_without_its_password(url: str) -> None:
+    secret = url.replace("postgres@", "postgres:geheim@")
+    with pytest.raises(NoLedgerError, match=r"there is no ledger in 127\.0\.0\.1:\d+/test\d+: ") as caught:
+        open_reader(secret)
+    assert "geheim" not in str(caught.value)
+
+
+def test_address_that_cannot_be_parsed_is_an_option_error() -> None:
+    with pytest.raises(OptionError, match="is not an address of PostgreSQL"):
+        open_ledger("postgresql://host/db?nonsense=1")
+
+
+def test_addresses_and_folders_are_told_apart(tmp_path: Path) -> None:
+    assert is_address("postgresql://host/db")
+    assert is_address("postgres://host/db")
+    assert not is_address("ledger")
+    assert not is_address(tmp_path)
+
+
+# Faults of the server and of the network
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[PostgresServer]:
+    """Run a server that tests stop and kill."""
+    with postgres_server() as running:
+        yield running
+
+
+def test_ledger_works_again_after_the_server_is_killed(faulty: PostgresServer) -> None:
+    """Record while the server is killed and started: acknowledged events are there, each once."""
+    with PostgresLedger.open(faulty.url) as ledger:
+        acknowledged: list[str] = []
+        failed: list[str] = []
+        stop = threading.Event()
+
+        def record(worker: int) -> None:
+            number = 0
+            while not stop.is_set():
+                key = f"kill-{worker}-{number}"
+                try:
+                    ledger.record([event(key, visitor=key)])
+                except LedgerError as error:
+                    failed.append(error.reason)
+                    stop.wait(0.02)
+                else:  # a failed event is recorded again under its id
+                    acknowledged.append(key)
+                    number += 1
+
+        threads = [threading.Thread(target=record, args=(worker,)) for worker in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(2):
+            wait_for_more(acknowledged)
+            faulty.kill()
+            wait_for_more(failed)
+            restart(faulty)
+        wait_for_more(acknowledged)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        stored = [one.id for one in ledger.events() if one.id.startswith("kill-")]
+    assert len(stored) == len(set(stored))
+    assert set(acknowledged) <= set(stored)
+    assert len(stored) - len(acknowledged) <= len(threads)
+
+
+def wait_for_more(found: list[str]) -> None:
+    """Wait until a list has ten more items."""
+    until, end = len(found) + 10, threading.Event()
+    for _ in range(3_000):
+        if len(found) >= until:
+            return
+        end.wait(0.02)
+    pytest.fail("nothing was recorded or refused for a minute")
+
+
+def restart(server: PostgresServer) -> None:
+    server.stop()
+    server.start()
+
+
+def test_unreachable_server_is_reported_with_its_reason(faulty: PostgresServer) -> None:
+    with PostgresLedger.open(faulty.url) as ledger:
+        faulty.stop()
+        try:
+            with pytest.raises(LedgerError, match=r"the ledger 127\.0\.0\.1:\d+/postgres: ") as caught:
+                ledger.record([event("x")])
+            assert caught.value.reason == "unreachable"
+            with pytest.raises(LedgerError):
+                ledger.reader()
+            with pytest.raises(LedgerError):
+                PostgresLedger.open(faulty.url)
+        finally:
+            faulty.start()
+        assert ledger.record([event("x")]) in ([True], [False])
+
+
+def test_idle_connection_of_a_restarted_server_is_replaced_without_an_error(
+    faulty: PostgresServer,
+) -> None:
+    with PostgresLedger.open(faulty.url) as ledger:
+        ledger.record([event("before-restart")])
+        restart(faulty)
+        assert ledger.record([event("after-restart")]) == [True]
+
+
+class Proxy:
+    """TCP proxy in front of a server, whose connections can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        taken, self._open = self._open, []
+        for one in taken:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            one.close()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            self._open += [client, server]
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+
+def test_network_that_is_cut_loses_no_acknowledged_event(server: PostgresServer, url: str) -> None:
+    proxy = Proxy(server.port)
+    try:
+        with PostgresLedger.open(url.replace(f":{server.port}/", f":{proxy.port}/")) as ledger:
+            acknowledged = []
+            for number in range(60):
+                if number % 10 == 5:
+                    proxy.cut()
+                key = f"cut-{number}"
+                try:
+                    ledger.record([event(key)])
+                except LedgerError:
+                    ledger.record([event(key)])
+                acknowledged.append(key)
+    finally:
+        proxy.close()
+    with open_reader(url) as reader:
+        assert sorted(one.id for one in reader.events()) == sorted(acknowledged)

@@ -1,0 +1,99 @@
+"""A PostgreSQL server of a test, in a temporary folder and on a loopback port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_USER = "postgres"  # PostgreSQL does not run as root
+_TIMEOUT_S = 60
+
+
+def program(name: str) -> str | None:
+    """Return the path of one of PostgreSQL's programs, None if it is not installed."""
+    places = sorted(_DEBIAN.glob("*/bin"), reverse=True)
+    return next(
+        (found for place in (*map(str, places), None) if (found := shutil.which(name, path=place))), None
+    )
+
+
+class PostgresServer:
+    """Server of a test; `stop` and `start` keep the data and the port."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
+        self.url = f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
+        self._folder = folder
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts connections."""
+        settings = (
+            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=40 "
+            "-c autovacuum=off -c shared_buffers=16MB"
+        )
+        log = self._folder / "log"
+        _run("pg_ctl", "start", "-w", "-t", str(_TIMEOUT_S), "-D", self._data, "-l", str(log), "-o", settings)
+
+    def stop(self, *, mode: str = "immediate") -> None:
+        """Stop the server, at once unless another mode of `pg_ctl` is given."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _run("pg_ctl", "stop", "-w", "-t", str(_TIMEOUT_S), "-m", mode, "-D", self._data)
+
+    def kill(self) -> None:
+        """Kill the server's main process."""
+        pid = int((self._folder / "data" / "postmaster.pid").read_text("utf-8").splitlines()[0])
+        os.kill(pid, signal.SIGKILL)
+
+    def initialize(self) -> None:
+        """Create the files of the server."""
+        _run("initdb", "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    @property
+    def _data(self) -> str:
+        return str(self._folder / "data")
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run a server; skip the test where PostgreSQL or its client is not installed."""
+    pytest.importorskip("psycopg")
+    if program("initdb") is None or program("pg_ctl") is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with tempfile.TemporaryDirectory(prefix="targetry-", ignore_cleanup_errors=True) as name:
+        if os.geteuid() == 0:
+            shutil.chown(name, _USER)
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        server = PostgresServer(Path(name), port)
+        server.initialize()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _run(name: str, *arguments: str) -> None:
+    found = program(name)
+    assert found is not None
+    subprocess.run(
+        [found, *arguments],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=2 * _TIMEOUT_S,
+        user=_USER if os.geteuid() == 0 else None,
+        cwd="/",
+    )
