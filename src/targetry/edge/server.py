@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -92,7 +91,9 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
     check(options)
     with contextlib.ExitStack() as undo:
         ledger = places = pruning = None
-        location: str | os.PathLike[str] | None = options.ledger if options.ledger is not None else options.data
+        location: str | os.PathLike[str] | None = (
+            options.ledger if options.ledger is not None else options.data
+        )
         if location is not None:
             ledger = open_ledger(location, busy_timeout=_BUSY_S, warn=log.warning)
             undo.callback(ledger.close)
