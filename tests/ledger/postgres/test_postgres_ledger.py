@@ -221,7 +221,7 @@ def test_address_that_cannot_be_parsed_is_an_option_error() -> None:
         open_ledger("postgresql://host/db?nonsense=1")
 
 
-def test_addresses_and_folders_are_told_apart(tmp_path: Path) -> None:
+def test_addresses_are_distinguished_from_folders(tmp_path: Path) -> None:
     assert is_address("postgresql://host/db")
     assert is_address("postgres://host/db")
     assert not is_address("ledger")
