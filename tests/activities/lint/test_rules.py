@@ -341,3 +341,12 @@ def test_file_of_an_offer_that_no_offer_uses_is_found(tmp_path: Path) -> None:
     right = one_offer("", "{mbox: hero, html: {file: offers/a.html}}")[1]
     files = {"targetry.yaml": SETTINGS, "a.yaml": right, "offers/a.html": "a", "offers/b.html": "b"}
     assert check(tmp_path, files)[0] == ["offers/b.html:1:1 TA211 warning"]
+
+
+def test_page_load_shows_offers_of_several_activities(tmp_path: Path) -> None:
+    files = {
+        "targetry.yaml": SETTINGS,
+        "a.yaml": XT.replace("hero", "target-global-mbox"),
+        "b.yaml": OTHER.replace("hero", "target-global-mbox"),
+    }
+    assert check(tmp_path, files)[0] == []

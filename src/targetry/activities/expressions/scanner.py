@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple, NoReturn
 
@@ -89,7 +90,7 @@ class ExpressionText:
         raise ExpressionError(code, message, *self.position(offset), hint)
 
 
-def scan(source: ExpressionText) -> tuple[list[Token], str]:
+def scan(source: ExpressionText) -> tuple[tuple[Token, ...], str]:
     """Return the tokens of an expression, and its text on one line without comments.
 
     Raises:
@@ -98,6 +99,13 @@ def scan(source: ExpressionText) -> tuple[list[Token], str]:
     text = source.text
     if len(text) > MAX_LENGTH:
         source.fail("TA101", f"the expression has {len(text):,} characters; the most are {MAX_LENGTH:,}", 0)
+    return _scan(text)
+
+
+# A check reads each expression several times.
+@lru_cache(maxsize=1024)
+def _scan(text: str) -> tuple[tuple[Token, ...], str]:
+    source = ExpressionText(text)
     tokens: list[Token] = []
     flat: list[str] = []
     offset = depth = 0
@@ -122,7 +130,7 @@ def scan(source: ExpressionText) -> tuple[list[Token], str]:
     _check_infix_words(source, tokens)
     if not _ends_operand(tokens[-1]):
         source.fail("TA101", f"not an expression: it ends with `{tokens[-1].text}`", tokens[-1].start)
-    return tokens, "".join(flat)
+    return tuple(tokens), "".join(flat)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str | None:

@@ -184,7 +184,7 @@ class LintContext:
                     (f"{inner}.audience", experience.audience),
                     *common,
                 ]
-                own = [(where, self.audiences.conditions(value, where)) for where, value in values]
+                own = [(where, self._conditions(where, value)) for where, value in values]
                 own.append((f"{path}.schedule", schedule))
                 yield Placement(
                     index,
@@ -196,6 +196,14 @@ class LintContext:
                     [one for one in own if one[1]],
                     windows,
                 )
+
+    def _conditions(self, path: str, value: Audiences) -> list[Any]:
+        """Return the conditions of an `audience` value; False for one with a mistake."""
+        return [self._logic.get(f"{path}{inner}", False) for inner, _ in texts_of(value)]
+
+    @cached_property
+    def _logic(self) -> dict[str, Any]:
+        return {one.path: one.parsed.logic for one in self.texts}
 
     @staticmethod
     def _schedule(activity: ActivityDefinition) -> list[Any]:

@@ -55,11 +55,14 @@ def _group_of(context: LintContext) -> dict[str, str]:
 
 
 def _by_mbox(context: LintContext) -> dict[str, list[Placement]]:
-    """Return the offers of each mbox, where the first rule that matches decides."""
+    """Return the offers of each mbox, where the first rule that matches decides.
+
+    The global mbox is left out, as page load gets all its rules that match.
+    """
     found: dict[str, list[Placement]] = {}
     for placement in context.placements:
-        if placement.offer.mbox is not None:
-            found.setdefault(placement.offer.mbox, []).append(placement)
+        if placement.offer.mbox not in (None, context.settings.global_mbox):
+            found.setdefault(str(placement.offer.mbox), []).append(placement)
     return found
 
 
@@ -133,7 +136,8 @@ def _competing(context: LintContext) -> Iterator[list[Placement]]:
     yield from _by_mbox(context).values()
     by_key: dict[tuple[Any, ...], list[Placement]] = {}
     for placement in context.placements:
-        if placement.offer.mbox is None and placement.offer.rule_key is None:
+        is_collected = placement.offer.mbox in (None, context.settings.global_mbox)
+        if is_collected and placement.offer.rule_key is None:
             by_key.setdefault((placement.activity_index, *placement.place), []).append(placement)
     yield from by_key.values()
 
