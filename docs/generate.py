@@ -91,9 +91,9 @@ _EDGE_OPTIONS_HEAD = """# Options of the edge
 
 _COMMANDS_HEAD = """# Command line
 
-`targetry` is in the extra `[cli]`; `targetry edge` also needs `[edge]`, and `targetry report` needs `[report]`. Results go to standard output, notes
-and errors to standard error. The exit status is 0 for success, 1 for an error, and 2 for wrong arguments. Each command has `--help`.
-No command needs an Adobe account.
+`targetry` is in the extra `[cli]`. `targetry edge` and the part of `targetry demo` over HTTP need `[edge]`, `targetry report` and `targetry power` need `[report]`,
+`targetry activities` needs `[activities]`. Results go to standard output, notes and errors to standard error. The exit status is 0 for success, 1 for an
+error, and 2 for wrong arguments. Each command has `--help`. No command needs an Adobe account.
 """
 
 _EDGE_COMMAND_TAIL = """
@@ -236,9 +236,10 @@ def commands_page() -> str:
     """Return the commands with their arguments and options, from typer."""
     sections = []
     for path, command in _commands(typer.main.get_command(app), ("targetry",)):
-        summary, _, examples = re.sub(r"\[/?\w*\]", "", command.help or "").partition("\b\nExamples\n")
+        plain = re.sub(r"\[/?\w*\]", "", command.help or "")
+        summary, *shown = re.split(r"\x08\nExamples?\n", plain, maxsplit=1)
         section = [f"\n## {' '.join(path)}\n\n{' '.join(summary.split())}\n"]
-        if examples:
+        for examples in shown:
             lines = "\n".join(line.strip() for line in examples.strip().splitlines())
             section.append(f"\n```sh\n{lines}\n```\n")
         if path == ("targetry", "edge"):

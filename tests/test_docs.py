@@ -216,6 +216,19 @@ def test_figures_of_the_readme_are_those_of_the_results() -> None:
     ] == []
 
 
+def test_each_row_of_the_comparison_names_a_test_or_a_command() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    table = readme.partition("| Shown by |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert len(table) > 10
+    assert [row for row in table if not re.search(r"\| `(?:tests/.+|scripts/.+)` \|$", row)] == []
+
+
+def test_pictures_of_the_readme_exist() -> None:
+    pictures = re.findall(r'src(?:set)?="([^"]+)"', (ROOT / "README.md").read_text("utf-8"))
+    assert len(pictures) == 2
+    assert [name for name in pictures if not (ROOT / name).is_file()] == []
+
+
 def test_extras_of_the_readme_are_those_of_the_distribution() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     table = (ROOT / "README.md").read_text("utf-8").partition("| Extra |")[2]
