@@ -85,8 +85,8 @@ class Page:
         return result["result"].get("value")
 
     async def press(self, key: str) -> None:
-        """Press and release a key, like `Enter`, `Tab` or `Space`."""
-        named = {"Enter": ("Enter", 13, "\r"), "Tab": ("Tab", 9, ""), "Space": (" ", 32, " ")}
+        """Press and release a key, `Enter`, `Space` or `ArrowDown`."""
+        named = {"Enter": ("Enter", 13, "\r"), "Space": (" ", 32, " "), "ArrowDown": ("ArrowDown", 40, "")}
         name, code, text = named[key]
         for kind in ("keyDown", "keyUp"):
             more = {"text": text} if text and kind == "keyDown" else {}

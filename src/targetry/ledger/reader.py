@@ -15,6 +15,7 @@ from targetry.ledger.errors import translate_errors
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.schema import FORMAT, is_event
 from targetry.ledger.sums import ActivitySums, Period, read_sums
+from targetry.ledger.timeline import Timeline, read_timeline
 
 # Other programs can write to the file as well, so rows that are no events are skipped.
 _EVENTS: Final = (
@@ -96,6 +97,18 @@ class Reader:
         """
         with translate_errors(self._path):
             return read_sums(self._connection, cap)
+
+    def timeline(self, now_ms: int) -> Timeline | None:
+        """Return what the latest events say about the time up to `now_ms` (epoch ms).
+
+        Returns:
+            The timeline, None without events in the 48 days before.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        with translate_errors(self._path):
+            return read_timeline(self._connection, now_ms)
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None for a ledger without events.

@@ -13,6 +13,7 @@ import msgspec
 from targetry.ledger.event import ActivityDescription, LedgerEvent, validate_events
 from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.sums import ActivitySums, Period
+from targetry.ledger.timeline import Timeline
 
 Row = tuple[Any, ...]
 """Fields of an event, in the order of `LedgerEvent`."""
@@ -36,6 +37,9 @@ class LedgerReader(Protocol):
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None for a ledger without events."""
+
+    def timeline(self, now_ms: int) -> Timeline | None:
+        """Return the timeline up to `now_ms` (epoch ms), None if the ledger has none."""
 
     def close(self) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
@@ -13,7 +14,8 @@ import pytest
 
 from support import browser
 from support.edge import WEB
-from targetry.edge.in_process import LocalEdge, edge
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import EdgeServer
 
 Steps = Callable[[browser.Page], Coroutine[Any, Any, None]]
 
@@ -21,23 +23,23 @@ Steps = Callable[[browser.Page], Coroutine[Any, Any, None]]
 class Tab:
     """Tab of the module's browser, with its edge."""
 
-    def __init__(self, here: LocalEdge, page: browser.Page, runner: asyncio.Runner) -> None:
-        self.here = here
+    def __init__(self, url: str, page: browser.Page, runner: asyncio.Runner) -> None:
+        self.url = url
         self._page = page
         self._runner = runner
 
     def do(self, steps: Steps) -> None:
-        """Do the steps of a test, and check that the page had no problems."""
+        """Do the steps of a test; check that the page had no problems and loaded only its own."""
         self._page.problems.clear()
         self._page.urls.clear()
         self._runner.run(steps(self._page))
         assert self._page.problems == []
-        assert [one for one in self._page.urls if not one.startswith((self.here.url, "data:"))] == []
+        assert [one for one in self._page.urls if not one.startswith((self.url, "data:"))] == []
 
-    def ask(self, visitor: str, mbox: str = "hero", **more: Any) -> None:
+    def send(self, visitor: str, mbox: str = "hero", **more: Any) -> None:
         """Send a delivery request."""
-        body = {"context": WEB, "id": {"tntId": visitor}, "execute": {"mboxes": [{"name": mbox}]}, **more}
-        url = f"{self.here.url}/rest/v1/delivery?client={self.here.client}&sessionId=s"
+        body = {"context": WEB, "id": {"tntId": visitor}, "execute": {"mboxes": [{"name": mbox, **more}]}}
+        url = f"{self.url}/rest/v1/delivery?client=acme&sessionId=s"
         request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
             assert answer.status == 200
@@ -48,22 +50,26 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     path = browser.chromium()
     if path is None:
         pytest.skip("there is no Chromium here")
-    with asyncio.Runner() as runner, edge() as here:
+    server = EdgeServer.open(EdgeOptions(port=0, data=tmp_path_factory.mktemp("ledger")))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        page = runner.run(
-            stack.enter_async_context(browser.browser(path, tmp_path_factory.mktemp("profile")))
-        )
         try:
-            yield Tab(here, page, runner)
+            profile = tmp_path_factory.mktemp("profile")
+            page = runner.run(stack.enter_async_context(browser.browser(path, profile)))
+            yield Tab(server.url, page, runner)
         finally:
             runner.run(stack.aclose())
+            server.stop()
+            thread.join(10)
 
 
 def test_later_request_is_added_and_explained_when_it_is_opened(tab: Tab) -> None:
     async def steps(page: browser.Page) -> None:
-        tab.ask("early")
-        await page.open(tab.here.url)
-        tab.ask("late", "promo")
+        tab.send("early")
+        await page.open(tab.url)
+        tab.send("late", "promo")
         await page.wait_for("document.querySelector('#rows .visitor').textContent === 'late'")
         assert await page.evaluate("document.querySelector('#live').className") == "on"
         assert await page.evaluate("document.querySelectorAll('#rows li.new').length") == 1
@@ -76,14 +82,81 @@ def test_later_request_is_added_and_explained_when_it_is_opened(tab: Tab) -> Non
 
 def test_list_is_filtered_while_a_text_is_written(tab: Tab) -> None:
     async def steps(page: browser.Page) -> None:
-        tab.ask("anna")
-        tab.ask("bert")
-        await page.open(tab.here.url)
+        tab.send("anna")
+        tab.send("bert")
+        await page.open(tab.url)
         await page.mouse("input[name=q]")
         await page.write("anna")
         await page.wait_for(
             "[...document.querySelectorAll('#rows .visitor')].map(one => one.textContent).join() === 'anna'"
         )
         assert await page.evaluate("location.search") == "?q=anna"
+
+    tab.do(steps)
+
+
+def test_question_is_asked_again_with_each_change(tab: Tab) -> None:
+    async def steps(page: browser.Page) -> None:
+        await page.open(f"{tab.url}/ask")
+        await page.mouse("input[name=mbox][value=hero]")
+        await page.wait_for("document.querySelector('#answer iframe') !== null")
+        assert await page.evaluate("document.querySelector('#ask').elements.tnt_id.value.length") == 36
+        assert "mbox=hero&tnt_id=" in await page.evaluate("location.search")
+        await page.evaluate("document.querySelector('#ask').elements.tnt_id.select()")
+        await page.write("3f9c")
+        await page.wait_for("document.querySelector('#answer .given').textContent.endsWith('Everyday')")
+        await page.evaluate("document.querySelector('select[name=force]').focus()")
+        await page.press("ArrowDown")
+        await page.press("ArrowDown")
+        await page.wait_for("document.querySelector('#answer .given').textContent.endsWith('Autumn sale')")
+        shared = await page.evaluate("location.href")
+        await page.open(shared)
+        assert await page.evaluate("document.querySelector('select[name=force]').value") == "482910:1"
+
+    tab.do(steps)
+
+
+def test_listed_request_is_asked_again_and_recorded(tab: Tab) -> None:
+    async def steps(page: browser.Page) -> None:
+        tab.send("carla")
+        await page.open(f"{tab.url}/?visitor=carla")
+        await page.mouse("#rows .when")
+        await page.wait_for("document.querySelector('#rows .actions a') !== null")
+        assert await page.evaluate("document.querySelectorAll('#rows .copy').length") == 3
+        await page.click("#rows .actions a")
+        await page.wait_for("document.querySelector('form.record') !== null")
+        await page.click("form.record button")
+        await page.open(f"{tab.url}/?visitor=carla")
+        assert await page.evaluate("document.querySelectorAll('#rows .visitor').length") == 2
+
+    tab.do(steps)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 800)], ids=["desk", "phone"])
+def test_nothing_is_cut_off(tab: Tab, width: int, height: int, scheme: str) -> None:
+    async def steps(page: browser.Page) -> None:
+        tab.send("dora")
+        tab.send("dora", "confirmation", order={"id": f"{width}-{scheme}", "total": 1234.56})
+        await page.look(width, height, scheme)
+        for path in ("/", "/ask?mbox=hero&mbox=checkout-flags&page_load=1&view=*&tnt_id=dora"):
+            await page.open(f"{tab.url}{path}")
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.open(tab.url)
+        await page.wait_for("document.querySelector('#report .chart') !== null")
+        if width == 1280:
+            cut = "[...document.querySelectorAll('.wide')].filter(one => one.scrollWidth > one.clientWidth).length"
+            assert await page.evaluate(cut) == 0
+        ink = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ink == "rgb(16, 19, 24)") is (scheme == "dark")
+
+    tab.do(steps)
+
+
+def test_report_of_later_events_appears(tab: Tab) -> None:
+    async def steps(page: browser.Page) -> None:
+        await page.open(tab.url)
+        tab.send("emil", "checkout-flags")
+        await page.wait_for("document.querySelector('#report-482917') !== null")
 
     tab.do(steps)

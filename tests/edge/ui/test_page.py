@@ -411,7 +411,7 @@ def test_report_is_shown_with_its_plot(recorded: TestClient) -> None:
     pytest.importorskip("scipy")
     page = recorded.get("/").text
     assert "+100.0" in page
-    assert 'src="plot.svg"' in page
+    assert 'href="plot.svg"' in page
     assert page.count('<svg class="interval"') == 2, "each rate is drawn beside its number"
 
 

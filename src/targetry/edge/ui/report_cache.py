@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from targetry.ledger.store import EventStore
+from targetry.ledger.timeline import Timeline
 from targetry.report.plot import plotted_activities, write_plot
 from targetry.report.report import Report, report_on_ledger
 
@@ -24,10 +25,11 @@ _TIMES_ITS_COST: Final = 10
 
 
 class CachedReport(msgspec.Struct, frozen=True):
-    """Report with the time of its computation (epoch ms)."""
+    """Report with the time of its computation (epoch ms), and the timeline up to it."""
 
     report: Report
     at_ms: int
+    timeline: Timeline | None = None
 
 
 class ReportCache:
@@ -69,10 +71,12 @@ class ReportCache:
         started = time.monotonic()
         if self._cached is None or started >= self._stale_at:
             with self._ledger.reader() as reader:
-                made = report_on_ledger(reader)
-            self._cached = CachedReport(made, int(self._now() * 1000))
-            took = time.monotonic() - started
-            self._stale_at = started + took + max(_SHORTEST_S, took * _TIMES_ITS_COST)
+                made, now_ms = report_on_ledger(reader), int(self._now() * 1000)
+                timeline = reader.timeline(now_ms) if reader.has_sums else None
+            finished = time.monotonic()
+            took = 0.0 if self._cached is None else finished - started  # the first one imports scipy
+            self._cached = CachedReport(made, now_ms, timeline)
+            self._stale_at = finished + max(_SHORTEST_S, took * _TIMES_ITS_COST)
         return self._cached
 
 

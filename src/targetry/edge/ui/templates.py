@@ -15,6 +15,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from targetry.edge.ui.rate_bars import rate_bars
+from targetry.edge.ui.time_chart import time_charts
 from targetry.humanize.figures import (
     describe_removal,
     describe_unusable_totals,
@@ -64,7 +65,7 @@ class PageTemplates:
             quoted=lambda text: _Whole(quote(text, safe="", errors="replace")),
         )
         style, script = _text("page.css"), _text("page.js")
-        made.globals.update(style=Markup(style), script=Markup(script))
+        made.globals.update(style=Markup(style), script=Markup(script), time_charts=time_charts)
         self._environment = made
         policy = (
             f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; connect-src 'self'; "

@@ -14,6 +14,7 @@ from targetry.ledger.postgres.connection import connect, ledger_name, translated
 from targetry.ledger.postgres.schema import check_format
 from targetry.ledger.postgres.sums import ACTIVITIES, COHORTS, IMPRESSIONS, PARTICIPATIONS
 from targetry.ledger.sums import ActivitySums, Period, build_sums
+from targetry.ledger.timeline import Timeline
 
 _EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event ORDER BY seq"
 _ROWS_AT_ONCE: Final = 2_000
@@ -67,6 +68,10 @@ class PostgresReader:
             cursor.itersize = _ROWS_AT_ONCE
             for row in cursor.execute(_EVENTS):
                 yield LedgerEvent(*row)
+
+    def timeline(self, now_ms: int) -> Timeline | None:
+        """Return None: timelines are read from SQLite only."""
+        return None
 
     def activities(self) -> list[ActivityDescription]:
         """Return the latest description of each activity. Raises `LedgerError`."""
