@@ -6,7 +6,7 @@ GET  /<client>/<environment>/v1[/<property>]/rules.json      the artifact, and r
 GET  /v1/geo                                                 the location of an address
 GET  /healthz · /readyz · /metrics                           for the operator
 GET  / · /recent · /request · /activities · /report[.json] · /plot.svg   the page and its parts
-GET, POST /ask · GET /ask/offer                              the page that asks
+GET, POST /ask · GET /ask/offer · GET, POST /files           the pages that ask and edit
 
 Every request takes one path through `EdgeApplication`: header checks, access policy, endpoint,
 access log. It answers the frequent routes (delivery, flags, artifact) itself; a Starlette
@@ -72,6 +72,8 @@ from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.paths import OfrepTarget, parse_ofrep_path
 from targetry.edge.ofrep.settings import OfrepSettings
 from targetry.edge.ui.ask_page import AskPage
+from targetry.edge.ui.files_page import FilesPage
+from targetry.edge.ui.folder_editor import FolderEditor
 from targetry.edge.ui.page import Dashboard
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
@@ -114,6 +116,7 @@ class Edge:
         limits: Limits of connections and requests.
         access: Decides which requests are answered.
         write_access: Decides what the pages change.
+        editors: Editors of the folders of activities.
         ofrep: Settings of OFREP; None for an edge without it.
         hooks: Observe evaluations over OFREP, as installed hooks do.
         event_delay_s: Seconds from a new artifact to its event, until all workers have loaded it.
@@ -133,6 +136,7 @@ class Edge:
         limits: Limits = Limits(),  # noqa: B008  it is immutable
         access: AccessPolicy | None = None,
         write_access: WriteAccess | None = None,
+        editors: Sequence[FolderEditor] = (),
         ofrep: OfrepSettings | None = OfrepSettings(),  # noqa: B008  it is immutable
         hooks: Sequence[Hook] = (),
         event_delay_s: float = 0.0,
@@ -155,11 +159,13 @@ class Edge:
         self.history = RequestHistory(int(time.time() * 1000))
         self.dashboard = Dashboard(lambda: artifacts.registry, artifacts.states, self.history, report_cache)
         recorder = EventRecorder(ledger, self.metrics, self.log)
+        changes = write_access or WriteAccess()
+        self.files_page = FilesPage(lambda: artifacts.registry, editors, changes)
         self.ask_page = AskPage(
             lambda: artifacts.registry,
             self.history,
             recorder,
-            access=write_access or WriteAccess(),
+            access=changes,
             locate=locate,
             cluster=cluster,
             now=now,
@@ -238,7 +244,7 @@ class EdgeApplication:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self.event_streams = edge.event_streams
-        own_pages = [*edge.dashboard.routes(), *edge.ask_page.routes()]
+        own_pages = [*edge.dashboard.routes(), *edge.ask_page.routes(), *edge.files_page.routes()]
         routes = [
             Route("/v1/geo", edge.geo, name="geo"),
             Route("/healthz", edge.healthz, name="healthz"),

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -24,7 +25,7 @@ import uvicorn
 from targetry.delivery.hosts import cluster_number
 from targetry.edge.app import Edge, EdgeApplication
 from targetry.edge.artifacts.registry import ArtifactRegistry
-from targetry.edge.artifacts.watcher import POLL_INTERVAL_S, ArtifactWatcher
+from targetry.edge.artifacts.watcher import POLL_INTERVAL_S, ArtifactWatcher, display_names
 from targetry.edge.http.access_policy import AccessPolicy, is_loopback_name
 from targetry.edge.http.connection import BoundedConnection
 from targetry.edge.http.fd_limit import allow_connections
@@ -33,6 +34,7 @@ from targetry.edge.http.write_access import WriteAccess
 from targetry.edge.ofrep.event_streams import EventStreams
 from targetry.edge.ofrep.settings import OfrepSettings, ofrep_settings
 from targetry.edge.options import EdgeOptions
+from targetry.edge.ui.folder_editor import FolderEditor
 from targetry.edge.ui.report_cache import ReportCache
 from targetry.errors import OptionError
 from targetry.geo.maxmind import GeoDatabase
@@ -118,6 +120,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
             limits=_limits(options, log),
             access=AccessPolicy(options.allow_origins, host=options.host),
             write_access=_write_access(options),
+            editors=_editors(options),
             ofrep=_ofrep(options),
             event_delay_s=2 * POLL_INTERVAL_S if options.workers > 1 else 0.0,
         )
@@ -303,6 +306,12 @@ def check(options: EdgeOptions) -> None:
     _check_ledger(options)
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
+
+
+def _editors(options: EdgeOptions) -> list[FolderEditor]:
+    """Return the editors of the folders, with the names of their artifacts."""
+    names = display_names([*options.artifacts, *options.activities])[len(options.artifacts) :]
+    return [FolderEditor(name, Path(path)) for name, path in zip(names, options.activities, strict=True)]
 
 
 def _write_access(options: EdgeOptions) -> WriteAccess:

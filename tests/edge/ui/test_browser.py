@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from support import browser
+from support.activities import HERO, write_files
 from support.edge import WEB
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import EdgeServer
+from targetry.samples import shop_path
 
 Steps = Callable[[browser.Page], Coroutine[Any, Any, None]]
 
@@ -50,7 +52,15 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
     path = browser.chromium()
     if path is None:
         pytest.skip("there is no Chromium here")
-    server = EdgeServer.open(EdgeOptions(port=0, data=tmp_path_factory.mktemp("ledger")))
+    settings = "targetry: 1\nclient: code\n"
+    folder = write_files(
+        tmp_path_factory.mktemp("code") / "activities", {"targetry.yaml": settings, "hero.yaml": HERO}
+    )
+    server = EdgeServer.open(
+        EdgeOptions(
+            port=0, artifacts=[shop_path()], activities=[folder], data=tmp_path_factory.mktemp("ledger")
+        )
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     with asyncio.Runner() as runner:
@@ -158,5 +168,22 @@ def test_report_of_later_events_appears(tab: Tab) -> None:
         await page.open(tab.url)
         tab.send("emil", "checkout-flags")
         await page.wait_for("document.querySelector('#report-482917') !== null")
+
+    tab.do(steps)
+
+
+def test_file_is_edited_planned_and_saved(tab: Tab) -> None:
+    async def steps(page: browser.Page) -> None:
+        await page.open(f"{tab.url}/files")
+        await page.click(".names a[href*='hero.yaml']")
+        select = "(() => { const text = document.querySelector('#text'), at = text.value.indexOf('50'); "
+        await page.evaluate(select + "text.focus(); text.setSelectionRange(at, at + 2); })()")
+        await page.write("x")
+        await page.wait_for("document.querySelector('#preview .finding') !== null")
+        await page.mouse("#preview button.goto")
+        await page.write("40")
+        await page.wait_for("document.querySelector('#preview code')?.textContent.includes('leave')")
+        await page.click("button[value=save]")
+        assert "share: 40" in await page.evaluate("document.querySelector('#text').value")
 
     tab.do(steps)

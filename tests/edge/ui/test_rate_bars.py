@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.ledger import ACTIVITY, outcome
-from targetry.edge.ui.rate_bars import RateBar, rate_bars
+from targetry.edge.ui.report_charts import RateBar, rate_bars
 from targetry.report.report import ActivityReport, make_report
 
 pytest.importorskip("scipy")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from targetry._runtime.defaults import MAX_DOCUMENT_BYTES
 from targetry._runtime.files import FileVersion, NotRegularFileError, file_version, read_file
-from targetry.activities.compile.compiler import DEFAULT_ENVIRONMENT, artifact_bytes, compile_activities
+from targetry.activities.compile.compiler import (
+    DEFAULT_ENVIRONMENT,
+    Compilation,
+    artifact_bytes,
+    compile_activities,
+)
 from targetry.activities.compile.loading import load_folder
 from targetry.activities.model.files import ActivityFolder, FolderFileError
 from targetry.activities.model.finding import Finding
@@ -77,8 +82,13 @@ class FolderSource:
         assert loaded.activities is not None  # it would be a finding
         result = compile_activities(loaded.activities, loaded.lock)
         _fail_with(result.findings)
-        artifacts = result.artifacts
-        return artifact_bytes(artifacts.get(DEFAULT_ENVIRONMENT) or next(iter(artifacts.values())))
+        return artifact_bytes(served_artifact(result))
+
+
+def served_artifact(result: Compilation) -> dict[str, Any]:
+    """Return the artifact of production, or of the first environment."""
+    artifacts = result.artifacts
+    return artifacts.get(DEFAULT_ENVIRONMENT) or next(iter(artifacts.values()))
 
 
 def _fail_with(findings: list[Finding]) -> None:

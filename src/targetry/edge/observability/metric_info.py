@@ -18,7 +18,7 @@ class MetricInfo(NamedTuple):
 
 _ROUTES: Final = (
     "`delivery`, `artifact`, `ofrep`, `ofrep_events`, `geo`, `healthz`, `readyz`, `metrics`, "
-    "`dashboard`, `recent`, `request`, `activities`, `ask`, `report`, `plot` or `other`"
+    "`dashboard`, `recent`, `request`, `activities`, `ask`, `files`, `report`, `plot` or `other`"
 )
 
 METRICS: Final = {

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +25,7 @@ from targetry.edge.delivery.handler import AddressLocator, DeliveryResult, parse
 from targetry.edge.delivery.recorder import EventRecorder
 from targetry.edge.delivery.request_parsing import check_field_count
 from targetry.edge.http.errors import RequestRejected
-from targetry.edge.http.request_body import read_body
+from targetry.edge.http.request_form import read_form
 from targetry.edge.http.write_access import WriteAccess
 from targetry.edge.ui.ask_form import LONGEST_QUERY, AskForm
 from targetry.edge.ui.offer_view import html_of, offers_by_location
@@ -37,7 +36,6 @@ from targetry.edge.ui.templates import HEADERS, HTML, templates
 
 _MOST_NAMES: Final = 30
 _MOST_BODY: Final = 4096  # bytes of a form with a token
-_BODY_S: Final = 10.0
 _FRAME_POLICY: Final = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
@@ -132,11 +130,8 @@ class AskPage:
     async def record(self, request: Request) -> Response:
         """Decide a question as a visitor's request, record it, and lead to the list."""
         check_field_count(request.url.query)
-        body = await read_body(
-            request.receive, dict(request.scope["headers"]), limit=_MOST_BODY, timeout_s=_BODY_S
-        )
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
-        self._access.check(request, fields.get("token", [""])[0])
+        fields = await read_form(request, _MOST_BODY)
+        self._access.check(request, fields.get("token", ""))
         form = _form(request)
         asked = await run_in_threadpool(self._decide, form, is_recorded=True)
         (is_recorded,) = await self._recorder.record([asked.result.events])

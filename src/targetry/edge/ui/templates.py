@@ -14,8 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
-from targetry.edge.ui.rate_bars import rate_bars
-from targetry.edge.ui.time_chart import time_charts
+from targetry.edge.ui.report_charts import rate_bars, time_charts
 from targetry.humanize.figures import (
     describe_removal,
     describe_unusable_totals,
@@ -73,7 +72,7 @@ class PageTemplates:
         )
         self.headers = {**HEADERS, "content-security-policy": policy, "x-frame-options": "DENY"}
 
-    def render(self, name: str, **values: Any) -> str:
+    def render(self, name: str, /, **values: Any) -> str:
         """Return the HTML of the template `<name>.html`."""
         return self._environment.get_template(f"{name}.html").render(**values)
 

@@ -119,6 +119,29 @@ if (form !== null) {
   form.addEventListener("submit", (event) => { event.preventDefault(); soon(); });
 }
 
+const editor = byId("edit");
+async function preview() {
+  const number = ++asked, body = new URLSearchParams(new FormData(editor));
+  const response = await fetch(editor.getAttribute("action"), { method: "POST", body, cache: "no-store" });
+  const holder = document.createElement("template");
+  holder.innerHTML = await response.text();
+  const shown = holder.content.getElementById("preview");
+  if (number !== asked) return;
+  if (shown === null) throw new Error(response.status);
+  byId("preview").replaceWith(shown);
+}
+
+if (editor !== null) {
+  editor.addEventListener("input", later(() => preview().then(() => { live.hidden = true; }, () => tell(false))));
+  document.addEventListener("click", (event) => {
+    if (!event.target.matches("button.goto")) return;
+    const text = byId("text"), { line, column } = event.target.dataset;
+    const before = text.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    text.focus();
+    text.setSelectionRange(before + Number(column) - 1, before + Number(column));
+  });
+}
+
 if (rows !== null) {
   const soon = later(() => search().catch(() => tell(false)));
   filter.addEventListener("input", soon);

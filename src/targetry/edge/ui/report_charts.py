@@ -1,22 +1,70 @@
-"""Geometry of the charts over time on the page: a line for each experience, per visitor."""
+"""Geometry of the report's charts on the page: rates on their intervals, and lines over time."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from targetry.ledger.timeline import StepFigures, Timeline
-from targetry.report.report import ActivityReport
+from targetry.report.report import ActivityReport, Rate
 
-WIDTH: Final = 100
-HEIGHT: Final = 40
+_STEPS: Final = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
+_WIDTH: Final = 100
+_HEIGHT: Final = 40
 _METRICS: Final[tuple[tuple[str, Callable[[StepFigures], float]], ...]] = (
     ("Clicks per visitor", lambda one: one.clicks),
     ("Orders per visitor", lambda one: one.orders),
     ("Revenue per visitor", lambda one: one.revenue),
 )
+
+
+class RateBar(msgspec.Struct, frozen=True):
+    """Start and width of an interval, and position of the rate, in percent of the scale."""
+
+    start: float
+    width: float
+    value: float
+
+
+class RateBars(msgspec.Struct, frozen=True):
+    """Bars of an activity's experiences; None for an experience without a rate.
+
+    `end` is the rate at the end of the scale in percent, `control` the position of the control's
+    rate, None if no experience is compared with it.
+    """
+
+    end: float
+    control: float | None
+    bars: list[RateBar | None]
+
+
+def rate_bars(activity: ActivityReport) -> RateBars:
+    """Return the bars of an activity's experiences."""
+    rates = [one.rate for one in activity.experiences]
+    end = _round_end(max((rate.interval.high for rate in rates if rate is not None), default=0.0))
+    bars = [None if rate is None else _bar(rate, end) for rate in rates]
+    is_compared = any(one.verdict is not None for one in activity.experiences)
+    control = bars[0].value if is_compared and bars and bars[0] is not None else None
+    return RateBars(round(100 * end, 6), control, bars)
+
+
+def _bar(rate: Rate, end: float) -> RateBar:
+    start, high, value = (
+        round(100 * min(1.0, max(0.0, one / end)), 2)
+        for one in (rate.interval.low, rate.interval.high, rate.value)
+    )
+    return RateBar(start, round(high - start, 2), value)
+
+
+def _round_end(most: float) -> float:
+    """Return the next round number, at most 1."""
+    if most <= 0:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(most))
+    return float(min(1.0, next((step * unit for step in _STEPS if step * unit >= most), 1.0)))
 
 
 class ChartLine(msgspec.Struct, frozen=True):
@@ -69,7 +117,7 @@ def time_charts(activity: ActivityReport, timeline: Timeline | None) -> list[Tim
 def _points(values: dict[int, float], steps: int, end: float) -> str:
     """Return the points of a line, from the middle of its first step to that of its last."""
     places = [
-        (WIDTH * (step + 0.5) / steps, HEIGHT - (HEIGHT - 2) * max(0.0, value) / end - 1)
+        (_WIDTH * (step + 0.5) / steps, _HEIGHT - (_HEIGHT - 2) * max(0.0, value) / end - 1)
         for step, value in values.items()
     ]
     if len(places) == 1:  # a dash, as a point has no length

@@ -1,0 +1,192 @@
+"""Page of the files of activities, at `/files`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from support.activities import HERO, write_files
+from support.edge import web_client
+from targetry.edge.app import Edge, EdgeApplication
+from targetry.edge.artifacts.watcher import ArtifactWatcher
+from targetry.edge.http.write_access import WriteAccess
+from targetry.edge.options import EdgeOptions
+from targetry.edge.server import EdgeServer
+from targetry.edge.ui.folder_editor import FolderEditor
+
+SAME = {"origin": "http://testserver"}
+CHANGED = HERO.replace("share: 50", "share: 80", 1).replace("share: 50", "share: 20", 1)
+
+
+class Site:
+    """Edge of a folder with `hero.yaml`."""
+
+    def __init__(self, folder: Path, access: WriteAccess | None = None, **files: str) -> None:
+        self.folder = write_files(folder, {"hero.yaml": HERO, **files})
+        self.watcher = ArtifactWatcher([self.folder])
+        editors = [FolderEditor(folder.name, folder)]
+        self.client = TestClient(EdgeApplication(Edge(self.watcher, write_access=access, editors=editors)))
+        self.path = f"/files?folder={folder.name}&file=hero.yaml"
+
+    def version(self) -> str:
+        (version,) = re.findall('name="version" value="([^"]+)"', self.client.get(self.path).text)
+        return version
+
+    def send(self, text: str, action: str = "save", **fields: str) -> Any:
+        data = {"text": text.replace("\n", "\r\n"), "version": self.version(), "action": action, **fields}
+        return self.client.post(self.path, data=data, headers=SAME)
+
+    def text(self) -> str:
+        return (self.folder / "hero.yaml").read_bytes().decode()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_edge_without_a_folder_shows_the_option() -> None:
+    assert "--activities" in web_client().get("/files").text
+
+
+def test_files_are_listed_with_their_findings(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    write_files(tmp_path, {"other.yaml": "key: other\nnmae: x\n"})
+    page = site.client.get(site.path).text
+    assert re.findall("file=([a-z.]+)", page)[:3] == ["hero.yaml", "other.yaml", "targetry.yaml"]
+    assert "findings</span>" in page or "finding</span>" in page
+    assert "other.yaml:2:1: error TA002: unknown key" in page
+
+
+def test_plan_of_an_edited_file_says_who_moves_and_saves_nothing(site: Site) -> None:
+    page = site.send(CHANGED, "plan").text
+    assert "30.00 % of its visitors switch from sale to everyday" in page
+    assert site.text() == HERO
+
+
+def test_finding_of_an_edited_file_has_its_position(site: Site) -> None:
+    page = site.send(HERO + "nmae: x\n", "plan").text
+    assert 'data-line="7" data-column="1"' in page
+    assert "unknown key" in page
+
+
+def test_saved_file_is_served(site: Site) -> None:
+    response = site.send(CHANGED)
+    assert (response.status_code, response.history[0].status_code) == (200, 303)
+    assert site.text() == CHANGED
+    assert "30.00 %" in response.text, "the edge has not loaded the file yet"
+    assert site.watcher.refresh()
+    assert "No changes." in site.client.get(site.path).text
+
+
+def test_file_with_errors_is_not_saved(site: Site) -> None:
+    response = site.send(HERO + "nmae: x\n")
+    assert "not saved: the files have errors" in response.text
+    assert "nmae: x" in response.text, "the text is not lost"
+    assert site.text() == HERO
+
+
+def test_file_that_changed_meanwhile_is_not_saved(site: Site) -> None:
+    version = site.version()
+    write_files(site.folder, {"hero.yaml": HERO + "name: Theirs\n"})
+    response = site.send(CHANGED, version=version)
+    assert response.status_code == 409
+    assert "has changed meanwhile" in response.text
+    assert site.text() == HERO + "name: Theirs\n"
+
+
+def test_line_ends_and_byte_order_mark_are_kept(site: Site) -> None:
+    (site.folder / "hero.yaml").write_bytes(b"\xef\xbb\xbf" + HERO.replace("\n", "\r\n").encode())
+    site.send(CHANGED)
+    assert (site.folder / "hero.yaml").read_bytes() == b"\xef\xbb\xbf" + CHANGED.replace(
+        "\n", "\r\n"
+    ).encode()
+
+
+def test_linked_file_stays_a_link(site: Site) -> None:
+    (site.folder / "hero.yaml").rename(site.folder / "target.txt")
+    (site.folder / "hero.yaml").symlink_to("target.txt")
+    site.send(CHANGED)
+    assert (site.folder / "hero.yaml").is_symlink()
+    assert (site.folder / "target.txt").read_text("utf-8") == CHANGED
+
+
+def test_full_disk_leaves_the_file_and_the_text(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    response = site.send(CHANGED)
+    assert "was not saved" in response.text
+    assert site.text() == HERO
+    assert sorted(os.listdir(site.folder)) == ["hero.yaml", "targetry.yaml"]
+
+
+def test_offer_of_a_file_is_edited(tmp_path: Path) -> None:
+    hero = HERO.replace("html: sale", "html: {file: offers/sale.html}")
+    site = Site(tmp_path, **{"hero.yaml": hero, "offers/sale.html": "<b>old</b>\n"})
+    site.path = site.path.replace("hero.yaml", "offers%2Fsale.html")
+    assert "&lt;b&gt;old&lt;/b&gt;" in site.client.get(site.path).text
+    site.send("</textarea><script>\n")
+    assert (tmp_path / "offers" / "sale.html").read_text("utf-8") == "</textarea><script>\n"
+    assert site.client.get(site.path).text.count("<script>") == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.yaml", "/etc/passwd", "targetry.lock", "link.yaml", "other.html", "\x00"]
+)
+def test_no_other_file_is_shown_or_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.yaml").write_text("secret: 1")
+    folder = tmp_path / "activities"
+    site = Site(folder, **{"other.html": "secret"})
+    (folder / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    where = {"folder": "activities", "file": name}
+    response = site.client.get("/files", params=where)
+    assert response.status_code == 409
+    assert "secret: 1" not in response.text
+    fields = {"text": "new", "version": "", "action": "save"}
+    assert site.client.post("/files", params=where, data=fields, headers=SAME).status_code in (200, 409)
+    assert (tmp_path / "secret.yaml").read_text() == "secret: 1"
+    assert (folder / "other.html").read_text() == "secret"
+    assert not (folder / "targetry.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("access", "headers", "fields", "status"),
+    [
+        (None, {}, {}, 403),
+        (None, {"origin": "https://evil.example"}, {}, 403),
+        (WriteAccess(is_remote=True), SAME, {}, 403),
+        (WriteAccess("t"), SAME, {}, 403),
+        (WriteAccess("t"), SAME, {"token": "t"}, 200),
+    ],
+    ids=["no origin", "other origin", "remote", "no token", "token"],
+)
+def test_file_is_saved_only_by_the_page_with_its_token(
+    tmp_path: Path, access: WriteAccess | None, headers: dict[str, str], fields: dict[str, str], status: int
+) -> None:
+    site = Site(tmp_path, access)
+    data = {"text": CHANGED, "version": site.version(), "action": "save", **fields}
+    assert site.client.post(site.path, data=data, headers=headers).status_code == status
+    assert site.text() == (CHANGED if status == 200 else HERO)
+
+
+def test_unknown_folder_and_too_many_fields_are_rejected(site: Site) -> None:
+    assert site.client.get("/files?folder=x&file=hero.yaml").status_code == 404
+    many = {str(number): "x" for number in range(20)}
+    assert site.client.post(site.path, data=many, headers=SAME).status_code == 400
+
+
+def test_server_edits_the_folders_of_its_option(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "activities", {"hero.yaml": HERO})
+    server = EdgeServer.open(EdgeOptions(port=0, activities=[folder]))
+    try:
+        page = TestClient(server.application).get("/files?folder=activities&file=hero.yaml").text
+        assert "No changes." in page
+    finally:
+        server.close()
