@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPConnection
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ import httpx2
 import pytest
 
 from support.browser import browser, chromium
+from support.edge_sockets import wait_until
 from support.shops import LONGEST_S, Server, commands, served
 
 FAR = 4_000_000_000
@@ -40,8 +42,25 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
         pytest.skip("the server is not installed")
     with served(name, command) as server:
         yield server
-        shown = [one for one in server.edge.events if (one.kind, one.location) == ("display", "hero")]
-    assert len(shown) >= VISITORS  # each worker has sent its last impressions before it ended
+        visit(server, "last")
+    assert "last" in viewers(server)  # the worker has sent its impressions before it ended
+
+
+def visit(server: Server, visitor: str) -> str:
+    """Visit the home page, and return the cookie of the response."""
+    connection = HTTPConnection(server.url.removeprefix("http://"), timeout=LONGEST_S)
+    cookie = f"choice=all; mbox=session#of-{visitor}#{FAR}|PC#{visitor}.35_0#{FAR}"
+    connection.request("GET", "/", headers={"Cookie": cookie})
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    return response.headers["set-cookie"]
+
+
+def viewers(server: Server) -> set[str | None]:
+    """Return the visitors whose impressions of the home page have arrived."""
+    events = server.edge.events
+    return {one.visitor for one in events if (one.kind, one.location) == ("display", "hero")}
 
 
 def test_workers_agree_about_a_visitor(server: Server) -> None:
@@ -55,19 +74,13 @@ def test_workers_agree_about_a_visitor(server: Server) -> None:
     assert (len(texts), len(sessions)) == (1, 1)
 
 
-def test_visitors_at_once_get_their_own_cookies(server: Server) -> None:
-    def visit(number: int) -> list[str]:
-        connection = HTTPConnection(server.url.removeprefix("http://"), timeout=LONGEST_S)
-        cookie = f"choice=all; mbox=session#s{number}#{FAR}|PC#p{number}.35_0#{FAR}"
-        connection.request("GET", "/", headers={"Cookie": cookie})
-        response = connection.getresponse()
-        response.read()
-        connection.close()
-        return re.findall(r"session#(s\d+)#.*PC#(p\d+)\.", response.headers["set-cookie"])
-
+def test_visitors_at_once_get_their_own_cookies_and_impressions(server: Server) -> None:
+    visitors = [f"v{number}" for number in range(VISITORS)]
     with ThreadPoolExecutor(20) as pool:
-        ids = list(pool.map(visit, range(VISITORS)))
-    assert ids == [[(f"s{number}", f"p{number}")] for number in range(VISITORS)]
+        cookies = list(pool.map(partial(visit, server), visitors))
+    ids = [re.findall(r"session#of-(v\d+)#.*PC#(v\d+)\.", cookie) for cookie in cookies]
+    assert ids == [[(visitor, visitor)] for visitor in visitors]
+    wait_until(lambda: viewers(server).issuperset(visitors))
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
