@@ -24,7 +24,7 @@ ARROWS = {
     "artifacts": {"_runtime", "geo", "http"},
     "notifications": {"_runtime", "delivery", "http", "models"},
     "batch": {"_runtime", "device", "models"},
-    "humanize": {"device"},
+    "humanize": {"device", "models"},
     "activities": {"_runtime", "device", "models"},
     "web": {"_runtime", "attributes", "delivery", "device", "flags", "models", "visitor"},
     "ledger": {"_runtime"},

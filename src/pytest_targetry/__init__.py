@@ -1,4 +1,4 @@
-"""Pytest plugin: fixtures `target` and `target_edge`, marker `target`.
+"""Pytest plugin: fixtures `target` and `target_edge`, marker `target`, files `*.test.yaml`.
 
 It is a package of its own because every pytest run of an environment with Targetry loads it: it
 imports nothing but pytest until a test uses a fixture.
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from targetry.edge.in_process import LocalEdge
     from targetry.testing import TargetDouble
 
@@ -28,6 +30,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     is_marked = item.get_closest_marker("target") is not None
     if is_marked and isinstance(item, pytest.Function) and "target" not in item.fixturenames:
         item.fixturenames.insert(0, "target")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the table tests of a folder of activities."""
+    if not file_path.name.endswith(".test.yaml"):
+        return None
+    if not any((folder / "targetry.yaml").is_file() for folder in file_path.parents):
+        return None
+    from targetry.testing.pytest_activities import ActivityTestFile
+
+    return ActivityTestFile.from_parent(parent, path=file_path)
 
 
 @pytest.fixture

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.condition_tree import ConditionNode
 from targetry.device.explain.explanation import (
     Explanation,
     LocationExplanation,
     RuleExplanation,
     Verdict,
+    explain,
 )
+from targetry.device.ruleset import RuleSet
 from targetry.humanize.expression import expression, is_leaf, value_text
 from targetry.humanize.text import truncate_text
+from targetry.models import DeliveryRequest
 
 _MARKS: Final = {True: "✓", False: "✗", None: "·"}
 
@@ -69,6 +73,14 @@ def describe_location(location: LocationExplanation) -> list[str]:
     if location.more:
         lines.append(f"  {location.more:,} more that did not match, left out")
     return lines
+
+
+def describe_decision(
+    rules: RuleSet, request: DeliveryRequest, *, client_code: str, now_ms: int, budget: ExplainBudget
+) -> list[str]:
+    """Describe the decision of a request in lines; the arguments are those of `explain`."""
+    explanation = explain(rules, request, client_code=client_code, now_ms=now_ms, budget=budget)
+    return [line for location in explanation.locations for line in ("", *describe_location(location))]
 
 
 def describe_changes(location: LocationExplanation) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import typer
 
 from targetry.cli.activities.check import check
+from targetry.cli.activities.codegen import codegen
 from targetry.cli.activities.compile import compile_command, lock_command
 from targetry.cli.activities.decompile import decompile_command
 from targetry.cli.activities.init import init, schema
 from targetry.cli.activities.plan import plan_command
+from targetry.cli.activities.test import run_table_tests
 
 activities = typer.Typer(
     no_args_is_help=True, help="Activities as code: text files, compiled to an artifact."
@@ -36,3 +38,5 @@ activities.command("lock")(lock_command)
 activities.command()(schema)
 activities.command("decompile")(decompile_command)
 activities.command("plan")(plan_command)
+activities.command("test")(run_table_tests)
+activities.command()(codegen)
