@@ -1,10 +1,12 @@
 """Activities as code: audiences, experiences and offers as files, compiled to an artifact.
 
-Conditions of audiences can be written as Python too:
+Activities, and conditions of audiences, can be written as Python too:
 
-    from targetry.activities import geo, mbox
+    from targetry.activities import Workspace, experience, geo, mbox, offer, xt
 
     audience = (geo.country == "US") & mbox.tier.in_(["gold", "platinum"])
+    sale = experience("sale", offer(mbox="hero", html="<b>Sale</b>"))
+    artifact = Workspace("acme", xt("hero", sale, audience=audience)).compile()
 """
 
 from __future__ import annotations
@@ -23,18 +25,26 @@ from targetry.activities.expressions.builder import (
     user,
 )
 from targetry.activities.expressions.errors import ExpressionError
+from targetry.activities.workspace import ActivitiesError, Workspace, ab, experience, metric, offer, xt
 
 __all__ = [
+    "ActivitiesError",
     "Audience",
     "ExpressionError",
     "Operand",
+    "Workspace",
+    "ab",
     "current_day",
     "current_time",
     "current_timestamp",
+    "experience",
     "expression",
     "geo",
     "mbox",
+    "metric",
+    "offer",
     "page",
     "referring",
     "user",
+    "xt",
 ]
