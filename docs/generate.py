@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
@@ -18,6 +19,7 @@ import targetry.errors
 import targetry.models
 from targetry._client.call_options import CALL_OPTIONS
 from targetry._client.options import CLIENT_DEFAULTS, CLIENT_OPTIONS, REQUIRED, OptionInfo
+from targetry.activities.model.schema import file_schema
 from targetry.cli.app import app
 from targetry.edge.http.limits import Limits, limit_messages
 from targetry.edge.observability.metric_info import METRICS, PREFIX
@@ -380,7 +382,67 @@ def _plain(docstring: str | None) -> str:
     return "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
 
 
+_ACTIVITIES_HEAD = """# Format of activities
+
+The keys of the files that `targetry activities` reads. `activities/targetry.yaml` is a [workspace](#workspacesettings). Each other `*.yaml` file below
+the folder, but those in `tests/`, is an [activity](#activitydefinition), or has a list of them under `activities`. [Activities as code](activities.md) describes
+their use.
+
+Files are UTF-8 and YAML with the scalars of YAML 1.2: `no`, `on` and `12:30` are texts. Duplicate keys, tags and merge keys are errors; anchors and aliases
+are allowed. Paths are relative to the folder and cannot leave it. `targetry activities schema` prints a JSON Schema for editors; `init` and `decompile` write it next to the files.
+
+An experience has a `share`, in percent with at most two decimals. An offer names exactly one place (`mbox`, `page_load` or `view`) and at most one content
+(`html`, `json`, `redirect`, `dynamic` or `actions`). Ids and event tokens that are not given are derived from client and keys, and stay the same for the same keys.
+
+"""
+
+
+def activities_page() -> str:
+    """Return a table of the keys of each part of the files of activities."""
+    parts = file_schema()["$defs"]
+    first = ["WorkspaceSettings", "ActivityDefinition", "ExperienceDefinition", "OfferDefinition"]
+    order = [*first, *(name for name in parts if name not in first)]
+    return _ACTIVITIES_HEAD + "\n".join(_schema_table(name, parts[name]) for name in order)
+
+
+def _schema_table(name: str, part: dict[str, Any]) -> str:
+    required = part.get("required", [])
+    rows = []
+    for key, field in part["properties"].items():
+        default = "required" if key in required else _schema_default(field.get("default"))
+        rows.append(f"| `{key}` | {_schema_type(field)} | {default} | {_sentence(field['description'])} |\n")
+    head = "| Key | Value | Default | Meaning |\n| --- | --- | --- | --- |\n"
+    return f"## {name}\n\n{_plain(part['description'])}\n\n{head}{''.join(rows)}"
+
+
+def _schema_default(value: Any) -> str:
+    return "" if value in (None, [], {}) else f"`{json.dumps(value).strip(chr(34))}`"
+
+
+def _schema_type(field: dict[str, Any]) -> str:
+    """Return the type of a value in words, with links to other parts."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in field:
+        return " or ".join(_schema_type(one) for one in field["anyOf"] if one.get("type") != "null")
+    if "enum" in field or "const" in field:
+        return ", ".join(
+            f"`{json.dumps(one).strip(chr(34))}`" for one in field.get("enum", [field.get("const")])
+        )
+    if field.get("type") == "array":
+        items = field.get("items") or {}
+        inner = _schema_type(items) if items else "values"
+        return f"list of {inner}" if "prefixItems" not in field else "[low, high]"
+    if field.get("type") == "object":
+        inner = field.get("additionalProperties")
+        return f"map of {_schema_type(inner)}" if isinstance(inner, dict) and inner else "map"
+    words = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}
+    return words.get(field.get("type", ""), "any JSON")
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "activities-format.md": activities_page,
     "options.md": options_page,
     "edge-options.md": edge_options_page,
     "cli.md": commands_page,

@@ -69,6 +69,7 @@ def docs_pages() -> list[str]:
 
 # Django and OpenTelemetry are configured once in a process, so they run in processes of their own.
 ELSEWHERE = {
+    "docs/activities.md",
     "docs/ci.md",
     "docs/django.md",
     "docs/migrating.md",
