@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from differential.activity_sets import compiled_set
 from differential.builds import built_artifact
 from differential.cases import cases
 from differential.cases import question as random_question
@@ -49,6 +50,19 @@ def test_artifacts_of_the_builder_are_decided_as_by_the_node_sdk(node: NodeProgr
         document = built_artifact(rng)
         for _ in range(8):
             question = random_question(rng, document)
+            answer = node.ask(for_node(question))
+            found = differences(question, answer, targetry.ask(for_targetry(question, answer)))
+            assert not found, f"{found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
+
+
+@pytest.mark.parametrize("artifacts", [3, *slow(40)])
+def test_compiled_activities_are_decided_as_by_the_node_sdk(node: NodeProgram, artifacts: int) -> None:
+    rng, targetry = random.Random(7), Targetry()
+    for _ in range(artifacts):
+        document = compiled_set(rng)
+        for _ in range(8):
+            question = random_question(rng, document)
+            question["conf"]["client"] = "acme"
             answer = node.ask(for_node(question))
             found = differences(question, answer, targetry.ask(for_targetry(question, answer)))
             assert not found, f"{found[:3]}\n{json.dumps(question, ensure_ascii=False)[:4000]}"
