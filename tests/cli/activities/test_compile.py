@@ -101,6 +101,16 @@ def test_obfuscated_artifact_and_time_are_written(folder: Path) -> None:
     assert document["meta"]["generatedAt"] == "2026-01-01T00:00:00Z"
 
 
+def test_derived_tokens_are_not_for_reports_of_adobe(folder: Path) -> None:
+    arguments = ("activities", "compile", folder, "-O", folder.parent / "a.json", "--for", "adobe-reporting")
+    result = run(*arguments, width=300)
+    assert result.exit_code == 1
+    assert "hero.yaml:4:" in result.stderr
+    assert "error TA008: Adobe's Delivery API does not know" in result.stderr
+    write_files(folder, {"hero.yaml": HERO.replace("html:", "token: known, html:")})
+    assert run(*arguments).exit_code == 0
+
+
 def test_two_compilers_write_one_lock(folder: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         runs = [

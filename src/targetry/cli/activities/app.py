@@ -8,6 +8,7 @@ from targetry.cli.activities.check import check
 from targetry.cli.activities.codegen import codegen
 from targetry.cli.activities.compile import compile_command, lock_command
 from targetry.cli.activities.decompile import decompile_command
+from targetry.cli.activities.format import format_command
 from targetry.cli.activities.init import init, schema
 from targetry.cli.activities.plan import plan_command
 from targetry.cli.activities.test import run_table_tests
@@ -40,3 +41,4 @@ activities.command("decompile")(decompile_command)
 activities.command("plan")(plan_command)
 activities.command("test")(run_table_tests)
 activities.command()(codegen)
+activities.command("format")(format_command)

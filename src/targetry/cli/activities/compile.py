@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
+from msgspec import UNSET
 
+from targetry.activities.compile.activity_set import ActivitySet
 from targetry.activities.compile.compiler import artifact_bytes
 from targetry.activities.compile.loading import LoadedFolder, load_folder
 from targetry.activities.model.files import LOCK_FILE, ActivityFolder
+from targetry.activities.model.finding import Finding
 from targetry.activities.model.lock_file import Lock
 from targetry.cli.activities.folder import (
     DEFAULT_FOLDER,
@@ -21,6 +25,7 @@ from targetry.cli.activities.folder import (
     chosen_environment,
     compiled_files,
     compiled_folder,
+    fail_with,
     only_compiler,
     write_file,
     write_lock,
@@ -28,6 +33,30 @@ from targetry.cli.activities.folder import (
 from targetry.cli.inputs.git_revision import lock_at
 from targetry.cli.rendering.output import print_notes
 from targetry.device.obfuscation import obfuscate
+
+
+class Purpose(StrEnum):
+    """Receiver of the events of an artifact."""
+
+    EDGE = "edge"
+    ADOBE_REPORTING = "adobe-reporting"
+
+
+def derived_tokens(activities: ActivitySet) -> list[Finding]:
+    """Return a finding on the first offer whose event token Adobe does not know."""
+    for index, activity in enumerate(activities.activities):
+        for number, experience in enumerate(activity.experiences):
+            for place, offer in enumerate(experience.offers):
+                if offer.token is UNSET and offer.options is None:
+                    return [
+                        activities.finding(
+                            "TA008",
+                            f"activities[{index}].experiences[{number}].offers[{place}]",
+                            "Adobe's Delivery API does not know the derived event token of the offer",
+                            hint="give it a token of Adobe, or count events by an edge",
+                        )
+                    ]
+    return []
 
 
 def compile_command(
@@ -56,6 +85,10 @@ def compile_command(
         str | None,
         typer.Option("--organization-id", metavar="ID", help="The …@AdobeOrg of --bin.", show_default=False),
     ] = None,
+    purpose: Annotated[
+        Purpose,
+        typer.Option("--for", help="Fail if events of the artifact cannot be counted there."),
+    ] = Purpose.EDGE,
     generated_at: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +120,9 @@ def compile_command(
             loaded, result = compiled_folder(activities, generated_at=generated_at)
             if write_lock(activities, loaded, result.lock):
                 print_notes([f"{activities.lock_path} was written; commit it"])
+
+    if purpose is Purpose.ADOBE_REPORTING and loaded.activities is not None:
+        fail_with(derived_tokens(loaded.activities))
 
     def encoded(name: str) -> bytes:
         text = artifact_bytes(result.artifacts[name])
