@@ -4,6 +4,39 @@ from targetry._runtime.lazy_import import importing_extra
 
 with importing_extra("batch"):
     from targetry.batch.decider import BatchStats, Decider
+    from targetry.batch.diff import (
+        CHANGE_KINDS,
+        ArtifactComparison,
+        DecisionChange,
+        Diff,
+        Side,
+        diff,
+        made_up_visitors,
+    )
     from targetry.batch.engine.columns import Columns
+    from targetry.batch.forecast import ActivityForecast, ExperienceForecast, Forecast, forecast
+    from targetry.batch.output import DEFAULT_OUTPUTS, OUTPUTS
+    from targetry.batch.write import Totals, decide, write, write_batches
 
-__all__ = ["BatchStats", "Columns", "Decider"]
+__all__ = [
+    "CHANGE_KINDS",
+    "DEFAULT_OUTPUTS",
+    "OUTPUTS",
+    "ActivityForecast",
+    "ArtifactComparison",
+    "BatchStats",
+    "Columns",
+    "Decider",
+    "DecisionChange",
+    "Diff",
+    "ExperienceForecast",
+    "Forecast",
+    "Side",
+    "Totals",
+    "decide",
+    "diff",
+    "forecast",
+    "made_up_visitors",
+    "write",
+    "write_batches",
+]

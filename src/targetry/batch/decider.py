@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from targetry._runtime.files import read_file
@@ -17,6 +18,7 @@ from targetry.batch.engine.columns import (
     CLIENT,
     DEGREES,
     IDS,
+    PAGE,
     PARAMETER_PREFIX,
     PLACE_TEXTS,
     Columns,
@@ -25,13 +27,13 @@ from targetry.batch.engine.columns import (
 )
 from targetry.batch.engine.engine import BatchEngine
 from targetry.batch.engine.leaves import Leaves
-from targetry.batch.engine.locations import requested_locations
+from targetry.batch.engine.locations import Requested, requested_locations
 from targetry.batch.engine.maps import with_map_columns
 from targetry.batch.engine.plans import base_name
 from targetry.batch.engine.rows import Rows
-from targetry.batch.engine.select import Matches
+from targetry.batch.engine.select import NONE, Matches
 from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter
-from targetry.batch.stream import batches_of, reader_of
+from targetry.batch.stream import Select, TableReader, batches_of, reader_of
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.errors import OptionError
 
@@ -40,6 +42,17 @@ ArtifactInput = bytes | str | Path | Mapping[str, Any] | RuleSet
 
 _MOST_LAYOUTS: Final = 64
 _TIMES: Final = frozenset({"current_timestamp", "current_time", "current_day"})
+
+EXPOSURES: Final = pa.schema(
+    [
+        pa.field("unit_id", pa.string()),
+        pa.field("timestamp", pa.timestamp("ms", "UTC")),
+        pa.field("experiment_id", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("variation_id", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("location", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+"""Columns of an assignment log, as warehouses join them."""
 
 
 class BatchStats(msgspec.Struct, frozen=True):
@@ -152,6 +165,11 @@ class Decider:
     # ── columns ───
 
     @property
+    def requested(self) -> Sequence[Requested]:
+        """The locations."""
+        return self._engine.requested
+
+    @property
     def locations(self) -> list[str]:
         """Labels of the locations: names of mboxes, `page_load`, `view:<name>`, `views`."""
         return [one.label for one in self._engine.requested]
@@ -236,13 +254,13 @@ class Decider:
             known = layout_of(
                 schema, self._columns, property_token=self._token_column, time=self._time_column
             )
-            self._check_columns(known)
+            self.check(known)
             if len(self._layouts) >= _MOST_LAYOUTS:
                 self._layouts.clear()
             self._layouts[schema] = known
         return known
 
-    def _check_columns(self, layout: TableLayout) -> None:
+    def check(self, layout: TableLayout) -> None:
         """Note columns that the rules read and the table lacks.
 
         Raises:
@@ -269,7 +287,7 @@ class Decider:
             OptionError: A column to keep is not in the table or has the name of an output.
         """
         fields = [pa.field("row", pa.int64(), False)]
-        fields += [schema.field(name) for name in self._kept(schema)]
+        fields += [_plain_field(schema.field(name)) for name in self._kept(schema)]
         named = [(name, self.writer.type_of(name)) for name in self.writer.outputs]
         if not self._is_wide:
             from_rules = [("location", pa.dictionary(pa.int32(), pa.string())), *named]
@@ -338,7 +356,7 @@ class Decider:
     ) -> list[Any]:
         places = pa.array(entries.rows)
         columns = [pa.array(entries.rows + first_row)]
-        columns += [batch.column(name).take(places) for name in self._kept(batch.schema)]
+        columns += [_plain(batch.column(name)).take(places) for name in self._kept(batch.schema)]
         columns.append(self.writer.location_column(entries))
         return columns + [self.writer.column(name, entries, rows, errors) for name in self.writer.outputs]
 
@@ -346,7 +364,7 @@ class Decider:
         self, rows: Rows, every: list[Entries], errors: dict[int, str], batch: Any, first_row: int
     ) -> list[Any]:
         columns = [pa.array(range(first_row, first_row + rows.count), pa.int64())]
-        columns += [batch.column(name) for name in self._kept(batch.schema)]
+        columns += [_plain(batch.column(name)) for name in self._kept(batch.schema)]
         for one, entries in zip(self._engine.requested, every, strict=True):
             names = [name for name in self.writer.outputs if name != "error"]
             arrays = [self.writer.column(name, entries, rows, errors) for name in names]
@@ -368,9 +386,44 @@ class Decider:
             source: A path or glob of Parquet, Arrow, CSV or JSON Lines files, an object with
                 `__arrow_c_stream__` (of pyarrow, polars, pandas, DuckDB), or record batches.
         """
-        reader = reader_of(source, self.columns_read)
+        reader = self.reader(source)
         schema = self.output_schema(reader.schema)
         return pa.RecordBatchReader.from_batches(schema, self._decided(batches_of(reader)))
+
+    def reader(self, source: Any, select: Select | None = None) -> TableReader:
+        """Return a table as record batches.
+
+        Args:
+            source: As of `stream`.
+            select: Chooses the columns that are read from a file; by default those that are needed.
+        """
+        columns, texts = self._columns, (*IDS, *CLIENT, *PAGE, *PLACE_TEXTS)
+        names = [getattr(columns, role) for role in texts] + list(columns.addresses.values())
+        if self._token_column is not None:
+            names.append(self._token_column)
+        return reader_of(source, select or self.columns_read, names)
+
+    def exposures(self, batch: Any) -> Any:
+        """Return the matches of visitors with an id as the rows of an assignment log.
+
+        Args:
+            batch: A `pyarrow.RecordBatch`.
+        """
+        rows, errors = self.rows(batch)
+        entries = self.writer.in_rows(self.entries(rows, errors))
+        matched = entries.rules != NONE
+        if rows.has_visitor is not None:
+            matched &= rows.has_visitor[entries.rows]
+        entries = Entries(*(part[matched] for part in entries))
+        times = pa.array(rows.now_ms[entries.rows]).cast(pa.timestamp("ms", "UTC"))
+        columns = [
+            rows.visitors.take(pa.array(entries.rows)),
+            times,
+            self.writer.column("activity_id", entries, rows, errors),
+            self.writer.column("experience_id", entries, rows, errors),
+            self.writer.location_column(entries),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=EXPOSURES)
 
     def _decided(self, batches: Iterable[Any]) -> Iterator[Any]:
         first = 0
@@ -418,9 +471,16 @@ def _time(as_of: datetime | str | None) -> tuple[int | None, str | None]:
     return None, as_of
 
 
+def _plain_field(field: Any) -> Any:
+    """Return a field with texts in the layout that all libraries and formats have."""
+    return field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field
+
+
+def _plain(column: Any) -> Any:
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
+
+
 def _lists(entries: Entries, count: int, values: Any) -> Any:
     """Return values as a list for each row."""
-    import numpy as np
-
     offsets = np.searchsorted(entries.rows, np.arange(count + 1))
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)

@@ -112,9 +112,9 @@ class OutputWriter:
         self.outputs = tuple(dict.fromkeys(outputs))
         self._engine = engine
         self._is_prefetch = is_prefetch
-        self.placed = placed_rules(engine.rules, engine.requested)
+        self.placed: list[Placed] = placed_rules(engine.rules, engine.requested)
         counts = [len(one.location.rules) for one in engine.requested]
-        self._bases = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        self.bases = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         self._known: dict[str, tuple[Array, Any]] = {}
 
     # ── which rules ───
@@ -128,7 +128,7 @@ class OutputWriter:
         reasons = np.full(count, requested.unmatched, np.int8)
         if found.stopped is not None:
             reasons[found.stopped] = NO_VISITOR_ID
-        rules = found.rules + self._bases[place]
+        rules = found.rules + self.bases[place]
         if not requested.takes_all:
             chosen = np.full(count, NONE, np.int32)
             chosen[found.rows] = rules

@@ -10,6 +10,10 @@ from typer.core import TyperGroup
 from targetry.cli.activities.app import activities
 from targetry.cli.arguments import OrganizationId, RequestArguments, with_request_arguments
 from targetry.cli.artifact import print_summary, print_summary_json
+from targetry.cli.batch.arguments import BatchCommand
+from targetry.cli.batch.decide import decide
+from targetry.cli.batch.diff import diff
+from targetry.cli.batch.forecast import forecast
 from targetry.cli.decide import decide_offers, open_client, read_source, rules_of
 from targetry.cli.demo import DEMO_VISITORS, print_demo
 from targetry.cli.edge import edge
@@ -196,5 +200,8 @@ def demo(
 app.command()(edge)
 app.command()(report)
 app.command()(power)
+app.command(cls=BatchCommand)(decide)
+app.command(cls=BatchCommand)(diff)
+app.command(cls=BatchCommand)(forecast)
 app.add_typer(ledger, name="ledger")
 app.add_typer(activities, name="activities")

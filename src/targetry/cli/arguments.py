@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import msgspec
 import typer
 
-from targetry.cli.signature import parameter, set_signature
+from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.models import (
     Address,
     ChannelType,

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.cli.rendering.output import console
-from targetry.cli.signature import parameter, set_signature
+from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.edge.options import ENVIRONMENT_PREFIX, EdgeOptions, OptionForm, option_forms
 
 if TYPE_CHECKING:

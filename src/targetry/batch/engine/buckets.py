@@ -52,19 +52,25 @@ class VisitorBuckets:
         for group in self._of_one_length():
             for begin in range(0, group.count, _ROWS):
                 piece = group.piece(begin, begin + _ROWS)
-                for activity, buckets in found.items():
-                    buckets[piece.rows] = piece.buckets(f"{self._client}.{activity}.")
+                together = max(1, _ROWS // len(piece.rows))
+                for names in _chunks(wanted, together):
+                    hashed = piece.buckets([f"{self._client}.{activity}." for activity in names])
+                    for activity, buckets in zip(names, hashed, strict=True):
+                        found[activity][piece.rows] = buckets
         for activity, buckets in found.items():
             self._add_others(activity, buckets)
         self._known.update(found)
+
+    def some(self, rows: Array) -> VisitorBuckets:
+        """Return the buckets of some of the visitors, by their sorted positions."""
+        return VisitorBuckets(self._client, self._visitors.take(pa.array(rows)))
 
     def of(self, activity: str, rows: Array | None = None) -> Array:
         """Return the buckets, 0 to 9999, of all rows or of some (sorted positions)."""
         known = self._known.get(activity)
         if known is None:
             if rows is not None and 2 * len(rows) < len(self._visitors):
-                some = VisitorBuckets(self._client, self._visitors.take(pa.array(rows)))
-                return some.of(activity)
+                return self.some(rows).of(activity)
             self.prepare([activity])
             known = self._known[activity]
         return known if rows is None else known[rows]
@@ -124,15 +130,27 @@ class _Piece:
         self.rows = rows
         self._units = units
         self._blocks: dict[int, tuple[list[Array], Array | None]] = {}
-        self._scratch = np.empty(len(rows), np.uint32)
 
-    def buckets(self, before: str) -> Array:
-        """Return the buckets with this text before the ids; it ends with a dot."""
-        coded = before.encode("utf-16-le", "surrogatepass")
-        first = len(coded) // 2 % 2 ^ 1  # 0: the dot is in a block with the first unit of the id
+    def buckets(self, before: list[str]) -> list[Array]:
+        """Return the buckets with each of these texts before the ids; they end with a dot."""
+        found: list[Array | None] = [None] * len(before)
+        coded = [text.encode("utf-16-le", "surrogatepass") for text in before]
+        for first in (0, 1):  # 0: the dot is in a block with the first unit of the id
+            places = [place for place, text in enumerate(coded) if len(text) // 2 % 2 ^ 1 == first]
+            if places:
+                for place, buckets in zip(
+                    places, self._hashed([coded[i] for i in places], first), strict=True
+                ):
+                    found[place] = buckets
+        return [buckets for buckets in found if buckets is not None]
+
+    def _hashed(self, before: list[bytes], first: int) -> Array:
+        """Return a row of buckets for each text."""
         blocks, tail = self._mixed(first)
-        scratch = self._scratch
-        state = np.full(len(scratch), _state(coded[: len(coded) // 4 * 4]), np.uint32)
+        starts = np.array([_state(text[: len(text) // 4 * 4]) for text in before], np.uint32)
+        lengths = np.array([len(text) + 2 * (self._units.shape[1] - 1) for text in before], np.uint32)
+        state = np.repeat(starts[:, None], len(self.rows), axis=1)
+        scratch = np.empty_like(state)
         for block in blocks:
             state ^= block
             np.right_shift(state, 19, out=scratch)
@@ -142,7 +160,7 @@ class _Piece:
             state += _ADDED
         if tail is not None:
             state ^= tail
-        state ^= np.uint32(len(coded) + 2 * (self._units.shape[1] - 1))
+        state ^= lengths[:, None]
         for shift, factor in ((16, _F1), (13, _F2)):
             np.right_shift(state, shift, out=scratch)
             state ^= scratch
@@ -164,6 +182,10 @@ class _Piece:
             tail = _mix(units[:, -1].copy()) if units.shape[1] % 2 else None
             known = self._blocks[first] = blocks, tail
         return known
+
+
+def _chunks(names: list[str], size: int) -> Iterable[list[str]]:
+    return (names[begin : begin + size] for begin in range(0, len(names), size))
 
 
 def _mix(block: Array) -> Array:

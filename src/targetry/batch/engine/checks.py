@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from targetry.batch.engine.arrays import Array
+from targetry.batch.engine.arrays import Array, offsets_of
 from targetry.batch.engine.columns import DEGREES, IDS, PAGE
 from targetry.batch.engine.distinct import plain_texts
 from targetry.batch.engine.requests import RowRequests
@@ -85,8 +85,7 @@ def _longer(column: Any, longest: int) -> Iterator[Array]:
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         return
     texts = plain_texts(column)
-    most = pc.max(pc.binary_length(texts)).as_py()  # bytes, of which a character has at least one
-    if most is not None and most > longest:
+    if np.diff(offsets_of(texts)).max(initial=0) > longest:  # bytes, one or more for a character
         lengths = pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False)
         if (lengths > longest).any():
             yield lengths > longest

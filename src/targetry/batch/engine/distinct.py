@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,9 @@ import pyarrow.compute as pc
 
 from targetry.batch.engine.arrays import Array, filled_codes
 
-LARGEST = 2**53  # up to which integers and doubles compare alike
+_SAMPLE: Final = 8192
+_SMALL_SAMPLE: Final = 1024  # so few rows are not worth a choice
+LARGEST: Final = 2**53  # up to which integers and doubles compare alike
 
 
 class Distinct(NamedTuple):
@@ -95,15 +97,17 @@ def _paired(
     return codes, [(*tuples[one // width], values[one % width]) for one in found.tolist()]
 
 
-def is_mostly_distinct(column: Any, share: int = 8) -> bool:
-    """Return whether more than one in `share` rows of a text column has a value of its own.
+def is_mostly_distinct(column: Any) -> bool:
+    """Return whether more than one in four rows of a text column has a value of its own.
 
-    Estimated from the first thousand rows.
+    Estimated from the first thousands of rows.
     """
     if pa.types.is_dictionary(column.type) or pa.types.is_null(column.type):
         return False
-    sample = column.slice(0, 1024)
-    return len(sample) == 1024 and bool(pc.count_distinct(sample, mode="all").as_py() > 1024 // share)
+    sample = column.slice(0, _SAMPLE)
+    if len(sample) < _SMALL_SAMPLE:
+        return False
+    return bool(pc.count_distinct(sample, mode="all").as_py() > len(sample) // 4)
 
 
 def interval_codes(numbers: Array, valid: Array | None, bounds: tuple[float, ...]) -> Distinct:

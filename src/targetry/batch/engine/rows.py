@@ -35,7 +35,6 @@ _DAY_MS: Final = 86_400_000
 _MINUTE_MS: Final = 60_000
 _EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday
 _UNITS: Final = {"s": 1000, "ms": 1, "us": -1000, "ns": -1_000_000}
-_SHOULD_CUT: Final = 8  # one in so many URLs is distinct: cut their queries
 
 T = TypeVar("T")
 
@@ -173,7 +172,7 @@ class Rows:
     def _cut_url(self, source: Source) -> Any:
         """Return URLs without query and fragment if many are distinct."""
         urls = self.array(source)
-        if not is_mostly_distinct(urls, _SHOULD_CUT):
+        if not self.is_mostly_distinct(source):
             return urls
         for sign in ("?", "#"):
             if pc.any(pc.match_substring(urls, sign)).as_py():

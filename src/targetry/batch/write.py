@@ -1,0 +1,176 @@
+"""Decisions written to files: Parquet, Arrow, CSV and JSON Lines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+
+from targetry._runtime.lazy_import import importing
+from targetry.batch.decider import EXPOSURES, ArtifactInput, BatchStats, Decider
+from targetry.batch.stream import batches_of
+from targetry.errors import OptionError
+
+Progress = Callable[[int, int | None], object]
+"""Called after each batch with the rows decided so far, and their number if it is known."""
+
+FORMATS: Final = (".parquet", ".arrow", ".csv", ".jsonl")
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Rows of output, counts of the decider, and columns that were missing."""
+
+    rows_written: int
+    stats: BatchStats
+    missing: list[str]
+
+
+def decide(source: Any, artifact: ArtifactInput, **options: Any) -> Any:
+    """Return the decisions for a table as a `pyarrow.RecordBatchReader`.
+
+    Args:
+        source: As of `Decider.stream`.
+        artifact: As of `Decider`.
+        options: Of `Decider`.
+
+    Raises:
+        OptionError: An option or the table is wrong.
+        ArtifactError: The artifact cannot be used.
+    """
+    return Decider(artifact, **options).stream(source)
+
+
+def write(
+    source: Any,
+    path: str | Path,
+    artifact: ArtifactInput,
+    *,
+    progress: Progress | None = None,
+    as_exposures: bool = False,
+    **options: Any,
+) -> Totals:
+    """Decide a table and write the decisions to a file, whose suffix is its format.
+
+    The file appears when it is complete; a run that fails or is interrupted leaves none.
+
+    Args:
+        source: As of `Decider.stream`.
+        path: A file with the suffix `.parquet`, `.arrow`, `.csv` or `.jsonl`.
+        artifact: As of `Decider`.
+        progress: Called after each batch with the rows decided so far, and their number if known.
+        as_exposures: Write the columns of an assignment log instead: `unit_id`, `timestamp`,
+            `experiment_id`, `variation_id` and `location`, for each match of a visitor with an id.
+        options: Of `Decider`.
+
+    Raises:
+        OptionError: An option or the table is wrong, or the file cannot be written.
+        ArtifactError: The artifact cannot be used.
+    """
+    decider = Decider(artifact, **options)
+    reader = decider.reader(source)
+    schema = decider.output_schema(reader.schema) if not as_exposures else EXPOSURES
+    written = done = 0
+    with _writer(Path(path), schema) as put:
+        for batch in batches_of(reader):
+            found = decider.exposures(batch) if as_exposures else decider.decide(batch, first_row=done)
+            done += batch.num_rows
+            put(found)
+            written += found.num_rows
+            if progress is not None:
+                progress(done, reader.rows)
+    return Totals(written, decider.stats, decider.missing)
+
+
+def write_batches(reader: Any, path: str | Path) -> int:
+    """Write a `pyarrow.RecordBatchReader` to a file as `write` does; return the number of rows.
+
+    Raises:
+        OptionError: The file cannot be written.
+    """
+    written = 0
+    with _writer(Path(path), reader.schema) as put:
+        for batch in reader:
+            put(batch)
+            written += batch.num_rows
+    return written
+
+
+Put = Callable[[Any], None]
+
+
+@contextmanager
+def _writer(path: Path, schema: Any) -> Iterator[Put]:
+    """Open a file that gets its name when all is written."""
+    suffix = path.suffix.lower()
+    opened = _FORMATS.get(suffix)
+    if opened is None:
+        raise OptionError("path", f"unknown format {suffix!r}; known are {', '.join(FORMATS)}")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with opened(unfinished, schema) as put:
+            yield put
+        unfinished.replace(path)
+    except (OSError, pa.ArrowException) as error:
+        raise OptionError("path", f"{path} cannot be written: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+
+
+@contextmanager
+def _parquet(path: Path, schema: Any) -> Iterator[Put]:
+    with importing():
+        from pyarrow import parquet
+
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        yield writer.write_batch
+
+
+@contextmanager
+def _arrow(path: Path, schema: Any) -> Iterator[Put]:
+    plain = plain_schema(schema)  # the format has one dictionary for all batches
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, plain) as writer:
+        yield lambda batch: writer.write_batch(batch.cast(plain))
+
+
+@contextmanager
+def _csv(path: Path, schema: Any) -> Iterator[Put]:
+    with importing():
+        from pyarrow import csv
+
+    plain = plain_schema(schema)
+    nested = [field.name for field in plain if pa.types.is_nested(field.type)]
+    if nested:
+        raise OptionError("outputs", f"CSV cannot hold {', '.join(nested)}; choose another format")
+    with csv.CSVWriter(path, plain) as writer:
+        yield lambda batch: writer.write_batch(batch.cast(plain))
+
+
+@contextmanager
+def _json_lines(path: Path, schema: Any) -> Iterator[Put]:
+    encoder = msgspec.json.Encoder()
+    with path.open("wb") as file:
+
+        def put(batch: Any) -> None:
+            file.write(encoder.encode_lines(batch.to_pylist()))
+
+        yield put
+
+
+_FORMATS: Final = {".parquet": _parquet, ".arrow": _arrow, ".csv": _csv, ".jsonl": _json_lines}
+
+
+def plain_schema(schema: Any) -> Any:
+    """Return a schema without dictionaries at its top."""
+    return pa.schema(
+        [
+            field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+            for field in schema
+        ]
+    )

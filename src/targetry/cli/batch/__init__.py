@@ -1,0 +1,1 @@
+"""Commands for tables of visitors: decide, diff, forecast, shadow."""

@@ -1,0 +1,129 @@
+"""Commands for tables of visitors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from support.cli import json_output, run, text_output, write_artifact
+from support.device import mboxes_of, rule, window
+
+IDS = [f"visitor-{number}" for number in range(500)]
+
+
+def split(at: int, content: str = "hello") -> Any:
+    return mboxes_of(
+        rule(1, window(0, at), content=content), rule(1, window(at, 99.99), experience=1, content="bye")
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pa.parquet.write_table(pa.table({"tnt_id": IDS, "crm_id": range(500)}), tmp_path / "in.parquet")
+    for name, document in (("a", split(50)), ("b", split(60)), ("c", split(50, "new"))):
+        write_artifact(tmp_path, document, f"{name}.json")
+    return tmp_path
+
+
+def arguments(folder: Path, before: str, after: str) -> list[str | Path]:
+    artifacts = ["--before", folder / f"{before}.json", "--after", folder / f"{after}.json"]
+    return ["diff", folder / "in.parquet", *artifacts, "--mbox", "hero"]
+
+
+def test_decide_writes_the_decisions(folder: Path) -> None:
+    out = folder / "out.parquet"
+    more = ["--keep", "crm_id", "--write", "experience_id", "--out", out]
+    found = json_output("decide", folder / "in.parquet", "-a", folder / "a.json", "-m", "hero", *more)
+    assert (found["rows"], found["rows_written"], found["missing"]) == (500, 500, [])
+    table = pa.parquet.read_table(out)
+    assert table.column_names == ["row", "crm_id", "location", "experience_id"]
+    assert {*table["experience_id"].to_pylist()} == {"0", "1"}
+
+
+def test_decide_reports_missing_columns(folder: Path) -> None:
+    write_artifact(folder, mboxes_of(rule(1, {"==": [{"var": "mbox.plan"}, "gold"]})), "d.json")
+    base = [
+        "decide",
+        folder / "in.parquet",
+        "-a",
+        folder / "d.json",
+        "-m",
+        "hero",
+        "--out",
+        folder / "out.csv",
+    ]
+    result = run(*base)
+    assert result.exit_code == 0
+    assert "mbox.plan" in result.stderr
+    assert run(*base, "-p", "plan=crm_id").stderr == ""
+    assert run(*base, "--strict").exit_code == 1
+
+
+def test_options_name_columns(folder: Path) -> None:
+    pa.parquet.write_table(pa.table({"who": IDS}), folder / "other.parquet")
+    base = ["forecast", folder / "other.parquet", "-a", folder / "a.json", "-m", "hero"]
+    assert run(*base).exit_code == 1
+    assert json_output(*base, "--column", "tnt_id=who")["rows"] == 500
+    assert "there is no 'who'" in run(*base, "--column", "who=tnt_id").stderr.replace("\n", " ")
+
+
+def test_diff_exits_with_two_if_something_changes(folder: Path) -> None:
+    assert run(*arguments(folder, "a", "a")).exit_code == 0
+    result = run(*arguments(folder, "a", "b"))
+    assert result.exit_code == 2
+    assert "split of Experience 1, 50–99.99 % → 60–99.99 %" in result.stdout
+    assert run(*arguments(folder, "a", "b"), "--at-most", "20%").exit_code == 0
+    assert run(*arguments(folder, "a", "c")).exit_code == 2
+    assert run(*arguments(folder, "a", "c"), "--allow", "content,gained").exit_code == 0
+
+
+WRONG: dict[str, list[str]] = {
+    "no such file": ["nope.parquet"],
+    "unknown option": ["--nope"],
+    "unknown kind": ["--allow", "everything"],
+    "no percentage": ["--at-most", "much"],
+    "table and visitors": ["in.parquet", "--visitors", "5"],
+    "neither": [],
+}
+
+
+@pytest.mark.parametrize("more", WRONG.values(), ids=WRONG)
+def test_diff_exits_with_one_for_an_error(folder: Path, more: list[str]) -> None:
+    base = ["diff", "--before", folder / "a.json", "--after", folder / "b.json", "-m", "hero"]
+    result = run(*base, *(folder / one if one.endswith("parquet") else one for one in more))
+    assert result.exit_code == 1, result.output
+    assert result.stderr
+
+
+def test_diff_of_made_up_visitors_compares_splits(folder: Path) -> None:
+    base = ["diff", "--visitors", "2000", "--before", folder / "a.json", "--after", folder / "b.json"]
+    result = run(*base, "-m", "hero", "-o", "json")
+    assert result.exit_code == 2
+    assert "made up" in result.stderr
+    found = json.loads(result.stdout)
+    assert found["rows"] == 2000
+    assert found.keys() == {"rows", "rows_with_error", "changes", "missing", "share_changed"}
+
+
+def test_diff_as_markdown_is_a_table(folder: Path) -> None:
+    result = run(*arguments(folder, "a", "b"), "-o", "markdown")
+    lines = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    assert len(lines) == 3
+    assert {line.count(" | ") for line in lines} == {7}
+
+
+def test_diff_writes_the_rows_that_change(folder: Path) -> None:
+    run(*arguments(folder, "a", "b"), "--changed", folder / "changed.parquet")
+    assert pa.parquet.read_table(folder / "changed.parquet").num_rows > 10
+
+
+def test_forecast_counts_experiences(folder: Path) -> None:
+    base = ["forecast", folder / "in.parquet", "-a", folder / "a.json", "-m", "hero"]
+    assert json_output(*base)["overlap"] == {"1": 500}
+    assert "Experience 1" in text_output(*base)
+    assert "| Location |" in text_output(*base, "-o", "markdown")
