@@ -22,7 +22,7 @@ from targetry._client.options import CLIENT_DEFAULTS, CLIENT_OPTIONS, REQUIRED, 
 from targetry.activities.model.schema import file_schema
 from targetry.cli.app import app
 from targetry.edge.http.limits import Limits, limit_messages
-from targetry.edge.observability.metric_info import METRICS, PREFIX
+from targetry.edge.observability.metric_info import METRICS, PREFIX, ROUTES
 from targetry.edge.options import option_forms
 from targetry.events import PAYLOADS
 from targetry.models import Model
@@ -114,11 +114,17 @@ scrape_configs:
       - targets: ["127.0.0.1:8080"]
 ```
 
-| Metric | Type | Labels | Meaning |
+| Metric | Type | Meaning | Labels |
 | --- | --- | --- | --- |
 """
 
-_METRICS_TAIL = """
+_METRICS_ROUTES = """
+## Routes
+
+{routes}. A path that does not exist is `other`. [edge.md](edge.md#routes) has the paths.
+"""
+
+_METRICS_LIMITS = """
 ## Limits
 
 The values of the label `limit`, each with the line that the log has for it, for the default limits:
@@ -287,9 +293,10 @@ def metrics_page() -> str:
     for name, metric in METRICS.items():
         suffix = "_total" if metric.kind == "counter" else ""
         labels = "; ".join(f"`{label}`: {values}" for label, values in metric.labels.items())
-        rows.append(f"| `{PREFIX}{name}{suffix}` | {metric.kind} | {labels} | {metric.text} |\n")
+        rows.append(f"| `{PREFIX}{name}{suffix}` | {metric.kind} | {metric.text} | {labels} |\n")
     limits = [f"| `{limit}` | {_sentence(text)} |\n" for limit, text in limit_messages(Limits()).items()]
-    return "".join((_METRICS_HEAD, *rows, _METRICS_TAIL, *limits, _METRICS_USE))
+    routes = _METRICS_ROUTES.format(routes=", ".join(f"`{route}`" for route in ROUTES))
+    return "".join((_METRICS_HEAD, *rows, routes, _METRICS_LIMITS, *limits, _METRICS_USE))
 
 
 def errors_page() -> str:

@@ -16,13 +16,31 @@ class MetricInfo(NamedTuple):
     labels: Mapping[str, str] = {}
 
 
-_ROUTES: Final = (
-    "`delivery`, `artifact`, `ofrep`, `ofrep_events`, `geo`, `healthz`, `readyz`, `metrics`, "
-    "`dashboard`, `recent`, `request`, `activities`, `ask`, `files`, `report`, `plot` or `other`"
+ROUTES: Final = (
+    "delivery",
+    "artifact",
+    "ofrep",
+    "ofrep_events",
+    "geo",
+    "healthz",
+    "readyz",
+    "metrics",
+    "dashboard",
+    "recent",
+    "request",
+    "activities",
+    "ask",
+    "files",
+    "report",
+    "plot",
+    "other",
 )
+"""Values of the label `route`; `other` is a path that does not exist."""
 
 METRICS: Final = {
-    "requests": MetricInfo("counter", "Requests answered.", {"route": _ROUTES, "status": "HTTP status"}),
+    "requests": MetricInfo(
+        "counter", "Requests answered.", {"route": "see [below](#routes)", "status": "HTTP status"}
+    ),
     "request_seconds": MetricInfo("histogram", "Time to answer.", {"route": "as above"}),
     "events": MetricInfo(
         "counter",
