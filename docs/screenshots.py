@@ -28,8 +28,9 @@ PICTURES = ROOT / "docs" / "images"
 PORT = 8319
 URL = f"http://127.0.0.1:{PORT}"
 WIDTH, HEIGHT = 1180, 760
-LONGEST_START_S = 20
+LONGEST_S = 20
 VISITORS = 400
+OPENED = "document.querySelector('#rows details[open]').innerText"
 BROWSERS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1",
@@ -38,7 +39,7 @@ BROWSERS = (
 
 def wait_until_ready() -> None:
     """Wait until the edge answers."""
-    ends_at = time.monotonic() + LONGEST_START_S
+    ends_at = time.monotonic() + LONGEST_S
     while True:
         try:
             urllib.request.urlopen(f"{URL}/readyz").close()
@@ -96,6 +97,9 @@ async def take_pictures(path: str, profile: Path) -> None:
             await page.call("Emulation.setEmulatedMedia", features=[feature])
             await page.open(URL)
             await page.evaluate("document.querySelectorAll('#rows details')[1].open = true")
+            async with asyncio.timeout(LONGEST_S):
+                while "allocation" not in await page.evaluate(OPENED):
+                    await asyncio.sleep(0.1)
             taken = await page.call("Page.captureScreenshot", format="png")
             (PICTURES / f"edge-{theme}.png").write_bytes(base64.b64decode(taken["data"]))
 
