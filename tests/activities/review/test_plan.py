@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,3 +159,21 @@ def test_command_reports_mistakes_of_the_files(tmp_path: Path) -> None:
     result = run("activities", "plan", samples.shop_path(), tmp_path)
     assert result.exit_code == 1
     assert "a.yaml:1:1: error TA002" in result.stderr
+
+
+def test_given_visitors_who_lose_an_activity_are_counted(tmp_path: Path) -> None:
+    restricted = {"and": [window(0, 75), {"==": ["US", {"var": "geo.country"}]}]}
+    path = write_artifact(tmp_path, changed(condition=restricted))
+    request = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "checkout-flags"}]}}
+    lines = [json.dumps(request | {"id": {"tntId": f"v{number}"}}) for number in range(20)]
+    visitors = tmp_path / "requests.jsonl"
+    visitors.write_text("\n".join([*lines, "", json.dumps(request)]))
+    arguments = ("activities", "plan", samples.shop_path(), path, "--visitors", visitors)
+    assert re.search(r"1\d of 21 given visitors see it no longer", text_output(*arguments, width=200))
+    assert "given visitors see it now" in text_output(
+        "activities", "plan", path, samples.shop_path(), "--visitors", visitors, width=200
+    )
+    visitors.write_text(json.dumps(request) + '\n{"id": 1}\n')
+    result = run(*arguments, width=300)
+    assert result.exit_code == 1
+    assert "requests.jsonl:2: " in result.stderr

@@ -33,6 +33,7 @@ Kind = Literal[
     "order",
     "tokens",
     "field",
+    "visitors",
 ]
 
 

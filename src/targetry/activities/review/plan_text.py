@@ -74,6 +74,8 @@ def _lines(changes: Sequence[Change]) -> Iterator[str]:
             yield from _offer_lines(one)
         elif one.change in ("new", "gone"):
             continue
+        elif one.change == "visitors":
+            yield from _visitor_lines(one.after)
         elif one.change == "tokens":
             yield f"~ event tokens at {one.path}"
         elif one.change == "order":
@@ -81,6 +83,12 @@ def _lines(changes: Sequence[Change]) -> Iterator[str]:
         else:
             path = one.path if one.change == "field" else f"{one.change} {one.path}".strip()
             yield f"~ {path}  {_value(one.before)} → {_value(one.after)}"
+
+
+def _visitor_lines(reach: dict[str, int]) -> Iterator[str]:
+    for name, words in (("lost", "see it no longer"), ("gained", "see it now")):
+        if reach[name]:
+            yield f"    {reach[name]:,} of {reach['total']:,} given visitors {words}"
 
 
 def _share_lines(change: Change) -> Iterator[str]:

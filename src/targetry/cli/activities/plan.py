@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,13 +15,15 @@ import typer
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.review.plan import plan
 from targetry.activities.review.plan_text import plan_markdown, plan_text
+from targetry.activities.review.plan_visitors import with_visitors
 from targetry.cli.activities.folder import EnvironmentOption, chosen_environment, compiled_folder
-from targetry.cli.inputs.artifact_source import SourceError, is_url, read_text
+from targetry.cli.inputs.artifact_source import SourceError, is_url, read_bytes, read_text
 from targetry.cli.inputs.git_revision import folder_at
 from targetry.cli.rendering.output import print_json
 from targetry.delivery.hosts import artifact_url
 from targetry.device.artifact import read_artifact, read_json
 from targetry.errors import ArtifactError
+from targetry.models import DeliveryRequest, VisitorId
 
 _CHANGED = 2
 
@@ -39,6 +43,15 @@ def plan_command(
     ] = "activities",
     environment: EnvironmentOption = None,
     output: Annotated[PlanFormat, typer.Option("--output", "-o", help="Output format.")] = PlanFormat.TEXT,
+    visitors: Annotated[
+        Path | None,
+        typer.Option(
+            "--visitors",
+            metavar="FILE",
+            help="Requests of visitors, one JSON document of the Delivery API on each line; the plan counts who sees an activity no longer or newly.",
+            show_default=False,
+        ),
+    ] = None,
     has_exit_code: Annotated[
         bool, typer.Option("--exit-code", help="End with the status 2 if there is a change.")
     ] = False,
@@ -59,6 +72,7 @@ def plan_command(
       targetry activities plan git:main:activities
       targetry activities plan rules.json activities -o markdown
       targetry activities plan http://127.0.0.1:8080 --exit-code
+      targetry activities plan rules.json --visitors requests.jsonl
     """
     documents = [
         None if _is_edge(source) else _document(source, environment, organization_id) for source in (old, new)
@@ -71,13 +85,27 @@ def plan_command(
                 raise typer.BadParameter("two edges cannot be compared; give the URL of an artifact")
             url = artifact_url(client, environment=name, cdn_base_path=source.rstrip("/"))
             documents[place] = _artifact(url, organization_id)
-    changes = plan(documents[0] or {}, documents[1] or {})
+    before, after = documents[0] or {}, documents[1] or {}
+    changes = plan(before, after)
+    if visitors is not None:
+        changes = with_visitors(changes, before, after, _requests(visitors), int(time.time() * 1000))
     if output is PlanFormat.JSON:
         print_json([msgspec.to_builtins(one) for one in changes])
     else:
         sys.stdout.write(plan_text(changes) if output is PlanFormat.TEXT else plan_markdown(changes))
     if has_exit_code and changes:
         raise typer.Exit(_CHANGED)
+
+
+def _requests(file: Path) -> Iterator[DeliveryRequest]:
+    """Yield the requests of a file; one without an id of a visitor gets its line as one."""
+    for number, line in enumerate(read_bytes(str(file)).splitlines(), 1):
+        if line.strip():
+            try:
+                request = DeliveryRequest.from_json(line)
+            except ValueError as error:
+                raise SourceError(f"{file}:{number}: {error}") from error
+            yield msgspec.structs.replace(request, id=request.id or VisitorId(tnt_id=f"line-{number}"))
 
 
 def _is_edge(source: str) -> bool:

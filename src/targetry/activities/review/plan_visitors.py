@@ -1,0 +1,67 @@
+"""Effect of a change on given visitors: how many see an activity before and after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from targetry.activities.review.inventory import take_inventory
+from targetry.activities.review.plan import Change
+from targetry.device.decide import Match, decide
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.models import DeliveryRequest
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """Visitors among `total` who see an activity no longer, and those who see it newly."""
+
+    lost: int
+    gained: int
+    total: int
+
+
+def with_visitors(
+    changes: list[Change],
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    requests: Iterable[DeliveryRequest],
+    now_ms: int,
+) -> list[Change]:
+    """Return the changes of a plan, and those of what the visitors of requests see.
+
+    Args:
+        changes: The plan.
+        old: The earlier artifact.
+        new: The later one.
+        requests: Requests with ids of visitors.
+        now_ms: Time of the decisions, epoch milliseconds.
+
+    Raises:
+        ArtifactError: An artifact cannot be used.
+    """
+    before, after = compile_artifact(msgspec.json.encode(old)), compile_artifact(msgspec.json.encode(new))
+    lost: Counter[str] = Counter()
+    gained: Counter[str] = Counter()
+    total = 0
+    for request in requests:
+        earlier, later = _seen(before, request, now_ms), _seen(after, request, now_ms)
+        lost.update(earlier - later)
+        gained.update(later - earlier)
+        total += 1
+    names = {one.id: one.name for side in (old, new) for one in take_inventory(side).activities.values()}
+    found = list(changes)
+    for id in sorted((lost | gained).keys()):
+        last = max((place for place, one in enumerate(found) if one.id == id), default=len(found) - 1)
+        reach = Reach(lost[id], gained[id], total)
+        found.insert(last + 1, Change("visitors", names.get(id, id), id, after=msgspec.to_builtins(reach)))
+    return found
+
+
+def _seen(rules: RuleSet, request: DeliveryRequest, now_ms: int) -> set[str]:
+    client = rules.meta.get("clientCode")
+    matches: list[Match] = []
+    decide(rules, request, client if isinstance(client, str) else "", now_ms, lambda: "", matches=matches)
+    return {str(one.rule.meta.get("activity.id")) for one in matches if one.rule is not None}
