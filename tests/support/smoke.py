@@ -189,6 +189,8 @@ def use_command(folder: Path) -> None:
         ["edge", "--help"],
         ["activities", "init", str(folder)],
         ["activities", "check", "--strict", str(folder / "activities")],
+        ["activities", "test", str(folder / "activities")],
+        ["activities", "compile", str(folder / "activities"), "-O", str(folder / "activities.json")],
     ):
         done = subprocess.run([sys.executable, "-m", "targetry", *arguments], capture_output=True, text=True)
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)

@@ -1,11 +1,26 @@
-"""Conditions of audiences, as type checkers see them."""
+"""Activities and conditions of audiences, as type checkers see them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import assert_type
+from typing import Any, assert_type
 
-from targetry.activities import Audience, Operand, current_timestamp, expression, geo, mbox, page, user
+from targetry.activities import (
+    Audience,
+    Operand,
+    Workspace,
+    ab,
+    current_timestamp,
+    experience,
+    expression,
+    geo,
+    mbox,
+    metric,
+    offer,
+    page,
+    user,
+    xt,
+)
 
 assert_type(geo.country, Operand)
 assert_type(mbox["odd-name"], Operand)
@@ -20,3 +35,10 @@ assert_type(expression("mbox.x") | True, Audience)
 str(geo.contry)  # type: ignore[attr-defined]
 mbox.tier.in_(5)  # type: ignore[arg-type]
 (geo.country == "US") & mbox.tier  # type: ignore[operator]
+
+sale = experience("sale", offer(mbox="hero", json={"a": 1}), share=50, audience=geo.country == "US")
+workspace = Workspace("acme", ab("hero", sale, audience=["us", mbox.visits > 1], metrics=[metric()]))
+assert_type(workspace.compile(), dict[str, Any])
+assert_type(workspace.to_yaml(), dict[str, str])
+xt("hero", sale, traffic=50)  # type: ignore[call-arg]
+offer(mbx="hero")  # type: ignore[call-arg]

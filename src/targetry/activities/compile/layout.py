@@ -1,6 +1,6 @@
 """Layout: ids of activities and experiences, and the windows of the experiences.
 
-What the lock has is kept. The shares of the files then change as few visitors as possible.
+The layout starts from the lock, and changed shares move as few visitors as possible.
 """
 
 from __future__ import annotations
