@@ -19,6 +19,10 @@ import targetry.errors
 import targetry.models
 from targetry._client.call_options import CALL_OPTIONS
 from targetry._client.options import CLIENT_DEFAULTS, CLIENT_OPTIONS, REQUIRED, OptionInfo
+from targetry.activities.expressions import forms, parse_expression
+from targetry.activities.expressions.parser import MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_NODES
+from targetry.activities.expressions.scanner import MAX_LENGTH
+from targetry.activities.lint.catalog import RULES
 from targetry.activities.model.schema import file_schema
 from targetry.cli.app import app
 from targetry.edge.http.limits import Limits, limit_messages
@@ -393,7 +397,7 @@ _ACTIVITIES_HEAD = """# Format of activities
 
 The keys of the files that `targetry activities` reads. `activities/targetry.yaml` is a [workspace](#workspacesettings). Each other `*.yaml` file below
 the folder, but those in `tests/`, is an [activity](#activitydefinition), or has a list of them under `activities`. [Activities as code](activities.md) describes
-their use.
+their use, [Audience expressions](activities-expressions.md) the texts of audiences, [Checks of activities](activities-checks.md) the mistakes that are found.
 
 Files are UTF-8 and YAML with the scalars of YAML 1.2: `no`, `on` and `12:30` are texts. Duplicate keys, tags and merge keys are errors; anchors and aliases
 are allowed. Paths are relative to the folder and cannot leave it. `targetry activities schema` prints a JSON Schema for editors; `init` and `decompile` write it next to the files.
@@ -448,8 +452,118 @@ def _schema_type(field: dict[str, Any]) -> str:
     return words.get(field.get("type", ""), "any JSON")
 
 
+_EXPRESSIONS_HEAD = f"""# Audience expressions
+
+An audience is an expression that looks like Python and becomes JSON Logic, the form of conditions in an artifact. It is parsed, never
+evaluated. Each operation has one form, so a condition of an artifact that is written as an expression and compiled again is the same condition.
+
+```yaml
+audiences:
+  us: geo.country == "US"
+  gold: mbox.tier_lc in ["gold", "platinum"]
+```
+
+```yaml
+audience: us and not gold and starts_with(page.url_lc, "https://shop.example/")
+```
+
+The name of an audience stands for its condition. Comments (`# …`) and several lines are allowed, in YAML with `|`. An expression has at most
+{MAX_LENGTH:,} characters, {MAX_EXPRESSION_NODES:,} parts and {MAX_EXPRESSION_DEPTH} levels. Values are compared as JavaScript compares them, as
+[decisioning.md](decisioning.md#conditions) describes: `"5" == 5` holds, and a missing value is `None`.
+
+In Python, `from targetry.activities import geo, mbox, page, user` builds the same conditions: `(geo.country == "US") & ~mbox.tier.in_(["gold"])`.
+
+## Forms
+
+| Expression | JSON Logic |
+| --- | --- |
+"""
+_EXPRESSION_EXAMPLES = (
+    'geo.country == "US"',
+    'mbox.tier != "gold"',
+    "user.browserVersion >= 100",
+    "1 <= mbox.visits <= 5",
+    'geo.region in ["CA", "NY"]',
+    'geo.region not in ["CA"]',
+    "mbox.a and mbox.b or not mbox.c",
+    '"a" if mbox.a else "b"',
+    'contains(page.url_lc, "/sale")',
+    'starts_with(page.path, "/de")',
+    'ends_with(page.path, ".html")',
+    'current_timestamp < at("2027-01-01T00:00:00Z")',
+    "bool(mbox.a)",
+    "mbox.a + 1",
+    "-mbox.a",
+    "cat(mbox.a, mbox.b)",
+    "substr(mbox.a, 0, 2)",
+    "min(mbox.a, 1)",
+    "max(mbox.a, 1)",
+    'merge(mbox.a, ["b"])',
+    'missing("mbox.a")',
+    'missing_some(1, ["mbox.a", "mbox.b"])',
+    "strict_eq(mbox.a, 1)",
+    "strict_ne(mbox.a, None)",
+    "all_of(mbox.a)",
+    "any_of(mbox.a)",
+    'var("mbox.a", "default")',
+    "raw('{\"log\": [1]}')",
+)
+_FACTS_HEAD = """
+`raw` takes any JSON Logic that has no other form.
+
+## Names
+
+`mbox.<name>` is a parameter of the location, or `mbox["odd-name"]`; a text also has a twin `mbox.<name>_lc` in lower case. The other names:
+
+| Name | Value |
+| --- | --- |
+"""
+_CHECKS_HEAD = """# Checks of activities
+
+`targetry activities check` reads a folder and prints each mistake with file, line and column. The exit status is 1 with an error, and with `--strict` with a
+warning. `--select` and `--ignore` take the start of ids. `-o json`, `-o github` (annotations of a pull request) and `-o sarif` are for other programs.
+
+A comment silences a rule on its line, or on the next one if it stands alone:
+
+```yaml
+# targetry: ignore[TA204] the rest sees the page as it is
+experiences:
+```
+
+Rules marked with * can be silenced; the others are about files that cannot be compiled. A claim such as *always false* is proved for every request, or not made.
+
+| Id | Level | Finds |
+| --- | --- | --- |
+"""
+
+
+def expressions_page() -> str:
+    """Return tables of the forms and the names of audience expressions."""
+    forms_rows = (
+        f"| `{text}` | `{json.dumps(parse_expression(text, {}))}` |\n" for text in _EXPRESSION_EXAMPLES
+    )
+    aliases = {path: alias for alias, path in forms.ALIASES.items()}
+    notes = {"allocation": "number; only shares and windows use it"}
+    facts = (
+        f"| `{path}`{f', `{aliases[path]}`' if path in aliases else ''} | {notes.get(path, kind)} |\n"
+        for path, kind in forms.FACTS.items()
+    )
+    return _EXPRESSIONS_HEAD + "".join(forms_rows) + _FACTS_HEAD + "".join(facts)
+
+
+def checks_page() -> str:
+    """Return a table of the lint rules."""
+    rows = (
+        f"| {rule.code}{'*' if rule.is_suppressible else ''} | {rule.level} | {rule.description} |\n"
+        for rule in RULES.values()
+    )
+    return _CHECKS_HEAD + "".join(rows)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "activities-format.md": activities_page,
+    "activities-checks.md": checks_page,
+    "activities-expressions.md": expressions_page,
     "options.md": options_page,
     "edge-options.md": edge_options_page,
     "cli.md": commands_page,

@@ -22,6 +22,7 @@ from support.cli import run, write_artifact
 from support.python_process import environment
 from support.snippets import run_snippets, snippets
 from targetry import events, samples
+from targetry.activities.expressions import forms
 from targetry.cli.app import app
 from targetry.delivery import cookies
 from targetry.device.logic import compiler
@@ -137,6 +138,11 @@ def page_section(page: str, title: str) -> str:
 def test_decisioning_page_lists_the_operators() -> None:
     listed = re.findall(r"`([^`\s]+)`", page_section("decisioning.md", "Conditions").partition(".")[0])
     assert sorted(listed) == sorted(compiler._OPERATOR_NAMES)
+
+
+def test_expressions_page_shows_each_function() -> None:
+    shown = re.findall(r"(\w+)\(", page_section("activities-expressions.md", "Forms"))
+    assert set(shown) >= {*forms.FUNCTIONS, *forms.SPECIAL_FUNCTIONS}
 
 
 def test_delivery_page_lists_the_reasons_of_drops() -> None:
