@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.browser import browser, chromium  # noqa: E402  the tests drive a browser too
+from support.browser import Page, browser, chromium  # noqa: E402  the tests drive a browser too
 from targetry import TargetClient  # noqa: E402
 
 PICTURES = ROOT / "docs" / "images"
@@ -30,7 +30,7 @@ URL = f"http://127.0.0.1:{PORT}"
 WIDTH, HEIGHT = 1180, 760
 LONGEST_S = 20
 VISITORS = 400
-OPENED = "document.querySelector('#rows details[open]').innerText"
+QUESTION = "mbox=hero&mbox=checkout-flags&tnt_id=visitor-7&country=DE"
 BROWSERS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1",
@@ -81,7 +81,7 @@ def serve_visitors() -> None:
 
 
 async def take_pictures(path: str, profile: Path) -> None:
-    """Save the page in both themes, with one request opened."""
+    """Save the page in both themes, with one request opened, and a question in the light one."""
     PICTURES.mkdir(exist_ok=True)
     async with browser(path, profile) as page:
         await page.call("Emulation.setScrollbarsHidden", hidden=True)
@@ -92,16 +92,22 @@ async def take_pictures(path: str, profile: Path) -> None:
             deviceScaleFactor=1,
             mobile=False,
         )
-        for theme in ("light", "dark"):
+        for theme in ("dark", "light"):
             feature = {"name": "prefers-color-scheme", "value": theme}
             await page.call("Emulation.setEmulatedMedia", features=[feature])
             await page.open(URL)
             await page.evaluate("document.querySelectorAll('#rows details')[1].open = true")
-            async with asyncio.timeout(LONGEST_S):
-                while "allocation" not in await page.evaluate(OPENED):
-                    await asyncio.sleep(0.1)
-            taken = await page.call("Page.captureScreenshot", format="png")
-            (PICTURES / f"edge-{theme}.png").write_bytes(base64.b64decode(taken["data"]))
+            await page.wait_for("document.querySelector('#rows .rules') !== null")
+            await save(page, f"edge-{theme}.png")
+        await page.open(f"{URL}/ask?{QUESTION}")
+        await asyncio.sleep(6)  # the frame of the offer has no sign of its own
+        await save(page, "ask.png")
+
+
+async def save(page: Page, name: str) -> None:
+    """Save what the browser shows."""
+    taken = await page.call("Page.captureScreenshot", format="png")
+    (PICTURES / name).write_bytes(base64.b64decode(taken["data"]))
 
 
 def main() -> None:

@@ -399,7 +399,7 @@ def test_edge_in_process_allows_origins() -> None:
 
 
 def _asked(port: int, origin: str, **fields: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/v1/geo", headers={"origin": origin, **fields})
         return connection.getresponse().status
@@ -429,7 +429,7 @@ def test_no_answer_names_a_folder(tmp_path: Path) -> None:
 
 
 def _text(port: int, path: str, body: str | None = None) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET" if body is None else "POST", path, body)
         return connection.getresponse().read().decode()
