@@ -75,6 +75,12 @@ def test_finding_of_an_edited_file_has_its_position(site: Site) -> None:
     assert "unknown key" in page
 
 
+def test_warning_is_shown_next_to_the_plan(site: Site) -> None:
+    page = site.send(HERO.replace("share: 50", "share: 40", 1), "plan").text
+    assert "warning TA204" in page
+    assert "10.00 % of its visitors" in page
+
+
 def test_saved_file_is_served(site: Site) -> None:
     response = site.send(CHANGED)
     assert (response.status_code, response.history[0].status_code) == (200, 303)
@@ -86,7 +92,7 @@ def test_saved_file_is_served(site: Site) -> None:
 
 def test_file_with_errors_is_not_saved(site: Site) -> None:
     response = site.send(HERO + "nmae: x\n")
-    assert "not saved: the files have errors" in response.text
+    assert "not saved: the files cannot be compiled" in response.text
     assert "nmae: x" in response.text, "the text is not lost"
     assert site.text() == HERO
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -66,7 +67,7 @@ class FilesPage:
         edited, editor = _edited(name, fields), self._editor(folder)
         try:
             if not editor.preview(self._served(editor), name, edited.text).is_usable:
-                return self._page(folder, name, edited, "not saved: the files have errors")
+                return self._page(folder, name, edited, "not saved: the files cannot be compiled")
             editor.save(edited, edited.text)
         except EditError as error:
             return self._page(folder, name, edited, str(error), status=409)
@@ -83,13 +84,16 @@ class FilesPage:
         status: int = 200,
     ) -> Response:
         preview: EditPreview | None = None
-        listed: list[tuple[str, list[str], dict[str, int]]] = []
+        listed: list[tuple[str, list[str], Counter[str]]] = []
         try:
-            listed += ((one.name, one.files(), self._findings(one)) for one in self._editors.values())
             if name:
                 editor = self._editor(folder)
                 edited = edited or editor.read(name)
                 preview = editor.preview(self._served(editor), name, edited.text)
+            for one in self._editors.values():
+                shown = preview if preview is not None and one.name == folder else None
+                found = shown or one.preview(self._served(one))
+                listed.append((one.name, one.files(), Counter(each.file for each in found.findings)))
         except EditError as error:
             problem, status = str(error), 409
         html = templates().render(
@@ -104,13 +108,6 @@ class FilesPage:
             needs_token=self._access.needs_token,
         )
         return templates().response(html, status=status)
-
-    def _findings(self, editor: FolderEditor) -> dict[str, int]:
-        """Return the number of findings of each file as it is."""
-        found: dict[str, int] = {}
-        for one in editor.preview(self._served(editor)).findings:
-            found[one.file] = found.get(one.file, 0) + 1
-        return found
 
     def _served(self, editor: FolderEditor) -> dict[str, Any]:
         """Return the artifact that is live, an empty one if none is."""

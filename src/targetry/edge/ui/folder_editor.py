@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ import msgspec
 
 from targetry.activities.compile.compiler import compile_activities
 from targetry.activities.compile.loading import load_folder
+from targetry.activities.lint.checker import check_loaded
 from targetry.activities.model.files import MAX_FILE_BYTES, ActivityFolder, FolderFileError, write_atomically
 from targetry.activities.model.finding import Finding
 from targetry.activities.review.plan import plan
@@ -35,7 +38,7 @@ class EditedFile(msgspec.Struct, frozen=True):
 
 
 class EditPreview(msgspec.Struct, frozen=True):
-    """Findings of the folder with an edited file, and the plan if there are none."""
+    """Findings of the folder with an edited file, and the plan if it compiles."""
 
     findings: list[Finding]
     plan: str | None
@@ -52,10 +55,12 @@ class FolderEditor:
     Args:
         name: The name of the folder's artifact in the registry.
         path: The folder.
+        now: Clock, in epoch seconds, for checks of schedules.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self.name = name
+        self._now = now
         self._path = path
         self._lock = threading.Lock()
 
@@ -91,15 +96,17 @@ class FolderEditor:
             EditError: The folder cannot be read.
         """
         try:
-            loaded = load_folder(_EditedFolder(self._path, name, text))
+            folder = _EditedFolder(self._path, name, text)
+            loaded = load_folder(folder)
+            findings = check_loaded(loaded, int(self._now() * 1000), folder.offer_names())
         except FolderFileError as error:
             raise EditError(str(error)) from error
         if loaded.findings or loaded.activities is None:
-            return EditPreview(_sorted(loaded.findings), None)
+            return EditPreview(findings, None)
         result = compile_activities(loaded.activities, loaded.lock)
         if result.findings:
-            return EditPreview(_sorted(result.findings), None)
-        return EditPreview([], plan_text(plan(served, served_artifact(result))))
+            return EditPreview(findings, None)
+        return EditPreview(findings, plan_text(plan(served, served_artifact(result))))
 
     def save(self, edited: EditedFile, text: str) -> None:
         """Write a file as a whole, with the line ends that it has.
@@ -142,7 +149,3 @@ class _EditedFolder(ActivityFolder):
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
-
-
-def _sorted(findings: list[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda one: (one.file, one.line, one.column))
