@@ -16,6 +16,7 @@ with importing_extra("batch"):
     from targetry.batch.engine.columns import Columns
     from targetry.batch.forecast import ActivityForecast, ExperienceForecast, Forecast, forecast
     from targetry.batch.output import DEFAULT_OUTPUTS, OUTPUTS
+    from targetry.batch.shadow import Difference, Shadow, ShadowLocation, shadow
     from targetry.batch.write import Totals, decide, write, write_batches
 
 __all__ = [
@@ -29,14 +30,18 @@ __all__ = [
     "Decider",
     "DecisionChange",
     "Diff",
+    "Difference",
     "ExperienceForecast",
     "Forecast",
+    "Shadow",
+    "ShadowLocation",
     "Side",
     "Totals",
     "decide",
     "diff",
     "forecast",
     "made_up_visitors",
+    "shadow",
     "write",
     "write_batches",
 ]

@@ -19,7 +19,7 @@ from targetry.cli.inputs.artifact_source import read_text
 from targetry.cli.rendering.output import console, print_error
 from targetry.cli.rendering.signature import parameter, set_signature
 from targetry.device.artifact import read_artifact
-from targetry.errors import TargetError
+from targetry.errors import OptionError, TargetError
 
 _DEFAULT_CODE: Final = "targetry"
 _WRONG_USAGE: Final = 2
@@ -232,6 +232,17 @@ def progress(text: str) -> Iterator[Callable[[int, int | None], None]]:
             bar.update(task, completed=done, total=total, rate=rate)
 
         yield show
+
+
+def percent(option: str, text: str) -> float:
+    """Return a percentage, with or without its sign. Raises `OptionError`."""
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise OptionError(option, f"must be a percentage from 0 to 100, not {text!r}")
+    return number
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from targetry.cli.batch.arguments import BatchArguments, progress, with_batch_arguments
+from targetry.cli.batch.arguments import BatchArguments, percent, progress, with_batch_arguments
 from targetry.cli.batch.decide import missing_notes
 from targetry.cli.batch.tables import Output, ReportFormat, print_table
 from targetry.cli.rendering.output import console, print_json, print_notes
@@ -78,7 +78,7 @@ def diff(
     for kind in allowed:
         if kind not in CHANGE_KINDS:
             raise OptionError("--allow", f"there is no kind {kind!r}, only {', '.join(CHANGE_KINDS)}")
-    limit = _percent("--at-most", at_most)
+    limit = percent("--at-most", at_most)
     if (table is None) == (visitors is None):
         raise OptionError("table", "pass either a table or --visitors")
     source: Any = table if visitors is None else made_up_visitors(visitors)
@@ -106,16 +106,6 @@ def diff(
         )
     if share > limit:
         raise typer.Exit(2)
-
-
-def _percent(option: str, text: str) -> float:
-    try:
-        number = float(text.strip().removesuffix("%"))
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 100:
-        raise OptionError(option, f"must be a percentage from 0 to 100, not {text!r}")
-    return number
 
 
 def _print(found: Any, share: float, output: ReportFormat) -> None:
