@@ -31,7 +31,7 @@ LIMITS: dict[str, tuple[int, str | None, int]] = {
     "decide, A/B test, reported": (20_500, AB_OFFERS, 5),
     "decide, parameter rule": (23_500, RULE_OFFERS, 5),
     "visitor and decide, A/B test": (39_500, AB_OFFERS, 3),
-    "flag, A/B test, impression window": (47_000, AB_OFFERS, 2),
+    "flag, A/B test, impression window": (32_000, AB_OFFERS, 4),
 }
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -51,6 +51,7 @@ class BaseClient:
         if not isinstance(checked, ClientSettings):
             raise OptionError("options", "are for create", MESSAGES["PRIVATE_CONSTRUCTOR"])
         self._runtime = ClientRuntime(checked)
+        self._check_open: Callable[[], None] = self._runtime.check_open
         self._pipeline = self._runtime.pipeline
         self._decisions = self._pipeline.visitor_decisions
         self._method = checked.decisioning_method
@@ -243,13 +244,6 @@ class BaseClient:
             client, kind = runtime.options.client, type(self).__name__
             text = f"unclosed {kind} of client {client!r}: use it in a with statement, or close it"
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
-
-    def _check_open(self) -> None:
-        """Raise `ClosedError` after `close`, as `ClientRuntime.check_open` does with more calls."""
-        if os.getpid() != forks.pid:
-            forks.ensure_after_fork()
-        if self._runtime.needs_check:
-            self._runtime.check()
 
 
 def is_overridden(method: Callable[..., Any], original: Callable[..., Any]) -> bool:

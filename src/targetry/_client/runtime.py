@@ -6,6 +6,7 @@ artifact and notifications, in both.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,7 @@ from targetry._client.decisions.reports import DecisionReport, ImpressionReport,
 from targetry._client.hooked_transport import AsyncHookedTransport, HookedTransport
 from targetry._client.options import ClientSettings
 from targetry._client.pipeline import SDK_HEADERS, OfferPipeline, delivery_address
+from targetry._runtime import forks
 from targetry._runtime.at_exit import close_at_exit
 from targetry._runtime.daemon_threads import refused_thread_count, start_daemon_thread
 from targetry._runtime.forks import ensure_after_fork, register_fork_handler
@@ -246,7 +248,8 @@ class ClientRuntime:
 
     def check_open(self) -> None:
         """Raise `ClosedError` after `close`. Every call starts with it."""
-        ensure_after_fork()
+        if os.getpid() != forks.pid:  # the common case, without the call
+            forks.ensure_after_fork()
         if self.needs_check:
             self.check()
 

@@ -97,6 +97,10 @@ class MboxOutcome(msgspec.Struct, dict=True, eq=False):
     @Lazy
     def content(self) -> Any:
         """Return the content of the options, merged; `UNDEFINED` if there are none."""
+        return self.render_content()
+
+    def render_content(self) -> Any:
+        """Return the content as `content` does, new at each call."""
         if len(self.templates) == 1 and len(execute := self.templates[0].execute) == 1:
             option = execute[0]
             return option.shared if option.render is None else option.render(self.facts)

@@ -94,6 +94,14 @@ def geo_tokens(geo: Geo | None, tokens: tuple[tuple[str, str], ...]) -> dict[str
     return values
 
 
+def variant_of(meta: Mapping[str, Any]) -> str | None:
+    """Return the name of the experience, else its id, of a rule's meta or an offer's tokens."""
+    variant = meta.get("experience.name")
+    if variant is None or variant == "":
+        variant = meta.get("experience.id")
+    return None if variant is None else str(variant)
+
+
 def labels_of(meta: Mapping[str, Any]) -> Labels:
     """Return the ids and names of activity, experience and offer in the meta of a rule."""
     return {name: value for name in _LABELS if isinstance(value := meta.get(name), bool | int | float | str)}
@@ -127,6 +135,7 @@ class Template:
     `execute` are the options for execute requests, without event tokens and without blank options;
     `prefetch` are those for prefetch requests, with the event tokens for notifications.
     `is_constant`: name, options and metrics are equal for all visitors and locations.
+    `experience` has the ids of activity and experience.
     """
 
     __slots__ = (
@@ -134,6 +143,7 @@ class Template:
         "click_metrics",
         "event_tokens",
         "execute",
+        "experience",
         "is_constant",
         "labels",
         "meta",
@@ -152,6 +162,7 @@ class Template:
         self.is_constant = bool(consequence.name) and all(option.is_constant for option in options)
         self.meta = meta
         self.labels = labels_of(meta)
+        self.experience = self.labels.get("activity.id"), self.labels.get("experience.id")
         self.execute = tuple(option._replace(event_token=None) for option in options if not option.is_blank)
         self.prefetch = tuple(_with_display_token(options, metrics))
         tokens = (option.event_token for option in options if option.event_token)

@@ -1,8 +1,8 @@
-"""Flags that a rule set decides: facts of an evaluation context, all flags, and impressions."""
+"""Flags that a rule set decides: facts of an evaluation context, and all flags."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -55,7 +55,7 @@ def evaluate_all(
         if outcome is not None and outcome.failures:
             note_failures(outcome.failures)
         try:
-            whole = evaluate_on_device(name, FlagKey(name), None, outcome, rules, facts, is_stale=is_stale)
+            whole = evaluate_on_device(name, FlagKey(name), None, outcome, facts, is_stale=is_stale)
         except FlagError as error:
             yield [failed(name, error)]
             continue
@@ -67,9 +67,3 @@ def evaluate_all(
                 if member and "." not in member
             ]
         yield flags
-
-
-def impression_entry(visitor: str, mbox: str, evaluation: FlagEvaluation) -> Hashable:
-    """Return the entry of an impression in an `ImpressionWindow`."""
-    metadata = evaluation.metadata
-    return (visitor, mbox, metadata.get("activity.id"), metadata.get("experience.id"))

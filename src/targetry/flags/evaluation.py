@@ -10,8 +10,7 @@ import msgspec
 from targetry.delivery.offers import Reason
 from targetry.device.decide_mbox import MboxOutcome, VisitorFacts
 from targetry.device.logic.javascript import UNDEFINED
-from targetry.device.personalize import Labels, labels_of
-from targetry.device.ruleset import RuleSet
+from targetry.device.personalize import Labels, labels_of, variant_of
 from targetry.errors import ErrorCode
 from targetry.flags.errors import FlagError
 from targetry.flags.key import FlagKey
@@ -39,11 +38,62 @@ class FlagEvaluation(msgspec.Struct, eq=False):
 
     key: str
     value: Any = UNDEFINED
-    variant: str | None = None
     reason: Reason = "DEFAULT"
     error_code: ErrorCode | None = None
     message: str | None = None
-    metadata: Metadata = {}
+    source: Decided | Delivered | None = None
+
+    @property
+    def variant(self) -> str | None:
+        """Name of the experience, else its id."""
+        return None if self.source is None else variant_of(self.source.meta)
+
+    @property
+    def metadata(self) -> Metadata:
+        """Ids and names of activity, experience and offer, and of the rules; a new dict."""
+        return {} if self.source is None else self.source.metadata()
+
+
+class Decided(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Source of the metadata of a decision on device.
+
+    `stale` is the reason of the decision if its rules can be outdated, else None.
+    """
+
+    outcome: MboxOutcome
+    stale: Reason | None = None
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Meta of the rule that matched."""
+        templates = self.outcome.templates
+        return templates[0].meta if templates else {}
+
+    def metadata(self) -> Metadata:
+        """Return the metadata of the evaluation."""
+        outcome = self.outcome
+        metadata: Metadata = {
+            "decisioningMethod": "on-device",
+            "flagSetId": flag_set_id(outcome.visitor),
+            "version": outcome.rules.revision,
+        }
+        if outcome.templates:
+            metadata |= outcome.templates[0].labels
+        if self.stale is not None:
+            metadata["reason"] = self.stale
+        return metadata
+
+
+class Delivered(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Source of the metadata of an offer that a call of `get_offers` returned."""
+
+    method: str
+    flag_set: str
+    meta: Mapping[str, Any] = {}
+
+    def metadata(self) -> Metadata:
+        """Return the metadata of the evaluation."""
+        return {"decisioningMethod": self.method, "flagSetId": self.flag_set} | labels_of(self.meta)
 
 
 def failed(key: str, error: FlagError) -> FlagEvaluation:
@@ -61,7 +111,6 @@ def evaluate_on_device(
     parsed: FlagKey,
     wanted: FlagType | None,
     outcome: MboxOutcome | None,
-    rules: RuleSet,
     facts: VisitorFacts,
     *,
     is_stale: bool,
@@ -73,7 +122,6 @@ def evaluate_on_device(
         parsed: The parsed key.
         wanted: The type that the caller requests; None for any.
         outcome: The result of `decide_mbox`; None if the rules cannot decide the mbox.
-        rules: The rules of the decision.
         facts: The facts of the decision.
         is_stale: Whether the rules can be outdated.
 
@@ -86,26 +134,19 @@ def evaluate_on_device(
         raise FlagError(
             "TARGETING_KEY_MISSING", "an activity splits its visitors, and the context names none"
         )
-    metadata: Metadata = {
-        "decisioningMethod": "on-device",
-        "flagSetId": facts.property_token or facts.request.client_code,
-        "version": rules.revision,
-    }
-    evaluation = FlagEvaluation(key, metadata=metadata)
+    reason: Reason = "DEFAULT"
+    value = UNDEFINED
     if (rule := outcome.rule) is not None:
-        template = outcome.templates[0]
-        metadata |= template.labels
-        evaluation.variant = variant_of(template.meta)
-        evaluation.reason = REASONS[outcome.location.reason(rule, facts.property_token)]
-        if (content := outcome.content) is not UNDEFINED:  # else default content
-            value = value_at(content, parsed) if parsed.path else content
+        reason = REASONS[outcome.location.reason(rule, facts.property_token)]
+        value = outcome.render_content()
+        if value is not UNDEFINED:  # else default content
+            if parsed.path:
+                value = value_at(value, parsed)
             if wanted is not None and type(value) is not EXACT_TYPES[wanted]:
                 value = as_type(value, wanted)
-            evaluation.value = value
     if is_stale:
-        metadata["reason"] = evaluation.reason
-        evaluation.reason = "STALE"
-    return evaluation
+        return FlagEvaluation(key, value, "STALE", None, None, Decided(outcome, reason))
+    return FlagEvaluation(key, value, reason, None, None, Decided(outcome))
 
 
 def evaluate_response(
@@ -130,13 +171,11 @@ def evaluate_response(
     Raises:
         FlagError: `FLAG_NOT_FOUND` or `TYPE_MISMATCH`.
     """
-    evaluation = FlagEvaluation(key, metadata={"decisioningMethod": method, "flagSetId": flag_set})
-    if options:
-        tokens = options[0].response_tokens or {}
-        evaluation.metadata |= labels_of(tokens)
-        evaluation.variant = variant_of(tokens)
-        evaluation.reason = "UNKNOWN"
-        _set_value(evaluation, parsed, wanted, merged_content(options, UNDEFINED))
+    if not options:
+        return FlagEvaluation(key, source=Delivered(method, flag_set))
+    source = Delivered(method, flag_set, options[0].response_tokens or {})
+    evaluation = FlagEvaluation(key, reason="UNKNOWN", source=source)
+    _set_value(evaluation, parsed, wanted, merged_content(options, UNDEFINED))
     return evaluation
 
 
@@ -145,11 +184,3 @@ def _set_value(evaluation: FlagEvaluation, key: FlagKey, wanted: FlagType | None
         return  # default content
     value = value_at(content, key)
     evaluation.value = value if wanted is None else as_type(value, wanted)
-
-
-def variant_of(meta: Mapping[str, Any]) -> str | None:
-    """Return the name of the experience, else its id, of a rule's meta or an offer's tokens."""
-    variant = meta.get("experience.name")
-    if variant is None or variant == "":
-        variant = meta.get("experience.id")
-    return None if variant is None else str(variant)

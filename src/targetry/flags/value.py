@@ -46,7 +46,7 @@ def value_at(content: Any, key: FlagKey) -> Any:
 
 def type_of(default: object) -> FlagType | None:
     """Return the type of a default value; None for a value that no flag can have."""
-    if (name := _TYPE_NAMES.get(type(default))) is not None:
+    if (name := TYPE_NAMES.get(type(default))) is not None:
         return name
     for kind, name in _TYPES:
         if isinstance(default, kind):
@@ -95,7 +95,7 @@ _TYPES: Final[tuple[tuple[type, FlagType], ...]] = (
     (dict, "dict"),
     (list, "list"),
 )
-_TYPE_NAMES: Final = dict[type, FlagType](((bool, "boolean"), *_TYPES))
+TYPE_NAMES: Final = dict[type, FlagType](((bool, "boolean"), *_TYPES))
 _CONVERTERS: Final[dict[FlagType, Callable[[Any], Any]]] = {
     "boolean": lambda value: value if type(value) is bool else UNDEFINED,
     "integer": _integer,

@@ -10,10 +10,11 @@ from targetry.device.artifact import DEFAULT_GLOBAL_MBOX
 from targetry.device.decide import Match
 from targetry.device.decide_mbox import MboxOutcome
 from targetry.device.logic.javascript import UNDEFINED
+from targetry.device.personalize import variant_of
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, ErrorCode, NotReadyError, OptionError
 from targetry.flags.errors import FlagError
-from targetry.flags.evaluation import REASONS, FlagEvaluation, variant_of
+from targetry.flags.evaluation import REASONS, FlagEvaluation
 from targetry.hooks import Evaluation
 from targetry.models import DeliveryRequest, DeliveryResponse, Option
 

@@ -28,7 +28,7 @@ from targetry.device.logic.javascript import UNDEFINED
 from targetry.device.ruleset import RuleSet
 from targetry.errors import ApiException, ClosedError, ErrorCode, NotReadyError, OptionError
 from targetry.flags.context import FlagSubject, read_evaluation_context, read_parameters
-from targetry.flags.device_flags import evaluate_all, impression_entry, subject_facts
+from targetry.flags.device_flags import evaluate_all, subject_facts
 from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import (
     FlagEvaluation,
@@ -40,7 +40,7 @@ from targetry.flags.evaluation import (
 )
 from targetry.flags.key import FlagKey
 from targetry.flags.settings import FlagSettings
-from targetry.flags.value import FlagType, type_of
+from targetry.flags.value import TYPE_NAMES, FlagType, type_of
 from targetry.flags.window import ImpressionWindow
 from targetry.geo.lookup import needs_lookup
 from targetry.messages import DECISIONING_ENGINE_NOT_READY
@@ -120,6 +120,7 @@ class FlagEvaluator:
         self._log = log
         self._hooks = hooks
         self._keys = settings.keys
+        self._parse = settings.keys.parse
         self._targeting = settings.targeting
         self._impressions = settings.impressions
         self._window = ImpressionWindow(settings.window_s)
@@ -149,7 +150,7 @@ class FlagEvaluator:
             decisions.check_visitor(visitor)
         try:
             self._check_open()
-            parsed = self._keys.parse(key)
+            parsed = self._parse(key)
             if visitor is not None and not context:
                 subject = _Subject(visitor._facts, None, visitor, None)
             else:
@@ -370,7 +371,7 @@ class FlagEvaluator:
         return geo if needs_lookup(geo, True) is not None else None
 
     def _decide(self, rules: RuleSet, parsed: FlagKey, subject: _Subject) -> MboxOutcome | None:
-        if subject.visitor is not None:
+        if subject.visitor is not None and subject.visitor.qa_mode is not None:
             rules = self._decisions.rules_for(rules, subject.visitor, (parsed.mbox,))
         outcome = decide_mbox(rules, parsed.mbox, subject.facts, subject.parameters, time.time() * 1000)
         if outcome is not None and outcome.location.has_conditions and outcome.failures:
@@ -390,18 +391,19 @@ class FlagEvaluator:
         outcome = self._decide(rules, parsed, subject)
         if outcome is None and self._decisions.method is not _ON_DEVICE:
             return None
-        evaluation = evaluate_on_device(key, parsed, wanted, outcome, rules, subject.facts, is_stale=is_stale)
+        evaluation = evaluate_on_device(key, parsed, wanted, outcome, subject.facts, is_stale=is_stale)
         is_qa = subject.visitor is not None and subject.visitor.qa_mode is not None
         if outcome is not None and self._impressions != "never" and outcome.has_impressions() and not is_qa:
-            self._report(parsed.mbox, subject, outcome, evaluation)
+            self._report(parsed.mbox, subject, outcome)
         return evaluation
 
-    def _report(self, mbox: str, subject: _Subject, outcome: MboxOutcome, evaluation: FlagEvaluation) -> None:
+    def _report(self, mbox: str, subject: _Subject, outcome: MboxOutcome) -> None:
         visitor = subject.facts.request.visitor
-        is_windowed = visitor and self._impressions == "once"  # without an id each visitor is another
-        if is_windowed and not self._window.admit(impression_entry(visitor, mbox, evaluation), self._clock()):
-            self._repeated += 1
-            return
+        if visitor and self._impressions == "once":  # without an id each visitor is another
+            entry = visitor, mbox, outcome.templates[0].experience
+            if not self._window.admit(entry, self._clock()):
+                self._repeated += 1
+                return
         self._decisions.report(subject.visitor or self._prepared(subject), outcome)
 
     def _prepared(self, subject: _Subject) -> PreparedRequest:
@@ -486,7 +488,7 @@ def wanted_type(default: object) -> FlagType | None:
     Raises:
         OptionError: No flag can have a value of the default's type.
     """
-    wanted = type_of(default)
+    wanted = TYPE_NAMES.get(type(default)) or type_of(default)
     if wanted is None and default is not None:
         raise OptionError(
             "default", f"must be a bool, int, float, str, list, dict or None, not {type_name(default)}"

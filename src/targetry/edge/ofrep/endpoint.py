@@ -47,7 +47,7 @@ from targetry.edge.ofrep.evaluation import (
 )
 from targetry.edge.ofrep.paths import OfrepTarget
 from targetry.edge.ofrep.settings import OfrepSettings
-from targetry.flags.device_flags import impression_entry, subject_facts
+from targetry.flags.device_flags import subject_facts
 from targetry.flags.errors import FlagError
 from targetry.flags.evaluation import FlagEvaluation, failed, flag_set_id
 from targetry.flags.window import ImpressionWindow
@@ -280,9 +280,9 @@ class OfrepEndpoint:
         A visitor without an id is a new one each time.
         """
         impressions = decided.impressions if self._settings.counts_impressions else ()
-        visitor, evaluation, request = decided.visitor, decided.evaluation, asked.request
+        visitor, request = decided.visitor, asked.request
         if impressions and visitor:
-            entry = impression_entry(visitor, decided.mbox, evaluation)
+            entry = visitor, decided.mbox, decided.experience
             if not self._window.admit(entry, self._clock()):
                 outcome.is_repeated, impressions = True, ()
         if not impressions and asked.subject.order is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -128,12 +128,16 @@ def _check_order(order: Order) -> None:
 
 
 class DecidedFlag(msgspec.Struct):
-    """One flag, its mbox, the visitor's id (empty without one), and the impressions to report."""
+    """One flag, its mbox, the visitor's id (empty without one), and the impressions to report.
+
+    `experience` has the ids of activity and experience, None without a match.
+    """
 
     evaluation: FlagEvaluation
     mbox: str
     visitor: str
     impressions: Sequence[Impression]
+    experience: Hashable
 
 
 def decide_flag(
@@ -155,9 +159,10 @@ def decide_flag(
     outcome = decide_mbox(artifact.rules, parsed.mbox, facts, None, now_ms)
     if outcome is not None and outcome.failures:
         note_failures(outcome.failures)
-    evaluation = evaluate_on_device(key, parsed, None, outcome, artifact.rules, facts, is_stale=is_stale)
+    evaluation = evaluate_on_device(key, parsed, None, outcome, facts, is_stale=is_stale)
     assert outcome is not None
-    return DecidedFlag(evaluation, parsed.mbox, facts.request.visitor, outcome.impressions)
+    experience = outcome.templates[0].experience if outcome.templates else None
+    return DecidedFlag(evaluation, parsed.mbox, facts.request.visitor, outcome.impressions, experience)
 
 
 def decide_all(
