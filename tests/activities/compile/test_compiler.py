@@ -334,3 +334,13 @@ def test_audience_that_multiplies_itself_is_refused(tmp_path: Path) -> None:
         tmp_path, {"a.yaml": ACTIVITY + "audience: a11\n", "targetry.yaml": SETTINGS + f"audiences:\n{names}"}
     )
     assert "has more than 20,000 values" in found[0]
+
+
+def test_many_expressions_are_not_taken_for_a_large_one(tmp_path: Path) -> None:
+    large = " or ".join(f'mbox.a == "{number}"' for number in range(150))
+    activities = "".join(
+        f"  - {{key: a-{number}, type: xt, audience: '{large if number % 2 else 'mbox.b == 1'}', "
+        f"experiences: [{{key: x, offers: [{{mbox: m}}]}}]}}\n"
+        for number in range(60)
+    )
+    assert findings_of(tmp_path, {"a.yaml": f"activities:\n{activities}"}) == []

@@ -104,6 +104,15 @@ def test_changed_order_at_a_location_is_described() -> None:
     assert "~ order at mbox hero  Hero: autumn sale, Black Friday" in plan_text(plan(before, after))
 
 
+@pytest.mark.parametrize("value", [None, 1, "x", [1], {"a": 1}], ids=str)
+@pytest.mark.parametrize(
+    "path", ["consequence", "condition", "propertyTokens", "meta", "consequence__options"]
+)
+def test_rules_of_any_shape_are_compared(path: str, value: Any) -> None:
+    assert plan_text(plan(samples.shop(), changed(**{path: value})))
+    assert plan_markdown(plan(changed(**{path: value}), samples.shop()))
+
+
 def test_markdown_escapes_names() -> None:
     text = plan_markdown(plan(samples.shop(), changed(meta__activity_name="a <b> `x`")))
     assert text.startswith("**1 changed, 0 new, 0 gone.")

@@ -30,7 +30,7 @@ class AudienceTable(Mapping[str, Any]):
         self._set = activities
         self._definitions = activities.settings.audiences
         self._conditions: dict[str, Any] = {}
-        self._sizes: dict[int, int] = {}
+        self._sizes: dict[int, tuple[Any, int]] = {}
         self._open: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
@@ -115,18 +115,18 @@ class AudienceTable(Mapping[str, Any]):
         return derived_id(client, f"audience/{name}") if explicit is None else explicit
 
 
-def _size(condition: Any, sizes: dict[int, int]) -> int:
+def _size(condition: Any, sizes: dict[int, tuple[Any, int]]) -> int:
     """Return the number of values in a condition, parts that audiences share counted each time.
 
-    `sizes` has those of lists and maps already counted, which stay alive in the table.
+    `sizes` has the lists and maps that were counted, which keeps their ids from being used again.
     """
     if not isinstance(condition, (dict, list)):
         return 1
     if (known := sizes.get(id(condition))) is not None:
-        return known
+        return known[1]
     parts = condition.values() if isinstance(condition, dict) else condition
     size = 1 + sum(_size(part, sizes) for part in parts)
-    sizes[id(condition)] = size
+    sizes[id(condition)] = condition, size
     return size
 
 

@@ -58,7 +58,7 @@ def take_inventory(artifact: Mapping[str, Any]) -> Inventory:
     )
     for kind, label in (("mboxes", "mbox"), ("views", "view")):
         for name, rules in _map(_map(artifact.get("rules")).get(kind)).items():
-            for rule in rules if isinstance(rules, list) else []:
+            for rule in _list(rules):
                 if isinstance(rule, dict) and isinstance(rule.get("meta"), dict):
                     _add(found, f"{label} {name}", rule)
     return found
@@ -72,7 +72,7 @@ def _add(found: Inventory, place: str, rule: dict[str, Any]) -> None:
         activity = found.activities[id] = InventoryActivity(
             id[0], str(meta.get("activity.name")), str(meta.get("activity.type"))
         )
-        activity.properties = [str(one) for one in rule.get("propertyTokens") or []]
+        activity.properties = [str(one) for one in _list(rule.get("propertyTokens"))]
     order = found.orders.setdefault(place, [])
     if id not in order:
         order.append(id)
@@ -87,20 +87,20 @@ def _add(found: Inventory, place: str, rule: dict[str, Any]) -> None:
     if meta.get("location.type") == "view" or meta.get("location.id"):
         place = f"{place}, location {meta.get('location.id')}"
     consequence = _map(rule.get("consequence"))
-    options = consequence.get("options")
+    options = _list(consequence.get("options"))
     contents = [
         {name: value for name, value in one.items() if name != "eventToken"}
-        for one in options or []
+        for one in options
         if isinstance(one, dict)
     ]
     experience.windows = merged([*experience.windows, span])
     experience.offers[place] = contents[0] if len(contents) == 1 else contents
     experience.metrics[place] = [
         {name: value for name, value in one.items() if name != "eventToken"}
-        for one in consequence.get("metrics") or []
+        for one in _list(consequence.get("metrics"))
         if isinstance(one, dict)
     ]
-    experience.tokens[place] = [one.get("eventToken") for one in options or [] if isinstance(one, dict)]
+    experience.tokens[place] = [one.get("eventToken") for one in options if isinstance(one, dict)]
 
 
 def _text(condition: Any) -> str:
@@ -112,3 +112,7 @@ def _text(condition: Any) -> str:
 
 def _map(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -65,9 +65,12 @@ class FolderSource:
 
     def version(self) -> Version | None:
         """Return the names and versions of all files of the folder."""
-        if not self.path.is_dir():
+        try:
+            if not self.path.is_dir():
+                return None
+            files = [path for path in self.path.rglob("*") if not path.name.startswith(".")]
+        except OSError:  # a folder vanishes while it is read
             return None
-        files = [path for path in self.path.rglob("*") if not path.name.startswith(".")]
         return tuple((str(path), file_version(path)) for path in sorted(files))
 
     def read(self) -> bytes:
