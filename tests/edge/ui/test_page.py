@@ -262,6 +262,15 @@ def test_list_continues_with_older_requests() -> None:
     assert "before=" not in rest
 
 
+def test_poll_without_new_requests_prepares_the_search() -> None:
+    recent = RequestHistory(1)
+    recent.add(ask(HERO), at_ms=NOW_MS, size=0)
+    poll = Dashboard(lambda: SHOP, list, recent, longest_s=60).recent_requests
+    client = TestClient(Starlette(routes=[Route("/recent", poll)]))
+    assert client.get("/recent?after=1").status_code == 204
+    assert recent.between()[0].summary is not None
+
+
 def test_history_keeps_the_content_of_a_bounded_number_of_bytes() -> None:
     recent = RequestHistory(1, capacity=4, most_stored=250)
     for _ in range(6):

@@ -44,6 +44,7 @@ _NO_LEDGER: Final = "there is no report: events are not recorded; start the edge
 _LATER: Final = "not explained yet: the time for explanations is used up; reload the page"
 _GONE: Final = "the edge no longer has this request: it keeps the last {:,}; send the request again"
 _LONGEST_S: Final = 1.0  # visitors wait for the same processor
+_AHEAD_S: Final = 0.05
 _ROWS: Final = 100
 _DETAILS: Final = 100
 _CANNOT: Final = (LedgerError, MissingExtraError, PlotError)
@@ -117,10 +118,11 @@ class Dashboard:
         """Return rows of the list as HTML: those of a filter, above `after` or below `before`.
 
         The status is 204 if there is no request. `x-latest` is the number of the last
-        request, whether it is shown or not.
+        request, whether it is shown or not. Each call prepares some requests for a search.
         """
         check_field_count(request.url.query)
         after, before = _number(request, "after"), _number(request, "before")
+        await run_in_threadpool(self._summarize_ahead)
         entries = self._history.between(after, before or None)
         if not entries:
             return Response(status_code=204, headers=templates().headers)
@@ -208,6 +210,16 @@ class Dashboard:
         with self._lock:
             found = self._find(entries, wanted)
         return templates().render("rows", found=found, wanted=wanted)
+
+    def _summarize_ahead(self) -> None:
+        """Summarize listed requests for a short time, so that a search has less to do."""
+        missing = [one for one in self._history.between() if one.summary is None]
+        with self._lock:
+            until = time.monotonic() + min(_AHEAD_S, self._longest_s)
+            for entry in missing:
+                if time.monotonic() > until:
+                    break
+                entry.summary = entry.summary or summarize_request(entry)
 
     def _find(self, entries: list[HistoryEntry], wanted: RequestFilter) -> _Found:
         """Return the first requests that the filter admits; each is summarized once."""
