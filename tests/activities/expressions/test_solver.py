@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.cases import each_case
 from support.examples import examples
 from targetry.activities.expressions import parse_expression
-from targetry.activities.expressions.solver import always_holds, are_disjoint, implies, never_holds
+from targetry.activities.expressions.solver import Proposition, always_holds, never_holds
 from targetry.device.logic.compiler import compile_logic
 from targetry.device.logic.facts import facts_of_values
 from targetry.device.logic.javascript import UNDEFINED
@@ -101,12 +101,13 @@ def test_nothing_is_proved_without_a_reason(text: str) -> None:
 
 
 def test_relations_of_two_conditions_are_proved() -> None:
-    us, north = parse('geo.country == "US"'), parse('geo.country in ["US", "CA"]')
-    assert implies(us, north)
-    assert not implies(north, us)
-    assert are_disjoint(us, parse('geo.country == "DE"'))
-    assert not are_disjoint(us, north)
-    assert not are_disjoint(us, parse('mbox.x == "US"'))
+    us = Proposition(parse('geo.country == "US"'))
+    north = Proposition(parse('geo.country in ["US", "CA"]'))
+    assert us.implies(north)
+    assert not north.implies(us)
+    assert us.excludes(Proposition(parse('geo.country == "DE"')))
+    assert not us.excludes(north)
+    assert not us.excludes(Proposition(parse('mbox.x == "US"')))
 
 
 def test_long_lists_of_values_are_one_term() -> None:
@@ -224,6 +225,7 @@ def test_no_request_refutes_a_proof(first: Any, second: Any) -> None:
     one, other = outcomes(first), outcomes(second)
     assert not (never_holds(first) and any(one))
     assert not (always_holds(first) and not all(one))
+    left, right = Proposition(first), Proposition(second)
     pairs = set(zip(one, other, strict=True))
-    assert not (are_disjoint(first, second) and (True, True) in pairs)
-    assert not (implies(first, second) and (True, False) in pairs)
+    assert not (left.excludes(right) and (True, True) in pairs)
+    assert not (left.implies(right) and (True, False) in pairs)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from targetry.activities.expressions.forms import FACTS, Kind
@@ -62,42 +62,50 @@ _PLAIN: Final = frozenset(
 ) | {"+", "-", "/", "%", "min", "max"}
 
 
-def never_holds(condition: Any) -> bool:
-    """Return whether a condition is proved to hold for no request.
+class Proposition:
+    """A condition that is compared with others; its terms are computed once.
 
-    Args:
+    Attributes:
         condition: Parsed JSON Logic.
     """
-    return _is_refuted(condition, positive=True)
+
+    def __init__(self, condition: Any) -> None:
+        self.condition = condition
+
+    def never_holds(self) -> bool:
+        """Return whether it is proved to hold for no request."""
+        return self._terms == []
+
+    def always_holds(self) -> bool:
+        """Return whether it is proved to hold for every request."""
+        return self._opposite == []
+
+    def excludes(self, other: Proposition) -> bool:
+        """Return whether both are proved to hold together for no request."""
+        return _are_refuted(self._terms, other._terms)
+
+    def implies(self, other: Proposition) -> bool:
+        """Return whether the other is proved to hold wherever this one does."""
+        return _are_refuted(self._terms, other._opposite)
+
+    @cached_property
+    def _terms(self) -> list[_Term] | None:
+        """Terms of which one holds with the condition; None if there are too many."""
+        return _feasible_terms(self.condition, positive=True)
+
+    @cached_property
+    def _opposite(self) -> list[_Term] | None:
+        return _feasible_terms(self.condition, positive=False)
+
+
+def never_holds(condition: Any) -> bool:
+    """Return whether a condition, as parsed JSON Logic, is proved to hold for no request."""
+    return Proposition(condition).never_holds()
 
 
 def always_holds(condition: Any) -> bool:
-    """Return whether a condition is proved to hold for every request.
-
-    Args:
-        condition: Parsed JSON Logic.
-    """
-    return _is_refuted(condition, positive=False)
-
-
-def are_disjoint(first: Any, second: Any) -> bool:
-    """Return whether two conditions are proved to hold together for no request.
-
-    Args:
-        first: Parsed JSON Logic.
-        second: Parsed JSON Logic.
-    """
-    return never_holds({"and": [first, second]})
-
-
-def implies(first: Any, second: Any) -> bool:
-    """Return whether the second condition is proved to hold wherever the first one does.
-
-    Args:
-        first: Parsed JSON Logic.
-        second: Parsed JSON Logic.
-    """
-    return never_holds({"and": [first, {"!": second}]})
+    """Return whether a condition, as parsed JSON Logic, is proved to hold for every request."""
+    return Proposition(condition).always_holds()
 
 
 # ── atoms ───
@@ -209,12 +217,22 @@ def _number_in_order(path: str, literal: Literal) -> float | None:
 # ── from a condition to terms ───
 
 
-def _is_refuted(condition: Any, *, positive: bool) -> bool:
-    """Return whether no term of the condition, or of its negation, can hold."""
+def _feasible_terms(condition: Any, *, positive: bool) -> list[_Term] | None:
+    """Return the terms of a condition, or of its negation, that can hold; None for too many."""
     try:
-        return not _feasible(_terms(condition, positive))
+        return _feasible(_terms(condition, positive))
     except (_TooManyTermsError, RecursionError):
+        return None
+
+
+def _are_refuted(first: list[_Term] | None, second: list[_Term] | None) -> bool:
+    """Return whether no term of one list can hold together with one of the other."""
+    if first == [] or second == []:
+        return True
+    if first is None or second is None or len(first) * len(second) > 8 * MAX_TERMS:
         return False
+    joined = (_joined(left, right) for left in first for right in second)
+    return all(term is None or _is_contradiction(term) for term in joined)
 
 
 def _operands(value: Any) -> list[Any]:
@@ -337,14 +355,21 @@ def _possible_values(path: str, group: list[_Requirement]) -> tuple[Any, ...] | 
     return min(exact, key=len, default=None)
 
 
-def _satisfies(value: Any, group: list[_Requirement]) -> bool:
-    return all(_outcome(atom.key, json.dumps(value)) in (None, holds) for atom, holds in group)
+def _satisfies(value: Literal, group: list[_Requirement]) -> bool:
+    for atom, holds in group:
+        if atom.is_strict and atom.literals is not None:
+            outcome: bool | None = _contains(atom.literals, value)
+        else:
+            outcome = _outcome(atom.key, value)
+        if outcome not in (None, holds):
+            return False
+    return True
 
 
-@lru_cache(maxsize=16_384)
-def _outcome(key: str, value: str) -> bool | None:
+@lru_cache(maxsize=16_384, typed=True)
+def _outcome(key: str, value: Literal) -> bool | None:
     """Return whether an atom holds for a value of its fact; None if it cannot be evaluated."""
-    tree = _replaced(json.loads(key), json.loads(value))
+    tree = _replaced(json.loads(key), value)
     try:
         return bool(compile_logic(tree).evaluate(facts_of_values(0, {}, {}), None))
     except (LogicError, EvaluationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from targetry.activities.compile.compiler import Compilation
 from targetry.activities.compile.layout import Window
 from targetry.activities.expressions import ExpressionError
 from targetry.activities.expressions.parser import ParsedExpression, parse_with_marks
+from targetry.activities.expressions.solver import Proposition
 from targetry.activities.lint.catalog import RULES
 from targetry.activities.model.definitions import (
     ActivityDefinition,
@@ -36,6 +38,7 @@ class Placement(NamedTuple):
     """An offer at its place, with the audience of its rule.
 
     `own` are the conditions by the paths of their `audience` or `schedule`, the innermost first.
+    `audience` is all of them as one; the window is not part of it.
     """
 
     activity_index: int
@@ -46,6 +49,7 @@ class Placement(NamedTuple):
     path: str
     own: list[tuple[str, list[Any]]]
     windows: list[Window] | None
+    audience: Proposition
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -56,11 +60,6 @@ class Placement(NamedTuple):
         if offer.view is not None:
             return "view", offer.view, offer.location_id
         return "page_load", "", offer.page_load or 0
-
-    @property
-    def condition(self) -> Any:
-        """The conditions of the rule without its window, as one."""
-        return {"and": [True, *(one for _, conditions in self.own for one in conditions)]}
 
 
 class LintContext:
@@ -89,6 +88,7 @@ class LintContext:
         self.now_ms = now_ms
         self.unused_files = unused_files
         self.audiences = AudienceTable(activities)
+        self._propositions: dict[str, Proposition] = {}
 
     def finding(
         self,
@@ -186,20 +186,18 @@ class LintContext:
                 ]
                 own = [(where, self._conditions(where, value)) for where, value in values]
                 own.append((f"{path}.schedule", schedule))
-                yield Placement(
-                    index,
-                    activity,
-                    number,
-                    experience,
-                    offer,
-                    at,
-                    [one for one in own if one[1]],
-                    windows,
-                )
+                audience = self._proposition([one for _, conditions in own for one in conditions])
+                parts = [one for one in own if one[1]]
+                yield Placement(index, activity, number, experience, offer, at, parts, windows, audience)
 
     def _conditions(self, path: str, value: Audiences) -> list[Any]:
         """Return the conditions of an `audience` value; False for one with a mistake."""
         return [self._logic.get(f"{path}{inner}", False) for inner, _ in texts_of(value)]
+
+    def _proposition(self, conditions: list[Any]) -> Proposition:
+        """Return the conjunction of conditions; equal ones are one object."""
+        condition = {"and": [True, *conditions]}
+        return self._propositions.setdefault(json.dumps(condition), Proposition(condition))
 
     @cached_property
     def _logic(self) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
-from targetry.activities.expressions.solver import are_disjoint, implies
+from targetry.activities.expressions.solver import Proposition
 from targetry.activities.lint.context import LintContext, Placement
 from targetry.activities.model.definitions import ActivityDefinition, Environment
 from targetry.activities.model.finding import Finding
@@ -19,10 +17,13 @@ _MOST_COMPARED: Final = 200
 
 def check_priorities(context: LintContext) -> Iterator[Finding]:
     """Find activities of equal priority in one mbox whose audiences can both hold (TA201)."""
-    groups = _group_of(context)
+    groups, scopes = _group_of(context), _scopes(context)
     for placements in _by_mbox(context).values():
         first_of = {one.activity_index: one for one in reversed(placements)}
-        ordered = sorted(first_of.values(), key=placements.index)
+        ordered = list(reversed(first_of.values()))
+        audiences: dict[int, set[Proposition]] = {}
+        for placement in placements:
+            audiences.setdefault(placement.activity_index, set()).add(placement.audience)
         for number, later in enumerate(ordered):
             earlier = next(
                 (
@@ -31,8 +32,10 @@ def check_priorities(context: LintContext) -> Iterator[Finding]:
                     if context.priority(one.activity) == context.priority(later.activity)
                     and groups.get(one.activity.key, one.activity.key)
                     != groups.get(later.activity.key, later.activity.key)
-                    and _can_meet(context, one.activity, later.activity)
-                    and not _exclude_each_other(placements, one.activity_index, later.activity_index)
+                    and scopes[one.activity.key].meets(scopes[later.activity.key])
+                    and not _exclude_each_other(
+                        audiences[one.activity_index], audiences[later.activity_index]
+                    )
                 ),
                 None,
             )
@@ -66,61 +69,54 @@ def _by_mbox(context: LintContext) -> dict[str, list[Placement]]:
     return found
 
 
-def _exclude_each_other(placements: Iterable[Placement], one: int, other: int) -> bool:
-    first = [_text(item.condition) for item in placements if item.activity_index == one]
-    second = [_text(item.condition) for item in placements if item.activity_index == other]
-    return all(_are_disjoint(left, right) for left in set(first) for right in set(second))
+def _exclude_each_other(first: set[Proposition], second: set[Proposition]) -> bool:
+    return all(left.excludes(right) for left in first for right in second)
 
 
-def _text(condition: Any) -> str:
-    return json.dumps(condition)
+class _Scope(NamedTuple):
+    """Environments and properties of an activity; None for all properties."""
+
+    environments: frozenset[str]
+    properties: frozenset[str] | None
+
+    def meets(self, other: _Scope) -> bool:
+        """Return whether one artifact has both activities, and one request can see both."""
+        mine, theirs = self.properties, other.properties
+        share_property = mine is None or theirs is None or not mine.isdisjoint(theirs)
+        return share_property and not self.environments.isdisjoint(other.environments)
+
+    def covers(self, other: _Scope) -> bool:
+        """Return whether the activity applies to every request that the other applies to."""
+        mine, theirs = self.properties, other.properties
+        has_properties = mine is None or (theirs is not None and theirs <= mine)
+        return has_properties and other.environments <= self.environments
 
 
-@lru_cache(maxsize=4096)
-def _are_disjoint(first: str, second: str) -> bool:
-    return are_disjoint(json.loads(first), json.loads(second))
+def _scopes(context: LintContext) -> dict[str, _Scope]:
+    """Return the scope of each activity by its key."""
+    return {one.key: _scope(context, one) for one in context.activities.activities}
 
 
-@lru_cache(maxsize=4096)
-def _implies(first: str, second: str) -> bool:
-    return implies(json.loads(first), json.loads(second))
-
-
-def _environments(context: LintContext, activity: ActivityDefinition) -> set[str]:
-    environments = context.settings.environments or {"production": None}
-    return {
+def _scope(context: LintContext, activity: ActivityDefinition) -> _Scope:
+    settings = context.settings
+    environments = frozenset(
         name
-        for name, value in environments.items()
+        for name, value in (settings.environments or {"production": None}).items()
         if (one := value or Environment()) is not None
         and activity.key not in one.except_
         and (one.only is None or activity.key in one.only)
-    }
-
-
-def _properties(context: LintContext, activity: ActivityDefinition) -> set[str] | None:
-    own = context.settings.defaults.properties if activity.properties is None else activity.properties
-    return {context.settings.properties.get(name, name) for name in own} if own else None
-
-
-def _can_meet(context: LintContext, one: ActivityDefinition, other: ActivityDefinition) -> bool:
-    """Return whether one artifact has both activities, and one request can see both."""
-    mine, theirs = _properties(context, one), _properties(context, other)
-    share_property = mine is None or theirs is None or bool(mine & theirs)
-    return share_property and bool(_environments(context, one) & _environments(context, other))
-
-
-def _is_there_whenever(context: LintContext, one: ActivityDefinition, other: ActivityDefinition) -> bool:
-    """Return whether an activity applies to every request that another applies to."""
-    mine, theirs = _properties(context, one), _properties(context, other)
-    has_properties = mine is None or (theirs is not None and theirs <= mine)
-    return has_properties and _environments(context, other) <= _environments(context, one)
+    )
+    own = settings.defaults.properties if activity.properties is None else activity.properties
+    tokens = frozenset(settings.properties.get(name, name) for name in own) if own else None
+    return _Scope(environments, tokens)
 
 
 def check_reachability(context: LintContext) -> Iterator[Finding]:
     """Find offers that an earlier one hides from every visitor (TA202)."""
+    scopes = _scopes(context)
     for placements in _competing(context):
         for number, placement in enumerate(placements):
-            covering = _covering(context, placements[max(0, number - _MOST_COMPARED) : number], placement)
+            covering = _covering(scopes, placements[max(0, number - _MOST_COMPARED) : number], placement)
             if covering is not None:
                 own = covering.activity_index == placement.activity_index
                 what = f"the experience {covering.experience.key!r}" if own else f"{covering.activity.key!r}"
@@ -142,18 +138,17 @@ def _competing(context: LintContext) -> Iterator[list[Placement]]:
     yield from by_key.values()
 
 
-def _covering(context: LintContext, earlier: list[Placement], placement: Placement) -> Placement | None:
+def _covering(scopes: dict[str, _Scope], earlier: list[Placement], placement: Placement) -> Placement | None:
     """Return an offer that, with the others of its activity, takes every visitor of a later one."""
     taken: dict[int, list[tuple[int, int]]] = {}
-    condition = _text(placement.condition)
     needed = [(0, WHOLE)]
     for one in earlier:
         same = one.activity_index == placement.activity_index
-        if not same and not _is_there_whenever(context, one.activity, placement.activity):
+        if not same and not scopes[one.activity.key].covers(scopes[placement.activity.key]):
             continue
         spans = taken.setdefault(one.activity_index, [])
         new = _spans(one)
-        if not new or not _implies(condition, _text(one.condition)):
+        if not new or not placement.audience.implies(one.audience):
             continue
         spans += new
         wanted = _spans(placement) if same else needed
@@ -187,6 +182,7 @@ def check_local_places(context: LintContext) -> Iterator[Finding]:
 
 def _check_group_properties(context: LintContext) -> Iterator[Finding]:
     by_key = {one.key: one for one in context.activities.activities}
+    scopes = _scopes(context)
     places: dict[str, set[tuple[str, str, int]]] = {}
     for placement in context.placements:
         places.setdefault(placement.activity.key, set()).add(placement.place)
@@ -197,7 +193,7 @@ def _check_group_properties(context: LintContext) -> Iterator[Finding]:
         for position, (index, member) in enumerate(members):
             for _, other in members[:position]:
                 meet = places.get(member.key, set()) & places.get(other.key, set())
-                if meet and _properties(context, member) != _properties(context, other):
+                if meet and scopes[member.key].properties != scopes[other.key].properties:
                     path = f"groups.{name}.members[{index}].activity"
                     message = f"it meets {other.key!r} at one place and has other properties"
                     yield context.finding("TA206", path, message)
