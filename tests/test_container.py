@@ -97,6 +97,40 @@ def test_compose_publishes_the_port_on_this_machine_only() -> None:
     assert folder == IMAGE.variables["TARGETRY_EDGE_DATA"] == IMAGE.argument("VOLUME")
 
 
+CLUSTER = COMPOSE.with_name("cluster.yaml")
+
+
+def test_cluster_names_options_services_and_files_that_exist() -> None:
+    document = yaml.safe_load(CLUSTER.read_text("utf-8"))
+    services = document["services"]
+    edge = services["edge"]
+    assert options_of(edge["environment"]) <= {form.variable for form in option_forms()}
+    # The folder that the image names would be a second ledger.
+    assert edge["environment"]["TARGETRY_EDGE_DATA"] == ""
+    assert edge["environment"]["TARGETRY_EDGE_LEDGER"] == "postgresql://targetry@database/targetry"
+    assert {name for one in services.values() for name in one.get("depends_on", ())} <= set(services)
+    assert "healthcheck" in services["database"]
+    (published,) = services["proxy"]["ports"]
+    assert published.startswith("127.0.0.1:")
+    assert all("ports" not in services[name] for name in ("edge", "database"))
+    (mounted,) = services["proxy"]["volumes"]
+    proxy = (CLUSTER.parent / mounted.partition(":")[0]).read_text("utf-8")
+    assert f"server edge:{IMAGE.variables['TARGETRY_EDGE_PORT']} " in proxy
+    assert f"listen {published.rpartition(':')[2]};" in proxy
+
+
+def test_empty_folder_leaves_the_ledger_to_postgresql() -> None:
+    """Start an edge with the cluster's variables; the server cannot be reached."""
+    env = environment(
+        TARGETRY_EDGE_DATA="", TARGETRY_EDGE_LEDGER="postgresql://127.0.0.1:1/x", TARGETRY_EDGE_PORT="0"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "targetry", "edge"], env=env, capture_output=True, text=True, timeout=LONGEST_S
+    )
+    assert done.returncode == 1
+    assert "the ledger 127.0.0.1:1/x: " in done.stderr
+
+
 def test_page_lists_the_variables_of_the_image() -> None:
     page = (ROOT / "docs" / "containers.md").read_text("utf-8")
     listed = dict(re.findall(rf"^\| `({ENVIRONMENT_PREFIX}\w+)` \| `(.+?)` \|", page, re.MULTILINE))
