@@ -88,6 +88,15 @@ def test_distinct_urls_get_the_answer_of_the_scalar_engine(condition: Any) -> No
     both(condition, table(MANY + len(odd), url=urls + odd))
 
 
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string()], ids=str)
+def test_distinct_urls_of_any_layout_are_read(kind: Any) -> None:
+    urls = [f"https://shop.example/a?q={number}" for number in range(MANY)]
+    batch = table(MANY, url=urls)
+    batch = batch.set_column(1, "url", batch["url"].cast(kind))
+    found, _ = both(PAGES["path"], batch)
+    assert set(found) == {"matched"}
+
+
 def test_distinct_urls_are_parsed_once_for_each_path() -> None:
     urls = [f"https://shop.example/{number % 5}?q={number}" for number in range(MANY)]
     _, mine = both({"==": [{"var": "page.path"}, "/3"]}, table(MANY, url=urls))

@@ -104,7 +104,7 @@ def is_mostly_distinct(column: Any) -> bool:
     """
     if pa.types.is_dictionary(column.type) or pa.types.is_null(column.type):
         return False
-    sample = column.slice(0, _SAMPLE)
+    sample = plain_texts(column.slice(0, _SAMPLE))
     if len(sample) < _SMALL_SAMPLE:
         return False
     return bool(pc.count_distinct(sample, mode="all").as_py() > len(sample) // 4)

@@ -174,6 +174,7 @@ class Rows:
         urls = self.array(source)
         if not self.is_mostly_distinct(source):
             return urls
+        urls = plain_texts(urls)
         for sign in ("?", "#"):
             if pc.any(pc.match_substring(urls, sign)).as_py():
                 urls = pc.list_element(pc.split_pattern(urls, sign, max_splits=1), 0)
