@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("src/", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", ".gitignore")
-"""What the sdist has; hatchling adds `.gitignore`, since it needs the file to build a wheel."""
+"""Contents of the sdist. Hatchling adds `.gitignore`, since it builds the wheel with it."""
 
 SECTION = re.compile(r"^## (?P<version>\S+) \((?P<date>[^)]+)\)$", re.MULTILINE)
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)

@@ -109,7 +109,7 @@ CASES = {
         *audience('|\n  geo.country == "US" and\n  «foo > 1', '|\n  geo.country == "US" and\n  mbox.foo > 1'),
     ),
     "an unknown function": Case("TA105", *audience('"«len(mbox.x) > 2"', '"max(mbox.x) > 2"')),
-    "an audience of nobody": Case(
+    "an audience without visitors": Case(
         "TA110",
         *audience(
             '«geo.country == "US" and geo.country == "CA"', 'geo.country == "US" or geo.country == "CA"'

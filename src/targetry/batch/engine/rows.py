@@ -24,7 +24,7 @@ from targetry.batch.engine.distinct import (
 from targetry.device.logic.user_agent import parse_user_agent
 
 Source = tuple[Hashable, ...]
-"""What a condition reads, by a kind and its arguments:
+"""Input of a condition, by its kind and arguments:
 
 `("time",)`, `("minute",)` of the day, `("weekday",)`, `("user",)`, `("text", role)`,
 `("number", role)`, `("url", location)`, `("page", location)` (the URL, perhaps without query and
