@@ -100,5 +100,6 @@ assert len(first) == 6 and not {*first} & {*second}, (first, second)
 def test_background_schedules_draw_their_jitter_when_they_use_it() -> None:
     """Check that no schedule uses the module `random`, whose state copies would share."""
     source = Path(targetry.__file__).parent
-    users = [file for file in source.rglob("*.py") if "random.random" in file.read_text("utf-8")]
-    assert [file.name for file in users] == ["ids.py"]
+    users = [file.name for file in source.rglob("*.py") if "random.random" in file.read_text("utf-8")]
+    # The sample of a log of requests is not a schedule.
+    assert sorted(users) == ["ids.py", "recording.py"]

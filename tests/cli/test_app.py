@@ -12,8 +12,30 @@ from support.slow import slow
 from targetry import __version__
 from targetry.cli.app import app
 
-COMMANDS = ("offers", "explain", "artifact", "demo", "edge", "report", "power")
-TESTED_ELSEWHERE = ("targetry edge", "targetry report", "targetry power --data")  # a server, and ledgers
+COMMANDS = (
+    "offers",
+    "explain",
+    "artifact",
+    "demo",
+    "edge",
+    "report",
+    "power",
+    "decide",
+    "diff",
+    "forecast",
+    "shadow",
+)
+# A server that does not end, a download, and commands that need a ledger, a table or a log.
+TESTED_ELSEWHERE = (
+    "targetry edge",
+    "targetry report",
+    "targetry power --data",
+    "targetry artifact --client",
+    "targetry decide",
+    "targetry diff",
+    "targetry forecast",
+    "targetry shadow",
+)
 EXAMPLE = re.compile(r"^ +(targetry .*?) *$", re.MULTILINE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,12 @@ def web_client(ledger: Any = None, artifact: Any = None, **options: Any) -> Test
     payload = GivenArtifact(artifact if artifact is not None else shop_path(), options.pop("client", None))
     edge = Edge(payload, ledger=ledger if ledger is not None else MemoryLedger(), **options)
     return TestClient(EdgeApplication(edge))
+
+
+def opened_requests(client: TestClient) -> str:
+    """Return the pages of all listed requests."""
+    numbers = re.findall(r'data-number="(\d+)"', client.get("/recent").text)
+    return "".join(client.get(f"/request?number={number}").text for number in numbers)
 
 
 def experience(mbox: Mapping[str, Any]) -> str:

@@ -357,7 +357,7 @@ def test_missing_extra_is_named(tmp_path: Path, missing: str) -> None:
         "from targetry.errors import TargetError\n"
         "from pathlib import Path\n"
         "folder = Path(sys.argv[1])\n"
-        "try: report(folder, ReportOutput.JSON, folder / 'rates.png')\n"
+        "try: report(folder, output=ReportOutput.JSON, plot=folder / 'rates.png')\n"
         "except TargetError as error: print(error)\n"
     )
     done = subprocess.run(

@@ -122,7 +122,20 @@ for one in slow:
     register_fork_handler(one)
 signal.signal(signal.SIGALRM, lambda *_: client.get_offers(hero("handler")))
 fork = ctypes.PyDLL(None).fork
+def switches():
+    tasks = "/proc/self/task"
+    others = [tid for tid in os.listdir(tasks) if int(tid) != threading.get_native_id()]
+    return [open(f"{tasks}/{tid}/status").read().partition("ctxt_switches")[2] for tid in others]
+def wait_for_idle_threads():
+    # Such a fork copies the interpreter's own lock too. A thread that just takes it would leave it
+    # locked in the child, which no library can mend.
+    while os.path.isdir("/proc/self/task"):
+        before = switches()
+        time.sleep(0.02)
+        if switches() == before:
+            return
 for _ in range(trials):
+    wait_for_idle_threads()
     child = fork()
     if child == 0:
         client.get_offers(hero("child"))

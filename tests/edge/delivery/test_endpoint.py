@@ -136,7 +136,7 @@ def test_requests_of_scripts_and_of_sdks_are_in_the_history() -> None:
     with open_edge() as here:
         response(here, post(WITH_ID))
         response(here, post(WITH_ID, "origin: http://localhost:3000"))
-        assert [one.status for one in here.edge.history.after()] == [200, 200]
+        assert [one.status for one in here.edge.history.between()] == [200, 200]
 
 
 def test_requests_that_arrive_together_are_recorded_by_one_commit() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.edge import HERO, WEB, ask, experience, response_to, shop_registry, web_client
+from support.edge import HERO, WEB, ask, experience, opened_requests, response_to, shop_registry, web_client
 from targetry.samples import shop
 
 NAMES = ["Everyday", "Autumn sale", "Free delivery"]
@@ -113,9 +113,8 @@ def test_other_requests_are_decided_as_before() -> None:
 def test_page_explains_a_qa_mode_request() -> None:
     client = web_client()
     client.post("/rest/v1/delivery?client=acme&sessionId=s1", json={**HERO, "qaMode": chosen(2, 3)})
-    rows = client.get("/recent").text
-    assert "Hero: autumn sale › Free delivery" in rows
-    assert "QA mode: not recorded" in rows
+    assert "Hero: autumn sale › Free delivery" in client.get("/recent").text
+    assert "QA mode: not recorded" in opened_requests(client)
 
 
 def test_trace_uses_qa_mode() -> None:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.cases import each_case
-from support.edge import NOW_MS, ask, ids, web_client
+from support.edge import NOW_MS, ask, ids, opened_requests, web_client
 from targetry.edge.artifacts.registry import ArtifactRegistry, LoadedArtifact
 from targetry.edge.delivery.coercion import coerce
 from targetry.edge.delivery.handler import parse_request
@@ -264,7 +264,7 @@ def test_invalid_value_is_ignored_and_counted(parts: dict[str, Any], unread: str
     client = web_client(client="acme")
     assert client.post(DELIVERY, json={"context": WEB, **parts}).status_code in (200, 204)
     assert f'targetry_edge_unread_fields_total{{field="{unread}"}} 1.0' in client.get("/metrics").text
-    assert f"left out, as the form is not understood: {unread}" in client.get("/recent").text
+    assert f"left out, as the form is not understood: {unread}" in opened_requests(client)
 
 
 def test_valid_request_has_no_ignored_fields() -> None:
@@ -273,7 +273,9 @@ def test_valid_request_has_no_ignored_fields() -> None:
         if body is not REAL_BODIES["Android, execute"]:
             assert client.post(DELIVERY, json=body).status_code == 200
     assert "unread_fields_total{" not in client.get("/metrics").text
-    assert "not understood" not in client.get("/recent").text
+    opened = opened_requests(client)
+    assert "not understood" not in opened
+    assert opened.count("copy as curl") >= len(REAL_BODIES) - 1
 
 
 ROME = GeoLocation(country_code="IT", city="ROME")
