@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,16 @@ class PostgresServer:
             "-c autovacuum=off -c shared_buffers=16MB"
         )
         log = self._folder / "log"
-        _run("pg_ctl", "start", "-w", "-t", str(_TIMEOUT_S), "-D", self._data, "-l", str(log), "-o", settings)
+        command = ["start", "-w", "-t", str(_TIMEOUT_S), "-D", self._data, "-l", str(log), "-o", settings]
+        deadline = time.monotonic() + _TIMEOUT_S
+        while True:
+            try:
+                return _run("pg_ctl", *command)
+            except subprocess.CalledProcessError:
+                # Processes of a killed server still use its memory for a moment.
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.1)
 
     def stop(self, *, mode: str = "immediate") -> None:
         """Stop the server, at once unless another mode of `pg_ctl` is given."""
