@@ -124,7 +124,7 @@ class _Series(NamedTuple):
     counted: int
     is_early: bool
     compared: _Compared | None
-    over_time: list[Look]
+    over_time: list[Look] | None
 
 
 _Totals = Sequence[tuple[int, Sequence[Cohort]]]
@@ -146,12 +146,15 @@ def compare(
     """
     totals = cumulate(cohorts)
     others = range(1, len(cohorts)) if is_compared else range(0)
-    series = {
-        (name, position): one
-        for name in METRICS
-        for position in range(len(cohorts))
-        if (one := _series(METRICS[name], totals, position, _method(name, len(others), options), others))
-    }
+    series: dict[tuple[str, int], _Series] = {}
+    for name, metric in METRICS.items():
+        method = _method(name, len(others), options)
+        for position in range(len(cohorts)):
+            one = _series(
+                metric, totals, position, method, is_compared=position in others, over_time=options.over_time
+            )
+            if one is not None:
+                series[name, position] = one
     corrected = _correct(series, options)
     reports: list[dict[str, MetricReport]] = [{} for _ in cohorts]
     for (name, position), one in series.items():
@@ -187,12 +190,21 @@ def _method_at(alpha: float, options: ReportOptions) -> _Method:
 
 
 def _series(
-    metric: ReportMetric, totals: _Totals, position: int, method: _Method, others: range
+    metric: ReportMetric,
+    totals: _Totals,
+    position: int,
+    method: _Method,
+    *,
+    is_compared: bool,
+    over_time: bool = False,
 ) -> _Series | None:
-    """Follow a metric of an experience over the looks; None if it cannot be estimated."""
+    """Follow a metric of an experience over the looks; None if it cannot be estimated.
+
+    Figures of each day are kept with `over_time`.
+    """
     p_value, low, high = 1.0, -math.inf, math.inf
     found: _Series | None = None
-    over_time: list[Look] = []
+    looks: list[Look] | None = [] if over_time else None
     for day, sums in totals:
         own, control = sums[position], sums[0]
         estimate, base = metric.estimate(own), metric.estimate(control)
@@ -203,7 +215,7 @@ def _series(
             method.sequence is not None and min(metric.count(own), metric.count(control)) < metric.least
         )
         compared = None
-        if position in others and base is not None and base.mean > 0 and not is_early:
+        if is_compared and base is not None and base.mean > 0 and not is_early:
             visitors = estimate.visitors + base.visitors
             z = difference_in_errors(estimate, base)
             p_value = min(p_value if method.sequence else 1.0, method.p_value(z, visitors))
@@ -213,8 +225,9 @@ def _series(
             compared = _Compared(
                 estimate.mean / base.mean - 1, lift, p_value, _e_value(method, z, visitors), low > high
             )
-        over_time.append(_look(day, estimate, interval, compared))
-        found = _Series(estimate, interval, metric.count(own), is_early, compared, over_time)
+        if looks is not None:
+            looks.append(_look(day, estimate, interval, compared))
+        found = _Series(estimate, interval, metric.count(own), is_early, compared, looks)
     return found
 
 
@@ -280,7 +293,7 @@ def _report(
         one.interval,
         lift,
         _verdict(lift, options, is_early=one.is_early, is_broken=is_broken),
-        one.over_time if options.over_time else None,
+        one.over_time,
     )
 
 
@@ -306,7 +319,7 @@ def _guardrail(
 ) -> GuardrailReport:
     """Check a guardrail by the two-sided interval at twice the level, whose ends are one-sided."""
     metric = METRICS[guardrail.metric]
-    series = _series(metric, totals, position, _method_at(2 * options.alpha, options), range(1, position + 1))
+    series = _series(metric, totals, position, _method_at(2 * options.alpha, options), is_compared=True)
     interval = series.compared.interval if series and series.compared else None
     if series is None or series.is_early:
         state = "too early"
