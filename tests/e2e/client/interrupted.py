@@ -127,7 +127,7 @@ def switches():
     others = [tid for tid in os.listdir(tasks) if int(tid) != threading.get_native_id()]
     return [open(f"{tasks}/{tid}/status").read().partition("ctxt_switches")[2] for tid in others]
 def wait_for_idle_threads():
-    # Such a fork copies the interpreter's own lock too. A thread that just takes it would leave it
+    # The fork copies the interpreter's own lock too. A thread that just takes it would leave it
     # locked in the child, which no library can mend.
     while os.path.isdir("/proc/self/task"):
         before = switches()
