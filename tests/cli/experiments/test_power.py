@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from support.ledger import ACTIVITY, event, outcome
+from support.ledger import ACTIVITY, event, first_format, outcome
 from targetry.cli.app import app
 from targetry.ledger.ledger import Ledger
 
@@ -86,6 +86,12 @@ def test_ledger_has_the_baseline_and_the_daily_visitors(ledger: Path) -> None:
     # 2 per visitor, variance 20² · 0.1 · 0.9 of the mean, one more for the sample's
     expected = run("--mean 2 --deviation 6.003003 --lift 20% -o json").stdout
     assert json.loads(revenue)["visitors"] == pytest.approx(json.loads(expected)["visitors"], abs=2)
+
+
+def test_ledger_of_the_first_format_is_upgraded_and_read(tmp_path: Path) -> None:
+    first_format(tmp_path, [*outcome("0", 1000, 100), *outcome("1", 1000, 130)])
+    result = run("--activity 1 --lift 20% -d", str(tmp_path))
+    assert result.stdout.startswith(run("--baseline 10% --lift 20%").stdout.splitlines()[0])
 
 
 @pytest.mark.parametrize("name", ["plan.png", "plan.svg"])

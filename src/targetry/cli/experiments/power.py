@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from targetry.cli.experiments.report import LedgerLocation, parse_percent, plot_path
+from targetry.cli.experiments.report import LedgerLocation, open_upgraded, parse_percent, plot_path
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.errors import OptionError
-from targetry.ledger.location import open_reader
 from targetry.report.comparison import cumulate
 from targetry.report.inference.sample_size import Baseline
 from targetry.report.metrics import METRICS
@@ -164,7 +163,7 @@ def _of_ledger(data: Path | str, activity: str | None, metric: str) -> tuple[Bas
         raise OptionError("metric", f"must be one of {', '.join(METRICS)}, not {metric!r}")
     if activity is None:
         raise typer.BadParameter("a ledger needs --activity, the id of an activity of the ledger")
-    with open_reader(data) as reader:
+    with open_upgraded(data) as reader:
         sums = reader.sums().get(activity) if reader.has_sums else None
         control = next((one for one in reader.activities() if one.id == activity), None)
     if sums is None or not sums.experiences:

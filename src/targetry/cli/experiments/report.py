@@ -164,7 +164,7 @@ def report(
         guardrails=tuple(map(_guardrail, guardrail or ())),
         over_time=over_time,
     )
-    with open_upgraded(ledger, data) as reader:
+    with open_upgraded(data if ledger is None else ledger) as reader:
         made = report_on_ledger(reader, options)
     if plot is not None:
         write_plot(made, plot)
@@ -189,17 +189,15 @@ def _status(report: Report) -> int:
     return HARMED if "harmed" in states else 0
 
 
-def open_upgraded(ledger: str | None, data: Path) -> LedgerReader:
+def open_upgraded(location: str | Path) -> LedgerReader:
     """Open a ledger; upgrade a file of an earlier version first, since its sums are faster to read.
 
     Args:
-        ledger: The folder or the address of the ledger; None for `data`.
-        data: The folder of the ledger.
+        location: The folder or the address of the ledger.
 
     Raises:
         LedgerError: The ledger cannot be read.
     """
-    location = data if ledger is None else ledger
     if not is_address(location):
         with Reader.open(location) as reader:
             is_old = not reader.has_sums
