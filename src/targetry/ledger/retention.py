@@ -28,13 +28,12 @@ from targetry._runtime.periodic_task import PeriodicTask
 from targetry.errors import OptionError, TargetError
 from targetry.ledger.database import BUSY_S, FILE_NAME, LedgerFile, Progress, Warn, no_progress
 from targetry.ledger.errors import missing_ledger, translate_errors
-from targetry.ledger.schema import COUNT_EVENTS
+from targetry.ledger.schema import COUNT_EVENTS, DAY_MS
 from targetry.ledger.write_lock import WriteLock
 
 _T = TypeVar("_T")
 
 MIN_BYTES: Final = 1_000_000
-_DAY_MS: Final = 86_400_000
 _MAX_DAYS: Final = 36_500
 _CHUNK: Final = 500
 """Old events that one transaction selects; it also removes the visitors' other old events."""
@@ -314,7 +313,7 @@ def _opened(
 
 def cutoff_ms(keep_days: float, now_ms: int | None) -> int:
     """Return the epoch milliseconds before which events are too old."""
-    return (int(time.time() * 1000) if now_ms is None else now_ms) - int(keep_days * _DAY_MS)
+    return (int(time.time() * 1000) if now_ms is None else now_ms) - int(keep_days * DAY_MS)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:
