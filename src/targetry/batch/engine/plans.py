@@ -8,14 +8,12 @@ import pyarrow as pa
 
 from targetry.batch.engine.columns import CLIENT, Parameter, TableLayout
 from targetry.batch.engine.distinct import LARGEST
-from targetry.batch.engine.rows import Source
+from targetry.batch.engine.rows import DAY_MS, MINUTE_MS, Source
 from targetry.device.logic.facts import Facts, facts_of_values, geo_facts, parameter_facts
 from targetry.device.logic.reads import Paths
 from targetry.device.logic.url import parse_url
 from targetry.models import Geo
 
-_DAY_MS: Final = 86_400_000
-_MINUTE_MS: Final = 60_000
 _TWIN: Final = "_lc"
 _GEO: Final = {
     "country": "country_code",
@@ -50,9 +48,9 @@ class LeafPlan(NamedTuple):
             if kind == "time":
                 now_ms += value
             elif kind == "minute":
-                now_ms += value * _MINUTE_MS
+                now_ms += value * MINUTE_MS
             elif kind == "weekday":
-                now_ms += value * _DAY_MS
+                now_ms += value * DAY_MS
             elif kind == "user":
                 request["user"] = value
             elif kind in ("page", "referring"):

@@ -31,8 +31,8 @@ Source = tuple[Hashable, ...]
 fragment), `("parameter", column, field)`, `("interval", source, numbers)`.
 """
 
-_DAY_MS: Final = 86_400_000
-_MINUTE_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+MINUTE_MS: Final = 60_000
 _EPOCH_WEEKDAY: Final = 3  # 1970-01-01 was a Thursday
 _UNITS: Final = {"s": 1000, "ms": 1, "us": -1000, "ns": -1_000_000}
 
@@ -142,9 +142,9 @@ class Rows:
         if kind == "time":
             return distinct_numbers(self.now_ms)
         if kind == "minute":
-            return _classes(self.now_ms // _MINUTE_MS % 1440, 1440)
+            return _classes(self.now_ms // MINUTE_MS % 1440, 1440)
         if kind == "weekday":  # as the number of days after a Thursday
-            return _classes(self.now_ms // _DAY_MS % 7, 7)
+            return _classes(self.now_ms // DAY_MS % 7, 7)
         if kind == "user":
             return self._users()
         if kind == "interval":
@@ -220,7 +220,7 @@ def _milliseconds(column: Any) -> Array:
         )
         factor = _UNITS[kind.unit]
     elif pa.types.is_date32(kind):
-        numbers, factor = column.view(pa.int32()).cast(pa.int64()), _DAY_MS
+        numbers, factor = column.view(pa.int32()).cast(pa.int64()), DAY_MS
     elif pa.types.is_date64(kind):
         numbers, factor = column.view(pa.int64()), 1
     else:
