@@ -101,6 +101,15 @@ def test_running_p_value_keeps_the_strongest_look() -> None:
     assert second.e_value < 1
 
 
+def test_verdict_follows_the_intervals_of_all_looks_not_the_latest_lift() -> None:
+    control = {0: cohort(5_000, 1_000), 1: cohort(2_000, 400)}
+    other = {0: cohort(5_000, 1_180), 1: cohort(2_000, 210)}
+    lift = lift_of(compared(control, other))
+    assert lift.value < 0
+    assert not lift.has_drifted
+    assert compared(control, other).metrics[1]["conversion"].verdict == "better"
+
+
 def test_intervals_that_do_not_meet_are_a_drift_without_a_verdict() -> None:
     drifting = [
         {day: cohort(5_000, n) for day, n in enumerate(counts)} for counts in ((400, 900), (900, 100))

@@ -12,7 +12,7 @@ from targetry.ledger.event import ActivityDescription, ExperienceDescription, Le
 from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import aggregate
-from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare, cumulate
+from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare
 from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
 from targetry.report.inference.statistics import (
     Interval,
@@ -24,6 +24,7 @@ from targetry.report.inference.statistics import (
     rate_interval,
     sample_ratio,
 )
+from targetry.report.looks import cumulate
 from targetry.report.options import ReportOptions
 from targetry.report.ordering import id_sort_key
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from targetry.cli.experiments.report import LedgerLocation, open_upgraded, parse_percent, plot_path
 from targetry.cli.rendering.output import TableOrJson, console, print_json
 from targetry.errors import OptionError
-from targetry.report.comparison import cumulate
 from targetry.report.inference.sample_size import Baseline
+from targetry.report.looks import cumulate
 from targetry.report.metrics import METRICS
 from targetry.report.options import METRIC_NAMES
 from targetry.report.plan import Plan, PlanOptions, make_plan

@@ -1,0 +1,168 @@
+"""Figures of a metric after each look: estimates, lifts, and the least p-value so far.
+
+A look is the end of a day that has visitors. The running p-value stays valid because a confidence
+sequence holds at every look at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from targetry.ledger.sums import Cohort
+from targetry.report.inference.confidence_sequence import ConfidenceSequence
+from targetry.report.inference.estimates import Estimate
+from targetry.report.inference.fieller import difference_in_errors, lift_interval
+from targetry.report.inference.statistics import Interval, normal_p_value, normal_quantile
+from targetry.report.metrics import ReportMetric
+
+_MOST_E: Final = 700.0  # logarithm of the largest e-value that is reported
+
+Totals = Sequence[tuple[int, Sequence[Cohort]]]
+"""Sums of each experience after each look, whose number is that of its day."""
+
+
+class Look(msgspec.Struct, frozen=True, rename="camel"):
+    """Figures of a metric after a day, in days since 1970 UTC."""
+
+    day: int
+    visitors: int
+    mean: float
+    interval: Interval
+    lift: float | None = None
+    lift_interval: Interval | None = None
+    p_value: float | None = None
+
+
+class Method(NamedTuple):
+    """Intervals and p-values at a level: of a confidence sequence, or for one look."""
+
+    alpha: float
+    sequence: ConfidenceSequence | None
+
+    def multiplier(self, visitors: int) -> float:
+        """Return the half width of an interval in standard errors."""
+        return self.sequence.multiplier(visitors) if self.sequence else normal_quantile(1 - self.alpha)
+
+    def p_value(self, z: float, visitors: int) -> float:
+        """Return the p-value of one look at a difference in standard errors."""
+        return self.sequence.p_value(z, visitors) if self.sequence else normal_p_value(z)
+
+    def e_value(self, z: float, visitors: int) -> float | None:
+        """Return the e-value, None for one look."""
+        if self.sequence is None:
+            return None
+        return math.exp(min(_MOST_E, self.sequence.log_e_value(z, visitors)))
+
+
+class Compared(NamedTuple):
+    """Lift of an experience after a look.
+
+    `p_value` is the least so far, `z` the difference in standard errors. `low` and `high` bound the
+    lifts within the intervals of all looks; `low` is above `high` if there are none.
+    """
+
+    lift: float
+    interval: Interval | None
+    p_value: float
+    z: float
+    visitors: int
+    low: float
+    high: float
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether no lift lies within the intervals of all looks."""
+        return self.low > self.high
+
+
+class Series(NamedTuple):
+    """Figures of a metric of an experience after the latest look."""
+
+    estimate: Estimate
+    interval: Interval
+    counted: int
+    is_early: bool
+    compared: Compared | None
+    over_time: list[Look] | None
+
+
+def cumulate(cohorts: Sequence[Mapping[int, Cohort]]) -> list[tuple[int, list[Cohort]]]:
+    """Return the sums of each experience after each day that has visitors."""
+    totals = [Cohort() for _ in cohorts]
+    found = []
+    for day in sorted({day for one in cohorts for day in one}):
+        totals = [
+            total.plus(one[day]) if day in one else total for total, one in zip(totals, cohorts, strict=True)
+        ]
+        found.append((day, totals))
+    return found
+
+
+def follow(
+    metric: ReportMetric,
+    totals: Totals,
+    position: int,
+    method: Method,
+    *,
+    is_compared: bool,
+    over_time: bool = False,
+) -> Series | None:
+    """Follow a metric of an experience over the looks; None if it cannot be estimated.
+
+    Args:
+        metric: The metric.
+        totals: The sums of each experience, the control's first.
+        position: The experience.
+        method: The method of intervals and p-values.
+        is_compared: Whether the experience is compared with the control.
+        over_time: Whether the figures after each look are kept.
+    """
+    p_value, low, high = 1.0, -math.inf, math.inf
+    estimate: Estimate | None = None
+    compared: Compared | None = None
+    counted, is_early = 0, False
+    looks: list[Look] | None = [] if over_time else None
+    for day, sums in totals:
+        own, control = sums[position], sums[0]
+        latest, base = metric.estimate(own), metric.estimate(control)
+        if latest is None:
+            continue
+        estimate, counted, compared = latest, metric.count(own), None
+        is_early = method.sequence is not None and min(counted, metric.count(control)) < metric.least
+        if is_compared and base is not None and base.mean > 0 and not is_early:
+            visitors = estimate.visitors + base.visitors
+            z = difference_in_errors(estimate, base)
+            p_value = min(p_value if method.sequence else 1.0, method.p_value(z, visitors))
+            lift = lift_interval(estimate, base, method.multiplier(visitors))
+            if lift is not None and method.sequence:
+                low, high = max(low, lift.low), min(high, lift.high)
+            compared = Compared(estimate.mean / base.mean - 1, lift, p_value, z, visitors, low, high)
+        if looks is not None:
+            looks.append(_look(day, estimate, _mean_interval(estimate, method, metric.bounds), compared))
+    if estimate is None:
+        return None
+    interval = _mean_interval(estimate, method, metric.bounds)
+    return Series(estimate, interval, counted, is_early, compared, looks)
+
+
+def _mean_interval(estimate: Estimate, method: Method, bounds: tuple[float, float]) -> Interval:
+    half = method.multiplier(estimate.visitors) * math.sqrt(estimate.variance)
+    return Interval(max(bounds[0], estimate.mean - half), min(bounds[1], estimate.mean + half))
+
+
+def _look(day: int, estimate: Estimate, interval: Interval, compared: Compared | None) -> Look:
+    if compared is None:
+        return Look(day, estimate.visitors, estimate.mean, interval)
+    return Look(
+        day,
+        estimate.visitors,
+        estimate.mean,
+        interval,
+        compared.lift,
+        compared.interval,
+        compared.p_value,
+    )
