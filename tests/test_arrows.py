@@ -29,6 +29,7 @@ ARROWS = {
     "web": {"_runtime", "attributes", "delivery", "device", "flags", "models", "visitor"},
     "ledger": {"_runtime"},
     "report": {"_runtime", "ledger"},
+    "recording": {"_runtime", "hooks", "models"},
     "_client": {
         "_runtime",
         "artifacts",
@@ -57,6 +58,7 @@ ARROWS = {
         "humanize",
         "ledger",
         "models",
+        "recording",
         "report",
         "samples",
     },

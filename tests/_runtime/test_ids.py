@@ -102,4 +102,4 @@ def test_background_schedules_draw_their_jitter_when_they_use_it() -> None:
     source = Path(targetry.__file__).parent
     users = [file.name for file in source.rglob("*.py") if "random.random" in file.read_text("utf-8")]
     # The sample of a log of requests is not a schedule.
-    assert sorted(users) == ["ids.py", "recording.py"]
+    assert sorted(users) == ["ids.py", "log.py"]

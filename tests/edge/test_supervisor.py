@@ -50,6 +50,8 @@ def counted(url: str, name: str) -> float:
 def test_two_workers_are_one_edge(tmp_path: Path) -> None:
     """Check responses, duplicates, sums of metrics, a changed artifact, and the end on SIGTERM.
 
+    Both record requests in one file, with one key for the hashes of ids.
+
     Event streams of both get one event each, and do not delay the end.
 
     A worker that cannot start leaves the others to serve, and tries again.
@@ -57,7 +59,9 @@ def test_two_workers_are_one_edge(tmp_path: Path) -> None:
     artifact, document = tmp_path / "rules.json", shop()
     artifact.write_text(json.dumps(document))
     names = [f"v{number // 2}" for number in range(60)]
-    with process(artifact, "--data", tmp_path / "ledger", **TWO) as running:
+    requests = tmp_path / "requests.jsonl"
+    recording = ("--record-requests", requests, "--record-hashed-ids")
+    with process(artifact, "--data", tmp_path / "ledger", *recording, **TWO) as running:
         url, log = address(running), Lines(running)
         wait_until(lambda: counted(url, "targetry_edge_starts_total") == 2)
         assert len(workers_of(running)) == 2
@@ -83,12 +87,16 @@ def test_two_workers_are_one_edge(tmp_path: Path) -> None:
         assert {post(url) for _ in range(12)} == {200}
         artifact.write_text(json.dumps(document))
         wait_until(lambda: counted(url, "targetry_edge_starts_total") == 3)
+        with ThreadPoolExecutor(8) as clients:
+            assert set(clients.map(lambda _: post(url), range(40))) == {200}
 
         running.send_signal(signal.SIGTERM)
         assert running.wait(PATIENCE_S) == 0
         for stream in streams:
             stream.close()
-    assert len([line for line in log.all() if line.get("path") == "/rest/v1/delivery"]) == 72
+    assert len([line for line in log.all() if line.get("path") == "/rest/v1/delivery"]) == 112
+    recorded = [json.loads(line)["request"] for line in requests.read_text().splitlines()]
+    assert (len(recorded), len({one["id"]["tntId"] for one in recorded})) == (52, 1)
     check_ledger(tmp_path / "ledger", names)
     with Reader.open(tmp_path / "ledger") as reader:
         assert reader.activities()[0].name == "Hero: autumn sale"

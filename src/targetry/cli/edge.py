@@ -33,6 +33,7 @@ def edge(log: Literal["human", "json"], **given: Any) -> None:
       targetry edge rules.json --port 9000 --data ./ledger
       targetry edge rules.json --client acme --log json
       targetry edge --data ./ledger --workers 4
+      targetry edge --record-requests requests.jsonl --record-share 0.01
       targetry edge --ledger postgresql://targetry@db/targetry
     """
     with importing_extra("edge"):

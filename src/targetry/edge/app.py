@@ -79,6 +79,7 @@ from targetry.edge.ui.report_cache import ReportCache
 from targetry.edge.ui.request_history import RequestHistory
 from targetry.errors import ErrorCode
 from targetry.hooks import Hook, with_installed
+from targetry.recording.log import RequestLog
 
 _ARTIFACT_PATH: Final = re.compile(r"/([^/]+)/([^/]+)/v1/(?:[^/]+/)?(rules\.(?:json|bin))")
 _UNKNOWN_PATH: Final = "(unknown path)"
@@ -107,6 +108,7 @@ class Edge:
     Args:
         artifacts: The artifacts in use.
         ledger: Records events; without one, events are not recorded.
+        request_log: Records requests with their responses. The caller closes it.
         locate: Finds the location of an IP address.
         cluster: Cluster of tnt ids and of `edgeHost`.
         now: Clock, in epoch seconds.
@@ -127,6 +129,7 @@ class Edge:
         artifacts: EdgeArtifacts,
         *,
         ledger: EventSink | None = None,
+        request_log: RequestLog | None = None,
         locate: AddressLocator | None = None,
         cluster: str | None = None,
         now: Callable[[], float] = time.time,
@@ -151,7 +154,13 @@ class Edge:
         runner = HookRunner(all_hooks, RateLimitedLog(self.log)) if all_hooks else None
         self.metrics = Metrics(
             artifacts.states,
-            lambda: (artifacts.reloads, artifacts.refusals, 0 if runner is None else runner.failures),
+            lambda: (
+                artifacts.reloads,
+                artifacts.refusals,
+                0 if runner is None else runner.failures,
+                0 if request_log is None else request_log.recorded,
+                0 if request_log is None else request_log.dropped,
+            ),
         )
         self.access_log = AccessLog(self.metrics, self.log)
         self.monitor = LimitMonitor(limits, self.metrics, self.log)
@@ -178,6 +187,7 @@ class Edge:
             metrics=self.metrics,
             monitor=self.monitor,
             log=self.log,
+            request_log=request_log,
             locate=locate,
             cluster=cluster,
             now=now,

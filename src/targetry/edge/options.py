@@ -156,6 +156,32 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    record_requests: Annotated[
+        Path | None,
+        Setting(
+            "File to append requests and responses to, for `targetry shadow`. It has data of visitors.",
+            metavar="FILE",
+            default="requests are not recorded",
+        ),
+    ] = None
+    record_share: Annotated[float, Setting("Share of the requests to record, 0 to 1.", metavar="NUMBER")] = (
+        1.0
+    )
+    record_max_size: Annotated[
+        int | None,
+        Setting(
+            "Size of the file of requests at which recording ends, like `500MB`.",
+            metavar="SIZE",
+            default="100MB",
+            parse=parse_size,
+        ),
+    ] = None
+    record_hashed_ids: Annotated[
+        bool,
+        Setting(
+            "Record hashes in place of visitor ids, and no IP addresses; splits can then not be compared."
+        ),
+    ] = False
     ofrep: Annotated[
         bool, Setting("Answer OpenFeature clients, by the OpenFeature Remote Evaluation Protocol.")
     ] = True

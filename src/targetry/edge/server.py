@@ -42,6 +42,7 @@ from targetry.ledger.location import is_address, open_ledger
 from targetry.ledger.postgres.retention import prune_postgres
 from targetry.ledger.retention import Retention, RetentionTask, prune_shared
 from targetry.ledger.store import EventStore
+from targetry.recording.log import MAX_BYTES, RequestLog, check_log_options
 from targetry.samples import shop_path
 
 DRAIN_S: Final = 10
@@ -82,8 +83,13 @@ class RunnableEdge:
         self._close()
 
 
-def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
+def open_edge(options: EdgeOptions, log: logging.Logger, *, hash_key: bytes | None = None) -> RunnableEdge:
     """Load the artifacts and open the ledger of an edge.
+
+    Args:
+        options: The options.
+        log: The edge's logger.
+        hash_key: Key of the hashed ids in recorded requests. Default: a random one.
 
     Raises:
         OptionError: An option is wrong.
@@ -102,6 +108,9 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
         if options.geo_database is not None:
             places = GeoDatabase.open(options.geo_database, _ignore_event)
             undo.callback(places.close)
+        request_log = _request_log(options, log, hash_key)
+        if request_log is not None:
+            undo.callback(request_log.close)
         artifacts = ArtifactWatcher(
             [*options.artifacts, *options.activities] or [shop_path()],
             client=options.client,
@@ -113,6 +122,7 @@ def open_edge(options: EdgeOptions, log: logging.Logger) -> RunnableEdge:
         edge = Edge(
             artifacts,
             ledger=ledger,
+            request_log=request_log,
             locate=places.find if places is not None else None,
             cluster=options.cluster,
             log=log,
@@ -304,6 +314,8 @@ def check(options: EdgeOptions) -> None:
     _write_access(options)
     Retention(options.keep_days, options.max_size).check()
     _check_ledger(options)
+    with _as_record_options():
+        check_log_options(options.record_share, _max_log_bytes(options))
     if options.workers > 1 and os.name != "posix":
         raise OptionError("workers", "several processes cannot share a port on this system")
 
@@ -329,6 +341,35 @@ def _ofrep(options: EdgeOptions) -> OfrepSettings | None:
         reasons=options.ofrep_reasons,
     )
     return settings if options.ofrep else None
+
+
+def _request_log(options: EdgeOptions, log: logging.Logger, hash_key: bytes | None) -> RequestLog | None:
+    """Return the log of requests, None without it. Raises `OptionError`."""
+    if options.record_requests is None:
+        return None
+    with _as_record_options():
+        return RequestLog(
+            options.record_requests,
+            share=options.record_share,
+            max_bytes=_max_log_bytes(options),
+            hash_ids=options.record_hashed_ids,
+            key=hash_key,
+            log=log,
+        )
+
+
+def _max_log_bytes(options: EdgeOptions) -> int:
+    return MAX_BYTES if options.record_max_size is None else options.record_max_size
+
+
+@contextlib.contextmanager
+def _as_record_options() -> Iterator[None]:
+    """Raise errors of a log of requests with the names of the edge's options."""
+    names = {"path": "record_requests", "share": "record_share", "max_bytes": "record_max_size"}
+    try:
+        yield
+    except OptionError as error:
+        raise OptionError(names[error.path], error.reason) from error
 
 
 def _limits(options: EdgeOptions, log: logging.Logger) -> Limits:

@@ -35,6 +35,7 @@ from targetry.edge.observability.metrics import SHARED_FOLDER
 from targetry.edge.options import EdgeOptions
 from targetry.edge.server import DRAIN_S, EdgeServer, RunnableEdge, listen, open_edge, url_of
 from targetry.errors import TargetError
+from targetry.recording.log import new_key
 
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
@@ -57,6 +58,7 @@ class EdgeWorkers:
         self._folder = tempfile.mkdtemp(prefix="targetry-edge-")
         self._options = options
         self._log_format: LogFormat = log_format
+        self._hash_key = new_key()
         self._is_stopping = False
 
     @classmethod
@@ -117,7 +119,7 @@ class EdgeWorkers:
             worker.join(deadline - time.monotonic())
 
     def _start(self) -> Worker:
-        return Worker(_serve, self._options, self._log_format, self._listener)
+        return Worker(_serve, self._options, self._log_format, self._hash_key, self._listener)
 
 
 class Worker:
@@ -199,7 +201,11 @@ def _signal_name(number: int) -> str:
 
 
 def _serve(
-    options: EdgeOptions, log_format: LogFormat, listener: socket.socket, heartbeats: Connection
+    options: EdgeOptions,
+    log_format: LogFormat,
+    hash_key: bytes,
+    listener: socket.socket,
+    heartbeats: Connection,
 ) -> None:
     """Open an edge, however long it takes, serve, and end the process: a worker's main function."""
     start_logging(log_format)
@@ -207,7 +213,7 @@ def _serve(
     threading.Thread(
         target=_send_heartbeats, args=(heartbeats,), name="targetry-heartbeats", daemon=True
     ).start()
-    edge = open_with_retries(lambda: open_edge(options, log), log)
+    edge = open_with_retries(lambda: open_edge(options, log, hash_key=hash_key), log)
     EdgeServer.of(edge, listener).run()
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():

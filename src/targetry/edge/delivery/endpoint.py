@@ -31,6 +31,7 @@ from targetry.edge.http.request_body import COMPRESS_IN_THREAD_BYTES, compress
 from targetry.edge.http.response import GZIP, JSON, VARY_ENCODING_AND_ORIGIN, VARY_ORIGIN, EdgeResponse
 from targetry.edge.observability.metrics import Metrics
 from targetry.ledger.event import LedgerEvent
+from targetry.recording.log import RequestLog
 
 FORWARDED: Final = "x-forwarded-for"
 MIN_COMPRESSED_BYTES: Final = 1024
@@ -82,6 +83,7 @@ class DeliveryEndpoint:
         metrics: Counts notifications, telemetry entries and problems.
         monitor: Counts the requests that exceed a limit.
         log: The edge's logger.
+        request_log: Records requests with their responses.
         locate: Finds the location of an IP address.
         cluster: Cluster of tnt ids and of `edgeHost`.
         now: Clock, in epoch seconds.
@@ -97,6 +99,7 @@ class DeliveryEndpoint:
         metrics: Metrics,
         monitor: LimitMonitor,
         log: logging.Logger,
+        request_log: RequestLog | None = None,
         locate: AddressLocator | None = None,
         cluster: str | None = None,
         now: Callable[[], float] = time.time,
@@ -111,6 +114,7 @@ class DeliveryEndpoint:
         self._metrics = metrics
         self._monitor = monitor
         self._problems = RuleProblems(metrics, log)
+        self._request_log = request_log
         self._locate = locate
         self._cluster = cluster
         self._now = now
@@ -182,4 +186,11 @@ class DeliveryEndpoint:
             self._metrics.notifications.inc(result.notifications)
         if result.telemetry:
             self._metrics.telemetry.inc(result.telemetry)
+        if self._request_log is not None:
+            self._record_request(self._request_log, result, at_ms)
         return result.status, result.body
+
+    def _record_request(self, log: RequestLog, result: DeliveryResult, at_ms: int) -> None:
+        """Record a request that was answered with offers."""
+        if result.status == 200 and result.request is not None and result.artifact is not None:
+            log.record(at_ms, result.request, result.body, result.artifact.client)

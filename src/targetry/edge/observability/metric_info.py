@@ -71,6 +71,10 @@ METRICS: Final = {
     "artifact_reloads": MetricInfo("counter", "Artifacts loaded again."),
     "artifact_refusals": MetricInfo("counter", "Artifacts rejected."),
     "hook_failures": MetricInfo("counter", "Calls of hooks that raised."),
+    "requests_recorded": MetricInfo("counter", "Requests that `--record-requests` has recorded."),
+    "requests_dropped": MetricInfo(
+        "counter", "Requests that could not be recorded: the file is full, or cannot be written."
+    ),
     "artifact_loaded_seconds": MetricInfo(
         "gauge", "When the artifact in use was read, in epoch seconds.", {"artifact": "name of the file"}
     ),

@@ -25,6 +25,15 @@ from targetry.edge.observability.metric_info import METRICS, PREFIX
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+COUNTED: Final = (
+    "artifact_reloads",
+    "artifact_refusals",
+    "hook_failures",
+    "requests_recorded",
+    "requests_dropped",
+)
+"""Metrics that parts of the edge count themselves."""
+
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -81,12 +90,11 @@ class Metrics:
 
     Args:
         artifacts: Returns the state of each artifact.
-        counts: Returns how many artifacts were loaded again, how many were rejected, and how many
-            calls of hooks failed.
+        counts: Returns the values of the metrics in `COUNTED`.
     """
 
     def __init__(
-        self, artifacts: Callable[[], list[ArtifactState]], counts: Callable[[], tuple[int, int, int]]
+        self, artifacts: Callable[[], list[ArtifactState]], counts: Callable[[], tuple[int, ...]]
     ) -> None:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests")
@@ -108,11 +116,9 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         self.starts = self._counter("starts")
-        self._counters = tuple(
-            self._counter(name) for name in ("artifact_reloads", "artifact_refusals", "hook_failures")
-        )
+        self._counters = tuple(map(self._counter, COUNTED))
         self._counts = counts
-        self._counted = (0, 0, 0)
+        self._counted = (0,) * len(COUNTED)
         self._artifacts = _Artifacts(artifacts)
         self.registry.register(self._artifacts)
 
@@ -132,7 +138,7 @@ class Metrics:
         return generate_latest(registry)
 
     def sync(self) -> None:
-        """Add what the artifacts and hooks have counted since the last call."""
+        """Add what the parts of the edge have counted since the last call."""
         counts = self._counts()
         for counter, count, counted in zip(self._counters, counts, self._counted, strict=True):
             counter.inc(count - counted)
