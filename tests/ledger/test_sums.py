@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def test_cohorts_equal_a_plain_count_in_any_order(
     events: list[LedgerEvent], order: list[int], since: int, cap: float | None
 ) -> None:
     activities = [ActivityDescription("1", shares_since_ms=since)]
-    made = aggregate([events[n] for n in order if n < len(events)], activities, cap)
+    made = aggregate([events[n] for n in order if n < len(events)], activities, cap, amounts=True)
     assert shown(made) == shown(aggregate(events, activities, cap))
     expected = cohorts_plainly(events, activities)
     cohorts = {
@@ -128,6 +129,18 @@ def test_cohorts_equal_a_plain_count_in_any_order(
         assert cohort.largest == max([0.0, *amounts])
         beyond = [amount - cap for _, amount in plain.amounts if cap is not None and amount > cap]
         assert (cohort.capped, cohort.cut) == (len(beyond), pytest.approx(math.fsum(beyond)))
+    amounts_of = {
+        (activity, experience): Counter(
+            math.floor(24 * math.log10(amount))
+            for key, plain in expected.items()
+            if key[:2] == (activity, experience)
+            for _, amount in plain.amounts
+            if amount > 0
+        )
+        for activity, experience, _ in expected
+    }
+    for (activity, experience), counted in amounts_of.items():
+        assert made[activity].experiences[experience].amounts == counted
 
 
 @given(drawn_events, st.data())

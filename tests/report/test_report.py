@@ -155,7 +155,7 @@ def test_negative_total_is_subtracted_as_refund() -> None:
 
 def test_impressions_of_unknown_activities_are_skipped() -> None:
     made = make_report([event("a", activity_id="", experience_id=""), event("b", experience_id="")])
-    assert made.activities == []
+    assert made.activities == ()
 
 
 def test_activities_and_experiences_without_events_are_reported_with_zeros() -> None:

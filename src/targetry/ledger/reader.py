@@ -86,17 +86,18 @@ class Reader:
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         return bool(version >= FORMAT)
 
-    def sums(self, cap: float | None = None) -> dict[str, ActivitySums]:
+    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
         """Return the sums by activity id; the time depends on the numbers of days and buyers only.
 
         Args:
             cap: The amount up to which a visitor's revenue counts in the cohorts.
+            amounts: Whether to count the buyers by their revenue, too.
 
         Raises:
             LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
         with translate_errors(self._path):
-            return read_sums(self._connection, cap)
+            return read_sums(self._connection, cap, amounts=amounts)
 
     def timeline(self, now_ms: int) -> Timeline | None:
         """Return what the latest events say about the time up to `now_ms` (epoch ms).

@@ -32,8 +32,11 @@ class LedgerReader(Protocol):
     def has_sums(self) -> bool:
         """Whether `sums` and `period` can be called."""
 
-    def sums(self, cap: float | None = None) -> dict[str, ActivitySums]:
-        """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts."""
+    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
+        """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts.
+
+        With `amounts`, they count the buyers by their revenue, too.
+        """
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None for a ledger without events."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -44,10 +44,19 @@ _BUYERS: Final = f"""
     WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0)
     GROUP BY participation.activity_id, experience_id, first_ms / {DAY_MS}
 """
+_AMOUNTS: Final = f"""
+    SELECT participation.activity_id, experience_id, amount_bin({_FULL}), count(*)
+    FROM participation INDEXED BY buyer LEFT JOIN activity ON activity.id = participation.activity_id
+    WHERE orders > 0 AND experience_id IS NOT NULL AND first_ms >= ifnull(shares_since_ms, 0) AND {_FULL} > 0
+    GROUP BY participation.activity_id, experience_id, amount_bin({_FULL})
+"""
 _ACTIVITIES: Final = (
     "SELECT activity_id, switched, outside FROM activity_sum WHERE switched > 0 OR outside > 0"
 )
 _MAX_COUNT: Final = 2**53
+
+AMOUNT_BINS: Final = 24
+"""Bins of amounts per power of ten: bin n holds those from 10**(n/24) to 10**((n+1)/24)."""
 
 
 class Cohort(msgspec.Struct):
@@ -94,7 +103,8 @@ class ExperienceSums(msgspec.Struct):
     `entered` counts the visitors whose first impression is not older than the activity's current
     shares; `cohorts` has them by the UTC day of that impression, in days since 1970.
     `unusable_totals` counts the orders whose total is not in `revenue`, because it is not a number
-    or is out of range.
+    or is out of range. `amounts` counts the buyers who have entered by the bin of their revenue
+    above 0, before the cap; it is empty unless it was requested.
     """
 
     visitors: int = 0
@@ -105,6 +115,7 @@ class ExperienceSums(msgspec.Struct):
     revenue: float = 0.0
     unusable_totals: int = 0
     cohorts: dict[int, Cohort] = {}
+    amounts: dict[int, int] = {}
 
 
 class ActivitySums:
@@ -127,19 +138,42 @@ class Period(msgspec.Struct, frozen=True, rename="camel"):
     removed: int
 
 
-def read_sums(connection: sqlite3.Connection, cap: float | None = None) -> dict[str, ActivitySums]:
+def read_sums(
+    connection: sqlite3.Connection, cap: float | None = None, *, amounts: bool = False
+) -> dict[str, ActivitySums]:
     """Return the sums in a database of the current format, by activity id.
 
     Args:
         connection: The database.
         cap: The amount up to which a visitor's revenue counts in the cohorts.
+        amounts: Whether to count the buyers by their revenue, too.
 
     Raises:
         sqlite3.Error: The database cannot be read.
     """
     run = connection.execute
     buyers = run(_BUYERS, {"cap": math.inf if cap is None else cap})
-    return build_sums(run(_COHORTS), buyers, run(_IMPRESSIONS), run(_ACTIVITIES))
+    found = build_sums(run(_COHORTS), buyers, run(_IMPRESSIONS), run(_ACTIVITIES))
+    if amounts:
+        connection.create_function("amount_bin", 1, _amount_bin, deterministic=True)
+        add_amounts(found, run(_AMOUNTS))
+    return found
+
+
+def _amount_bin(amount: float) -> int:
+    return math.floor(AMOUNT_BINS * math.log10(amount))
+
+
+def add_amounts(sums: Mapping[str, ActivitySums], rows: Iterable[Sequence[Any]]) -> None:
+    """Add the buyers of each bin of amounts to the sums by activity id.
+
+    Args:
+        sums: The sums.
+        rows: Activity, experience, bin, buyers.
+    """
+    for activity_id, experience_id, place, buyers in rows:
+        if activity_id in sums and (one := sums[activity_id].experiences.get(experience_id)):
+            one.amounts[int(place)] = _as_int(buyers)
 
 
 def build_sums(

@@ -22,6 +22,8 @@ def aggregate(
     events: Iterable[LedgerEvent],
     activities: Sequence[ActivityDescription] = (),
     cap: float | None = None,
+    *,
+    amounts: bool = False,
 ) -> dict[str, ActivitySums]:
     """Return the sums of events by activity id.
 
@@ -32,6 +34,7 @@ def aggregate(
         events: Each event once, in any order.
         activities: Descriptions, whose `shares_since_ms` counts.
         cap: The amount up to which a visitor's revenue counts in the cohorts.
+        amounts: Whether to count the buyers by their revenue, too.
     """
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as connection:
         for statement in (*FIRST_FORMAT, *ADD_RECORDED_MS, *SUMS):
@@ -39,4 +42,4 @@ def aggregate(
         connection.execute("BEGIN")
         connection.executemany(_DESCRIBE, [(one.id, one.shares_since_ms) for one in activities])
         connection.executemany(_INSERT, map(msgspec.structs.astuple, events))
-        return read_sums(connection, cap)
+        return read_sums(connection, cap, amounts=amounts)

@@ -39,6 +39,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         margin: Largest lift, as a fraction, that counts as no difference.
         guardrails: Metrics that no experience must harm.
         over_time: Whether the report has the figures of each day.
+        amounts: Whether the report has the distribution of the buyers' revenue.
 
     Raises:
         OptionError: A value has the wrong type or range.
@@ -52,6 +53,7 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     margin: float | None = None
     guardrails: tuple[Guardrail, ...] = ()
     over_time: bool = False
+    amounts: bool = False
 
     def __post_init__(self) -> None:
         _check_fraction("confidence", self.confidence)

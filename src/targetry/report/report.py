@@ -13,7 +13,7 @@ from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import aggregate
 from targetry.report.comparison import Comparison, GuardrailReport, MetricReport, compare
-from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
+from targetry.report.inference.split_check import ALARM_BELOW
 from targetry.report.inference.statistics import (
     Interval,
     Lift,
@@ -27,6 +27,7 @@ from targetry.report.inference.statistics import (
 from targetry.report.looks import cumulate
 from targetry.report.options import ReportOptions
 from targetry.report.ordering import id_sort_key
+from targetry.report.series import AmountBin, SplitLook, amount_bins, split_over_time, verdict_days
 
 _TARGETED: Final = "landing"
 _RECENT_DAYS: Final = 14
@@ -48,6 +49,10 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     for the control, without visitors or control conversions, and in an activity whose experiences
     have audiences of their own. `revenue` does not include the `unusable_totals`, order totals that
     are not a number or exceed `MAX_ORDER_TOTAL`.
+
+    `verdict_day` is the day on which the verdict was reached, in days since 1970 UTC. It needs the
+    figures of each day, and is None for a verdict that is not final. `amounts` is the distribution
+    of the buyers' revenue before the cap, None unless it was requested.
     """
 
     id: str
@@ -61,9 +66,11 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     unusable_totals: int
     rate: Rate | None
     lift: Lift | None
-    metrics: dict[str, MetricReport] = {}
-    guardrails: list[GuardrailReport] = []
+    metrics: Mapping[str, MetricReport] = {}
+    guardrails: tuple[GuardrailReport, ...] = ()
     verdict: str | None = None
+    verdict_day: int | None = None
+    amounts: tuple[AmountBin, ...] | None = None
 
 
 class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -77,7 +84,8 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     `compared` counts the visitors of the compared figures. `days_left` is the number of days until
     they reach the planned number, at the rate of the last 14 days; None without a plan. `capped`
     visitors had more revenue than the cap, `cut` in all. `largest_part` is the part of the revenue
-    that one visitor made.
+    that one visitor made. `split_over_time` has the compared visitors after each day, None unless
+    it was requested and the split is checked.
     """
 
     id: str
@@ -93,12 +101,13 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     outside: int
     shares_since_ms: int
     sample_ratio: SampleRatio | None
-    experiences: list[ExperienceReport]
+    experiences: tuple[ExperienceReport, ...]
     compared: int = 0
     days_left: int | None = None
     capped: int = 0
     cut: float = 0.0
     largest_part: float = 0.0
+    split_over_time: tuple[SplitLook, ...] | None = None
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel"):
@@ -106,16 +115,19 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
 
     `confidence` applies to all intervals. `fixed` says that the figures are for one look at the
     end; otherwise they are valid at every look. `metric` is the primary metric, `planned` the
-    planned number of visitors of an activity.
+    planned number of visitors of an activity. `margin` is the largest lift that counts as no
+    difference, `cap` the amount up to which a visitor's revenue counts.
     `period` is None for a report on a list of events, and for a ledger without events.
     """
 
     confidence: float
-    activities: list[ActivityReport]
+    activities: tuple[ActivityReport, ...]
     period: Period | None = None
     fixed: bool = False
     metric: str = "conversion"
     planned: int | None = None
+    margin: float | None = None
+    cap: float | None = None
 
 
 def make_report(
@@ -133,7 +145,8 @@ def make_report(
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
-    return _build_report(aggregate(events, activities, options.cap), activities, options)
+    sums = aggregate(events, activities, options.cap, amounts=options.amounts)
+    return _build_report(sums, activities, options)
 
 
 def report_on_ledger(reader: LedgerReader, options: ReportOptions = _DEFAULTS) -> Report:
@@ -150,7 +163,33 @@ def report_on_ledger(reader: LedgerReader, options: ReportOptions = _DEFAULTS) -
     activities = reader.activities()
     if not reader.has_sums:
         return make_report(reader.events(), activities, options)
-    return _build_report(reader.sums(options.cap), activities, options, reader.period())
+    sums = reader.sums(options.cap, amounts=options.amounts)
+    return _build_report(sums, activities, options, reader.period())
+
+
+def without_series(report: Report) -> Report:
+    """Return the report without the figures of each day and the distributions of revenue."""
+    return msgspec.structs.replace(
+        report,
+        activities=tuple(
+            msgspec.structs.replace(
+                activity,
+                split_over_time=None,
+                experiences=tuple(
+                    msgspec.structs.replace(
+                        one,
+                        amounts=None,
+                        metrics={
+                            name: msgspec.structs.replace(metric, over_time=None)
+                            for name, metric in one.metrics.items()
+                        },
+                    )
+                    for one in activity.experiences
+                ),
+            )
+            for activity in report.activities
+        ),
+    )
 
 
 def _build_report(
@@ -162,8 +201,17 @@ def _build_report(
     described = {activity.id: activity for activity in activities}
     others = sorted(sums.keys() - described.keys(), key=id_sort_key)
     everything = [*described.values(), *(ActivityDescription(key) for key in others)]
-    made = [_activity(one, sums.get(one.id) or ActivitySums(), options) for one in everything]
-    return Report(options.confidence, made, period, options.fixed, options.metric, options.planned)
+    made = tuple(_activity(one, sums.get(one.id) or ActivitySums(), options) for one in everything)
+    return Report(
+        options.confidence,
+        made,
+        period,
+        options.fixed,
+        options.metric,
+        options.planned,
+        options.margin,
+        options.cap,
+    )
 
 
 def _activity(activity: ActivityDescription, count: ActivitySums, options: ReportOptions) -> ActivityReport:
@@ -171,7 +219,7 @@ def _activity(activity: ActivityDescription, count: ActivitySums, options: Repor
     is_compared = activity.type != _TARGETED
     cohorts = [one.cohorts for _, one in rows]
     totals = cumulate(cohorts)
-    split = _sample_ratio(rows, totals, options)
+    split, looks = _split(rows, totals, options)
     is_broken = split is not None and (split.sequential or split).is_mismatch
     compared = compare(cohorts, options, is_compared=is_compared, is_broken=is_broken)
     latest = totals[-1][1] if totals else []
@@ -189,12 +237,13 @@ def _activity(activity: ActivityDescription, count: ActivitySums, options: Repor
         outside=count.outside,
         shares_since_ms=activity.shares_since_ms,
         sample_ratio=split,
-        experiences=_experiences(rows, compared, options, is_compared=is_compared),
+        experiences=tuple(_experiences(rows, compared, options, is_compared=is_compared)),
         compared=sum(one.visitors for one in latest),
         days_left=_days_left(totals, options),
         capped=sum(one.capped for one in latest),
         cut=math.fsum(one.cut for one in latest),
         largest_part=_largest_part(latest),
+        split_over_time=looks if options.over_time and split is not None else None,
     )
 
 
@@ -228,12 +277,12 @@ def _rows(activity: ActivityDescription, count: ActivitySums) -> Iterator[_Row]:
 
 def _experiences(
     rows: list[_Row], compared: Comparison, options: ReportOptions, *, is_compared: bool
-) -> list[ExperienceReport]:
+) -> Iterator[ExperienceReport]:
     control = _sample(rows[0][1]) if rows and is_compared else None
-    return [
-        _experience(row, None if row is rows[0] else control, metrics, guardrails, options)
-        for row, metrics, guardrails in zip(rows, compared.metrics, compared.guardrails, strict=True)
-    ]
+    days = verdict_days(compared.metrics, options)
+    for row, metrics, guardrails, day in zip(rows, compared.metrics, compared.guardrails, days, strict=True):
+        one = _experience(row, None if row is rows[0] else control, metrics, guardrails, options)
+        yield msgspec.structs.replace(one, verdict_day=day if one.verdict is not None else None)
 
 
 def _experience(
@@ -260,7 +309,8 @@ def _experience(
         rate=Rate(sample.rate, rate_interval(sample, options.confidence)) if sample else None,
         lift=_conversion_lift(sample, control, metrics, options) if sample and control else None,
         metrics=metrics,
-        guardrails=guardrails,
+        guardrails=tuple(guardrails),
+        amounts=amount_bins(count.amounts) if options.amounts else None,
         verdict=primary.verdict if primary and is_compared else None,
     )
 
@@ -278,17 +328,20 @@ def _sample(count: ExperienceSums) -> Sample | None:
     return Sample(count.conversions, count.visitors) if count.visitors else None
 
 
-def _sample_ratio(
+def _split(
     rows: list[_Row], totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions
-) -> SampleRatio | None:
-    """Check the split; return None also if an experience without a share has visitors."""
+) -> tuple[SampleRatio | None, tuple[SplitLook, ...]]:
+    """Check the split, also after each day; not if an experience without a share has visitors."""
     compared = [position for position, (one, count) in enumerate(rows) if one.share or count.entered]
-    shares = [share for position in compared if (share := rows[position][0].share)]
+    shares = {position: share for position in compared if (share := rows[position][0].share)}
     if len(shares) < len(compared):
-        return None
-    made = sample_ratio([rows[position][1].entered for position in compared], shares)
-    if made is None or options.fixed:
-        return made
-    looks = ([sums[position].visitors for position in compared] for _, sums in totals)
-    p_value = min(split_p_value(look, shares) for look in looks)
-    return msgspec.structs.replace(made, sequential=SequentialCheck(p_value, p_value < ALARM_BELOW))
+        return None, ()
+    made = sample_ratio([rows[position][1].entered for position in shares], list(shares.values()))
+    if made is None:
+        return None, ()
+    looks = split_over_time(totals, shares, fixed=options.fixed)
+    p_value = looks[-1].p_value
+    if p_value is not None:
+        check = SequentialCheck(p_value, p_value < ALARM_BELOW)
+        made = msgspec.structs.replace(made, sequential=check)
+    return made, looks

@@ -141,8 +141,8 @@ def test_sums_equal_those_of_sqlite(
     shared.describe(activities)
     shared.record(events)
     with shared.reader() as reader:
-        made = flat(reader.sums(cap))
-    expected = flat(aggregate(events, activities, cap))
+        made = flat(reader.sums(cap, amounts=True))
+    expected = flat(aggregate(events, activities, cap, amounts=True))
     assert made.keys() == expected.keys()
     assert list(made.values()) == pytest.approx(list(expected.values()), rel=1e-9, abs=1e-5)
 
@@ -154,8 +154,10 @@ def flat(sums: dict[str, ActivitySums]) -> dict[tuple[object, ...], float]:
         found[key, "switched"], found[key, "outside"] = activity.switched, activity.outside
         for experience, one in sorted(activity.experiences.items()):
             for name, value in msgspec.structs.asdict(one).items():
-                if name != "cohorts":
+                if name not in ("cohorts", "amounts"):
                     found[key, experience, name] = value
+            for place, buyers in one.amounts.items():
+                found[key, experience, "amounts", place] = buyers
             for day, cohort in sorted(one.cohorts.items()):
                 for name, value in msgspec.structs.asdict(cohort).items():
                     found[key, experience, day, name] = value

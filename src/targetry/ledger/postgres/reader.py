@@ -12,8 +12,8 @@ from targetry.ledger.errors import NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
 from targetry.ledger.postgres.schema import check_format
-from targetry.ledger.postgres.sums import ACTIVITIES, COHORTS, IMPRESSIONS, PARTICIPATIONS
-from targetry.ledger.sums import ActivitySums, Period, build_sums
+from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, COHORTS, IMPRESSIONS, PARTICIPATIONS
+from targetry.ledger.sums import ActivitySums, Period, add_amounts, build_sums
 from targetry.ledger.timeline import Timeline
 
 _EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event ORDER BY seq"
@@ -90,11 +90,12 @@ class PostgresReader:
             for key, name, kind, since in described
         ]
 
-    def sums(self, cap: float | None = None) -> dict[str, ActivitySums]:
+    def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
         """Return the sums by activity id, computed from the events.
 
         Args:
             cap: The amount up to which a visitor's revenue counts in the cohorts.
+            amounts: Whether to count the buyers by their revenue, too.
 
         Raises:
             LedgerError: The ledger cannot be read.
@@ -105,12 +106,15 @@ class PostgresReader:
             cohorts = run(f"{PARTICIPATIONS} {COHORTS}", limit).fetchall()
             activities = run(f"{PARTICIPATIONS} {ACTIVITIES}").fetchall()
             impressions = run(IMPRESSIONS).fetchall()
-        return build_sums(
+            buyers = run(f"{PARTICIPATIONS} {AMOUNTS}").fetchall() if amounts else []
+        found = build_sums(
             (row[:10] for row in cohorts),
             ((*row[:3], *row[10:]) for row in cohorts if row[3] and row[10]),
             impressions,
             activities,
         )
+        add_amounts(found, buyers)
+        return found
 
     def period(self) -> Period | None:
         """Return the period that the events cover, None without events. Raises `LedgerError`."""

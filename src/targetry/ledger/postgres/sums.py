@@ -6,6 +6,7 @@ from typing import Final
 
 from targetry.ledger.event import MAX_ORDER_TOTAL
 from targetry.ledger.schema import DAY_MS, MICROS
+from targetry.ledger.sums import AMOUNT_BINS
 
 _IS_IMPRESSION: Final = "kind IN ('impression', 'display') AND activity_id <> '' AND experience_id <> ''"
 _USABLE: Final = f"(order_total IS NOT NULL AND abs(order_total) <= {MAX_ORDER_TOTAL})"
@@ -68,6 +69,14 @@ FROM (
 GROUP BY 1, 2, 3, 4
 """
 """Rest of a query: the sums of each cohort, and from the eleventh column on those of its buyers."""
+
+AMOUNTS: Final = f"""
+SELECT activity_id, experience_id, floor({AMOUNT_BINS} * log(micros::float8 / {MICROS}))::int, count(*)
+FROM participation LEFT JOIN targetry_activity ON targetry_activity.id = activity_id
+WHERE experience_id IS NOT NULL AND orders > 0 AND micros > 0 AND first_ms >= coalesce(shares_since_ms, 0)
+GROUP BY 1, 2, 3
+"""
+"""Rest of a query: the buyers of each experience by the bin of their revenue."""
 
 ACTIVITIES: Final = """
 SELECT activity_id, count(switched.visitor), count(*) FILTER (WHERE NOT has_converted AND has_acted)
