@@ -104,3 +104,54 @@ def test_folder_without_a_ledger_is_an_error_and_stays_empty(tmp_path: Path) -> 
         f"error: there is no ledger in {tmp_path}: no edge has recorded there; check the folder\n",
     )
     assert list(tmp_path.iterdir()) == []
+
+
+EXPORTED = (("events", "parquet", 3), ("exposures", "csv", 3), ("sums", "jsonl", 2))
+
+
+@pytest.mark.parametrize(("table", "suffix", "count"), EXPORTED)
+def test_tables_are_exported_to_files(
+    folder: Path, tmp_path: Path, table: str, suffix: str, count: int
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    file = tmp_path / f"out.{suffix}"
+    result = run("ledger", "export", "--data", folder, "--table", table, "--out", file)
+    assert result.stdout == f"{count} rows written to {file}\n", result.output
+    reading = {"parquet": "read_parquet", "csv": "read_csv", "jsonl": "read_json"}[suffix]
+    assert duckdb.sql(f"SELECT count(*) FROM {reading}('{file}')").fetchall() == [(count,)]
+
+
+def test_export_takes_dates_as_utc(folder: Path, tmp_path: Path) -> None:
+    for more, count in (
+        (["--until", "1970-01-01T00:00:02"], 1),
+        (["--since", "1970-01-01T01:00:02+01:00", "--until", "1970-01-02"], 1),
+        (["--activity", "9"], 0),
+    ):
+        result = run("ledger", "export", "--data", folder, "--out", tmp_path / "out.csv", *more)
+        assert result.stdout.startswith(f"{count} row"), result.output
+
+
+BAD_EXPORTS = {
+    "time": (["--since", "noon"], "must be a date or a time like"),
+    "suffix": (["--out", "out.xlsx"], "unknown format '.xlsx'; known are .parquet"),
+    "table": (["--table", "all"], "'all' is not one of"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_EXPORTS.values(), ids=BAD_EXPORTS)
+def test_wrong_options_of_an_export_are_named(
+    folder: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = run("ledger", "export", "--data", folder, "--out", tmp_path / "out.csv", *arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_failed_export_leaves_the_earlier_file(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    file.write_text("earlier")
+    (folder / FILE_NAME).write_bytes(b"SQLite format 3\x00" + b"?" * 5000)
+    assert run("ledger", "export", "--data", folder, "--out", file).exit_code == 1
+    assert file.read_text() == "earlier"
+    assert [one.name for one in tmp_path.iterdir() if "unfinished" in one.name] == []

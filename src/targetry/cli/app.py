@@ -21,7 +21,7 @@ from targetry.cli.edge import edge
 from targetry.cli.experiments.power import power
 from targetry.cli.experiments.report import report
 from targetry.cli.explain import print_explanation, print_explanation_json
-from targetry.cli.ledger import ledger
+from targetry.cli.ledger.app import ledger
 from targetry.cli.offers import print_offers, print_offers_json
 from targetry.cli.rendering.output import TableOrJson, TextOrJson, print_error
 from targetry.delivery.hosts import artifact_url

@@ -67,6 +67,16 @@ class ActivityDescription(msgspec.Struct, frozen=True):
     shares_since_ms: int = 0
 
 
+class FirstImpression(msgspec.Struct, frozen=True):
+    """First impression of a visitor in an activity, which decides where the visitor counts."""
+
+    visitor: str
+    timestamp_ms: int
+    activity_id: str
+    experience_id: str
+    location: str
+
+
 _EVENTS: Final = msgspec.json.Decoder(list[LedgerEvent])
 
 

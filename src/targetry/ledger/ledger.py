@@ -12,22 +12,22 @@ Several processes can record in one folder. Readers see a snapshot and block no 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from targetry._runtime.logger import Log
 from targetry.ledger.database import BUSY_S, LedgerFile, Progress, Sync, Warn, no_progress
-from targetry.ledger.errors import LedgerError
+from targetry.ledger.errors import LedgerError, ledger_error
 from targetry.ledger.event import ActivityDescription, LedgerEvent
 from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.reader import EXPERIENCES, Reader
-from targetry.ledger.sqlite_database import SQLiteDatabase
 from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
 from targetry.ledger.write_lock import WriteLock
 
@@ -54,7 +54,7 @@ class Ledger(EventStore):
         self.folder = folder
         self._described: Sequence[ActivityDescription] = ()
         file.on_reopen = self._describe_again
-        self._writer = GroupCommit(SQLiteDatabase(file, WriteLock(folder, busy_timeout)))
+        self._writer = GroupCommit(_Database(file, WriteLock(folder, busy_timeout)))
 
     @classmethod
     def open(
@@ -105,6 +105,51 @@ class Ledger(EventStore):
         with connection:  # rolls back after an error
             connection.execute("BEGIN IMMEDIATE")
             _describe(self._described, int(time.time() * 1000), connection)
+
+
+class _Database:
+    """Runs writes in transactions of a ledger's file."""
+
+    def __init__(self, file: LedgerFile, lock: WriteLock) -> None:
+        self._file = file
+        self._lock = lock
+
+    def run(self, writes: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+        """Run writes in one transaction, and return their results once they are on the disk.
+
+        Raises:
+            LedgerError: The file cannot be written.
+            sqlite3.Error: A statement failed.
+        """
+        with self._lock.hold():
+            results = _commit(writes, self._file.connection())
+            self._file.check()
+        return results
+
+    def translate(self, error: Exception) -> LedgerError:
+        """Return a new exception for an error of `run`."""
+        found = ledger_error(self._file.path, error)
+        return type(found)(found.reason, found.text)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._lock.remove_file()
+
+
+def _commit(
+    writes: Sequence[Callable[[sqlite3.Connection], Any]], connection: sqlite3.Connection
+) -> list[Any]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        results = [write(connection) for write in writes]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+    return results
 
 
 def _insert(rows: Sequence[Row], connection: sqlite3.Connection) -> list[bool]:

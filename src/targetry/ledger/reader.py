@@ -12,15 +12,25 @@ from typing import Final, Self
 
 from targetry.ledger.database import BUSY_S, FILE_NAME, open_for_reading
 from targetry.ledger.errors import translate_errors
-from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, FirstImpression, LedgerEvent
 from targetry.ledger.schema import FORMAT, is_event
+from targetry.ledger.selection import (
+    ALL_EVENTS,
+    EventSelection,
+    event_condition,
+    exposure_condition,
+)
 from targetry.ledger.sums import ActivitySums, Period, read_sums
 from targetry.ledger.timeline import Timeline, read_timeline
 
 # Other programs can write to the file as well, so rows that are no events are skipped.
 _EVENTS: Final = (
     f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM event WHERE {is_event(has_location=True)} "
-    "AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null') ORDER BY seq"
+    "AND typeof(order_id) IN ('text', 'null') AND typeof(order_total) IN ('real', 'null')"
+)
+_EXPOSURES: Final = (
+    "SELECT participation.visitor, first_ms, participation.activity_id, participation.experience_id, location "
+    "FROM participation JOIN event ON event.id = first_id WHERE typeof(location) = 'text'"
 )
 _PERIOD: Final = (
     "SELECT (SELECT {recorded} FROM event ORDER BY seq LIMIT 1), (SELECT {recorded} FROM event ORDER BY seq DESC LIMIT 1)"
@@ -58,11 +68,23 @@ class Reader:
         path = Path(folder)
         return cls(path / FILE_NAME, open_for_reading(path, BUSY_S))
 
-    def events(self) -> Iterator[LedgerEvent]:
-        """Yield all events in the order of their recording. Raises `LedgerError`."""
+    def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
+        """Yield the selected events in the order of their recording. Raises `LedgerError`."""
+        condition, parameters = event_condition("event", selection, "?")
         with translate_errors(self._path):
-            for row in self._connection.execute(_EVENTS):
+            for row in self._connection.execute(f"{_EVENTS} AND {condition} ORDER BY seq", parameters):
                 yield LedgerEvent(*row)
+
+    def exposures(self, selection: EventSelection = ALL_EVENTS) -> Iterator[FirstImpression]:
+        """Yield the selected first impressions of each visitor and activity, in any order.
+
+        Raises:
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
+        """
+        condition, parameters = exposure_condition(selection, "?")
+        with translate_errors(self._path):
+            for row in self._connection.execute(f"{_EXPOSURES} AND {condition}", parameters):
+                yield FirstImpression(*row)
 
     def activities(self) -> list[ActivityDescription]:
         """Return the latest description of each activity. Raises `LedgerError`."""

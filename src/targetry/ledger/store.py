@@ -10,8 +10,9 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from targetry.ledger.event import ActivityDescription, LedgerEvent, validate_events
+from targetry.ledger.event import ActivityDescription, FirstImpression, LedgerEvent, validate_events
 from targetry.ledger.group_commit import GroupCommit, Write
+from targetry.ledger.selection import ALL_EVENTS, EventSelection
 from targetry.ledger.sums import ActivitySums, Period
 from targetry.ledger.timeline import Timeline
 
@@ -22,15 +23,18 @@ Row = tuple[Any, ...]
 class LedgerReader(Protocol):
     """Snapshot of a ledger. All methods raise `LedgerError`."""
 
-    def events(self) -> Iterator[LedgerEvent]:
-        """Yield all events in the order of their recording."""
+    def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
+        """Yield the selected events in the order of their recording."""
+
+    def exposures(self, selection: EventSelection = ALL_EVENTS) -> Iterator[FirstImpression]:
+        """Yield the selected first impressions of each visitor and activity, in any order."""
 
     def activities(self) -> list[ActivityDescription]:
         """Return the latest description of each activity."""
 
     @property
     def has_sums(self) -> bool:
-        """Whether `sums` and `period` can be called."""
+        """Whether `sums`, `period` and `exposures` can be called."""
 
     def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
         """Return the sums by activity id; a visitor's revenue counts up to `cap` in cohorts.

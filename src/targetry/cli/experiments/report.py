@@ -17,7 +17,6 @@ from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.errors import LedgerError
 from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
 from targetry.ledger.location import is_address, open_reader
-from targetry.ledger.reader import Reader
 from targetry.ledger.store import LedgerReader
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
 from targetry.report.plot import MAX_ACTIVITIES, SUFFIXES, write_plot
@@ -198,12 +197,13 @@ def open_upgraded(location: str | Path) -> LedgerReader:
     Raises:
         LedgerError: The ledger cannot be read.
     """
-    if not is_address(location):
-        with Reader.open(location) as reader:
-            is_old = not reader.has_sums
-        if is_old:  # an error is ignored, since the file can be read as it is
-            with progress_bar("Bringing the ledger up to date") as progress, contextlib.suppress(LedgerError):
-                Ledger.open(location, progress=progress).close()
+    reader = open_reader(location)
+    if reader.has_sums or is_address(location):
+        return reader
+    reader.close()
+    # An error is ignored, since the file can be read as it is.
+    with progress_bar("Bringing the ledger up to date") as progress, contextlib.suppress(LedgerError):
+        Ledger.open(location, progress=progress).close()
     return open_reader(location)
 
 

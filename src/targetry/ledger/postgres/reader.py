@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
 from targetry.ledger.errors import NoLedgerError
-from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, FirstImpression, LedgerEvent
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
 from targetry.ledger.postgres.schema import check_format
 from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, COHORTS, IMPRESSIONS, PARTICIPATIONS
+from targetry.ledger.selection import (
+    ALL_EVENTS,
+    EventSelection,
+    event_condition,
+    exposure_condition,
+)
 from targetry.ledger.sums import ActivitySums, Period, add_amounts, build_sums
 from targetry.ledger.timeline import Timeline
 
-_EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event ORDER BY seq"
+_EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event"
+_EXPOSURES: Final = (
+    "SELECT participation.visitor, first_ms, participation.activity_id, participation.experience_id, location "
+    "FROM participation JOIN targetry_event ON targetry_event.id = first_id"
+)
 _ROWS_AT_ONCE: Final = 2_000
 _PERIOD: Final = (
     "SELECT min(least(timestamp_ms, recorded_ms)), max(least(timestamp_ms, recorded_ms)), "
@@ -62,12 +72,27 @@ class PostgresReader:
                 raise
         return cls(url, connection)
 
-    def events(self) -> Iterator[LedgerEvent]:
-        """Yield all events in the order of their recording. Raises `LedgerError`."""
-        with translated(self._url), self._connection.cursor(name="events") as cursor:
+    def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
+        """Yield the selected events in the order of their recording. Raises `LedgerError`."""
+        condition, parameters = event_condition("targetry_event", selection, "%s")
+        for row in self._rows(f"{_EVENTS} WHERE {condition} ORDER BY seq", parameters):
+            yield LedgerEvent(*row)
+
+    def exposures(self, selection: EventSelection = ALL_EVENTS) -> Iterator[FirstImpression]:
+        """Yield the selected first impressions of each visitor and activity, in any order.
+
+        Raises:
+            LedgerError: The database cannot be read.
+        """
+        condition, parameters = exposure_condition(selection, "%s")
+        for row in self._rows(f"{PARTICIPATIONS} {_EXPOSURES} WHERE {condition}", parameters):
+            yield FirstImpression(*row)
+
+    def _rows(self, query: str, parameters: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query, of which the client holds a few at a time."""
+        with translated(self._url), self._connection.cursor(name="rows") as cursor:
             cursor.itersize = _ROWS_AT_ONCE
-            for row in cursor.execute(_EVENTS):
-                yield LedgerEvent(*row)
+            yield from cursor.execute(query, parameters)
 
     def timeline(self, now_ms: int) -> Timeline | None:
         """Return None: timelines are read from SQLite only."""

@@ -13,7 +13,8 @@ _USABLE: Final = f"(order_total IS NOT NULL AND abs(order_total) <= {MAX_ORDER_T
 
 PARTICIPATIONS: Final = f"""
 WITH seen AS (
-    SELECT DISTINCT ON (activity_id, visitor) activity_id, visitor, experience_id, timestamp_ms AS first_ms
+    SELECT DISTINCT ON (activity_id, visitor) activity_id, visitor, experience_id, timestamp_ms AS first_ms,
+        id AS first_id
     FROM targetry_event WHERE {_IS_IMPRESSION} ORDER BY activity_id, visitor, timestamp_ms, id
 ), switched AS (
     SELECT activity_id, visitor FROM targetry_event WHERE {_IS_IMPRESSION}
@@ -42,7 +43,7 @@ WITH seen AS (
         count(*) FILTER (WHERE timestamp_ms >= first_ms AND order_total IS NOT NULL AND NOT {_USABLE}) AS unusable
     FROM purchase LEFT JOIN seen USING (activity_id, visitor) GROUP BY 1, 2
 ), participation AS (
-    SELECT activity_id, visitor, experience_id, first_ms,
+    SELECT activity_id, visitor, experience_id, first_ms, first_id,
         coalesce(greatest(clicked.last_ms, bought.last_ms) >= first_ms, false) AS has_converted,
         clicked.last_ms IS NOT NULL OR coalesce(is_bound, false) AS has_acted,
         coalesce(orders, 0) AS orders, coalesce(micros, 0) AS micros, coalesce(unusable, 0) AS unusable

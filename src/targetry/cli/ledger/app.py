@@ -1,4 +1,4 @@
-"""`targetry ledger`: removes old events of a ledger, copies a ledger to another one."""
+"""`targetry ledger`: removes, copies and exports the events of a ledger."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from targetry.cli.ledger.export import export_command
 from targetry.cli.rendering.output import console
 from targetry.cli.rendering.progress import progress_bar
 from targetry.humanize.figures import format_bytes, pluralize
@@ -18,6 +19,8 @@ from targetry.ledger.retention import PruneResult, Retention, estimate, parse_si
 ledger = typer.Typer(no_args_is_help=True, help="Maintain the ledger of an edge.")
 
 _NO_LIMIT: Final = "no limit is given: pass --keep-days, --max-size, or both"
+
+ledger.command("export")(export_command)
 
 
 def size(text: str | None) -> int | None:

@@ -1,0 +1,1 @@
+"""The command `targetry ledger`: removal, copies and exports of recorded events."""

@@ -1,0 +1,102 @@
+"""`targetry ledger export`: writes tables of a ledger for a warehouse."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from targetry._runtime.lazy_import import importing_extra
+from targetry.cli.experiments.report import LedgerLocation, open_upgraded
+from targetry.cli.rendering.output import console
+from targetry.cli.rendering.progress import progress_bar
+from targetry.humanize.figures import pluralize
+from targetry.ledger.ledger import DEFAULT_FOLDER
+from targetry.ledger.location.export import export_table
+from targetry.ledger.selection import EventSelection
+
+
+class ExportedTable(StrEnum):
+    """Table of a ledger."""
+
+    EVENTS = "events"
+    EXPOSURES = "exposures"
+    SUMS = "sums"
+
+
+def _epoch_ms(text: str | None) -> int | None:
+    """Return a date or a time, which is UTC by default, in epoch milliseconds.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"must be a date or a time like 2026-11-27 or 2026-11-27T18:00Z, not {text!r}"
+        ) from None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def export_command(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="File to write: .parquet, .arrow, .csv or .jsonl.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", "-d", metavar="DIR", help="The folder in which the edge keeps its ledger."),
+    ] = DEFAULT_FOLDER,
+    ledger: LedgerLocation = None,
+    table: Annotated[
+        ExportedTable,
+        typer.Option(
+            "--table",
+            help="All events; the first impression of each visitor and activity; the sums of each day.",
+        ),
+    ] = ExportedTable.EVENTS,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="First time, in UTC without a zone.", show_default=False
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Time that the rows precede.", show_default=False),
+    ] = None,
+    activity: Annotated[
+        list[str] | None,
+        typer.Option("--activity", metavar="ID", help="Only this activity; repeatable.", show_default=False),
+    ] = None,
+) -> None:
+    """Write the events, exposures or sums of a ledger to a file, which appears when complete.
+
+    \b
+    [bold]Examples[/]
+      targetry ledger export --data ledger --out events.parquet
+      targetry ledger export --data ledger --table exposures --since 2026-11-01 --out log.parquet
+      targetry ledger export --data ledger --table sums --activity 482910 --out sums.csv
+    """
+    with importing_extra("batch"):
+        from targetry.batch.write import write_batches
+    selection = EventSelection(
+        since_ms=_epoch_ms(since) or 0, until_ms=_epoch_ms(until), activities=tuple(activity or ())
+    )
+    with (
+        open_upgraded(data if ledger is None else ledger) as reader,
+        progress_bar("Exporting rows") as progress,
+    ):
+        written = write_batches(export_table(reader, table.value, selection, progress=progress), out)
+    console().print(f"{pluralize(written, 'row')} written to {out}", markup=False, highlight=False)
