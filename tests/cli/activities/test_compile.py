@@ -107,7 +107,11 @@ def test_derived_tokens_are_not_for_reports_of_adobe(folder: Path) -> None:
     assert result.exit_code == 1
     assert "hero.yaml:4:" in result.stderr
     assert "error TA008: Adobe's Delivery API does not know" in result.stderr
-    write_files(folder, {"hero.yaml": HERO.replace("html:", "token: known, html:")})
+    assert not (folder / "targetry.lock").exists()
+    checked = run("activities", "check", folder, "--for", "adobe-reporting", "--select", "TA008")
+    assert (checked.exit_code, "TA008" in checked.stdout) == (1, True)
+    known = HERO.replace("html:", "token: known, html:").replace("click", "click, token: other")
+    write_files(folder, {"hero.yaml": known})
     assert run(*arguments).exit_code == 0
 
 

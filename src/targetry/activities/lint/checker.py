@@ -36,6 +36,7 @@ from targetry.activities.lint.place_rules import (
     check_reachability,
 )
 from targetry.activities.lint.suppression import suppress
+from targetry.activities.lint.token_rules import derived_tokens
 from targetry.activities.model.files import LOCK_FILE, ActivityFolder
 from targetry.activities.model.finding import Finding
 from targetry.activities.model.lock_file import render_lock
@@ -66,31 +67,38 @@ _WITHOUT_ERRORS: Final[tuple[_Check, ...]] = (
 )
 
 
-def check_folder(folder: ActivityFolder, now_ms: int) -> list[Finding]:
+def check_folder(folder: ActivityFolder, now_ms: int, *, is_for_adobe: bool = False) -> list[Finding]:
     """Check the files of a folder.
 
     Args:
         folder: The folder.
         now_ms: Time of the check, epoch milliseconds.
+        is_for_adobe: Whether Adobe must be able to count the events.
 
     Returns:
         The findings in the order of files and lines.
     """
-    return check_loaded(load_folder(folder), now_ms, folder.offer_names())
+    loaded = load_folder(folder)
+    return check_loaded(loaded, now_ms, folder.offer_names(), is_for_adobe=is_for_adobe)
 
 
-def check_loaded(loaded: LoadedFolder, now_ms: int, offer_files: Iterable[str] = ()) -> list[Finding]:
+def check_loaded(
+    loaded: LoadedFolder, now_ms: int, offer_files: Iterable[str] = (), *, is_for_adobe: bool = False
+) -> list[Finding]:
     """Check files that are loaded.
 
     Args:
         loaded: The files.
         now_ms: Time of the check, epoch milliseconds.
         offer_files: Files that offers can refer to; unused ones are findings.
+        is_for_adobe: Whether Adobe must be able to count the events.
 
     Returns:
         The findings in the order of files and lines.
     """
     found = [*loaded.findings, *_findings(loaded, now_ms, offer_files)]
+    if is_for_adobe and loaded.activities is not None:
+        found += derived_tokens(loaded.activities)
     findings = dict.fromkeys(_within(one, loaded.texts) for one in found)
     return sorted(suppress(findings, loaded.texts), key=_order)
 

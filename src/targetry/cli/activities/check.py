@@ -18,7 +18,7 @@ from targetry.activities.lint.checker import check_folder
 from targetry.activities.lint.formats import FORMATS
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.finding import Finding
-from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument
+from targetry.cli.activities.folder import DEFAULT_FOLDER, FolderArgument, Purpose, PurposeOption
 from targetry.cli.rendering.output import console
 from targetry.humanize.text import escape_control_characters
 
@@ -55,6 +55,7 @@ def check(
             "--ignore", metavar="CODE", help="No rules that start with CODE; repeatable.", show_default=False
         ),
     ] = None,
+    purpose: PurposeOption = Purpose.EDGE,
 ) -> None:
     """Find mistakes in the files of activities. Nothing is written.
 
@@ -68,9 +69,14 @@ def check(
       targetry activities check -o sarif > findings.sarif
     """
     chosen, left_out = _codes("--select", select), _codes("--ignore", ignore)
+    findings = check_folder(
+        ActivityFolder(folder),
+        int(time.time() * 1000),
+        is_for_adobe=purpose is Purpose.ADOBE_REPORTING,
+    )
     found = [
         msgspec.structs.replace(one, file=(folder / one.file).as_posix())
-        for one in check_folder(ActivityFolder(folder), int(time.time() * 1000))
+        for one in findings
         if one.code.startswith(chosen or ("TA",)) and not one.code.startswith(left_out)
     ]
     if output is FindingsFormat.TEXT:

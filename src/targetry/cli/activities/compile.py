@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from msgspec import UNSET
 
-from targetry.activities.compile.activity_set import ActivitySet
 from targetry.activities.compile.compiler import artifact_bytes
 from targetry.activities.compile.loading import LoadedFolder, load_folder
+from targetry.activities.lint.token_rules import derived_tokens
 from targetry.activities.model.files import LOCK_FILE, ActivityFolder
-from targetry.activities.model.finding import Finding
 from targetry.activities.model.lock_file import Lock
 from targetry.cli.activities.folder import (
     DEFAULT_FOLDER,
     EnvironmentOption,
     FolderArgument,
+    Purpose,
+    PurposeOption,
     check_lock,
     chosen_environment,
     compiled_files,
@@ -33,30 +32,6 @@ from targetry.cli.activities.folder import (
 from targetry.cli.inputs.git_revision import lock_at
 from targetry.cli.rendering.output import print_notes
 from targetry.device.obfuscation import obfuscate
-
-
-class Purpose(StrEnum):
-    """Receiver of the events of an artifact."""
-
-    EDGE = "edge"
-    ADOBE_REPORTING = "adobe-reporting"
-
-
-def derived_tokens(activities: ActivitySet) -> list[Finding]:
-    """Return a finding on the first offer whose event token Adobe does not know."""
-    for index, activity in enumerate(activities.activities):
-        for number, experience in enumerate(activity.experiences):
-            for place, offer in enumerate(experience.offers):
-                if offer.token is UNSET and offer.options is None:
-                    return [
-                        activities.finding(
-                            "TA008",
-                            f"activities[{index}].experiences[{number}].offers[{place}]",
-                            "Adobe's Delivery API does not know the derived event token of the offer",
-                            hint="give it a token of Adobe, or count events by an edge",
-                        )
-                    ]
-    return []
 
 
 def compile_command(
@@ -85,10 +60,7 @@ def compile_command(
         str | None,
         typer.Option("--organization-id", metavar="ID", help="The …@AdobeOrg of --bin.", show_default=False),
     ] = None,
-    purpose: Annotated[
-        Purpose,
-        typer.Option("--for", help="Fail if events of the artifact cannot be counted there."),
-    ] = Purpose.EDGE,
+    purpose: PurposeOption = Purpose.EDGE,
     generated_at: Annotated[
         str | None,
         typer.Option(
@@ -114,15 +86,14 @@ def compile_command(
     activities = ActivityFolder(folder)
     if locked:
         loaded, result = compiled_folder(activities, generated_at=generated_at)
+        _check_tokens(loaded, purpose)
         check_lock(loaded, result.lock)
     else:
         with only_compiler(activities):
             loaded, result = compiled_folder(activities, generated_at=generated_at)
+            _check_tokens(loaded, purpose)
             if write_lock(activities, loaded, result.lock):
                 print_notes([f"{activities.lock_path} was written; commit it"])
-
-    if purpose is Purpose.ADOBE_REPORTING and loaded.activities is not None:
-        fail_with(derived_tokens(loaded.activities))
 
     def encoded(name: str) -> bytes:
         text = artifact_bytes(result.artifacts[name])
@@ -139,6 +110,11 @@ def compile_command(
         suffix = "bin" if is_obfuscated else "json"
         for name in result.artifacts:
             write_file(all_environments / f"{name}.{suffix}", encoded(name))
+
+
+def _check_tokens(loaded: LoadedFolder, purpose: Purpose) -> None:
+    if purpose is Purpose.ADOBE_REPORTING and loaded.activities is not None:
+        fail_with(derived_tokens(loaded.activities))
 
 
 def lock_command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -30,6 +31,18 @@ EnvironmentOption = Annotated[
         help="The environment. Default: the only one, or production.",
         show_default=False,
     ),
+]
+
+
+class Purpose(StrEnum):
+    """Receiver of the events of an artifact."""
+
+    EDGE = "edge"
+    ADOBE_REPORTING = "adobe-reporting"
+
+
+PurposeOption = Annotated[
+    Purpose, typer.Option("--for", help="Fail if events of the artifact cannot be counted there.")
 ]
 DEFAULT_FOLDER: Final = Path("activities")
 _GUARD_FILE: Final = ".targetry.compiling"
