@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.activities import compiled, write_files
@@ -84,3 +86,26 @@ def test_values_of_wrong_types_are_mistakes() -> None:
     assert "activities[0].key: 'Bad Key' is not allowed here" in str(caught.value)
     assert "activities[0].experiences[0].share: 120 is more than 100" in str(caught.value)
     assert wrong.check(0) == caught.value.findings
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": ["\ud800"]}, ".json.a[0]: the text has half of a surrogate pair"),
+        ({"a\udc00": 1}, ".json.a\udc00: the text has half of a surrogate pair"),
+        ({1: "a"}, ".json.1: expected text as a key, got the number 1"),
+        ([float("nan")], ".json[0]: JSON has no number nan"),
+        ({"a": object()}, ".json.a: expected a JSON value, got a value of type object"),
+    ],
+)
+def test_content_that_is_not_json_is_a_mistake(content: Any, message: str) -> None:
+    wrong = Workspace("acme", xt("a", experience("x", offer(mbox="m", json=content))))
+    with pytest.raises(ActivitiesError) as caught:
+        wrong.compile()
+    assert str(caught.value) == f"activities[0].experiences[0].offers[0]{message}"
+
+
+def test_html_with_half_of_a_surrogate_pair_is_a_mistake() -> None:
+    wrong = Workspace("acme", xt("a", experience("x", offer(mbox="m", html="\ud800"))))
+    with pytest.raises(ActivitiesError, match="html: the text has half of a surrogate pair"):
+        wrong.compile()

@@ -162,6 +162,7 @@ ERRORS: dict[str, tuple[int, int, str]] = {
     "bool([])": (1, 6, "TA105 bool cannot take a list"),
     'raw(\'{"a": 1, "a": 2}\')': (1, 5, "TA105 raw takes JSON: an object has a member twice"),
     "raw('NaN')": (1, 5, "TA105 raw takes JSON: NaN is not a number of JSON"),
+    "raw('[\"\\\\ud800\"]')": (1, 1, "TA105 the JSON has half of a surrogate pair"),
     "raw('1e999')": (1, 1, "TA105 the JSON has a number that is too large"),
     'starts_with(url, "\U0001f600")': (
         1,

@@ -58,6 +58,8 @@ MISTAKES = [
     ("tests: [{name: a, expect: {}, given: {geo: {land: CA}}}]", "x.test.yaml:1:45: error TA002: unknown key 'land'"),
     ("tests: [{name: a, expect: {shares: {a: 1}}}]", "x.test.yaml:1:9: error TA002: a test of shares needs visitors and place"),
     ("tests: [{name: a, expect: {shares: 1}, given: {visitors: 1, place: a}}]", "x.test.yaml:1:27: error TA002: a test of shares has"),
+    ("tests: [{name: a, expect: {shares: {a: x}}, given: {visitors: 1, place: a}}]", "x.test.yaml:1:40: error TA002: a percentage is"),
+    ("tests: [{name: a, expect: {shares: {}, within: []}, given: {visitors: 1, place: a}}]", "x.test.yaml:1:48: error TA002: a percentage is"),
     ("tests: [{name: a, expect: {}, given: {at: '2026-01-01'}}]", "x.test.yaml:1:43: error TA002: a time is in ISO 8601"),
 ]  # fmt: skip
 

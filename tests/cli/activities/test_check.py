@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from support.activities import write_files
 from support.cli import run
 from targetry.activities.lint.catalog import RULES
+from targetry.activities.lint.formats import FORMATS
 
 WARNING = """\
 key: a
@@ -108,6 +110,15 @@ def test_sarif_log_describes_each_rule_and_result(folder: Path) -> None:
         (place,) = result["locations"]
         assert " " not in place["physicalLocation"]["artifactLocation"]["uri"]
         assert place["physicalLocation"]["region"].keys() == {"startLine", "startColumn"}
+
+
+def test_file_name_that_is_not_utf_8_is_in_every_output(tmp_path: Path) -> None:
+    folder = write_files(tmp_path, {"targetry.yaml": "client: acme\n"})
+    with open(os.fsencode(folder) + b"/\xff.yaml", "w") as file:
+        file.write("key: [\n")
+    outputs = {name: run("activities", "check", folder, "-o", name) for name in ("text", *FORMATS)}
+    assert {name: one.exit_code for name, one in outputs.items()} == dict.fromkeys(outputs, 1)
+    assert "%FF.yaml" in outputs["sarif"].stdout
 
 
 @pytest.mark.parametrize("option", ["--select", "--ignore"])

@@ -25,7 +25,13 @@ from targetry.activities.expressions.forms import (
     ends_with,
     starts_with,
 )
-from targetry.activities.expressions.scanner import KEYWORDS, ExpressionText, did_you_mean, scan
+from targetry.activities.expressions.scanner import (
+    KEYWORDS,
+    LONE_SURROGATE,
+    ExpressionText,
+    did_you_mean,
+    scan,
+)
 from targetry.device.logic.compiler import MAX_DEPTH, MAX_NODES
 
 MAX_EXPRESSION_DEPTH: Final = 64
@@ -370,7 +376,9 @@ class _Translator:
             item = pending.pop()
             self._nodes += 1
             if isinstance(item, dict | list):
-                pending.extend(item.values() if isinstance(item, dict) else item)
+                pending.extend([*item, *item.values()] if isinstance(item, dict) else item)
+            elif isinstance(item, str) and LONE_SURROGATE.search(item):
+                self._fail("TA105", "the JSON has half of a surrogate pair", node)
             elif isinstance(item, float) and item in (float("inf"), float("-inf")):
                 self._fail("TA105", "the JSON has a number that is too large", node)
         if self._nodes > MAX_EXPRESSION_NODES:

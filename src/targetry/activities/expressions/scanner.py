@@ -33,7 +33,7 @@ _ESCAPE: Final = re.compile(
     r"""\\(?:[\\'"abfnrtv]|0(?![0-7])|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|U0010[0-9a-fA-F]{4})"""
 )
 _BACKSLASH: Final = re.compile(r"\\.")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SYMBOLS: Final = frozenset({"==", "!=", "<=", ">=", *"<>()[],.+-*/%"})
 KEYWORDS: Final = frozenset({"and", "or", "not", "in", "if", "else", "True", "False", "None"})
 _VALUES: Final = frozenset({"True", "False", "None"})
@@ -175,7 +175,7 @@ def _check_text(source: ExpressionText, token: Token) -> None:
                 token.start + match.start(),
                 r"write \\ for a backslash",
             )
-    if found := _SURROGATE.search(token.text):
+    if found := LONE_SURROGATE.search(token.text):
         source.fail("TA101", "the text has half of a surrogate pair", token.start + found.start())
 
 

@@ -65,7 +65,10 @@ def as_sarif(findings: Iterable[Finding]) -> str:
 
 def _result(finding: Finding, index: int) -> dict[str, Any]:
     region = {"startLine": finding.line, "startColumn": finding.column}
-    place = {"artifactLocation": {"uri": quote(finding.file, safe="/:")}, "region": region}
+    place = {
+        "artifactLocation": {"uri": quote(finding.file, safe="/:", errors="surrogateescape")},
+        "region": region,
+    }
     return {
         "ruleId": finding.code,
         "ruleIndex": index,

@@ -229,12 +229,7 @@ def check_response_tokens(context: LintContext) -> Iterator[Finding]:
 def check_artifacts(context: LintContext) -> Iterator[Finding]:
     """Find artifacts that the engine cannot use in full (TA006), and large ones (TA218)."""
     for name, artifact in context.compilation.artifacts.items():
-        try:
-            text = artifact_bytes(artifact)
-        except UnicodeEncodeError:
-            message = f"the artifact of {name!r} has half of a surrogate pair in a text"
-            yield context.finding("TA006", "", message)
-            continue
+        text = artifact_bytes(artifact)
         if len(text) > _MOST_ARTIFACT_BYTES:
             message = f"the artifact of {name!r} has {len(text):,} bytes, which every client downloads"
             yield context.finding("TA218", "", message)

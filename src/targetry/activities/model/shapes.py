@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from targetry.activities.expressions.scanner import LONE_SURROGATE
 from targetry.activities.model.yaml_values import join_path
 
 
@@ -49,6 +51,8 @@ def _errors(value: Any, kind: inspect.Type, path: str) -> Iterator[ShapeError]:
     elif isinstance(kind, inspect.LiteralType):
         if not any(type(one) is type(value) and one == value for one in kind.values):
             yield _wrong_choice(value, [str(one) for one in kind.values], path)
+    elif isinstance(kind, inspect.AnyType):
+        yield from _json_errors(value, path)
     else:
         yield from _scalar_errors(value, kind, path)
 
@@ -124,6 +128,32 @@ def _scalar_errors(value: Any, kind: inspect.Type, path: str) -> Iterator[ShapeE
             yield ShapeError(path, f"the text is longer than {kind.max_length} characters")
         if kind.pattern is not None and re.search(kind.pattern, value) is None:
             yield ShapeError(path, f"{value!r} is not allowed here", f"expected {kind.pattern}")
+        yield from _surrogate_errors(value, path)
+
+
+def _json_errors(value: Any, path: str) -> Iterator[ShapeError]:
+    """Yield what JSON cannot have; only the builder in Python can be given that."""
+    if isinstance(value, str):
+        yield from _surrogate_errors(value, path)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            inner = join_path(path, str(key))
+            if not isinstance(key, str):
+                yield ShapeError(inner, f"expected text as a key, got {_name(key)}", None, True)
+            yield from (error._replace(is_key=True) for error in _surrogate_errors(str(key), inner))
+            yield from _json_errors(one, inner)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _json_errors(one, join_path(path, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield ShapeError(path, f"JSON has no number {value}")
+    elif value is not None and not isinstance(value, (bool, int, float)):
+        yield ShapeError(path, f"expected a JSON value, got {_name(value)}")
+
+
+def _surrogate_errors(text: str, path: str) -> Iterator[ShapeError]:
+    if LONE_SURROGATE.search(text):
+        yield ShapeError(path, "the text has half of a surrogate pair")
 
 
 def _quoted(value: Any, kind: inspect.Type) -> str | None:
@@ -202,4 +232,6 @@ def _name(value: Any) -> str:
         return "null"
     if isinstance(value, (dict, list)):
         return f"a {'map' if isinstance(value, dict) else f'list of {len(value)}'}"
-    return f"the number {value}" if len(str(value)) < 30 else "a number"
+    if isinstance(value, (int, float)):
+        return f"the number {value}" if abs(value) < 10**20 else "a number"
+    return f"a value of type {type(value).__name__}"

@@ -28,7 +28,7 @@ from targetry.activities.compile.loading import load_folder
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.model.finding import Finding
 from targetry.activities.model.shapes import ShapeError, did_you_mean, shape_errors
-from targetry.activities.model.yaml_values import YamlDocument, YamlError, parse_yaml
+from targetry.activities.model.yaml_values import YamlDocument, YamlError, join_path, parse_yaml
 from targetry.device.decide import Match, decide
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.models import (
@@ -177,11 +177,20 @@ def _semantic_findings(name: str, document: YamlDocument, file: TestFile) -> Ite
                 errors.append((f"{path}.expect", "a test of shares has shares and within only"))
             if test.given.visitors is None or test.given.place is None:
                 errors.append((f"{path}.given", "a test of shares needs visitors and place"))
+            errors += _share_errors(f"{path}.expect", test.expect)
         if test.given.at is not None and _epoch_ms(test.given.at) is None:
             errors.append((f"{path}.given.at", "a time is in ISO 8601 with an offset"))
         for where, message in errors:
             mark = document.mark(where)
             yield _finding(name, "TA002", message, mark.line, mark.column, where)
+
+
+def _share_errors(path: str, expect: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    shares = expect["shares"] if isinstance(expect["shares"], dict) else {}
+    percentages = {join_path(f"{path}.shares", key): share for key, share in shares.items()}
+    for where, value in (percentages | {f"{path}.within": expect.get("within", 1)}).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
+            yield where, "a percentage is a number from 0 to 100"
 
 
 def _finding(name: str, code: str, message: str, line: int, column: int, path: str = "") -> Finding:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from xml.etree import ElementTree
 
 import typer
@@ -31,6 +32,8 @@ from targetry.device.explain.budget import ExplainBudget
 from targetry.errors import TargetError
 from targetry.humanize.explanation import describe_decision
 from targetry.humanize.text import escape_control_characters
+
+_NOT_IN_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def run_table_tests(
@@ -94,7 +97,11 @@ def _junit(results: list[tuple[LocatedTest, list[TestFailure]]], subject: TestSu
     suite = ElementTree.Element("testsuite", name="activities", tests=str(len(results)), failures=str(failed))
     for one, failures in results:
         case = ElementTree.SubElement(
-            suite, "testcase", classname=one.file, name=_xml_text(one.test.name), line=str(one.line)
+            suite,
+            "testcase",
+            classname=_xml_text(one.file),
+            name=_xml_text(one.test.name),
+            line=str(one.line),
         )
         if failures:
             failure = ElementTree.SubElement(case, "failure", message=_xml_text(failures[0].message))
@@ -105,4 +112,4 @@ def _junit(results: list[tuple[LocatedTest, list[TestFailure]]], subject: TestSu
 
 def _xml_text(text: str) -> str:
     """Return a text without the characters that XML cannot have."""
-    return "".join(one if one >= " " or one in "\t\n" else "�" for one in text)
+    return _NOT_IN_XML.sub("\ufffd", text)
