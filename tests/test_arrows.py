@@ -29,7 +29,7 @@ ARROWS = {
     "web": {"_runtime", "attributes", "delivery", "device", "flags", "models", "visitor"},
     "ledger": {"_runtime"},
     "report": {"_runtime", "ledger"},
-    "recording": {"_runtime", "hooks", "models"},
+    "recording": {"_runtime", "device", "hooks", "http", "models"},
     "_client": {
         "_runtime",
         "artifacts",

@@ -24,6 +24,7 @@ COMMANDS = (
     "diff",
     "forecast",
     "shadow",
+    "replay",
 )
 # A server that does not end, a download, and commands that need a ledger, a table or a log.
 TESTED_ELSEWHERE = (
@@ -35,6 +36,7 @@ TESTED_ELSEWHERE = (
     "targetry diff",
     "targetry forecast",
     "targetry shadow",
+    "targetry replay",
 )
 EXAMPLE = re.compile(r"^ +(targetry .*?) *$", re.MULTILINE)
 

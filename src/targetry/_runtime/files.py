@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from targetry.errors import OptionError
 
 # Do not wait for the other end of a pipe; on Windows, do not translate line ends.
 _OPEN_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -75,6 +78,27 @@ def read_file(path: Path, max_bytes: int | None = None) -> tuple[bytes, FileVers
         raise
     with open(descriptor, "rb") as file:
         return file.read(-1 if max_bytes is None else max_bytes + 1), _version(status)
+
+
+def read_lines(option: str, source: str | Path | Iterable[bytes | str]) -> Iterator[bytes | str]:
+    """Yield the lines of a file, or lines that are given.
+
+    Args:
+        option: Name of the option that has the source, for errors.
+        source: Path of a file, or lines.
+
+    Raises:
+        OptionError: The file cannot be read.
+    """
+    if not isinstance(source, str | Path):
+        yield from source
+        return
+    try:
+        with Path(source).open("rb") as file:
+            yield from file
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise OptionError(option, f"{source} cannot be read: {reason}") from error
 
 
 def open_private(path: Path, flags: int) -> int:

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from targetry._runtime.files import read_lines
 from targetry.batch.decider import ArtifactInput, compiled
 from targetry.batch.output import content_text
-from targetry.device.decide import Match, decide
+from targetry.device.decide import Match, OnDeviceDecision, decide
 from targetry.device.logic.javascript import to_text
 from targetry.device.personalize import Template
 from targetry.device.ruleset import CompiledRule, RuleSet
-from targetry.errors import OptionError
-from targetry.models import DeliveryResponse, Option, VisitorId
-from targetry.models.snapshot import ConstraintError, snapshot
+from targetry.models import ConstraintError, Option
+from targetry.models.recorded import (
+    RecordedRequest,
+    RequestedLocation,
+    decode_recorded,
+    requested_locations,
+)
 
 Outcome = Literal["agreed", "other_experience", "only_server", "only_device", "unknown", "remote"]
 OUTCOMES: Final = ("agreed", "other_experience", "only_server", "only_device", "unknown", "remote")
@@ -95,16 +99,6 @@ class Shadow(msgspec.Struct, frozen=True):
         return 100 * agreed / (agreed + others) if agreed + others else 100.0
 
 
-class _Logged(msgspec.Struct):
-    time: int | float | str
-    request: dict[str, Any]
-    response: dict[str, Any]
-    hashed: bool = False
-
-
-_decode = msgspec.json.Decoder(_Logged).decode
-
-
 class _Answer(NamedTuple):
     """Answer of one side at a location: an experience, nothing, or unknown content."""
 
@@ -138,20 +132,9 @@ def shadow(
         ArtifactError: The artifact cannot be used.
     """
     run = _Run(compiled(artifact, organization_id), client, examples)
-    for number, line in enumerate(_lines(log), 1):
+    for number, line in enumerate(read_lines("log", log), 1):
         run.add(number, line)
     return run.result()
-
-
-def _lines(log: str | Path | Iterable[bytes | str]) -> Iterator[bytes | str]:
-    if not isinstance(log, str | Path):
-        yield from log
-        return
-    try:
-        with Path(log).open("rb") as file:
-            yield from file
-    except OSError as error:
-        raise OptionError("log", f"{log} cannot be read: {error.strerror or error}") from error
 
 
 _Pair = tuple[str, Outcome, Given | None, Given | None]
@@ -176,7 +159,7 @@ class _Run:
             return
         self._lines += 1
         try:
-            logged = _decode(line)
+            logged = decode_recorded(line)
             found = list(self._compared(logged))
         except (msgspec.MsgspecError, ConstraintError, ValueError, OverflowError) as error:
             self._bad += 1
@@ -193,45 +176,25 @@ class _Run:
                 if len(places) < self._examples:
                     places.append(number)
 
-    def _compared(self, logged: _Logged) -> Iterator[tuple[str, _Answer, _Answer, bool]]:
-        request = snapshot(logged.request, wire=False)
-        response = DeliveryResponse.from_dict(logged.response)
-        if request.id is None or not any(
-            (request.id.tnt_id, request.id.marketing_cloud_visitor_id, request.id.third_party_id)
-        ):
-            request.id = response.id or VisitorId()  # the server gave the visitor an id
-        request.trace = None
+    def _compared(self, logged: RecordedRequest) -> Iterator[tuple[str, _Answer, _Answer, bool]]:
+        request, response = logged.read()
         matches: list[Match] = []
-        now_ms = _epoch_ms(logged.time)
-        decision = decide(self._rules, request, self._client, now_ms, lambda: "", matches=matches)
-        own = decision.response
-        remote = {*decision.remote_mboxes}, {*decision.remote_views}
+        decision = decide(self._rules, request, self._client, logged.time_ms, lambda: "", matches=matches)
         rules = {id(option): one.rule for one in matches for option in one.options}
         if logged.hashed:  # the split of such an id is not that of the visitor
             rules = {
                 key: None if rule is not None and rule.has_window else rule for key, rule in rules.items()
             }
-        for mode in ("execute", "prefetch"):
-            yield from self._mode(
-                getattr(request, mode), getattr(response, mode), getattr(own, mode), rules, remote
-            )
+        for location in requested_locations(request):
+            theirs, mine = location.options(response), location.options(decision.response)
+            yield location.label, *self._pair(theirs, mine, rules), self._is_remote(location, decision)
 
-    def _mode(self, asked: Any, server: Any, device: Any, rules: Any, remote: Any) -> Iterator[Any]:
-        if asked is None:
-            return
-        for details in asked.mboxes or ():
-            theirs, mine = (_options_of_mbox(side, details) for side in (server, device))
-            yield details.name, *self._pair(theirs, mine, rules), details.name in remote[0]
-        if asked.page_load is not None:
-            theirs, mine = (
-                _options(side.page_load if side is not None else None) for side in (server, device)
-            )
-            is_remote = self._rules.global_mbox in remote[0]
-            yield "page_load", *self._pair(theirs, mine, rules), is_remote
-        for view in getattr(asked, "views", None) or ():
-            theirs, mine = (_options_of_view(side, view.name) for side in (server, device))
-            is_remote = bool(remote[1]) if view.name is None else view.name in remote[1]
-            yield f"view:{view.name or '*'}", *self._pair(theirs, mine, rules), is_remote
+    def _is_remote(self, location: RequestedLocation, decision: OnDeviceDecision) -> bool:
+        if location.kind == "view":
+            views = decision.remote_views
+            return bool(views) if location.name is None else location.name in views
+        name = self._rules.global_mbox if location.kind == "page_load" else location.name
+        return name in decision.remote_mboxes
 
     def _pair(self, theirs: list[Option], mine: list[Option], rules: Any) -> tuple[_Answer, _Answer]:
         server = self._known.answer(theirs)
@@ -325,32 +288,3 @@ def _outcome(server: _Answer, device: _Answer, is_remote: bool) -> Outcome:
     if server.given is None:
         return "only_device"
     return "only_server" if device.given is None else "other_experience"
-
-
-def _options(location: Any) -> list[Option]:
-    return list(location.options or ()) if location is not None else []
-
-
-def _options_of_mbox(side: Any, details: Any) -> list[Option]:
-    if side is None:
-        return []
-    return [
-        option
-        for one in side.mboxes or ()
-        if one.index == details.index and (details.index is not None or one.name == details.name)
-        for option in one.options or ()
-    ]
-
-
-def _options_of_view(side: Any, name: str | None) -> list[Option]:
-    if side is None:
-        return []
-    views = [one for one in side.views or () if name is None or one.name == name]
-    return [option for one in views for option in one.options or ()]
-
-
-def _epoch_ms(time: int | float | str) -> int:
-    if isinstance(time, str):
-        moment = datetime.fromisoformat(time)
-        time = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp() * 1000
-    return int(time)

@@ -14,6 +14,7 @@ from targetry.cli.batch.arguments import BatchCommand
 from targetry.cli.batch.decide import decide
 from targetry.cli.batch.diff import diff
 from targetry.cli.batch.forecast import forecast
+from targetry.cli.batch.replay import replay
 from targetry.cli.batch.shadow import shadow
 from targetry.cli.decide import decide_offers, open_client, read_source, rules_of
 from targetry.cli.demo import DEMO_VISITORS, print_demo
@@ -205,5 +206,6 @@ app.command(cls=BatchCommand)(decide)
 app.command(cls=BatchCommand)(diff)
 app.command(cls=BatchCommand)(forecast)
 app.command(cls=BatchCommand)(shadow)
+app.command(cls=BatchCommand)(replay)
 app.add_typer(ledger, name="ledger")
 app.add_typer(activities, name="activities")

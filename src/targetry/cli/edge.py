@@ -47,6 +47,7 @@ def edge(log: Literal["human", "json"], **given: Any) -> None:
         server,
         options.organization_id or _ORGANIZATION,
         is_recording=options.data is not None or options.ledger is not None,
+        requests=options.record_requests,
     )
     server.run()
 
@@ -105,13 +106,21 @@ _LOG = Annotated[
 set_signature(edge, [*map(_parameter, option_forms()), parameter("log", _LOG, "human")])
 
 
-def print_instructions(server: EdgeServer | EdgeWorkers, organization_id: str, *, is_recording: bool) -> None:
+def print_instructions(
+    server: EdgeServer | EdgeWorkers,
+    organization_id: str,
+    *,
+    is_recording: bool,
+    requests: str | os.PathLike[str] | None = None,
+) -> None:
     """Print the address of an edge, and Python code for a client of it."""
     out = console()
     kept = "recorded" if is_recording else "not recorded (--data DIR)"
     out.print(Text.assemble("Edge of ", (", ".join(server.clients), "bold"), " at ", (server.url, "bold")))
     out.print(Text("Open it in a browser to see its decisions and their reasons.", "dim"))
     out.print(Text(f"Impressions, clicks and orders are {kept}. Ctrl-C stops it.\n", "dim"))
+    if requests is not None:
+        out.print(Text(f"Requests and responses are recorded in {os.fspath(requests)}.\n", "dim"))
     out.print(Text(client_lines(server.url, server.clients[0], organization_id)), soft_wrap=True)
     out.file.flush()
 

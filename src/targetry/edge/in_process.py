@@ -29,6 +29,7 @@ from targetry.geo.location import GeoLocation
 from targetry.hooks import Hook, checked_hooks
 from targetry.ledger.event import LedgerEvent
 from targetry.ledger.store import EventStore
+from targetry.recording.log import RequestLog
 from targetry.samples import shop_path
 
 ORGANIZATION: Final = PLACEHOLDER_ORGANIZATION
@@ -178,6 +179,7 @@ def edge(
     now: Callable[[], float] = time.time,
     allow_origins: Sequence[str] = (),
     hooks: Sequence[Hook] = (),
+    request_log: RequestLog | None = None,
 ) -> Iterator[LocalEdge]:
     """Run an edge for the length of a `with` block.
 
@@ -191,6 +193,7 @@ def edge(
         allow_origins: Origins of web pages that are answered in addition to loopback ones; `*`
             allows all.
         hooks: Observe evaluations over OFREP.
+        request_log: Records requests with their responses; the caller closes it.
 
     Raises:
         ArtifactError: The artifact cannot be loaded.
@@ -208,6 +211,7 @@ def edge(
         now=now,
         access=AccessPolicy(allow_origins),
         hooks=checked_hooks("hooks", hooks),
+        request_log=request_log,
     )
     server = EdgeServer(
         EdgeApplication(parts),

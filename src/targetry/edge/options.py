@@ -159,7 +159,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     record_requests: Annotated[
         Path | None,
         Setting(
-            "File to append requests and responses to, for `targetry shadow`. It has data of visitors.",
+            "File to append requests and responses to, for `targetry replay` and `targetry shadow`. It has data of visitors.",
             metavar="FILE",
             default="requests are not recorded",
         ),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from targetry.edge.in_process import LocalEdge, Source
     from targetry.geo.location import GeoLocation
     from targetry.hooks import Hook
+    from targetry.recording.log import RequestLog
 
 
 class EdgeArguments(TypedDict, total=False):
@@ -26,6 +27,7 @@ class EdgeArguments(TypedDict, total=False):
         now: Clock of the edge, in epoch seconds.
         allow_origins: Origins of web pages that are answered in addition to loopback ones.
         hooks: Observe evaluations over OFREP.
+        request_log: Records requests with their responses; the caller closes it.
     """
 
     client: str | None
@@ -35,6 +37,7 @@ class EdgeArguments(TypedDict, total=False):
     now: Callable[[], float]
     allow_origins: Sequence[str]
     hooks: Sequence[Hook]
+    request_log: RequestLog | None
 
 
 def edge(

@@ -1,1 +1,1 @@
-"""Commands for tables of visitors: decide, diff, forecast, shadow."""
+"""Commands for tables of visitors and logs of requests: decide, diff, forecast, replay, shadow."""
