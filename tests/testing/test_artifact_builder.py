@@ -89,7 +89,8 @@ def test_json_logic_is_used_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offer", "kind"), [("<b>a</b>", "html"), ({"a": [1]}, "json"), (5, "json"), (False, "json")]
+    ("offer", "kind"),
+    [("<b>a</b>", "html"), ({"a": [1]}, "json"), (5, "json"), (False, "json"), ({"file": "a"}, "json")],
 )
 def test_text_is_an_html_offer_and_other_values_are_json_offers(offer: Any, kind: str) -> None:
     with client_of(artifact(activity("Hero").xt().on("hero", offer))) as client:
@@ -202,6 +203,11 @@ def test_locations_are_looked_up_if_an_audience_uses_them(condition: dict[str, A
             lambda: artifact(activity("A", id=1).xt().on("a", "x"), activity("B", id=1).xt().on("b", "x")),
             ValueError,
             "two activities have one id",
+        ),
+        (
+            lambda: artifact(activity("A").ab(A=99.99999999999999, B=5e-15, C=5e-15).on("a", "x")),
+            ValueError,
+            "a window ends before it starts",
         ),
         (lambda: artifact(clients="acme"), TypeError, "clients"),  # type: ignore[call-arg]
     ],

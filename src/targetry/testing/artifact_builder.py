@@ -10,9 +10,7 @@ The same calls give the same document, to the byte.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -20,7 +18,19 @@ from functools import partial
 from typing import Any, Final, Self
 
 import msgspec
+from msgspec import UNSET
 
+from targetry.activities.compile.activity_set import ActivitySet
+from targetry.activities.compile.compiler import compile_activities
+from targetry.activities.model.definitions import (
+    RESPONSE_TOKENS,
+    ActivityDefinition,
+    ExperienceDefinition,
+    MetricDefinition,
+    OfferDefinition,
+    Places,
+    WorkspaceSettings,
+)
 from targetry.device.artifact import DEFAULT_GLOBAL_MBOX
 
 ParameterValue = str | float | bool
@@ -35,19 +45,8 @@ class DefaultContent(Enum):
 
 DEFAULT: Final = DefaultContent.DEFAULT
 
-RESPONSE_TOKENS: Final = (
-    "activity.id",
-    "activity.name",
-    "experience.id",
-    "experience.name",
-    "offer.id",
-    "offer.name",
-    "option.id",
-    "option.name",
-)
 _FIRST_ID: Final = 1000
 _GENERATED_AT: Final = "2026-01-01T00:00:00.000Z"
-_ALLOCATION: Final = {"var": "allocation"}
 _BROWSERS: Final = {
     name: name for name in ("chrome", "edge", "firefox", "ie", "mobile safari", "safari", "unknown")
 }
@@ -86,7 +85,6 @@ class ActivityBuilder:
         self._offers: list[_Offers] = []
         self._metrics: list[_Metric] = []
         self._priority = 0
-        self._needs_geo = False
 
     def ab(self, **shares: float) -> Self:
         """Split visitors among experiences.
@@ -161,11 +159,9 @@ class ActivityBuilder:
         count = len(self._conditions)
         self._any(browser, lambda name: _equal("user.browserType", self._known("browser", _BROWSERS, name)))
         self._any(platform, lambda name: _equal("user.platform", self._known("platform", _PLATFORMS, name)))
-        located = len(self._conditions)
         self._any(country, lambda code: _equal("geo.country", code.upper()))
         self._any(region, lambda code: _equal("geo.region", code.upper()))
         self._any(city, lambda name: _equal("geo.city", name.upper()))
-        self._needs_geo |= len(self._conditions) > located
         self._any(url, lambda text: _equal("page.url_lc", text.lower()))
         self._any(url_contains, lambda text: {"in": [text.lower(), {"var": "page.url_lc"}]})
         self._any(domain, lambda name: _equal("page.domain_lc", name.lower()))
@@ -273,71 +269,63 @@ class ActivityBuilder:
         self._offers.append(_Offers(kind, location, offers))
         return self
 
-    def _rules(self, id: int, global_mbox: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Return kind and location of each rule, and the rule."""
+    def _definition(
+        self, id: int, order: int, contents: dict[str, str], global_mbox: str
+    ) -> ActivityDefinition:
+        """Return the activity; its JSON offers are added to `contents`."""
         if not self._offers:
             raise ValueError(f"activity {self._name!r}: it has no offers; call on(), on_view() or on_page()")
-        start = Decimal(0)
-        for number, (experience, share) in enumerate(self._shares.items()):
-            window, start = (start, start + share), start + share
-            if self._type == "ab" and share == 0:
-                continue
-            condition = _joined(
-                "and", [*([_window(*window)] if self._type == "ab" else []), *self._conditions]
-            )
-            for place, offers in enumerate(self._offers):
-                location = offers.location or global_mbox
-                yield (
-                    offers.kind,
-                    location,
-                    self._rule(
-                        id,
-                        (number, experience),
-                        (place, offers.kind, location),
-                        condition,
-                        offers.by_experience[experience],
-                    ),
+        is_split, start = self._type == "ab", Decimal(0)
+        experiences = []
+        for number, (name, share) in enumerate(self._shares.items()):
+            window, start = (float(start), float(start + share)), start + share
+            experiences.append(
+                ExperienceDefinition(
+                    key=name,
+                    windows=([window] if share else []) if is_split else None,
+                    offers=[
+                        self._offer(id, number, name, place, contents, global_mbox)
+                        for place in range(len(self._offers))
+                    ],
                 )
+            )
+        return ActivityDefinition(
+            key=str(id),
+            id=id,
+            name=self._name,
+            type="ab" if is_split else "xt",
+            priority=order,
+            audience=[f"{id}/{number}" for number in range(len(self._conditions))],
+            properties=None if self._property is None else [self._property],
+            metrics=[
+                MetricDefinition(type=one.type, selector=one.selector, token=one.token, key=str(index))
+                for index, one in enumerate(self._metrics)
+            ],
+            experiences=experiences,
+        )
 
-    def _rule(
-        self, id: int, experience: tuple[int, str], place: tuple[int, str, str], condition: Any, offer: Any
-    ) -> dict[str, Any]:
-        number, name = experience
-        where, kind, location = place
-        key = f"{id}/{number}/{where}"
-        option: dict[str, Any] = {"eventToken": _token(f"{key}/display", 64)}
-        if offer is not DEFAULT:
-            option |= {"type": "html" if isinstance(offer, str) else "json", "content": offer}
-        metrics = [
-            {
-                "type": metric.type,
-                "eventToken": metric.token or _token(f"{key}/{metric.type}/{index}", 16),
-            }
-            | ({} if metric.selector is None else {"selector": metric.selector})
-            for index, metric in enumerate(self._metrics)
-        ]
-        rule = {
-            "ruleKey": str(id),
-            "activityId": id,
-            "meta": {
-                "activity.id": id,
-                "activity.name": self._name,
-                "activity.type": self._type,
-                "experience.id": number,
-                "experience.name": name,
-                "location.name": location,
-                "location.type": "mbox" if kind == "mboxes" else "view",
-                "location.id": where,
-                "audience.ids": [],
-                "offer.id": id * 100 + number,
-                "offer.name": f"/{self._name}/{name}/{location}",
-                "option.id": number + 2,
-                "option.name": f"Offer{number + 2}",
-            },
-            "condition": condition,
-            "consequence": {"name": location, "options": [option], "metrics": metrics},
-        }
-        return rule if self._property is None else rule | {"propertyTokens": [self._property]}
+    def _offer(
+        self, id: int, number: int, experience: str, place: int, contents: dict[str, str], global_mbox: str
+    ) -> OfferDefinition:
+        offers = self._offers[place]
+        content = offers.by_experience[experience]
+        location = offers.location or global_mbox
+        is_html = isinstance(content, str)
+        file = f"{id}/{number}/{place}"
+        if content is not DEFAULT and not is_html:
+            contents[file] = msgspec.json.encode(content).decode()
+        return OfferDefinition(
+            mbox=location if offers.kind == "mboxes" else None,
+            view=location if offers.kind == "views" else None,
+            location_id=place,
+            html=content if is_html else UNSET,
+            json=UNSET if is_html or content is DEFAULT else {"file": file},
+            id=id * 100 + number,
+            name=f"/{self._name}/{experience}/{location}",
+            option_id=number + 2,
+            option_name=f"Offer{number + 2}",
+            rule_key=str(id),
+        )
 
 
 def activity(name: str, id: int | None = None, property: str | None = None) -> ActivityBuilder:
@@ -374,29 +362,39 @@ def artifact(
         global_mbox: Name of the mbox of page load.
 
     Raises:
-        ValueError: An activity without offers, or two of one id.
+        ValueError: An activity without offers, two of one id, or a share that is too small.
     """
-    rules: dict[str, dict[str, list[dict[str, Any]]]] = {"mboxes": {}, "views": {}}
     taken = {one._id for one in activities if one._id is not None}
     free = (id for id in range(_FIRST_ID, _FIRST_ID + 2 * len(activities) + 1) if id not in taken)
     ids: list[int] = [next(free) if one._id is None else one._id for one in activities]
     if len(set(ids)) != len(ids):
         raise ValueError("artifact: two activities have one id; give each its own")
-    for id, one in sorted(zip(ids, activities, strict=True), key=lambda pair: -pair[1]._priority):
-        for kind, location, rule in one._rules(id, global_mbox):
-            rules[kind].setdefault(location, []).append(rule)
-    return {
-        "version": "1.0.0",
-        "meta": {"clientCode": client, "environment": environment, "generatedAt": _GENERATED_AT},
-        "globalMbox": global_mbox,
-        "geoTargetingEnabled": any(one._needs_geo for one in activities) if geo is None else geo,
-        "responseTokens": list(response_tokens),
-        "remoteMboxes": list(remote),
-        "remoteViews": list(remote_views),
-        "localMboxes": sorted(rules["mboxes"]),
-        "localViews": sorted(rules["views"]),
-        "rules": rules,
-    }
+    contents: dict[str, str] = {}
+    ordered = sorted(zip(ids, activities, strict=True), key=lambda pair: -pair[1]._priority)
+    compilation = compile_activities(
+        ActivitySet(
+            WorkspaceSettings(
+                client=client,
+                environments={environment: None},
+                global_mbox=global_mbox,
+                geo="auto" if geo is None else geo,
+                response_tokens=list(response_tokens),
+                properties={one._property: one._property for one in activities if one._property is not None},
+                remote=Places(mboxes=list(remote), views=list(remote_views)),
+            ),
+            [one._definition(id, -place, contents, global_mbox) for place, (id, one) in enumerate(ordered)],
+            texts=contents,
+            conditions={
+                f"{id}/{number}": condition
+                for id, one in ordered
+                for number, condition in enumerate(one._conditions)
+            },
+        ),
+        generated_at=_GENERATED_AT,
+    )
+    if compilation.findings:
+        raise ValueError(f"artifact: {compilation.findings[0].message}")
+    return compilation.artifacts[environment]
 
 
 def _joined(operator: str, conditions: list[Any]) -> Any:
@@ -416,22 +414,9 @@ def _parameter(name: str, value: ParameterValue) -> Any:
     return _equal(fact, value)
 
 
-def _window(start: Decimal, end: Decimal) -> Any:
-    low = {"<": [_number(start), _ALLOCATION]} if start else {"<=": [0, _ALLOCATION]}
-    return {"and": [low, {">=": [_number(end), _ALLOCATION]}]}
-
-
-def _number(value: Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
 def _json(value: Any, what: str) -> Any:
     """Return a copy of a JSON value."""
     try:
         return msgspec.json.decode(msgspec.json.encode(value))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} is not JSON: {error}") from error
-
-
-def _token(key: str, size: int) -> str:
-    return base64.b64encode(hashlib.sha512(key.encode()).digest()[:size]).decode()

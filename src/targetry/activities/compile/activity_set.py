@@ -44,6 +44,7 @@ class ActivitySet:
         texts: Contents of the files that offers refer to, by path.
         sources: Places of the activities in the files.
         settings_source: Place of the settings.
+        conditions: Audiences by name that are JSON Logic instead of expressions.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class ActivitySet:
         texts: Mapping[str, str] | None = None,
         sources: Sequence[DefinitionSource] = (),
         settings_source: DefinitionSource | None = None,
+        conditions: Mapping[str, Any] | None = None,
     ) -> None:
         self.settings = settings
         self.activities = tuple(activities)
         self.texts: Mapping[str, str] = texts or {}
+        self.conditions: Mapping[str, Any] = conditions or {}
         self.sources = tuple(sources) or tuple(_NO_FILE for _ in activities)
         self.settings_source = settings_source or DefinitionSource(SETTINGS_FILE)
 

@@ -73,6 +73,8 @@ class AudienceTable(Mapping[str, Any]):
             path: Path of the text, for the finding.
         """
         try:
+            if text in self._set.conditions:
+                return self._set.conditions[text]
             condition = self[text] if text in self else parse_expression(text, self)
         except ExpressionError as error:
             self.findings.append(
