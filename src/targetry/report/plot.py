@@ -1,8 +1,9 @@
-"""Plot of a report: for each activity the rates of its experiences with their intervals."""
+"""Plot of a report: for each activity the rates of its experiences, and their panels over time."""
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any, Final
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import TargetError
+from targetry.report.panels import Panel, activity_panels, experience_label, shorten_name
 from targetry.report.plan import Plan, PlanOptions, sample_curve
 from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.svg import color_of
 
 SUFFIXES: Final = (".png", ".svg")
 MAX_ACTIVITIES: Final = 20
-_MAX_CHARACTERS: Final = 40
-_WIDTH, _HEAD, _ROW, _PLAN_HEIGHT = 8.0, 1.0, 0.34, 4.5  # inches
+MAX_DETAILED: Final = 4
+"""Activities with panels: the most visited ones."""
+
+_WIDTH, _WIDE, _HEAD, _ROW, _PANEL, _PLAN_HEIGHT = 8.0, 10.0, 1.0, 0.34, 2.6, 4.5  # inches
 _CONTROL, _OTHER, _FAINT = "#6b7280", "#2563eb", "#9ca3af"
 # Text stays text in an SVG, and a `$` in a name does not start a formula.
 _STYLE: Final = {"svg.fonttype": "none", "svg.hashsalt": "targetry", "text.parse_math": False, "font.size": 9}
@@ -34,7 +39,7 @@ def plotted_activities(report: Report) -> list[ActivityReport]:
 
 
 def write_plot(report: Report, path: Path) -> None:
-    """Draw a report into a `.png` or `.svg` file.
+    """Draw a report into a `.png` or `.svg` file: rates, and what the report has of each day.
 
     Raises:
         PlotError: The suffix is wrong, no activity has visitors, or the file cannot be written.
@@ -43,14 +48,22 @@ def write_plot(report: Report, path: Path) -> None:
     activities = plotted_activities(report)
     if not activities:
         raise PlotError("there is nothing to plot: no activity has visitors yet")
-    heights = [_HEAD + _ROW * len(_shown(activity)) for activity in activities]
+    detailed = sorted(activities, key=lambda one: -one.visitors)[:MAX_DETAILED]
+    panels = [activity_panels(one, report) if one in detailed else [] for one in activities]
+    heights = []
+    for activity, drawn in zip(activities, panels, strict=True):
+        heights += [_HEAD + _ROW * len(_shown(activity)), *[_PANEL] * math.ceil(len(drawn) / 2)]
 
     def draw(figure: Any) -> None:
-        panels = figure.subplots(len(activities), squeeze=False, height_ratios=heights)
-        for panel, activity in zip(panels[:, 0], activities, strict=True):
-            _draw(panel, activity)
+        grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
+        row = 0
+        for activity, drawn in zip(activities, panels, strict=True):
+            _draw_rates(figure.add_subplot(grid[row, :]), activity, report)
+            for number, panel in enumerate(drawn):
+                _draw_panel(figure.add_subplot(grid[row + 1 + number // 2, number % 2]), panel)
+            row += 1 + math.ceil(len(drawn) / 2)
 
-    _write(path, sum(heights), draw)
+    _write(path, sum(heights), draw, width=_WIDE if any(panels) else _WIDTH)
 
 
 def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
@@ -88,64 +101,97 @@ def write_plan_plot(options: PlanOptions, plan: Plan, path: Path) -> None:
     _write(path, _PLAN_HEIGHT, draw)
 
 
-def _write(path: Path, height: float, draw: Callable[[Any], None]) -> None:
+def _write(path: Path, height: float, draw: Callable[[Any], None], *, width: float = _WIDTH) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise PlotError(f"{path}: a plot is written to a file whose name ends in {' or '.join(SUFFIXES)}")
     try:
-        path.write_bytes(_render(path.suffix.lower()[1:], height, draw))
+        path.write_bytes(_render(path.suffix.lower()[1:], (width, height), draw))
     except OSError as error:
         raise PlotError(f"{path}: {error.strerror or error}") from error
 
 
-def _render(kind: str, height: float, draw: Callable[[Any], None]) -> bytes:
+def _render(kind: str, size: tuple[float, float], draw: Callable[[Any], None]) -> bytes:
     with importing_extra("report"):
         import matplotlib
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     out = io.BytesIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]  # its keys are literals there
         # Characters that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph")
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
         draw(figure)
         figure.savefig(out, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
     return out.getvalue()
 
 
-def _draw(panel: Any, activity: ActivityReport) -> None:
+def _draw_rates(axes: Any, activity: ActivityReport, report: Report) -> None:
     shown = _shown(activity)
-    is_compared = any(one.lift for one in shown)
-    for row, one in enumerate(shown):
-        _draw_rate(panel, row, one, is_control=is_compared and one is activity.experiences[0])
-    panel.set_yticks(range(len(shown)), [_label(one) for one in shown])
-    panel.set_ylim(len(shown) - 0.5, -0.5)
-    panel.set_xlim(left=0)
-    panel.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %")
-    panel.set_title(_truncate(activity.name or f"activity {activity.id}"), loc="left", weight="bold")
-    panel.set_xlabel("visitors who converted, with 95 % interval", color=_CONTROL)
-    panel.grid(axis="x", alpha=0.3)
-    panel.spines[["top", "right"]].set_visible(False)
+    is_compared = any(one.lift for _, one in shown)
+    for row, (position, one) in enumerate(shown):
+        _draw_rate(axes, row, position, one, is_control=is_compared and position == 0)
+    axes.set_yticks(range(len(shown)), [_label(one) for _, one in shown])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %")
+    name = activity.name if activity.name is not None else f"activity {activity.id}"
+    axes.set_title(shorten_name(name), loc="left", weight="bold", fontsize=12)
+    axes.set_xlabel(
+        f"visitors who converted, with {100 * report.confidence:g} % intervals for one look", color=_CONTROL
+    )
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_rate(panel: Any, row: int, one: ExperienceReport, *, is_control: bool) -> None:
+def _draw_rate(axes: Any, row: int, position: int, one: ExperienceReport, *, is_control: bool) -> None:
     assert one.rate is not None
     value, interval = 100 * one.rate.value, one.rate.interval
-    color = _CONTROL if is_control else _OTHER
+    color = color_of(position)
     ends = [[max(0.0, value - 100 * interval.low)], [max(0.0, 100 * interval.high - value)]]
-    panel.errorbar(
+    axes.errorbar(
         value, row, xerr=ends, fmt="o", color=color, capsize=4, linewidth=2, markersize=6, clip_on=False
     )
     if is_control:
-        panel.axvline(value, color=_FAINT, linewidth=1, linestyle="--", zorder=0)
+        axes.axvline(value, color=_FAINT, linewidth=1, linestyle="--", zorder=0)
 
 
-def _shown(activity: ActivityReport) -> list[ExperienceReport]:
-    return [one for one in activity.experiences if one.rate is not None]
+def _draw_panel(axes: Any, panel: Panel) -> None:
+    for line in panel.lines:
+        color = color_of(line.position)
+        for band in line.bands:
+            axes.fill_between(band.xs, band.lows, band.highs, color=color, alpha=0.16, linewidth=0)
+        axes.plot(line.xs, line.ys, color=color, linewidth=1.8, solid_joinstyle="round")
+    for level in panel.levels:
+        color = _FAINT if level.position is None else color_of(level.position)
+        axes.axhline(level.y, color=color, linewidth=1, linestyle="--", zorder=1)
+    for number, mark in enumerate(panel.marks):
+        color = _CONTROL if mark.position is None else color_of(mark.position)
+        axes.axvline(mark.x, color=color, linewidth=1, linestyle=":")
+        is_left = mark.x < sum(panel.x_range) / 2
+        axes.annotate(
+            mark.text,
+            (mark.x, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(4 if is_left else -4, -11 - 12 * number),
+            textcoords="offset points",
+            ha="left" if is_left else "right",
+            color=color,
+            weight="bold",
+        )
+    axes.set_xlim(panel.x_range)
+    axes.set_ylim(panel.y_range)
+    axes.set_xticks([x for x, _ in panel.x_ticks], [text for _, text in panel.x_ticks])
+    axes.set_yticks([y for y, _ in panel.y_ticks], [text for _, text in panel.y_ticks])
+    axes.minorticks_off()
+    axes.set_title(panel.title, loc="left", weight="bold")
+    axes.set_xlabel(panel.note, color=_CONTROL, loc="left", fontsize=8)
+    axes.grid(axis="y", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _shown(activity: ActivityReport) -> list[tuple[int, ExperienceReport]]:
+    return [(position, one) for position, one in enumerate(activity.experiences) if one.rate is not None]
 
 
 def _label(one: ExperienceReport) -> str:
-    return f"{_truncate(one.name or f'experience {one.id}')}\n{one.conversions:,} of {one.visitors:,}"
-
-
-def _truncate(text: str) -> str:
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
+    return f"{experience_label(one)}\n{one.conversions:,} of {one.visitors:,}"

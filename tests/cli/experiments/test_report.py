@@ -303,12 +303,24 @@ def test_plot_has_the_figures_of_the_table_and_is_deterministic(tmp_path: Path) 
     assert drawn == (tmp_path / "b.svg").read_text("utf-8")
 
 
+def test_plot_follows_the_rates_over_the_days(shop: Path, tmp_path: Path) -> None:
+    made = json.loads(text_output("-d", shop, "--cap", "20", "-o", "json", "--plot", tmp_path / "a.svg"))
+    (activity,) = made["activities"]
+    assert activity["experiences"][1]["metrics"]["conversion"]["overTime"] is None
+    drawn = (tmp_path / "a.svg").read_text("utf-8")
+    texts = ("Conversion", "Lift over A", "Split", "Revenue of a buyer", "Jan 2", "better, Jan 1", "cap")
+    assert [text for text in texts if f">{text}<" not in drawn] == []
+
+
 def test_plot_is_limited_to_the_most_visited_activities(tmp_path: Path) -> None:
     events = [one for n in range(1, 23) for one in outcome("0", n, 1, str(n))]
     path = tmp_path / "rates.svg"
     result = run("-d", kept(tmp_path, events), "--plot", path, width=200)
 
-    assert result.stderr == f"note: {path} shows the 20 most visited of 22 activities\n"
+    assert (
+        result.stderr
+        == f"note: {path} shows the 20 most visited of 22 activities, and the course of the 4 most visited\n"
+    )
     drawn = path.read_text("utf-8")
     assert ">activity 3<" in drawn
     assert ">activity 2<" not in drawn

@@ -19,8 +19,8 @@ from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
 from targetry.ledger.location import is_address, open_reader
 from targetry.ledger.store import LedgerReader
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
-from targetry.report.plot import MAX_ACTIVITIES, SUFFIXES, write_plot
-from targetry.report.report import Report, report_on_ledger
+from targetry.report.plot import MAX_ACTIVITIES, MAX_DETAILED, SUFFIXES, write_plot
+from targetry.report.report import Report, report_on_ledger, without_series
 
 HARMED: Final = 3
 """Exit status for a harmed guardrail."""
@@ -88,7 +88,7 @@ def report(
         typer.Option(
             "--plot",
             metavar="FILE",
-            help="Also plot the rates to a .png or .svg file.",
+            help="Also plot the rates, and their course over the days, to a .png or .svg file.",
             show_default=False,
             callback=plot_path,
         ),
@@ -161,12 +161,15 @@ def report(
         cap=cap,
         margin=None if margin is None else parse_percent(margin),
         guardrails=tuple(map(_guardrail, guardrail or ())),
-        over_time=over_time,
+        over_time=over_time or plot is not None,
+        amounts=plot is not None,
     )
     with open_upgraded(data if ledger is None else ledger) as reader:
         made = report_on_ledger(reader, options)
     if plot is not None:
         write_plot(made, plot)
+    if not over_time:
+        made = without_series(made)
     if output is ReportOutput.JSON:
         print_json(made)
     elif output is ReportOutput.MARKDOWN:
@@ -209,6 +212,9 @@ def open_upgraded(location: str | Path) -> LedgerReader:
 
 def _plot_notes(report: Report, plot: Path | None) -> list[str]:
     visited = sum(1 for activity in report.activities if activity.visitors)
-    if plot is None or visited <= MAX_ACTIVITIES:
+    if plot is None or visited <= MAX_DETAILED:
         return []
-    return [f"{plot} shows the {MAX_ACTIVITIES} most visited of {visited} activities"]
+    course = f"the course of the {MAX_DETAILED} most visited"
+    if visited <= MAX_ACTIVITIES:
+        return [f"{plot} shows {course} of {visited} activities"]
+    return [f"{plot} shows the {MAX_ACTIVITIES} most visited of {visited} activities, and {course}"]

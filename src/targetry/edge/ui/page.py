@@ -36,6 +36,7 @@ from targetry.edge.ui.templates import HEADERS, templates
 from targetry.errors import MissingExtraError
 from targetry.ledger.errors import LedgerError
 from targetry.report.plot import MAX_ACTIVITIES, PlotError, plotted_activities
+from targetry.report.report import without_series
 
 _T = TypeVar("_T")
 
@@ -149,7 +150,9 @@ class Dashboard:
         """Return the JSON that `targetry report -o json` prints."""
         shown = await run_in_threadpool(_or_503(self._report_cache_or_404().report))
         return Response(
-            msgspec.json.encode(shown.report), headers=templates().headers, media_type="application/json"
+            msgspec.json.encode(without_series(shown.report)),
+            headers=templates().headers,
+            media_type="application/json",
         )
 
     async def plot(self, request: Request) -> Response:

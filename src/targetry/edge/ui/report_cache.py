@@ -17,19 +17,35 @@ import msgspec
 
 from targetry.ledger.store import EventStore
 from targetry.ledger.timeline import Timeline
+from targetry.report.options import ReportOptions
+from targetry.report.panels import activity_panels
 from targetry.report.plot import plotted_activities, write_plot
-from targetry.report.report import Report, report_on_ledger
+from targetry.report.report import ActivityReport, Report, report_on_ledger
+from targetry.report.svg import render_svg
 
 _SHORTEST_S: Final = 2.0
 _TIMES_ITS_COST: Final = 10
+_OPTIONS: Final = ReportOptions(over_time=True, amounts=True)
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """Panel of an activity as an SVG element."""
+
+    title: str
+    note: str
+    svg: str
 
 
 class CachedReport(msgspec.Struct, frozen=True):
-    """Report with the time of its computation (epoch ms), and the timeline up to it."""
+    """Report with the time of its computation (epoch ms), and the timeline up to it.
+
+    `pictures` has the panels of each activity by its id.
+    """
 
     report: Report
     at_ms: int
     timeline: Timeline | None = None
+    pictures: dict[str, list[Picture]] = {}
 
 
 class ReportCache:
@@ -71,13 +87,18 @@ class ReportCache:
         started = time.monotonic()
         if self._cached is None or started >= self._stale_at:
             with self._ledger.reader() as reader:
-                made, now_ms = report_on_ledger(reader), int(self._now() * 1000)
+                made, now_ms = report_on_ledger(reader, _OPTIONS), int(self._now() * 1000)
                 timeline = reader.timeline(now_ms) if reader.has_sums else None
+            pictures = {one.id: _pictures(one, made) for one in plotted_activities(made)}
             finished = time.monotonic()
             took = 0.0 if self._cached is None else finished - started  # the first one imports scipy
-            self._cached = CachedReport(made, now_ms, timeline)
+            self._cached = CachedReport(made, now_ms, timeline, pictures)
             self._stale_at = finished + max(_SHORTEST_S, took * _TIMES_ITS_COST)
         return self._cached
+
+
+def _pictures(activity: ActivityReport, report: Report) -> list[Picture]:
+    return [Picture(one.title, one.note, render_svg(one)) for one in activity_panels(activity, report)]
 
 
 def _draw(report: Report) -> bytes | None:

@@ -1,0 +1,362 @@
+"""Panels of an activity's pictures, with their lines, ranges and ticks, for any renderer.
+
+A panel shows rates, lifts or the split after each day, or the distribution of the revenue. Early
+days have wide intervals, so the ranges fit the later ones, and renderers clip the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+import msgspec
+
+from targetry.report.inference.split_check import ALARM_BELOW
+from targetry.report.inference.statistics import Interval
+from targetry.report.looks import Look
+from targetry.report.metrics import METRICS
+from targetry.report.report import ActivityReport, ExperienceReport, Report
+
+_T = TypeVar("_T")
+
+PALETTE: Final = ("#64748b", "#3b82f6", "#10a37f", "#f59e0b", "#a855f7", "#ef4444", "#06b6d4", "#84cc16")
+"""Colors of experiences by position; later ones start again."""
+
+_MOST_LINES: Final = 8
+_MOST_BANDS: Final = 3  # bands of more lines hide each other
+_MOST_POINTS: Final = 120
+_MOST_BARS: Final = 16
+_MAX_CHARACTERS: Final = 40
+_TICKS: Final = 4
+_LONG_DAYS: Final = 300
+_STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+class PanelBand(msgspec.Struct, frozen=True):
+    """Area between two curves."""
+
+    xs: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+
+class PanelLine(msgspec.Struct, frozen=True):
+    """Line of an experience, with its position in the report."""
+
+    position: int
+    name: str
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    bands: tuple[PanelBand, ...] = ()
+
+
+class PanelLevel(msgspec.Struct, frozen=True):
+    """Dashed horizontal line: of an experience, or of the panel."""
+
+    y: float
+    position: int | None = None
+
+
+class PanelMark(msgspec.Struct, frozen=True):
+    """Vertical line with its text: of an experience, or of the panel."""
+
+    x: float
+    text: str
+    position: int | None = None
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """Panel in which `x_range` and `y_range` are visible.
+
+    Ticks are positions with their labels. Values on the x-axis are days since 1970 UTC, or decimal
+    logarithms of amounts.
+    """
+
+    title: str
+    note: str
+    lines: tuple[PanelLine, ...]
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    levels: tuple[PanelLevel, ...] = ()
+    marks: tuple[PanelMark, ...] = ()
+
+
+def activity_panels(activity: ActivityReport, report: Report) -> list[Panel]:
+    """Return the panels of an activity for which the report has figures."""
+    made = (_means(activity, report), _lifts(activity, report), _split(activity), _amounts(activity, report))
+    return [one for one in made if one is not None]
+
+
+def shorten_name(text: str) -> str:
+    """Return a name on one line, of at most 40 characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
+
+
+def experience_label(one: ExperienceReport) -> str:
+    """Return the short name of an experience, or its id in words."""
+    return shorten_name(one.name if one.name is not None else f"experience {one.id}")
+
+
+def _means(activity: ActivityReport, report: Report) -> Panel | None:
+    is_rate = report.metric == "conversion"
+    lines = [
+        _line(position, one, looks, [look.mean for look in looks], [look.interval for look in looks])
+        for position, one, looks in _followed(activity, report)
+    ]
+    values = _later_values(lines)
+    return _over_time(
+        METRICS[report.metric].label,
+        f"of the visitors up to each day, with {100 * report.confidence:g} % intervals",
+        lines,
+        _format_percent if is_rate else _format_number,
+        (max(0.0, min(values)) if is_rate else min(values), max(values)) if values else None,
+        marks=_verdict_marks(activity),
+    )
+
+
+def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
+    lines, first = [], math.inf
+    for position, one, all_looks in _followed(activity, report):
+        first = min(first, float(all_looks[0].day))
+        looks = [look for look in all_looks if look.lift is not None]
+        if looks:
+            intervals = [look.lift_interval for look in looks]
+            lines.append(_line(position, one, looks, [look.lift or 0.0 for look in looks], intervals))
+    values = [0.0, *_later_values(lines)]
+    kind = "for one look at the end" if report.fixed else "valid at every look"
+    return _over_time(
+        f"Lift over {experience_label(activity.experiences[0])}" if activity.experiences else "Lift",
+        f"with {100 * report.confidence:g} % intervals, {kind}",
+        lines,
+        _format_lift,
+        (min(values), max(values)),
+        first=first,
+        levels=(PanelLevel(0.0),),
+        marks=_verdict_marks(activity),
+    )
+
+
+def _split(activity: ActivityReport) -> Panel | None:
+    looks = activity.split_over_time
+    if not looks:
+        return None
+    lines, levels = [], []
+    whole = math.fsum(one.share for one in activity.experiences if one.share)
+    for position, one in _shown(activity):
+        parts = [(float(look.day), look.visitors[position] / (sum(look.visitors) or 1)) for look in looks]
+        kept = _thinned(parts)
+        lines.append(
+            PanelLine(
+                position, experience_label(one), tuple(x for x, _ in kept), tuple(part for _, part in kept)
+            )
+        )
+        if one.share:
+            levels.append(PanelLevel(one.share / whole, position))
+    broken = next((one.day for one in looks if one.p_value is not None and one.p_value < ALARM_BELOW), None)
+    values = [*_later_values(lines), *(one.y * factor for one in levels for factor in (0.95, 1.05))]
+    return _over_time(
+        "Split",
+        "of the visitors up to each day; dashed: the shares",
+        lines,
+        _format_percent,
+        (min(values), max(values)),
+        levels=tuple(levels),
+        marks=() if broken is None else (PanelMark(float(broken), f"broken, {_format_day(broken)}"),),
+    )
+
+
+def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
+    """Return the distribution of the buyers' revenue, in steps of equal ratios."""
+    counted = [(position, one) for position, one in _shown(activity) if one.amounts]
+    edges = sorted(
+        {math.log10(end) for _, one in counted for bar in one.amounts or () for end in (bar.low, bar.high)}
+    )
+    if not edges or sum(bar.buyers for _, one in counted for bar in one.amounts or ()) < 2:
+        return None
+    fine = min(math.log10(bar.high / bar.low) for _, one in counted for bar in one.amounts or ())
+    width = fine * next(
+        n for n in (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 1e9) if edges[-1] - edges[0] <= n * fine * _MOST_BARS
+    )
+    first = math.floor(edges[0] / width + 1e-6)
+    bars = math.ceil(edges[-1] / width - 1e-6) - first
+    lines = []
+    for position, one in counted:
+        heights = [0] * bars
+        for bar in one.amounts or ():
+            middle = (math.log10(bar.low) + math.log10(bar.high)) / 2
+            heights[math.floor(middle / width) - first] += bar.buyers
+        buyers = sum(heights)
+        xs = [width * (first + n) for number in range(bars) for n in (number, number + 1)]
+        ys = [count / buyers for count in heights for _ in range(2)]
+        ends = (xs[0], *xs, xs[-1]), (0.0, *ys, 0.0)
+        lines.append(PanelLine(position, experience_label(one), *ends))
+    high = max(y for one in lines for y in one.ys)
+    left, right = width * first, width * (first + bars)
+    cap = report.cap
+    is_capped = cap is not None and left < math.log10(cap) < right
+    return Panel(
+        "Revenue of a buyer",
+        "part of the buyers by what each of them spent",
+        tuple(lines),
+        (left, right),
+        (0.0, 1.05 * high),
+        _amount_ticks(left, right),
+        _ticks(0.0, 1.05 * high, _format_percent),
+        marks=(PanelMark(math.log10(cap), "cap"),) if cap is not None and is_capped else (),
+    )
+
+
+def _shown(activity: ActivityReport) -> list[tuple[int, ExperienceReport]]:
+    """Return the experiences with visitors and their positions: the first, and the most visited."""
+    visited = [(position, one) for position, one in enumerate(activity.experiences) if one.visitors]
+    most = sorted(visited, key=lambda row: (row[0] > 0, -row[1].visitors))[:_MOST_LINES]
+    return sorted(most, key=lambda row: row[0])
+
+
+def _followed(activity: ActivityReport, report: Report) -> list[tuple[int, ExperienceReport, Sequence[Look]]]:
+    """Return the shown experiences with their figures of the primary metric after each day."""
+    return [
+        (position, one, metric.over_time)
+        for position, one in _shown(activity)
+        if (metric := one.metrics.get(report.metric)) is not None and metric.over_time
+    ]
+
+
+def _verdict_marks(activity: ActivityReport) -> tuple[PanelMark, ...]:
+    return tuple(
+        PanelMark(float(one.verdict_day), f"{one.verdict}, {_format_day(one.verdict_day)}", position)
+        for position, one in _shown(activity)
+        if one.verdict_day is not None and one.verdict is not None
+    )
+
+
+def _line(
+    position: int,
+    one: ExperienceReport,
+    looks: Sequence[Look],
+    values: Sequence[float],
+    intervals: Sequence[Interval | None],
+) -> PanelLine:
+    points = _thinned(
+        [(float(look.day), y, interval) for look, y, interval in zip(looks, values, intervals, strict=True)]
+    )
+    runs: list[list[tuple[float, Interval]]] = [[]]
+    for x, _, interval in points:
+        if interval is None or not math.isfinite(interval.high - interval.low):
+            runs.append([])
+        else:
+            runs[-1].append((x, interval))
+    bands = tuple(
+        PanelBand(
+            tuple(x for x, _ in run), tuple(end.low for _, end in run), tuple(end.high for _, end in run)
+        )
+        for run in runs
+        if len(run) > 1
+    )
+    xs, ys = tuple(x for x, _, _ in points), tuple(y for _, y, _ in points)
+    return PanelLine(position, experience_label(one), xs, ys, bands)
+
+
+def _thinned(points: Sequence[_T]) -> list[_T]:
+    """Return at most `_MOST_POINTS` points, the first and the last among them."""
+    if len(points) <= _MOST_POINTS:
+        return list(points)
+    return [points[round(n * (len(points) - 1) / (_MOST_POINTS - 1))] for n in range(_MOST_POINTS)]
+
+
+def _later_values(lines: Sequence[PanelLine]) -> list[float]:
+    """Return the values of the last three quarters of the days, and the intervals of the half."""
+    days = [x for one in lines for x in one.xs]
+    if not days:
+        return []
+    first, last = min(days), max(days)
+    quarter, half = first + (last - first) / 4, first + (last - first) / 2
+    found = [y for one in lines for x, y in zip(one.xs, one.ys, strict=True) if x >= quarter]
+    for band in (band for one in lines for band in one.bands):
+        ends = zip(band.xs, band.lows, band.highs, strict=True)
+        found += [end for x, *both in ends if x >= half for end in both]
+    return found
+
+
+def _over_time(
+    title: str,
+    note: str,
+    lines: Sequence[PanelLine],
+    form: Callable[[float], str],
+    bounds: tuple[float, float] | None,
+    *,
+    first: float = math.inf,
+    levels: tuple[PanelLevel, ...] = (),
+    marks: tuple[PanelMark, ...] = (),
+) -> Panel | None:
+    """Return a panel from the first day on; None for less than two days."""
+    days = {x for one in lines for x in one.xs}
+    if len(days) < 2 or bounds is None:
+        return None
+    first, last = min(first, *days), max(days)
+    if len(lines) > _MOST_BANDS:
+        lines = [msgspec.structs.replace(one, bands=()) for one in lines]
+    low, high = bounds
+    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    y_range = (0.0 if low == 0 else low - room, high + room)
+    return Panel(
+        title,
+        note,
+        tuple(lines),
+        (first, last),
+        y_range,
+        _day_ticks(first, last),
+        _ticks(*y_range, form),
+        levels,
+        tuple(one for one in marks if first <= one.x <= last),
+    )
+
+
+def _ticks(low: float, high: float, form: Callable[[float], str]) -> tuple[tuple[float, str], ...]:
+    """Return round values within a range."""
+    least = (high - low) / _TICKS
+    unit = 10.0 ** math.floor(math.log10(least))
+    step = unit * next(one for one in _STEPS if one * unit >= least * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple((step * n, form(step * n)) for n in range(first, last + 1))
+
+
+def _day_ticks(first: float, last: float) -> tuple[tuple[float, str], ...]:
+    count = int(min(_TICKS, last - first + 1))
+    days = sorted({round(first + (last - first) * n / (count - 1)) for n in range(count)})
+    return tuple((float(day), _format_day(day, is_long=last - first > _LONG_DAYS)) for day in days)
+
+
+def _amount_ticks(left: float, right: float) -> tuple[tuple[float, str], ...]:
+    decades = range(math.floor(left), math.ceil(right) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        found = [place for n in decades for step in steps if left <= (place := n + math.log10(step)) <= right]
+        if len(found) <= 2 * _TICKS - 2:
+            break
+    every = max(1, math.ceil(len(found) / (2 * _TICKS)))
+    return tuple((place, _format_number(round(10**place, 9))) for place in found[::every])
+
+
+def _format_day(day: int, *, is_long: bool = False) -> str:
+    try:
+        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    except OverflowError:
+        return f"day {day}"
+    return f"{date:%b %Y}" if is_long else f"{date:%b} {date.day}"
+
+
+def _format_percent(value: float) -> str:
+    return f"{100 * value:.4g} %"
+
+
+def _format_lift(value: float) -> str:
+    return f"{100 * value:+.4g} %" if round(value, 9) else "0 %"
+
+
+def _format_number(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"

@@ -1,0 +1,163 @@
+"""Panels of a report, and their form as SVG elements."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from importlib import resources
+
+import msgspec
+import pytest
+
+from support.ledger import ACTIVITY, event
+from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.report.options import ReportOptions
+from targetry.report.panels import PALETTE, Panel, activity_panels
+from targetry.report.report import make_report
+from targetry.report.svg import render_svg
+
+pytest.importorskip("scipy")
+
+DAY_MS = 86_400_000
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
+def bought(experience: str, day: int, visitors: int, buyers: int, total: float = 20.0) -> list[LedgerEvent]:
+    """Return the impressions of a day's visitors, and orders of the first of them."""
+    made = []
+    for number in range(visitors):
+        visitor, at = f"{experience}-{day}-{number}", day * DAY_MS + 1000
+        made.append(event(visitor, visitor=visitor, experience_id=experience, at=at))
+        if number < buyers:
+            order = {
+                "order_id": visitor,
+                "order_total": total * (1 + number),
+                "activity_id": "",
+                "experience_id": "",
+            }
+            made.append(event(f"{visitor}-order", "order", visitor, at + 1, **order))
+    return made
+
+
+def panels(
+    events: list[LedgerEvent], activity: ActivityDescription = ACTIVITY, **options: object
+) -> dict[str, Panel]:
+    """Return the panels of an activity by title."""
+    made = make_report(
+        events,
+        [activity],
+        ReportOptions(over_time=True, amounts=True, **options),  # type: ignore[arg-type]
+    )
+    return {one.title: one for one in activity_panels(made.activities[0], made)}
+
+
+WEEK = [
+    one
+    for day in range(20_000, 20_007)
+    for one in (*bought("0", day, 60, 6), *bought("1", day, 60, 24, 30.0))
+]
+
+
+@pytest.fixture(scope="module")
+def week() -> dict[str, Panel]:
+    return panels(WEEK, cap=100.0)
+
+
+def test_report_over_days_has_four_panels(week: dict[str, Panel]) -> None:
+    assert list(week) == ["Conversion", "Lift over A", "Split", "Revenue of a buyer"]
+    assert [[line.name for line in one.lines] for one in week.values()] == [
+        ["A", "B"],
+        ["B"],
+        ["A", "B"],
+        ["A", "B"],
+    ]
+
+
+def test_last_values_are_those_of_the_report(week: dict[str, Panel]) -> None:
+    last = {title: [line.ys[-1] for line in one.lines] for title, one in week.items()}
+    assert last["Conversion"] == [0.1, 0.4]
+    assert last["Lift over A"] == [pytest.approx(3.0)]
+    assert last["Split"] == [0.5, 0.5]
+    amounts = week["Revenue of a buyer"].lines[0]
+    assert sum(amounts.ys) == pytest.approx(2), "each bar has two ends"
+
+
+def test_verdict_and_cap_are_marked(week: dict[str, Panel]) -> None:
+    (verdict,) = week["Lift over A"].marks
+    assert (verdict.text, verdict.position) == ("better, Oct 7", 1)
+    (cap,) = week["Revenue of a buyer"].marks
+    assert (cap.text, cap.x) == ("cap", 2.0)
+
+
+def test_ticks_are_round_and_within_the_ranges(week: dict[str, Panel]) -> None:
+    assert [text for _, text in week["Split"].x_ticks] == ["Oct 4", "Oct 6", "Oct 8", "Oct 10"]
+    assert [text for _, text in week["Revenue of a buyer"].x_ticks] == ["20", "50", "100", "200", "500"]
+    for one in week.values():
+        assert 2 <= len(one.y_ticks) <= 6
+        assert all(one.y_range[0] <= y <= one.y_range[1] for y, _ in one.y_ticks)
+        assert all(one.x_range[0] <= x <= one.x_range[1] for x, _ in one.x_ticks)
+
+
+def test_broken_split_is_marked_with_its_day() -> None:
+    events = [one for day in range(3) for one in (*bought("0", day, 120, 1), *bought("1", day, 60, 1))]
+    (mark,) = panels(events)["Split"].marks
+    assert mark.text == "broken, Jan 2"
+
+
+def test_single_day_has_no_panels_over_time() -> None:
+    assert list(panels([*bought("0", 5, 30, 3), *bought("1", 5, 30, 3)])) == ["Revenue of a buyer"]
+
+
+def test_long_test_has_a_bounded_number_of_points() -> None:
+    events = [one for day in range(500) for one in (*bought("0", day, 1, 0), *bought("1", day, 1, 0))]
+    drawn = panels(events)["Conversion"]
+    assert [(len(line.xs), line.xs[0], line.xs[-1]) for line in drawn.lines] == [(120, 0, 499)] * 2
+    assert [text for _, text in drawn.x_ticks] == ["Jan 1970", "Jun 1970", "Nov 1970", "May 1971"]
+
+
+def test_many_experiences_have_lines_without_bands() -> None:
+    many = ActivityDescription(
+        "1", "Hero", "ab", tuple(ExperienceDescription(str(n), f"E{n}", 10.0) for n in range(10))
+    )
+    events = [one for day in (1, 2) for n in range(10) for one in bought(str(n), day, 20 - n, 5)]
+    drawn = panels(events, many)["Conversion"]
+    assert [one.name for one in drawn.lines] == [f"E{n}" for n in range(8)]
+    assert all(one.bands == () for one in drawn.lines)
+
+
+def test_unknown_lifts_leave_gaps_in_the_band() -> None:
+    events = [*WEEK, *bought("0", 19_990, 400, 0), *bought("1", 19_990, 400, 1)]
+    (line,) = panels(events)["Lift over A"].lines
+    assert line.bands
+    assert min(line.bands[0].xs) >= min(line.xs) > 19_990
+
+
+@pytest.mark.parametrize("title", ["Conversion", "Lift over A", "Split", "Revenue of a buyer"])
+def test_svg_is_well_formed_and_within_its_width(week: dict[str, Panel], title: str) -> None:
+    drawn = ElementTree.fromstring(
+        render_svg(week[title]).replace("<svg ", f'<svg xmlns="{SPACE[1:-1]}" ', 1)
+    )
+    percents = [
+        float(value.rstrip("%"))
+        for one in drawn.iter()
+        for name, value in one.attrib.items()
+        if name in ("x", "x1", "x2") and value.endswith("%")
+    ]
+    assert all(0 <= one <= 100 for one in percents)
+    assert [one.text for one in drawn.iter(f"{SPACE}title")] == [line.name for line in week[title].lines]
+
+
+def test_names_in_an_svg_are_escaped() -> None:
+    odd = msgspec.structs.replace(
+        ACTIVITY,
+        experiences=(ExperienceDescription("0", '<b>"A"', 50.0), ExperienceDescription("1", "\n&", 50.0)),
+    )
+    drawn = "".join(render_svg(one) for one in panels(WEEK, odd).values())
+    assert "<b>" not in drawn
+    assert "&lt;b&gt;&quot;A&quot;" in drawn
+
+
+def test_colors_are_those_of_the_page() -> None:
+    style = resources.files("targetry.edge.ui").joinpath("pages", "page.css").read_text("utf-8")
+    assert tuple(re.findall(r"\.s\d \{ stroke: (#\w+); \}", style)) == PALETTE
+    assert tuple(re.findall(r"\.c\d \{ fill: (#\w+);", style)) == PALETTE
