@@ -89,12 +89,12 @@ class Proposition:
         return _are_refuted(self._terms, other._opposite)
 
     @cached_property
-    def _terms(self) -> list[_Term] | None:
+    def _terms(self) -> list[_FeasibleTerm] | None:
         """Terms of which one holds with the condition; None if there are too many."""
         return _feasible_terms(self.condition, positive=True)
 
     @cached_property
-    def _opposite(self) -> list[_Term] | None:
+    def _opposite(self) -> list[_FeasibleTerm] | None:
         return _feasible_terms(self.condition, positive=False)
 
 
@@ -135,6 +135,13 @@ class _Requirement(NamedTuple):
 
 _Term = dict[str, _Requirement]
 """Requirements of a conjunction, by the keys of their atoms."""
+
+
+class _FeasibleTerm(NamedTuple):
+    """A term without a contradiction, with its requirements by the paths of their facts."""
+
+    term: _Term
+    groups: dict[str, list[_Requirement]]
 
 
 class _TooManyTermsError(Exception):
@@ -217,22 +224,33 @@ def _number_in_order(path: str, literal: Literal) -> float | None:
 # ── from a condition to terms ───
 
 
-def _feasible_terms(condition: Any, *, positive: bool) -> list[_Term] | None:
+def _feasible_terms(condition: Any, *, positive: bool) -> list[_FeasibleTerm] | None:
     """Return the terms of a condition, or of its negation, that can hold; None for too many."""
     try:
-        return _feasible(_terms(condition, positive))
+        return [_FeasibleTerm(term, _by_path(term)) for term in _feasible(_terms(condition, positive))]
     except (_TooManyTermsError, RecursionError):
         return None
 
 
-def _are_refuted(first: list[_Term] | None, second: list[_Term] | None) -> bool:
+def _are_refuted(first: list[_FeasibleTerm] | None, second: list[_FeasibleTerm] | None) -> bool:
     """Return whether no term of one list can hold together with one of the other."""
     if first == [] or second == []:
         return True
     if first is None or second is None or len(first) * len(second) > 8 * MAX_TERMS:
         return False
-    joined = (_joined(left, right) for left in first for right in second)
-    return all(term is None or _is_contradiction(term) for term in joined)
+    return all(_is_refuted(left, right) for left in first for right in second)
+
+
+def _is_refuted(left: _FeasibleTerm, right: _FeasibleTerm) -> bool:
+    """Return whether the terms contradict each other, which only facts of both can show."""
+    if _joined(left.term, right.term) is None:
+        return True
+    for path, group in right.groups.items():
+        if path in left.groups:
+            added = [one for one in group if one.atom.key not in left.term]
+            if added and _is_impossible(path, left.groups[path] + added):
+                return True
+    return False
 
 
 def _operands(value: Any) -> list[Any]:
@@ -331,11 +349,15 @@ def _feasible(terms: list[_Term]) -> list[_Term]:
 
 
 def _is_contradiction(term: _Term) -> bool:
-    by_path: dict[str, list[_Requirement]] = {}
+    return any(_is_impossible(path, group) for path, group in _by_path(term).items())
+
+
+def _by_path(term: _Term) -> dict[str, list[_Requirement]]:
+    groups: dict[str, list[_Requirement]] = {}
     for requirement in term.values():
         if requirement.atom.path is not None:
-            by_path.setdefault(requirement.atom.path, []).append(requirement)
-    return any(_is_impossible(path, group) for path, group in by_path.items())
+            groups.setdefault(requirement.atom.path, []).append(requirement)
+    return groups
 
 
 def _is_impossible(path: str, group: list[_Requirement]) -> bool:

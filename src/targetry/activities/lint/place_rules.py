@@ -114,9 +114,11 @@ def _scope(context: LintContext, activity: ActivityDefinition) -> _Scope:
 def check_reachability(context: LintContext) -> Iterator[Finding]:
     """Find offers that an earlier one hides from every visitor (TA202)."""
     scopes = _scopes(context)
+    implies = _Implications()
     for placements in _competing(context):
         for number, placement in enumerate(placements):
-            covering = _covering(scopes, placements[max(0, number - _MOST_COMPARED) : number], placement)
+            earlier = placements[max(0, number - _MOST_COMPARED) : number]
+            covering = _covering(scopes, implies, earlier, placement)
             if covering is not None:
                 own = covering.activity_index == placement.activity_index
                 what = f"the experience {covering.experience.key!r}" if own else f"{covering.activity.key!r}"
@@ -138,7 +140,17 @@ def _competing(context: LintContext) -> Iterator[list[Placement]]:
     yield from by_key.values()
 
 
-def _covering(scopes: dict[str, _Scope], earlier: list[Placement], placement: Placement) -> Placement | None:
+class _Implications(dict[tuple[Proposition, Proposition], bool]):
+    """Whether an audience implies another; offers of one activity share theirs."""
+
+    def __missing__(self, pair: tuple[Proposition, Proposition]) -> bool:
+        self[pair] = found = pair[0].implies(pair[1])
+        return found
+
+
+def _covering(
+    scopes: dict[str, _Scope], implies: _Implications, earlier: list[Placement], placement: Placement
+) -> Placement | None:
     """Return an offer that, with the others of its activity, takes every visitor of a later one."""
     taken: dict[int, list[tuple[int, int]]] = {}
     needed = [(0, WHOLE)]
@@ -146,11 +158,12 @@ def _covering(scopes: dict[str, _Scope], earlier: list[Placement], placement: Pl
         same = one.activity_index == placement.activity_index
         if not same and not scopes[one.activity.key].covers(scopes[placement.activity.key]):
             continue
-        spans = taken.setdefault(one.activity_index, [])
-        new = _spans(one)
-        if not new or not placement.audience.implies(one.audience):
+        if not implies[placement.audience, one.audience]:
             continue
-        spans += new
+        spans = taken.setdefault(one.activity_index, [])
+        spans += (new := _spans(one))
+        if not new:
+            continue
         wanted = _spans(placement) if same else needed
         if wanted and all(
             any(low <= first and last <= high for low, high in merged(spans)) for first, last in wanted
