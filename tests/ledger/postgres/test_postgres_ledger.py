@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.edge_sockets import wait_until
 from support.examples import examples
 from support.ledger import ACTIVITY, event, outcome
 from support.postgres import PostgresServer, postgres_server
@@ -27,6 +28,7 @@ from targetry.ledger.location import is_address, open_ledger, open_reader
 from targetry.ledger.location.copy import copy_ledger
 from targetry.ledger.postgres.ledger import PostgresLedger
 from targetry.ledger.postgres.retention import prune_postgres
+from targetry.ledger.postgres.schema import MIGRATIONS
 from targetry.ledger.sums import ActivitySums
 from targetry.report.aggregation import aggregate
 from targetry.report.report import report_on_ledger
@@ -34,6 +36,11 @@ from targetry.report.report import report_on_ledger
 psycopg = pytest.importorskip("psycopg")
 
 DAY_MS = 86_400_000
+EMPTY = (
+    "TRUNCATE targetry_event, targetry_activity, targetry_experience, targetry_uncounted, targetry_recount, "
+    "targetry_counted, targetry_participation, targetry_purchase, targetry_impression_sum, targetry_cohort_sum, "
+    "targetry_activity_sum"
+)
 MANY = [*outcome("0", 40, 10), *outcome("1", 40, 20)]
 
 
@@ -117,12 +124,8 @@ def shared(server: PostgresServer) -> Iterator[PostgresLedger]:
         yield ledger
 
 
-@given(st.lists(fields, max_size=24), st.integers(0, 2 * DAY_MS), st.sampled_from([None, 10.0]))
-@settings(max_examples=examples(40), deadline=None)
-def test_sums_equal_those_of_sqlite(
-    shared: PostgresLedger, drawn: list[Any], since: int, cap: float | None
-) -> None:
-    events = [
+def numbered(drawn: list[Any]) -> list[LedgerEvent]:
+    return [
         event(
             f"{n:03}",
             kind,
@@ -135,16 +138,130 @@ def test_sums_equal_those_of_sqlite(
         )
         for n, (kind, visitor, activity, experience, at, day, key, total) in enumerate(drawn)
     ]
-    activities = [ActivityDescription("1", shares_since_ms=since)]
-    with psycopg.connect(shared.url, autocommit=True) as connection:
-        connection.execute("TRUNCATE targetry_event, targetry_activity, targetry_experience")
-    shared.describe(activities)
-    shared.record(events)
-    with shared.reader() as reader:
+
+
+def assert_equal_sums(
+    ledger: PostgresLedger,
+    events: list[LedgerEvent],
+    activities: list[ActivityDescription],
+    cap: float | None,
+) -> None:
+    """Compare the kept sums with those that SQLite computes of the events."""
+    with ledger.reader() as reader:
         made = flat(reader.sums(cap, amounts=True))
     expected = flat(aggregate(events, activities, cap, amounts=True))
     assert made.keys() == expected.keys()
     assert list(made.values()) == pytest.approx(list(expected.values()), rel=1e-9, abs=1e-5)
+
+
+@given(st.lists(fields, max_size=24).map(numbered), st.sampled_from([None, 10.0]), st.data())
+@settings(max_examples=examples(30), deadline=None)
+def test_kept_sums_equal_those_of_sqlite_over_pieces_and_removals(
+    shared: PostgresLedger, events: list[LedgerEvent], cap: float | None, data: st.DataObject
+) -> None:
+    """Record events in any order and in pieces; change shares and remove old events in between."""
+    with psycopg.connect(shared.url, autocommit=True) as connection:
+        connection.execute(EMPTY)
+    order = data.draw(st.permutations(events))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=2)))
+    since, kept, activity = data.draw(st.integers(0, 2 * DAY_MS)), [], ActivityDescription("1")
+    shared.describe([msgspec.structs.replace(activity, shares_since_ms=since)])
+    for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
+        shared.record(order[start:end])
+        kept += order[start:end]
+        cutoff = data.draw(st.sampled_from([0, 0, 1003, DAY_MS + 1003]))
+        if cutoff:
+            prune_postgres(shared.url, 1, now_ms=cutoff + DAY_MS)
+            kept = [one for one in kept if one.timestamp_ms >= cutoff]
+        if data.draw(st.booleans()):
+            since = data.draw(st.integers(0, 2 * DAY_MS))
+            share = ExperienceDescription("0", share=data.draw(st.floats(0, 100)))
+            shared.describe([msgspec.structs.replace(activity, experiences=(share,))], now_ms=since)
+            since = shared.activities()[0].shares_since_ms
+        described = [msgspec.structs.replace(activity, shares_since_ms=since)]
+        assert_equal_sums(shared, kept, described, cap)
+
+
+def test_sums_stay_exact_while_three_ledgers_record_count_and_prune(url: str) -> None:
+    ledgers = [PostgresLedger.open(url) for _ in range(3)]
+    kinds = ("impression", "click", "order", "impression")
+    events = [
+        event(
+            f"{n:04}",
+            kinds[n % 4],
+            f"v{n % 37}",
+            DAY_MS + n,
+            experience_id=str(n % 3 % 2),
+            order_id=f"o{n % 90}",
+            order_total=n / 7,
+        )
+        for n in range(600)
+    ]
+    old = [event(f"old-{n}", visitor=f"v{n % 50}", at=n) for n in range(200)]
+
+    def record(number: int) -> None:
+        own = [*old, *events] if number % 2 else [*reversed(events), *old]
+        for at in range(0, len(own), 50):
+            ledgers[number].record(own[at : at + 50])
+            if number == 0:
+                prune_postgres(url, 1, now_ms=2 * DAY_MS)
+            else:
+                ledgers[number].reader().close()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(record, range(3)))
+    prune_postgres(url, 1, now_ms=2 * DAY_MS)
+    assert_equal_sums(ledgers[0], events, [], None)
+    for one in ledgers:
+        one.close()
+
+
+def test_events_are_counted_while_a_ledger_is_open(url: str) -> None:
+    with (
+        PostgresLedger.open(url, count_every_s=0.02) as ledger,
+        psycopg.connect(url, autocommit=True) as reading,
+    ):
+        for key in ("first", "second"):
+            ledger.record([event(key, visitor=key)])
+            wait_until(lambda: reading.execute("SELECT count(*) FROM targetry_uncounted").fetchone() == (0,))
+        assert reading.execute("SELECT sum(visitors) FROM targetry_cohort_sum").fetchone() == (2,)
+
+
+def test_ledger_of_the_first_format_is_read_and_upgraded(url: str) -> None:
+    names = LedgerEvent.__struct_fields__
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE targetry_ledger (format integer NOT NULL, removed bigint NOT NULL)")
+        connection.execute("INSERT INTO targetry_ledger VALUES (1, 0)")
+        connection.execute(MIGRATIONS[0])
+        connection.cursor().executemany(
+            f"INSERT INTO targetry_event ({', '.join(names)}, recorded_ms) VALUES ({', '.join(['%s'] * 11)}, 0)",
+            [msgspec.structs.astuple(one) for one in MANY],
+        )
+    with open_reader(url) as reader:
+        assert not reader.has_sums
+        before = report_on_ledger(reader).activities
+    with PostgresLedger.open(url) as ledger:
+        ledger.record([event("later", "click", visitor="1-0-30", at=2000)])
+        with ledger.reader() as reader:
+            assert reader.has_sums
+            after = report_on_ledger(reader).activities
+    assert before[0].visitors == after[0].visitors == 80
+    assert (before[0].conversions, after[0].conversions) == (30, 31)
+
+
+def test_role_that_may_only_read_gets_the_sums_counted_last(url: str) -> None:
+    with PostgresLedger.open(url) as ledger:
+        ledger.record(MANY)
+        ledger.reader().close()
+        ledger.record([event("later", visitor="eve")])
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP ROLE IF EXISTS analyst")
+            connection.execute("CREATE ROLE analyst LOGIN")
+            connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO analyst")
+            with open_reader(url.replace("postgres@", "analyst@")) as reader:
+                assert reader.sums()["1"].experiences["0"].visitors == 40
+                assert len(list(reader.events())) == len(MANY) + 1
+            connection.execute("DROP OWNED BY analyst; DROP ROLE analyst")
 
 
 def flat(sums: dict[str, ActivitySums]) -> dict[tuple[object, ...], float]:

@@ -15,8 +15,8 @@ from targetry.cli.experiments.report_table import print_report
 from targetry.cli.rendering.output import print_json, print_notes
 from targetry.cli.rendering.progress import progress_bar
 from targetry.ledger.errors import LedgerError
-from targetry.ledger.ledger import DEFAULT_FOLDER, Ledger
-from targetry.ledger.location import is_address, open_reader
+from targetry.ledger.ledger import DEFAULT_FOLDER
+from targetry.ledger.location import open_ledger, open_reader
 from targetry.ledger.store import LedgerReader
 from targetry.report.options import METRIC_NAMES, Guardrail, ReportOptions
 from targetry.report.plot import MAX_ACTIVITIES, MAX_DETAILED, SUFFIXES, write_plot
@@ -192,7 +192,7 @@ def _status(report: Report) -> int:
 
 
 def open_upgraded(location: str | Path) -> LedgerReader:
-    """Open a ledger; upgrade a file of an earlier version first, since its sums are faster to read.
+    """Open a ledger; upgrade one of an earlier version first, since its sums are faster to read.
 
     Args:
         location: The folder or the address of the ledger.
@@ -200,14 +200,14 @@ def open_upgraded(location: str | Path) -> LedgerReader:
     Raises:
         LedgerError: The ledger cannot be read.
     """
-    reader = open_reader(location)
-    if reader.has_sums or is_address(location):
-        return reader
-    reader.close()
-    # An error is ignored, since the file can be read as it is.
-    with progress_bar("Bringing the ledger up to date") as progress, contextlib.suppress(LedgerError):
-        Ledger.open(location, progress=progress).close()
-    return open_reader(location)
+    with progress_bar("Bringing the ledger up to date") as progress:
+        reader = open_reader(location, progress=progress)
+        if reader.has_sums:
+            return reader
+        reader.close()
+        with contextlib.suppress(LedgerError):  # the ledger can be read as it is
+            open_ledger(location, progress=progress).close()
+        return open_reader(location, progress=progress)
 
 
 def _plot_notes(report: Report, plot: Path | None) -> list[str]:

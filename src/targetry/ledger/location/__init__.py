@@ -44,11 +44,12 @@ def open_ledger(
     return Ledger.open(Path(location), busy_timeout=busy_timeout, warn=warn, progress=progress)
 
 
-def open_reader(location: str | os.PathLike[str]) -> LedgerReader:
+def open_reader(location: str | os.PathLike[str], *, progress: Progress = no_progress) -> LedgerReader:
     """Open a snapshot of a ledger.
 
     Args:
         location: A folder, or an address like `postgresql://user@host/database`.
+        progress: Called while events of a ledger in PostgreSQL are counted into its sums.
 
     Raises:
         OptionError: The address is wrong.
@@ -56,4 +57,6 @@ def open_reader(location: str | os.PathLike[str]) -> LedgerReader:
         NoLedgerError: The location has no ledger.
         LedgerError: The ledger cannot be read.
     """
-    return PostgresReader.open(str(location)) if is_address(location) else Reader.open(location)
+    if is_address(location):
+        return PostgresReader.open(str(location), progress=progress)
+    return Reader.open(location)

@@ -5,20 +5,26 @@
 lost is opened again by the next write; until then each call raises `LedgerError`, which an edge
 answers with 503. A call can be repeated: events that were recorded in spite of the error are known
 by their ids.
+
+Events are counted into the sums every few seconds, by one of the processes that record, and when a
+ledger is opened for reading.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Self
 
-from targetry.ledger.errors import LedgerError
+from targetry._runtime.logger import Log
+from targetry._runtime.periodic_task import PeriodicTask
+from targetry.ledger.errors import LOCKED, LedgerError
 from targetry.ledger.event import ActivityDescription, LedgerEvent
 from targetry.ledger.group_commit import GroupCommit, Write
 from targetry.ledger.postgres.connection import connect, translate, translated
+from targetry.ledger.postgres.counting import count_events
 from targetry.ledger.postgres.reader import PostgresReader
 from targetry.ledger.postgres.schema import migrate
 from targetry.ledger.store import EventStore, Row, discard_key, shares_differ
@@ -37,22 +43,26 @@ _DESCRIBE: Final = (
     "INSERT INTO targetry_activity (id, name, type, shares_since_ms) VALUES (%s, %s, %s, %s) ON CONFLICT (id) "
     "DO UPDATE SET name = excluded.name, type = excluded.type, shares_since_ms = excluded.shares_since_ms"
 )
+COUNT_EVERY_S: Final = 5.0
+_CLOSE_TIMEOUT_S: Final = 10.0
 _NUL, _SYMBOL_FOR_NUL = "\x00", "\u2400"
 
 
 class PostgresLedger(EventStore):
     """Records events in PostgreSQL; created by `PostgresLedger.open`. Thread-safe."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, count_every_s: float = COUNT_EVERY_S) -> None:
         self.url = url
-        self._writer = GroupCommit(_Database(url))
+        self._counter = _Counter(url, count_every_s)
+        self._writer = GroupCommit(_Database(url, self._counter.schedule))
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, count_every_s: float = COUNT_EVERY_S) -> Self:
         """Open the ledger of a database; create its tables if they are missing.
 
         Args:
             url: An address like `postgresql://user:password@host:5432/database`.
+            count_every_s: Seconds between two counts of new events into the sums.
 
         Raises:
             OptionError: The address is wrong.
@@ -62,17 +72,55 @@ class PostgresLedger(EventStore):
         """
         with translated(url), contextlib.closing(connect(url)) as connection:
             migrate(connection)
-        return cls(url)
+        return cls(url, count_every_s=count_every_s)
 
     def reader(self) -> PostgresReader:
         """Return a snapshot of the ledger. Raises `LedgerError`."""
         return PostgresReader.open(self.url)
+
+    def close(self) -> None:
+        """Commit the waiting writes and close the database. Idempotent."""
+        super().close()
+        self._counter.close()
 
     def _insertion(self, rows: Sequence[Row]) -> Write[list[bool]]:
         return _Insertion(rows)
 
     def _description(self, activities: Sequence[ActivityDescription], now_ms: int) -> Write[None]:
         return partial(_describe, activities, now_ms)
+
+
+class _Counter:
+    """Counts events in the background while a process records."""
+
+    def __init__(self, url: str, every_s: float) -> None:
+        self._url = url
+        self._every_s = every_s
+        self._closed = False
+        self._task = PeriodicTask("targetry-sums", self._step)
+
+    def schedule(self) -> None:
+        """Count soon. Never raises."""
+        if not self._task.running:
+            self._task.schedule(self._every_s)
+
+    def close(self) -> None:
+        """End after the current transaction."""
+        self._closed = True
+        self._task.close(_CLOSE_TIMEOUT_S)
+
+    def _step(self) -> float | None:
+        """Count; end if there was nothing to count, or after an error, until the next write."""
+        try:
+            with translated(self._url), contextlib.closing(connect(self._url, reads=True)) as connection:
+                counted = count_events(connection, is_stopped=lambda: self._closed)
+        except Exception as error:
+            if getattr(error, "reason", "") != LOCKED:  # otherwise another process counts
+                Log().warning(
+                    "the sums of the ledger are not up to date: %s; the next write repeats it", error
+                )
+            return None
+        return self._every_s if counted else None
 
 
 class _Insertion:
@@ -88,8 +136,9 @@ class _Insertion:
 class _Database:
     """Connection of the thread that writes; opened again after it was lost."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_insertion: Callable[[], object]) -> None:
         self._url = url
+        self._on_insertion = on_insertion
         self._connection: Any = None
 
     def run(self, writes: Sequence[Write[Any]]) -> list[Any]:
@@ -115,6 +164,7 @@ class _Database:
                     results += _insert(self._connection, group)
                 else:
                     results.append(group(self._connection))
+        self._on_insertion()
         return results
 
     def translate(self, error: Exception) -> LedgerError:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
+from targetry.ledger.database import Progress, no_progress
 from targetry.ledger.errors import NoLedgerError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, FirstImpression, LedgerEvent
 from targetry.ledger.postgres.connection import connect, ledger_name, translated
-from targetry.ledger.postgres.schema import check_format
-from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, COHORTS, IMPRESSIONS, PARTICIPATIONS
+from targetry.ledger.postgres.counting import count_events
+from targetry.ledger.postgres.schema import SUMS_FORMAT, read_format
+from targetry.ledger.postgres.sums import ACTIVITIES, AMOUNTS, BUYERS, COHORTS, IMPRESSIONS
+from targetry.ledger.schema import MICROS
 from targetry.ledger.selection import (
     ALL_EVENTS,
     EventSelection,
@@ -25,7 +27,7 @@ from targetry.ledger.timeline import Timeline
 _EVENTS: Final = f"SELECT {', '.join(LedgerEvent.__struct_fields__)} FROM targetry_event"
 _EXPOSURES: Final = (
     "SELECT participation.visitor, first_ms, participation.activity_id, participation.experience_id, location "
-    "FROM participation JOIN targetry_event ON targetry_event.id = first_id"
+    "FROM targetry_participation AS participation JOIN targetry_event ON targetry_event.id = first_id"
 )
 _ROWS_AT_ONCE: Final = 2_000
 _PERIOD: Final = (
@@ -35,20 +37,26 @@ _PERIOD: Final = (
 
 
 class PostgresReader:
-    """Snapshot of a ledger in PostgreSQL, in a transaction that is read-only."""
+    """Snapshot of a ledger in PostgreSQL, in a transaction that is read-only.
 
-    has_sums: Final = True
+    Attributes:
+        has_sums: Whether the tables hold sums, unlike those of the first format.
+    """
 
-    def __init__(self, url: str, connection: Any) -> None:
+    def __init__(self, url: str, connection: Any, *, has_sums: bool) -> None:
+        self.has_sums = has_sums
         self._url = url
         self._connection = connection
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Open the ledger of a database.
+    def open(cls, url: str, *, progress: Progress = no_progress) -> Self:
+        """Open the ledger of a database, and bring its sums up to date.
+
+        A role that may only read gets the sums that were counted last.
 
         Args:
             url: An address like `postgresql://user:password@host:5432/database`.
+            progress: Called while events are counted, with their number so far and that of all.
 
         Raises:
             OptionError: The address is wrong.
@@ -59,18 +67,21 @@ class PostgresReader:
         with translated(url):
             connection = connect(url, reads=True)
             try:
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 (table,) = connection.execute("SELECT to_regclass('targetry_ledger')").fetchone()
                 if table is None:
                     raise NoLedgerError(
                         "missing",
                         f"there is no ledger in {ledger_name(url)}: no edge has recorded there; check the address",
                     )
-                check_format(connection.execute("SELECT format FROM targetry_ledger").fetchone()[0])
+                has_sums = read_format(connection) >= SUMS_FORMAT
+                if has_sums:
+                    _bring_up_to_date(connection, progress)
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                connection.execute("SELECT 1 FROM targetry_ledger").fetchone()  # takes the snapshot
             except BaseException:
                 connection.close()
                 raise
-        return cls(url, connection)
+        return cls(url, connection, has_sums=has_sums)
 
     def events(self, selection: EventSelection = ALL_EVENTS) -> Iterator[LedgerEvent]:
         """Yield the selected events in the order of their recording. Raises `LedgerError`."""
@@ -82,10 +93,10 @@ class PostgresReader:
         """Yield the selected first impressions of each visitor and activity, in any order.
 
         Raises:
-            LedgerError: The database cannot be read.
+            LedgerError: The database cannot be read, or `has_sums` is False.
         """
         condition, parameters = exposure_condition(selection, "%s")
-        for row in self._rows(f"{PARTICIPATIONS} {_EXPOSURES} WHERE {condition}", parameters):
+        for row in self._rows(f"{_EXPOSURES} WHERE {condition}", parameters):
             yield FirstImpression(*row)
 
     def _rows(self, query: str, parameters: Sequence[object]) -> Iterator[tuple[Any, ...]]:
@@ -116,29 +127,20 @@ class PostgresReader:
         ]
 
     def sums(self, cap: float | None = None, *, amounts: bool = False) -> dict[str, ActivitySums]:
-        """Return the sums by activity id, computed from the events.
+        """Return the sums by activity id; the time depends on the numbers of days and buyers only.
 
         Args:
             cap: The amount up to which a visitor's revenue counts in the cohorts.
             amounts: Whether to count the buyers by their revenue, too.
 
         Raises:
-            LedgerError: The ledger cannot be read.
+            LedgerError: The ledger cannot be read, or `has_sums` is False.
         """
+        limit = {"cap": None if cap is None else round(cap * MICROS)}
         with translated(self._url):
             run = self._connection.execute
-            limit = {"cap": math.inf if cap is None else cap}
-            cohorts = run(f"{PARTICIPATIONS} {COHORTS}", limit).fetchall()
-            activities = run(f"{PARTICIPATIONS} {ACTIVITIES}").fetchall()
-            impressions = run(IMPRESSIONS).fetchall()
-            buyers = run(f"{PARTICIPATIONS} {AMOUNTS}").fetchall() if amounts else []
-        found = build_sums(
-            (row[:10] for row in cohorts),
-            ((*row[:3], *row[10:]) for row in cohorts if row[3] and row[10]),
-            impressions,
-            activities,
-        )
-        add_amounts(found, buyers)
+            found = build_sums(run(COHORTS), run(BUYERS, limit), run(IMPRESSIONS), run(ACTIVITIES))
+            add_amounts(found, run(AMOUNTS) if amounts else ())
         return found
 
     def period(self) -> Period | None:
@@ -159,3 +161,13 @@ class PostgresReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _bring_up_to_date(connection: Any, progress: Progress) -> None:
+    """Count the queued events, unless another process does or the role may only read."""
+    from psycopg import errors
+
+    with contextlib.suppress(
+        errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction, errors.LockNotAvailable
+    ):
+        count_events(connection, progress=progress)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
+from targetry.ledger.postgres import counting
 from targetry.ledger.postgres.connection import connect, translated
 from targetry.ledger.retention import cutoff_ms
 
@@ -41,7 +42,9 @@ def prune_postgres(
     with translated(url), contextlib.closing(connect(url)) as connection:
         (is_alone,) = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
         while is_alone and not is_stopped():
-            (count,) = connection.execute(_REMOVE, (cutoff, _CHUNK)).fetchone()
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (counting.LOCK,))
+                (count,) = connection.execute(_REMOVE, (cutoff, _CHUNK)).fetchone()
             removed += count
             if count < _CHUNK:
                 break

@@ -1,0 +1,247 @@
+"""Counting of the events of a ledger in PostgreSQL into its kept sums.
+
+Edges only insert events: a trigger queues the numbers of new events, and the visitors and order ids
+of removed ones. One process at a time counts what is queued, a few thousand events in a transaction
+and one statement for each step. So edges never wait for each other's sums.
+
+The queues make each step exact: an event leaves its queue in the transaction that counts it. Most
+steps can be repeated without an effect, because they keep the earliest or the latest event; only
+impressions are added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from targetry.ledger.database import Progress, no_progress
+from targetry.ledger.event import MAX_ORDER_TOTAL
+from targetry.ledger.schema import DAY_MS, MICROS
+
+LOCK: Final = 0x54524761
+"""Key of the advisory lock of the process that counts or removes events."""
+
+_CHUNK: Final = 20_000
+_FIELDS: Final = "id, kind, visitor, activity_id, experience_id, timestamp_ms, order_id, order_total"
+IS_IMPRESSION: Final = "kind IN ('impression', 'display') AND activity_id <> '' AND experience_id <> ''"
+"""SQL condition for an event that is an impression of an activity."""
+
+_ORDER_KEY: Final = "CASE WHEN order_id <> '' THEN 'order ' || order_id ELSE 'event ' || id END"
+_USABLE: Final = f"(order_total IS NOT NULL AND abs(order_total) <= {MAX_ORDER_TOTAL})"
+_AMOUNT: Final = (
+    f"CASE WHEN {_USABLE} THEN round((order_total * {MICROS})::numeric)::bigint ELSE 0 END, "
+    f"order_total IS NOT NULL AND NOT {_USABLE}"
+)
+_SUMS: Final = ("visitors", "conversions", "orders", "micros", "unusable")
+_HAS_CONVERTED: Final = (
+    "coalesce(experience_id IS NOT NULL AND greatest(last_click_ms, last_order_ms) >= first_ms, false)"
+)
+_CONTRIBUTION: Final = f"""
+    SELECT visitor, activity_id, experience_id, first_ms, first_ms / {DAY_MS} AS day, first_ms >= coalesce(since_ms, 0) AS entered,
+        {_HAS_CONVERTED} AS converted, orders, micros, unusable, switched,
+        NOT {_HAS_CONVERTED} AND (last_click_ms IS NOT NULL OR bound_orders > 0) AS outside
+    FROM targetry_participation LEFT JOIN targetry_counted USING (activity_id)
+"""
+_COHORT_OF_ACTIVITY: Final = f"""
+    INSERT INTO targetry_cohort_sum (activity_id, experience_id, day, entered, {", ".join(_SUMS)})
+    SELECT activity_id, experience_id, day, entered,
+        count(*), count(*) FILTER (WHERE converted), sum(orders), sum(micros), sum(unusable)
+    FROM ({_CONTRIBUTION} WHERE activity_id = %s AND experience_id IS NOT NULL) AS one GROUP BY 1, 2, 3, 4
+"""
+_CHANGED_SHARES: Final = """
+    SELECT id, shares_since_ms FROM targetry_activity LEFT JOIN targetry_counted ON activity_id = id
+    WHERE shares_since_ms <> coalesce(since_ms, 0)
+"""
+_IS_EARLIER: Final = (
+    "(own.first_ms IS NULL OR (excluded.first_ms, excluded.first_id) < (own.first_ms, own.first_id))"
+)
+_PURCHASE_COLUMNS: Final = "activity_id, order_key, at_ms, event_id, visitor, is_bound, micros, unusable"
+
+_START: Final = """
+    CREATE TEMP TABLE fresh (seq bigint) ON COMMIT DROP;
+    CREATE TEMP TABLE removed (visitor text COLLATE "C", order_id text COLLATE "C") ON COMMIT DROP
+"""
+_TAKE: Final = (
+    f"""
+    WITH taken AS (
+        DELETE FROM targetry_uncounted WHERE seq IN (
+            SELECT seq FROM targetry_uncounted ORDER BY seq LIMIT {_CHUNK}
+        ) RETURNING seq
+    ) INSERT INTO fresh SELECT seq FROM taken
+    """,
+    f"""
+    WITH taken AS (
+        DELETE FROM targetry_recount WHERE ctid = ANY (ARRAY(SELECT ctid FROM targetry_recount LIMIT {_CHUNK}))
+        RETURNING visitor, order_id
+    ) INSERT INTO removed SELECT visitor, order_id FROM taken
+    """,
+)
+"""Statements that take a chunk from each queue."""
+
+_STEPS: Final = (
+    # New events, those of visitors with removed events, and those of the same orders.
+    f"""
+    CREATE TEMP TABLE counting ON COMMIT DROP AS
+        SELECT {_FIELDS} FROM targetry_event WHERE seq IN (SELECT seq FROM fresh)
+        UNION ALL SELECT {_FIELDS} FROM targetry_event WHERE visitor IN (SELECT visitor FROM removed);
+    INSERT INTO removed (order_id) SELECT order_id FROM counting
+        WHERE kind = 'order' AND order_id <> '' AND visitor IN (SELECT visitor FROM removed);
+    INSERT INTO counting SELECT {_FIELDS} FROM targetry_event
+        WHERE kind = 'order' AND order_id IN (SELECT order_id FROM removed);
+    """,
+    f"""
+    WITH gone AS (DELETE FROM targetry_impression_sum RETURNING *)
+    INSERT INTO targetry_impression_sum SELECT activity_id, experience_id, sum(impressions) FROM (
+        SELECT * FROM gone
+        UNION ALL SELECT activity_id, experience_id, 1 FROM targetry_event JOIN fresh USING (seq) WHERE {IS_IMPRESSION}
+    ) AS one GROUP BY 1, 2 HAVING sum(impressions) <> 0
+    """,
+    # Earlier orders of visitors who enter an activity now.
+    f"""
+    INSERT INTO counting SELECT {_FIELDS} FROM targetry_event
+    WHERE kind = 'order' AND activity_id = '' AND visitor IN (
+        SELECT visitor FROM (SELECT visitor, activity_id FROM counting WHERE {IS_IMPRESSION}) AS seen
+        LEFT JOIN targetry_participation USING (visitor, activity_id) WHERE experience_id IS NULL
+    );
+    CREATE TEMP TABLE buying ON COMMIT DROP AS
+        SELECT visitor FROM counting WHERE kind = 'order'
+        UNION SELECT visitor FROM removed WHERE visitor IS NOT NULL
+        UNION SELECT visitor FROM targetry_purchase WHERE order_key IN (
+            SELECT {_ORDER_KEY} FROM counting WHERE kind = 'order'
+        );
+    CREATE TEMP TABLE earlier ON COMMIT DROP AS {_CONTRIBUTION}
+        WHERE visitor IN (SELECT visitor FROM counting UNION SELECT visitor FROM buying);
+    DELETE FROM targetry_participation WHERE visitor IN (SELECT visitor FROM removed);
+    DELETE FROM targetry_purchase WHERE visitor IN (SELECT visitor FROM removed);
+    """,
+    f"""
+    INSERT INTO targetry_participation AS own (visitor, activity_id, experience_id, first_ms, first_id, switched)
+    SELECT visitor, activity_id, (array_agg(experience_id ORDER BY timestamp_ms, id))[1], min(timestamp_ms),
+        (array_agg(id ORDER BY timestamp_ms, id))[1], min(experience_id) <> max(experience_id)
+    FROM counting WHERE {IS_IMPRESSION} GROUP BY 1, 2
+    ON CONFLICT (visitor, activity_id) DO UPDATE SET
+        switched = own.switched OR excluded.switched OR coalesce(own.experience_id <> excluded.experience_id, false),
+        experience_id = CASE WHEN {_IS_EARLIER} THEN excluded.experience_id ELSE own.experience_id END,
+        first_ms = CASE WHEN {_IS_EARLIER} THEN excluded.first_ms ELSE own.first_ms END,
+        first_id = CASE WHEN {_IS_EARLIER} THEN excluded.first_id ELSE own.first_id END
+    WHERE {_IS_EARLIER} OR NOT own.switched AND (excluded.switched OR own.experience_id <> excluded.experience_id);
+    INSERT INTO targetry_participation AS own (visitor, activity_id, last_click_ms)
+    SELECT visitor, activity_id, max(timestamp_ms) FROM counting WHERE kind = 'click' AND activity_id <> '' GROUP BY 1, 2
+    ON CONFLICT (visitor, activity_id) DO UPDATE SET last_click_ms = excluded.last_click_ms
+    WHERE own.last_click_ms IS NULL OR own.last_click_ms < excluded.last_click_ms;
+    """,
+    f"""
+    INSERT INTO targetry_purchase AS own ({_PURCHASE_COLUMNS})
+    SELECT DISTINCT ON (1, 2) * FROM (
+        SELECT activity_id, {_ORDER_KEY} AS order_key, timestamp_ms, id, visitor, true, {_AMOUNT}
+        FROM counting WHERE kind = 'order' AND activity_id <> ''
+        UNION ALL
+        SELECT part.activity_id, {_ORDER_KEY}, timestamp_ms, id, visitor, false, {_AMOUNT}
+        FROM counting JOIN targetry_participation AS part USING (visitor)
+        WHERE kind = 'order' AND counting.activity_id = '' AND part.experience_id IS NOT NULL
+    ) AS made ORDER BY activity_id, order_key, timestamp_ms, id
+    ON CONFLICT (order_key, activity_id) DO UPDATE SET
+        at_ms = excluded.at_ms, event_id = excluded.event_id, visitor = excluded.visitor,
+        is_bound = excluded.is_bound, micros = excluded.micros, unusable = excluded.unusable
+    WHERE (excluded.at_ms, excluded.event_id) < (own.at_ms, own.event_id);
+    INSERT INTO targetry_participation (visitor, activity_id)
+    SELECT DISTINCT visitor, activity_id FROM counting WHERE kind = 'order' AND activity_id <> ''
+    ON CONFLICT (visitor, activity_id) DO NOTHING;
+    """,
+    # The orders of visitors that bought, or whose first impression is another one.
+    """
+    UPDATE targetry_participation AS own SET
+        last_order_ms = found.last_ms, bound_orders = found.bound, orders = found.orders, micros = found.micros,
+        unusable = found.unusable
+    FROM (
+        SELECT part.visitor, part.activity_id, max(at_ms) AS last_ms, count(*) FILTER (WHERE is_bound) AS bound,
+            count(*) FILTER (WHERE at_ms >= part.first_ms) AS orders,
+            coalesce(sum(bought.micros) FILTER (WHERE at_ms >= part.first_ms), 0) AS micros,
+            count(*) FILTER (WHERE at_ms >= part.first_ms AND bought.unusable) AS unusable
+        FROM targetry_participation AS part LEFT JOIN targetry_purchase AS bought USING (visitor, activity_id)
+        LEFT JOIN earlier USING (visitor, activity_id)
+        WHERE part.visitor IN (SELECT visitor FROM buying)
+            OR part.visitor IN (SELECT visitor FROM counting) AND part.first_ms IS DISTINCT FROM earlier.first_ms
+        GROUP BY 1, 2
+    ) AS found
+    WHERE own.visitor = found.visitor AND own.activity_id = found.activity_id
+        AND (own.last_order_ms, own.bound_orders, own.orders, own.micros, own.unusable)
+            IS DISTINCT FROM (found.last_ms, found.bound, found.orders, found.micros, found.unusable)
+    """,
+    f"""
+    CREATE TEMP TABLE change ON COMMIT DROP AS
+        SELECT 1 AS sign, * FROM ({_CONTRIBUTION}
+            WHERE visitor IN (SELECT visitor FROM counting UNION SELECT visitor FROM buying)) AS later
+        UNION ALL SELECT -1, * FROM earlier;
+    INSERT INTO targetry_cohort_sum AS own (activity_id, experience_id, day, entered, {", ".join(_SUMS)})
+    SELECT * FROM (
+        SELECT activity_id, experience_id, day, entered, sum(sign) AS visitors, sum(sign * converted::int) AS conversions,
+            sum(sign * orders) AS orders, sum(sign * micros) AS micros, sum(sign * unusable) AS unusable
+        FROM change WHERE experience_id IS NOT NULL GROUP BY 1, 2, 3, 4
+    ) AS one WHERE ({", ".join(_SUMS)}) IS DISTINCT FROM (0, 0, 0, 0, 0)
+    ON CONFLICT (activity_id, experience_id, day, entered) DO UPDATE SET
+        {", ".join(f"{name} = own.{name} + excluded.{name}" for name in _SUMS)};
+    INSERT INTO targetry_activity_sum AS own (activity_id, switched, outside)
+    SELECT * FROM (
+        SELECT activity_id, sum(sign * switched::int) AS switched, sum(sign * outside::int) AS outside FROM change GROUP BY 1
+    ) AS one WHERE switched <> 0 OR outside <> 0
+    ON CONFLICT (activity_id) DO UPDATE SET
+        switched = own.switched + excluded.switched, outside = own.outside + excluded.outside;
+    """,
+)
+"""Statements that count what was taken. An event that is counted twice changes nothing."""
+
+
+def count_events(
+    connection: Any, *, progress: Progress = no_progress, is_stopped: Callable[[], bool] = lambda: False
+) -> int:
+    """Count the events that are queued now; return the number of counted and recounted ones.
+
+    Args:
+        connection: A connection in autocommit mode.
+        progress: Called after each transaction with the number of counted events and of all.
+        is_stopped: Called after each transaction; True ends the counting early.
+
+    Raises:
+        psycopg.Error: A statement failed. Completed transactions stand.
+    """
+    waiting = _waiting(connection)
+    done = 0
+    while done < waiting and not is_stopped():
+        counted = _count_chunk(connection)
+        if not counted:
+            break
+        done += counted
+        progress(min(done, waiting), waiting)
+    _count_changed_shares(connection)
+    return done
+
+
+def _waiting(connection: Any) -> int:
+    query = "SELECT (SELECT count(*) FROM targetry_uncounted) + (SELECT count(*) FROM targetry_recount)"
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _count_chunk(connection: Any) -> int:
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        connection.execute(_START)
+        taken = sum(int(connection.execute(statement).rowcount) for statement in _TAKE)
+        for statement in _STEPS if taken else ():
+            connection.execute(statement)
+    return taken
+
+
+def _count_changed_shares(connection: Any) -> None:
+    """Sum the cohorts of activities whose shares have changed."""
+    if not connection.execute(_CHANGED_SHARES).fetchall():
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+        for activity_id, since in connection.execute(_CHANGED_SHARES).fetchall():
+            connection.execute(
+                "INSERT INTO targetry_counted VALUES (%s, %s) ON CONFLICT (activity_id) DO UPDATE SET since_ms = excluded.since_ms",
+                (activity_id, since),
+            )
+            connection.execute("DELETE FROM targetry_cohort_sum WHERE activity_id = %s", (activity_id,))
+            connection.execute(_COHORT_OF_ACTIVITY, (activity_id,))
