@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from support.activities import HERO, SETTINGS, write_files
-from support.cli import run, text_output, write_artifact
+from support.cli import json_output, run, text_output, write_artifact
 from targetry import samples, testing
 from targetry.activities.review.plan import Movement, plan
 from targetry.activities.review.plan_text import plan_markdown, plan_text
+from targetry.activities.review.visitor_sample import VisitorSample
+from targetry.device.logic.allocation import bucket
+from targetry.ledger.event import LedgerEvent
+from targetry.ledger.location import open_ledger
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -168,6 +172,56 @@ def test_command_reports_mistakes_of_the_files(tmp_path: Path) -> None:
     result = run("activities", "plan", samples.shop_path(), tmp_path)
     assert result.exit_code == 1
     assert "a.yaml:1:1: error TA002" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a ledger with 200 visitors of the activity of the samples, and 50 of another."""
+    folder = tmp_path_factory.mktemp("ledger")
+    with open_ledger(folder) as store:
+        for first, activity in ((0, "482917"), (200, "1")):
+            store.record(
+                [
+                    LedgerEvent(f"e{n}", "impression", f"v{n}", activity, "0", "checkout-flags", "t", n, "s")
+                    for n in range(first, first + (200 if first == 0 else 50))
+                ]
+            )
+    return folder
+
+
+def test_visitors_of_a_ledger_who_change_their_experience_are_counted(tmp_path: Path, ledger: Path) -> None:
+    path = write_artifact(tmp_path, changed(condition=window(0, 40)))
+    shop = json.loads(samples.shop_path().read_bytes())
+    owners = [bucket(shop["meta"]["clientCode"], 482917, f"v{n}") for n in range(200)]
+    left = sum(4000 < owner <= 7500 for owner in owners)
+    arguments = ("activities", "plan", samples.shop_path(), path, "--visitors", ledger)
+    assert f"of 200 visitors in the ledger, {left} see it no longer" in text_output(*arguments, width=200)
+    (seen,) = [one["after"] for one in json_output(*arguments) if one["change"] == "seen"]
+    assert seen == {"total": 200, "left": left, "switched": 0, "switches": {}}
+
+
+def test_sample_has_the_same_visitors_in_any_order() -> None:
+    chosen = []
+    for visitors in (range(100), range(99, -1, -1)):
+        sample = VisitorSample[int](10)
+        for number in [*visitors, *visitors]:
+            if (items := sample.items_of(f"v{number}")) is not None:
+                items.append(number)
+        chosen.append(sample.items)
+    assert chosen[0] == chosen[1]
+    assert [len(items) for items in chosen[0].values()] == [2] * 10
+
+
+def test_sample_bounds_the_visitors_of_a_plan(tmp_path: Path, ledger: Path) -> None:
+    path = write_artifact(tmp_path, changed(condition=window(0, 1)))
+    arguments = ("activities", "plan", samples.shop_path(), path, "--sample", "40")
+    (seen,) = [one for one in json_output(*arguments, "--visitors", ledger) if one["change"] == "seen"]
+    assert 0 < seen["after"]["total"] <= 40
+    request = {"context": {"channel": "web"}, "execute": {"mboxes": [{"index": 0, "name": "checkout-flags"}]}}
+    visitors = tmp_path / "requests.jsonl"
+    visitors.write_text("\n".join([json.dumps(request)] * 100))
+    assert "of 40 given visitors" in text_output(*arguments, "--visitors", visitors, width=200)
+    assert run(*arguments).exit_code == 2
 
 
 def test_given_visitors_who_lose_an_activity_are_counted(tmp_path: Path) -> None:

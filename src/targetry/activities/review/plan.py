@@ -34,6 +34,7 @@ Kind = Literal[
     "tokens",
     "field",
     "visitors",
+    "seen",
 ]
 
 
@@ -91,6 +92,12 @@ def plan(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
             changes += _activity(earlier, later)
     changes += _orders(before, after)
     return changes
+
+
+def insert_change(changes: list[Change], change: Change) -> None:
+    """Insert a change behind the last one of its activity, else at the end."""
+    places = [place for place, one in enumerate(changes) if one.id == change.id]
+    changes.insert(max(places, default=len(changes) - 1) + 1, change)
 
 
 def _fields(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:

@@ -76,6 +76,8 @@ def _lines(changes: Sequence[Change]) -> Iterator[str]:
             continue
         elif one.change == "visitors":
             yield from _visitor_lines(one.after)
+        elif one.change == "seen":
+            yield f"    {_seen(one.after)}"
         elif one.change == "tokens":
             yield f"~ event tokens at {one.path}"
         elif one.change == "order":
@@ -89,6 +91,14 @@ def _visitor_lines(reach: dict[str, int]) -> Iterator[str]:
     for name, words in (("lost", "see it no longer"), ("gained", "see it now")):
         if reach[name]:
             yield f"    {reach[name]:,} of {reach['total']:,} given visitors {words}"
+
+
+def _seen(moved: dict[str, Any]) -> str:
+    parts = [
+        f"{count:,} switch from {names.replace(' → ', ' to ')}" for names, count in moved["switches"].items()
+    ]
+    parts += [f"{moved['left']:,} see it no longer"] if moved["left"] else []
+    return f"of {moved['total']:,} visitors in the ledger, {', '.join(parts) or 'none moves'}"
 
 
 def _share_lines(change: Change) -> Iterator[str]:

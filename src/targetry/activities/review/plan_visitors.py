@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from targetry.activities.review.inventory import take_inventory
-from targetry.activities.review.plan import Change
+from targetry.activities.review.plan import Change, insert_change
 from targetry.device.decide import Match, decide
 from targetry.device.ruleset import RuleSet, compile_artifact
 from targetry.models import DeliveryRequest
@@ -54,9 +54,8 @@ def with_visitors(
     names = {one.id: one.name for side in (old, new) for one in take_inventory(side).activities.values()}
     found = list(changes)
     for id in sorted((lost | gained).keys()):
-        last = max((place for place, one in enumerate(found) if one.id == id), default=len(found) - 1)
         reach = Reach(lost[id], gained[id], total)
-        found.insert(last + 1, Change("visitors", names.get(id, id), id, after=msgspec.to_builtins(reach)))
+        insert_change(found, Change("visitors", names.get(id, id), id, after=msgspec.to_builtins(reach)))
     return found
 
 

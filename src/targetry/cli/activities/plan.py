@@ -14,15 +14,19 @@ import typer
 
 from targetry.activities.model.files import ActivityFolder
 from targetry.activities.review.plan import plan
+from targetry.activities.review.plan_seen import with_seen_visitors
 from targetry.activities.review.plan_text import plan_markdown, plan_text
 from targetry.activities.review.plan_visitors import with_visitors
+from targetry.activities.review.visitor_sample import VisitorSample
 from targetry.cli.activities.folder import EnvironmentOption, chosen_environment, compiled_folder
 from targetry.cli.inputs.artifact_source import SourceError, is_url, read_bytes, read_text
 from targetry.cli.inputs.git_revision import folder_at
 from targetry.cli.rendering.output import print_json
 from targetry.delivery.hosts import artifact_url
 from targetry.device.artifact import read_artifact, read_json
+from targetry.device.logic.facts import bucketing_id
 from targetry.errors import ArtifactError
+from targetry.ledger.location import is_address, open_reader
 from targetry.models import DeliveryRequest, VisitorId
 
 _CHANGED = 2
@@ -44,11 +48,21 @@ def plan_command(
     environment: EnvironmentOption = None,
     output: Annotated[PlanFormat, typer.Option("--output", "-o", help="Output format.")] = PlanFormat.TEXT,
     visitors: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--visitors",
-            metavar="FILE",
-            help="Requests of visitors, one JSON document of the Delivery API on each line; the plan counts who sees an activity no longer or newly.",
+            metavar="SOURCE",
+            help="Visitors of whom the plan counts who moves: a file with requests of the Delivery API, one JSON document on each line, or a ledger, which is a folder or a PostgreSQL address.",
+            show_default=False,
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            "--sample",
+            metavar="N",
+            min=1,
+            help="At most this number of the visitors, the same ones each time.",
             show_default=False,
         ),
     ] = None,
@@ -73,7 +87,10 @@ def plan_command(
       targetry activities plan rules.json activities -o markdown
       targetry activities plan http://127.0.0.1:8080 --exit-code
       targetry activities plan rules.json --visitors requests.jsonl
+      targetry activities plan git:main:activities --visitors ./ledger --sample 10000
     """
+    if sample is not None and visitors is None:
+        raise typer.BadParameter("it needs visitors; give --visitors", param_hint="'--sample'")
     documents = [
         None if _is_edge(source) else _document(source, environment, organization_id) for source in (old, new)
     ]
@@ -87,8 +104,11 @@ def plan_command(
             documents[place] = _artifact(url, organization_id)
     before, after = documents[0] or {}, documents[1] or {}
     changes = plan(before, after)
-    if visitors is not None:
-        changes = with_visitors(changes, before, after, _requests(visitors), int(time.time() * 1000))
+    if visitors is not None and (is_address(visitors) or Path(visitors).is_dir()):
+        changes = with_seen_visitors(changes, before, after, _seen(visitors, sample))
+    elif visitors is not None:
+        requests = _requests(visitors) if sample is None else _sampled(visitors, sample)
+        changes = with_visitors(changes, before, after, requests, int(time.time() * 1000))
     if output is PlanFormat.JSON:
         print_json([msgspec.to_builtins(one) for one in changes])
     else:
@@ -97,9 +117,31 @@ def plan_command(
         raise typer.Exit(_CHANGED)
 
 
-def _requests(file: Path) -> Iterator[DeliveryRequest]:
+def _seen(location: str, most: int | None) -> dict[str, list[str]]:
+    """Return the visitors of a ledger with the activities that they have seen."""
+    sample = VisitorSample[str](most)
+    with open_reader(location) as reader:
+        for event in reader.events():
+            if event.activity_id and event.kind != "order":
+                seen = sample.items_of(event.visitor)
+                if seen is not None and event.activity_id not in seen:
+                    seen.append(event.activity_id)
+    return sample.items
+
+
+def _sampled(file: str, most: int | None) -> Iterator[DeliveryRequest]:
+    """Yield the requests of the visitors in a sample."""
+    sample = VisitorSample[DeliveryRequest](most)
+    for request in _requests(file):
+        if (found := sample.items_of(bucketing_id(request.id))) is not None:
+            found.append(request)
+    for found in sample.items.values():
+        yield from found
+
+
+def _requests(file: str) -> Iterator[DeliveryRequest]:
     """Yield the requests of a file; one without an id of a visitor gets its line as one."""
-    for number, line in enumerate(read_bytes(str(file)).splitlines(), 1):
+    for number, line in enumerate(read_bytes(file).splitlines(), 1):
         if line.strip():
             try:
                 request = DeliveryRequest.from_json(line)
