@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from targetry._runtime.files import read_file
+from targetry.batch.artifact import ArtifactInput, compiled
 from targetry.batch.engine.checks import row_errors
 from targetry.batch.engine.columns import (
     CLIENT,
@@ -34,11 +33,8 @@ from targetry.batch.engine.rows import Rows
 from targetry.batch.engine.select import NONE, Matches
 from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter
 from targetry.batch.stream import Select, TableReader, batches_of, reader_of
-from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.device.ruleset import RuleSet
 from targetry.errors import OptionError
-
-ArtifactInput = bytes | str | Path | Mapping[str, Any] | RuleSet
-"""JSON text, a file (`rules.json`, `rules.bin`), the parsed document, or compiled rules."""
 
 _MOST_LAYOUTS: Final = 64
 _TIMES: Final = frozenset({"current_timestamp", "current_time", "current_day"})
@@ -443,23 +439,6 @@ class Decider:
             counts.rows_by_scalar_engine,
             dict(Counter(counts.problems)),
         )
-
-
-def compiled(artifact: ArtifactInput, organization_id: str | None = None) -> RuleSet:
-    """Return compiled rules.
-
-    Raises:
-        OptionError: The file cannot be read.
-        ArtifactError: The artifact cannot be used.
-    """
-    if isinstance(artifact, RuleSet):
-        return artifact
-    if isinstance(artifact, Path):
-        try:
-            artifact, _ = read_file(artifact)
-        except (OSError, ValueError) as error:
-            raise OptionError("artifact", f"cannot be read: {error}") from error
-    return compile_artifact(artifact, organization_id=organization_id)
 
 
 def _time(as_of: datetime | str | None) -> tuple[int | None, str | None]:

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from targetry.batch.decider import ArtifactInput, Decider
+from targetry.batch.artifact import ArtifactInput
+from targetry.batch.decider import Decider
 from targetry.batch.engine.arrays import Array
 from targetry.batch.engine.leaves import Leaves
 from targetry.batch.engine.locations import REMOTE, UNKNOWN_LOCATION

@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from targetry.batch.decider import ArtifactInput, Decider
+from targetry.batch.artifact import ArtifactInput
+from targetry.batch.decider import Decider
 from targetry.batch.engine.locations import REASONS
 from targetry.batch.engine.select import NONE
 from targetry.batch.output import Placed

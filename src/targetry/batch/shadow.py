@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from targetry._runtime.files import read_lines
-from targetry.batch.decider import ArtifactInput, compiled
+from targetry.batch.artifact import ArtifactInput, compiled
 from targetry.batch.output import content_text
 from targetry.device.decide import Match, OnDeviceDecision, decide
 from targetry.device.logic.javascript import to_text

@@ -13,7 +13,8 @@ import msgspec
 import pyarrow as pa
 
 from targetry._runtime.lazy_import import importing
-from targetry.batch.decider import EXPOSURES, ArtifactInput, BatchStats, Decider
+from targetry.batch.artifact import ArtifactInput
+from targetry.batch.decider import EXPOSURES, BatchStats, Decider
 from targetry.batch.stream import batches_of
 from targetry.errors import OptionError
 
