@@ -116,6 +116,14 @@ def test_map_of_parameters_is_read_as_columns_are() -> None:
     assert made.missing == []
 
 
+def test_parameters_of_a_map_are_never_missing_columns() -> None:
+    kind = pa.map_(pa.string(), pa.string())
+    batch = table(2).append_column("parameters", pa.array([[], None], kind))
+    made = Decider(mboxes_of(rule(1, PLAN)), client=CLIENT, mboxes=["hero"], strict=True)
+    assert made.decide(batch)["reason"].to_pylist() == ["no_match"] * 2
+    assert made.missing == []
+
+
 def test_struct_of_parameters_is_read_as_columns_are() -> None:
     batch = table(2).append_column("parameters", pa.array([{"plan": "gold"}, {"plan": None}]))
     made = Decider(mboxes_of(rule(1, PLAN)), client=CLIENT, mboxes=["hero"], outputs=("reason",))

@@ -244,16 +244,20 @@ class Decider:
             names += self.writer.macro_parameters
         return sorted(set(names))
 
-    def _layout(self, schema: Any) -> TableLayout:
-        known = self._layouts.get(schema)
+    def _layout(self, schema: Any, has_map: bool) -> TableLayout:
+        known = self._layouts.get((schema, has_map))
         if known is None:
             known = layout_of(
-                schema, self._columns, property_token=self._token_column, time=self._time_column
+                schema,
+                self._columns,
+                property_token=self._token_column,
+                time=self._time_column,
+                has_map=has_map,
             )
             self.check(known)
             if len(self._layouts) >= _MOST_LAYOUTS:
                 self._layouts.clear()
-            self._layouts[schema] = known
+            self._layouts[schema, has_map] = known
         return known
 
     def check(self, layout: TableLayout) -> None:
@@ -271,6 +275,8 @@ class Decider:
         parameters = {one.name for one in layout.parameters}
         is_there = {PARAMETER_PREFIX + name for name in parameters} | names
         optional = {getattr(self._columns, role) for role in (*IDS, *CLIENT[1:])} | {self._columns.time}
+        if layout.has_map:
+            optional |= {PARAMETER_PREFIX + name for name in self._parameters}
         missing = [name for name in self.reads if name not in is_there and name not in optional]
         if missing and self._strict:
             raise OptionError("table", f"lacks columns that rules read: {', '.join(missing)}")
@@ -311,8 +317,8 @@ class Decider:
 
     def rows(self, batch: Any) -> tuple[Rows, dict[int, str]]:
         """Return a record batch as rows, and the errors of rows by their positions."""
-        batch = with_map_columns(batch, self._columns.parameter_map)
-        rows = Rows(self._layout(batch.schema), batch, self._now_ms)
+        whole = with_map_columns(batch, self._columns.parameter_map)
+        rows = Rows(self._layout(whole.schema, whole is not batch), whole, self._now_ms)
         errors = row_errors(rows, self._engine.requests(rows))
         self._rows += rows.count
         self._rows_with_error += len(errors)

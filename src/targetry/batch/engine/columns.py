@@ -65,7 +65,7 @@ class TableLayout(msgspec.Struct, frozen=True):
     Attributes:
         roles: Role to position; an absent column has no entry.
         parameters: In the order of the columns.
-        parameter_map: Position of the map column of parameters.
+        has_map: Whether parameters come from a map, so that other batches can have other ones.
         addresses: Location to the position of its URL.
         property_token: Position of the column of property tokens.
     """
@@ -73,12 +73,14 @@ class TableLayout(msgspec.Struct, frozen=True):
     schema: Any
     roles: Mapping[str, int]
     parameters: tuple[Parameter, ...]
-    parameter_map: int | None
+    has_map: bool
     addresses: Mapping[str, int]
     property_token: int | None
 
 
-def layout_of(schema: Any, columns: Columns, *, property_token: str | None, time: str | None) -> TableLayout:
+def layout_of(
+    schema: Any, columns: Columns, *, property_token: str | None, time: str | None, has_map: bool
+) -> TableLayout:
     """Return where the fields of a request are in a table.
 
     Args:
@@ -86,6 +88,7 @@ def layout_of(schema: Any, columns: Columns, *, property_token: str | None, time
         columns: Names of the columns.
         property_token: Name of the column of property tokens, if there is one.
         time: Name of the column of times if it is not that of `columns`.
+        has_map: Whether columns were made of a map of parameters.
 
     Raises:
         OptionError: A column has a type that its field cannot have, there is no column of visitor
@@ -113,8 +116,8 @@ def layout_of(schema: Any, columns: Columns, *, property_token: str | None, time
     addresses = {location: positions[name] for location, name in columns.addresses.items()}
     for position in addresses.values():
         _check_type(schema, position, _is_text, "text")
-    parameters, parameter_map = _parameters(schema, columns, positions)
-    return TableLayout(schema, roles, parameters, parameter_map, addresses, tokens.get("token"))
+    parameters = _parameters(schema, columns, positions)
+    return TableLayout(schema, roles, parameters, has_map, addresses, tokens.get("token"))
 
 
 def _check_given(names: Iterable[str], positions: Mapping[str, int]) -> None:
@@ -144,9 +147,7 @@ def _check_type(schema: Any, position: int, is_right: Any, wanted: str) -> None:
         raise OptionError(f"table[{field.name!r}]", f"must be {wanted}, not {field.type}")
 
 
-def _parameters(
-    schema: Any, columns: Columns, positions: Mapping[str, int]
-) -> tuple[tuple[Parameter, ...], int | None]:
+def _parameters(schema: Any, columns: Columns, positions: Mapping[str, int]) -> tuple[Parameter, ...]:
     mapped = {positions[column]: name for name, column in columns.parameters.items()}
     named = {
         position: name.removeprefix(PARAMETER_PREFIX)
@@ -170,11 +171,10 @@ def _parameters(
                         f"must be {wanted}, not {field.type}",
                     )
                 found.append(Parameter(field.name, container, number))
-            container = None
-        elif not (pa.types.is_map(kind) and _is_text(kind.key_type) and is_parameter(kind.item_type)):
+        else:
             raise OptionError(f"table[{schema.field(container).name!r}]", f"must be a map, not {kind}")
     _check_names([one.name for one in found])
-    return tuple(found), container
+    return tuple(found)
 
 
 def _check_names(names: list[str]) -> None:
