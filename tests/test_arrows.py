@@ -73,6 +73,7 @@ HOSTS = {
     "openfeature": set(),
     "otel": set(),
     "pytest_plugin": set(),
+    "spark": set(),
 }
 
 

@@ -67,13 +67,15 @@ def docs_pages() -> list[str]:
     return [page.relative_to(ROOT).as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))]
 
 
-# Django and OpenTelemetry are configured once in a process, so they run in processes of their own.
+# Django and OpenTelemetry are configured once in a process, so they run in processes of their own;
+# Spark has an environment of its own.
 ELSEWHERE = {
     "docs/activities.md",
     "docs/ci.md",
     "docs/django.md",
     "docs/migrating.md",
     "docs/opentelemetry.md",
+    "docs/spark.md",
     "docs/tutorial/web-app.md",
 }
 

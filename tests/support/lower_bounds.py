@@ -1,6 +1,7 @@
 """Lowest versions of the direct dependencies in pyproject.toml, as constraints for pip.
 
-The program prints one `name==version` per line, or with `--extras` the names of all extras.
+The program prints one `name==version` per line, or with `--extras` the names of the extras that
+`scripts/check-lower-bounds` installs. `scripts/test-spark --lowest` uses the rest.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+LARGE = {"spark"}
+"""Extras that are too large for each run of the checks."""
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[\w+\])?>=(?P<version>[\w.]+)(?P<marker>\s*;.*)?")
 
 
@@ -20,13 +24,18 @@ def project() -> dict[str, Any]:
     return table
 
 
-def lower_bounds() -> dict[str, str]:
+def lower_bounds(*, without: Collection[str] = ()) -> dict[str, str]:
     """Return the lowest version of each direct dependency, of the package and of its extras.
+
+    Args:
+        without: Extras to leave out.
 
     Raises:
         ValueError: A requirement is not of the form `name>=version`, or one name has two versions.
     """
-    extras = project()["optional-dependencies"]
+    extras = {
+        name: extra for name, extra in project()["optional-dependencies"].items() if name not in without
+    }
     found: dict[str, str] = {}
     for requirement in (*project()["dependencies"], *(one for extra in extras.values() for one in extra)):
         match = _REQUIREMENT.fullmatch(requirement)
@@ -40,7 +49,8 @@ def lower_bounds() -> dict[str, str]:
 
 def main() -> None:
     if sys.argv[1:] == ["--extras"]:
-        sys.stdout.write(",".join(project()["optional-dependencies"]) + "\n")
+        names = [name for name in project()["optional-dependencies"] if name not in LARGE]
+        sys.stdout.write(",".join(names) + "\n")
     else:
         sys.stdout.writelines(f"{name}=={version}\n" for name, version in lower_bounds().items())
 

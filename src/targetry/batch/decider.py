@@ -31,7 +31,7 @@ from targetry.batch.engine.maps import with_map_columns
 from targetry.batch.engine.plans import base_name
 from targetry.batch.engine.rows import Rows
 from targetry.batch.engine.select import NONE, Matches
-from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter
+from targetry.batch.output import DEFAULT_OUTPUTS, Entries, OutputWriter, without_dictionaries
 from targetry.batch.stream import Select, TableReader, batches_of, reader_of
 from targetry.device.ruleset import RuleSet
 from targetry.errors import OptionError
@@ -75,7 +75,7 @@ class Decider:
     """Decides the rows of tables by one artifact, with the results of on-device decisions.
 
     A row is one visitor at one time; its columns are those of `Columns`. Views are always decided
-    as in a prefetch.
+    as in a prefetch. A decider pickles to its artifact and options.
 
     Args:
         artifact: The artifact.
@@ -123,6 +123,7 @@ class Decider:
         organization_id: str | None = None,
         leaves: Leaves | None = None,
     ) -> None:
+        given = dict(locals())  # of all parameters, for pickle
         if mode not in ("execute", "prefetch"):
             raise OptionError("mode", f"must be 'execute' or 'prefetch', not {mode!r}")
         if layout not in ("long", "wide"):
@@ -135,6 +136,9 @@ class Decider:
         if not isinstance(client, str) or not client:
             raise OptionError("client", "must be the client code")
         self.rules = compiled(artifact, organization_id)
+        for name in ("self", "artifact", "organization_id", "leaves"):
+            del given[name]
+        self._options = given
         self._columns = columns or Columns()
         self._now_ms, self._time_column = _time(as_of)
         self._token_column = property_token_column
@@ -157,6 +161,9 @@ class Decider:
         self._layouts: dict[Any, TableLayout] = {}
         self._rows = self._rows_with_error = 0
         self.missing: list[str] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.rules, self._options)
 
     # ── columns ───
 
@@ -243,6 +250,17 @@ class Decider:
         if set(self.writer.outputs) & {"content", "options"}:
             names += self.writer.macro_parameters
         return sorted(set(names))
+
+    def check_columns(self, schema: Any) -> None:
+        """Check the columns of a table, and note those that the rules read and it lacks.
+
+        Args:
+            schema: A `pyarrow.Schema`.
+
+        Raises:
+            OptionError: A column has a wrong type, or is missing although it is needed.
+        """
+        self.rows(pa.RecordBatch.from_pylist([], schema))
 
     def _layout(self, schema: Any, has_map: bool) -> TableLayout:
         known = self._layouts.get((schema, has_map))
@@ -405,6 +423,29 @@ class Decider:
             names.append(self._token_column)
         return reader_of(source, select or self.columns_read, names)
 
+    def map_in_arrow_schema(self, schema: Any) -> Any:
+        """Return the schema of what `map_in_arrow` yields for a table of this schema.
+
+        Raises:
+            OptionError: As of `output_schema`.
+        """
+        fields = [field for field in self.output_schema(schema) if field.name != "row"]
+        return pa.schema([field.with_type(without_dictionaries(field.type)) for field in fields])
+
+    def map_in_arrow(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """Yield the decisions for record batches of a part of a table.
+
+        It is the function for `mapInArrow` of Spark: it can be pickled, and there is no column
+        `row` and no dictionary, which Spark does not read.
+
+        Args:
+            batches: Each a `pyarrow.RecordBatch`.
+        """
+        for batch in batches:
+            if batch.num_rows:
+                schema = self.map_in_arrow_schema(batch.schema)
+                yield self.decide(batch).select(schema.names).cast(schema)
+
     def exposures(self, batch: Any) -> Any:
         """Return the matches of visitors with an id as the rows of an assignment log.
 
@@ -445,6 +486,10 @@ class Decider:
             counts.rows_by_scalar_engine,
             dict(Counter(counts.problems)),
         )
+
+
+def _unpickled(rules: RuleSet, options: dict[str, Any]) -> Decider:
+    return Decider(rules, **options)
 
 
 def _time(as_of: datetime | str | None) -> tuple[int | None, str | None]:

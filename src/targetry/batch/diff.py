@@ -156,6 +156,11 @@ class ArtifactComparison:
         wanted = {*self.before.columns_read(listed), *self.after.columns_read(listed)}
         return [name for name in listed if name in wanted]
 
+    def check_columns(self, schema: Any) -> None:
+        """Check the columns of a table, as `Decider.check_columns` does."""
+        for one in (self.before, self.after):
+            one.check_columns(schema)
+
     def reader(self, source: Any) -> TableReader:
         """Return a table as record batches; `source` as of `Decider.stream`."""
         return self.before.reader(source, self.columns_read)

@@ -347,3 +347,15 @@ def _dictionary(codes: Array, values: Any) -> Any:
     missing = codes < 0
     indices = pa.array(codes, mask=missing) if missing.any() else pa.array(codes)
     return pa.DictionaryArray.from_arrays(indices, values)
+
+
+def without_dictionaries(kind: Any) -> Any:
+    """Return an Arrow type with plain texts in place of dictionaries, at any depth."""
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_struct(kind):
+        fields = [kind.field(place) for place in range(kind.num_fields)]
+        return pa.struct([field.with_type(without_dictionaries(field.type)) for field in fields])
+    if pa.types.is_list(kind):
+        return pa.list_(without_dictionaries(kind.value_type))
+    return kind

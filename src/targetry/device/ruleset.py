@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -40,6 +40,7 @@ from targetry.device.personalize import Template, geo_token_attributes
 from targetry.errors import ArtifactError
 
 _MOST_PROPERTIES: Final = 64  # per location, whose runs are cached
+_MOST_UNPICKLED: Final = 8  # rule sets that a process keeps
 _LOWEST, _HIGHEST = 0.0, 99.99  # the ends of the allocation's scale
 _ALL_PROPERTIES: Final[frozenset[str]] = frozenset()
 _MOST_VALUES: Final = 4 * MAX_NODES  # a condition of more values has more nodes
@@ -216,7 +217,10 @@ EMPTY_LOCATION: Final = Location(())
 
 
 class RuleSet:
-    """A compiled artifact. Immutable: a new artifact is a new rule set."""
+    """A compiled artifact. Immutable: a new artifact is a new rule set.
+
+    It pickles to the artifact's text; a process compiles equal texts once.
+    """
 
     def __init__(
         self,
@@ -242,6 +246,9 @@ class RuleSet:
         self.remote_mboxes = _with_unusable(artifact.remote_mboxes, "mbox", unusable)
         self.remote_views = _with_unusable(artifact.remote_views, "view", unusable)
         self.decidable_mboxes = decidable_locations(mboxes, self.local_mboxes, self.remote_mboxes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self._text,)
 
     @property
     def generated_at(self) -> str | None:
@@ -355,6 +362,11 @@ def compile_artifact(
     except LimitExceededError as error:
         raise ArtifactError(str(error)) from None
     return RuleSet(text, artifact, mboxes, views, tuple(compiler.unusable))
+
+
+@lru_cache(maxsize=_MOST_UNPICKLED)
+def _unpickled(text: bytes) -> RuleSet:
+    return compile_artifact(text)
 
 
 class _SplitCondition(NamedTuple):
