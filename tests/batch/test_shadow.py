@@ -19,6 +19,7 @@ DOCUMENT = artifact(
         "hero": [rule(1, GOLD, content="gold"), rule(1, experience=1, content="other")],
         "quiet": [rule(2, GOLD)],
         "split": [rule(3, window(0, 99.5))],
+        "thin": [rule(4, window(0, 1))],
         "far": [],
     },
     remoteMboxes=["far"],
@@ -72,6 +73,37 @@ def test_answer_has_its_outcome(text: str, outcome: str) -> None:
     assert getattr(location, outcome) == 1
 
 
+REASONS: dict[str, tuple[str, str]] = {
+    "audience": (
+        line(option=tokens(1, 0), plan="x"),
+        'rule 0: its condition does not hold: mbox.plan is "x"',
+    ),
+    "earlier rule": (line(option=tokens(1, 1)), "rule 0 decides before rule 1"),
+    "split": (line("thin", tokens(4, 0)), "rule 0: the allocation 30.74 is not in 0 to 1"),
+    "unknown activity": (line(option=tokens(9, 0)), "the artifact has no rule of activity 9 here"),
+    "unknown experience": (
+        line(option=tokens(1, 7)),
+        "the artifact has no rule of experience 7 of activity 1 here",
+    ),
+    "only the device": (line("quiet"), "rule 0 matches on device"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), REASONS.values(), ids=REASONS)
+def test_difference_has_its_reason(text: str, expected: str) -> None:
+    (difference,) = shadow([text, text], DOCUMENT, client=CLIENT).differences
+    assert difference.reasons == [expected]
+
+
+def test_reason_of_a_page_load_is_that_of_the_missing_activity() -> None:
+    document = artifact({"target-global-mbox": [rule(1), rule(2, GOLD)]})
+    request = {"id": {"tntId": "t"}, "execute": {"mboxes": [{"index": 0, "name": "x"}], "pageLoad": {}}}
+    response = {"execute": {"pageLoad": {"options": [tokens(2, 0), tokens(1, 0)]}}}
+    text = json.dumps({"time": NOW_MS, "request": request, "response": response})
+    (difference,) = shadow([text], document, client=CLIENT).differences
+    assert difference.reasons == ["rule 1: its condition does not hold: mbox.plan is absent"]
+
+
 def test_split_of_hashed_ids_is_unknown() -> None:
     texts = [line("split", tokens(3, 0)), line("split", tokens(3, 0), hashed=True)]
     (location,) = shadow(texts, DOCUMENT, client=CLIENT).locations
@@ -118,4 +150,6 @@ def test_command_exits_with_two_below_the_wanted_share(tmp_path: Path) -> None:
     assert run(*base, "--at-least", "50%").exit_code == 0
     assert run(*base, "--at-least", "51%").exit_code == 2
     assert run(*base, "--at-least", "x").exit_code == 1
-    assert "Differences" in run(*base, width=120).stdout
+    printed = run(*base, width=160).stdout
+    assert "Differences" in printed
+    assert "rule 0 decides before rule 1" in printed

@@ -16,6 +16,7 @@ import msgspec
 from targetry._runtime.files import read_lines
 from targetry.batch.artifact import ArtifactInput, compiled
 from targetry.batch.output import content_text
+from targetry.batch.shadow_reasons import Given, explained, reason
 from targetry.device.decide import Match, OnDeviceDecision, decide
 from targetry.device.logic.javascript import to_text
 from targetry.device.personalize import Template
@@ -33,9 +34,6 @@ OUTCOMES: Final = ("agreed", "other_experience", "only_server", "only_device", "
 
 _MOST_ERRORS: Final = 5  # whose texts are kept
 
-Given = tuple[str, str | None]
-"""Activity and experience."""
-
 
 class Difference(msgspec.Struct, frozen=True):
     """Lines at one location with the same two answers: activity and experience, None for nothing.
@@ -43,6 +41,7 @@ class Difference(msgspec.Struct, frozen=True):
     Attributes:
         lines: Their number.
         examples: Numbers of lines in the log, from 1.
+        reasons: Why these examples have not got on device what the server has, each reason once.
     """
 
     location: str
@@ -51,6 +50,7 @@ class Difference(msgspec.Struct, frozen=True):
     device: Given | None
     lines: int
     examples: list[int]
+    reasons: list[str] = []
 
 
 class ShadowLocation(msgspec.Struct, frozen=True):
@@ -151,6 +151,7 @@ class _Run:
         self._errors: list[str] = []
         self._outcomes: dict[str, Counter[str]] = {}
         self._differences: dict[_Pair, list[int]] = {}
+        self._reasons: dict[_Pair, dict[str, None]] = {}
         self._counts: Counter[_Pair] = Counter()
 
     def add(self, number: int, line: bytes | str) -> None:
@@ -166,7 +167,7 @@ class _Run:
             if len(self._errors) < _MOST_ERRORS:
                 self._errors.append(f"line {number}: {error}")
             return
-        for location, server, device, is_remote in found:
+        for position, (location, server, device, is_remote) in enumerate(found):
             outcome = _outcome(server, device, is_remote)
             self._outcomes.setdefault(location, Counter())[outcome] += 1
             if outcome in ("other_experience", "only_server", "only_device"):
@@ -175,6 +176,7 @@ class _Run:
                 places = self._differences.setdefault(key, [])
                 if len(places) < self._examples:
                     places.append(number)
+                    self._reasons.setdefault(key, {})[self._reason(logged, position, key)] = None
 
     def _compared(self, logged: RecordedRequest) -> Iterator[tuple[str, _Answer, _Answer, bool]]:
         request, response = logged.read()
@@ -188,6 +190,11 @@ class _Run:
         for location in requested_locations(request):
             theirs, mine = location.options(response), location.options(decision.response)
             yield location.label, *self._pair(theirs, mine, rules), self._is_remote(location, decision)
+
+    def _reason(self, logged: RecordedRequest, position: int, pair: _Pair) -> str:
+        request, _ = logged.read()
+        locations = explained(self._rules, request, self._client, logged.time_ms).locations
+        return reason(locations[position], _experiences(pair[2]), _experiences(pair[3]))
 
     def _is_remote(self, location: RequestedLocation, decision: OnDeviceDecision) -> bool:
         if location.kind == "view":
@@ -212,9 +219,10 @@ class _Run:
         ]
         differences = [
             Difference(
-                location, outcome, server, device, count, self._differences[location, outcome, server, device]
+                location, outcome, server, device, count, self._differences[pair], list(self._reasons[pair])
             )
-            for (location, outcome, server, device), count in self._counts.most_common()
+            for pair, count in self._counts.most_common()
+            for location, outcome, server, device in (pair,)
         ]
         return Shadow(self._lines, self._bad, self._errors, locations, differences)
 
@@ -276,6 +284,14 @@ def _joined(found: list[Given]) -> _Answer:
     if len(unique) == 1:
         return _Answer(unique[0])
     return _Answer(("+".join(a for a, _ in unique), "+".join(e or "" for _, e in unique)))
+
+
+def _experiences(given: Given | None) -> list[Given]:
+    """Return the experiences of an answer, which `_joined` has joined."""
+    if given is None:
+        return []
+    activities, experiences = given[0].split("+"), (given[1] or "").split("+")
+    return [(activity, one or None) for activity, one in zip(activities, experiences, strict=True)]
 
 
 def _outcome(server: _Answer, device: _Answer, is_remote: bool) -> Outcome:

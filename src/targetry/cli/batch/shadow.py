@@ -81,11 +81,12 @@ def _print(found: Any, output: ReportFormat) -> None:
             _named(one.device),
             f"{one.lines:,}",
             ", ".join(map(str, one.examples)),
+            "; ".join(one.reasons),
         )
         for one in found.differences
     ]
     if differences:
-        sides = ("Location", "Delivery API", "On device", "Requests", "Lines")
+        sides = ("Location", "Delivery API", "On device", "Requests", "Lines", "Reason")
         print_table("Differences", sides, differences, output, right=(3,))
 
 
