@@ -97,7 +97,7 @@ _EDGE_OPTIONS_HEAD = """# Options of the edge
 
 _COMMANDS_HEAD = """# Command line
 
-`targetry` is in the extra `[cli]`. `targetry edge` and the part of `targetry demo` over HTTP need `[edge]`, `targetry report` and `targetry power` need `[report]`,
+`targetry` is in the extra `[cli]`. `targetry edge` and the part of `targetry demo` over HTTP need `[edge]`, `targetry report`, `power`, `aa` and `selftest` need `[report]`,
 `targetry activities` needs `[activities]`, and `targetry decide`, `diff`, `forecast` and `shadow` need `[batch]`.
 Results go to standard output, notes and errors to standard error. The exit status is 0 for success, 1 for an error, and 2 for wrong arguments, unless a command says otherwise. Each command has `--help`. No command needs an Adobe account.
 """

@@ -19,8 +19,10 @@ from targetry.cli.batch.shadow import shadow
 from targetry.cli.decide import decide_offers, open_client, read_source, rules_of
 from targetry.cli.demo import DEMO_VISITORS, print_demo
 from targetry.cli.edge import edge
+from targetry.cli.experiments.aa import aa
 from targetry.cli.experiments.power import power
 from targetry.cli.experiments.report import report
+from targetry.cli.experiments.selftest import selftest
 from targetry.cli.explain import print_explanation, print_explanation_json
 from targetry.cli.ledger.app import ledger
 from targetry.cli.offers import print_offers, print_offers_json
@@ -202,10 +204,12 @@ def demo(
 app.command()(edge)
 app.command()(report)
 app.command()(power)
+app.command()(aa)
 app.command(cls=BatchCommand)(decide)
 app.command(cls=BatchCommand)(diff)
 app.command(cls=BatchCommand)(forecast)
 app.command(cls=BatchCommand)(shadow)
 app.command(cls=BatchCommand)(replay)
 app.add_typer(ledger, name="ledger")
+app.add_typer(selftest, name="selftest")
 app.add_typer(activities, name="activities")

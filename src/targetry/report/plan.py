@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -59,8 +60,7 @@ class PlanOptions(msgspec.Struct, frozen=True, kw_only=True):
                 raise OptionError(name, f"must be a number between 0 and 1, not {value!r}")
         if self.power <= self.alpha:
             raise OptionError("power", f"must be above alpha ({self.alpha:g}), not {self.power:g}")
-        if len(self.shares) < 2 or not all(math.isfinite(one) and one > 0 for one in self.shares):
-            raise OptionError("shares", f"must be two or more numbers above 0, not {list(self.shares)}")
+        check_shares(self.shares)
         if self.metrics < 1:
             raise OptionError("metrics", f"must be at least 1, not {self.metrics}")
         for name in ("visitors", "daily"):
@@ -84,6 +84,12 @@ class PlanOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise OptionError("lift", f"must be a percentage above -100 and not 0, not {100 * self.lift:g}")
         if deviation is None and mean * (1 + self.lift) >= 1:
             raise OptionError("lift", f"makes a rate of 100 % or more of {100 * mean:g} %")
+
+
+def check_shares(shares: Sequence[float]) -> None:
+    """Raise `OptionError` unless these are the shares of two or more experiences."""
+    if len(shares) < 2 or not all(math.isfinite(one) and one > 0 for one in shares):
+        raise OptionError("shares", f"must be two or more numbers above 0, not {list(shares)}")
 
 
 class Plan(msgspec.Struct, frozen=True, rename="camel"):

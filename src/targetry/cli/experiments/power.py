@@ -116,7 +116,7 @@ def power(
         visitors=visitors,
         power=parse_percent(chance),
         alpha=parse_percent(alpha),
-        shares=_shares(shares),
+        shares=parse_shares(shares),
         metrics=metrics,
         daily=daily if daily is not None else seen,
         fixed=fixed,
@@ -130,7 +130,8 @@ def power(
         _print_plan(made, options)
 
 
-def _shares(text: str) -> tuple[float, ...]:
+def parse_shares(text: str) -> tuple[float, ...]:
+    """Parse shares like `50,50`. Raises `BadParameter`."""
     try:
         return tuple(float(one) for one in text.split(","))
     except ValueError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.report.inference.confidence_sequence import ConfidenceSequence
+from targetry.report.inference.statistics import special_functions
 
 _LOOKS: Final = 200
 _FIRST_LOOK: Final = 0.02
@@ -127,10 +128,4 @@ def smallest_lift(
 
 
 def _quantile(probability: float) -> float:
-    return float(_special().ndtri(probability))
-
-
-def _special() -> Any:
-    with importing_extra("report"):
-        from scipy import special  # type: ignore[import-untyped]
-    return special
+    return float(special_functions().ndtri(probability))

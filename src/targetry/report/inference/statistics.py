@@ -121,7 +121,7 @@ def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRati
     statistic = math.fsum((one - due) ** 2 / due for one, due in zip(observed, expected, strict=True))
     if not math.isfinite(statistic):
         return None
-    p_value = _chi_square_p_value(statistic, len(observed) - 1)
+    p_value = chi_square_p_value(statistic, len(observed) - 1)
     return SampleRatio(list(observed), expected, statistic, p_value, p_value < MISMATCH_BELOW)
 
 
@@ -146,7 +146,7 @@ def _p_value(sample: Sample, control: Sample) -> tuple[float, str]:
         return _fisher_p_value(sample.conversions, rows, columns[0]), "fisher"
     (a, b), (c, d) = table
     statistic = sum(columns) * (a * d - b * c) ** 2 / (rows[0] * rows[1] * columns[0] * columns[1])
-    return _chi_square_p_value(statistic, 1), "chi-square"
+    return chi_square_p_value(statistic, 1), "chi-square"
 
 
 def _fisher_p_value(conversions: int, rows: tuple[int, int], column: int) -> float:
@@ -166,8 +166,9 @@ def _fisher_p_value(conversions: int, rows: tuple[int, int], column: int) -> flo
     return min(1.0, math.fsum(weight for weight in weights if weight <= limit) / math.fsum(weights))
 
 
-def _chi_square_p_value(statistic: float, degrees: int) -> float:
-    return float(_special().chdtrc(degrees, statistic))
+def chi_square_p_value(statistic: float, degrees: int) -> float:
+    """Return the chance of a statistic that is at least as large. Raises `MissingExtraError`."""
+    return float(special_functions().chdtrc(degrees, statistic))
 
 
 @cache
@@ -177,7 +178,7 @@ def normal_quantile(confidence: float) -> float:
     Raises:
         MissingExtraError: The extra `report` is not installed.
     """
-    return float(_special().ndtri((1 + confidence) / 2))
+    return float(special_functions().ndtri((1 + confidence) / 2))
 
 
 def normal_p_value(z: float) -> float:
@@ -185,7 +186,8 @@ def normal_p_value(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
-def _special() -> Any:
+def special_functions() -> Any:
+    """Return `scipy.special`. Raises `MissingExtraError`."""
     with importing_extra("report"):
         # A tenth of the import time of scipy.stats.
         from scipy import special  # type: ignore[import-untyped]

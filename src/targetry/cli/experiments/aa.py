@@ -1,0 +1,220 @@
+"""`targetry aa`: prints how often the tests of a report alarm without any difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from targetry._runtime.lazy_import import importing_extra
+from targetry.cli.experiments.power import parse_shares
+from targetry.cli.experiments.report import parse_percent
+from targetry.cli.inputs.artifact_source import read_text
+from targetry.cli.rendering.output import TableOrJson, console, print_json
+from targetry.cli.rendering.progress import progress_bar
+from targetry.device.activities import ArtifactActivity, activities_of, covered_share
+from targetry.device.logic.allocation import bucket
+from targetry.device.ruleset import RuleSet, compile_artifact
+from targetry.humanize.figures import format_p_value
+from targetry.report.metrics import METRICS
+from targetry.report.plan import check_shares
+
+if TYPE_CHECKING:
+    from targetry.report.simulation.aa import AaReport, Allocations
+
+UNSOUND: Final = 3
+"""Exit status for a test that alarms too often, or an allocation that is not even."""
+
+_CLIENT: Final = "targetry"
+_LEAST_ACTIVITIES, _LEAST_VISITORS = 10, 100
+
+
+def aa(
+    artifact: Annotated[
+        str | None,
+        typer.Argument(
+            help="A rules.json or rules.bin, or its URL; '-' is stdin: its client code, and the ids and shares of its A/B activities.",
+            show_default=False,
+        ),
+    ] = None,
+    activities: Annotated[
+        int, typer.Option(min=_LEAST_ACTIVITIES, metavar="N", help="Number of A/A tests.")
+    ] = 1000,
+    visitors: Annotated[
+        str,
+        typer.Option(
+            "--visitors", metavar="N|FILE", help="Number of visitors, or a file with an id per line."
+        ),
+    ] = "10000",
+    rate: Annotated[
+        str, typer.Option("--rate", metavar="PERCENT", help="Conversion rate of all experiences.")
+    ] = "10%",
+    shares: Annotated[
+        str,
+        typer.Option("--shares", metavar="A,B,…", help="Shares of the experiences, without an artifact's."),
+    ] = "50,50",
+    client: Annotated[
+        str | None,
+        typer.Option(
+            "--client",
+            metavar="CODE",
+            help="The client code. Default: the artifact's.",
+            show_default=False,
+        ),
+    ] = None,
+    organization_id: Annotated[
+        str | None,
+        typer.Option(
+            "--organization-id", metavar="ID", help="The …@AdobeOrg of a rules.bin.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random numbers.")] = 1,
+    output: Annotated[TableOrJson, typer.Option("--output", "-o", help="Output format.")] = TableOrJson.TABLE,
+) -> None:
+    """Run A/A tests: allocate visitors as Target does, draw equal outcomes, count false alarms.
+
+    Exit status 3: a test alarms more often than its limit, or the allocation is not even.
+
+    \b
+    [bold]Examples[/]
+      targetry aa --activities 20
+      targetry aa --visitors ids.txt --client acme --shares 90,10
+      targetry aa rules.json -o json
+    """
+    with importing_extra("report"):
+        import numpy as np
+
+        from targetry.report.simulation.aa import draw_outcomes, run_aa
+    random = Random(seed)
+    drawn = np.random.default_rng(seed)
+    chance = parse_percent(rate)
+    if not 0 < chance < 1:
+        raise typer.BadParameter(f"--rate must be above 0 and below 100 %, not {rate!r}")
+    code, tests = _tests(artifact, client, organization_id, parse_shares(shares), activities, random)
+    ids = _visitor_ids(visitors, random)
+    with progress_bar("Running A/A tests") as progress:
+        made = run_aa(
+            _allocations(code, tests, ids),
+            lambda: draw_outcomes(drawn, len(ids), chance),
+            lambda done: progress(done, len(tests)),
+        )
+    if output is TableOrJson.JSON:
+        print_json(made)
+    else:
+        _print(made)
+    if not made.is_sound:
+        raise typer.Exit(UNSOUND)
+
+
+_Test = tuple[str, Sequence[float]]
+
+
+def _tests(
+    artifact: str | None,
+    client: str | None,
+    organization_id: str | None,
+    shares: Sequence[float],
+    count: int,
+    random: Random,
+) -> tuple[str, list[_Test]]:
+    """Return the client code, and the id and the shares of each test."""
+    code, own = client or _CLIENT, []
+    if artifact is not None:
+        rules = compile_artifact(read_text(artifact, organization_id))
+        own = list(_splits(rules))
+        if not own:
+            raise typer.BadParameter(f"{artifact} has no A/B activity with two experiences")
+        if client is None and isinstance(named := rules.meta.get("clientCode"), str):
+            code = named
+    check_shares(shares)
+    shown = [one for _, one in own] or [shares]
+    made = [(str(random.randrange(10**5, 10**7)), shown[place % len(shown)]) for place in range(count)]
+    return code, [*own, *made][:count]
+
+
+def _splits(rules: RuleSet) -> Iterator[_Test]:
+    for activity in activities_of(rules):
+        shares = [one for one in _shares(activity) if one > 0]
+        if activity.type == "ab" and activity.key and len(shares) > 1:
+            yield activity.key, shares
+
+
+def _shares(activity: ArtifactActivity) -> list[float]:
+    windows: dict[str, set[tuple[float, float]]] = {}
+    for placed in activity.rules:
+        experience = str(placed.rule.meta.get("experience.id"))
+        windows.setdefault(experience, set()).add(placed.rule.percent_window)
+    return [covered_share(one) for one in windows.values()]
+
+
+def _visitor_ids(text: str, random: Random) -> list[str]:
+    if text.isdecimal():
+        found = [f"{random.getrandbits(128):032x}" for _ in range(int(text))]
+    else:
+        try:
+            lines = Path(text).read_text("utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise typer.BadParameter(f"--visitors {text}: {reason}") from None
+        found = list(dict.fromkeys(filter(None, map(str.strip, lines))))
+    if len(found) < _LEAST_VISITORS:
+        raise typer.BadParameter(f"--visitors must be at least {_LEAST_VISITORS}, not {len(found)}")
+    return found
+
+
+def _allocations(code: str, tests: Sequence[_Test], ids: Sequence[str]) -> Iterator[Allocations]:
+    import numpy as np
+
+    from targetry.report.simulation.aa import Allocations
+
+    for activity, shares in tests:
+        yield Allocations(np.array([bucket(code, activity, one) for one in ids]), shares)
+
+
+def _print(made: AaReport) -> None:
+    out = console()
+    out.print(Text(f"{made.activities:,} A/A tests of {made.visitors:,} visitors", "bold"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading, justify in (
+        ("Test", "left"),
+        ("Looks", "right"),
+        ("False alarms", "right"),
+        ("Limit", "right"),
+        ("p-values even", "right"),
+        ("", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # its literals are no texts here
+    for one in made.tests:
+        alarms = one.alarms
+        interval = f"{100 * alarms.interval.low:.2f}…{100 * alarms.interval.high:.2f}"
+        table.add_row(
+            METRICS[alarms.name].label if alarms.name in METRICS else "Split",
+            str(alarms.looks),
+            Text.assemble(f"{100 * alarms.rate:.2f} %", (f"  {interval}", "dim")),
+            f"{100 * alarms.limit:g} %",
+            "" if one.uniform_p_value is None else f"p {_compared(one.uniform_p_value)}",
+            _state(alarms.state),
+        )
+    out.print(table)
+    out.print(f"buckets are even: p {_compared(made.bucket_p_value)}")
+    out.print(
+        f"activities are independent: p {_compared(made.correlation_p_value)}, "
+        f"largest correlation {made.largest_correlation:.3f}"
+    )
+    if not made.is_sound:
+        out.print(Text("more false alarms or less even than chance explains", "bold red"))
+
+
+def _compared(value: float) -> str:
+    shown = format_p_value(value)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def _state(state: str) -> Any:
+    return Text("too many", "bold red") if state == "exceeded" else ""

@@ -1,0 +1,1 @@
+"""Simulations of tests, which count how often the figures of a report are wrong."""

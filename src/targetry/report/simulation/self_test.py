@@ -1,0 +1,233 @@
+"""Self test of the statistics: simulated tests that are looked at again and again.
+
+Each scenario draws visitors whose truth is known, follows them with the functions of the report
+from the first look to the last, and counts the runs in which a figure was ever wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from targetry.ledger.sums import Cohort
+from targetry.report.inference.confidence_sequence import DEFAULT_PLANNED
+from targetry.report.inference.sample_size import Baseline
+from targetry.report.inference.split_check import ALARM_BELOW, split_p_value
+from targetry.report.looks import Compared, Totals, follow
+from targetry.report.metrics import METRICS
+from targetry.report.options import METRIC_NAMES, MONEY
+from targetry.report.plan import PlanOptions, make_plan
+from targetry.report.simulation.error_rate import ErrorRate, error_rate, least_p_value, sequential_method
+from targetry.report.simulation.groups import Array, draw_group, draw_rates, look_sizes
+
+ALPHA: Final = 0.05
+RUNS: Final = 2_000
+_LIFT: Final = 0.2
+_MARGIN: Final = 0.02
+_RATE: Final = 0.05
+_CAP: Final = 100.0
+_POWER: Final = 0.8
+_TOLERANCE: Final = 0.03  # of the chance to miss a lift that a test was planned for
+
+Progress = Callable[[int, int], object]
+
+
+class Scenario(NamedTuple):
+    """Kind of simulated tests.
+
+    A run returns for each name whether that figure was ever wrong, which may happen in `limit` of
+    the runs. `factor` multiplies the number of runs: a small limit needs more.
+    """
+
+    names: Sequence[str]
+    looks: int
+    limit: float
+    run: Callable[[np.random.Generator], Sequence[bool]]
+    factor: int = 1
+
+
+def run_self_test(runs: int, seed: int, progress: Progress | None = None) -> list[ErrorRate]:
+    """Simulate all scenarios.
+
+    Args:
+        runs: The runs of each scenario.
+        seed: The seed of the random numbers.
+        progress: Receives the numbers of finished and of all runs.
+
+    Raises:
+        MissingExtraError: The extra `report` is not installed.
+    """
+    scenarios = _scenarios()
+    found = []
+    done, whole = 0, runs * sum(one.factor for one in scenarios)
+    for place, scenario in enumerate(scenarios):
+        random = np.random.default_rng([seed, place])
+        wrong = np.zeros(len(scenario.names), np.int64)
+        for _ in range(runs * scenario.factor):
+            wrong += scenario.run(random)
+            done += 1
+            if progress is not None:
+                progress(done, whole)
+        found += [
+            error_rate(name, scenario.looks, int(count), runs * scenario.factor, scenario.limit)
+            for name, count in zip(scenario.names, wrong, strict=True)
+        ]
+    return found
+
+
+def _scenarios() -> list[Scenario]:
+    long, short = look_sizes(20, 50_000, 400), look_sizes(20, 20_000, 170)
+    return [
+        *(_equal_rates(rate, long) for rate in (0.5, 0.1, 0.03, 0.01)),
+        _equal_money(None, short),
+        _equal_money(_CAP, short),
+        _several(look_sizes(20, 20_000, 100)),
+        _better_rate(short),
+        _better_money(short),
+        _guardrails(short),
+        *(_split(shares, look_sizes(10, 100_000, 330)) for shares in ((50.0, 50.0), (10.0, 90.0))),
+        _broken_split(look_sizes(10, 100_000, 330)),
+        _planned(),
+    ]
+
+
+def _equal_rates(rate: float, sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        return [
+            _alarms("conversion", _pair(draw_rates(random, sizes, rate), draw_rates(random, sizes, rate)))
+        ]
+
+    return Scenario([f"false alarm: conversion of {100 * rate:g} %"], len(sizes), ALPHA, run)
+
+
+def _equal_money(cap: float | None, sizes: Array) -> Scenario:
+    metrics = METRIC_NAMES[1:] if cap is None else MONEY
+
+    def run(random: np.random.Generator) -> list[bool]:
+        totals = _pair(*(draw_group(random, sizes, _RATE, cap=cap) for _ in range(2)))
+        return [_alarms(one, totals) for one in metrics]
+
+    kind = "" if cap is None else ", capped"
+    return Scenario(
+        [f"false alarm: {METRICS[one].label.lower()}{kind}" for one in metrics],
+        len(sizes),
+        ALPHA,
+        run,
+    )
+
+
+def _several(sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        totals = _pair(*(draw_rates(random, sizes, 0.1) for _ in range(4)))
+        p_value = least_p_value("conversion", totals, sequential_method(ALPHA, DEFAULT_PLANNED, 3))
+        return [p_value is not None and p_value < ALPHA]
+
+    return Scenario(["false alarm: any of 3 experiences"], len(sizes), ALPHA, run)
+
+
+def _better_rate(sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        control, other = (draw_rates(random, sizes, rate) for rate in (_RATE, _RATE * (1 + _LIFT)))
+        return [_misses("conversion", _pair(control, other), _LIFT)]
+
+    return Scenario(["true lift missed: conversion"], len(sizes), ALPHA, run)
+
+
+def _better_money(sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        control, other = (draw_group(random, sizes, _RATE, factor) for factor in (1.0, 1 + _LIFT))
+        return [_misses(one, _pair(control, other), _LIFT) for one in MONEY]
+
+    return Scenario(
+        [f"true lift missed: {METRICS[one].label.lower()}" for one in MONEY],
+        len(sizes),
+        ALPHA,
+        run,
+    )
+
+
+def _guardrails(sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        control, same, lower = (draw_group(random, sizes, _RATE, one) for one in (1.0, 1.0, 1 - _MARGIN))
+        harmless = _one_sided(_pair(control, same))
+        at_margin = _one_sided(_pair(control, lower))
+        return [
+            at_margin is not None and at_margin.low > -_MARGIN,
+            harmless is not None and harmless.high < 0,
+        ]
+
+    return Scenario(
+        [
+            "guardrail safe at its margin",
+            "guardrail harmed without a difference",
+        ],
+        len(sizes),
+        ALPHA,
+        run,
+    )
+
+
+def _split(shares: tuple[float, float], sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        return [_split_alarms(random, sizes, shares[0], shares)]
+
+    return Scenario([f"false alarm: split {shares[0]:g}/{shares[1]:g}"], len(sizes), ALARM_BELOW, run, 4)
+
+
+def _broken_split(sizes: Array) -> Scenario:
+    def run(random: np.random.Generator) -> list[bool]:
+        return [not _split_alarms(random, sizes, 51.0, (50.0, 50.0))]
+
+    return Scenario(["not found: split 51/49 in place of 50/50"], len(sizes), 0.02, run)
+
+
+def _planned() -> Scenario:
+    plan = make_plan(PlanOptions(baseline=Baseline(_RATE), lift=_LIFT, power=_POWER))
+    first = math.ceil(plan.groups[0] / 50)
+    sizes = look_sizes(first, plan.groups[0], 200)
+
+    def run(random: np.random.Generator) -> list[bool]:
+        control, other = (draw_rates(random, sizes, rate) for rate in (_RATE, _RATE * (1 + _LIFT)))
+        return [not _alarms("conversion", _pair(control, other), plan.visitors)]
+
+    return Scenario(
+        [f"not found: lift planned for {100 * _POWER:g} % power"], len(sizes), 1 - _POWER + _TOLERANCE, run
+    )
+
+
+def _pair(*groups: list[Cohort]) -> Totals:
+    return list(enumerate(zip(*groups, strict=True)))
+
+
+def _compared(metric: str, totals: Totals, alpha: float, planned: int = DEFAULT_PLANNED) -> Compared | None:
+    series = follow(METRICS[metric], totals, 1, sequential_method(alpha, planned), is_compared=True)
+    return series.compared if series else None
+
+
+def _alarms(metric: str, totals: Totals, planned: int = DEFAULT_PLANNED) -> bool:
+    """Return whether a difference was significant at any look."""
+    found = _compared(metric, totals, ALPHA, planned)
+    return found is not None and found.p_value < ALPHA
+
+
+def _misses(metric: str, totals: Totals, lift: float) -> bool:
+    """Return whether the interval of any look excluded the true lift."""
+    found = _compared(metric, totals, ALPHA)
+    return found is not None and not found.low <= lift <= found.high
+
+
+def _one_sided(totals: Totals) -> Compared | None:
+    """Return the lift of a guardrail, whose interval is one-sided at twice the level."""
+    return _compared("revenue", totals, 2 * ALPHA)
+
+
+def _split_alarms(
+    random: np.random.Generator, sizes: Array, share: float, shares: tuple[float, float]
+) -> bool:
+    """Draw a split; return whether any look finds it broken."""
+    first = np.cumsum(random.binomial(np.diff(sizes, prepend=0), share / 100))
+    looks = zip(first.tolist(), (sizes - first).tolist(), strict=True)
+    return any(split_p_value(look, shares) < ALARM_BELOW for look in looks)

@@ -1,0 +1,104 @@
+"""`targetry aa` and `targetry selftest`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from support.cli import write_artifact
+from support.device import mboxes_of, rule
+from targetry import samples
+from targetry.cli.app import app
+from targetry.device.logic.allocation import bucket
+
+pytest.importorskip("scipy")
+
+
+def run(command: str, *more: str | Path) -> Result:
+    env = {"COLUMNS": "120", "NO_COLOR": "1", "FORCE_COLOR": None}
+    return CliRunner(env=env).invoke(app, [*command.split(), *map(str, more)])
+
+
+def message_of(result: Result) -> str:
+    return " ".join(result.stderr.replace("│", " ").split())
+
+
+FEW = "aa --activities 10 --visitors 200"
+
+
+def test_tests_of_a_report_are_tried_on_equal_experiences() -> None:
+    result = run(FEW)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("10 A/A tests of 200 visitors\nTest ")
+    assert "buckets are even: p = " in result.stdout
+    assert run(FEW).stdout == result.stdout
+
+
+OPTIONS = ("--seed 2", "--rate 40%", "--shares 80,20", "--client acme")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option_of_aa_acts(option: str) -> None:
+    assert run(f"{FEW} {option} -o json").stdout != run(f"{FEW} -o json").stdout
+
+
+def test_aa_prints_json() -> None:
+    made = json.loads(run(FEW + " -o json").stdout)
+    assert (made["activities"], made["visitors"], made["isSound"]) == (10, 200, True)
+    assert made["tests"][0]["alarms"]["name"] == "conversion"
+
+
+def test_aa_takes_client_ids_and_shares_of_an_artifact() -> None:
+    made = run(f"{FEW} -o json", samples.shop_path())
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout) != json.loads(run(FEW + " -o json").stdout)
+
+
+def test_aa_reads_the_ids_of_visitors_from_a_file(tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("".join(f"visitor-{n}\n" for n in range(150)) + "\nvisitor-0\n")
+    made = json.loads(run("aa --activities 10 -o json --visitors", ids).stdout)
+    assert made["visitors"] == 150
+
+
+def test_allocation_that_is_not_even_ends_with_status_3(tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    visitors = (f"visitor-{n}" for n in range(5_000))
+    ids.write_text("\n".join(one for one in visitors if bucket("acme", "482910", one) < 1_000))
+    result = run("aa --activities 10 --visitors", ids, samples.shop_path())
+    assert result.exit_code == 3
+    assert result.stdout.endswith("more false alarms or less even than chance explains\n")
+
+
+MISTAKES = {
+    "aa --visitors 20": "--visitors must be at least 100, not 20",
+    "aa --visitors no-such-file": "--visitors no-such-file: No such file or directory",
+    "aa --rate 0": "--rate must be above 0 and below 100 %, not '0'",
+    "aa --shares half": "shares: must be numbers like 50,50, not 'half'",
+    "aa --shares 50": "shares: must be two or more numbers above 0",
+    "aa --activities 2": "Input should be greater than or equal to 10",
+    "selftest statistics --runs 1": "Input should be greater than or equal to 10",
+}
+
+
+@pytest.mark.parametrize(("command", "message"), MISTAKES.items(), ids=MISTAKES)
+def test_mistake_is_named(command: str, message: str) -> None:
+    result = run(command)
+    assert result.exit_code == 2
+    assert message in message_of(result)
+
+
+def test_artifact_without_a_split_is_rejected(tmp_path: Path) -> None:
+    path = write_artifact(tmp_path, mboxes_of(rule()))
+    assert "has no A/B activity with two experiences" in message_of(run(FEW, path))
+
+
+def test_self_test_prints_error_rates_next_to_their_limits() -> None:
+    result = run("selftest statistics --runs 10")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "false alarm: conversion of 50 %" in result.stdout
+    made = json.loads(run("selftest statistics --runs 10 --seed 2 -o json").stdout)
+    assert {one["runs"] for one in made} == {10, 40}
