@@ -416,3 +416,59 @@ def test_missing_scipy_names_the_extra() -> None:
         timeout=30,
     )
     assert done.stdout == "this needs the package scipy: pip install 'targetry[report]'\n"
+
+
+# Changed shares, vanished experiences, wrong clocks
+
+
+def entered(experience: str, visitors: int, conversions: int, at: int) -> list[LedgerEvent]:
+    """Return visitors whose first impression is at a time, and clicks of some of them."""
+    events = []
+    for number in range(visitors):
+        visitor = f"{at}-{experience}-{number}"
+        events.append(event(visitor, visitor=visitor, at=at, experience_id=experience))
+        if number < conversions:
+            events.append(event(f"{visitor}-click", "click", visitor, at + 1, experience_id=experience))
+    return events
+
+
+@pytest.mark.parametrize("fixed", [True, False], ids=["one look", "every look"])
+def test_lift_compares_only_visitors_since_the_shares_changed(fixed: bool) -> None:
+    # The experience is as good as the control; its visitors come from a better time.
+    events = [*entered("0", 900, 90, 1000), *entered("1", 100, 10, 1000)]
+    events += [*entered("0", 200, 100, 5000), *entered("1", 800, 400, 5000)]
+    changed = msgspec.structs.replace(ACTIVITY, shares_since_ms=4000)
+    made = only(events, changed, ReportOptions(fixed=fixed))
+    lift = made.experiences[1].lift
+    assert lift is not None
+    assert lift.value == pytest.approx(0)
+    assert (made.visitors, made.compared) == (2_000, 1_000)
+    same = only(events, options=ReportOptions(fixed=fixed)).experiences[1].lift
+    assert same is not None
+    assert same.value > 1
+
+
+DAY_MS = 86_400_000
+
+
+def test_visitors_from_the_future_are_counted_but_predict_nothing() -> None:
+    events = [*entered("0", 50, 20, 1000), *entered("1", 50, 20, 1000), *entered("1", 3, 0, 10**15)]
+    options = ReportOptions(planned=200)
+    for now_ms, expected in ((2000, 3), (None, 0), (2 * 10**15, 0)):
+        (made,) = make_report(events, [ACTIVITY], options, now_ms=now_ms).activities
+        assert (made.visitors, made.compared, made.from_future) == (103, 103, expected)
+    (made,) = make_report(events, [ACTIVITY], options, now_ms=2000).activities
+    assert made.days_left == 1
+
+
+def test_clocks_that_differ_by_an_hour_are_no_future() -> None:
+    now_ms = DAY_MS - 60_000
+    events = [*entered("0", 5, 2, 1000), *entered("1", 5, 2, DAY_MS + 60_000)]
+    (made,) = make_report(events, [ACTIVITY], now_ms=now_ms).activities
+    assert made.from_future == 0
+
+
+def test_report_on_no_visitor_of_the_past_predicts_nothing() -> None:
+    events = [*entered("0", 50, 20, 10**15), *entered("1", 50, 20, 10**15)]
+    (made,) = make_report(events, [ACTIVITY], ReportOptions(planned=200), now_ms=2000).activities
+    assert (made.from_future, made.days_left) == (100, None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
+from targetry.ledger.schema import DAY_MS
 from targetry.ledger.store import LedgerReader
 from targetry.ledger.sums import ActivitySums, Cohort, ExperienceSums, Period
 from targetry.report.aggregation import aggregate
@@ -31,6 +33,7 @@ from targetry.report.series import AmountBin, SplitLook, amount_bins, split_over
 
 _TARGETED: Final = "landing"
 _RECENT_DAYS: Final = 14
+_CLOCK_MS: Final = 3_600_000  # by which the clocks of edges are allowed to differ
 _DEFAULTS: Final = ReportOptions()
 
 
@@ -84,8 +87,10 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     `compared` counts the visitors of the compared figures. `days_left` is the number of days until
     they reach the planned number, at the rate of the last 14 days; None without a plan. `capped`
     visitors had more revenue than the cap, `cut` in all. `largest_part` is the part of the revenue
-    that one visitor made. `split_over_time` has the compared visitors after each day, None unless
-    it was requested and the split is checked.
+    that one visitor made. `from_future` counts compared visitors whose first impression is later
+    than the report, because a clock is wrong; they are in no prediction.
+    `split_over_time` has the compared visitors after each day, None unless it was requested and the
+    split is checked.
     """
 
     id: str
@@ -107,6 +112,7 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     capped: int = 0
     cut: float = 0.0
     largest_part: float = 0.0
+    from_future: int = 0
     split_over_time: tuple[SplitLook, ...] | None = None
 
 
@@ -134,6 +140,8 @@ def make_report(
     events: Iterable[LedgerEvent],
     activities: Sequence[ActivityDescription] = (),
     options: ReportOptions = _DEFAULTS,
+    *,
+    now_ms: int | None = None,
 ) -> Report:
     """Report on all activities that are described or have events.
 
@@ -141,30 +149,35 @@ def make_report(
         events: Each event once, in any order.
         activities: Descriptions; of several with one id the last counts.
         options: The options of the report.
+        now_ms: The time of the report in epoch milliseconds; None if no event can be later.
 
     Raises:
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
     sums = aggregate(events, activities, options.cap, amounts=options.amounts)
-    return _build_report(sums, activities, options)
+    return _build_report(sums, activities, options, now_ms=now_ms)
 
 
-def report_on_ledger(reader: LedgerReader, options: ReportOptions = _DEFAULTS) -> Report:
+def report_on_ledger(
+    reader: LedgerReader, options: ReportOptions = _DEFAULTS, *, now_ms: int | None = None
+) -> Report:
     """Report on a ledger: from its sums, or from its events in a file of an earlier format.
 
     Args:
         reader: The ledger.
         options: The options of the report.
+        now_ms: The time of the report in epoch milliseconds; by default the clock's.
 
     Raises:
         LedgerError: The ledger cannot be read.
         MissingExtraError: The extra `report` is not installed, and there is something to compute.
     """
     activities = reader.activities()
+    now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     if not reader.has_sums:
-        return make_report(reader.events(), activities, options)
+        return make_report(reader.events(), activities, options, now_ms=now_ms)
     sums = reader.sums(options.cap, amounts=options.amounts)
-    return _build_report(sums, activities, options, reader.period())
+    return _build_report(sums, activities, options, reader.period(), now_ms=now_ms)
 
 
 def without_series(report: Report) -> Report:
@@ -197,11 +210,14 @@ def _build_report(
     activities: Sequence[ActivityDescription],
     options: ReportOptions,
     period: Period | None = None,
+    *,
+    now_ms: int | None,
 ) -> Report:
+    today = math.inf if now_ms is None else (now_ms + _CLOCK_MS) // DAY_MS
     described = {activity.id: activity for activity in activities}
     others = sorted(sums.keys() - described.keys(), key=id_sort_key)
     everything = [*described.values(), *(ActivityDescription(key) for key in others)]
-    made = tuple(_activity(one, sums.get(one.id) or ActivitySums(), options) for one in everything)
+    made = tuple(_activity(one, sums.get(one.id) or ActivitySums(), options, today) for one in everything)
     return Report(
         options.confidence,
         made,
@@ -214,7 +230,9 @@ def _build_report(
     )
 
 
-def _activity(activity: ActivityDescription, count: ActivitySums, options: ReportOptions) -> ActivityReport:
+def _activity(
+    activity: ActivityDescription, count: ActivitySums, options: ReportOptions, today: float
+) -> ActivityReport:
     rows = list(_rows(activity, count))
     is_compared = activity.type != _TARGETED
     cohorts = [one.cohorts for _, one in rows]
@@ -222,7 +240,8 @@ def _activity(activity: ActivityDescription, count: ActivitySums, options: Repor
     split, looks = _split(rows, totals, options)
     is_broken = split is not None and (split.sequential or split).is_mismatch
     compared = compare(cohorts, options, is_compared=is_compared, is_broken=is_broken)
-    latest = totals[-1][1] if totals else []
+    latest = totals[-1][1] if totals else [Cohort() for _ in rows]
+    past = [look for look in totals if look[0] <= today]
     return ActivityReport(
         id=activity.id,
         name=activity.name,
@@ -237,20 +256,25 @@ def _activity(activity: ActivityDescription, count: ActivitySums, options: Repor
         outside=count.outside,
         shares_since_ms=activity.shares_since_ms,
         sample_ratio=split,
-        experiences=tuple(_experiences(rows, compared, options, is_compared=is_compared)),
-        compared=sum(one.visitors for one in latest),
-        days_left=_days_left(totals, options),
+        experiences=tuple(_experiences(rows, latest, compared, options, is_compared=is_compared)),
+        compared=_visitors(latest),
+        days_left=_days_left(past, options),
         capped=sum(one.capped for one in latest),
         cut=math.fsum(one.cut for one in latest),
         largest_part=_largest_part(latest),
+        from_future=_visitors(latest) - (_visitors(past[-1][1]) if past else 0),
         split_over_time=looks if options.over_time and split is not None else None,
     )
+
+
+def _visitors(sums: Iterable[Cohort]) -> int:
+    return sum(one.visitors for one in sums)
 
 
 def _days_left(totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOptions) -> int | None:
     if options.planned is None or not totals:
         return None
-    last, visitors = totals[-1][0], [(day, sum(one.visitors for one in sums)) for day, sums in totals]
+    last, visitors = totals[-1][0], [(day, _visitors(sums)) for day, sums in totals]
     missing = options.planned - visitors[-1][1]
     if missing <= 0:
         return 0
@@ -261,7 +285,7 @@ def _days_left(totals: Sequence[tuple[int, Sequence[Cohort]]], options: ReportOp
 
 def _largest_part(latest: Sequence[Cohort]) -> float:
     whole = math.fsum(one.revenue for one in latest)
-    return max(one.largest for one in latest) / whole if whole > 0 else 0.0
+    return max((one.largest for one in latest), default=0.0) / whole if whole > 0 else 0.0
 
 
 _Row = tuple[ExperienceDescription, ExperienceSums]
@@ -276,25 +300,35 @@ def _rows(activity: ActivityDescription, count: ActivitySums) -> Iterator[_Row]:
 
 
 def _experiences(
-    rows: list[_Row], compared: Comparison, options: ReportOptions, *, is_compared: bool
+    rows: list[_Row],
+    latest: Sequence[Cohort],
+    compared: Comparison,
+    options: ReportOptions,
+    *,
+    is_compared: bool,
 ) -> Iterator[ExperienceReport]:
-    control = _sample(rows[0][1]) if rows and is_compared else None
+    control = rows[0] if rows and is_compared else None
     days = verdict_days(compared.metrics, options)
-    for row, metrics, guardrails, day in zip(rows, compared.metrics, compared.guardrails, days, strict=True):
-        one = _experience(row, None if row is rows[0] else control, metrics, guardrails, options)
+    for row, own, metrics, guardrails, day in zip(
+        rows, latest, compared.metrics, compared.guardrails, days, strict=True
+    ):
+        is_other = control is not None and row is not control
+        found = _conversion_lift(own, latest[0], metrics, options) if is_other else None
+        one = _experience(row, control if is_other else None, found, metrics, guardrails, options)
         yield msgspec.structs.replace(one, verdict_day=day if one.verdict is not None else None)
 
 
 def _experience(
     row: _Row,
-    control: Sample | None,
+    control: _Row | None,
+    found: Lift | None,
     metrics: dict[str, MetricReport],
     guardrails: list[GuardrailReport],
     options: ReportOptions,
 ) -> ExperienceReport:
     experience, count = row
     sample = _sample(count)
-    is_compared = sample is not None and control is not None
+    is_compared = bool(control and control[1].visitors and count.visitors)
     primary = metrics.get(options.metric)
     return ExperienceReport(
         id=experience.id,
@@ -307,7 +341,7 @@ def _experience(
         revenue=count.revenue,
         unusable_totals=count.unusable_totals,
         rate=Rate(sample.rate, rate_interval(sample, options.confidence)) if sample else None,
-        lift=_conversion_lift(sample, control, metrics, options) if sample and control else None,
+        lift=found if is_compared else None,
         metrics=metrics,
         guardrails=tuple(guardrails),
         amounts=amount_bins(count.amounts) if options.amounts else None,
@@ -316,10 +350,14 @@ def _experience(
 
 
 def _conversion_lift(
-    sample: Sample, control: Sample, metrics: Mapping[str, MetricReport], options: ReportOptions
+    own: Cohort, control: Cohort, metrics: Mapping[str, MetricReport], options: ReportOptions
 ) -> Lift | None:
+    """Return the lift of the visitors since the shares changed."""
     if options.fixed:
-        return lift(sample, control, options.confidence)
+        if not (own.visitors and control.visitors):
+            return None
+        first, second = (Sample(one.conversions, one.visitors) for one in (own, control))
+        return lift(first, second, options.confidence)
     found = metrics["conversion"].lift if "conversion" in metrics else None
     return Lift(found.value, found.interval, found.p_value, found.method) if found else None
 

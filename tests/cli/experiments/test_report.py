@@ -161,6 +161,50 @@ def test_broken_split_has_an_exit_status_and_no_verdicts(tmp_path: Path) -> None
     assert run("-d", tmp_path).exit_code == 0
 
 
+def refunds() -> list[LedgerEvent]:
+    return [
+        event(
+            f"r{n}",
+            "order",
+            f"1-0-{n}",
+            3000,
+            activity_id="",
+            experience_id="",
+            order_id=f"r{n}",
+            order_total=-5.0,
+        )
+        for n in range(30)
+    ]
+
+
+LEFT = event("left", visitor="left", experience_id="7")
+FUTURE = event("future", visitor="future", at=2**62)
+
+# events, options, → note
+NOTES = {
+    "an experience that has vanished": (
+        [*SPLIT, LEFT], "", "experience 7 is no longer part of the activity and is not compared",
+    ),
+    "a control that loses money": (
+        [*SPLIT, *refunds()], "--metric revenue", "the control's revenue per visitor is not above 0, so there is no lift",
+    ),
+    "a clock that is wrong": (
+        [*SPLIT, FUTURE], "", "1 visitor came in the future: the clock of an edge or of this machine is wrong",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "options", "note"), NOTES.values(), ids=NOTES)
+def test_what_cannot_be_compared_is_said(
+    tmp_path: Path, events: list[LedgerEvent], options: str, note: str
+) -> None:
+    kept(tmp_path, events, ACTIVITY)
+    assert f"\n{note}\n" in text_output("-d", tmp_path, *options.split(), width=120)
+    markdown = text_output("-d", tmp_path, "-o", "markdown", *options.split())
+    assert f"\nNote: {note}.\n" in markdown.replace("\\", "")
+    assert note not in text_output("-d", kept(tmp_path / "plain", SPLIT, ACTIVITY), width=120)
+
+
 def test_markdown_has_a_table_of_each_activity(shop: Path) -> None:
     text = text_output("-d", shop, "-o", "markdown", "--guardrail", "rpo:5%")
     assert text == (

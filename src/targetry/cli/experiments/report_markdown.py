@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from targetry.cli.experiments.report_table import activity_name, experience_name, verdict_text
+from targetry.cli.experiments.report_names import activity_name, experience_name
+from targetry.cli.experiments.report_notes import activity_notes
+from targetry.cli.experiments.report_table import verdict_text
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
 from targetry.report.metrics import METRICS
@@ -41,6 +43,8 @@ def _activity(report: Report, activity: ActivityReport, margin: float | None) ->
         for guardrail in one.guardrails:
             name, label = _escape(experience_name(one)), METRICS[guardrail.metric].label.lower()
             lines += ["", f"Guardrail of {name}, {label} ≥ −{100 * guardrail.margin:g} %: {guardrail.state}."]
+    for note in activity_notes(report, activity):
+        lines += ["", f"Note: {_escape_markup(note)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -62,4 +66,8 @@ def _row(report: Report, activity: ActivityReport, one: ExperienceReport, margin
 
 
 def _escape(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(truncate_text(text).split()))
+    return _escape_markup(truncate_text(text))
+
+
+def _escape_markup(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -9,24 +9,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from targetry.cli.experiments.report_names import activity_name, experience_name
+from targetry.cli.experiments.report_notes import activity_notes
 from targetry.cli.rendering.output import console
 from targetry.humanize.figures import (
     describe_removal,
-    describe_unusable_totals,
     format_p_value,
     format_time,
     pluralize,
 )
 from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.text import truncate_text
-from targetry.humanize.verdicts import describe_cap, describe_largest_part, describe_verdict
+from targetry.humanize.verdicts import describe_verdict
 from targetry.report.comparison import MetricReport
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
 from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
-
-_LARGE_PART = 0.05  # of the revenue
 
 
 def print_report(report: Report, margin: float | None = None) -> None:
@@ -42,20 +41,10 @@ def print_report(report: Report, margin: float | None = None) -> None:
         if number:
             out.print()
         _print_activity(out, report, activity, margin)
-    _print_unvisited(out, [one for one in report.activities if not one.visitors], after=bool(visited))
+    _print_unvisited(out, report, [one for one in report.activities if not one.visitors], after=bool(visited))
     period = report.period
     if period is not None and period.removed:
         out.print(Text(f"\n{describe_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
-
-
-def activity_name(activity: ActivityReport) -> str:
-    """Return the name of an activity, or its id in words."""
-    return activity.name if activity.name is not None else f"activity {activity.id}"
-
-
-def experience_name(experience: ExperienceReport) -> str:
-    """Return the name of an experience, or its id in words."""
-    return experience.name if experience.name is not None else f"experience {experience.id}"
 
 
 def verdict_text(
@@ -90,7 +79,7 @@ def _print_activity(out: Console, report: Report, activity: ActivityReport, marg
     _print_verdicts(out, report, activity, margin)
     _print_split(out, activity)
     _print_guardrails(out, activity)
-    _print_exceptions(out, activity)
+    _print_notes(out, report, activity)
     if not report.fixed and any(_lift(report, one) for one in activity.experiences):
         out.print(Text("lifts and p-values are valid at every look", "dim"))
     _print_days(out, report, activity)
@@ -222,29 +211,8 @@ def _print_guardrails(out: Console, activity: ActivityReport) -> None:
             )
 
 
-def _print_exceptions(out: Console, activity: ActivityReport) -> None:
-    notes = []
-    if activity.shares_since_ms and activity.compared < activity.visitors:
-        notes.append(f"compares the {pluralize(activity.compared, 'visitor')} since the shares changed")
-    if any(
-        metric.lift and metric.lift.has_drifted
-        for one in activity.experiences
-        for metric in one.metrics.values()
-    ):
-        notes.append("the intervals of different days do not meet: the difference changes over time")
-    if activity.capped:
-        notes.append(describe_cap(activity.capped, activity.cut))
-    if activity.orders and activity.largest_part > _LARGE_PART and activity.orders > 1 / _LARGE_PART:
-        notes.append(describe_largest_part(activity.largest_part))
-    if activity.switched:
-        visitors = pluralize(activity.switched, "visitor")
-        notes.append(f"{visitors} saw more than one experience and count for the first one")
-    if activity.outside:
-        visitors = pluralize(activity.outside, "visitor")
-        notes.append(f"{visitors} clicked or ordered without an earlier impression")
-    if activity.unusable_totals:
-        notes.append(describe_unusable_totals(activity.unusable_totals))
-    for note in notes:
+def _print_notes(out: Console, report: Report, activity: ActivityReport) -> None:
+    for note in activity_notes(report, activity):
         out.print(Text(note, "dim"))
 
 
@@ -293,7 +261,7 @@ def _look_cells(report: Report, look: Look) -> list[Text]:
     ]
 
 
-def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: bool) -> None:
+def _print_unvisited(out: Console, report: Report, activities: list[ActivityReport], *, after: bool) -> None:
     if not activities:
         if not after:
             out.print("no events are recorded yet")
@@ -303,4 +271,4 @@ def _print_unvisited(out: Console, activities: list[ActivityReport], *, after: b
     out.print(Text("No visitors yet", "bold"))
     for activity in activities:
         out.print(Text(f"  {truncate_text(activity_name(activity))}"))
-        _print_exceptions(out, activity)
+        _print_notes(out, report, activity)

@@ -1,0 +1,56 @@
+"""Notes on the figures of an activity: what is compared, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from targetry.cli.experiments.report_names import experience_name
+from targetry.humanize.figures import describe_unusable_totals, pluralize
+from targetry.humanize.text import truncate_text
+from targetry.humanize.verdicts import describe_cap, describe_largest_part
+from targetry.report.metrics import METRICS
+from targetry.report.report import ActivityReport, Report
+
+_LARGE_PART = 0.05  # of the revenue
+
+
+def activity_notes(report: Report, activity: ActivityReport) -> Iterator[str]:
+    """Yield the notes on an activity in the order of their weight."""
+    if activity.shares_since_ms and activity.compared < activity.visitors:
+        yield f"compares the {pluralize(activity.compared, 'visitor')} since the shares changed"
+    yield from _incomparable(report, activity)
+    if any(
+        metric.lift and metric.lift.has_drifted
+        for one in activity.experiences
+        for metric in one.metrics.values()
+    ):
+        yield "the intervals of different days do not meet: the difference changes over time"
+    if activity.capped:
+        yield describe_cap(activity.capped, activity.cut)
+    if activity.orders and activity.largest_part > _LARGE_PART and activity.orders > 1 / _LARGE_PART:
+        yield describe_largest_part(activity.largest_part)
+    if activity.switched:
+        visitors = pluralize(activity.switched, "visitor")
+        yield f"{visitors} saw more than one experience and count for the first one"
+    if activity.outside:
+        visitors = pluralize(activity.outside, "visitor")
+        yield f"{visitors} clicked or ordered without an earlier impression"
+    if activity.from_future:
+        visitors = pluralize(activity.from_future, "visitor")
+        yield f"{visitors} came in the future: the clock of an edge or of this machine is wrong"
+    if activity.unusable_totals:
+        yield describe_unusable_totals(activity.unusable_totals)
+
+
+def _incomparable(report: Report, activity: ActivityReport) -> Iterator[str]:
+    """Yield why experiences or a metric are not compared."""
+    if any(one.share is not None for one in activity.experiences):
+        for one in activity.experiences:
+            if one.share is None and one.visitors:
+                name = truncate_text(experience_name(one))
+                yield f"{name} is no longer part of the activity and is not compared"
+    control = activity.experiences[0].metrics.get(report.metric) if activity.experiences else None
+    others = (one.metrics.get(report.metric) for one in activity.experiences[1:])
+    if activity.type != "landing" and control and control.mean <= 0 and control.counted and any(others):
+        label = METRICS[report.metric].label.lower()
+        yield f"the control's {label} is not above 0, so there is no lift"
