@@ -111,11 +111,11 @@ def calls(request: DeliveryRequest, **options: Any) -> Measured:
 
 
 def ab_offers() -> Measured:
-    return calls(decided_request(), **decided_options())
+    return Measured(calls(decided_request(), **decided_options()).call)
 
 
 def rule_offers() -> Measured:
-    return calls(decided_request({"plan": "gold"}), **decided_options(GOLD))
+    return Measured(calls(decided_request({"plan": "gold"}), **decided_options(GOLD)).call)
 
 
 def decide() -> Measured:
