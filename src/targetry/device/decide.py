@@ -13,7 +13,7 @@ from targetry.device.encoded_mboxes import EncodedMboxes, encode_without_index, 
 from targetry.device.logic.facts import Facts, RequestFacts, RuleFailure, bucketing_id
 from targetry.device.matching import all_matches, first_match
 from targetry.device.personalize import Template
-from targetry.device.remote import remote_dependency
+from targetry.device.remote import RemoteDependency, remote_dependency
 from targetry.device.ruleset import EMPTY_LOCATION, CompiledRule, Location, RuleSet
 from targetry.device.trace import Tracer, TraceSource
 from targetry.models import (
@@ -101,6 +101,8 @@ def decide(
     trace: TraceSource | None = None,
     matches: list[Match] | None = None,
     encoded: EncodedMboxes | None = None,
+    remote: RemoteDependency | None = None,
+    is_reported: bool = True,
 ) -> OnDeviceDecision:
     """Decide every location of a request that the rules have. Never raises for any artifact.
 
@@ -115,12 +117,19 @@ def decide(
         encoded: Caches responses of mboxes as JSON: the response has `msgspec.Raw` for an mbox
             that all visitors get alike. Its response tokens are those of all options. Used
             without trace and `matches`.
+        remote: The locations that the Delivery API has to decide; by default those that the rules
+            do not decide.
+        is_reported: Whether the decision has impressions; a trace has them in any case.
     """
-    context = request.context or _NO_CONTEXT
+    context = _NO_CONTEXT if request.context is None else request.context
     facts = RequestFacts(context, bucketing_id(request.id), client_code, now_ms)
     token = request._property.token if request._property is not None else None
     tokens = encoded.response_tokens if encoded is not None else _NO_TOKENS
-    if rules.geo_tokens and (geo_tokens := personalize.geo_tokens(context.geo, rules.geo_tokens)):
+    if (
+        context.geo is not None
+        and rules.geo_tokens
+        and (geo_tokens := personalize.geo_tokens(context.geo, rules.geo_tokens))
+    ):
         tokens, encoded = tokens | geo_tokens, None
     if request.trace is None:
         trace = None
@@ -131,15 +140,16 @@ def decide(
     if request.execute is not None:
         tracer = None if trace is None else Tracer(rules, request, "execute", trace)
         known = None if encoded is None else encoded.execute
-        execution = _Execute(rules, facts, token, tokens, known, tracer, new_id, matches)
+        reported = impressions if is_reported or trace is not None else None
+        execution = _Execute(rules, facts, token, tokens, known, tracer, new_id, matches, reported)
         executed = execution.respond(request.execute)
-        impressions = execution.impressions
     if request.prefetch is not None:
         tracer = None if trace is None else Tracer(rules, request, "prefetch", trace)
         known = None if encoded is None else encoded.prefetch
         prefetch = _Prefetch(rules, facts, token, tokens, known, tracer, new_id, matches)
         prefetched = prefetch.respond(request.prefetch)
-    remote = remote_dependency(rules, request)
+    if remote is None:
+        remote = remote_dependency(rules, request)
     response = DeliveryResponse(
         206 if remote.mboxes or remote.views else 200,
         request.request_id,
@@ -172,7 +182,10 @@ AnyMboxResponse = TypeVar("AnyMboxResponse", MboxResponse, PrefetchMboxResponse)
 
 
 class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
-    """Common part of `execute` and `prefetch`: matching rules and the order of responses."""
+    """Common part of `execute` and `prefetch`: matching rules and the order of responses.
+
+    `impressions` is a list to which the impressions are appended, None for none.
+    """
 
     response_type: ClassVar[Any]
 
@@ -184,14 +197,15 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
     tracer: Tracer | None
     new_id: Callable[[], str]
     matches: list[Match] | None
+    impressions: list[Impression] | None = None
 
     def _every(self, location: Location, facts: Facts) -> Iterable[CompiledRule]:
         if self.tracer is not None:
             return self.tracer.every(location, facts)
         return all_matches(location.runs(self.property_token), facts)
 
-    def _record(self, rule: CompiledRule, template: Template) -> None:
-        """Note that a rule matched."""
+    def _record(self, rule: CompiledRule, template: Template, impressions: list[Impression]) -> None:
+        raise NotImplementedError
 
     def _metrics(self, template: Template) -> list[Metric]:
         raise NotImplementedError
@@ -225,7 +239,8 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
 
     def _response(self, rule: CompiledRule, facts: Facts, details: MboxRequest) -> AnyMboxResponse:
         template = rule.template or self.rules.template(rule)
-        self._record(rule, template)
+        if self.impressions is not None:
+            self._record(rule, template, self.impressions)
         if self.encoded is None or not template.is_constant or details.index is None:
             return self._new_response(rule, template, facts, details, details.index)
         encoded = self.encoded.get(template)
@@ -262,7 +277,8 @@ class _Mode(msgspec.Struct, Generic[AnyMboxResponse], eq=False, gc=False):
         response = PageLoadResponse(options=options)
         for rule in self._every(self.rules.mbox(global_mbox), facts):
             template = rule.template or self.rules.template(rule)
-            self._record(rule, template)
+            if self.impressions is not None:
+                self._record(rule, template, self.impressions)
             added = self._options(template, facts)
             options += added
             if self.matches is not None:
@@ -283,7 +299,6 @@ class _Execute(_Mode[MboxResponse]):
 
     response_type = MboxResponse
 
-    impressions: list[Impression] = []
     notified: set[tuple[str | None, str]] = set()
 
     def respond(self, requested: ExecuteRequest) -> ExecuteResponse:
@@ -298,13 +313,13 @@ class _Execute(_Mode[MboxResponse]):
     def _metrics(self, template: Template) -> list[Metric]:
         return template.execute_metrics()
 
-    def _record(self, rule: CompiledRule, template: Template) -> None:
+    def _record(self, rule: CompiledRule, template: Template, impressions: list[Impression]) -> None:
         """Record an impression, once per location name and event token of the request."""
         tokens = unreported_tokens(template, self.notified)
         if not tokens:
             return
         impression = Impression(template.name, tokens, self.request.now_ms, template.meta)
-        self.impressions.append(impression)
+        impressions.append(impression)
         if self.tracer is not None:
             self.tracer.record_impression(rule, impression.notification(self.new_id))
 

@@ -184,7 +184,8 @@ class Template:
         options = []
         for type_, shared, render, event_token, _ in templates:
             content = shared if render is None else render(facts)
-            options.append(Option(type_, content, event_token, self.tokens | tokens))
+            own = self.tokens | tokens if tokens else self.tokens.copy()
+            options.append(Option(type_, content, event_token, own))
         return options
 
     def execute_metrics(self) -> list[Metric]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from targetry.device.ruleset import RuleSet
@@ -13,6 +15,10 @@ class RemoteDependency(msgspec.Struct, frozen=True, gc=False):
 
     mboxes: list[str]
     views: list[str]
+
+
+NOTHING_REMOTE: Final = RemoteDependency([], [])
+"""The dependency of a request that is decided without the Delivery API."""
 
 
 def remote_dependency(rules: RuleSet, request: DeliveryRequest) -> RemoteDependency:

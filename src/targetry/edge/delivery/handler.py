@@ -21,6 +21,7 @@ from targetry.device.decide import OnDeviceDecision, decide
 from targetry.device.encoded_mboxes import EncodedMboxes
 from targetry.device.logic.facts import RuleFailure
 from targetry.device.qa_mode import rules_for
+from targetry.device.remote import NOTHING_REMOTE
 from targetry.device.trace import TraceSource
 from targetry.edge.artifacts.registry import RESPONSE_TOKENS, ArtifactRegistry, LoadedArtifact
 from targetry.edge.artifacts.workload import MAX_ANSWER_BYTES, Workload, check_workload, encode_bounded
@@ -110,16 +111,21 @@ def respond(
     if locate is not None:
         add_location(request, artifact, locate, address)
     decision = decide(
-        rules_for(artifact.rules, request),
+        artifact.rules if request.qa_mode is None else rules_for(artifact.rules, request),
         request,
         client_code=artifact.client,
         now_ms=now_ms,
         new_id=new_id,
         trace=_trace(artifact, query) if request.trace is not None else None,
         encoded=artifact.encoded if request.qa_mode is None else EncodedMboxes(RESPONSE_TOKENS),
+        remote=NOTHING_REMOTE,
+        is_reported=is_recorded,
     )
     response = decision.response
-    _complete(response, request, cluster)
+    if cluster:
+        response.edge_host = f"mboxedge{cluster}.tt.omtrdc.net"
+    if request.notifications:
+        response.notifications = [NotificationResponse(one.id) for one in request.notifications]
     try:
         if parsed.workload.answer_bytes > MAX_ANSWER_BYTES:
             encode_bounded(_encodable_parts(response), _encode)
@@ -156,13 +162,6 @@ def add_location(
 def _trace(artifact: LoadedArtifact, query: DeliveryQuery) -> TraceSource:
     source = {"artifactLocation": artifact.name, "artifactVersion": artifact.rules.version}
     return TraceSource(query.session_id, artifact.client, source)
-
-
-def _complete(response: DeliveryResponse, request: DeliveryRequest, cluster: str | None) -> None:
-    response.status = 200
-    response.edge_host = f"mboxedge{cluster}.tt.omtrdc.net" if cluster else None
-    if request.notifications:
-        response.notifications = [NotificationResponse(one.id) for one in request.notifications]
 
 
 def _encodable_parts(response: DeliveryResponse) -> Iterator[object]:

@@ -132,7 +132,7 @@ def parse_body(body: bytes) -> ParsedBody:
     """
     check_body(body)
     request = decode_request(body)
-    if request is not None and _is_usual(request):
+    if request is not None and _is_usual(request) and is_within_counts(request, body):
         try:
             _check(request)
         except RequestRejected:  # a coerced value can be valid
@@ -165,7 +165,6 @@ def _is_usual(request: DeliveryRequest) -> bool:
         and context.geo is None
         and context.client_hints is None
         and (application is None or application.token != "")
-        and is_within_counts(request)
     )
 
 
