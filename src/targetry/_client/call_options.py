@@ -154,9 +154,11 @@ def _method(given: Mapping[str, Any], default: DecisioningMethod) -> Decisioning
 def _add_rest(offer: CallSettings, call: str, given: Mapping[str, Any]) -> None:
     """Check and add the options that most calls do not have."""
     callback = given.get("callback")
-    if not is_false(callback) and not callable(callback):
+    if callback is not None and not is_false(callback) and not callable(callback):
         raise OptionError("callback", "must be callable", MESSAGES["INVALID_CALLBACK"])
     for name, value in given.items():
+        if name == "request" or (value is None and name in _KNOWN):
+            continue
         if (check := _CHECKS.get(name)) is None:
             _warn_ignored(call, name, value)
         elif is_given(value):

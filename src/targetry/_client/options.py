@@ -135,7 +135,7 @@ def merge_options(
     for name in keywords:
         if name not in known:
             raise TypeError(f"{call}() got an unexpected keyword argument {name!r}{suggestion(name, known)}")
-    if is_false(options):
+    if options is None or is_false(options):
         return keywords
     if not isinstance(options, Mapping):
         raise OptionError("options", f"must be a mapping, not {type(options).__name__}")

@@ -36,7 +36,7 @@ from targetry.delivery.response import body_text, parse_response, rejection_mess
 from targetry.delivery.retry import pause_s, retry_budget
 from targetry.delivery.telemetry import Entries, TelemetryStore, measure_call
 from targetry.device.decide import Match, decide
-from targetry.device.remote import RemoteDependency, remote_dependency
+from targetry.device.remote import NOTHING_REMOTE, RemoteDependency, remote_dependency
 from targetry.device.ruleset import RuleSet
 from targetry.device.trace import TraceSource
 from targetry.errors import (
@@ -58,7 +58,6 @@ _SERVER_SIDE: Final = DecisioningMethod.SERVER_SIDE
 _ON_DEVICE: Final = DecisioningMethod.ON_DEVICE
 _SERVER_SIDE_NAME: Final = _SERVER_SIDE.value
 _ON_DEVICE_NAME: Final = _ON_DEVICE.value
-_NOTHING_REMOTE: Final = RemoteDependency([], [])
 SDK_HEADERS: Final = {
     "Content-Type": "application/json",
     "Accept": "application/json",
@@ -207,7 +206,7 @@ class OfferPipeline:
         started = time.perf_counter()
         method = offer.decisioning_method
         request = offer.request
-        remote = _NOTHING_REMOTE
+        remote = NOTHING_REMOTE
         rules, is_stale = (None, False) if self._engine is None else self._engine.in_use()
         is_local = rules is not None and method is not _SERVER_SIDE
         if rules is None:
@@ -276,7 +275,8 @@ class OfferPipeline:
         trace = None
         if request.trace is not None and self._engine is not None:
             trace = TraceSource(prepared.session_id, self._options.client, self._engine.trace())
-        rules = self.qa_modes.for_request(rules, request)
+        if request.qa_mode is not None:
+            rules = self.qa_modes.for_request(rules, request)
         decision = decide(rules, request, self._options.client, int(now * 1000), new_id, trace, call.matches)
         if decision.failures:
             self.skipped_rules.note(decision.failures)

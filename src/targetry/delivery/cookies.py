@@ -25,6 +25,7 @@ DEVICE_ID_MAX_AGE = 63_244_800  # 732 days
 LOCATION_HINT_MAX_AGE = 1_860
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_OTHERS_AS_PERCENT = bytes(byte if byte in _UNRESERVED else ord("%") for byte in range(256))
 
 
 class TargetCookie(NamedTuple):
@@ -85,14 +86,18 @@ def target_cookie(session_id: str, device_id: str | None, now: float) -> Cookie:
     `now` is in epoch seconds. A session id lives for 31 minutes, a device id for 732 days.
     """
     device_id = device_id or ""
-    if (session_id + device_id).encode("utf-8", "replace").translate(None, _UNRESERVED):
+    if b"%" in (session_id + device_id).encode("utf-8", "replace").translate(_OTHERS_AS_PERCENT):
         session_id, device_id = _encoded(session_id), _encoded(device_id)
     seconds = ceil(now)
-    value = f"session#{session_id}#{seconds + SESSION_ID_MAX_AGE}"
-    max_age = SESSION_ID_MAX_AGE
     if device_id:
-        value = f"{value}|PC#{device_id}#{seconds + DEVICE_ID_MAX_AGE}"
+        value = (
+            f"session#{session_id}#{seconds + SESSION_ID_MAX_AGE}"
+            f"|PC#{device_id}#{seconds + DEVICE_ID_MAX_AGE}"
+        )
         max_age = DEVICE_ID_MAX_AGE
+    else:
+        value = f"session#{session_id}#{seconds + SESSION_ID_MAX_AGE}"
+        max_age = SESSION_ID_MAX_AGE
     return Cookie(name=TARGET_COOKIE, value=value, max_age=max_age, maxAge=max_age)
 
 
