@@ -97,11 +97,6 @@ def shorten_name(text: str) -> str:
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
 
 
-def experience_label(one: ExperienceReport) -> str:
-    """Return the short name of an experience, or its id in words."""
-    return shorten_name(one.name if one.name is not None else f"experience {one.id}")
-
-
 def _means(activity: ActivityReport, report: Report) -> Panel | None:
     is_rate = report.metric == "conversion"
     lines = [
@@ -130,7 +125,7 @@ def _lifts(activity: ActivityReport, report: Report) -> Panel | None:
     values = [0.0, *_later_values(lines)]
     kind = "for one look at the end" if report.fixed else "valid at every look"
     return _over_time(
-        f"Lift over {experience_label(activity.experiences[0])}" if activity.experiences else "Lift",
+        f"Lift over {shorten_name(activity.experiences[0].label)}" if activity.experiences else "Lift",
         f"with {100 * report.confidence:g} % intervals, {kind}",
         lines,
         _format_lift,
@@ -152,7 +147,7 @@ def _split(activity: ActivityReport) -> Panel | None:
         kept = _thinned(parts)
         lines.append(
             PanelLine(
-                position, experience_label(one), tuple(x for x, _ in kept), tuple(part for _, part in kept)
+                position, shorten_name(one.label), tuple(x for x, _ in kept), tuple(part for _, part in kept)
             )
         )
         if one.share:
@@ -194,7 +189,7 @@ def _amounts(activity: ActivityReport, report: Report) -> Panel | None:
         xs = [width * (first + n) for number in range(bars) for n in (number, number + 1)]
         ys = [count / buyers for count in heights for _ in range(2)]
         ends = (xs[0], *xs, xs[-1]), (0.0, *ys, 0.0)
-        lines.append(PanelLine(position, experience_label(one), *ends))
+        lines.append(PanelLine(position, shorten_name(one.label), *ends))
     high = max(y for one in lines for y in one.ys)
     left, right = width * first, width * (first + bars)
     cap = report.cap
@@ -259,7 +254,7 @@ def _line(
         if len(run) > 1
     )
     xs, ys = tuple(x for x, _, _ in points), tuple(y for _, y, _ in points)
-    return PanelLine(position, experience_label(one), xs, ys, bands)
+    return PanelLine(position, shorten_name(one.label), xs, ys, bands)
 
 
 def _thinned(points: Sequence[_T]) -> list[_T]:

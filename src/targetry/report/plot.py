@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from targetry._runtime.lazy_import import importing_extra
 from targetry.errors import TargetError
-from targetry.report.panels import Panel, activity_panels, experience_label, shorten_name
+from targetry.report.panels import Panel, activity_panels, shorten_name
 from targetry.report.plan import Plan, PlanOptions, sample_curve
 from targetry.report.report import ActivityReport, ExperienceReport, Report
 from targetry.report.svg import color_of
@@ -134,8 +134,7 @@ def _draw_rates(axes: Any, activity: ActivityReport, report: Report) -> None:
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g} %")
-    name = activity.name if activity.name is not None else f"activity {activity.id}"
-    axes.set_title(shorten_name(name), loc="left", weight="bold", fontsize=12)
+    axes.set_title(shorten_name(activity.label), loc="left", weight="bold", fontsize=12)
     axes.set_xlabel(
         f"visitors who converted, with {100 * report.confidence:g} % intervals for one look", color=_CONTROL
     )
@@ -194,4 +193,4 @@ def _shown(activity: ActivityReport) -> list[tuple[int, ExperienceReport]]:
 
 
 def _label(one: ExperienceReport) -> str:
-    return f"{experience_label(one)}\n{one.conversions:,} of {one.visitors:,}"
+    return f"{shorten_name(one.label)}\n{one.conversions:,} of {one.visitors:,}"

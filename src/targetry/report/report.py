@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from targetry.errors import OptionError
 from targetry.ledger.event import ActivityDescription, ExperienceDescription, LedgerEvent
 from targetry.ledger.schema import DAY_MS
 from targetry.ledger.store import LedgerReader
@@ -75,6 +76,11 @@ class ExperienceReport(msgspec.Struct, frozen=True, rename="camel"):
     verdict_day: int | None = None
     amounts: tuple[AmountBin, ...] | None = None
 
+    @property
+    def label(self) -> str:
+        """Name of the experience, or its id in words."""
+        return self.name if self.name is not None else f"experience {self.id}"
+
 
 class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     """Figures of an activity: the sums of its experiences, of which the first is the control.
@@ -115,6 +121,15 @@ class ActivityReport(msgspec.Struct, frozen=True, rename="camel"):
     from_future: int = 0
     split_over_time: tuple[SplitLook, ...] | None = None
 
+    @property
+    def label(self) -> str:
+        """Name of the activity, or its id in words."""
+        return self.name if self.name is not None else f"activity {self.id}"
+
+    def experience(self, key: str) -> ExperienceReport:
+        """Return an experience by its id or name. Raises `OptionError` if there is none."""
+        return _find("experience", self.experiences, key)
+
 
 class Report(msgspec.Struct, frozen=True, rename="camel"):
     """Report on activities in the order of their descriptions.
@@ -134,6 +149,29 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     planned: int | None = None
     margin: float | None = None
     cap: float | None = None
+
+    def activity(self, key: str) -> ActivityReport:
+        """Return an activity by its id or name. Raises `OptionError` if there is none."""
+        return _find("activity", self.activities, key)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as `targetry report -o json` prints it."""
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return found
+
+
+_One = TypeVar("_One", ActivityReport, ExperienceReport)
+
+
+def _find(kind: str, everything: Sequence[_One], key: str) -> _One:
+    for one in everything:
+        if one.id == key:
+            return one
+    for one in everything:
+        if one.name == key:
+            return one
+    known = ", ".join(repr(one.id) for one in everything[:20]) or "none"
+    raise OptionError(kind, f"there is no {kind} with the id or name {key!r}; the ids are: {known}")
 
 
 def make_report(

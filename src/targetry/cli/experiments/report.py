@@ -173,9 +173,9 @@ def report(
     if output is ReportOutput.JSON:
         print_json(made)
     elif output is ReportOutput.MARKDOWN:
-        sys.stdout.write(render_markdown(made, options.margin))
+        sys.stdout.write(render_markdown(made))
     else:
-        print_report(made, options.margin)
+        print_report(made)
     print_notes(_plot_notes(made, plot))
     if exit_code and (status := _status(made)):
         raise typer.Exit(status)

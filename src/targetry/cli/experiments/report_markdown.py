@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import re
 
-from targetry.cli.experiments.report_names import activity_name, experience_name
 from targetry.cli.experiments.report_notes import activity_notes
-from targetry.cli.experiments.report_table import verdict_text
 from targetry.humanize.figures import format_p_value
 from targetry.humanize.text import truncate_text
 from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.verdicts import verdict_words
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~])")
 
 
-def render_markdown(report: Report, margin: float | None = None) -> str:
-    """Return a report as Markdown, with a table for each activity that has visitors.
-
-    Args:
-        report: The report.
-        margin: The largest lift that counted as no difference.
-    """
-    parts = [_activity(report, one, margin) for one in report.activities if one.visitors]
+def render_markdown(report: Report) -> str:
+    """Return a report as Markdown, with a table for each activity that has visitors."""
+    parts = [_activity(report, one) for one in report.activities if one.visitors]
     return "\n".join(parts) if parts else "No visitors yet.\n"
 
 
-def _activity(report: Report, activity: ActivityReport, margin: float | None) -> str:
+def _activity(report: Report, activity: ActivityReport) -> str:
     lines = [
-        f"### {_escape(activity_name(activity))}",
+        f"### {_escape(activity.label)}",
         "",
         f"| Experience | Visitors | {METRICS[report.metric].label} | Lift | p-value | Verdict |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
-    lines += [_row(report, activity, one, margin) for one in activity.experiences]
+    lines += [_row(report, activity, one) for one in activity.experiences]
     split = activity.sample_ratio
     if split is not None and (split.sequential or split).is_mismatch:
         observed = " / ".join(f"{number:,}" for number in split.observed)
@@ -41,14 +35,14 @@ def _activity(report: Report, activity: ActivityReport, margin: float | None) ->
         lines += ["", f"**The split differs from the shares**: {observed} visitors, {expected} expected."]
     for one in activity.experiences:
         for guardrail in one.guardrails:
-            name, label = _escape(experience_name(one)), METRICS[guardrail.metric].label.lower()
+            name, label = _escape(one.label), METRICS[guardrail.metric].label.lower()
             lines += ["", f"Guardrail of {name}, {label} ≥ −{100 * guardrail.margin:g} %: {guardrail.state}."]
     for note in activity_notes(report, activity):
         lines += ["", f"Note: {_escape_markup(note)}."]
     return "\n".join(lines) + "\n"
 
 
-def _row(report: Report, activity: ActivityReport, one: ExperienceReport, margin: float | None) -> str:
+def _row(report: Report, activity: ActivityReport, one: ExperienceReport) -> str:
     metric = one.metrics.get(report.metric)
     mean = lift = p_value = ""
     if metric is not None:
@@ -61,8 +55,8 @@ def _row(report: Report, activity: ActivityReport, one: ExperienceReport, margin
         p_value = format_p_value(found.p_value)
     elif one is activity.experiences[0]:
         lift = "control"
-    verdict = verdict_text(one, activity, report, margin)
-    return f"| {_escape(experience_name(one))} | {one.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
+    verdict = verdict_words(one, activity, report)
+    return f"| {_escape(one.label)} | {one.visitors:,} | {mean} | {lift} | {p_value} | {verdict} |"
 
 
 def _escape(text: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from targetry.cli.experiments.report_names import experience_name
 from targetry.humanize.figures import describe_unusable_totals, pluralize
 from targetry.humanize.text import truncate_text
-from targetry.humanize.verdicts import describe_cap, describe_largest_part
 from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, Report
+from targetry.report.verdicts import describe_cap, describe_largest_part
 
 _LARGE_PART = 0.05  # of the revenue
 
@@ -47,7 +46,7 @@ def _incomparable(report: Report, activity: ActivityReport) -> Iterator[str]:
     if any(one.share is not None for one in activity.experiences):
         for one in activity.experiences:
             if one.share is None and one.visitors:
-                name = truncate_text(experience_name(one))
+                name = truncate_text(one.label)
                 yield f"{name} is no longer part of the activity and is not compared"
     control = activity.experiences[0].metrics.get(report.metric) if activity.experiences else None
     others = (one.metrics.get(report.metric) for one in activity.experiences[1:])

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from targetry.cli.experiments.report_names import activity_name, experience_name
 from targetry.cli.experiments.report_notes import activity_notes
 from targetry.cli.rendering.output import console
 from targetry.humanize.figures import (
@@ -20,63 +19,40 @@ from targetry.humanize.figures import (
 )
 from targetry.humanize.kinds import describe_activity_type
 from targetry.humanize.text import truncate_text
-from targetry.humanize.verdicts import describe_verdict
 from targetry.report.comparison import MetricReport
 from targetry.report.inference.statistics import Interval
 from targetry.report.looks import Look
 from targetry.report.metrics import METRICS
 from targetry.report.report import ActivityReport, ExperienceReport, Report
+from targetry.report.verdicts import verdict_words
 
 
-def print_report(report: Report, margin: float | None = None) -> None:
-    """Print a table for each activity with visitors, and the names of the others.
-
-    Args:
-        report: The report.
-        margin: The largest lift that counted as no difference.
-    """
+def print_report(report: Report) -> None:
+    """Print a table for each activity with visitors, and the names of the others."""
     out = console()
     visited = [activity for activity in report.activities if activity.visitors]
     for number, activity in enumerate(visited):
         if number:
             out.print()
-        _print_activity(out, report, activity, margin)
+        _print_activity(out, report, activity)
     _print_unvisited(out, report, [one for one in report.activities if not one.visitors], after=bool(visited))
     period = report.period
     if period is not None and period.removed:
         out.print(Text(f"\n{describe_removal(period.removed, period.from_ms, period.to_ms)}", "dim"))
 
 
-def verdict_text(
-    experience: ExperienceReport, activity: ActivityReport, report: Report, margin: float | None
-) -> str:
-    """Return the verdict on an experience in words, empty without one."""
-    if experience.verdict is None:
-        return ""
-    metric = experience.metrics[report.metric]
-    control = activity.experiences[0].metrics.get(report.metric)
-    return describe_verdict(
-        experience.verdict,
-        counted=min(metric.counted, control.counted if control else 0),
-        least=metric.least,
-        days_left=activity.days_left,
-        margin=margin,
-        guardrails=[one.state for one in experience.guardrails],
-    )
-
-
-def _print_activity(out: Console, report: Report, activity: ActivityReport, margin: float | None) -> None:
+def _print_activity(out: Console, report: Report, activity: ActivityReport) -> None:
     kind = [describe_activity_type(activity.type)] if activity.type else []
     facts = [*kind, activity.id] if activity.name is not None else kind
     out.print(
         Text.assemble(
-            (truncate_text(activity_name(activity)), "bold"),
+            (truncate_text(activity.label), "bold"),
             "".join(f" · {truncate_text(fact)}" for fact in facts),
         )
     )
     out.print(Text(_counts(report, activity), "dim"))
     out.print(_table(report, activity))
-    _print_verdicts(out, report, activity, margin)
+    _print_verdicts(out, report, activity)
     _print_split(out, activity)
     _print_guardrails(out, activity)
     _print_notes(out, report, activity)
@@ -107,7 +83,7 @@ def _table(report: Report, activity: ActivityReport) -> Table:
     if activity.orders:
         table.add_column("Orders", justify="right")
     for one in activity.experiences:
-        cells = [Text(truncate_text(experience_name(one)))]
+        cells = [Text(truncate_text(one.label))]
         if is_conversion:
             cells += [_two_lines(f"{one.conversions:,}", f"of {one.visitors:,}"), _rate(one)]
         else:
@@ -170,10 +146,10 @@ _STYLES = {
 }
 
 
-def _print_verdicts(out: Console, report: Report, activity: ActivityReport, margin: float | None) -> None:
+def _print_verdicts(out: Console, report: Report, activity: ActivityReport) -> None:
     for one in activity.experiences[1:]:
-        if words := verdict_text(one, activity, report, margin):
-            name = truncate_text(experience_name(one))
+        if words := verdict_words(one, activity, report):
+            name = truncate_text(one.label)
             out.print(Text.assemble(f"{name}: ", (words, _STYLES.get(words, ""))))
 
 
@@ -205,7 +181,7 @@ def _print_guardrails(out: Console, activity: ActivityReport) -> None:
             label = METRICS[guardrail.metric].label.lower()
             out.print(
                 Text.assemble(
-                    f"guardrail of {truncate_text(experience_name(one))}, {label} ≥ −{100 * guardrail.margin:g} %: ",
+                    f"guardrail of {truncate_text(one.label)}, {label} ≥ −{100 * guardrail.margin:g} %: ",
                     (guardrail.state, "bold red" if guardrail.state == "harmed" else ""),
                 )
             )
@@ -234,7 +210,7 @@ def _print_days(out: Console, report: Report, activity: ActivityReport) -> None:
     for one, look in sorted(rows, key=lambda row: row[1].day):
         table.add_row(
             day_text(look.day),
-            truncate_text(experience_name(one)),
+            truncate_text(one.label),
             f"{look.visitors:,}",
             *_look_cells(report, look),
         )
@@ -270,5 +246,5 @@ def _print_unvisited(out: Console, report: Report, activities: list[ActivityRepo
         out.print()
     out.print(Text("No visitors yet", "bold"))
     for activity in activities:
-        out.print(Text(f"  {truncate_text(activity_name(activity))}"))
+        out.print(Text(f"  {truncate_text(activity.label)}"))
         _print_notes(out, report, activity)

@@ -25,6 +25,7 @@ from targetry.humanize.figures import (
     pluralize,
 )
 from targetry.humanize.text import truncate_text
+from targetry.report.verdicts import verdict_words
 
 HTML: Final = "text/html; charset=utf-8"
 HEADERS: Final = {
@@ -64,7 +65,9 @@ class PageTemplates:
             quoted=lambda text: _Whole(quote(text, safe="", errors="replace")),
         )
         style, script = _text("page.css"), _text("page.js")
-        made.globals.update(style=Markup(style), script=Markup(script), time_charts=time_charts)
+        made.globals.update(
+            style=Markup(style), script=Markup(script), time_charts=time_charts, verdict_words=verdict_words
+        )
         self._environment = made
         policy = (
             f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; connect-src 'self'; "

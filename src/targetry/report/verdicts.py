@@ -5,7 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from targetry.report.report import ActivityReport, ExperienceReport, Report
+
 _ADVICE: Final = {"better": "better: ship", "worse": "worse: stop", "split is broken": "split is broken"}
+
+
+def verdict_words(experience: ExperienceReport, activity: ActivityReport, report: Report) -> str:
+    """Return the verdict on an experience with what to do, empty without one."""
+    if experience.verdict is None:
+        return ""
+    metric = experience.metrics[report.metric]
+    control = activity.experiences[0].metrics.get(report.metric)
+    return describe_verdict(
+        experience.verdict,
+        counted=min(metric.counted, control.counted if control else 0),
+        least=metric.least,
+        days_left=activity.days_left,
+        margin=report.margin,
+        guardrails=[one.state for one in experience.guardrails],
+    )
 
 
 def describe_verdict(

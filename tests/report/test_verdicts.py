@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from targetry.humanize.verdicts import describe_cap, describe_largest_part, describe_verdict
+from targetry.report.verdicts import describe_cap, describe_largest_part, describe_verdict
 
 VERDICTS: dict[str, tuple[str, dict[str, Any]]] = {
     "better: ship": ("better", {"guardrails": ["safe"]}),
