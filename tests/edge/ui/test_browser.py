@@ -187,3 +187,26 @@ def test_file_is_edited_planned_and_saved(tab: Tab) -> None:
         assert "share: 40" in await page.evaluate("document.querySelector('#text').value")
 
     tab.do(steps)
+
+
+def test_file_is_created_by_its_key_and_removed_after_a_confirmation(tab: Tab) -> None:
+    async def steps(page: browser.Page) -> None:
+        await page.look(390, 800)
+        await page.open(f"{tab.url}/files")
+        await page.evaluate("document.querySelector('.new input[name=new]').focus()")
+        await page.write("banner")
+        await page.press("Enter")
+        await page.loaded()
+        await page.wait_for("document.querySelector('#preview code').textContent.includes('at mbox banner')")
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.click("button[value=create]")
+        assert (
+            await page.evaluate("document.querySelector('.names [aria-current]').textContent")
+            == "banner.yaml"
+        )
+        await page.click("button[value=remove]")
+        assert "Remove banner.yaml?" in await page.evaluate("document.querySelector('#remove').textContent")
+        await page.click("button[value='remove now']")
+        assert "banner" not in await page.evaluate("document.querySelector('.names').textContent")
+
+    tab.do(steps)

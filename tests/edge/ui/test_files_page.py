@@ -133,6 +133,82 @@ def test_full_disk_leaves_the_file_and_the_text(site: Site, monkeypatch: pytest.
     assert sorted(os.listdir(site.folder)) == ["hero.yaml", "targetry.yaml"]
 
 
+def test_new_activity_has_a_template_with_its_plan(site: Site) -> None:
+    page = site.client.get("/files", params={"folder": site.folder.name, "new": "banner"}).text
+    assert "mbox: banner" in page
+    assert re.search(r"banner \(\d+\) +new, at mbox banner", page)
+    assert not (site.folder / "banner.yaml").exists()
+
+
+def test_created_file_is_listed_and_never_replaces_another(site: Site) -> None:
+    where = {"folder": site.folder.name, "new": "banner"}
+    text = HERO.replace("key: hero", "key: banner").replace("mbox: hero", "mbox: banner")
+    data = {"text": text, "version": "", "action": "create"}
+    response = site.client.post("/files", params=where, data=data, headers=SAME)
+    assert (response.status_code, response.history[0].status_code) == (200, 303)
+    assert (site.folder / "banner.yaml").read_text("utf-8") == text
+    assert "file=banner.yaml" in response.text
+    again = site.client.post("/files", params=where, data=data | {"text": "key: x\n"}, headers=SAME)
+    assert again.status_code in (200, 409)
+    where["new"] = "hero"
+    hero = site.client.post("/files", params=where, data=data | {"text": CHANGED}, headers=SAME)
+    assert (hero.status_code, "there is a file hero.yaml already" in hero.text) == (409, True)
+    assert (site.folder / "banner.yaml").read_text("utf-8") == text
+    assert site.text() == HERO
+
+
+def test_new_file_with_errors_is_not_created(site: Site) -> None:
+    where = {"folder": site.folder.name, "new": "banner"}
+    data = {"text": "key: banner\nnmae: x\n", "version": "", "action": "create"}
+    response = site.client.post("/files", params=where, data=data, headers=SAME)
+    assert "not saved: the files cannot be compiled" in response.text
+    assert "nmae: x" in response.text, "the text is not lost"
+    assert not (site.folder / "banner.yaml").exists()
+
+
+@pytest.mark.parametrize("key", ["../x", "a/b", "A", ".x", "x" * 101, "\x00", "targetry", "hero"])
+def test_new_file_has_a_free_name_in_the_folder(site: Site, key: str) -> None:
+    before = sorted(site.folder.rglob("*"))
+    where = {"folder": site.folder.name, "new": key}
+    assert site.client.get("/files", params=where).status_code == 409
+    data = {"text": HERO.replace("hero", "other"), "version": "", "action": "create"}
+    assert site.client.post("/files", params=where, data=data, headers=SAME).status_code in (200, 409)
+    assert sorted(site.folder.rglob("*")) == before
+
+
+def test_file_is_removed_after_its_plan_was_shown(site: Site) -> None:
+    confirmation = site.send(HERO, "remove").text
+    assert "Remove hero.yaml?" in confirmation
+    assert re.search(r"hero \(\d+\) +gone", confirmation)
+    assert site.text() == HERO
+    response = site.send(HERO, "remove now")
+    assert (response.status_code, response.history[0].status_code) == (200, 303)
+    assert os.listdir(site.folder) == ["targetry.yaml"]
+    assert "file=hero.yaml" not in response.text
+
+
+def test_file_that_others_need_or_that_changed_is_not_removed(tmp_path: Path) -> None:
+    hero = HERO.replace("html: sale", "html: {file: offers/sale.html}")
+    site = Site(tmp_path, **{"hero.yaml": hero, "offers/sale.html": "<b>old</b>\n"})
+    version = site.version()
+    write_files(tmp_path, {"hero.yaml": hero + "name: Theirs\n"})
+    assert site.send("", "remove now", version=version).status_code == 409
+    site.path = site.path.replace("hero.yaml", "offers%2Fsale.html")
+    confirmation = site.send("", "remove").text
+    assert "TA005" in confirmation
+    assert "Remove the file" not in confirmation
+    assert "not removed: the files cannot be compiled" in site.send("", "remove now").text
+    assert (tmp_path / "offers" / "sale.html").exists()
+    assert (tmp_path / "hero.yaml").exists()
+
+
+@pytest.mark.parametrize("action", ["create", "unknown"])
+def test_form_for_another_address_writes_nothing(site: Site, action: str) -> None:
+    response = site.send(CHANGED, action)
+    assert response.status_code == (400 if action == "create" else 200)
+    assert site.text() == HERO
+
+
 def test_offer_of_a_file_is_edited(tmp_path: Path) -> None:
     hero = HERO.replace("html: sale", "html: {file: offers/sale.html}")
     site = Site(tmp_path, **{"hero.yaml": hero, "offers/sale.html": "<b>old</b>\n"})
@@ -180,6 +256,19 @@ def test_file_is_saved_only_by_the_page_with_its_token(
     data = {"text": CHANGED, "version": site.version(), "action": "save", **fields}
     assert site.client.post(site.path, data=data, headers=headers).status_code == status
     assert site.text() == (CHANGED if status == 200 else HERO)
+
+
+@pytest.mark.parametrize("action", ["create", "remove now"])
+def test_files_are_created_and_removed_only_with_origin_and_token(tmp_path: Path, action: str) -> None:
+    site = Site(tmp_path, WriteAccess("t"))
+    path = site.path if action != "create" else site.path.replace("file=hero.yaml", "new=banner")
+    text = HERO.replace("hero", "banner") if action == "create" else HERO
+    data = {"text": text, "version": site.version(), "action": action}
+    for headers, fields in ((SAME, {}), ({}, {"token": "t"}), (SAME, {"token": "x"})):
+        assert site.client.post(path, data=data | fields, headers=headers).status_code == 403
+    assert sorted(os.listdir(tmp_path)) == ["hero.yaml", "targetry.yaml"]
+    site.client.post(path, data=data | {"token": "t"}, headers=SAME)
+    assert sorted(os.listdir(tmp_path)) != ["hero.yaml", "targetry.yaml"]
 
 
 def test_unknown_folder_and_too_many_fields_are_rejected(site: Site) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +23,25 @@ from targetry.edge.ui.templates import templates
 _MOST_BODY: Final = 2_000_000  # bytes of a form, in which most characters of a file can be escaped
 
 
+class _Target(NamedTuple):
+    """Folder and file of a request; `key` is that of the activity of a new file, or empty."""
+
+    folder: str
+    file: str
+    key: str
+
+    @property
+    def is_new(self) -> bool:
+        return bool(self.key)
+
+    @classmethod
+    def of(cls, request: Request) -> _Target:
+        """Return the target of a request's query."""
+        query = request.query_params
+        key = query.get("new", "")
+        return cls(query.get("folder", ""), f"{key}.yaml" if key else query.get("file", ""), key)
+
+
 class FilesPage:
     """Endpoints of the page of the files.
 
@@ -38,6 +57,11 @@ class FilesPage:
         self._registry = registry
         self._editors = {one.name: one for one in editors}
         self._access = access
+        self._changes: dict[str, Callable[[FolderEditor, EditedFile], None]] = {
+            "save": _save,
+            "create": _create,
+            "remove now": FolderEditor.remove,
+        }
 
     def routes(self) -> list[Route]:
         """Return the routes of the page."""
@@ -49,49 +73,66 @@ class FilesPage:
     async def page(self, request: Request) -> Response:
         """Return the files of all folders with their findings, and one of them to edit."""
         check_field_count(request.url.query)
-        return await run_in_threadpool(self._page, *_target(request))
+        return await run_in_threadpool(self._page, _Target.of(request))
 
     async def change(self, request: Request) -> Response:
-        """Show the plan of an edited file, or save it and lead to it."""
+        """Show the plan of an edited, new or removed file, or write it and lead to the result."""
         check_field_count(request.url.query)
         fields = await read_form(request, _MOST_BODY)
-        if fields.get("action") != "save":
-            return await run_in_threadpool(self._planned, *_target(request), fields)
+        change = self._changes.get(fields.get("action", ""))
+        target = _Target.of(request)
+        edited = _edited(target.file, fields)
+        if change is None:
+            is_removal = fields.get("action") == "remove"
+            return await run_in_threadpool(self._page, target, edited, is_removal=is_removal)
         self._access.check(request, fields.get("token", ""))
-        return await run_in_threadpool(self._save, *_target(request), fields)
+        return await run_in_threadpool(self._write, target, edited, change)
 
-    def _planned(self, folder: str, name: str, fields: dict[str, str]) -> Response:
-        return self._page(folder, name, _edited(name, fields))
-
-    def _save(self, folder: str, name: str, fields: dict[str, str]) -> Response:
-        edited, editor = _edited(name, fields), self._editor(folder)
+    def _write(
+        self, target: _Target, edited: EditedFile, change: Callable[[FolderEditor, EditedFile], None]
+    ) -> Response:
+        """Make a change if the folder compiles with it."""
+        editor, is_removal = self._editor(target.folder), change is FolderEditor.remove
+        if (change is _create) is not target.is_new:
+            raise RequestRejected(400, "the form does not fit its address; send it from the edge's page")
         try:
-            if not editor.preview(self._served(editor), name, edited.text).is_usable:
-                return self._page(folder, name, edited, "not saved: the files cannot be compiled")
-            editor.save(edited, edited.text)
+            if not self._preview(editor, target, edited, is_removal=is_removal).is_usable:
+                problem = f"not {'removed' if is_removal else 'saved'}: the files cannot be compiled"
+                return self._page(target, edited, problem, is_removal=is_removal)
+            change(editor, edited)
         except EditError as error:
-            return self._page(folder, name, edited, str(error), status=409)
-        query = urlencode({"folder": folder, "file": name})
-        return RedirectResponse(f"files?{query}", 303, templates().headers)
+            return self._page(target, edited, str(error), status=409)
+        query = {"folder": target.folder} | ({} if is_removal else {"file": target.file})
+        return RedirectResponse(f"files?{urlencode(query)}", 303, templates().headers)
+
+    def _preview(
+        self, editor: FolderEditor, target: _Target, edited: EditedFile, *, is_removal: bool
+    ) -> EditPreview:
+        text = None if is_removal else edited.text
+        return editor.preview(self._served(editor), target.file, text, is_new=target.is_new)
 
     def _page(
         self,
-        folder: str,
-        name: str,
+        target: _Target,
         edited: EditedFile | None = None,
         problem: str | None = None,
         *,
+        is_removal: bool = False,
         status: int = 200,
     ) -> Response:
         preview: EditPreview | None = None
         listed: list[tuple[str, list[str], Counter[str]]] = []
         try:
-            if name:
-                editor = self._editor(folder)
-                edited = edited or editor.read(name)
-                preview = editor.preview(self._served(editor), name, edited.text)
+            if target.file:
+                editor = self._editor(target.folder)
+                if edited is None:
+                    edited = editor.new(target.key) if target.is_new else editor.read(target.file)
+                preview = self._preview(editor, target, edited, is_removal=is_removal)
+        except EditError as error:
+            problem, status = problem or str(error), 409
+        try:
             for one in self._editors.values():
-                shown = preview if preview is not None and one.name == folder else None
+                shown = preview if preview is not None and one.name == target.folder else None
                 found = shown or one.preview(self._served(one))
                 listed.append((one.name, one.files(), Counter(each.file for each in found.findings)))
         except EditError as error:
@@ -99,9 +140,11 @@ class FilesPage:
         html = templates().render(
             "files",
             listed=listed,
-            folder=folder,
-            name=name,
+            folder=target.folder,
+            name=target.file,
+            new=target.key,
             edited=edited,
+            is_removal=is_removal,
             preview=preview,
             problem=problem,
             can_save=self._access.is_possible,
@@ -122,10 +165,13 @@ class FilesPage:
         return editor
 
 
-def _target(request: Request) -> tuple[str, str]:
-    """Return the folder and the file of a request."""
-    return request.query_params.get("folder", ""), request.query_params.get("file", "")
-
-
 def _edited(name: str, fields: dict[str, str]) -> EditedFile:
     return EditedFile(name, fields.get("text", "").replace("\r\n", "\n"), fields.get("version", ""))
+
+
+def _save(editor: FolderEditor, edited: EditedFile) -> None:
+    editor.save(edited, edited.text)
+
+
+def _create(editor: FolderEditor, edited: EditedFile) -> None:
+    editor.create(edited.name.removesuffix(".yaml"), edited.text)

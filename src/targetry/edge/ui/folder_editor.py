@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,21 @@ from targetry.edge.artifacts.sources import served_artifact
 
 MAX_EDITED_BYTES: Final = 500_000
 
+_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+_NEW: Final = """\
+key: {key}
+experiences:
+  - key: control
+    share: 50
+    offers:
+      - mbox: {key}
+        html: <p>Control</p>
+  - key: variant
+    share: 50
+    offers:
+      - mbox: {key}
+        html: <p>Variant</p>
+"""
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -30,7 +46,7 @@ class EditError(Exception):
 
 
 class EditedFile(msgspec.Struct, frozen=True):
-    """Text of a file, and the version of its content."""
+    """Text of a file, and the version of its content, which is empty for a new file."""
 
     name: str
     text: str
@@ -50,7 +66,7 @@ class EditPreview(msgspec.Struct, frozen=True):
 
 
 class FolderEditor:
-    """Editor of one folder. Its methods block; threads can share it.
+    """Editor of the files of one folder. Its methods block; threads can share it.
 
     Args:
         name: The name of the folder's artifact in the registry.
@@ -84,19 +100,31 @@ class FolderEditor:
         except (FolderFileError, OSError) as error:
             raise EditError(f"{name} cannot be edited: {error}") from error
 
-    def preview(self, served: dict[str, Any], name: str = "", text: str = "") -> EditPreview:
+    def new(self, key: str) -> EditedFile:
+        """Return the file of a new activity, which `create` writes. Raises `EditError`."""
+        name = f"{key}.yaml"
+        if _KEY.fullmatch(key) is None:
+            raise EditError(f"{key!r} is no key of an activity; use small letters, digits and hyphens")
+        if (self._path / name).exists():
+            raise EditError(f"there is a file {name} already; choose another key, or edit that file")
+        return EditedFile(name, _NEW.format(key=key), "")
+
+    def preview(
+        self, served: dict[str, Any], name: str = "", text: str | None = "", *, is_new: bool = False
+    ) -> EditPreview:
         """Return what the folder would be with a text in place of a file.
 
         Args:
             served: The artifact that is live, with which the plan compares.
             name: The file; empty for the folder as it is.
-            text: Its new text.
+            text: Its new text; None for the folder without the file.
+            is_new: Whether the folder has no such file yet.
 
         Raises:
             EditError: The folder cannot be read.
         """
         try:
-            folder = _EditedFolder(self._path, name, text)
+            folder = _EditedFolder(self._path, name, text, is_new=is_new)
             loaded = load_folder(folder)
             findings = check_loaded(loaded, int(self._now() * 1000), folder.offer_names())
         except FolderFileError as error:
@@ -119,8 +147,7 @@ class FolderEditor:
             EditError: It has changed since, or cannot be written; nothing was changed.
         """
         with self._lock:
-            if self.read(edited.name).version != edited.version:
-                raise EditError(f"{edited.name} has changed meanwhile; reload the page, and edit it again")
+            self._check_version(edited)
             try:
                 before = self._content(edited.name)
                 content = text.encode()
@@ -131,20 +158,64 @@ class FolderEditor:
             except (OSError, UnicodeEncodeError) as error:
                 raise EditError(f"{edited.name} was not saved: {error}; nothing was changed") from error
 
+    def create(self, key: str, text: str) -> None:
+        """Write the file of a new activity. Raises `EditError`; nothing was changed."""
+        with self._lock:
+            name = self.new(key).name
+            try:
+                write_atomically(self._path / name, text)
+            except (OSError, UnicodeEncodeError) as error:
+                raise EditError(f"{name} was not created: {error}; nothing was changed") from error
+
+    def remove(self, edited: EditedFile) -> None:
+        """Remove a file.
+
+        Args:
+            edited: The file as it was read.
+
+        Raises:
+            EditError: It has changed since, or cannot be removed; nothing was changed.
+        """
+        with self._lock:
+            self._check_version(edited)
+            try:
+                (self._path / edited.name).unlink()
+            except OSError as error:
+                raise EditError(f"{edited.name} was not removed: {error}; nothing was changed") from error
+
+    def _check_version(self, edited: EditedFile) -> None:
+        if self.read(edited.name).version != edited.version:
+            raise EditError(f"{edited.name} has changed meanwhile; reload the page, and edit it again")
+
     def _content(self, name: str) -> bytes:
         return (self._path / name).read_bytes()
 
 
 class _EditedFolder(ActivityFolder):
-    """Folder with a text in place of one file's."""
+    """Folder with a text in place of one file's, or without the file if the text is None."""
 
-    def __init__(self, path: Path, name: str, text: str) -> None:
+    def __init__(self, path: Path, name: str, text: str | None, *, is_new: bool) -> None:
         super().__init__(path)
         self._name = name
         self._text = text
+        self._is_new = is_new
+
+    def names(self) -> list[str]:
+        added = [self._name] if self._is_new else []
+        return sorted({*self._kept(super().names()), *added})
+
+    def offer_names(self) -> list[str]:
+        return self._kept(super().offer_names())
+
+    def _kept(self, names: list[str]) -> list[str]:
+        return [name for name in names if name != self._name or self._text is not None]
 
     def read_text(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> str:
-        return self._text if name == self._name else super().read_text(name, max_bytes)
+        if name != self._name:
+            return super().read_text(name, max_bytes)
+        if self._text is None:
+            raise FolderFileError("there is no such file")
+        return self._text
 
 
 def _digest(content: bytes) -> str:
