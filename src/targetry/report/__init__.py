@@ -1,1 +1,32 @@
-"""Reports on recorded events: aggregation, statistics, plot."""
+"""Reports on recorded events: aggregation, statistics, pictures."""
+
+from targetry.ledger.sums import Period
+from targetry.report.comparison import GuardrailReport, MetricLift, MetricReport
+from targetry.report.inference.statistics import Interval, Lift, SampleRatio, SequentialCheck
+from targetry.report.looks import Look
+from targetry.report.notebook import LoadedReport, load
+from targetry.report.options import Guardrail, ReportOptions
+from targetry.report.report import ActivityReport, ExperienceReport, Rate, Report
+from targetry.report.series import AmountBin, SplitLook
+
+__all__ = [
+    "ActivityReport",
+    "AmountBin",
+    "ExperienceReport",
+    "Guardrail",
+    "GuardrailReport",
+    "Interval",
+    "Lift",
+    "LoadedReport",
+    "Look",
+    "MetricLift",
+    "MetricReport",
+    "Period",
+    "Rate",
+    "Report",
+    "ReportOptions",
+    "SampleRatio",
+    "SequentialCheck",
+    "SplitLook",
+    "load",
+]

@@ -12,7 +12,7 @@ from typing import Final
 
 from targetry.report.panels import PALETTE, Panel, PanelLine
 
-_LEFT, _WIDTH = 13.0, 85.0  # percent
+_LEFT, _WIDTH = 15.0, 83.0  # percent
 _TOP, _HEIGHT, _FOOT = 12, 136, 22  # pixels
 _SCALE: Final = 1000  # units of the plotted area's width
 _LINE: Final = 13  # pixels
@@ -32,7 +32,7 @@ def color_of(position: int | None) -> str:
 def _elements(panel: Panel) -> Iterator[str]:
     names = ", ".join(one.name for one in panel.lines)
     yield (
-        f'<svg class="panel" width="100%" height="{_TOP + _HEIGHT + _FOOT}" role="img" fill="none" '
+        f'<svg class="panel" width="100%" height="{_TOP + _HEIGHT + _FOOT}" role="img" fill="none" overflow="visible" '
         f'font-size="11" aria-label="{escape(f"{panel.title}, {panel.note}: {names}")}">'
     )
     for y, text in panel.y_ticks:

@@ -1,0 +1,114 @@
+"""Reports for notebooks and programs: loaded from a ledger, and shown as HTML."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from html import escape
+from typing import Final
+
+import msgspec
+
+from targetry.ledger.location import open_reader
+from targetry.report.inference.statistics import Interval
+from targetry.report.metrics import METRICS
+from targetry.report.options import ReportOptions
+from targetry.report.panels import activity_panels, shorten_name
+from targetry.report.plot import plotted_activities
+from targetry.report.report import ActivityReport, ExperienceReport, Report, report_on_ledger
+from targetry.report.svg import color_of, render_svg
+from targetry.report.verdicts import verdict_words
+
+_WITH_PICTURES: Final = ReportOptions(over_time=True, amounts=True)
+_STYLE: Final = """<style>
+.targetry-report table { border-collapse: collapse; }
+.targetry-report th, .targetry-report td { padding: .3em .7em; text-align: right; vertical-align: top; }
+.targetry-report th:first-child, .targetry-report td:first-child, .targetry-report td:last-child { text-align: left; }
+.targetry-report small { display: block; opacity: .7; }
+.targetry-report div.panels { display: grid; gap: 1em 1.5em; max-width: 60em; grid-template-columns: repeat(auto-fit, minmax(22em, 1fr)); }
+</style>"""
+
+
+class LoadedReport(Report, frozen=True):
+    """Report that a notebook shows as tables and pictures."""
+
+    def _repr_html_(self) -> str:
+        """Return the report as HTML, with all names escaped."""
+        return "\n".join(_html(self))
+
+
+def load(location: str | os.PathLike[str], options: ReportOptions = _WITH_PICTURES) -> LoadedReport:
+    """Report on a ledger.
+
+    Args:
+        location: The folder of a ledger, or an address like `postgresql://user@host/database`.
+        options: The options of the report. By default they have `over_time` and `amounts`, which
+            the pictures show.
+
+    Returns:
+        The report; its `to_dict` is the JSON of `targetry report -o json`.
+
+    Raises:
+        OptionError: The address is wrong.
+        MissingExtraError: The extra `report` is not installed, or `postgres` for an address.
+        NoLedgerError: The location has no ledger.
+        LedgerError: The ledger cannot be read.
+    """
+    with open_reader(location) as reader:
+        made = report_on_ledger(reader, options)
+    return LoadedReport(**{name: getattr(made, name) for name in msgspec.structs.asdict(made)})
+
+
+def _html(report: Report) -> Iterator[str]:
+    yield f'<div class="targetry-report">{_STYLE}'
+    visited = plotted_activities(report)
+    for activity in visited:
+        yield from _activity(activity, report)
+    others = len(report.activities) - len(visited)
+    if not report.activities:
+        yield "<p>No events are recorded yet.</p>"
+    elif others:
+        yield f"<p>{others:,} more {'activity' if others == 1 else 'activities'}, with fewer visitors or none.</p>"
+    yield "</div>"
+
+
+def _activity(activity: ActivityReport, report: Report) -> Iterator[str]:
+    planned = "" if report.planned is None else f" of {report.planned:,} planned"
+    yield f"<h3>{escape(shorten_name(activity.label))}</h3>"
+    yield f"<p>{activity.visitors:,} visitors{planned}, {activity.conversions:,} conversions, {activity.orders:,} orders</p>"
+    split = activity.sample_ratio
+    if split is not None and (split.sequential or split).is_mismatch:
+        yield "<p><b>The split differs from the shares: find the cause first, no figure is reliable.</b></p>"
+    label = METRICS[report.metric].label
+    yield f"<table><thead><tr><th>Experience</th><th>Visitors</th><th>{label}</th><th>Lift</th><th>Verdict</th></tr></thead><tbody>"
+    for position, one in enumerate(activity.experiences):
+        yield _row(position, one, activity, report)
+    yield "</tbody></table>"
+    panels = activity_panels(activity, report)
+    if panels:
+        yield '<div class="panels">'
+        for panel in panels:
+            yield f"<div><b>{escape(panel.title)}</b><small>{escape(panel.note)}</small>{render_svg(panel)}</div>"
+        yield "</div>"
+
+
+def _row(position: int, one: ExperienceReport, activity: ActivityReport, report: Report) -> str:
+    metric = one.metrics.get(report.metric)
+    mean = lift = "–"
+    if metric is not None:
+        is_rate = report.metric == "conversion"
+        scale, form, unit = (100, ".2f", " %") if is_rate else (1, ",.4g", "")
+        mean = _with_interval(metric.mean, metric.interval, scale, form, unit)
+        if metric.lift is not None:
+            lift = _with_interval(metric.lift.value, metric.lift.interval, 100, "+.1f", " %")
+    if position == 0 and any(other.verdict for other in activity.experiences):
+        lift = "control"
+    dot = f'<span style="color:{color_of(position)}">●</span>'
+    cells = (f"{one.visitors:,}", mean, lift, escape(verdict_words(one, activity, report)))
+    name = escape(shorten_name(one.label))
+    return f"<tr><td>{dot} {name}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _with_interval(value: float, interval: Interval | None, scale: int, form: str, unit: str) -> str:
+    ends = "" if interval is None else f"{scale * interval.low:{form}} … {scale * interval.high:{form}}"
+    return f"{scale * value:{form}}{unit}<small>{ends}</small>"
