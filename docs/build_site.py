@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -288,7 +289,13 @@ def finish() -> None:
 
 
 def index_wheels(folder: Path) -> None:
-    """Write the list of wheels that the playground loads."""
+    """Write the list of wheels that the playground loads; take out code for other platforms."""
+    for path in (folder / "wheels").glob("*-*linux*.whl"):
+        with zipfile.ZipFile(path) as wheel:
+            parts = {name: wheel.read(name) for name in wheel.namelist() if not name.endswith(".so")}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+            for name, content in parts.items():
+                wheel.writestr(name, content)
     names = sorted(path.name for path in (folder / "wheels").glob("*.whl"))
     (folder / "wheels.json").write_text(json.dumps(names), "utf-8")
 

@@ -83,6 +83,39 @@ def test_error_names_its_field(name: str, change: dict[str, str], field: str, me
     assert message in error["message"]
 
 
+def test_activities_in_yaml_are_compiled_and_decided() -> None:
+    answer = call("answer", EXAMPLES[3])
+    assert json.loads(answer["compiled"])["localMboxes"] == ["hero"]
+    assert answer["findings"] == []
+    assert "--activities" in answer["code"]["curl"]
+    (mbox,) = call("split", EXAMPLES[3])["mboxes"]
+    assert {one["name"] for one in mbox["experiences"]} == {"welcome", "sale"}
+    assert call("answer", EXAMPLES[0])["compiled"] is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("share: 70", "share: [", "TA001"),
+        ("key: headline", "kye: headline", "2:1: error TA002: unknown key 'kye'; did you mean 'key'?"),
+        ("mbox.visits", "mbxo.visits", "20:14: error TA104: unknown name 'mbxo'"),
+    ],
+    ids=["yaml", "key", "audience"],
+)
+def test_mistake_in_activities_has_its_line_on_the_page(before: str, after: str, message: str) -> None:
+    text = EXAMPLES[3]["artifact"].replace(before, after)
+    error = call("answer", {**EXAMPLES[3], "artifact": text})["error"]
+    assert error["field"] == "artifact"
+    assert message in error["message"]
+
+
+def test_warning_about_activities_is_shown_with_the_offers() -> None:
+    text = EXAMPLES[3]["artifact"].replace("share: 70", "share: 60")
+    answer = call("answer", {**EXAMPLES[3], "artifact": text})
+    assert answer["locations"]
+    assert "warning TA204" in answer["findings"][0]
+
+
 @pytest.mark.parametrize("form", ["Python", "pytest"])
 def test_code_of_the_same_call_is_python(form: str) -> None:
     code = call("answer", EXAMPLES[0])["code"][form]

@@ -163,6 +163,12 @@ def test_playground_decides_for_links_and_for_what_is_edited(tab: Tab) -> None:
         state = unpacked((await page.evaluate("location.hash"))[1:])
         assert json.loads(state["request"])["execute"]["mboxes"][0]["parameters"] == {"plan": "gold"}
 
+        await page.evaluate(f"location.hash = {packed({'example': 'Activities as YAML'})!r}")
+        await page.wait_for("document.querySelector('#pg-compiled pre')?.textContent.includes('localMboxes')")
+        assert "Welcome back" in await text(page, "#pg-offers pre") or "Autumn" in await text(
+            page, "#pg-offers pre"
+        )
+
         await page.evaluate(f"location.hash = {packed({'example': 'A split'})!r}")
         await page.wait_for("document.querySelectorAll('#pg-split .pg-bar').length === 2")
 

@@ -197,12 +197,22 @@ function showCode(code) {
   part("code").replaceChildren(element("h3", { text: "The same call" }), tabs, block);
 }
 
+function showCompiled({ findings, compiled }) {
+  const lines = findings.map((text) => element("p", { class: "pg-finding", text }));
+  const open = part("compiled").querySelector("details")?.open ? { open: "" } : {};
+  const shown = compiled === null ? [] : [
+    element("details", open, element("summary", { text: "Compiled artifact" }), element("pre", { text: compiled })),
+  ];
+  part("compiled").replaceChildren(...lines, ...shown);
+}
+
 function showAnswer(result) {
   showError(result.error);
   part("output").setAttribute("aria-busy", "false");
   if (result.error) return;
   part("offers").replaceChildren(...result.locations.map(shownLocation));
   showCode(result.code);
+  showCompiled(result);
 }
 
 // Work

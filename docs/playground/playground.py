@@ -6,14 +6,23 @@ It runs in the browser on Pyodide, and in the tests on CPython.
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from targetry import ArtifactError, OptionError, TargetClient, TargetError, samples
+from targetry.activities.compile.compiler import artifact_bytes, compile_activities
+from targetry.activities.compile.loading import load_folder
+from targetry.activities.lint.checker import check_loaded
+from targetry.activities.model.files import ActivityFolder
+from targetry.activities.model.finding import Finding
 from targetry.device.explain.budget import ExplainBudget
 from targetry.device.explain.explanation import Verdict, explain
 from targetry.device.ruleset import RuleSet, compile_artifact
@@ -26,7 +35,45 @@ from targetry.humanize.explanation import (
 from targetry.testing import FakeTransport, activity, artifact
 
 VISITORS = 1000
-_known: dict[str, tuple[TargetClient, RuleSet]] = {}
+ACTIVITIES = """\
+# An activity as YAML. More files follow a line of three hyphens.
+key: headline
+name: Headline
+audience: returning
+metrics: [{type: click}]
+experiences:
+  - key: welcome
+    share: 70
+    offers:
+      - mbox: hero
+        html: <h1>Welcome back</h1>
+  - key: sale
+    share: 30
+    offers:
+      - mbox: hero
+        html: <h1>Autumn sale</h1>
+---
+client: acme
+audiences:
+  returning: mbox.visits > 1
+"""
+_known: dict[str, _Loaded] = {}
+
+
+class _Loaded(NamedTuple):
+    """Client of an artifact, its rules, and what the page shows of activities.
+
+    `compiled` is the artifact that they were compiled to, None for a given artifact.
+    """
+
+    client: TargetClient
+    rules: RuleSet
+    findings: list[str]
+    compiled: str | None
+
+
+class ActivitiesError(Exception):
+    """Activities cannot be compiled; the text has one finding on each line."""
 
 
 def examples() -> str:
@@ -42,16 +89,17 @@ def examples() -> str:
         activity("Phones").xt("App").when(platform=["iOS", "Android"]).on("banner", {"app": True}),
         activity("Everybody").xt("Everybody").on("banner", {"discount": 0}),
     )
-    found = [
+    found: list[tuple[str, Any, list[str], dict[str, str]]] = [
         ("The sample shop", samples.shop(), ["hero", "checkout-flags", "delivery-note"], {}),
         ("A split", split, ["hero"], {}),
         ("Audiences", audiences, ["banner"], {"plan": "gold"}),
+        ("Activities as YAML", ACTIVITIES, ["hero"], {"visits": "3"}),
     ]
     return json.dumps(
         [
             {
                 "name": name,
-                "artifact": json.dumps(document, indent=2),
+                "artifact": document if isinstance(document, str) else json.dumps(document, indent=2),
                 "request": json.dumps(_request(mboxes, parameters), indent=2),
             }
             for name, document, mboxes, parameters in found
@@ -63,10 +111,12 @@ def answer(state: str) -> str:
     """Return offers, explanation and code for an artifact and a request.
 
     Args:
-        state: JSON with `artifact` and `request`, each a text of JSON.
+        state: JSON with `artifact`, a text of JSON or of activities as YAML, and `request`, a text
+            of JSON.
 
     Returns:
-        JSON with `locations` and `code`, or with `error`: the `field` of the page, and a `message`.
+        JSON with `locations`, `code`, `findings` and `compiled`, or with `error`: the `field` of
+        the page, and a `message`.
     """
     return json.dumps(_caught(_answer, json.loads(state)))
 
@@ -85,43 +135,84 @@ def split(state: str) -> str:
 
 def _caught(work: Any, state: Mapping[str, str]) -> dict[str, Any]:
     try:
-        client, rules = _client(state["artifact"])
-    except (ArtifactError, OptionError) as error:
+        loaded = _loaded(state["artifact"])
+    except (ArtifactError, OptionError, ActivitiesError) as error:
         return {"error": {"field": "artifact", "message": str(error)}}
     try:
         request = json.loads(state["request"])
     except ValueError as error:
         return {"error": {"field": "request", "message": f"the request is not JSON: {error}"}}
     try:
-        found: dict[str, Any] = work(client, rules, request)
+        found: dict[str, Any] = work(loaded, request)
     except (TargetError, AttributeError, TypeError) as error:
         return {"error": {"field": "request", "message": str(error)}}
     return found
 
 
-def _client(text: str) -> tuple[TargetClient, RuleSet]:
-    """Return a client that decides by an artifact; the last one is kept."""
+def _loaded(text: str) -> _Loaded:
+    """Return a client that decides by an artifact or activities; the last one is kept."""
     if text not in _known:
+        is_artifact = text.lstrip().startswith(("{", "["))
+        source, findings = (text, []) if is_artifact else _compiled(text)
         client = TargetClient.create(
             client="acme",
             organization_id="1@AdobeOrg",
             decisioning_method="on-device",
-            artifact_payload=text,
+            artifact_payload=source,
             polling_interval=0,
             transport=FakeTransport(),
             send_notification_func=lambda payload: None,
             telemetry_enabled=False,
         )
         _known.clear()
-        _known[text] = client, compile_artifact(text)
+        compiled = None if is_artifact else json.dumps(json.loads(source), indent=2, ensure_ascii=False)
+        _known[text] = _Loaded(client, compile_artifact(source), findings, compiled)
     return _known[text]
 
 
-def _answer(client: TargetClient, rules: RuleSet, request: dict[str, Any]) -> dict[str, Any]:
+def _compiled(text: str) -> tuple[str, list[str]]:
+    """Return the artifact of activities, and the findings that are no errors.
+
+    A document with a client is the file `targetry.yaml`.
+    """
+    files, starts = {"targetry.yaml": "client: acme\n"}, {"targetry.yaml": 0}
+    for start, document in _documents(text):
+        name = "targetry.yaml" if re.search(r"^client:", document, re.MULTILINE) else f"line-{start + 1}.yaml"
+        files[name], starts[name] = document, start
+    with tempfile.TemporaryDirectory() as place:
+        for name, document in files.items():
+            (Path(place) / name).write_text(document, "utf-8")
+        loaded = load_folder(ActivityFolder(place))
+    findings = check_loaded(loaded, int(time.time() * 1000))
+    result = None if loaded.activities is None else compile_activities(loaded.activities)
+    lines = [_line(one, starts.get(one.file, 0)) for one in findings]
+    if result is None or loaded.findings or result.findings:
+        raise ActivitiesError("\n".join(lines))
+    return artifact_bytes(next(iter(result.artifacts.values()))).decode(), lines
+
+
+def _documents(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the documents of a text that are not empty, each with the number of lines before it."""
+    start = 0
+    for document in re.split(r"^---[ \t]*$", text, flags=re.MULTILINE):
+        if document.strip():
+            yield start, document
+        start += document.count("\n")
+
+
+def _line(finding: Finding, start: int) -> str:
+    return str(replace(finding, file="", line=finding.line + start)).removeprefix(":")
+
+
+def _answer(loaded: _Loaded, request: dict[str, Any]) -> dict[str, Any]:
     now_ms = int(time.time() * 1000)
-    offers = client.get_offers(request=request)
+    offers = loaded.client.get_offers(request=request)
     explained = explain(
-        rules, offers.request, client_code="acme", now_ms=now_ms, budget=ExplainBudget(time.perf_counter)
+        loaded.rules,
+        offers.request,
+        client_code="acme",
+        now_ms=now_ms,
+        budget=ExplainBudget(time.perf_counter),
     )
     locations = []
     for location in explained.locations:
@@ -142,7 +233,12 @@ def _answer(client: TargetClient, rules: RuleSet, request: dict[str, Any]) -> di
                 "changes": describe_changes(location),
             }
         )
-    return {"locations": locations, "code": _code(request)}
+    return {
+        "locations": locations,
+        "code": _code(request, is_artifact=loaded.compiled is None),
+        "findings": loaded.findings,
+        "compiled": loaded.compiled,
+    }
 
 
 def _rule(rule: Any) -> dict[str, Any]:
@@ -159,7 +255,8 @@ def _rule(rule: Any) -> dict[str, Any]:
     }
 
 
-def _split(client: TargetClient, rules: RuleSet, request: dict[str, Any]) -> dict[str, Any]:
+def _split(loaded: _Loaded, request: dict[str, Any]) -> dict[str, Any]:
+    client = loaded.client
     asked = client.get_offers(request=request).request
     parts = [part for part in (asked.execute, asked.prefetch) if part is not None]
     mboxes = [mbox for part in parts for mbox in part.mboxes or ()][:20]
@@ -202,24 +299,26 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else msgspec.json.format(msgspec.json.encode(content)).decode()
 
 
-def _code(request: dict[str, Any]) -> dict[str, str]:
+def _code(request: dict[str, Any], *, is_artifact: bool) -> dict[str, str]:
     """Return the same call in other forms."""
     text = json.dumps(request, indent=4)
     python = text.replace(": true", ": True").replace(": false", ": False").replace(": null", ": None")
+    edge = "targetry edge rules.json" if is_artifact else "targetry edge --activities activities"
+    compiling = "" if is_artifact else "# targetry activities compile -O rules.json\n"
     return {
         "Python": (
-            "from targetry import TargetClient\n\n"
+            f"{compiling}from targetry import TargetClient\n\n"
             'client = TargetClient.create(\n    client="acme",\n    organization_id="1@AdobeOrg",\n'
             '    decisioning_method="on-device",\n    artifact_location="rules.json",\n)\n'
             f"offers = client.get_offers(request={python})\n"
         ),
         "curl": (
-            "targetry edge rules.json &\n"
+            f"{edge} &\n"
             "curl 'http://127.0.0.1:8080/rest/v1/delivery?client=acme&sessionId=session-1' \\\n"
             f"  -H 'Content-Type: application/json' -d '{json.dumps(request)}'\n"
         ),
         "pytest": (
-            "import json\nfrom pathlib import Path\n\nfrom targetry import TargetClient\n\n\n"
+            f"{compiling}import json\nfrom pathlib import Path\n\nfrom targetry import TargetClient\n\n\n"
             "def test_offers(target):\n"
             '    target.serve(json.loads(Path("rules.json").read_text()))\n'
             '    with TargetClient.create(client="acme", organization_id="1@AdobeOrg", decisioning_method="on-device") as client:\n'
