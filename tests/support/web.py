@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -33,16 +32,13 @@ class FakeRequest:
         peer: str | None = "203.0.113.7",
     ) -> None:
         given = headers or {}
-        self._headers = {name: [one] if isinstance(one, str) else one for name, one in given.items()}
+        assert given.keys() <= READ_HEADERS
+        self.headers = {name: [one] if isinstance(one, str) else one for name, one in given.items()}
         self.url, self.host, self.peer = url, host, peer
 
     @property
     def original(self) -> FakeRequest:
         return self
-
-    def header(self, name: str) -> Sequence[str]:
-        assert name in READ_HEADERS
-        return self._headers.get(name, [])
 
 
 class FakeHeaders:

@@ -317,16 +317,18 @@ class ClientRuntime:
         held = HELD.get()
         if held is None and self._only_sends:
             return self.notifier.submit(report)
-        if isinstance(report, DecisionReport):
-            report = report.resolve()
-        if held is not None and isinstance(report, ImpressionReport) and report.count:
+        if held is not None and not isinstance(report, NotificationReport) and report.count:
             held.add(report)
             return True
         return self.submit_report(report)
 
-    def submit_report(self, report: ImpressionReport | NotificationReport) -> bool:
+    def submit_report(self, report: Report) -> bool:
         """Enqueue a report, show it to hooks if it was accepted, and return whether it was."""
         ensure_after_fork()
+        if self._only_sends:
+            return self.notifier.submit(report)
+        if isinstance(report, DecisionReport):
+            report = report.resolve()
         is_accepted = self._submit(report)
         if self._exposed is not None and is_accepted and isinstance(report, ImpressionReport):
             self._exposed(report.prepared, report.impressions)
@@ -343,7 +345,7 @@ class ClientRuntime:
             return False
         return True
 
-    def drop_report(self, report: ImpressionReport) -> None:
+    def drop_report(self, report: Report) -> None:
         """Count the impressions of a page that was not delivered."""
         self.notifier.count_undelivered(report.count)
 

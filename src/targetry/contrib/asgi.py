@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from inspect import isawaitable, iscoroutine
 from typing import Any, Unpack
@@ -156,7 +156,7 @@ class AsgiRequest:
 
     @property
     def host(self) -> str:
-        values = self.header("host")
+        values = self.headers.get("host")
         if values:
             return values[0]
         server = self.scope.get("server")
@@ -175,7 +175,8 @@ class AsgiRequest:
         client = self.scope.get("client")
         return client[0] if client else None
 
-    def header(self, name: str) -> Sequence[str]:
+    @property
+    def headers(self) -> dict[str, list[str]]:
         headers = self._headers
         if headers is None:
             headers = {}
@@ -184,7 +185,7 @@ class AsgiRequest:
                 if known is not None:
                     headers.setdefault(known, []).append(value.decode("latin-1"))
             self._headers = headers
-        return headers.get(name, ())
+        return headers
 
 
 class _Headers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from targetry._runtime.lazy_import import importing_extra
 from targetry.contrib.asgi import awaited, share_consent
 from targetry.contrib.client_source import ClientSource
 from targetry.contrib.current import CURRENT, current_target
+from targetry.contrib.wsgi import headers_of
 from targetry.errors import OptionError
 from targetry.models.scalars import type_name
 from targetry.web.bound import AsyncBoundTarget, BoundTarget
@@ -185,10 +186,11 @@ def target(request: HttpRequest) -> dict[str, BoundTarget]:
 class DjangoRequest:
     """Request of Django, as visits read it."""
 
-    __slots__ = ("original",)
+    __slots__ = ("_headers", "original")
 
     def __init__(self, request: HttpRequest) -> None:
         self.original: Any = request
+        self._headers: dict[str, tuple[str]] | None = None
 
     @property
     def is_secure(self) -> bool:
@@ -211,9 +213,12 @@ class DjangoRequest:
         peer: str | None = self.original.META.get("REMOTE_ADDR")
         return peer
 
-    def header(self, name: str) -> Sequence[str]:
-        value = self.original.META.get("HTTP_" + name.upper().replace("-", "_"))
-        return () if value is None else (value,)
+    @property
+    def headers(self) -> dict[str, tuple[str]]:
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = headers_of(self.original.META)
+        return headers
 
 
 class _Headers:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from targetry.web.request import READ_HEADERS
 
-_KEYS: Final = {name: "HTTP_" + name.upper().replace("-", "_") for name in READ_HEADERS}
+_NAMES: Final = {"HTTP_" + name.upper().replace("-", "_"): name for name in READ_HEADERS}
 _IN_A_PATH: Final = "/!$&'()*+,;=:@"  # RFC 3986, section 3.3, besides letters and digits
 
 
@@ -20,10 +20,11 @@ class WsgiRequest:
         original: Request that the functions among the options are given.
     """
 
-    __slots__ = ("_environ", "original")
+    __slots__ = ("_environ", "_headers", "original")
 
     def __init__(self, environ: Mapping[str, Any], original: Any) -> None:
         self._environ = environ
+        self._headers: dict[str, tuple[str]] | None = None
         self.original = original
 
     @property
@@ -49,6 +50,14 @@ class WsgiRequest:
     def peer(self) -> str | None:
         return self._environ.get("REMOTE_ADDR")
 
-    def header(self, name: str) -> Sequence[str]:
-        value = self._environ.get(_KEYS[name])
-        return () if value is None else (value,)
+    @property
+    def headers(self) -> dict[str, tuple[str]]:
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = headers_of(self._environ)
+        return headers
+
+
+def headers_of(environ: Mapping[str, Any]) -> dict[str, tuple[str]]:
+    """Return the headers of `READ_HEADERS` in a WSGI environment, by name."""
+    return {name: (environ[key],) for key, name in _NAMES.items() if key in environ}

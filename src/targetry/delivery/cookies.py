@@ -129,5 +129,6 @@ def _encoded(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    text = unquote(text)
+    if "%" in text:
+        text = unquote(text)
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

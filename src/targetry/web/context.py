@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from targetry.models import Address, Browser, ChannelType, ClientHints, Context
@@ -16,25 +16,28 @@ HIGH_ENTROPY_HINTS = (
 
 _LONGEST_URL = 4096
 
+Headers = Mapping[str, Sequence[str]]
+
 
 def request_context(request: WebRequest) -> Context:
     """Return the context of a request, without the visitor's address."""
-    language = _header(request, "accept-language")
+    headers = request.headers
+    language = _header(headers, "accept-language")
     return Context(
         channel=ChannelType.WEB,
         address=Address(
-            url=_url(request.url), referring_url=_url(next(iter(request.header("referer")), None))
+            url=_url(request.url), referring_url=_url(headers["referer"][0] if "referer" in headers else None)
         ),
-        user_agent=_header(request, "user-agent"),
+        user_agent=_header(headers, "user-agent"),
         browser=None if language is None else Browser(language=language),
-        client_hints=_client_hints(request),
+        client_hints=None if _HINT_NAMES.isdisjoint(headers) else _client_hints(headers),
     )
 
 
-def _client_hints(request: WebRequest) -> ClientHints | None:
+def _client_hints(headers: Headers) -> ClientHints | None:
     found: dict[str, Any] = {}
     for name, field, read in _HINTS:
-        values = request.header(name)
+        values = headers.get(name)
         if values:
             value = read(_clean(values[0]))
             if value is not None:
@@ -69,8 +72,11 @@ _HINTS: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
 )
 
 
-def _header(request: WebRequest, name: str) -> str | None:
-    values = request.header(name)
+_HINT_NAMES = frozenset(name for name, _, _ in _HINTS)
+
+
+def _header(headers: Headers, name: str) -> str | None:
+    values = headers.get(name)
     return _clean(values[0]) or None if values else None
 
 

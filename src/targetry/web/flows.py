@@ -15,7 +15,6 @@ from targetry.flags.context import read_parameters
 from targetry.flags.key import FlagKeys
 from targetry.flags.value import as_type, type_of, value_at
 from targetry.models import Context, DecisioningMethod, DeliveryRequest
-from targetry.models.response import merged_content
 from targetry.models.scalars import shown, type_name
 from targetry.web.calls import call_options, empty_result, event_context, keeps_ids, own_request
 from targetry.web.consent import Consent
@@ -150,9 +149,9 @@ class VisitFlows:
                 visitor = visit.keep_prepared(visitor)
             for name in names:
                 decision = visits.client.decide(name, visitor, parameters=parameters or None)
-                if (options := decision.options) and (content := merged_content(options, None)) is not None:
+                if (content := decision.content) is not None:
                     found[name] = content
-                elif not options and decision.reason == "remote":
+                elif decision.reason == "remote":
                     remote.append(name)
         if remote and visits.services.method is not DecisioningMethod.ON_DEVICE:
             request = own_request(None, remote)

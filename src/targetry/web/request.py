@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 READ_HEADERS: Final = frozenset(
@@ -28,7 +28,7 @@ READ_HEADERS: Final = frozenset(
 
 
 class WebRequest(Protocol):
-    """Request of a framework. Each member is read at most once, when it is first needed."""
+    """Request of a framework, whose members are read when they are first needed."""
 
     @property
     def original(self) -> Any:
@@ -50,8 +50,9 @@ class WebRequest(Protocol):
     def peer(self) -> str | None:
         """Address of the other side of the connection; None or empty for a Unix socket."""
 
-    def header(self, name: str) -> Sequence[str]:
-        """Return the values of a header of `READ_HEADERS`, in their order."""
+    @property
+    def headers(self) -> Mapping[str, Sequence[str]]:
+        """Headers of `READ_HEADERS` that the request has: name → values in their order."""
 
 
 class HeaderSink(Protocol):

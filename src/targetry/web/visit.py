@@ -221,7 +221,7 @@ class Visit:
         """Values of the cookies that matter, by name."""
         found: dict[str, list[str]] | None = self._parts.get("cookies")
         if found is None:
-            headers = self.request.header("cookie") if self.request is not None else ()
+            headers = self.request.headers.get("cookie", ()) if self.request is not None else ()
             found = self._parts.setdefault("cookies", read_cookies(headers, self.visits.cookie_names))
         return found
 
@@ -305,7 +305,7 @@ class Visit:
         settings = self.visits.settings
         if not callable(settings.ip):
             proxies = settings.trusted_proxies
-            forwarded = self.request.header(settings.proxy_header) if proxies else ()
+            forwarded = self.request.headers.get(settings.proxy_header, ()) if proxies else ()
             return visitor_address(self.request.peer, forwarded, proxies)
         try:
             address = settings.ip(self.request.original)
