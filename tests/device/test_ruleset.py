@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from typing import Any
@@ -320,3 +321,11 @@ def test_revision_is_the_time_of_generation_else_a_digest() -> None:
     one, other = (compile_artifact({"version": version, "rules": {}}) for version in ("1.0.0", "1.0.1"))
     assert len(one.revision) == len(other.revision) == 12
     assert one.revision != other.revision
+
+
+def test_copies_of_a_rule_set_are_independent() -> None:
+    rules = compile_artifact(mboxes_of(rule(1)))
+    copied = copy.copy(rules)
+    copied.mboxes = {}
+    assert "hero" in copy.copy(rules).mboxes
+    assert copied.version == rules.version

@@ -250,6 +250,12 @@ class RuleSet:
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (self._text,)
 
+    def __copy__(self) -> RuleSet:
+        """Return another rule set with the same parts; a pickled one is shared by the process."""
+        copied = RuleSet.__new__(RuleSet)
+        vars(copied).update(vars(self))
+        return copied
+
     @property
     def generated_at(self) -> str | None:
         """The time at which the artifact was generated, as its meta has it."""
