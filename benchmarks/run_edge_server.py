@@ -31,7 +31,9 @@ def edge(command: dict[str, Any]) -> Any:
 
     os.dup2(os.open(command["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), sys.stderr.fileno())
     start_logging("human")
-    options = EdgeOptions(port=0, data=command["data"], workers=command["workers"])
+    options = EdgeOptions(
+        port=0, data=command["data"], ledger=command.get("ledger"), workers=command["workers"]
+    )
     return EdgeServer.open(options) if options.workers == 1 else EdgeWorkers.open(options, "human")
 
 

@@ -31,16 +31,17 @@ def program(name: str) -> str | None:
 class PostgresServer:
     """Server of a test; `stop` and `start` keep the data and the port."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, settings: str) -> None:
         self.port = port
+        self._settings = settings
         self.url = f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
         self._folder = folder
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections."""
         settings = (
-            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=40 "
-            "-c autovacuum=off -c shared_buffers=16MB"
+            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 "
+            f"-c max_connections=40 {self._settings}"
         )
         log = self._folder / "log"
         command = ["start", "-w", "-t", str(_TIMEOUT_S), "-D", self._data, "-l", str(log), "-o", settings]
@@ -59,10 +60,14 @@ class PostgresServer:
         with contextlib.suppress(subprocess.CalledProcessError):
             _run("pg_ctl", "stop", "-w", "-t", str(_TIMEOUT_S), "-m", mode, "-D", self._data)
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server's main process."""
+        return int((self._folder / "data" / "postmaster.pid").read_text("utf-8").splitlines()[0])
+
     def kill(self) -> None:
         """Kill the server's main process."""
-        pid = int((self._folder / "data" / "postmaster.pid").read_text("utf-8").splitlines()[0])
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
 
     def initialize(self) -> None:
         """Create the files of the server."""
@@ -73,9 +78,16 @@ class PostgresServer:
         return str(self._folder / "data")
 
 
+_FOR_TESTS = "-c fsync=off -c autovacuum=off -c shared_buffers=16MB"
+
+
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """Run a server; skip the test where PostgreSQL or its client is not installed."""
+def postgres_server(settings: str = _FOR_TESTS) -> Iterator[PostgresServer]:
+    """Run a server; skip the test where PostgreSQL or its client is not installed.
+
+    Args:
+        settings: Further options of the server.
+    """
     pytest.importorskip("psycopg")
     if program("initdb") is None or program("pg_ctl") is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
@@ -85,7 +97,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             port = found.getsockname()[1]
-        server = PostgresServer(Path(name), port)
+        server = PostgresServer(Path(name), port, settings)
         server.initialize()
         server.start()
         try:
